@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# What setup.sh, demo.sh and test.sh share: where things are, what to say, which Python to use.
+# To run SegMake's own Python or Snakemake from another script, without activating anything:
+#     . scripts/_common.sh && use_environment
+
+root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+environments=$root/.environments
+
+# Libraries of other Pythons (a cluster's modules, ~/.local) must not mix with SegMake's own.
+unset PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE=1
+
+# The user's language, chosen as the Python side does (workflow/segmake/messages).
+language() {
+    local wanted=${SEGMAKE_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-en}}}}
+    case ${wanted:0:2} in
+        [fF][rR]) echo fr ;;
+        *) echo en ;;
+    esac
+}
+
+# text SECTION PART [NAME=VALUE...]: one text of the catalogue, with its {names} filled in.
+text() {
+    local section=$1 key=$2 found pair
+    shift 2
+    key+=.$(language)
+    found=$(awk -v section="$section" -v key="$key" '
+        /^\[/ { name = $0; gsub(/[]["]/, "", name); next }
+        name == section && index($0, key " = \"") == 1 {
+            value = substr($0, length(key) + 5)
+            sub(/"[ \t]*$/, "", value)
+            gsub(/\\n/, "\n", value)
+            gsub(/\\"/, "\"", value)
+            print value
+            exit
+        }' "$root/workflow/segmake/messages/setup.toml")
+    for pair in "$@"; do
+        found=${found//"{${pair%%=*}}"/"${pair#*=}"}
+    done
+    printf '%s\n' "$found"
+}
+
+# say SECTION [NAME=VALUE...]: a plain sentence, on the screen.
+say() {
+    local section=$1
+    shift
+    text "$section" say "$@"
+}
+
+# problem CODE [NAME=VALUE...]: what is wrong and what to do, laid out as the Python side does.
+problem() {
+    local code=$1
+    shift
+    {
+        printf '%s\n' "$code"
+        text "$code" what "$@" | sed 's/^/  /'
+        text "$code" "do" "$@" | sed 's/^/  /'
+    } >&2
+}
+
+# fail CODE [NAME=VALUE...]: a problem that ends the script.
+fail() {
+    problem "$@"
+    exit 1
+}
+
+# The folder of the main environment: empty until setup.sh has made one.
+main_prefix() {
+    (cd -P -- "$environments/main" 2>/dev/null && pwd) || true
+}
+
+# Put the commands of the main environment first, as activating it would.
+use_environment() {
+    PATH=$(main_prefix)/bin:$PATH
+    export PATH
+}

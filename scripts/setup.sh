@@ -1,0 +1,306 @@
+#!/usr/bin/env bash
+# Set up all that SegMake needs: the main environment, an engine's environment, Snakemake's profiles.
+# Run it as often as you like: it does what is missing or out of date, and nothing else.
+#     bash scripts/setup.sh --help
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/_common.sh"
+
+log=$environments/setup.log
+engine=cellpose3
+files=("$root/environment.yml")
+only_profiles=false
+brief=false
+
+while (($#)); do
+    case $1 in
+        --engine)
+            engine=${2-}
+            shift
+            ;;
+        --dev) files+=("$root/tests/requirements.txt") ;;
+        --profiles-only) only_profiles=true ;;
+        --brief) brief=true ;;
+        -h | --help)
+            say setup.help
+            exit
+            ;;
+        *) fail SM-SET-001 option="$1" ;;
+    esac
+    shift || break
+done
+
+# ---- Snakemake's profiles ----------------------------------------------------------------------
+
+# Every profile of SegMake carries this mark on its first line: it tells ours from the user's own.
+is_ours() {
+    head -n 1 -- "$1/profile.yaml" 2>/dev/null | grep -q '^# SegMake profile'
+}
+
+# `snakemake --profile NAME` looks in the user's folder of profiles, not in the clone's.
+register_profile() {
+    local name=$1 folder=${XDG_CONFIG_HOME:-${HOME:-~}/.config}/snakemake
+    local link=$folder/$name ours=$root/profiles/$name old=
+    if [[ -L $link ]]; then
+        old=$(readlink -- "$link")
+        if [[ $link -ef $ours ]]; then
+            return
+        fi
+        # A link that leads nowhere is free to take only if a clone's profile was at its end.
+        if ! is_ours "$link" && [[ -e $link || $old != */profiles/$name ]]; then
+            problem SM-SET-006 name="$name" path="$link"
+            return
+        fi
+    elif [[ -e $link ]]; then
+        problem SM-SET-006 name="$name" path="$link"
+        return
+    fi
+    if ! { mkdir -p -- "$folder" && ln -sfn -- "$ours" "$link"; } 2>/dev/null; then
+        problem SM-SET-007 name="$name" path="$link"
+    elif [[ -n $old ]]; then
+        say setup.profile_moved name="$name" old="$old" new="$ours"
+    else
+        say setup.profile_made name="$name" path="$link"
+    fi
+}
+
+register_profile local
+register_profile slurm
+if $only_profiles; then
+    exit
+fi
+
+# ---- Environments ------------------------------------------------------------------------------
+
+engine_file=
+case $engine in
+    none | threshold) ;; # they run in the main environment
+    *)
+        engine_file=$root/workflow/envs/$engine.yaml
+        if [[ -z $engine || ! -f $engine_file ]]; then
+            known=$(cd "$root/workflow/envs" && printf '%s\n' *.yaml | grep -v -e imaging -e report)
+            known=${known//.yaml/}
+            fail SM-SET-002 engine="$engine" known="${known//$'\n'/, }, none"
+        fi
+        ;;
+esac
+
+mkdir -p "$environments"
+echo '*' >"$environments/.gitignore"
+
+# Two set-ups at once would spoil each other's work.
+exec 9>"$environments/.lock"
+if command -v flock >/dev/null && ! flock -n 9; then
+    say setup.waiting
+    flock 9 || true
+fi
+: >"$log"
+
+quietly() {
+    "$@" >>"$log" 2>&1 </dev/null
+}
+
+# fail_with_log CODE: the end of the log, then what to do about it.
+fail_with_log() {
+    tail -n 15 -- "$log" | sed 's/^/    | /' >&2
+    fail "$1" log="$log"
+}
+
+# The pinned packages of an environment file (its `pip:` part) or of a requirements file.
+pins() {
+    case $1 in
+        *.txt) sed 's/[[:space:]]*#.*//' "$1" | grep . ;;
+        *) awk '/^ *- *pip: *$/ { inside = 1; next }
+                inside && /^ *- / { sub(/ *#.*/, ""); sub(/^ *- */, ""); print; next }
+                /^[^ #]/ { inside = 0 }' "$1" ;;
+    esac
+}
+
+# A stamp in an environment says from which version of a file, and for which folder, it was made.
+stamp() {
+    printf '%s/.segmake-%s' "$1" "${2##*/}"
+}
+fingerprint() {
+    printf '%s %s' "$(sha256sum <"$2" | cut -d ' ' -f 1)" "$1"
+}
+is_current() {
+    local prefix=$1 file
+    shift
+    for file in "$@"; do
+        [[ $(cat "$(stamp "$prefix" "$file")" 2>/dev/null) == "$(fingerprint "$prefix" "$file")" ]] || return 1
+    done
+}
+
+right_version='import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'
+
+# An environment can be used if its Python runs, has pip, and was not moved here from another folder.
+is_usable() {
+    local written
+    [[ -n $1 ]] && "$1/bin/python" -c "import pip; $right_version" 2>/dev/null || return 1
+    for written in "$1"/.segmake-*; do
+        [[ ! -f $written || $(cut -d ' ' -f 2- "$written") == "$1" ]] || return 1
+    done
+}
+
+find_conda() {
+    local tool
+    for tool in conda mamba micromamba "${CONDA_EXE:-}" "${MAMBA_EXE:-}"; do
+        if [[ -n $tool ]] && "$tool" --version >/dev/null 2>&1; then
+            printf '%s\n' "$tool"
+            return
+        fi
+    done
+}
+
+# A Python that can make environments: first the version that environment.yml names.
+find_python() {
+    local wanted tool seen=
+    wanted=$(sed -n 's/^ *- python=\([0-9.]*\).*/\1/p' "$root/environment.yml")
+    for tool in "python$wanted" python3.12 python3.11 python3 python; do
+        # It has to run: pyenv and the like put commands on the PATH that only say "not found".
+        if "$tool" -c "$right_version" 2>/dev/null; then
+            if "$tool" -c 'import ensurepip, venv' 2>/dev/null; then
+                printf '%s\n' "$tool"
+                return
+            fi
+            seen=$tool
+        fi
+    done
+    if [[ -n $seen ]]; then
+        fail SM-SET-004 python="$seen"
+    fi
+    fail SM-SET-003
+}
+
+make_virtual_environment() {
+    local python
+    python=$(find_python) || exit 1
+    quietly "$python" -m venv --clear "$1" || fail_with_log SM-SET-005
+}
+
+# make_conda_environment FILE -n NAME | -p FOLDER
+make_conda_environment() {
+    local file=$1 unfinished
+    shift
+    unfinished=$environments/.unfinished-${2##*/}
+    if [[ -e $unfinished ]]; then
+        # The last attempt was interrupted: conda refuses to go on with what it left.
+        quietly "$conda" env remove -y "$@" || true
+    fi
+    touch "$unfinished"
+    case ${conda##*/} in
+        micromamba) quietly "$conda" create -y -f "$file" "$@" ;;
+        *) MAMBA_ALWAYS_YES=true quietly "$conda" env create -f "$file" "$@" ;;
+    esac || fail_with_log SM-SET-005
+    rm "$unfinished"
+}
+
+# Where conda keeps the environment `segmake`; empty if there is none.
+conda_prefix() {
+    local found
+    found=$("$conda" run -n segmake python -c 'import sys; print(sys.prefix)' 2>/dev/null) || true
+    # An environment without a Python of its own would answer with that of another one.
+    if [[ ${found##*/} == segmake ]]; then
+        printf '%s\n' "$found"
+    fi
+}
+
+# install PREFIX FILE...: bring an environment to the versions that the files pin.
+install() {
+    local prefix=$1 file packages=()
+    shift
+    for file in "$@"; do
+        mapfile -t -O ${#packages[@]} packages < <(pins "$file")
+    done
+    # These settings are right for a user's own Python and wrong for an environment.
+    PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 quietly "$prefix/bin/python" -m pip install \
+        --disable-pip-version-check --no-input --progress-bar off "${packages[@]}" ||
+        fail_with_log SM-SET-005
+    # The stamps come last: without them, the next set-up does this step again.
+    for file in "$@"; do
+        fingerprint "$prefix" "$file" >"$(stamp "$prefix" "$file")"
+    done
+}
+
+conda=$(find_conda)
+
+# -- the main environment: what was made before, else conda's `segmake`, else .venv
+
+prefix=$(main_prefix)
+if [[ -z $prefix || ! -d $prefix ]]; then
+    prefix=$root/.venv
+    if [[ -n $conda ]]; then
+        prefix=$(conda_prefix)
+    fi
+fi
+
+if is_usable "$prefix" && is_current "$prefix" "${files[@]}"; then
+    $brief || say setup.main_current path="$prefix"
+else
+    say setup.main_starts log="$log"
+    if ! is_usable "$prefix"; then
+        if [[ -n $conda && $prefix != "$root/.venv" ]]; then
+            make_conda_environment "$root/environment.yml" -n segmake
+            prefix=$(conda_prefix)
+        else
+            prefix=$root/.venv
+            make_virtual_environment "$prefix"
+        fi
+    fi
+    install "$prefix" "${files[@]}"
+    say setup.main_made path="$prefix"
+fi
+
+# From now on this is the main environment, whatever else appears. In the clone the link is relative, so that
+# a copy of the clone finds its own environment and not that of the original.
+if [[ $prefix == "$root/.venv" ]]; then
+    ln -sfn ../.venv "$environments/main"
+else
+    ln -sfn -- "$prefix" "$environments/main"
+fi
+
+# `python -m segmake` works once this environment is activated. The path is written as escaped bytes,
+# since Python reads such a file in the locale's encoding, whatever it is that day.
+"$prefix/bin/python" - "$root/workflow" <<'PYTHON'
+import os, sys, sysconfig
+from pathlib import Path
+
+line = f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(sys.argv[1])!r}))\n"
+Path(sysconfig.get_path("purelib"), "segmake.pth").write_text(line, encoding="ascii")
+PYTHON
+
+# Activating a conda environment leaves ~/.local on Python's path, before the environment's own packages.
+if [[ -d $prefix/conda-meta ]]; then
+    mkdir -p "$prefix/etc/conda/activate.d"
+    echo 'export PYTHONNOUSERSITE=1' >"$prefix/etc/conda/activate.d/segmake.sh"
+fi
+
+# -- the engine's environment
+
+if [[ -n $engine_file ]]; then
+    engine_prefix=$environments/$engine
+    if is_usable "$engine_prefix" && is_current "$engine_prefix" "$engine_file"; then
+        $brief || say setup.engine_current engine="$engine" path="$engine_prefix"
+    else
+        say setup.engine_starts engine="$engine" log="$log"
+        if ! is_usable "$engine_prefix"; then
+            rm -rf -- "$engine_prefix"
+            if [[ -n $conda ]]; then
+                make_conda_environment "$engine_file" -p "$engine_prefix"
+            else
+                make_virtual_environment "$engine_prefix"
+            fi
+        fi
+        install "$engine_prefix" "$engine_file"
+        say setup.engine_made engine="$engine" path="$engine_prefix"
+    fi
+fi
+
+# ---- What next ---------------------------------------------------------------------------------
+
+if ! $brief; then
+    activate="source .venv/bin/activate"
+    if [[ $prefix != "$root/.venv" ]]; then
+        activate="conda activate segmake"
+    fi
+    say setup.next root="$root" activate="$activate"
+fi

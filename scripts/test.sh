@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Sets up what the tests need, then runs the checks and the tests. What follows goes to pytest:
+#     bash scripts/test.sh                          everything
+#     bash scripts/test.sh -k journal               the tests whose names have "journal"
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/_common.sh"
+cd "$root"
+
+bash scripts/setup.sh --dev --brief
+use_environment
+
+# The linter reads the Snakefile, which lists images: it gets the demo's, as every clone can draw them.
+checked=$(mktemp -d)
+trap 'rm -rf "$checked"' EXIT
+python -m segmake demo-data "$checked/images"
+printf '%s\n' "images: {folder: \"$checked/images\"}" "segmentation: {engine: threshold}" \
+    "results: \"$checked/results\"" >"$checked/config.yaml"
+
+# check COMMAND...: one check; the first that fails ends everything.
+check() {
+    say test.gate command="$*"
+    "$@" || fail SM-SET-009 command="$*"
+}
+
+check ruff check
+check ruff format --check
+check snakefmt --check workflow
+check mypy workflow/segmake
+check snakemake --lint --configfile "$checked/config.yaml"
+
+say test.tests
+python -m pytest -n 2 --durations=10 "$@"

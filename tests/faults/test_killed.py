@@ -1,0 +1,149 @@
+"""Runs that are killed: what was finished is kept, nothing is computed twice, the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+
+from tests.projects import Project, draw_image
+
+IMAGES = 60
+
+
+@pytest.fixture
+def long_project(project: Project) -> Project:
+    """A project with so many images that there is time to kill it in the middle."""
+    for number in range(7, IMAGES):
+        draw_image(project.images / "a" / f"img_{number}.tif", 1 + number % 20, seed=number)
+    draw_image(project.images / "a" / "img_4.tif", 4)
+    return project
+
+
+def start(project: Project) -> subprocess.Popen:
+    """Start Snakemake in a process group of its own."""
+    project.write_config()
+    return subprocess.Popen(
+        project.command(),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_until(condition: Callable[[], bool], run: subprocess.Popen) -> None:
+    """Wait until something has happened in a run that is still going on."""
+    while not condition():
+        assert run.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+
+
+def finished(project: Project) -> list[str]:
+    """Return the images whose cells were found, in the order in which they were."""
+    return [line["image"] for line in project.journal() if line["event"] == "done"]
+
+
+def contents(project: Project, *suffixes: str) -> dict[str, bytes]:
+    """Return the bytes of the results with these suffixes."""
+    return {
+        path.relative_to(project.results).as_posix(): path.read_bytes()
+        for path in sorted(project.results.rglob("*"))
+        if path.name.endswith(suffixes) and ".segmake" not in path.parts
+    }
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["all processes", "Snakemake alone"])
+def test_a_killed_run_goes_on_where_it_was(
+    long_project: Project, tmp_path_factory: pytest.TempPathFactory, whole_group: bool
+) -> None:
+    run = start(long_project)
+    wait_until(lambda: len(finished(long_project)) >= 5, run)
+    if whole_group:
+        os.killpg(run.pid, signal.SIGKILL)
+    else:
+        run.kill()
+    run.wait()
+
+    again = long_project.run()
+    assert again.returncode == 0, again.stderr
+    done = finished(long_project)
+    assert len(done) == len(set(done)) == IMAGES
+
+    # The same as if nothing had happened, byte for byte.
+    calm = Project(tmp_path_factory.mktemp("calm"), long_project.settings)
+    (calm.folder / "images").symlink_to(long_project.images)
+    assert calm.run().returncode == 0
+    for suffix in ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet"):
+        assert contents(long_project, suffix) == contents(calm, suffix)
+
+
+def test_an_image_that_kills_the_program_is_failed_and_the_others_are_done(
+    long_project: Project,
+) -> None:
+    poison = "a/img_9.tif"
+
+    def times_started() -> int:
+        return sum(
+            line["image"] == poison and line["event"] == "started" for line in long_project.journal()
+        )
+
+    # A large image, so that there is time to kill the process that works on it.
+    big = np.tile(np.random.default_rng(0).integers(0, 4000, (500, 500), np.uint16), (10, 10))
+    tifffile.imwrite(long_project.images / poison, big)
+    run = start(long_project)
+    stop = threading.Event()
+
+    def kill_whoever_works_on_it() -> None:
+        kills = 0
+        while not stop.is_set():
+            if times_started() > kills:
+                kills += 1
+                for process in psutil.Process(run.pid).children(recursive=True):
+                    command = process.cmdline()
+                    if "segmake" in command and "segment" in command:
+                        process.kill()
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill_whoever_works_on_it)
+    killer.start()
+    code = run.wait()
+    stop.set()
+    killer.join()
+
+    assert code == 1
+    started = [line for line in long_project.journal() if line["event"] == "started"]
+    assert [line["image"] for line in started].count(poison) == 2
+    assert len(set(finished(long_project))) == IMAGES - 1
+    failed = [line for line in long_project.journal() if line["event"] == "failed"]
+    assert [(line["image"], line["details"]["code"]) for line in failed] == [(poison, "SM-RUN-002")]
+    report = (long_project.results / "report.html").read_text(encoding="utf-8")
+    assert "SM-RUN-002" in report
+
+
+def test_a_second_run_in_the_same_folder_is_told_about_the_first(long_project: Project) -> None:
+    run = start(long_project)
+    wait_until(lambda: len(finished(long_project)) >= 1, run)
+    second = long_project.run()
+    assert second.returncode == 1
+    assert "SM-RUN-009" in second.stderr
+    assert str(run.pid) in second.stderr
+    assert run.wait() == 0
+
+
+def test_a_result_folder_that_cannot_be_written(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file in its place")
+    run = project.run()
+    assert run.returncode == 1
+    assert "SM-RUN-010" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,115 @@
+"""A folder of its own for each test, with drawn images, in which Snakemake runs for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from skimage.draw import ellipse
+
+ROOT = Path(__file__).parents[1]
+
+
+def draw_image(path: Path, cells: int, *, seed: int = 0) -> None:
+    """Write a TIFF of 120 x 160 pixels with bright, separate cells, at 0.1 um per pixel."""
+    noise = np.random.default_rng(seed).normal(200, 10, (120, 160))
+    for number in range(cells):
+        rows, columns = ellipse(15 + 28 * (number // 5), 18 + 30 * (number % 5), 6, 10)
+        noise[rows, columns] += 2000
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(
+        path,
+        noise.astype(np.uint16),
+        imagej=True,
+        resolution=(10, 10),
+        metadata={"unit": "um"},
+    )
+
+
+@dataclass
+class Project:
+    """A user's folder: a config, images, results."""
+
+    folder: Path
+    settings: dict = field(default_factory=dict)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / self.settings["results"]
+
+    @property
+    def images(self) -> Path:
+        return self.folder / self.settings["images"]["folder"]
+
+    def write_config(self) -> None:
+        path = self.folder / "config" / "config.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(self.settings, allow_unicode=True), encoding="utf-8")
+
+    def command(self, *options: str) -> list[str]:
+        snakefile, profile = ROOT / "workflow" / "Snakefile", ROOT / "profiles" / "local"
+        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+        return [*snakemake, "--profile", str(profile), "--cores", "2", *options]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SEGMAKE_LANG": "en"}
+
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake as a user would, from this folder."""
+        self.write_config()
+        return subprocess.run(
+            self.command(*options),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def journal(self, step: str = "segment") -> list[dict]:
+        """Return every line of every journal of a step."""
+        paths = sorted((self.results / ".segmake" / step).glob("*.jsonl"))
+        return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+    def computed(self, before: list[dict], step: str = "segment") -> list[str]:
+        """Return the images that were worked on since `before` was taken from the journal."""
+        lines = [json.dumps(line, sort_keys=True) for line in before]
+        return sorted(
+            line["image"]
+            for line in self.journal(step)
+            if line["event"] == "started" and json.dumps(line, sort_keys=True) not in lines
+        )
+
+    def tree(self) -> dict[str, tuple[int, int]]:
+        """Return size and time of change of every file below the folder, Snakemake's own left out."""
+        return {
+            str(path.relative_to(self.folder)): (path.stat().st_size, path.stat().st_mtime_ns)
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and ".snakemake" not in path.parts
+        }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Six drawn images in two folders, the fourth of them cut short, and the engine threshold."""
+    settings = {
+        "images": {"folder": "images"},
+        "segmentation": {"engine": "threshold", "min_size": 30},
+        "results": "results",
+    }
+    project = Project(tmp_path, settings)
+    for number in range(1, 7):
+        draw_image(project.images / "a" / f"img_{number}.tif", number, seed=number)
+    draw_image(project.images / "b" / "empty.tif", 0)
+    whole = (project.images / "a" / "img_4.tif").read_bytes()
+    (project.images / "a" / "img_4.tif").write_bytes(whole[: len(whole) // 2])
+    yield project

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segmake import reference
+from segmake.config import load_config, schema
+from segmake.measurement import measure_cells
+from segmake.messages import LANGUAGES, catalogue
+from segmake.plan import Folders
+from segmake.steps import STEPS
+from segmake.tables import IMAGE_COLUMNS
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config" / "config.yaml"
+SECTIONS = schema()["properties"]
+
+# What the users' file says on purpose otherwise than the schema.
+OWN_VALUES = {
+    ("images", "folder"): "images",
+    ("segmentation", "model"): "bact_phase_cp3",
+    ("cluster", "gpu_model"): "a40",
+}
+# A setting that is commented out has nothing between its # and its name; the comments have a space there.
+COMMENTED_OUT = re.compile(r"^(?P<indent> *)#(?P<key>\w+)(?P<value>: .*)$")
+
+
+def without_code(page: str) -> str:
+    return re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["config/README.md", "docs/faq.md", "docs/faq.fr.md"])
+def test_generated_files_are_up_to_date(name: str) -> None:
+    made = reference.references()[name].splitlines(keepends=True)
+    there = (ROOT / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    drift = "".join(difflib.unified_diff(there, made, name, f"{name}, as it would be made"))
+    assert not drift, f"{name} is out of date. Run: {reference.COMMAND}\n{drift}"
+
+
+def test_write_reference_writes_every_file(tmp_path: Path) -> None:
+    written = reference.write_reference(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in written} == set(
+        reference.references()
+    )
+    assert all(path.read_text(encoding="utf-8").endswith("\n") for path in written)
+
+
+def test_references_do_not_depend_on_the_users_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    french = reference.references()
+    monkeypatch.delenv("SEGMAKE_LANG")
+    assert reference.references() == french
+    assert "null (nothing)" in french["config/README.md"]
+
+
+def test_config_readme_has_every_setting_and_no_title() -> None:
+    page = without_code(reference.references()["config/README.md"])
+    # The Snakemake workflow catalog gives the page a title of its own.
+    assert not re.search(r"^# ", page, re.MULTILINE)
+    for section, rule in SECTIONS.items():
+        for key in rule.get("properties", [section]):
+            assert re.search(rf"^\| `{key}` \|", page, re.MULTILINE), f"{section}, {key}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_faq_has_every_code_under_a_heading_of_its_own(language: str) -> None:
+    page = reference.faq(language)
+    codes = [section for section in catalogue() if section.startswith("SM-")]
+    headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    assert sorted(headings) == sorted(codes)
+    assert not re.search(r"[{}]", page)
+
+
+def test_placeholders_have_french_words() -> None:
+    for code, entry in catalogue().items():
+        if not code.startswith("SM-"):
+            continue
+        for texts in entry.values():
+            for name in re.findall(r"\{(\w+)", texts["fr"]):
+                keys = {f"{code}.{name}", f"{code.rpartition('-')[0]}.{name}", name}
+                known = any("fr" in reference.PLACEHOLDERS.get(key, {}) for key in keys)
+                assert known, f"{code}: add {name!r} to PLACEHOLDERS in {reference.__file__}"
+
+
+def test_markdown_in_messages_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"en": r"{name}: a * b < c \. in `{folder}` or `cp {name} *`"}
+    entry = {"what": texts, "why": texts, "do": texts}
+    monkeypatch.setattr(reference, "catalogue", lambda: {"SM-NEW-001": entry})
+    page = reference.faq("en")
+    assert r"*name*: a \* b \< c \\. in *folder* or `cp <name> *`" in page
+    assert "## SM-NEW\n" in page
+
+
+def uncommented(engine: str) -> str:
+    """Return config.yaml with every setting that an engine takes, and none that it does not."""
+    rules = SECTIONS["segmentation"]["properties"]
+    lines = []
+    for line in CONFIG.read_text(encoding="utf-8").splitlines():
+        if match := COMMENTED_OUT.match(line):
+            if engine in rules[match["key"]]["x-engines"]:
+                line = f"{match['indent']}{match['key']}{match['value']}"
+        elif match := re.match(r"  (\w+): ", line):
+            if engine not in rules.get(match[1], {}).get("x-engines", [engine]):
+                line = f"#{line}"
+            elif match[1] == "engine":
+                line = f"  engine: {engine}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def test_config_has_no_problem() -> None:
+    load_config(CONFIG)
+
+
+def test_config_has_every_key() -> None:
+    lines = CONFIG.read_text(encoding="utf-8").splitlines()
+    written = load_config(CONFIG).lines
+    commented = {match["key"] for line in lines if (match := COMMENTED_OUT.match(line))}
+    for section, rule in SECTIONS.items():
+        assert (section,) in written
+        for key in rule.get("properties", {}):
+            out = section == "segmentation" and key in commented
+            assert ((section, key) in written) != out, f"{section}, {key}"
+
+
+@pytest.mark.parametrize("engine", SECTIONS["segmentation"]["properties"]["engine"]["enum"])
+def test_config_has_the_defaults(engine: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(uncommented(engine), encoding="utf-8")
+    config = load_config(file)
+    differing = {}
+    for section, rule in SECTIONS.items():
+        value = config.settings[section]
+        if "properties" not in rule:
+            assert value == rule["default"], section
+            continue
+        for key, setting in value.items():
+            if section == "segmentation":
+                assert (section, key) in config.lines, f"{key} is missing for {engine}"
+            if key != "engine" and setting != rule["properties"][key].get("default"):
+                differing[section, key] = setting
+    taken = {k: v for k, v in OWN_VALUES.items() if k[1] in config.settings[k[0]]}
+    assert differing == taken
+
+
+def test_config_reads_well_in_an_editor() -> None:
+    lines = CONFIG.read_text(encoding="utf-8").splitlines()
+    assert max(map(len, lines)) <= 100
+    modeline = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", lines[0])
+    assert modeline and (CONFIG.parent / modeline[1]).is_file()
+
+
+def test_results_page_describes_every_column() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    labels = np.array([[0, 1], [1, 1]], np.uint16)
+    cells = measure_cells(labels, {"NAME": np.ones((2, 2))}, 0.1)
+    _, images_part, cells_part = re.split(r"^## The table of .*$", page, flags=re.MULTILINE)
+    for part, columns in (images_part, IMAGE_COLUMNS), (cells_part, ["image", *cells.columns]):
+        rows = re.findall(r"^\| (`.+?) \|", part, re.MULTILINE)
+        described = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+        assert sorted(described) == sorted(columns)
+
+
+def test_results_page_names_the_files_of_an_image() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    folders = Folders(Path("results"))
+    for step in STEPS:
+        path = folders.outputs(step, "day1/pos3.nd2")[0].relative_to("results").as_posix()
+        assert f"`{path}`" in page
+    assert f"`{folders.state.name}/`" in page

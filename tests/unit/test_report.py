@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from segmake.report import GALLERY_LIMIT, Run, write_report
+
+EVIL = "a/<script>alert('x')</script> \"q\" javascript:é\n#1%.tif"
+RUN = Run(
+    title="results <b>",
+    started="2026-11-23T10:00:00",
+    finished="2026-11-23T10:02:05",
+    settings={"images": {"folder": "<i>"}, "segmentation": {"diameter": None}},
+    engine="cellpose3",
+    model="demo",
+    versions={"numpy": "2.4"},
+    device="CPU",
+    command="snakemake --config 'a=</code>'",
+    warnings=["</ul><img src=x>"],
+)
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page: its elements, and the text outside scripts."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.tags[-1:] and self.tags[-1][0] not in ("script", "style"):
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def cards(self) -> list[str | None]:
+        return [card["data-name"] for card in self.all("article") if card["class"] == "card"]
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+
+
+@pytest.fixture
+def thumbnails(tmp_path):
+    pair = tmp_path / "b.jpg", tmp_path / "a.jpg"
+    for path in pair:
+        Image.new("L", (30, 20)).save(path)
+    return lambda image: pair
+
+
+def done(name: str, cells: int = 2, **more) -> dict:
+    row = {"image": name, "state": "done", "cells": cells, "seconds": 1.5, "code": ""}
+    return {**row, "mask": f"masks/{name}", "picture": f"pictures/{name}.png", **more}
+
+
+def failed(name: str) -> dict:
+    row = {"image": name, "state": "failed", "cells": pd.NA, "seconds": pd.NA, "mask": pd.NA}
+    return {**row, "code": "SM-IMG-003", "message": "It is <cut> off.", "remedy": "Copy it again."}
+
+
+def cells(n: int, um: float | None = None) -> pd.DataFrame:
+    table = pd.DataFrame({"image": ["a.tif"] * n, "area_px": np.linspace(50.0, 250.0, n)})
+    table["length_px"], table["width_px"] = 2.0 * table.area_px, 9.0
+    for column, power in (("area", 2), ("length", 1), ("width", 1)):
+        name = f"{column}_um2" if power == 2 else f"{column}_um"
+        table[name] = pd.NA if um is None else table[f"{column}_px"] * um**power
+    return table
+
+
+def write(folder, rows, table, thumbnails) -> Page:
+    path = folder / "results" / "report.html"
+    write_report(
+        path, images=pd.DataFrame(rows, dtype=object), cells=table, thumbnails=thumbnails, run=RUN
+    )
+    return Page(path)
+
+
+def test_names_and_texts_are_escaped_and_links_lead_to_the_files(tmp_path, thumbnails):
+    page = write(tmp_path, [done(EVIL), failed(EVIL + "2")], cells(3), thumbnails)
+    assert len(page.all("script")) == 2 and not page.all("i")
+    assert "alert('x')</script>" not in page.source
+    assert all(image["src"].startswith("data:image/jpeg") for image in page.all("img"))
+    assert EVIL.replace("\n", "␊") in page.cards()
+    links = [link["href"] for link in page.all("a")]
+    assert {f"./masks/{EVIL}", f"./pictures/{EVIL}.png"} <= {unquote(link) for link in links}
+    assert not any(set(link) & set("<>\"' \n") for link in links)
+    assert "It is <cut> off." in page.text and "results <b>" in page.text
+
+
+def test_a_name_that_is_no_text_does_not_stop_the_report(tmp_path, thumbnails):
+    page = write(tmp_path, [done("caf\udce9.tif"), failed("\udcff.tif")], cells(1), thumbnails)
+    assert "./masks/caf%E9.tif" in [link["href"] for link in page.all("a")]
+
+
+def test_nothing_is_loaded_from_outside(tmp_path, thumbnails):
+    page = write(tmp_path, [done("a.tif"), failed("b.tif")], cells(50), thumbnails)
+    assert not page.all("link") and not page.all("iframe")
+    for tag, attributes in page.tags:
+        for name in ("src", "srcset", "xlink:href", "poster", "data"):
+            assert (attributes.get(name) or "data:").startswith(("data:", "#")), (tag, attributes)
+        address = attributes.get("href") or ""
+        assert ":" not in address or address.startswith("https://doi.org/"), (tag, attributes)
+    assert not re.findall(r"url\((?!#)", page.source) and "@import" not in page.source
+
+
+def test_failed_images_come_first_with_reason_and_remedy(tmp_path, thumbnails):
+    page = write(tmp_path, [done("a.tif"), failed("b.tif"), done("c.tif")], cells(4), thumbnails)
+    assert page.cards() == ["a.tif", "c.tif"]
+    for text in ("b.tif", "It is <cut> off.", "Copy it again.", "SM-IMG-003"):
+        assert page.text.index(text) < page.text.index("a.tif")
+    assert "2 of 3 images" in page.text
+
+
+def test_french(tmp_path, thumbnails, monkeypatch):
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    rows = [done("a.tif", 1234, pixel_size_um=0.065), done("b.tif", 0)]
+    page = write(tmp_path, rows, cells(40, 0.1), thumbnails)
+    assert page.all("html") == [{"lang": "fr"}]
+    assert "1\u202f234 cellules" in page.text and "0,065 µm par pixel" in page.text
+    assert "0 cellule\u00a0:" in page.text and "Les 2 images ont été segmentées." in page.text
+
+
+def test_an_image_without_cells_is_a_success(tmp_path, thumbnails):
+    page = write(tmp_path, [done("a.tif", 0)], pd.DataFrame(), thumbnails)
+    assert "The image was segmented. No cell was found." in page.text
+    assert "0 cells: segmented, none found" in page.text
+    assert not [name for name in page.all("article") if name["class"] == "failed"]
+
+
+def test_all_failed_and_no_images_at_all(tmp_path):
+    page = write(tmp_path, [failed("a.tif")], cells(0), lambda image: None)
+    assert "No image could be segmented" in page.text and not page.cards()
+    page = write(tmp_path, {"image": [], "state": []}, pd.DataFrame(), lambda image: None)
+    assert "There was no image" in page.text
+
+
+def test_sizes_are_in_micrometres_only_where_all_are_known(tmp_path, thumbnails):
+    known, unknown = done("a.tif", pixel_size_um=0.1), done("b.tif", pixel_size_um=pd.NA)
+    page = write(tmp_path, [known], cells(40, 0.1), thumbnails)
+    assert "Cell area (µm²)" in page.text and "px²" not in page.text
+    both = pd.concat([cells(40, 0.1), cells(40)])
+    page = write(tmp_path, [known, unknown], both, thumbnails)
+    assert "Cell area (px²)" in page.text and "only 1 of 2 images" in page.text
+    page = write(tmp_path, [unknown], cells(40).filter(regex="image|_px"), thumbnails)
+    assert "Cell length (px)" in page.text and "do not tell their pixel size" in page.text
+
+
+def test_a_missing_thumbnail_is_no_obstacle(tmp_path):
+    gone = tmp_path / "gone.jpg"
+    page = write(tmp_path, [done("a.tif")], cells(2), lambda image: (gone, gone))
+    assert page.cards() == ["a.tif"] and "No picture was made." in page.text
+
+
+def test_a_large_run_shows_an_even_selection(tmp_path, thumbnails):
+    rows = [done(f"t{n}.tif") for n in range(1000, 0, -1)] + [failed(f"f{n}") for n in range(30)]
+    page = write(tmp_path, rows, cells(2), thumbnails)
+    shown = page.cards()
+    assert len(shown) == GALLERY_LIMIT and shown[0] == "t1.tif" and shown[-1] == "t1000.tif"
+    assert "300 of the 1,000 segmented images" in page.text
+    assert all(f"f{n}" in page.text for n in range(30))

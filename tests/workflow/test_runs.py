@@ -1,0 +1,207 @@
+"""What a user sees from one run to the next: Snakemake runs for real, and the journals say what was computed."""
+
+from __future__ import annotations
+
+import csv
+
+import pandas as pd
+import pytest
+import tifffile
+
+from tests.projects import ROOT, Project, draw_image
+
+
+def states(project: Project) -> dict[str, str]:
+    """Return the state of each image of images.csv."""
+    with (project.results / "images.csv").open(encoding="utf-8-sig") as lines:
+        return {row["image"]: row["state"] for row in csv.DictReader(lines)}
+
+
+def test_a_broken_image_fails_alone_and_only_it_is_computed_again(project: Project) -> None:
+    first = project.run()
+    assert first.returncode == 1
+    assert "6 images done, 1 FAILED" in first.stderr
+    assert "SM-IMG-003" in first.stderr
+    assert "Traceback" not in first.stderr
+    assert states(project) == {
+        **{f"a/img_{number}.tif": "done" for number in (1, 2, 3, 5, 6)},
+        "a/img_4.tif": "failed",
+        "b/empty.tif": "done",
+    }
+    assert "a/img_4.tif" in (project.results / "report.html").read_text(encoding="utf-8")
+
+    cells = pd.read_csv(project.results / "cells.csv", encoding="utf-8-sig")
+    assert cells.groupby("image").size().to_dict() == {
+        f"a/img_{number}.tif": number for number in (1, 2, 3, 5, 6)
+    }
+    assert cells["area_um2"].to_numpy() == pytest.approx(cells["area_px"].to_numpy() * 0.01)
+    pd.testing.assert_frame_equal(cells, pd.read_parquet(project.results / "cells.parquet"))
+    mask = project.results / "masks" / "a" / "img_3_masks.ome.tif"
+    assert tifffile.imread(mask).max() == 3
+
+    # A dry run says what would be done, and writes nothing.
+    before = project.tree()
+    dry = project.run("-n")
+    assert dry.returncode == 0
+    assert "failed         1" in dry.stderr
+    assert "to segment     1" in dry.stderr
+    assert "batches        1" in dry.stderr
+    assert project.tree() == before
+
+    journal = project.journal()
+    draw_image(project.images / "a" / "img_4.tif", 4)
+    second = project.run()
+    assert second.returncode == 0, second.stderr
+    assert project.computed(journal) == ["a/img_4.tif"]
+    assert project.computed([], "measure").count("a/img_1.tif") == 1
+    assert set(states(project).values()) == {"done"}
+
+    # Nothing changed: nothing is done, and nothing is written.
+    before = project.tree()
+    third = project.run()
+    assert third.returncode == 0
+    assert "nothing to compute" in third.stderr
+    assert project.tree() == before
+
+
+def test_new_removed_and_changed(project: Project) -> None:
+    draw_image(project.images / "a" / "img_4.tif", 4)
+    assert project.run().returncode == 0
+
+    journal = project.journal()
+    for number in (7, 8):
+        draw_image(project.images / "new" / f"img_{number}.tif", number)
+    assert "new            2" in project.run("-n").stderr
+    assert project.run().returncode == 0
+    assert project.computed(journal) == ["new/img_7.tif", "new/img_8.tif"]
+
+    # An image that is gone sends no job to find cells, and leaves the tables and the report.
+    journal = project.journal()
+    (project.images / "a" / "img_2.tif").unlink()
+    removed = project.run()
+    assert removed.returncode == 0, removed.stderr
+    assert project.computed(journal) == []
+    assert "finding cells" not in removed.stderr
+    assert "a/img_2.tif" not in states(project)
+    cells = pd.read_csv(project.results / "cells.csv", encoding="utf-8-sig")
+    assert "a/img_2.tif" not in set(cells["image"])
+    assert "img_2" not in (project.results / "report.html").read_text(encoding="utf-8")
+
+    # Other colours are drawn without finding or measuring a cell again.
+    steps = {step: project.journal(step) for step in ("segment", "measure", "overlay")}
+    project.settings["overlays"] = {"color": "#00ffff"}
+    assert project.run().returncode == 0
+    assert project.computed(steps["segment"]) == []
+    assert project.computed(steps["measure"], "measure") == []
+    assert project.computed(steps["overlay"], "overlay") == sorted(states(project))
+
+    # A setting that decides the masks computes them all, and those of the old setting are gone.
+    journal = project.journal()
+    project.settings["segmentation"]["min_size"] = 100000
+    assert "changed        8" in project.run("-n").stderr
+    changed = project.run()
+    assert changed.returncode == 0, changed.stderr
+    assert project.computed(journal) == sorted(states(project))
+    assert len(pd.read_parquet(project.results / "cells.parquet")) == 0
+
+    # A mask that was deleted by hand is made again, alone.
+    journal = project.journal()
+    (project.results / "masks" / "a" / "img_1_masks.ome.tif").unlink()
+    assert project.run().returncode == 0
+    assert project.computed(journal) == ["a/img_1.tif"]
+
+
+def test_results_are_what_the_readme_says(project: Project) -> None:
+    draw_image(project.images / "a" / "img_4.tif", 4)
+    assert project.run().returncode == 0
+    top = {path.name for path in project.results.iterdir()}
+    documented = {
+        "report.html",
+        "images.csv",
+        "cells.csv",
+        "cells.parquet",
+        "masks",
+        "cells",
+        "overlays",
+        "logs",
+    }
+    assert top == {*documented, ".segmake"}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(name in text for name in documented)
+    names = [f"a/img_{number}" for number in range(1, 7)] + ["b/empty"]
+    for folder, ending in (
+        ("masks", "_masks.ome.tif"),
+        ("cells", "_cells.csv"),
+        ("overlays", "_overlay.png"),
+    ):
+        below = project.results / folder
+        found = {path.relative_to(below).as_posix() for path in below.rglob("*") if path.is_file()}
+        assert found == {name + ending for name in names}
+
+
+AWKWARD = [
+    "été à Évry (1).tif",
+    "it's \"quoted\".tif",
+    "new\nline.tif",
+    "tab\there.tif",
+    "$HOME `id` ; rm.tif",
+    "[brackets] {braces} 100%.tif",
+    "-n.tif",
+]
+
+
+def test_awkward_names_of_files_and_folders(project: Project) -> None:
+    project.settings["images"]["folder"] = "mes images d'été"
+    project.settings["results"] = "résultats du 3 mai"
+    for number, name in enumerate(AWKWARD, start=1):
+        draw_image(project.images / "sous dossier" / name, number)
+    run = project.run()
+    assert run.returncode == 0, run.stderr
+    cells = pd.read_parquet(project.results / "cells.parquet")
+    assert cells.groupby("image").size().to_dict() == {
+        f"sous dossier/{name}": number for number, name in enumerate(AWKWARD, start=1)
+    }
+
+
+MISTAKES = {
+    "misspelt key": ({"segmentation": {"diamater": 30}}, ["SM-CFG-001", "did you mean `diameter`"]),
+    "diameter of 0": ({"segmentation": {"diameter": 0}}, ["SM-CFG-002", "above 0"]),
+    "tile size": (
+        {"segmentation": {"engine": "cellpose3", "bsize": 100}},
+        ["SM-CFG-002", "multiple of 8"],
+    ),
+    "no such folder": ({"images": {"folder": "imagse"}}, ["SM-DIR-001", "imagse"]),
+    "empty folder": ({"images": {"folder": "nothing"}}, ["SM-DIR-004"]),
+    "nothing fits": ({"images": {"folder": "images", "include": ["*.nd2"]}}, ["SM-DIR-005", "7 .tif"]),
+    "other engine": ({"segmentation": {"engine": "threshold", "niter": 5}}, ["SM-CFG-010"]),
+    "no such channel": ({"images": {"folder": "images", "channel": "Phase"}}, ["SM-DIR-008", "Phase"]),
+    "no such model": (
+        {"segmentation": {"engine": "cellpose3", "model": "bact_fase_cp3"}},
+        ["SM-CFG-011", "bact_phase_cp3"],
+    ),
+    "3D": ({"segmentation": {"engine": "cellpose3", "do_3D": True}}, ["SM-CFG-02"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_in_the_config_are_told_before_anything_runs(
+    project: Project, mistake: str
+) -> None:
+    settings, expected = MISTAKES[mistake]
+    project.settings |= settings
+    (project.folder / "nothing").mkdir()
+    run = project.run()
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "config.yaml" in run.stderr
+    for words in expected:
+        assert words.lower() in run.stderr.lower()
+    assert not project.results.exists()
+
+
+def test_french(project: Project) -> None:
+    project.settings["segmentation"]["diametre"] = 3
+    project.write_config()
+    environment = project.environment() | {"SEGMAKE_LANG": "fr"}
+    project.environment = lambda: environment  # type: ignore[method-assign]
+    assert "Vouliez-vous dire `diameter`" in project.run("-n").stderr

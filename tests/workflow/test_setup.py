@@ -1,0 +1,326 @@
+"""What scripts/setup.sh does for a user, without installing anything."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = (
+    "awk bash cat cut dirname env flock grep head ln mkdir readlink rm sed sha256sum tail touch"
+)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone of SegMake in a folder with a space and accents: what the set-up reads of it."""
+    folder = tmp_path / "clé n° 1" / "segmake"
+    for name in ("scripts", "profiles", "workflow/envs", "workflow/segmake/messages"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "environment.yml", folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A folder of commands for the PATH: what any Linux has, without a Python and without conda."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in COMMANDS.split():
+        (folder / name).symlink_to(shutil.which(name))
+    return folder
+
+
+def setup(clone, home, *options, cwd="/", **variables):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"} | variables
+    return subprocess.run(
+        [shutil.which("bash"), clone / "scripts/setup.sh", *options],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
+def executable(path, *lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+
+
+# ---- profiles
+
+
+def test_profiles_are_registered(clone, home):
+    done = setup(clone, home, "--profiles-only")
+    assert done.returncode == 0, done.stderr
+    for name in ("local", "slurm"):
+        link = home / ".config/snakemake" / name
+        assert link.is_symlink()
+        assert link.resolve() == clone / "profiles" / name
+        assert f"`snakemake --profile {name}` now works" in done.stdout
+
+
+def test_snakemake_finds_the_registered_profile(clone, home, tmp_path):
+    setup(clone, home, "--profiles-only")
+    (tmp_path / "Snakefile").write_text("rule all:\n    shell: 'true'\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--profile", "local", "-n"],
+        cwd=tmp_path,
+        env=os.environ | {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Using profile local" in done.stderr
+
+
+def test_profiles_registered_again_say_nothing(clone, home):
+    setup(clone, home, "--profiles-only")
+    done = setup(clone, home, "--profiles-only")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_profiles_go_where_xdg_says(clone, home, tmp_path):
+    setup(clone, home, "--profiles-only", XDG_CONFIG_HOME=str(tmp_path / "xdg"))
+    assert (tmp_path / "xdg/snakemake/slurm").resolve() == clone / "profiles/slurm"
+    assert not (home / ".config").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_foreign_profile_is_kept(clone, home, tmp_path, kind):
+    own = home / ".config/snakemake/slurm"
+    real = own if kind == "folder" else tmp_path / "lab/slurm"
+    real.mkdir(parents=True)
+    (real / "profile.yaml").write_text("executor: slurm\n")
+    if kind == "link":
+        own.parent.mkdir(parents=True)
+        own.symlink_to(real)
+    done = setup(clone, home, "--profiles-only")
+    assert done.returncode == 0
+    assert "SM-SET-006" in done.stderr
+    assert "--profile profiles/slurm" in done.stderr
+    assert own.resolve() == real
+    assert (real / "profile.yaml").read_text() == "executor: slurm\n"
+    assert (home / ".config/snakemake/local").resolve() == clone / "profiles/local"
+
+
+def test_profile_of_another_clone_is_moved_and_said(clone, home, tmp_path):
+    other = tmp_path / "older"
+    shutil.copytree(ROOT / "profiles", other / "profiles")
+    link = home / ".config/snakemake/slurm"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(other / "profiles/slurm")
+    done = setup(clone, home, "--profiles-only")
+    assert link.resolve() == clone / "profiles/slurm"
+    assert str(other / "profiles/slurm") in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "replaced"), [("gone/profiles/slurm", True), ("gone/cluster", False)]
+)
+def test_broken_link_is_replaced_only_if_it_led_to_a_clone(clone, home, tmp_path, target, replaced):
+    link = home / ".config/snakemake/slurm"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / target)
+    done = setup(clone, home, "--profiles-only")
+    assert link.readlink() == (clone / "profiles/slurm" if replaced else tmp_path / target)
+    assert ("SM-SET-006" in done.stderr) is not replaced
+
+
+def test_home_that_cannot_be_written_is_no_obstacle(clone, home):
+    (home / ".config").write_text("a file where the folder should be")
+    done = setup(clone, home, "--profiles-only")
+    assert done.returncode == 0
+    assert done.stderr.count("SM-SET-007") == 2
+
+
+# ---- what it says
+
+
+def test_french(clone, home):
+    done = setup(clone, home, "--profiles-only", SEGMAKE_LANG="fr")
+    assert "fonctionne désormais" in done.stdout
+    assert "préparer" in setup(clone, home, "--help", LC_ALL="fr_FR.UTF-8").stdout
+
+
+@pytest.mark.parametrize(("options", "code"), [(["--enigne"], "001"), (["--engine", "x"], "002")])
+def test_wrong_options_are_refused(clone, home, options, code):
+    done = setup(clone, home, *options)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"SM-SET-{code}\n")
+    assert options[-1] in done.stderr
+
+
+def test_engines_are_named(clone, home):
+    assert "cellpose3, none" in setup(clone, home, "--engine", "x").stderr
+
+
+def test_no_text_is_missing(clone):
+    """Each section that the scripts name is in the catalogue."""
+    texts = tomllib.loads((clone / "workflow/segmake/messages/setup.toml").read_text("utf-8"))
+    named = subprocess.run(
+        [
+            "grep",
+            "-ohE",
+            r"(say|fail|fail_with_log|problem) (SM-|[a-z]+\.)[A-Za-z0-9._-]+",
+            *sorted(map(str, (clone / "scripts").glob("*.sh"))),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+    ).stdout.splitlines()
+    used = {line.split()[1] for line in named}
+    assert used == set(texts)
+
+
+def test_every_text_fits_on_one_line_for_awk():
+    lines = (ROOT / "workflow/segmake/messages/setup.toml").read_text("utf-8").splitlines()
+    for line in lines:
+        assert not line or line[0] in "#[" or (' = "' in line and line.endswith('"')), line
+        assert "\\" not in line.replace("\\n", "").replace('\\"', ""), line
+
+
+# ---- environments
+
+
+def test_without_python_and_conda(clone, home, bare):
+    """A pyenv shim that shows a command but does not run it counts as none."""
+    executable(bare / "python3.11", "echo 'pyenv: command not found' >&2; exit 127")
+    done = setup(clone, home, PATH=str(bare))
+    assert done.returncode == 1
+    assert "SM-SET-003\n" in done.stderr
+    assert "module avail" in done.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_python_that_cannot_make_environments(clone, home, bare):
+    executable(bare / "python3.12", 'case "$2" in *ensurepip*) exit 1 ;; esac')
+    done = setup(clone, home, PATH=str(bare))
+    assert done.returncode == 1
+    assert "SM-SET-004\n" in done.stderr
+    assert "python3.12" in done.stderr
+
+
+@pytest.fixture
+def conda(bare, tmp_path):
+    """A stand-in for conda and for the Python that it installs: both write down what they are asked.
+
+    The real conda can't be had on the machine of the tests: no channel is reachable from there.
+    """
+    python = tmp_path / "python"
+    executable(
+        python,
+        f'echo "python $*" >>"{tmp_path}/asked"',
+        f'if [ "$1" = - ]; then exec "{sys.executable}" -c "import sys; sys.stdin.read()"; fi',
+        f'case "$*" in *"pip install"*) test ! -e "{tmp_path}/offline" || exit 1 ;; esac',
+    )
+    (bare / "cp").symlink_to(shutil.which("cp"))
+    segmake = tmp_path / "conda/envs/segmake"
+    executable(
+        bare / "conda",
+        f'echo "conda $*" >>"{tmp_path}/asked"',
+        'case "$1 $2" in',
+        "'env create')",
+        f'    prefix="{segmake}"; test "$5" = -n || prefix=$6',
+        '    mkdir -p "$prefix/bin" "$prefix/conda-meta"',
+        f'    test ! -e "{tmp_path}/kill" || {{ kill -9 $PPID; exit; }}',
+        f'    cp "{python}" "$prefix/bin/python" ;;',
+        f'\'run -n\') test -e "{segmake}/bin/python" && echo "{segmake}" ;;',
+        "esac",
+    )
+    return tmp_path
+
+
+def asked(conda):
+    """Return what conda and Python were asked that changes something."""
+    record = conda / "asked"
+    lines = record.read_text("utf-8").splitlines() if record.exists() else []
+    record.unlink(missing_ok=True)
+    return [line for line in lines if " env " in line or " pip install " in line]
+
+
+def test_conda_makes_both_environments(clone, home, bare, conda):
+    done = setup(clone, home, PATH=str(bare))
+    assert done.returncode == 0, done.stderr
+    create_main, install_main, create_engine, install_engine = asked(conda)
+    assert create_main == f"conda env create -f {clone}/environment.yml -n segmake"
+    engine = clone / ".environments/cellpose3"
+    assert create_engine == f"conda env create -f {clone}/workflow/envs/cellpose3.yaml -p {engine}"
+    # The pins come from the files, all in one call.
+    assert "snakemake==" in install_main
+    assert "torch==" in install_engine
+    assert "conda activate segmake" in done.stdout
+    assert (clone / ".environments/main").resolve() == conda / "conda/envs/segmake"
+    activated = conda / "conda/envs/segmake/etc/conda/activate.d/segmake.sh"
+    assert activated.read_text() == "export PYTHONNOUSERSITE=1\n"
+
+
+def test_set_up_again_does_nothing(clone, home, bare, conda):
+    setup(clone, home, PATH=str(bare))
+    asked(conda)
+    done = setup(clone, home, "--brief", PATH=str(bare))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert asked(conda) == []
+
+
+def test_changed_file_updates_that_environment_alone(clone, home, bare, conda):
+    setup(clone, home, PATH=str(bare))
+    asked(conda)
+    file = clone / "workflow/envs/cellpose3.yaml"
+    file.write_text(file.read_text().replace("numpy==", "numpy==1.26.0 # was "))
+    done = setup(clone, home, PATH=str(bare))
+    assert done.returncode == 0, done.stderr
+    (install,) = asked(conda)
+    assert " numpy==1.26.0 " in install
+
+
+def test_failed_installation_says_so_and_is_repaired(clone, home, bare, conda):
+    (conda / "offline").touch()
+    done = setup(clone, home, PATH=str(bare))
+    assert done.returncode == 1
+    assert "SM-SET-005\n" in done.stderr
+    assert str(clone / ".environments/setup.log") in done.stderr
+    (conda / "offline").unlink()
+    asked(conda)
+    assert setup(clone, home, PATH=str(bare)).returncode == 0
+    # What was made stays, only the packages are missing.
+    assert asked(conda)[0].startswith("python -m pip install")
+
+
+def test_killed_set_up_is_repaired(clone, home, bare, conda):
+    (conda / "kill").touch()
+    assert setup(clone, home, PATH=str(bare)).returncode == -9
+    (conda / "kill").unlink()
+    asked(conda)
+    assert setup(clone, home, PATH=str(bare)).returncode == 0
+    assert asked(conda)[:2] == [
+        "conda env remove -y -n segmake",
+        f"conda env create -f {clone}/environment.yml -n segmake",
+    ]
+
+
+def test_engine_none_leaves_the_engines_alone(clone, home, bare, conda):
+    assert setup(clone, home, "--engine", "none", PATH=str(bare)).returncode == 0
+    assert len(asked(conda)) == 2
+    assert not (clone / ".environments/cellpose3").exists()
+
+
+def test_micromamba_is_asked_in_its_own_words(clone, home, bare, conda):
+    (bare / "conda").rename(bare / "micromamba")
+    done = setup(clone, home, PATH=str(bare))
+    # Its stand-in does not know the words and makes nothing: how it was asked is what counts.
+    assert done.returncode == 1
+    record = (conda / "asked").read_text("utf-8")
+    assert f"conda create -y -f {clone}/environment.yml -n segmake\n" in record

@@ -1,0 +1,23 @@
+"""Reads and checks the config, lists the images, and makes the plan that the rules below work through.
+
+In: config/config.yaml (or --configfile), the images, the journals of earlier runs.
+Out: `session` and `plan`; nothing is written here.
+"""
+
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from segmake.session import Session
+
+session = Session(workflow, config)
+plan = session.plan
+folders = plan.folders
+cluster = plan.settings["cluster"]
+
+# What the rules call: `segmake`, and `segmake_engine` with the Python of the engine's environment.
+shell.prefix(session.shell_prefix)
+
+
+wildcard_constraints:
+    batch=r"\d+",

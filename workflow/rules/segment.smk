@@ -1,0 +1,45 @@
+"""Finds the cells of the images of a batch.
+
+In: the plan, the images, the weights of the model.
+Out: results/masks/..._masks.ome.tif, a journal per batch, and its table, which is what Snakemake sees.
+"""
+
+
+localrules:
+    model,
+
+
+rule model:
+    output:
+        folders.state / "model.txt",
+    log:
+        folders.results / "logs/model.log",
+    conda:
+        f"../envs/{session.engine_environment}.yaml"
+    params:
+        model=plan.settings["segmentation"].get("model"),
+    message:
+        "Fetching the model {params.model}"
+    shell:
+        "segmake_engine fetch-model --out {output:q} --log {log:q}"
+
+
+rule segment:
+    input:
+        ancient(rules.model.output) if session.downloads_model else [],
+    output:
+        folders.state / "segment/{batch}.tsv",
+    log:
+        folders.results / "logs/segment/{batch}.log",
+    benchmark:
+        folders.state / "benchmarks/segment/{batch}.tsv"
+    conda:
+        f"../envs/{session.engine_environment}.yaml"
+    threads: cluster["cpus"]
+    resources:
+        mem_mb=int(cluster["memory_gb"] * 1024),
+        runtime=int(cluster["hours"] * 60),
+    params:
+        attempts=lambda wildcards: plan.batches[wildcards.batch].attempts["segment"],
+    shell:
+        "segmake_engine segment --batch {wildcards.batch} --out {output:q} --log {log:q}"

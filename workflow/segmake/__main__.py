@@ -1,0 +1,157 @@
+"""What the rules run, and what a user may run by hand: ``python -m segmake COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from segmake.journal import Journal
+from segmake.messages import Problem, Problems, say
+from segmake.plan import PLAN_VARIABLE, read_plan
+from segmake.steps import STEPS, pending, remove_outputs, run_step, write_outcome
+from segmake.work import work_of
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (Problem, Problems) as problem:
+        print(problem, file=sys.stderr)
+    except Exception as error:
+        # The log is for whoever has to find out; the user gets one sentence.
+        with _log(getattr(options, "log", None)) as log:
+            traceback.print_exc(file=log)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        print(Problem("SM-RUN-001", error=reason), file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m segmake", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for step in STEPS:
+        command = commands.add_parser(step, help=f"{step} the images of one batch of the plan")
+        command.add_argument("--batch", required=True)
+        command.add_argument("--out", required=True, type=Path, help="table of what became of them")
+        command.set_defaults(run=_run_step, step=step)
+        _add_common(command)
+    model = commands.add_parser("fetch-model", help="download the weights of the model, if needed")
+    model.add_argument("--out", required=True, type=Path, help="file that names the weights")
+    model.set_defaults(run=_fetch_model)
+    _add_common(model)
+    report = commands.add_parser("report", help="join the tables and write the report")
+    report.set_defaults(run=_write_report)
+    _add_common(report)
+    verify = commands.add_parser("verify", help="list the images that failed; exit 1 if any did")
+    verify.set_defaults(run=_verify)
+    _add_common(verify)
+    demo = commands.add_parser("demo-data", help="draw the pictures of the demo")
+    demo.add_argument("folder", type=Path)
+    demo.set_defaults(run=_draw_demo)
+    return parser
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    plan = os.environ.get(PLAN_VARIABLE)
+    command.add_argument(
+        "--plan",
+        type=Path,
+        default=plan,
+        required=plan is None,
+        help=f"the plan of the run (${PLAN_VARIABLE})",
+    )
+    command.add_argument(
+        "--log", type=Path, help="file that gets everything the screen gets, and more"
+    )
+
+
+def _run_step(options: argparse.Namespace) -> None:
+    plan = read_plan(options.plan)
+    batch = plan.batches[options.batch]
+    tasks = batch.tasks[options.step]
+    with (
+        _log(options.log) as log,
+        Journal(plan.folders.journal(options.step, batch.name)).locked() as journal,
+    ):
+        tell, detail = _speaker(log)
+        # Libraries warn of things that a user can do nothing about.
+        warnings.showwarning = lambda *warning: detail(warnings.formatwarning(*warning[:4]))
+        ready = tasks
+        if options.step != "segment":
+            segmented = Journal(plan.folders.journal("segment", batch.name))
+            keys = {task.image: task.key for task in batch.tasks["segment"]}
+            ready = [task for task in tasks if segmented.is_done(task.image, keys[task.image])]
+            # What earlier runs made of images that have no mask now.
+            for task in tasks:
+                if task not in ready:
+                    remove_outputs(task)
+        if left := pending(ready, journal):
+            step = say(f"step.{options.step}")
+            tell(say("step.start", step=step, batch=batch.name, number=len(left)))
+        run_step(ready, journal, work_of(options.step, plan, tell), tell, detail)
+        write_outcome(options.out, ready, journal)
+
+
+def _fetch_model(options: argparse.Namespace) -> None:
+    from segmake.engines import engine
+
+    plan = read_plan(options.plan)
+    settings = plan.settings["segmentation"]
+    weights = engine(settings["engine"]).fetch(settings)
+    options.out.write_text(f"{weights}\n", encoding="utf-8")
+
+
+def _write_report(options: argparse.Namespace) -> None:
+    from segmake.summary import write_summary
+
+    write_summary(read_plan(options.plan))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from segmake.summary import describe_end
+    from segmake.tables import image_table
+
+    plan = read_plan(options.plan)
+    images = image_table(plan)
+    failed = int((images["state"] != "done").sum())
+    with _log(options.log) as log:
+        log.write(describe_end(plan, images) + "\n")
+    return 1 if failed else 0
+
+
+def _draw_demo(options: argparse.Namespace) -> None:
+    from segmake.synthetic import write_demo_images
+
+    write_demo_images(options.folder)
+
+
+def _log(path: Path | None) -> TextIO:
+    if path is None:
+        return open("/dev/null", "w")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a", encoding="utf-8", errors="backslashreplace")
+
+
+def _speaker(log: TextIO) -> tuple[Callable[[str], None], Callable[[str], None]]:
+    def detail(text: str) -> None:
+        print(text, file=log, flush=True)
+
+    def tell(text: str) -> None:
+        # A terminal that can't show a character gets its number, not a crash.
+        shown = text.encode(sys.stderr.encoding or "utf-8", "backslashreplace")
+        print(shown.decode(sys.stderr.encoding or "utf-8"), file=sys.stderr, flush=True)
+        detail(text)
+
+    return tell, detail
+
+
+if __name__ == "__main__":
+    sys.exit(main())

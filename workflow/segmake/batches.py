@@ -1,0 +1,85 @@
+"""Divides images into batches: what Snakemake and Slurm see as one job."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segmake.inventory import ImageFile
+
+# Below the first a job spends more time starting than computing; above the second it loses much when it is killed.
+SMALLEST_MEGAPIXELS = 100.0
+LARGEST_MEGAPIXELS = 2000.0
+
+
+def assign_batches(images: Sequence[ImageFile], cluster: dict[str, Any]) -> list[ImageFile]:
+    """Give each image without a batch one of its own or a shared new one; leave the others where they are.
+
+    Parameters
+    ----------
+    images : sequence of ImageFile
+        Old and new ones.
+    cluster : dict
+        The section ``cluster`` of the config: ``batch_size`` (``"auto"`` or images per batch) and ``max_gpus``.
+
+    Returns
+    -------
+    list of ImageFile
+        The same images in the same order, each with a batch.
+    """
+    new = [index for index, image in enumerate(images) if not image.batch]
+    if not new:
+        return list(images)
+    work = _megapixels([images[index] for index in new])
+    if cluster["batch_size"] == "auto":
+        groups = balance(work, number_of_batches(sum(work), cluster["max_gpus"]))
+    else:
+        size = cluster["batch_size"]
+        groups = [
+            list(range(start, min(start + size, len(new)))) for start in range(0, len(new), size)
+        ]
+    last = max((int(image.batch) for image in images if image.batch), default=0)
+    assigned = list(images)
+    for number, group in enumerate(groups, start=last + 1):
+        for position in group:
+            index = new[position]
+            assigned[index] = replace(images[index], batch=f"{number:04d}")
+    return assigned
+
+
+def number_of_batches(megapixels: float, max_gpus: int) -> int:
+    """Return how many batches keep every GPU busy without any having next to nothing to do."""
+    busy = min(max_gpus, ceil(megapixels / SMALLEST_MEGAPIXELS))
+    return max(1, busy, ceil(megapixels / LARGEST_MEGAPIXELS))
+
+
+def balance(work: Sequence[float], groups: int) -> list[list[int]]:
+    """Divide jobs into groups of about the same sum of work: the largest first, each to the group with the least.
+
+    Returns
+    -------
+    list of list of int
+        For each group that got any, the indices of its jobs in ascending order.
+    """
+    heap: list[tuple[float, int]] = [(0.0, group) for group in range(groups)]
+    members: list[list[int]] = [[] for _ in range(groups)]
+    for index in sorted(range(len(work)), key=lambda index: (-work[index], index)):
+        load, group = heapq.heappop(heap)
+        members[group].append(index)
+        heapq.heappush(heap, (load + work[index], group))
+    return [sorted(group) for group in members if group]
+
+
+def _megapixels(images: Sequence[ImageFile]) -> list[float]:
+    known = [image.header.width * image.header.height / 1e6 for image in images if image.header]
+    # A file that can't be read now may be put right later: it counts as a usual one.
+    usual = statistics.median(known) if known else 1.0
+    return [
+        image.header.width * image.header.height / 1e6 if image.header else usual
+        for image in images
+    ]

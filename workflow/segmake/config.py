@@ -1,0 +1,374 @@
+"""Reads and checks the user's config file.
+
+Everything that can be known to be wrong without looking at an image is found here, all of it at once, with file
+and line. The JSON Schema in ``workflow/schemas`` says what a single key may hold; `checks` says what can't go
+together.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pathspec
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
+
+from segmake.engines import BUILTIN_MODELS
+from segmake.messages import Problem, Problems, say
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked config: what the user wrote, with the defaults filled in.
+
+    Attributes
+    ----------
+    settings : dict
+        The nested settings. ``segmentation`` holds only what the chosen engine takes.
+    path : Path
+        The file that they were read from.
+    lines : dict
+        The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
+    """
+
+    settings: dict[str, Any]
+    path: Path
+    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+
+    def where(self, *keys: str | int) -> str:
+        """Return the file and line of a key, or of the nearest key above it that the user wrote."""
+        for length in range(len(keys), 0, -1):
+            if line := self.lines.get(keys[:length]):
+                return say("config.line", file=self.path, line=line)
+        return str(self.path)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the config."""
+    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+
+def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Read, check and complete a config file.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML file.
+    overrides : dict, optional
+        Nested settings that replace those of the file (Snakemake's ``--config``).
+
+    Raises
+    ------
+    Problems
+        Everything that is wrong with the file, in the order of its lines.
+    """
+    written, lines = _read_yaml(path)
+    config = Config(_merge(written, _plain(overrides or {})), path, lines)
+    problems = list(_schema_problems(config))
+    if not problems:
+        settings = _with_defaults(config.settings, schema())
+        config = Config(settings, path, lines)
+        problems = list(checks(config))
+    if problems:
+        raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
+    _keep_what_the_engine_takes(config.settings)
+    config.settings["results"] = os.path.expanduser(config.settings["results"])
+    return config
+
+
+def checks(config: Config) -> Iterator[Problem]:
+    """Yield what is wrong about a config although each key on its own is as the schema says."""
+    segmentation = config.settings["segmentation"]
+    engine = segmentation["engine"]
+    for key, rule in schema()["properties"]["segmentation"]["properties"].items():
+        engines = rule.get("x-engines")
+        if engines and engine not in engines and ("segmentation", key) in config.lines:
+            yield Problem(
+                "SM-CFG-010",
+                where=config.where("segmentation", key),
+                key=key,
+                engine=engine,
+                engines=", ".join(engines),
+            )
+    if engine in BUILTIN_MODELS:
+        yield from _model_problems(config)
+    yield from _not_yet(config)
+    images = config.settings["images"]
+    for key in ("include", "exclude"):
+        yield from _pattern_problems(config, key, images[key])
+    if images["channel"] is not None and images["channel"] == images["second_channel"]:
+        yield Problem("SM-CFG-015", where=config.where("images", "second_channel"))
+    low, high = config.settings["overlays"]["contrast"]
+    if low >= high:
+        yield Problem("SM-CFG-014", where=config.where("overlays", "contrast"), low=low, high=high)
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
+    """Return what a file says, and the line of each of its keys."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise Problems([Problem("SM-CFG-007", where=str(path))]) from None
+    except UnicodeDecodeError:
+        raise Problems([Problem("SM-CFG-008", where=str(path))]) from None
+    except OSError as error:
+        raise Problems([Problem("SM-CFG-009", where=str(path), error=error.strerror)]) from None
+    try:
+        written = YAML(typ="rt").load(text)
+        settings, lines = _plain(written), dict(_lines(written))
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        key = text.split("\n")[line - 1].split(":")[0].strip()
+        place = say("config.line", file=path, line=line)
+        raise Problems([Problem("SM-CFG-006", where=place, key=key)]) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = say("config.line", file=path, line=mark.line + 1) if mark else str(path)
+        code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
+        raise Problems([Problem(code, where=place, error=error.problem or "")]) from None
+    except ReaderError as error:
+        if error.character == 0:
+            # Every other byte is zero in UTF-16 without its mark.
+            raise Problems([Problem("SM-CFG-008", where=str(path))]) from None
+        line = text.count("\n", 0, error.position) + 1
+        place = say("config.line", file=path, line=line)
+        raise Problems([Problem("SM-CFG-005", where=place, error=error.reason)]) from None
+    except Exception as error:
+        # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
+        reason = str(error) or type(error).__name__
+        raise Problems([Problem("SM-CFG-005", where=str(path), error=reason)]) from None
+    if not isinstance(settings, dict):
+        raise Problems([Problem("SM-CFG-004", where=str(path))])
+    return settings, lines
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    if isinstance(node, bool) or node is None:
+        return node
+    if isinstance(node, int) and abs(node) <= sys.float_info.max:
+        return int(node)
+    if isinstance(node, float) and math.isfinite(node):
+        return float(node)
+    # Infinity and its like fit no setting, but would pass as numbers.
+    return str(node)
+
+
+def _lines(
+    node: Any, keys: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    if isinstance(node, CommentedMap):
+        for key, value in node.items():
+            # A key that another section lends (`<<: *other`) has no line of its own.
+            if place := (node.lc.data or {}).get(key):
+                yield (*keys, str(key)), place[0] + 1
+            yield from _lines(value, (*keys, str(key)))
+    elif isinstance(node, CommentedSeq):
+        for index, value in enumerate(node):
+            if place := (node.lc.data or {}).get(index):
+                yield (*keys, index), place[0] + 1
+            yield from _lines(value, (*keys, index))
+
+
+def _line_number(where: str) -> int:
+    last = where.rpartition(" ")[2]
+    return int(last) if last.isdecimal() else 0
+
+
+def _merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(settings)
+    for key, value in overrides.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if nested else value
+    return merged
+
+
+def _with_defaults(value: Any, rule: dict[str, Any]) -> Any:
+    """Fill in the schema's defaults; a section left empty (null) is one with every default."""
+    if value is None and "default" in rule and rule.get("type") in ("object", "array"):
+        value = copy.deepcopy(rule["default"])
+    if isinstance(value, list) and "items" in rule:
+        return [_with_defaults(item, rule["items"]) for item in value]
+    if not isinstance(value, dict) or "properties" not in rule:
+        return _number(value, rule)
+    completed = {
+        key: _with_defaults(value.get(key, copy.deepcopy(child.get("default"))), child)
+        for key, child in rule["properties"].items()
+    }
+    return completed
+
+
+def _number(value: Any, rule: dict[str, Any]) -> Any:
+    """Return a number as its rule means it: 16 and 16.0 are the same setting, and must not differ in a fingerprint."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    kinds = [choice.get("type") for choice in rule.get("oneOf", [rule])]
+    return float(value) if "number" in kinds else int(value) if "integer" in kinds else value
+
+
+def _keep_what_the_engine_takes(settings: dict[str, Any]) -> None:
+    rules = schema()["properties"]["segmentation"]["properties"]
+    engine = settings["segmentation"]["engine"]
+    settings["segmentation"] = {
+        key: value
+        for key, value in settings["segmentation"].items()
+        if engine in rules[key].get("x-engines", [engine])
+    }
+
+
+def _schema_problems(config: Config) -> Iterator[Problem]:
+    """Tell what jsonschema finds in the user's words, one problem a key."""
+    sections = schema()["properties"]
+    settings = {
+        key: value
+        for key, value in config.settings.items()
+        if value is not None or "default" not in sections.get(key, {})
+    }
+    told: set[tuple[str | int, ...]] = set()
+    for error in jsonschema.Draft202012Validator(schema()).iter_errors(settings):
+        keys = tuple(error.absolute_path)
+        if error.validator == "additionalProperties":
+            allowed = error.schema["properties"]
+            for key in sorted(set(error.instance) - set(allowed)):
+                yield _unknown_key(config, keys, key, list(allowed))
+        elif error.validator == "required":
+            for key in error.validator_value:
+                if key not in error.instance:
+                    name = _name((*keys, key))
+                    yield Problem("SM-CFG-003", where=config.where(*keys), name=name)
+        elif keys not in told:
+            told.add(keys)
+            names = tuple(key for key in keys if isinstance(key, str))
+            rule = _rule(names)
+            yield Problem(
+                "SM-CFG-002",
+                where=config.where(*keys),
+                name=_name(names),
+                value=json.dumps(error.instance, ensure_ascii=False),
+                allowed=describe(rule),
+            )
+
+
+def _unknown_key(config: Config, keys: tuple, key: str, allowed: list[str]) -> Problem:
+    where = config.where(*keys, key)
+    nearest = difflib.get_close_matches(key.lower(), allowed, 1, 0.6)
+    if nearest:
+        return Problem("SM-CFG-001", where=where, name=_name((*keys, key)), nearest=nearest[0])
+    for section, rule in schema()["properties"].items():
+        if key in rule.get("properties", {}) and (section,) != keys:
+            return Problem("SM-CFG-017", where=where, name=_name((*keys, key)), section=section)
+    return Problem("SM-CFG-018", where=where, name=_name((*keys, key)), allowed=", ".join(allowed))
+
+
+def _name(keys: tuple) -> str:
+    """Return how a key is called in messages: ```diameter` under `segmentation```."""
+    names = [f"`{key}`" for key in keys if isinstance(key, str)]
+    return say("config.under", key=names[-1], section=names[-2]) if len(names) > 1 else names[0]
+
+
+def _rule(names: tuple[str, ...]) -> dict[str, Any]:
+    rule = schema()
+    for name in names:
+        rule = rule.get("properties", {}).get(name, rule)
+    return rule
+
+
+def describe(rule: dict[str, Any]) -> str:
+    """Return what a key may hold, in words, from its part of the schema."""
+    if "oneOf" in rule:
+        return say("allowed.or").join(describe(choice) for choice in rule["oneOf"])
+    if "enum" in rule:
+        return ", ".join(
+            json.dumps(value) if not isinstance(value, str) else value for value in rule["enum"]
+        )
+    kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+    return say("allowed.or").join(_describe_type(kind, rule) for kind in kinds)
+
+
+def _describe_type(kind: str, rule: dict[str, Any]) -> str:
+    words = say(f"allowed.{kind}")
+    if kind in ("number", "integer"):
+        for limit in ("exclusiveMinimum", "minimum", "maximum", "multipleOf"):
+            if limit in rule:
+                words += " " + say(f"allowed.{limit}", limit=rule[limit])
+    if kind == "array" and "items" in rule:
+        words += " " + say("allowed.items", items=describe(rule["items"]))
+    if "pattern" in rule:
+        words += " " + say("allowed.pattern", example=rule["default"])
+    return words
+
+
+def _model_problems(config: Config) -> Iterator[Problem]:
+    segmentation = config.settings["segmentation"]
+    engine, model = segmentation["engine"], segmentation["model"]
+    where = config.where("segmentation", "model")
+    builtin = BUILTIN_MODELS[engine]
+    if model in builtin:
+        return
+    # Unlike Path's methods, these take any text for a path, and an unreadable folder for an absent file.
+    path = os.path.expanduser(str(model))
+    if model is None:
+        yield Problem("SM-CFG-019", where=where, engine=engine, models=", ".join(builtin))
+    elif os.path.isdir(path):
+        yield Problem("SM-CFG-013", where=where, path=path)
+    elif not os.path.isfile(path):
+        nearest = difflib.get_close_matches(str(model), builtin, 1, 0.6)
+        code = "SM-CFG-011" if nearest else "SM-CFG-012"
+        hint = nearest[0] if nearest else ", ".join(builtin)
+        yield Problem(code, where=where, model=model, models=hint, engine=engine)
+
+
+def _pattern_problems(config: Config, key: str, patterns: list[str]) -> Iterator[Problem]:
+    for index, pattern in enumerate(patterns):
+        try:
+            pathspec.PathSpec.from_lines("gitignore", [pattern])
+        except ValueError:
+            yield Problem(
+                "SM-CFG-002",
+                where=config.where("images", key, index),
+                name=_name(("images", key)),
+                value=json.dumps(pattern, ensure_ascii=False),
+                allowed=describe(_rule(("images", key))),
+            )
+
+
+def _not_yet(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each setting whose work this version can't do yet."""
+    settings = config.settings
+    for keys in (
+        ("images", "z"),
+        ("images", "time"),
+        ("images", "positions"),
+        ("segmentation", "do_3D"),
+        ("segmentation", "stitch_threshold"),
+        ("scripts",),
+        ("environments",),
+    ):
+        value: Any = settings
+        for key in keys:
+            value = value[key]
+        if value:
+            default = json.dumps(_rule(keys)["default"])
+            where = config.where(*keys)
+            yield Problem("SM-CFG-020", where=where, name=_name(keys), default=default)

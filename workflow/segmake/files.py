@@ -1,0 +1,66 @@
+"""Names and writes files: no half-written file is ever seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of `path` when the block ends well.
+
+    The folder is made if it is not there. If the block raises, `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
+    # have the same number.
+    unique = fingerprint(path.name, socket.gethostname(), os.getpid())
+    part = path.with_name(f".{unique}.part{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fingerprint(*values: Any) -> str:
+    """Return 16 hexadecimal digits that differ when any of the values (plain ones, nested or not) does."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def readable(text: str) -> str:
+    r"""Return text that any file can hold: a byte of a name that is no UTF-8 becomes ``\xff``."""
+    escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
+    return "".join(escaped).encode("utf-8", "backslashreplace").decode()
+
+
+def result_name(image: str) -> str:
+    """Return an image's name without its suffix; ``.ome.tif`` counts as one."""
+    path = PurePosixPath(image)
+    stem = path.stem
+    if stem.lower().endswith(".ome"):
+        stem = stem[:-4]
+    return str(path.with_name(stem)) if stem else image
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts ``img2`` before ``img10``."""
+    parts: list[tuple[int, int, str]] = []
+    digits = ""
+    for character in [*name.casefold(), ""]:
+        if character.isdecimal():
+            digits += character
+            continue
+        if digits:
+            parts.append((0, int(digits), ""))
+            digits = ""
+        parts.append((1, 0, character))
+    return parts

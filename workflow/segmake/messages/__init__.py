@@ -1,0 +1,108 @@
+"""Everything that SegMake says to a user, in English and French.
+
+The texts lie beside this file in TOML, one file per subject. A section whose name is a code, such as
+``[SM-CFG-012]``, is a problem: ``what`` is wrong, ``why`` (for the FAQ), and what to ``do``. Every other
+section, such as ``[plan.found]``, is a plain sentence: ``say``. Codes are stable: once published, a code
+keeps its meaning and is never given to another problem.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+
+LANGUAGES = ("en", "fr")
+
+
+def language() -> str:
+    """Return the language to speak: ``SEGMAKE_LANG``, else the locale's, else ``"en"``."""
+    wanted = (
+        os.environ.get("SEGMAKE_LANG")
+        or os.environ.get("LC_ALL")
+        or os.environ.get("LC_MESSAGES")
+        or os.environ.get("LANG")
+        or locale.getlocale()[0]
+        or "en"
+    )
+    short = wanted[:2].lower()
+    return short if short in LANGUAGES else "en"
+
+
+@cache
+def catalogue() -> dict[str, dict[str, dict[str, str]]]:
+    """Return every text: ``{section: {"what" | "why" | "do" | "say": {"en": ..., "fr": ...}}}``."""
+    entries: dict[str, dict[str, dict[str, str]]] = {}
+    for path in sorted(Path(__file__).parent.glob("*.toml")):
+        for section, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
+            if section in entries:
+                raise ValueError(
+                    f"{section} is in {path.name} and in another file of the catalogue"
+                )
+            entries[section] = entry
+    return entries
+
+
+def say(section: str, part: str = "say", /, **values: object) -> str:
+    """Return one text in the user's language, with ``{names}`` filled in from `values`.
+
+    Raises
+    ------
+    KeyError
+        If the catalogue has no such text, or a value that the text needs is missing.
+    """
+    return catalogue()[section][part][language()].format_map(values)
+
+
+class Problem(Exception):
+    """Something that a user can put right, told in the user's words.
+
+    Parameters
+    ----------
+    code : str
+        The section of the catalogue, such as ``"SM-CFG-012"``.
+    where : str
+        The file, key or line where the problem is; empty when there is no such place.
+    **values
+        What the texts of the catalogue name in braces.
+    """
+
+    def __init__(self, code: str, *, where: str = "", **values: object) -> None:
+        self.code = code
+        self.where = where
+        self.values = values
+        super().__init__(code, where, values)
+
+    def __reduce__(self) -> tuple:
+        return (_rebuild, (self.code, self.where, self.values))
+
+    @property
+    def what(self) -> str:
+        """What is wrong, in one sentence."""
+        return say(self.code, "what", **self.values)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return say(self.code, "do", **self.values)
+
+    def __str__(self) -> str:
+        head = f"{self.code}  {self.where}" if self.where else self.code
+        return f"{head}\n  {self.what}\n  {self.remedy}"
+
+
+def _rebuild(code: str, where: str, values: dict[str, object]) -> Problem:
+    return Problem(code, where=where, **values)
+
+
+class Problems(Exception):
+    """Several problems that were found together."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__(problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)

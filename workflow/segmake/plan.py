@@ -1,0 +1,199 @@
+"""What a run will do: which images, in which batches, at which attempt.
+
+The main process of Snakemake makes the plan from the config, the images and the journals, each time that it is
+started, and writes it down when the run really starts. Jobs read it: whatever the user edits meanwhile, and whatever
+other jobs have finished, they do what was planned. `segmake.planning` makes plans; this module is all that
+a job needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from segmake.files import fingerprint, result_name, write_atomically
+from segmake.messages import say
+from segmake.steps import STEPS, Task
+
+# Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
+PLAN_VARIABLE = "SEGMAKE_PLAN"
+
+State = Literal["done", "failed", "changed", "new"]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where everything lies in a results folder."""
+
+    results: Path
+
+    @property
+    def state(self) -> Path:
+        """What SegMake needs to know from one run to the next."""
+        return self.results / ".segmake"
+
+    @property
+    def plan(self) -> Path:
+        """The plan of the last run that started."""
+        return self.state / "plan.json"
+
+    @property
+    def inventory(self) -> Path:
+        """The inventory of the images."""
+        return self.state / "inventory.tsv"
+
+    def journal(self, step: str, batch: str) -> Path:
+        """The journal of one step of one batch."""
+        return self.state / step / f"{batch}.jsonl"
+
+    def outcome(self, step: str, batch: str) -> Path:
+        """The file that Snakemake sees of one step of one batch."""
+        return self.state / step / f"{batch}.tsv"
+
+    def mask(self, image: str) -> Path:
+        """The label image."""
+        return self.results / "masks" / f"{result_name(image)}_masks.ome.tif"
+
+    def cells(self, image: str) -> Path:
+        """The table of an image's cells."""
+        return self.results / "cells" / f"{result_name(image)}_cells.csv"
+
+    def picture(self, image: str) -> Path:
+        """The before/after picture."""
+        return self.results / "overlays" / f"{result_name(image)}_overlay.png"
+
+    def thumbnails(self, image: str) -> tuple[Path, Path]:
+        """The small pictures before and after, for the report."""
+        base = self.state / "thumbnails" / result_name(image)
+        return base.with_name(base.name + "_before.jpg"), base.with_name(base.name + "_after.jpg")
+
+    def outputs(self, step: str, image: str) -> tuple[Path, ...]:
+        """The files that a step makes of an image."""
+        if step == "segment":
+            return (self.mask(image),)
+        if step == "measure":
+            return (self.cells(image),)
+        return (self.picture(image), *self.thumbnails(image))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of the plan.
+
+    Attributes
+    ----------
+    name : str
+    tasks : dict
+        For each step, a `Task` for each image that is there.
+    attempts : dict
+        For each step, the attempt that each image is on, those that are gone included: the parameter by which
+        Snakemake sees that a batch has to be computed again.
+    """
+
+    name: str
+    tasks: dict[str, list[Task]]
+    attempts: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do; see the module."""
+
+    settings: dict[str, Any]
+    config: str
+    command: str
+    started: float
+    left_out: int
+    batches: dict[str, Batch]
+    states: dict[str, State]
+    to_do: dict[str, int]
+
+    @property
+    def folders(self) -> Folders:
+        """Where the results go."""
+        return Folders(Path(self.settings["results"]))
+
+    def images(self) -> list[str]:
+        """Return the images that are there."""
+        return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+
+    def fingerprint(self) -> str:
+        """Return a fingerprint of which images there are."""
+        return fingerprint(sorted(self.images()))
+
+    def describe(self) -> str:
+        """Return the plan in plain words, for the screen."""
+        section = self.settings["images"]
+        segmentation = self.settings["segmentation"]
+        folder = section["folder"]
+        model = segmentation.get("model")
+        counts = Counter(self.states.values())
+        lines = [
+            say(
+                "plan.head",
+                folder=folder if isinstance(folder, str) else ", ".join(folder),
+                engine=segmentation["engine"],
+                model=f", {model}" if model else "",
+            ),
+            say("plan.found", number=len(self.states), left_out=self.left_out),
+        ]
+        lines += [
+            say(f"plan.{state}", number=counts[state])
+            for state in ("done", "failed", "changed", "new")
+            if counts[state] or state == "done"
+        ]
+        if self.to_do["segment"]:
+            batches = self.to_do["batches"]
+            lines.append(say("plan.to_do", images=self.to_do["segment"], batches=batches))
+        elif self.to_do["measure"] or self.to_do["overlay"]:
+            lines.append(say("plan.after", **self.to_do))
+        else:
+            lines.append(say("plan.nothing"))
+        return "\n".join(lines)
+
+
+def write_plan(plan: Plan) -> None:
+    """Write down the plan of a run that starts."""
+    batches = {
+        batch.name: {
+            "tasks": {
+                step: [
+                    [task.image, str(task.path), task.key, task.attempt]
+                    for task in batch.tasks[step]
+                ]
+                for step in STEPS
+            },
+            "attempts": batch.attempts,
+        }
+        for batch in plan.batches.values()
+    }
+    values = {**vars(plan), "batches": batches, "host": socket.gethostname(), "pid": os.getpid()}
+    with write_atomically(plan.folders.plan) as part:
+        part.write_text(json.dumps(values), encoding="ascii")
+
+
+def read_plan(path: Path) -> Plan:
+    """Return the plan that `write_plan` wrote."""
+    values = json.loads(path.read_text(encoding="ascii"))
+    folders = Folders(Path(values["settings"]["results"]))
+    batches = {
+        name: Batch(
+            name,
+            {
+                step: [
+                    Task(image, Path(file), key, attempt, folders.outputs(step, image))
+                    for image, file, key, attempt in tasks
+                ]
+                for step, tasks in batch["tasks"].items()
+            },
+            batch["attempts"],
+        )
+        for name, batch in values["batches"].items()
+    }
+    del values["host"], values["pid"]
+    return Plan(**{**values, "batches": batches})

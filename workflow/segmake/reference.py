@@ -1,0 +1,309 @@
+"""Makes documentation from its sources: ``config/README.md``, ``docs/faq.md`` and ``docs/faq.fr.md``.
+
+The settings come from the JSON Schema of the config, the questions and answers from the catalogue of messages.
+After an edit of either: ``PYTHONPATH=workflow python -m segmake.reference``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segmake.config import describe, schema
+from segmake.files import write_atomically
+from segmake.messages import LANGUAGES, catalogue
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "PYTHONPATH=workflow python -m segmake.reference"
+
+_NOTE = f"<!-- Made by `{COMMAND}` from {{sources}}: edit these, not this file. -->"
+
+_README = """\
+## The config file
+
+`config/config.yaml` is the only file that you edit. Each setting in it has a comment that says what it does and when
+to change it; this page has them all in one place.
+
+- Editors that know YAML (VS Code with the YAML extension, for example) complete and check settings while you type.
+- Paths start from SegMake's folder, unless they begin with `/`.
+- A setting that is left out has its default.
+- Mistakes are found before anything runs: all at once, each with its line. Every message has a code, such as
+  `SM-CFG-001`, that is explained in [docs/faq.md](../docs/faq.md) (en français : [docs/faq.fr.md](../docs/faq.fr.md)).
+
+## Several experiments
+
+Keep a file for each, with a folder for `results` of its own, and name it when you run SegMake. It is then read in
+place of `config/config.yaml`:
+
+```bash
+snakemake --profile slurm --configfile config/growth.yaml
+```
+
+## What is computed again after a change
+
+| you change | SegMake computes again |
+|---|---|
+| anything under `segmentation`, except `gpu` and `batch_size` | all images |
+| `channel`, `second_channel` or `pixel_size_um` under `images` | all images |
+| `folder`, `include` or `exclude` under `images` | only images that are new; those no longer chosen leave the tables |
+| the file of an image, such as a new copy of it | this image |
+| the file of your own model | all images |
+| `measurements` | the tables, not the cells |
+| `overlays` | the pictures, not the cells |
+| `cluster` | nothing |
+| `results` | everything, in the new folder |
+
+`snakemake --profile slurm -n` says how many images that would be, and starts nothing.
+
+## All settings
+"""
+
+_ENGINES = """\
+The settings differ from engine to engine. One that the chosen engine does not take is refused: delete its line, or
+put `#` in front of it.
+"""
+
+# Code in backquotes, and what Markdown would read as formatting outside of it.
+_CODE = re.compile(r"(`[^`]*`)")
+_SPECIAL = re.compile(r"([\\*<])")
+
+# Headings and labels of the questions and answers.
+_TITLE = {"en": "Messages, and what to do", "fr": "Les messages, et que faire"}
+_INTRO = {
+    "en": (
+        "Each message of SegMake has a code. Look it up here, in your browser with Ctrl+F. Words in *italics* stand "
+        "for what the message names in your case. [En français](faq.fr.md)."
+    ),
+    "fr": (
+        "Chaque message de SegMake a un code. Cherchez-le ici, dans votre navigateur avec Ctrl+F. Les mots en "
+        "*italique* tiennent la place de ce que le message nomme dans votre cas. [In English](faq.md)."
+    ),
+}
+_LABELS = {
+    "what": {"en": "What it says:", "fr": "Ce qu'il dit :"},
+    "why": {"en": "Why:", "fr": "Pourquoi :"},
+    "do": {"en": "What to do:", "fr": "Que faire :"},
+}
+_FAMILIES = {
+    "SM-CFG": {"en": "The config file", "fr": "Le fichier de configuration"},
+    "SM-DIR": {"en": "The folder of images", "fr": "Le dossier des images"},
+    "SM-IMG": {"en": "An image", "fr": "Une image"},
+    "SM-RUN": {"en": "The run", "fr": "Le calcul"},
+    "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
+    "SM-SET": {
+        "en": "The set-up, the demo and the tests",
+        "fr": "La préparation, la démo et les tests",
+    },
+}
+
+# How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
+# own name.
+PLACEHOLDERS = {
+    "allowed": {"en": "list", "fr": "liste"},
+    "channel": {"fr": "canal"},
+    "channels": {"en": "list of channels", "fr": "liste des canaux"},
+    "command": {"fr": "commande"},
+    "default": {"en": "default", "fr": "valeur par défaut"},
+    "engine": {"fr": "moteur"},
+    "engines": {"en": "list of engines", "fr": "liste des moteurs"},
+    "error": {"en": "details", "fr": "détails"},
+    "first": {"en": "first image", "fr": "première image"},
+    "folder": {"fr": "dossier"},
+    "height": {"fr": "hauteur"},
+    "high": {"en": "second value", "fr": "seconde valeur"},
+    "host": {"en": "computer", "fr": "ordinateur"},
+    "image": {"fr": "image"},
+    "include": {"en": "patterns", "fr": "motifs"},
+    "key": {"en": "setting", "fr": "réglage"},
+    "kinds": {"en": "kinds of files", "fr": "types de fichiers"},
+    "known": {"en": "list of engines", "fr": "liste des moteurs"},
+    "log": {"en": "log file", "fr": "journal"},
+    "logs": {"en": "folder of logs", "fr": "dossier des journaux"},
+    "low": {"en": "first value", "fr": "première valeur"},
+    "model": {"fr": "modèle"},
+    "models": {"en": "list of models", "fr": "liste des modèles"},
+    "SM-CFG-011.models": {"en": "nearest model", "fr": "modèle le plus proche"},
+    "name": {"fr": "nom"},
+    "SM-CFG.name": {"en": "setting", "fr": "réglage"},
+    "nearest": {"en": "nearest setting", "fr": "réglage le plus proche"},
+    "number": {"fr": "nombre"},
+    "option": {"fr": "option"},
+    "path": {"fr": "chemin"},
+    "pid": {"en": "process number", "fr": "numéro de processus"},
+    "python": {"en": "path of Python", "fr": "chemin de Python"},
+    "remedy": {"en": "what to do about it", "fr": "que faire pour cette image"},
+    "result": {"fr": "résultat"},
+    "results": {"en": "results folder", "fr": "dossier des résultats"},
+    "second": {"en": "second image", "fr": "seconde image"},
+    "section": {"fr": "section"},
+    "since": {"en": "time", "fr": "heure"},
+    "suffix": {"fr": "extension"},
+    "times": {"en": "number of", "fr": "nombre de"},
+    "value": {"fr": "valeur"},
+    "what": {"en": "what is wrong with it", "fr": "ce qui ne va pas"},
+    "width": {"fr": "largeur"},
+}
+
+
+def settings_reference() -> str:
+    """Return all settings of the config in Markdown: a table for each section of the schema, in English."""
+    with _speaking("en"):
+        sections = schema()["properties"]
+        parts = []
+        single = {}
+        for name, rule in sections.items():
+            if "properties" not in rule:
+                single[name] = rule
+                continue
+            parts.append(f"### `{name}`\n\n{_escape(rule['description'])}\n")
+            if any("x-engines" in key for key in rule["properties"].values()):
+                parts.append(_ENGINES)
+            parts.append(_table(rule["properties"], rule.get("required", [])))
+        parts.append("### Settings without a section\n")
+        parts.append(_table(single, schema()["required"]))
+    return "\n".join(parts)
+
+
+def faq(language: str) -> str:
+    """Return every problem of the catalogue in Markdown: what it says, why, and what to do.
+
+    The heading of each is its code alone, so that a link such as ``faq.md#sm-cfg-001`` stays right.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
+    families: dict[str, list[str]] = {family: [] for family in _FAMILIES}
+    for code in sorted(section for section in catalogue() if section.startswith("SM-")):
+        families.setdefault(code.rpartition("-")[0], []).append(code)
+    lines = [f"# {_TITLE[language]}", "", _INTRO[language], ""]
+    for family, codes in families.items():
+        if not codes:
+            continue
+        lines += [f"## {_FAMILIES.get(family, {}).get(language, family)}", ""]
+        for code in codes:
+            lines += [f"### {code}", ""]
+            for part, label in _LABELS.items():
+                lines.append(f"- **{label[language]}** {_readable(code, part, language)}")
+            lines.append("")
+    return "\n".join(lines)
+
+
+def references() -> dict[str, str]:
+    """Return what the generated files should hold, by their paths in the repository."""
+    schema_note = _NOTE.format(
+        sources="workflow/schemas/config.schema.json and workflow/segmake/reference.py"
+    )
+    faq_note = _NOTE.format(sources="workflow/segmake/messages")
+    pages = {"config/README.md": f"{schema_note}\n\n{_README}\n{settings_reference()}"}
+    for language in LANGUAGES:
+        name = "docs/faq.md" if language == "en" else f"docs/faq.{language}.md"
+        pages[name] = f"{faq_note}\n\n{faq(language)}"
+    return {name: page.rstrip() + "\n" for name, page in pages.items()}
+
+
+def write_reference(root: Path = ROOT) -> list[Path]:
+    """Write the generated files.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the repository.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    written = []
+    for name, page in references().items():
+        with write_atomically(root / name) as part:
+            part.write_text(page, encoding="utf-8")
+        written.append(root / name)
+    return written
+
+
+@contextmanager
+def _speaking(language: str) -> Iterator[None]:
+    """Make the catalogue speak a language, whatever the user's is."""
+    before = os.environ.get("SEGMAKE_LANG")
+    os.environ["SEGMAKE_LANG"] = language
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SEGMAKE_LANG"]
+        else:
+            os.environ["SEGMAKE_LANG"] = before
+
+
+def _table(keys: dict[str, dict[str, Any]], required: list[str]) -> str:
+    engines = any("x-engines" in rule for rule in keys.values())
+    head = ["setting", "default", "can be", *(["engines"] if engines else []), "what it does"]
+    rows = [head, ["---"] * len(head)]
+    for key, rule in keys.items():
+        default = "none: must be set" if key in required else f"`{_yaml(rule['default'])}`"
+        row = [f"`{key}`", default, _escape(_allowed(rule))]
+        if engines:
+            row.append(", ".join(rule["x-engines"]) if "x-engines" in rule else "all")
+        rows.append([*row, _escape(rule["description"])])
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows
+    )
+
+
+def _allowed(rule: dict[str, Any]) -> str:
+    # What a section that is not in this version could hold is no help.
+    kinds = (rule.get("type"), rule.get("items", {}).get("type"))
+    return "" if "object" in kinds else describe(rule)
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as it is written in the config."""
+    return value if isinstance(value, str) and value[0].isalpha() else json.dumps(value)
+
+
+def _escape(text: str) -> str:
+    """Keep Markdown from reading plain text as formatting."""
+    return "".join(
+        piece if piece.startswith("`") else _SPECIAL.sub(r"\\\1", piece)
+        for piece in _CODE.split(text)
+    )
+
+
+def shown_placeholder(code: str, name: str, language: str) -> str:
+    """Return the words that stand for a placeholder of a message, such as *dossier* for ``{folder}``."""
+    for key in (f"{code}.{name}", f"{code.rpartition('-')[0]}.{name}", name):
+        if key in PLACEHOLDERS:
+            return PLACEHOLDERS[key].get(language, name)
+    return name.replace("_", " ")
+
+
+def _readable(code: str, part: str, language: str) -> str:
+    """Return a text of the catalogue in Markdown, with words in italics for its placeholders."""
+
+    def fill(text: str, before: str, after: str) -> str:
+        return "".join(
+            literal + (f"{before}{shown_placeholder(code, name, language)}{after}" if name else "")
+            for literal, name, _, _ in string.Formatter().parse(text)
+        )
+
+    pieces = []
+    for piece in _CODE.split(catalogue()[code][part][language]):
+        if piece.startswith("`") and not re.fullmatch(r"`\{\w+\}`", piece):
+            # Nothing is italic in code, so the usual brackets stand for it there.
+            pieces.append(fill(piece, "<", ">"))
+        else:
+            pieces.append(fill(_SPECIAL.sub(r"\\\1", piece.strip("`")), "*", "*"))
+    return "".join(pieces)
+
+
+if __name__ == "__main__":
+    for path in write_reference():
+        print(path.relative_to(ROOT))

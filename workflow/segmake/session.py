@@ -1,0 +1,190 @@
+"""Between Snakemake and the library: what happens when the Snakefile is read, and when a run starts and ends."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import DeploymentMethod
+
+from segmake.config import load_config
+from segmake.engines import BUILTIN_MODELS
+from segmake.inventory import Inventory, write_inventory
+from segmake.messages import Problem, Problems, say
+from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
+from segmake.planning import make_plan
+
+DEFAULT_CONFIG = "config/config.yaml"
+ROOT = Path(__file__).parents[2]
+
+# What Snakemake says when `verify` found failed images; `Session.end` says which and why.
+_SAID_BETTER = (" segmake verify ", "At least one job did not", "Exiting because a job execution")
+
+
+class Session:
+    """One reading of the Snakefile: in the main process it makes the plan, in a job it reads it.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        Snakemake's own object.
+    config : dict
+        Snakemake's ``config``: what came with ``--config`` and ``--configfile``.
+    """
+
+    def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
+        self._inventory: Inventory | None = None
+        self._lock: TextIO | None = None
+        written = os.environ.get(PLAN_VARIABLE)
+        if workflow.is_main_process or not written:
+            try:
+                self._make_plan(workflow, config)
+            except (Problem, Problems) as problem:
+                _refuse(problem)
+        else:
+            self.plan = read_plan(Path(written))
+        self._conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+
+    @property
+    def engine(self) -> str:
+        """The engine that finds the cells."""
+        return self.plan.settings["segmentation"]["engine"]
+
+    @property
+    def engine_environment(self) -> str:
+        """The name of the engine's environment: a file in ``workflow/envs``."""
+        return "imaging" if self.engine == "threshold" else self.engine
+
+    @property
+    def downloads_model(self) -> bool:
+        """Whether the model is one that the engine downloads by itself."""
+        return self.plan.settings["segmentation"].get("model") in BUILTIN_MODELS.get(
+            self.engine, ()
+        )
+
+    @property
+    def shell_prefix(self) -> str:
+        """What comes before every rule's shell command: ``segmake`` and ``segmake_engine`` as commands.
+
+        Where Snakemake makes the environments (``--sdm conda``) both are run by the ``python`` of the rule's
+        environment, else by those that the set-up made.
+        """
+        python, engine_python = (
+            ("python", "python") if self._conda else (sys.executable, self._engine_python)
+        )
+        prefix = (
+            "set -euo pipefail; "
+            f"export PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
+            f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
+            f'segmake() {{ {shlex.quote(python)} -m segmake "$@"; }}; '
+            f'segmake_engine() {{ {shlex.quote(engine_python)} -m segmake "$@"; }}; '
+        )
+        # Snakemake fills in what stands in single braces.
+        return prefix.replace("{", "{{").replace("}", "}}")
+
+    @property
+    def _engine_python(self) -> str:
+        if self.engine_environment == "imaging":
+            return sys.executable
+        return str(ROOT / ".environments" / self.engine / "bin" / "python")
+
+    def start(self) -> None:
+        """Take the results folder for this run, and write down its plan.
+
+        Raises
+        ------
+        SystemExit
+            After a message, if another run works in the folder, it can't be written to, or the engine's environment is missing.
+        """
+        try:
+            if not self._conda and not Path(self._engine_python).exists():
+                raise Problem("SM-ENV-001", engine=self.engine)
+            self._take_folder()
+            write_plan(self.plan)
+            if self._inventory:
+                write_inventory(self._inventory, self.plan.folders.inventory)
+        except Problem as problem:
+            _refuse(problem)
+
+    def end(self, *, complete: bool) -> None:
+        """Say what became of the run."""
+        from segmake.summary import describe_end
+        from segmake.tables import image_table
+
+        if complete or self._report_is_new():
+            print(f"\n{describe_end(self.plan, image_table(self.plan))}", file=sys.stderr)
+        else:
+            logs = self.plan.folders.results / "logs"
+            print(f"\n{say('end.broken', logs=logs)}", file=sys.stderr)
+
+    def _make_plan(self, workflow: Any, config: dict[str, Any]) -> None:
+        files = [Path(file) for file in workflow.configfiles] or [Path(DEFAULT_CONFIG)]
+        overrides = dict(workflow.config_settings.config)
+        command = shlex.join(["snakemake", *sys.argv[1:]])
+        self.plan, self._inventory = make_plan(load_config(files[-1], overrides), command)
+        if workflow.is_main_process:
+            os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
+            _speak_plainly(workflow.output_settings.quiet)
+            print(self.plan.describe(), file=sys.stderr)
+
+    def _take_folder(self) -> None:
+        folders = self.plan.folders
+        try:
+            folders.state.mkdir(parents=True, exist_ok=True)
+            self._lock = (folders.state / "lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise Problem(
+                "SM-RUN-010",
+                where=str(folders.results),
+                results=folders.results,
+                error=error.strerror,
+            ) from None
+        try:
+            # The system lets go of it when this process ends, however it ends.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            pid, host, since = (self._lock.read().split("\t") + ["?"] * 3)[:3]
+            names = {"results": folders.results, "pid": pid, "host": host, "since": since}
+            raise Problem("SM-RUN-009", where=str(folders.results), **names) from None
+        self._lock.truncate(0)
+        now = time.strftime("%Y-%m-%d %H:%M")
+        print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=self._lock, flush=True)
+
+    def _report_is_new(self) -> bool:
+        report = self.plan.folders.results / "report.html"
+        return report.exists() and report.stat().st_mtime >= self.plan.started
+
+
+def _refuse(problem: Problem | Problems) -> NoReturn:
+    """End Snakemake with a message of our own: an exception would bring a traceback with it."""
+    print(f"\n{problem}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _speak_plainly(quiet: Collection[Quietness] | None) -> None:
+    """Keep Snakemake's own words about its doings off the screen, where the profile asks for quiet.
+
+    Its warnings and errors stay, save those that only say that `verify` found failed images: SegMake says which.
+    """
+    if not quiet or Quietness.RULES not in quiet:
+        return
+
+    def is_news(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        about_verify = any(words in text for words in _SAID_BETTER)
+        return record.levelno >= logging.WARNING and not about_verify
+
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(is_news)

@@ -1,0 +1,108 @@
+"""The tables and the report of the whole run, and its last words on the screen."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from segmake import __version__
+from segmake.journal import Journal
+from segmake.messages import say
+from segmake.plan import Plan
+from segmake.report import Run, write_report
+from segmake.steps import STEPS
+from segmake.tables import cell_table, image_table, write_csv, write_parquet
+
+# So many failed images are named on the screen; the report names all.
+NAMED_FAILURES = 10
+
+
+def write_summary(plan: Plan) -> None:
+    """Write ``images.csv``, ``cells.csv``, ``cells.parquet`` and ``report.html`` into the results folder."""
+    folders = plan.folders
+    images = image_table(plan)
+    cells = cell_table(plan, images)
+    write_csv(images, folders.results / "images.csv")
+    write_csv(cells, folders.results / "cells.csv")
+    write_parquet(cells, folders.results / "cells.parquet")
+
+    def thumbnails(image: str) -> tuple[Path, Path] | None:
+        pair = folders.thumbnails(image)
+        return pair if all(path.is_file() for path in pair) else None
+
+    write_report(
+        folders.results / "report.html",
+        images=images,
+        cells=cells,
+        thumbnails=thumbnails,
+        run=_describe_run(plan, images),
+    )
+
+
+def describe_end(plan: Plan, images: pd.DataFrame) -> str:
+    """Return the last words of a run: how many images are done, which failed and why, where the report is.
+
+    Parameters
+    ----------
+    images : DataFrame
+        What `image_table` gave.
+    """
+    failed = images[images["state"] != "done"]
+    numbers = {
+        "done": len(images) - len(failed),
+        "failed": len(failed),
+        "cells": int(images["cells"].sum()),
+        "report": plan.folders.results / "report.html",
+    }
+    if failed.empty:
+        return say("end.good", **numbers)
+    lines = [say("end.failed", **numbers)]
+    columns = ["image", "code", "message", "remedy"]
+    for image, code, message, remedy in (
+        failed[columns].head(NAMED_FAILURES).itertuples(index=False)
+    ):
+        names = {"image": image, "code": code, "message": message, "remedy": remedy}
+        lines.append(say("end.failed_image", **names))
+    if len(failed) > NAMED_FAILURES:
+        lines.append(say("end.more", number=len(failed) - NAMED_FAILURES))
+    return "\n".join([*lines, say("end.again")])
+
+
+def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
+    segmentation = plan.settings["segmentation"]
+    devices = sorted(set(images["device"].dropna()))
+    return Run(
+        title=Path(plan.settings["results"]).resolve().name,
+        started=_iso(plan.started),
+        finished=_iso(time.time()),
+        settings=plan.settings,
+        engine=segmentation["engine"],
+        model=segmentation.get("model") or segmentation.get("method", ""),
+        versions=_versions(plan),
+        device=", ".join(devices),
+        command=plan.command,
+        files_found=len(images),
+        files_left_out=plan.left_out,
+        batches=len(plan.batches),
+    )
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    """Return the versions of SegMake, of Snakemake, and of what the engine's environment had."""
+    versions = {"SegMake": __version__, "Python": sys.version.split()[0]}
+    try:
+        versions["Snakemake"] = metadata.version("snakemake")
+    except metadata.PackageNotFoundError:
+        pass
+    for batch in plan.batches:
+        for entry in Journal(plan.folders.journal(STEPS[0], batch)).finished().values():
+            versions |= entry.details.get("versions", {})
+    return versions
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
