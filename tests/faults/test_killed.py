@@ -95,7 +95,8 @@ def test_an_image_that_kills_the_program_is_failed_and_the_others_are_done(
 
     def times_started() -> int:
         return sum(
-            line["image"] == poison and line["event"] == "started" for line in long_project.journal()
+            line["image"] == poison and line["event"] == "started"
+            for line in long_project.journal()
         )
 
     # A large image, so that there is time to kill the process that works on it.

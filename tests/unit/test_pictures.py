@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from segmake.pictures import draw_outlines, stretch, write_pictures
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
 from segmake.report import GALLERY_LIMIT, Run, write_report
 
 EVIL = "a/<script>alert('x')</script> \"q\" javascript:é\n#1%.tif"

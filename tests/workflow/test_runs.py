@@ -141,7 +141,7 @@ def test_results_are_what_the_readme_says(project: Project) -> None:
 
 AWKWARD = [
     "été à Évry (1).tif",
-    "it's \"quoted\".tif",
+    'it\'s "quoted".tif',
     "new\nline.tif",
     "tab\there.tif",
     "$HOME `id` ; rm.tif",
@@ -172,9 +172,15 @@ MISTAKES = {
     ),
     "no such folder": ({"images": {"folder": "imagse"}}, ["SM-DIR-001", "imagse"]),
     "empty folder": ({"images": {"folder": "nothing"}}, ["SM-DIR-004"]),
-    "nothing fits": ({"images": {"folder": "images", "include": ["*.nd2"]}}, ["SM-DIR-005", "7 .tif"]),
+    "nothing fits": (
+        {"images": {"folder": "images", "include": ["*.nd2"]}},
+        ["SM-DIR-005", "7 .tif"],
+    ),
     "other engine": ({"segmentation": {"engine": "threshold", "niter": 5}}, ["SM-CFG-010"]),
-    "no such channel": ({"images": {"folder": "images", "channel": "Phase"}}, ["SM-DIR-008", "Phase"]),
+    "no such channel": (
+        {"images": {"folder": "images", "channel": "Phase"}},
+        ["SM-DIR-008", "Phase"],
+    ),
     "no such model": (
         {"segmentation": {"engine": "cellpose3", "model": "bact_fase_cp3"}},
         ["SM-CFG-011", "bact_phase_cp3"],

@@ -18,6 +18,7 @@ rule measure:
         "../envs/imaging.yaml"
     threads: 1
     resources:
+        **session.slurm_resources(gpu=False),
         mem_mb=4096,
         runtime=60,
     params:
@@ -39,6 +40,7 @@ rule overlay:
         "../envs/imaging.yaml"
     threads: 1
     resources:
+        **session.slurm_resources(gpu=False),
         mem_mb=4096,
         runtime=60,
     params:

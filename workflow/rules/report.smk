@@ -26,6 +26,7 @@ rule report:
         "../envs/report.yaml"
     threads: 1
     resources:
+        **session.slurm_resources(gpu=False),
         mem_mb=4096,
         runtime=60,
     params:

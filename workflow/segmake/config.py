@@ -206,7 +206,7 @@ def _merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any
 
 def _with_defaults(value: Any, rule: dict[str, Any]) -> Any:
     """Fill in the schema's defaults; a section left empty (null) is one with every default."""
-    if value is None and "default" in rule and rule.get("type") in ("object", "array"):
+    if value is None and "default" in rule and rule.get("type") in ("object", "array", "string"):
         value = copy.deepcopy(rule["default"])
     if isinstance(value, list) and "items" in rule:
         return [_with_defaults(item, rule["items"]) for item in value]
@@ -328,9 +328,7 @@ def _model_problems(config: Config) -> Iterator[Problem]:
         return
     # Unlike Path's methods, these take any text for a path, and an unreadable folder for an absent file.
     path = os.path.expanduser(str(model))
-    if model is None:
-        yield Problem("SM-CFG-019", where=where, engine=engine, models=", ".join(builtin))
-    elif os.path.isdir(path):
+    if os.path.isdir(path):
         yield Problem("SM-CFG-013", where=where, path=path)
     elif not os.path.isfile(path):
         nearest = difflib.get_close_matches(str(model), builtin, 1, 0.6)

@@ -136,7 +136,7 @@ def find_images(config: Config) -> tuple[list[ImageFile], int]:
     section = config.settings["images"]
     folders = section["folder"]
     folders = [folders] if isinstance(folders, str) else folders
-    results = Path(config.settings["results"]).expanduser().resolve()
+    results = Path(config.settings["results"]).resolve()
     include = _patterns(section["include"])
     exclude = _patterns(section["exclude"])
     images: list[ImageFile] = []
@@ -184,10 +184,11 @@ def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
 
 
 def _check_folder(name: str, where: str, results: Path) -> Path:
-    folder = Path(name).expanduser()
-    if folder.is_file():
+    # Unlike Path's methods, these take any text for a path.
+    folder = Path(os.path.expanduser(name))
+    if os.path.isfile(folder):
         raise Problems([Problem("SM-DIR-003", where=where, folder=name, name=folder.name)])
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         windows = PureWindowsPath(name).drive or "\\" in name
         raise Problems(
             [Problem("SM-DIR-002" if windows else "SM-DIR-001", where=where, folder=name)]

@@ -72,6 +72,23 @@ class Session:
             self.engine, ()
         )
 
+    def slurm_resources(self, *, gpu: bool) -> dict[str, Any]:
+        """Return what the config asks of Slurm for a job with or without a GPU; on one computer it has no effect.
+
+        The names are those of snakemake-executor-plugin-slurm.
+        """
+        cluster = self.plan.settings["cluster"]
+        partition = (
+            cluster["partition"] if gpu else cluster["cpu_partition"] or cluster["partition"]
+        )
+        resources: dict[str, Any] = {
+            "slurm_partition": partition,
+            "slurm_account": cluster["account"],
+        }
+        if gpu and self.engine != "threshold":
+            resources |= {"gpu": 1, "gpu_model": cluster["gpu_model"]}
+        return {name: value for name, value in resources.items() if value is not None}
+
     @property
     def shell_prefix(self) -> str:
         """What comes before every rule's shell command: ``segmake`` and ``segmake_engine`` as commands.
@@ -104,7 +121,8 @@ class Session:
         Raises
         ------
         SystemExit
-            After a message, if another run works in the folder, it can't be written to, or the engine's environment is missing.
+            After a message, if another run works in the folder, it can't be written to, or the engine's
+            environment is missing.
         """
         try:
             if not self._conda and not Path(self._engine_python).exists():

@@ -82,7 +82,7 @@ def _bright_cells(plane: np.ndarray, polarity: str) -> np.ndarray:
 def _contrast(image: np.ndarray, above: np.ndarray) -> float:
     """Return how far the foreground stands out, in standard deviations of the background."""
     background = image[~above]
-    spread = float(background.std()) or np.finfo(np.float32).tiny
+    spread = float(background.std()) or float(np.finfo(np.float32).tiny)
     return (float(image[above].mean()) - float(background.mean())) / spread
 
 

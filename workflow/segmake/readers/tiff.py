@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from segmake.readers import Header, unreadable
+from segmake.readers import SUFFIXES, Header, unreadable
 
 # What it has to say of a damaged file is said by SegMake, in the user's words.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -98,6 +98,9 @@ class TiffImage:
             # The label of a single plane is often the name of the file that it was taken from.
             labels = (self._file.imagej_metadata or {}).get("Labels", [])
             names = list(labels) if len(labels) == number else []
+            # So are those of planes that were joined: channels would have other names in each file.
+            if any(self._path.stem in name or name.lower().endswith(SUFFIXES) for name in names):
+                names = []
         names = names[:number] + [""] * (number - len(names))
         return tuple(name or str(index) for index, name in enumerate(names, start=1))
 

@@ -1,0 +1,73 @@
+"""What the tests of all folders share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from segmake.config import Config, load_config
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    """Keep the tests apart from the language of the machine."""
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the clone."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the real images and weights."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real images (../shared/data) are not on this machine")
+    return folder
+
+
+@pytest.fixture
+def configure(tmp_path) -> Callable[..., Config]:
+    """Make a checked config: the engine threshold, images and results in the test's folder."""
+
+    def make(**sections: Any) -> Config:
+        settings: dict[str, Any] = {
+            "images": {"folder": str(tmp_path / "images")},
+            "segmentation": {"engine": "threshold"},
+            "results": str(tmp_path / "results"),
+        }
+        for name, section in sections.items():
+            known = settings.get(name)
+            settings[name] = known | section if isinstance(known, dict) else section
+        path = tmp_path / "config.yaml"
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        return load_config(path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., Path]:
+    """Write a TIFF with some bright cells on a grey background."""
+
+    def write(path: Path, cells: int = 2, shape: tuple[int, int] = (48, 64)) -> Path:
+        plane = np.random.default_rng(cells).normal(200, 5, shape)
+        for number in range(cells):
+            row, column = divmod(number, 4)
+            plane[6 + 16 * row : 14 + 16 * row, 4 + 15 * column : 14 + 15 * column] += 1000
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, plane.astype(np.uint16))
+        return path
+
+    return write

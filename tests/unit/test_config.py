@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from segmake.config import load_config, schema
+from segmake.messages import Problem, Problems
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    path = folder / "config.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def found(path: Path) -> list[Problem]:
+    with pytest.raises(Problems) as caught:
+        load_config(path)
+    return caught.value.problems
+
+
+def codes_and_lines(problems: list[Problem]) -> list[tuple[str, int]]:
+    return [(p.code, int(p.where.rpartition("line ")[2])) for p in problems]
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path):
+    problems = found(
+        write(
+            tmp_path,
+            """\
+images:
+  folder: data
+  diameter: 20
+  channel: [1]
+segmentation:
+  engine: cellpose3
+  diamater: 20
+  diameter: 0
+  bsize: 100
+  Flow_Threshold: 0.4
+  wobble: 1
+  min_size: .inf
+overlays:
+  color: red
+  contrast: [0.5]
+result: out
+""",
+        )
+    )
+    assert codes_and_lines(problems) == [
+        ("SM-CFG-017", 3),
+        ("SM-CFG-002", 4),
+        ("SM-CFG-001", 7),
+        ("SM-CFG-002", 8),
+        ("SM-CFG-002", 9),
+        ("SM-CFG-001", 10),
+        ("SM-CFG-018", 11),
+        ("SM-CFG-002", 12),
+        ("SM-CFG-002", 14),
+        ("SM-CFG-002", 15),
+        ("SM-CFG-001", 16),
+    ]
+    texts = [str(problem) for problem in problems]
+    assert "`segmentation`" in texts[0]
+    assert "`diamater` under `segmentation`" in texts[2] and "`diameter`?" in texts[2]
+    assert "above 0" in texts[3]
+    assert "multiple of 8" in texts[4]
+    assert "`flow_threshold`?" in texts[5]
+    assert '"#ffb000"' in texts[8]
+    assert "`results`?" in texts[10]
+
+
+def test_settings_that_do_not_go_together(tmp_path):
+    problems = found(
+        write(
+            tmp_path,
+            """\
+images:
+  folder: data
+  include: ["**/*.tif", "broken\\\\"]
+  channel: 2
+  second_channel: 2
+  z: max
+segmentation:
+  engine: threshold
+  model: cyto3
+  flow_threshold: 0.4
+  diameter: 12
+overlays:
+  contrast: [99, 1]
+""",
+        )
+    )
+    assert sorted(codes_and_lines(problems), key=lambda pair: pair[1]) == [
+        ("SM-CFG-002", 3),
+        ("SM-CFG-015", 5),
+        ("SM-CFG-020", 6),
+        ("SM-CFG-010", 9),
+        ("SM-CFG-010", 10),
+        ("SM-CFG-014", 13),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "hint"),
+    [
+        ("cyt03", "SM-CFG-011", "cyto3"),
+        ("bact_phase", "SM-CFG-011", "bact_phase_cp3"),
+        ("models/of/ours", "SM-CFG-012", "cyto3, nuclei"),
+        ("~nobody_of_that_name/model", "SM-CFG-012", "cyto3"),
+        ("a\0b", "SM-CFG-012", "cyto3"),
+        ("x" * 5000, "SM-CFG-012", "cyto3"),
+        ("FOLDER", "SM-CFG-013", "folder"),
+        (None, "SM-CFG-019", "cyto3"),
+    ],
+)
+def test_models_that_are_none(tmp_path, model, code, hint):
+    model = str(tmp_path) if model == "FOLDER" else model
+    text = json.dumps({"images": {"folder": "data"}, "segmentation": {"model": model}})
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code == code and hint in str(problem)
+
+
+def test_a_model_of_ones_own(tmp_path):
+    path = write(tmp_path, f"images: {{folder: data}}\nsegmentation: {{model: {tmp_path}/own}}\n")
+    (tmp_path / "own").write_bytes(b"weights")
+    assert load_config(path).settings["segmentation"]["model"] == f"{tmp_path}/own"
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        ("", "SM-CFG-004", None),
+        ("# nothing but a remark\n", "SM-CFG-004", None),
+        ("- a\n- b\n", "SM-CFG-004", None),
+        ("images\n", "SM-CFG-004", None),
+        ("images:\n  folder: a\n  include: [b]\n  folder: c\n", "SM-CFG-006", 4),
+        ("images:\n\tfolder: data\n", "SM-CFG-005", 2),
+        ("images:\n  folder: [data/escape,\n", "SM-CFG-005", 3),
+        ("images:\n  folder: data\n  channel: GFP: 1\n", "SM-CFG-005", 3),
+        ("images:\n  folder: a\x07b\n", "SM-CFG-005", 2),
+        ('images:\n  folder: "C:\\Users\\me"\n', "SM-CFG-016", 2),
+        ("images: {folder: 2026-13-45}\n", "SM-CFG-005", None),
+        ("images: " + "[" * 3000, "SM-CFG-005", None),
+        ("images: {folder: é}\n".encode("latin-1"), "SM-CFG-008", None),
+        ("images: {folder: data}\n".encode("utf-16"), "SM-CFG-008", None),
+        ("images: {folder: data}\n".encode("utf-16-le"), "SM-CFG-008", None),
+    ],
+)
+def test_files_that_hold_no_settings(tmp_path, content, code, line):
+    (problem,) = found(write(tmp_path, content))
+    assert problem.code == code
+    assert problem.where.endswith(f"config.yaml, line {line}" if line else "config.yaml")
+
+
+def test_a_file_that_is_not_there_and_one_that_is_a_folder(tmp_path):
+    assert [problem.code for problem in found(tmp_path / "none.yaml")] == ["SM-CFG-007"]
+    assert [problem.code for problem in found(tmp_path)] == ["SM-CFG-009"]
+
+
+@pytest.mark.parametrize(
+    "text", ["images:\n", "segmentation: {engine: threshold}\n", "images: {}\n"]
+)
+def test_the_folder_has_to_be_said(tmp_path, text):
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code in ("SM-CFG-002", "SM-CFG-003") and "`images`" in str(problem)
+
+
+def test_sections_left_empty_take_their_defaults(tmp_path):
+    short = load_config(write(tmp_path, "images: {folder: data}\n")).settings
+    names = [name for name in schema()["properties"] if name != "images"]
+    text = "\ufeffimages: {folder: data}\n" + "".join(f"{name}:\n" for name in names)
+    assert load_config(write(tmp_path, text)).settings == short
+    assert short["segmentation"]["model"] == "cyto3" and short["results"] == "results"
+
+
+def test_a_checked_config_checks_out_again(tmp_path):
+    once = load_config(write(tmp_path, "images: {folder: data}\n")).settings
+    assert not list(jsonschema.Draft202012Validator(schema()).iter_errors(once))
+    assert load_config(write(tmp_path, json.dumps(once))).settings == once
+
+
+def test_a_number_is_the_same_setting_however_it_is_written(tmp_path):
+    text = (
+        "images: {{folder: data}}\nsegmentation: {{diameter: 16{0}, niter: 200{0}}}\n"
+        "cluster: {{batch_size: 4{0}}}\noverlays: {{contrast: [1{0}, 99]}}\n"
+    )
+    whole, decimal = (
+        json.dumps(load_config(write(tmp_path, text.format(end))).settings) for end in ("", ".0")
+    )
+    assert whole == decimal
+    assert '"diameter": 16.0' in whole and '"batch_size": 4}' in whole
+
+
+def test_the_engine_gets_what_it_takes_and_nothing_else(tmp_path):
+    config = load_config(write(tmp_path, "images: {folder: x}\nsegmentation: {engine: threshold}"))
+    assert set(config.settings["segmentation"]) == {
+        "engine",
+        "diameter",
+        "min_size",
+        "polarity",
+        "method",
+        "smoothing",
+    }
+
+
+def test_the_command_line_overrides_the_file(tmp_path):
+    path = write(tmp_path, "images: {folder: data, channel: 2}\nsegmentation: {diameter: 16}\n")
+    config = load_config(path, {"segmentation": {"diameter": 20}, "results": "~/elsewhere"})
+    assert config.settings["segmentation"]["diameter"] == 20
+    assert config.settings["images"]["channel"] == 2
+    assert config.settings["results"] == str(Path.home() / "elsewhere")
+
+
+def test_a_section_lent_to_another(tmp_path):
+    path = write(tmp_path, "images: &base {folder: data}\ncluster:\n  <<: *base\n  cpus: 2\n")
+    assert [problem.code for problem in found(path)] == ["SM-CFG-017"]
+
+
+def all_rules(rule: dict, name: str = ""):
+    for key, child in rule.get("properties", {}).items():
+        yield f"{name}{key}", key in rule.get("required", ()), child
+        yield from all_rules(child, f"{name}{key}.")
+
+
+@pytest.mark.parametrize(
+    ("required", "rule"), [pytest.param(*rest, id=name) for name, *rest in all_rules(schema())]
+)
+def test_every_setting_is_described_and_has_a_default_that_it_accepts(required, rule):
+    assert rule["description"].endswith(".")
+    assert ("default" in rule) != required
+    if not required:
+        assert not list(jsonschema.Draft202012Validator(rule).iter_errors(rule["default"]))
+
+
+def test_french(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    text = str(found(write(tmp_path, "images: {folder: x}\nsegmentation:\n  diamater: 3\n"))[0])
+    assert "ligne 3" in text and "`diamater` sous `segmentation`" in text
+    assert "Vouliez-vous dire `diameter` ?" in text
+
+
+def result_of(path: Path) -> None:
+    try:
+        config = load_config(path)
+    except Problems as problems:
+        assert problems.problems and str(problems)
+    else:
+        assert set(config.settings) == set(schema()["properties"])
+
+
+KEYS = st.one_of(
+    st.sampled_from([name.rpartition(".")[2] for name, *_ in all_rules(schema())]),
+    st.text(max_size=8),
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.just(10**400),
+    st.text(max_size=8),
+    st.dates(),
+    st.sampled_from(["cellpose3", "threshold", "cyto3", "all", "auto", "~", "~x/y", "*.tif", "!"]),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+SECTIONS = st.fixed_dictionaries(
+    {"images": st.fixed_dictionaries({"folder": st.text(max_size=4) | SCALARS})},
+    optional={
+        name: VALUES
+        | st.dictionaries(st.sampled_from(sorted(rule.get("properties", {"x": 0}))), SCALARS)
+        for name, rule in schema()["properties"].items()
+        if name != "images"
+    },
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.one_of(SECTIONS, st.dictionaries(KEYS, VALUES, max_size=5)))
+def test_any_mapping_gives_a_config_or_problems(mapping):
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(mapping, text)
+    with tempfile.TemporaryDirectory() as folder:
+        result_of(write(Path(folder), text.getvalue()))
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("abimages: folder\n\t-[]{}!&*<>|%@#'\"\\,.0129?=~é\x07\x00")))
+def test_any_text_gives_a_config_or_problems(text):
+    with tempfile.TemporaryDirectory() as folder:
+        result_of(write(Path(folder), text))

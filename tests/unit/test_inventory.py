@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from segmake import readers
+from segmake.inventory import find_images, read_inventory, take_inventory, write_inventory
+from segmake.messages import Problem, Problems
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def take(configure, tmp_path):
+    """Take the inventory as a run does, and keep it for the next."""
+
+    def take_and_keep(**sections):
+        inventory = take_inventory(configure(**sections), tmp_path / "inventory.tsv")
+        write_inventory(inventory, tmp_path / "inventory.tsv")
+        return inventory
+
+    return take_and_keep
+
+
+def batches(inventory) -> dict[str, str]:
+    return {image.image: image.batch for image in inventory.images if image.present}
+
+
+def refused(make, *arguments, **sections) -> Problem:
+    with pytest.raises(Problems) as caught:
+        make(*arguments, **sections)
+    return caught.value.problems[0]
+
+
+ONE_EACH = {"batch_size": 1}
+
+
+def test_an_image_keeps_its_batch_whatever_comes_and_goes(take, images, draw):
+    for name in ("b.tif", "d.tif"):
+        draw(images / name)
+    first = batches(take(cluster=ONE_EACH))
+    assert first == {"b.tif": "0001", "d.tif": "0002"}
+    draw(images / "a.tif")
+    draw(images / "c.tif")
+    more = batches(take(cluster={"batch_size": "auto"}))
+    assert more == {"a.tif": "0003", "b.tif": "0001", "c.tif": "0003", "d.tif": "0002"}
+    (images / "b.tif").rename(images.parent / "b.tif")
+    without = take(cluster=ONE_EACH)
+    assert batches(without) == {name: batch for name, batch in more.items() if name != "b.tif"}
+    assert [image.image for image in without.batches()["0001"]] == ["b.tif"]
+    (images.parent / "b.tif").rename(images / "b.tif")
+    assert batches(take(cluster=ONE_EACH)) == more
+
+
+def test_images_are_in_natural_order(take, images, draw):
+    for number in (10, 2, 1):
+        draw(images / f"img{number}.tif")
+    assert list(batches(take())) == ["img1.tif", "img2.tif", "img10.tif"]
+
+
+def test_a_file_is_opened_again_only_when_its_size_or_time_changed(take, images, draw):
+    path = draw(images / "a.tif")
+    before = take().images[0]
+    stat = path.stat()
+    path.write_bytes(b"x" * stat.st_size)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert take().images[0] == before
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    changed = take().images[0]
+    assert changed.header is None and changed.problem.code == "SM-IMG-003"
+    assert changed.batch == before.batch
+    draw(path)
+    assert take().images[0].header == before.header
+
+
+def test_what_is_kept_is_what_was_found(take, images, draw, tmp_path):
+    draw(images / "good.tif")
+    (images / "empty.tif").touch()
+    inventory = take()
+    kept = read_inventory(tmp_path / "inventory.tsv")
+    assert [image.header for image in kept] == [image.header for image in inventory.images]
+    assert [str(image.problem) for image in kept] == [str(i.problem) for i in inventory.images]
+    assert [image.path for image in kept] == [image.path for image in inventory.images]
+
+
+def test_what_other_readers_said_is_read_again_in_the_same_batch(take, images, draw, monkeypatch):
+    draw(images / "b.tif")
+    take(cluster=ONE_EACH)
+    draw(images / "a.tif")
+    before = take(cluster=ONE_EACH)
+    monkeypatch.setattr(readers, "VERSION", readers.VERSION + 1)
+    assert take(cluster=ONE_EACH) == before
+
+
+def test_an_inventory_that_is_none_is_started_anew(take, images, draw, tmp_path):
+    draw(images / "a.tif")
+    (tmp_path / "inventory.tsv").write_text("image\tsomething else\na.tif\t1\n")
+    assert batches(take()) == {"a.tif": "0001"}
+
+
+def test_rights_given_back_are_seen(take, images, draw, tmp_path):
+    path = draw(images / "a.tif")
+    inventory = take()
+    problem = Problem("SM-IMG-001", where=str(path), error="Permission denied")
+    kept = [
+        image.__class__(**{**vars(image), "header": None, "problem": problem})
+        for image in inventory.images
+    ]
+    write_inventory(inventory.__class__(tuple(kept), 0), tmp_path / "inventory.tsv")
+    assert take().images[0].header == inventory.images[0].header
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with spaces  twice.tif",
+        "élèves µm 細胞.tif",
+        "e\u0301 decomposed.tif",
+        'it\'s "quoted".tif',
+        "line\nbreak.tif",
+        "carriage\rreturn.tif",
+        "tab\tand\\backslash.tif",
+        "[a]{b}(c)*?.tif",
+        "=1+1.tif",
+        "#1 100%.TIF",
+        "-rf.tif",
+        " leading.Tiff",
+    ],
+)
+def test_names_are_kept_as_they_are(take, images, draw, name):
+    draw(images / "sub folder" / name)
+    for _ in range(2):
+        (image,) = take().images
+        assert image.image == f"sub folder/{name}"
+        assert image.path == images / "sub folder" / name
+        assert image.header is not None and image.batch == "0001"
+
+
+def test_a_name_that_is_no_text_becomes_text(take, images, draw, tmp_path):
+    draw(images / "a.tif").rename(Path(os.fsdecode(os.fsencode(images) + b"/caf\xe9.tif")))
+    for _ in range(2):
+        (image,) = take().images
+        assert image.image == "caf\\xe9.tif"
+        assert image.path.is_file() and image.header is not None
+        assert os.fsencode(image.path.name) == b"caf\xe9.tif"
+    (image,) = read_inventory(tmp_path / "inventory.tsv")
+    assert image.path.is_file()
+
+
+def test_what_is_no_image_is_left_out_and_counted(take, images, draw):
+    draw(images / "a.tif")
+    for name in ("notes.txt", "sub/Thumbs.db", "._a.tif", ".hidden/b.tif", "noname"):
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_bytes(b"no image")
+    inventory = take()
+    assert list(batches(inventory)) == ["a.tif"]
+    assert inventory.left_out == 3, "hidden files count as none"
+
+
+def test_include_and_exclude(take, images, draw):
+    for name in ("a.tif", "B.TIF", "deep/down/c.tiff", "control_1.tif", "skip/d.tif"):
+        draw(images / name)
+    chosen = batches(take(images={"include": ["**/*.tif"], "exclude": ["Control_*", "skip/"]}))
+    assert list(chosen) == ["a.tif", "B.TIF"]
+
+
+def test_results_inside_the_images_folder_are_no_images(take, images, draw, tmp_path):
+    draw(images / "a.tif")
+    draw(images / "results" / "masks" / "a_masks.ome.tif")
+    sections = {"results": str(images / "results")}
+    assert list(batches(take(**sections))) == ["a.tif"]
+    # Nor are those of runs that had another folder for their results.
+    (images / "results" / ".segmake").mkdir()
+    assert list(batches(take(results=str(tmp_path / "other")))) == ["a.tif"]
+
+
+def test_several_folders(take, tmp_path, draw):
+    for name in ("day1/a.tif", "day2/a.tif", "day2/sub/b.tif"):
+        draw(tmp_path / name)
+    folders = [str(tmp_path / "day1"), str(tmp_path / "day2") + "/"]
+    inventory = take(images={"folder": folders})
+    assert list(batches(inventory)) == ["day1/a.tif", "day2/a.tif", "day2/sub/b.tif"]
+    assert [image.path for image in inventory.images] == [
+        tmp_path / "day1/a.tif",
+        tmp_path / "day2/a.tif",
+        tmp_path / "day2/sub/b.tif",
+    ]
+
+
+def test_links_that_lead_in_circles(take, images, draw):
+    draw(images / "sub" / "a.tif")
+    before = batches(take())
+    (images / "sub" / "up").symlink_to(images)
+    (images / "another name").symlink_to(images / "sub")
+    (images / "zz").symlink_to(images / "sub")
+    (images / "itself.tif").symlink_to(images / "itself.tif")
+    (images / "nowhere.tif").symlink_to(images / "nothing.tif")
+    assert batches(take()) == before == {"sub/a.tif": "0001"}
+
+
+def test_links_to_images_elsewhere(take, images, draw, tmp_path):
+    draw(tmp_path / "elsewhere" / "a.tif")
+    images.mkdir()
+    (images / "linked").symlink_to(tmp_path / "elsewhere")
+    (images / "b.tif").symlink_to(tmp_path / "elsewhere" / "a.tif")
+    assert list(batches(take())) == ["b.tif", "linked/a.tif"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a.nd2", "a.tif"), ("a.tif", "a.tiff"), ("s/a.tif", "s/a.ome.TIF")]
+)
+def test_two_images_of_one_result(take, images, draw, first, second):
+    draw(images / first)
+    draw(images / second)
+    problem = refused(take)
+    assert problem.code == "SM-DIR-006"
+    assert Path(first).name in problem.what and Path(second).name in problem.what
+
+
+@pytest.mark.parametrize(
+    ("folder", "code"),
+    [
+        ("none", "SM-DIR-001"),
+        ("C:\\Users\\me", "SM-DIR-002"),
+        ("\\\\server\\images", "SM-DIR-002"),
+        ("~nobody_of_that_name/x", "SM-DIR-001"),
+        ("a\0b", "SM-DIR-001"),
+        ("x" * 5000, "SM-DIR-001"),
+    ],
+)
+def test_folders_that_are_none(configure, folder, code):
+    assert refused(find_images, configure(images={"folder": folder})).code == code
+
+
+def test_folders_without_an_image_to_take(configure, images, tmp_path, draw):
+    images.mkdir()
+    assert refused(find_images, configure()).code == "SM-DIR-004"
+    (images / "a.lif").touch()
+    problem = refused(find_images, configure())
+    assert problem.code == "SM-DIR-005" and "1 .lif" in str(problem)
+    (tmp_path / "file").touch()
+    problem = refused(find_images, configure(images={"folder": str(tmp_path / "file")}))
+    assert problem.code == "SM-DIR-003"
+    draw(images / "a.tif")
+    assert refused(find_images, configure(results=str(images))).code == "SM-DIR-007"
+
+
+def test_a_config_that_fits_no_image_is_refused_but_one_that_fits_some_is_not(take, images, draw):
+    draw(images / "one.tif")
+    (images / "broken.tif").touch()
+    problem = refused(take, images={"channel": "GFP"})
+    assert problem.code == "SM-DIR-008" and "GFP" in problem.what and "`channel`" in problem.remedy
+    two = np.zeros((2, 8, 8), np.uint8)
+    tifffile.imwrite(images / "two.tif", two, imagej=True, metadata={"axes": "CYX"})
+    assert len(batches(take(images={"channel": 2}))) == 3
+
+
+def test_broken_files_alone_are_no_mistake_in_the_config(take, images):
+    images.mkdir()
+    (images / "broken.tif").write_bytes(b"not a tiff")
+    assert take().images[0].problem.code == "SM-IMG-003"
+
+
+def test_broken_files_are_not_kept_open(take, images, tmp_path):
+    images.mkdir()
+    (images / "a.tif").write_bytes(b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    tifffile.imwrite(tmp_path / "good.tif", np.zeros((4, 4), np.uint8))
+    before = len(os.listdir("/proc/self/fd"))
+    kept = take()
+    assert kept.images[0].problem is not None
+    assert len(os.listdir("/proc/self/fd")) == before

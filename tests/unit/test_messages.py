@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import ast
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from segmake.messages import LANGUAGES, Problem, catalogue, language, say
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = [
+    path
+    for folder in ("workflow", "scripts", ".ci")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.is_file() and path.suffix not in (".toml", ".pyc", ".json")
+]
+CODE = re.compile(r"SM-[A-Z]{3}-\d{3}")
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("section", sorted(catalogue()))
+def test_every_text_says_the_same_in_every_language(section):
+    entry = catalogue()[section]
+    is_problem = CODE.fullmatch(section)
+    assert set(entry) == ({"what", "why", "do"} if is_problem else {"say"})
+    for texts in entry.values():
+        assert set(texts) == set(LANGUAGES)
+        assert all(text.strip() for text in texts.values())
+        assert placeholders(texts["en"]) == placeholders(texts["fr"])
+
+
+def test_every_code_is_used_and_every_used_code_has_a_text():
+    used = set()
+    for path in PROGRAMS:
+        used |= set(CODE.findall(path.read_text(encoding="utf-8", errors="ignore")))
+    assert used == {section for section in catalogue() if CODE.fullmatch(section)}
+
+
+def calls() -> Iterator[tuple[str, str, set[str]]]:
+    """Yield where, section and names of values of each call of `say` and `Problem` in the library."""
+    for path in sorted((ROOT / "workflow").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = getattr(node.func, "id", "")
+            names = {keyword.arg for keyword in node.keywords}
+            if name not in ("say", "Problem") or None in names:
+                continue
+            first = node.args[0]
+            choices = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+            for choice in choices:
+                if isinstance(choice, ast.Constant):
+                    part = [a.value for a in node.args[1:] if isinstance(a, ast.Constant)]
+                    where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                    yield where, "/".join([choice.value, *part]), {str(n) for n in names}
+
+
+def test_every_value_that_a_text_needs_is_given():
+    seen = 0
+    for where, place, given in calls():
+        section, _, part = place.partition("/")
+        assert section in catalogue(), f"{where}: no text for {section}"
+        entry = catalogue()[section]
+        parts = [part] if part else ["say"] if "say" in entry else ["what", "do"]
+        needed = set().union(*(placeholders(entry[part]["en"]) for part in parts))
+        assert needed <= given, f"{where}: {section} needs {sorted(needed - given)}"
+        seen += 1
+    assert seen > 50
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "fr_FR.UTF-8"}, "fr"),
+        ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": "en"}, "en"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "en_GB", "LC_MESSAGES": "fr_CA"}, "fr"),
+        ({"SEGMAKE_LANG": "FR"}, "fr"),
+    ],
+)
+def test_the_language_is_that_of_the_user(monkeypatch, variables, expected):
+    for name in ("SEGMAKE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert language() == expected
+
+
+def test_values_are_not_taken_for_texts():
+    assert "{number}" in say("SM-DIR-001", "what", folder="{number}")
+
+
+def test_a_problem_can_be_sent_to_another_process():
+    problem = Problem("SM-IMG-010", where="a.tif", channel=3, channels="1 (GFP)")
+    assert str(pickle.loads(pickle.dumps(problem))) == str(problem)

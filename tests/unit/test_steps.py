@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from segmake.journal import Journal
+from segmake.messages import Problem
+from segmake.steps import Task, problem_of, run_step, write_outcome
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    return [
+        Task(name, tmp_path / name, f"key of {name}", 1, (tmp_path / f"{name}.out",))
+        for name in ("a", "b", "c")
+    ]
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "0001.jsonl")
+
+
+class Work:
+    """Writes the output of each image, or raises what it is told to, and notes what it was given."""
+
+    def __init__(self, **errors):
+        self.errors = errors
+        self.images = []
+        self.told = []
+        self.details = []
+
+    def __call__(self, task):
+        self.images.append(task.image)
+        if task.image in self.errors:
+            raise self.errors[task.image]
+        task.outputs[0].write_text(task.key)
+        return {"cells": 2}
+
+    def run(self, tasks, journal):
+        run_step(tasks, journal, self, self.told.append, self.details.append)
+        return self
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Problem("SM-IMG-002", where="b"), "SM-IMG-002"),
+        (ValueError("no\n such {value}"), "SM-RUN-001"),
+        (OSError(28, "No space left on device"), "SM-RUN-001"),
+        (MemoryError(), "SM-RUN-003"),
+        (RecursionError(), "SM-RUN-001"),
+        (KeyError("name \udcff"), "SM-RUN-001"),
+    ],
+)
+def test_an_image_that_fails_stops_no_other(tasks, journal, tmp_path, error, code):
+    work = Work(b=error).run(tasks, journal)
+    assert work.images == ["a", "b", "c"]
+    assert [journal.last(name).event for name in "abc"] == ["done", "failed", "done"]
+    problem = problem_of(Journal(journal.path).last("b"))
+    assert problem.code == code and problem.what in work.told[1]
+    write_outcome(tmp_path / "out.tsv", tasks, journal)
+    with (tmp_path / "out.tsv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines, dialect="excel-tab"))
+    assert [(row["image"], row["state"]) for row in rows] == [
+        ("a", "done"),
+        ("b", "failed"),
+        ("c", "done"),
+    ]
+    assert rows[1]["message"] == problem.what
+
+
+def test_only_what_is_not_done_is_computed(tasks, journal):
+    Work(b=ValueError("x")).run(tasks, journal)
+    assert Work().run(tasks, journal).images == ["b"]
+    assert Work().run(tasks, journal).images == []
+
+
+def test_an_image_whose_result_was_deleted_is_computed_again(tasks, journal):
+    Work().run(tasks, journal)
+    tasks[2].outputs[0].unlink()
+    assert Work().run(tasks, journal).images == ["c"]
+
+
+def test_a_result_of_before_does_not_outlive_a_failure(tasks, journal):
+    Work().run(tasks, journal)
+    changed = [Task(t.image, t.path, "new " + t.key, 2, t.outputs) for t in tasks]
+    Work(a=ValueError("x")).run(changed, journal)
+    assert not tasks[0].outputs[0].exists()
+    assert tasks[1].outputs[0].read_text() == "new key of b"
+    assert journal.last("a").attempt == 2
+
+
+def test_an_output_that_cannot_be_removed_fails_its_image_alone(tasks, journal, tmp_path):
+    tasks[0] = Task("a", tmp_path / "a", "k", 1, (tmp_path / ("long" * 70),))
+    tasks[1].outputs[0].mkdir()
+    work = Work().run(tasks, journal)
+    assert work.images == ["a", "b", "c"]
+    assert [journal.last(name).event for name in "abc"] == ["failed", "failed", "done"]
+
+
+POISON = """
+import os, signal, sys
+from pathlib import Path
+from segmake.journal import Journal
+from segmake.steps import Task, run_step
+
+folder, death = Path(sys.argv[1]), sys.argv[2]
+
+def work(task):
+    print("works on", task.image, flush=True)
+    if task.image == "b":
+        os._exit(3) if death == "exit" else os.kill(os.getpid(), signal.SIGKILL)
+    task.outputs[0].write_text("done")
+    return {}
+
+tasks = [Task(name, folder / name, "k", 1, (folder / f"{name}.out",)) for name in "abc"]
+with Journal(folder / "0001.jsonl").locked() as journal:
+    run_step(tasks, journal, work, print, print)
+"""
+
+
+@pytest.mark.parametrize(("death", "code"), [("exit", 3), ("kill", -signal.SIGKILL)])
+def test_an_image_that_kills_the_process_is_given_up_at_the_third_try(tmp_path, root, death, code):
+    def run():
+        return subprocess.run(
+            [sys.executable, "-c", POISON, str(tmp_path), death],
+            env={**os.environ, "PYTHONPATH": str(root / "workflow")},
+            capture_output=True,
+            text=True,
+        )
+
+    first, second, third, fourth = run(), run(), run(), run()
+    assert (first.returncode, second.returncode, third.returncode) == (code, code, 0), third.stderr
+    assert first.stdout.split("\n")[:2] == ["works on a", "works on b"]
+    assert second.stdout == "works on b\n", "the image before it is not computed again"
+    assert "works on b" not in third.stdout and "works on c" in third.stdout
+    last = Journal(tmp_path / "0001.jsonl").finished()
+    assert {name: entry.event for name, entry in last.items()} == {
+        "a": "done",
+        "b": "failed",
+        "c": "done",
+    }
+    assert problem_of(last["b"]).code == "SM-RUN-002"
+    assert fourth.returncode == code, "the user asked for another try"
