@@ -119,7 +119,6 @@ overlays:
         ("a\0b", "SM-CFG-012", "cyto3"),
         ("x" * 5000, "SM-CFG-012", "cyto3"),
         ("FOLDER", "SM-CFG-013", "folder"),
-        (None, "SM-CFG-019", "cyto3"),
     ],
 )
 def test_models_that_are_none(tmp_path, model, code, hint):

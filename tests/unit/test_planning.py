@@ -3,10 +3,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
+from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
-from segmake.inventory import write_inventory
 from segmake.readers import read_header
 from segmake.steps import STEPS, run_step
 from segmake.work import work_of

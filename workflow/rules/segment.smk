@@ -9,24 +9,24 @@ localrules:
     model,
 
 
+# Before any job is sent: compute nodes often have no internet, and a file that is no model fails here.
 rule model:
     output:
         folders.state / "model.txt",
     log:
         folders.results / "logs/model.log",
+    retries: 0
     conda:
         f"../envs/{session.engine_environment}.yaml"
     params:
-        model=plan.settings["segmentation"].get("model"),
-    message:
-        "Fetching the model {params.model}"
+        model=session.model,
     shell:
-        "segmake_engine fetch-model --out {output:q} --log {log:q}"
+        "segmake_engine check-model --out {output:q} --log {log:q}"
 
 
 rule segment:
     input:
-        ancient(rules.model.output) if session.downloads_model else [],
+        ancient(rules.model.output) if session.model else [],
     output:
         folders.state / "segment/{batch}.tsv",
     log:

@@ -43,9 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--out", required=True, type=Path, help="table of what became of them")
         command.set_defaults(run=_run_step, step=step)
         _add_common(command)
-    model = commands.add_parser("fetch-model", help="download the weights of the model, if needed")
+    model = commands.add_parser("check-model", help="download the model if needed, and load it")
     model.add_argument("--out", required=True, type=Path, help="file that names the weights")
-    model.set_defaults(run=_fetch_model)
+    model.set_defaults(run=_check_model)
     _add_common(model)
     report = commands.add_parser("report", help="join the tables and write the report")
     report.set_defaults(run=_write_report)
@@ -100,13 +100,15 @@ def _run_step(options: argparse.Namespace) -> None:
         write_outcome(options.out, ready, journal)
 
 
-def _fetch_model(options: argparse.Namespace) -> None:
+def _check_model(options: argparse.Namespace) -> None:
     from segmake.engines import engine
 
-    plan = read_plan(options.plan)
-    settings = plan.settings["segmentation"]
-    weights = engine(settings["engine"]).fetch(settings)
-    options.out.write_text(f"{weights}\n", encoding="utf-8")
+    settings = read_plan(options.plan).settings["segmentation"]
+    module = engine(settings["engine"])
+    weights = module.fetch(settings)
+    # The machine that sends the jobs has no GPU, or one that is not for this.
+    module.load({**settings, "gpu": False})
+    options.out.write_text(f"{weights}\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _write_report(options: argparse.Namespace) -> None:
@@ -145,9 +147,11 @@ def _speaker(log: TextIO) -> tuple[Callable[[str], None], Callable[[str], None]]
         print(text, file=log, flush=True)
 
     def tell(text: str) -> None:
-        # A terminal that can't show a character gets its number, not a crash.
-        shown = text.encode(sys.stderr.encoding or "utf-8", "backslashreplace")
-        print(shown.decode(sys.stderr.encoding or "utf-8"), file=sys.stderr, flush=True)
+        # A terminal that can't show a character gets its number, not a crash; a line is written in one piece,
+        # since other jobs write to the same terminal.
+        encoding = sys.stderr.encoding or "utf-8"
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stderr.flush()
         detail(text)
 
     return tell, detail

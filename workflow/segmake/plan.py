@@ -14,7 +14,7 @@ import socket
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import say
@@ -23,7 +23,7 @@ from segmake.steps import STEPS, Task
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
 
-State = Literal["done", "failed", "changed", "new"]
+State = Literal["done", "failed", "unfinished", "changed", "new"]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Plan:
         ]
         lines += [
             say(f"plan.{state}", number=counts[state])
-            for state in ("done", "failed", "changed", "new")
+            for state in get_args(State)
             if counts[state] or state == "done"
         ]
         if self.to_do["segment"]:

@@ -81,7 +81,7 @@ class _KeyMaker:
         engine = segmentation["engine"]
         self._segment = fingerprint(
             decisive,
-            _model_fingerprint(segmentation),
+            model_fingerprint(segmentation),
             [images["channel"], images["second_channel"], images["pixel_size_um"]],
             [engines.VERSIONS[engine], readers.VERSION],
         )
@@ -98,7 +98,14 @@ class _KeyMaker:
         }
 
 
-def _model_fingerprint(segmentation: dict[str, Any]) -> list[int] | None:
+def model_fingerprint(segmentation: dict[str, Any]) -> list[int] | None:
+    """Return size and time of change of a model's file; None for a model that the engine knows by its name.
+
+    Parameters
+    ----------
+    segmentation : dict
+        The section ``segmentation`` of a checked config.
+    """
     model = segmentation.get("model")
     if model is None or model in engines.BUILTIN_MODELS.get(segmentation["engine"], ()):
         return None
@@ -137,4 +144,6 @@ def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:
         return "done"
     if any(entry and entry.event == "failed" for entry in entries.values()):
         return "failed"
+    if current["segment"] and None in entries.values():
+        return "unfinished"
     return "changed" if entries["segment"] else "new"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import shlex
 import socket
 import sys
@@ -22,13 +23,16 @@ from segmake.engines import BUILTIN_MODELS
 from segmake.inventory import Inventory, write_inventory
 from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
-from segmake.planning import make_plan
+from segmake.planning import make_plan, model_fingerprint
 
 DEFAULT_CONFIG = "config/config.yaml"
 ROOT = Path(__file__).parents[2]
 
-# What Snakemake says when `verify` found failed images; `Session.end` says which and why.
-_SAID_BETTER = (" segmake verify ", "At least one job did not", "Exiting because a job execution")
+# What Snakemake says of a command that ended with a message of its own, and of the run's end: both are said already.
+_SAID_BETTER = re.compile(
+    r"segmake(_engine)? .* returned non-zero exit status 1\.|At least one job did not|Exiting because a job execution",
+    re.DOTALL,
+)
 
 
 class Session:
@@ -66,11 +70,12 @@ class Session:
         return "imaging" if self.engine == "threshold" else self.engine
 
     @property
-    def downloads_model(self) -> bool:
-        """Whether the model is one that the engine downloads by itself."""
-        return self.plan.settings["segmentation"].get("model") in BUILTIN_MODELS.get(
-            self.engine, ()
-        )
+    def model(self) -> list[Any] | None:
+        """The name and the fingerprint of the model; None for an engine without one."""
+        segmentation = self.plan.settings["segmentation"]
+        if self.engine not in BUILTIN_MODELS:
+            return None
+        return [segmentation["model"], model_fingerprint(segmentation)]
 
     def slurm_resources(self, *, gpu: bool) -> dict[str, Any]:
         """Return what the config asks of Slurm for a job with or without a GPU; on one computer it has no effect.
@@ -193,15 +198,14 @@ def _refuse(problem: Problem | Problems) -> NoReturn:
 def _speak_plainly(quiet: Collection[Quietness] | None) -> None:
     """Keep Snakemake's own words about its doings off the screen, where the profile asks for quiet.
 
-    Its warnings and errors stay, save those that only say that `verify` found failed images: SegMake says which.
+    Its warnings and errors stay, save those about a command that said itself what was wrong.
     """
     if not quiet or Quietness.RULES not in quiet:
         return
 
     def is_news(record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        about_verify = any(words in text for words in _SAID_BETTER)
-        return record.levelno >= logging.WARNING and not about_verify
+        said = _SAID_BETTER.search(record.getMessage())
+        return record.levelno >= logging.WARNING and not said
 
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":

@@ -6,6 +6,7 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +20,8 @@ from segmake.tables import cell_table, image_table, write_csv, write_parquet
 
 # So many failed images are named on the screen; the report names all.
 NAMED_FAILURES = 10
+
+DEMO_MODEL = "segmake_demo_cp3"
 
 
 def write_summary(plan: Plan) -> None:
@@ -88,7 +91,18 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         files_found=len(images),
         files_left_out=plan.left_out,
         batches=len(plan.batches),
+        warnings=_warnings(segmentation, devices),
     )
+
+
+def _warnings(segmentation: dict[str, Any], devices: list[str]) -> list[str]:
+    """Return what a reader of the report should know before trusting it, or the time it took."""
+    warnings = []
+    if Path(segmentation.get("model") or "").name == DEMO_MODEL:
+        warnings.append(say("warning.demo_model"))
+    if segmentation.get("gpu") == "auto" and "CPU" in devices:
+        warnings.append(say("warning.cpu"))
+    return warnings
 
 
 def _versions(plan: Plan) -> dict[str, str]:

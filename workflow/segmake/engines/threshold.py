@@ -16,6 +16,8 @@ DEFAULT_DIAMETER = 12.0
 
 # A threshold divides pure noise too: about 2.7 standard deviations apart where it cuts in the middle.
 LEAST_CONTRAST = 4.0
+# Where it cuts below nearly everything, the little that is left has hardly any spread to compare with.
+LEAST_BACKGROUND = 0.1
 
 
 def load(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,6 +84,8 @@ def _bright_cells(plane: np.ndarray, polarity: str) -> np.ndarray:
 def _contrast(image: np.ndarray, above: np.ndarray) -> float:
     """Return how far the foreground stands out, in standard deviations of the background."""
     background = image[~above]
+    if background.size < LEAST_BACKGROUND * image.size:
+        return 0.0
     spread = float(background.std()) or float(np.finfo(np.float32).tiny)
     return (float(image[above].mean()) - float(background.mean())) / spread
 

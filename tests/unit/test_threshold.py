@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.draw import disk, ellipse
+
+from segmake.engines import threshold
+
+RODS = [(30, 30, 0), (30, 90, 60), (90, 30, 120), (90, 90, 90), (60, 140, 20), (110, 160, 150)]
+
+
+@pytest.fixture
+def find(configure):
+    def find_cells(plane: np.ndarray, **settings) -> np.ndarray:
+        section = configure(segmentation=settings).settings["segmentation"]
+        labels = threshold.segment(threshold.load(section), [plane])
+        assert labels.shape == plane.shape and labels.dtype.kind in "iu"
+        assert set(np.unique(labels)) == set(range(labels.max() + 1)), "0 to N without a gap"
+        return labels
+
+    return find_cells
+
+
+def picture(contrast: float, dtype: str = "uint16") -> np.ndarray:
+    plane = np.random.default_rng(1).normal(100, 2, (150, 200))
+    plane += np.linspace(0, 4, 200)
+    for y, x, angle in RODS:
+        plane[ellipse(y, x, 6, 14, plane.shape, np.deg2rad(angle))] += contrast
+    return plane.astype(dtype)
+
+
+@pytest.mark.parametrize("method", ["otsu", "li", "triangle", "yen"])
+def test_every_rod_is_found_once(find, method):
+    labels = find(picture(80), method=method)
+    assert labels.max() == len(RODS)
+    assert len({labels[y, x] for y, x, _ in RODS} - {0}) == len(RODS)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize(("contrast", "polarity"), [(80, "bright"), (-80, "dark")])
+def test_bright_and_dark_cells(find, contrast, polarity, dtype):
+    plane = picture(contrast, dtype)
+    labels = find(plane, polarity=polarity)
+    assert labels.max() == len(RODS)
+    assert np.array_equal(find(plane, polarity="auto"), labels)
+
+
+def test_touching_cells_are_split(find):
+    plane = np.full((80, 120), 100, np.uint16)
+    for centre in ((40, 35), (40, 57), (40, 95)):
+        plane[disk(centre, 12)] = 200
+    labels = find(plane, diameter=20)
+    assert labels.max() == 3
+    assert len({labels[40, 35], labels[40, 57], labels[40, 95]}) == 3
+
+
+@pytest.mark.parametrize(
+    "plane",
+    [
+        np.zeros((60, 80), np.uint16),
+        np.full((60, 80), 65_535, np.uint16),
+        np.random.default_rng(0).normal(300, 10, (300, 300)).astype(np.uint16),
+        np.random.default_rng(0).poisson(3, (300, 300)).astype(np.uint8),
+    ],
+    ids=["black", "white", "noise", "few photons"],
+)
+@pytest.mark.parametrize("method", ["otsu", "li", "triangle", "yen"])
+def test_a_blank_image_has_no_cell(find, plane, method):
+    assert find(plane, method=method).max() == 0
+
+
+def test_small_things_are_dropped(find):
+    plane = picture(80)
+    plane[5:8, 5:8] += 100
+    assert find(plane).max() == len(RODS)
+    assert find(plane, min_size=3).max() == len(RODS) + 1
+    assert find(plane, min_size=10_000).max() == 0
+    assert find(plane, min_size=-1, smoothing=0).max() >= len(RODS) + 1
+
+
+def test_a_real_picture(find, shared):
+    plane = tifffile.imread(shared / "bacteria" / "coli_ds1_00001_fl.tif")
+    truth = tifffile.imread(shared / "bacteria" / "coli_ds1_00001_masks.tif")
+    labels = find(plane, min_size=50)
+    found = [np.bincount(labels[truth == n]).argmax() for n in range(1, truth.max() + 1)]
+    assert np.count_nonzero(found) >= 6, "of 8 cells"
