@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import socket
 import sys
 import time
@@ -57,6 +58,7 @@ class Session:
                 _refuse(problem)
         else:
             self.plan = read_plan(Path(written))
+        self._workflow = workflow
         self._conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
     @property
@@ -126,12 +128,14 @@ class Session:
         Raises
         ------
         SystemExit
-            After a message, if another run works in the folder, it can't be written to, or the engine's
-            environment is missing.
+            After a message, if another run works in the folder, it can't be written to, the engine's
+            environment is missing, or jobs are to be sent from a machine without Slurm.
         """
         try:
             if not self._conda and not Path(self._engine_python).exists():
                 raise Problem("SM-ENV-001", engine=self.engine)
+            if self._workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
+                raise Problem("SM-RUN-011")
             self._take_folder()
             write_plan(self.plan)
             if self._inventory:

@@ -79,7 +79,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
     segmentation = plan.settings["segmentation"]
     devices = sorted(set(images["device"].dropna()))
     return Run(
-        title=Path(plan.settings["results"]).resolve().name,
+        title=str(plan.folders.results),
         started=_iso(plan.started),
         finished=_iso(time.time()),
         settings=plan.settings,
