@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+
 from segmake.config import load_config
 from segmake.engines import BUILTIN_MODELS
 from segmake.journal import Journal
@@ -98,7 +99,9 @@ def cut_out(case: Case, shared: Path, folder: Path) -> None:
                 for kind in ("bf", "fl")
             ]
             metadata = {"axes": "CYX"}
-            tifffile.imwrite(folder / f"{name}.tif", np.stack(planes), imagej=True, metadata=metadata)
+            tifffile.imwrite(
+                folder / f"{name}.tif", np.stack(planes), imagej=True, metadata=metadata
+            )
         else:
             tifffile.imwrite(
                 folder / f"{name}.tif", tifffile.imread(shared / "bacteria" / f"{name}.tif")[window]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from segmake.files import write_atomically
 
 # Raised when the pictures change, so that they are drawn again.
 VERSION = 1
@@ -231,14 +232,8 @@ def _panels(grey: np.ndarray, edges: np.ndarray, color: tuple[int, int, int]) ->
 
 
 def _save(image: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     kind = Image.registered_extensions()[path.suffix.lower()]
     # Full colour resolution: JPEG would otherwise smear outlines of one pixel.
     options: dict[str, Any] = {"quality": 85, "subsampling": 0} if kind == "JPEG" else {}
-    # A short name of its own: long names of images may already be at the file system's limit.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        image.save(temporary, format=kind, **options)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with write_atomically(path) as part:
+        image.save(part, format=kind, **options)
