@@ -101,7 +101,7 @@ def make_batch(pool: list, size: int) -> tuple[np.ndarray, np.ndarray]:
     pictures, targets, diameters = zip(*chosen, strict=True)
     rescale = np.array(diameters) / DIAM_MEAN
     return transforms.random_rotate_and_resize(
-        list(pictures), Y=list(targets), rescale=rescale, scale_range=0.8, xy=(CROP, CROP)
+        list(pictures), Y=list(targets), rescale=rescale, scale_range=0.6, xy=(CROP, CROP)
     )[:2]
 
 

@@ -47,10 +47,10 @@ segmentation:
   bsize: 100
   Flow_Threshold: 0.4
   wobble: 1
-  min_size: .inf
+  min_size: -2.5
 overlays:
   color: red
-  contrast: [0.5]
+  contrast: [0.5, .inf]
 result: out
 """,
         )
@@ -148,7 +148,7 @@ def test_a_model_of_ones_own(tmp_path):
         ("images:\n  folder: a\x07b\n", "SM-CFG-005", 2),
         ('images:\n  folder: "C:\\Users\\me"\n', "SM-CFG-016", 2),
         ("images: {folder: 2026-13-45}\n", "SM-CFG-005", None),
-        ("images: " + "[" * 3000, "SM-CFG-005", None),
+        ("images: {folder: !!int x}\n", "SM-CFG-005", None),
         ("images: {folder: é}\n".encode("latin-1"), "SM-CFG-008", None),
         ("images: {folder: data}\n".encode("utf-16"), "SM-CFG-008", None),
         ("images: {folder: data}\n".encode("utf-16-le"), "SM-CFG-008", None),

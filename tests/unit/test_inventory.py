@@ -194,6 +194,14 @@ def test_several_folders(take, tmp_path, draw):
     ]
 
 
+def test_a_folder_and_one_within_it_are_not_both_taken(configure, images, tmp_path, draw):
+    draw(images / "a" / "x.tif")
+    config = configure(images={"folder": [str(images), str(images / "a")]})
+    with pytest.raises(Problems) as refused:
+        find_images(config)
+    assert [problem.code for problem in refused.value.problems] == ["SM-DIR-010"]
+
+
 def test_links_that_lead_in_circles(take, images, draw):
     draw(images / "sub" / "a.tif")
     before = batches(take())

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -77,8 +78,21 @@ def test_an_image_that_fails_stops_no_other(tasks, journal, tmp_path, error, cod
 
 def test_only_what_is_not_done_is_computed(tasks, journal):
     Work(b=ValueError("x")).run(tasks, journal)
+    assert Work().run(tasks, journal).images == [], (
+        "a job that is retried goes on after the failed image"
+    )
+    tasks[1] = replace(tasks[1], attempt=2)
     assert Work().run(tasks, journal).images == ["b"]
     assert Work().run(tasks, journal).images == []
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])
+def test_an_image_in_work_when_the_job_is_stopped_is_not_to_blame(tasks, journal, stop):
+    for _ in range(3):
+        with pytest.raises(type(stop)):
+            Work(b=stop).run(tasks, journal)
+    assert journal.last("b") is None and journal.deaths("b", tasks[1].key) == 0
+    assert Work().run(tasks, journal).images == ["b", "c"]
 
 
 def test_an_image_whose_result_was_deleted_is_computed_again(tasks, journal):
@@ -110,7 +124,7 @@ from pathlib import Path
 from segmake.journal import Journal
 from segmake.steps import Task, run_step
 
-folder, death = Path(sys.argv[1]), sys.argv[2]
+folder, death, attempt = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
 def work(task):
     print("works on", task.image, flush=True)
@@ -119,7 +133,7 @@ def work(task):
     task.outputs[0].write_text("done")
     return {}
 
-tasks = [Task(name, folder / name, "k", 1, (folder / f"{name}.out",)) for name in "abc"]
+tasks = [Task(name, folder / name, "k", attempt, (folder / f"{name}.out",)) for name in "abc"]
 with Journal(folder / "0001.jsonl").locked() as journal:
     run_step(tasks, journal, work, print, print)
 """
@@ -127,15 +141,15 @@ with Journal(folder / "0001.jsonl").locked() as journal:
 
 @pytest.mark.parametrize(("death", "code"), [("exit", 3), ("kill", -signal.SIGKILL)])
 def test_an_image_that_kills_the_process_is_given_up_at_the_third_try(tmp_path, root, death, code):
-    def run():
+    def run(attempt=1):
         return subprocess.run(
-            [sys.executable, "-c", POISON, str(tmp_path), death],
+            [sys.executable, "-c", POISON, str(tmp_path), death, str(attempt)],
             env={**os.environ, "PYTHONPATH": str(root / "workflow")},
             capture_output=True,
             text=True,
         )
 
-    first, second, third, fourth = run(), run(), run(), run()
+    first, second, third, fourth = run(), run(), run(), run(attempt=2)
     assert (first.returncode, second.returncode, third.returncode) == (code, code, 0), third.stderr
     assert first.stdout.split("\n")[:2] == ["works on a", "works on b"]
     assert second.stdout == "works on b\n", "the image before it is not computed again"

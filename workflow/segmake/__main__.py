@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -21,10 +22,14 @@ from segmake.work import work_of
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
     options = _parser().parse_args(arguments)
+    # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return options.run(options) or 0
     except (Problem, Problems) as problem:
         print(problem, file=sys.stderr)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except Exception as error:
         # The log is for whoever has to find out; the user gets one sentence.
         with _log(getattr(options, "log", None)) as log:

@@ -141,11 +141,14 @@ def find_images(config: Config) -> tuple[list[ImageFile], int]:
     exclude = _patterns(section["exclude"])
     images: list[ImageFile] = []
     other: list[str] = []
-    for index, name in enumerate(folders):
-        where = config.where("images", "folder", index)
-        folder = _check_folder(name, where, results)
+    places = [config.where("images", "folder", index) for index in range(len(folders))]
+    checked = [
+        _check_folder(name, where, results) for name, where in zip(folders, places, strict=True)
+    ]
+    _refuse_folder_in_folder(checked, places)
+    for folder, where in zip(checked, places, strict=True):
         prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
-        for relative, entry in _walk(folder, results, where):
+        for relative, entry in _walk(folder, results, exclude, where):
             if include.match_file(relative.lower()) and not exclude.match_file(relative.lower()):
                 stat = entry.stat()
                 image = readable(prefix + relative)
@@ -193,13 +196,29 @@ def _check_folder(name: str, where: str, results: Path) -> Path:
         raise Problems(
             [Problem("SM-DIR-002" if windows else "SM-DIR-001", where=where, folder=name)]
         )
-    if folder.resolve() == results:
+    made = [results, *(results / name for name in ("masks", "cells", "overlays", "logs"))]
+    if folder.resolve() in made:
         raise Problems([Problem("SM-DIR-007", where=where, results=name)])
     return folder
 
 
-def _walk(folder: Path, results: Path, where: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the files below a folder as (path with forward slashes, entry); not hidden ones, not the results."""
+def _refuse_folder_in_folder(folders: list[Path], places: list[str]) -> None:
+    """Refuse folders of which one holds another: its images would be computed twice."""
+    real = [folder.resolve() for folder in folders]
+    for index, inner in enumerate(real):
+        for other, outer in enumerate(real):
+            if index != other and outer in (inner, *inner.parents):
+                names = {"inner": folders[index], "outer": folders[other]}
+                raise Problems([Problem("SM-DIR-010", where=places[index], **names)])
+
+
+def _walk(
+    folder: Path, results: Path, exclude: pathspec.PathSpec, where: str
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the files below a folder as (path with forward slashes, entry).
+
+    Hidden files, the results and excluded folders are passed over.
+    """
     seen: set[str] = set()
     stack = [""]
     links: list[str] = []
@@ -227,6 +246,8 @@ def _walk(folder: Path, results: Path, where: str) -> Iterator[tuple[str, os.Dir
                 continue
             # os.path, since an entry's own is_dir raises where a link leads to itself.
             if os.path.isdir(entry.path):
+                if exclude.match_file(f"{relative}/".lower()):
+                    continue
                 (links if entry.is_symlink() else stack).append(f"{relative}/")
             elif os.path.isfile(entry.path):
                 yield relative, entry
@@ -290,7 +311,9 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
             [
                 Problem(
                     "SM-DIR-008",
-                    where=config.where("images", "channel"),
+                    where=config.where(
+                        "images", "channel" if problem.code < "SM-IMG-02" else "folder"
+                    ),
                     number=len(misfits),
                     image=image.image,
                     what=problem.what,

@@ -16,7 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Event = Literal["started", "done", "failed"]
+Event = Literal["started", "stopped", "done", "failed"]
+
+# How an attempt comes to an end; one that was stopped from outside (Ctrl-C, scancel) is none.
+ENDS = ("done", "failed")
 
 # An image that was being worked on so many times when the process died is failed instead of tried again.
 DEATHS = 2
@@ -29,7 +32,7 @@ class Entry:
     Attributes
     ----------
     image : str
-    event : {"started", "done", "failed"}
+    event : {"started", "stopped", "done", "failed"}
     key : str
         Fingerprint of the source, the settings, the model and the code.
     attempt : int
@@ -64,13 +67,13 @@ class Journal:
     def last(self, image: str) -> Entry | None:
         """Return how the last attempt at an image that came to an end did so."""
         for entry in reversed(self._entries):
-            if entry.image == image and entry.event != "started":
+            if entry.image == image and entry.event in ENDS:
                 return entry
         return None
 
     def finished(self) -> dict[str, Entry]:
         """Return `last` of every image."""
-        return {entry.image: entry for entry in self._entries if entry.event != "started"}
+        return {entry.image: entry for entry in self._entries if entry.event in ENDS}
 
     def is_done(self, image: str, key: str) -> bool:
         """Whether the last attempt at an image ended well, and with this key."""

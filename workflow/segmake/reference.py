@@ -115,6 +115,8 @@ PLACEHOLDERS = {
     "error": {"en": "details", "fr": "détails"},
     "first": {"en": "first image", "fr": "première image"},
     "folder": {"fr": "dossier"},
+    "inner": {"en": "inner folder", "fr": "dossier intérieur"},
+    "outer": {"en": "outer folder", "fr": "dossier extérieur"},
     "height": {"fr": "hauteur"},
     "high": {"en": "second value", "fr": "seconde valeur"},
     "host": {"en": "computer", "fr": "ordinateur"},

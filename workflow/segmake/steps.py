@@ -88,7 +88,12 @@ def run_step(
         else:
             journal.add(task.image, "started", task.key, task.attempt)
             started = time.perf_counter()
-            details, problem = _try(work, task, detail)
+            try:
+                details, problem = _try(work, task, detail)
+            except (KeyboardInterrupt, SystemExit):
+                # Whoever stopped the job had nothing against this image.
+                journal.add(task.image, "stopped", task.key, task.attempt)
+                raise
         if problem:
             _fail(task, journal, problem)
             tell(say("step.failed", place=place, image=task.image, what=problem.what))
@@ -101,9 +106,14 @@ def run_step(
 
 
 def pending(tasks: list[Task], journal: Journal) -> list[Task]:
-    """Return the tasks that are not done yet."""
+    """Return the tasks that are not done yet, and have not failed in this very attempt (of a job that is retried)."""
     return [
-        task for task in tasks if not is_current(journal.last(task.image), task.key, task.outputs)
+        task
+        for task in tasks
+        if not is_current(entry := journal.last(task.image), task.key, task.outputs)
+        and not (
+            entry and (entry.event, entry.key, entry.attempt) == ("failed", task.key, task.attempt)
+        )
     ]
 
 

@@ -229,7 +229,7 @@ def _make_cells(
     if kind == "filament":
         number, generations = max(int(number * 2**generations * 0.6), 1), 0.0
         spread = max(spread, 0.8)
-    gap = rng.choice([-0.12, -0.06, 0.0, 0.08])
+    gap = rng.choice([-0.08, -0.03, 0.02, 0.1])
     pull = rng.choice([0.0, 0.015, 0.04]) if arrangement == "colony" else 0.0
     cells = _first_cells(int(number), shape, spread, width, kind, rng)
     _settle(cells, 40, gap, stiffness=0.4)
@@ -417,12 +417,12 @@ def _draw_fluorescence(field: _Geometry, staining: str, rng: np.random.Generator
     """Fluorescence in photons over the background light: bright cells on dark."""
     shape, radius = field.labels.shape, field.radius
     count = len(field.length)
-    bright = rng.lognormal(0, rng.choice([0.1, 0.3, 0.55]), count)
+    bright = rng.lognormal(0, rng.choice([0.1, 0.25, 0.45]), count)
     dim = rng.random(count) < rng.choice([0.0, 0.1])
     bright[dim] *= rng.uniform(0.2, 0.4)
     body = _stain(field, staining, rng) * _per_cell(field, np.maximum(bright, 0.15))
-    picture = _blur(body, rng.uniform(0.1, 0.4) * radius)
-    picture += rng.uniform(0.02, 0.6) * _blur(body, rng.uniform(1.0, 3.5) * radius)
+    picture = _blur(body, rng.uniform(0.08, 0.28) * radius)
+    picture += rng.uniform(0.02, 0.4) * _blur(body, rng.uniform(1.0, 3.5) * radius)
     if rng.random() < 0.4:  # things far out of focus, not to be found
         spots = np.zeros(shape)
         for _ in range(rng.poisson(6)):
@@ -431,7 +431,7 @@ def _draw_fluorescence(field: _Geometry, staining: str, rng: np.random.Generator
         picture += rng.uniform(0.05, 0.25) * spots / max(spots.max(), 1e-9)
     picture += rng.uniform(0, 0.03) * np.abs(_texture(shape, rng.uniform(2, 8) * radius, rng))
     picture = np.maximum(picture * _illumination(shape, rng), 0)
-    photons = np.exp(rng.uniform(np.log(12), np.log(1500)))
+    photons = np.exp(rng.uniform(np.log(30), np.log(1500)))
     return rng.poisson(photons * (picture + rng.uniform(0, 0.15))) / photons
 
 
@@ -449,7 +449,9 @@ def _draw_brightfield(field: _Geometry, rng: np.random.Generator) -> np.ndarray:
         fringes = -fringes
     contrast = rng.uniform(0.06, 0.4)
     picture = 1 + contrast * _blur(fringes, rng.uniform(0.08, 0.25) * radius)
-    picture += 0.15 * contrast * _texture(shape, rng.uniform(0.3, 0.9) * radius, rng)
+    picture += (
+        rng.uniform(0.03, 0.15) * contrast * _texture(shape, rng.uniform(0.3, 0.9) * radius, rng)
+    )
     if rng.random() < 0.6:
         picture += contrast * _dust(shape, radius, rng)
     if rng.random() < 0.3:  # a camera at the end of its range
