@@ -53,7 +53,9 @@ class Project:
     def write_config(self) -> None:
         path = self.folder / "config" / "config.yaml"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(yaml.safe_dump(self.settings, allow_unicode=True), encoding="utf-8")
+        text = yaml.safe_dump(self.settings, allow_unicode=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
 
     def command(self, *options: str) -> list[str]:
         snakefile, profile = ROOT / "workflow" / "Snakefile", ROOT / "profiles" / "local"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import pandas as pd
 import pytest
@@ -109,6 +110,26 @@ def test_new_removed_and_changed(project: Project) -> None:
     (project.results / "masks" / "a" / "img_1_masks.ome.tif").unlink()
     assert project.run().returncode == 0
     assert project.computed(journal) == ["a/img_1.tif"]
+
+
+def test_what_is_done_is_known_without_snakemakes_own_notes(project: Project) -> None:
+    assert project.run().returncode == 1
+    shutil.rmtree(project.folder / ".snakemake")
+    journal = project.journal()
+    draw_image(project.images / "a" / "img_4.tif", 4)
+    repaired = project.run()
+    assert repaired.returncode == 0, repaired.stderr
+    assert project.computed(journal) == ["a/img_4.tif"]
+
+    shutil.rmtree(project.folder / ".snakemake")
+    before = project.tree()
+    assert project.run().returncode == 0
+    assert project.tree() == before
+
+    shutil.rmtree(project.folder / ".snakemake")
+    project.settings["segmentation"]["min_size"] = 31
+    assert project.run().returncode == 0
+    assert project.computed(journal) == sorted([*states(project), "a/img_4.tif"])
 
 
 def test_results_are_what_the_readme_says(project: Project) -> None:

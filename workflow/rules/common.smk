@@ -21,3 +21,8 @@ shell.prefix(session.shell_prefix)
 
 wildcard_constraints:
     batch=r"\d+",
+    attempts=r"[0-9a-f]+",
+
+
+# Never more GPUs at once than the config allows, whatever the number of batches.
+workflow.register_resource("gpu", cluster["max_gpus"])

@@ -7,13 +7,13 @@ Out: results/cells/..._cells.csv and results/overlays/..._overlay.png, with a jo
 
 rule measure:
     input:
-        rules.segment.output,
+        lambda wildcards: plan.outcome("segment", wildcards.batch),
     output:
-        folders.state / "measure/{batch}.tsv",
+        folders.state / "measure/{batch}.{attempts}.tsv",
     log:
-        folders.results / "logs/measure/{batch}.log",
+        folders.results / "logs/measure/{batch}.{attempts}.log",
     benchmark:
-        folders.state / "benchmarks/measure/{batch}.tsv"
+        folders.state / "benchmarks/measure/{batch}.{attempts}.tsv"
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -21,21 +21,19 @@ rule measure:
         **session.slurm_resources(gpu=False),
         mem_mb=4096,
         runtime=60,
-    params:
-        attempts=lambda wildcards: plan.batches[wildcards.batch].attempts["measure"],
     shell:
         "segmake measure --batch {wildcards.batch} --out {output:q} --log {log:q}"
 
 
 rule overlay:
     input:
-        rules.segment.output,
+        lambda wildcards: plan.outcome("segment", wildcards.batch),
     output:
-        folders.state / "overlay/{batch}.tsv",
+        folders.state / "overlay/{batch}.{attempts}.tsv",
     log:
-        folders.results / "logs/overlay/{batch}.log",
+        folders.results / "logs/overlay/{batch}.{attempts}.log",
     benchmark:
-        folders.state / "benchmarks/overlay/{batch}.tsv"
+        folders.state / "benchmarks/overlay/{batch}.{attempts}.tsv"
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -43,7 +41,5 @@ rule overlay:
         **session.slurm_resources(gpu=False),
         mem_mb=4096,
         runtime=60,
-    params:
-        attempts=lambda wildcards: plan.batches[wildcards.batch].attempts["overlay"],
     shell:
         "segmake overlay --batch {wildcards.batch} --out {output:q} --log {log:q}"

@@ -11,9 +11,11 @@ localrules:
 
 rule report:
     input:
-        expand(rules.measure.output, batch=plan.batches),
-        expand(rules.overlay.output, batch=plan.batches),
+        [plan.outcome("measure", batch) for batch in plan.batches],
+        [plan.outcome("overlay", batch) for batch in plan.batches],
     output:
+        # An image that is gone sends no job, but leaves the tables.
+        stamp=plan.summary(),
         report=folders.results / "report.html",
         images=folders.results / "images.csv",
         cells=folders.results / "cells.csv",
@@ -29,18 +31,15 @@ rule report:
         **session.slurm_resources(gpu=False),
         mem_mb=4096,
         runtime=60,
-    params:
-        # An image that is gone sends no job, but leaves the tables.
-        images=plan.fingerprint(),
     shell:
-        "segmake report --log {log:q}"
+        "segmake report --out {output.stamp:q} --log {log:q}"
 
 
 rule verify:
     input:
         rules.report.output,
     output:
-        touch(folders.state / "verified"),
+        touch(plan.summary().with_suffix(".verified")),
     log:
         folders.results / "logs/verify.log",
     retries: 0

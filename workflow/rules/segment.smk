@@ -28,11 +28,11 @@ rule segment:
     input:
         ancient(rules.model.output) if session.model else [],
     output:
-        folders.state / "segment/{batch}.tsv",
+        folders.state / "segment/{batch}.{attempts}.tsv",
     log:
-        folders.results / "logs/segment/{batch}.log",
+        folders.results / "logs/segment/{batch}.{attempts}.log",
     benchmark:
-        folders.state / "benchmarks/segment/{batch}.tsv"
+        folders.state / "benchmarks/segment/{batch}.{attempts}.tsv"
     conda:
         f"../envs/{session.engine_environment}.yaml"
     threads: cluster["cpus"]
@@ -40,7 +40,5 @@ rule segment:
         **session.slurm_resources(gpu=True),
         mem_mb=int(cluster["memory_gb"] * 1024),
         runtime=int(cluster["hours"] * 60),
-    params:
-        attempts=lambda wildcards: plan.batches[wildcards.batch].attempts["segment"],
     shell:
         "segmake_engine segment --batch {wildcards.batch} --out {output:q} --log {log:q}"

@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     model.set_defaults(run=_check_model)
     _add_common(model)
     report = commands.add_parser("report", help="join the tables and write the report")
+    report.add_argument(
+        "--out", required=True, type=Path, help="file that says that it was written"
+    )
     report.set_defaults(run=_write_report)
     _add_common(report)
     verify = commands.add_parser("verify", help="list the images that failed; exit 1 if any did")
@@ -120,6 +123,10 @@ def _write_report(options: argparse.Namespace) -> None:
     from segmake.summary import write_summary
 
     write_summary(read_plan(options.plan))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for earlier in options.out.parent.iterdir():
+        earlier.unlink(missing_ok=True)
+    options.out.touch()
 
 
 def _verify(options: argparse.Namespace) -> int:

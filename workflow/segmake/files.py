@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 
 @contextmanager
@@ -28,6 +30,25 @@ def write_atomically(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def lock_file(file: TextIO, *, wait: bool) -> None:
+    """Keep a file for this process until it is closed, or the process ends.
+
+    On a file system without locks (Lustre often has none) nothing is kept, and all goes on.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process has it and `wait` is False.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
 
 
 def fingerprint(*values: Any) -> str:

@@ -6,7 +6,6 @@ is done, so a job that is killed at any moment goes on after the last image that
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from segmake.files import lock_file
 
 Event = Literal["started", "stopped", "done", "failed"]
 
@@ -90,6 +91,11 @@ class Journal:
                 number += 1
         return number
 
+    def in_work(self) -> list[str]:
+        """Return the images that were being worked on when the process ended."""
+        latest = {entry.image: entry.event for entry in self._entries}
+        return [image for image, event in latest.items() if event not in ENDS]
+
     def add(self, image: str, event: Event, key: str, attempt: int, **details: Any) -> None:
         """Write a line, and return once it is on the disk."""
         entry = Entry(image, event, key, attempt, time.time(), details)
@@ -109,7 +115,7 @@ class Journal:
         """Keep other processes from working on the same batch; wait for one that does, then read what it wrote."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file, wait=True)
             self._entries = list(_read(self.path))
             yield self
 

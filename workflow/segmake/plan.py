@@ -9,16 +9,17 @@ a job needs.
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from segmake.files import fingerprint, result_name, write_atomically
-from segmake.messages import say
+from segmake.messages import language, say
 from segmake.steps import STEPS, Task
+
+# Raised when the report or the tables of the run change, so that they are written again.
+REPORT_VERSION = 1
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
@@ -50,10 +51,6 @@ class Folders:
     def journal(self, step: str, batch: str) -> Path:
         """The journal of one step of one batch."""
         return self.state / step / f"{batch}.jsonl"
-
-    def outcome(self, step: str, batch: str) -> Path:
-        """The file that Snakemake sees of one step of one batch."""
-        return self.state / step / f"{batch}.tsv"
 
     def mask(self, image: str) -> Path:
         """The label image."""
@@ -91,8 +88,8 @@ class Batch:
     tasks : dict
         For each step, a `Task` for each image that is there.
     attempts : dict
-        For each step, the attempt that each image is on, those that are gone included: the parameter by which
-        Snakemake sees that a batch has to be computed again.
+        For each step, the attempt that each image is on, those that are gone included. They are in the name of the
+        file that Snakemake asks for, so a batch with an image to compute is one whose file is not there.
     """
 
     name: str
@@ -122,9 +119,18 @@ class Plan:
         """Return the images that are there."""
         return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
 
-    def fingerprint(self) -> str:
-        """Return a fingerprint of which images there are."""
-        return fingerprint(sorted(self.images()))
+    def outcome(self, step: str, batch: str) -> Path:
+        """Return the file that Snakemake asks for of one step of one batch: there once all images were tried."""
+        attempts = self.batches[batch].attempts
+        # A missing file is made again only if the target needs it, so a name tells what went before it too.
+        name = fingerprint(attempts[STEPS[0]], attempts[step])
+        return self.folders.state / step / f"{batch}.{name}.tsv"
+
+    def summary(self) -> Path:
+        """Return the file that Snakemake asks for of the report: there once it was written about these results."""
+        outcomes = [str(self.outcome(step, batch)) for step in STEPS for batch in self.batches]
+        name = fingerprint(outcomes, sorted(self.images()), REPORT_VERSION, language())
+        return self.folders.state / "report" / f"{name}.txt"
 
     def describe(self) -> str:
         """Return the plan in plain words, for the screen."""
@@ -172,7 +178,7 @@ def write_plan(plan: Plan) -> None:
         }
         for batch in plan.batches.values()
     }
-    values = {**vars(plan), "batches": batches, "host": socket.gethostname(), "pid": os.getpid()}
+    values = {**vars(plan), "batches": batches}
     with write_atomically(plan.folders.plan) as part:
         part.write_text(json.dumps(values), encoding="ascii")
 
@@ -195,5 +201,4 @@ def read_plan(path: Path) -> Plan:
         )
         for name, batch in values["batches"].items()
     }
-    del values["host"], values["pid"]
     return Plan(**{**values, "batches": batches})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
@@ -21,8 +20,9 @@ from snakemake.settings.types import DeploymentMethod
 
 from segmake.config import load_config
 from segmake.engines import BUILTIN_MODELS
+from segmake.files import lock_file
 from segmake.inventory import Inventory, write_inventory
-from segmake.messages import Problem, Problems, say
+from segmake.messages import Problem, Problems
 from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 
@@ -31,7 +31,8 @@ ROOT = Path(__file__).parents[2]
 
 # What Snakemake says of a command that ended with a message of its own, and of the run's end: both are said already.
 _SAID_BETTER = re.compile(
-    r"segmake(_engine)? .* returned non-zero exit status 1\.|At least one job did not|Exiting because a job execution",
+    r"segmake(_engine)? .*(returned non-zero exit status (1|130|143)\.|died with)"
+    r"|At least one job did not|Exiting because a job execution",
     re.DOTALL,
 )
 
@@ -108,7 +109,7 @@ class Session:
         )
         prefix = (
             "set -euo pipefail; "
-            f"export PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
+            f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
             f'segmake() {{ {shlex.quote(python)} -m segmake "$@"; }}; '
             f'segmake_engine() {{ {shlex.quote(engine_python)} -m segmake "$@"; }}; '
@@ -142,17 +143,21 @@ class Session:
                 write_inventory(self._inventory, self.plan.folders.inventory)
         except Problem as problem:
             _refuse(problem)
+        except OSError as error:
+            results = self.plan.folders.results
+            _refuse(
+                Problem("SM-RUN-010", where=str(results), results=results, error=error.strerror)
+            )
 
     def end(self, *, complete: bool) -> None:
         """Say what became of the run."""
-        from segmake.summary import describe_end
+        from segmake.summary import describe_end, describe_unfinished
         from segmake.tables import image_table
 
-        if complete or self._report_is_new():
-            print(f"\n{describe_end(self.plan, image_table(self.plan))}", file=sys.stderr)
-        else:
-            logs = self.plan.folders.results / "logs"
-            print(f"\n{say('end.broken', logs=logs)}", file=sys.stderr)
+        images = image_table(self.plan)
+        tried = (images["state"] == "done") | (images["code"] != "")
+        words = describe_end if complete or tried.all() else describe_unfinished
+        print(f"\n{words(self.plan, images)}", file=sys.stderr)
 
     def _make_plan(self, workflow: Any, config: dict[str, Any]) -> None:
         files = [Path(file) for file in workflow.configfiles] or [Path(DEFAULT_CONFIG)]
@@ -166,19 +171,11 @@ class Session:
 
     def _take_folder(self) -> None:
         folders = self.plan.folders
-        try:
-            folders.state.mkdir(parents=True, exist_ok=True)
-            self._lock = (folders.state / "lock").open("a+", encoding="utf-8")
-        except OSError as error:
-            raise Problem(
-                "SM-RUN-010",
-                where=str(folders.results),
-                results=folders.results,
-                error=error.strerror,
-            ) from None
+        folders.state.mkdir(parents=True, exist_ok=True)
+        self._lock = (folders.state / "lock").open("a+", encoding="utf-8")
         try:
             # The system lets go of it when this process ends, however it ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(self._lock, wait=False)
         except BlockingIOError:
             self._lock.seek(0)
             pid, host, since = (self._lock.read().split("\t") + ["?"] * 3)[:3]
@@ -187,10 +184,6 @@ class Session:
         self._lock.truncate(0)
         now = time.strftime("%Y-%m-%d %H:%M")
         print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=self._lock, flush=True)
-
-    def _report_is_new(self) -> bool:
-        report = self.plan.folders.results / "report.html"
-        return report.exists() and report.stat().st_mtime >= self.plan.started
 
 
 def _refuse(problem: Problem | Problems) -> NoReturn:

@@ -81,6 +81,8 @@ def run_step(
         Take a line for the screen, and text for the log alone.
     """
     left = pending(tasks, journal)
+    # An image that the process died of before comes last, so that it holds up no other.
+    left.sort(key=lambda task: _is_suspect(task, journal))
     for number, task in enumerate(left, start=1):
         place = f"[{number}/{len(left)}]"
         if journal.deaths(task.image, task.key) >= DEATHS:
@@ -117,6 +119,12 @@ def pending(tasks: list[Task], journal: Journal) -> list[Task]:
     ]
 
 
+def _is_suspect(task: Task, journal: Journal) -> bool:
+    last = journal.last(task.image)
+    gave_up = last is not None and last.details.get("code") == "SM-RUN-002"
+    return gave_up or journal.deaths(task.image, task.key) > 0
+
+
 def _try(
     work: Work, task: Task, detail: Callable[[str], None]
 ) -> tuple[dict[str, Any], Problem | None]:
@@ -134,7 +142,12 @@ def _try(
 
 
 def write_outcome(path: Path, tasks: list[Task], journal: Journal) -> None:
-    """Write the table of a finished batch: what became of each of its images."""
+    """Write the table of a finished batch: what became of each of its images.
+
+    The tables of earlier attempts at the batch, ``BATCH.*.tsv`` beside it, are removed.
+    """
+    for earlier in path.parent.glob(f"{path.name.split('.')[0]}.*.tsv"):
+        earlier.unlink(missing_ok=True)
     with write_atomically(path) as part:
         with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines:
             table = csv.writer(lines, dialect="excel-tab")

@@ -75,6 +75,27 @@ def describe_end(plan: Plan, images: pd.DataFrame) -> str:
     return "\n".join([*lines, say("end.again")])
 
 
+def describe_unfinished(plan: Plan, images: pd.DataFrame) -> str:
+    """Return the last words of a run that did not come to its end: what it was working on, where the logs are.
+
+    Parameters
+    ----------
+    images : DataFrame
+        What `image_table` gave.
+    """
+    words = say("end.broken", logs=plan.folders.results / "logs")
+    there = set(images["image"])
+    in_work = [
+        image
+        for batch in plan.batches
+        for image in Journal(plan.folders.journal(STEPS[0], batch)).in_work()
+        if image in there
+    ]
+    if in_work:
+        words += "\n" + say("end.in_work", images=", ".join(in_work[:NAMED_FAILURES]))
+    return words
+
+
 def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
     segmentation = plan.settings["segmentation"]
     devices = sorted(set(images["device"].dropna()))
@@ -112,9 +133,11 @@ def _versions(plan: Plan) -> dict[str, str]:
         versions["Snakemake"] = metadata.version("snakemake")
     except metadata.PackageNotFoundError:
         pass
-    for batch in plan.batches:
-        for entry in Journal(plan.folders.journal(STEPS[0], batch)).finished().values():
-            versions |= entry.details.get("versions", {})
+    for batch in plan.batches.values():
+        journal = Journal(plan.folders.journal(STEPS[0], batch.name))
+        for task in batch.tasks[STEPS[0]]:
+            if journal.is_done(task.image, task.key) and (entry := journal.last(task.image)):
+                versions |= entry.details.get("versions", {})
     return versions
 
 

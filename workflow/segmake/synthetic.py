@@ -584,7 +584,7 @@ _DEMO = (
     ("phase/ecoli_phase_pos04_blank.ome.tif", 0, "rod", "empty", None, 13.0),
     ("phase/bsubtilis_phase_pos01.tif", 403, "rod", "colony", None, 12.0),
     ("phase/saureus_phase_pos01.tif", 504, "coccus", "colony", None, 15.0),
-    ("fluorescence/ecoli_gfp_pos01.tif", 604, "rod", "colony", "cytoplasm", 13.0),
+    ("fluorescence/ecoli_gfp_pos01.tif", 607, "rod", "colony", "cytoplasm", 13.0),
     ("fluorescence/ecoli_gfp_pos02.tif", 700, "rod", "sparse", "cytoplasm", 13.0),
     ("fluorescence/ecoli_dapi_pos01.ome.tif", 804, "rod", "dense", "nucleoid", 13.0),
     ("fluorescence/ecoli_fm464_pos01.ome.tif", 901, "rod", "sparse", "membrane", 14.0),
