@@ -15,6 +15,13 @@ from segmake.config import load_config, schema
 from segmake.messages import Problem, Problems
 
 
+@pytest.fixture(autouse=True)
+def images_folder(tmp_path, monkeypatch):
+    """Let ``folder: data`` be a folder that is there."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
 def write(folder: Path, text: str | bytes) -> Path:
     path = folder / "config.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -78,6 +85,24 @@ result: out
     assert "`results`?" in texts[10]
 
 
+def test_what_the_schema_can_not_know_is_told_in_the_same_go(tmp_path):
+    text = """\
+images:
+  folder: [imagse, data/sub]
+segmentation:
+  model: bact_fase_cp3
+  diamater: 20
+overlays: {contrast: [99, 1]}
+"""
+    assert codes_and_lines(found(write(tmp_path, text))) == [
+        ("SM-DIR-001", 2),
+        ("SM-DIR-001", 2),
+        ("SM-CFG-011", 4),
+        ("SM-CFG-001", 5),
+        ("SM-CFG-014", 6),
+    ]
+
+
 def test_settings_that_do_not_go_together(tmp_path):
     problems = found(
         write(
@@ -102,6 +127,7 @@ overlays:
     assert sorted(codes_and_lines(problems), key=lambda pair: pair[1]) == [
         ("SM-CFG-002", 3),
         ("SM-CFG-015", 5),
+        ("SM-CFG-022", 5),
         ("SM-CFG-020", 6),
         ("SM-CFG-010", 9),
         ("SM-CFG-010", 10),
@@ -242,7 +268,7 @@ def test_every_setting_is_described_and_has_a_default_that_it_accepts(required, 
 
 def test_french(tmp_path, monkeypatch):
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
-    text = str(found(write(tmp_path, "images: {folder: x}\nsegmentation:\n  diamater: 3\n"))[0])
+    text = str(found(write(tmp_path, "images: {folder: data}\nsegmentation:\n  diamater: 3\n"))[0])
     assert "ligne 3" in text and "`diamater` sous `segmentation`" in text
     assert "Vouliez-vous dire `diameter` ?" in text
 

@@ -54,7 +54,7 @@ def test_new_then_done(images, plan):
     assert again.states == dict.fromkeys(NAMES, "done")
     assert not any(again.to_do.values())
     assert attempts(again) == attempts(first) == {"0001": {step: [1, 1, 1] for step in STEPS}}
-    assert again.fingerprint() == first.fingerprint()
+    assert again.summary() == first.summary()
 
 
 def test_only_a_failed_image_is_tried_again(images, plan, draw):
@@ -83,7 +83,7 @@ def test_an_image_that_is_gone_asks_for_nothing(images, plan):
     assert attempts(without) == attempts(first)
     assert without.states == {"a.tif": "done", "c.tif": "done"}
     assert not any(without.to_do.values())
-    assert without.fingerprint() != first.fingerprint()
+    assert without.summary() != first.summary()
     (images.parent / "b.tif").rename(images / "b.tif")
     assert plan().states == dict.fromkeys(NAMES, "done")
     for name in NAMES:

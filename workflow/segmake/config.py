@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import json
 import math
 import os
@@ -28,6 +29,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from segmake.engines import BUILTIN_MODELS
+from segmake.folders import folder_problems
 from segmake.messages import Problem, Problems, say
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
@@ -83,10 +85,12 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     written, lines = _read_yaml(path)
     config = Config(_merge(written, _plain(overrides or {})), path, lines)
     problems = list(_schema_problems(config))
-    if not problems:
-        settings = _with_defaults(config.settings, schema())
-        config = Config(settings, path, lines)
-        problems = list(checks(config))
+    # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
+    sound = _without_faults(config.settings) if problems else config.settings
+    config = Config(_with_defaults(sound, schema()), path, lines)
+    problems += checks(config)
+    if problems and config.settings["images"]["folder"]:
+        problems += folder_problems(config)
     if problems:
         raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
     _keep_what_the_engine_takes(config.settings)
@@ -116,6 +120,8 @@ def checks(config: Config) -> Iterator[Problem]:
         yield from _pattern_problems(config, key, images[key])
     if images["channel"] is not None and images["channel"] == images["second_channel"]:
         yield Problem("SM-CFG-015", where=config.where("images", "second_channel"))
+    if images["second_channel"] is not None and engine not in BUILTIN_MODELS:
+        yield Problem("SM-CFG-022", where=config.where("images", "second_channel"), engine=engine)
     low, high = config.settings["overlays"]["contrast"]
     if low >= high:
         yield Problem("SM-CFG-014", where=config.where("overlays", "contrast"), low=low, high=high)
@@ -268,6 +274,24 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
                 value=json.dumps(error.instance, ensure_ascii=False),
                 allowed=describe(rule),
             )
+
+
+def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without what the schema refuses."""
+    settings = copy.deepcopy(settings)
+    for error in jsonschema.Draft202012Validator(schema()).iter_errors(settings):
+        parents = list(error.absolute_path)
+        if error.validator == "required":
+            continue
+        if error.validator != "additionalProperties" and parents:
+            section: Any = settings
+            # A fault in a list is a fault of the key that holds the list.
+            names = list(itertools.takewhile(lambda key: isinstance(key, str), parents))
+            for key in names[:-1]:
+                section = section[key]
+            section.pop(names[-1], None)
+    settings.setdefault("images", {})
+    return settings
 
 
 def _unknown_key(config: Config, keys: tuple, key: str, allowed: list[str]) -> Problem:

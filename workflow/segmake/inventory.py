@@ -13,8 +13,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pathspec
@@ -23,6 +24,7 @@ from segmake import readers
 from segmake.batches import assign_batches
 from segmake.config import Config
 from segmake.files import natural_key, readable, result_name, write_atomically
+from segmake.folders import folder_problems
 from segmake.messages import Problem, Problems
 from segmake.readers import Header
 
@@ -113,10 +115,13 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     with ThreadPoolExecutor(max_workers=8) as pool:
         images = list(pool.map(lambda image: _with_header(image, known.get(image.image)), found))
     _refuse_if_none_fits(images, config)
+    _refuse_channels_of_none(images, config)
     chosen = {image.image for image in images}
     gone = [replace(image, present=False) for name, image in known.items() if name not in chosen]
     batched = assign_batches([*images, *gone], config.settings["cluster"])
-    return Inventory(tuple(sorted(batched, key=lambda image: natural_key(image.image))), left_out)
+    return Inventory(
+        tuple(sorted(batched, key=lambda image: (natural_key(image.image), image.image))), left_out
+    )
 
 
 def find_images(config: Config) -> tuple[list[ImageFile], int]:
@@ -136,16 +141,15 @@ def find_images(config: Config) -> tuple[list[ImageFile], int]:
     section = config.settings["images"]
     folders = section["folder"]
     folders = [folders] if isinstance(folders, str) else folders
+    if problems := list(folder_problems(config)):
+        raise Problems(problems)
     results = Path(config.settings["results"]).resolve()
     include = _patterns(section["include"])
     exclude = _patterns(section["exclude"])
     images: list[ImageFile] = []
     other: list[str] = []
     places = [config.where("images", "folder", index) for index in range(len(folders))]
-    checked = [
-        _check_folder(name, where, results) for name, where in zip(folders, places, strict=True)
-    ]
-    _refuse_folder_in_folder(checked, places)
+    checked = [Path(os.path.expanduser(name)) for name in folders]
     for folder, where in zip(checked, places, strict=True):
         prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
         for relative, entry in _walk(folder, results, exclude, where):
@@ -170,7 +174,12 @@ def read_inventory(kept: Path) -> list[ImageFile]:
         return []
     if tuple(table.fieldnames or ()) != COLUMNS:
         return []
-    return [_from_row(row) for row in rows]
+    images = []
+    for row in rows:
+        # A damaged line is an image to open again.
+        with suppress(ValueError, TypeError):
+            images.append(_from_row(row))
+    return images
 
 
 def write_inventory(inventory: Inventory, kept: Path) -> None:
@@ -184,32 +193,6 @@ def write_inventory(inventory: Inventory, kept: Path) -> None:
 
 def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
     return pathspec.PathSpec.from_lines("gitignore", [pattern.lower() for pattern in patterns])
-
-
-def _check_folder(name: str, where: str, results: Path) -> Path:
-    # Unlike Path's methods, these take any text for a path.
-    folder = Path(os.path.expanduser(name))
-    if os.path.isfile(folder):
-        raise Problems([Problem("SM-DIR-003", where=where, folder=name, name=folder.name)])
-    if not os.path.isdir(folder):
-        windows = PureWindowsPath(name).drive or "\\" in name
-        raise Problems(
-            [Problem("SM-DIR-002" if windows else "SM-DIR-001", where=where, folder=name)]
-        )
-    made = [results, *(results / name for name in ("masks", "cells", "overlays", "logs"))]
-    if folder.resolve() in made:
-        raise Problems([Problem("SM-DIR-007", where=where, results=name)])
-    return folder
-
-
-def _refuse_folder_in_folder(folders: list[Path], places: list[str]) -> None:
-    """Refuse folders of which one holds another: its images would be computed twice."""
-    real = [folder.resolve() for folder in folders]
-    for index, inner in enumerate(real):
-        for other, outer in enumerate(real):
-            if index != other and outer in (inner, *inner.parents):
-                names = {"inner": folders[index], "outer": folders[other]}
-                raise Problems([Problem("SM-DIR-010", where=places[index], **names)])
 
 
 def _walk(
@@ -321,6 +304,23 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
                 )
             ]
         )
+
+
+def _refuse_channels_of_none(images: list[ImageFile], config: Config) -> None:
+    """Refuse channels to measure that no image has; an image without one has no values for it."""
+    wanted = config.settings["measurements"]["intensity_channels"]
+    headers = [image.header for image in images if image.header]
+    if wanted == "all" or not headers:
+        return
+    where = config.where("measurements", "intensity_channels")
+    names = sorted({name for header in headers for name in header.channels}, key=natural_key)
+    problems = [
+        Problem("SM-CFG-021", where=where, channel=channel, channels=", ".join(names))
+        for channel in wanted
+        if not any(readers.has_channel(header, channel) for header in headers)
+    ]
+    if problems:
+        raise Problems(problems)
 
 
 def _to_row(image: ImageFile) -> dict[str, Any]:

@@ -91,7 +91,11 @@ def _measure(plan: Plan) -> Work:
             indices = (
                 range(len(header.channels))
                 if wanted == "all"
-                else [readers.channel_index(header, channel, task.path) for channel in wanted]
+                else [
+                    readers.channel_index(header, channel, task.path)
+                    for channel in wanted
+                    if readers.has_channel(header, channel)
+                ]
             )
             channels = {_column_name(header, index): image.plane(index) for index in indices}
         pixel_size = section["pixel_size_um"] or header.pixel_size_um

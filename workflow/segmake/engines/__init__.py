@@ -1,7 +1,7 @@
 """The programs that find cells, one module each.
 
-An engine is a module with ``VERSION`` (an integer, raised when its masks change for the same pixels and settings),
-``load(settings)``, called once in a job, and ``segment(loaded, planes)``, called for each field of view.
+An engine is a module with ``load(settings)``, called once in a job, ``segment(loaded, planes)``, called for each
+field of view, ``describe(loaded)``, and, where it has a model, ``fetch(settings)``, which downloads it if needed.
 This module knows the engines without importing them: each lives in an environment of its own.
 """
 
@@ -49,7 +49,7 @@ VERSIONS = {"cellpose3": 1, "threshold": 1}
 
 
 class Engine(Protocol):
-    """What every engine's module offers."""
+    """What every engine's module offers; ``fetch`` only where there is a model."""
 
     fetch: Callable[[Mapping[str, Any]], Any]
     load: Callable[[Mapping[str, Any]], Any]

@@ -72,9 +72,13 @@ def load(settings: Mapping[str, Any]) -> Loaded:
     pretrained = name if name in BUILTIN_MODELS["cellpose3"] else os.fspath(weights)
     try:
         model = models.CellposeModel(gpu=seen and gpu is not False, pretrained_model=pretrained)
+    except torch.cuda.OutOfMemoryError as error:
+        raise Problem("SM-RUN-004") from error
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise Problem("SM-RUN-006", where=name, model=name, error=reason) from error
+    if gpu is True and model.device.type == "cpu":
+        raise Problem("SM-RUN-005")
     arguments = {key: value for key, value in settings.items() if key not in _OURS}
     return Loaded(model, name, _device(model), arguments | {"diameter": settings["diameter"]})
 

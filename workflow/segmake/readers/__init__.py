@@ -142,6 +142,15 @@ def channel_index(header: Header, wanted: int | str | None, path: Path) -> int:
     raise Problem(code, where=str(path), channel=wanted, channels=listed)
 
 
+def has_channel(header: Header, wanted: int | str) -> bool:
+    """Whether an image has one channel of this number or name."""
+    try:
+        channel_index(header, wanted, Path())
+    except Problem:
+        return False
+    return True
+
+
 def check_selection(header: Header, images: dict[str, Any], path: Path) -> None:
     """Check from its header alone that an image can be segmented as the config asks.
 

@@ -17,8 +17,16 @@ from segmake.readers import SUFFIXES, Header, unreadable
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _CENTIMETRE_UM, _INCH_UM = 10_000.0, 25_400.0
-_UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0}
-_UM |= {"nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "pm": 1e-6}
+_UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "micrometer": 1.0, "micrometre": 1.0}
+_UM |= {
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "pm": 1e-6,
+}
 
 
 class TiffImage:
@@ -117,7 +125,10 @@ class TiffImage:
     def _pixel_size(self) -> float | None:
         if self._file.is_ome:
             pixels = self._ome_pixels()
-            written = float(pixels.get("PhysicalSizeX", "nan"))
+            try:
+                written = float(pixels.get("PhysicalSizeX", "nan"))
+            except ValueError:
+                return None
             # A unit such as "pixel" says nothing about micrometres.
             physical_um = written * _UM.get(pixels.get("PhysicalSizeXUnit", "µm"), math.nan)
             return physical_um if math.isfinite(physical_um) and physical_um > 0 else None
@@ -129,7 +140,8 @@ class TiffImage:
         if self._file.is_imagej:
             unit = str((self._file.imagej_metadata or {}).get("unit", ""))
             unit = unit.replace("\\u00B5", "µ")
-            return size * _UM[unit] if unit in _UM else None
+            one_um = _UM.get(unit) or _UM.get(unit.lower().removesuffix("s"))
+            return size * one_um if one_um else None
         unit_code = page.tags.valueof("ResolutionUnit")
         per_unit = {3: _CENTIMETRE_UM, 2: _INCH_UM}.get(int(unit_code)) if unit_code else None
         # 72 or 300 dots per inch is what drawing programs write: about printing, not about a microscope.

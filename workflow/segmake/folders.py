@@ -1,0 +1,40 @@
+"""Checks the images folders that a config names, before anything in them is looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING
+
+from segmake.messages import Problem
+
+if TYPE_CHECKING:
+    from segmake.config import Config
+
+
+def folder_problems(config: Config) -> Iterator[Problem]:
+    """Yield what is wrong with the images folders that a config names."""
+    section = config.settings["images"]["folder"]
+    results = Path(config.settings["results"]).resolve()
+    made = [results, *(results / name for name in ("masks", "cells", "overlays", "logs"))]
+    there: dict[str, Path] = {}
+    for index, name in enumerate([section] if isinstance(section, str) else section):
+        where = config.where("images", "folder", index)
+        # Unlike Path's methods, these take any text for a path.
+        folder = Path(os.path.expanduser(name))
+        if os.path.isfile(folder):
+            yield Problem("SM-DIR-003", where=where, folder=name, name=folder.name)
+        elif not os.path.isdir(folder):
+            windows = PureWindowsPath(name).drive or "\\" in name
+            yield Problem("SM-DIR-002" if windows else "SM-DIR-001", where=where, folder=name)
+        elif folder.resolve() in made:
+            yield Problem("SM-DIR-007", where=where, results=name)
+        else:
+            inner = folder.resolve()
+            for other, outer in there.items():
+                pair = (name, other) if outer in (inner, *inner.parents) else (other, name)
+                if outer in (inner, *inner.parents) or inner in outer.parents:
+                    # The images in the inner one would be computed twice.
+                    yield Problem("SM-DIR-010", where=where, inner=pair[0], outer=pair[1])
+            there[name] = inner
