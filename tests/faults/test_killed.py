@@ -88,26 +88,23 @@ def test_a_killed_run_goes_on_where_it_was(
         assert contents(long_project, suffix) == contents(calm, suffix)
 
 
-def test_an_image_that_kills_the_program_is_failed_and_the_others_are_done(
-    long_project: Project,
+@pytest.mark.parametrize("poisonous", [["a/img_9.tif"], ["a/img_9.tif", "a/img_11.tif"]])
+def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
+    long_project: Project, poisonous: list[str]
 ) -> None:
-    poison = "a/img_9.tif"
+    # Large images, so that there is time to kill the process that works on them.
+    big = np.tile(np.random.default_rng(0).integers(0, 4000, (500, 500), np.uint16), (10, 10))
+    for image in poisonous:
+        tifffile.imwrite(long_project.images / image, big)
+    run = start(long_project)
 
     def times_started() -> int:
-        return sum(
-            line["image"] == poison and line["event"] == "started"
-            for line in long_project.journal()
-        )
+        lines = long_project.journal()
+        return sum(line["image"] in poisonous and line["event"] == "started" for line in lines)
 
-    # A large image, so that there is time to kill the process that works on it.
-    big = np.tile(np.random.default_rng(0).integers(0, 4000, (500, 500), np.uint16), (10, 10))
-    tifffile.imwrite(long_project.images / poison, big)
-    run = start(long_project)
-    stop = threading.Event()
-
-    def kill_whoever_works_on_it() -> None:
+    def kill_whoever_works_on_them() -> None:
         kills = 0
-        while not stop.is_set():
+        while run.poll() is None:
             if times_started() > kills:
                 kills += 1
                 for process in psutil.Process(run.pid).children(recursive=True):
@@ -116,18 +113,21 @@ def test_an_image_that_kills_the_program_is_failed_and_the_others_are_done(
                         process.kill()
             time.sleep(0.01)
 
-    killer = threading.Thread(target=kill_whoever_works_on_it)
+    killer = threading.Thread(target=kill_whoever_works_on_them)
     killer.start()
     code = run.wait()
-    stop.set()
     killer.join()
 
     assert code == 1
-    started = [line for line in long_project.journal() if line["event"] == "started"]
-    assert [line["image"] for line in started].count(poison) == 2
-    assert len(set(finished(long_project))) == IMAGES - 1
-    failed = [line for line in long_project.journal() if line["event"] == "failed"]
-    assert [(line["image"], line["details"]["code"]) for line in failed] == [(poison, "SM-RUN-002")]
+    started = [line["image"] for line in long_project.journal() if line["event"] == "started"]
+    assert {started.count(image) for image in poisonous} == {2}
+    assert len(set(finished(long_project))) == IMAGES - len(poisonous)
+    failed = {
+        line["image"]: line["details"]["code"]
+        for line in long_project.journal()
+        if line["event"] == "failed"
+    }
+    assert failed == dict.fromkeys(poisonous, "SM-RUN-002")
     report = (long_project.results / "report.html").read_text(encoding="utf-8")
     assert "SM-RUN-002" in report
 
