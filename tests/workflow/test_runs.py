@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from segmake.readers import read_header
 from tests.projects import ROOT, Project, draw_image
 
 
@@ -95,6 +96,19 @@ def test_new_removed_and_changed(project: Project) -> None:
     assert project.computed(steps["segment"]) == []
     assert project.computed(steps["measure"], "measure") == []
     assert project.computed(steps["overlay"], "overlay") == sorted(states(project))
+
+    # So is the size of a pixel: it is written into the masks that are there.
+    steps = {step: project.journal(step) for step in ("segment", "measure")}
+    project.settings["images"]["pixel_size_um"] = 0.25
+    assert project.run().returncode == 0
+    assert project.computed(steps["segment"]) == []
+    assert project.computed(steps["measure"], "measure") == sorted(states(project))
+    assert pd.read_csv(project.results / "images.csv")["pixel_size_um"].tolist() == [0.25] * 8
+    cells = pd.read_parquet(project.results / "cells.parquet")
+    assert cells["area_um2"].to_numpy() == pytest.approx(cells["area_px"].to_numpy() / 16)
+    assert (
+        read_header(project.results / "masks" / "a" / "img_3_masks.ome.tif").pixel_size_um == 0.25
+    )
 
     # A setting that decides the masks computes them all, and those of the old setting are gone.
     journal = project.journal()

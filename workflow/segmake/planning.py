@@ -82,10 +82,13 @@ class _KeyMaker:
         self._segment = fingerprint(
             decisive,
             model_fingerprint(segmentation),
-            [images["channel"], images["second_channel"], images["pixel_size_um"]],
+            [images["channel"], images["second_channel"]],
             [engines.VERSIONS[engine], readers.VERSION],
         )
-        self._measure = fingerprint(settings["measurements"], measurement.VERSION)
+        # The size of a pixel decides no mask: `measure` writes it into those that are there.
+        self._measure = fingerprint(
+            settings["measurements"], images["pixel_size_um"], measurement.VERSION
+        )
         self._overlay = fingerprint(settings["overlays"], pictures.VERSION)
 
     def keys(self, image: ImageFile) -> dict[str, str]:
@@ -123,11 +126,12 @@ def _plan_batch(
     tasks: dict[str, list[Task]] = {step: [] for step in STEPS}
     attempts: dict[str, list[int]] = {step: [] for step in STEPS}
     before: Before = {image.image: ({}, {}) for image in images}
+    wanted = {image.image: keys.keys(image) for image in images}
     for step in STEPS:
         finished = Journal(folders.journal(step, name)).finished()
         for image in images:
             entry = finished.get(image.image)
-            key = keys.keys(image)[step]
+            key = wanted[image.image][step]
             outputs = folders.outputs(step, image.image)
             current = is_current(entry, key, outputs)
             attempt = next_attempt(entry, current=current, present=image.present)

@@ -50,7 +50,8 @@ snakemake --profile slurm --configfile config/growth.yaml
 | you change | SegMake computes again |
 |---|---|
 | anything under `segmentation`, except `gpu` and `batch_size` | all images |
-| `channel`, `second_channel` or `pixel_size_um` under `images` | all images |
+| `channel` or `second_channel` under `images` | all images |
+| `pixel_size_um` under `images` | the tables, and the size noted in the masks; not the cells |
 | `folder`, `include` or `exclude` under `images` | only images that are new; those no longer chosen leave the tables |
 | the file of an image, such as a new copy of it | this image |
 | the file of your own model | all images |

@@ -103,8 +103,10 @@ def _image_row(
         "message": "",
         "remedy": "",
     }
-    names = ("cells", "seconds", "width_px", "height_px", "pixel_size_um", "channel", "device")
+    names = ("cells", "seconds", "width_px", "height_px", "channel", "device")
     row |= {name: details.get(name) for name in names}
+    measured = entries[STEPS.index("measure")]
+    row["pixel_size_um"] = measured.details.get("pixel_size_um") if measured else None
     for task, entry in zip(tasks, entries, strict=True):
         if entry and (problem := problem_of(entry)):
             return row | {"code": problem.code, "message": problem.what, "remedy": problem.remedy}

@@ -58,7 +58,6 @@ class Segmentation:
             "cells": int(labels.max(initial=0)),
             "width_px": header.width,
             "height_px": header.height,
-            "pixel_size_um": pixel_size,
             "channel": header.channels[channel],
             "device": engine.describe(self._loaded)["device"],
             "versions": _versions(),
@@ -85,7 +84,8 @@ def _measure(plan: Plan) -> Work:
     wanted = plan.settings["measurements"]["intensity_channels"]
 
     def work(task: Task) -> dict[str, Any]:
-        labels = read_labels(plan.folders.mask(task.image))
+        mask = plan.folders.mask(task.image)
+        labels = read_labels(mask)
         with readers.open_image(task.path) as image:
             header = image.header
             indices = (
@@ -99,9 +99,11 @@ def _measure(plan: Plan) -> Work:
             )
             channels = {_column_name(header, index): image.plane(index) for index in indices}
         pixel_size = section["pixel_size_um"] or header.pixel_size_um
+        if readers.read_header(mask).pixel_size_um != pixel_size:
+            write_labels(mask, labels, pixel_size, task.image)
         table = measure_cells(labels, channels, pixel_size)
         write_csv(table, task.outputs[0])
-        return {}
+        return {"pixel_size_um": pixel_size}
 
     return work
 
