@@ -134,7 +134,7 @@ def test_a_result_that_was_deleted_is_made_again(images, plan, file):
     ("sections", "to_do"),
     [
         ({"segmentation": {"diameter": 20}}, (3, 3, 3)),
-        ({"images": {"pixel_size_um": 0.1}}, (3, 3, 3)),
+        ({"images": {"pixel_size_um": 0.1}}, (0, 3, 0)),
         ({"measurements": {"intensity_channels": []}}, (0, 3, 0)),
         ({"overlays": {"color": "#00ff00"}}, (0, 0, 3)),
         ({"cluster": {"batch_size": 1, "hours": 5}}, (0, 0, 0)),
