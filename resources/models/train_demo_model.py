@@ -14,12 +14,14 @@ used.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import multiprocessing
 import queue
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -181,34 +183,50 @@ def precision(model, image: np.ndarray, labels: np.ndarray, diameter: float | No
     return float(metrics.average_precision(labels, masks, threshold=[0.5])[0][0])
 
 
-def held_out_fields(per_kind: int = 8) -> list[tuple[str, np.ndarray, np.ndarray, float]]:
-    """Draw the held-out pictures: group, image, labels and diameter, ``per_kind`` per group."""
+Field = tuple[str, np.ndarray, np.ndarray, float]
+
+
+def held_out_field(seed: int, group: str, kind: str, **drawing: str) -> Field:
+    """Draw a held-out picture: group, image, labels and diameter."""
+    width = float(np.random.default_rng(seed).uniform(6, 18))
+    side = int(16 * width)
+    image, labels = synthetic.draw_field(
+        seed, shape=(side, side), cells=kind, width=width, **drawing
+    )
+    return group, image, labels, width * (1.4 if kind == "coccus" else 2)
+
+
+def rods_and_cocci(per_group: int = 4) -> Iterator[Field]:
+    """Draw rods and cocci in phase contrast and fluorescence, sparse, in colonies and dense."""
+    for arrangement in ("sparse", "colony", "dense"):
+        groups = itertools.product(("rod", "coccus"), ("phase", "fluorescence"))
+        for number, (kind, modality) in enumerate(groups):
+            for index in range(per_group):
+                seed = HELD_OUT_SEED + 500_000 + 1000 * number + index
+                drawing = {"modality": modality, "arrangement": arrangement}
+                yield held_out_field(seed, f"{modality} {kind} {arrangement}", kind, **drawing)
+
+
+def mixed_fields(per_group: int = 8) -> Iterator[Field]:
+    """Draw pictures of all kinds, brightfield and filaments too, arranged at random."""
     groups = [(modality, "rod") for modality in synthetic.MODALITIES]
     groups += [("phase", "coccus"), ("fluorescence", "coccus"), ("phase", "filament")]
-    fields = []
     for number, (modality, kind) in enumerate(groups):
-        for index in range(per_kind):
+        for index in range(per_group):
             seed = HELD_OUT_SEED + 1000 * number + index
-            width = float(np.random.default_rng(seed).uniform(6, 18))
-            side = int(16 * width)
-            image, labels = synthetic.draw_field(
-                seed, shape=(side, side), modality=modality, cells=kind, width=width
-            )
-            diameter = width * (1.4 if kind == "coccus" else 2)
-            fields.append((f"{modality} {kind}", image, labels, diameter))
-    return fields
+            yield held_out_field(seed, f"{modality} {kind}", kind, modality=modality)
 
 
-def evaluate_synthetic(model) -> None:
+def evaluate_synthetic(model, title: str, fields: Iterator[Field]) -> None:
     """Print the average precision on held-out synthetic pictures, by group."""
     scores: dict[str, list[float]] = {}
-    for group, image, labels, diameter in held_out_fields():
+    for group, image, labels, diameter in fields:
         scores.setdefault(group, []).append(precision(model, image, labels, diameter))
-    print(f"{'held-out synthetic pictures':30} {'AP@0.5':>7} {'worst':>7} {'number':>7}")
+    print(f"{title:34} {'AP@0.5':>7} {'worst':>7} {'number':>7}")
     for group, values in scores.items():
-        print(f"{group:30} {np.mean(values):7.3f} {min(values):7.3f} {len(values):7}")
+        print(f"{group:34} {np.mean(values):7.3f} {min(values):7.3f} {len(values):7}")
     everything = [value for values in scores.values() for value in values]
-    print(f"{'all':30} {np.mean(everything):7.3f} {min(everything):7.3f} {len(everything):7}")
+    print(f"{'all':34} {np.mean(everything):7.3f} {min(everything):7.3f} {len(everything):7}")
 
 
 def labelled_images(folder: Path):
@@ -273,7 +291,8 @@ def main() -> None:
     model = models.CellposeModel(
         gpu=torch.cuda.is_available(), pretrained_model=str(arguments.model)
     )
-    evaluate_synthetic(model)
+    evaluate_synthetic(model, "held-out rods and cocci", rods_and_cocci())
+    evaluate_synthetic(model, "held-out pictures of all kinds", mixed_fields())
     if arguments.images:
         evaluate_images(model, arguments.images, arguments.diameter)
 
