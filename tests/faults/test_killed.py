@@ -135,7 +135,10 @@ def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
 def test_a_second_run_in_the_same_folder_is_told_about_the_first(long_project: Project) -> None:
     run = start(long_project)
     wait_until(lambda: len(finished(long_project)) >= 1, run)
+    # Held still, so that it can't end before the second has looked.
+    os.killpg(run.pid, signal.SIGSTOP)
     second = long_project.run()
+    os.killpg(run.pid, signal.SIGCONT)
     assert second.returncode == 1
     assert "SM-RUN-009" in second.stderr
     assert str(run.pid) in second.stderr
