@@ -246,3 +246,22 @@ def test_french(project: Project) -> None:
     environment = project.environment() | {"SEGMAKE_LANG": "fr"}
     project.environment = lambda: environment  # type: ignore[method-assign]
     assert "Vouliez-vous dire `diameter`" in project.run("-n").stderr
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".environments" / "cellpose3" / "bin" / "python").exists(),
+    reason="the engine's environment is missing: bash scripts/setup.sh",
+)
+def test_another_model_is_checked_before_any_image_is_looked_at(project: Project) -> None:
+    project.settings["images"]["include"] = ["img_1.tif"]
+    model = ROOT / "resources" / "models" / "segmake_demo_cp3"
+    project.settings["segmentation"] = {"engine": "cellpose3", "model": str(model)}
+    first = project.run()
+    assert first.returncode == 0, first.stderr
+    journal = project.journal()
+    (project.folder / "no_model").write_text("text")
+    project.settings["segmentation"]["model"] = "no_model"
+    second = project.run()
+    assert second.returncode == 1
+    assert "SM-RUN-006" in second.stderr
+    assert project.journal() == journal

@@ -10,7 +10,7 @@ sys.path.insert(0, workflow.basedir)
 
 from segmake.session import Session
 
-session = Session(workflow, config)
+session = Session(workflow)
 plan = session.plan
 folders = plan.folders
 cluster = plan.settings["cluster"]

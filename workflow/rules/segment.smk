@@ -12,21 +12,19 @@ localrules:
 # Before any job is sent: compute nodes often have no internet, and a file that is no model fails here.
 rule model:
     output:
-        folders.state / "model.txt",
+        folders.state / "model/{model}.txt",
     log:
-        folders.results / "logs/model.log",
+        folders.results / "logs/model/{model}.log",
     retries: 0
     conda:
         f"../envs/{session.engine_environment}.yaml"
-    params:
-        model=session.model,
     shell:
         "segmake_engine check-model --out {output:q} --log {log:q}"
 
 
 rule segment:
     input:
-        ancient(rules.model.output) if session.model else [],
+        ancient(session.checked_model) if session.checked_model else [],
     output:
         folders.state / "segment/{batch}.{attempts}.tsv",
     log:

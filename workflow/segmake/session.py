@@ -20,7 +20,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from segmake.config import load_config
 from segmake.engines import BUILTIN_MODELS
-from segmake.files import lock_file
+from segmake.files import fingerprint, lock_file
 from segmake.inventory import Inventory, write_inventory
 from segmake.messages import Problem, Problems
 from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
@@ -44,17 +44,15 @@ class Session:
     ----------
     workflow : snakemake.workflow.Workflow
         Snakemake's own object.
-    config : dict
-        Snakemake's ``config``: what came with ``--config`` and ``--configfile``.
     """
 
-    def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
+    def __init__(self, workflow: Any) -> None:
         self._inventory: Inventory | None = None
         self._lock: TextIO | None = None
         written = os.environ.get(PLAN_VARIABLE)
         if workflow.is_main_process or not written:
             try:
-                self._make_plan(workflow, config)
+                self._make_plan(workflow)
             except (Problem, Problems) as problem:
                 _refuse(problem)
         else:
@@ -73,12 +71,13 @@ class Session:
         return "imaging" if self.engine == "threshold" else self.engine
 
     @property
-    def model(self) -> list[Any] | None:
-        """The name and the fingerprint of the model; None for an engine without one."""
-        segmentation = self.plan.settings["segmentation"]
+    def checked_model(self) -> Path | None:
+        """The file that is there once the model was checked, another for each model; None for an engine without one."""
         if self.engine not in BUILTIN_MODELS:
             return None
-        return [segmentation["model"], model_fingerprint(segmentation)]
+        segmentation = self.plan.settings["segmentation"]
+        name = fingerprint(self.engine, segmentation["model"], model_fingerprint(segmentation))
+        return self.plan.folders.state / "model" / f"{name}.txt"
 
     def slurm_resources(self, *, gpu: bool) -> dict[str, Any]:
         """Return what the config asks of Slurm for a job with or without a GPU; on one computer it has no effect.
@@ -159,7 +158,7 @@ class Session:
         words = describe_end if complete or tried.all() else describe_unfinished
         print(f"\n{words(self.plan, images)}", file=sys.stderr)
 
-    def _make_plan(self, workflow: Any, config: dict[str, Any]) -> None:
+    def _make_plan(self, workflow: Any) -> None:
         files = [Path(file) for file in workflow.configfiles] or [Path(DEFAULT_CONFIG)]
         overrides = dict(workflow.config_settings.config)
         command = shlex.join(["snakemake", *sys.argv[1:]])
