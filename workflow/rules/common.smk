@@ -25,4 +25,4 @@ wildcard_constraints:
 
 
 # Never more GPUs at once than the config allows, whatever the number of batches.
-workflow.register_resource("gpu", cluster["max_gpus"])
+workflow.register_resource("gpus_at_once", cluster["max_gpus"])

@@ -18,9 +18,7 @@ rule measure:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        **session.slurm_resources(gpu=False),
-        mem_mb=4096,
-        runtime=60,
+        **session.resources("measure"),
     shell:
         "segmake measure --batch {wildcards.batch} --out {output:q} --log {log:q}"
 
@@ -38,8 +36,6 @@ rule overlay:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        **session.slurm_resources(gpu=False),
-        mem_mb=4096,
-        runtime=60,
+        **session.resources("overlay"),
     shell:
         "segmake overlay --batch {wildcards.batch} --out {output:q} --log {log:q}"

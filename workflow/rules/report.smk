@@ -28,9 +28,7 @@ rule report:
         "../envs/report.yaml"
     threads: 1
     resources:
-        **session.slurm_resources(gpu=False),
-        mem_mb=4096,
-        runtime=60,
+        **session.resources("report"),
     shell:
         "segmake report --out {output.stamp:q} --log {log:q}"
 

@@ -35,8 +35,6 @@ rule segment:
         f"../envs/{session.engine_environment}.yaml"
     threads: cluster["cpus"]
     resources:
-        **session.slurm_resources(gpu=True),
-        mem_mb=int(cluster["memory_gb"] * 1024),
-        runtime=int(cluster["hours"] * 60),
+        **session.resources("segment"),
     shell:
         "segmake_engine segment --batch {wildcards.batch} --out {output:q} --log {log:q}"

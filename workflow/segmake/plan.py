@@ -48,6 +48,11 @@ class Folders:
         """The inventory of the images."""
         return self.state / "inventory.tsv"
 
+    @property
+    def jobs(self) -> Path:
+        """The record of the jobs that were sent to Slurm."""
+        return self.state / "jobs.jsonl"
+
     def journal(self, step: str, batch: str) -> Path:
         """The journal of one step of one batch."""
         return self.state / step / f"{batch}.jsonl"
@@ -118,6 +123,11 @@ class Plan:
     def images(self) -> list[str]:
         """Return the images that are there."""
         return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether an image has to be computed, or the report to be written."""
+        return any(self.to_do.values()) or not self.summary().exists()
 
     def outcome(self, step: str, batch: str) -> Path:
         """Return the file that Snakemake asks for of one step of one batch: there once all images were tried."""

@@ -6,25 +6,33 @@ import logging
 import os
 import re
 import shlex
-import shutil
+import signal
 import socket
 import sys
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
+from segmake import slurm
+from segmake.cluster import Cluster, executor_resources, first_request, needs_gpu
 from segmake.config import load_config
 from segmake.engines import BUILTIN_MODELS
 from segmake.files import fingerprint, lock_file
 from segmake.inventory import Inventory, write_inventory
-from segmake.messages import Problem, Problems
+from segmake.jobs import Jobs
+from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
+from segmake.progress import Observer, Screen
+from segmake.slurm import SlurmError
+from segmake.steps import STEPS
 
 DEFAULT_CONFIG = "config/config.yaml"
 ROOT = Path(__file__).parents[2]
@@ -34,6 +42,12 @@ _SAID_BETTER = re.compile(
     r"segmake(_engine)? .*(returned non-zero exit status (1|130|143)\.|died with)"
     r"|At least one job did not|Exiting because a job execution",
     re.DOTALL,
+)
+
+
+# What the executor says of things that are in order, or that were checked already.
+_NO_NEWS = re.compile(
+    r"No SLURM account given|No account was given|Unable to guess SLURM account|^MinJobAge "
 )
 
 
@@ -47,17 +61,21 @@ class Session:
     """
 
     def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
         self._inventory: Inventory | None = None
         self._lock: TextIO | None = None
+        self._cluster: Cluster | None = None
+        self._screen: Screen | None = None
+        self._stopped = False
         written = os.environ.get(PLAN_VARIABLE)
         if workflow.is_main_process or not written:
             try:
-                self._make_plan(workflow)
+                self._make_plan()
             except (Problem, Problems) as problem:
                 _refuse(problem)
         else:
             self.plan = read_plan(Path(written))
-        self._workflow = workflow
+        self._jobs = Jobs(self.plan.folders.jobs)
         self._conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
     @property
@@ -79,22 +97,35 @@ class Session:
         name = fingerprint(self.engine, segmentation["model"], model_fingerprint(segmentation))
         return self.plan.folders.state / "model" / f"{name}.txt"
 
-    def slurm_resources(self, *, gpu: bool) -> dict[str, Any]:
-        """Return what the config asks of Slurm for a job with or without a GPU; on one computer it has no effect.
+    def resources(self, rule: str) -> dict[str, Any]:
+        """Return what a rule's jobs ask of Slurm; on one computer it has no effect.
 
-        The names are those of snakemake-executor-plugin-slurm.
+        Memory and time are functions, which Snakemake calls for each job and attempt: both are doubled, within the
+        partition's limits, each time that the jobs of the batch had too little of them.
         """
-        cluster = self.plan.settings["cluster"]
-        partition = (
-            cluster["partition"] if gpu else cluster["cpu_partition"] or cluster["partition"]
-        )
-        resources: dict[str, Any] = {
-            "slurm_partition": partition,
-            "slurm_account": cluster["account"],
-        }
-        if gpu and self.engine != "threshold":
-            resources |= {"gpu": 1, "gpu_model": cluster["gpu_model"]}
-        return {name: value for name, value in resources.items() if value is not None}
+        settings = self.plan.settings
+        segment = rule == STEPS[0]
+        gpu = segment and needs_gpu(settings)
+        memory, minutes, _ = first_request(settings, segment=segment)
+        accounts = self._cluster is not None and self._cluster.keeps_accounts
+
+        def mem_mb(wildcards: Any, attempt: int) -> int:
+            lacks = self._shortages(rule, wildcards, attempt)["memory"]
+            return self._cluster.memory_mb(memory, lacks, gpu=gpu) if self._cluster else memory
+
+        def runtime(wildcards: Any, attempt: int) -> int:
+            lacks = self._shortages(rule, wildcards, attempt)["time"]
+            return self._cluster.minutes(minutes, lacks, gpu=gpu) if self._cluster else minutes
+
+        asked = executor_resources(settings, gpu=gpu, accounts=accounts)
+        return {**asked, "mem_mb": mem_mb, "runtime": runtime}
+
+    def _shortages(self, rule: str, wildcards: Any, attempt: int) -> dict[str, int]:
+        """Return how often the jobs before this one ran out of memory, and of time."""
+        if self._cluster and attempt > 1:
+            with suppress(SlurmError):
+                self._jobs.refresh(older_than=1.0)
+        return self._jobs.shortages(rule, getattr(wildcards, "batch", ""))
 
     @property
     def shell_prefix(self) -> str:
@@ -134,9 +165,12 @@ class Session:
         try:
             if not self._conda and not Path(self._engine_python).exists():
                 raise Problem("SM-ENV-001", engine=self.engine)
-            if self._workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
+            if self._on_cluster and not slurm.is_here():
                 raise Problem("SM-RUN-011")
             self._take_folder()
+            signal.signal(signal.SIGINT, self._stop)
+            if self._cluster:
+                self._start_on_cluster()
             write_plan(self.plan)
             if self._inventory:
                 write_inventory(self._inventory, self.plan.folders.inventory)
@@ -153,20 +187,64 @@ class Session:
         from segmake.summary import describe_end, describe_unfinished
         from segmake.tables import image_table
 
+        if self._screen:
+            self._screen.stop()
+        if self._cluster:
+            self._leave_nothing_behind("cluster.left")
+        if self._stopped:
+            print("\n" + say("end.cancelled" if self._cluster else "end.stopped"), file=sys.stderr)
+            return
         images = image_table(self.plan)
         tried = (images["state"] == "done") | (images["code"] != "")
         words = describe_end if complete or tried.all() else describe_unfinished
         print(f"\n{words(self.plan, images)}", file=sys.stderr)
 
-    def _make_plan(self, workflow: Any) -> None:
+    @property
+    def _on_cluster(self) -> bool:
+        """Whether jobs are sent to a cluster; in a dry run: would be."""
+        return self._workflow.resource_settings.nodes is not None
+
+    def _make_plan(self) -> None:
+        workflow = self._workflow
         files = [Path(file) for file in workflow.configfiles] or [Path(DEFAULT_CONFIG)]
         overrides = dict(workflow.config_settings.config)
         command = shlex.join(["snakemake", *sys.argv[1:]])
-        self.plan, self._inventory = make_plan(load_config(files[-1], overrides), command)
+        config = load_config(files[-1], overrides)
+        self.plan, self._inventory = make_plan(config, command)
         if workflow.is_main_process:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
+            if self._on_cluster and self.plan.has_work and slurm.is_here():
+                self._cluster = Cluster(config.settings)
+                self._cluster.check(config)
+
+    def _start_on_cluster(self) -> None:
+        """Clear away what the last run left in the queue, give this one a name, and show where it is."""
+        self._leave_nothing_behind("cluster.cancelled")
+        executor = self._workflow.scheduler._executor
+        # A name that its owner knows in the queue; nothing has been sent yet.
+        folder = re.sub(r"\W+", "-", self.plan.folders.results.absolute().parent.name)[:20]
+        executor.run_uuid = f"segmake_{folder}_{executor.run_uuid.rpartition('_')[2][:8]}"
+        if self._cluster and self._cluster.keeps_accounts:
+            self._workflow.executor_settings.status_command = "sacct"
+        self._jobs.begin(executor.run_uuid, self.plan.started, executor.slurm_logdir)
+        # Snakemake would wait for the jobs, which may take hours; as after Ctrl-C, they are cancelled.
+        signal.signal(signal.SIGTERM, self._stop)
+        self._screen = Screen(Observer(self.plan, self._jobs), sys.stderr)
+        self._screen.start()
+
+    def _stop(self, number: int, frame: FrameType | None) -> NoReturn:
+        self._stopped = True
+        signal.default_int_handler(number, frame)
+
+    def _leave_nothing_behind(self, words: str) -> None:
+        """Cancel what is left of the last run in the queue: two runs at once would compute the same images."""
+        try:
+            if left := self._jobs.cancel():
+                print(say(words, number=len(left)), file=sys.stderr)
+        except SlurmError as error:
+            print(Problem("SM-CLU-001", error=str(error)), file=sys.stderr)
 
     def _take_folder(self) -> None:
         folders = self.plan.folders
@@ -200,8 +278,9 @@ def _speak_plainly(quiet: Collection[Quietness] | None) -> None:
         return
 
     def is_news(record: logging.LogRecord) -> bool:
-        said = _SAID_BETTER.search(record.getMessage())
-        return record.levelno >= logging.WARNING and not said
+        words = record.getMessage()
+        known = _SAID_BETTER.search(words) or _NO_NEWS.search(words)
+        return record.levelno >= logging.WARNING and not known
 
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":

@@ -1,0 +1,209 @@
+"""A Slurm cluster on this machine: two emulated nodes with nine A40 each, and one without a GPU.
+
+Slurm, its queue, its limits and its GPUs (devices that it counts, and hands out in CUDA_VISIBLE_DEVICES) are real; the
+computing is done by this machine's CPU. Needs root; what is missing is installed from Debian's packages.
+
+    python -m tests.slurm.cluster start | stop
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FOLDER = Path("/var/tmp/segmake-test-cluster")
+CONFIG = Path("/etc/slurm")
+MARK = "# SegMake's test cluster: made and removed by tests/slurm/cluster.py"
+
+GPU_NODES = {"gpu1": 17001, "gpu2": 17002}
+NODES = {**GPU_NODES, "cpu1": 17003}
+GPUS = 9
+
+# Two nodes pretend to be large; jobs are as real as on a cluster, only slower.
+SLURM_CONF = """\
+{mark}
+ClusterName=test
+SlurmctldHost=localhost
+SlurmctldPort=16817
+SlurmUser=root
+StateSaveLocation={folder}/state
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmdSpoolDir={folder}/spool-%n
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin={task_plugin}
+JobAcctGatherType=jobacct_gather/linux
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SlurmdParameters=config_overrides
+SchedulerParameters=sched_interval=2,bf_interval=2
+GresTypes=gpu
+ReturnToService=2
+SlurmdTimeout=10
+KillWait=5
+MessageTimeout=30
+{nodes}
+PartitionName=gpu Nodes=gpu1,gpu2 Default=YES MaxTime=24:00:00 MaxMemPerNode=128000
+PartitionName=cpu Nodes=cpu1 MaxTime=2-00:00:00
+PartitionName=short Nodes=cpu1 MaxTime=00:30:00
+"""
+GPU_NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
+    " CPUs=36 RealMemory=256000 Gres=gpu:a40:{gpus}"
+)
+CPU_NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=32 RealMemory=128000"
+)
+CGROUP_CONF = """\
+CgroupPlugin=cgroup/v1
+CgroupMountpoint=/sys/fs/cgroup
+ConstrainRAMSpace=yes
+"""
+
+
+def why_not() -> str | None:
+    """Return why the cluster can't be started here, or None if it can."""
+    if sys.platform != "linux":
+        return "a Slurm cluster for the tests takes Linux"
+    if os.geteuid() != 0:
+        return "a Slurm cluster for the tests can only be started by root"
+    config = CONFIG / "slurm.conf"
+    if config.exists() and MARK not in config.read_text():
+        return f"this machine has a Slurm of its own ({config})"
+    if not shutil.which("slurmctld") and not shutil.which("apt-get"):
+        return "Slurm is not installed, and can only be installed from Debian's packages"
+    return None
+
+
+def start() -> None:
+    """Install what is missing, and start the cluster; one that runs already is stopped first."""
+    _install()
+    stop()
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "state").mkdir()
+    _write_config()
+    _start_munge()
+    _run("slurmctld", "-c")
+    for node in NODES:
+        start_node(node)
+    wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
+
+
+def stop() -> None:
+    """Stop the cluster, and remove all that it left behind."""
+    if why_not() or not (CONFIG / "slurm.conf").exists():
+        return
+    subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=20, check=False)
+    for name in ("slurmd", "slurmstepd", "slurmctld"):
+        subprocess.run(["pkill", "-KILL", "-x", name], check=False)
+    for file in ("slurm.conf", "gres.conf", "cgroup.conf"):
+        (CONFIG / file).unlink(missing_ok=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def start_node(node: str) -> None:
+    """Start a node's slurmd."""
+    _run("slurmd", "-N", node, "-c")
+
+
+def kill_node(node: str) -> None:
+    """Let a node go down: its slurmd and all that it runs are killed."""
+    pid = (FOLDER / f"slurmd-{node}.pid").read_text().strip()
+    subprocess.run(["pkill", "-KILL", "-f", f"^slurmstepd: .*|slurmd -N {node} "], check=False)
+    subprocess.run(["kill", "-KILL", pid], check=False)
+
+
+def states() -> dict[str, str]:
+    """Return the state of each node, such as ``idle``, ``mixed`` or ``down*``."""
+    lines = _output("sinfo", "--noheader", "--Node", "--format=%N %T").splitlines()
+    return dict(line.split() for line in lines)
+
+
+def wait_for(condition, what: str, seconds: float = 60) -> None:
+    """Wait until something has come to be."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.2)
+
+
+def _install() -> None:
+    if all(shutil.which(command) for command in ("slurmctld", "slurmd", "sbatch", "munged")):
+        return
+    # No service of the package is to start: the cluster brings its own configuration.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    _run("apt-get", "update", "-qq", env=environment)
+    _run(
+        "apt-get", "install", "-y", "-qq", "--no-install-recommends", "slurm-wlm", "munge",
+        env=environment,
+    )  # fmt: skip
+
+
+def _write_config() -> None:
+    names = {"host": socket.gethostname().split(".")[0], "gpus": GPUS}
+    nodes = [
+        (GPU_NODE if name in GPU_NODES else CPU_NODE).format(name=name, port=port, **names)
+        for name, port in NODES.items()
+    ]
+    # Memory is kept within what a job asked for only where the kernel lets us.
+    enforced = Path("/sys/fs/cgroup/memory").is_dir()
+    gres = []
+    for node in GPU_NODES:
+        for number in range(GPUS):
+            os.mknod(FOLDER / f"{node}-a40-{number}", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        gres.append(f"NodeName={node} Name=gpu Type=a40 File={FOLDER}/{node}-a40-[0-{GPUS - 1}]")
+    text = SLURM_CONF.format(
+        mark=MARK,
+        folder=FOLDER,
+        nodes="\n".join(nodes),
+        task_plugin="task/cgroup" if enforced else "task/none",
+    )
+    CONFIG.mkdir(exist_ok=True)
+    (CONFIG / "slurm.conf").write_text(text)
+    (CONFIG / "gres.conf").write_text("\n".join(gres) + "\n")
+    (CONFIG / "cgroup.conf").write_text(CGROUP_CONF)
+
+
+def _start_munge() -> None:
+    if subprocess.run(["pgrep", "-x", "munged"], capture_output=True, check=False).returncode:
+        key = Path("/etc/munge/munge.key")
+        if not key.exists():
+            key.parent.mkdir(exist_ok=True)
+            key.write_bytes(os.urandom(128))
+            key.chmod(0o400)
+        Path("/run/munge").mkdir(exist_ok=True)
+        folders = ("/etc/munge", "/run/munge", "/var/lib/munge", "/var/log/munge")
+        _run("chown", "-R", "munge:", *folders)
+        _run("runuser", "-u", "munge", "--", shutil.which("munged"), "--force")
+    wait_for(
+        lambda: (
+            not subprocess.run("munge -n | unmunge", shell=True, capture_output=True).returncode
+        ),
+        "munge",
+    )
+
+
+def _run(*command, env: dict[str, str] | None = None) -> None:
+    # Not a pipe: a daemon would keep it open.
+    log = FOLDER / "start.log" if FOLDER.exists() else Path("/dev/null")
+    with log.open("ab") as output:
+        subprocess.run(command, check=True, env=env, stdout=output, stderr=subprocess.STDOUT)
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    if reason := why_not():
+        sys.exit(reason)
+    {"start": start, "stop": stop}[sys.argv[1]]()

@@ -1,0 +1,265 @@
+"""Holds what the config asks of the cluster against what the cluster has, before any job is sent."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from segmake import slurm
+from segmake.config import Config
+from segmake.engines import BUILTIN_MODELS
+from segmake.messages import Problem, Problems, say
+from segmake.slurm import Partition, SlurmError
+
+# What a job without a GPU asks for at first: measurements and pictures work on one image at a time.
+CPU_MEMORY_MB = 4096
+CPU_MINUTES = 60
+
+# Snakemake's executor refuses other names, and there is no way around it.
+_ASKABLE_MODEL = re.compile(r"[A-Za-z0-9_.]+")
+
+# Options that are settings of their own, and those that belong to the executor.
+_OWN_SETTING = {
+    ("-p", "--partition"): "partition",
+    ("-A", "--account"): "account",
+    ("-q", "--qos"): "qos",
+    ("-C", "--constraint"): "constraint",
+    ("--mem", "--mem-per-cpu", "--mem-per-gpu"): "memory_gb",
+    ("-t", "--time"): "hours",
+    ("-c", "--cpus-per-task", "--cpus-per-gpu"): "cpus",
+    ("-G", "--gpus", "--gres", "--gpus-per-node", "--gpus-per-task"): "gpu_model",
+}
+# What the executor makes of its resources.
+_OPTIONS = {
+    "slurm_partition": "partition",
+    "slurm_account": "account",
+    "qos": "qos",
+    "constraint": "constraint",
+    "gres": "gres",
+}
+_EXECUTORS_OWN = (
+    *("-J", "--job-name", "-o", "--output", "-e", "--error", "--parsable", "--export", "--comment"),
+    *("-D", "--chdir", "--workdir", "-n", "--ntasks", "--ntasks-per-gpu", "-N", "--nodes"),
+    *("-M", "--clusters", "-a", "--array", "--wrap", "-W", "--wait", "--test-only"),
+)
+
+
+def needs_gpu(settings: dict[str, Any]) -> bool:
+    """Whether the segmentation is to run on a GPU."""
+    segmentation = settings["segmentation"]
+    return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
+
+
+class Cluster:
+    """The cluster, as the config wants to use it.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+
+    Raises
+    ------
+    Problem
+        ``SM-CLU-001`` if Slurm does not answer.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        try:
+            self.partitions = slurm.partitions()
+        except SlurmError as error:
+            raise Problem("SM-CLU-001", error=_one_line(error)) from None
+
+    @cached_property
+    def keeps_accounts(self) -> bool:
+        """Whether the cluster has an accounting database."""
+        return slurm.keeps_accounts()
+
+    def partition(self, *, gpu: bool) -> Partition | None:
+        """Return the partition that jobs with or without a GPU go to, if there is one of its name."""
+        name = _partition_name(self._settings, gpu=gpu)
+        if name is not None:
+            return self.partitions.get(name)
+        return next((found for found in self.partitions.values() if found.default), None)
+
+    def memory_mb(self, first: int, shortages: int, *, gpu: bool) -> int:
+        """Return the memory for a job whose batch ran out of it so many times: doubled each time, within the limits."""
+        return _grown(first, shortages, getattr(self.partition(gpu=gpu), "memory_mb", None))
+
+    def minutes(self, first: int, shortages: int, *, gpu: bool) -> int:
+        """Return the time limit for a job whose batch ran out of time so many times, likewise."""
+        return _grown(first, shortages, getattr(self.partition(gpu=gpu), "minutes", None))
+
+    def check(self, config: Config) -> None:
+        """Find out whether Slurm will take the jobs.
+
+        Raises
+        ------
+        Problems
+            Everything that is wrong with the section ``cluster`` of the config, in the light of this cluster.
+        """
+        gpu = needs_gpu(self._settings)
+        problems = [*_option_problems(config), *self._partition_problems(config, gpu=gpu)]
+        if found := self.partition(gpu=gpu):
+            problems += self._gpu_problems(config, found) if gpu else ()
+            problems += self._size_problems(config, found)
+        if _partition_name(self._settings, gpu=gpu) != _partition_name(self._settings, gpu=False):
+            problems += self._partition_problems(config, gpu=False)
+        problems += self._account_problems(config)
+        if not problems:
+            problems += self._refusals(config)
+        if problems:
+            raise Problems(problems)
+
+    def _partition_problems(self, config: Config, *, gpu: bool) -> Iterator[Problem]:
+        """Yield what is wrong with the partition that a kind of job goes to."""
+        name = _partition_name(self._settings, gpu=gpu)
+        own = gpu or self._settings["cluster"]["cpu_partition"] is None
+        key = "partition" if own else "cpu_partition"
+        where = config.where("cluster", key)
+        found = self.partition(gpu=gpu)
+        if found is None and name is None:
+            yield Problem("SM-CLU-003", where=where, there=self._there())
+        elif found is None:
+            names = {"name": f"`{key}`", "partition": name, "there": self._there()}
+            yield Problem("SM-CLU-002", where=where, **names)
+        elif not found.up:
+            yield Problem("SM-CLU-004", where=where, partition=found.name, there=self._there())
+
+    def _gpu_problems(self, config: Config, found: Partition) -> Iterator[Problem]:
+        section = self._settings["cluster"]
+        model = section["gpu_model"]
+        if not found.gpus:
+            where = config.where("cluster", "partition")
+            yield Problem("SM-CLU-005", where=where, partition=found.name, there=self._there())
+        elif model is not None:
+            where = config.where("cluster", "gpu_model")
+            if model not in found.gpus:
+                there = ", ".join(sorted(filter(None, found.gpus))) or say("cluster.no_names")
+                names = {"model": model, "partition": found.name, "models": there}
+                yield Problem("SM-CLU-006", where=where, **names)
+            elif not _ASKABLE_MODEL.fullmatch(model):
+                yield Problem("SM-CLU-007", where=where, model=model)
+
+    def _size_problems(self, config: Config, found: Partition) -> Iterator[Problem]:
+        section = self._settings["cluster"]
+        limits = {
+            "memory_gb": math.floor(found.memory_mb / 1024 * 10) / 10,
+            "hours": None if found.minutes is None else found.minutes / 60,
+            "cpus": found.cpus,
+        }
+        for key, limit in limits.items():
+            if limit and section[key] > limit:
+                names = {"name": f"`{key}`", "value": f"{section[key]:g}", "limit": f"{limit:g}"}
+                where = config.where("cluster", key)
+                yield Problem("SM-CLU-008", where=where, partition=found.name, **names)
+
+    def _account_problems(self, config: Config) -> Iterator[Problem]:
+        account = self._settings["cluster"]["account"]
+        if account is not None and self.keeps_accounts:
+            known = slurm.accounts()
+            if known and account.lower() not in known:
+                names = {"account": account, "accounts": ", ".join(known)}
+                yield Problem("SM-CLU-009", where=config.where("cluster", "account"), **names)
+
+    def _refusals(self, config: Config) -> list[Problem]:
+        """Ask Slurm itself, which knows of rules that are not to be seen from here."""
+        for segment in (True, False):
+            if answer := slurm.refusal(self._sbatch_options(segment=segment)):
+                where = config.where("cluster")
+                return [Problem("SM-CLU-010", where=where, answer=_one_line(answer))]
+        return []
+
+    def _sbatch_options(self, *, segment: bool) -> list[str]:
+        """Return what the executor will give to sbatch for a job."""
+        gpu = segment and needs_gpu(self._settings)
+        resources = executor_resources(self._settings, gpu=gpu, accounts=self.keeps_accounts)
+        memory, minutes, cpus = first_request(self._settings, segment=segment)
+        options = [
+            f"--{word}={resources[key]}" for key, word in _OPTIONS.items() if key in resources
+        ]
+        if "gpu" in resources:
+            model = resources.get("gpu_model")
+            options.append(f"--gpus={model}:1" if model else "--gpus=1")
+        options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
+        options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
+        return [*options, *self._settings["cluster"]["sbatch_options"]]
+
+    def _there(self) -> str:
+        """Return the cluster's partitions in words: ``gpu (18 a40), cpu``."""
+        words = []
+        for name, partition in self.partitions.items():
+            gpus = ", ".join(
+                f"{number} {model}".strip() for model, number in sorted(partition.gpus.items())
+            )
+            words.append(f"{name} ({gpus or say('cluster.no_gpu')})")
+        return ", ".join(words)
+
+
+def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -> dict[str, Any]:
+    """Return what Snakemake's executor is to ask of Slurm, save for memory and time, in its own words.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    gpu : bool
+        Whether the job needs a GPU.
+    accounts : bool
+        Whether the cluster has an accounting database; without one an account means nothing, and the executor would
+        refuse it.
+    """
+    section = settings["cluster"]
+    resources: dict[str, Any] = {
+        "slurm_partition": _partition_name(settings, gpu=gpu),
+        "slurm_account": section["account"] if accounts else None,
+        "qos": section["qos"],
+        "slurm_extra": shlex.join(section["sbatch_options"]) or None,
+    }
+    if gpu:
+        model = section["gpu_model"]
+        resources |= {"constraint": section["constraint"], "gpus_at_once": 1}
+        if section["gpu_request"] == "gres":
+            resources["gres"] = f"gpu:{model}:1" if model else "gpu:1"
+        else:
+            resources |= {"gpu": 1, "gpu_model": model}
+    return {name: value for name, value in resources.items() if value is not None}
+
+
+def first_request(settings: dict[str, Any], *, segment: bool) -> tuple[int, int, int]:
+    """Return what a job asks for at first: memory in MB, time in minutes, cores."""
+    section = settings["cluster"]
+    if segment:
+        return int(section["memory_gb"] * 1024), math.ceil(section["hours"] * 60), section["cpus"]
+    return CPU_MEMORY_MB, CPU_MINUTES, 1
+
+
+def _partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:
+    section = settings["cluster"]
+    return section["partition"] if gpu else section["cpu_partition"] or section["partition"]
+
+
+def _grown(first: int, shortages: int, limit: int | None) -> int:
+    wanted = first * 2**shortages
+    return min(wanted, limit) if limit else wanted
+
+
+def _option_problems(config: Config) -> Iterator[Problem]:
+    for index, option in enumerate(config.settings["cluster"]["sbatch_options"]):
+        where = config.where("cluster", "sbatch_options", index)
+        word = re.split(r"[=\s]", option)[0]
+        word = word if word.startswith("--") else word[:2]
+        key = next((key for words, key in _OWN_SETTING.items() if word in words), None)
+        if key:
+            yield Problem("SM-CLU-011", where=where, option=option, name=f"`{key}`")
+        elif word in _EXECUTORS_OWN or not word.startswith("-"):
+            yield Problem("SM-CLU-012", where=where, option=option)
+
+
+def _one_line(words: object) -> str:
+    return " ".join(str(words).split())[:300]

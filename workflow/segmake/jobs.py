@@ -1,0 +1,210 @@
+"""The jobs that were sent to Slurm: what they asked for, what became of them, and why.
+
+The main process keeps the record (``results/.segmake/jobs.jsonl``), one line whenever a job's state is found to have
+changed. It tells which batches wait and why, lets memory and time grow after a job that had too little of them, and is
+what the report's section on the cluster is made from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+from typing import Literal
+
+from segmake import slurm
+from segmake.slurm import ENDED, Job, SlurmError
+
+# Why a job came to its end before its work was done.
+Cause = Literal["", "memory", "time", "node", "cancelled", "failed"]
+
+_CAUSES: dict[str, Cause] = {
+    "COMPLETED": "",
+    "OUT_OF_MEMORY": "memory",
+    "TIMEOUT": "time",
+    "DEADLINE": "time",
+    "NODE_FAIL": "node",
+    "BOOT_FAIL": "node",
+    "CANCELLED": "cancelled",
+    "PREEMPTED": "cancelled",
+}
+
+# What Slurm writes into the log of a job one of whose steps was killed for memory: such a job only counts as failed.
+_OUT_OF_MEMORY = re.compile(rb"oom[-_ ]kill|Out Of Memory|exceeded job memory limit", re.IGNORECASE)
+
+# A job that Slurm has forgotten without having been seen to end.
+FORGOTTEN = "FORGOTTEN"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A job of the record.
+
+    Attributes
+    ----------
+    run : str
+        The name of the run of Snakemake that sent it, which all of its jobs have in Slurm.
+    job : Job
+    cause : str
+        Why it came to its end too soon; empty where it did not.
+    """
+
+    run: str
+    job: Job
+    cause: Cause = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, however."""
+        return self.job.state in ENDED or self.job.state == FORGOTTEN
+
+
+@dataclass
+class Jobs:
+    """The record of the jobs of a results folder.
+
+    Attributes
+    ----------
+    path : Path
+        The file; a record without one is an empty record.
+    run : str
+        The name of the last run; empty before the first.
+    started : float
+        When that run was planned, in seconds since 1970.
+    logs : Path or None
+        The folder with Slurm's own log of each job, ``JOB.log``.
+    keep : bool
+        Whether changes are written down, which only the main process may do.
+    """
+
+    path: Path
+    run: str = ""
+    started: float = 0.0
+    logs: Path | None = None
+    keep: bool = False
+    _sent: dict[str, Sent] = field(default_factory=dict)
+    _asked: float = 0.0
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        for line in _read(self.path):
+            if "job" not in line:
+                self.run, self.started = line["run"], line["started"]
+            else:
+                sent = Sent(line["run"], Job(**line["job"]), line["cause"])
+                self._sent[sent.job.id] = sent
+
+    def begin(self, run: str, started: float, logs: Path | None) -> None:
+        """Start a run: from now on, its jobs are asked for and written down."""
+        self.run, self.started, self.logs, self.keep = run, started, logs, True
+        self._write({"run": run, "started": started})
+
+    def of_run(self) -> list[Sent]:
+        """Return the jobs of the last run, in the order in which they were sent."""
+        return sorted(
+            (sent for sent in list(self._sent.values()) if sent.run == self.run),
+            key=lambda sent: int(sent.job.id),
+        )
+
+    def refresh(self, older_than: float = 0.0) -> None:
+        """Ask Slurm what became of the last run's jobs.
+
+        Parameters
+        ----------
+        older_than : float
+            Ask only if what is known is older, in seconds.
+
+        Raises
+        ------
+        SlurmError
+            If Slurm does not answer.
+        """
+        with self._lock:
+            if not self.run or time.monotonic() - self._asked < older_than:
+                return
+            known = {job.id: job for job in slurm.jobs_of_run(self.run)}
+            gone = [s.job for s in self.of_run() if not s.over and s.job.id not in known]
+            for job in [*known.values(), *self._forgotten(gone)]:
+                self._note(job)
+            self._asked = time.monotonic()
+
+    def shortages(self, rule: str, batch: str) -> dict[str, int]:
+        """Return how often the jobs of a batch ran out of memory, and of time, since one of them went well."""
+        counts = {"memory": 0, "time": 0}
+        for sent in sorted(list(self._sent.values()), key=lambda sent: sent.job.ended or 0.0):
+            if (sent.job.rule, sent.job.batch) == (rule, batch):
+                if sent.job.state == "COMPLETED":
+                    counts = dict.fromkeys(counts, 0)
+                elif sent.cause in counts:
+                    counts[sent.cause] += 1
+        return counts
+
+    def cancel(self) -> list[Sent]:
+        """Cancel what is left in the queue of the last run, and return it.
+
+        Raises
+        ------
+        SlurmError
+            If Slurm does not answer.
+        """
+        self.refresh()
+        left = [sent for sent in self.of_run() if not sent.over]
+        slurm.cancel(sent.job.id for sent in left)
+        return left
+
+    def _forgotten(self, gone: list[Job]) -> list[Job]:
+        """Return how jobs ended that the queue no longer has."""
+        if not gone:
+            return []
+        ended: dict[str, Job] = {}
+        with suppress(SlurmError):
+            ended = {job.id: job for job in slurm.ended_jobs(job.id for job in gone)}
+        return [
+            replace(
+                job,
+                state=ended[job.id].state if job.id in ended else FORGOTTEN,
+                started=ended[job.id].started if job.id in ended else job.started,
+                ended=ended[job.id].ended if job.id in ended else None,
+            )
+            for job in gone
+        ]
+
+    def _note(self, job: Job) -> None:
+        before = self._sent.get(job.id)
+        if before and (before.job.state, before.job.reason) == (job.state, job.reason):
+            return
+        sent = Sent(self.run, job, self._cause(job))
+        self._sent[job.id] = sent
+        self._write({"run": sent.run, "cause": sent.cause, "job": asdict(job)})
+
+    def _cause(self, job: Job) -> Cause:
+        if job.state not in ENDED:
+            return ""
+        cause = _CAUSES.get(job.state, "failed")
+        if cause == "failed" and self.logs:
+            for log in self.logs.rglob(f"{job.id}.log"):
+                with suppress(OSError):
+                    if _OUT_OF_MEMORY.search(log.read_bytes()):
+                        return "memory"
+        return cause
+
+    def _write(self, line: dict) -> None:
+        if self.keep:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+def _read(path: Path) -> Iterator[dict]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        with suppress(ValueError):  # half a line, from a process that was killed while it wrote
+            yield json.loads(line)

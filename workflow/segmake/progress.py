@@ -1,0 +1,224 @@
+"""Where a run is, in images: read from the journals, and from Slurm for the batches that wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from segmake.jobs import Jobs
+from segmake.journal import Entry, Journal
+from segmake.messages import catalogue, say
+from segmake.plan import Plan
+from segmake.slurm import SlurmError
+from segmake.steps import STEPS
+from segmake.wording import duration, number
+
+# The speed is that of the last minutes, since batches start and end.
+WINDOW_SECONDS = 600.0
+
+# How often Slurm and the journals are asked; each time, squeue is run once.
+LOOK_SECONDS = 10.0
+
+# In a file there is a line when so much time has passed, or sooner when batches started or ended.
+LINE_SECONDS = 60.0
+LINE_SECONDS_AT_LEAST = 10.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is at one moment.
+
+    Attributes
+    ----------
+    images, segmented, complete, failed : int
+        All images; those whose cells were found; those that are measured and drawn as well; those that failed in a
+        step of this run.
+    running, waiting : int
+        Jobs in Slurm's hands.
+    reasons : tuple of str
+        Why jobs wait, in Slurm's words, the most frequent first.
+    per_minute, seconds_left : float or None
+        Images segmented a minute lately, and the time that the rest will take at that speed; None where unknown.
+    """
+
+    images: int
+    segmented: int = 0
+    complete: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+    reasons: tuple[str, ...] = ()
+    per_minute: float | None = None
+    seconds_left: float | None = None
+
+    def describe(self) -> list[str]:
+        """Return it in words, for the screen: a line on images, and one on jobs if there are any."""
+        images = say(
+            "progress.images", segmented=number(self.segmented), images=number(self.images)
+        )
+        if self.complete:
+            images += say("progress.complete", number=number(self.complete))
+        if self.failed:
+            images += say("progress.failed", number=number(self.failed))
+        if self.per_minute and self.seconds_left:
+            digits = 1 if self.per_minute < 10 else 0
+            images += say("progress.speed", number=number(self.per_minute, digits))
+            images += say("progress.left", time=duration(self.seconds_left))
+        lines = [images]
+        if self.running or self.waiting:
+            jobs = say("progress.running", number=number(self.running))
+            if self.waiting:
+                why = "; ".join(plain_reason(reason) for reason in self.reasons[:2])
+                jobs += say("progress.waiting", number=number(self.waiting))
+                jobs += f" ({why})" if why else ""
+            lines.append(jobs)
+        return lines
+
+
+class Observer:
+    """Looks where a run is.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run.
+    jobs : Jobs
+        The record of the jobs that were sent to Slurm; empty where none were.
+    """
+
+    def __init__(self, plan: Plan, jobs: Jobs) -> None:
+        self.plan = plan
+        self.jobs = jobs
+        self._read: dict[Path, tuple[int, dict[str, Entry]]] = {}
+
+    def look(self) -> Progress:
+        """Return where the run is now; a Slurm that does not answer leaves what was known of the jobs."""
+        with suppress(SlurmError):
+            self.jobs.refresh(LOOK_SECONDS / 2)
+        counts: Counter[str] = Counter()
+        ended: list[float] = []
+        for batch in self.plan.batches.values():
+            finished = {
+                step: self._finished(self.plan.folders.journal(step, batch.name)) for step in STEPS
+            }
+            for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
+                states = []
+                for task, step in zip(tasks, STEPS, strict=True):
+                    entry = finished[step].get(task.image)
+                    if entry is None or entry.key != task.key:
+                        continue
+                    if entry.event == "done" or entry.attempt >= task.attempt:
+                        states.append(entry.event)
+                    if step == STEPS[0] and entry.time >= self.plan.started:
+                        ended.append(entry.time)
+                counts["segmented"] += states[:1] == ["done"]
+                counts["complete"] += states == ["done"] * len(STEPS)
+                counts["failed"] += "failed" in states
+        images = len(self.plan.images())
+        left = images - counts["segmented"] - counts["failed"]
+        speed = _per_minute(ended)
+        sent = [sent.job for sent in self.jobs.of_run() if not sent.over]
+        waiting = [job for job in sent if job.state == "PENDING"]
+        reasons = Counter(job.reason for job in waiting if job.reason)
+        return Progress(
+            images=images,
+            **counts,
+            running=len(sent) - len(waiting),
+            waiting=len(waiting),
+            reasons=tuple(reason for reason, _ in reasons.most_common()),
+            per_minute=speed,
+            seconds_left=left / speed * 60 if speed and left > 0 else None,
+        )
+
+    def _finished(self, path: Path) -> dict[str, Entry]:
+        """Return how the last attempts at a batch's images ended; a journal that did not grow is not read again."""
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return {}
+        if self._read.get(path, (-1, {}))[0] != size:
+            self._read[path] = size, Journal(path).finished()
+        return self._read[path][1]
+
+
+def _per_minute(times: list[float]) -> float | None:
+    """Return the speed of the last minutes, from the times at which images were finished."""
+    recent = sorted(moment for moment in times if moment > time.time() - WINDOW_SECONDS)
+    # What is being worked on now counts as time too, so that a run that hangs is seen to slow down.
+    if not recent or (seconds := time.time() - recent[0]) < LOOK_SECONDS:
+        return None
+    return (len(recent) - 1) / seconds * 60
+
+
+def plain_reason(reason: str) -> str:
+    """Return why a job waits, in plain words with Slurm's own behind."""
+    for section in catalogue():
+        if section.startswith("reason.") and reason.startswith(section.removeprefix("reason.")):
+            return f"{say(section)}: {reason}"
+    return reason
+
+
+@dataclass
+class Screen:
+    """Shows where a run is until it is stopped: in place on a terminal, with a line now and then in a file.
+
+    Attributes
+    ----------
+    observer : Observer
+    stream : file
+        Where to, a terminal or a file.
+    """
+
+    observer: Observer
+    stream: TextIO
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to show; a problem of the display never touches the run."""
+        show = self._show_in_place if self.stream.isatty() else self._write_lines
+        self._thread = threading.Thread(target=show, name="segmake-progress", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Cease to show, and leave the last state on the terminal."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=LOOK_SECONDS)
+
+    def _show_in_place(self) -> None:
+        console = Console(file=self.stream)
+        with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
+            for progress in self._looks():
+                bar = ProgressBar(total=max(progress.images, 1), completed=progress.segmented)
+                bar.width = min(60, console.width)
+                lines = [Text(line, overflow="ellipsis") for line in progress.describe()]
+                live.update(Group(bar, *lines), refresh=True)
+
+    def _write_lines(self) -> None:
+        last, jobs, written = "", (0, 0), time.monotonic() - LINE_SECONDS
+        for progress in self._looks():
+            text = "; ".join(progress.describe())
+            changed = jobs != (progress.running, progress.waiting)
+            patience = LINE_SECONDS_AT_LEAST if changed else LINE_SECONDS
+            if text != last and time.monotonic() - written >= patience:
+                last, written, jobs = text, time.monotonic(), (progress.running, progress.waiting)
+                print(f"{time.strftime('%H:%M')}  {text}", file=self.stream, flush=True)
+
+    def _looks(self) -> Iterator[Progress]:
+        while True:
+            with suppress(OSError):
+                yield self.observer.look()
+            if self._stop.wait(LOOK_SECONDS):
+                return

@@ -1,0 +1,313 @@
+"""Asks Slurm what the cluster has, and what became of jobs.
+
+Only commands that every user may run are used: sinfo, scontrol, squeue, sbatch --test-only, scancel; and sacct and
+sacctmgr where the cluster keeps an accounting database.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+# Longer than Slurm's own patience with a busy controller.
+TIMEOUT_SECONDS = 60
+
+ENDED = (
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "OUT_OF_MEMORY",
+    "NODE_FAIL",
+    "BOOT_FAIL",
+    "DEADLINE",
+    "PREEMPTED",
+)
+
+
+class SlurmError(Exception):
+    """Slurm's own words about a command that it refused or did not answer."""
+
+
+@dataclass
+class Partition:
+    """A partition, and the largest job that one of its nodes takes.
+
+    Attributes
+    ----------
+    name : str
+    default : bool
+    up : bool
+    minutes : int or None
+        Its time limit; None if it has none.
+    memory_mb : int
+        The most memory that a job can have on one node.
+    cpus : int
+        The cores of its largest node.
+    gpus : dict
+        The number of GPUs in the partition by model; the model is ``""`` where the cluster gives it no name.
+    """
+
+    name: str
+    default: bool = False
+    up: bool = True
+    minutes: int | None = None
+    memory_mb: int = 0
+    cpus: int = 0
+    gpus: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that Slurm knows of.
+
+    Attributes
+    ----------
+    id : str
+    rule, batch : str
+        Snakemake's rule, and the batch that it works on; empty where there is none.
+    state : str
+        Slurm's word, such as ``PENDING``, ``RUNNING`` or ``OUT_OF_MEMORY``.
+    reason : str
+        Why it waits, or how it ended, in Slurm's words.
+    submitted, started, ended : float or None
+        Seconds since 1970; None where that has not happened.
+    memory_mb, minutes : int or None
+        What was asked for; None where Slurm does not say.
+    """
+
+    id: str
+    rule: str
+    batch: str
+    state: str
+    reason: str = ""
+    submitted: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    memory_mb: int | None = None
+    minutes: int | None = None
+
+
+def is_here() -> bool:
+    """Whether jobs can be sent from this machine."""
+    return shutil.which("sbatch") is not None
+
+
+def partitions() -> dict[str, Partition]:
+    """Return the partitions of the cluster by name.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    found: dict[str, Partition] = {}
+    for line in _lines("scontrol", "show", "partition", "--oneliner"):
+        facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        limit = facts.get("MaxMemPerNode", "")
+        found[facts["PartitionName"]] = Partition(
+            name=facts["PartitionName"],
+            default=facts.get("Default") == "YES",
+            up=facts.get("State", "UP") == "UP",
+            minutes=_minutes(facts.get("MaxTime", "")),
+            memory_mb=int(limit) if limit.isdigit() else 0,
+        )
+    memory: dict[str, int] = {}
+    for line in _lines("sinfo", "--noheader", "--exact", "--format=%R|%D|%c|%m|%G"):
+        name, nodes, cpus, node_memory, devices = line.split("|", 4)
+        partition = found.setdefault(name, Partition(name))
+        partition.cpus = max(partition.cpus, _number(cpus))
+        memory[name] = max(memory.get(name, 0), _number(node_memory))
+        for model, number in _gpus(devices):
+            total = partition.gpus.get(model, 0) + number * _number(nodes)
+            partition.gpus[model] = total
+    for name, largest in memory.items():
+        limit_mb = found[name].memory_mb
+        found[name].memory_mb = min(limit_mb, largest) if limit_mb else largest
+    return found
+
+
+def keeps_accounts() -> bool:
+    """Whether the cluster has an accounting database, and it answers."""
+    try:
+        setting = next(
+            line for line in _lines("scontrol", "show", "config") if "AccountingStorageType" in line
+        )
+        if "slurmdbd" not in setting:
+            return False
+        _lines("sacct", "--noheader", "--allocations", "--format=JobID")
+    except (SlurmError, StopIteration):
+        return False
+    return True
+
+
+def accounts() -> list[str]:
+    """Return the accounts that the user may charge, in lower case; empty where the cluster does not say."""
+    try:
+        user = getpass.getuser()
+        command = ("sacctmgr", "--noheader", "--parsable2", "list", "associations")
+        return sorted({line.lower() for line in _lines(*command, f"user={user}", "format=account")})
+    except SlurmError:
+        return []
+
+
+def refusal(options: Iterable[str]) -> str | None:
+    """Return why Slurm would refuse a job with these options of sbatch, or None if it would not; nothing is sent."""
+    try:
+        _lines("sbatch", "--test-only", *options, "--wrap", "true")
+    except SlurmError as error:
+        words = [line.split("error: ")[-1] for line in str(error).splitlines() if line.strip()]
+        return "; ".join(dict.fromkeys(words))
+    return None
+
+
+def jobs_of_run(run: str) -> list[Job]:
+    """Return the jobs of a run of Snakemake that Slurm still knows of: all that wait or run, and some that ended.
+
+    Parameters
+    ----------
+    run : str
+        The name that the run gave to all of its jobs.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    layout = "%i|%T|%V|%S|%e|%m|%l|%r|%k"
+    command = ("squeue", "--noheader", "--states=all", f"--user={getpass.getuser()}")
+    lines = _lines(*command, f"--name={run}", f"--format={layout}")
+    return [_job(*line.split("|", 8)) for line in lines]
+
+
+def ended_jobs(ids: Iterable[str]) -> list[Job]:
+    """Return what the accounting database has of jobs that ended; their ``rule`` and ``batch`` are empty.
+
+    Raises
+    ------
+    SlurmError
+        If the database does not answer.
+    """
+    layout = "JobIDRaw,State,Submit,Start,End"
+    command = ("sacct", "--noheader", "--parsable2", "--allocations", f"--format={layout}")
+    lines = _lines(*command, f"--jobs={','.join(ids)}")
+    jobs = [_job(*line.split("|")) for line in lines]
+    return [job for job in jobs if job.state in ENDED]
+
+
+def cancel(ids: Iterable[str]) -> None:
+    """Cancel jobs; one that has ended already is left alone.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    if ids := list(ids):
+        _lines("scancel", "--quiet", *ids)
+
+
+def _lines(*command: str) -> list[str]:
+    """Return the lines that a command of Slurm printed."""
+    # The user's own formats and filters (SQUEUE_FORMAT...) must not change what is read here.
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not re.match(r"(SQUEUE|SINFO|SACCT|SBATCH|SCANCEL)_", key)
+    }
+    environment |= {"SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
+    try:
+        answer = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        raise SlurmError(error.stderr.strip() or shlex.join(command[:3])) from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SlurmError(str(error)) from None
+    return answer.stdout.splitlines()
+
+
+def _job(
+    id: str,
+    state: str,
+    submitted: str,
+    started: str,
+    ended: str,
+    memory: str = "",
+    limit: str = "",
+    reason: str = "",
+    comment: str = "",
+) -> Job:
+    # The executor writes the rule and its wildcards into the comment.
+    named = re.match(r"rule_([A-Za-z0-9]+)(?:_wildcards_(\d+))?", comment)
+    # Slurm says "CANCELLED by 1000".
+    word = state.split()[0]
+    begun = word not in ("PENDING", "CONFIGURING")
+    return Job(
+        id=id,
+        rule=named[1] if named else "",
+        batch=(named[2] or "") if named else "",
+        state=word,
+        reason=reason if reason != "None" else "",
+        submitted=_seconds(submitted),
+        started=_seconds(started) if begun else None,
+        ended=_seconds(ended) if word in ENDED else None,
+        memory_mb=_megabytes(memory),
+        minutes=_minutes(limit),
+    )
+
+
+def _gpus(devices: str) -> Iterator[tuple[str, int]]:
+    """Yield model and number of the GPUs in a node's list of devices, such as ``gpu:a40:9(S:0-1),tmpdisk:100``."""
+    for device in re.sub(r"\([^)]*\)", "", devices).split(","):
+        kind, *rest = device.split(":")
+        if kind == "gpu":
+            number = int(rest[-1]) if rest and rest[-1].isdigit() else 1
+            names = rest[:-1] if rest and rest[-1].isdigit() else rest
+            yield ":".join(names), number
+
+
+def _minutes(limit: str) -> int | None:
+    """Return a limit such as ``1-12:00:00`` or ``30:00`` in minutes, or None for one that is none."""
+    days, _, clock = limit.rpartition("-")
+    parts = clock.split(":")
+    if not all(part.isdigit() for part in parts):
+        return None
+    numbers = [int(part) for part in parts]
+    if days:
+        hours, minutes, _ = [*numbers, 0, 0][:3]
+    elif len(numbers) == 3:
+        hours, minutes = numbers[:2]
+    else:
+        hours, minutes = 0, numbers[0]
+    return (int(days or 0) * 24 + hours) * 60 + minutes
+
+
+def _megabytes(memory: str) -> int | None:
+    found = re.match(r"([\d.]+)([KMGT]?)", memory)
+    if not found:
+        return None
+    return int(float(found[1]) * {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}[found[2]])
+
+
+def _number(text: str) -> int:
+    """Return the number in ``36`` or ``36+``."""
+    digits = re.match(r"\d+", text)
+    return int(digits[0]) if digits else 0
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if text.replace(".", "", 1).isdigit() else None
