@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import yaml
 from skimage.draw import ellipse
 
 ROOT = Path(__file__).parents[1]
+QUICK = "--slurm-init-seconds-before-status-checks"
 
 
 def draw_image(path: Path, cells: int, *, seed: int = 0) -> None:
@@ -41,6 +43,7 @@ class Project:
 
     folder: Path
     settings: dict = field(default_factory=dict)
+    profile: str = "local"
 
     @property
     def results(self) -> Path:
@@ -58,9 +61,11 @@ class Project:
             path.write_text(text, encoding="utf-8")
 
     def command(self, *options: str) -> list[str]:
-        snakefile, profile = ROOT / "workflow" / "Snakefile", ROOT / "profiles" / "local"
+        snakefile, profile = ROOT / "workflow" / "Snakefile", ROOT / "profiles" / self.profile
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
-        return [*snakemake, "--profile", str(profile), "--cores", "2", *options]
+        # Little work here is worth little waiting.
+        own = ["--cores", "2"] if self.profile == "local" else [QUICK, "3"]
+        return [*snakemake, "--profile", str(profile), *own, *options]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "SEGMAKE_LANG": "en"}
@@ -76,6 +81,35 @@ class Project:
             text=True,
             check=False,
         )
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start Snakemake in a process group of its own; what it says goes to the file `said`."""
+        self.write_config()
+        with self.said.open("wb") as said:
+            return subprocess.Popen(
+                self.command(*options),
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> Path:
+        return self.folder / "said.txt"
+
+    def finished(self, step: str = "segment") -> list[str]:
+        """Return the images that a step finished, in the order in which it did."""
+        return [line["image"] for line in self.journal(step) if line["event"] == "done"]
+
+    def contents(self, *suffixes: str) -> dict[str, bytes]:
+        """Return the bytes of the results with these suffixes."""
+        return {
+            path.relative_to(self.results).as_posix(): path.read_bytes()
+            for path in sorted(self.results.rglob("*"))
+            if path.name.endswith(suffixes) and ".segmake" not in path.parts
+        }
 
     def journal(self, step: str = "segment") -> list[dict]:
         """Return every line of every journal of a step."""
@@ -98,6 +132,13 @@ class Project:
             for path in sorted(self.folder.rglob("*"))
             if path.is_file() and ".snakemake" not in path.parts
         }
+
+
+def wait_until(condition: Callable[[], bool], run: subprocess.Popen) -> None:
+    """Wait until something has happened in a run that is still going on."""
+    while not condition():
+        assert run.poll() is None, "the run ended before it could be disturbed"
+        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ import psutil
 import pytest
 import tifffile
 
-from tests.projects import Project, draw_image
+from tests.projects import Project, draw_image, wait_until
 
 IMAGES = 60
 
@@ -29,46 +27,12 @@ def long_project(project: Project) -> Project:
     return project
 
 
-def start(project: Project) -> subprocess.Popen:
-    """Start Snakemake in a process group of its own."""
-    project.write_config()
-    return subprocess.Popen(
-        project.command(),
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def wait_until(condition: Callable[[], bool], run: subprocess.Popen) -> None:
-    """Wait until something has happened in a run that is still going on."""
-    while not condition():
-        assert run.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
-
-
-def finished(project: Project) -> list[str]:
-    """Return the images whose cells were found, in the order in which they were."""
-    return [line["image"] for line in project.journal() if line["event"] == "done"]
-
-
-def contents(project: Project, *suffixes: str) -> dict[str, bytes]:
-    """Return the bytes of the results with these suffixes."""
-    return {
-        path.relative_to(project.results).as_posix(): path.read_bytes()
-        for path in sorted(project.results.rglob("*"))
-        if path.name.endswith(suffixes) and ".segmake" not in path.parts
-    }
-
-
 @pytest.mark.parametrize("whole_group", [True, False], ids=["all processes", "Snakemake alone"])
 def test_a_killed_run_goes_on_where_it_was(
     long_project: Project, tmp_path_factory: pytest.TempPathFactory, whole_group: bool
 ) -> None:
-    run = start(long_project)
-    wait_until(lambda: len(finished(long_project)) >= 5, run)
+    run = long_project.start()
+    wait_until(lambda: len(long_project.finished()) >= 5, run)
     if whole_group:
         os.killpg(run.pid, signal.SIGKILL)
     else:
@@ -77,7 +41,7 @@ def test_a_killed_run_goes_on_where_it_was(
 
     again = long_project.run()
     assert again.returncode == 0, again.stderr
-    done = finished(long_project)
+    done = long_project.finished()
     assert len(done) == len(set(done)) == IMAGES
 
     # The same as if nothing had happened, byte for byte.
@@ -85,7 +49,7 @@ def test_a_killed_run_goes_on_where_it_was(
     (calm.folder / "images").symlink_to(long_project.images)
     assert calm.run().returncode == 0
     for suffix in ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet"):
-        assert contents(long_project, suffix) == contents(calm, suffix)
+        assert long_project.contents(suffix) == calm.contents(suffix)
 
 
 @pytest.mark.parametrize("poisonous", [["a/img_9.tif"], ["a/img_9.tif", "a/img_11.tif"]])
@@ -96,7 +60,7 @@ def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
     big = np.tile(np.random.default_rng(0).integers(0, 4000, (500, 500), np.uint16), (10, 10))
     for image in poisonous:
         tifffile.imwrite(long_project.images / image, big)
-    run = start(long_project)
+    run = long_project.start()
 
     def times_started() -> int:
         lines = long_project.journal()
@@ -121,7 +85,7 @@ def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
     assert code == 1
     started = [line["image"] for line in long_project.journal() if line["event"] == "started"]
     assert {started.count(image) for image in poisonous} == {2}
-    assert len(set(finished(long_project))) == IMAGES - len(poisonous)
+    assert len(set(long_project.finished())) == IMAGES - len(poisonous)
     failed = {
         line["image"]: line["details"]["code"]
         for line in long_project.journal()
@@ -133,8 +97,8 @@ def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
 
 
 def test_a_second_run_in_the_same_folder_is_told_about_the_first(long_project: Project) -> None:
-    run = start(long_project)
-    wait_until(lambda: len(finished(long_project)) >= 1, run)
+    run = long_project.start()
+    wait_until(lambda: len(long_project.finished()) >= 1, run)
     # Held still, so that it can't end before the second has looked.
     os.killpg(run.pid, signal.SIGSTOP)
     second = long_project.run()

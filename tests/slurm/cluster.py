@@ -121,6 +121,15 @@ def kill_node(node: str) -> None:
     subprocess.run(["kill", "-KILL", pid], check=False)
 
 
+def empty() -> None:
+    """Cancel all jobs, and bring back the nodes that are down."""
+    subprocess.run(["scancel", f"--user={os.getuid()}"], check=False)
+    for node, state in states().items():
+        if state.startswith("down"):
+            start_node(node)
+    wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
+
+
 def states() -> dict[str, str]:
     """Return the state of each node, such as ``idle``, ``mixed`` or ``down*``."""
     lines = _output("sinfo", "--noheader", "--Node", "--format=%N %T").splitlines()

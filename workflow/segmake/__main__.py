@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -21,7 +22,12 @@ from segmake.work import work_of
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if options.run is _submit:
+        options.snakemake = rest
+    elif rest:
+        parser.error(" ".join(rest))
     # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -61,6 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="list the images that failed; exit 1 if any did")
     verify.set_defaults(run=_verify)
     _add_common(verify)
+    status = commands.add_parser("status", help="say what the last run does, or how it ended")
+    status.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    status.add_argument("--results", type=Path, help="the results folder, if not the config's")
+    status.add_argument(
+        "--follow", action="store_true", help="say it again and again, until Ctrl-C"
+    )
+    status.set_defaults(run=_show_status)
+    sent = commands.add_parser("submit", help="run snakemake as a job of its own; takes its options")
+    sent.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    sent.add_argument("--profile", default="slurm")
+    sent.set_defaults(run=_submit)
     demo = commands.add_parser("demo-data", help="draw the pictures of the demo")
     demo.add_argument("folder", type=Path)
     demo.set_defaults(run=_draw_demo)
@@ -139,6 +156,28 @@ def _verify(options: argparse.Namespace) -> int:
     with _log(options.log) as log:
         log.write(describe_end(plan, images) + "\n")
     return 1 if failed else 0
+
+
+def _show_status(options: argparse.Namespace) -> None:
+    from segmake.progress import LOOK_SECONDS
+    from segmake.status import describe_status, results_of
+
+    results = options.results or results_of(options.configfile)
+    while True:
+        print(describe_status(results))
+        if not options.follow:
+            return
+        time.sleep(LOOK_SECONDS)
+        print()
+
+
+def _submit(options: argparse.Namespace) -> None:
+    from segmake.submit import submit
+
+    own = ["--profile", options.profile]
+    if options.configfile != Path("config/config.yaml"):
+        own += ["--configfile", str(options.configfile)]
+    print(submit(options.configfile, [*own, *options.snakemake]))
 
 
 def _draw_demo(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -45,7 +45,16 @@ _EXECUTORS_OWN = (
     *("-J", "--job-name", "-o", "--output", "-e", "--error", "--parsable", "--export", "--comment"),
     *("-D", "--chdir", "--workdir", "-n", "--ntasks", "--ntasks-per-gpu", "-N", "--nodes"),
     *("-M", "--clusters", "-a", "--array", "--wrap", "-W", "--wait", "--test-only"),
+    *("--requeue", "--no-requeue", "-", "--"),
 )
+
+# What sbatch --test-only says where the only nodes that would do are down or drained: a real job would wait for them.
+_NODES_AWAY = re.compile(
+    r"(allocation failure: )?(Requested node configuration is|Required node) not available[^;]*"
+)
+
+# Some clusters have hundreds of partitions.
+_NAMED_AT_MOST = 15
 
 
 def needs_gpu(settings: dict[str, Any]) -> bool:
@@ -81,11 +90,16 @@ class Cluster:
         return slurm.keeps_accounts()
 
     def partition(self, *, gpu: bool) -> Partition | None:
-        """Return the partition that jobs with or without a GPU go to, if there is one of its name."""
+        """Return the partition that jobs with or without a GPU go to, if there is one of its name.
+
+        Of a list of partitions, which sbatch takes too, it has the best of each.
+        """
         name = _partition_name(self._settings, gpu=gpu)
-        if name is not None:
-            return self.partitions.get(name)
-        return next((found for found in self.partitions.values() if found.default), None)
+        if name is None:
+            return next((found for found in self.partitions.values() if found.default), None)
+        several = [self.partitions.get(one) for one in name.split(",")]
+        found = [partition for partition in several if partition]
+        return _best_of(name, found) if len(found) == len(several) else None
 
     def memory_mb(self, first: int, shortages: int, *, gpu: bool) -> int:
         """Return the memory for a job whose batch ran out of it so many times: doubled each time, within the limits."""
@@ -126,7 +140,8 @@ class Cluster:
         if found is None and name is None:
             yield Problem("SM-CLU-003", where=where, there=self._there())
         elif found is None:
-            names = {"name": f"`{key}`", "partition": name, "there": self._there()}
+            unknown = next(one for one in str(name).split(",") if one not in self.partitions)
+            names = {"name": f"`{key}`", "partition": unknown, "there": self._there()}
             yield Problem("SM-CLU-002", where=where, **names)
         elif not found.up:
             yield Problem("SM-CLU-004", where=where, partition=found.name, there=self._there())
@@ -170,7 +185,13 @@ class Cluster:
     def _refusals(self, config: Config) -> list[Problem]:
         """Ask Slurm itself, which knows of rules that are not to be seen from here."""
         for segment in (True, False):
-            if answer := slurm.refusal(self._sbatch_options(segment=segment)):
+            try:
+                answer = slurm.refusal(self._sbatch_options(segment=segment))
+            except SlurmError as error:
+                return [Problem("SM-CLU-001", error=_one_line(error))]
+            partition = self.partition(gpu=segment and needs_gpu(self._settings))
+            away = partition and partition.incomplete and _NODES_AWAY.fullmatch(answer or "")
+            if answer and not away:
                 where = config.where("cluster")
                 return [Problem("SM-CLU-010", where=where, answer=_one_line(answer))]
         return []
@@ -188,17 +209,19 @@ class Cluster:
             options.append(f"--gpus={model}:1" if model else "--gpus=1")
         options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
         options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
-        return [*options, *self._settings["cluster"]["sbatch_options"]]
+        return [*options, *_words(self._settings["cluster"]["sbatch_options"])]
 
     def _there(self) -> str:
         """Return the cluster's partitions in words: ``gpu (18 a40), cpu``."""
         words = []
-        for name, partition in self.partitions.items():
+        # Those with GPUs first, which most come for.
+        shown = [partition for partition in self.partitions.values() if not partition.hidden]
+        for partition in sorted(shown, key=lambda one: not one.gpus)[:_NAMED_AT_MOST]:
             gpus = ", ".join(
                 f"{number} {model}".strip() for model, number in sorted(partition.gpus.items())
             )
-            words.append(f"{name} ({gpus or say('cluster.no_gpu')})")
-        return ", ".join(words)
+            words.append(f"{partition.name} ({gpus or say('cluster.no_gpu')})")
+        return ", ".join([*words, "…"] if len(shown) > _NAMED_AT_MOST else words)
 
 
 def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -> dict[str, Any]:
@@ -219,7 +242,7 @@ def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -
         "slurm_partition": _partition_name(settings, gpu=gpu),
         "slurm_account": section["account"] if accounts else None,
         "qos": section["qos"],
-        "slurm_extra": shlex.join(section["sbatch_options"]) or None,
+        "slurm_extra": shlex.join(_words(section["sbatch_options"])) or None,
     }
     if gpu:
         model = section["gpu_model"]
@@ -252,13 +275,45 @@ def _grown(first: int, shortages: int, limit: int | None) -> int:
 def _option_problems(config: Config) -> Iterator[Problem]:
     for index, option in enumerate(config.settings["cluster"]["sbatch_options"]):
         where = config.where("cluster", "sbatch_options", index)
-        word = re.split(r"[=\s]", option)[0]
-        word = word if word.startswith("--") else word[:2]
-        key = next((key for words, key in _OWN_SETTING.items() if word in words), None)
-        if key:
-            yield Problem("SM-CLU-011", where=where, option=option, name=f"`{key}`")
-        elif word in _EXECUTORS_OWN or not word.startswith("-"):
+        try:
+            words = shlex.split(option)
+        except ValueError:  # a quotation mark without its other half
+            words = []
+        names = [_option_name(word) for word in words if word.startswith("-")]
+        keys = [key for own, key in _OWN_SETTING.items() if set(own) & set(names)]
+        if keys:
+            yield Problem("SM-CLU-011", where=where, option=option, name=f"`{keys[0]}`")
+        elif set(_EXECUTORS_OWN) & set(names) or not words or not words[0].startswith("-"):
             yield Problem("SM-CLU-012", where=where, option=option)
+
+
+def _option_name(word: str) -> str:
+    """Return ``--exclude`` for ``--exclude=node7``, and ``-x`` for ``-xnode7``."""
+    return word.split("=")[0] if word.startswith("--") else word[:2]
+
+
+def _words(options: Iterable[str]) -> list[str]:
+    """Return options as a shell would take them apart: ``--exclude node7`` is two words to sbatch."""
+    return [word for option in options for word in shlex.split(option)]
+
+
+def _best_of(name: str, partitions: list[Partition]) -> Partition:
+    minutes = [partition.minutes for partition in partitions]
+    limits = [limit for limit in minutes if limit is not None]
+    gpus: dict[str, int] = {}
+    for partition in partitions:
+        # The nodes of one may be those of another as well: numbers can't be added up.
+        for model, number in partition.gpus.items():
+            gpus[model] = max(number, gpus.get(model, 0))
+    return Partition(
+        name=name,
+        up=any(partition.up for partition in partitions),
+        minutes=max(limits) if len(limits) == len(minutes) else None,
+        memory_mb=max(partition.memory_mb for partition in partitions),
+        cpus=max(partition.cpus for partition in partitions),
+        gpus=gpus,
+        incomplete=any(partition.incomplete for partition in partitions),
+    )
 
 
 def _one_line(words: object) -> str:

@@ -8,6 +8,7 @@ what the report's section on the cluster is made from.
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -35,7 +36,11 @@ _CAUSES: dict[str, Cause] = {
 }
 
 # What Slurm writes into the log of a job one of whose steps was killed for memory: such a job only counts as failed.
-_OUT_OF_MEMORY = re.compile(rb"oom[-_ ]kill|Out Of Memory|exceeded job memory limit", re.IGNORECASE)
+# A program's own words on memory are something else, such as those on a GPU's.
+_OUT_OF_MEMORY = re.compile(
+    rb"oom[-_ ]kill|(slurmstepd|srun)[^\n]*out[- ]of[- ]memory|exceeded (job |step |)memory limit",
+    re.IGNORECASE,
+)
 
 # A job that Slurm has forgotten without having been seen to end.
 FORGOTTEN = "FORGOTTEN"
@@ -93,11 +98,13 @@ class Jobs:
 
     def __post_init__(self) -> None:
         for line in _read(self.path):
-            if "job" not in line:
-                self.run, self.started = line["run"], line["started"]
-            else:
-                sent = Sent(line["run"], Job(**line["job"]), line["cause"])
-                self._sent[sent.job.id] = sent
+            # Another version of SegMake may have written other things.
+            with suppress(KeyError, TypeError):
+                if "job" not in line:
+                    self.run, self.started = line["run"], line["started"]
+                else:
+                    sent = Sent(line["run"], Job(**line["job"]), line["cause"])
+                    self._sent[sent.job.id] = sent
 
     def begin(self, run: str, started: float, logs: Path | None) -> None:
         """Start a run: from now on, its jobs are asked for and written down."""
@@ -108,7 +115,8 @@ class Jobs:
         """Return the jobs of the last run, in the order in which they were sent."""
         return sorted(
             (sent for sent in list(self._sent.values()) if sent.run == self.run),
-            key=lambda sent: int(sent.job.id),
+            # Slurm counts up; the jobs of an array have numbers such as 12_3.
+            key=lambda sent: [int(number) for number in re.findall(r"\d+", sent.job.id)],
         )
 
     def refresh(self, older_than: float = 0.0) -> None:
@@ -129,14 +137,19 @@ class Jobs:
                 return
             known = {job.id: job for job in slurm.jobs_of_run(self.run)}
             gone = [s.job for s in self.of_run() if not s.over and s.job.id not in known]
-            for job in [*known.values(), *self._forgotten(gone)]:
-                self._note(job)
+            # The queue tells how a job ended only after its node is tidied up; the accounts know at once, and
+            # Snakemake, which asks those, may send the next attempt before.
+            completing = [job for job in known.values() if job.state == "COMPLETING"]
+            ended = _ended([*gone, *completing])
+            for job in [*known.values(), *gone]:
+                forgotten = replace(job, state=FORGOTTEN) if job in gone else job
+                self._note(ended.get(job.id, forgotten))
             self._asked = time.monotonic()
 
     def shortages(self, rule: str, batch: str) -> dict[str, int]:
         """Return how often the jobs of a batch ran out of memory, and of time, since one of them went well."""
         counts = {"memory": 0, "time": 0}
-        for sent in sorted(list(self._sent.values()), key=lambda sent: sent.job.ended or 0.0):
+        for sent in sorted(list(self._sent.values()), key=_when):
             if (sent.job.rule, sent.job.batch) == (rule, batch):
                 if sent.job.state == "COMPLETED":
                     counts = dict.fromkeys(counts, 0)
@@ -155,24 +168,10 @@ class Jobs:
         self.refresh()
         left = [sent for sent in self.of_run() if not sent.over]
         slurm.cancel(sent.job.id for sent in left)
+        if left:
+            with suppress(SlurmError):
+                self.refresh()
         return left
-
-    def _forgotten(self, gone: list[Job]) -> list[Job]:
-        """Return how jobs ended that the queue no longer has."""
-        if not gone:
-            return []
-        ended: dict[str, Job] = {}
-        with suppress(SlurmError):
-            ended = {job.id: job for job in slurm.ended_jobs(job.id for job in gone)}
-        return [
-            replace(
-                job,
-                state=ended[job.id].state if job.id in ended else FORGOTTEN,
-                started=ended[job.id].started if job.id in ended else job.started,
-                ended=ended[job.id].ended if job.id in ended else None,
-            )
-            for job in gone
-        ]
 
     def _note(self, job: Job) -> None:
         before = self._sent.get(job.id)
@@ -196,15 +195,39 @@ class Jobs:
     def _write(self, line: dict) -> None:
         if self.keep:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            with self.path.open("ab+") as file:
+                # A process that was killed may have left half a line behind.
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        file.write(b"\n")
+                file.write(json.dumps(line).encode() + b"\n")
+
+
+def _ended(jobs: list[Job]) -> dict[str, Job]:
+    """Return how those of the jobs ended whose end is in the accounts."""
+    before = {job.id: job for job in jobs}
+    ended: dict[str, Job] = {}
+    if before:
+        with suppress(SlurmError):
+            for job in slurm.ended_jobs(before):
+                if job.id in before:
+                    ended[job.id] = replace(
+                        before[job.id], state=job.state, started=job.started, ended=job.ended
+                    )
+    return ended
+
+
+def _when(sent: Sent) -> float:
+    return sent.job.ended or sent.job.submitted or 0.0
 
 
 def _read(path: Path) -> Iterator[dict]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return
     for line in lines:
         with suppress(ValueError):  # half a line, from a process that was killed while it wrote
-            yield json.loads(line)
+            if isinstance(read := json.loads(line), dict):
+                yield read

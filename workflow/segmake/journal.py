@@ -22,9 +22,6 @@ Event = Literal["started", "stopped", "done", "failed"]
 # How an attempt comes to an end; one that was stopped from outside (Ctrl-C, scancel) is none.
 ENDS = ("done", "failed")
 
-# An image that was being worked on so many times when the process died is failed instead of tried again.
-DEATHS = 2
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -82,14 +79,19 @@ class Journal:
         return entry is not None and entry.event == "done" and entry.key == key
 
     def deaths(self, image: str, key: str) -> int:
-        """Return how many times in a row the process died while it was working on an image."""
+        """Return how many times in a row the process died, or its job ran out of time, while it worked on an image."""
         number = 0
         for entry in reversed(self._entries):
-            if entry.image == image:
+            if entry.image == image and not _is_out_of_time(entry):
                 if entry.event != "started" or entry.key != key:
                     break
                 number += 1
         return number
+
+    def ran_out_of_time(self, image: str) -> bool:
+        """Whether the last thing that happened to an image was that its job ran out of time over it."""
+        own = [entry for entry in self._entries if entry.image == image]
+        return bool(own) and _is_out_of_time(own[-1])
 
     def in_work(self) -> list[str]:
         """Return the images that were being worked on when the process ended."""
@@ -118,6 +120,10 @@ class Journal:
             lock_file(file, wait=True)
             self._entries = list(_read(self.path))
             yield self
+
+
+def _is_out_of_time(entry: Entry) -> bool:
+    return entry.event == "stopped" and bool(entry.details.get("out_of_time"))
 
 
 def next_attempt(last: Entry | None, *, current: bool, present: bool) -> int:

@@ -49,6 +49,11 @@ class Folders:
         return self.state / "inventory.tsv"
 
     @property
+    def lock(self) -> Path:
+        """What a run keeps for itself while it works; in it stands who that is."""
+        return self.state / "lock"
+
+    @property
     def jobs(self) -> Path:
         """The record of the jobs that were sent to Slurm."""
         return self.state / "jobs.jsonl"
@@ -193,9 +198,18 @@ def write_plan(plan: Plan) -> None:
         part.write_text(json.dumps(values), encoding="ascii")
 
 
-def read_plan(path: Path) -> Plan:
-    """Return the plan that `write_plan` wrote."""
+def read_plan(path: Path, results: Path | None = None) -> Plan:
+    """Return the plan that `write_plan` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    results : Path, optional
+        The results folder as seen from here, where that is not the folder in which the run was started.
+    """
     values = json.loads(path.read_text(encoding="ascii"))
+    if results:
+        values["settings"]["results"] = str(results)
     folders = Folders(Path(values["settings"]["results"]))
     batches = {
         name: Batch(

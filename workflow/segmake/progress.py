@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,10 +178,13 @@ class Screen:
     observer : Observer
     stream : file
         Where to, a terminal or a file.
+    at_each_look : callable
+        What else is to be done so often.
     """
 
     observer: Observer
     stream: TextIO
+    at_each_look: Callable[[], None]
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -218,6 +221,7 @@ class Screen:
 
     def _looks(self) -> Iterator[Progress]:
         while True:
+            self.at_each_look()
             with suppress(OSError):
                 yield self.observer.look()
             if self._stop.wait(LOOK_SECONDS):

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from segmake.distributions import distributions, unit_note
 from segmake.files import natural_key, write_atomically
 from segmake.messages import language, say
+from segmake.usage import Usage, describe
 from segmake.wording import brief, duration, finite, localised, moment, number, plural, text_of
 
 GALLERY_LIMIT = 300
@@ -88,6 +89,8 @@ class Run:
     batches : int
     tables : sequence of str
         Paths of the tables, relative to the report's folder, that the page links to.
+    usage : Usage or None
+        What the run asked of the cluster and used of it; None where it sent no jobs.
     """
 
     title: str
@@ -104,6 +107,7 @@ class Run:
     files_left_out: int = 0
     batches: int = 0
     tables: Sequence[str] = ("cells.csv", "cells.parquet", "images.csv")
+    usage: Usage | None = None
 
 
 def write_report(
@@ -162,6 +166,7 @@ def write_report(
         plots=plots,
         plots_note=unit_note(done, cells),
         summary=summary,
+        usage=describe(run.usage) if run.usage else None,
         facts=_facts(run),
         settings=_settings(run.settings),
         versions=sorted(run.versions.items(), key=lambda item: item[0].lower()),

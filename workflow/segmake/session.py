@@ -24,7 +24,7 @@ from segmake import slurm
 from segmake.cluster import Cluster, executor_resources, first_request, needs_gpu
 from segmake.config import load_config
 from segmake.engines import BUILTIN_MODELS
-from segmake.files import fingerprint, lock_file
+from segmake.files import fingerprint, lock_file, readable
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs
 from segmake.messages import Problem, Problems, say
@@ -32,6 +32,7 @@ from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 from segmake.progress import Observer, Screen
 from segmake.slurm import SlurmError
+from segmake.status import read_lock
 from segmake.steps import STEPS
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -48,6 +49,7 @@ _SAID_BETTER = re.compile(
 # What the executor says of things that are in order, or that were checked already.
 _NO_NEWS = re.compile(
     r"No SLURM account given|No account was given|Unable to guess SLURM account|^MinJobAge "
+    r"|You are running snakemake in a SLURM job context"
 )
 
 
@@ -182,10 +184,9 @@ class Session:
                 Problem("SM-RUN-010", where=str(results), results=results, error=error.strerror)
             )
 
-    def end(self, *, complete: bool) -> None:
+    def end(self) -> None:
         """Say what became of the run."""
-        from segmake.summary import describe_end, describe_unfinished
-        from segmake.tables import image_table
+        from segmake.summary import describe_outcome
 
         if self._screen:
             self._screen.stop()
@@ -194,10 +195,7 @@ class Session:
         if self._stopped:
             print("\n" + say("end.cancelled" if self._cluster else "end.stopped"), file=sys.stderr)
             return
-        images = image_table(self.plan)
-        tried = (images["state"] == "done") | (images["code"] != "")
-        words = describe_end if complete or tried.all() else describe_unfinished
-        print(f"\n{words(self.plan, images)}", file=sys.stderr)
+        print(f"\n{describe_outcome(self.plan)}", file=sys.stderr)
 
     @property
     def _on_cluster(self) -> bool:
@@ -216,6 +214,7 @@ class Session:
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
             if self._on_cluster and self.plan.has_work and slurm.is_here():
+                _check_paths(Path.cwd(), self.plan.folders.results)
                 self._cluster = Cluster(config.settings)
                 self._cluster.check(config)
 
@@ -231,7 +230,15 @@ class Session:
         self._jobs.begin(executor.run_uuid, self.plan.started, executor.slurm_logdir)
         # Snakemake would wait for the jobs, which may take hours; as after Ctrl-C, they are cancelled.
         signal.signal(signal.SIGTERM, self._stop)
-        self._screen = Screen(Observer(self.plan, self._jobs), sys.stderr)
+
+        seconds = self._workflow.executor_settings.init_seconds_before_status_checks
+
+        def check_often() -> None:
+            # With each look at the queue the executor waits ten seconds more for the next, up to three minutes in
+            # which GPUs would be idle.
+            executor.next_seconds_between_status_checks = seconds
+
+        self._screen = Screen(Observer(self.plan, self._jobs), sys.stderr, check_often)
         self._screen.start()
 
     def _stop(self, number: int, frame: FrameType | None) -> NoReturn:
@@ -249,14 +256,12 @@ class Session:
     def _take_folder(self) -> None:
         folders = self.plan.folders
         folders.state.mkdir(parents=True, exist_ok=True)
-        self._lock = (folders.state / "lock").open("a+", encoding="utf-8")
+        self._lock = folders.lock.open("a+", encoding="utf-8")
         try:
             # The system lets go of it when this process ends, however it ends.
             lock_file(self._lock, wait=False)
         except BlockingIOError:
-            self._lock.seek(0)
-            pid, host, since = (self._lock.read().split("\t") + ["?"] * 3)[:3]
-            names = {"results": folders.results, "pid": pid, "host": host, "since": since}
+            names = {"results": folders.results, **read_lock(self._lock)}
             raise Problem("SM-RUN-009", where=str(folders.results), **names) from None
         self._lock.truncate(0)
         now = time.strftime("%Y-%m-%d %H:%M")
@@ -267,6 +272,16 @@ def _refuse(problem: Problem | Problems) -> NoReturn:
     """End Snakemake with a message of our own: an exception would bring a traceback with it."""
     print(f"\n{problem}", file=sys.stderr)
     sys.exit(1)
+
+
+def _check_paths(*folders: Path) -> None:
+    """Refuse folders whose names Snakemake does not bring to its jobs as they are.
+
+    It writes them as Python would (``repr``), for a shell to read.
+    """
+    for folder in map(str, folders):
+        if repr(folder)[1:-1] != folder or ("'" in folder and re.search("[$`]", folder)):
+            raise Problem("SM-CLU-013", path=readable(folder))
 
 
 def _speak_plainly(quiet: Collection[Quietness] | None) -> None:

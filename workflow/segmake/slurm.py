@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -31,6 +32,10 @@ ENDED = (
 )
 
 
+# What a command says when it could not ask the controller: no word on what was asked.
+_NO_ANSWER = re.compile(r"unable to contact|timed out|connection refused", re.IGNORECASE)
+
+
 class SlurmError(Exception):
     """Slurm's own words about a command that it refused or did not answer."""
 
@@ -44,23 +49,29 @@ class Partition:
     name : str
     default : bool
     up : bool
+    hidden : bool
+        Whether the cluster does not show it; those who may use it can.
     minutes : int or None
         Its time limit; None if it has none.
     memory_mb : int
         The most memory that a job can have on one node.
     cpus : int
-        The cores of its largest node.
+        The most cores that a job can have on one node.
     gpus : dict
         The number of GPUs in the partition by model; the model is ``""`` where the cluster gives it no name.
+    incomplete : bool
+        Whether nodes of it are down or drained now.
     """
 
     name: str
     default: bool = False
     up: bool = True
+    hidden: bool = False
     minutes: int | None = None
     memory_mb: int = 0
     cpus: int = 0
     gpus: dict[str, int] = field(default_factory=dict)
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,13 @@ class Job:
     minutes: int | None = None
 
 
+# In these, Slurm's start is only a guess.
+_NOT_BEGUN = (
+    *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+    *("SPECIAL_EXIT", "RESV_DEL_HOLD"),
+)
+
+
 def is_here() -> bool:
     """Whether jobs can be sent from this machine."""
     return shutil.which("sbatch") is not None
@@ -108,28 +126,32 @@ def partitions() -> dict[str, Partition]:
         If Slurm does not answer.
     """
     found: dict[str, Partition] = {}
-    for line in _lines("scontrol", "show", "partition", "--oneliner"):
+    limits: dict[str, dict[str, str]] = {}
+    for line in _lines("scontrol", "--all", "show", "partition", "--oneliner"):
         facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        limit = facts.get("MaxMemPerNode", "")
-        found[facts["PartitionName"]] = Partition(
-            name=facts["PartitionName"],
-            default=facts.get("Default") == "YES",
-            up=facts.get("State", "UP") == "UP",
-            minutes=_minutes(facts.get("MaxTime", "")),
-            memory_mb=int(limit) if limit.isdigit() else 0,
-        )
-    memory: dict[str, int] = {}
-    for line in _lines("sinfo", "--noheader", "--exact", "--format=%R|%D|%c|%m|%G"):
-        name, nodes, cpus, node_memory, devices = line.split("|", 4)
+        if name := facts.get("PartitionName"):
+            limits[name] = facts
+            found[name] = Partition(
+                name=name,
+                default=facts.get("Default") == "YES",
+                up=facts.get("State", "UP") == "UP",
+                hidden=facts.get("Hidden") == "YES",
+                minutes=_minutes(facts.get("MaxTime", "")),
+            )
+    for line in _lines("sinfo", "--all", "--noheader", "--exact", "--format=%R|%D|%c|%m|%F|%G"):
+        if line.count("|") < 5:
+            continue
+        name, nodes, cpus, memory, states, devices = line.split("|", 5)
         partition = found.setdefault(name, Partition(name))
         partition.cpus = max(partition.cpus, _number(cpus))
-        memory[name] = max(memory.get(name, 0), _number(node_memory))
+        partition.memory_mb = max(partition.memory_mb, _number(memory))
+        # Allocated, idle, others, all.
+        partition.incomplete |= states.split("/")[2:3] not in ([], ["0"])
         for model, number in _gpus(devices):
-            total = partition.gpus.get(model, 0) + number * _number(nodes)
-            partition.gpus[model] = total
-    for name, largest in memory.items():
-        limit_mb = found[name].memory_mb
-        found[name].memory_mb = min(limit_mb, largest) if limit_mb else largest
+            if total := number * _number(nodes):
+                partition.gpus[model] = partition.gpus.get(model, 0) + total
+    for name, facts in limits.items():
+        _limit(found[name], facts)
     return found
 
 
@@ -152,16 +174,37 @@ def accounts() -> list[str]:
     try:
         user = getpass.getuser()
         command = ("sacctmgr", "--noheader", "--parsable2", "list", "associations")
-        return sorted({line.lower() for line in _lines(*command, f"user={user}", "format=account")})
+        lines = _lines(*command, f"user={user}", "format=account")
+        return sorted({line.lower() for line in lines if line})
     except SlurmError:
         return []
 
 
+def submit(options: Iterable[str], script: str) -> str:
+    """Send a shell script as a job, and return the job's number.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm refuses it.
+    """
+    (line, *_) = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
+    return line.split(";")[0]
+
+
 def refusal(options: Iterable[str]) -> str | None:
-    """Return why Slurm would refuse a job with these options of sbatch, or None if it would not; nothing is sent."""
+    """Return why Slurm would refuse a job with these options of sbatch, or None if it would not; nothing is sent.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
     try:
         _lines("sbatch", "--test-only", *options, "--wrap", "true")
     except SlurmError as error:
+        if _NO_ANSWER.search(str(error)):
+            raise
         words = [line.split("error: ")[-1] for line in str(error).splitlines() if line.strip()]
         return "; ".join(dict.fromkeys(words))
     return None
@@ -181,9 +224,9 @@ def jobs_of_run(run: str) -> list[Job]:
         If Slurm does not answer.
     """
     layout = "%i|%T|%V|%S|%e|%m|%l|%r|%k"
-    command = ("squeue", "--noheader", "--states=all", f"--user={getpass.getuser()}")
+    command = ("squeue", "--noheader", "--states=all", f"--user={os.getuid()}")
     lines = _lines(*command, f"--name={run}", f"--format={layout}")
-    return [_job(*line.split("|", 8)) for line in lines]
+    return [_job(*line.split("|", 8)) for line in lines if line.count("|") >= 8]
 
 
 def ended_jobs(ids: Iterable[str]) -> list[Job]:
@@ -194,11 +237,26 @@ def ended_jobs(ids: Iterable[str]) -> list[Job]:
     SlurmError
         If the database does not answer.
     """
-    layout = "JobIDRaw,State,Submit,Start,End"
+    layout = "JobID,State,Submit,Start,End"
     command = ("sacct", "--noheader", "--parsable2", "--allocations", f"--format={layout}")
     lines = _lines(*command, f"--jobs={','.join(ids)}")
-    jobs = [_job(*line.split("|")) for line in lines]
+    jobs = [_job(*line.split("|")) for line in lines if line.count("|") == 4]
     return [job for job in jobs if job.state in ENDED]
+
+
+def times_of_this_job() -> tuple[float, float] | None:
+    """Return how long the job that this process belongs to has run, and how long it still may, in seconds.
+
+    None where this is no job, or Slurm does not say. What is left may be negative, while the job is being stopped.
+    """
+    try:
+        line = _lines(
+            "squeue", "--noheader", f"--jobs={os.environ['SLURM_JOB_ID']}", "--format=%S|%e"
+        )
+        started, ends = (float(moment) for moment in line[0].split("|"))
+    except (KeyError, SlurmError, ValueError, IndexError):
+        return None
+    return time.time() - started, ends - time.time()
 
 
 def cancel(ids: Iterable[str]) -> None:
@@ -213,20 +271,21 @@ def cancel(ids: Iterable[str]) -> None:
         _lines("scancel", "--quiet", *ids)
 
 
-def _lines(*command: str) -> list[str]:
-    """Return the lines that a command of Slurm printed."""
-    # The user's own formats and filters (SQUEUE_FORMAT...) must not change what is read here.
+def _lines(*command: str, script: str = "") -> list[str]:
+    """Return the lines that a command of Slurm printed, which was given a script to read."""
+    # The user's own formats and filters (SQUEUE_FORMAT...) must not change what is read here. Those of sbatch
+    # (SBATCH_ACCOUNT...) stay: the executor's own sbatch obeys them too.
     environment = {
         key: value
         for key, value in os.environ.items()
-        if not re.match(r"(SQUEUE|SINFO|SACCT|SBATCH|SCANCEL)_", key)
+        if not re.match(r"(SQUEUE|SINFO|SACCT|SCANCEL|SCONTROL)_", key)
     }
     environment |= {"SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
     try:
         answer = subprocess.run(
             command,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=script,
             capture_output=True,
             text=True,
             errors="replace",
@@ -254,8 +313,8 @@ def _job(
     # The executor writes the rule and its wildcards into the comment.
     named = re.match(r"rule_([A-Za-z0-9]+)(?:_wildcards_(\d+))?", comment)
     # Slurm says "CANCELLED by 1000".
-    word = state.split()[0]
-    begun = word not in ("PENDING", "CONFIGURING")
+    word = (state.split() or [""])[0]
+    begun = word not in _NOT_BEGUN
     return Job(
         id=id,
         rule=named[1] if named else "",
@@ -277,7 +336,20 @@ def _gpus(devices: str) -> Iterator[tuple[str, int]]:
         if kind == "gpu":
             number = int(rest[-1]) if rest and rest[-1].isdigit() else 1
             names = rest[:-1] if rest and rest[-1].isdigit() else rest
-            yield ":".join(names), number
+            yield ":".join(name for name in names if name != "no_consume"), number
+
+
+def _limit(partition: Partition, facts: dict[str, str]) -> None:
+    """Lower what a partition's largest node has to what the partition gives of it to a job."""
+    cores = facts.get("MaxCPUsPerNode", "")
+    if cores.isdigit():
+        partition.cpus = min(partition.cpus, int(cores))
+    memory = _megabytes(facts.get("MaxMemPerNode", ""))
+    # A job that asks for more memory than goes with its cores is given more cores.
+    if per_core := _megabytes(facts.get("MaxMemPerCPU", "")):
+        memory = per_core * partition.cpus
+    if memory:
+        partition.memory_mb = min(partition.memory_mb, memory) or memory
 
 
 def _minutes(limit: str) -> int | None:
@@ -297,7 +369,7 @@ def _minutes(limit: str) -> int | None:
 
 
 def _megabytes(memory: str) -> int | None:
-    found = re.match(r"([\d.]+)([KMGT]?)", memory)
+    found = re.match(r"(\d+(?:\.\d+)?)([KMGT]?)", memory)
     if not found:
         return None
     return int(float(found[1]) * {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}[found[2]])

@@ -7,6 +7,7 @@ there and not an exception that ends the job, and an image that is done already 
 from __future__ import annotations
 
 import csv
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -16,10 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from segmake.files import readable, write_atomically
-from segmake.journal import DEATHS, Entry, Journal
+from segmake.journal import Entry, Journal
 from segmake.messages import Problem, say
+from segmake.slurm import times_of_this_job
 
 STEPS = ("segment", "measure", "overlay")
+
+# An image that was being worked on so many times when the process died is failed instead of tried again. On a cluster
+# each job has more memory, or more time, than the one that died.
+DEATHS = 2
+DEATHS_ON_A_CLUSTER = 3
 
 Work = Callable[["Task"], dict[str, Any]]
 
@@ -82,19 +89,22 @@ def run_step(
     """
     left = pending(tasks, journal)
     # An image that the process died of before comes last, so that it holds up no other.
+    deaths = DEATHS_ON_A_CLUSTER if "SLURM_JOB_ID" in os.environ else DEATHS
     left.sort(key=lambda task: _is_suspect(task, journal))
     for number, task in enumerate(left, start=1):
         place = f"[{number}/{len(left)}]"
-        if journal.deaths(task.image, task.key) >= DEATHS:
-            problem: Problem | None = Problem("SM-RUN-002", where=task.image, times=DEATHS)
+        if journal.deaths(task.image, task.key) >= deaths:
+            code = "SM-RUN-012" if journal.ran_out_of_time(task.image) else "SM-RUN-002"
+            problem: Problem | None = Problem(code, where=task.image, times=deaths)
         else:
             journal.add(task.image, "started", task.key, task.attempt)
             started = time.perf_counter()
             try:
                 details, problem = _try(work, task, detail)
             except (KeyboardInterrupt, SystemExit):
-                # Whoever stopped the job had nothing against this image.
-                journal.add(task.image, "stopped", task.key, task.attempt)
+                # Whoever stopped the job had nothing against this image, unless it used up the job's time.
+                slow = _took_the_time(time.perf_counter() - started)
+                journal.add(task.image, "stopped", task.key, task.attempt, out_of_time=slow)
                 raise
         if problem:
             _fail(task, journal, problem)
@@ -119,9 +129,15 @@ def pending(tasks: list[Task], journal: Journal) -> list[Task]:
     ]
 
 
+def _took_the_time(seconds: float) -> bool:
+    """Whether the job has run out of time, and spent most of it on one image."""
+    times = times_of_this_job()
+    return times is not None and times[1] <= 0 and seconds > times[0] / 2
+
+
 def _is_suspect(task: Task, journal: Journal) -> bool:
     last = journal.last(task.image)
-    gave_up = last is not None and last.details.get("code") == "SM-RUN-002"
+    gave_up = last is not None and last.details.get("code") in ("SM-RUN-002", "SM-RUN-012")
     return gave_up or journal.deaths(task.image, task.key) > 0
 
 

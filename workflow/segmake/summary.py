@@ -17,6 +17,7 @@ from segmake.plan import Plan
 from segmake.report import Run, write_report
 from segmake.steps import STEPS
 from segmake.tables import cell_table, image_table, write_csv, write_parquet
+from segmake.usage import usage_of_run
 
 # So many failed images are named on the screen; the report names all.
 NAMED_FAILURES = 10
@@ -75,6 +76,13 @@ def describe_end(plan: Plan, images: pd.DataFrame) -> str:
     return "\n".join([*lines, say("end.again")])
 
 
+def describe_outcome(plan: Plan) -> str:
+    """Return the last words of a run, whether every image was tried or not."""
+    images = image_table(plan)
+    tried = (images["state"] == "done") | (images["code"] != "")
+    return (describe_end if tried.all() else describe_unfinished)(plan, images)
+
+
 def describe_unfinished(plan: Plan, images: pd.DataFrame) -> str:
     """Return the last words of a run that did not come to its end: what it was working on, where the logs are.
 
@@ -113,6 +121,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         files_left_out=plan.left_out,
         batches=len(plan.batches),
         warnings=_warnings(segmentation, devices),
+        usage=usage_of_run(plan),
     )
 
 

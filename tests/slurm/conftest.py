@@ -1,0 +1,45 @@
+"""A real Slurm cluster for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project, project  # noqa: F401
+from tests.slurm import cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests in one process: they share one cluster, and stop its nodes."""
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[None]:
+    """The cluster, installed if need be, started for the first test and stopped after the last."""
+    if reason := cluster.why_not():
+        pytest.skip(reason)
+    cluster.start()
+    yield
+    cluster.stop()
+
+
+@pytest.fixture
+def slurm_project(slurm: None, project: Project) -> Iterator[Project]:  # noqa: F811
+    """A project whose jobs go to the cluster; nothing of it is left in the queue, and all nodes are up again."""
+    (project.images / "a" / "img_4.tif").unlink()
+    project.profile = "slurm"
+    project.settings["cluster"] = {
+        "partition": "gpu",
+        "cpu_partition": "cpu",
+        "memory_gb": 1,
+        "cpus": 1,
+        "batch_size": 3,
+    }
+    yield project
+    cluster.empty()

@@ -1,0 +1,133 @@
+"""Runs on a real Slurm cluster: what is asked of it, how many GPUs are used at once, what the user sees."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from tests.projects import ROOT, Project, draw_image
+from tests.slurm import cluster
+from tests.slurm.test_faults import jobs
+
+ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
+
+
+@pytest.fixture
+def gpu_project(slurm_project: Project) -> Project:
+    """Six images in three batches for Cellpose; its GPUs are devices that only Slurm takes for GPUs."""
+    if not ENGINE.exists():
+        pytest.skip("the environment of Cellpose is not installed: bash scripts/setup.sh")
+    slurm_project.settings["segmentation"] = {
+        "engine": "cellpose3",
+        "model": str(ROOT / "resources" / "models" / "segmake_demo_cp3"),
+    }
+    slurm_project.settings["cluster"] |= {
+        "memory_gb": 2,
+        "gpu_model": "a40",
+        "max_gpus": 2,
+        "batch_size": 2,
+    }
+    return slurm_project
+
+
+@pytest.mark.parametrize("request_by", ["gpus", "gres"])
+def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(
+    gpu_project: Project, request_by: str
+) -> None:
+    gpu_project.settings["cluster"]["gpu_request"] = request_by
+    run = gpu_project.start()
+    seen: dict[str, str] = {}
+    most = 0
+    while run.poll() is None:
+        command = ("squeue", "--noheader", "--states=R", "--format=%i %P %j")
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
+            "\n"
+        )
+        now = [line.split()[:2] for line in lines if "segmake_" in line]
+        for job, _ in now:
+            if job not in seen:
+                show = ("scontrol", "show", "job", job, "--oneliner")
+                seen[job] = subprocess.run(show, capture_output=True, text=True, check=False).stdout
+        most = max(most, sum(partition == "gpu" for _, partition in now))
+        time.sleep(0.2)
+    assert run.returncode == 0, gpu_project.said.read_text()
+    assert most == 2
+    for facts in seen.values():
+        asked = re.search(r"Comment=rule_(\w+?)_|Comment=rule_(report)", facts)
+        rule = asked and (asked[1] or asked[2])
+        assert ("gpu:a40:1" in facts) == (rule == "segment"), facts
+        assert ("Partition=gpu" in facts) == (rule == "segment"), facts
+    report = (gpu_project.results / "report.html").read_text(encoding="utf-8")
+    assert "GPU" in report
+
+    # The same command again sends nothing, and one new image is one job with a GPU.
+    known = {line["job"]["id"] for line in jobs(gpu_project)}
+    assert gpu_project.run().returncode == 0
+    assert {line["job"]["id"] for line in jobs(gpu_project)} == known
+    draw_image(gpu_project.images / "new.tif", 3)
+    again = gpu_project.run()
+    assert again.returncode == 0, again.stderr
+    new = [line["job"]["rule"] for line in jobs(gpu_project) if line["job"]["id"] not in known]
+    assert new.count("segment") == 1
+
+
+def test_what_the_cluster_lacks_is_said_before_anything_is_sent(slurm_project: Project) -> None:
+    slurm_project.settings["cluster"] |= {"partition": "gpus", "cpu_partition": None}
+    run = slurm_project.run()
+    assert run.returncode == 1
+    assert "SM-CLU-002" in run.stderr
+    assert "gpu (18 a40)" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (slurm_project.results / ".segmake" / "jobs.jsonl").exists()
+    # A dry run says it too.
+    assert "SM-CLU-002" in slurm_project.run("-n").stderr
+
+
+def test_the_run_as_a_job_of_its_own(slurm_project: Project) -> None:
+    slurm_project.write_config()
+    python, *_ = slurm_project.command()
+    submit = subprocess.run(
+        [python, "-m", "segmake", "submit", *slurm_project.command()[3:]],
+        cwd=slurm_project.folder,
+        env=slurm_project.environment() | {"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert submit.returncode == 0, submit.stderr
+    (log,) = (slurm_project.results / "logs").glob("segmake_*.log")
+    number = log.stem.removeprefix("segmake_")
+    assert f"scancel {number}" in submit.stdout
+    done = ("squeue", "--noheader", f"--jobs={number}", "--states=all", "--format=%T")
+
+    def state() -> str:
+        return subprocess.run(done, capture_output=True, text=True, check=True).stdout.strip()
+
+    cluster.wait_for(lambda: state() not in ("PENDING", "RUNNING"), "the run to end", 300)
+    assert state() == "COMPLETED", log.read_text()
+    said = log.read_text()
+    assert "6 images done" in said
+    # In a file there are lines now and then, and nothing that moves the cursor.
+    assert "cells found in 6 of 6 images" in said
+    assert "\x1b" not in said
+    status = json.loads((slurm_project.results / ".segmake" / "plan.json").read_text())
+    assert status["to_do"]["segment"] == 6
+
+
+def test_cancelling_the_run_cancels_its_jobs(slurm_project: Project) -> None:
+    slurm_project.settings["cluster"]["batch_size"] = 1
+    run = slurm_project.start()
+    cluster.wait_for(lambda: "rule_segment" in _comments(), "a job", 60)
+    run.terminate()
+    assert run.wait() == 1
+    cluster.wait_for(lambda: not _comments(), "the queue to be empty")
+    assert "its jobs were cancelled" in slurm_project.said.read_text()
+
+
+def _comments() -> str:
+    command = ("squeue", "--noheader", "--format=%k")
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

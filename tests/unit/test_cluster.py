@@ -1,0 +1,209 @@
+"""What is asked of a cluster, and how the config's section is held against one; the cluster's answers are given."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from segmake import slurm
+from segmake.cluster import Cluster, executor_resources
+from segmake.messages import Problem, Problems
+from segmake.slurm import Partition, SlurmError
+
+PARTITIONS = [
+    Partition("cpu", default=True, minutes=30, memory_mb=2048, cpus=8),
+    Partition("gpu", minutes=1440, memory_mb=64000, cpus=16, gpus={"a40": 9, "a100-sxm4": 4}),
+    Partition("gpu2", minutes=None, memory_mb=32000, cpus=32, gpus={"t4": 2}, up=False),
+    Partition("secret", hidden=True, minutes=60, memory_mb=64000, cpus=16, gpus={"": 1}),
+]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """A cluster that takes every job; the options that sbatch was asked about."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(slurm, "partitions", lambda: {one.name: one for one in PARTITIONS})
+    monkeypatch.setattr(slurm, "keeps_accounts", lambda: True)
+    monkeypatch.setattr(slurm, "accounts", lambda: ["biology"])
+    monkeypatch.setattr(slurm, "refusal", lambda options: asked.append(list(options)))
+    return asked
+
+
+@pytest.fixture
+def gpu_config(configure):
+    def make(**cluster):
+        segmentation = {"engine": "cellpose3", "model": "cyto3"}
+        known = {"partition": "gpu", "cpu_partition": "cpu"}
+        return configure(segmentation=segmentation, cluster=known | cluster)
+
+    return make
+
+
+def problems(config):
+    with pytest.raises(Problems) as caught:
+        Cluster(config.settings).check(config)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("section", "resources", "option"),
+    [
+        ({}, {"gpu": 1}, "--gpus=1"),
+        ({"gpu_model": "a40"}, {"gpu": 1, "gpu_model": "a40"}, "--gpus=a40:1"),
+        ({"gpu_request": "gres"}, {"gres": "gpu:1"}, "--gres=gpu:1"),
+        ({"gpu_request": "gres", "gpu_model": "a40"}, {"gres": "gpu:a40:1"}, "--gres=gpu:a40:1"),
+    ],
+)
+def test_how_a_gpu_is_asked_for(gpu_config, asked, section, resources, option):
+    config = gpu_config(constraint="big", qos="long", account="Biology", cpus=3, **section)
+    Cluster(config.settings).check(config)
+    for gpu in (True, False):
+        common = {"slurm_account": "Biology", "qos": "long"}
+        own = {"slurm_partition": "gpu", "constraint": "big", "gpus_at_once": 1, **resources}
+        expected = common | (own if gpu else {"slurm_partition": "cpu"})
+        assert executor_resources(config.settings, gpu=gpu, accounts=True) == expected
+    assert "slurm_account" not in executor_resources(config.settings, gpu=True, accounts=False)
+    common_options = {"--account=Biology", "--qos=long"}
+    segment = {"--partition=gpu", "--constraint=big", "--mem=16384", "--time=120", option}
+    other = {"--partition=cpu", "--mem=2048", "--time=30", "--cpus-per-task=1"}
+    assert set(asked[0]) == common_options | segment | {"--cpus-per-task=3"}
+    assert set(asked[1]) == common_options | other
+
+
+def test_memory_and_time_grow_within_the_limits(gpu_config, asked):
+    cluster = Cluster(gpu_config().settings)
+    assert [cluster.memory_mb(16384, times, gpu=True) for times in range(4)] == [
+        *(16384, 32768, 64000, 64000)
+    ]
+    assert [cluster.minutes(700, times, gpu=True) for times in range(3)] == [700, 1400, 1440]
+    assert cluster.minutes(60, 5, gpu=False) == 30
+    # The most generous of several counts, and one without a limit has none.
+    both = Cluster(gpu_config(partition="gpu,gpu2").settings)
+    assert both.minutes(1000, 3, gpu=True) == 8000
+    assert both.memory_mb(1000, 9, gpu=True) == 64000
+    nowhere = Cluster(gpu_config(partition="gone").settings)
+    assert nowhere.memory_mb(1000, 9, gpu=True) == 512000
+
+
+@pytest.mark.parametrize(
+    ("section", "code", "words"),
+    [
+        ({"partition": "gpu,gpus"}, "SM-CLU-002", "no partition gpus"),
+        (
+            {"partition": "nosuch"},
+            "SM-CLU-002",
+            "gpu (4 a100-sxm4, 9 a40), gpu2 (2 t4), cpu (no GPU).",
+        ),
+        ({"cpu_partition": "nosuch"}, "SM-CLU-002", "`cpu_partition`"),
+        ({"cpu_partition": "gpu2"}, "SM-CLU-004", "gpu2"),
+        ({"partition": "cpu"}, "SM-CLU-005", "cpu has no GPU"),
+        ({"partition": None, "hours": 0.5, "memory_gb": 2}, "SM-CLU-005", "cpu has no GPU"),
+        ({"gpu_model": "A40"}, "SM-CLU-006", "a100-sxm4, a40"),
+        ({"partition": "secret", "gpu_model": "a40", "hours": 1}, "SM-CLU-006", "put null"),
+        ({"gpu_model": "a100-sxm4"}, "SM-CLU-007", "a100-sxm4"),
+        ({"memory_gb": 63}, "SM-CLU-008", "at most 62.5"),
+        ({"hours": 24.1}, "SM-CLU-008", "at most 24"),
+        ({"cpus": 17}, "SM-CLU-008", "at most 16"),
+        ({"partition": "gpu,gpu2", "cpus": 33}, "SM-CLU-008", "gpu,gpu2"),
+        ({"account": "physics"}, "SM-CLU-009", "biology"),
+    ],
+)
+def test_problems(gpu_config, asked, section, code, words):
+    config = gpu_config(**section)
+    assert words in next(str(found) for found in problems(config) if found.code == code)
+    assert not asked
+
+
+@pytest.mark.parametrize("name", ["secret", "gpu,gpu2"])
+def test_partitions_that_are_not_the_usual(gpu_config, asked, name):
+    config = gpu_config(partition=name, hours=1)
+    Cluster(config.settings).check(config)
+    assert f"--partition={name}" in asked[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "words"),
+    [
+        *(
+            (option, "SM-CLU-011", "`hours`")
+            for option in ("-t30", "-t 30", "--time=30", "--time 30")
+        ),
+        ("-A biology", "SM-CLU-011", "`account`"),
+        ("--gres=gpu:2", "SM-CLU-011", "`gpu_model`"),
+        ("--exclude=node7 --mem=3G", "SM-CLU-011", "`memory_gb`"),
+        *(
+            (option, "SM-CLU-012", option)
+            for option in ("-D/tmp", "--array=1-3", "--requeue", "--")
+        ),
+        *((option, "SM-CLU-012", option) for option in ("node7", "script.sh -x a", "--exclude='a")),
+    ],
+)
+def test_options_that_are_refused(gpu_config, asked, option, code, words):
+    config = gpu_config(sbatch_options=["--reservation=course", option])
+    (problem,) = problems(config)
+    assert problem.code == code
+    assert words in str(problem)
+
+
+def test_options_that_are_passed_on(gpu_config, asked):
+    options = ["-x node7", "--exclude node8", "-xnode9", "--mail-user='a b'", "--nice"]
+    words = ["-x", "node7", "--exclude", "node8", "-xnode9", "--mail-user=a b", "--nice"]
+    config = gpu_config(sbatch_options=options)
+    Cluster(config.settings).check(config)
+    assert [one[-len(words) :] for one in asked] == [words, words]
+    extra = executor_resources(config.settings, gpu=True, accounts=True)["slurm_extra"]
+    assert shlex.split(extra) == words
+
+
+@pytest.mark.parametrize(("known", "has_database"), [([], True), (["physics"], False)])
+def test_an_account_that_can_not_be_looked_up(gpu_config, asked, monkeypatch, known, has_database):
+    monkeypatch.setattr(slurm, "accounts", lambda: known)
+    monkeypatch.setattr(slurm, "keeps_accounts", lambda: has_database)
+    config = gpu_config(account="biology")
+    Cluster(config.settings).check(config)
+    assert ("--account=biology" in asked[0]) == has_database
+
+
+def test_only_what_is_used_is_checked(configure, asked):
+    config = configure(
+        cluster={"cpu_partition": "cpu", "partition": "gone", "hours": 0.5, "memory_gb": 1}
+    )
+    Cluster(config.settings).check(config)
+    assert not any("gpu" in option for options in asked for option in options)
+
+
+def test_many_partitions_are_not_all_named(gpu_config, asked, monkeypatch):
+    many = [Partition(f"p{number}") for number in range(200)]
+    many.append(Partition("gpu", gpus={"a40": 1}))
+    monkeypatch.setattr(slurm, "partitions", lambda: {one.name: one for one in many})
+    words = str(problems(gpu_config(partition="nosuch", cpu_partition=None))[0])
+    assert "gpu (1 a40), p0" in words
+    assert "p13 (no GPU), …." in words
+    assert "p14" not in words
+
+
+def test_what_slurm_itself_says(gpu_config, asked, monkeypatch):
+    monkeypatch.setattr(slurm, "refusal", lambda options: "Invalid qos\n specification")
+    (problem,) = problems(gpu_config())
+    assert problem.code == "SM-CLU-010"
+    assert "Invalid qos specification" in str(problem)
+
+    # Slurm judges by the nodes that are up; a job would wait for the others.
+    away = "allocation failure: Requested node configuration is not available"
+    monkeypatch.setattr(slurm, "refusal", lambda options: away)
+    assert [found.code for found in problems(gpu_config())] == ["SM-CLU-010"]
+    config = gpu_config()
+    incomplete = [replace(one, incomplete=True) for one in PARTITIONS]
+    monkeypatch.setattr(slurm, "partitions", lambda: {one.name: one for one in incomplete})
+    Cluster(config.settings).check(config)
+
+    def silent(*_):
+        raise SlurmError("Unable to contact\nslurm controller")
+
+    monkeypatch.setattr(slurm, "refusal", silent)
+    assert [found.code for found in problems(gpu_config())] == ["SM-CLU-001"]
+    monkeypatch.setattr(slurm, "partitions", silent)
+    with pytest.raises(Problem, match="SM-CLU-001"):
+        Cluster(gpu_config().settings)

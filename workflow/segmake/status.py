@@ -1,0 +1,89 @@
+"""What the last run does, or did: asked from another terminal, also when nothing runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+import yaml
+
+from segmake.files import lock_file
+from segmake.jobs import Jobs
+from segmake.messages import Problem, say
+from segmake.plan import Folders, read_plan
+from segmake.progress import Observer, plain_reason
+from segmake.slurm import SlurmError
+from segmake.steps import STEPS
+from segmake.summary import describe_outcome
+
+
+def results_of(config: Path) -> Path:
+    """Return the results folder that a config names; nothing else in it has to be right."""
+    try:
+        written = yaml.safe_load(config.read_text(encoding="utf-8"))["results"]
+        return Path(written).expanduser()
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return Path("results")
+
+
+def describe_status(results: Path) -> str:
+    """Return in words where the last run of a results folder is, or how it ended.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-013`` if nothing was ever run there.
+    """
+    folders = Folders(results)
+    try:
+        plan = read_plan(folders.plan, results)
+    except (OSError, json.JSONDecodeError):
+        raise Problem("SM-RUN-013", where=str(results), results=results) from None
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(plan.started))
+    jobs = Jobs(folders.jobs)
+    if runner := who_runs(folders.lock):
+        lines = [say("status.runs", results=results, **runner)]
+        lines += [f"  {line}" for line in Observer(plan, jobs).look().describe()]
+        return "\n".join([*lines, *_job_lines(jobs)])
+    with suppress(SlurmError):
+        jobs.refresh()
+    lines = [say("status.ended", since=began, results=results)]
+    if left := _job_lines(jobs):
+        lines += [say("status.left"), *left]
+    return "\n".join([*lines, describe_outcome(plan)])
+
+
+def _job_lines(jobs: Jobs) -> list[str]:
+    """Return a line for each job that waits or runs."""
+    lines = []
+    for job in (sent.job for sent in jobs.of_run() if not sent.over):
+        waits = job.state == "PENDING"
+        reason = f"  ({plain_reason(job.reason)})" if waits and job.reason else ""
+        state = say("status.waits" if waits else "status.works")
+        work = say(f"step.{job.rule}") if job.rule in STEPS else job.rule
+        batch = say("status.batch", batch=job.batch) if job.batch else ""
+        lines.append(say("status.job", state=state, id=job.id, work=work, batch=batch) + reason)
+    return lines
+
+
+def who_runs(lock: Path) -> dict[str, str] | None:
+    """Return process, computer and time of the run that works in a results folder, or None if none does."""
+    try:
+        with lock.open("r+", encoding="utf-8") as file:
+            try:
+                lock_file(file, wait=False)
+            except BlockingIOError:
+                return read_lock(file)
+    except OSError:
+        pass
+    return None
+
+
+def read_lock(file: TextIO) -> dict[str, str]:
+    """Return what a run wrote into its lock."""
+    file.seek(0)
+    words = (file.read().split("\t") + ["?"] * 3)[:3]
+    return dict(zip(("pid", "host", "since"), words, strict=True))

@@ -1,0 +1,493 @@
+"""What the jobs of a run asked of the cluster and what they used, and what to ask for the next time."""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from segmake.engines import BUILTIN_MODELS
+from segmake.jobs import Cause, Jobs, Sent
+from segmake.journal import Journal
+from segmake.messages import say
+from segmake.plan import Plan
+from segmake.slurm import Job, SlurmError
+from segmake.steps import STEPS
+from segmake.wording import duration, finite, number, plural
+
+# Asking for less is worth a word from here on; below, it would change nothing for anybody.
+MUCH_MEMORY_MB = 4096
+MUCH_MINUTES = 60
+USED_OF_MUCH_MEMORY = 0.4
+USED_OF_MUCH_TIME = 0.25
+
+# What is advised is so many times what was used. Snakemake looks at the memory every 30 seconds only, and its own
+# processes, which it leaves out, count for Slurm; time is that of one GPU on one day.
+MEMORY_HEADROOM = 1.5
+SNAKEMAKE_MB = 512
+TIME_HEADROOM = 2.0
+
+# Settings that people write, in gigabytes and in hours.
+ROUND_GIGABYTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+ROUND_HOURS = (0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 36, 48, 72, 96, 120, 168)
+
+LONG_WAIT_SECONDS = 600.0
+
+# So many batches are named in a sentence, the others counted.
+NAMED_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The jobs of one step.
+
+    Attributes
+    ----------
+    step : str
+    jobs, sent_again : int
+        All of them, and those among them that were not the first of their batch.
+    waiting, running : tuple of float
+        Seconds in the queue, and at work, of each job that started.
+    memory_mb, minutes : tuple of int
+        The different requests, in ascending order; empty where Slurm does not say.
+    used_mb : float or None
+        The most memory that a job used; None where it was not measured.
+    """
+
+    step: str
+    jobs: int
+    sent_again: int
+    waiting: tuple[float, ...]
+    running: tuple[float, ...]
+    memory_mb: tuple[int, ...]
+    minutes: tuple[int, ...]
+    used_mb: float | None
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """What ended jobs of a step before their work was done.
+
+    Attributes
+    ----------
+    step : str
+    cause : str
+    asked, then : int or None
+        What these jobs asked for, and the next ones of their batches, of what was too little: MB for ``"memory"``,
+        minutes for ``"time"``; None for other causes.
+    sent_again : bool
+        Whether there were next ones.
+    batches : tuple of str
+    """
+
+    step: str
+    cause: Cause
+    asked: int | None
+    then: int | None
+    sent_again: bool
+    batches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A better value for a setting of the section ``cluster``.
+
+    Attributes
+    ----------
+    key : {"memory_gb", "hours"}
+    setting : float
+        What to put there, in GB or hours.
+    asked : int
+        What was asked for: MB or minutes.
+    used : float or None
+        The most that was used: MB or seconds. None where what was asked for was too little.
+    """
+
+    key: Literal["memory_gb", "hours"]
+    setting: float
+    asked: int
+    used: float | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run asked of the cluster and used of it.
+
+    Attributes
+    ----------
+    kinds : tuple of Kind
+        One for each step that jobs were sent for.
+    mishaps : tuple of Mishap
+    advice : tuple of Advice
+    images : int
+        Images whose cells were found in this run.
+    gpu_seconds : float or None
+        Time that jobs had a GPU; None where none was asked for.
+    small_batches : bool
+        Whether the config makes more jobs than it lets GPUs work at once.
+    """
+
+    kinds: tuple[Kind, ...]
+    mishaps: tuple[Mishap, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    images: int = 0
+    gpu_seconds: float | None = None
+    small_batches: bool = False
+
+
+def usage_of_run(plan: Plan) -> Usage | None:
+    """Return what a run asked of the cluster and used of it, or None if it sent no jobs."""
+    jobs = Jobs(plan.folders.jobs)
+    if jobs.started != plan.started:
+        return None
+    with suppress(SlurmError):
+        jobs.refresh()
+    return usage_of(plan, jobs.of_run(), time.time())
+
+
+def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
+    """Return what jobs asked of the cluster and used of it, or None if none of them worked on images.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run, whose journals and benchmarks are read.
+    sent : sequence of Sent
+        The jobs of the run in the order in which they were sent.
+    now : float
+        Seconds since 1970.
+    """
+    attempts = _attempts(plan, sent, now)
+    by_step = {step: [a for a in attempts if a.job.rule == step] for step in STEPS}
+    kinds = tuple(_kind(plan, step, own) for step, own in by_step.items() if own)
+    if not kinds:
+        return None
+    segment = by_step[STEPS[0]]
+    images = _images_done(plan)
+    cluster = plan.settings["cluster"]
+    batches = {attempt.job.batch for attempt in segment}
+    gpu = segment and _on_gpus(plan.settings["segmentation"])
+    return Usage(
+        kinds=kinds,
+        mishaps=_mishaps(attempts),
+        advice=tuple(_advice(plan, kinds[0], segment, images)) if segment else (),
+        images=images,
+        gpu_seconds=sum(attempt.seconds or 0.0 for attempt in segment) if gpu else None,
+        small_batches=cluster["batch_size"] != "auto" and len(batches) > cluster["max_gpus"],
+    )
+
+
+def _on_gpus(segmentation: dict[str, Any]) -> bool:
+    # As `segmake.cluster.needs_gpu`, which can't be had here: the environment of the report can't read configs.
+    return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
+
+
+# What the jobs did
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A job, the time in seconds that it ran (None if it never started), and the next job of its batch."""
+
+    job: Job
+    cause: Cause
+    seconds: float | None
+    after: Job | None
+
+
+def _attempts(plan: Plan, sent: Sequence[Sent], now: float) -> list[_Attempt]:
+    found: list[_Attempt] = []
+    next_of: dict[tuple[str, str], Job] = {}
+    for one in reversed(sent):
+        job = one.job
+        # The report is being written by a job of this run.
+        if job.rule not in STEPS:
+            continue
+        after = next_of.get((job.rule, job.batch))
+        next_of[job.rule, job.batch] = job
+        seconds = None
+        if job.started is not None:
+            end = job.ended or _end_unseen(plan, job, after, now)
+            seconds = max(0.0, end - job.started)
+        found.append(_Attempt(job, one.cause, seconds, after))
+    return found[::-1]
+
+
+def _end_unseen(plan: Plan, job: Job, after: Job | None, now: float) -> float:
+    """Return when a job must have ended that Slurm has not yet said, or no longer says, to have ended."""
+    if after and after.submitted:
+        return after.submitted
+    if job.batch in plan.batches:
+        with suppress(OSError):
+            written = plan.outcome(job.rule, job.batch).stat().st_mtime
+            if written >= (job.started or 0.0):
+                return written
+    return now
+
+
+def _kind(plan: Plan, step: str, attempts: list[_Attempt]) -> Kind:
+    jobs = [attempt.job for attempt in attempts]
+    used = [mb for batch in {job.batch for job in jobs} if (mb := _benchmark_mb(plan, step, batch))]
+    # A job that ran out of memory leaves no benchmark, but had used all that it was given.
+    used += [a.job.memory_mb for a in attempts if a.cause == "memory" and a.job.memory_mb]
+    return Kind(
+        step=step,
+        jobs=len(jobs),
+        sent_again=sum(attempt.after is not None for attempt in attempts),
+        waiting=tuple(
+            max(0.0, job.started - job.submitted)
+            for job in jobs
+            if job.started is not None and job.submitted is not None
+        ),
+        running=tuple(a.seconds for a in attempts if a.seconds is not None),
+        memory_mb=tuple(sorted({job.memory_mb for job in jobs if job.memory_mb})),
+        minutes=tuple(sorted({job.minutes for job in jobs if job.minutes})),
+        used_mb=max(used, default=None),
+    )
+
+
+def _benchmark_mb(plan: Plan, step: str, batch: str) -> float | None:
+    """Return the most memory that Snakemake saw a job of this run use, in MB; None where it saw none."""
+    if batch not in plan.batches:
+        return None
+    path = plan.folders.state / "benchmarks" / step / plan.outcome(step, batch).name
+    try:
+        if path.stat().st_mtime < plan.started:
+            return None
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines, dialect="excel-tab"))
+    except OSError:
+        return None
+    seen = [mb for row in rows if (mb := finite(row.get("max_rss"))) is not None]
+    return max(seen, default=None)
+
+
+def _images_done(plan: Plan) -> int:
+    """Return how many images had their cells found in this run."""
+    return sum(
+        entry.event == "done" and entry.time >= plan.started
+        for batch in plan.batches
+        for entry in Journal(plan.folders.journal(STEPS[0], batch)).finished().values()
+    )
+
+
+def _mishaps(attempts: Iterable[_Attempt]) -> tuple[Mishap, ...]:
+    """Return what went wrong, each with all the batches to which the same happened."""
+    groups: dict[Mishap, list[str]] = {}
+    for attempt in attempts:
+        if attempt.cause:
+            asked, then = (
+                _request(job, attempt.cause) if job else None
+                for job in (attempt.job, attempt.after)
+            )
+            again = attempt.after is not None
+            same = Mishap(attempt.job.rule, attempt.cause, asked, then, again)
+            groups.setdefault(same, []).append(attempt.job.batch)
+    return tuple(
+        replace(same, batches=tuple(dict.fromkeys(batches))) for same, batches in groups.items()
+    )
+
+
+def _request(job: Job, cause: Cause) -> int | None:
+    return {"memory": job.memory_mb, "time": job.minutes}.get(cause)
+
+
+# What to ask for the next time
+
+
+def _advice(plan: Plan, kind: Kind, attempts: list[_Attempt], images: int) -> list[Advice]:
+    """Return better settings for the jobs that find cells; the others have none."""
+    causes = {attempt.cause for attempt in attempts}
+    advice = [_what_worked(plan, attempts, "memory"), _what_worked(plan, attempts, "time")]
+    # A run of a few new images says little about what all of them need.
+    if images >= len(plan.images()) / 2:
+        # A job that just failed may have lacked memory without Slurm saying so.
+        if not causes & {"memory", "failed"}:
+            advice.append(_less_memory(kind))
+        if "time" not in causes:
+            advice.append(_less_time(kind, attempts))
+    return [found for found in advice if found]
+
+
+def _what_worked(
+    plan: Plan, attempts: list[_Attempt], cause: Literal["memory", "time"]
+) -> Advice | None:
+    """Return what the batches that had too little did well with in the end."""
+    short = {attempt.job.batch for attempt in attempts if attempt.cause == cause}
+    worked = [
+        request
+        for attempt in attempts
+        if attempt.job.batch in short and not (attempt.cause or attempt.after)
+        if (request := _request(attempt.job, cause))
+    ]
+    if not worked:
+        return None
+    key: Literal["memory_gb", "hours"] = "memory_gb" if cause == "memory" else "hours"
+    # More than the partition allows would be refused, so a limit such as 100 minutes is not rounded up.
+    setting = math.floor(max(worked) / (1024 if cause == "memory" else 60) * 10) / 10
+    if setting <= plan.settings["cluster"][key]:
+        return None
+    return Advice(key, setting, max(worked), None)
+
+
+def _less_memory(kind: Kind) -> Advice | None:
+    if kind.used_mb is None or len(kind.memory_mb) != 1:
+        return None
+    asked = kind.memory_mb[0]
+    if asked < MUCH_MEMORY_MB or kind.used_mb >= USED_OF_MUCH_MEMORY * asked:
+        return None
+    setting = _rounded_up((kind.used_mb * MEMORY_HEADROOM + SNAKEMAKE_MB) / 1024, ROUND_GIGABYTES)
+    return Advice("memory_gb", setting, asked, kind.used_mb) if setting < asked / 1024 else None
+
+
+def _less_time(kind: Kind, attempts: list[_Attempt]) -> Advice | None:
+    if not kind.running or len(kind.minutes) != 1:
+        return None
+    asked = kind.minutes[0]
+    # A batch that was interrupted, by a node that failed say, would have needed all its jobs' time at once.
+    needed: dict[str, float] = {}
+    for attempt in attempts:
+        batch = attempt.job.batch
+        needed[batch] = needed.get(batch, 0.0) + (attempt.seconds or 0.0)
+    longest = max(needed.values())
+    if asked <= MUCH_MINUTES or longest > USED_OF_MUCH_TIME * asked * 60:
+        return None
+    setting = _rounded_up(longest * TIME_HEADROOM / 3600, ROUND_HOURS)
+    return Advice("hours", setting, asked, longest) if setting < asked / 60 else None
+
+
+def _rounded_up(value: float, settings: Sequence[float]) -> float:
+    return next((setting for setting in settings if setting >= value), math.ceil(value))
+
+
+# In words
+
+
+def describe(usage: Usage) -> dict[str, Any]:
+    """Return the section of the report, in the user's language.
+
+    Returns
+    -------
+    dict
+        ``rows``: the cells of the table, as texts, for each kind of job; ``gpu``: a sentence, empty without GPUs;
+        ``mishaps`` and ``advice``: sentences, with settings in backticks.
+    """
+    waited = [kind.step for kind in usage.kinds if _waited_long(kind)]
+    larger_batches = usage.small_batches and STEPS[0] in waited
+    # Larger batches need the time that the present ones leave.
+    advice = [
+        _advise(advice)
+        for advice in usage.advice
+        if not (larger_batches and advice.key == "hours" and advice.used is not None)
+    ]
+    if waited:
+        names = ", ".join(_name(step).lower() for step in waited)
+        advice.append(say("usage.waited", kinds=names))
+    if larger_batches:
+        advice.append(say("usage.small_batches"))
+    return {
+        "rows": [_row(kind) for kind in usage.kinds],
+        "gpu": _gpu_sentence(usage),
+        "mishaps": [_tell(mishap) for mishap in usage.mishaps],
+        "advice": advice,
+    }
+
+
+def _row(kind: Kind) -> list[str]:
+    unknown = "–"
+    times = [
+        duration(of(seconds)) if seconds else unknown
+        for seconds in (kind.waiting, kind.running)
+        for of in (statistics.median, max)
+    ]
+    return [
+        _name(kind.step),
+        number(kind.jobs),
+        number(kind.sent_again),
+        *times,
+        _range(kind.minutes, _hours) or unknown,
+        _range(kind.memory_mb, _gigabytes) or unknown,
+        _gigabytes(kind.used_mb) if kind.used_mb else unknown,
+    ]
+
+
+def _gpu_sentence(usage: Usage) -> str:
+    if not usage.gpu_seconds:
+        return ""
+    hours = usage.gpu_seconds / 3600
+    names = {"hours": number(hours, 0 if hours >= 100 else 1 if hours >= 10 else 2)}
+    if not usage.images:
+        return say("usage.gpu", **names)
+    speed = usage.images / hours
+    names |= {"images": number(usage.images), "speed": number(speed, 0 if speed >= 10 else 1)}
+    return say("usage.gpu_images", **names)
+
+
+def _tell(mishap: Mishap) -> str:
+    words = {"memory": _gigabytes, "time": _hours}.get(mishap.cause, str)
+    batches = len(mishap.batches)
+    named = ", ".join(mishap.batches[:NAMED_BATCHES])
+    if batches > NAMED_BATCHES:
+        named += say("usage.more", n=number(batches - NAMED_BATCHES))
+    names = {
+        "kind": _name(mishap.step),
+        "batches": named,
+        "asked": words(mishap.asked) if mishap.asked else "?",
+        "logs": f"logs/{mishap.step}",
+    }
+    told = say(plural(f"usage.mishap.{mishap.cause}", batches), **names)
+    if not mishap.sent_again:
+        return told
+    if mishap.asked and mishap.then and mishap.then > mishap.asked:
+        again = say(plural("usage.again.more", batches), asked=words(mishap.then))
+    else:
+        again = say(plural("usage.again.same", batches))
+    return f"{told} {again}"
+
+
+def _advise(advice: Advice) -> str:
+    # The setting is typed into a file, where a decimal has a point in every language.
+    names = {"setting": f"`{advice.key}: {advice.setting:g}`"}
+    memory = advice.key == "memory_gb"
+    asked = _gigabytes(advice.asked) if memory else _hours(advice.asked)
+    if advice.used is None:
+        section = "usage.advice.more_memory" if memory else "usage.advice.more_time"
+        return say(section, asked=asked, **names)
+    if memory:
+        return say("usage.advice.memory", asked=asked, used=_gigabytes(advice.used), **names)
+    return say("usage.advice.time", asked=asked, used=duration(advice.used), **names)
+
+
+def _waited_long(kind: Kind) -> bool:
+    if not kind.waiting or not kind.running:
+        return False
+    waiting = statistics.median(kind.waiting)
+    return waiting > LONG_WAIT_SECONDS and waiting > statistics.median(kind.running)
+
+
+def _name(step: str) -> str:
+    return say(f"usage.kind.{step}")
+
+
+def _range(values: Sequence[int], words: Any) -> str:
+    """Return the smallest and the largest of some values in words."""
+    ends = [words(value) for value in dict.fromkeys((*values[:1], *values[-1:]))]
+    return " – ".join(dict.fromkeys(ends))
+
+
+def _gigabytes(mb: float) -> str:
+    gigabytes = max(mb / 1024, 0.1)
+    digits = 0 if gigabytes >= 10 or gigabytes.is_integer() else 1
+    return say("usage.gigabytes", n=number(gigabytes, digits))
+
+
+def _hours(minutes: float) -> str:
+    if minutes < 60:
+        return f"{number(minutes)}\u00a0min"
+    hours = minutes / 60
+    return f"{number(hours, 0 if hours.is_integer() else 1)}\u00a0h"
