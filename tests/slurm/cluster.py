@@ -15,7 +15,11 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 FOLDER = Path("/var/tmp/segmake-test-cluster")
 CONFIG = Path("/etc/slurm")
@@ -116,9 +120,14 @@ def start_node(node: str) -> None:
 
 def kill_node(node: str) -> None:
     """Let a node go down: its slurmd and all that it runs are killed."""
-    pid = (FOLDER / f"slurmd-{node}.pid").read_text().strip()
-    subprocess.run(["pkill", "-KILL", "-f", f"^slurmstepd: .*|slurmd -N {node} "], check=False)
-    subprocess.run(["kill", "-KILL", pid], check=False)
+    pid = int((FOLDER / f"slurmd-{node}.pid").read_text())
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).kill()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            of_a_job = process.environ().get("SLURMD_NODENAME") == node
+            if of_a_job or process.name().startswith("slurmstepd"):
+                process.kill()
 
 
 def empty() -> None:
@@ -136,7 +145,7 @@ def states() -> dict[str, str]:
     return dict(line.split() for line in lines)
 
 
-def wait_for(condition, what: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Wait until something has come to be."""
     end = time.monotonic() + seconds
     while not condition():

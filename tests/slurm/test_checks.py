@@ -9,6 +9,7 @@ import pytest
 
 from segmake.cluster import Cluster
 from segmake.messages import Problems
+from tests.slurm import cluster
 
 pytestmark = pytest.mark.usefixtures("slurm")
 
@@ -17,10 +18,10 @@ pytestmark = pytest.mark.usefixtures("slurm")
 def check(configure):
     """Check a config with a GPU engine; return the code and the words of each problem."""
 
-    def run(**cluster) -> dict[str, str]:
+    def run(**section) -> dict[str, str]:
         known = {"partition": "gpu", "cpu_partition": "cpu", "memory_gb": 8, "cpus": 2}
         engine = {"engine": "cellpose3", "model": "cyto3"}
-        config = configure(segmentation=engine, cluster=known | cluster)
+        config = configure(segmentation=engine, cluster=known | section)
         try:
             Cluster(config.settings).check(config)
         except Problems as problems:
@@ -90,6 +91,7 @@ def test_nodes_that_are_away_are_waited_for(check):
         assert list(check(constraint="nosuch")) == ["SM-CLU-010"]
     finally:
         subprocess.run([*update, "State=RESUME"], check=True)
+        cluster.wait_for(lambda: set(cluster.states().values()) == {"idle"}, "the nodes")
 
 
 def test_a_closed_partition(check, closed):

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -99,9 +100,9 @@ def test_the_run_as_a_job_of_its_own(slurm_project: Project) -> None:
         check=False,
     )
     assert submit.returncode == 0, submit.stderr
-    (log,) = (slurm_project.results / "logs").glob("segmake_*.log")
-    number = log.stem.removeprefix("segmake_")
-    assert f"scancel {number}" in submit.stdout
+    told = re.search(r"tail -f (.*)\n.*scancel (\d+)", submit.stdout)
+    assert told, submit.stdout
+    log, number = Path(told[1]), told[2]
     done = ("squeue", "--noheader", f"--jobs={number}", "--states=all", "--format=%T")
 
     def state() -> str:

@@ -44,7 +44,11 @@ def test_every_job_is_in_one_group_and_no_group_has_much_more_than_another(work,
         (101, 18, 2),
         (1000, 18, 10),
         (10_000, 18, 18),  # no more jobs than GPUs
-        (100_000, 18, 50),  # but no job that loses hours when it is killed
+        (
+            100_000,
+            18,
+            54,
+        ),  # but no job that loses hours when it is killed, and all GPUs busy to the end
     ],
 )
 def test_how_many_batches(megapixels, gpus, expected):

@@ -65,13 +65,13 @@ def test_partitions_of_a_large_cluster(command):
     )
     sinfo = command(
         "sinfo",
-        "gpu|2|36|256000|1/1/0/2|gpu:a40:9(S:0-1)\n"
-        "gpu|1|64+|512000+|0/0/1/1|gpu:a40:4(S:0,1),gpu:t4:2,shard:a40:16(S:0-1),tmpdisk:100\n"
-        "mixed|4|8|64000|4/0/0/4|gpu:9\n"
-        "mixed|1|16|32000|0/1/0/1|(null)\n"
-        "shared|3|36|96000|3/0/0/3|gpu:nvidia_a100-sxm4-80gb:4(IDX:0-3),gpu:a100:no_consume:1\n"
-        "closed|1|4|8000|n/a|gpu:0\n"
-        "empty|0|0|0|0/0/0/0|(null)\n"
+        "gpu|2|36|256000|mix|gpu:a40:9(S:0-1)\n"
+        "gpu|1|64+|512000+|down*|gpu:a40:4(S:0,1),gpu:t4:2,shard:a40:16(S:0-1),tmpdisk:100\n"
+        "mixed|4|8|64000|alloc|gpu:9\n"
+        "mixed|1|16|32000|idle|(null)\n"
+        "shared|3|36|96000|mix-|gpu:nvidia_a100-sxm4-80gb:4(IDX:0-3),gpu:a100:no_consume:1\n"
+        "closed|1|4|8000|comp|gpu:0\n"
+        "empty|0|0|0|n/a|(null)\n"
         "CLUSTER: other",
     )
     a100 = {"nvidia_a100-sxm4-80gb": 12, "a100": 3}
@@ -89,7 +89,7 @@ def test_partitions_of_a_large_cluster(command):
 
 def test_memory_that_goes_with_the_cores(command):
     command("scontrol", partition("p", MaxMemPerNode="", MaxMemPerCPU="4000"))
-    command("sinfo", "p|1|8|64000|0/1/0/1|(null)")
+    command("sinfo", "p|1|8|64000|idle|(null)")
     assert slurm.partitions()["p"].memory_mb == 32000
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 import pytest
 
-from segmake.cluster import needs_gpu
 from segmake.jobs import Sent
 from segmake.journal import Journal
 from segmake.plan import Batch, Plan
@@ -94,16 +93,6 @@ def test_the_environment_of_the_report_is_enough(root):
     command = f"{blocked}; import segmake.summary"
     folder = root / "workflow"
     subprocess.run([sys.executable, "-c", command], cwd=folder, check=True)
-
-
-def test_the_gpu_is_known_as_the_jobs_know_it(plan, queue):
-    made = plan()
-    queue.add("0001")
-    for engine in ("cellpose3", "cellpose", "omnipose", "threshold"):
-        for gpu in ("auto", True, False):
-            made.settings["segmentation"] |= {"engine": engine, "gpu": gpu}
-            known = usage_of(made, queue.sent, START).gpu_seconds is not None
-            assert known == needs_gpu(made.settings), (engine, gpu)
 
 
 def test_the_numbers(plan, queue):

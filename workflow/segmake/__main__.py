@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         "--follow", action="store_true", help="say it again and again, until Ctrl-C"
     )
     status.set_defaults(run=_show_status)
-    sent = commands.add_parser("submit", help="run snakemake as a job of its own; takes its options")
+    sent = commands.add_parser(
+        "submit", help="run snakemake as a job of its own; takes its options"
+    )
     sent.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
     sent.add_argument("--profile", default="slurm")
     sent.set_defaults(run=_submit)

@@ -54,8 +54,10 @@ def assign_batches(images: Sequence[ImageFile], cluster: dict[str, Any]) -> list
 
 def number_of_batches(megapixels: float, max_gpus: int) -> int:
     """Return how many batches keep every GPU busy without any having next to nothing to do."""
-    busy = min(max_gpus, ceil(megapixels / SMALLEST_MEGAPIXELS))
-    return max(1, busy, ceil(megapixels / LARGEST_MEGAPIXELS))
+    if megapixels <= max_gpus * LARGEST_MEGAPIXELS:
+        return max(1, min(max_gpus, ceil(megapixels / SMALLEST_MEGAPIXELS)))
+    # Whole rounds, so that no GPU is idle in the last one.
+    return max_gpus * ceil(megapixels / (max_gpus * LARGEST_MEGAPIXELS))
 
 
 def balance(work: Sequence[float], groups: int) -> list[list[int]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from segmake import slurm
 from segmake.config import Config
-from segmake.engines import BUILTIN_MODELS
+from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.slurm import Partition, SlurmError
 
@@ -55,12 +55,6 @@ _NODES_AWAY = re.compile(
 
 # Some clusters have hundreds of partitions.
 _NAMED_AT_MOST = 15
-
-
-def needs_gpu(settings: dict[str, Any]) -> bool:
-    """Whether the segmentation is to run on a GPU."""
-    segmentation = settings["segmentation"]
-    return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
 
 
 class Cluster:

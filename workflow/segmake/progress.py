@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from segmake.jobs import Jobs
-from segmake.journal import Entry, Journal
+from segmake.journal import Entry, Event, Journal
 from segmake.messages import catalogue, say
-from segmake.plan import Plan
+from segmake.plan import Batch, Plan
 from segmake.slurm import SlurmError
 from segmake.steps import STEPS
 from segmake.wording import duration, number
@@ -44,8 +45,8 @@ class Progress:
     images, segmented, complete, failed : int
         All images; those whose cells were found; those that are measured and drawn as well; those that failed in a
         step of this run.
-    running, waiting : int
-        Jobs in Slurm's hands.
+    running, waiting, unsent : int
+        Jobs in Slurm's hands, and batches with images to segment that are not: the GPUs that are allowed are busy.
     reasons : tuple of str
         Why jobs wait, in Slurm's words, the most frequent first.
     per_minute, seconds_left : float or None
@@ -58,6 +59,7 @@ class Progress:
     failed: int = 0
     running: int = 0
     waiting: int = 0
+    unsent: int = 0
     reasons: tuple[str, ...] = ()
     per_minute: float | None = None
     seconds_left: float | None = None
@@ -82,6 +84,8 @@ class Progress:
                 why = "; ".join(plain_reason(reason) for reason in self.reasons[:2])
                 jobs += say("progress.waiting", number=number(self.waiting))
                 jobs += f" ({why})" if why else ""
+            if self.unsent:
+                jobs += say("progress.unsent", number=number(self.unsent))
             lines.append(jobs)
         return lines
 
@@ -106,40 +110,54 @@ class Observer:
         """Return where the run is now; a Slurm that does not answer leaves what was known of the jobs."""
         with suppress(SlurmError):
             self.jobs.refresh(LOOK_SECONDS / 2)
-        counts: Counter[str] = Counter()
+        live = [sent.job for sent in self.jobs.of_run() if not sent.over]
+        at_work = {job.batch for job in live if job.rule == STEPS[0]}
+        states: list[list[Event]] = []
         ended: list[float] = []
+        unsent = 0
         for batch in self.plan.batches.values():
-            finished = {
-                step: self._finished(self.plan.folders.journal(step, batch.name)) for step in STEPS
-            }
-            for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
-                states = []
-                for task, step in zip(tasks, STEPS, strict=True):
-                    entry = finished[step].get(task.image)
-                    if entry is None or entry.key != task.key:
-                        continue
-                    if entry.event == "done" or entry.attempt >= task.attempt:
-                        states.append(entry.event)
-                    if step == STEPS[0] and entry.time >= self.plan.started:
-                        ended.append(entry.time)
-                counts["segmented"] += states[:1] == ["done"]
-                counts["complete"] += states == ["done"] * len(STEPS)
-                counts["failed"] += "failed" in states
-        images = len(self.plan.images())
-        left = images - counts["segmented"] - counts["failed"]
+            of_batch = self._states(batch)
+            states += of_batch
+            ended += self._times(batch)
+            unsent += [] in of_batch and batch.name not in at_work
         speed = _per_minute(ended)
-        sent = [sent.job for sent in self.jobs.of_run() if not sent.over]
-        waiting = [job for job in sent if job.state == "PENDING"]
+        left = states.count([])
+        waiting = [job for job in live if job.state == "PENDING"]
         reasons = Counter(job.reason for job in waiting if job.reason)
         return Progress(
-            images=images,
-            **counts,
-            running=len(sent) - len(waiting),
+            images=len(states),
+            segmented=sum(ends[:1] == ["done"] for ends in states),
+            complete=states.count(["done"] * len(STEPS)),
+            failed=sum("failed" in ends for ends in states),
+            running=len(live) - len(waiting),
             waiting=len(waiting),
+            unsent=unsent,
             reasons=tuple(reason for reason, _ in reasons.most_common()),
             per_minute=speed,
-            seconds_left=left / speed * 60 if speed and left > 0 else None,
+            seconds_left=left / speed * 60 if speed and left else None,
         )
+
+    def _states(self, batch: Batch) -> list[list[Event]]:
+        """Return for each image of a batch how the steps ended that were tried in this run, or are current."""
+        finished = [self._finished(self.plan.folders.journal(step, batch.name)) for step in STEPS]
+        states = []
+        for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
+            entries = [ends.get(task.image) for ends, task in zip(finished, tasks, strict=True)]
+            states.append(
+                [
+                    entry.event
+                    for entry, task in zip(entries, tasks, strict=True)
+                    if entry is not None
+                    and entry.key == task.key
+                    and (entry.event == "done" or entry.attempt >= task.attempt)
+                ]
+            )
+        return states
+
+    def _times(self, batch: Batch) -> list[float]:
+        """Return when the images of a batch were segmented in this run, or failed."""
+        finished = self._finished(self.plan.folders.journal(STEPS[0], batch.name))
+        return [entry.time for entry in finished.values() if entry.time >= self.plan.started]
 
     def _finished(self, path: Path) -> dict[str, Entry]:
         """Return how the last attempts at a batch's images ended; a journal that did not grow is not read again."""
@@ -206,8 +224,11 @@ class Screen:
             for progress in self._looks():
                 bar = ProgressBar(total=max(progress.images, 1), completed=progress.segmented)
                 bar.width = min(60, console.width)
-                lines = [Text(line, overflow="ellipsis") for line in progress.describe()]
-                live.update(Group(bar, *lines), refresh=True)
+                table = Table.grid()
+                table.add_row(bar)
+                for line in progress.describe():
+                    table.add_row(Text(line))
+                live.update(table, refresh=True)
 
     def _write_lines(self) -> None:
         last, jobs, written = "", (0, 0), time.monotonic() - LINE_SECONDS

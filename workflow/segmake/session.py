@@ -21,9 +21,9 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
 from segmake import slurm
-from segmake.cluster import Cluster, executor_resources, first_request, needs_gpu
+from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import load_config
-from segmake.engines import BUILTIN_MODELS
+from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.files import fingerprint, lock_file, readable
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs

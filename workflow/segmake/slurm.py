@@ -60,7 +60,7 @@ class Partition:
     gpus : dict
         The number of GPUs in the partition by model; the model is ``""`` where the cluster gives it no name.
     incomplete : bool
-        Whether nodes of it are down or drained now.
+        Whether nodes of it are down, drained or silent now.
     """
 
     name: str
@@ -105,6 +105,9 @@ class Job:
     minutes: int | None = None
 
 
+# How sinfo calls a node that can work, if not at once; a sign behind it, as in ``idle*``, says that it can't.
+_STATES_OF_USE = ("idle", "mix", "alloc", "comp", "plnd", "mix-", "n/a")
+
 # In these, Slurm's start is only a guess.
 _NOT_BEGUN = (
     *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
@@ -138,15 +141,14 @@ def partitions() -> dict[str, Partition]:
                 hidden=facts.get("Hidden") == "YES",
                 minutes=_minutes(facts.get("MaxTime", "")),
             )
-    for line in _lines("sinfo", "--all", "--noheader", "--exact", "--format=%R|%D|%c|%m|%F|%G"):
+    for line in _lines("sinfo", "--all", "--noheader", "--exact", "--format=%R|%D|%c|%m|%t|%G"):
         if line.count("|") < 5:
             continue
-        name, nodes, cpus, memory, states, devices = line.split("|", 5)
+        name, nodes, cpus, memory, state, devices = line.split("|", 5)
         partition = found.setdefault(name, Partition(name))
         partition.cpus = max(partition.cpus, _number(cpus))
         partition.memory_mb = max(partition.memory_mb, _number(memory))
-        # Allocated, idle, others, all.
-        partition.incomplete |= states.split("/")[2:3] not in ([], ["0"])
+        partition.incomplete |= state not in _STATES_OF_USE
         for model, number in _gpus(devices):
             if total := number * _number(nodes):
                 partition.gpus[model] = partition.gpus.get(model, 0) + total

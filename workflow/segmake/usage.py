@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from segmake.engines import BUILTIN_MODELS
+from segmake.engines import needs_gpu
 from segmake.jobs import Cause, Jobs, Sent
 from segmake.journal import Journal
 from segmake.messages import say
@@ -171,7 +171,7 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
     images = _images_done(plan)
     cluster = plan.settings["cluster"]
     batches = {attempt.job.batch for attempt in segment}
-    gpu = segment and _on_gpus(plan.settings["segmentation"])
+    gpu = segment and needs_gpu(plan.settings)
     return Usage(
         kinds=kinds,
         mishaps=_mishaps(attempts),
@@ -180,11 +180,6 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
         gpu_seconds=sum(attempt.seconds or 0.0 for attempt in segment) if gpu else None,
         small_batches=cluster["batch_size"] != "auto" and len(batches) > cluster["max_gpus"],
     )
-
-
-def _on_gpus(segmentation: dict[str, Any]) -> bool:
-    # As `segmake.cluster.needs_gpu`, which can't be had here: the environment of the report can't read configs.
-    return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
 
 
 # What the jobs did

@@ -48,6 +48,18 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
 VERSIONS = {"cellpose3": 1, "threshold": 1}
 
 
+def needs_gpu(settings: Mapping[str, Any]) -> bool:
+    """Whether the segmentation is to run on a GPU.
+
+    Parameters
+    ----------
+    settings : mapping
+        The settings of a checked config.
+    """
+    segmentation = settings["segmentation"]
+    return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
+
+
 class Engine(Protocol):
     """What every engine's module offers; ``fetch`` only where there is a model."""
 
