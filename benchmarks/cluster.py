@@ -33,15 +33,14 @@ ENGINE_PYTHON = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"
 AT_A_TIME = 2
 PROFILE = ("--profile", str(ROOT / "profiles" / "slurm"))
-TOGETHER = ("--groups", "segment=batch", "measure=batch", "overlay=batch")
 
 
 def main() -> None:
     """Run everything, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--single", type=int, default=20, help="images of the run with a job each")
-    parser.add_argument("--size", type=int, default=512, help="pixels a side")
+    parser.add_argument("--single", type=int, default=12, help="images of the run with a job each")
+    parser.add_argument("--size", type=int, default=320, help="pixels a side")
     options = parser.parse_args()
     if reason := cluster.why_not():
         sys.exit(reason)
@@ -75,10 +74,6 @@ def measure(folder: Path, options: argparse.Namespace) -> list[tuple[str, float,
     for image in new:
         image.rename(folder / "images" / image.name)
     add("SegMake again: 3 images are new", *time_segmake(project), compare=False)
-    for image in new:
-        (folder / "images" / image.name).rename(image)
-    together = make_project(folder / "together", folder / "images")
-    add("SegMake, a batch's three steps in one job", *time_segmake(together, *TOGETHER))
     seconds = time_single(folder, old[: options.single])
     scaled = seconds * len(old) / options.single
     add(f"one job per image (from {options.single} images)", scaled, str(len(old)))

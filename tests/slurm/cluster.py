@@ -29,6 +29,8 @@ GPU_NODES = {"gpu1": 17001, "gpu2": 17002}
 NODES = {**GPU_NODES, "cpu1": 17003}
 GPUS = 9
 
+_SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
 # Two nodes pretend to be large; jobs are as real as on a cluster, only slower.
 SLURM_CONF = """\
 {mark}
@@ -59,6 +61,31 @@ PartitionName=gpu Nodes=gpu1,gpu2 Default=YES MaxTime=24:00:00 MaxMemPerNode=128
 PartitionName=cpu Nodes=cpu1 MaxTime=2-00:00:00
 PartitionName=short Nodes=cpu1 MaxTime=00:30:00
 """
+# With these, the cluster keeps accounts in a database, as large ones do.
+ACCOUNTS = """\
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=localhost
+AccountingStoragePort=16819
+"""
+SLURMDBD_CONF = """\
+AuthType=auth/munge
+DbdHost=localhost
+DbdPort=16819
+SlurmUser=root
+PidFile={folder}/slurmdbd.pid
+LogFile={folder}/slurmdbd.log
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort=16820
+StorageUser=slurm
+StoragePass=slurm
+StorageLoc=slurm_acct_db
+"""
+DATABASE = """\
+CREATE DATABASE slurm_acct_db;
+CREATE USER slurm@127.0.0.1 IDENTIFIED BY 'slurm';
+GRANT ALL ON slurm_acct_db.* TO slurm@127.0.0.1;
+"""
 GPU_NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
     " CPUs=36 RealMemory=256000 Gres=gpu:a40:{gpus}"
@@ -87,14 +114,24 @@ def why_not() -> str | None:
     return None
 
 
-def start() -> None:
-    """Install what is missing, and start the cluster; one that runs already is stopped first."""
-    _install()
+def start(*, accounts: bool = False) -> None:
+    """Install what is missing, and start the cluster; one that runs already is stopped first.
+
+    Parameters
+    ----------
+    accounts : bool
+        Whether it has an accounting database, in which root may charge the account ``lab``.
+    """
+    _install("slurm-wlm", "munge", commands=("slurmctld", "slurmd", "sbatch", "munged"))
+    if accounts:
+        _install("slurmdbd", "mariadb-server", commands=("slurmdbd", "mariadbd"))
     stop()
     FOLDER.mkdir(parents=True)
     (FOLDER / "state").mkdir()
-    _write_config()
+    _write_config(accounts)
     _start_munge()
+    if accounts:
+        _start_database()
     _run("slurmctld", "-c")
     for node in NODES:
         start_node(node)
@@ -106,9 +143,10 @@ def stop() -> None:
     if why_not() or not (CONFIG / "slurm.conf").exists():
         return
     subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=20, check=False)
-    for name in ("slurmd", "slurmstepd", "slurmctld"):
+    for name in ("slurmd", "slurmstepd", "slurmctld", "slurmdbd"):
         subprocess.run(["pkill", "-KILL", "-x", name], check=False)
-    for file in ("slurm.conf", "gres.conf", "cgroup.conf"):
+    subprocess.run(["pkill", "-KILL", "-f", f"mariadbd .*{FOLDER}"], check=False)
+    for file in ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf"):
         (CONFIG / file).unlink(missing_ok=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
 
@@ -154,19 +192,17 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> N
         time.sleep(0.2)
 
 
-def _install() -> None:
-    if all(shutil.which(command) for command in ("slurmctld", "slurmd", "sbatch", "munged")):
+def _install(*packages: str, commands: tuple[str, ...]) -> None:
+    if all(shutil.which(command) for command in commands):
         return
-    # No service of the package is to start: the cluster brings its own configuration.
+    # No service of a package is to start: the cluster brings its own configuration.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     _run("apt-get", "update", "-qq", env=environment)
-    _run(
-        "apt-get", "install", "-y", "-qq", "--no-install-recommends", "slurm-wlm", "munge",
-        env=environment,
-    )  # fmt: skip
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends")
+    _run(*install, *packages, env=environment)
 
 
-def _write_config() -> None:
+def _write_config(accounts: bool) -> None:
     names = {"host": socket.gethostname().split(".")[0], "gpus": GPUS}
     nodes = [
         (GPU_NODE if name in GPU_NODES else CPU_NODE).format(name=name, port=port, **names)
@@ -186,7 +222,7 @@ def _write_config() -> None:
         task_plugin="task/cgroup" if enforced else "task/none",
     )
     CONFIG.mkdir(exist_ok=True)
-    (CONFIG / "slurm.conf").write_text(text)
+    (CONFIG / "slurm.conf").write_text(text + (ACCOUNTS if accounts else ""))
     (CONFIG / "gres.conf").write_text("\n".join(gres) + "\n")
     (CONFIG / "cgroup.conf").write_text(CGROUP_CONF)
 
@@ -208,6 +244,33 @@ def _start_munge() -> None:
         ),
         "munge",
     )
+
+
+def _start_database() -> None:
+    """Start a database, Slurm's service before it, and tell it of the cluster and of an account."""
+    data, socket_file = FOLDER / "database", FOLDER / "database.sock"
+    _run("mariadb-install-db", "--user=root", f"--datadir={data}")
+    with (FOLDER / "database.log").open("ab") as log:
+        options = (f"--datadir={data}", f"--socket={socket_file}", "--bind-address=127.0.0.1")
+        subprocess.Popen(
+            ["mariadbd", "--no-defaults", "--user=root", "--port=16820", *options],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    client = ("mariadb", "--no-defaults", f"--socket={socket_file}", "--execute")
+    wait_for(lambda: not subprocess.call([*client, "SELECT 1"], **_SILENT), "the database")
+    _run(*client, DATABASE)
+    config = CONFIG / "slurmdbd.conf"
+    config.touch(mode=0o600)
+    config.write_text(SLURMDBD_CONF.format(folder=FOLDER))
+    _run("slurmdbd")
+    accounts = ("sacctmgr", "--immediate", "add")
+    wait_for(
+        lambda: not subprocess.call([*accounts, "cluster", "test"], **_SILENT), "Slurm's accounts"
+    )
+    _run(*accounts, "account", "lab", "cluster=test")
+    _run(*accounts, "user", "root", "account=lab", "cluster=test")
 
 
 def _run(*command, env: dict[str, str] | None = None) -> None:

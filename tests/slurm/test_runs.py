@@ -132,3 +132,21 @@ def test_cancelling_the_run_cancels_its_jobs(slurm_project: Project) -> None:
 def _comments() -> str:
     command = ("squeue", "--noheader", "--format=%k")
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_with_an_accounting_database(slurm_project: Project) -> None:
+    cluster.start(accounts=True)
+    try:
+        slurm_project.settings["cluster"]["account"] = "labo"
+        refused = slurm_project.run()
+        assert refused.returncode == 1
+        assert "SM-CLU-009" in refused.stderr
+        assert "lab" in refused.stderr
+        slurm_project.settings["cluster"]["account"] = "lab"
+        run = slurm_project.run()
+        assert run.returncode == 0, run.stderr
+        command = ("sacct", "--noheader", "--allocations", "--parsable2", "--format=Account,State")
+        accounts = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert set(accounts.splitlines()) == {"lab|COMPLETED"}
+    finally:
+        cluster.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,6 +146,27 @@ def test_options_that_are_refused(gpu_config, asked, option, code, words):
     (problem,) = problems(config)
     assert problem.code == code
     assert words in str(problem)
+
+
+def test_options_that_the_executor_takes_for_its_own(gpu_config, asked):
+    # It looks for a space too, which is there only if another option follows.
+    options = ["--reservation=COURSE-JUNE", "--licenses=a-n", "--reservation=b-n"]
+    first, second = problems(gpu_config(sbatch_options=options))
+    for problem, option in ((first, options[0]), (second, options[1])):
+        assert problem.code == "SM-CLU-012"
+        assert option in str(problem)
+
+    from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
+
+    config = gpu_config(sbatch_options=options[2:])
+    Cluster(config.settings).check(config)
+    resources = executor_resources(config.settings, gpu=True, accounts=True)
+    validate_slurm_extra(SimpleNamespace(resources=SimpleNamespace(**resources)))
+
+
+def test_half_a_quotation_does_not_stop_a_run_without_cluster(gpu_config):
+    config = gpu_config(sbatch_options=["--exclude='a"])
+    assert "slurm_extra" not in executor_resources(config.settings, gpu=True, accounts=True)
 
 
 def test_options_that_are_passed_on(gpu_config, asked):

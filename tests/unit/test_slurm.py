@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 
 import pytest
 
@@ -210,6 +211,20 @@ def test_a_hanging_command_and_one_that_is_not_there(command, monkeypatch):
     monkeypatch.setattr(slurm, "TIMEOUT_SECONDS", 0.2)
     with pytest.raises(SlurmError, match="timed out"):
         slurm.jobs_of_run("run")
+
+
+def test_a_job_that_is_being_stopped_waits_for_no_one(command, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    command("squeue", "1000|1060")
+    monkeypatch.setattr(slurm.time, "time", lambda: 1070.0)
+    assert slurm.times_of_this_job() == (70, -10)
+
+    def run(*command, timeout, **options):
+        assert timeout <= 5
+        raise subprocess.TimeoutExpired("squeue", timeout)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert slurm.times_of_this_job() is None
 
 
 def test_nothing_is_cancelled_without_jobs(command):

@@ -14,6 +14,8 @@ rule measure:
         folders.results / "logs/measure/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/measure/{batch}.{attempts}.tsv"
+    group:
+        session.group
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -32,6 +34,8 @@ rule overlay:
         folders.results / "logs/overlay/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/overlay/{batch}.{attempts}.tsv"
+    group:
+        session.group
     conda:
         "../envs/imaging.yaml"
     threads: 1

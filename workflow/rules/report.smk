@@ -24,6 +24,7 @@ rule report:
         folders.results / "logs/report.log",
     benchmark:
         folders.state / "benchmarks/report.tsv"
+    localrule: session.report_is_small
     conda:
         "../envs/report.yaml"
     threads: 1

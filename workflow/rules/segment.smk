@@ -31,6 +31,8 @@ rule segment:
         folders.results / "logs/segment/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/segment/{batch}.{attempts}.tsv"
+    group:
+        session.group
     conda:
         f"../envs/{session.engine_environment}.yaml"
     threads: cluster["cpus"]

@@ -11,7 +11,8 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from types import FrameType
+from typing import NoReturn, TextIO
 
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems, say
@@ -26,10 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     if options.run is _submit:
         options.snakemake = rest
+        # They would be lost on what is read of the config here: the partition, the results folder.
+        if any(word.split("=")[0] == "--config" or word.startswith("-C") for word in rest):
+            parser.error(
+                "submit does not take --config (-C): put it into a config file, and use --configfile FILE"
+            )
     elif rest:
         parser.error(" ".join(rest))
     # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _end)
     try:
         return options.run(options) or 0
     except (Problem, Problems) as problem:
@@ -43,6 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         print(Problem("SM-RUN-001", error=reason), file=sys.stderr)
     return 1
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    # A second signal would interrupt the writing of the journal.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,9 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     status.set_defaults(run=_show_status)
     sent = commands.add_parser(
-        "submit", help="run snakemake as a job of its own; takes its options"
+        "submit",
+        help="run snakemake as a job of its own; takes its options",
+        # Else snakemake's --config would be taken for --configfile.
+        allow_abbrev=False,
     )
-    sent.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    sent.add_argument(
+        "--configfile", "--configfiles", type=Path, default=Path("config/config.yaml")
+    )
     sent.add_argument("--profile", default="slurm")
     sent.set_defaults(run=_submit)
     demo = commands.add_parser("demo-data", help="draw the pictures of the demo")
@@ -166,7 +183,13 @@ def _show_status(options: argparse.Namespace) -> None:
 
     results = options.results or results_of(options.configfile)
     while True:
-        print(describe_status(results))
+        try:
+            print(describe_status(results))
+        except Problem as problem:
+            # A run that was just sent has written nothing yet.
+            if not options.follow:
+                raise
+            print(problem)
         if not options.follow:
             return
         time.sleep(LOOK_SECONDS)

@@ -35,7 +35,7 @@ def assign_batches(images: Sequence[ImageFile], cluster: dict[str, Any]) -> list
     new = [index for index, image in enumerate(images) if not image.batch]
     if not new:
         return list(images)
-    work = _megapixels([images[index] for index in new])
+    work = megapixels([images[index] for index in new])
     if cluster["batch_size"] == "auto":
         groups = balance(work, number_of_batches(sum(work), cluster["max_gpus"]))
     else:
@@ -52,12 +52,19 @@ def assign_batches(images: Sequence[ImageFile], cluster: dict[str, Any]) -> list
     return assigned
 
 
-def number_of_batches(megapixels: float, max_gpus: int) -> int:
-    """Return how many batches keep every GPU busy without any having next to nothing to do."""
-    if megapixels <= max_gpus * LARGEST_MEGAPIXELS:
-        return max(1, min(max_gpus, ceil(megapixels / SMALLEST_MEGAPIXELS)))
+def number_of_batches(work: float, max_gpus: int) -> int:
+    """Return how many batches keep every GPU busy without any having next to nothing to do.
+
+    Parameters
+    ----------
+    work : float
+        Of all images, in megapixels.
+    max_gpus : int
+    """
+    if work <= max_gpus * LARGEST_MEGAPIXELS:
+        return max(1, min(max_gpus, ceil(work / SMALLEST_MEGAPIXELS)))
     # Whole rounds, so that no GPU is idle in the last one.
-    return max_gpus * ceil(megapixels / (max_gpus * LARGEST_MEGAPIXELS))
+    return max_gpus * ceil(work / (max_gpus * LARGEST_MEGAPIXELS))
 
 
 def balance(work: Sequence[float], groups: int) -> list[list[int]]:
@@ -77,7 +84,8 @@ def balance(work: Sequence[float], groups: int) -> list[list[int]]:
     return [sorted(group) for group in members if group]
 
 
-def _megapixels(images: Sequence[ImageFile]) -> list[float]:
+def megapixels(images: Sequence[ImageFile]) -> list[float]:
+    """Return the size of each image; one that can't be read counts as a usual one."""
     known = [image.header.width * image.header.height / 1e6 for image in images if image.header]
     # A file that can't be read now may be put right later: it counts as a usual one.
     usual = statistics.median(known) if known else 1.0

@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -95,13 +96,13 @@ class Cluster:
         found = [partition for partition in several if partition]
         return _best_of(name, found) if len(found) == len(several) else None
 
-    def memory_mb(self, first: int, shortages: int, *, gpu: bool) -> int:
-        """Return the memory for a job whose batch ran out of it so many times: doubled each time, within the limits."""
-        return _grown(first, shortages, getattr(self.partition(gpu=gpu), "memory_mb", None))
+    def memory_mb(self, first: int, too_little: int, *, gpu: bool) -> int:
+        """Return the memory to ask for: twice what was too little, or what was asked at first; within the limits."""
+        return _grown(first, too_little, getattr(self.partition(gpu=gpu), "memory_mb", None))
 
-    def minutes(self, first: int, shortages: int, *, gpu: bool) -> int:
-        """Return the time limit for a job whose batch ran out of time so many times, likewise."""
-        return _grown(first, shortages, getattr(self.partition(gpu=gpu), "minutes", None))
+    def minutes(self, first: int, too_little: int, *, gpu: bool) -> int:
+        """Return the time limit to ask for, likewise."""
+        return _grown(first, too_little, getattr(self.partition(gpu=gpu), "minutes", None))
 
     def check(self, config: Config) -> None:
         """Find out whether Slurm will take the jobs.
@@ -203,7 +204,7 @@ class Cluster:
             options.append(f"--gpus={model}:1" if model else "--gpus=1")
         options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
         options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
-        return [*options, *_words(self._settings["cluster"]["sbatch_options"])]
+        return [*options, *option_words(self._settings["cluster"]["sbatch_options"])]
 
     def _there(self) -> str:
         """Return the cluster's partitions in words: ``gpu (18 a40), cpu``."""
@@ -236,7 +237,7 @@ def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -
         "slurm_partition": _partition_name(settings, gpu=gpu),
         "slurm_account": section["account"] if accounts else None,
         "qos": section["qos"],
-        "slurm_extra": shlex.join(_words(section["sbatch_options"])) or None,
+        "slurm_extra": shlex.join(option_words(section["sbatch_options"])) or None,
     }
     if gpu:
         model = section["gpu_model"]
@@ -261,23 +262,34 @@ def _partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:
     return section["partition"] if gpu else section["cpu_partition"] or section["partition"]
 
 
-def _grown(first: int, shortages: int, limit: int | None) -> int:
-    wanted = first * 2**shortages
+def _grown(first: int, too_little: int, limit: int | None) -> int:
+    wanted = max(first, 2 * too_little)
     return min(wanted, limit) if limit else wanted
 
 
 def _option_problems(config: Config) -> Iterator[Problem]:
-    for index, option in enumerate(config.settings["cluster"]["sbatch_options"]):
-        where = config.where("cluster", "sbatch_options", index)
-        try:
-            words = shlex.split(option)
-        except ValueError:  # a quotation mark without its other half
-            words = []
+    # Only the main process has the executor.
+    from snakemake_executor_plugin_slurm.validation import (  # type: ignore[import-untyped]
+        get_forbidden_slurm_options,
+    )
+
+    # It looks for them anywhere in the options, joined: the end of one and the space behind it may be a match.
+    forbidden = re.compile("|".join(f"(?:{one})" for one in get_forbidden_slurm_options()))
+    options = config.settings["cluster"]["sbatch_options"]
+    for index, option in enumerate(options, start=1):
+        where = config.where("cluster", "sbatch_options", index - 1)
+        words = option_words([option])
+        joined = shlex.join(words) + (" " if index < len(options) else "")
         names = [_option_name(word) for word in words if word.startswith("-")]
         keys = [key for own, key in _OWN_SETTING.items() if set(own) & set(names)]
         if keys:
             yield Problem("SM-CLU-011", where=where, option=option, name=f"`{keys[0]}`")
-        elif set(_EXECUTORS_OWN) & set(names) or not words or not words[0].startswith("-"):
+        elif (
+            not words
+            or not words[0].startswith("-")
+            or set(_EXECUTORS_OWN) & set(names)
+            or forbidden.search(joined)
+        ):
             yield Problem("SM-CLU-012", where=where, option=option)
 
 
@@ -286,9 +298,16 @@ def _option_name(word: str) -> str:
     return word.split("=")[0] if word.startswith("--") else word[:2]
 
 
-def _words(options: Iterable[str]) -> list[str]:
-    """Return options as a shell would take them apart: ``--exclude node7`` is two words to sbatch."""
-    return [word for option in options for word in shlex.split(option)]
+def option_words(options: Iterable[str]) -> list[str]:
+    """Return options as a shell would take them apart: ``--exclude node7`` is two words to sbatch.
+
+    One that a shell would not take, with a quotation mark that lacks its other half, is left out.
+    """
+    words = []
+    for option in options:
+        with suppress(ValueError):
+            words += shlex.split(option)
+    return words
 
 
 def _best_of(name: str, partitions: list[Partition]) -> Partition:

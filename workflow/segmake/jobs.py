@@ -42,6 +42,9 @@ _OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 
+# Slurm kills a cancelled job that has not ended by itself after 30 seconds, unless a cluster is set otherwise.
+PATIENCE_SECONDS = 60.0
+
 # A job that Slurm has forgotten without having been seen to end.
 FORGOTTEN = "FORGOTTEN"
 
@@ -135,6 +138,7 @@ class Jobs:
         with self._lock:
             if not self.run or time.monotonic() - self._asked < older_than:
                 return
+            asked = time.monotonic()
             known = {job.id: job for job in slurm.jobs_of_run(self.run)}
             gone = [s.job for s in self.of_run() if not s.over and s.job.id not in known]
             # The queue tells how a job ended only after its node is tidied up; the accounts know at once, and
@@ -144,21 +148,28 @@ class Jobs:
             for job in [*known.values(), *gone]:
                 forgotten = replace(job, state=FORGOTTEN) if job in gone else job
                 self._note(ended.get(job.id, forgotten))
-            self._asked = time.monotonic()
+            self._asked = asked
 
-    def shortages(self, rule: str, batch: str) -> dict[str, int]:
-        """Return how often the jobs of a batch ran out of memory, and of time, since one of them went well."""
-        counts = {"memory": 0, "time": 0}
+    def too_little(self, rule: str, batch: str) -> dict[str, int]:
+        """Return the most that a batch's jobs asked for and had too little of, since one of them went well.
+
+        Returns
+        -------
+        dict
+            ``memory`` in MB and ``time`` in minutes; 0 where it was never too little.
+        """
+        most = {"memory": 0, "time": 0}
         for sent in sorted(list(self._sent.values()), key=_when):
             if (sent.job.rule, sent.job.batch) == (rule, batch):
+                asked = {"memory": sent.job.memory_mb, "time": sent.job.minutes}
                 if sent.job.state == "COMPLETED":
-                    counts = dict.fromkeys(counts, 0)
-                elif sent.cause in counts:
-                    counts[sent.cause] += 1
-        return counts
+                    most = dict.fromkeys(most, 0)
+                elif sent.cause in most:
+                    most[sent.cause] = max(most[sent.cause], asked[sent.cause] or 0)
+        return most
 
     def cancel(self) -> list[Sent]:
-        """Cancel what is left in the queue of the last run, and return it.
+        """Cancel what is left in the queue of the last run, wait until it has ended, and return it.
 
         Raises
         ------
@@ -168,7 +179,10 @@ class Jobs:
         self.refresh()
         left = [sent for sent in self.of_run() if not sent.over]
         slurm.cancel(sent.job.id for sent in left)
-        if left:
+        # Slurm gives a job time to end; until then it may be writing what the next one would.
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while left and time.monotonic() < patience and not all(s.over for s in self.of_run()):
+            time.sleep(0.5)
             with suppress(SlurmError):
                 self.refresh()
         return left

@@ -109,7 +109,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do; see the module."""
+    """What a run will do; see the module.
+
+    Attributes
+    ----------
+    small : list of str
+        The batches with so little to segment that all of their steps are done in one job on a cluster.
+    """
 
     settings: dict[str, Any]
     config: str
@@ -119,6 +125,7 @@ class Plan:
     batches: dict[str, Batch]
     states: dict[str, State]
     to_do: dict[str, int]
+    small: list[str]
 
     @property
     def folders(self) -> Folders:
@@ -132,7 +139,8 @@ class Plan:
     @property
     def has_work(self) -> bool:
         """Whether an image has to be computed, or the report to be written."""
-        return any(self.to_do.values()) or not self.summary().exists()
+        outcomes = [self.outcome(step, batch) for step in STEPS for batch in self.batches]
+        return not all(path.exists() for path in [self.summary(), *outcomes])
 
     def outcome(self, step: str, batch: str) -> Path:
         """Return the file that Snakemake asks for of one step of one batch: there once all images were tried."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake import engines, measurement, pictures, readers
+from segmake.batches import megapixels
 from segmake.config import Config
 from segmake.files import fingerprint
 from segmake.inventory import ImageFile, Inventory, take_inventory
@@ -17,6 +18,9 @@ from segmake.journal import Entry, Journal, next_attempt
 from segmake.messages import Problem
 from segmake.plan import Batch, Folders, Plan, State
 from segmake.steps import STEPS, Task, is_current
+
+# Measuring and drawing so much takes a minute or two: less than a job of its own waits and takes to start.
+SMALL_MEGAPIXELS = 200.0
 
 
 def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
@@ -44,6 +48,7 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
     batches: dict[str, Batch] = {}
     states: dict[str, State] = {}
     to_do: Counter[str] = Counter({"segment": 0, "measure": 0, "overlay": 0, "batches": 0})
+    small: list[str] = []
     keys = _KeyMaker(config.settings)
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
@@ -57,6 +62,9 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
                 states[image.image] = _state(entries, current)
                 to_do.update(step for step in STEPS if not current[step])
         to_do["batches"] += to_do["segment"] > segmented
+        new = [i for i in images if i.present and not before[i.image][1][STEPS[0]]]
+        if new and sum(megapixels(new)) < SMALL_MEGAPIXELS:
+            small.append(name)
     plan = Plan(
         settings=config.settings,
         config=str(config.path),
@@ -66,6 +74,7 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
         batches=batches,
         states=states,
         to_do=dict(to_do),
+        small=small,
     )
     return plan, inventory
 

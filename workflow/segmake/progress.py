@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from segmake.messages import catalogue, say
 from segmake.plan import Batch, Plan
 from segmake.slurm import SlurmError
 from segmake.steps import STEPS
+from segmake.usage import describe_mishap
 from segmake.wording import duration, number
 
 # The speed is that of the last minutes, since batches start and end.
@@ -104,6 +105,7 @@ class Observer:
     def __init__(self, plan: Plan, jobs: Jobs) -> None:
         self.plan = plan
         self.jobs = jobs
+        self._told: set[str] = set()
         self._read: dict[Path, tuple[int, dict[str, Entry]]] = {}
 
     def look(self) -> Progress:
@@ -136,6 +138,13 @@ class Observer:
             per_minute=speed,
             seconds_left=left / speed * 60 if speed and left else None,
         )
+
+    def mishaps(self) -> list[str]:
+        """Return in words which jobs have ended too soon since this was last asked."""
+        known = [sent for sent in self.jobs.of_run() if sent.cause and sent.job.rule in STEPS]
+        new = [sent for sent in known if sent.job.id not in self._told]
+        self._told.update(sent.job.id for sent in new)
+        return [describe_mishap(sent) for sent in new]
 
     def _states(self, batch: Batch) -> list[list[Event]]:
         """Return for each image of a batch how the steps ended that were tried in this run, or are current."""
@@ -196,13 +205,10 @@ class Screen:
     observer : Observer
     stream : file
         Where to, a terminal or a file.
-    at_each_look : callable
-        What else is to be done so often.
     """
 
     observer: Observer
     stream: TextIO
-    at_each_look: Callable[[], None]
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -212,8 +218,12 @@ class Screen:
         self._thread = threading.Thread(target=show, name="segmake-progress", daemon=True)
         self._thread.start()
 
+    def cease(self) -> None:
+        """Show no more, without waiting for what is being shown."""
+        self._stop.set()
+
     def stop(self) -> None:
-        """Cease to show, and leave the last state on the terminal."""
+        """Cease to show, and leave what was shown last on the terminal."""
         self._stop.set()
         if self._thread:
             self._thread.join(timeout=LOOK_SECONDS)
@@ -228,11 +238,15 @@ class Screen:
                 table.add_row(bar)
                 for line in progress.describe():
                     table.add_row(Text(line))
+                for line in self.observer.mishaps():
+                    live.console.print(Text(line))
                 live.update(table, refresh=True)
 
     def _write_lines(self) -> None:
         last, jobs, written = "", (0, 0), time.monotonic() - LINE_SECONDS
         for progress in self._looks():
+            for line in self.observer.mishaps():
+                print(f"{time.strftime('%H:%M')}  {line}", file=self.stream, flush=True)
             text = "; ".join(progress.describe())
             changed = jobs != (progress.running, progress.waiting)
             patience = LINE_SECONDS_AT_LEAST if changed else LINE_SECONDS
@@ -242,8 +256,8 @@ class Screen:
 
     def _looks(self) -> Iterator[Progress]:
         while True:
-            self.at_each_look()
-            with suppress(OSError):
+            # The run is worth more than what is said about it.
+            with suppress(Exception):
                 yield self.observer.look()
             if self._stop.wait(LOOK_SECONDS):
                 return

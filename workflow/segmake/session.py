@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -22,8 +23,9 @@ from snakemake.settings.types import DeploymentMethod
 
 from segmake import slurm
 from segmake.cluster import Cluster, executor_resources, first_request
-from segmake.config import load_config
+from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
+from segmake.executor import mind, name_jobs
 from segmake.files import fingerprint, lock_file, readable
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs
@@ -34,6 +36,9 @@ from segmake.progress import Observer, Screen
 from segmake.slurm import SlurmError
 from segmake.status import read_lock
 from segmake.steps import STEPS
+
+# The report on so many images takes a minute at most, and little memory: no work for a job.
+SMALL_REPORT = 2000
 
 DEFAULT_CONFIG = "config/config.yaml"
 ROOT = Path(__file__).parents[2]
@@ -102,32 +107,54 @@ class Session:
     def resources(self, rule: str) -> dict[str, Any]:
         """Return what a rule's jobs ask of Slurm; on one computer it has no effect.
 
-        Memory and time are functions, which Snakemake calls for each job and attempt: both are doubled, within the
-        partition's limits, each time that the jobs of the batch had too little of them.
+        Partition, memory and time are functions, which Snakemake calls for each job and attempt: memory and time grow
+        when the jobs of the batch had too little of them.
         """
         settings = self.plan.settings
         segment = rule == STEPS[0]
         gpu = segment and needs_gpu(settings)
-        memory, minutes, _ = first_request(settings, segment=segment)
         accounts = self._cluster is not None and self._cluster.keeps_accounts
-
-        def mem_mb(wildcards: Any, attempt: int) -> int:
-            lacks = self._shortages(rule, wildcards, attempt)["memory"]
-            return self._cluster.memory_mb(memory, lacks, gpu=gpu) if self._cluster else memory
-
-        def runtime(wildcards: Any, attempt: int) -> int:
-            lacks = self._shortages(rule, wildcards, attempt)["time"]
-            return self._cluster.minutes(minutes, lacks, gpu=gpu) if self._cluster else minutes
-
         asked = executor_resources(settings, gpu=gpu, accounts=accounts)
-        return {**asked, "mem_mb": mem_mb, "runtime": runtime}
+        if rule in STEPS and "slurm_partition" in asked:
+            own = asked["slurm_partition"]
+            shared = executor_resources(settings, gpu=needs_gpu(settings), accounts=False)
+            asked["slurm_partition"] = lambda wildcards: (
+                shared["slurm_partition"] if self.group(wildcards) else own
+            )
+        return {
+            **asked,
+            "mem_mb": lambda wildcards, attempt: self._request(rule, wildcards, attempt)[0],
+            "runtime": lambda wildcards, attempt: self._request(rule, wildcards, attempt)[1],
+        }
 
-    def _shortages(self, rule: str, wildcards: Any, attempt: int) -> dict[str, int]:
-        """Return how often the jobs before this one ran out of memory, and of time."""
-        if self._cluster and attempt > 1:
-            with suppress(SlurmError):
-                self._jobs.refresh(older_than=1.0)
-        return self._jobs.shortages(rule, getattr(wildcards, "batch", ""))
+    def group(self, wildcards: Any) -> str | None:
+        """Return the group of a batch all of whose steps are done in one job, or None for the others."""
+        batch = getattr(wildcards, "batch", "")
+        return f"{slurm.TOGETHER}{batch}" if batch in self.plan.small else None
+
+    @property
+    def report_is_small(self) -> bool:
+        """Whether the report is so soon written that it needs no job."""
+        return len(self.plan.images()) <= SMALL_REPORT
+
+    def _request(self, rule: str, wildcards: Any, attempt: int) -> tuple[int, int]:
+        """Return memory in MB and minutes for a job."""
+        settings = self.plan.settings
+        together = self.group(wildcards) is not None
+        first = STEPS[0] if together else rule
+        gpu = first == STEPS[0] and needs_gpu(settings)
+        memory, minutes, _ = first_request(settings, segment=first == STEPS[0])
+        if self._cluster:
+            if attempt > 1:
+                with suppress(SlurmError, OSError):
+                    self._jobs.refresh(older_than=1.0)
+            too_little = self._jobs.too_little(first, getattr(wildcards, "batch", ""))
+            memory = self._cluster.memory_mb(memory, too_little["memory"], gpu=gpu)
+            minutes = self._cluster.minutes(minutes, too_little["time"], gpu=gpu)
+        if not together:
+            return memory, minutes
+        # Snakemake adds up the time of steps that follow each other, and the memory of those side by side.
+        return (memory, minutes - 1) if rule == STEPS[0] else (memory // 2, 1)
 
     @property
     def shell_prefix(self) -> str:
@@ -171,8 +198,8 @@ class Session:
                 raise Problem("SM-RUN-011")
             self._take_folder()
             signal.signal(signal.SIGINT, self._stop)
-            if self._cluster:
-                self._start_on_cluster()
+            if self._cluster and self._workflow.executor_plugin.name == "slurm":
+                self._start_on_cluster(self._cluster)
             write_plan(self.plan)
             if self._inventory:
                 write_inventory(self._inventory, self.plan.folders.inventory)
@@ -190,12 +217,12 @@ class Session:
 
         if self._screen:
             self._screen.stop()
-        if self._cluster:
-            self._leave_nothing_behind("cluster.left")
+        empty = not self._jobs.keep or self._leave_nothing_behind("cluster.left")
         if self._stopped:
-            print("\n" + say("end.cancelled" if self._cluster else "end.stopped"), file=sys.stderr)
-            return
-        print(f"\n{describe_outcome(self.plan)}", file=sys.stderr)
+            words = say("end.cancelled" if self._jobs.keep and empty else "end.stopped")
+        else:
+            words = describe_outcome(self.plan)
+        print(f"\n{words}", file=sys.stderr)
 
     @property
     def _on_cluster(self) -> bool:
@@ -213,45 +240,63 @@ class Session:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
-            if self._on_cluster and self.plan.has_work and slurm.is_here():
-                _check_paths(Path.cwd(), self.plan.folders.results)
-                self._cluster = Cluster(config.settings)
-                self._cluster.check(config)
+        if workflow.is_main_process and self._on_cluster and slurm.is_here():
+            self._meet_cluster(config)
+        if self._cluster is None:
+            # On one computer the steps of a batch are no more together than those of others.
+            self.plan = replace(self.plan, small=[])
 
-    def _start_on_cluster(self) -> None:
-        """Clear away what the last run left in the queue, give this one a name, and show where it is."""
+    def _meet_cluster(self, config: Config) -> None:
+        """Hold what is to be sent against what the cluster has; a run that sends nothing needs no cluster."""
+        try:
+            self._cluster = Cluster(config.settings)
+            if self.plan.has_work:
+                _check_paths(Path.cwd(), self.plan.folders.results)
+                self._cluster.check(config)
+        except Problem:
+            if self.plan.has_work:
+                raise
+            return
+        section = self.plan.settings["cluster"]
+        if section["partition"] is None and (default := self._cluster.partition(gpu=True)):
+            section["partition"] = default.name
+
+    def _start_on_cluster(self, cluster: Cluster) -> None:
+        """Clear away what the last run left in the queue, name the jobs of this one, and show where it is."""
         self._leave_nothing_behind("cluster.cancelled")
         executor = self._workflow.scheduler._executor
-        # A name that its owner knows in the queue; nothing has been sent yet.
-        folder = re.sub(r"\W+", "-", self.plan.folders.results.absolute().parent.name)[:20]
-        executor.run_uuid = f"segmake_{folder}_{executor.run_uuid.rpartition('_')[2][:8]}"
-        if self._cluster and self._cluster.keeps_accounts:
+        run = name_jobs(executor, Path.cwd())
+        if cluster.keeps_accounts:
             self._workflow.executor_settings.status_command = "sacct"
-        self._jobs.begin(executor.run_uuid, self.plan.started, executor.slurm_logdir)
+        self._jobs.begin(run, self.plan.started, executor.slurm_logdir)
+        mind(executor, self._jobs)
         # Snakemake would wait for the jobs, which may take hours; as after Ctrl-C, they are cancelled.
         signal.signal(signal.SIGTERM, self._stop)
-
-        seconds = self._workflow.executor_settings.init_seconds_before_status_checks
-
-        def check_often() -> None:
-            # With each look at the queue the executor waits ten seconds more for the next, up to three minutes in
-            # which GPUs would be idle.
-            executor.next_seconds_between_status_checks = seconds
-
-        self._screen = Screen(Observer(self.plan, self._jobs), sys.stderr, check_often)
+        self._screen = Screen(Observer(self.plan, self._jobs), sys.stderr)
         self._screen.start()
 
     def _stop(self, number: int, frame: FrameType | None) -> NoReturn:
         self._stopped = True
-        signal.default_int_handler(number, frame)
+        if self._screen:
+            # To be interrupted again would leave jobs behind.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            self._screen.cease()
+            print("\n" + say("cluster.stopping"), file=sys.stderr)
+        raise KeyboardInterrupt
 
-    def _leave_nothing_behind(self, words: str) -> None:
-        """Cancel what is left of the last run in the queue: two runs at once would compute the same images."""
+    def _leave_nothing_behind(self, words: str) -> bool:
+        """Cancel what is left of the last run in the queue, and return whether that could be done.
+
+        Two runs at once would compute the same images.
+        """
         try:
             if left := self._jobs.cancel():
                 print(say(words, number=len(left)), file=sys.stderr)
         except SlurmError as error:
-            print(Problem("SM-CLU-001", error=str(error)), file=sys.stderr)
+            print(Problem("SM-CLU-001", error=" ".join(str(error).split())), file=sys.stderr)
+            return False
+        return True
 
     def _take_folder(self) -> None:
         folders = self.plan.folders

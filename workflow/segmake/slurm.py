@@ -16,6 +16,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+# The group of Snakemake whose jobs do all steps of a batch, ``batch0003``.
+TOGETHER = "batch"
+
 # Longer than Slurm's own patience with a busy controller.
 TIMEOUT_SECONDS = 60
 
@@ -118,6 +121,15 @@ _NOT_BEGUN = (
 def is_here() -> bool:
     """Whether jobs can be sent from this machine."""
     return shutil.which("sbatch") is not None
+
+
+def answers() -> bool:
+    """Whether Slurm's controller answers."""
+    try:
+        _lines("scontrol", "ping")
+    except SlurmError:
+        return False
+    return True
 
 
 def partitions() -> dict[str, Partition]:
@@ -252,9 +264,10 @@ def times_of_this_job() -> tuple[float, float] | None:
     None where this is no job, or Slurm does not say. What is left may be negative, while the job is being stopped.
     """
     try:
-        line = _lines(
-            "squeue", "--noheader", f"--jobs={os.environ['SLURM_JOB_ID']}", "--format=%S|%e"
-        )
+        job = os.environ["SLURM_JOB_ID"]
+        command = ("squeue", "--noheader", f"--jobs={job}", "--format=%S|%e")
+        # A job that is being stopped has 30 seconds (Slurm's KillWait), and must write its journal in them.
+        line = _lines(*command, timeout=5)
         started, ends = (float(moment) for moment in line[0].split("|"))
     except (KeyError, SlurmError, ValueError, IndexError):
         return None
@@ -273,7 +286,7 @@ def cancel(ids: Iterable[str]) -> None:
         _lines("scancel", "--quiet", *ids)
 
 
-def _lines(*command: str, script: str = "") -> list[str]:
+def _lines(*command: str, script: str = "", timeout: float | None = None) -> list[str]:
     """Return the lines that a command of Slurm printed, which was given a script to read."""
     # The user's own formats and filters (SQUEUE_FORMAT...) must not change what is read here. Those of sbatch
     # (SBATCH_ACCOUNT...) stay: the executor's own sbatch obeys them too.
@@ -291,7 +304,7 @@ def _lines(*command: str, script: str = "") -> list[str]:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=TIMEOUT_SECONDS,
+            timeout=timeout or TIMEOUT_SECONDS,
             check=True,
         )
     except subprocess.CalledProcessError as error:
@@ -313,14 +326,16 @@ def _job(
     comment: str = "",
 ) -> Job:
     # The executor writes the rule and its wildcards into the comment.
-    named = re.match(r"rule_([A-Za-z0-9]+)(?:_wildcards_(\d+))?", comment)
+    named = re.match(r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment)
+    # A job that does all steps of a batch is one of segmentation, which asks for most and takes longest.
+    rule = {TOGETHER: "segment"}.get(named[1], named[1]) if named else ""
     # Slurm says "CANCELLED by 1000".
     word = (state.split() or [""])[0]
     begun = word not in _NOT_BEGUN
     return Job(
         id=id,
-        rule=named[1] if named else "",
-        batch=(named[2] or "") if named else "",
+        rule=rule,
+        batch=named[2] if named else "",
         state=word,
         reason=reason if reason != "None" else "",
         submitted=_seconds(submitted),

@@ -19,6 +19,8 @@ from segmake.slurm import SlurmError
 from segmake.steps import STEPS
 from segmake.summary import describe_outcome
 
+DEFAULT_CONFIG = Path("config/config.yaml")
+
 
 def results_of(config: Path) -> Path:
     """Return the results folder that a config names; nothing else in it has to be right."""

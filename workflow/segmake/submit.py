@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 from segmake import slurm
-from segmake.cluster import Cluster
+from segmake.cluster import Cluster, option_words
 from segmake.config import load_config
 from segmake.messages import Problem, say
+from segmake.plan import Folders
 from segmake.slurm import SlurmError
+from segmake.status import DEFAULT_CONFIG, who_runs
 
 # Snakemake plans and waits; the largest thing that it does itself is to load the model once.
 MEMORY_MB = 4096
@@ -33,7 +35,8 @@ def submit(config: Path, options: list[str]) -> str:
     Raises
     ------
     Problem, Problems
-        If there is no Slurm here, or the config or what it asks of the cluster is wrong.
+        If there is no Slurm here, another run works in the results folder, or the config or what it asks of the
+        cluster is wrong.
     SystemExit
         If snakemake itself finds something wrong, after it has said so.
     """
@@ -44,8 +47,12 @@ def submit(config: Path, options: list[str]) -> str:
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:
         sys.exit(code)
     settings = load_config(config).settings
+    folders = Folders(Path(settings["results"]))
+    # The job would find it out too, but only its log would tell.
+    if runner := who_runs(folders.lock):
+        raise Problem("SM-RUN-009", where=str(folders.results), results=folders.results, **runner)
     partition = Cluster(settings).partition(gpu=False)
-    logs = Path(settings["results"], "logs").absolute()
+    logs = (folders.results / "logs").absolute()
     logs.mkdir(parents=True, exist_ok=True)
     minutes = min((partition and partition.minutes) or LONGEST_MINUTES, LONGEST_MINUTES)
     section = settings["cluster"]
@@ -62,8 +69,13 @@ def submit(config: Path, options: list[str]) -> str:
     }
     words = [f"{name}={value}" for name, value in asked.items() if value is not None]
     try:
-        job = slurm.submit([*words, *section["sbatch_options"]], f"exec {shlex.join(snakemake)}\n")
+        words += option_words(section["sbatch_options"])
+        job = slurm.submit(words, f"exec {shlex.join(snakemake)}\n")
     except SlurmError as error:
         answer = " ".join(str(error).split())
         raise Problem("SM-CLU-010", where=str(config), answer=answer) from None
-    return say("submit.sent", job=job, log=logs / f"segmake_{job}.log")
+    status = ["python", "-m", "segmake", "status", "--follow"]
+    if config != DEFAULT_CONFIG:
+        status += ["--results", str(folders.results)]
+    log = shlex.quote(str(logs / f"segmake_{job}.log"))
+    return say("submit.sent", job=job, status=shlex.join(status), log=log)

@@ -393,6 +393,12 @@ def describe(usage: Usage) -> dict[str, Any]:
     }
 
 
+def describe_mishap(sent: Sent) -> str:
+    """Return in a sentence why a job ended before its work was done."""
+    asked = _request(sent.job, sent.cause)
+    return _tell(Mishap(sent.job.rule, sent.cause, asked, None, False, (sent.job.batch,)))
+
+
 def _row(kind: Kind) -> list[str]:
     unknown = "–"
     times = [

@@ -1,0 +1,115 @@
+"""The main process as a job of its own, and the commands of whoever waits for it; Slurm's answers are given."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from segmake import slurm
+from segmake.__main__ import main
+from segmake.config import load_config
+from segmake.files import lock_file
+from segmake.messages import Problem
+from segmake.plan import Folders
+from segmake.slurm import Partition
+from segmake.submit import submit
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """A cluster that takes every job; the options of those that were sent."""
+    sent: list[list[str]] = []
+
+    def send(options, script):
+        sent.append(list(options))
+        return "1203"
+
+    monkeypatch.setattr(slurm, "is_here", lambda: True)
+    monkeypatch.setattr(
+        slurm, "partitions", lambda: {"cpu": Partition("cpu", default=True, minutes=90)}
+    )
+    monkeypatch.setattr(slurm, "submit", send)
+    dry_run = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: dry_run)
+    return sent
+
+
+def test_what_is_sent_and_what_is_said(configure, sent, tmp_path):
+    results = tmp_path / "my results"
+    options = ["-x node7", "--mail-user='a b'"]
+    configure(results=str(results), cluster={"sbatch_options": options})
+    said = submit(tmp_path / "config.yaml", [])
+    assert sent[0][-3:] == ["-x", "node7", "--mail-user=a b"]
+    assert {"--partition=cpu", "--time=90", "--mem=4096"} < set(sent[0])
+    follow, screen, _ = (shlex.split(line) for line in said.splitlines()[1:])
+    assert follow[2:] == [
+        "python",
+        "-m",
+        "segmake",
+        "status",
+        "--follow",
+        "--results",
+        str(results),
+    ]
+    assert screen[-1] == str(results / "logs" / "segmake_1203.log")
+
+
+def test_the_folder_of_the_usual_config_needs_no_name(configure, sent, tmp_path, monkeypatch):
+    configure()
+    config = Path("config/config.yaml")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config.yaml").rename(tmp_path / config)
+    monkeypatch.chdir(tmp_path)
+    load_config(config)
+    assert "segmake status --follow\n" in submit(config, [])
+
+
+def test_nothing_is_sent_while_a_run_is_at_work(configure, sent, tmp_path):
+    folders = Folders(Path(configure().settings["results"]))
+    folders.state.mkdir(parents=True)
+    folders.lock.write_text("77\tlogin1\t2026-11-23 19:22")
+    with folders.lock.open("r+") as other:
+        lock_file(other, wait=False)
+        with pytest.raises(Problem, match="SM-RUN-009") as caught:
+            submit(tmp_path / "config.yaml", [])
+    assert "process 77 on login1, since 2026-11-23 19:22" in str(caught.value)
+    assert not sent
+    submit(tmp_path / "config.yaml", [])
+    assert sent
+
+
+@pytest.mark.parametrize(
+    "options", [["--config", "a=b"], ["--config=a=b"], ["-C", "a=b"], ["-Ca=b"]]
+)
+def test_overrides_are_refused(sent, capsys, options):
+    with pytest.raises(SystemExit):
+        main(["submit", *options])
+    assert "use --configfile FILE" in capsys.readouterr().err
+    assert not sent
+
+
+@pytest.mark.parametrize("name", ["--configfile", "--configfiles"])
+def test_the_config_file_is_read_here_too(configure, sent, tmp_path, capsys, name):
+    configure()
+    assert main(["submit", name, str(tmp_path / "config.yaml"), "--keep-going"]) == 0
+    assert str(tmp_path / "results") in capsys.readouterr().out
+
+
+def test_following_a_run_that_has_not_begun(tmp_path, monkeypatch, capsys):
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    status = ["status", "--results", str(tmp_path)]
+    assert main([*status, "--follow"]) == 130
+    assert capsys.readouterr().out.count("SM-RUN-013") == 2
+    assert main(status) == 1
+    assert "SM-RUN-013" in capsys.readouterr().err
