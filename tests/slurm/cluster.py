@@ -132,7 +132,7 @@ def start(*, accounts: bool = False) -> None:
     _start_munge()
     if accounts:
         _start_database()
-    _run("slurmctld", "-c")
+    start_controller("-c")
     for node in NODES:
         start_node(node)
     wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
@@ -149,6 +149,16 @@ def stop() -> None:
     for file in ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf"):
         (CONFIG / file).unlink(missing_ok=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def start_controller(*options: str) -> None:
+    """Start Slurm's controller; it knows the jobs from before, but for the option ``-c``."""
+    _run("slurmctld", *options)
+
+
+def kill_controller() -> None:
+    """Let the controller be down: nothing of Slurm answers."""
+    subprocess.run(["pkill", "-KILL", "-x", "slurmctld"], check=True)
 
 
 def start_node(node: str) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def running(rule: str) -> str | None:
     """Return the number of a job of a rule that runs now."""
     command = ("squeue", "--noheader", "--states=R", "--format=%i %k")
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return next((line.split()[0] for line in lines if f"rule_{rule}_" in line), None)
+    known = (f"rule_{rule}_", "rule_batch" if rule == "segment" else f"rule_{rule}_")
+    return next((line.split()[0] for line in lines if any(word in line for word in known)), None)
 
 
 def in_the_queue() -> str:
@@ -156,6 +158,18 @@ def test_a_node_that_goes_down(disturbed: Project, calm: dict[str, bytes]) -> No
     cluster.kill_node(node)
     assert run.wait() == 0, disturbed.said.read_text()
     assert causes(disturbed) == ["node"]
+    assert_as_if_nothing_had_happened(disturbed, calm)
+
+
+def test_slurm_is_down_for_a_while(disturbed: Project, calm: dict[str, bytes]) -> None:
+    run = disturbed.start()
+    wait_until(lambda: len(disturbed.finished()) >= 1 and running("segment") is not None, run)
+    cluster.kill_controller()
+    # Longer than the executor asks in vain, and than the jobs take.
+    time.sleep(30)
+    assert run.poll() is None
+    cluster.start_controller()
+    assert run.wait() == 0, disturbed.said.read_text()
     assert_as_if_nothing_had_happened(disturbed, calm)
 
 

@@ -41,39 +41,47 @@ def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(
 ) -> None:
     gpu_project.settings["cluster"]["gpu_request"] = request_by
     run = gpu_project.start()
-    seen: dict[str, str] = {}
     most = 0
     while run.poll() is None:
-        command = ("squeue", "--noheader", "--states=R", "--format=%i %P %j")
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
-            "\n"
-        )
-        now = [line.split()[:2] for line in lines if "segmake_" in line]
-        for job, _ in now:
-            if job not in seen:
-                show = ("scontrol", "show", "job", job, "--oneliner")
-                seen[job] = subprocess.run(show, capture_output=True, text=True, check=False).stdout
-        most = max(most, sum(partition == "gpu" for _, partition in now))
+        command = ("squeue", "--noheader", "--states=R", "--partition=gpu", "--format=%j")
+        names = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        most = max(most, names.count("segmake_"))
         time.sleep(0.2)
     assert run.returncode == 0, gpu_project.said.read_text()
     assert most == 2
-    for facts in seen.values():
-        asked = re.search(r"Comment=rule_(\w+?)_|Comment=rule_(report)", facts)
-        rule = asked and (asked[1] or asked[2])
-        assert ("gpu:a40:1" in facts) == (rule == "segment"), facts
-        assert ("Partition=gpu" in facts) == (rule == "segment"), facts
+    known = {line["job"]["id"] for line in jobs(gpu_project)}
+    assert len(known) == 3
+    for job in known:
+        assert "gpu:a40:1" in shown(job) and "Partition=gpu" in shown(job)
     report = (gpu_project.results / "report.html").read_text(encoding="utf-8")
     assert "GPU" in report
 
-    # The same command again sends nothing, and one new image is one job with a GPU.
-    known = {line["job"]["id"] for line in jobs(gpu_project)}
-    assert gpu_project.run().returncode == 0
-    assert {line["job"]["id"] for line in jobs(gpu_project)} == known
+    # The same command again sends nothing, and one new image is one job.
+    assert new_jobs(gpu_project, known) == []
     draw_image(gpu_project.images / "new.tif", 3)
-    again = gpu_project.run()
-    assert again.returncode == 0, again.stderr
-    new = [line["job"]["rule"] for line in jobs(gpu_project) if line["job"]["id"] not in known]
-    assert new.count("segment") == 1
+    assert [rule for _, rule in new_jobs(gpu_project, known)] == ["segment"]
+    # What needs no GPU goes where there is none.
+    gpu_project.settings["overlays"] = {"color": "#00ff00"}
+    drawn = new_jobs(gpu_project, known)
+    assert {rule for _, rule in drawn} == {"overlay"}
+    for job, _ in drawn:
+        assert "gpu:a40" not in shown(job) and "Partition=cpu" in shown(job)
+
+
+def shown(job: str) -> str:
+    """Return what Slurm knows of a job."""
+    command = ("scontrol", "show", "job", job, "--oneliner")
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def new_jobs(project: Project, known: set[str]) -> list[tuple[str, str]]:
+    """Run again, and return number and rule of each job that was sent; add them to those that are known."""
+    run = project.run()
+    assert run.returncode == 0, run.stderr
+    new = [(line["job"]["id"], line["job"]["rule"]) for line in jobs(project)]
+    new = [(job, rule) for job, rule in new if job not in known]
+    known.update(job for job, _ in new)
+    return new
 
 
 def test_what_the_cluster_lacks_is_said_before_anything_is_sent(slurm_project: Project) -> None:
@@ -122,7 +130,7 @@ def test_the_run_as_a_job_of_its_own(slurm_project: Project) -> None:
 def test_cancelling_the_run_cancels_its_jobs(slurm_project: Project) -> None:
     slurm_project.settings["cluster"]["batch_size"] = 1
     run = slurm_project.start()
-    cluster.wait_for(lambda: "rule_segment" in _comments(), "a job", 60)
+    cluster.wait_for(lambda: "rule_" in _comments(), "a job", 60)
     run.terminate()
     assert run.wait() == 1
     cluster.wait_for(lambda: not _comments(), "the queue to be empty")

@@ -75,17 +75,22 @@ def test_how_a_gpu_is_asked_for(gpu_config, asked, section, resources, option):
 
 def test_memory_and_time_grow_within_the_limits(gpu_config, asked):
     cluster = Cluster(gpu_config().settings)
-    assert [cluster.memory_mb(16384, times, gpu=True) for times in range(4)] == [
-        *(16384, 32768, 64000, 64000)
+    grown = [cluster.memory_mb(16384, little, gpu=True) for little in (0, 16384, 32768, 64000)]
+    assert grown == [16384, 32768, 64000, 64000]
+    assert [cluster.minutes(700, little, gpu=True) for little in (0, 700, 1400)] == [
+        700,
+        1400,
+        1440,
     ]
-    assert [cluster.minutes(700, times, gpu=True) for times in range(3)] == [700, 1400, 1440]
-    assert cluster.minutes(60, 5, gpu=False) == 30
+    # A setting that was raised meanwhile is enough.
+    assert cluster.memory_mb(48000, 16384, gpu=True) == 48000
+    assert cluster.minutes(60, 60, gpu=False) == 30
     # The most generous of several counts, and one without a limit has none.
     both = Cluster(gpu_config(partition="gpu,gpu2").settings)
-    assert both.minutes(1000, 3, gpu=True) == 8000
-    assert both.memory_mb(1000, 9, gpu=True) == 64000
+    assert both.minutes(1000, 4000, gpu=True) == 8000
+    assert both.memory_mb(1000, 60000, gpu=True) == 64000
     nowhere = Cluster(gpu_config(partition="gone").settings)
-    assert nowhere.memory_mb(1000, 9, gpu=True) == 512000
+    assert nowhere.memory_mb(1000, 256000, gpu=True) == 512000
 
 
 @pytest.mark.parametrize(

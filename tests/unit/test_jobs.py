@@ -62,24 +62,26 @@ def job(id="1", state="RUNNING", ended=None, **facts):
     return Job(id=id, state=state, ended=ended, **(known | facts))
 
 
-def test_shortages_count_from_the_last_job_that_went_well(jobs, answers, path):
+def test_the_most_that_was_too_little_since_a_job_went_well(jobs, answers, path):
     ends = ["OUT_OF_MEMORY", "COMPLETED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "OUT_OF_MEMORY"]
-    sent = [job(str(20 - number), state, 100.0 + number) for number, state in enumerate(ends)]
+    sent = [
+        job(str(20 - number), state, 100.0 + number, memory_mb=1000 * number, minutes=10 * number)
+        for number, state in enumerate(ends, start=1)
+    ]
     other = [job("30", "TIMEOUT", 200.0, batch="0002"), job("31", "TIMEOUT", 200.0, rule="measure")]
     answers.queue["one"] = [*sent, *other]
     jobs.refresh()
-    expected = {"memory": 2, "time": 1}
-    assert jobs.shortages("segment", "0001") == expected
+    assert jobs.too_little("segment", "0001") == {"memory": 6000, "time": 30}
     jobs.refresh()
     # The next run, which knows it from the file, counts on.
     later = Jobs(path)
     later.begin("two", 300.0, None)
-    answers.queue["two"] = [job("40", "TIMEOUT", 400.0)]
+    answers.queue["two"] = [job("40", "TIMEOUT", 400.0, minutes=60)]
     later.refresh()
-    assert later.shortages("segment", "0001") == {"memory": 2, "time": 2}
+    assert later.too_little("segment", "0001") == {"memory": 6000, "time": 60}
     answers.queue["two"].append(job("41", "COMPLETED", 500.0))
     later.refresh()
-    assert later.shortages("segment", "0001") == {"memory": 0, "time": 0}
+    assert later.too_little("segment", "0001") == {"memory": 0, "time": 0}
     assert [sent.job.id for sent in later.of_run()] == ["40", "41"]
 
 
@@ -131,19 +133,19 @@ def test_a_job_that_left_the_queue(jobs, answers, path, accounts):
 
 
 def test_the_end_of_a_job_whose_node_is_not_tidied_up_yet(jobs, answers):
-    answers.queue["one"] = [job("1", "COMPLETING", memory_mb=5)]
+    answers.queue["one"] = [job("1", "COMPLETING", memory_mb=500)]
     jobs.refresh()
     assert jobs.of_run()[0].job.state == "COMPLETING"
     answers.accounts = [job("1", "OUT_OF_MEMORY", 7.0, rule="", batch="")]
     jobs.refresh()
-    assert jobs.shortages("segment", "0001")["memory"] == 1
-    answers.queue["one"] = [job("1", "OUT_OF_MEMORY", 7.0, reason="OutOfMemory")]
+    assert jobs.too_little("segment", "0001")["memory"] == 500
+    answers.queue["one"] = [job("1", "OUT_OF_MEMORY", 7.0, reason="OutOfMemory", memory_mb=500)]
     jobs.refresh()
-    assert jobs.shortages("segment", "0001")["memory"] == 1
+    assert jobs.too_little("segment", "0001")["memory"] == 500
 
 
 def test_lines_that_were_never_finished_or_are_of_another_version(jobs, answers, path):
-    answers.queue["one"] = [job("1", "TIMEOUT", 3.0)]
+    answers.queue["one"] = [job("1", "TIMEOUT", 3.0, minutes=120)]
     jobs.refresh()
     with path.open("a") as file:
         file.write(
@@ -154,7 +156,7 @@ def test_lines_that_were_never_finished_or_are_of_another_version(jobs, answers,
     Jobs(path).begin("two", 5.0, None)
     read = Jobs(path)
     assert (read.run, read.started) == ("two", 5.0)
-    assert read.shortages("segment", "0001") == {"memory": 0, "time": 1}
+    assert read.too_little("segment", "0001") == {"memory": 0, "time": 120}
 
 
 def test_another_process_reads_and_never_writes(jobs, answers, path):

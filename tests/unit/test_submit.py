@@ -11,7 +11,6 @@ import pytest
 
 from segmake import slurm
 from segmake.__main__ import main
-from segmake.config import load_config
 from segmake.files import lock_file
 from segmake.messages import Problem
 from segmake.plan import Folders
@@ -64,7 +63,6 @@ def test_the_folder_of_the_usual_config_needs_no_name(configure, sent, tmp_path,
     (tmp_path / "config").mkdir()
     (tmp_path / "config.yaml").rename(tmp_path / config)
     monkeypatch.chdir(tmp_path)
-    load_config(config)
     assert "segmake status --follow\n" in submit(config, [])
 
 

@@ -38,7 +38,7 @@ def plan(tmp_path):
             images = [f"{name}_{number}.tif" for number in range(10)]
             tasks = {step: [Task(i, tmp_path / i, "key", 1, ()) for i in images] for step in STEPS}
             batches[name] = Batch(name, tasks, {step: [1] * 10 for step in STEPS})
-        made = Plan(settings, "c.yaml", "snakemake", START, 0, batches, {}, {})
+        made = Plan(settings, "c.yaml", "snakemake", START, 0, batches, {}, {}, [])
         for name in BATCHES:
             path = made.folders.journal("segment", name)
             path.unlink(missing_ok=True)

@@ -68,8 +68,8 @@ def submit(config: Path, options: list[str]) -> str:
         "--output": f"{str(logs).replace('%', '%%')}/segmake_%j.log",
     }
     words = [f"{name}={value}" for name, value in asked.items() if value is not None]
+    words += option_words(section["sbatch_options"])
     try:
-        words += option_words(section["sbatch_options"])
         job = slurm.submit(words, f"exec {shlex.join(snakemake)}\n")
     except SlurmError as error:
         answer = " ".join(str(error).split())
