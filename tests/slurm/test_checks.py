@@ -11,7 +11,8 @@ from segmake.cluster import Cluster
 from segmake.messages import Problems
 from tests.slurm import cluster
 
-pytestmark = pytest.mark.usefixtures("slurm")
+# All that uses the cluster is done by one process, one thing after the other.
+pytestmark = [pytest.mark.usefixtures("slurm"), pytest.mark.xdist_group("slurm")]
 
 
 @pytest.fixture

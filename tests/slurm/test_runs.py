@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from tests.projects import ROOT, Project, draw_image
 from tests.slurm import cluster
 from tests.slurm.test_faults import jobs
+
+# All that uses the cluster is done by one process, one thing after the other.
+pytestmark = pytest.mark.xdist_group("slurm")
 
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 
@@ -66,6 +72,21 @@ def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(
     assert {rule for _, rule in drawn} == {"overlay"}
     for job, _ in drawn:
         assert "gpu:a40" not in shown(job) and "Partition=cpu" in shown(job)
+
+
+def test_a_large_batch_is_measured_and_drawn_in_jobs_of_their_own(gpu_project: Project) -> None:
+    # What a file says of its size counts, also of one that is cut short and fails alone.
+    large = gpu_project.images / "large.tif"
+    tifffile.memmap(large, shape=(16000, 16000), dtype=np.uint8).flush()
+    os.truncate(large, 100_000)
+    gpu_project.settings["cluster"]["batch_size"] = 10
+    run = gpu_project.run()
+    assert run.returncode == 1
+    assert "6 images done, 1 FAILED" in run.stderr
+    where = {line["job"]["rule"]: shown(line["job"]["id"]) for line in jobs(gpu_project)}
+    assert sorted(where) == ["measure", "overlay", "segment"]
+    for rule, facts in where.items():
+        assert ("gpu:a40:1" in facts) == ("Partition=gpu" in facts) == (rule == "segment"), facts
 
 
 def shown(job: str) -> str:

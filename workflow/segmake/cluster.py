@@ -269,7 +269,7 @@ def _grown(first: int, too_little: int, limit: int | None) -> int:
 
 def _option_problems(config: Config) -> Iterator[Problem]:
     # Only the main process has the executor.
-    from snakemake_executor_plugin_slurm.validation import (  # type: ignore[import-untyped]
+    from snakemake_executor_plugin_slurm.validation import (
         get_forbidden_slurm_options,
     )
 

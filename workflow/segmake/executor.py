@@ -2,17 +2,22 @@
 
 The executor (snakemake-executor-plugin-slurm 2.8) forgets its jobs when Slurm does not answer for a while, waits for
 ever for jobs that will not come back, spends a job's attempts on a controller that is down, and knows only some of its
-jobs when it is asked to cancel them.
+jobs when it is asked to cancel them. It and its like within the jobs can't start a Python whose path has a space.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import snakemake_executor_plugin_slurm as sending
+import snakemake_executor_plugin_slurm_jobstep as running
 
 from segmake import slurm
 from segmake.jobs import FORGOTTEN, Jobs
@@ -34,6 +39,12 @@ def name_jobs(executor: Any, folder: Path) -> str:
     unique = executor.run_uuid.rpartition("_")[2][:8]
     executor.run_uuid = "_".join(filter(None, ("segmake", words, unique)))
     return executor.run_uuid
+
+
+def quote_python() -> None:
+    """Let jobs start Python whatever its path; to be called where they are sent, and in each job."""
+    for module in (sending, running):
+        module.Executor.get_python_executable = lambda self: shlex.quote(sys.executable)
 
 
 def mind(executor: Any, jobs: Jobs) -> None:

@@ -19,7 +19,7 @@ from segmake.messages import language, say
 from segmake.steps import STEPS, Task
 
 # Raised when the report or the tables of the run change, so that they are written again.
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"

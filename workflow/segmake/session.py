@@ -25,7 +25,7 @@ from segmake import slurm
 from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
-from segmake.executor import mind, name_jobs
+from segmake.executor import mind, name_jobs, quote_python
 from segmake.files import fingerprint, lock_file, readable
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs
@@ -82,6 +82,7 @@ class Session:
                 _refuse(problem)
         else:
             self.plan = read_plan(Path(written))
+        quote_python()
         self._jobs = Jobs(self.plan.folders.jobs)
         self._conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
