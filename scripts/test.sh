@@ -29,4 +29,4 @@ check mypy workflow/segmake
 check snakemake --lint --configfile "$checked/config.yaml"
 
 say test.tests
-python -m pytest -n 2 --dist loadgroup --durations=10 "$@"
+python -m pytest -n 2 --durations=10 "$@"

@@ -16,6 +16,18 @@ from segmake.config import Config, load_config
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give all that uses the Slurm cluster to one process: there is one cluster, and tests stop its nodes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneClusterScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "slurm" if nodeid.startswith("tests/slurm/") else nodeid
+
+    return OneClusterScheduling(config, log)
+
+
 @pytest.fixture(autouse=True)
 def english(monkeypatch):
     """Keep the tests apart from the language of the machine."""

@@ -11,8 +11,7 @@ from segmake.cluster import Cluster
 from segmake.messages import Problems
 from tests.slurm import cluster
 
-# All that uses the cluster is done by one process, one thing after the other.
-pytestmark = [pytest.mark.usefixtures("slurm"), pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.usefixtures("slurm")
 
 
 @pytest.fixture

@@ -18,9 +18,6 @@ import tifffile
 from tests.projects import Project, wait_until
 from tests.slurm import cluster
 
-# All that uses the cluster is done by one process, one thing after the other.
-pytestmark = pytest.mark.xdist_group("slurm")
-
 IMAGES = 9
 RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
 

@@ -17,9 +17,6 @@ from tests.projects import ROOT, Project, draw_image
 from tests.slurm import cluster
 from tests.slurm.test_faults import jobs
 
-# All that uses the cluster is done by one process, one thing after the other.
-pytestmark = pytest.mark.xdist_group("slurm")
-
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 
 
