@@ -191,6 +191,9 @@ class Jobs:
         before = self._sent.get(job.id)
         if before and (before.job.state, before.job.reason) == (job.state, job.reason):
             return
+        if before and job.minutes and before.job.minutes:
+            # A limit that somebody lowered while the job ran is not what it asked for.
+            job = replace(job, minutes=max(job.minutes, before.job.minutes))
         sent = Sent(self.run, job, self._cause(job))
         self._sent[job.id] = sent
         self._write({"run": sent.run, "cause": sent.cause, "job": asdict(job)})
