@@ -117,6 +117,7 @@ def test_a_job_that_runs_out_of_time_gets_more(disturbed: Project, calm: dict[st
     first = running("segment")
     holding = ["pkill", "-STOP", "-f", "segmake segment --batch"]
     subprocess.run(holding, check=True)
+    wait_until(lambda: any(line["job"]["id"] == first for line in jobs(disturbed)), run)
     subprocess.run(["scontrol", "update", f"JobId={first}", "TimeLimit=00:01"], check=True)
     wait_until(lambda: running("segment") != first, run)
     assert run.wait() == 0, disturbed.said.read_text()
