@@ -28,6 +28,13 @@ MARK = "# SegMake's test cluster: made and removed by tests/slurm/cluster.py"
 GPU_NODES = {"gpu1": 17001, "gpu2": 17002}
 NODES = {**GPU_NODES, "cpu1": 17003}
 GPUS = 9
+MUNGE_FOLDERS = {
+    "/etc/munge": 0o700,
+    "/var/lib/munge": 0o711,
+    "/var/log/munge": 0o700,
+    "/run/munge": 0o755,
+}
+DAEMONS = ("slurmd", "slurmstepd", "slurmctld", "slurmdbd")
 
 _SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -140,15 +147,17 @@ def start(*, accounts: bool = False) -> None:
 
 def stop() -> None:
     """Stop the cluster, and remove all that it left behind."""
-    if why_not() or not (CONFIG / "slurm.conf").exists():
+    if why_not():
         return
-    subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=20, check=False)
-    for name in ("slurmd", "slurmstepd", "slurmctld", "slurmdbd"):
-        subprocess.run(["pkill", "-KILL", "-x", name], check=False)
-    subprocess.run(["pkill", "-KILL", "-f", f"mariadbd .*{FOLDER}"], check=False)
-    for file in ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf"):
-        (CONFIG / file).unlink(missing_ok=True)
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    if (CONFIG / "slurm.conf").exists():
+        _cancel_all()
+        for file in ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf"):
+            (CONFIG / file).unlink(missing_ok=True)
+    _kill(lambda process: process.name() in DAEMONS)
+    _kill(lambda process: process.name() == "mariadbd" and str(FOLDER) in str(process.cmdline()))
+    # Also where only the folder is left, as after Slurm's packages were removed.
+    if FOLDER.exists():
+        shutil.rmtree(FOLDER)
 
 
 def start_controller(*options: str) -> None:
@@ -158,7 +167,7 @@ def start_controller(*options: str) -> None:
 
 def kill_controller() -> None:
     """Let the controller be down: nothing of Slurm answers."""
-    subprocess.run(["pkill", "-KILL", "-x", "slurmctld"], check=True)
+    _kill(lambda process: process.name() == "slurmctld")
 
 
 def start_node(node: str) -> None:
@@ -169,18 +178,18 @@ def start_node(node: str) -> None:
 def kill_node(node: str) -> None:
     """Let a node go down: its slurmd and all that it runs are killed."""
     pid = int((FOLDER / f"slurmd-{node}.pid").read_text())
-    with suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).kill()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            of_a_job = process.environ().get("SLURMD_NODENAME") == node
-            if of_a_job or process.name().startswith("slurmstepd"):
-                process.kill()
+    _kill(
+        lambda process: (
+            process.pid == pid
+            or process.name().startswith("slurmstepd")
+            or process.environ().get("SLURMD_NODENAME") == node
+        )
+    )
 
 
 def empty() -> None:
     """Cancel all jobs, and bring back the nodes that are down."""
-    subprocess.run(["scancel", f"--user={os.getuid()}"], check=False)
+    _cancel_all()
     for node, state in states().items():
         if state.startswith("down"):
             start_node(node)
@@ -200,6 +209,20 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> N
         if time.monotonic() > end:
             raise TimeoutError(f"waited {seconds} s for {what}")
         time.sleep(0.2)
+
+
+def _cancel_all() -> None:
+    # Slurm may be down, or gone.
+    with suppress(OSError, subprocess.TimeoutExpired):
+        command = ["scancel", f"--user={os.getuid()}"]
+        subprocess.run(command, capture_output=True, timeout=20, check=False)
+
+
+def _kill(which: Callable[[psutil.Process], bool]) -> None:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if which(process):
+                process.kill()
 
 
 def _install(*packages: str, commands: tuple[str, ...]) -> None:
@@ -231,28 +254,32 @@ def _write_config(accounts: bool) -> None:
         nodes="\n".join(nodes),
         task_plugin="task/cgroup" if enforced else "task/none",
     )
-    CONFIG.mkdir(exist_ok=True)
+    CONFIG.mkdir(parents=True, exist_ok=True)
     (CONFIG / "slurm.conf").write_text(text + (ACCOUNTS if accounts else ""))
     (CONFIG / "gres.conf").write_text("\n".join(gres) + "\n")
     (CONFIG / "cgroup.conf").write_text(CGROUP_CONF)
 
 
 def _start_munge() -> None:
-    if subprocess.run(["pgrep", "-x", "munged"], capture_output=True, check=False).returncode:
+    if not _works("munge -n | unmunge"):
+        for folder, mode in MUNGE_FOLDERS.items():
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            Path(folder).chmod(mode)
         key = Path("/etc/munge/munge.key")
         if not key.exists():
-            key.parent.mkdir(exist_ok=True)
             key.write_bytes(os.urandom(128))
             key.chmod(0o400)
-        Path("/run/munge").mkdir(exist_ok=True)
-        folders = ("/etc/munge", "/run/munge", "/var/lib/munge", "/var/log/munge")
-        _run("chown", "-R", "munge:", *folders)
+        _run("chown", "-R", "munge:", *MUNGE_FOLDERS)
         _run("runuser", "-u", "munge", "--", shutil.which("munged"), "--force")
-    wait_for(
-        lambda: (
-            not subprocess.run("munge -n | unmunge", shell=True, capture_output=True).returncode
-        ),
-        "munge",
+    wait_for(lambda: _works("munge -n | unmunge"), "munge")
+
+
+def _works(command: str) -> bool:
+    return (
+        subprocess.call(
+            f"set -o pipefail; {command}", shell=True, executable="/bin/bash", **_SILENT
+        )
+        == 0
     )
 
 

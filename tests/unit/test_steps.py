@@ -95,6 +95,23 @@ def test_an_image_in_work_when_the_job_is_stopped_is_not_to_blame(tasks, journal
     assert Work().run(tasks, journal).images == ["b", "c"]
 
 
+def test_an_image_that_uses_up_its_jobs_time_is_given_up_at_the_third(tasks, journal, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    # A job of a second, that should have ended by now.
+    monkeypatch.setattr("segmake.steps.times_of_this_job", lambda: (1e-6, -1.0))
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            Work(b=SystemExit(143)).run(tasks, journal)
+        assert journal.last("a").event == "done"
+    work = Work().run(tasks, journal)
+    assert work.images == []
+    problem = problem_of(Journal(journal.path).last("b"))
+    assert problem.code == "SM-RUN-012" and problem.what in work.told[-1]
+    # With another setting it gets another chance.
+    changed = [replace(task, key=f"other {task.key}") for task in tasks]
+    assert Work().run(changed, journal).images == ["a", "c", "b"]
+
+
 def test_an_image_whose_result_was_deleted_is_computed_again(tasks, journal):
     Work().run(tasks, journal)
     tasks[2].outputs[0].unlink()

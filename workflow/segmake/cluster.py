@@ -23,6 +23,15 @@ CPU_MINUTES = 60
 # Snakemake's executor refuses other names, and there is no way around it.
 _ASKABLE_MODEL = re.compile(r"[A-Za-z0-9_.]+")
 
+# What the executor makes of its resources.
+_OPTIONS = {
+    "slurm_partition": "partition",
+    "slurm_account": "account",
+    "qos": "qos",
+    "constraint": "constraint",
+    "gres": "gres",
+}
+
 # Options that are settings of their own, and those that belong to the executor.
 _OWN_SETTING = {
     ("-p", "--partition"): "partition",
@@ -33,14 +42,6 @@ _OWN_SETTING = {
     ("-t", "--time"): "hours",
     ("-c", "--cpus-per-task", "--cpus-per-gpu"): "cpus",
     ("-G", "--gpus", "--gres", "--gpus-per-node", "--gpus-per-task"): "gpu_model",
-}
-# What the executor makes of its resources.
-_OPTIONS = {
-    "slurm_partition": "partition",
-    "slurm_account": "account",
-    "qos": "qos",
-    "constraint": "constraint",
-    "gres": "gres",
 }
 _EXECUTORS_OWN = (
     *("-J", "--job-name", "-o", "--output", "-e", "--error", "--parsable", "--export", "--comment"),

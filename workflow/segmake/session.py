@@ -267,7 +267,7 @@ class Session:
         self._leave_nothing_behind("cluster.cancelled")
         executor = self._workflow.scheduler._executor
         run = name_jobs(executor, Path.cwd())
-        if cluster.keeps_accounts:
+        if cluster.keeps_accounts and slurm.accounting_answers():
             self._workflow.executor_settings.status_command = "sacct"
         self._jobs.begin(run, self.plan.started, executor.slurm_logdir)
         mind(executor, self._jobs)

@@ -170,15 +170,19 @@ def partitions() -> dict[str, Partition]:
 
 
 def keeps_accounts() -> bool:
-    """Whether the cluster has an accounting database, and it answers."""
+    """Whether the cluster keeps accounts in a database, as its configuration says."""
     try:
-        setting = next(
-            line for line in _lines("scontrol", "show", "config") if "AccountingStorageType" in line
-        )
-        if "slurmdbd" not in setting:
-            return False
+        lines = _lines("scontrol", "show", "config")
+    except SlurmError:
+        return False
+    return any("AccountingStorageType" in line and "slurmdbd" in line for line in lines)
+
+
+def accounting_answers() -> bool:
+    """Whether ``sacct`` can say what became of jobs; the database may be away, or closed to users."""
+    try:
         _lines("sacct", "--noheader", "--allocations", "--format=JobID")
-    except (SlurmError, StopIteration):
+    except SlurmError:
         return False
     return True
 
