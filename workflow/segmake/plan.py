@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args
 
 from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import language, say
-from segmake.steps import STEPS, Task
+from segmake.pipeline import Task
+from segmake.steps import STEPS
 
 # Raised when the report or the tables of the run change, so that they are written again.
 REPORT_VERSION = 2
