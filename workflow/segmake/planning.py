@@ -85,8 +85,7 @@ class _KeyMaker:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         segmentation = settings["segmentation"]
-        # How a result is computed, not what it is.
-        decisive = {k: v for k, v in segmentation.items() if k not in ("gpu", "batch_size")}
+        decisive = {k: v for k, v in segmentation.items() if k not in engines.NOT_DECISIVE}
         images = settings["images"]
         engine = segmentation["engine"]
         self._segment = fingerprint(
