@@ -45,9 +45,7 @@ def load(model: str, restore: str | None = None, **others: Any) -> Any:
         return models.CellposeModel(gpu=False, pretrained_model=model, **others)
     from cellpose.denoise import CellposeDenoiseModel
 
-    return CellposeDenoiseModel(
-        gpu=False, pretrained_model=model, restore_type=restore, **others
-    )
+    return CellposeDenoiseModel(gpu=False, pretrained_model=model, restore_type=restore, **others)
 
 
 def brought_back(flows: list[np.ndarray], given: dict[str, Any], shape: tuple[int, int]) -> Any:

@@ -73,7 +73,6 @@ CASES = {
 }
 
 
-
 def test_masks_are_those_of_a_plain_call(shared, tmp_path, subtests):
     models = tmp_path / "models"
     models.mkdir()

@@ -270,13 +270,17 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
     told: set[tuple[str | int, ...]] = set()
     for error in _errors(settings):
         keys = tuple(error.absolute_path)
+        # jsonschema's types say less than it keeps.
+        rule: Any = error.schema
+        missing: Any = error.validator_value
+        given: Any = error.instance
         if error.validator == "additionalProperties":
-            allowed = error.schema["properties"]
-            for key in sorted(set(error.instance) - set(allowed)):
+            allowed = rule["properties"]
+            for key in sorted(set(given) - set(allowed)):
                 yield _unknown_key(config, keys, key, list(allowed))
         elif error.validator == "required":
-            for key in error.validator_value:
-                if key not in error.instance:
+            for key in missing:
+                if key not in given:
                     name = _name((*keys, key))
                     yield Problem("SM-CFG-003", where=config.where(*keys), name=name)
         elif keys not in told:
@@ -405,7 +409,9 @@ def _network_problems(config: Config) -> Iterator[Problem]:
         ("chan2_restore", "restore: null", section["restore"] is None),
     ):
         if clash and section[key] != rules[key]["default"] and section["engine"] == "cellpose3":
-            yield Problem("SM-CFG-030", where=config.where("segmentation", key), key=key, other=other)
+            yield Problem(
+                "SM-CFG-030", where=config.where("segmentation", key), key=key, other=other
+            )
     for key in ("percentile", "lowhigh"):
         low, high = normalize.get(key) or (0, 1)
         if low >= high:

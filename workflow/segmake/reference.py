@@ -96,6 +96,7 @@ _FAMILIES = {
     "SM-DIR": {"en": "The folder of images", "fr": "Le dossier des images"},
     "SM-IMG": {"en": "An image", "fr": "Une image"},
     "SM-RUN": {"en": "The run", "fr": "Le calcul"},
+    "SM-MOD": {"en": "The model", "fr": "Le modèle"},
     "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-SET": {
@@ -118,9 +119,15 @@ PLACEHOLDERS = {
     "engine": {"fr": "moteur"},
     "engines": {"en": "list of engines", "fr": "liste des moteurs"},
     "error": {"en": "details", "fr": "détails"},
+    "files": {"en": "files and addresses", "fr": "fichiers et adresses"},
     "first": {"en": "first image", "fr": "première image"},
     "folder": {"fr": "dossier"},
     "inner": {"en": "inner folder", "fr": "dossier intérieur"},
+    "other": {"en": "other one", "fr": "autre"},
+    "bsize": {"en": "number", "fr": "nombre"},
+    "path": {"en": "path", "fr": "chemin"},
+    "note": {"en": "file beside it", "fr": "fichier à côté"},
+    "addresses": {"en": "addresses", "fr": "addresses"},
     "outer": {"en": "outer folder", "fr": "dossier extérieur"},
     "height": {"fr": "hauteur"},
     "high": {"en": "second value", "fr": "seconde valeur"},
@@ -260,7 +267,7 @@ def _table(keys: dict[str, dict[str, Any]], required: list[str]) -> str:
     head = ["setting", "default", "can be", *(["engines"] if engines else []), "what it does"]
     rows = [head, ["---"] * len(head)]
     for key, rule in keys.items():
-        default = "none: must be set" if key in required else f"`{_yaml(rule['default'])}`"
+        default = "none: must be set" if key in required else _default(rule)
         row = [f"`{key}`", default, _escape(_allowed(rule))]
         if engines:
             row.append(", ".join(rule["x-engines"]) if "x-engines" in rule else "all")
@@ -274,6 +281,12 @@ def _allowed(rule: dict[str, Any]) -> str:
     # What a section that is not in this version could hold is no help.
     kinds = (rule.get("type"), rule.get("items", {}).get("type"))
     return "" if "object" in kinds else describe(rule)
+
+
+def _default(rule: dict[str, Any]) -> str:
+    """Return a default in Markdown; of engines that have another one, that too."""
+    others = [f"{engine}: `{_yaml(value)}`" for engine, value in rule.get("x-defaults", {}).items()]
+    return "; ".join([f"`{_yaml(rule['default'])}`", *others])
 
 
 def _yaml(value: Any) -> str:
