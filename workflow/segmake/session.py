@@ -21,7 +21,7 @@ from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
-from segmake import slurm
+from segmake import environments, slurm
 from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
@@ -54,6 +54,8 @@ _SAID_BETTER = re.compile(
 # What the executor says of things that are in order, or that were checked already.
 _NO_NEWS = re.compile(
     r"No SLURM account given|No account was given|Unable to guess SLURM account|^MinJobAge "
+    # The files of SegMake's environments name one channel: there is no priority among channels.
+    r"|Your conda installation is not configured to use strict channel priorities"
     r"|You are running snakemake in a SLURM job context"
 )
 
@@ -84,7 +86,7 @@ class Session:
             self.plan = read_plan(Path(written))
         quote_python()
         self._jobs = Jobs(self.plan.folders.jobs)
-        self._conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+        self._conda = self._use_conda()
 
     @property
     def engine(self) -> str:
@@ -161,18 +163,19 @@ class Session:
     def shell_prefix(self) -> str:
         """What comes before every rule's shell command: ``segmake`` and ``segmake_engine`` as commands.
 
-        Where Snakemake makes the environments (``--sdm conda``) both are run by the ``python`` of the rule's
-        environment, else by those that the set-up made.
+        Where Snakemake makes the environments (``--sdm conda``) both are run by the Python of the rule's
+        environment, which is active then; else by those that the set-up made.
         """
-        python, engine_python = (
-            ("python", "python") if self._conda else (sys.executable, self._engine_python)
-        )
+        if self._conda:
+            python = engine_python = '"$CONDA_PREFIX/bin/python"'
+        else:
+            python, engine_python = shlex.quote(sys.executable), shlex.quote(self._engine_python)
         prefix = (
             "set -euo pipefail; "
             f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
-            f'segmake() {{ {shlex.quote(python)} -m segmake "$@"; }}; '
-            f'segmake_engine() {{ {shlex.quote(engine_python)} -m segmake "$@"; }}; '
+            f'segmake() {{ {python} -m segmake "$@"; }}; '
+            f'segmake_engine() {{ {engine_python} -m segmake "$@"; }}; '
         )
         # Snakemake fills in what stands in single braces.
         return prefix.replace("{", "{{").replace("}", "}}")
@@ -246,6 +249,27 @@ class Session:
         if self._cluster is None:
             # On one computer the steps of a batch are no more together than those of others.
             self.plan = replace(self.plan, small=[])
+
+    def _use_conda(self) -> bool:
+        """Return whether Snakemake makes the environments of the rules.
+
+        Where it is asked to and can't, those of the set-up are used, in the jobs as well.
+        """
+        settings = self._workflow.deployment_settings
+        if DeploymentMethod.CONDA not in settings.deployment_method:
+            return False
+        if self._workflow.is_main_process:
+            if not environments.conda_is_usable():
+                settings.deployment_method = set(settings.deployment_method) - {
+                    DeploymentMethod.CONDA
+                }
+                return False
+            try:
+                environments.check_place(settings.conda_prefix)
+            except Problem as problem:
+                _refuse(problem)
+        environments.tend(_refuse)
+        return True
 
     def _meet_cluster(self, config: Config) -> None:
         """Hold what is to be sent against what the cluster has; a run that sends nothing needs no cluster."""
