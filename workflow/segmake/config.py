@@ -94,6 +94,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     if problems:
         raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
     _keep_what_the_engine_takes(config.settings)
+    _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])
     return config
 
@@ -232,6 +233,9 @@ def _with_defaults(value: Any, rule: dict[str, Any], engine: str) -> Any:
         value = default_of(rule, engine)
     if isinstance(value, list) and "items" in rule:
         return [_with_defaults(item, rule["items"], engine) for item in value]
+    each = rule.get("additionalProperties")
+    if isinstance(value, dict) and isinstance(each, dict):
+        return {name: _with_defaults(item, each, engine) for name, item in value.items()}
     properties = section_of(rule).get("properties")
     if not isinstance(value, dict) or properties is None:
         return _number(value, rule)
@@ -247,6 +251,14 @@ def _number(value: Any, rule: dict[str, Any]) -> Any:
         return value
     kinds = [choice.get("type") for choice in rule.get("oneOf", [rule])]
     return float(value) if "number" in kinds else int(value) if "integer" in kinds else value
+
+
+def _write_versions_as_text(settings: dict[str, Any]) -> None:
+    """Make text of versions that YAML took for numbers."""
+    for environment in settings["environments"].values():
+        environment["python"] = str(environment["python"])
+    driver = settings["cluster"]["cuda_driver"]
+    settings["cluster"]["cuda_driver"] = None if driver is None else str(driver)
 
 
 def _keep_what_the_engine_takes(settings: dict[str, Any]) -> None:
@@ -283,6 +295,10 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
                 if key not in given:
                     name = _name((*keys, key))
                     yield Problem("SM-CFG-003", where=config.where(*keys), name=name)
+        elif "propertyNames" in error.absolute_schema_path:
+            yield Problem("SM-ENV-027", where=config.where(*keys, given), name=given)
+        elif keys[:1] == ("environments",) and keys[2:] == ("python",) and error.instance == 3.1:
+            yield Problem("SM-ENV-012", where=config.where(*keys), name=keys[1])
         elif keys not in told:
             told.add(keys)
             names = tuple(key for key in keys if isinstance(key, str))
@@ -311,7 +327,7 @@ def _errors(settings: dict[str, Any]) -> Iterator[jsonschema.ValidationError]:
 def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings without what the schema refuses."""
     settings = copy.deepcopy(settings)
-    for error in jsonschema.Draft202012Validator(schema()).iter_errors(settings):
+    for error in list(jsonschema.Draft202012Validator(schema()).iter_errors(settings)):
         parents = list(error.absolute_path)
         if error.validator == "required":
             continue
@@ -319,8 +335,10 @@ def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
             section: Any = settings
             # A fault in a list is a fault of the key that holds the list.
             names = list(itertools.takewhile(lambda key: isinstance(key, str), parents))
+            if "propertyNames" in error.absolute_schema_path:
+                names.append(error.instance)
             for key in names[:-1]:
-                section = section[key]
+                section = section.get(key, {})
             section.pop(names[-1], None)
     settings.setdefault("images", {})
     return settings
@@ -346,7 +364,9 @@ def _name(keys: tuple) -> str:
 def _rule(names: tuple[str, ...]) -> dict[str, Any]:
     rule = schema()
     for name in names:
-        rule = section_of(rule).get("properties", {}).get(name, rule)
+        each = rule.get("additionalProperties")
+        named = each if isinstance(each, dict) else rule
+        rule = section_of(rule).get("properties", {}).get(name, named)
     return rule
 
 
@@ -355,9 +375,9 @@ def describe(rule: dict[str, Any]) -> str:
     if "oneOf" in rule:
         return say("allowed.or").join(describe(choice) for choice in rule["oneOf"])
     if "enum" in rule:
-        return ", ".join(
-            json.dumps(value) if not isinstance(value, str) else value for value in rule["enum"]
-        )
+        # A version may be text or a number: it is told once.
+        words = (v if isinstance(v, str) else json.dumps(v) for v in rule["enum"])
+        return ", ".join(dict.fromkeys(words))
     kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
     return say("allowed.or").join(_describe_type(kind, rule) for kind in kinds)
 
@@ -370,8 +390,12 @@ def _describe_type(kind: str, rule: dict[str, Any]) -> str:
                 words += " " + say(f"allowed.{limit}", limit=rule[limit])
     if kind == "array" and "items" in rule:
         words += " " + say("allowed.items", items=describe(rule["items"]))
+        if rule.get("minItems"):
+            words += " " + say("allowed.minItems", limit=rule["minItems"])
     if "pattern" in rule:
-        words += " " + say("allowed.pattern", example=rule["default"])
+        words += " " + say(
+            "allowed.pattern", example=rule.get("examples", [rule.get("default")])[0]
+        )
     return words
 
 
@@ -444,7 +468,6 @@ def _not_yet(config: Config) -> Iterator[Problem]:
         ("segmentation", "do_3D"),
         ("segmentation", "stitch_threshold"),
         ("scripts",),
-        ("environments",),
     ):
         value: Any = settings
         for key in keys:

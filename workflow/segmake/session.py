@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -76,6 +77,7 @@ class Session:
         self._cluster: Cluster | None = None
         self._screen: Screen | None = None
         self._stopped = False
+        self._conda = self._use_conda()
         written = os.environ.get(PLAN_VARIABLE)
         if workflow.is_main_process or not written:
             try:
@@ -86,7 +88,6 @@ class Session:
             self.plan = read_plan(Path(written))
         quote_python()
         self._jobs = Jobs(self.plan.folders.jobs)
-        self._conda = self._use_conda()
 
     @property
     def engine(self) -> str:
@@ -205,6 +206,11 @@ class Session:
             if self._cluster and self._workflow.executor_plugin.name == "slurm":
                 self._start_on_cluster(self._cluster)
             write_plan(self.plan)
+            if self.plan.environments:
+                from segmake.builder import copy_to_results
+
+                files = {name: Path(file) for name, file in self.plan.environments.items()}
+                copy_to_results(files, self.plan.folders.results)
             if self._inventory:
                 write_inventory(self._inventory, self.plan.folders.inventory)
         except Problem as problem:
@@ -244,6 +250,8 @@ class Session:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
+        if config.settings["environments"]:
+            self._make_environments(config)
         if workflow.is_main_process and self._on_cluster and slurm.is_here():
             self._meet_cluster(config)
         if self._cluster is None:
@@ -270,6 +278,38 @@ class Session:
                 _refuse(problem)
         environments.tend(_refuse)
         return True
+
+    def _make_environments(self, config: Config) -> None:
+        """Find the file of each environment of the config; only what is new or has changed takes time."""
+        from segmake.builder import KEPT, environment_files
+        from segmake.cuda import driver_of_nodes
+
+        if not self._conda:
+            code = "SM-ENV-010" if environments.conda_is_usable() else "SM-ENV-011"
+            raise Problem(code, where=config.where("environments"))
+
+        @cache
+        def ask() -> str | None:
+            reachable = self._on_cluster and slurm.is_here()
+            # A dry run asks nothing of the cluster.
+            dry = self._workflow.output_settings.dryrun
+            return driver_of_nodes(config.settings, KEPT, ask=not dry) if reachable else None
+
+        files = environment_files(config, ask_driver=ask)
+        paths = {name: str(file) for name, file in files.items()}
+        self.plan = replace(self.plan, environments=paths)
+
+    def imports(self, environment: str) -> list[str]:
+        """Return the packages of an environment and what to import of them: ``project=module``."""
+        from segmake.builder import imports
+
+        return imports(self.plan.settings, environment)
+
+    def bad_environment(self, environment: str) -> str:
+        """Return what to say if packages of an environment can't be used; the check fills in PACKAGES and PREFIX."""
+        names = {"packages": "PACKAGES", "prefix": "PREFIX"}
+        log = self.plan.folders.results / "logs" / "environments" / f"{environment}.log"
+        return str(Problem("SM-ENV-028", name=environment, log=log, **names))
 
     def _meet_cluster(self, config: Config) -> None:
         """Hold what is to be sent against what the cluster has; a run that sends nothing needs no cluster."""
