@@ -109,7 +109,7 @@ def make_project(folder: Path, images: Path) -> Path:
     (folder / "config").mkdir(parents=True)
     settings = {
         "images": {"folder": str(images)},
-        "segmentation": {"engine": "cellpose3", "model": str(MODEL)},
+        "segmentation": {"engine": "cellpose3", "model": str(MODEL), "allow_cpu": True},
         "cluster": {
             "partition": "gpu",
             "cpu_partition": "cpu",

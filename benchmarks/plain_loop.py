@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import tifffile
+import torch
 from cellpose import models
 
-model = models.CellposeModel(gpu=False, pretrained_model=sys.argv[1])
+model = models.CellposeModel(gpu=torch.cuda.is_available(), pretrained_model=sys.argv[1])
 folder = Path(sys.argv[2])
 folder.mkdir(exist_ok=True)
 for name in sys.argv[3:]:

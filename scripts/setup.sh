@@ -215,10 +215,22 @@ install() {
     PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 quietly "$prefix/bin/python" -m pip install \
         --disable-pip-version-check --no-input --progress-bar off "${packages[@]}" ||
         fail_with_log SM-SET-005
+    if [[ $prefix == "${engine_prefix-}" ]]; then
+        check_engine
+    fi
     # The stamps come last: without them, the next set-up does this step again.
     for file in "$@"; do
         fingerprint "$prefix" "$file" >"$(stamp "$prefix" "$file")"
     done
+}
+
+# Packages of the right versions may still not fit: torchvision wants the torch that was built with it.
+check_engine() {
+    PYTHONPATH=$root/workflow quietly "$engine_prefix/bin/python" -c "import segmake.engines.$engine" && return
+    # What is there would be taken for right by the next attempt.
+    rm -rf -- "$engine_prefix"
+    tail -n 15 -- "$log" | sed 's/^/    | /' >&2
+    fail SM-SET-011 engine="$engine" log="$log"
 }
 
 conda=$(find_conda)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,19 @@ import pytest
 import tifffile
 
 from segmake.config import Config, load_config
+from tests.conda import KEPT
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure(config):
+    """Give the processes of a test session one folder for conda's environments, which take minutes to make.
+
+    To keep them from one session to the next: SEGMAKE_TEST_CONDA=FOLDER.
+    """
+    if KEPT not in os.environ:
+        os.environ[KEPT] = tempfile.mkdtemp(prefix="segmake-conda-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(KEPT), ignore_errors=True))
 
 
 @pytest.hookimpl(optionalhook=True)

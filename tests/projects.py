@@ -44,6 +44,9 @@ class Project:
     folder: Path
     settings: dict = field(default_factory=dict)
     profile: str = "local"
+    root: Path = ROOT
+    conda: Path | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def results(self) -> Path:
@@ -61,14 +64,21 @@ class Project:
             path.write_text(text, encoding="utf-8")
 
     def command(self, *options: str) -> list[str]:
-        snakefile, profile = ROOT / "workflow" / "Snakefile", ROOT / "profiles" / self.profile
+        snakefile = self.root / "workflow" / "Snakefile"
+        profile = self.root / "profiles" / self.profile
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
         # Little work here is worth little waiting.
         own = ["--cores", "2"] if self.profile == "local" else [QUICK, "3"]
         return [*snakemake, "--profile", str(profile), *own, *options]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "SEGMAKE_LANG": "en"}
+        # Whether there is a conda is for the test to say, and not for the machine.
+        folders = os.environ["PATH"].split(os.pathsep)
+        folders = [folder for folder in folders if not Path(folder, "conda").exists()]
+        if self.conda:
+            folders.insert(0, str(self.conda))
+        path = os.pathsep.join(folders)
+        return {**os.environ, "SEGMAKE_LANG": "en", "PATH": path, **self.variables}
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user would, from this folder."""

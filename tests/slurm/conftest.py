@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conda import conda  # noqa: F401
 from tests.projects import Project, project  # noqa: F401
 from tests.slurm import cluster
 

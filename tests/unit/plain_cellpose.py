@@ -1,7 +1,7 @@
 """What a user of Cellpose alone would run; nothing of SegMake is used here.
 
 ``python plain_cellpose.py CASES`` reads a JSON list of cases and writes the masks of each as an ``.npy`` file. It runs
-in the environment of the engine, where there is no pytest.
+in the environment of an engine, where there is no pytest: in that of Cellpose 3 or 4.
 """
 
 from __future__ import annotations
@@ -9,22 +9,50 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
-from cellpose import models
+from cellpose import dynamics, models
+
+IS_CELLPOSE_3 = hasattr(models, "SizeModel")
 
 
 def main() -> None:
+    untouched = dict(models.normalize_default)
     for case in json.loads(Path(sys.argv[1]).read_text()):
-        model = models.CellposeModel(gpu=False, pretrained_model=case["model"])
-        for source, masks in case["files"]:
+        # Cellpose writes into its defaults: each case begins as a new process would.
+        models.normalize_default.update(untouched)
+        evaluate = load(case["model"], **case["constructor"]).eval
+        for source, path in case["files"]:
             image = tifffile.imread(source)
-            if case["channels"] != [0, 0]:
-                image = np.moveaxis(image[case["planes"]], 0, -1)
-            found = model.eval(image, channels=case["channels"], **case["arguments"])[0]
-            np.save(masks, found)
+            given = dict(case["arguments"])
+            if planes := case["planes"]:
+                image = np.moveaxis(image[planes], 0, -1)
+            if IS_CELLPOSE_3:
+                given["channels"] = [1, 2] if planes else [0, 0]
+            elif planes:
+                given["channel_axis"] = -1
+            masks, flows = evaluate(image, **given)[:2]
+            if masks.shape != image.shape[:2]:
+                masks = brought_back(flows, given, image.shape[:2])
+            np.save(path, masks)
     print(json.dumps(models.MODEL_NAMES))
+
+
+def load(model: str, restore: str | None = None, **others: Any) -> Any:
+    if restore is None:
+        return models.CellposeModel(gpu=False, pretrained_model=model, **others)
+    from cellpose.denoise import CellposeDenoiseModel
+
+    return CellposeDenoiseModel(gpu=False, pretrained_model=model, restore_type=restore, **others)
+
+
+def brought_back(flows: list[np.ndarray], given: dict[str, Any], shape: tuple[int, int]) -> Any:
+    """Return the masks at the image's size where ``upsample_`` enlarged it, by Cellpose's own function for that."""
+    taken = ("niter", "cellprob_threshold", "flow_threshold", "interp", "min_size")
+    arguments = {key: given[key] for key in taken if key in given}
+    return dynamics.resize_and_compute_masks(flows[1], flows[2], resize=shape, **arguments)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def segment(folder: Path, images: list[np.ndarray]) -> list[np.ndarray]:
         source, masks = folder / f"{number}.tif", folder / f"{number}.npy"
         tifffile.imwrite(source, image)
         files.append([str(source), str(masks)])
-    case = {"model": str(MODEL), "files": files, "channels": [0, 0], "arguments": {}}
+    case = {"model": str(MODEL), "files": files, "planes": [], "constructor": {}, "arguments": {}}
     cases = folder / "cases.json"
     cases.write_text(json.dumps([case]))
     script = Path(__file__).with_name("plain_cellpose.py")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+ROOT = Path(__file__).parents[2]
+
 # Cellpose 3 needs a numpy older than 2.1, which is why it has an environment of its own.
 APART = {"cellpose3": {"numpy"}}
 
 
+def pip_part(path: Path) -> list[str]:
+    """Return the lines of the ``pip:`` part."""
+    dependencies = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["dependencies"]
+    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+
+
 def pins(path: Path) -> dict[str, str]:
     """Return the packages of the ``pip:`` part, and their versions."""
-    dependencies = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["dependencies"]
-    listed = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
-    return dict(package.split("==") for package in listed)
+    return dict(package.split("==") for package in pip_part(path))
 
 
 @pytest.mark.parametrize("name", ["cellpose3", "imaging", "report"])
@@ -25,3 +33,23 @@ def test_every_environment_has_the_same_versions(root, name):
     assert shared and {package: own[package] for package in shared} == {
         package: main[package] for package in shared
     }
+
+
+@pytest.mark.parametrize(
+    "file",
+    [ROOT / "environment.yml", *sorted((ROOT / "workflow" / "envs").glob("*.yaml"))],
+    ids=lambda file: file.stem,
+)
+def test_all_packages_can_be_installed_together(file: Path) -> None:
+    """Asks PyPI, for Python 3.11 on Linux; nothing is installed."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "-"]
+    target = ["--python-version=3.11", "--python-platform=x86_64-manylinux_2_28"]
+    done = subprocess.run(
+        [*command, *target],
+        input="\n".join(pip_part(file)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > len(pip_part(file))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from segmake import reference
-from segmake.config import load_config, schema
+from segmake.config import default_of, load_config, schema
 from segmake.measurement import measure_cells
 from segmake.messages import LANGUAGES, catalogue
 from segmake.plan import Folders
@@ -108,6 +109,10 @@ def uncommented(engine: str) -> str:
                 line = f"#{line}"
             elif match[1] == "engine":
                 line = f"  engine: {engine}"
+        key = line.strip().split(":")[0]
+        if line.startswith("  ") and engine in rules.get(key, {}).get("x-defaults", {}):
+            # The file has the default of cellpose3.
+            line = f"  {key}: {json.dumps(rules[key]['x-defaults'][engine])}"
         lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -141,9 +146,15 @@ def test_config_has_the_defaults(engine: str, tmp_path: Path) -> None:
         for key, setting in value.items():
             if section == "segmentation":
                 assert (section, key) in config.lines, f"{key} is missing for {engine}"
-            if key != "engine" and setting != rule["properties"][key].get("default"):
+            child = rule["properties"][key]
+            if key != "engine" and setting != default_of(child, engine):
                 differing[section, key] = setting
-    taken = {k: v for k, v in OWN_VALUES.items() if k[1] in config.settings[k[0]]}
+    taken = {
+        (section, key): value
+        for (section, key), value in OWN_VALUES.items()
+        if key in config.settings[section]
+        and engine not in SECTIONS[section]["properties"][key].get("x-defaults", {})
+    }
     assert differing == taken
 
 

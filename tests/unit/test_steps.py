@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
 from segmake.journal import Journal
 from segmake.messages import Problem
-from segmake.steps import Task, problem_of, run_step, write_outcome
+from segmake.pipeline import Task
+from segmake.steps import problem_of, run_step, write_outcome
 
 
 @pytest.fixture
@@ -28,7 +31,12 @@ def journal(tmp_path):
 
 
 class Work:
-    """Writes the output of each image, or raises what it is told to, and notes what it was given."""
+    """Writes the output of each image, or raises what it is told to, and notes what it was given.
+
+    An error is raised by ``compute``; one whose image stands as ``read_b`` or ``finish_b`` by that part.
+    """
+
+    overlaps = True
 
     def __init__(self, **errors):
         self.errors = errors
@@ -36,12 +44,25 @@ class Work:
         self.told = []
         self.details = []
 
-    def __call__(self, task):
+    def read(self, task):
+        self._may_raise(f"read_{task.image}")
+        return f"{task.image} is read"
+
+    def compute(self, task, read):
+        assert read == f"{task.image} is read"
         self.images.append(task.image)
-        if task.image in self.errors:
-            raise self.errors[task.image]
+        self._may_raise(task.image)
+        return f"{task.image} is computed"
+
+    def finish(self, task, computed):
+        assert computed == f"{task.image} is computed"
+        self._may_raise(f"finish_{task.image}")
         task.outputs[0].write_text(task.key)
         return {"cells": 2}
+
+    def _may_raise(self, what):
+        if what in self.errors:
+            raise self.errors[what]
 
     def run(self, tasks, journal):
         run_step(tasks, journal, self, self.told.append, self.details.append)
@@ -61,10 +82,10 @@ class Work:
 )
 def test_an_image_that_fails_stops_no_other(tasks, journal, tmp_path, error, code):
     work = Work(b=error).run(tasks, journal)
-    assert work.images == ["a", "b", "c"]
+    assert list(dict.fromkeys(work.images)) == ["a", "b", "c"]
     assert [journal.last(name).event for name in "abc"] == ["done", "failed", "done"]
     problem = problem_of(Journal(journal.path).last("b"))
-    assert problem.code == code and problem.what in work.told[1]
+    assert problem.code == code and problem.what in "".join(work.told)
     write_outcome(tmp_path / "out.tsv", tasks, journal)
     with (tmp_path / "out.tsv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, dialect="excel-tab"))
@@ -112,6 +133,68 @@ def test_an_image_that_uses_up_its_jobs_time_is_given_up_at_the_third(tasks, jou
     assert Work().run(changed, journal).images == ["a", "c", "b"]
 
 
+class Slow(Work):
+    """Each part of the work waits until another part is at work on another image."""
+
+    def __init__(self):
+        super().__init__()
+        self.met = Barrier(3, timeout=30)
+
+    def read(self, task):
+        if task.image not in "ab":
+            self.met.wait()
+        return super().read(task)
+
+    def compute(self, task, read):
+        if task.image not in "ae":
+            self.met.wait()
+        return super().compute(task, read)
+
+    def finish(self, task, computed):
+        if task.image not in "de":
+            self.met.wait()
+        return super().finish(task, computed)
+
+
+def test_images_are_read_and_finished_while_another_is_computed(journal, tmp_path):
+    tasks = [Task(name, tmp_path / name, name, 1, (tmp_path / f"{name}.out",)) for name in "abcde"]
+    work = Slow().run(tasks, journal)
+    assert work.images == list("abcde")
+    assert [journal.last(name).event for name in "abcde"] == ["done"] * 5
+
+
+@pytest.mark.parametrize("part", ["read", "finish"])
+def test_an_error_in_any_part_fails_its_image_alone(tasks, journal, part):
+    Work(**{f"{part}_b": ValueError("x")}).run(tasks, journal)
+    assert [journal.last(name).event for name in "abc"] == ["done", "failed", "done"]
+    assert not tasks[1].outputs[0].exists()
+
+
+def test_memory_that_sufficed_for_no_two_images_may_suffice_for_one(tasks, journal):
+    class Greedy(Work):
+        def compute(self, task, read):
+            if task.image == "b" and "b" not in self.images:
+                self.images.append("b")
+                raise MemoryError
+            return super().compute(task, read)
+
+    work = Greedy().run(tasks, journal)
+    assert work.images == ["a", "b", "c", "b"]
+    assert [journal.last(name).event for name in "abc"] == ["done"] * 3
+
+
+def test_what_is_being_finished_when_the_job_is_stopped_is_kept(tasks, journal):
+    class Late(Work):
+        def finish(self, task, computed):
+            time.sleep(0.3)
+            return super().finish(task, computed)
+
+    with pytest.raises(KeyboardInterrupt):
+        Late(b=KeyboardInterrupt()).run(tasks, journal)
+    assert journal.last("a").event == "done"
+    assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 0, 0]
+
+
 def test_an_image_whose_result_was_deleted_is_computed_again(tasks, journal):
     Work().run(tasks, journal)
     tasks[2].outputs[0].unlink()
@@ -139,7 +222,8 @@ POISON = """
 import os, signal, sys
 from pathlib import Path
 from segmake.journal import Journal
-from segmake.steps import Task, run_step
+from segmake.pipeline import InOneGo, Task
+from segmake.steps import run_step
 
 folder, death, attempt = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
@@ -152,7 +236,7 @@ def work(task):
 
 tasks = [Task(name, folder / name, "k", attempt, (folder / f"{name}.out",)) for name in "abc"]
 with Journal(folder / "0001.jsonl").locked() as journal:
-    run_step(tasks, journal, work, print, print)
+    run_step(tasks, journal, InOneGo(work), print, print)
 """
 
 

@@ -14,7 +14,8 @@ RODS = [(30, 30, 0), (30, 90, 60), (90, 30, 120), (90, 90, 90), (60, 140, 20), (
 def find(configure):
     def find_cells(plane: np.ndarray, **settings) -> np.ndarray:
         section = configure(segmentation=settings).settings["segmentation"]
-        labels = threshold.segment(threshold.load(section), [plane])
+        loaded = threshold.load(section)
+        labels = threshold.masks(loaded, threshold.predict(loaded, [plane]))
         assert labels.shape == plane.shape and labels.dtype.kind in "iu"
         assert set(np.unique(labels)) == set(range(labels.max() + 1)), "0 to N without a gap"
         return labels

@@ -165,7 +165,7 @@ def test_wrong_options_are_refused(clone, home, options, code):
 
 
 def test_engines_are_named(clone, home):
-    assert "cellpose3, none" in setup(clone, home, "--engine", "x").stderr
+    assert "cellpose, cellpose3, none" in setup(clone, home, "--engine", "x").stderr
 
 
 def test_no_text_is_missing(clone):
@@ -225,6 +225,7 @@ def conda(bare, tmp_path):
         f'echo "python $*" >>"{tmp_path}/asked"',
         f'if [ "$1" = - ]; then exec "{sys.executable}" -c "import sys; sys.stdin.read()"; fi',
         f'case "$*" in *"pip install"*) test ! -e "{tmp_path}/offline" || exit 1 ;; esac',
+        f'case "$*" in *segmake.engines.*) test ! -e "{tmp_path}/unfit" || exit 1 ;; esac',
     )
     (bare / "cp").symlink_to(shutil.which("cp"))
     segmake = tmp_path / "conda/envs/segmake"
@@ -309,6 +310,16 @@ def test_killed_set_up_is_repaired(clone, home, bare, conda):
         "conda env remove -y -n segmake",
         f"conda env create -f {clone}/environment.yml -n segmake",
     ]
+
+
+def test_packages_that_do_not_work_together_are_not_kept(clone, home, bare, conda):
+    (conda / "unfit").touch()
+    done = setup(clone, home, "--engine", "cellpose", PATH=str(bare))
+    assert done.returncode == 1 and "SM-SET-011\n" in done.stderr
+    assert not (clone / ".environments/cellpose").exists()
+    (conda / "unfit").unlink()
+    assert setup(clone, home, "--engine", "cellpose", PATH=str(bare)).returncode == 0
+    assert (clone / ".environments/cellpose/.segmake-cellpose.yaml").exists()
 
 
 def test_engine_none_leaves_the_engines_alone(clone, home, bare, conda):

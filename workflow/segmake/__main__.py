@@ -18,7 +18,6 @@ from segmake.journal import Journal
 from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, read_plan
 from segmake.steps import STEPS, pending, remove_outputs, run_step, write_outcome
-from segmake.work import work_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,6 +117,9 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 
 def _run_step(options: argparse.Namespace) -> None:
+    # The environment of the report has none of what the steps need.
+    from segmake.work import work_of
+
     plan = read_plan(options.plan)
     batch = plan.batches[options.batch]
     tasks = batch.tasks[options.step]
@@ -140,6 +142,7 @@ def _run_step(options: argparse.Namespace) -> None:
         if left := pending(ready, journal):
             step = say(f"step.{options.step}")
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
+            detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
         run_step(ready, journal, work_of(options.step, plan, tell), tell, detail)
         write_outcome(options.out, ready, journal)
 

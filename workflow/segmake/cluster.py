@@ -197,12 +197,7 @@ class Cluster:
         gpu = segment and needs_gpu(self._settings)
         resources = executor_resources(self._settings, gpu=gpu, accounts=self.keeps_accounts)
         memory, minutes, cpus = first_request(self._settings, segment=segment)
-        options = [
-            f"--{word}={resources[key]}" for key, word in _OPTIONS.items() if key in resources
-        ]
-        if "gpu" in resources:
-            model = resources.get("gpu_model")
-            options.append(f"--gpus={model}:1" if model else "--gpus=1")
+        options = request_options(resources)
         options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
         options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
         return [*options, *option_words(self._settings["cluster"]["sbatch_options"])]
@@ -248,6 +243,15 @@ def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -
         else:
             resources |= {"gpu": 1, "gpu_model": model}
     return {name: value for name, value in resources.items() if value is not None}
+
+
+def request_options(resources: dict[str, Any]) -> list[str]:
+    """Return what the executor makes of `executor_resources` for sbatch, save for ``sbatch_options``."""
+    options = [f"--{word}={resources[key]}" for key, word in _OPTIONS.items() if key in resources]
+    if "gpu" in resources:
+        model = resources.get("gpu_model")
+        options.append(f"--gpus={model}:1" if model else "--gpus=1")
+    return options
 
 
 def first_request(settings: dict[str, Any], *, segment: bool) -> tuple[int, int, int]:

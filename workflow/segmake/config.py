@@ -87,13 +87,14 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     problems = list(_schema_problems(config))
     # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
     sound = _without_faults(config.settings) if problems else config.settings
-    config = Config(_with_defaults(sound, schema()), path, lines)
+    config = Config(_with_defaults(sound, schema(), _engine(sound)), path, lines)
     problems += checks(config)
     if problems and config.settings["images"]["folder"]:
         problems += folder_problems(config)
     if problems:
         raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
     _keep_what_the_engine_takes(config.settings)
+    _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])
     return config
 
@@ -114,6 +115,7 @@ def checks(config: Config) -> Iterator[Problem]:
             )
     if engine in BUILTIN_MODELS:
         yield from _model_problems(config)
+        yield from _network_problems(config)
     yield from _not_yet(config)
     images = config.settings["images"]
     for key in ("include", "exclude"):
@@ -210,19 +212,37 @@ def _merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any
     return merged
 
 
-def _with_defaults(value: Any, rule: dict[str, Any]) -> Any:
+def default_of(rule: dict[str, Any], engine: str) -> Any:
+    """Return the default of a setting, which may be another one for each engine."""
+    return copy.deepcopy(rule.get("x-defaults", {}).get(engine, rule.get("default")))
+
+
+def section_of(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a rule that has settings of its own, where there is one (``normalize``); else the rule."""
+    return next((part for part in rule.get("oneOf", []) if "properties" in part), rule)
+
+
+def _engine(settings: dict[str, Any]) -> str:
+    rule = schema()["properties"]["segmentation"]["properties"]["engine"]
+    return (settings.get("segmentation") or {}).get("engine", rule["default"])
+
+
+def _with_defaults(value: Any, rule: dict[str, Any], engine: str) -> Any:
     """Fill in the schema's defaults; a section left empty (null) is one with every default."""
     if value is None and "default" in rule and rule.get("type") in ("object", "array", "string"):
-        value = copy.deepcopy(rule["default"])
+        value = default_of(rule, engine)
     if isinstance(value, list) and "items" in rule:
-        return [_with_defaults(item, rule["items"]) for item in value]
-    if not isinstance(value, dict) or "properties" not in rule:
+        return [_with_defaults(item, rule["items"], engine) for item in value]
+    each = rule.get("additionalProperties")
+    if isinstance(value, dict) and isinstance(each, dict):
+        return {name: _with_defaults(item, each, engine) for name, item in value.items()}
+    properties = section_of(rule).get("properties")
+    if not isinstance(value, dict) or properties is None:
         return _number(value, rule)
-    completed = {
-        key: _with_defaults(value.get(key, copy.deepcopy(child.get("default"))), child)
-        for key, child in rule["properties"].items()
+    return {
+        key: _with_defaults(value.get(key, default_of(child, engine)), child, engine)
+        for key, child in properties.items()
     }
-    return completed
 
 
 def _number(value: Any, rule: dict[str, Any]) -> Any:
@@ -231,6 +251,14 @@ def _number(value: Any, rule: dict[str, Any]) -> Any:
         return value
     kinds = [choice.get("type") for choice in rule.get("oneOf", [rule])]
     return float(value) if "number" in kinds else int(value) if "integer" in kinds else value
+
+
+def _write_versions_as_text(settings: dict[str, Any]) -> None:
+    """Make text of versions that YAML took for numbers."""
+    for environment in settings["environments"].values():
+        environment["python"] = str(environment["python"])
+    driver = settings["cluster"]["cuda_driver"]
+    settings["cluster"]["cuda_driver"] = None if driver is None else str(driver)
 
 
 def _keep_what_the_engine_takes(settings: dict[str, Any]) -> None:
@@ -252,17 +280,25 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
         if value is not None or "default" not in sections.get(key, {})
     }
     told: set[tuple[str | int, ...]] = set()
-    for error in jsonschema.Draft202012Validator(schema()).iter_errors(settings):
+    for error in _errors(settings):
         keys = tuple(error.absolute_path)
+        # jsonschema's types say less than it keeps.
+        rule: Any = error.schema
+        missing: Any = error.validator_value
+        given: Any = error.instance
         if error.validator == "additionalProperties":
-            allowed = error.schema["properties"]
-            for key in sorted(set(error.instance) - set(allowed)):
+            allowed = rule["properties"]
+            for key in sorted(set(given) - set(allowed)):
                 yield _unknown_key(config, keys, key, list(allowed))
         elif error.validator == "required":
-            for key in error.validator_value:
-                if key not in error.instance:
+            for key in missing:
+                if key not in given:
                     name = _name((*keys, key))
                     yield Problem("SM-CFG-003", where=config.where(*keys), name=name)
+        elif "propertyNames" in error.absolute_schema_path:
+            yield Problem("SM-ENV-027", where=config.where(*keys, given), name=given)
+        elif keys[:1] == ("environments",) and keys[2:] == ("python",) and error.instance == 3.1:
+            yield Problem("SM-ENV-012", where=config.where(*keys), name=keys[1])
         elif keys not in told:
             told.add(keys)
             names = tuple(key for key in keys if isinstance(key, str))
@@ -276,10 +312,22 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
             )
 
 
+def _errors(settings: dict[str, Any]) -> Iterator[jsonschema.ValidationError]:
+    for error in jsonschema.Draft202012Validator(schema()).iter_errors(settings):
+        sections = [rule for rule in error.schema.get("oneOf", []) if "properties" in rule]
+        if error.validator == "oneOf" and sections and isinstance(error.instance, dict):
+            # What is wrong in a section says more than that it is neither this section nor true or false.
+            for inner in error.context or ():
+                if inner.schema_path[0] == error.schema["oneOf"].index(sections[0]):
+                    yield inner
+        else:
+            yield error
+
+
 def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings without what the schema refuses."""
     settings = copy.deepcopy(settings)
-    for error in jsonschema.Draft202012Validator(schema()).iter_errors(settings):
+    for error in list(jsonschema.Draft202012Validator(schema()).iter_errors(settings)):
         parents = list(error.absolute_path)
         if error.validator == "required":
             continue
@@ -287,8 +335,10 @@ def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
             section: Any = settings
             # A fault in a list is a fault of the key that holds the list.
             names = list(itertools.takewhile(lambda key: isinstance(key, str), parents))
+            if "propertyNames" in error.absolute_schema_path:
+                names.append(error.instance)
             for key in names[:-1]:
-                section = section[key]
+                section = section.get(key, {})
             section.pop(names[-1], None)
     settings.setdefault("images", {})
     return settings
@@ -314,7 +364,9 @@ def _name(keys: tuple) -> str:
 def _rule(names: tuple[str, ...]) -> dict[str, Any]:
     rule = schema()
     for name in names:
-        rule = rule.get("properties", {}).get(name, rule)
+        each = rule.get("additionalProperties")
+        named = each if isinstance(each, dict) else rule
+        rule = section_of(rule).get("properties", {}).get(name, named)
     return rule
 
 
@@ -323,9 +375,9 @@ def describe(rule: dict[str, Any]) -> str:
     if "oneOf" in rule:
         return say("allowed.or").join(describe(choice) for choice in rule["oneOf"])
     if "enum" in rule:
-        return ", ".join(
-            json.dumps(value) if not isinstance(value, str) else value for value in rule["enum"]
-        )
+        # A version may be text or a number: it is told once.
+        words = (v if isinstance(v, str) else json.dumps(v) for v in rule["enum"])
+        return ", ".join(dict.fromkeys(words))
     kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
     return say("allowed.or").join(_describe_type(kind, rule) for kind in kinds)
 
@@ -338,8 +390,12 @@ def _describe_type(kind: str, rule: dict[str, Any]) -> str:
                 words += " " + say(f"allowed.{limit}", limit=rule[limit])
     if kind == "array" and "items" in rule:
         words += " " + say("allowed.items", items=describe(rule["items"]))
+        if rule.get("minItems"):
+            words += " " + say("allowed.minItems", limit=rule["minItems"])
     if "pattern" in rule:
-        words += " " + say("allowed.pattern", example=rule["default"])
+        words += " " + say(
+            "allowed.pattern", example=rule.get("examples", [rule.get("default")])[0]
+        )
     return words
 
 
@@ -350,15 +406,42 @@ def _model_problems(config: Config) -> Iterator[Problem]:
     builtin = BUILTIN_MODELS[engine]
     if model in builtin:
         return
+    others = [name for name, models in BUILTIN_MODELS.items() if model in models]
     # Unlike Path's methods, these take any text for a path, and an unreadable folder for an absent file.
     path = os.path.expanduser(str(model))
     if os.path.isdir(path):
         yield Problem("SM-CFG-013", where=where, path=path)
+    elif not os.path.isfile(path) and others:
+        names = {"other": others[0], "models": ", ".join(builtin)}
+        yield Problem("SM-CFG-032", where=where, model=model, engine=engine, **names)
     elif not os.path.isfile(path):
         nearest = difflib.get_close_matches(str(model), builtin, 1, 0.6)
         code = "SM-CFG-011" if nearest else "SM-CFG-012"
         hint = nearest[0] if nearest else ", ".join(builtin)
         yield Problem(code, where=where, model=model, models=hint, engine=engine)
+
+
+def _network_problems(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each setting that Cellpose would silently pass over, or refuse for each image."""
+    section = config.settings["segmentation"]
+    rules = schema()["properties"]["segmentation"]["properties"]
+    normalize = section["normalize"] if isinstance(section["normalize"], dict) else {}
+    for key, other, clash in (
+        ("rescale", "diameter", section["diameter"] is not None),
+        ("invert", "normalize", bool(normalize)),
+        ("max_size_fraction", "restore", section["restore"] is not None),
+        ("chan2_restore", "restore: null", section["restore"] is None),
+    ):
+        if clash and section[key] != rules[key]["default"] and section["engine"] == "cellpose3":
+            yield Problem(
+                "SM-CFG-030", where=config.where("segmentation", key), key=key, other=other
+            )
+    for key in ("percentile", "lowhigh"):
+        low, high = normalize.get(key) or (0, 1)
+        if low >= high:
+            where = config.where("segmentation", "normalize", key)
+            name = _name(("normalize", key))
+            yield Problem("SM-CFG-031", where=where, name=name, low=low, high=high)
 
 
 def _pattern_problems(config: Config, key: str, patterns: list[str]) -> Iterator[Problem]:
@@ -385,7 +468,6 @@ def _not_yet(config: Config) -> Iterator[Problem]:
         ("segmentation", "do_3D"),
         ("segmentation", "stitch_threshold"),
         ("scripts",),
-        ("environments",),
     ):
         value: Any = settings
         for key in keys:

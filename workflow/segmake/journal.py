@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from segmake.files import lock_file
@@ -61,11 +62,19 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries = list(_read(path))
+        self._lock = Lock()
 
     def last(self, image: str) -> Entry | None:
         """Return how the last attempt at an image that came to an end did so."""
         for entry in reversed(self._entries):
             if entry.image == image and entry.event in ENDS:
+                return entry
+        return None
+
+    def begun(self, image: str) -> Entry | None:
+        """Return when the last attempt at an image began."""
+        for entry in reversed(self._entries):
+            if entry.image == image and entry.event == "started":
                 return entry
         return None
 
@@ -99,18 +108,18 @@ class Journal:
         return [image for image, event in latest.items() if event not in ENDS]
 
     def add(self, image: str, event: Event, key: str, attempt: int, **details: Any) -> None:
-        """Write a line, and return once it is on the disk."""
+        """Write a line, and return once it is on the disk; several threads may write."""
         entry = Entry(image, event, key, attempt, time.time(), details)
         line = json.dumps(vars(entry)) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        with self._lock, self.path.open("ab") as file:
             # A process that was killed may have left half a line behind.
             if file.tell() and not _ends_with_newline(self.path):
                 file.write(b"\n")
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
-        self._entries.append(entry)
+            self._entries.append(entry)
 
     @contextmanager
     def locked(self) -> Iterator[Journal]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import language, say
-from segmake.steps import STEPS, Task
+from segmake.pipeline import Task
+from segmake.steps import STEPS
 
 # Raised when the report or the tables of the run change, so that they are written again.
 REPORT_VERSION = 2
@@ -115,6 +116,8 @@ class Plan:
     ----------
     small : list of str
         The batches with so little to segment that all of their steps are done in one job on a cluster.
+    environments : dict
+        The environment file of each environment of the config, by its name.
     """
 
     settings: dict[str, Any]
@@ -126,6 +129,7 @@ class Plan:
     states: dict[str, State]
     to_do: dict[str, int]
     small: list[str]
+    environments: dict[str, str] = field(default_factory=dict)
 
     @property
     def folders(self) -> Folders:

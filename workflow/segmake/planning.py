@@ -16,8 +16,9 @@ from segmake.files import fingerprint
 from segmake.inventory import ImageFile, Inventory, take_inventory
 from segmake.journal import Entry, Journal, next_attempt
 from segmake.messages import Problem
+from segmake.pipeline import Task
 from segmake.plan import Batch, Folders, Plan, State
-from segmake.steps import STEPS, Task, is_current
+from segmake.steps import STEPS, is_current
 
 # Measuring and drawing so much takes a minute or two: less than a job of its own waits and takes to start.
 SMALL_MEGAPIXELS = 200.0
@@ -84,8 +85,7 @@ class _KeyMaker:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         segmentation = settings["segmentation"]
-        # How a result is computed, not what it is.
-        decisive = {k: v for k, v in segmentation.items() if k not in ("gpu", "batch_size")}
+        decisive = {k: v for k, v in segmentation.items() if k not in engines.NOT_DECISIVE}
         images = settings["images"]
         engine = segmentation["engine"]
         self._segment = fingerprint(

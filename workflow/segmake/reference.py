@@ -1,6 +1,7 @@
-"""Makes documentation from its sources: ``config/README.md``, ``docs/faq.md`` and ``docs/faq.fr.md``.
+"""Makes ``config/README.md``, ``docs/faq*.md`` and a part of ``docs/environment-builder.md`` from their sources.
 
-The settings come from the JSON Schema of the config, the questions and answers from the catalogue of messages.
+The settings come from the JSON Schema of the config, the questions and answers from the catalogue of messages,
+the table of packages from ``workflow/catalogue.yaml``.
 After an edit of either: ``PYTHONPATH=workflow python -m segmake.reference``.
 """
 
@@ -15,14 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from segmake.catalogue import groups
 from segmake.config import describe, schema
 from segmake.files import write_atomically
 from segmake.messages import LANGUAGES, catalogue
 
 ROOT = Path(__file__).parents[2]
+BUILDER = ROOT / "docs" / "environment-builder.md"
 COMMAND = "PYTHONPATH=workflow python -m segmake.reference"
 
 _NOTE = f"<!-- Made by `{COMMAND}` from {{sources}}: edit these, not this file. -->"
+
+# Between these, the page on environments has the table of the catalogue; the rest of it is written by hand.
+_TABLE_BEGINS = f"<!-- Made by `{COMMAND}` from workflow/catalogue.yaml: edit that. -->"
+_TABLE_ENDS = "<!-- The end of what was made. -->"
 
 _README = """\
 ## The config file
@@ -58,6 +65,7 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | the tables, not the cells |
 | `overlays` | the pictures, not the cells |
 | `cluster` | nothing |
+| `environments` | no image: only the environment whose list has changed is made again |
 | `results` | everything, in the new folder |
 
 `snakemake --profile slurm -n` says how many images that would be, and starts nothing.
@@ -96,6 +104,7 @@ _FAMILIES = {
     "SM-DIR": {"en": "The folder of images", "fr": "Le dossier des images"},
     "SM-IMG": {"en": "An image", "fr": "Une image"},
     "SM-RUN": {"en": "The run", "fr": "Le calcul"},
+    "SM-MOD": {"en": "The model", "fr": "Le modèle"},
     "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-SET": {
@@ -114,13 +123,30 @@ PLACEHOLDERS = {
     "channel": {"fr": "canal"},
     "channels": {"en": "list of channels", "fr": "liste des canaux"},
     "command": {"fr": "commande"},
+    "clash": {"en": "who clashes with whom", "fr": "qui contredit qui"},
+    "cuda": {"en": "version", "fr": "version"},
+    "driver": {"en": "version", "fr": "version"},
+    "fitting": {"en": "package and version", "fr": "paquet et version"},
+    "package": {"fr": "paquet"},
+    "packages": {"en": "list of packages", "fr": "liste des paquets"},
+    "prefix": {"en": "folder", "fr": "dossier"},
+    "SM-ENV-017.nearest": {"en": "package", "fr": "paquet"},
+    "SM-ENV-019.nearest": {"en": "package", "fr": "paquet"},
+    "SM-ENV-026.nearest": {"en": "list of packages", "fr": "liste des paquets"},
+    "SM-ENV-025.remedy": {"en": "what works", "fr": "ce qui fonctionne"},
     "default": {"en": "default", "fr": "valeur par défaut"},
     "engine": {"fr": "moteur"},
+    "environment": {"en": "name", "fr": "nom"},
     "engines": {"en": "list of engines", "fr": "liste des moteurs"},
     "error": {"en": "details", "fr": "détails"},
+    "files": {"en": "files and addresses", "fr": "fichiers et adresses"},
     "first": {"en": "first image", "fr": "première image"},
     "folder": {"fr": "dossier"},
     "inner": {"en": "inner folder", "fr": "dossier intérieur"},
+    "other": {"en": "other one", "fr": "autre"},
+    "bsize": {"en": "number", "fr": "nombre"},
+    "note": {"en": "file beside it", "fr": "fichier à côté"},
+    "addresses": {"en": "addresses", "fr": "adresses"},
     "outer": {"en": "outer folder", "fr": "dossier extérieur"},
     "height": {"fr": "hauteur"},
     "high": {"en": "second value", "fr": "seconde valeur"},
@@ -151,6 +177,7 @@ PLACEHOLDERS = {
     "remedy": {"en": "what to do about it", "fr": "que faire pour cette image"},
     "result": {"fr": "résultat"},
     "results": {"en": "results folder", "fr": "dossier des résultats"},
+    "said": {"en": "the last words of conda or pip", "fr": "les derniers mots de conda ou de pip"},
     "second": {"en": "second image", "fr": "seconde image"},
     "section": {"fr": "section"},
     "since": {"en": "time", "fr": "heure"},
@@ -170,7 +197,9 @@ def settings_reference() -> str:
         parts = []
         single = {}
         for name, rule in sections.items():
-            if "properties" not in rule:
+            if isinstance(each := rule.get("additionalProperties"), dict):
+                rule = each | {"description": rule["description"]}
+            elif "properties" not in rule:
                 single[name] = rule
                 continue
             parts.append(f"### `{name}`\n\n{_escape(rule['description'])}\n")
@@ -180,6 +209,23 @@ def settings_reference() -> str:
         parts.append("### Settings without a section\n")
         parts.append(_table(single, schema()["required"]))
     return "\n".join(parts)
+
+
+def catalogue_reference() -> str:
+    """Return the packages that SegMake knows by name in Markdown: a table for each group, in English."""
+    parts = []
+    for title, packages in groups().items():
+        parts.append(f"### {title}\n\n| write | or | on PyPI | version | what it is for |\n")
+        parts.append("|---|---|---|---|---|\n")
+        for package in packages:
+            version = package.version
+            if package.excepted:
+                version += f" (another on Python {', '.join(package.excepted)})"
+            aliases = ", ".join(package.aliases)
+            cells = [package.name, aliases, f"`{package.requirement}`", version, package.purpose]
+            parts.append(f"| {' | '.join(cells)} |\n")
+        parts.append("\n")
+    return "".join(parts).rstrip()
 
 
 def faq(language: str) -> str:
@@ -212,8 +258,16 @@ def references() -> dict[str, str]:
     schema_note = _NOTE.format(
         sources="workflow/schemas/config.schema.json and workflow/segmake/reference.py"
     )
+    builder = BUILDER.read_text(encoding="utf-8")
+    before, _, after = builder.partition(_TABLE_BEGINS)
+    after = after.partition(_TABLE_ENDS)[2]
     faq_note = _NOTE.format(sources="workflow/segmake/messages")
-    pages = {"config/README.md": f"{schema_note}\n\n{_README}\n{settings_reference()}"}
+    pages = {
+        "config/README.md": f"{schema_note}\n\n{_README}\n{settings_reference()}",
+        "docs/environment-builder.md": (
+            f"{before}{_TABLE_BEGINS}\n\n{catalogue_reference()}\n\n{_TABLE_ENDS}{after}"
+        ),
+    }
     for language in LANGUAGES:
         name = "docs/faq.md" if language == "en" else f"docs/faq.{language}.md"
         pages[name] = f"{faq_note}\n\n{faq(language)}"
@@ -260,7 +314,7 @@ def _table(keys: dict[str, dict[str, Any]], required: list[str]) -> str:
     head = ["setting", "default", "can be", *(["engines"] if engines else []), "what it does"]
     rows = [head, ["---"] * len(head)]
     for key, rule in keys.items():
-        default = "none: must be set" if key in required else f"`{_yaml(rule['default'])}`"
+        default = "none: must be set" if key in required else _default(rule)
         row = [f"`{key}`", default, _escape(_allowed(rule))]
         if engines:
             row.append(", ".join(rule["x-engines"]) if "x-engines" in rule else "all")
@@ -274,6 +328,12 @@ def _allowed(rule: dict[str, Any]) -> str:
     # What a section that is not in this version could hold is no help.
     kinds = (rule.get("type"), rule.get("items", {}).get("type"))
     return "" if "object" in kinds else describe(rule)
+
+
+def _default(rule: dict[str, Any]) -> str:
+    """Return a default in Markdown; of engines that have another one, that too."""
+    others = [f"{engine}: `{_yaml(value)}`" for engine, value in rule.get("x-defaults", {}).items()]
+    return "; ".join([f"`{_yaml(rule['default'])}`", *others])
 
 
 def _yaml(value: Any) -> str:

@@ -17,8 +17,10 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from segmake.distributions import distributions, unit_note
+from segmake.engines import BUILTIN_MODELS
 from segmake.files import natural_key, write_atomically
 from segmake.messages import language, say
+from segmake.timing import Timing
 from segmake.usage import Usage, describe
 from segmake.wording import brief, duration, finite, localised, moment, number, plural, text_of
 
@@ -91,6 +93,8 @@ class Run:
         Paths of the tables, relative to the report's folder, that the page links to.
     usage : Usage or None
         What the run asked of the cluster and used of it; None where it sent no jobs.
+    timing : Timing or None
+        Where the time of the segmentation went; None where nothing was segmented.
     """
 
     title: str
@@ -108,6 +112,7 @@ class Run:
     batches: int = 0
     tables: Sequence[str] = ("cells.csv", "cells.parquet", "images.csv")
     usage: Usage | None = None
+    timing: Timing | None = None
 
 
 def write_report(
@@ -167,6 +172,7 @@ def write_report(
         plots_note=unit_note(done, cells),
         summary=summary,
         usage=describe(run.usage) if run.usage else None,
+        timing=_timing(run.timing, run.engine) if run.timing else None,
         facts=_facts(run),
         settings=_settings(run.settings),
         versions=sorted(run.versions.items(), key=lambda item: item[0].lower()),
@@ -367,6 +373,19 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("report.run.batches", number(run.batches)),
     ]
     return [(say(key), value) for key, value in facts if value]
+
+
+def _timing(timing: Timing, engine: str) -> dict[str, Any]:
+    """Return a row for each phase (name, time, share of the sum), and a sentence on how busy the network was."""
+    total = sum(timing.phases.values())
+    rows = [
+        (say(f"report.time.{phase}"), duration(seconds), f"{100 * seconds / total:.0f} %")
+        for phase, seconds in timing.phases.items()
+        if seconds
+    ]
+    share = round(100 * timing.network_share)
+    words = say("report.time.network_share", share=share) if engine in BUILTIN_MODELS else ""
+    return {"rows": rows, "network": words}
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

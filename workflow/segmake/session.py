@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -21,7 +22,7 @@ from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
-from segmake import slurm
+from segmake import environments, slurm
 from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
@@ -54,6 +55,8 @@ _SAID_BETTER = re.compile(
 # What the executor says of things that are in order, or that were checked already.
 _NO_NEWS = re.compile(
     r"No SLURM account given|No account was given|Unable to guess SLURM account|^MinJobAge "
+    # The files of SegMake's environments name one channel: there is no priority among channels.
+    r"|Your conda installation is not configured to use strict channel priorities"
     r"|You are running snakemake in a SLURM job context"
 )
 
@@ -74,6 +77,7 @@ class Session:
         self._cluster: Cluster | None = None
         self._screen: Screen | None = None
         self._stopped = False
+        self._conda = self._use_conda()
         written = os.environ.get(PLAN_VARIABLE)
         if workflow.is_main_process or not written:
             try:
@@ -84,7 +88,6 @@ class Session:
             self.plan = read_plan(Path(written))
         quote_python()
         self._jobs = Jobs(self.plan.folders.jobs)
-        self._conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
     @property
     def engine(self) -> str:
@@ -161,18 +164,19 @@ class Session:
     def shell_prefix(self) -> str:
         """What comes before every rule's shell command: ``segmake`` and ``segmake_engine`` as commands.
 
-        Where Snakemake makes the environments (``--sdm conda``) both are run by the ``python`` of the rule's
-        environment, else by those that the set-up made.
+        Where Snakemake makes the environments (``--sdm conda``) both are run by the Python of the rule's
+        environment, which is active then; else by those that the set-up made.
         """
-        python, engine_python = (
-            ("python", "python") if self._conda else (sys.executable, self._engine_python)
-        )
+        if self._conda:
+            python = engine_python = '"$CONDA_PREFIX/bin/python"'
+        else:
+            python, engine_python = shlex.quote(sys.executable), shlex.quote(self._engine_python)
         prefix = (
             "set -euo pipefail; "
             f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
-            f'segmake() {{ {shlex.quote(python)} -m segmake "$@"; }}; '
-            f'segmake_engine() {{ {shlex.quote(engine_python)} -m segmake "$@"; }}; '
+            f'segmake() {{ {python} -m segmake "$@"; }}; '
+            f'segmake_engine() {{ {engine_python} -m segmake "$@"; }}; '
         )
         # Snakemake fills in what stands in single braces.
         return prefix.replace("{", "{{").replace("}", "}}")
@@ -202,6 +206,11 @@ class Session:
             if self._cluster and self._workflow.executor_plugin.name == "slurm":
                 self._start_on_cluster(self._cluster)
             write_plan(self.plan)
+            if self.plan.environments:
+                from segmake.builder import copy_to_results
+
+                files = {name: Path(file) for name, file in self.plan.environments.items()}
+                copy_to_results(files, self.plan.folders.results)
             if self._inventory:
                 write_inventory(self._inventory, self.plan.folders.inventory)
         except Problem as problem:
@@ -241,11 +250,66 @@ class Session:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
+        if config.settings["environments"]:
+            self._make_environments(config)
         if workflow.is_main_process and self._on_cluster and slurm.is_here():
             self._meet_cluster(config)
         if self._cluster is None:
             # On one computer the steps of a batch are no more together than those of others.
             self.plan = replace(self.plan, small=[])
+
+    def _use_conda(self) -> bool:
+        """Return whether Snakemake makes the environments of the rules.
+
+        Where it is asked to and can't, those of the set-up are used, in the jobs as well.
+        """
+        settings = self._workflow.deployment_settings
+        if DeploymentMethod.CONDA not in settings.deployment_method:
+            return False
+        if self._workflow.is_main_process:
+            if not environments.conda_is_usable():
+                settings.deployment_method = set(settings.deployment_method) - {
+                    DeploymentMethod.CONDA
+                }
+                return False
+            try:
+                environments.check_place(settings.conda_prefix)
+            except Problem as problem:
+                _refuse(problem)
+        environments.tend(_refuse)
+        return True
+
+    def _make_environments(self, config: Config) -> None:
+        """Find the file of each environment of the config; only what is new or has changed takes time."""
+        from segmake.builder import KEPT, environment_files
+        from segmake.cuda import driver_of_nodes
+
+        if not self._conda:
+            code = "SM-ENV-010" if environments.conda_is_usable() else "SM-ENV-011"
+            raise Problem(code, where=config.where("environments"))
+
+        @cache
+        def ask() -> str | None:
+            reachable = self._on_cluster and slurm.is_here()
+            # A dry run asks nothing of the cluster.
+            dry = self._workflow.output_settings.dryrun
+            return driver_of_nodes(config.settings, KEPT, ask=not dry) if reachable else None
+
+        files = environment_files(config, ask_driver=ask)
+        paths = {name: str(file) for name, file in files.items()}
+        self.plan = replace(self.plan, environments=paths)
+
+    def imports(self, environment: str) -> list[str]:
+        """Return the packages of an environment and what to import of them: ``project=module``."""
+        from segmake.builder import imports
+
+        return imports(self.plan.settings, environment)
+
+    def bad_environment(self, environment: str) -> str:
+        """Return what to say if packages of an environment can't be used; the check fills in PACKAGES and PREFIX."""
+        names = {"packages": "PACKAGES", "prefix": "PREFIX"}
+        log = self.plan.folders.results / "logs" / "environments" / f"{environment}.log"
+        return str(Problem("SM-ENV-028", name=environment, log=log, **names))
 
     def _meet_cluster(self, config: Config) -> None:
         """Hold what is to be sent against what the cluster has; a run that sends nothing needs no cluster."""

@@ -1,6 +1,6 @@
 """What is done to each image: segment, measure, overlay.
 
-A step works through the images of a batch one by one. What it did is in its journal, so a broken image is a line
+A step works through the images of a batch. What it did is in its journal, so a broken image is a line
 there and not an exception that ends the job, and an image that is done already is left alone.
 """
 
@@ -12,13 +12,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from segmake.files import readable, write_atomically
 from segmake.journal import Entry, Journal
 from segmake.messages import Problem, say
+from segmake.pipeline import Ended, Pipeline, Task, Work
 from segmake.slurm import times_of_this_job
 
 STEPS = ("segment", "measure", "overlay")
@@ -28,32 +29,14 @@ STEPS = ("segment", "measure", "overlay")
 DEATHS = 2
 DEATHS_ON_A_CLUSTER = 3
 
-Work = Callable[["Task"], dict[str, Any]]
+# A file of more bytes (5000 x 5000 pixels of 16 bits) is worked on alone, so that memory stays bounded.
+LARGE_BYTES = 50_000_000
 
+# Slurm kills a job that it has told to stop after 30 seconds.
+SETTLE_SECONDS = 10.0
 
-@dataclass(frozen=True)
-class Task:
-    """One image that a step has to work on.
-
-    Attributes
-    ----------
-    image : str
-        The image's name.
-    path : Path
-        Its file.
-    key : str
-        Fingerprint of everything that decides the result.
-    attempt : int
-        The attempt that this run makes at it.
-    outputs : tuple of Path
-        The files that the step makes of it.
-    """
-
-    image: str
-    path: Path
-    key: str
-    attempt: int
-    outputs: tuple[Path, ...]
+# What an image beside others may fail of, and not when it is alone.
+MEMORY = ("SM-RUN-003", "SM-RUN-004")
 
 
 def is_current(entry: Entry | None, key: str, outputs: Iterable[Path]) -> bool:
@@ -75,46 +58,132 @@ def run_step(
 ) -> None:
     """Do one step for the images of a batch that are not done yet.
 
+    While one image is computed, the next ones are read and the results of those before it are finished, in threads of
+    their own. An image that a process died of before, or a large one, has the job to itself.
+
     Parameters
     ----------
     tasks : list of Task
         The images that are there and whose earlier steps went well.
     journal : Journal
         The step's journal of this batch, locked.
-    work : callable
-        Makes the outputs of a task, and returns what to note in the journal. Whatever it raises fails that image
-        alone.
+    work : Work
+        Makes the outputs of a task. Whatever it raises fails that image alone.
     tell, detail : callable
         Take a line for the screen, and text for the log alone.
     """
     left = pending(tasks, journal)
-    # An image that the process died of before comes last, so that it holds up no other.
-    deaths = DEATHS_ON_A_CLUSTER if "SLURM_JOB_ID" in os.environ else DEATHS
-    left.sort(key=lambda task: _is_suspect(task, journal))
-    for number, task in enumerate(left, start=1):
-        place = f"[{number}/{len(left)}]"
-        if journal.deaths(task.image, task.key) >= deaths:
-            code = "SM-RUN-012" if journal.ran_out_of_time(task.image) else "SM-RUN-002"
-            problem: Problem | None = Problem(code, where=task.image, times=deaths)
-        else:
-            journal.add(task.image, "started", task.key, task.attempt)
-            started = time.perf_counter()
-            try:
-                details, problem = _try(work, task, detail)
-            except (KeyboardInterrupt, SystemExit):
-                # Whoever stopped the job had nothing against this image, unless it used up the job's time.
-                slow = _took_the_time(time.perf_counter() - started)
-                journal.add(task.image, "stopped", task.key, task.attempt, out_of_time=slow)
-                raise
-        if problem:
-            _fail(task, journal, problem)
-            tell(say("step.failed", place=place, image=task.image, what=problem.what))
-            continue
-        seconds = round(time.perf_counter() - started, 3)
-        journal.add(task.image, "done", task.key, task.attempt, **{"seconds": seconds, **details})
+    deaths = {task: journal.deaths(task.image, task.key) for task in left}
+    # An image that the process died of before comes last, so that it holds up no other. Of those that were in work at
+    # the same time, the one that came first is the likeliest culprit.
+    doubtful = [task for task in left if deaths[task]][::-1]
+    doubtful.sort(key=lambda task: (_was_given_up(task, journal), deaths[task]))
+    sound = [task for task in left if not deaths[task]]
+    sound.sort(key=lambda task: _was_given_up(task, journal))
+    record = _Record(journal, len(left), tell, detail)
+    with Pipeline(work, record.end) as pipeline:
+        try:
+            for task in (*sound, *doubtful):
+                if record.give_up(task, deaths[task]):
+                    continue
+                record.start(task)
+                alone = not work.overlaps or task in doubtful or _is_large(task)
+                pipeline.add(task, alone=alone)
+            pipeline.finish()
+            for task in record.again:
+                record.start(task)
+                pipeline.add(task, alone=True)
+        except (KeyboardInterrupt, SystemExit):
+            pipeline.settle(SETTLE_SECONDS)
+            record.stop(pipeline)
+            raise
+
+
+class _Record:
+    """Writes into the journal, and to the screen, what becomes of the images of a step."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        total: int,
+        tell: Callable[[str], None],
+        detail: Callable[[str], None],
+    ) -> None:
+        self._journal = journal
+        self._total = total
+        self._tell = tell
+        self._detail = detail
+        self._ended = 0
+        self._started: dict[str, float] = {}
+        self._lock = RLock()
+        self.again: list[Task] = []
+
+    def give_up(self, task: Task, deaths: int) -> bool:
+        """Fail an image that too many processes died of; return whether it was one."""
+        limit = DEATHS_ON_A_CLUSTER if "SLURM_JOB_ID" in os.environ else DEATHS
+        if deaths < limit:
+            return False
+        code = "SM-RUN-012" if self._journal.ran_out_of_time(task.image) else "SM-RUN-002"
+        self._fail(task, Problem(code, where=task.image, times=limit))
+        return True
+
+    def start(self, task: Task) -> None:
+        self._journal.add(task.image, "started", task.key, task.attempt)
+        self._started[task.image] = time.monotonic()
+
+    def stop(self, pipeline: Pipeline) -> None:
+        """Note that the job was stopped, which is no image's fault, but for one that used up the job's time."""
+        times = times_of_this_job()
+        for task in pipeline.in_work():
+            seconds = time.monotonic() - self._started[task.image]
+            late = times is not None and times[1] <= 0 and seconds > times[0] / 2
+            self._journal.add(task.image, "stopped", task.key, task.attempt, out_of_time=late)
+        for task in pipeline.waiting():
+            self._journal.add(task.image, "stopped", task.key, task.attempt)
+
+    def end(self, ended: Ended) -> None:
+        """Note what became of an image; called by several threads."""
+        task, error = ended.task, ended.error
+        with self._lock:
+            if error is None:
+                self._done(task, ended.details)
+                return
+            problem = self._problem(task, error)
+            # The memory that it did not get was perhaps that of the images beside it.
+            if problem.code in MEMORY and not ended.alone:
+                self._journal.add(task.image, "stopped", task.key, task.attempt)
+                self.again.append(task)
+            else:
+                self._fail(task, problem)
+
+    def _done(self, task: Task, details: dict[str, Any]) -> None:
+        self._ended += 1
+        self._journal.add(task.image, "done", task.key, task.attempt, **details)
         if "cells" in details:
-            numbers = {"cells": details["cells"], "seconds": seconds}
-            tell(say("step.done", place=place, image=task.image, **numbers))
+            place, numbers = self._place(), {key: details[key] for key in ("cells", "seconds")}
+            self._tell(say("step.done", place=place, image=task.image, **numbers))
+
+    def _fail(self, task: Task, problem: Problem) -> None:
+        # A result of other settings, or of the file before this one, would be taken for this image's.
+        remove_outputs(task)
+        self._ended += 1
+        values = {key: _plain(value) for key, value in problem.values.items()}
+        details = {"code": problem.code, "where": problem.where, "values": values}
+        self._journal.add(task.image, "failed", task.key, task.attempt, **details)
+        self._tell(say("step.failed", place=self._place(), image=task.image, what=problem.what))
+
+    def _place(self) -> str:
+        return f"[{self._ended}/{self._total}]"
+
+    def _problem(self, task: Task, error: Exception) -> Problem:
+        """Return what went wrong with an image, as a user is told."""
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, MemoryError):
+            return Problem("SM-RUN-003", where=task.image)
+        self._detail("".join(traceback.format_exception(error)))
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return Problem("SM-RUN-001", where=task.image, error=readable(reason))
 
 
 def pending(tasks: list[Task], journal: Journal) -> list[Task]:
@@ -129,32 +198,16 @@ def pending(tasks: list[Task], journal: Journal) -> list[Task]:
     ]
 
 
-def _took_the_time(seconds: float) -> bool:
-    """Whether the job has run out of time, and spent most of it on one image."""
-    times = times_of_this_job()
-    return times is not None and times[1] <= 0 and seconds > times[0] / 2
-
-
-def _is_suspect(task: Task, journal: Journal) -> bool:
+def _was_given_up(task: Task, journal: Journal) -> bool:
     last = journal.last(task.image)
-    gave_up = last is not None and last.details.get("code") in ("SM-RUN-002", "SM-RUN-012")
-    return gave_up or journal.deaths(task.image, task.key) > 0
+    return last is not None and last.details.get("code") in ("SM-RUN-002", "SM-RUN-012")
 
 
-def _try(
-    work: Work, task: Task, detail: Callable[[str], None]
-) -> tuple[dict[str, Any], Problem | None]:
-    """Do the work on one image, and return what to note, or what went wrong."""
+def _is_large(task: Task) -> bool:
     try:
-        return work(task), None
-    except Problem as problem:
-        return {}, problem
-    except MemoryError:
-        return {}, Problem("SM-RUN-003", where=task.image)
-    except Exception as error:
-        detail(traceback.format_exc())
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        return {}, Problem("SM-RUN-001", where=task.image, error=readable(reason))
+        return task.path.stat().st_size > LARGE_BYTES
+    except OSError:
+        return False
 
 
 def write_outcome(path: Path, tasks: list[Task], journal: Journal) -> None:
@@ -189,14 +242,6 @@ def remove_outputs(task: Task) -> None:
     for output in task.outputs:
         with suppress(OSError):
             output.unlink(missing_ok=True)
-
-
-def _fail(task: Task, journal: Journal, problem: Problem) -> None:
-    # A result of other settings, or of the file before this one, would be taken for this image's.
-    remove_outputs(task)
-    values = {key: _plain(value) for key, value in problem.values.items()}
-    details = {"code": problem.code, "where": problem.where, "values": values}
-    journal.add(task.image, "failed", task.key, task.attempt, **details)
 
 
 def _plain(value: object) -> object:

@@ -17,6 +17,7 @@ from segmake.plan import Plan
 from segmake.report import Run, write_report
 from segmake.steps import STEPS
 from segmake.tables import cell_table, image_table, write_csv, write_parquet
+from segmake.timing import timing_of
 from segmake.usage import usage_of_run
 
 # So many failed images are named on the screen; the report names all.
@@ -122,6 +123,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         batches=len(plan.batches),
         warnings=_warnings(segmentation, devices),
         usage=usage_of_run(plan),
+        timing=timing_of(plan),
     )
 
 

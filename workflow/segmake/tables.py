@@ -9,8 +9,10 @@ import pandas as pd
 
 from segmake.files import natural_key, write_atomically
 from segmake.journal import Entry, Journal
+from segmake.pipeline import Task
 from segmake.plan import Plan
-from segmake.steps import STEPS, Task, is_current, problem_of
+from segmake.steps import STEPS, is_current, problem_of
+from segmake.timing import PHASES
 
 IMAGE_COLUMNS = (
     "image",
@@ -27,6 +29,7 @@ IMAGE_COLUMNS = (
     "pixel_size_um",
     "channel",
     "device",
+    *(f"{phase}_seconds" for phase in PHASES),
     "mask",
     "picture",
 )
@@ -36,8 +39,8 @@ def image_table(plan: Plan) -> pd.DataFrame:
     """Return a row per image that is there, with what became of it; columns as in `IMAGE_COLUMNS`.
 
     ``state`` is ``"done"`` where every step ended well, else ``"failed"`` with the code, the message and the remedy
-    of the first step that did not. ``seconds`` is the time of the segmentation. ``mask`` and ``picture`` are paths
-    in the results folder.
+    of the first step that did not. ``seconds`` is the time of the segmentation, and ``load_seconds`` to
+    ``write_seconds`` its phases. ``mask`` and ``picture`` are paths in the results folder.
     """
     rows = []
     for batch in plan.batches.values():
@@ -51,9 +54,8 @@ def image_table(plan: Plan) -> pd.DataFrame:
     order = {image: number for number, image in enumerate(sorted(plan.images(), key=natural_key))}
     table = table.sort_values("image", key=lambda images: images.map(order), ignore_index=True)
     whole = ("cells", "attempt", "width_px", "height_px")
-    return table.astype(
-        dict.fromkeys(whole, "Int64") | {"seconds": "float64", "pixel_size_um": "float64"}
-    )
+    fractions = ("seconds", "pixel_size_um", *(f"{phase}_seconds" for phase in PHASES))
+    return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(fractions, "float64"))
 
 
 def cell_table(plan: Plan, images: pd.DataFrame) -> pd.DataFrame:
@@ -105,6 +107,8 @@ def _image_row(
     }
     names = ("cells", "seconds", "width_px", "height_px", "channel", "device")
     row |= {name: details.get(name) for name in names}
+    seconds = details.get("phases", {})
+    row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
     measured = entries[STEPS.index("measure")]
     row["pixel_size_um"] = measured.details.get("pixel_size_um") if measured else None
     for task, entry in zip(tasks, entries, strict=True):

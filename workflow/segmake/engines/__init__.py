@@ -1,20 +1,33 @@
 """The programs that find cells, one module each.
 
-An engine is a module with ``load(settings)``, called once in a job, ``segment(loaded, planes)``, called for each
-field of view, ``describe(loaded)``, and, where it has a model, ``fetch(settings)``, which downloads it if needed.
-This module knows the engines without importing them: each lives in an environment of its own.
+An engine is a module with
+
+- ``fetch(settings)``: return the file with the weights, which is downloaded first where that is needed (only where
+  there is a model),
+- ``load(settings)``: called once in a job,
+- ``predict(loaded, planes)``: run the network on one field of view; reads no file,
+- ``masks(loaded, prediction)``: make the labels of what it gave; may run in another thread while ``predict`` works on
+  the next field of view,
+- ``describe(loaded)``: the model, the device, and how many tiles the network sees at once, in words.
+
+``settings`` is the section ``segmentation`` of the config. This module knows the engines without importing them: each
+lives in an environment of its own.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 
-# The names that Cellpose 3.1.1.3 downloads by itself (cellpose.models.MODEL_NAMES); cyto3 is its own default.
+# The names that each Cellpose downloads by itself (cellpose.models.MODEL_NAMES of 4.2.1.1 and of 3.1.1.3). The two
+# transformers of Cellpose 3 are left out: they need packages that Cellpose does not bring with it.
 BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
+    "cellpose": ("cpsam_v2", "cpsam", "cpdino", "cpdino-vitb"),
     "cellpose3": (
         "cyto3",
         "nuclei",
@@ -29,9 +42,7 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
         "cyto2",
         "cyto",
         "CPx",
-        "transformer_cp3",
         "neurips_cellpose_default",
-        "neurips_cellpose_transformer",
         "neurips_grayscale_cyto2",
         "CP",
         "TN1",
@@ -41,11 +52,14 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
         "LC2",
         "LC3",
         "LC4",
-    )
+    ),
 }
 
 # Raised when the masks change, so that images are computed again.
-VERSIONS = {"cellpose3": 1, "threshold": 1}
+VERSIONS = {"cellpose": 1, "cellpose3": 1, "threshold": 1}
+
+# Settings of how the cells are found, which do not decide what cells there are.
+NOT_DECISIVE = ("gpu", "allow_cpu", "batch_size", "models_folder")
 
 
 def needs_gpu(settings: Mapping[str, Any]) -> bool:
@@ -60,12 +74,29 @@ def needs_gpu(settings: Mapping[str, Any]) -> bool:
     return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
 
 
+def models_folder(settings: Mapping[str, Any]) -> Path:
+    """Return the folder of the built-in models: the config's, else the one that Cellpose itself uses.
+
+    Parameters
+    ----------
+    settings : mapping
+        The section ``segmentation`` of the config.
+    """
+    folder = (
+        settings["models_folder"]
+        or os.environ.get("CELLPOSE_LOCAL_MODELS_PATH")
+        or "~/.cellpose/models"
+    )
+    return Path(folder).expanduser().absolute()
+
+
 class Engine(Protocol):
     """What every engine's module offers; ``fetch`` only where there is a model."""
 
-    fetch: Callable[[Mapping[str, Any]], Any]
+    fetch: Callable[[Mapping[str, Any]], Path]
     load: Callable[[Mapping[str, Any]], Any]
-    segment: Callable[[Any, list[np.ndarray]], np.ndarray]
+    predict: Callable[[Any, list[np.ndarray]], Any]
+    masks: Callable[[Any, Any], np.ndarray]
     describe: Callable[[Any], dict[str, str]]
 
 

@@ -4,52 +4,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from cellpose import models
+from cellpose import denoise, models
 
-from segmake.engines import BUILTIN_MODELS
-from segmake.messages import Problem
+from segmake.engines import BUILTIN_MODELS, models_folder
+from segmake.engines.device import choose_device
+from segmake.engines.network import (
+    FlowModel,
+    Loaded,
+    Prediction,
+    describe,
+    eval_arguments,
+    masks,
+    refusing,
+    run_network,
+)
+from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
 
-# What is not an argument of CellposeModel.eval.
-_OURS = ("engine", "model", "gpu", "diameter")
+__all__ = ["describe", "fetch", "load", "masks", "predict"]
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """A network in memory, and the arguments for its ``eval``."""
-
-    model: models.CellposeModel
-    name: str
-    device: str
-    arguments: dict[str, Any]
+# The built-in models whose files have other names.
+_FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}
 
 
 def fetch(settings: Mapping[str, Any]) -> Path:
-    """Return the file with the model's weights, which is downloaded first where that is needed.
+    """Return the file with the model's weights; it and those that restore images are downloaded where needed.
 
     Raises
     ------
     Problem
-        ``SM-RUN-007`` if it can't be downloaded.
+        What `fetch_files` raises.
     """
     name = settings["model"]
-    if name not in BUILTIN_MODELS["cellpose3"]:
-        return Path(name).expanduser()
-    try:
-        return Path(models.model_path(name))
-    except OSError as error:
-        reason = str(getattr(error, "reason", error))
-        folder = models.MODEL_DIR
-        raise Problem("SM-RUN-007", where=name, model=name, error=reason, folder=folder) from error
+    files = _restoration_files(settings)
+    if name in BUILTIN_MODELS["cellpose3"]:
+        files = [_FILES.get(name, name), *files]
+    addresses = {file: f"{models._MODEL_URL}/{file}" for file in files}
+    fetch_files(models_folder(settings), addresses, name)
+    return _path(settings)
 
 
 def load(settings: Mapping[str, Any]) -> Loaded:
-    """Load the network onto the GPU, or the CPU.
+    """Load the networks onto the GPU, or the CPU; nothing is downloaded.
 
     Parameters
     ----------
@@ -59,32 +59,43 @@ def load(settings: Mapping[str, Any]) -> Loaded:
     Raises
     ------
     Problem
-        ``SM-RUN-005`` if a GPU is asked for and there is none, ``SM-RUN-006`` if the file holds no Cellpose 3
-        network, ``SM-RUN-007`` if it can't be downloaded.
+        ``SM-RUN-005`` if there should be a GPU and is none, ``SM-RUN-004`` if its memory does not hold the network,
+        ``SM-RUN-006`` if the file holds no network of Cellpose 3, ``SM-MOD-001`` if it holds one of another engine,
+        ``SM-MOD-003`` if a file is not there.
     """
-    gpu = settings["gpu"]
-    seen = torch.cuda.is_available() or torch.backends.mps.is_available()
-    if gpu is True and not seen:
-        raise Problem("SM-RUN-005")
-    weights = fetch(settings)
-    name = settings["model"]
+    device = choose_device(settings)
+    name, folder = settings["model"], models_folder(settings)
+    path = locate(_path(settings), name)
+    for file in _restoration_files(settings):
+        locate(folder / file, file)
+    state = read_weights(path, name, "cellpose3")
     # Cellpose treats its own models by their names (nuclei has another diameter), others by their path.
-    pretrained = name if name in BUILTIN_MODELS["cellpose3"] else os.fspath(weights)
-    try:
-        model = models.CellposeModel(gpu=seen and gpu is not False, pretrained_model=pretrained)
-    except torch.cuda.OutOfMemoryError as error:
-        raise Problem("SM-RUN-004") from error
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise Problem("SM-RUN-006", where=name, model=name, error=reason) from error
-    if gpu is True and model.device.type == "cpu":
-        raise Problem("SM-RUN-005")
-    arguments = {key: value for key, value in settings.items() if key not in _OURS}
-    return Loaded(model, name, _device(model), arguments | {"diameter": settings["diameter"]})
+    known = name in BUILTIN_MODELS["cellpose3"]
+    which = {"model_type": name} if known else {"pretrained_model": os.fspath(path)}
+    models.MODEL_DIR = folder
+    with refusing(name):
+        model = FlowModel(device=device, **which)
+        evaluate = model.eval
+        if settings["restore"]:
+            restoring = denoise.CellposeDenoiseModel(
+                restore_type=settings["restore"],
+                chan2_restore=settings["chan2_restore"],
+                device=device,
+                **which,
+            )
+            restoring.cp = model
+            evaluate = restoring.eval
+    check_complete(model.net, state, name)
+    arguments = eval_arguments(settings)
+    if settings["restore"]:
+        del arguments["max_size_fraction"]
+    if arguments["bsize"] is None:
+        del arguments["bsize"]
+    return Loaded(model, evaluate, name, arguments, settings["batch_size"])
 
 
-def segment(loaded: Loaded, planes: list[np.ndarray]) -> np.ndarray:
-    """Find the cells of one field of view.
+def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
+    """Run the network on one field of view, after the one that restores images where the config names one.
 
     Parameters
     ----------
@@ -93,11 +104,6 @@ def segment(loaded: Loaded, planes: list[np.ndarray]) -> np.ndarray:
     planes : list of array (Y, X)
         The channel to segment, and the second channel if there is one.
 
-    Returns
-    -------
-    array (Y, X), uint16 or uint32
-        The labels exactly as ``CellposeModel.eval`` gives them: 0 is the background, 1..N the cells.
-
     Raises
     ------
     Problem
@@ -105,23 +111,24 @@ def segment(loaded: Loaded, planes: list[np.ndarray]) -> np.ndarray:
     """
     # In Cellpose 3, [0, 0] is one grey channel and [1, 2] the first channel with the second as its nuclei.
     image, channels = (planes[0], [0, 0]) if len(planes) == 1 else (np.dstack(planes), [1, 2])
-    try:
-        masks = loaded.model.eval(image, channels=channels, **loaded.arguments)[0]
-    except torch.cuda.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise Problem("SM-RUN-004") from error
-    if masks.shape != planes[0].shape:
-        height, width = planes[0].shape
-        raise Problem("SM-RUN-008", width=width, height=height)
-    return masks
+    prediction = run_network(loaded, image, channels=channels)
+    # A restoration that enlarges the image gives flows of that size; the masks are brought back to the image's.
+    return replace(prediction, shape=(1, *planes[0].shape, prediction.shape[-1]))
 
 
-def describe(loaded: Loaded) -> dict[str, str]:
-    """Return the model, and the device that it runs on, for the screen and the journal."""
-    return {"model": loaded.name, "device": loaded.device}
+def _path(settings: Mapping[str, Any]) -> Path:
+    name = settings["model"]
+    if name in BUILTIN_MODELS["cellpose3"]:
+        return models_folder(settings) / _FILES.get(name, name)
+    return Path(name).expanduser()
 
 
-def _device(model: models.CellposeModel) -> str:
-    if model.device.type == "cuda":
-        return torch.cuda.get_device_name(model.device)
-    return "CPU" if model.device.type == "cpu" else model.device.type
+def _restoration_files(settings: Mapping[str, Any]) -> list[str]:
+    """Return the files of the networks that restore the first and the second channel."""
+    if not settings["restore"]:
+        return []
+    files = [settings["restore"]]
+    if settings["chan2_restore"]:
+        # As Cellpose chooses it.
+        files.append(f"{settings['restore'].split('_')[0]}_nuclei")
+    return files

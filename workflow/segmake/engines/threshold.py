@@ -25,11 +25,11 @@ def load(settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(settings)
 
 
-def segment(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
-    """Find the cells of one field of view.
+def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
+    """Divide one field of view into foreground and background.
 
     The image is stretched between its 1st and 99.8th percentile, smoothed, and cut at scikit-image's threshold of
-    the config's ``method``. Touching cells are split at the necks of their distance map (watershed).
+    the config's ``method``.
 
     Parameters
     ----------
@@ -40,20 +40,37 @@ def segment(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
 
     Returns
     -------
-    array (Y, X), int32
-        0 is the background, 1..N the cells; no cell at all in an image whose foreground
-        does not stand out of the noise.
+    array (Y, X), bool
+        Nothing at all in an image whose foreground does not stand out of the noise.
     """
     bright = _bright_cells(planes[0], loaded["polarity"])
     smooth = filters.gaussian(bright, loaded["smoothing"]) if loaded["smoothing"] else bright
-    nothing = np.zeros(smooth.shape, np.int32)
+    nothing = np.zeros(smooth.shape, bool)
     if smooth.min() == smooth.max():
         return nothing
     method = getattr(filters, f"threshold_{loaded['method']}")
     above = smooth > method(smooth)
-    if _contrast(smooth, above) < LEAST_CONTRAST:
-        return nothing
-    foreground = ndimage.binary_fill_holes(above)
+    return above if _contrast(smooth, above) >= LEAST_CONTRAST else nothing
+
+
+def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
+    """Make cells of the foreground: touching ones are split at the necks of their distance map (watershed).
+
+    Parameters
+    ----------
+    loaded : dict
+        The section ``segmentation`` of the config.
+    prediction : array (Y, X), bool
+        What `predict` gave.
+
+    Returns
+    -------
+    array (Y, X), int32
+        0 is the background, 1..N the cells.
+    """
+    if not prediction.any():
+        return np.zeros(prediction.shape, np.int32)
+    foreground = ndimage.binary_fill_holes(prediction)
     smallest = max(loaded["min_size"], 0)
     foreground = morphology.remove_small_objects(foreground, max_size=max(smallest - 1, 0))
     labels = _split(foreground, loaded["diameter"] or DEFAULT_DIAMETER)

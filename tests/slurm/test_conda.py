@@ -1,0 +1,79 @@
+"""Jobs on a real Slurm cluster, each rule in its own environment: made with the conda of tests/conda."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from tests.projects import Project
+from tests.slurm.test_faults import RESULTS, jobs
+from tests.workflow.test_conda import assert_silent_on_conda, environments, pythons
+
+
+@pytest.fixture
+def conda_on_cluster(slurm_project: Project, conda: Path) -> Project:
+    slurm_project.conda = conda
+    place = conda.parents[1] / "environnements créés"
+    slurm_project.variables["SNAKEMAKE_CONDA_PREFIX"] = str(place)
+    return slurm_project
+
+
+def plain_results(project: Project) -> dict[str, bytes]:
+    """Return the results of the same images on this computer, without conda."""
+    plain = Project(project.folder, project.settings | {"results": "plain"})
+    assert plain.run().returncode == 0
+    return plain.contents(*RESULTS)
+
+
+def test_steps_of_one_job_run_each_in_its_environment(conda_on_cluster: Project) -> None:
+    conda_on_cluster.settings["segmentation"] = cellpose(conda_on_cluster)
+    expected = plain_results(conda_on_cluster)
+    run = conda_on_cluster.run()
+    assert run.returncode == 0, run.stderr
+    assert "6 images done" in run.stderr
+    # Two batches, and for each one job for all steps.
+    assert len(jobs(conda_on_cluster)) == 2
+    made = environments(conda_on_cluster)
+    assert pythons(conda_on_cluster, "segment") == {str(made["cellpose3"])}
+    assert pythons(conda_on_cluster, "measure") == {str(made["imaging"])}
+    assert pythons(conda_on_cluster, "overlay") == {str(made["imaging"])}
+    assert conda_on_cluster.contents(*RESULTS) == expected
+
+    again = conda_on_cluster.run()
+    assert again.returncode == 0
+    assert "environment" not in again.stderr
+    assert len(jobs(conda_on_cluster)) == 2
+
+
+def cellpose(project: Project) -> dict[str, str]:
+    model = project.root / "resources" / "models" / "segmake_demo_cp3"
+    if not (project.root / ".environments" / "cellpose3").exists():
+        pytest.skip("the environment of Cellpose is not installed: bash scripts/setup.sh")
+    return {"engine": "cellpose3", "model": str(model)}
+
+
+def test_steps_with_jobs_of_their_own_use_them_too(conda_on_cluster: Project) -> None:
+    # What a file says of its size counts, also of one that is cut short and fails alone.
+    large = conda_on_cluster.images / "large.tif"
+    tifffile.memmap(large, shape=(16000, 16000), dtype=np.uint8).flush()
+    os.truncate(large, 100_000)
+    conda_on_cluster.settings["cluster"]["batch_size"] = 10
+    run = conda_on_cluster.run()
+    assert run.returncode == 1
+    assert "6 images done, 1 FAILED" in run.stderr
+    rules = sorted(line["job"]["rule"] for line in jobs(conda_on_cluster))
+    assert rules == ["measure", "overlay", "segment"]
+    imaging = {str(environments(conda_on_cluster)["imaging"])}
+    for step in ("segment", "measure", "overlay"):
+        assert pythons(conda_on_cluster, step) == imaging
+
+
+def test_without_conda_the_jobs_use_those_of_the_set_up(slurm_project: Project) -> None:
+    run = slurm_project.run()
+    assert run.returncode == 0, run.stderr
+    assert_silent_on_conda(run)
+    assert not list((slurm_project.folder / ".snakemake").glob("conda/*"))

@@ -1,0 +1,270 @@
+"""What the tests of devices and weights try in the environment of the engine cellpose3, where there is no pytest.
+
+``python engine_checks.py NAME FOLDER`` runs the function of that name and prints what it returns as JSON. There is no
+GPU on the machines of the tests: where one is needed, CUDA's part is played by a few lines here, and each function
+says which.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cellpose import core
+
+from segmake.engines import cellpose3, device, network
+from segmake.engines.network import Loaded
+from segmake.messages import Problem
+
+ROOT = Path(__file__).parents[2]
+SETTINGS: dict[str, Any] = {
+    "engine": "cellpose3",
+    "model": str(ROOT / "resources/models/segmake_demo_cp3"),
+    "models_folder": None,
+    "gpu": False,
+    "allow_cpu": False,
+    "batch_size": 8,
+    "bsize": 64,
+    "restore": None,
+    "chan2_restore": False,
+    "max_size_fraction": 0.4,
+    "diameter": 30.0,
+    "tile_overlap": 0.1,
+}
+
+
+FETCH = """
+import json, sys
+from segmake.engines import cellpose3
+cellpose3.models._MODEL_URL, settings = json.loads(sys.argv[1])
+cellpose3.fetch(settings)
+"""
+
+
+def picture(seed: int = 0) -> np.ndarray:
+    """Draw discs on noise, on which the demo model finds cells."""
+    rows, columns = np.mgrid[:150, :130]
+    plane = np.random.default_rng(seed).normal(100, 5, rows.shape)
+    for row, column in ((30, 30), (40, 90), (100, 40), (110, 100)):
+        plane[(rows - row - seed) ** 2 + (columns - column) ** 2 < 120] += 200
+    return plane
+
+
+def labels(loaded: Loaded, plane: np.ndarray) -> np.ndarray:
+    return cellpose3.masks(loaded, cellpose3.predict(loaded, [plane]))
+
+
+def code_of(call: Any, *arguments: Any) -> dict[str, Any]:
+    try:
+        found = call(*arguments)
+    except Problem as problem:
+        return {"code": problem.code, "text": str(problem)}
+    return {"code": None, "text": str(found)}
+
+
+def out_of_memory(folder: Path) -> dict[str, Any]:
+    """The network's call raises torch's error for more than two tiles, as a GPU's would; the rest is real."""
+    forward, calls = core._forward, []
+
+    def small_gpu(net: torch.nn.Module, tiles: np.ndarray) -> Any:
+        calls.append(len(tiles))
+        if len(tiles) > limit:
+            raise error
+        return forward(net, tiles)
+
+    limit, error = 8, RuntimeError()
+    loaded = cellpose3.load(SETTINGS)
+    expected = labels(loaded, picture())
+    core._forward = small_gpu
+    limit, error = 2, torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    first = labels(loaded, picture())
+    halved, calls[:] = list(calls), []
+    second = labels(loaded, picture())
+    kept = list(calls)
+    limit, error = (
+        0,
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+    )
+    nothing_fits = code_of(cellpose3.predict, loaded, [picture()])
+    limit, error = 0, RuntimeError("CUDA error: an illegal memory access was encountered")
+    try:
+        code_of(cellpose3.predict, loaded, [picture()])
+        other = "swallowed"
+    except RuntimeError as raised:
+        other = str(raised)
+    return {
+        "cells": int(expected.max()),
+        "same": bool(np.array_equal(first, expected) and np.array_equal(second, expected)),
+        "halved": halved,
+        "kept": kept,
+        "describe": cellpose3.describe(loaded),
+        "nothing_fits": nothing_fits["code"],
+        "other": other,
+    }
+
+
+def out_of_memory_in_masks(folder: Path) -> dict[str, Any]:
+    """The flow dynamics raise torch's error once, as a GPU's would; the second try is real."""
+    from cellpose import dynamics
+
+    loaded = cellpose3.load(SETTINGS)
+    prediction = cellpose3.predict(loaded, [picture()])
+    expected = cellpose3.masks(loaded, prediction)
+    real, devices = dynamics.resize_and_compute_masks, []
+
+    def once(*arguments: Any, **others: Any) -> np.ndarray:
+        devices.append(others["device"].type)
+        if len(devices) == 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return real(*arguments, **others)
+
+    dynamics.resize_and_compute_masks = once
+    # A device that is not the CPU, without a single tensor on it.
+    loaded.model.device = torch.device("meta")
+    found = cellpose3.masks(loaded, prediction)
+    return {
+        "same": bool(np.array_equal(found, expected)),
+        "devices": devices,
+        "unchanged": loaded.model.device.type,
+    }
+
+
+def in_another_thread(folder: Path) -> dict[str, Any]:
+    """The masks of each image are made while the network works on the next one."""
+    loaded = cellpose3.load(SETTINGS)
+    planes = [picture(seed) for seed in range(5)]
+    expected = [labels(loaded, plane) for plane in planes]
+    found: list[np.ndarray | None] = [None] * len(planes)
+
+    def make(number: int, prediction: network.Prediction) -> None:
+        found[number] = cellpose3.masks(loaded, prediction)
+
+    threads = []
+    for number, plane in enumerate(planes):
+        prediction = cellpose3.predict(loaded, [plane])
+        threads.append(threading.Thread(target=make, args=(number, prediction)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    return {
+        "cells": [int(labels.max()) for labels in expected],
+        "same": all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True)),
+    }
+
+
+def devices(folder: Path) -> dict[str, Any]:
+    """What is chosen without a GPU, and, in the last lines, with one that fails: `_has_gpu` says that it is there."""
+    os.environ.pop("SLURM_JOB_ID", None)
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+
+    def chosen(**settings: Any) -> dict[str, Any]:
+        return code_of(device.choose_device, {**SETTINGS, **settings})
+
+    found = {"auto": chosen(gpu="auto"), "true": chosen(gpu=True), "false": chosen(gpu=False)}
+    os.environ["SLURM_JOB_ID"] = "1"
+    found["job"] = chosen(gpu="auto")
+    found["job, false"] = chosen(gpu=False)
+    found["job, allowed"] = chosen(gpu="auto", allow_cpu=True)
+    found["load"] = code_of(cellpose3.load, {**SETTINGS, "gpu": "auto"})
+    del os.environ["SLURM_JOB_ID"]
+    device._has_gpu = lambda: True
+    found["broken"] = chosen(gpu="auto")
+    return found
+
+
+def models(folder: Path) -> dict[str, Any]:
+    """Files that are no networks of Cellpose 3; Omnipose's has one value more for each pixel."""
+    state = torch.load(SETTINGS["model"], weights_only=True)
+    tensor = torch.zeros(2)
+    files = {
+        "cellpose 4": {"module.W2": tensor, "module.encoder.pos_embed": tensor},
+        "omnipose": {**state, "output.2.weight": torch.zeros(4, 32, 1, 1)},
+        "lacks weights": {
+            name: value for name, value in state.items() if not name.startswith("upsample")
+        },
+        "other shapes": {
+            name: value.expand(2, *value.shape).clone() for name, value in state.items()
+        }
+        | {"output.2.weight": state["output.2.weight"]},
+        "numbers": [1, 2, 3],
+    }
+    found = {}
+    for name, content in files.items():
+        path = folder / name
+        torch.save(content, path)
+        found[name] = code_of(cellpose3.load, {**SETTINGS, "model": str(path)})
+    torch.save(state, folder / "old", _use_new_zipfile_serialization=False)
+    found["old format"] = code_of(cellpose3.load, {**SETTINGS, "model": str(folder / "old")})
+    whole = Path(SETTINGS["model"]).read_bytes()
+    (folder / "half").write_bytes(whole[: len(whole) // 2])
+    found["half"] = code_of(cellpose3.load, {**SETTINGS, "model": str(folder / "half")})
+    found["gone"] = code_of(cellpose3.load, {**SETTINGS, "model": str(folder / "none")})
+    return found
+
+
+def download(folder: Path) -> dict[str, Any]:
+    """Fetch a built-in model from a server on this machine, which does not always send all of it."""
+    from tests.unit.model_server import serve
+
+    content = Path(SETTINGS["model"]).read_bytes()
+    found: dict[str, Any] = {}
+    settings = {**SETTINGS, "model": "nuclei", "models_folder": str(folder / "models")}
+    with serve({"nucleitorch_0": content, "denoise_nuclei": content}) as server:
+        cellpose3.models._MODEL_URL = server.address
+        server.cut = True
+        found["cut"] = code_of(cellpose3.fetch, settings)
+        found["left"] = sorted(path.name for path in (folder / "models").iterdir())
+        server.cut = False
+        told = json.dumps([server.address, {**settings, "restore": "denoise_nuclei"}])
+        both = [subprocess.Popen([sys.executable, "-c", FETCH, told]) for _ in range(2)]
+        found["two runs at once"] = [process.wait() for process in both]
+        found["fetched"] = sorted(path.name for path in (folder / "models").iterdir())
+        asked = len(server.asked)
+        cellpose3.fetch(settings)
+        found["asked again"] = len(server.asked) - asked
+        loaded = cellpose3.load(settings)
+        # Cellpose knows this diameter by the model's name alone.
+        found["diameter"] = float(loaded.model.diam_mean)
+        found["unknown"] = code_of(cellpose3.fetch, {**settings, "model": "cyto3"})
+        with (folder / "models" / "nucleitorch_0").open("r+b") as file:
+            file.seek(1000)
+            file.write(b"damage")
+        found["damaged"] = code_of(cellpose3.fetch, settings)
+    found["no server"] = code_of(
+        cellpose3.fetch, {**settings, "model": "cyto3", "restore": "denoise_cyto3"}
+    )
+    found["job"] = code_of(cellpose3.load, {**settings, "model": "cyto3"})
+    return found
+
+
+def sizes(folder: Path) -> dict[str, Any]:
+    """Images of a few pixels, and images without anything in them."""
+    found = {}
+    for diameter in (None, 15.0, 60.0):
+        loaded = cellpose3.load({**SETTINGS, "bsize": 224, "diameter": diameter})
+        for shape in ((1, 1), (1, 40), (2, 2), (3, 5), (9, 9), (16, 300)):
+            plane = np.random.default_rng(1).normal(100, 5, shape)
+            try:
+                got: Any = labels(loaded, plane).shape == shape
+            except Problem as problem:
+                got = problem.code
+            found[f"{diameter} {shape}"] = got
+    for name, plane in {
+        "constant": np.full((60, 50), 7, np.uint16),
+        "zero": np.zeros((60, 50), np.float32),
+    }.items():
+        found[name] = int(labels(loaded, plane).max())
+    empty = cellpose3.predict(loaded, [picture(), np.zeros((150, 130))])
+    found["empty channel"] = int(cellpose3.masks(loaded, empty).max())
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(globals()[sys.argv[1]](Path(sys.argv[2]))))

@@ -1,0 +1,36 @@
+"""Networks of the right shape with random weights, for models whose real weights can't be had in a test.
+
+``python random_networks.py FILE...`` runs in the environment of an engine. The name of a file says what it holds: a
+network of Cellpose 3 that restores images, or, where Cellpose 4 is installed, a Cellpose-SAM.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from cellpose import models
+
+
+def restoration() -> torch.nn.Module:
+    return models.CPnet([1, 32, 64, 128, 256], 1, sz=3, max_pool=True)
+
+
+def cellpose_sam() -> torch.nn.Module:
+    network = models.CPSAM()
+    with torch.no_grad():
+        # Flows long enough for pixels to gather.
+        network.out.weight.mul_(20)
+    return network
+
+
+def main() -> None:
+    for number, path in enumerate(map(Path, sys.argv[1:])):
+        torch.manual_seed(number)
+        network = cellpose_sam() if hasattr(models, "CPSAM") else restoration()
+        torch.save(network.state_dict(), path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Runs with `--sdm conda`: Snakemake's own code makes the environments, with the conda of tests/conda."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.projects import ROOT, Project, draw_image, wait_until
+
+RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
+ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
+CONDA = ("--sdm", "conda")
+# pip without the settings of this machine.
+BARE_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_RETRIES": "1"}
+
+
+def place(project: Project) -> Path:
+    return Path(project.variables["SNAKEMAKE_CONDA_PREFIX"])
+
+
+def environments(project: Project) -> dict[str, Path]:
+    """Return the finished environments: which file each was made from, by its first comment."""
+    names = {path.read_bytes(): path.stem for path in (ROOT / "workflow" / "envs").glob("*.yaml")}
+    return {
+        names[done.with_suffix(".yaml").read_bytes()]: done.with_suffix("")
+        for done in place(project).glob("*.env_setup_done")
+    }
+
+
+def pythons(project: Project, step: str) -> set[str]:
+    """Return the environments whose Python worked in a step, by its logs."""
+    logs = (project.results / "logs" / step).glob("*.log")
+    return {
+        line.partition(": ")[2]
+        for log in logs
+        for line in log.read_text(encoding="utf-8").splitlines()
+        if line.startswith("Python ")
+    }
+
+
+@pytest.fixture
+def reported(conda_project: Project, tmp_path: Path) -> Project:
+    """A project of which only the report is left to do, and which has no environment yet."""
+    assert conda_project.run().returncode == 0
+    shutil.rmtree(conda_project.results / ".segmake" / "report")
+    for file in ("report.html", "images.csv", "cells.csv", "cells.parquet"):
+        (conda_project.results / file).unlink()
+    conda_project.variables["SNAKEMAKE_CONDA_PREFIX"] = str(tmp_path / "own environments")
+    return conda_project
+
+
+def test_every_rule_runs_in_its_environment_with_the_same_results(
+    conda_project: Project, tmp_path: Path
+) -> None:
+    if not ENGINE.exists():
+        pytest.skip("the environment of Cellpose is not installed: bash scripts/setup.sh")
+    shutil.rmtree(conda_project.images)
+    for number in (2, 3):
+        draw_image(conda_project.images / f"img_{number}.tif", number)
+    model = str(ROOT / "resources" / "models" / "segmake_demo_cp3")
+    conda_project.settings["segmentation"] = {"engine": "cellpose3", "model": model}
+    plain = Project(tmp_path / "plain", conda_project.settings)
+    shutil.copytree(conda_project.images, plain.images)
+    assert plain.run().returncode == 0
+
+    first = conda_project.run(*CONDA)
+    assert first.returncode == 0, first.stderr
+    assert "2 images done" in first.stderr
+    assert "channel priorities" not in first.stderr
+    made = environments(conda_project)
+    assert {"cellpose3", "imaging", "report"} <= set(made)
+    assert pythons(conda_project, "segment") == {str(made["cellpose3"])}
+    assert pythons(conda_project, "measure") == {str(made["imaging"])}
+    assert pythons(conda_project, "overlay") == {str(made["imaging"])}
+    logs = (conda_project.folder / ".snakemake" / "log").glob("*.log")
+    active = re.findall(r"Activating conda environment: (.*)", next(logs).read_text())
+    assert {Path(path).name for path in active} == {
+        made[name].name for name in ("cellpose3", "imaging", "report")
+    }
+    assert conda_project.contents(*RESULTS) == plain.contents(*RESULTS)
+    assert len(conda_project.contents(*RESULTS)) == 8
+
+    before, times = conda_project.tree(), {path: path.stat().st_mtime for path in made.values()}
+    again = conda_project.run(*CONDA)
+    assert again.returncode == 0
+    assert "nothing to compute" in again.stderr
+    assert "environment" not in again.stderr
+    assert conda_project.tree() == before
+    assert {path: path.stat().st_mtime for path in made.values()} == times
+
+
+def test_only_what_a_job_needs_is_made_and_said_before(reported: Project) -> None:
+    dry = reported.run("-n", *CONDA)
+    assert dry.returncode == 0
+    assert re.findall(r"the environment (\w+) would be made", dry.stderr) == ["report"]
+    assert not environments(reported)
+    run = reported.run(*CONDA)
+    assert run.returncode == 0, run.stderr
+    assert re.findall(r"making the environment (\w+)", run.stderr) == ["report"]
+    assert re.findall(r"the environment (\w+) is ready", run.stderr) == ["report"]
+    assert list(environments(reported)) == ["report"]
+    assert str(environments(reported)["report"]) in run.stderr
+
+
+def test_two_runs_share_what_one_of_them_makes(reported: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other", reported.settings, conda=reported.conda)
+    other.variables = reported.variables
+    shutil.copytree(reported.images, other.images)
+    shutil.copytree(reported.results, other.results)
+    runs = [project.start(*CONDA) for project in (reported, other)]
+    assert [run.wait() for run in runs] == [0, 0], (
+        reported.said.read_text() + other.said.read_text()
+    )
+    said = reported.said.read_text() + other.said.read_text()
+    assert said.count("making the environment") == said.count("waiting for it") == 1
+
+
+def left_behind(project: Project) -> list[psutil.Process]:
+    """Return the processes that still work in an environment of a project."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(str(place(project)) in word for word in words):
+            found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_environment_that_was_interrupted_is_made_anew(reported: Project, how: int) -> None:
+    run = reported.start(*CONDA)
+    wait_until(lambda: any(place(reported).glob("*/lib/python3.11/site-packages/pip")), run)
+    wait_until(lambda: any("pip" in process.cmdline() for process in left_behind(reported)), run)
+    unfinished = next(path for path in place(reported).iterdir() if path.is_dir())
+    (unfinished / "half-written").touch()
+    run.send_signal(how)
+    assert run.wait() != 0
+    assert not environments(reported)
+    said = reported.said.read_text()
+    assert "Traceback" not in said
+    if how == signal.SIGKILL:
+        # conda and pip go on by themselves, and would write into what the next run makes.
+        assert left_behind(reported)
+    else:
+        assert "stopped while the environment report was being made" in said
+        assert not left_behind(reported)
+    again = reported.run(*CONDA)
+    assert again.returncode == 0, again.stderr
+    assert environments(reported) == {"report": unfinished}
+    assert not (unfinished / "half-written").exists()
+
+
+@pytest.fixture
+def little_room(tmp_path: Path) -> Iterator[Path]:
+    """A file system that has room for Python and for little more."""
+    folder = tmp_path / "little room"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+FAILURES = {
+    "SM-ENV-003": {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"},
+    "SM-ENV-005": {"PIP_NO_INDEX": "1"},
+}
+
+
+@pytest.mark.parametrize("code", FAILURES)
+def test_packages_that_cannot_be_had_are_told(reported: Project, code: str) -> None:
+    reported.variables |= BARE_PIP | FAILURES[code]
+    run = reported.run(*CONDA)
+    assert_told(run, code)
+    assert re.search(
+        r"^    \| ERROR: No matching distribution found for \w+==", run.stderr, re.MULTILINE
+    )
+    assert not [path for path in place(reported).iterdir() if path.is_dir()]
+
+
+def test_a_disk_without_room_is_told(reported: Project, little_room: Path) -> None:
+    reported.variables["SNAKEMAKE_CONDA_PREFIX"] = str(little_room)
+    assert_told(reported.run(*CONDA), "SM-ENV-004")
+
+
+def assert_told(run: subprocess.CompletedProcess[str], code: str) -> None:
+    """Check that a message is the last that was said, and short."""
+    assert run.returncode == 1
+    assert re.findall(r"SM-\w+-\d+", run.stderr) == [code], run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr[run.stderr.index(code) :].splitlines()) <= 8
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("d'Anna", "SM-ENV-007"), ("a:b", "SM-ENV-007"), ("file/in", "SM-ENV-009")]
+)
+def test_places_that_conda_cannot_take_are_told(
+    conda_project: Project, tmp_path: Path, name: str, code: str
+) -> None:
+    (tmp_path / "file").touch()
+    conda_project.variables["SNAKEMAKE_CONDA_PREFIX"] = str(tmp_path / name)
+    for options in (("-n",), ()):
+        assert_told(conda_project.run(*CONDA, *options), code)
+
+
+def test_without_conda_the_environments_of_the_set_up_are_used(conda_project: Project) -> None:
+    conda_project.conda = None
+    run = conda_project.run(*CONDA)
+    assert run.returncode == 0, run.stderr
+    assert_silent_on_conda(run)
+    assert pythons(conda_project, "segment") == {sys.prefix}
+    conda_project.profile = "slurm"
+    dry = conda_project.run("-n")
+    assert dry.returncode == 0, dry.stderr
+    assert_silent_on_conda(dry)
+
+
+def assert_silent_on_conda(run: subprocess.CompletedProcess[str]) -> None:
+    """Check that nothing was said of conda, whatever the clone's folder is named."""
+    assert "conda" not in run.stderr.replace(str(ROOT), "")
+
+
+def test_a_conda_that_is_too_old_is_not_used(conda_project: Project, tmp_path: Path) -> None:
+    """A stand-in for an old conda, which can't be had here."""
+    conda_project.conda = tmp_path / "old"
+    conda_project.conda.mkdir()
+    (conda_project.conda / "conda").write_text("#!/bin/sh\necho conda 4.12.0\n")
+    (conda_project.conda / "conda").chmod(0o755)
+    run = conda_project.run(*CONDA)
+    assert run.returncode == 0, run.stderr
+    assert "conda 4.12.0 is too old for Snakemake" in run.stderr
+    assert pythons(conda_project, "segment") == {sys.prefix}
+
+
+def test_an_engine_without_environment_is_told(conda_project: Project, tmp_path: Path) -> None:
+    conda_project.conda = None
+    conda_project.root = tmp_path / "clone"
+    for folder in ("workflow", "profiles"):
+        shutil.copytree(ROOT / folder, conda_project.root / folder)
+    conda_project.settings["segmentation"] = {"engine": "cellpose3", "model": "bact_phase_cp3"}
+    run = conda_project.run(*CONDA)
+    assert_told(run, "SM-ENV-001")
+    assert "bash scripts/setup.sh --engine cellpose3" in run.stderr
+    assert "Miniforge" in run.stderr

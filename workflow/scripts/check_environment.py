@@ -1,0 +1,49 @@
+"""Imports the packages of an environment once, and writes down the versions that are in it.
+
+It runs with the Python of that environment, which need not have anything of SegMake: standard library only. What is
+wrong is printed as a word per package on the last line; the log has the details.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import sys
+import traceback
+
+
+def main():
+    """Check the packages, and return the exit code: 1 if one of them can't be used."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "packages", nargs="+", help="PROJECT=MODULE, or PROJECT= to look for it only"
+    )
+    parser.add_argument("--out", required=True, help="file for the versions")
+    parser.add_argument("--log", required=True, help="file for what went wrong")
+    parser.add_argument("--message", required=True, help="what to say of packages that failed")
+    options = parser.parse_args()
+    failed = []
+    with open(options.log, "w", encoding="utf-8") as log:
+        for package in options.packages:
+            project, _, module = package.partition("=")
+            try:
+                importlib.metadata.version(project)
+                if module:
+                    importlib.import_module(module)
+            # A package may fail in any way while it is imported.
+            except BaseException:
+                failed.append(project)
+                log.write(f"{project}:\n{traceback.format_exc()}\n")
+    if failed:
+        words = options.message.replace("PACKAGES", ", ".join(failed))
+        print(words.replace("PREFIX", sys.prefix), file=sys.stderr)
+        return 1
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    with open(options.out, "w", encoding="utf-8") as out:
+        out.write(f"python=={'.'.join(map(str, sys.version_info[:3]))}\n")
+        for name in sorted(filter(None, found), key=str.lower):
+            out.write(f"{name}=={found[name]}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""Makes the environment files of the section ``environments`` of the config, and keeps them.
+
+A file pins every package, so that it gives the same versions next year. It is kept while what was asked for stays the
+same: an environment is resolved once. Snakemake needs the files when it reads the Snakefile, in a dry run too, in which
+nothing may appear among the results: so they are made in Snakemake's own folder, and copied when a run starts. If that
+folder was deleted, those among the results are taken over.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from segmake import catalogue, cuda
+from segmake.config import Config
+from segmake.files import fingerprint, write_atomically
+from segmake.messages import Problem, Problems, say
+from segmake.packages import Wanted, understand
+from segmake.resolver import Resolution, resolve, target_platform
+
+# Snakemake's own folder, which is beside the results of every config.
+KEPT = Path(".snakemake") / "segmake" / "environments"
+
+# In the header of a file: what it was made for.
+_REQUEST = "# Request: "
+
+_HEADER = """\
+# The environment {name}, made by SegMake from `environments` in the config: every package with its version.
+# Asked for: Python {python}; {packages}
+# Without SegMake: conda env create -n {name} -f {name}.yaml
+{mark}{request}
+"""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """An environment of the config, understood."""
+
+    name: str
+    python: str
+    wanted: list[Wanted]
+    where: str
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides the versions, save for the driver: a file that fits the driver stays."""
+        requirements = sorted(str(one.requirement) for one in self.wanted)
+        preferred = catalogue.preferred_versions()
+        return fingerprint(self.python, requirements, target_platform(), preferred)
+
+
+def environment_files(
+    config: Config,
+    *,
+    kept: Path = KEPT,
+    ask_driver: Callable[[], str | None] = lambda: None,
+) -> dict[str, Path]:
+    """Return the conda environment file of each environment of the config; those that are missing are made.
+
+    Parameters
+    ----------
+    config : Config
+    kept : Path
+        The folder of the files.
+    ask_driver : callable
+        Returns the newest CUDA that the nodes' driver supports, or None; called where a package brings CUDA and
+        ``cluster.cuda_driver`` does not say it.
+
+    Raises
+    ------
+    Problems
+        What is wrong with the lists: everything of all of them.
+    """
+    problems: list[Problem] = []
+    files: dict[str, Path] = {}
+    requests = list(_requests(config, problems))
+    if problems:
+        raise Problems(problems)
+    for request in requests:
+        try:
+            files[request.name] = _file(request, config.settings, kept, ask_driver)
+        except Problem as problem:
+            problems.append(problem)
+            if problem.code == "SM-ENV-020":
+                break
+    if problems:
+        raise Problems(problems)
+    return files
+
+
+def imports(settings: dict[str, Any], name: str) -> list[str]:
+    """Return the packages of an environment as ``project=module``; no module: it is only looked for.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    name : str
+    """
+    listed = settings["environments"][name]["packages"]
+    return [f"{one.project}={one.imported}" for one in map(understand, listed)]
+
+
+def copy_to_results(files: dict[str, Path], results: Path) -> None:
+    """Put the files among the results, under the names of their environments.
+
+    Parameters
+    ----------
+    files : dict
+        What `environment_files` returned.
+    results : Path
+    """
+    for name, file in files.items():
+        copy = results / "environments" / f"{name}.yaml"
+        if not copy.exists() or copy.read_bytes() != file.read_bytes():
+            with write_atomically(copy) as part:
+                shutil.copy2(file, part)
+
+
+def pins(file: Path) -> dict[str, str]:
+    """Return the version of each package of an environment file, by its name on PyPI; none if it can't be read."""
+    try:
+        listed = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
+        return dict(str(pin).split("==") for pin in listed)
+    except (OSError, UnicodeDecodeError, YAMLError, LookupError, TypeError, ValueError):
+        return {}
+
+
+def _requests(config: Config, problems: list[Problem]) -> Iterator[_Request]:
+    for name, section in config.settings["environments"].items():
+        wanted = []
+        for index, words in enumerate(section["packages"]):
+            where = config.where("environments", name, "packages", index)
+            try:
+                wanted.append(understand(words, where))
+            except Problem as problem:
+                problems.append(problem)
+        where = config.where("environments", name, "packages")
+        yield _Request(name, str(section["python"]), wanted, where)
+
+
+def _file(
+    request: _Request,
+    settings: dict[str, Any],
+    kept: Path,
+    ask_driver: Callable[[], str | None],
+) -> Path:
+    file = kept.absolute() / f"{request.name}.{request.fingerprint}.yaml"
+    if not file.exists():
+        _take_over(request, Path(settings["results"]), file)
+    driver = settings["cluster"]["cuda_driver"]
+    there = pins(file)
+    if brought := cuda.cuda_of(there):
+        driver = driver or ask_driver()
+    if there and cuda.runs(brought, driver):
+        return file
+    _tell("builder.resolving", name=request.name)
+    resolution = resolve(request.wanted, request.python, driver, request.where)
+    brought = cuda.cuda_of(resolution.pins)
+    if brought and driver is None:
+        driver = ask_driver()
+        if not cuda.runs(brought, driver):
+            resolution = resolve(request.wanted, request.python, driver, request.where)
+    if resolution.built:
+        _tell("builder.source", name=request.name, packages=", ".join(resolution.built))
+    with write_atomically(file) as part:
+        part.write_text(_text(request, resolution), encoding="utf-8")
+    return file
+
+
+def _take_over(request: _Request, results: Path, file: Path) -> None:
+    """Use the file among the results, if it was made for the same request."""
+    earlier = results / "environments" / f"{request.name}.yaml"
+    with suppress(OSError, UnicodeDecodeError):
+        if f"{_REQUEST}{request.fingerprint}\n" in earlier.read_text(encoding="utf-8"):
+            with write_atomically(file) as part:
+                shutil.copy2(earlier, part)
+
+
+def _text(request: _Request, resolution: Resolution) -> str:
+    header = _HEADER.format(
+        name=request.name,
+        python=request.python,
+        packages=", ".join(" ".join(one.words.split()) for one in request.wanted),
+        mark=_REQUEST,
+        request=request.fingerprint,
+    )
+    lines = ["channels:", "  - conda-forge", "  - nodefaults", "dependencies:"]
+    lines += [f"  - python={request.python}.*", "  - pip", "  - pip:"]
+    lines += [
+        f"      - {canonicalize_name(project)}=={version}"
+        for project, version in sorted(resolution.pins.items())
+    ]
+    return header + "\n".join(lines) + "\n"
+
+
+def _tell(words: str, **values: object) -> None:
+    print(say(words, **values), file=sys.stderr, flush=True)

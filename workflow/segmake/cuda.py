@@ -1,0 +1,154 @@
+"""Holds the CUDA that packages bring against the driver of the cluster's GPUs.
+
+On PyPI, PyTorch, TensorFlow, JAX and CuPy bring CUDA with them, as packages whose versions say which one. A driver runs
+every older CUDA, and newer ones of its own major version: NVIDIA, *CUDA Compatibility*, section "Minor Version
+Compatibility" (from CUDA 11 on). So only the major versions are compared.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from segmake import catalogue
+from segmake.cluster import executor_resources, option_words, request_options
+from segmake.files import fingerprint, write_atomically
+from segmake.messages import Problem, say
+
+# A node that is free answers at once; SegMake waits no longer than a user at the screen would.
+PATIENCE_SECONDS = 20
+
+# nvidia-smi's heading; newer ones tell the versions of the driver's two halves apart.
+_DRIVER = re.compile(r"CUDA (?:UMD )?Version\s*:\s*(\d+\.\d+)")
+
+# Packages whose own version is that of CUDA, and those that have it in their names.
+_RUNTIME = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
+_NAMED_AFTER = re.compile(r".*-cu(?:da)?(\d\d)(?:x|-.*)?")
+
+
+def cuda_of(pins: Mapping[str, str]) -> str | None:
+    """Return the newest CUDA that packages bring, such as ``"12.8"``, or ``"12"`` if they only say the major version.
+
+    Parameters
+    ----------
+    pins : mapping
+        The version of each package, by its name on PyPI.
+    """
+    found = []
+    for project, version in pins.items():
+        if _RUNTIME.fullmatch(project):
+            found.append(".".join(version.split(".")[:2]))
+        elif named := _NAMED_AFTER.fullmatch(project):
+            found.append(named[1])
+    return max(found, key=lambda cuda: [int(part) for part in cuda.split(".")], default=None)
+
+
+def major(cuda: str) -> int:
+    """Return the major version of CUDA."""
+    return int(cuda.split(".")[0])
+
+
+def runs(cuda: str | None, driver: str | None) -> bool:
+    """Whether a driver runs a CUDA, as far as both are known."""
+    return cuda is None or driver is None or major(cuda) <= major(driver)
+
+
+def limits(driver: str | None) -> list[str]:
+    """Return what keeps a resolver from packages with a CUDA that is too new for a driver."""
+    if driver is None:
+        return []
+    newest = major(driver)
+    # Up to CUDA 12 its packages had the major version in their names; the next ones may, too.
+    named = [f"nvidia-cuda-runtime-cu{newer}<0" for newer in range(newest + 1, newest + 4)]
+    return [f"cuda-toolkit<{newest + 1}", f"nvidia-cuda-runtime<{newest + 1}", *named]
+
+
+def fitted(file: Path, driver: str | None) -> str:
+    """Return an engine's environment file, with a PyTorch that the driver runs.
+
+    Parameters
+    ----------
+    file : Path
+        A file of ``workflow/envs``, with pinned packages.
+    driver : str or None
+        The newest CUDA that the driver supports, such as ``"12.4"``; None: not known.
+
+    Returns
+    -------
+    str
+        The text of the file; as it is if it has no PyTorch, or one that fits.
+
+    Raises
+    ------
+    Problem
+        ``SM-ENV-024`` if there is no PyTorch for this driver.
+    """
+    text = file.read_text(encoding="utf-8")
+    written = re.search(r"^ *- torch==", text, re.MULTILINE)
+    if driver is None or not written or major(driver) >= max(catalogue.contents()["torch"]):
+        return text
+    versions = catalogue.torch_for(major(driver))
+    if versions is None:
+        oldest = str(min(catalogue.contents()["torch"]))
+        raise Problem("SM-ENV-024", where=file.name, driver=driver, cuda=oldest)
+    for project, version in versions.items():
+        text = re.sub(rf"(?m)^( *- {project}==)\S+", rf"\g<1>{version}", text)
+    return text
+
+
+def driver_of_nodes(settings: dict[str, Any], folder: Path, *, ask: bool = True) -> str | None:
+    """Return the newest CUDA that the nodes' driver supports: what a node said, now or before; None if none answers.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    folder : Path
+        Where the answer is kept.
+    ask : bool
+        Whether to ask a node if no answer is kept.
+    """
+    options = _srun_options(settings)
+    kept = folder / f"driver.{fingerprint(options)}.txt"
+    with suppress(OSError):
+        return kept.read_text(encoding="ascii").strip()
+    if not ask:
+        return None
+    print(say("builder.asking"), file=sys.stderr, flush=True)
+    answer = _ask_node(options)
+    if answer is None:
+        print(say("builder.unanswered"), file=sys.stderr)
+    else:
+        with suppress(OSError), write_atomically(kept) as part:
+            part.write_text(f"{answer}\n", encoding="ascii")
+    return answer
+
+
+def _srun_options(settings: dict[str, Any]) -> list[str]:
+    """Return how to get what a segmentation job gets, for a moment."""
+    resources = executor_resources(settings, gpu=True, accounts=True)
+    return [*request_options(resources), *option_words(settings["cluster"]["sbatch_options"])]
+
+
+def _ask_node(options: Iterable[str]) -> str | None:
+    command = ["srun", *options, "--ntasks=1", "--time=1", "--mem=500", "--quiet"]
+    # Slurm lets go of a request that it can't grant at once.
+    command += [f"--immediate={PATIENCE_SECONDS // 2}", "nvidia-smi"]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return driver_in(answer.stdout)
+
+
+def driver_in(words: str) -> str | None:
+    """Return the newest CUDA that a driver supports, from what nvidia-smi says."""
+    found = _DRIVER.search(words)
+    return found[1] if found else None

@@ -1,0 +1,107 @@
+"""The engine cellpose: Cellpose 4, Cellpose-SAM and its kin (Pachitariu et al. 2025, doi 10.1101/2025.04.28.651001)."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cellpose import models
+
+from segmake.engines import BUILTIN_MODELS, models_folder
+from segmake.engines.device import choose_device
+from segmake.engines.network import (
+    FlowModel,
+    Loaded,
+    Prediction,
+    describe,
+    eval_arguments,
+    masks,
+    refusing,
+    run_network,
+)
+from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
+from segmake.messages import Problem
+
+__all__ = ["describe", "fetch", "load", "masks", "predict"]
+
+# Cellpose-SAM knows the places of its tokens in a tile of this side, and no other.
+_SAM_TILE = 256
+
+
+def fetch(settings: Mapping[str, Any]) -> Path:
+    """Return the file with the model's weights, which is downloaded first where that is needed.
+
+    Raises
+    ------
+    Problem
+        What `fetch_files` raises.
+    """
+    name = settings["model"]
+    if name in BUILTIN_MODELS["cellpose"]:
+        fetch_files(models_folder(settings), {name: models._MODEL_URL + name}, name)
+    return _path(settings)
+
+
+def load(settings: Mapping[str, Any]) -> Loaded:
+    """Load the network onto the GPU, or the CPU; nothing is downloaded.
+
+    Parameters
+    ----------
+    settings : mapping
+        The section ``segmentation`` of the config.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-005`` if there should be a GPU and is none, ``SM-RUN-004`` if its memory does not hold the network,
+        ``SM-RUN-006`` if the file holds no network of Cellpose 4, ``SM-MOD-001`` if it holds one of another engine,
+        ``SM-MOD-003`` if it is not there, ``SM-MOD-004`` if it needs a package that is not, ``SM-MOD-005`` if
+        ``bsize`` is none that it takes.
+    """
+    device = choose_device(settings)
+    name = settings["model"]
+    path = locate(_path(settings), name)
+    state = read_weights(path, name, "cellpose")
+    if "encoder.cls_token" in state:
+        if importlib.util.find_spec("dinov3") is None:
+            raise Problem("SM-MOD-004", where=name, model=name)
+    elif settings["bsize"] not in (None, _SAM_TILE):
+        raise Problem("SM-MOD-005", where="bsize", model=name, bsize=settings["bsize"])
+    with refusing(name):
+        model = FlowModel(
+            pretrained_model=os.fspath(path), device=device, use_bfloat16=settings["use_bfloat16"]
+        )
+    check_complete(model.net, state, name)
+    arguments = eval_arguments(settings)
+    return Loaded(model, model.eval, name, arguments, settings["batch_size"])
+
+
+def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
+    """Run the network on one field of view.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        What `load` gave.
+    planes : list of array (Y, X)
+        The channel to segment, and the second channel if there is one; Cellpose 4 takes them in any order.
+
+    Raises
+    ------
+    Problem
+        What `run_network` raises.
+    """
+    if len(planes) == 1:
+        return run_network(loaded, planes[0])
+    return run_network(loaded, np.dstack(planes), channel_axis=-1)
+
+
+def _path(settings: Mapping[str, Any]) -> Path:
+    name = settings["model"]
+    if name in BUILTIN_MODELS["cellpose"]:
+        return models_folder(settings) / name
+    return Path(name).expanduser()

@@ -1,0 +1,191 @@
+"""What the engines of Cellpose 3 and 4 have in common: its ``eval`` in two halves, the network and the masks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import cv2
+import numpy as np
+import torch
+from cellpose import models
+
+from segmake.engines.device import device_name, fit_into_memory, is_out_of_memory, one_line
+from segmake.messages import Problem
+
+# Settings that are no arguments of Cellpose's eval, or are given to it otherwise.
+_NOT_FOR_EVAL = frozenset(
+    (
+        "engine",
+        "model",
+        "gpu",
+        "allow_cpu",
+        "models_folder",
+        "batch_size",
+        "use_bfloat16",
+        "restore",
+        "chan2_restore",
+    )
+)
+
+
+# Smaller images may be resized to nothing.
+_SMALL_PIXELS = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What Cellpose hands from its network to the making of masks.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        1, height and width of the image, and the number of its channels.
+    flows : array (2, 1, Y, X), float32
+        Along Y and X; smaller or larger than the image where Cellpose resized it.
+    probability : array (1, Y, X), float32
+        Of a cell, as a logit.
+    arguments : dict
+        The other arguments of Cellpose's ``_compute_masks``.
+    """
+
+    shape: tuple[int, ...]
+    flows: np.ndarray
+    probability: np.ndarray
+    arguments: dict[str, Any]
+
+
+class _NetworkDone(Exception):
+    """Carries a `Prediction` out of Cellpose's ``eval``."""
+
+    def __init__(self, prediction: Prediction) -> None:
+        self.prediction = prediction
+
+
+class FlowModel(models.CellposeModel):
+    """Cellpose's model, whose ``eval`` ends where the network is done and the masks would be made.
+
+    So both halves are Cellpose's own code with Cellpose's own arguments between them (``niter``, for one, follows from
+    the diameter), and the picture of the flows, which nobody looks at, is not drawn.
+    """
+
+    def _compute_masks(self, shape: Any, dP: Any, cellprob: Any, **arguments: Any) -> NoReturn:
+        raise _NetworkDone(Prediction(tuple(shape), dP, cellprob, arguments))
+
+
+@dataclass
+class Loaded:
+    """A network in memory.
+
+    Attributes
+    ----------
+    model : FlowModel
+    evaluate : callable
+        ``eval`` of the model, or of the model that restores images first.
+    name : str
+        The model, as the config names it.
+    arguments : dict
+        For ``eval``.
+    batch_size : int
+        How many tiles the network sees at once: the config's, or fewer if the GPU's memory held no more.
+    """
+
+    model: FlowModel
+    evaluate: Callable[..., Any]
+    name: str
+    arguments: dict[str, Any]
+    batch_size: int
+
+
+@contextmanager
+def refusing(model: str) -> Iterator[None]:
+    """Turn what goes wrong while a network is loaded into a problem with its model.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-004`` if the GPU's memory does not hold the network, else ``SM-RUN-006``.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise Problem("SM-RUN-004") from error
+        raise Problem("SM-RUN-006", where=model, model=model, error=one_line(error)) from error
+
+
+def eval_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are arguments of ``eval``."""
+    return {key: value for key, value in settings.items() if key not in _NOT_FOR_EVAL}
+
+
+def run_network(loaded: Loaded, image: np.ndarray, **arguments: Any) -> Prediction:
+    """Run the network on an image, with fewer tiles at once from now on if the GPU's memory does not suffice.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    image : array (Y, X) or (Y, X, C)
+    **arguments
+        For ``eval``, beside the settings.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-004`` if one tile at a time is too much, ``SM-RUN-008`` if nothing is left of the image when it is
+        resized for the network.
+    """
+    height, width = image.shape[:2]
+
+    def run(batch_size: int) -> Prediction:
+        try:
+            loaded.evaluate(image, batch_size=batch_size, **loaded.arguments, **arguments)
+        except _NetworkDone as done:
+            return done.prediction
+        except cv2.error as error:
+            if min(height, width) > _SMALL_PIXELS:
+                raise
+            raise Problem("SM-RUN-008", width=width, height=height) from error
+        raise RuntimeError("Cellpose's eval made no masks")
+
+    prediction, loaded.batch_size = fit_into_memory(run, loaded.batch_size)
+    return prediction
+
+
+def masks(loaded: Loaded, prediction: Prediction) -> np.ndarray:
+    """Make the labels of what the network gave.
+
+    Where the GPU's memory does not suffice it is done on the CPU, which may move single pixels of an outline.
+
+    Returns
+    -------
+    array (Y, X), uint16 or uint32
+        As Cellpose's ``eval`` gives them: 0 is the background, 1..N the cells.
+    """
+    try:
+        return _make_masks(loaded.model, prediction)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    torch.cuda.empty_cache()
+    beside = copy.copy(loaded.model)
+    beside.device = torch.device("cpu")
+    return _make_masks(beside, prediction)
+
+
+def describe(loaded: Loaded) -> dict[str, str]:
+    """Return the model, the device and the number of tiles at once, for the screen and the journal."""
+    return {
+        "model": loaded.name,
+        "device": device_name(loaded.model.device),
+        "batch_size": str(loaded.batch_size),
+    }
+
+
+def _make_masks(model: FlowModel, prediction: Prediction) -> np.ndarray:
+    return models.CellposeModel._compute_masks(
+        model, prediction.shape, prediction.flows, prediction.probability, **prediction.arguments
+    )

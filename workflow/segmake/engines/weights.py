@@ -1,0 +1,158 @@
+"""The files with the weights of networks: fetched once, checked, and known by what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+
+from segmake.engines.device import one_line
+from segmake.files import write_atomically
+from segmake.messages import Problem, say
+
+# A server that says nothing for so long says nothing any more.
+_PATIENCE_SECONDS = 60
+
+# Notes of the training, which old files lack.
+_NOTES = {"diam_mean", "diam_labels"}
+
+
+def fetch_files(folder: Path, addresses: Mapping[str, str], model: str) -> None:
+    """Download the files of a built-in model that are not there, and check those that are.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of models.
+    addresses : mapping
+        Where to get each file, by the names that they have in the folder.
+    model : str
+        The model's name, for messages.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-007`` if they can't be downloaded, ``SM-MOD-002`` if a file is not what it was the first time.
+    """
+    for name, address in addresses.items():
+        path = folder / name
+        try:
+            if not path.is_file():
+                print(say("model.download", model=name, folder=folder), file=sys.stderr)
+                _download(address, path)
+        except (OSError, HTTPException) as error:
+            missing = [name for name in addresses if not (folder / name).is_file()]
+            raise Problem(
+                "SM-RUN-007",
+                where=model,
+                model=model,
+                error=str(getattr(error, "reason", "") or error),
+                files=", ".join(missing),
+                addresses=", ".join(addresses[name] for name in missing),
+                folder=folder,
+            ) from error
+        _check_content(path, model)
+
+
+def locate(path: Path, model: str) -> Path:
+    """Return the path of a file of weights.
+
+    Raises
+    ------
+    Problem
+        ``SM-MOD-003`` if it is not there: what was fetched on one computer may be out of another one's sight.
+    """
+    if not path.is_file():
+        raise Problem("SM-MOD-003", where=model, model=model, path=path)
+    return path
+
+
+def read_weights(path: Path, model: str, engine: str) -> Mapping[str, torch.Tensor]:
+    """Return the tensors of a file of weights; they are not brought into memory.
+
+    Raises
+    ------
+    Problem
+        ``SM-MOD-001`` if they are for another engine, ``SM-RUN-006`` if the file holds no weights.
+    """
+    try:
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:
+            # Files from before torch 1.6 can't be mapped into memory.
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        state = {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    except Exception as error:
+        raise Problem("SM-RUN-006", where=model, model=model, error=one_line(error)) from error
+    other = engine_of(state)
+    if other not in (engine, None):
+        raise Problem("SM-MOD-001", where=model, model=model, engine=engine, other=other)
+    return state
+
+
+def engine_of(state: Mapping[str, torch.Tensor]) -> str | None:
+    """Return the engine that a network is for, told by its tensors; None if it is of none that is known.
+
+    Cellpose 4 turns tokens into pixels with a tensor ``W2``. The U-net of Cellpose 1 to 3 gives three values for each
+    pixel (two of the flow, and the probability of a cell), and one value if it restores images; that of Omnipose
+    gives the distance to the boundary, and the boundary, beside the flow.
+    """
+    if "W2" in state:
+        return "cellpose"
+    head = state.get("output.2.weight")
+    if head is None:
+        return None
+    return "cellpose3" if head.shape[0] in (1, 3) else "omnipose"
+
+
+def check_complete(network: torch.nn.Module, state: Mapping[str, torch.Tensor], model: str) -> None:
+    """Refuse a file that lacks weights: Cellpose would leave random numbers in their places.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-006``
+    """
+    wanted = {name for name, _ in network.named_parameters()} - _NOTES
+    if missing := sorted(wanted - state.keys()):
+        reason = f"{missing[0]} (+ {len(missing) - 1})"
+        raise Problem("SM-RUN-006", where=model, model=model, error=f"KeyError: {reason}")
+
+
+def _download(address: str, path: Path) -> None:
+    with write_atomically(path) as part:
+        with (
+            urllib.request.urlopen(address, timeout=_PATIENCE_SECONDS) as answer,  # noqa: S310
+            part.open("wb") as file,
+        ):
+            shutil.copyfileobj(answer, file, 1 << 20)
+        length, size = answer.headers["Content-Length"], part.stat().st_size
+        # A connection that breaks off looks like the end of the file.
+        if length is not None and size != int(length):
+            raise OSError(f"{size} of {length} bytes")
+
+
+def _check_content(path: Path, model: str) -> None:
+    """Hold a file against the checksum that was noted the first time, or note it."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    note = path.with_name(f"{path.name}.sha256")
+    try:
+        noted = note.read_text(encoding="ascii").split()
+    except (OSError, UnicodeError):
+        noted = []
+    if noted and noted[0] != found:
+        raise Problem("SM-MOD-002", where=model, model=model, path=path, note=note)
+    if not noted:
+        try:
+            with write_atomically(note) as part:
+                part.write_text(f"{found}  {path.name}\n", encoding="ascii")
+        except OSError:
+            # A shared folder that others look after can't be written to, and need not be.
+            return

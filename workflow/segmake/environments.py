@@ -1,0 +1,234 @@
+"""The environments that Snakemake makes with conda: whether it can, what is said meanwhile, and what went wrong.
+
+Snakemake (9.27) makes them before the first job, also those that no job will use; two runs that make the same one spoil
+it for each other; one that it can't remove it takes for finished; and what conda says comes in a traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import psutil
+from packaging.version import Version
+from snakemake.deployment.conda import MIN_CONDA_VER, Env, get_env_setup_done_flag_file
+from snakemake.exceptions import WorkflowError
+
+from segmake.files import lock_file, readable
+from segmake.messages import Problem, say
+from segmake.wording import duration
+
+# Where Snakemake makes environments if it is not told where.
+DEFAULT_PLACE = ".snakemake/conda"
+
+# So long may a conda on a slow file system take to say its version.
+PATIENCE_SECONDS = 60
+
+# So many lines of what conda or pip said are shown.
+LAST_WORDS = 4
+
+# What Snakemake and conda write into their shell commands as it is, or between quotes.
+_UNFIT = "'\"$`\\:\n"
+
+# What conda and pip say, and what it means; the first that fits counts, since a pip without a network ends with
+# "no matching distribution".
+_CAUSES = {
+    "SM-ENV-004": r"No space left on device|NoSpaceLeftError|[Dd]isk quota exceeded",
+    "SM-ENV-003": (
+        r"NewConnectionError|ConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|HTTPError|CONNECTION FAILED"
+        r"|[Nn]ame resolution|Name or service not known|Could not (resolve host|connect to server)"
+        r"|Network is unreachable"
+    ),
+    "SM-ENV-006": r"Permission denied|Read-only file system|NotWritableError|NoWritable\w+Error",
+    "SM-ENV-005": (
+        r"No matching distribution|ResolutionImpossible|PackagesNotFoundError|ResolvePackageNotFound"
+        r"|Unsatisfiable|nothing provides|No candidates were found"
+    ),
+}
+_TELLING = re.compile(r"error|cannot|could not|no space|quota|nothing provides", re.IGNORECASE)
+_NOT_TELLING = re.compile(r"^\s*(File \"|Traceback|\^)|Pip failed|^WARNING: Retrying")
+
+
+def conda_is_usable() -> bool:
+    """Return whether Snakemake can use the conda of this machine; one that is too old is named on the screen."""
+    if not shutil.which("conda"):
+        return False
+    command = ["conda", "--version"]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    found = re.findall(r"\d+\.\d+\.\d+", answer.stdout)
+    if len(found) != 1:
+        return False
+    if Version(found[0]) < Version(MIN_CONDA_VER):
+        print(say("environments.old", version=found[0], needed=MIN_CONDA_VER), file=sys.stderr)
+        return False
+    return True
+
+
+def check_place(prefix: Path | None) -> None:
+    """Refuse a folder in which no environment can be made or used.
+
+    Parameters
+    ----------
+    prefix : Path or None
+        What ``SNAKEMAKE_CONDA_PREFIX`` or ``--conda-prefix`` says; None for Snakemake's own place.
+
+    Raises
+    ------
+    Problem
+        If its name has a character that conda can't take, or it is not there and can't be made.
+    """
+    place = Path(prefix or DEFAULT_PLACE).absolute()
+    if any(character in str(place) for character in _UNFIT):
+        raise Problem("SM-ENV-007", path=readable(str(place)))
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    if there != place and not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise Problem("SM-ENV-009", path=readable(str(place)))
+
+
+def tend(refuse: Callable[[Problem], NoReturn]) -> None:
+    """Let Snakemake make the environments that a run needs and no others, one run at a time, in plain words.
+
+    Parameters
+    ----------
+    refuse : callable
+        Ends the run with a message.
+    """
+    make = Env.create
+
+    def create(env: Any, dryrun: bool = False) -> None:
+        try:
+            _create(env, make, dryrun=dryrun)
+        except Problem as problem:
+            refuse(problem)
+
+    Env.create = create
+
+
+def _create(env: Any, make: Callable[[Any], Any], *, dryrun: bool) -> None:
+    place = Path(env.address)
+    name = Path(env.file.get_path_or_uri(secret_free=True)).stem
+    if _is_made(place):
+        if not os.access(python := place / "bin" / "python", os.X_OK):
+            said = f"    | {python}: {os.strerror(errno.EACCES)}"
+            raise Problem("SM-ENV-006", where=str(place), environment=name, said=said)
+    elif not _is_needed(env):
+        return
+    elif dryrun:
+        print(say("environments.would_be_made", name=name, path=place), file=sys.stderr)
+    else:
+        _make(env, make, name, place)
+
+
+def _make(env: Any, make: Callable[[Any], Any], name: str, place: Path) -> None:
+    """Make an environment, unless another run makes it at this moment."""
+    began = time.monotonic()
+    try:
+        with _alone(place.parent):
+            if _is_made(place):
+                return
+            print(say("environments.making", name=name, path=place), file=sys.stderr, flush=True)
+            _end_remains(place)
+            with _ended_together():
+                make(env)
+    except KeyboardInterrupt:
+        print("\n" + say("environments.stopped", name=name), file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except (WorkflowError, OSError) as error:
+        raise _explain(error, name, place) from None
+    if not _is_made(place):
+        raise Problem("SM-ENV-008", where=str(place), environment=name, path=place)
+    print(
+        say("environments.made", name=name, time=duration(time.monotonic() - began)),
+        file=sys.stderr,
+    )
+
+
+def _is_made(place: Path) -> bool:
+    return place.exists() and get_env_setup_done_flag_file(place).exists()
+
+
+def _is_needed(env: Any) -> bool:
+    """Return whether a job of this run will use an environment."""
+    return any(job.conda_env is env for job in env.workflow.dag.needrun_jobs())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs from making environments in a folder, also those of other users."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".segmake.lock").open("a", encoding="utf-8") as lock:
+        # Whoever may write into the folder may also lock it.
+        with suppress(OSError):
+            os.fchmod(lock.fileno(), 0o666)
+        try:
+            lock_file(lock, wait=False)
+        except BlockingIOError:
+            print(say("environments.waiting", path=folder), file=sys.stderr, flush=True)
+            lock_file(lock, wait=True)
+        yield
+
+
+@contextmanager
+def _ended_together() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end this process together with all that it started."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        _kill(psutil.Process().children(recursive=True))
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_remains(place: Path) -> None:
+    """End what is left of a run that was killed: a conda or pip that still writes into an environment."""
+    remains = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(str(place) in word for word in process.cmdline()):
+                remains.append(process)
+    _kill(remains)
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
+
+
+def _explain(error: Exception, name: str, place: Path) -> Problem:
+    """Return what kept an environment from being made, with the last words of conda or pip."""
+    # Snakemake raises its own error while it handles that of the command, which has the output.
+    output = str(getattr(error.__context__, "output", None) or error)
+    found = (code for code, words in _CAUSES.items() if re.search(words, output))
+    said = "\n".join(f"    | {line}" for line in _last_words(output))
+    return Problem(next(found, "SM-ENV-002"), where=str(place), environment=name, said=said)
+
+
+def _last_words(output: str) -> list[str]:
+    """Return the lines of an output that say what went wrong, else its last ones."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line for line in lines if not _NOT_TELLING.search(line)]
+    telling = [line for line in lines if _TELLING.search(line)]
+    return list(dict.fromkeys(telling or lines))[-LAST_WORDS:]

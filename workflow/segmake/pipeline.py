@@ -1,0 +1,213 @@
+"""A pipeline: the next images are read while one is computed, and the one before it is finished."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+# Images that are read before their turn, and that are being finished after it: what memory has to hold besides.
+AHEAD = 2
+BEHIND = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image that a step has to work on.
+
+    Attributes
+    ----------
+    image : str
+        The image's name.
+    path : Path
+        Its file.
+    key : str
+        Fingerprint of everything that decides the result.
+    attempt : int
+        The attempt that this run makes at it.
+    outputs : tuple of Path
+        The files that the step makes of it.
+    """
+
+    image: str
+    path: Path
+    key: str
+    attempt: int
+    outputs: tuple[Path, ...]
+
+
+class Work(Protocol):
+    """A step's work on one image, in three parts that may be at work on three images at the same time.
+
+    Each part is called by one thread alone, ``compute`` by the main one.
+
+    Attributes
+    ----------
+    overlaps : bool
+        Whether the parts may be at work at the same time; else one image is worked on after the other.
+    """
+
+    overlaps: bool
+
+    def read(self, task: Task) -> Any:
+        """Return what is to be computed with."""
+
+    def compute(self, task: Task, read: Any) -> Any:
+        """Return the result, or what is needed to finish it."""
+
+    def finish(self, task: Task, computed: Any) -> dict[str, Any]:
+        """Write the outputs, and return what to note in the journal."""
+
+
+class InOneGo:
+    """Work that a single function does, which takes a task and returns what to note in the journal."""
+
+    overlaps = False
+
+    def __init__(self, function: Callable[[Task], dict[str, Any]]) -> None:
+        self._function = function
+
+    def read(self, task: Task) -> None:
+        """Nothing is read ahead."""
+
+    def compute(self, task: Task, read: None) -> dict[str, Any]:
+        """Do the work."""
+        return self._function(task)
+
+    def finish(self, task: Task, computed: dict[str, Any]) -> dict[str, Any]:
+        """Nothing is left to do."""
+        return computed
+
+
+class Ended(NamedTuple):
+    """What became of a task: what the journal is to note, or the error; and whether it had the line to itself."""
+
+    task: Task
+    details: dict[str, Any]
+    error: Exception | None
+    alone: bool
+
+
+@dataclass
+class _Place:
+    """A task in the pipeline, the part that a thread does of it, and the seconds that it has taken so far."""
+
+    task: Task
+    part: Future
+    alone: bool
+    seconds: float = 0.0
+    computing: bool = False
+
+
+class Pipeline:
+    """Passes tasks through the three parts of a work, in order.
+
+    A signal or Ctrl-C interrupts the main thread, which computes; what the other threads have begun they end.
+
+    Parameters
+    ----------
+    work : Work
+    ended : callable
+        Told what became of each task as soon as it is known, by the thread that knows it.
+    """
+
+    def __init__(self, work: Work, ended: Callable[[Ended], None]) -> None:
+        self._work = work
+        self._ended = ended
+        self._reader = ThreadPoolExecutor(1, "read")
+        self._finisher = ThreadPoolExecutor(1, "finish")
+        self._read: deque[_Place] = deque()
+        self._finished: deque[_Place] = deque()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        for pool in (self._reader, self._finisher):
+            pool.shutdown(wait=error is None, cancel_futures=True)
+
+    def add(self, task: Task, *, alone: bool) -> None:
+        """Put a task in; return when there is room for the next one.
+
+        Parameters
+        ----------
+        alone : bool
+            Whether it is worked on once all others have left, and nothing beside it.
+        """
+        if alone:
+            self.finish()
+        part = self._reader.submit(_timed, self._work.read, task)
+        self._read.append(_Place(task, part, alone))
+        if alone:
+            self.finish()
+        elif len(self._read) > AHEAD:
+            self._advance()
+
+    def finish(self) -> None:
+        """Return when all tasks that were put in have come to their end."""
+        while self._read:
+            self._advance()
+        self._leave(0)
+
+    def settle(self, seconds: float) -> None:
+        """Give what is being finished so much time to end."""
+        wait([place.part for place in self._finished], seconds)
+
+    def in_work(self) -> list[Task]:
+        """Return the tasks that are being worked on."""
+        finishing = [place for place in self._finished if not place.part.done()]
+        begun = [place for place in self._read if place.computing or not place.part.done()]
+        return [place.task for place in (*finishing, *begun)]
+
+    def waiting(self) -> list[Task]:
+        """Return the tasks that are read, and wait for their turn."""
+        read = [place for place in self._read if place.part.done() and not place.computing]
+        return [place.task for place in read]
+
+    def _advance(self) -> None:
+        """Compute the next task, and hand it on."""
+        place = self._read[0]
+        try:
+            read, place.seconds = place.part.result()
+            place.computing = True
+            computed, seconds = _timed(self._work.compute, place.task, read)
+        except Exception as error:
+            self._ended(Ended(place.task, {}, error, place.alone))
+            self._read.popleft()
+            return
+        place.seconds += seconds
+        place.part = self._finisher.submit(self._finish, place, computed)
+        self._finished.append(self._read.popleft())
+        self._leave(BEHIND)
+
+    def _finish(self, place: _Place, computed: Any) -> None:
+        try:
+            details, seconds = _timed(self._work.finish, place.task, computed)
+        except Exception as error:
+            self._ended(Ended(place.task, {}, error, place.alone))
+        else:
+            total = round(place.seconds + seconds, 3)
+            self._ended(Ended(place.task, {"seconds": total, **details}, None, place.alone))
+
+    def _leave(self, keep: int) -> None:
+        """Wait until no more than so many tasks are left to finish."""
+        while self._finished and (len(self._finished) > keep or self._finished[0].part.done()):
+            # What the thread itself could not cope with, such as a journal that can't be written.
+            self._finished[0].part.result()
+            self._finished.popleft()
+
+
+def _timed(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Return what a function returns, and the seconds that it took."""
+    started = time.perf_counter()
+    return function(*arguments), time.perf_counter() - started
