@@ -436,12 +436,32 @@ def _network_problems(config: Config) -> Iterator[Problem]:
             yield Problem(
                 "SM-CFG-030", where=config.where("segmentation", key), key=key, other=other
             )
+    if section["engine"] == "omnipose":
+        yield from _omnipose_problems(config)
     for key in ("percentile", "lowhigh"):
         low, high = normalize.get(key) or (0, 1)
         if low >= high:
             where = config.where("segmentation", "normalize", key)
             name = _name(("normalize", key))
             yield Problem("SM-CFG-031", where=where, name=name, low=low, high=high)
+
+
+def _omnipose_problems(config: Config) -> Iterator[Problem]:
+    """Yield a problem for what Cellpose takes under the same name, and Omnipose does not."""
+    section = config.settings["segmentation"]
+    if section["rescale"] is not None and section["diameter"] is not None:
+        where = config.where("segmentation", "diameter")
+        yield Problem("SM-CFG-030", where=where, key="diameter", other="rescale")
+    for key, kind in (("normalize", "boolean"), ("bsize", "integer")):
+        value = section[key]
+        if value is None or isinstance(value, dict):
+            yield Problem(
+                "SM-CFG-002",
+                where=config.where("segmentation", key),
+                name=_name(("segmentation", key)),
+                value=json.dumps(value, ensure_ascii=False),
+                allowed=describe({"type": kind}),
+            )
 
 
 def _pattern_problems(config: Config, key: str, patterns: list[str]) -> Iterator[Problem]:

@@ -105,6 +105,7 @@ _FAMILIES = {
     "SM-IMG": {"en": "An image", "fr": "Une image"},
     "SM-RUN": {"en": "The run", "fr": "Le calcul"},
     "SM-MOD": {"en": "The model", "fr": "Le modèle"},
+    "SM-OMN": {"en": "Omnipose", "fr": "Omnipose"},
     "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-SET": {
@@ -134,6 +135,7 @@ PLACEHOLDERS = {
     "SM-ENV-019.nearest": {"en": "package", "fr": "paquet"},
     "SM-ENV-026.nearest": {"en": "list of packages", "fr": "liste des paquets"},
     "SM-ENV-025.remedy": {"en": "what works", "fr": "ce qui fonctionne"},
+    "dimensions": {"en": "number", "fr": "nombre"},
     "default": {"en": "default", "fr": "valeur par défaut"},
     "engine": {"fr": "moteur"},
     "environment": {"en": "name", "fr": "nom"},

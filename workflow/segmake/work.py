@@ -19,7 +19,7 @@ from segmake.pipeline import InOneGo, Task, Work
 from segmake.plan import Plan
 
 # What the report names of an engine's environment.
-_PACKAGES = ("cellpose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
+_PACKAGES = ("cellpose", "omnipose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
 
 
 def work_of(step: str, plan: Plan, tell: Callable[[str], None]) -> Work:

@@ -53,10 +53,25 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
         "LC3",
         "LC4",
     ),
+    # Of cellpose_omni.models in omnipose 1.1.4; those of Cellpose itself (cyto, cyto2, nuclei) are cellpose3's.
+    "omnipose": (
+        "bact_phase_omni",
+        "bact_fluor_omni",
+        "bact_phase_affinity",
+        "worm_omni",
+        "worm_bact_omni",
+        "worm_high_res_omni",
+        "cyto2_omni",
+        "plant_omni",
+        "bact_phase_cp",
+        "bact_fluor_cp",
+        "plant_cp",
+        "worm_cp",
+    ),
 }
 
 # Raised when the masks change, so that images are computed again.
-VERSIONS = {"cellpose": 1, "cellpose3": 1, "threshold": 1}
+VERSIONS = {"cellpose": 1, "cellpose3": 1, "omnipose": 1, "threshold": 1}
 
 # Settings of how the cells are found, which do not decide what cells there are.
 NOT_DECISIVE = ("gpu", "allow_cpu", "batch_size", "models_folder")
