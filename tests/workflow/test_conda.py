@@ -98,6 +98,46 @@ def test_every_rule_runs_in_its_environment_with_the_same_results(
     assert {path: path.stat().st_mtime for path in made.values()} == times
 
 
+def test_an_environment_of_the_config_is_made_once_and_again_when_its_list_changes(
+    conda_project: Project,
+) -> None:
+    packages = ["tqdm==4.67.1", "PyYAML"]
+    conda_project.settings["environments"] = {"growth": {"packages": packages}}
+    first = conda_project.run(*CONDA)
+    assert first.returncode == 0, first.stderr
+    assert "making the environment growth" in first.stderr
+    folder = conda_project.results / "environments"
+    assert "tqdm==4.67.1" in (folder / "growth.yaml").read_text(encoding="utf-8")
+    versions = (folder / "growth.txt").read_text(encoding="utf-8")
+    assert "tqdm" in versions and "4.67.1" in versions
+
+    again = conda_project.run(*CONDA)
+    assert again.returncode == 0, again.stderr
+    assert "making the environment" not in again.stderr
+
+    conda_project.settings["environments"]["other"] = {"packages": ["tqdm"]}
+    more = conda_project.run(*CONDA)
+    assert more.returncode == 0, more.stderr
+    assert re.findall(r"making the environment (\w+)", more.stderr) == ["other"]
+    assert (folder / "other.txt").exists()
+
+
+def test_an_older_driver_gets_an_engine_that_it_runs(conda_project: Project) -> None:
+    model = str(ROOT / "resources" / "models" / "segmake_demo_cp3")
+    conda_project.settings["segmentation"] = {"engine": "cellpose3", "model": model}
+    conda_project.settings["cluster"] = {"cuda_driver": "12.4"}
+    dry = conda_project.run("-n", *CONDA)
+    assert dry.returncode == 0, dry.stderr
+    (file,) = (conda_project.folder / ".snakemake" / "segmake" / "environments").glob("cellpose3.*")
+    pins = file.read_text(encoding="utf-8")
+    # The last that brings CUDA 12.
+    assert "torch==2.10.0" in pins and "cellpose==3.1.1.3" in pins
+    conda_project.settings["cluster"] = {"cuda_driver": "11.8"}
+    refused = conda_project.run("-n", *CONDA)
+    assert refused.returncode == 1
+    assert "SM-ENV-024" in refused.stderr and "Traceback" not in refused.stderr
+
+
 def test_only_what_a_job_needs_is_made_and_said_before(reported: Project) -> None:
     dry = reported.run("-n", *CONDA)
     assert dry.returncode == 0

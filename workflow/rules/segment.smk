@@ -17,7 +17,7 @@ rule model:
         folders.results / "logs/model/{model}.log",
     retries: 0
     conda:
-        f"../envs/{session.engine_environment}.yaml"
+        session.engine_file
     shell:
         "segmake_engine check-model --out {output:q} --log {log:q}"
 
@@ -34,7 +34,7 @@ rule segment:
     group:
         session.group
     conda:
-        f"../envs/{session.engine_environment}.yaml"
+        session.engine_file
     threads: cluster["cpus"]
     resources:
         **session.resources("segment"),

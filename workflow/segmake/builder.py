@@ -195,7 +195,7 @@ def _text(request: _Request, resolution: Resolution) -> str:
         request=request.fingerprint,
     )
     lines = ["channels:", "  - conda-forge", "  - nodefaults", "dependencies:"]
-    lines += [f"  - python={request.python}.*", "  - pip", "  - pip:"]
+    lines += [f"  - python={request.python}", "  - pip", "  - pip:"]
     lines += [
         f"      - {canonicalize_name(project)}=={version}"
         for project, version in sorted(resolution.pins.items())

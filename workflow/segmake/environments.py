@@ -122,7 +122,8 @@ def tend(refuse: Callable[[Problem], NoReturn]) -> None:
 
 def _create(env: Any, make: Callable[[Any], Any], *, dryrun: bool) -> None:
     place = Path(env.address)
-    name = Path(env.file.get_path_or_uri(secret_free=True)).stem
+    # Those of the config are called NAME.FINGERPRINT.yaml.
+    name = Path(env.file.get_path_or_uri(secret_free=True)).name.partition(".")[0]
     if _is_made(place):
         if not os.access(python := place / "bin" / "python", os.X_OK):
             said = f"    | {python}: {os.strerror(errno.EACCES)}"

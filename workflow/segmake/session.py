@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -27,7 +27,7 @@ from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.executor import mind, name_jobs, quote_python
-from segmake.files import fingerprint, lock_file, readable
+from segmake.files import fingerprint, lock_file, readable, write_atomically
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs
 from segmake.messages import Problem, Problems, say
@@ -98,6 +98,29 @@ class Session:
     def engine_environment(self) -> str:
         """The name of the engine's environment: a file in ``workflow/envs``."""
         return "imaging" if self.engine == "threshold" else self.engine
+
+    @cached_property
+    def engine_file(self) -> str:
+        """The engine's environment file; where the GPUs' driver is too old for its PyTorch, one with another."""
+        from segmake.builder import KEPT
+        from segmake.cuda import fitted
+
+        file = ROOT / "workflow" / "envs" / f"{self.engine_environment}.yaml"
+        driver = self.plan.settings["cluster"]["cuda_driver"]
+        if not self._conda or driver is None:
+            return str(file)
+        try:
+            text = fitted(file, driver)
+        except Problem as problem:
+            _refuse(problem)
+        if text == file.read_text(encoding="utf-8"):
+            return str(file)
+        other = KEPT.absolute() / f"{file.stem}.{fingerprint(text)}.yaml"
+        if not other.exists():
+            other.parent.mkdir(parents=True, exist_ok=True)
+            with write_atomically(other) as part:
+                part.write_text(text, encoding="utf-8")
+        return str(other)
 
     @property
     def checked_model(self) -> Path | None:
