@@ -49,11 +49,12 @@ def test_steps_of_one_job_run_each_in_its_environment(conda_on_cluster: Project)
     assert len(jobs(conda_on_cluster)) == 2
 
 
-def cellpose(project: Project) -> dict[str, str]:
+def cellpose(project: Project) -> dict[str, str | bool]:
     model = project.root / "resources" / "models" / "segmake_demo_cp3"
     if not (project.root / ".environments" / "cellpose3").exists():
         pytest.skip("the environment of Cellpose is not installed: bash scripts/setup.sh")
-    return {"engine": "cellpose3", "model": str(model)}
+    # The GPUs of the test cluster are none.
+    return {"engine": "cellpose3", "model": str(model), "allow_cpu": True}
 
 
 def test_steps_with_jobs_of_their_own_use_them_too(conda_on_cluster: Project) -> None:
