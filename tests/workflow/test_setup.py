@@ -165,7 +165,7 @@ def test_wrong_options_are_refused(clone, home, options, code):
 
 
 def test_engines_are_named(clone, home):
-    assert "cellpose, cellpose3, none" in setup(clone, home, "--engine", "x").stderr
+    assert "cellpose, cellpose3, omnipose, none" in setup(clone, home, "--engine", "x").stderr
 
 
 def test_no_text_is_missing(clone):

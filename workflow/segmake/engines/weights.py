@@ -101,16 +101,16 @@ def engine_of(state: Mapping[str, torch.Tensor]) -> str | None:
 
     Cellpose 4 turns tokens into pixels with a tensor ``W2``. The U-net of Cellpose 1 to 3 gives three values for each
     pixel (two of the flow, and the probability of a cell), and one value if it restores images; it keeps the diameter
-    of its training images (``diam_mean``). That of Omnipose does not, and mostly gives the boundary as well.
+    of its training images (``diam_mean``). That of Omnipose does not, and mostly gives a fourth value, the boundary.
     """
     if "W2" in state:
         return "cellpose"
     head = state.get("output.2.weight")
     if head is None:
         return None
-    if head.shape[0] == 1 or "diam_mean" in state:
-        return "cellpose3"
-    return "omnipose" if head.shape[0] > 3 else None
+    if head.shape[0] > 3:
+        return "omnipose"
+    return "cellpose3" if head.shape[0] == 1 or "diam_mean" in state else None
 
 
 def check_complete(network: torch.nn.Module, state: Mapping[str, torch.Tensor], model: str) -> None:
