@@ -148,14 +148,15 @@ def _run_step(options: argparse.Namespace) -> None:
 
 
 def _check_model(options: argparse.Namespace) -> None:
+    from segmake.checked import write_record
     from segmake.engines import engine
 
     settings = read_plan(options.plan).settings["segmentation"]
     module = engine(settings["engine"])
-    weights = module.fetch(settings)
+    files = module.fetch(settings)
     # The machine that sends the jobs has no GPU, or one that is not for this.
     module.load({**settings, "gpu": False})
-    options.out.write_text(f"{weights}\n", encoding="utf-8", errors="surrogateescape")
+    write_record(options.out, settings, files)
 
 
 def _write_report(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 An engine is a module with
 
-- ``fetch(settings)``: return the file with the weights, which is downloaded first where that is needed (only where
+- ``fetch(settings)``: return the files with the weights, which are downloaded first where that is needed (only where
   there is a model),
 - ``load(settings)``: called once in a job,
 - ``predict(loaded, planes)``: run the network on one field of view; reads no file,
@@ -108,7 +108,7 @@ def models_folder(settings: Mapping[str, Any]) -> Path:
 class Engine(Protocol):
     """What every engine's module offers; ``fetch`` only where there is a model."""
 
-    fetch: Callable[[Mapping[str, Any]], Path]
+    fetch: Callable[[Mapping[str, Any]], list[Path]]
     load: Callable[[Mapping[str, Any]], Any]
     predict: Callable[[Any, list[np.ndarray]], Any]
     masks: Callable[[Any, Any], np.ndarray]

@@ -32,18 +32,18 @@ __all__ = ["describe", "fetch", "load", "masks", "predict"]
 _SAM_TILE = 256
 
 
-def fetch(settings: Mapping[str, Any]) -> Path:
+def fetch(settings: Mapping[str, Any]) -> list[Path]:
     """Return the file with the model's weights, which is downloaded first where that is needed.
 
     Raises
     ------
     Problem
-        What `fetch_files` raises.
+        What `fetch_files` and `locate` raise.
     """
     name = settings["model"]
     if name in BUILTIN_MODELS["cellpose"]:
         fetch_files(models_folder(settings), {name: models._MODEL_URL + name}, name)
-    return _path(settings)
+    return [locate(_path(settings), name)]
 
 
 def load(settings: Mapping[str, Any]) -> Loaded:

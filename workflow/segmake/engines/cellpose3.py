@@ -31,21 +31,20 @@ __all__ = ["describe", "fetch", "load", "masks", "predict"]
 _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}
 
 
-def fetch(settings: Mapping[str, Any]) -> Path:
-    """Return the file with the model's weights; it and those that restore images are downloaded where needed.
+def fetch(settings: Mapping[str, Any]) -> list[Path]:
+    """Return the files with the weights, the model's and those that restore images; downloaded where needed.
 
     Raises
     ------
     Problem
-        What `fetch_files` raises.
+        What `fetch_files` and `locate` raise.
     """
-    name = settings["model"]
-    files = _restoration_files(settings)
-    if name in BUILTIN_MODELS["cellpose3"]:
-        files = [_FILES.get(name, name), *files]
-    addresses = {file: f"{models._MODEL_URL}/{file}" for file in files}
-    fetch_files(models_folder(settings), addresses, name)
-    return _path(settings)
+    name, folder = settings["model"], models_folder(settings)
+    restoration = _restoration_files(settings)
+    files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
+    addresses = {file: f"{models._MODEL_URL}/{file}" for file in [*files, *restoration]}
+    fetch_files(folder, addresses, name)
+    return [locate(_path(settings), name), *(folder / file for file in restoration)]
 
 
 def load(settings: Mapping[str, Any]) -> Loaded:

@@ -129,18 +129,18 @@ class Prediction:
     boundary: np.ndarray | None
 
 
-def fetch(settings: Mapping[str, Any]) -> Path:
+def fetch(settings: Mapping[str, Any]) -> list[Path]:
     """Return the file with the model's weights, which is downloaded first where that is needed.
 
     Raises
     ------
     Problem
-        What `fetch_files` raises.
+        What `fetch_files` and `locate` raise.
     """
     name, path = settings["model"], _path(settings)
     if name in BUILTIN_MODELS["omnipose"]:
         fetch_files(path.parent, {path.name: f"{models._MODEL_URL}/{path.name}"}, name)
-    return path
+    return [locate(path, name)]
 
 
 def load(settings: Mapping[str, Any]) -> Loaded:
