@@ -265,3 +265,30 @@ def test_another_model_is_checked_before_any_image_is_looked_at(project: Project
     assert second.returncode == 1
     assert "SM-RUN-006" in second.stderr
     assert project.journal() == journal
+
+
+def test_a_model_that_is_gone_or_another_is_checked_before_the_next_image(project: Project) -> None:
+    project.settings["images"]["include"] = ["img_1.tif"]
+    models = project.folder / "models"
+    models.mkdir()
+    demo = ROOT / "resources" / "models" / "segmake_demo_cp3"
+    shutil.copy(demo, models / "cyto3")
+    project.settings["segmentation"] = {
+        "engine": "cellpose3",
+        "model": "cyto3",
+        "models_folder": "models",
+    }
+    first = project.run()
+    assert first.returncode == 0, first.stderr
+    journal = project.journal()
+    (models / "cyto3").write_text("no network")
+    assert project.run().returncode == 0, "nothing is to be done: the model is not looked at"
+    project.settings["images"]["include"] = ["img_1.tif", "img_2.tif"]
+    second = project.run()
+    assert second.returncode == 1
+    assert "SM-MOD-002" in second.stderr
+    assert project.journal() == journal
+    shutil.copy(demo, models / "cyto3")
+    third = project.run()
+    assert third.returncode == 0, third.stderr
+    assert project.journal()[: len(journal)] == journal

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=_run_step, step=step)
         _add_common(command)
     model = commands.add_parser("check-model", help="download the model if needed, and load it")
-    model.add_argument("--out", required=True, type=Path, help="file that names the weights")
+    model.add_argument("--out", required=True, type=Path, help="record of its files")
     model.set_defaults(run=_check_model)
     _add_common(model)
     report = commands.add_parser("report", help="join the tables and write the report")

@@ -23,6 +23,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
 from segmake import environments, slurm
+from segmake.checked import is_current
 from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
@@ -35,7 +36,7 @@ from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 from segmake.progress import Observer, Screen
 from segmake.slurm import SlurmError
-from segmake.status import read_lock
+from segmake.status import read_lock, who_runs
 from segmake.steps import STEPS
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
@@ -273,6 +274,7 @@ class Session:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
+            self._forget_another_model()
         if config.settings["environments"]:
             self._make_environments(config)
         if workflow.is_main_process and self._on_cluster and slurm.is_here():
@@ -280,6 +282,16 @@ class Session:
         if self._cluster is None:
             # On one computer the steps of a batch are no more together than those of others.
             self.plan = replace(self.plan, small=[])
+
+    def _forget_another_model(self) -> None:
+        """Have the model checked again before the next image, where a file or a setting is another than it was."""
+        record = self.checked_model
+        idle = self._workflow.output_settings.dryrun or not self.plan.to_do.get(STEPS[0])
+        # A run that is under way has jobs that look for it.
+        if record is None or idle or who_runs(self.plan.folders.lock):
+            return
+        if not is_current(record, self.plan.settings["segmentation"]):
+            record.unlink(missing_ok=True)
 
     def _use_conda(self) -> bool:
         """Return whether Snakemake makes the environments of the rules.
