@@ -264,6 +264,7 @@ def test_another_model_is_checked_before_any_image_is_looked_at(project: Project
     second = project.run()
     assert second.returncode == 1
     assert "SM-RUN-006" in second.stderr
+    assert "the file holds no weights" in second.stderr
     assert project.journal() == journal
 
 

@@ -88,8 +88,12 @@ def read_weights(path: Path, model: str, engine: str) -> Mapping[str, torch.Tens
             # Files from before torch 1.6 can't be mapped into memory.
             found = torch.load(path, map_location="cpu", weights_only=True)
         state = {name.removeprefix("module."): tensor for name, tensor in found.items()}
-    except Exception as error:
+    except OSError as error:
         raise Problem("SM-RUN-006", where=model, model=model, error=one_line(error)) from error
+    except Exception as error:
+        # What PyTorch says of such a file is advice to programmers.
+        reason = say("model.no_weights")
+        raise Problem("SM-RUN-006", where=model, model=model, error=reason) from error
     other = engine_of(state)
     if other not in (engine, None):
         raise Problem("SM-MOD-001", where=model, model=model, engine=engine, other=other)
