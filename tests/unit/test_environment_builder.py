@@ -111,6 +111,24 @@ def test_a_clash_that_uv_derives_in_two_steps():
     assert "tensorflow==2.21.0 needs numpy>=1.26.0" in found.what and "numpy<1.26" in found.what
 
 
+def test_a_list_that_contradicts_itself():
+    found = problem("numpy<2", "numpy>=2")
+    assert "your list has both numpy<2 and numpy>=2." in found.what
+    assert "numpy==2.4.6" in found.remedy
+
+
+def test_a_release_candidate_is_no_remedy():
+    found = problem("tensorflow==2.15.0", python="3.14")
+    assert "tensorflow==2.15.0 is not built for Python 3.14" in found.what
+    assert "==" not in found.remedy and "Take it out" in found.remedy
+
+
+def test_a_dependency_that_is_not_built():
+    found = problem("tensorflow==2.15.0")
+    assert "tensorrt==8.6.1.post1 is not built" in found.what
+    assert "tensorflow==2.21.0" in found.remedy
+
+
 def test_a_package_that_is_not_built_for_this_python():
     found = problem("numba==0.56.4")
     assert "numba==0.56.4" in found.what and "Python 3.11" in found.what
@@ -348,7 +366,7 @@ def test_python_with_and_without_quotes_is_the_same(configure):
 
 def test_words_of_uv_that_are_new_are_passed_on():
     words = "error: No solution found\n  cause: Because of this and that. And so nothing works."
-    assert clashes.sentence(words, "3.11") == "And so nothing works."
+    assert clashes.sentence(words, "3.11") == "And so nothing works"
 
 
 def check(tmp_path, *packages: str) -> subprocess.CompletedProcess[str]:

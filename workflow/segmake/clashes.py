@@ -24,7 +24,9 @@ _ASKED = re.compile(rf"(?<!conclude that )you require ({_ITEM})(?: and ({_ITEM})
 _PYTHON = re.compile(rf"does not satisfy .*? and ({_ITEM}) depends on")
 _NO_WHEELS = re.compile(rf"({_ITEM}) has no (?:usable wheels|wheels with)")
 _WHEELS_HINT = re.compile(r"(?:Wheels are required for|only found wheels for) `([^`]+)`")
-_NO_VERSION = re.compile(rf"(?:there (?:is|are) no versions? of|only) ({_ITEM})(?: is available)?")
+_NO_VERSION = re.compile(
+    rf"(?:there (?:is|are) no versions? of|only the following versions of|only) ({_ITEM})"
+)
 
 
 def unknown_project(words: str) -> str | None:
@@ -60,14 +62,20 @@ def sentence(words: str, python: str) -> str:
         for second, other in depends[number + 1 :]:
             if _name(need) == _name(other) and _name(one) != _name(second) and need != other:
                 return say("clash.both", one=one, need=need, second=second, other=other)
+    for number, one in enumerate(asked):
+        for other in asked[number + 1 :]:
+            if _name(one) == _name(other) and one != other:
+                return say("clash.same", one=one, other=other)
     if found := _PYTHON.search(flat):
         return say("clash.python", package=_plain(found[1]), python=python)
     if found := _NO_WHEELS.search(flat):
         return say("clash.wheels", package=_plain(found[1]), python=python)
     if found := _WHEELS_HINT.search(flat):
         return say("clash.wheels", package=found[1], python=python)
-    if (found := _NO_VERSION.search(flat)) and asked:
-        return say("clash.version", package=asked[-1])
+    if found := _NO_VERSION.search(flat):
+        for one in asked:
+            if _name(one) == _name(found[1]):
+                return say("clash.version", package=one)
     return say("clash.other", words=_conclusion(flat))
 
 
@@ -98,6 +106,6 @@ def _exclude(need: str, other: str) -> bool:
 
 
 def _conclusion(flat: str) -> str:
-    """Return the last sentence of what uv derived, before its hints."""
-    derived = flat.split(" hint: ")[0]
-    return re.split(r"(?<=\.) (?=And |Because )", derived)[-1][:400]
+    """Return the last sentence of what uv derived: without what comes before it, its hints and its full stop."""
+    derived = flat.split(" cause: ")[-1].split(" hint: ")[0]
+    return re.split(r"(?<=\.) (?=And |Because )", derived)[-1][:400].rstrip(".")

@@ -12,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import uv
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from segmake import catalogue, clashes, cuda
 from segmake.messages import Problem, say
@@ -99,12 +101,11 @@ def resolve(wanted: Sequence[Wanted], python: str, driver: str | None, where: st
         raise _too_new(wanted, python, driver, where)
     if clashes.without_wheels(words) and not _other_python(wanted, python, driver):
         # A package with wheels for another Python is compiled: here that would rarely go well.
-        try:
+        with suppress(NoSolution):
             return _from_source(wanted, python, driver)
-        except NoSolution as error:
-            words = str(error)
     clash = clashes.sentence(words, python)
-    remedy = " ".join(_remedies(wanted, python, driver, clash)) or say("works.nothing")
+    nothing = say("works.nothing" if len(wanted) > 1 else "works.alone")
+    remedy = " ".join(_remedies(wanted, python, driver, clash)) or nothing
     raise Problem("SM-ENV-025", where=where, clash=clash, remedy=remedy)
 
 
@@ -153,12 +154,15 @@ def _compile(
     """Return the versions, and the names of packages that lack an extra."""
     target = target_platform()
     with tempfile.TemporaryDirectory() as folder:
-        found, limited = Path(folder, "found.txt"), Path(folder, "limits.txt")
+        found = Path(folder, "found.txt")
         # uv keeps to the versions that its output has already, where that is possible.
         preferred = catalogue.preferred_versions().items()
         found.write_text("".join(f"{name}=={version}\n" for name, version in preferred))
-        limited.write_text("\n".join(limits))
-        options = ["--output-file", str(found), "--constraints", str(limited), *options]
+        options = ["--output-file", str(found), *options]
+        if limits:
+            limited = Path(folder, "limits.txt")
+            limited.write_text("\n".join(limits))
+            options += ["--constraints", str(limited)]
         options += ["--no-header", "--no-annotate", "--no-progress"]
         options += ["--python-platform", target] if target else []
         said = _run_uv(["pip", "compile", "-", *options], "\n".join(requirements))
@@ -207,8 +211,12 @@ def _fitting(one: Wanted, driver: str | None) -> Requirement:
 
 def _pin(one: Wanted, pins: dict[str, str], driver: str | None) -> str:
     """Return what a user may write to get what was found."""
-    project = canonicalize_name(_fitting(one, driver).name)
+    project = _project(one, driver)
     return f"{project}=={pins[project]}"
+
+
+def _project(one: Wanted, driver: str | None) -> str:
+    return canonicalize_name(_fitting(one, driver).name)
 
 
 def _try(wanted: Sequence[Wanted], python: str, driver: str | None) -> dict[str, str] | None:
@@ -292,7 +300,9 @@ def _remedies(
     # Those that the clash names come first; if none is enough, all are let go.
     single = [[one] for one in sorted(versioned, key=lambda one: one.project not in clash)]
     for freed in [*single, versioned]:
-        if pins := _try([w.any_version() if w in freed else w for w in wanted], python, driver):
+        pins = _try([w.any_version() if w in freed else w for w in wanted], python, driver)
+        # Where no finished version is built for this Python, uv takes one that is not finished.
+        if pins and not any(Version(pins[_project(one, driver)]).is_prerelease for one in freed):
             instead = ", ".join(_pin(one, pins, driver) for one in freed)
             written = ", ".join(one.words for one in freed)
             yield say("works.versions", instead=instead, written=written)
