@@ -7,6 +7,7 @@ what else is asked of that. Where no such pair is found, uv's own conclusion is 
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -54,18 +55,30 @@ def sentence(words: str, python: str) -> str:
     flat = _flat(words)
     depends = [(_plain(one), _plain(need)) for one, need in _DEPENDS.findall(flat)]
     asked = [_plain(item) for pair in _ASKED.findall(flat) for item in pair if item]
+    return (
+        _clash_of_pair(depends, asked)
+        or _useless_alone(flat, asked, python)
+        or say("clash.other", words=_conclusion(flat))
+    )
+
+
+def _clash_of_pair(depends: list[tuple[str, str]], asked: list[str]) -> str | None:
+    """Return which two demands on the same package exclude each other."""
     for one, need in depends:
         for other in asked:
             if _name(need) == _name(other) != _name(one) and _exclude(need, other):
                 return say("clash.listed", one=one, need=need, other=other)
-    for number, (one, need) in enumerate(depends):
-        for second, other in depends[number + 1 :]:
-            if _name(need) == _name(other) and _name(one) != _name(second) and need != other:
-                return say("clash.both", one=one, need=need, second=second, other=other)
-    for number, one in enumerate(asked):
-        for other in asked[number + 1 :]:
-            if _name(one) == _name(other) and one != other:
-                return say("clash.same", one=one, other=other)
+    for (one, need), (second, other) in combinations(depends, 2):
+        if _name(need) == _name(other) and _name(one) != _name(second) and need != other:
+            return say("clash.both", one=one, need=need, second=second, other=other)
+    for one, other in combinations(asked, 2):
+        if _name(one) == _name(other) and one != other:
+            return say("clash.same", one=one, other=other)
+    return None
+
+
+def _useless_alone(flat: str, asked: list[str], python: str) -> str | None:
+    """Return which package can't be had whatever else is in the list."""
     if found := _PYTHON.search(flat):
         return say("clash.python", package=_plain(found[1]), python=python)
     if found := _NO_WHEELS.search(flat):
@@ -76,7 +89,7 @@ def sentence(words: str, python: str) -> str:
         for one in asked:
             if _name(one) == _name(found[1]):
                 return say("clash.version", package=one)
-    return say("clash.other", words=_conclusion(flat))
+    return None
 
 
 def _flat(words: str) -> str:
