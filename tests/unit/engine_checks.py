@@ -211,6 +211,7 @@ def models(folder: Path) -> dict[str, Any]:
 
 def download(folder: Path) -> dict[str, Any]:
     """Fetch a built-in model from a server on this machine, which does not always send all of it."""
+    from segmake.engines.weights import note_content
     from tests.unit.model_server import serve
 
     content = Path(SETTINGS["model"]).read_bytes()
@@ -233,6 +234,19 @@ def download(folder: Path) -> dict[str, Any]:
         # Cellpose knows this diameter by the model's name alone.
         found["diameter"] = float(loaded.model.diam_mean)
         found["unknown"] = code_of(cellpose3.fetch, {**settings, "model": "cyto3"})
+        # A network that wants to know first who one is answers with a page of its own.
+        page = b"<html>Please log in</html>"
+        server.files["nucleitorch_0"] = page
+        (folder / "models" / "nucleitorch_0").unlink()
+        found["page"] = code_of(cellpose3.fetch, settings)
+        (folder / "models" / "nucleitorch_0").write_bytes(page)
+        cellpose3.fetch(settings)
+        found["page, brought"] = code_of(cellpose3.load, settings)["code"]
+        (folder / "models" / "nucleitorch_0").unlink()
+        server.files["nucleitorch_0"] = content
+        files = cellpose3.fetch(settings)
+        note_content(files)
+        found["noted"] = sorted(path.name for path in (folder / "models").glob("*.sha256"))
         with (folder / "models" / "nucleitorch_0").open("r+b") as file:
             file.seek(1000)
             file.write(b"damage")

@@ -79,10 +79,13 @@ def test_a_model_is_fetched_once_and_whole(try_in_engine, tmp_path):
     assert found["cut"]["code"] == "SM-RUN-007" and found["left"] == []
     assert found["two runs at once"] == [0, 0]
     files = ["denoise_nuclei", "nucleitorch_0"]
-    assert found["fetched"] == sorted([*files, *(f"{name}.sha256" for name in files)])
+    assert found["fetched"] == files
     assert found["asked again"] == 0
     assert found["diameter"] == 17
     assert found["unknown"]["code"] == "SM-RUN-007"
+    assert found["page"]["code"] == "SM-RUN-007" and "no weights" in found["page"]["text"]
+    assert found["page, brought"] == "SM-RUN-006"
+    assert found["noted"] == ["nucleitorch_0.sha256"]
     assert found["damaged"]["code"] == "SM-MOD-002"
     assert found["job"]["code"] == "SM-MOD-003"
     # Without network, one message names every file to bring.

@@ -123,6 +123,11 @@ def test_a_release_candidate_is_no_remedy():
     assert "==" not in found.remedy and "Take it out" in found.remedy
 
 
+def test_a_version_older_than_this_python():
+    found = problem("pandas", "numpy==1.20")
+    assert "numpy==1.20" in found.what and "numpy==2.4.6" in found.remedy
+
+
 def test_a_dependency_that_is_not_built():
     found = problem("tensorflow==2.15.0")
     assert "tensorrt==8.6.1.post1 is not built" in found.what
@@ -311,6 +316,31 @@ def test_the_driver_is_asked_for_only_where_there_is_cuda(configure, tmp_path):
     assert cuda.cuda_of(pins(files["deep"])) == "12.8"
 
 
+def test_a_cuda_that_a_package_has_in_its_name(configure, tmp_path):
+    found = problem("pypi:cupy-cuda13x", driver="12.4")
+    assert found.code == "SM-ENV-023" and "cupy-cuda13x" in found.what
+    environments = {"a": {"packages": ["cupy"]}}
+    config = configure(environments=environments, cluster={"cuda_driver": "12.4"})
+    file = environment_files(config, kept=tmp_path)["a"]
+    assert imports(config.settings, "a", file) == ["cupy-cuda12x="]
+
+
+def test_the_package_that_brings_the_cuda_is_named():
+    found = problem("torchvision", "torch==2.13.0", driver="12.4")
+    assert found.code == "SM-ENV-022" and found.what.startswith("torch==2.13.0 brings CUDA 13")
+
+
+def test_what_is_wrong_whatever_the_driver():
+    assert "numpy==99" in problem("torch==2.13.0", "numpy==99", driver="12.4").what
+
+
+def test_another_catalogue_leaves_what_was_found(configure, tmp_path, monkeypatch):
+    config = configure(environments={"a": {"packages": ["natsort"]}})
+    first = environment_files(config, kept=tmp_path)
+    monkeypatch.setattr("segmake.catalogue.preferred_versions", lambda: {"natsort": "8.3.0"})
+    assert environment_files(config, kept=tmp_path) == first
+
+
 def test_everything_wrong_is_told_at_once(configure, tmp_path):
     environments = {"a": {"packages": ["os", "pandsa"]}, "b": {"packages": ["R", "numpy"]}}
     with pytest.raises(Problems) as caught:
@@ -329,10 +359,10 @@ def test_no_network(configure, tmp_path, monkeypatch):
     assert [one.code for one in caught.value.problems] == ["SM-ENV-020"]
 
 
-def test_what_the_check_imports(configure):
+def test_what_the_check_imports(configure, tmp_path):
     packages = ["skimage", "cupy", "some-lab-package", "python-dateutil"]
     settings = configure(environments={"a": {"packages": packages}}).settings
-    assert imports(settings, "a") == [
+    assert imports(settings, "a", tmp_path / "not yet") == [
         "scikit-image=skimage",
         "cupy-cuda13x=",
         "some-lab-package=",

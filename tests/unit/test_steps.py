@@ -107,6 +107,22 @@ def test_only_what_is_not_done_is_computed(tasks, journal):
     assert Work().run(tasks, journal).images == []
 
 
+@pytest.mark.parametrize("part", ["b", "finish_b"])
+def test_a_gpu_that_is_lost_fails_no_image_but_one_that_it_is_lost_on_again(tasks, journal, part):
+    lost = RuntimeError("CUDA error: unspecified launch failure")
+    with pytest.raises(Problem) as caught:
+        # In the process that lost it, every later image fails as well.
+        Work(**{part: lost, "c": lost}).run(tasks, journal)
+    assert caught.value.code == "SM-RUN-014" and "launch failure" in caught.value.what
+    assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 1, 0]
+    assert all(entry.event == "done" for entry in journal.finished().values())
+    with pytest.raises(Problem):
+        Work(**{part: lost}).run(tasks, journal)
+    assert [journal.is_done(task.image, task.key) for task in tasks] == [True, False, True]
+    Work().run(tasks, journal)
+    assert problem_of(journal.last("b")).code == "SM-RUN-002"
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])
 def test_an_image_in_work_when_the_job_is_stopped_is_not_to_blame(tasks, journal, stop):
     for _ in range(3):

@@ -290,6 +290,13 @@ def test_a_model_that_is_gone_or_another_is_checked_before_the_next_image(projec
     assert "SM-MOD-002" in second.stderr
     assert project.journal() == journal
     shutil.copy(demo, models / "cyto3")
+    project.settings["cluster"] = {"batch_size": 1}
     third = project.run()
     assert third.returncode == 0, third.stderr
     assert project.journal()[: len(journal)] == journal
+    # A model that has to be checked again sends no batch again that is finished.
+    (models / "cyto3").touch()
+    project.settings["images"]["include"] = ["img_1.tif", "img_2.tif", "img_5.tif"]
+    fourth = project.run()
+    assert fourth.returncode == 0, fourth.stderr
+    assert "0003" in fourth.stderr and "batch 0001" not in fourth.stderr

@@ -24,13 +24,15 @@ rule model:
 
 rule segment:
     input:
-        ancient(session.checked_model) if session.checked_model else [],
+        session.checked_model or [],
     output:
         folders.state / "segment/{batch}.{attempts}.tsv",
     log:
         folders.results / "logs/segment/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/segment/{batch}.{attempts}.tsv"
+    wildcard_constraints:
+        batch="|".join(session.batches_to_segment) or "none",
     group:
         session.group
     conda:

@@ -149,13 +149,16 @@ def _run_step(options: argparse.Namespace) -> None:
 
 def _check_model(options: argparse.Namespace) -> None:
     from segmake.checked import write_record
-    from segmake.engines import engine
+    from segmake.engines import BUILTIN_MODELS, engine
+    from segmake.engines.weights import note_content
 
     settings = read_plan(options.plan).settings["segmentation"]
     module = engine(settings["engine"])
     files = module.fetch(settings)
     # The machine that sends the jobs has no GPU, or one that is not for this.
     module.load({**settings, "gpu": False})
+    if settings["model"] in BUILTIN_MODELS[settings["engine"]]:
+        note_content(files)
     write_record(options.out, settings, files)
 
 

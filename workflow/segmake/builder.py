@@ -8,6 +8,7 @@ folder was deleted, those among the results are taken over.
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -20,12 +21,12 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from segmake import catalogue, cuda
+from segmake import cuda
 from segmake.config import Config
 from segmake.files import fingerprint, write_atomically
 from segmake.messages import Problem, Problems, say
 from segmake.packages import Wanted, understand
-from segmake.resolver import Resolution, resolve, target_platform
+from segmake.resolver import Resolution, resolve
 
 # Snakemake's own folder, which is beside the results of every config.
 KEPT = Path(".snakemake") / "segmake" / "environments"
@@ -52,10 +53,9 @@ class _Request:
 
     @property
     def fingerprint(self) -> str:
-        """What decides the versions, save for the driver: a file that fits the driver stays."""
+        """What a file was made for. The driver is none of it, nor the catalogue: a file that fits stays."""
         requirements = sorted(str(one.requirement) for one in self.wanted)
-        preferred = catalogue.preferred_versions()
-        return fingerprint(self.python, requirements, target_platform(), preferred)
+        return fingerprint(self.python, requirements, platform.machine())
 
 
 def environment_files(
@@ -97,7 +97,7 @@ def environment_files(
     return files
 
 
-def imports(settings: dict[str, Any], name: str) -> list[str]:
+def imports(settings: dict[str, Any], name: str, file: Path) -> list[str]:
     """Return the packages of an environment as ``project=module``; no module: it is only looked for.
 
     Parameters
@@ -105,9 +105,16 @@ def imports(settings: dict[str, Any], name: str) -> list[str]:
     settings : dict
         The settings of a checked config.
     name : str
+    file : Path
+        The environment's file: which package it is may depend on the driver.
     """
     listed = settings["environments"][name]["packages"]
-    return [f"{one.project}={one.imported}" for one in map(understand, listed)]
+    pinned = pins(file)
+    found = []
+    for one in map(understand, listed):
+        project = next((name for name in one.projects if name in pinned), one.project)
+        found.append(f"{project}={one.imported}")
+    return found
 
 
 def copy_to_results(files: dict[str, Path], results: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from segmake.engines import models_folder
+from segmake.engines import NOT_DECISIVE, models_folder
 from segmake.files import fingerprint, write_atomically
 
 
@@ -49,7 +49,8 @@ def is_current(record: Path, settings: Mapping[str, Any]) -> bool:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    return fingerprint(settings, str(models_folder(settings)))
+    decisive = {key: value for key, value in settings.items() if key not in NOT_DECISIVE}
+    return fingerprint(decisive, str(models_folder(settings)))
 
 
 def _state(file: Path) -> list[int]:

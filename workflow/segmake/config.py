@@ -428,7 +428,7 @@ def _network_problems(config: Config) -> Iterator[Problem]:
     normalize = section["normalize"] if isinstance(section["normalize"], dict) else {}
     for key, other, clash in (
         ("rescale", "diameter", section["diameter"] is not None),
-        ("invert", "normalize", bool(normalize)),
+        ("invert", "normalize", section["normalize"] is not True),
         ("max_size_fraction", "restore", section["restore"] is not None),
         ("chan2_restore", "restore: null", section["restore"] is None),
     ):
@@ -449,6 +449,13 @@ def _network_problems(config: Config) -> Iterator[Problem]:
 def _omnipose_problems(config: Config) -> Iterator[Problem]:
     """Yield a problem for what Cellpose takes under the same name, and Omnipose does not."""
     section = config.settings["segmentation"]
+    if section["max_size"] is not None and section["max_size"] <= section["min_size"]:
+        where = config.where("segmentation", "max_size")
+        low, high = section["min_size"], section["max_size"]
+        yield Problem("SM-CFG-033", where=where, low=low, high=high)
+    if section["despur"] and not section["affinity_seg"]:
+        where = config.where("segmentation", "despur")
+        yield Problem("SM-CFG-030", where=where, key="despur", other="affinity_seg: false")
     if section["rescale"] is not None and section["diameter"] is not None:
         where = config.where("segmentation", "diameter")
         yield Problem("SM-CFG-030", where=where, key="diameter", other="rescale")

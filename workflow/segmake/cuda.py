@@ -7,6 +7,7 @@ Compatibility" (from CUDA 11 on). So only the major versions are compared.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -141,7 +142,13 @@ def _ask_node(options: Iterable[str]) -> str | None:
     command += [f"--immediate={PATIENCE_SECONDS // 2}", "nvidia-smi"]
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+            command,
+            # In a job of its own (scripts/submit.sh), srun would ask for a part of what that job has: no GPU.
+            env={k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SLURMD_"))},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -50,6 +50,12 @@ class Wanted:
         return canonicalize_name(self.requirement.name)
 
     @property
+    def projects(self) -> tuple[str, ...]:
+        """The names that it may have on PyPI, one for each CUDA."""
+        others = self.package.cuda.values() if self.package and not self.own_extras else ()
+        return (self.project, *(canonicalize_name(Requirement(other).name) for other in others))
+
+    @property
     def has_version(self) -> bool:
         """Whether the user says which versions will do."""
         return bool(self.requirement.specifier)

@@ -28,6 +28,9 @@ from segmake.packages import Wanted
 # The versions of Python that conda-forge and most packages have; the config's schema has the same.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
+# Those that it once had: what was built for them alone does not work with a newer one.
+_OLD_PYTHONS = ("3.9", "3.8", "3.7")
+
 TIMEOUT_SECONDS = 600
 
 # The versions of glibc that uv knows by name, as in ``x86_64-manylinux_2_28``.
@@ -92,14 +95,28 @@ def resolve(wanted: Sequence[Wanted], python: str, driver: str | None, where: st
         ``SM-ENV-023`` for a CUDA that is too new for the driver, ``SM-ENV-025`` for packages that clash.
     """
     try:
-        return Resolution(_versions(wanted, python, driver))
+        pins = _versions(wanted, python, driver)
     except NoSolution as error:
         words = str(error)
+    else:
+        # Some packages have CUDA in their names, and no other.
+        if driver and not cuda.runs(cuda.cuda_of(pins), driver):
+            raise _too_new(wanted, python, driver, where)
+        return Resolution(pins)
     if unknown := clashes.unknown_project(words):
         raise _unknown(unknown, wanted, where)
-    if driver and _try(wanted, python, None):
-        raise _too_new(wanted, python, driver, where)
-    if clashes.without_wheels(words) and not _other_python(wanted, python, driver):
+    if driver:
+        try:
+            _versions(wanted, python, None)
+        except NoSolution as error:
+            # What is wrong whatever the driver.
+            words = str(error)
+        else:
+            raise _too_new(wanted, python, driver, where)
+    if clashes.without_wheels(words) and not (
+        _other_python(wanted, python, driver)
+        or any(_try(wanted, old, driver) for old in _OLD_PYTHONS)
+    ):
         # A package with wheels for another Python is compiled: here that would rarely go well.
         with suppress(NoSolution):
             return _from_source(wanted, python, driver)
@@ -226,6 +243,12 @@ def _try(wanted: Sequence[Wanted], python: str, driver: str | None) -> dict[str,
         return None
 
 
+def _fitting_pins(wanted: Sequence[Wanted], python: str, driver: str) -> dict[str, str] | None:
+    """Return versions whose CUDA the driver runs, if there are any."""
+    pins = _try(wanted, python, driver)
+    return pins if pins and cuda.runs(cuda.cuda_of(pins), driver) else None
+
+
 def _unknown(project: str, wanted: Sequence[Wanted], where: str) -> Problem:
     near = catalogue.nearest(project)
     asked = any(one.project == canonicalize_name(project) for one in wanted)
@@ -236,14 +259,14 @@ def _unknown(project: str, wanted: Sequence[Wanted], where: str) -> Problem:
 
 def _too_new(wanted: Sequence[Wanted], python: str, driver: str, where: str) -> Problem:
     """Return the problem of a package that brings a CUDA which the driver does not run."""
-    for number, one in enumerate(wanted):
+    for one in sorted(wanted, key=lambda one: not one.has_version):
         pins = _try([one], python, None)
         brought = cuda.cuda_of(pins or {})
-        if pins is None or cuda.runs(brought, driver):
+        if pins is None or cuda.runs(brought, driver) or _fitting_pins([one], python, driver):
             continue
         names = {"package": _pin(one, pins, None), "cuda": brought}
-        others = [*wanted[:number], one.any_version(), *wanted[number + 1 :]]
-        works = _try(others, python, driver) if one.has_version else None
+        others = [other.any_version() if other is one else other for other in wanted]
+        works = _fitting_pins(others, python, driver) if one.has_version else None
         if works:
             fitting = _pin(one, works, driver)
             return Problem("SM-ENV-022", where=where, driver=driver, fitting=fitting, **names)

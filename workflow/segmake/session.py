@@ -78,6 +78,7 @@ class Session:
         self._cluster: Cluster | None = None
         self._screen: Screen | None = None
         self._stopped = False
+        self._conda_refused = False
         self._conda = self._use_conda()
         written = os.environ.get(PLAN_VARIABLE)
         if workflow.is_main_process or not written:
@@ -211,6 +212,11 @@ class Session:
             return sys.executable
         return str(ROOT / ".environments" / self.engine / "bin" / "python")
 
+    def _refuse_missing_engine(self) -> None:
+        """Refuse to work without the engine's environment, where Snakemake does not make it."""
+        if not self._conda and not Path(self._engine_python).exists():
+            raise Problem("SM-ENV-001", engine=self.engine)
+
     def start(self) -> None:
         """Take the results folder for this run, and write down its plan.
 
@@ -221,8 +227,7 @@ class Session:
             environment is missing, or jobs are to be sent from a machine without Slurm.
         """
         try:
-            if not self._conda and not Path(self._engine_python).exists():
-                raise Problem("SM-ENV-001", engine=self.engine)
+            self._refuse_missing_engine()
             if self._on_cluster and not slurm.is_here():
                 raise Problem("SM-RUN-011")
             self._take_folder()
@@ -274,6 +279,8 @@ class Session:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
+            if self.plan.to_do["segment"]:
+                self._refuse_missing_engine()
             self._forget_another_model()
         if config.settings["environments"]:
             self._make_environments(config)
@@ -283,6 +290,15 @@ class Session:
             # On one computer the steps of a batch are no more together than those of others.
             self.plan = replace(self.plan, small=[])
 
+    @property
+    def batches_to_segment(self) -> list[str]:
+        """The batches that are not finished: of the others, Snakemake sees only their files.
+
+        It would send a finished batch again whenever the model that it was segmented with is checked again.
+        """
+        batches = self.plan.batches
+        return [batch for batch in batches if not self.plan.outcome(STEPS[0], batch).exists()]
+
     def _forget_another_model(self) -> None:
         """Have the model checked again before the next image, where a file or a setting is another than it was."""
         record = self.checked_model
@@ -291,7 +307,9 @@ class Session:
         if record is None or idle or who_runs(self.plan.folders.lock):
             return
         if not is_current(record, self.plan.settings["segmentation"]):
-            record.unlink(missing_ok=True)
+            # A folder that can't be written to is told when the run starts.
+            with suppress(OSError):
+                record.unlink(missing_ok=True)
 
     def _use_conda(self) -> bool:
         """Return whether Snakemake makes the environments of the rules.
@@ -303,6 +321,7 @@ class Session:
             return False
         if self._workflow.is_main_process:
             if not environments.conda_is_usable():
+                self._conda_refused = True
                 settings.deployment_method = set(settings.deployment_method) - {
                     DeploymentMethod.CONDA
                 }
@@ -320,7 +339,8 @@ class Session:
         from segmake.cuda import driver_of_nodes
 
         if not self._conda:
-            code = "SM-ENV-010" if environments.conda_is_usable() else "SM-ENV-011"
+            refused = self._conda_refused or not environments.conda_is_usable()
+            code = "SM-ENV-011" if refused else "SM-ENV-010"
             raise Problem(code, where=config.where("environments"))
 
         @cache
@@ -338,7 +358,7 @@ class Session:
         """Return the packages of an environment and what to import of them: ``project=module``."""
         from segmake.builder import imports
 
-        return imports(self.plan.settings, environment)
+        return imports(self.plan.settings, environment, Path(self.plan.environments[environment]))
 
     def bad_environment(self, environment: str) -> str:
         """Return what to say if packages of an environment can't be used; the check fills in PACKAGES and PREFIX."""

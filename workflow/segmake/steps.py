@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -36,7 +37,10 @@ LARGE_BYTES = 50_000_000
 SETTLE_SECONDS = 10.0
 
 # What an image beside others may fail of, and not when it is alone.
-MEMORY = ("SM-RUN-003", "SM-RUN-004")
+MEMORY = ("SM-RUN-003", "SM-RUN-004", "SM-OMN-003")
+
+# What a process says that can't use its GPU any more, whatever image comes next.
+_GPU_LOST = re.compile(r"CUDA error|CUDNN_STATUS|CUBLAS_STATUS|device-side assert")
 
 
 def is_current(entry: Entry | None, key: str, outputs: Iterable[Path]) -> bool:
@@ -71,6 +75,11 @@ def run_step(
         Makes the outputs of a task. Whatever it raises fails that image alone.
     tell, detail : callable
         Take a line for the screen, and text for the log alone.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-014`` if the GPU can't be used any more: another process, or another node, goes on with what is left.
     """
     left = pending(tasks, journal)
     deaths = {task: journal.deaths(task.image, task.key) for task in left}
@@ -89,11 +98,14 @@ def run_step(
                 record.start(task)
                 alone = not work.overlaps or task in doubtful or _is_large(task)
                 pipeline.add(task, alone=alone)
+                record.refuse_lost_gpu()
             pipeline.finish()
             for task in record.again:
+                record.refuse_lost_gpu()
                 record.start(task)
                 pipeline.add(task, alone=True)
-        except (KeyboardInterrupt, SystemExit):
+            record.refuse_lost_gpu()
+        except (KeyboardInterrupt, SystemExit, Problem):
             pipeline.settle(SETTLE_SECONDS)
             record.stop(pipeline)
             raise
@@ -116,6 +128,7 @@ class _Record:
         self._ended = 0
         self._started: dict[str, float] = {}
         self._lock = RLock()
+        self._lost: Problem | None = None
         self.again: list[Task] = []
 
     def give_up(self, task: Task, deaths: int) -> bool:
@@ -141,12 +154,25 @@ class _Record:
         for task in pipeline.waiting():
             self._journal.add(task.image, "stopped", task.key, task.attempt)
 
+    def refuse_lost_gpu(self) -> None:
+        """Raise the problem of a GPU that can't be used any more, if there is one."""
+        if self._lost:
+            raise self._lost
+
     def end(self, ended: Ended) -> None:
         """Note what became of an image; called by several threads."""
         task, error = ended.task, ended.error
         with self._lock:
             if error is None:
                 self._done(task, ended.details)
+                return
+            if self._lost:
+                self._journal.add(task.image, "stopped", task.key, task.attempt)
+                return
+            if isinstance(error, RuntimeError) and _GPU_LOST.search(str(error)):
+                # Without an end, the image counts as one that the process died of.
+                self._detail("".join(traceback.format_exception(error)))
+                self._lost = Problem("SM-RUN-014", where=task.image, error=_one_line(error))
                 return
             problem = self._problem(task, error)
             # The memory that it did not get was perhaps that of the images beside it.
@@ -182,8 +208,7 @@ class _Record:
         if isinstance(error, MemoryError):
             return Problem("SM-RUN-003", where=task.image)
         self._detail("".join(traceback.format_exception(error)))
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        return Problem("SM-RUN-001", where=task.image, error=readable(reason))
+        return Problem("SM-RUN-001", where=task.image, error=_one_line(error))
 
 
 def pending(tasks: list[Task], journal: Journal) -> list[Task]:
@@ -242,6 +267,10 @@ def remove_outputs(task: Task) -> None:
     for output in task.outputs:
         with suppress(OSError):
             output.unlink(missing_ok=True)
+
+
+def _one_line(error: Exception) -> str:
+    return readable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
 
 
 def _plain(value: object) -> object:

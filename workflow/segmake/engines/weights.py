@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,7 +27,7 @@ _NOTES = {"diam_mean", "diam_labels"}
 
 
 def fetch_files(folder: Path, addresses: Mapping[str, str], model: str) -> None:
-    """Download the files of a built-in model that are not there, and check those that are.
+    """Download the files of a built-in model that are not there, and check those whose content was noted.
 
     Parameters
     ----------
@@ -60,6 +63,21 @@ def fetch_files(folder: Path, addresses: Mapping[str, str], model: str) -> None:
         _check_content(path, model)
 
 
+def note_content(files: Iterable[Path]) -> None:
+    """Note the checksums of files that were loaded, beside them, where there is no note yet.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        Of a built-in model: one that the user trained may be trained again.
+    """
+    for path in files:
+        if not _noted(_note(path)):
+            # A shared folder that others look after can't be written to, and need not be.
+            with suppress(OSError), write_atomically(_note(path)) as part:
+                part.write_text(f"{_checksum(path)}  {path.name}\n", encoding="ascii")
+
+
 def locate(path: Path, model: str) -> Path:
     """Return the path of a file of weights.
 
@@ -82,17 +100,12 @@ def read_weights(path: Path, model: str, engine: str) -> Mapping[str, torch.Tens
         ``SM-MOD-001`` if they are for another engine, ``SM-RUN-006`` if the file holds no weights.
     """
     try:
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:
-            # Files from before torch 1.6 can't be mapped into memory.
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        found = _load(path)
         state = {name.removeprefix("module."): tensor for name, tensor in found.items()}
-    except OSError as error:
-        raise Problem("SM-RUN-006", where=model, model=model, error=one_line(error)) from error
     except Exception as error:
-        # What PyTorch says of such a file is advice to programmers.
-        reason = say("model.no_weights")
+        # What PyTorch says of such a file is advice to programmers; of a short one, that an argument is invalid.
+        refused = isinstance(error, OSError) and error.errno != errno.EINVAL
+        reason = one_line(error) if refused else say("model.no_weights")
         raise Problem("SM-RUN-006", where=model, model=model, error=reason) from error
     other = engine_of(state)
     if other not in (engine, None):
@@ -142,23 +155,45 @@ def _download(address: str, path: Path) -> None:
         # A connection that breaks off looks like the end of the file.
         if length is not None and size != int(length):
             raise OSError(f"{size} of {length} bytes")
+        # So does the page on which a network asks who one is.
+        if not _holds_weights(part):
+            raise OSError(say("model.no_weights"))
+
+
+def _holds_weights(path: Path) -> bool:
+    try:
+        return isinstance(_load(path), Mapping)
+    except Exception:
+        return False
+
+
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:
+        # Files from before torch 1.6 can't be mapped into memory.
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _check_content(path: Path, model: str) -> None:
-    """Hold a file against the checksum that was noted the first time, or note it."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    note = path.with_name(f"{path.name}.sha256")
-    try:
-        noted = note.read_text(encoding="ascii").split()
-    except (OSError, UnicodeError):
-        noted = []
-    if noted and noted[0] != found:
+    """Hold a file against the checksum that was noted when it was first loaded."""
+    note = _note(path)
+    noted = _noted(note)
+    if noted and noted != _checksum(path):
         raise Problem("SM-MOD-002", where=model, model=model, path=path, note=note)
-    if not noted:
-        try:
-            with write_atomically(note) as part:
-                part.write_text(f"{found}  {path.name}\n", encoding="ascii")
-        except OSError:
-            # A shared folder that others look after can't be written to, and need not be.
-            return
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _noted(note: Path) -> str | None:
+    try:
+        return note.read_text(encoding="ascii").split()[0]
+    except (OSError, UnicodeError, IndexError):
+        return None
