@@ -152,6 +152,8 @@ def time_single(folder: Path, images: list[Path]) -> float:
     words = [f"{key}={value}" for key, value in config.items()]
     snakefile = ROOT / "benchmarks" / "one_job_per_image" / "Snakefile"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *PROFILE]
+    # The profile's conda is for the environments of SegMake's own rules; this workflow has none.
+    command += ["--software-deployment-method", "env-modules"]
     limits = ("--resources", f"gpus_at_once={AT_A_TIME}", "--config", *words)
     began = time.perf_counter()
     subprocess.run([*command, *limits], cwd=project, env=_environment(), check=True)
