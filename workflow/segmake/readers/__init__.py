@@ -1,13 +1,15 @@
 """Reads microscope images, whatever the file format, plane by plane.
 
-``open_image`` gives an `Image`: its `Header` says what the file holds, and ``plane`` reads one plane. A format is
-one small module with a class that does the same; the suffix of the file's name chooses it.
+``open_image`` gives an `Image`: its `Header` for each field of view says what the file holds, and ``plane`` reads one
+plane. A format is one small module with a class that does the same; the suffix of the file's name chooses it. What the
+config selects of a field of view is in `segmake.readers.selection`.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,21 +19,55 @@ from segmake.files import readable
 from segmake.messages import Problem
 
 # Raised when other pixels are read from the same file, so that images are computed again.
-VERSION = 1
+VERSION = 2
 
-SUFFIXES = (".nd2", ".tif", ".tiff")
+# For each suffix, what the format is called, the module and the class that read it.
+FORMATS = {
+    ".nd2": ("ND2", "nikon", "Nd2Image"),
+    ".tif": ("TIFF", "tiff", "TiffImage"),
+    ".tiff": ("TIFF", "tiff", "TiffImage"),
+    ".czi": ("CZI", "zeiss", "CziImage"),
+    ".lif": ("LIF", "leica", "LifImage"),
+    ".zarr": ("OME-Zarr", "ome_zarr", "ZarrImage"),
+    ".png": ("PNG", "picture", "PictureImage"),
+    ".jpg": ("JPEG", "picture", "PictureImage"),
+    ".jpeg": ("JPEG", "picture", "PictureImage"),
+}
+SUFFIXES = tuple(FORMATS)
+
+# A folder whose name ends so is one image.
+FOLDER_SUFFIX = ".zarr"
+
+# What the first bytes of a file say of its format.
+_SIGNATURES = (
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\xda\xce\xbe\x0a", "ND2"),
+    (b"\0\0\0\x0cjP  ", "ND2"),
+    (b"ZISRAWFILE", "CZI"),
+    (b"\x70\0\0\0", "LIF"),
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"%PDF", "PDF"),
+    (b"\x89HDF", "HDF5"),
+    (b"BM", "BMP"),
+    (b"GIF8", "GIF"),
+)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file holds, read without its pixels.
+    """What one field of view of an image file holds, read without its pixels.
 
     Attributes
     ----------
     width, height : int
         Size of a plane in pixels.
-    positions, times, slices : int
-        Number of fields of view, time points and z slices.
+    times, slices : int
+        Number of time points and of z slices.
     channels : tuple of str
         Name of each channel; ``"1"``, ``"2"``... where the file names none.
     color : bool
@@ -40,17 +76,40 @@ class Header:
         NumPy's name of the pixels' type.
     pixel_size_um : float or None
         Side of a pixel in micrometres; None where the file does not say.
+    unnamed : int
+        Number of pages that nothing in the file explains: they may be time points, slices or channels.
+    slice_step_um : float or None
+        Distance of neighbouring slices in micrometres.
+    interval_s : float or None
+        Mean time between time points in seconds.
+    acquired : str or None
+        When the microscope took it: ISO 8601.
+    objective : str or None
+        The objective, as the microscope calls it.
+    position : str
+        Name of the position, as the microscope calls it; empty where it has none.
+    lossy : bool
+        Whether the pixels were compressed with loss (JPEG).
+    parts : tuple of str
+        The names of the other files beside this one in which a part of its pixels lies (OME-TIFF of several files).
     """
 
     width: int
     height: int
-    positions: int
     times: int
     slices: int
     channels: tuple[str, ...]
     color: bool
     dtype: str
     pixel_size_um: float | None
+    unnamed: int = 1
+    slice_step_um: float | None = None
+    interval_s: float | None = None
+    acquired: str | None = None
+    objective: str | None = None
+    position: str = ""
+    lossy: bool = False
+    parts: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the header as plain values that JSON can hold."""
@@ -59,52 +118,80 @@ class Header:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Header:
         """Return the header that `as_dict` gave."""
-        return cls(**{**values, "channels": tuple(values["channels"])})
+        tuples = {key: tuple(values[key]) for key in ("channels", "parts")}
+        return cls(**{**values, **tuples})
 
 
 class Image(Protocol):
-    """An open image file."""
+    """An open image file.
 
-    header: Header
+    Attributes
+    ----------
+    fields : tuple of Header
+        One for each field of view (position, scene, series), at least one.
+    """
 
-    def plane(self, channel: int) -> np.ndarray:
-        """Return one channel (from 0) of the only field of view, time point and slice: YX, the file's dtype."""
+    fields: tuple[Header, ...]
+
+    def plane(
+        self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
+    ) -> np.ndarray:
+        """Return one plane, and read no other: YX, C-contiguous, the file's dtype in native byte order.
+
+        Parameters
+        ----------
+        channel, position, time, slice, page : int
+            Which one, each counted from 0; `page` is one of the `Header.unnamed`.
+
+        Raises
+        ------
+        Problem
+            ``SM-IMG-003`` if it can't be read, ``SM-IMG-007`` if the file is missing that holds it, ``SM-IMG-008`` if
+            nothing was saved for it.
+        """
 
 
 def open_image(path: Path) -> AbstractContextManager[Image]:
-    """Open an image file.
+    """Open an image file, or a folder that is an OME-Zarr image.
 
     Raises
     ------
     Problem
         ``SM-IMG-001`` if the file is gone or can't be opened, ``SM-IMG-002`` if it is empty, ``SM-IMG-003`` if it
-        can't be read as what its suffix says, ``SM-IMG-004`` if SegMake has no reader for the suffix.
+        can't be read as what its suffix says, ``SM-IMG-004`` if SegMake has no reader for the suffix, ``SM-IMG-005``
+        if its content is that of another format, ``SM-IMG-006`` if the library that reads it is not installed,
+        ``SM-IMG-007`` if the file that holds its metadata is missing.
     """
+    suffix = path.suffix.lower()
     try:
         size = path.stat().st_size
+        if suffix not in FORMATS:
+            raise Problem("SM-IMG-004", where=str(path), suffix=suffix)
+        if not path.is_dir():
+            if size == 0:
+                raise Problem("SM-IMG-002", where=str(path))
+            _refuse_other_content(path, FORMATS[suffix][0])
     except OSError as error:
         raise Problem("SM-IMG-001", where=str(path), error=error.strerror) from None
-    if size == 0:
-        raise Problem("SM-IMG-002", where=str(path))
-    suffix = path.suffix.lower()
+    _, module, reader = FORMATS[suffix]
     # Imported here because a job needs the library of its own images only.
-    if suffix == ".nd2":
-        from segmake.readers.nikon import Nd2Image as Reader
-    elif suffix in (".tif", ".tiff"):
-        from segmake.readers.tiff import TiffImage as Reader  # type: ignore[assignment]
-    else:
-        raise Problem("SM-IMG-004", where=str(path), suffix=suffix)
-    return Reader(path)
+    try:
+        return getattr(import_module(f"segmake.readers.{module}"), reader)(path)
+    except ImportError as error:
+        package = str(error.name or error).partition(".")[0]
+        raise Problem("SM-IMG-006", where=str(path), package=package, suffix=suffix) from error
 
 
-def read_header(path: Path) -> Header:
-    """Return what an image file holds; raises what `open_image` does."""
+def read_headers(path: Path) -> tuple[Header, ...]:
+    """Return what each field of view of an image file holds; raises what `open_image` does."""
     with open_image(path) as image:
-        return image.header
+        return tuple(image.fields)
 
 
 def unreadable(path: Path, error: Exception) -> Problem:
     """Return the problem of a file that a library could not read."""
+    if isinstance(error, Problem):
+        return error
     if isinstance(error, MemoryError):
         return Problem("SM-RUN-003", where=str(path))
     if isinstance(error, PermissionError):
@@ -113,112 +200,10 @@ def unreadable(path: Path, error: Exception) -> Problem:
     return Problem("SM-IMG-003", where=str(path), error=readable(detail[:200]))
 
 
-def channel_index(header: Header, wanted: int | str | None, path: Path) -> int:
-    """Return the index (from 0) of the channel that the config asks for.
-
-    Parameters
-    ----------
-    wanted : int, str or None
-        A number (the first is 1), a name (upper and lower case are the same), or None for the only channel.
-
-    Raises
-    ------
-    Problem
-        ``SM-IMG-010`` if there is no such channel, ``SM-IMG-011`` if there are several and none is named,
-        ``SM-IMG-012`` if two channels have the name.
-    """
-    names = header.channels
-    listed = ", ".join(f"{number} ({name})" for number, name in enumerate(names, start=1))
-    if wanted is None:
-        if len(names) == 1 or header.color:
-            return 0
-        raise Problem("SM-IMG-011", where=str(path), number=len(names), channels=listed)
-    if isinstance(wanted, int) and 1 <= wanted <= len(names):
-        return wanted - 1
-    matches = [i for i, name in enumerate(names) if name.casefold() == str(wanted).casefold()]
-    if len(matches) == 1:
-        return matches[0]
-    code = "SM-IMG-012" if matches else "SM-IMG-010"
-    raise Problem(code, where=str(path), channel=wanted, channels=listed)
-
-
-def has_channel(header: Header, wanted: int | str) -> bool:
-    """Whether an image has one channel of this number or name."""
-    try:
-        channel_index(header, wanted, Path())
-    except Problem:
-        return False
-    return True
-
-
-def check_selection(header: Header, images: dict[str, Any], path: Path) -> None:
-    """Check from its header alone that an image can be segmented as the config asks.
-
-    Parameters
-    ----------
-    images : dict
-        The section ``images`` of the config.
-
-    Raises
-    ------
-    Problem
-        What `channel_index` raises, or ``SM-IMG-020`` to ``SM-IMG-022`` if the file has several positions, time
-        points or slices.
-    """
-    for code, number in (
-        ("SM-IMG-020", header.positions),
-        ("SM-IMG-021", header.times),
-        ("SM-IMG-022", header.slices),
-    ):
-        if number != 1:
-            raise Problem(code, where=str(path), number=number)
-    channel_index(header, images["channel"], path)
-    if images["second_channel"] is not None:
-        channel_index(header, images["second_channel"], path)
-
-
-def read_planes(path: Path, images: dict[str, Any]) -> tuple[list[np.ndarray], Header]:
-    """Return the planes to segment, and the header of their file.
-
-    Parameters
-    ----------
-    images : dict
-        The section ``images`` of the config: ``channel`` and ``second_channel`` are used.
-
-    Returns
-    -------
-    planes : list of ndarray
-        The channel, and the second channel if there is one: YX, the file's dtype, every value finite.
-    header : Header
-
-    Raises
-    ------
-    Problem
-        What `open_image` and `check_selection` raise; ``SM-IMG-013`` if a colour picture is not grey and no channel
-        is named; ``SM-IMG-014`` if a plane has no finite value at all.
-    """
-    with open_image(path) as image:
-        header = image.header
-        check_selection(header, images, path)
-        first = channel_index(header, images["channel"], path)
-        planes = [_finite(image.plane(first), path)]
-        if header.color and images["channel"] is None:
-            for other in range(1, min(3, len(header.channels))):
-                if not np.array_equal(planes[0], image.plane(other)):
-                    raise Problem("SM-IMG-013", where=str(path))
-        if images["second_channel"] is not None:
-            second = channel_index(header, images["second_channel"], path)
-            planes.append(_finite(image.plane(second), path))
-    return planes, header
-
-
-def _finite(plane: np.ndarray, path: Path) -> np.ndarray:
-    """Replace values that are no numbers by the smallest that is one."""
-    if plane.dtype.kind != "f":
-        return plane
-    finite = np.isfinite(plane)
-    if finite.all():
-        return plane
-    if not finite.any():
-        raise Problem("SM-IMG-014", where=str(path))
-    return np.where(finite, plane, plane[finite].min())
+def _refuse_other_content(path: Path, expected: str) -> None:
+    """Refuse a file whose first bytes are those of another format."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    kinds = [kind for signature, kind in _SIGNATURES if start.startswith(signature)]
+    if kinds and expected not in kinds:
+        raise Problem("SM-IMG-005", where=str(path), suffix=path.suffix, kind=kinds[0])

@@ -1,32 +1,51 @@
-"""TIFF files of all kinds, read with the library tifffile."""
+"""TIFF files of all kinds, read with the library tifffile.
+
+A pixel is the number that the file holds: a palette is not applied (in microscopy it is a colour for the screen, and
+the numbers are the intensities), and a picture whose 0 is white is not inverted.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
-import tifffile
+from tifffile import PHOTOMETRIC, TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
-from segmake.readers import SUFFIXES, Header, unreadable
+from segmake.messages import Problem
+from segmake.readers import Header, unreadable
+from segmake.readers.axes import index_of, size_of
+from segmake.readers.ome import Document, Facts
+from segmake.readers.tiff_metadata import facts_of, is_lossy
 
 # What it has to say of a damaged file is said by SegMake, in the user's words.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
-_CENTIMETRE_UM, _INCH_UM = 10_000.0, 25_400.0
-_UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "micrometer": 1.0, "micrometre": 1.0}
-_UM |= {
-    "nm": 1e-3,
-    "nanometer": 1e-3,
-    "mm": 1e3,
-    "millimeter": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-    "pm": 1e-6,
-}
+# What tifffile's letters for axes count; all others count pages that nothing explains.
+_ROLES = {"X": "x", "Y": "y", "T": "time", "Z": "slice", "C": "channel", "S": "channel"}
+# Positions of Micro-Manager, and of Zeiss' LSM.
+_POSITIONS = {"mmstack": "R", "ndtiff": "R", "lsm": "P"}
+
+_DESCRIPTION = 270  # the tag ImageDescription
+
+# Pictures of a slide as a whole, which are no fields of view.
+_EXTRAS = {"label", "macro", "thumbnail", "overview", "map"}
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of view: where its planes are, if any were saved, or the name of the file that is missing."""
+
+    header: Header
+    stack: _Stack | None
+    position: int = 0
+    missing: str = ""
 
 
 class TiffImage:
@@ -35,16 +54,18 @@ class TiffImage:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = tifffile.TiffFile(path)
+            self._file, document = _open(path)
         except Exception as error:
             raise unreadable(path, error) from error
         try:
-            # The levels of a pyramid are not series of their own in tifffile.
-            self._series = self._file.series[0]
-            self.header = self._read_header()
+            found = self._ome_fields(document) if document else self._plain_fields()
+            self._places = list(found)
+            if not self._places:
+                raise ValueError("no picture in it")
         except Exception as error:
             self._file.close()
             raise unreadable(path, error) from error
+        self.fields = tuple(place.header for place in self._places)
 
     def __enter__(self) -> TiffImage:
         return self
@@ -52,98 +73,304 @@ class TiffImage:
     def __exit__(self, *_: Any) -> None:
         self._file.close()
 
-    def plane(self, channel: int) -> np.ndarray:
-        """Return one channel of the first field of view, time point and slice: YX."""
+    def plane(
+        self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
+    ) -> np.ndarray:
+        """Return one plane; see `segmake.readers.Image`. Bits become 0 and 1 (uint8).
+
+        Raises
+        ------
+        Problem
+            ``SM-IMG-007`` if a file is missing that holds a part of the field of view, ``SM-IMG-008`` if nothing was
+            saved for the plane, ``SM-IMG-003`` if it can't be read.
+        """
+        place = self._places[position]
+        wanted = {"channel": channel, "time": time, "slice": slice, "page": page}
         try:
-            pixels = self._series.asarray()
+            if place.missing:
+                raise FileNotFoundError(None, "", place.missing)
+            wanted["position"] = place.position
+            plane = place.stack.plane(wanted) if place.stack else None
+        except FileNotFoundError as error:
+            part = Path(error.filename).name
+            raise Problem("SM-IMG-007", where=str(self._path), part=part) from None
         except Exception as error:
             raise unreadable(self._path, error) from error
-        axes = self._series.axes
-        index = tuple(
-            slice(None) if axis in "YX" else channel if axis == self._channel_axis else 0
-            for axis in axes
+        if plane is None:
+            numbers = {"channel": channel + 1, "time": time + 1, "slice": slice + 1}
+            raise Problem("SM-IMG-008", where=str(self._path), **numbers)
+        return plane
+
+    def _plain_fields(self) -> Iterator[_Field]:
+        """Yield the fields of view that the pages are, one series of like pages after the other."""
+        for number, series in enumerate(self._file.series):
+            if number and _is_extra(series):
+                continue
+            _refuse_if_cut(self._file, series)
+            stack = _Stack(self._file, series)
+            parts = tuple(sorted(stack.files() - {self._path.name}))
+            for position in range(stack.size("position")):
+                facts = facts_of(self._file, series, position)
+                yield _Field(stack.header(facts, parts), stack, position)
+
+    def _ome_fields(self, document: Document) -> Iterator[_Field]:
+        """Yield the fields of view that the OME-XML names."""
+        names = {name for image in document.images for name in document.files(image)}
+        names |= {document.path.name}
+        parts = tuple(sorted(names - {self._path.name}))
+        series = iter(self._file.series)
+        for number, image in enumerate(document.images):
+            if not document.is_there(image):
+                missing = (*document.missing(image), "")[0]
+                yield _Field(document.header(image, parts), None, missing=missing)
+                continue
+            found = next(series)
+            if not (number and _is_extra(found)):
+                stack = _Stack(self._file, found)
+                yield _Field(stack.header(document.facts(image), parts), stack)
+
+
+class _Stack:
+    """The pages of one series, as tifffile arranges them, and the planes in them."""
+
+    def __init__(self, file: TiffFile, series: TiffPageSeries) -> None:
+        self._file, self._series = file, series
+        self._shape = tuple(series.get_shape(squeeze=False))
+        axes = _axes(series, self._shape)
+        named = {**_ROLES, _POSITIONS.get(series.kind, ""): "position"}
+        self._roles = [named.get(axis, "page") for axis in axes]
+        places = [index for index, role in enumerate(self._roles) if role in ("x", "y")]
+        if len(places) != 2 or 0 in self._shape or series.dtype.kind not in "buif":
+            raise ValueError(f"no picture: {axes} {self._shape} {series.dtype}")
+        self._samples = size_of("S", axes, self._shape)
+        # Data that lie in one piece are read in pieces of a plane, all others page by page.
+        self._offset = None if series.is_multifile else series.dataoffset
+        if self._offset is None:
+            self._start = self._first_axis_of_a_page()
+        else:
+            # Rows, where what lies between or within the pixels of a plane is more than a few channels.
+            rest = [n for i, n in enumerate(self._shape) if i > places[0] and i not in places]
+            self._start = places[0] if math.prod(rest) <= 4 else places[1]
+
+    def size(self, role: str) -> int:
+        """Return how many there are of a role."""
+        return size_of(role, self._roles, self._shape)
+
+    def files(self) -> set[str]:
+        """Return the names of the files that the pages are in."""
+        if not self._series.is_multifile:
+            return {self._file.filename}
+        return {page.parent.filename for page in self._series if page is not None}
+
+    def header(self, facts: Facts, parts: tuple[str, ...]) -> Header:
+        """Return the header of a field of view."""
+        color = self._is_color()
+        slices, times = self.size("slice"), self.size("time")
+        return Header(
+            width=self.size("x"),
+            height=self.size("y"),
+            times=times,
+            slices=slices,
+            channels=self._channel_names(facts, color),
+            color=color,
+            dtype="uint8" if self._series.dtype == bool else str(self._series.dtype),
+            pixel_size_um=facts.pixel_size_um,
+            unnamed=self.size("page"),
+            slice_step_um=facts.slice_step_um if slices > 1 else None,
+            interval_s=facts.interval_s if times > 1 else None,
+            acquired=facts.acquired,
+            objective=facts.objective,
+            position=facts.position,
+            lossy=is_lossy(self._series.keyframe),
+            parts=parts,
         )
-        plane = pixels[index]
-        if axes.index("X") < axes.index("Y"):
+
+    def plane(self, wanted: Mapping[str, int]) -> np.ndarray | None:
+        """Return one plane: YX; None if it was never written."""
+        index = index_of(wanted, self._roles, self._shape)
+        outer, inner = index[: self._start], tuple(index[self._start :])
+        # Rarely, a page is a row of several planes (or a column, or a point): these are put together.
+        spread = [axis for axis, place in enumerate(outer) if isinstance(place, slice)]
+        pieces: list[np.ndarray] = []
+        for steps in np.ndindex(*(self._shape[axis] for axis in spread)):
+            for axis, step in zip(spread, steps, strict=True):
+                outer[axis] = step
+            block = self._block(outer)
+            if block is None:
+                return None
+            pieces.append(block[inner])
+        plane = pieces[0]
+        if spread:
+            plane = np.stack(pieces).reshape(*(self._shape[axis] for axis in spread), *plane.shape)
+        if self._roles.index("x") < self._roles.index("y"):
             plane = plane.T
-        # Networks and libraries want the machine's own byte order; bits become 0 and 1.
+        # Networks and libraries want the machine's own byte order.
         native = np.uint8 if plane.dtype == bool else plane.dtype.newbyteorder("=")
         return np.ascontiguousarray(plane, dtype=native)
 
-    @property
-    def _channel_axis(self) -> str:
-        return "C" if "C" in self._series.axes else "S"
+    def _first_axis_of_a_page(self) -> int:
+        size = math.prod(self._series.keyframe.shape)
+        for start in range(len(self._shape)):
+            if math.prod(self._shape[start:]) == size:
+                return start
+        raise ValueError(f"pages of {self._series.keyframe.shape} in {self._shape}")
 
-    def _read_header(self) -> Header:
-        sizes = dict(zip(self._series.axes, self._series.shape, strict=True))
-        if 0 in sizes.values():
-            raise ValueError(f"no pixels: {sizes}")
-        color = "S" in sizes and "C" not in sizes
-        known = {"Y", "X", "T", "Z", self._channel_axis}
-        # Pages that no metadata explains may be anything: they count as time points, and are refused as such.
-        unknown = math.prod(size for axis, size in sizes.items() if axis not in known)
-        return Header(
-            width=sizes["X"],
-            height=sizes["Y"],
-            positions=len(self._file.series),
-            times=sizes.get("T", 1) * unknown,
-            slices=sizes.get("Z", 1),
-            channels=self._channel_names(sizes.get(self._channel_axis, 1), color),
-            color=color,
-            dtype=str(self._series.dtype),
-            pixel_size_um=self._pixel_size(),
-        )
+    def _block(self, outer: list[Any]) -> np.ndarray | None:
+        """Return what lies at one place of the outer axes; None if it was never written."""
+        shape = self._shape[self._start :]
+        number = int(np.ravel_multi_index(outer, self._shape[: self._start])) if outer else 0
+        if self._offset is None:
+            pixels = self._page(number)
+        else:
+            dtype = np.dtype(self._file.byteorder + self._series.dtype.char)
+            size = math.prod(shape)
+            offset = self._offset + number * size * dtype.itemsize
+            pixels = self._file.filehandle.read_array(dtype, size, offset)
+        if pixels is not None and self._series.transform is not None:
+            pixels = self._series.transform(pixels)
+        return None if pixels is None else pixels.reshape(shape)
 
-    def _channel_names(self, number: int, color: bool) -> tuple[str, ...]:
-        names: list[str] = []
+    def _page(self, number: int) -> np.ndarray | None:
+        try:
+            page = self._series[number]
+        except IndexError:
+            return None
+        if page is None or not _is_written(page):
+            return None
+        handle = page.parent.filehandle
+        # tifffile closes the other files of a set.
+        closed = handle.closed
+        if closed:
+            handle.open()
+        try:
+            ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
+            if max(ends) > handle.size:
+                raise ValueError("the file ends before its pixels do")
+            return page.asarray()
+        finally:
+            if closed:
+                handle.close()
+
+    def _is_color(self) -> bool:
+        """Whether the samples are those of a colour picture.
+
+        ImageJ saves some stacks of three channels as if they were one, and says that they are channels.
+        """
+        if self._samples not in (3, 4) or self.size("channel") != self._samples:
+            return False
+        if self._series.keyframe.photometric not in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR):
+            return False
+        imagej = self._file.imagej_metadata or {} if self._series.kind == "imagej" else {}
+        return bool(imagej.get("channels", 1) == 1)
+
+    def _channel_names(self, facts: Facts, color: bool) -> tuple[str, ...]:
+        number = self.size("channel")
         if color:
-            names = ["red", "green", "blue", "alpha"]
-        elif self._file.is_ome:
-            names = [
-                channel.get("Name", "") for channel in self._ome_pixels().iterfind("{*}Channel")
-            ]
-        elif self._file.is_imagej and number > 1:
-            # The label of a single plane is often the name of the file that it was taken from.
-            labels = (self._file.imagej_metadata or {}).get("Labels", [])
-            names = list(labels) if len(labels) == number else []
-            # So are those of planes that were joined: channels would have other names in each file.
-            if any(self._path.stem in name or name.lower().endswith(SUFFIXES) for name in names):
-                names = []
-        names = names[:number] + [""] * (number - len(names))
+            return ("red", "green", "blue", "alpha")[:number]
+        names = facts.channels
+        if len(names) * self._samples == number and self._samples > 1:
+            # Each channel is a picture of several samples.
+            names = tuple(
+                f"{name or index} {sample}"
+                for index, name in enumerate(names, start=1)
+                for sample in range(1, self._samples + 1)
+            )
+        names = (*names, *[""] * number)[:number]
         return tuple(name or str(index) for index, name in enumerate(names, start=1))
 
-    def _ome_pixels(self) -> ElementTree.Element:
-        nothing = ElementTree.Element("Pixels")
-        try:
-            # Expat itself refuses entities that grow without end.
-            document = ElementTree.fromstring(self._file.ome_metadata or "<OME/>")  # noqa: S314
-        except ElementTree.ParseError:
-            return nothing
-        found = document.find("{*}Image/{*}Pixels")
-        return nothing if found is None else found
 
-    def _pixel_size(self) -> float | None:
-        if self._file.is_ome:
-            pixels = self._ome_pixels()
-            try:
-                written = float(pixels.get("PhysicalSizeX", "nan"))
-            except ValueError:
-                return None
-            # A unit such as "pixel" says nothing about micrometres.
-            physical_um = written * _UM.get(pixels.get("PhysicalSizeXUnit", "µm"), math.nan)
-            return physical_um if math.isfinite(physical_um) and physical_um > 0 else None
-        page = self._series.keyframe
-        resolution = page.tags.valueof("XResolution")
-        if not resolution or not resolution[0] or not resolution[1]:
+def _open(path: Path) -> tuple[TiffFile, Document | None]:
+    """Return a file, and its OME-XML if it is that which arranges the pages."""
+    document = _document(path)
+    if document and document.metadata_file:
+        source = path.parent / document.metadata_file
+        if not source.is_file():
+            raise Problem("SM-IMG-007", where=str(path), part=document.metadata_file)
+        if source.suffix.lower() in (".tif", ".tiff"):
+            document = _document(source)
+        else:
+            document = Document(source.read_text(encoding="utf-8"), path)
+        if document is None or document.metadata_file:
+            raise ValueError(f"no OME-XML in {source.name}")
+    if document is None:
+        return TiffFile(path), None
+    # tifffile would take zeros for the pixels in a file that is missing, and pass over images without pixels.
+    lost = [image for image in document.images if not document.is_there(image)]
+    file = TiffFile(document.path, omexml=document.xml(lost))
+    try:
+        return file, document if _arranges(document, len(lost), file) else None
+    except Exception:
+        file.close()
+        raise
+
+
+def _document(path: Path) -> Document | None:
+    """Return the OME-XML of a file, if it says where the pixels of images are, or which file does."""
+    with TiffFile(path) as file:
+        if not file.ome_metadata or (file.is_mmstack and file.series[0].kind == "mmstack"):
             return None
-        size = resolution[1] / resolution[0]
-        if self._file.is_imagej:
-            unit = str((self._file.imagej_metadata or {}).get("unit", ""))
-            unit = unit.replace("\\u00B5", "µ")
-            one_um = _UM.get(unit) or _UM.get(unit.lower().removesuffix("s"))
-            return size * one_um if one_um else None
-        unit_code = page.tags.valueof("ResolutionUnit")
-        per_unit = {3: _CENTIMETRE_UM, 2: _INCH_UM}.get(int(unit_code)) if unit_code else None
-        # 72 or 300 dots per inch is what drawing programs write: about printing, not about a microscope.
-        size_um = size * per_unit if per_unit else None
-        return size_um if size_um is not None and size_um < 20 else None
+        try:
+            document = Document(file.ome_metadata, path, len(file.pages))
+        except ParseError:
+            return None
+        return document if document.says_where or document.metadata_file else None
+
+
+def _arranges(document: Document, lost: int, file: TiffFile) -> bool:
+    """Whether tifffile could arrange a file's pages as its OME-XML says."""
+    number = len(document.images) - lost
+    if number == 0:
+        return True
+    arranged = all(series.kind == "ome" for series in file.series)
+    if not arranged and not lost:
+        return False
+    if not arranged or len(file.series) != number:
+        raise ValueError(f"{number} images in its OME-XML, {len(file.series)} in its pages")
+    return True
+
+
+def _axes(series: TiffPageSeries, shape: tuple[int, ...]) -> str:
+    """Return the letters of a series' axes, the outermost first."""
+    axes = series.get_axes(squeeze=False)
+    # Programs that know no axes save YXC as a stack of pages that are two, three or four pixels wide.
+    if series.kind == "shaped" and axes.endswith("QYX") and shape[-1] <= 4 < min(shape[-3:-1]):
+        return axes[:-3] + "YXC"
+    return axes
+
+
+def _is_extra(series: TiffPageSeries) -> bool:
+    """Whether a series after the first is a small copy or a mask of another, or the label or overview of a slide."""
+    if series.name.lower().removesuffix(" image") in _EXTRAS:
+        return True
+    return series.kind in ("generic", "lsm") and (
+        series.keyframe.is_reduced or series.keyframe.is_mask
+    )
+
+
+def _is_written(page: TiffPage | TiffFrame) -> bool:
+    """Whether there are pixels; a tile that is empty has none on purpose, a strip or a page never was written."""
+    counts, keyframe = page.databytecounts, page.keyframe
+    in_tiles = keyframe is not None and keyframe.is_tiled
+    return any(counts) and (in_tiles or 0 not in counts)
+
+
+def _refuse_if_cut(file: TiffFile, series: TiffPageSeries) -> None:
+    """Refuse a file whose end is not there: tifffile passes over pages and descriptions that should be in it."""
+    if series.kind in ("mmstack", "ndtiff", "ndpi"):
+        return
+    imagej = file.imagej_metadata if file.is_imagej and series.kind == "generic" else None
+    if imagej:
+        said = math.prod(imagej.get(key, 1) for key in ("frames", "slices", "channels"))
+        if said > len(file.pages):
+            raise ValueError(f"{len(file.pages)} planes of {said}")
+    handle, tiff, page = file.filehandle, file.tiff, file.pages.first
+    handle.seek(file.pages.next_page_offset or 0)
+    end = handle.read(tiff.offsetsize)
+    if len(end) < tiff.offsetsize or struct.unpack(tiff.offsetformat, end)[0]:
+        raise ValueError(f"page {len(file.pages) + 1} is missing")
+    handle.seek(page.offset)
+    (number,) = struct.unpack(tiff.tagnoformat, handle.read(tiff.tagnosize))
+    tags = handle.read(number * tiff.tagsize)
+    codes = {tags[place : place + 2] for place in range(0, len(tags), tiff.tagsize)}
+    if struct.pack(f"{tiff.byteorder}H", _DESCRIPTION) in codes and _DESCRIPTION not in page.tags:
+        raise ValueError("its description is missing")

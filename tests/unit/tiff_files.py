@@ -1,0 +1,84 @@
+"""Writes TIFF files that tifffile reads but does not write: OME-TIFF of several files, and Micro-Manager's."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+
+
+def image_xml(pixels: np.ndarray, places: list[tuple[str, int]], name: str = "") -> str:
+    """Return the XML of an image (T, Z, C, Y, X) each of whose planes is a page (file, number) of some file."""
+    times, slices, channels, height, width = pixels.shape
+    data = "".join(
+        f'<TiffData IFD="{page}" FirstT="{t}" FirstZ="{z}" FirstC="{c}" PlaneCount="1">'
+        f'<UUID FileName="{file}">urn:uuid:{file}</UUID></TiffData>'
+        for (t, z, c), (file, page) in zip(np.ndindex(times, slices, channels), places, strict=True)
+    )
+    named = "".join(f'<Channel ID="Channel:0:{c}" SamplesPerPixel="1"/>' for c in range(channels))
+    return (
+        f'<Image ID="Image:0" Name="{name}"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" '
+        f'Type="{pixels.dtype}" SizeX="{width}" SizeY="{height}" SizeC="{channels}" '
+        f'SizeZ="{slices}" SizeT="{times}">{named}{data}</Pixels></Image>'
+    )
+
+
+def document(images: str, own: str = "") -> str:
+    """Return OME-XML; `own` is the name of the file that it is for."""
+    uuid = f' UUID="urn:uuid:{own}"' if own else ""
+    return f'<OME xmlns="{OME}"{uuid}>{images}</OME>'
+
+
+def binary_only(metadata_file: str) -> str:
+    """Return the OME-XML of a file whose metadata is in another one."""
+    return document(f'<BinaryOnly MetadataFile="{metadata_file}" UUID="urn:uuid:x"/>')
+
+
+def write_pages(path: Path, planes: np.ndarray, xml: str) -> None:
+    """Write pages (number, Y, X) with a description."""
+    with tifffile.TiffWriter(path) as file:
+        for number, plane in enumerate(planes):
+            file.write(plane, description=xml if number == 0 else None, metadata=None)
+
+
+def write_micromanager(path: Path, pixels: np.ndarray, summary: dict, first: int, end: int) -> None:
+    """Write some of the planes of (position, T, Z, C, Y, X), uint16, as Micro-Manager 1.4 does."""
+    text = json.dumps({"MicroManagerVersion": "1.4", **summary}).encode()
+    plane = json.dumps({"PixelSizeUm": 0.065, "PositionName": "Pos0"}).encode()
+    positions, times, slices, channels, height, width = pixels.shape
+    size = height * width * 2
+    places = list(np.ndindex(times, positions, slices, channels))[first:end]
+    # A page is its tags, 162 bytes before its pixels, and then what Micro-Manager says of the plane.
+    start, page = 40 + len(text) + len(text) % 2, 162 + size + len(plane) + len(plane) % 2
+    out = bytearray(struct.pack("<2sHI", b"II", 42, start))
+    index_at = start + page * len(places)
+    out += struct.pack("<8I", 54773648, index_at, 0, 0, 99384722, 0, 2355492, len(text))
+    out += text.ljust(start - 40, b" ")
+    index = b""
+    for number, (t, p, z, c) in enumerate(places):
+        offset = start + page * number
+        tags = [
+            (256, 4, 1, width),
+            (257, 4, 1, height),
+            (258, 3, 1, 16),
+            (259, 3, 1, 1),
+            (262, 3, 1, 1),
+            (273, 4, 1, offset + 162),
+            (277, 3, 1, 1),
+            (278, 4, 1, height),
+            (279, 4, 1, size),
+            (51123, 2, len(plane), offset + 162 + size),
+        ]
+        following = offset + page if number + 1 < len(places) else 0
+        entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        head = struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
+        content = pixels[p, t, z, c].astype("<u2").tobytes() + plane
+        out += head.ljust(162, b"\0") + content.ljust(page - 162, b"\0")
+        index += struct.pack("<5I", c, z, t, p, offset)
+    out += struct.pack("<II", 3453623, len(places)) + index
+    path.write_bytes(bytes(out))

@@ -1,0 +1,48 @@
+"""Finds a plane among the axes of a file, in whatever order they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def size_of(role: str, roles: Sequence[str], sizes: Sequence[int]) -> int:
+    """Return how many things of one role the axes hold together; 1 if no axis has the role."""
+    return math.prod(size for name, size in zip(roles, sizes, strict=True) if name == role)
+
+
+def index_of(wanted: Mapping[str, int], roles: Sequence[str], sizes: Sequence[int]) -> list[Any]:
+    """Return the index into each axis, outermost first.
+
+    Parameters
+    ----------
+    wanted : mapping of str to int
+        The number, from 0, of the wanted thing of each role. Where several axes have the same role, its things are
+        counted as in memory: the innermost of these axes counts fastest.
+    roles : sequence of str
+        What each axis counts.
+    sizes : sequence of int
+        Length of each axis.
+
+    Returns
+    -------
+    list of int, or slice
+        The slice is all of an axis whose role nobody wants.
+
+    Raises
+    ------
+    ValueError
+        If there is no such thing.
+    """
+    index: list[Any] = [slice(None)] * len(roles)
+    for role, number in wanted.items():
+        axes = [axis for axis, name in enumerate(roles) if name == role]
+        if number and not axes:
+            raise ValueError(f"there is only one {role}")
+        places = np.unravel_index(number, [sizes[axis] for axis in axes]) if axes else ()
+        for axis, place in zip(axes, places, strict=True):
+            index[axis] = int(place)
+    return index
