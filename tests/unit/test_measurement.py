@@ -1,89 +1,119 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from skimage.draw import disk, polygon
+import tifffile
+from skimage.measure import regionprops_table
 
-from segmake.measurement import measure_cells
+from segmake.config import Config, schema
+from segmake.measurement import (
+    INTENSITY_PROPERTIES,
+    SHAPE_PROPERTIES,
+    SIZE_PROPERTIES,
+    measure_cells,
+    measure_volume,
+    measurement_problems,
+)
+from segmake.messages import Problem
 from segmake.tables import write_csv
+from tests.unit.drawn_cells import draw_disc, draw_rod
 
-COLUMNS = [
-    "label",
-    "area_px",
-    "length_px",
-    "width_px",
-    "perimeter_px",
-    "eccentricity",
-    "solidity",
-    "orientation_deg",
-    "centroid_y_px",
-    "centroid_x_px",
-    "area_um2",
-    "length_um",
-    "width_um",
-    "perimeter_um",
-]
-INTENSITIES = [
-    "mean_intensity_{}",
-    "min_intensity_{}",
-    "max_intensity_{}",
-    "integrated_intensity_{}",
-]
+SECTION = schema()["properties"]["measurements"]["properties"]
+DEFAULTS = {key: rule["default"] for key, rule in SECTION.items()}
+CHOICE = SECTION["properties"]["items"]["enum"]
 
 
-def rod(angle: float, length: float = 60, width: float = 12) -> np.ndarray:
-    """Draw a rectangle around (100, 90), turned anticlockwise as seen on the screen."""
-    labels = np.zeros((200, 180), np.uint16)
-    along = np.array([-np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))])
-    across = np.array([along[1], -along[0]])
-    corners = [
-        np.array([100, 90]) + a * along * length / 2 + b * across * width / 2
-        for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))
-    ]
-    # Half a pixel off the grid, so that no corner lies on one.
-    labels[polygon(*(np.array(corners) + 0.5).T)] = 1
+def settings(**changes: Any) -> dict[str, Any]:
+    return DEFAULTS | changes
+
+
+def placed(cell: np.ndarray, shape: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
+    """Return a label image with one drawn cell."""
+    labels = np.zeros(shape, np.uint16)
+    labels[corner[0] : corner[0] + cell.shape[0], corner[1] : corner[1] + cell.shape[1]] = cell
     return labels
+
+
+def grid(rows: int, columns: int, side: int, gap: int) -> np.ndarray:
+    """Draw squares, numbered by rows from 1, with a gap of background between them and around them."""
+    labels = np.zeros((rows * (side + gap) + gap, columns * (side + gap) + gap), np.uint16)
+    for number in range(rows * columns):
+        y, x = (gap + part * (side + gap) for part in divmod(number, columns))
+        labels[y : y + side, x : x + side] = number + 1
+    return labels
+
+
+# Shape
 
 
 @pytest.mark.parametrize("angle", [-75, -45, -20, 0, 10, 45, 80])
 def test_a_rod(angle):
-    cell = measure_cells(rod(angle), {}, None).iloc[0]
+    labels = placed(draw_rod(60, 12, angle, (0.2, 0.4)), (100, 120), (10, 20))
+    cell = measure_cells(labels, {}, None, DEFAULTS).iloc[0]
     assert cell["orientation_deg"] == pytest.approx(angle, abs=1)
-    assert (cell["centroid_y_px"], cell["centroid_x_px"]) == pytest.approx((100.5, 90.5), abs=0.5)
-    assert cell["area_px"] == pytest.approx(720, rel=0.06)
-    # The axes of the ellipse with the same second moments: 2 / sqrt(3) times a rectangle's sides.
-    assert cell["length_px"] == pytest.approx(60 * 1.155, rel=0.03)
-    assert cell["width_px"] == pytest.approx(12 * 1.155, rel=0.08)
+    middle = 10 + 33 + 0.2, 20 + 33 + 0.4
+    assert (cell["centroid_y_px"], cell["centroid_x_px"]) == pytest.approx(middle, abs=0.3)
+    assert cell["area_px"] == (labels > 0).sum() == pytest.approx(60 * 12 - 0.215 * 144, rel=0.01)
+    assert cell["length_px"] == pytest.approx(60, rel=0.02)
+    assert cell["width_px"] == pytest.approx(12, rel=0.02)
+    assert cell["sinuosity"] == pytest.approx(1, abs=0.01)
+    assert cell["rod_volume_px3"] == pytest.approx(np.pi * 36 * 48 + np.pi / 6 * 12**3, rel=0.03)
+    assert cell["rod_surface_px2"] == pytest.approx(np.pi * 12 * 60, rel=0.03)
     assert cell["eccentricity"] > 0.95 and cell["solidity"] > 0.9
-
-
-def test_a_rod_that_stands_upright():
-    assert abs(measure_cells(rod(90), {}, None).loc[0, "orientation_deg"]) == pytest.approx(
-        90, abs=1
-    )
+    assert not cell["touches_edge"]
 
 
 def test_a_disc():
-    labels = np.zeros((80, 90), np.uint16)
-    labels[disk((30, 50), 20)] = 7
-    cell = measure_cells(labels, {}, None).iloc[0]
+    labels = placed(draw_disc(40), (80, 90), (5, 30)) * np.uint16(7)
+    cell = measure_cells(labels, {}, None, DEFAULTS).iloc[0]
     assert cell["label"] == 7
-    assert cell["area_px"] == pytest.approx(np.pi * 400, rel=0.02)
-    assert (cell["length_px"], cell["width_px"]) == pytest.approx((40, 40), rel=0.02)
+    assert cell["area_px"] == pytest.approx(np.pi * 400, rel=0.01)
+    assert (cell["length_px"], cell["width_px"]) == pytest.approx((40, 40), rel=0.01)
     assert cell["perimeter_px"] == pytest.approx(2 * np.pi * 20, rel=0.06)
     assert cell["eccentricity"] == pytest.approx(0, abs=0.01)
 
 
 def test_micrometres():
-    cells = measure_cells(rod(30), {}, 0.5)
-    for um, pixels, factor in (
-        ("length_um", "length_px", 0.5),
-        ("width_um", "width_px", 0.5),
-        ("perimeter_um", "perimeter_px", 0.5),
-        ("area_um2", "area_px", 0.25),
-    ):
-        assert cells[um].tolist() == pytest.approx((cells[pixels] * factor).tolist())
-        assert measure_cells(rod(30), {}, None)[um].isna().all()
+    labels = placed(draw_rod(50, 11, 30), (90, 90), (10, 10))
+    chosen = settings(properties=CHOICE, neighbour_distance=5)
+    half, one, unknown = (measure_cells(labels, {}, size, chosen) for size in (0.5, 1.0, None))
+    in_micrometres = [name for name in half if "_um" in name]
+    assert len(in_micrometres) == 5 + len(SIZE_PROPERTIES) + 1
+    for name in in_micrometres:
+        power = {"m": 1, "2": 2, "3": 3}[name[-1]]
+        pixels = name.replace("_um2", "_px").replace("_um3", "_px3").replace("_um", "_px")
+        pixels = pixels if pixels in half else pixels + "2"
+        assert one[name].equals(one[pixels])
+        assert half[name].tolist() == pytest.approx(
+            (one[pixels] * 0.5**power).tolist(), nan_ok=True
+        )
+        assert unknown[name].isna().all()
+
+
+def test_the_choice_of_properties_is_that_of_scikit_image():
+    known = [*SIZE_PROPERTIES, *SHAPE_PROPERTIES, *INTENSITY_PROPERTIES]
+    assert sorted(CHOICE) == sorted(known)
+    labels = np.stack([draw_rod(20, 8, 30), draw_rod(20, 8, 70)]).max(axis=0).astype(np.uint8)
+    plane = np.arange(labels.size, dtype=float).reshape(labels.shape)
+    expected = regionprops_table(labels, plane, properties=tuple(CHOICE))
+    cells = measure_cells(labels, {"GFP": plane}, None, settings(properties=CHOICE))
+    columns = {name: size.pixels for name, size in SIZE_PROPERTIES.items()} | SHAPE_PROPERTIES
+    columns |= {"intensity_std": "std_intensity_GFP", "intensity_median": "median_intensity_GFP"}
+    for name in set(CHOICE) - {"orientation"}:
+        assert cells[columns[name]].tolist() == pytest.approx(expected[name].tolist()), name
+
+
+def test_a_choice_replaces_the_default_and_keeps_what_is_always_there():
+    labels = placed(draw_rod(50, 11, 30), (90, 90), (10, 10))
+    cells = measure_cells(labels, {"GFP": labels}, None, settings(properties=["extent"]))
+    assert "extent" in cells and "solidity" not in cells and "perimeter_um" not in cells
+    always = {"label", "area_px", "length_px", "width_um", "centroid_x_px", "mean_intensity_GFP"}
+    assert always <= set(cells)
+
+
+# Intensities
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.float32])
@@ -93,7 +123,7 @@ def test_intensities_are_exact_however_large_the_sum(dtype):
     labels[:, :200], labels[:, 300:] = 1, 5
     plane = np.full(labels.shape, largest, dtype)
     plane[0, 0] = largest - 15
-    cells = measure_cells(labels, {"GFP": plane, "é/1": plane * 0}, None)
+    cells = measure_cells(labels, {"GFP": plane, "é/1": plane * 0}, None, DEFAULTS)
     assert cells["integrated_intensity_GFP"].tolist() == [largest * 80_000 - 15, largest * 40_000]
     assert cells["min_intensity_GFP"].tolist() == [largest - 15, largest]
     assert cells["max_intensity_GFP"].tolist() == [largest, largest]
@@ -101,25 +131,228 @@ def test_intensities_are_exact_however_large_the_sum(dtype):
     assert cells["integrated_intensity_é/1"].tolist() == [0, 0]
 
 
+def test_a_percentile_of_the_pixels_outside_is_subtracted():
+    labels = grid(1, 2, side=10, gap=10)
+    plane = np.where(labels == 0, 100, 150).astype(np.uint16)
+    plane[labels == 2] = 90
+    plane[0] = 10_000  # a bright speck outside, less than half of the pixels
+    cells = measure_cells(labels, {"GFP": plane}, None, settings(background=50.0))
+    assert cells["background_GFP"].tolist() == [100, 100]
+    assert cells["mean_intensity_GFP"].tolist() == [50, -10]
+    assert cells["min_intensity_GFP"].tolist() == [50, -10]
+    assert cells["integrated_intensity_GFP"].tolist() == [5000, -1000]
+    highest = measure_cells(labels, {"GFP": plane}, None, settings(background=100.0))
+    assert highest["background_GFP"].tolist() == [10_000, 10_000]
+
+
+def test_a_ring_around_each_cell_is_subtracted():
+    labels = grid(1, 2, side=10, gap=20)
+    # Light that grows to the right, a halo of two pixels around the cells, and cells 50 above the light.
+    plane = np.broadcast_to(np.arange(labels.shape[1]), labels.shape).astype(np.float32)
+    plane = plane + 50 * (labels > 0)
+    grown = np.zeros(labels.shape, bool)
+    for y, x in np.argwhere(labels):
+        grown[y - 2 : y + 3, x - 2 : x + 3] = True
+    plane[grown & (labels == 0)] = 10_000
+    chosen = settings(background="local", background_ring=[3, 8], properties=["intensity_median"])
+    cells = measure_cells(labels, {"GFP": plane}, None, chosen)
+    assert cells["background_GFP"].tolist() == pytest.approx(cells["centroid_x_px"].tolist(), abs=1)
+    assert cells["mean_intensity_GFP"].tolist() == pytest.approx([50, 50], abs=1)
+    assert cells["median_intensity_GFP"].tolist() == pytest.approx([50, 50], abs=1)
+
+
+def test_without_a_pixel_outside_there_is_no_background():
+    labels = np.ones((5, 6), np.uint16)
+    labels[:, 3:] = 2
+    for background in ("local", 50.0):
+        cells = measure_cells(labels, {"GFP": labels}, None, settings(background=background))
+        assert cells["background_GFP"].isna().all() and cells["mean_intensity_GFP"].isna().all()
+
+
+def test_a_plane_of_another_size_is_refused():
+    labels = placed(draw_rod(50, 11), (90, 90), (10, 10))
+    with pytest.raises(ValueError, match="GFP"):
+        measure_cells(labels, {"GFP": np.zeros((3, 3))}, None, DEFAULTS)
+
+
+# Neighbours, edges, limits
+
+
+def test_neighbours_on_a_grid():
+    labels = grid(3, 3, side=6, gap=4)
+    # From pixel to pixel it is 5 to the sides, and 5 times the root of 2 across the corners.
+    for distance, corner, side, middle in (
+        (4, 0, 0, 0),
+        (5, 2, 3, 4),
+        (7, 2, 3, 4),
+        (7.1, 3, 5, 8),
+    ):
+        cells = measure_cells(labels, {}, 0.5, settings(neighbour_distance=distance))
+        expected = [corner, side, corner, side, middle, side, corner, side, corner]
+        assert cells["neighbours"].tolist() == expected
+        assert (cells["touching_cells"] == 0).all()
+        assert (cells["nearest_neighbour_px"] == 10).all()
+        assert (cells["nearest_neighbour_um"] == 5).all()
+
+
+def test_cells_that_touch():
+    labels = np.zeros((20, 40), np.uint16)
+    labels[5:10, 5:10], labels[5:10, 10:15], labels[10:14, 15:20] = 1, 2, 3
+    labels[5:10, 22:30] = 4
+    cells = measure_cells(labels, {}, None, settings(neighbour_distance=1))
+    assert cells["touching_cells"].tolist() == [1, 2, 1, 0]
+    assert cells["neighbours"].tolist() == [1, 1, 0, 0]
+
+
+def test_a_cell_alone_has_no_neighbour():
+    cells = measure_cells(grid(1, 1, 6, 4), {}, None, settings(neighbour_distance=100))
+    assert cells["neighbours"].tolist() == [0] and cells["nearest_neighbour_px"].isna().all()
+
+
+def test_cells_at_the_edge():
+    labels = np.zeros((30, 40), np.uint16)
+    labels[0:5, 10:15], labels[10:15, 35:40], labels[12:18, 12:18] = 1, 2, 3
+    labels[29, 20], labels[20:25, 0:3] = 4, 5
+    cells = measure_cells(labels, {}, None, DEFAULTS)
+    assert cells["touches_edge"].tolist() == [True, True, False, True, True]
+    assert cells.attrs["left_out"] == 0
+    kept = measure_cells(labels, {}, None, settings(exclude_edge_cells=True))
+    assert kept["label"].tolist() == [3] and kept.attrs["left_out"] == 4
+
+
+def test_limits_of_the_area():
+    labels = np.zeros((60, 60), np.uint16)
+    for number, side in enumerate((2, 5, 10, 20), start=1):
+        labels[5 : 5 + side, 12 * number - 10 : 12 * number - 10 + side] = number
+    pixels = settings(smallest_area=25, largest_area=100)
+    kept = measure_cells(labels, {}, None, pixels)
+    assert kept["label"].tolist() == [2, 3] and kept.attrs["left_out"] == 2
+    assert kept.index.tolist() == [0, 1]
+    micrometres = pixels | {"area_unit": "um2"}
+    assert measure_cells(labels, {}, 2.0, micrometres)["label"].tolist() == [2]
+    with pytest.raises(Problem) as raised:
+        measure_cells(labels, {}, None, micrometres)
+    assert raised.value.code == "SM-MEA-003"
+    assert len(measure_cells(labels, {}, None, settings(area_unit="um2"))) == 4
+
+
+def test_cells_left_out_are_still_neighbours():
+    chosen = settings(smallest_area=30, neighbour_distance=3)
+    labels = np.zeros((30, 40), np.uint16)
+    labels[5:15, 5:15], labels[5:8, 16:19] = 1, 2
+    assert measure_cells(labels, {}, None, chosen)["neighbours"].tolist() == [1]
+
+
+# 3D
+
+
+def test_a_ball_in_a_stack_with_thick_slices():
+    pixel_size, step, radius = 0.1, 0.25, 2.0
+    z, y, x = np.mgrid[0:21, 0:50, 0:60]
+    distance = np.hypot(np.hypot((z - 9) * step, (y - 25) * pixel_size), (x - 30) * pixel_size)
+    labels = np.where(distance <= radius, 3, 0).astype(np.uint16)
+    cell = measure_volume(labels, {}, pixel_size, step, DEFAULTS).iloc[0]
+    assert cell["volume_vx"] == (labels > 0).sum()
+    assert cell["volume_um3"] == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.01)
+    assert (cell["centroid_z"], cell["centroid_y_px"], cell["centroid_x_px"]) == (9, 25, 30)
+    assert cell["slices"] == 2 * 8 + 1
+    # Seen from above it is a disc.
+    assert cell["area_um2"] == pytest.approx(np.pi * radius**2, rel=0.01)
+    assert (cell["length_um"], cell["width_um"]) == pytest.approx((4, 4), rel=0.01)
+    assert not cell["touches_edge"] and not cell["touches_end_slice"]
+
+
+def test_a_lying_rod_in_a_stack():
+    z, y, x = np.mgrid[-4:5, -30:31, -30:31]
+    along, across = x * np.cos(0.4) - y * np.sin(0.4), x * np.sin(0.4) + y * np.cos(0.4)
+    from_axis = np.hypot(np.hypot(np.maximum(np.abs(along) - 14, 0), across), z * 1.5)
+    labels = (from_axis <= 6).astype(np.uint16)
+    cell = measure_volume(labels, {}, 1.0, 1.5, DEFAULTS).iloc[0]
+    assert (cell["length_px"], cell["width_px"]) == pytest.approx((40, 12), rel=0.02)
+    assert cell["volume_um3"] == pytest.approx(cell["rod_volume_um3"], rel=0.05)
+    assert cell["touches_end_slice"]
+
+
+def test_cells_above_each_other():
+    labels = np.zeros((6, 30, 30), np.uint16)
+    labels[1:3, 5:15, 5:15], labels[3:5, 10:25, 10:20] = 1, 2
+    labels[0, 0:3, 0:3] = 3
+    stack = labels.astype(float) * 10
+    stack[labels == 0] = 4
+    chosen = settings(neighbour_distance=2, background="local")
+    cells = measure_volume(labels, {"GFP": stack}, 0.1, 0.5, chosen)
+    assert cells["area_px"].tolist() == [100, 150, 9]
+    assert cells["volume_vx"].tolist() == [200, 300, 9]
+    assert cells["volume_um3"].tolist() == pytest.approx([1, 1.5, 0.045])
+    assert cells["slices"].tolist() == [2, 2, 1]
+    assert cells["touching_cells"].tolist() == [1, 1, 0]
+    # The slices are five pixels apart.
+    assert cells["neighbours"].tolist() == [0, 0, 0]
+    assert cells["mean_intensity_GFP"].tolist() == [6, 16, 26]
+    assert cells["touches_edge"].tolist() == [False, False, True]
+    assert cells["touches_end_slice"].tolist() == [False, False, True]
+    assert measure_volume(labels, {}, 0.1, None, DEFAULTS)["volume_um3"].isna().all()
+
+
+# Tables
+
+
 def test_labels_above_16_bits_and_cells_of_single_pixels():
     labels = np.zeros((20, 20), np.uint32)
     labels[1, 1], labels[5, 5:8], labels[10:12, 10] = 2, 70_000, 70_001
-    cells = measure_cells(labels, {"1": labels}, 0.1)
+    chosen = settings(properties=CHOICE, neighbour_distance=3, background=50.0)
+    cells = measure_cells(labels, {"1": labels}, 0.1, chosen)
     assert cells["label"].tolist() == [2, 70_000, 70_001]
     assert cells["area_px"].tolist() == [1, 3, 2]
     assert np.isfinite(cells.to_numpy(float)).all()
 
 
 def test_no_cell_gives_a_table_with_all_columns(tmp_path):
-    plane = np.zeros((20, 30), np.uint16)
-    columns = COLUMNS + [name.format("GFP") for name in INTENSITIES]
-    empty = measure_cells(plane, {"GFP": plane}, 0.1)
-    assert list(empty.columns) == columns and len(empty) == 0
-    assert list(measure_cells(rod(0), {"GFP": rod(0)}, None).columns) == columns
-    write_csv(empty, tmp_path / "cells.csv")
-    assert (tmp_path / "cells.csv").read_text(encoding="utf-8-sig") == ",".join(columns) + "\n"
+    chosen = settings(properties=CHOICE, neighbour_distance=3, background="local")
+    some, none = grid(2, 2, 5, 3), np.zeros((20, 30), np.uint16)
+    for measure, stack in (
+        (lambda labels: measure_cells(labels, {"GFP": labels}, 0.1, chosen), False),
+        (lambda labels: measure_volume(labels, {"GFP": labels}, 0.1, 0.2, chosen), True),
+    ):
+        filled, empty = (measure(labels[None] if stack else labels) for labels in (some, none))
+        assert list(empty) == list(filled) and len(empty) == 0 and len(filled) == 4
+        assert (empty.dtypes == filled.dtypes).all()
+        write_csv(empty, tmp_path / "cells.csv")
+        header = (tmp_path / "cells.csv").read_text(encoding="utf-8-sig")
+        assert header == ",".join(filled.columns) + "\n"
+    flat = measure_cells(some, {"GFP": some}, 0.1, chosen)
+    assert set(flat) < set(filled)
 
 
-def test_a_plane_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="GFP"):
-        measure_cells(rod(0), {"GFP": np.zeros((3, 3))}, None)
+def test_real_masks_have_whole_tables(shared):
+    chosen = settings(properties=CHOICE, neighbour_distance=4, background=50.0)
+    for name, number in (("ecoli_sent_dapi_r0c1", 274), ("coli_ds1_00001", 8)):
+        labels = tifffile.imread(shared / "bacteria" / f"{name}_masks.tif")
+        image = "coli_ds1_00001_fl" if name.startswith("coli") else name
+        plane = tifffile.imread(shared / "bacteria" / f"{image}.tif")
+        cells = measure_cells(labels, {"1": plane}, 0.08, chosen)
+        assert len(cells) == number
+        assert not cells.select_dtypes("number").isna().to_numpy().any()
+        # Cells that fluoresce are brighter than what is between them.
+        assert (cells["mean_intensity_1"] > 0).mean() > 0.9
+
+
+# The config
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, []),
+        ({"smallest_area": 10.0, "largest_area": 10.0}, []),
+        ({"smallest_area": 10.0, "largest_area": 5.0}, ["SM-MEA-001"]),
+        ({"background_ring": [4, 4]}, ["SM-MEA-002"]),
+        ({"background_ring": [0, 1], "smallest_area": 10.0}, []),
+    ],
+)
+def test_settings_that_do_not_go_together(changes, codes, tmp_path):
+    lines = {("measurements", key): number for number, key in enumerate(changes, start=5)}
+    config = Config({"measurements": settings(**changes)}, tmp_path / "config.yaml", lines)
+    found = list(measurement_problems(config))
+    assert [problem.code for problem in found] == codes
+    assert all("line" in problem.where for problem in found)

@@ -2,43 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from skimage.measure import regionprops_table
+from scipy.ndimage import binary_dilation, distance_transform_edt
+from scipy.spatial import cKDTree
+from skimage.measure import regionprops
+
+from segmake.medial_axis import measure_rod, rod_surface, rod_volume
+from segmake.messages import Problem
+
+if TYPE_CHECKING:
+    from segmake.config import Config
 
 # Raised when the numbers change for the same masks, so that images are measured again.
-VERSION = 1
+VERSION = 2
 
-# scikit-image's names, and what they are called in the tables.
-_SHAPE = {
-    "label": "label",
-    "area": "area_px",
-    "axis_major_length": "length_px",
-    "axis_minor_length": "width_px",
-    "perimeter": "perimeter_px",
+
+class Size(NamedTuple):
+    """The columns of a size in pixels and in micrometres, and the power of the pixel size that is between them."""
+
+    pixels: str
+    micrometres: str
+    power: int
+
+
+# What is always measured besides the cell's number, place and intensities.
+SIZES = (
+    Size("area_px", "area_um2", 2),
+    Size("length_px", "length_um", 1),
+    Size("width_px", "width_um", 1),
+    Size("rod_surface_px2", "rod_surface_um2", 2),
+    Size("rod_volume_px3", "rod_volume_um3", 3),
+)
+
+# What can be chosen, under scikit-image's names.
+SIZE_PROPERTIES = {
+    "perimeter": Size("perimeter_px", "perimeter_um", 1),
+    "perimeter_crofton": Size("perimeter_crofton_px", "perimeter_crofton_um", 1),
+    "feret_diameter_max": Size("feret_diameter_max_px", "feret_diameter_max_um", 1),
+    "equivalent_diameter_area": Size(
+        "equivalent_diameter_area_px", "equivalent_diameter_area_um", 1
+    ),
+    "axis_major_length": Size("axis_major_length_px", "axis_major_length_um", 1),
+    "axis_minor_length": Size("axis_minor_length_px", "axis_minor_length_um", 1),
+    "area_convex": Size("area_convex_px", "area_convex_um2", 2),
+    "area_filled": Size("area_filled_px", "area_filled_um2", 2),
+    "area_bbox": Size("area_bbox_px", "area_bbox_um2", 2),
+}
+SHAPE_PROPERTIES = {
     "eccentricity": "eccentricity",
     "solidity": "solidity",
+    "extent": "extent",
+    "euler_number": "euler_number",
     "orientation": "orientation_deg",
-    "centroid-0": "centroid_y_px",
-    "centroid-1": "centroid_x_px",
 }
-_MICROMETRES = {
-    "area_um2": ("area_px", 2),
-    "length_um": ("length_px", 1),
-    "width_um": ("width_px", 1),
-    "perimeter_um": ("perimeter_px", 1),
-}
+INTENSITY_PROPERTIES = ("intensity_std", "intensity_median")
 
 
 def measure_cells(
-    labels: np.ndarray, channels: Mapping[str, np.ndarray], pixel_size_um: float | None
+    labels: np.ndarray,
+    channels: Mapping[str, np.ndarray],
+    pixel_size_um: float | None,
+    settings: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Measure every cell of a label image.
-
-    Length and width are the axes of the ellipse that has the cell's second moments, as scikit-image's
-    ``regionprops`` computes them. For a straight rod of length L the long axis comes out up to 15 % above L.
 
     Parameters
     ----------
@@ -48,43 +78,320 @@ def measure_cells(
         The planes whose intensity is measured, by their channels' names.
     pixel_size_um : float or None
         Side of a pixel in micrometres, if it is known.
+    settings : mapping
+        The section ``measurements`` of the config.
 
     Returns
     -------
     DataFrame
-        A row per cell, none for an image without cells: ``label``, ``area_px``, ``length_px``, ``width_px``,
-        ``perimeter_px``, ``eccentricity`` (0 round to 1 long), ``solidity`` (1 without dents), ``orientation_deg``
-        (of the long axis against the image's rows, -90 to 90, anticlockwise), ``centroid_y_px``, ``centroid_x_px``;
-        ``area_um2``, ``length_um``, ``width_um``, ``perimeter_um`` (NaN where the pixel size is unknown); and for
-        each channel ``mean_intensity_NAME``, ``min_...``, ``max_...`` and ``integrated_...`` (the sum).
+        A row per cell that the settings keep, none for an image without cells. Always there: ``label``, ``area_px``,
+        ``length_px``, ``width_px`` and ``sinuosity`` as `segmake.medial_axis` has them, ``rod_surface_px2`` and
+        ``rod_volume_px3`` of that rod, ``centroid_y_px``, ``centroid_x_px``, ``touches_edge``; the same sizes in
+        ``_um``, ``_um2`` and ``_um3`` (NaN where the pixel size is unknown); and for each channel
+        ``mean_intensity_NAME``, ``min_...``, ``max_...`` and ``integrated_...`` (the sum). The settings add
+        properties of shape and intensity, ``background_NAME`` and the columns on neighbours.
+        ``attrs["left_out"]`` is the number of cells that the settings left out.
 
     Raises
     ------
     ValueError
         If a plane differs from `labels` in shape.
+    Problem
+        ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
     """
-    shape = regionprops_table(labels, properties=tuple({key.split("-")[0]: 0 for key in _SHAPE}))
-    cells = pd.DataFrame({name: shape[key] for key, name in _SHAPE.items()})
-    # scikit-image measures against the column axis, in radians.
-    cells["orientation_deg"] = (np.rad2deg(cells["orientation_deg"]) + 180) % 180 - 90
-    for name, (pixels, power) in _MICROMETRES.items():
-        cells[name] = cells[pixels] * (pixel_size_um**power if pixel_size_um else np.nan)
+    regions = regionprops(labels)
+    cells = _shapes(regions, regions, labels.shape, settings["properties"])
+    return _completed(cells, regions, labels, channels, pixel_size_um, settings)
+
+
+def measure_volume(
+    labels: np.ndarray,
+    channels: Mapping[str, np.ndarray],
+    pixel_size_um: float | None,
+    slice_step_um: float | None,
+    settings: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Measure every cell of a label image in 3D.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X), unsigned integers
+        0 is the background, every other value one cell.
+    channels : mapping of str to array (Z, Y, X)
+        The stacks whose intensity is measured, by their channels' names.
+    pixel_size_um, slice_step_um : float or None
+        Side of a pixel and distance of neighbouring slices in micrometres, if they are known.
+    settings : mapping
+        The section ``measurements`` of the config.
+
+    Returns
+    -------
+    DataFrame
+        What `measure_cells` gives, where area, length, width and shape are those of the cell as seen from above (all
+        its slices laid on each other), and centre and intensities those of the whole cell; besides ``volume_vx``
+        (number of voxels), ``volume_um3`` (NaN where a size is unknown), ``centroid_z`` (in slices, the first is 0),
+        ``slices`` (number of slices that it is in) and ``touches_end_slice`` (whether the first or last slice of the
+        stack is among them).
+
+    Raises
+    ------
+    ValueError
+        If a stack differs from `labels` in shape.
+    Problem
+        ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
+    """
+    regions = regionprops(labels)
+    footprints = [region.image.any(axis=0).astype(np.uint8) for region in regions]
+    flat = [regionprops(footprint)[0] for footprint in footprints]
+    cells = _shapes(regions, flat, labels.shape, settings["properties"])
+    voxel, step = np.nan, 1.0
+    if pixel_size_um and slice_step_um:
+        voxel, step = pixel_size_um**2 * slice_step_um, slice_step_um / pixel_size_um
+    cells["volume_vx"] = _numbers([region.num_pixels for region in regions], int)
+    cells["volume_um3"] = cells["volume_vx"] * voxel
+    cells["centroid_z"] = _centres(regions, 3)[:, 0]
+    cells["slices"] = _numbers([region.image.any(axis=(1, 2)).sum() for region in regions], int)
+    cells["touches_end_slice"] = _touches(regions, labels.shape, axes=(0,))
+    return _completed(cells, regions, labels, channels, pixel_size_um, settings, step)
+
+
+def measurement_problems(config: Config) -> Iterator[Problem]:
+    """Yield what does not go together in the section ``measurements`` of a config."""
+    section = config.settings["measurements"]
+    low, high = section["smallest_area"], section["largest_area"]
+    if low is not None and high is not None and low > high:
+        where = config.where("measurements", "largest_area")
+        yield Problem("SM-MEA-001", where=where, low=low, high=high)
+    low, high = section["background_ring"]
+    if low >= high:
+        where = config.where("measurements", "background_ring")
+        yield Problem("SM-MEA-002", where=where, low=low, high=high)
+
+
+def _shapes(
+    regions: Sequence[Any], flat: Sequence[Any], shape: tuple[int, ...], chosen: Sequence[str]
+) -> pd.DataFrame:
+    """Return the number, the place and the shape of each cell, in pixels.
+
+    Parameters
+    ----------
+    regions, flat : sequence of RegionProperties
+        The cells, and the cells as seen from above: the same in 2D.
+    shape : tuple of int
+        That of the label image.
+    """
+    dimensions = len(shape)
+    rods = [measure_rod(region.image) for region in flat]
+    length, width = (_numbers([rod[index] for rod in rods]) for index in (0, 1))
+    centres = _centres(regions, dimensions)
+    columns = {
+        "label": _numbers([region.label for region in regions], int),
+        "area_px": _numbers([region.area for region in flat]),
+        "length_px": length,
+        "width_px": width,
+        "sinuosity": _numbers([rod.sinuosity for rod in rods]),
+        "rod_surface_px2": rod_surface(length, width),
+        "rod_volume_px3": rod_volume(length, width),
+        "centroid_y_px": centres[:, -2],
+        "centroid_x_px": centres[:, -1],
+        "touches_edge": _touches(regions, shape, axes=(dimensions - 2, dimensions - 1)),
+    }
+    for name in chosen:
+        if name not in INTENSITY_PROPERTIES:
+            values = _numbers([getattr(region, name) for region in flat])
+            if name == "orientation":
+                # scikit-image measures against the column axis, in radians.
+                values = (np.rad2deg(values) + 180) % 180 - 90
+            size = SIZE_PROPERTIES.get(name)
+            columns[size.pixels if size else SHAPE_PROPERTIES[name]] = values
+    return pd.DataFrame(columns)
+
+
+def _completed(
+    cells: pd.DataFrame,
+    regions: Sequence[Any],
+    labels: np.ndarray,
+    channels: Mapping[str, np.ndarray],
+    pixel_size_um: float | None,
+    settings: Mapping[str, Any],
+    step: float = 1.0,
+) -> pd.DataFrame:
+    """Add what is the same in 2D and 3D, and leave out the cells that the settings do not want.
+
+    Parameters
+    ----------
+    step : float
+        Distance of neighbouring slices in pixels.
+    """
+    chosen = [SIZE_PROPERTIES[name] for name in settings["properties"] if name in SIZE_PROPERTIES]
+    for pixels, micrometres, power in (*SIZES, *chosen):
+        cells[micrometres] = cells[pixels] * (pixel_size_um**power if pixel_size_um else np.nan)
+    if settings["neighbour_distance"] is not None:
+        cells = cells.join(
+            _neighbours(labels, regions, settings["neighbour_distance"], pixel_size_um, step)
+        )
     for name, plane in channels.items():
-        cells = cells.join(_intensities(labels, plane, name))
-    return cells
+        if plane.shape != labels.shape:
+            raise ValueError(f"channel {name} is {plane.shape}, the label image {labels.shape}")
+    cells = cells.join(_intensities(cells, labels, channels, settings))
+    wanted = _wanted(cells, pixel_size_um, settings)
+    kept = cells[wanted].reset_index(drop=True)
+    kept.attrs["left_out"] = int(len(cells) - len(kept))
+    return kept
 
 
-def _intensities(labels: np.ndarray, plane: np.ndarray, name: str) -> pd.DataFrame:
-    if plane.shape != labels.shape:
-        raise ValueError(f"channel {name} is {plane.shape}, the label image {labels.shape}")
-    properties = ("intensity_mean", "intensity_min", "intensity_max", "area")
-    # float64: sums of 16-bit values over a cell must not overflow.
-    found = regionprops_table(labels, plane.astype(np.float64), properties=properties)
+def _numbers(values: Sequence[Any], dtype: type = float) -> np.ndarray:
+    """Return values as an array with a type, also if there are none."""
+    return np.array(values, dtype)
+
+
+def _centres(regions: Sequence[Any], dimensions: int) -> np.ndarray:
+    """Return the centre of each region: array (N, dimensions)."""
+    return _numbers([region.centroid for region in regions]).reshape(-1, dimensions)
+
+
+def _touches(regions: Sequence[Any], shape: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
+    """Return for each region whether it reaches the border of the image along one of some axes."""
+    half = len(shape)
+    touching = [
+        any(region.bbox[axis] == 0 or region.bbox[half + axis] == shape[axis] for axis in axes)
+        for region in regions
+    ]
+    return _numbers(touching, bool)
+
+
+def _wanted(
+    cells: pd.DataFrame, pixel_size_um: float | None, settings: Mapping[str, Any]
+) -> pd.Series:
+    """Return for each cell whether the settings keep it in the table."""
+    low, high, unit = (settings[key] for key in ("smallest_area", "largest_area", "area_unit"))
+    limited = low is not None or high is not None
+    if limited and unit == "um2" and not pixel_size_um:
+        raise Problem("SM-MEA-003")
+    area = cells["area_um2" if unit == "um2" else "area_px"]
+    wanted = pd.Series(True, index=cells.index)
+    if low is not None:
+        wanted &= area >= low
+    if high is not None:
+        wanted &= area <= high
+    if settings["exclude_edge_cells"]:
+        wanted &= ~cells["touches_edge"]
+    return wanted
+
+
+def _neighbours(
+    labels: np.ndarray,
+    regions: Sequence[Any],
+    distance: float,
+    pixel_size_um: float | None,
+    step: float,
+) -> pd.DataFrame:
+    """Return the number of cells that touch each cell, of those within a distance, and how far the nearest centre is.
+
+    Parameters
+    ----------
+    distance : float
+        In pixels, from a pixel of the cell to a pixel of the other.
+    step : float
+        Distance of neighbouring slices in pixels.
+    """
+    sampling = np.array([step, 1, 1][-labels.ndim :])
+    margins = np.maximum(np.ceil(distance / sampling), 1).astype(int)
+    touching, near = [], []
+    for region in regions:
+        window = tuple(
+            slice(max(0, part.start - margin), part.stop + margin)
+            for part, margin in zip(region.slice, margins, strict=True)
+        )
+        around = labels[window]
+        cell = around == region.label
+        others = (around > 0) & ~cell
+        reached = distance_transform_edt(~cell, sampling=sampling) <= distance
+        grown = binary_dilation(cell, np.ones((3,) * labels.ndim, bool))
+        touching.append(len(np.unique(around[others & grown])))
+        near.append(len(np.unique(around[others & reached])))
+    centres = _centres(regions, labels.ndim) * sampling
+    nearest = np.full(len(regions), np.nan)
+    if len(regions) > 1:
+        nearest = cKDTree(centres).query(centres, k=2)[0][:, 1]
     return pd.DataFrame(
         {
-            f"mean_intensity_{name}": found["intensity_mean"],
-            f"min_intensity_{name}": found["intensity_min"],
-            f"max_intensity_{name}": found["intensity_max"],
-            f"integrated_intensity_{name}": found["intensity_mean"] * found["area"],
+            "touching_cells": _numbers(touching, int),
+            "neighbours": _numbers(near, int),
+            "nearest_neighbour_px": nearest,
+            "nearest_neighbour_um": nearest * (pixel_size_um or np.nan),
         }
     )
+
+
+def _intensities(
+    cells: pd.DataFrame,
+    labels: np.ndarray,
+    channels: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Return the intensities of each cell in each channel, without the background if the settings say so."""
+    if not channels:
+        return pd.DataFrame(index=cells.index)
+    inside = labels > 0
+    owners = labels[inside]
+    outside = _Outside(labels, settings["background"], settings["background_ring"])
+    statistics = ["mean", "min", "max"]
+    if "intensity_median" in settings["properties"]:
+        statistics.append("median")
+    columns: dict[str, pd.Series] = {}
+    for name, plane in channels.items():
+        # float64: sums of 16-bit values over a cell must not overflow.
+        pixels = pd.Series(plane[inside].astype(np.float64)).groupby(owners)
+        background = outside.background(plane, cells["label"])
+        for statistic in statistics:
+            columns[f"{statistic}_intensity_{name}"] = pixels.agg(statistic) - background
+        columns[f"integrated_intensity_{name}"] = pixels.sum() - pixels.count() * background
+        if "intensity_std" in settings["properties"]:
+            columns[f"std_intensity_{name}"] = pixels.std(ddof=0)
+        if settings["background"] is not None:
+            columns[f"background_{name}"] = background
+    return pd.DataFrame(columns, index=cells["label"]).reset_index(drop=True)
+
+
+class _Outside:
+    """The pixels outside the cells, from which a background is taken.
+
+    Parameters
+    ----------
+    labels : array (Y, X) or (Z, Y, X)
+    method : None, float or {"local"}
+        No background; a percentile of all pixels outside cells; or the median of a ring around each cell.
+    ring : sequence of two numbers
+        Where the ring begins and ends: distances from the cell in pixels, within a slice. A pixel is in the ring of
+        the cell that is nearest to it.
+    """
+
+    def __init__(self, labels: np.ndarray, method: Any, ring: Sequence[float]) -> None:
+        self._method = method
+        if method == "local":
+            slices = labels if labels.ndim == 3 else labels[None]
+            owners = np.stack([_ring_owners(plane, *ring) for plane in slices])
+            self._owners = owners.reshape(labels.shape)
+        elif method is not None:
+            self._empty = labels == 0
+
+    def background(self, plane: np.ndarray, numbers: pd.Series) -> pd.Series:
+        """Return the background of each cell, by the cells' numbers; NaN where no pixel tells it."""
+        if self._method is None:
+            return pd.Series(0.0, index=numbers)
+        if self._method == "local":
+            inside = self._owners > 0
+            pixels = pd.Series(plane[inside].astype(np.float64))
+            return pixels.groupby(self._owners[inside]).median().reindex(numbers)
+        pixels = plane[self._empty]
+        value = np.percentile(pixels, self._method) if pixels.size else np.nan
+        return pd.Series(value, index=numbers)
+
+
+def _ring_owners(plane: np.ndarray, near: float, far: float) -> np.ndarray:
+    """Return for each pixel of a plane the cell in whose ring it is, or 0."""
+    if not plane.any():
+        return np.zeros_like(plane)
+    distances, nearest = distance_transform_edt(plane == 0, return_indices=True)
+    return np.where((distances > near) & (distances <= far), plane[tuple(nearest)], 0)
