@@ -12,12 +12,14 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from cellpose import core
+from cellpose import core, dynamics, utils
 
 from segmake.engines import cellpose3, device, network
 from segmake.engines.network import Loaded
@@ -39,6 +41,7 @@ SETTINGS: dict[str, Any] = {
     "tile_overlap": 0.1,
 }
 
+FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 FETCH = """
 import json, sys
@@ -69,41 +72,60 @@ def code_of(call: Any, *arguments: Any) -> dict[str, Any]:
     return {"code": None, "text": str(found)}
 
 
-def out_of_memory(folder: Path) -> dict[str, Any]:
-    """The network's call raises torch's error for more than two tiles, as a GPU's would; the rest is real."""
-    forward, calls = core._forward, []
+@contextmanager
+def small_gpu(limit: int, error: RuntimeError = FULL) -> Iterator[list[int]]:
+    """Let the network's call raise an error for more tiles than this, and note how many there were each time."""
+    forward, tried = core._forward, []
 
-    def small_gpu(net: torch.nn.Module, tiles: np.ndarray) -> Any:
-        calls.append(len(tiles))
+    def called(net: torch.nn.Module, tiles: np.ndarray) -> Any:
+        tried.append(len(tiles))
         if len(tiles) > limit:
             raise error
         return forward(net, tiles)
 
-    limit, error = 8, RuntimeError()
+    core._forward = called
+    yield tried
+    core._forward = forward
+
+
+@contextmanager
+def small_gpu_for_masks() -> Iterator[list[str]]:
+    """Let the flow dynamics raise torch's error once, as a GPU's would, and note the devices."""
+    real, devices = dynamics.resize_and_compute_masks, []
+
+    def once(*arguments: Any, **others: Any) -> np.ndarray:
+        devices.append(others["device"].type)
+        if len(devices) == 1:
+            raise FULL
+        return real(*arguments, **others)
+
+    dynamics.resize_and_compute_masks = once
+    yield devices
+    dynamics.resize_and_compute_masks = real
+
+
+def out_of_memory(folder: Path) -> dict[str, Any]:
+    """The network's call raises torch's error for more than two tiles, as a GPU's would; the rest is real."""
     loaded = cellpose3.load(SETTINGS)
     expected = labels(loaded, picture())
-    core._forward = small_gpu
-    limit, error = 2, torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-    first = labels(loaded, picture())
-    halved, calls[:] = list(calls), []
-    second = labels(loaded, picture())
-    kept = list(calls)
-    limit, error = (
-        0,
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
-    )
-    nothing_fits = code_of(cellpose3.predict, loaded, [picture()])
-    limit, error = 0, RuntimeError("CUDA error: an illegal memory access was encountered")
-    try:
-        code_of(cellpose3.predict, loaded, [picture()])
-        other = "swallowed"
-    except RuntimeError as raised:
-        other = str(raised)
+    with small_gpu(2) as tried:
+        first = labels(loaded, picture())
+        halved, tried[:] = list(tried), []
+        second = labels(loaded, picture())
+    cublas = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
+    with small_gpu(0, cublas):
+        nothing_fits = code_of(cellpose3.predict, loaded, [picture()])
+    with small_gpu(0, RuntimeError("CUDA error: an illegal memory access was encountered")):
+        try:
+            code_of(cellpose3.predict, loaded, [picture()])
+            other = "swallowed"
+        except RuntimeError as raised:
+            other = str(raised)
     return {
         "cells": int(expected.max()),
         "same": bool(np.array_equal(first, expected) and np.array_equal(second, expected)),
         "halved": halved,
-        "kept": kept,
+        "kept": tried,
         "describe": cellpose3.describe(loaded),
         "nothing_fits": nothing_fits["code"],
         "other": other,
@@ -111,24 +133,14 @@ def out_of_memory(folder: Path) -> dict[str, Any]:
 
 
 def out_of_memory_in_masks(folder: Path) -> dict[str, Any]:
-    """The flow dynamics raise torch's error once, as a GPU's would; the second try is real."""
-    from cellpose import dynamics
-
+    """The flow dynamics raise torch's error once; the second try is real."""
     loaded = cellpose3.load(SETTINGS)
     prediction = cellpose3.predict(loaded, [picture()])
     expected = cellpose3.masks(loaded, prediction)
-    real, devices = dynamics.resize_and_compute_masks, []
-
-    def once(*arguments: Any, **others: Any) -> np.ndarray:
-        devices.append(others["device"].type)
-        if len(devices) == 1:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return real(*arguments, **others)
-
-    dynamics.resize_and_compute_masks = once
     # A device that is not the CPU, without a single tensor on it.
     loaded.model.device = torch.device("meta")
-    found = cellpose3.masks(loaded, prediction)
+    with small_gpu_for_masks() as devices:
+        found = cellpose3.masks(loaded, prediction)
     return {
         "same": bool(np.array_equal(found, expected)),
         "devices": devices,
@@ -270,13 +282,73 @@ def sizes(folder: Path) -> dict[str, Any]:
             except Problem as problem:
                 got = problem.code
             found[f"{diameter} {shape}"] = got
+    loaded = cellpose3.load({**SETTINGS, "diameter": None})
     for name, plane in {
-        "constant": np.full((60, 50), 7, np.uint16),
+        # In which Cellpose itself finds cells.
+        "constant": np.full((200, 210), 7, np.uint16),
         "zero": np.zeros((60, 50), np.float32),
+        "below zero": picture() - 1000,
     }.items():
         found[name] = int(labels(loaded, plane).max())
     empty = cellpose3.predict(loaded, [picture(), np.zeros((150, 130))])
     found["empty channel"] = int(cellpose3.masks(loaded, empty).max())
+    return found
+
+
+def stitching(folder: Path) -> dict[str, Any]:
+    """What joins the cells of slices, which `network` puts in the place of Cellpose's own function."""
+    apart = np.zeros((6, 6, 12), np.uint16)
+    apart[0, 1:3, 1:3] = 1
+    apart[2:, 1:3, 8:10] = 1
+    apart[4:, 4:6, 1:3] = 2
+    many = np.zeros((3, 3, 12), np.uint16)
+    many[0, 0] = np.arange(1, 13)
+    many[1:, 1] = np.arange(1, 13)
+    # One cell in two slices, from which on Cellpose counts.
+    many[:2, 2] = (65533,), (13,)
+    stitched = [utils.stitch3D(masks.copy(), stitch_threshold=0.25) for masks in (apart, many)]
+    return {
+        "apart": [np.unique(plane).tolist() for plane in stitched[0]],
+        "many": len(np.unique(stitched[1])),
+    }
+
+
+def volumes(folder: Path) -> dict[str, Any]:
+    """Z-stacks: with little memory, with nothing in them, and too small. ``stack.npy`` has three cells.
+
+    As in `out_of_memory`, a few lines raise torch's error in the place of a GPU.
+    """
+    in_3d = {**SETTINGS, "bsize": 224, "do_3D": True, "diameter": 40.0, "min_size": 60}
+    stitched = {**SETTINGS, "stitch_threshold": 0.2, "diameter": 26.0, "min_size": 60}
+    stack, loaded = np.load(folder / "stack.npy"), cellpose3.load(in_3d)
+    expected = cellpose3.volume(loaded, [stack], 2.0)
+    found: dict[str, Any] = {"cells": int(expected.max())}
+
+    def same() -> bool:
+        return bool(np.array_equal(cellpose3.volume(loaded, [stack], 2.0), expected))
+
+    with small_gpu(2) as tried:
+        found["memory"] = [same(), tried[:3], loaded.batch_size]
+    with small_gpu_for_masks() as devices:
+        loaded.model.device = torch.device("meta")
+        found["memory of masks"] = [same(), devices]
+    for name, settings in {"3D": in_3d, "stitched": stitched}.items():
+        loaded = cellpose3.load(settings)
+        for kind, planes in {
+            "constant": [np.full((4, 200, 210), 7, np.uint16)],
+            "below zero": [stack.astype(np.float32) - 1000],
+            "empty channel": [stack, np.zeros_like(stack)],
+        }.items():
+            labels = cellpose3.volume(loaded, planes, 2.0)
+            assert labels.shape == planes[0].shape
+            found[f"{name}, {kind}"] = int(labels.max())
+        tiny = cellpose3.load({**settings, "diameter": 60.0})
+        small = np.random.default_rng(0).normal(0, 1, (2, 2, 2))
+        found[f"{name}, tiny"] = code_of(cellpose3.volume, tiny, [small], 1.0)["code"]
+    loaded = cellpose3.load({**in_3d, "resample": False})
+    for anisotropy in (0.1, 0.4):
+        code = code_of(cellpose3.volume, loaded, [stack], anisotropy)["code"]
+        found[f"flattened, {anisotropy}"] = code
     return found
 
 

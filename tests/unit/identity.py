@@ -14,7 +14,7 @@ import tifffile
 
 from segmake.config import load_config
 from segmake.journal import Journal
-from segmake.labels import read_labels
+from segmake.labels import LabelStack
 from segmake.plan import Plan, write_plan
 from segmake.planning import make_plan
 
@@ -110,7 +110,8 @@ class Comparison:
         for image in plan.images():
             expected = np.load(self.top / name / f"{Path(image).stem}.npy")
             assert finished[image].event == "done", finished[image].details
-            assert np.array_equal(read_labels(plan.folders.mask(image)), expected)
+            with LabelStack(plan.folders.labels(image)) as labels:
+                assert np.array_equal(labels.plane(), expected)
             assert finished[image].details["cells"] == expected.max()
             assert finished[image].details["device"] == "CPU"
             cells += int(expected.max())

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from cellpose import dynamics, models
+from cellpose import models
 
 IS_CELLPOSE_3 = hasattr(models, "SizeModel")
 
@@ -31,11 +31,12 @@ def main() -> None:
                 image = np.moveaxis(image[planes], 0, -1)
             if IS_CELLPOSE_3:
                 given["channels"] = [1, 2] if planes else [0, 0]
-            elif planes:
-                given["channel_axis"] = -1
+            if planes and not (IS_CELLPOSE_3 and image.ndim == 3):
+                given["channel_axis"] = image.ndim - 1
+            shape = image.shape[:-1] if planes else image.shape
             masks, flows = evaluate(image, **given)[:2]
-            if masks.shape != image.shape[:2]:
-                masks = brought_back(flows, given, image.shape[:2])
+            if masks.shape != shape:
+                masks = brought_back(evaluate.__self__, flows, given, shape)
             np.save(path, masks)
     print(json.dumps(models.MODEL_NAMES))
 
@@ -48,11 +49,23 @@ def load(model: str, restore: str | None = None, **others: Any) -> Any:
     return CellposeDenoiseModel(gpu=False, pretrained_model=model, restore_type=restore, **others)
 
 
-def brought_back(flows: list[np.ndarray], given: dict[str, Any], shape: tuple[int, int]) -> Any:
+def brought_back(
+    model: Any, flows: list[np.ndarray], given: dict[str, Any], shape: tuple[int, ...]
+) -> Any:
     """Return the masks at the image's size where ``upsample_`` enlarged it, by Cellpose's own function for that."""
-    taken = ("niter", "cellprob_threshold", "flow_threshold", "interp", "min_size")
+    taken = [
+        "niter",
+        "cellprob_threshold",
+        "flow_threshold",
+        "interp",
+        "min_size",
+        "stitch_threshold",
+    ]
     arguments = {key: given[key] for key in taken if key in given}
-    return dynamics.resize_and_compute_masks(flows[1], flows[2], resize=shape, **arguments)
+    vectors, probability = flows[1:3]
+    if len(shape) == 2:
+        vectors, probability, shape = vectors[:, np.newaxis], probability[np.newaxis], (1, *shape)
+    return model.cp._compute_masks(shape, vectors, probability, **arguments)
 
 
 if __name__ == "__main__":

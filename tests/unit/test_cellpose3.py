@@ -27,7 +27,6 @@ OTHERS = {
     "interp": False,
     "augment": True,
     "bsize": 128,
-    "tile_overlap": 0.3,
     "batch_size": 3,
 }
 STRETCHED = {
@@ -53,7 +52,9 @@ CASES = {
         WEIGHTS, arguments={"diameter": 16.0, "normalize": {"lowhigh": [100, 900]}, "niter": 100}
     ),
     "not normalized": Case(WEIGHTS, arguments={"normalize": False, **ANYTHING}),
-    "rescaled": Case(WEIGHTS, arguments={"rescale": 1.4, "resample": False}),
+    "rescaled": Case(
+        WEIGHTS, arguments={"rescale": 1.4, "resample": False, "bsize": 96, "tile_overlap": 0.3}
+    ),
     "denoised": Case(WEIGHTS, arguments=ANYTHING | {"restore": "denoise_cyto3"}),
     "enlarged": Case(
         WEIGHTS,

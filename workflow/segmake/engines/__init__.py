@@ -8,6 +8,8 @@ An engine is a module with
 - ``predict(loaded, planes)``: run the network on one field of view; reads no file,
 - ``masks(loaded, prediction)``: make the labels of what it gave; may run in another thread while ``predict`` works on
   the next field of view,
+- ``volume(loaded, planes, anisotropy)``: make the labels of a z-stack whose slices belong together (only the engines of
+  Cellpose),
 - ``describe(loaded)``: the model, the device, and how many tiles the network sees at once, in words.
 
 ``settings`` is the section ``segmentation`` of the config. This module knows the engines without importing them: each
@@ -23,6 +25,8 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
+
+from segmake.messages import Problem
 
 # The names that each Cellpose downloads by itself (cellpose.models.MODEL_NAMES of 4.2.1.1 and of 3.1.1.3). The two
 # transformers of Cellpose 3 are left out: they need packages that Cellpose does not bring with it.
@@ -70,6 +74,10 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# Cellpose-SAM knows the places of its tokens in a tile of this side, and no other.
+SAM_TILE = 256
+SAM_MODELS = ("cpsam_v2", "cpsam")
+
 # Raised when the masks change, so that images are computed again.
 VERSIONS = {"cellpose": 1, "cellpose3": 1, "omnipose": 1, "threshold": 1}
 
@@ -89,6 +97,64 @@ def needs_gpu(settings: Mapping[str, Any]) -> bool:
     return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
 
 
+def keeps_volume(settings: Mapping[str, Any]) -> bool:
+    """Whether the slices of a z-stack are segmented together: in 3D, or one by one and then stitched.
+
+    Parameters
+    ----------
+    settings : mapping
+        The section ``segmentation`` of a checked config.
+    """
+    # Engines that see single planes only lack both.
+    return bool(settings.get("do_3D") or settings.get("stitch_threshold"))
+
+
+def refuse_flat(settings: Mapping[str, Any], depth: int) -> None:
+    """Refuse an image of a single slice where slices are to be segmented together.
+
+    Parameters
+    ----------
+    settings : mapping
+        The section ``segmentation`` of a checked config.
+    depth : int
+        The number of slices.
+
+    Raises
+    ------
+    Problem
+        ``SM-VOL-002``
+    """
+    if keeps_volume(settings) and depth < 2:
+        key = "do_3D" if settings["do_3D"] else "stitch_threshold"
+        raise Problem("SM-VOL-002", key=key)
+
+
+def anisotropy(
+    settings: Mapping[str, Any], pixel_size_um: float | None, slice_step_um: float | None
+) -> float | None:
+    """Return how many times farther apart the slices of a z-stack are than the pixels of a slice.
+
+    Parameters
+    ----------
+    settings : mapping
+        The section ``segmentation`` of a checked config; its own ``anisotropy`` comes first.
+    pixel_size_um, slice_step_um : float or None
+        What the file says, in micrometres.
+
+    Returns
+    -------
+    float or None
+        None where nobody knows it, or nobody needs it: only ``do_3D`` does, and Cellpose then takes 1.
+    """
+    if not settings.get("do_3D"):
+        return None
+    if settings["anisotropy"] is not None:
+        return float(settings["anisotropy"])
+    if not pixel_size_um or not slice_step_um:
+        return None
+    return slice_step_um / pixel_size_um
+
+
 def models_folder(settings: Mapping[str, Any]) -> Path:
     """Return the folder of the built-in models: the config's, else the one that Cellpose itself uses.
 
@@ -106,12 +172,13 @@ def models_folder(settings: Mapping[str, Any]) -> Path:
 
 
 class Engine(Protocol):
-    """What every engine's module offers; ``fetch`` only where there is a model."""
+    """What every engine's module offers; ``fetch`` only where there is a model, ``volume`` only those of Cellpose."""
 
     fetch: Callable[[Mapping[str, Any]], list[Path]]
     load: Callable[[Mapping[str, Any]], Any]
     predict: Callable[[Any, list[np.ndarray]], Any]
     masks: Callable[[Any, Any], np.ndarray]
+    volume: Callable[[Any, list[np.ndarray], float | None], np.ndarray]
     describe: Callable[[Any], dict[str, str]]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from cellpose import models
 
-from segmake.engines import BUILTIN_MODELS, models_folder
+from segmake.engines import BUILTIN_MODELS, SAM_TILE, models_folder
 from segmake.engines.device import choose_device
 from segmake.engines.network import (
     FlowModel,
@@ -26,10 +26,7 @@ from segmake.engines.network import (
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
 from segmake.messages import Problem
 
-__all__ = ["describe", "fetch", "load", "masks", "predict"]
-
-# Cellpose-SAM knows the places of its tokens in a tile of this side, and no other.
-_SAM_TILE = 256
+__all__ = ["describe", "fetch", "load", "masks", "predict", "volume"]
 
 
 def fetch(settings: Mapping[str, Any]) -> list[Path]:
@@ -69,7 +66,7 @@ def load(settings: Mapping[str, Any]) -> Loaded:
     if "encoder.cls_token" in state:
         if importlib.util.find_spec("dinov3") is None:
             raise Problem("SM-MOD-004", where=name, model=name)
-    elif settings["bsize"] not in (None, _SAM_TILE):
+    elif settings["bsize"] not in (None, SAM_TILE):
         raise Problem("SM-MOD-005", where="bsize", model=name, bsize=settings["bsize"])
     with refusing(name):
         model = FlowModel(
@@ -95,9 +92,38 @@ def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
     Problem
         What `run_network` raises.
     """
-    if len(planes) == 1:
-        return run_network(loaded, planes[0])
-    return run_network(loaded, np.dstack(planes), channel_axis=-1)
+    return run_network(loaded, planes, **_channels(planes))
+
+
+def volume(loaded: Loaded, planes: list[np.ndarray], anisotropy: float | None) -> np.ndarray:
+    """Find the cells of a z-stack whose slices belong together: in 3D, or slice by slice and stitched.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        What `load` gave.
+    planes : list of array (Z, Y, X)
+        The channel to segment, and the second channel if there is one; at least two slices.
+    anisotropy : float or None
+        How many times farther apart slices are than pixels; None as 1. Stitching does without.
+
+    Returns
+    -------
+    array (Z, Y, X), uint16 or uint32
+        0 is the background, 1..N the cells.
+
+    Raises
+    ------
+    Problem
+        What `run_network` raises.
+    """
+    arguments = _channels(planes)
+    return masks(loaded, run_network(loaded, planes, z_axis=0, anisotropy=anisotropy, **arguments))
+
+
+def _channels(planes: list[np.ndarray]) -> dict[str, Any]:
+    """Return how Cellpose 4 is told which channels there are."""
+    return {"channel_axis": planes[0].ndim} if len(planes) > 1 else {}
 
 
 def _path(settings: Mapping[str, Any]) -> Path:

@@ -25,7 +25,7 @@ from segmake.engines.network import (
 )
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
 
-__all__ = ["describe", "fetch", "load", "masks", "predict"]
+__all__ = ["describe", "fetch", "load", "masks", "predict", "volume"]
 
 # The built-in models whose files have other names.
 _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}
@@ -108,11 +108,44 @@ def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
     Problem
         ``SM-RUN-004`` if the GPU's memory does not suffice, ``SM-RUN-008`` if the image is too small.
     """
-    # In Cellpose 3, [0, 0] is one grey channel and [1, 2] the first channel with the second as its nuclei.
-    image, channels = (planes[0], [0, 0]) if len(planes) == 1 else (np.dstack(planes), [1, 2])
-    prediction = run_network(loaded, image, channels=channels)
+    prediction = run_network(loaded, planes, **_channels(planes))
     # A restoration that enlarges the image gives flows of that size; the masks are brought back to the image's.
     return replace(prediction, shape=(1, *planes[0].shape, prediction.shape[-1]))
+
+
+def volume(loaded: Loaded, planes: list[np.ndarray], anisotropy: float | None) -> np.ndarray:
+    """Find the cells of a z-stack whose slices belong together: in 3D, or slice by slice and stitched.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        What `load` gave.
+    planes : list of array (Z, Y, X)
+        The channel to segment, and the second channel if there is one; at least two slices.
+    anisotropy : float or None
+        How many times farther apart slices are than pixels; None as 1. Stitching does without.
+
+    Returns
+    -------
+    array (Z, Y, X), uint16 or uint32
+        0 is the background, 1..N the cells.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-004`` if the GPU's memory does not suffice, ``SM-RUN-008`` or ``SM-VOL-003`` if the stack is too small.
+    """
+    arguments = _channels(planes)
+    prediction = run_network(loaded, planes, z_axis=0, anisotropy=anisotropy, **arguments)
+    return masks(loaded, replace(prediction, shape=(*planes[0].shape, prediction.shape[-1])))
+
+
+def _channels(planes: list[np.ndarray]) -> dict[str, Any]:
+    """Return how Cellpose 3 is told which channels there are."""
+    # [0, 0] is one grey channel, and [1, 2] the first channel with the second as its nuclei.
+    if len(planes) == 1:
+        return {"channels": [0, 0]}
+    return {"channels": [1, 2], "channel_axis": planes[0].ndim}
 
 
 def _path(settings: Mapping[str, Any]) -> Path:

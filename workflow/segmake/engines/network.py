@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import cv2
 import numpy as np
 import torch
-from cellpose import models
+from cellpose import models, utils
 
 from segmake.engines.device import device_name, fit_into_memory, is_out_of_memory, one_line
 from segmake.messages import Problem
@@ -28,6 +28,7 @@ _NOT_FOR_EVAL = frozenset(
         "use_bfloat16",
         "restore",
         "chan2_restore",
+        "anisotropy",
     )
 )
 
@@ -43,10 +44,10 @@ class Prediction:
     Attributes
     ----------
     shape : tuple of int
-        1, height and width of the image, and the number of its channels.
-    flows : array (2, 1, Y, X), float32
-        Along Y and X; smaller or larger than the image where Cellpose resized it.
-    probability : array (1, Y, X), float32
+        Depth (1 for a plane), height and width of the image, and the number of its channels.
+    flows : array (2, Z, Y, X) or in 3D (3, Z, Y, X), float32
+        Along (Z,) Y and X; smaller or larger than the image where Cellpose resized it.
+    probability : array (Z, Y, X), float32
         Of a cell, as a logit.
     arguments : dict
         The other arguments of Cellpose's ``_compute_masks``.
@@ -122,13 +123,14 @@ def eval_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in _NOT_FOR_EVAL}
 
 
-def run_network(loaded: Loaded, image: np.ndarray, **arguments: Any) -> Prediction:
+def run_network(loaded: Loaded, planes: list[np.ndarray], **arguments: Any) -> Prediction:
     """Run the network on an image, with fewer tiles at once from now on if the GPU's memory does not suffice.
 
     Parameters
     ----------
     loaded : Loaded
-    image : array (Y, X) or (Y, X, C)
+    planes : list of array (Y, X), or (Z, Y, X) with the argument ``z_axis=0``
+        One for each channel; of several, Cellpose gets an array whose last axis is the channel.
     **arguments
         For ``eval``, beside the settings.
 
@@ -136,22 +138,33 @@ def run_network(loaded: Loaded, image: np.ndarray, **arguments: Any) -> Predicti
     ------
     Problem
         ``SM-RUN-004`` if one tile at a time is too much, ``SM-RUN-008`` if nothing is left of the image when it is
-        resized for the network.
+        resized for the network, ``SM-VOL-003`` if not even two slices are left of a z-stack in 3D.
     """
-    height, width = image.shape[:2]
+    if all(plane.min() == plane.max() for plane in planes):
+        return _nothing(planes[0].shape)
+    image = planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
 
     def run(batch_size: int) -> Prediction:
         try:
-            loaded.evaluate(image, batch_size=batch_size, **loaded.arguments, **arguments)
+            # Cellpose 4 normalizes an image of float32 in its place: a second attempt needs it as it was.
+            loaded.evaluate(image.copy(), batch_size=batch_size, **loaded.arguments, **arguments)
         except _NetworkDone as done:
             return done.prediction
         except cv2.error as error:
+            height, width = planes[0].shape[-2:]
             if min(height, width) > _SMALL_PIXELS:
                 raise
             raise Problem("SM-RUN-008", width=width, height=height) from error
+        except ValueError as error:
+            if "not enough pixels to resize" not in str(error):
+                raise
+            raise _flattened(planes[0].shape, arguments) from error
         raise RuntimeError("Cellpose's eval made no masks")
 
     prediction, loaded.batch_size = fit_into_memory(run, loaded.batch_size)
+    # Cellpose's interpolation between slices divides by their number less one.
+    if prediction.arguments["do_3D"] and prediction.flows.shape[1] < 2:
+        raise _flattened(planes[0].shape, arguments)
     return prediction
 
 
@@ -162,15 +175,17 @@ def masks(loaded: Loaded, prediction: Prediction) -> np.ndarray:
 
     Returns
     -------
-    array (Y, X), uint16 or uint32
+    array (Y, X) or (Z, Y, X), uint16 or uint32
         As Cellpose's ``eval`` gives them: 0 is the background, 1..N the cells.
     """
-    try:
-        return _make_masks(loaded.model, prediction)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-    torch.cuda.empty_cache()
+    # Torch has no 3D interpolation for Apple's GPUs; Cellpose 4 knows, Cellpose 3 does not.
+    if loaded.model.device.type != "mps" or not prediction.arguments.get("do_3D"):
+        try:
+            return _make_masks(loaded.model, prediction)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        torch.cuda.empty_cache()
     beside = copy.copy(loaded.model)
     beside.device = torch.device("cpu")
     return _make_masks(beside, prediction)
@@ -183,6 +198,51 @@ def describe(loaded: Loaded) -> dict[str, str]:
         "device": device_name(loaded.model.device),
         "batch_size": str(loaded.batch_size),
     }
+
+
+def _nothing(shape: tuple[int, ...]) -> Prediction:
+    """Return the prediction of an image of one grey value.
+
+    Cellpose would not stretch it, and take the border to the black around it for the outline of cells.
+    """
+    stack = (1, *shape)[-3:]
+    never = np.full(stack, -np.inf, np.float32)
+    return Prediction((*stack, 1), np.zeros((2, *stack), np.float32), never, {})
+
+
+def _flattened(shape: tuple[int, ...], arguments: Mapping[str, Any]) -> Problem:
+    """Return the problem of a z-stack (Z, Y, X) of which Cellpose leaves too little."""
+    depth, height, width = shape
+    anisotropy = f"{arguments['anisotropy'] or 1:.3g}"
+    return Problem("SM-VOL-003", depth=depth, height=height, width=width, anisotropy=anisotropy)
+
+
+def _stitch(masks: np.ndarray, stitch_threshold: float = 0.25) -> np.ndarray:
+    """Join the cells of neighbouring slices as Cellpose does, and give no number twice.
+
+    Cellpose itself forgets the numbers before an empty slice until it has once joined two slices, and version 3 counts
+    from 0 again after 65,535: cells far apart would be one.
+
+    Parameters
+    ----------
+    masks : array (Z, Y, X), integers
+        The labels of each slice, from 1.
+    stitch_threshold : float
+        Least overlap (intersection over union).
+    """
+    stitched = np.zeros(masks.shape, np.uint32)
+    filled = np.array([plane.any() for plane in masks])
+    for run in np.split(np.arange(len(masks)), np.flatnonzero(np.diff(filled)) + 1):
+        if filled[run[0]]:
+            part = _stitch_as_cellpose(masks[run].astype(np.uint32), stitch_threshold)
+            stitched[run] = np.where(part > 0, part + stitched.max(), 0)
+    return stitched.astype(np.uint16) if stitched.max() < 2**16 else stitched
+
+
+# `_compute_masks` of Cellpose looks the function up here; its progress bar would be drawn into the log.
+_stitch_as_cellpose = utils.stitch3D
+utils.stitch3D = _stitch
+utils.trange = range
 
 
 def _make_masks(model: FlowModel, prediction: Prediction) -> np.ndarray:
