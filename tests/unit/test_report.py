@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from segmake.distributions import cells_over_time
 from segmake.report import GALLERY_LIMIT, Run, write_report
 
 EVIL = "a/<script>alert('x')</script> \"q\" javascript:é\n#1%.tif"
@@ -83,10 +85,10 @@ def cells(n: int, um: float | None = None) -> pd.DataFrame:
     return table
 
 
-def write(folder, rows, table, thumbnails) -> Page:
+def write(folder, rows, table, thumbnails, run: Run = RUN) -> Page:
     path = folder / "results" / "report.html"
     write_report(
-        path, images=pd.DataFrame(rows, dtype=object), cells=table, thumbnails=thumbnails, run=RUN
+        path, images=pd.DataFrame(rows, dtype=object), cells=table, thumbnails=thumbnails, run=run
     )
     return Page(path)
 
@@ -174,3 +176,50 @@ def test_a_large_run_shows_an_even_selection(tmp_path, thumbnails):
     assert len(shown) == GALLERY_LIMIT and shown[0] == "t1.tif" and shown[-1] == "t1000.tif"
     assert "300 of the 1,000 segmented images" in page.text
     assert all(f"f{n}" in page.text for n in range(30))
+
+
+def test_what_was_taken_of_an_image_is_said(tmp_path, thumbnails):
+    rows = [
+        done("a.nd2 (p10)", selection="channel 2 (GFP) of 3", channel="GFP", corrected=True),
+        done("a.nd2 (p2)", selection="channel 2 (GFP) of 3", corrected=False, position="B7"),
+        done("b.tif", selection="all 11 slices", corrected=pd.NA, left_out=3, warning=np.nan),
+        done("c.tif", selection=np.nan, corrected=None, acquired="2026-11-23T10:00:00"),
+    ]
+    run = replace(RUN, not_selected=["17 positions"])
+    page = write(tmp_path, rows, cells(3), thumbnails, run)
+    assert page.cards() == ["a.nd2 (p2)", "a.nd2 (p10)", "b.tif", "c.tif"]
+    assert page.text.count("channel 2 (GFP) of 3") == 3  # two cards, and what was run
+    assert page.text.count("corrected by hand") == 1
+    for text in ("position B7", "2026-11-23 10:00", "3 of them are left out", "17 positions"):
+        assert text in page.text
+    assert "channel GFP" not in page.text and "nan" not in page.text.lower().split()
+
+
+def test_warnings_about_images_are_told_once_with_the_images(tmp_path, thumbnails):
+    rows = [done(f"{n}.jpg", warning="A JPEG.") for n in range(1, 8)]
+    page = write(tmp_path, [*rows, done("a.tif")], cells(3), thumbnails)
+    notes = " ".join(page.text[: page.text.index("Drag over")].split())
+    assert "A JPEG. 1.jpg, 2.jpg, 3.jpg and 4 more" in notes and notes.count("A JPEG.") == 1
+
+
+def test_movies_are_counted_over_time(tmp_path, thumbnails):
+    """Cell 1 of a.tif is at times 1 to 4, cell 2 at 3; b.tif has cells at 1 and 4 alone; c.tif is no movie."""
+    table = pd.DataFrame({"image": list("aaaaabbbc"), "time": [1, 2, 3, 4, 3, 1, 4, 4, 1]})
+    table["area_px"], table["volume_um3"] = 50, np.linspace(1, 2, 9)
+    first, second = cells_over_time(table)
+    assert first.to_dict() == {1: 1, 2: 1, 3: 2, 4: 1}
+    assert second.to_dict() == {1: 1, 2: 0, 3: 0, 4: 2}
+    rows = [done("a", 5, tracks=2, divisions=1, movie="overlays/a é.webp"), done("b"), done("c")]
+    page = write(tmp_path, rows, table, thumbnails)
+    for text in ("5 cells · 2 tracks · 1 division", "median of 2 movies", "Cell volume (µm³)"):
+        assert text in page.text
+    assert "counted at every time point" in page.text and "Time point" in page.text
+    page = write(tmp_path, rows, table.assign(time_s=300.0 * (table.time - 1)), thumbnails)
+    assert "Time (min)" in page.text and "Time point" not in page.text
+    assert "./overlays/a%20%C3%A9.webp" in [link["href"] for link in page.all("a")]
+
+
+@pytest.mark.parametrize("times", [[1, 1, 1], [5, 5, 5], [pd.NA, pd.NA, pd.NA]])
+def test_no_movie_no_curve(tmp_path, thumbnails, times):
+    page = write(tmp_path, [done("a.tif", 3)], cells(3).assign(time=times), thumbnails)
+    assert "Time point" not in page.text

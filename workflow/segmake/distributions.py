@@ -1,10 +1,11 @@
-"""The distributions in the report: sizes of cells, cells per image, time per image."""
+"""The distributions in the report: sizes of cells, cells per image and over time, time per image."""
 
 from __future__ import annotations
 
 import io
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
@@ -19,7 +20,17 @@ from segmake.wording import brief, finite, localised, number, plural
 
 DOTS_LIMIT = 30  # fewer values than this are drawn one by one: a histogram of ten is misleading
 
-MEASURES = {"area": "µm²", "length": "µm", "width": "µm"}
+LINES_LIMIT = 100  # of movies, in the plot over time
+
+# The columns of each measure in micrometres and in pixels, and the units.
+MEASURES = {
+    "area": ("area_um2", "µm²", "area_px", "px²"),
+    "length": ("length_um", "µm", "length_px", "px"),
+    "width": ("width_um", "µm", "width_px", "px"),
+    "volume": ("volume_um3", "µm³", "volume_vx", "px³"),
+}
+
+_BLUE, _RED = "#2b7a8c", "#b3400b"
 
 
 def distributions(
@@ -30,7 +41,7 @@ def distributions(
     Parameters
     ----------
     done : list of dict
-        The rows of the images that are done, with ``cells`` and ``seconds``.
+        The rows of the images that are done, with ``cells``, ``seconds`` and, of tracked movies, ``divisions``.
     cells : DataFrame
         A row per cell, as `segmake.measurement.measure_cells` gives it.
 
@@ -61,31 +72,67 @@ def distributions(
             }
         )
 
-    for measure, unit in MEASURES.items():
-        values, unit = _in_best_unit(cells, measure, unit)
+    for measure in MEASURES:
+        values, unit = _in_best_unit(cells, measure)
         add(say(f"report.plot.{measure}"), unit, values, say("report.plot.of_cells"), whole=False)
     of_images = say("report.plot.of_images")
     for column, unit, whole in (("cells", "", True), ("seconds", "s", False)):
         known = [value for row in done if (value := finite(row.get(column))) is not None]
         add(say(f"report.plot.{column}"), unit, np.array(known, float), of_images, whole=whole)
+        if column == "cells" and (movies := cells_over_time(cells)):
+            plots.append(_plot_over_time(movies, _minutes(cells), done))
     return plots, summary
 
 
-def _in_best_unit(cells: pd.DataFrame, measure: str, unit: str) -> tuple[np.ndarray, str]:
-    """Return a measure in micrometres if all cells have it so, else in pixels."""
-    column = f"{measure}_um2" if unit == "µm²" else f"{measure}_um"
-    if len(cells) and column in cells and cells[column].notna().all():
-        return _floats(cells[column]), unit
-    pixels = f"{measure}_px"
-    values = _floats(cells[pixels]) if pixels in cells else np.empty(0)
-    return values, "px²" if "²" in unit else "px"
+def cells_over_time(cells: pd.DataFrame) -> list[pd.Series]:
+    """Return the number of cells of each movie, by time point.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        A row per cell of each time point: ``image`` and, if there are movies, ``time``, counted from 1.
+
+    Returns
+    -------
+    list of Series
+        A movie has cells at two time points at least. A time point that it has no cell at, and another movie has, is 0,
+        up to the last one with a cell.
+    """
+    if not {"image", "time"} <= set(cells.columns):
+        return []
+    counts = cells.groupby(["image", "time"], sort=True).size()
+    times = np.unique(counts.index.get_level_values("time"))
+    movies = [one.droplevel("image") for _, one in counts.groupby(level="image") if len(one) > 1]
+    return [one.reindex(times[times <= one.index.max()], fill_value=0) for one in movies]
 
 
-def unit_note(done: list[dict], cells: pd.DataFrame) -> str:
-    """Say which unit the plots have, where that is not plain."""
-    if not len(cells) or "area_px" not in cells:
+def _in_best_unit(cells: pd.DataFrame, measure: str) -> tuple[np.ndarray, str]:
+    """Return a measure in micrometres if all cells that have it have it so, else in pixels."""
+    column, unit, pixel_column, pixel_unit = MEASURES[measure]
+    values, pixels = (
+        _floats(cells[name]) if name in cells else np.full(len(cells), np.nan)
+        for name in (column, pixel_column)
+    )
+    known = np.isfinite(values)
+    if known.any() and known[np.isfinite(pixels)].all():
+        return values, unit
+    return pixels, pixel_unit
+
+
+def note_on_cells(done: list[dict], cells: pd.DataFrame) -> str:
+    """Say which unit the plots have, where that is not plain, and that movies have each cell many times."""
+    words = [_unit_note(done, cells)]
+    if cells_over_time(cells):
+        words.append(say("report.plots.times"))
+    return " ".join(word for word in words if word)
+
+
+def _unit_note(done: list[dict], cells: pd.DataFrame) -> str:
+    size = "area" if "area_px" in cells else "volume"
+    column, _, pixel_column, _ = MEASURES[size]
+    if not len(cells) or pixel_column not in cells:
         return ""
-    known = cells["area_um2"].notna() if "area_um2" in cells else pd.Series(dtype=bool)
+    known = cells[column].notna() if column in cells else pd.Series(dtype=bool)
     if len(known) and known.all():
         return ""
     if not known.any():
@@ -116,6 +163,79 @@ def _plot(
     """
     median = float(np.median(values))
     shown, left_out = _without_tail(values)
+
+    def draw(axes: Any) -> None:
+        if values.size <= DOTS_LIMIT:
+            _draw_dots(axes, shown)
+        else:
+            bins = _bins(shown, whole).tolist()
+            axes.hist(shown, bins=bins, color=_BLUE, edgecolor="white", lw=0.4)
+            _count_upwards(axes, counted)
+        axes.axvline(median, color=_RED, lw=1.4, ls=(0, (4, 2)))
+        words = say("report.plot.median", n=brief(median))
+        axes.set_title(words, color="#9a3508", fontsize=9, loc="right")
+        axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+
+    note = say(plural("report.plot.tail", left_out), n=number(left_out)) if left_out else ""
+    alt = f"{label}. {say('report.plot.median', n=brief(median))}"
+    return {"svg": _svg(draw, name, alt), "note": note}
+
+
+def _plot_over_time(
+    movies: list[pd.Series], minutes: float | None, done: list[dict]
+) -> dict[str, str]:
+    """Return a line for each movie, and their median: an inline SVG, and a note on divisions.
+
+    Parameters
+    ----------
+    movies : list of Series
+        What `cells_over_time` gave.
+    minutes : float or None
+        From one time point to the next, if that is known and the same in all movies.
+    done : list of dict
+        The rows of the images.
+    """
+    label = say("report.plot.minutes" if minutes else "report.plot.time_points")
+    shown = movies[:: math.ceil(len(movies) / LINES_LIMIT)]
+    alone = len(movies) == 1
+
+    def line(axes: Any, movie: pd.Series, **style: Any) -> None:
+        times = movie.index.to_numpy(dtype=float)
+        axes.plot((times - 1) * minutes if minutes else times, movie, **style)
+
+    def draw(axes: Any) -> None:
+        for movie in shown:
+            line(axes, movie, color=_BLUE, lw=1.8 if alone else 0.9, alpha=1 if alone else 0.5)
+        if not alone:
+            line(axes, pd.concat(movies, axis=1).median(axis=1), color=_RED, lw=1.8, ls=(0, (4, 2)))
+            words = say("report.plot.movies_median", n=number(len(movies)))
+            axes.set_title(words, color="#9a3508", fontsize=9, loc="right")
+        axes.set_ylim(bottom=0)
+        _count_upwards(axes, say("report.plot.of_cells"))
+        axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=not minutes, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+
+    tracked = [value for row in done if (value := finite(row.get("divisions"))) is not None]
+    divisions = int(sum(tracked))
+    note = say(plural("report.plot.divisions", divisions), n=number(divisions)) if tracked else ""
+    return {"svg": _svg(draw, "over-time", f"{say('report.plot.of_cells')}, {label}"), "note": note}
+
+
+def _minutes(cells: pd.DataFrame) -> float | None:
+    """Return the time from one time point to the next, if it is known and the same in all movies."""
+    if "time_s" not in cells:
+        return None
+    later = cells[_floats(cells["time"]) > 1]
+    steps = _floats(later["time_s"]) / (_floats(later["time"]) - 1)
+    known = steps.size > 0 and bool(np.isfinite(steps).all()) and steps.min() > 0
+    return float(np.median(steps)) / 60 if known and np.ptp(steps) < 0.01 * steps.min() else None
+
+
+def _svg(draw: Callable[[Any], None], name: str, alt: str) -> str:
+    """Return a small plot as an element of the page; `name` differs from plot to plot."""
     with mpl.rc_context(
         {
             "font.size": 9,
@@ -129,34 +249,23 @@ def _plot(
     ):
         figure = Figure(figsize=(3.8, 2.5), layout="constrained")
         axes = figure.subplots()
-        if values.size <= DOTS_LIMIT:
-            _draw_dots(axes, shown)
-        else:
-            axes.hist(
-                shown, bins=_bins(shown, whole).tolist(), color="#2b7a8c", edgecolor="white", lw=0.4
-            )
-            axes.set_ylabel(counted)
-            axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-            axes.yaxis.set_major_formatter(FuncFormatter(_tick))
-        axes.axvline(median, color="#b3400b", lw=1.4, ls=(0, (4, 2)))
-        axes.set_title(
-            say("report.plot.median", n=brief(median)), color="#9a3508", fontsize=9, loc="right"
-        )
-        axes.set_xlabel(label)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        draw(axes)
         axes.spines[["top", "right"]].set_visible(False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    note = say(plural("report.plot.tail", left_out), n=number(left_out)) if left_out else ""
-    alt = f"{label}. {say('report.plot.median', n=brief(median))}"
-    return {"svg": _inline(buffer.getvalue(), name, alt), "note": note}
+    return _inline(buffer.getvalue(), name, alt)
+
+
+def _count_upwards(axes: Any, counted: str) -> None:
+    axes.set_ylabel(counted)
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(_tick))
 
 
 def _draw_dots(axes: Any, values: np.ndarray) -> None:
     """Draw each value as a dot, spread upwards a little so that equal ones are seen."""
     heights = np.random.default_rng(0).uniform(0.25, 0.75, values.size)
-    axes.scatter(values, heights, s=40, color="#2b7a8c", alpha=0.7, edgecolor="white", zorder=3)
+    axes.scatter(values, heights, s=40, color=_BLUE, alpha=0.7, edgecolor="white", zorder=3)
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

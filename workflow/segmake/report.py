@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,16 +17,19 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from segmake.distributions import distributions, unit_note
+from segmake.distributions import cells_over_time, distributions, note_on_cells
 from segmake.engines import BUILTIN_MODELS
 from segmake.files import natural_key, write_atomically
 from segmake.messages import language, say
+from segmake.pictures import evenly_spread
 from segmake.timing import Timing
 from segmake.usage import Usage, describe
 from segmake.wording import brief, duration, finite, localised, moment, number, plural, text_of
 
 GALLERY_LIMIT = 300
 FAILURES_IN_SIGHT = 20
+NAMES_IN_A_NOTE = 3
+SELECTIONS_LIMIT = 20
 
 MIME = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
@@ -53,6 +57,11 @@ _OMNIPOSE = (
 _SCIKIT_IMAGE = (
     "van der Walt et al. (2014). scikit-image: image processing in Python. PeerJ 2, e453.",
     "10.7717/peerj.453",
+)
+_LAPTRACK = (
+    "Fukai, Kawaguchi (2023). LapTrack: linear assignment particle tracking with tunable metrics. "
+    "Bioinformatics 39, btac799.",
+    "10.1093/bioinformatics/btac799",
 )
 _SNAKEMAKE = (
     "Mölder et al. (2021). Sustainable data analysis with Snakemake. F1000Research 10, 33.",
@@ -95,6 +104,8 @@ class Run:
         What the run asked of the cluster and used of it; None where it sent no jobs.
     timing : Timing or None
         Where the time of the segmentation went; None where nothing was segmented.
+    not_selected : sequence of str
+        Sentences in the user's language on what the config leaves out of the files, such as positions.
     """
 
     title: str
@@ -113,6 +124,7 @@ class Run:
     tables: Sequence[str] = ("cells.csv", "cells.parquet", "images.csv")
     usage: Usage | None = None
     timing: Timing | None = None
+    not_selected: Sequence[str] = ()
 
 
 def write_report(
@@ -132,10 +144,13 @@ def write_report(
     images : DataFrame
         A row per image: ``image``, ``state`` (``"done"`` or ``"failed"``), ``cells``, ``seconds``,
         and, where there are any, ``code``, ``message``, ``remedy``, ``attempt``, ``width_px``,
-        ``height_px``, ``pixel_size_um``, ``channel``, ``mask``, ``picture``. NA where unknown.
+        ``height_px``, ``pixel_size_um``, ``channel``, ``selection`` (which of its channels, time points and slices were
+        taken, in words), ``position`` (its name), ``objective``, ``acquired`` (ISO 8601), ``tracks``, ``divisions``,
+        ``corrected`` (True: the mask is the user's), ``left_out`` (cells that filters keep out of `cells`),
+        ``warning``, ``mask``, ``picture``, ``movie``. NA where unknown.
     cells : DataFrame
-        A row per cell: ``area_px``, ``length_px``, ``width_px``, and the same in ``_um`` and
-        ``_um2`` where the pixel size is known. May be empty, and without columns.
+        A row per cell: ``image``, ``area_px``, ``length_px``, ``width_px``, and the same in ``_um`` and ``_um2`` where
+        the pixel size is known; ``volume_um3``; of movies ``time``. May be empty, and without columns.
     thumbnails : callable
         From the ``image`` of a row to its thumbnails before and after, or None if it has none.
     run : Run
@@ -154,14 +169,15 @@ def write_report(
     rows.sort(key=lambda row: natural_key(str(row["image"])))
     done = [row for row in rows if row["state"] == "done"]
     failed = [row for row in rows if row["state"] != "done"]
-    shown = _evenly(done, GALLERY_LIMIT)
+    shown = [done[place] for place in evenly_spread(len(done), GALLERY_LIMIT)]
     plots, summary = distributions(done, cells)
 
     page = _template().render(
         lang=language(),
         run=run,
         verdict=_verdict(done, failed),
-        tiles=_tiles(done, failed, run),
+        tiles=_tiles(done, failed, run, movies=bool(cells_over_time(cells))),
+        notes=_notes(run, done),
         failures=_failures(failed),
         images_failed=len(failed),
         failures_in_sight=FAILURES_IN_SIGHT,
@@ -169,15 +185,20 @@ def write_report(
         images_done=len(done),
         cells_measured=len(cells),
         plots=plots,
-        plots_note=unit_note(done, cells),
+        plots_note=note_on_cells(done, cells),
         summary=summary,
         usage=describe(run.usage) if run.usage else None,
         timing=_timing(run.timing, run.engine) if run.timing else None,
         facts=_facts(run),
+        selections=_selections(done),
         settings=_settings(run.settings),
         versions=sorted(run.versions.items(), key=lambda item: item[0].lower()),
         tables=[(table, _href(table)) for table in run.tables],
-        citations=[*CITATIONS.get(run.engine, []), _SNAKEMAKE],
+        citations=[
+            *CITATIONS.get(run.engine, []),
+            *([_LAPTRACK] if run.settings.get("tracking") else []),
+            _SNAKEMAKE,
+        ],
     )
     # A file name that is not text on this system must not keep the page from being written.
     with write_atomically(path) as part:
@@ -215,13 +236,15 @@ def _verdict(done: list[dict], failed: list[dict]) -> dict[str, str]:
     return {"kind": "good", "text": text}
 
 
-def _tiles(done: list[dict], failed: list[dict], run: Run) -> list[dict[str, str]]:
+def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> list[dict[str, str]]:
     """Return the big numbers: what each counts, its value, and a remark below."""
     counts = [value for row in done if (value := finite(row.get("cells"))) is not None]
     seconds = [value for row in done if (value := finite(row.get("seconds"))) is not None]
     total = int(sum(counts))
     without = sum(count == 0 for count in counts)
     remark = say("report.tile.cells.median", n=brief(np.median(counts))) if counts else ""
+    if movies:
+        remark = say("report.tile.cells.times")
     if without and total:
         remark += say(plural("report.tile.cells.without", without), n=number(without))
     elapsed = _elapsed(run)
@@ -294,22 +317,39 @@ def _card(
         "folder": folder + "/" if folder else "",
         "file": file,
         "cells": -1 if cells is None else int(cells),
-        "cells_text": _cells_text(cells),
+        "counts": _counts(row, cells),
         "seconds": -1 if seconds is None else seconds,
+        "selection": text_of(row.get("selection")),
+        "left_out": _left_out(row),
+        "corrected": finite(row.get("corrected")) == 1,
+        "warning": text_of(row.get("warning")),
         "details": _details(row, seconds),
         "before": _data_uri(pair[0]) if pair else None,
         "after": _data_uri(pair[1]) if pair else None,
-        "picture": _href(text_of(row.get("picture"))),
-        "mask": _href(text_of(row.get("mask"))),
+        "links": [
+            (say(f"report.card.{kind}"), _href(file))
+            for kind in ("picture", "movie", "mask")
+            if (file := text_of(row.get(kind)))
+        ],
     }
 
 
-def _cells_text(cells: float | None) -> str:
+def _counts(row: Mapping[str, Any], cells: float | None) -> str:
+    """Say how many cells an image has and, of a tracked movie, how many tracks and divisions."""
     if cells is None:
         return say("report.card.cells.unknown")
     if cells == 0:
         return say("report.card.cells.none")
-    return say(plural("report.card.cells", cells), n=number(cells))
+    words = [say(plural("report.card.cells", cells), n=number(cells))]
+    for what in ("tracks", "divisions"):
+        if (count := finite(row.get(what))) is not None:
+            words.append(say(plural(f"report.card.{what}", count), n=number(count)))
+    return " · ".join(words)
+
+
+def _left_out(row: Mapping[str, Any]) -> str:
+    count = finite(row.get("left_out")) or 0
+    return say(plural("report.card.left_out", count), n=number(count)) if count else ""
 
 
 def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
@@ -319,18 +359,15 @@ def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
         details.append(f"{number(width)} × {number(height)} px")
     if (size := finite(row.get("pixel_size_um"))) is not None:
         details.append(say("report.card.pixel_size", size=localised(f"{size:.4g}")))
-    if channel := text_of(row.get("channel")):
+    channel = text_of(row.get("channel"))
+    if channel and channel not in text_of(row.get("selection")):
         details.append(say("report.card.channel", channel=channel))
+    if position := text_of(row.get("position")):
+        details.append(say("report.card.position", position=position))
+    details += [text_of(row.get("objective")), moment(text_of(row.get("acquired")))]
     if seconds is not None:
-        details.append(duration(seconds))
-    return details
-
-
-def _evenly(rows: list[dict], limit: int) -> list[dict]:
-    """Return at most `limit` rows, spread evenly over all."""
-    if len(rows) <= limit:
-        return rows
-    return [rows[index] for index in np.linspace(0, len(rows) - 1, limit).round().astype(int)]
+        details.append(say("report.card.seconds", time=duration(seconds)))
+    return [detail for detail in details if detail]
 
 
 def _data_uri(path: Path) -> str | None:
@@ -359,6 +396,34 @@ def _shown(name: object) -> str:
 
 
 # What was run
+
+
+def _notes(run: Run, done: list[dict]) -> list[tuple[str, str]]:
+    """Return what a reader should know first, each with the names of the images that it is about."""
+    images: dict[str, list[str]] = {}
+    for row in done:
+        if warning := text_of(row.get("warning")):
+            images.setdefault(warning, []).append(_shown(row["image"]))
+    return [*((warning, "") for warning in run.warnings), *_named(images)]
+
+
+def _named(images: dict[str, list[str]]) -> list[tuple[str, str]]:
+    notes = []
+    for text, names in images.items():
+        named, more = ", ".join(names[:NAMES_IN_A_NOTE]), len(names) - NAMES_IN_A_NOTE
+        if more > 0:
+            named = say(plural("report.note.more", more), names=named, n=number(more))
+        notes.append((text, named))
+    return notes
+
+
+def _selections(done: list[dict]) -> list[tuple[str, str]]:
+    """Return what was taken of the images, the most frequent first, and of how many images."""
+    counts = Counter(text for row in done if (text := text_of(row.get("selection"))))
+    return [
+        (text, say(plural("report.run.selection.images", count), n=number(count)))
+        for text, count in counts.most_common(SELECTIONS_LIMIT)
+    ]
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
