@@ -67,9 +67,9 @@ def test_steps_with_jobs_of_their_own_use_them_too(conda_on_cluster: Project) ->
     assert run.returncode == 1
     assert "6 images done, 1 FAILED" in run.stderr
     rules = sorted(line["job"]["rule"] for line in jobs(conda_on_cluster))
-    assert rules == ["measure", "overlay", "segment"]
+    assert rules == ["masks", "measure", "overlay", "segment"]
     imaging = {str(environments(conda_on_cluster)["imaging"])}
-    for step in ("segment", "measure", "overlay"):
+    for step in ("segment", "masks", "measure", "overlay"):
         assert pythons(conda_on_cluster, step) == imaging
 
 

@@ -83,7 +83,7 @@ def test_a_large_batch_is_measured_and_drawn_in_jobs_of_their_own(gpu_project: P
     assert run.returncode == 1
     assert "6 images done, 1 FAILED" in run.stderr
     where = {line["job"]["rule"]: shown(line["job"]["id"]) for line in jobs(gpu_project)}
-    assert sorted(where) == ["measure", "overlay", "segment"]
+    assert sorted(where) == ["masks", "measure", "overlay", "segment"]
     for rule, facts in where.items():
         assert ("gpu:a40:1" in facts) == ("Partition=gpu" in facts) == (rule == "segment"), facts
 

@@ -11,14 +11,23 @@ from segmake.batches import assign_batches, balance, number_of_batches
 from segmake.inventory import ImageFile
 from segmake.readers import Header
 
-AUTO = {"batch_size": "auto", "max_gpus": 4}
+IMAGES = {
+    **dict.fromkeys(("channel", "second_channel", "z", "time", "positions", "pages")),
+}
 
 
-def image(name: str, megapixels: float | None = 1.0, batch: str = "") -> ImageFile:
+def cluster(batch_size: int | str, max_gpus: int = 4) -> dict:
+    return {"images": IMAGES, "cluster": {"batch_size": batch_size, "max_gpus": max_gpus}}
+
+
+AUTO = cluster("auto")
+
+
+def image(name: str, megapixels: float | None = 1.0, batch: str = "", times: int = 1) -> ImageFile:
     header = None
     if megapixels is not None:
-        header = Header(1000, round(megapixels * 1000), 1, 1, 1, ("1",), False, "uint16", None)
-    return ImageFile(name, Path(name), 1, 1, batch, header)
+        header = Header(1000, round(megapixels * 1000), times, 1, ("1",), False, "uint16", None)
+    return ImageFile(name, name, Path(name), 1, 1, batch=batch, header=header)
 
 
 @settings(deadline=None)
@@ -64,6 +73,12 @@ def test_auto_gives_every_gpu_the_same_pixels():
     assert load == dict.fromkeys(["0001", "0002", "0003", "0004"], 400)
 
 
+def test_a_movie_counts_all_its_planes():
+    sizes = [("movie", 4.0, 100), *((str(number), 400.0, 1) for number in range(3))]
+    batched = assign_batches([image(name, size, times=times) for name, size, times in sizes], AUTO)
+    assert sorted(one.batch for one in batched) == ["0001", "0002", "0003", "0004"]
+
+
 def test_a_broken_file_counts_as_a_usual_one():
     batched = assign_batches([image(str(i), None if i < 2 else 300) for i in range(4)], AUTO)
     assert sorted(one.batch for one in batched) == ["0001", "0002", "0003", "0004"]
@@ -71,8 +86,7 @@ def test_a_broken_file_counts_as_a_usual_one():
 
 @pytest.mark.parametrize(("size", "expected"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (9, [5])])
 def test_batches_of_a_fixed_size(size, expected):
-    cluster = {"batch_size": size, "max_gpus": 2}
-    batched = assign_batches([image(str(number)) for number in range(5)], cluster)
+    batched = assign_batches([image(str(number)) for number in range(5)], cluster(size, 2))
     names = [one.batch for one in batched]
     assert [names.count(name) for name in sorted(set(names))] == expected
     assert names == sorted(names), "neighbours stay together"
@@ -82,7 +96,7 @@ def test_batches_of_a_fixed_size(size, expected):
 def test_new_images_never_change_a_batch_that_exists(batch_size):
     old = [image("a", batch="0002"), image("b", batch="0007"), image("gone", None, "0009")]
     mixed = [image("new1"), old[0], old[1], image("new2"), old[2]]
-    batched = assign_batches(mixed, {"batch_size": batch_size, "max_gpus": 4})
+    batched = assign_batches(mixed, cluster(batch_size))
     assert [batched[index] for index in (1, 2, 4)] == old
     assert {int(batched[index].batch) >= 10 for index in (0, 3)} == {True}
     assert [replace(one, batch="") for one in batched] == [replace(one, batch="") for one in mixed]

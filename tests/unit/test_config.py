@@ -113,7 +113,7 @@ images:
   include: ["**/*.tif", "broken\\\\"]
   channel: 2
   second_channel: 2
-  z: max
+  time: [5, 2]
 segmentation:
   engine: threshold
   model: cyto3
@@ -128,7 +128,7 @@ overlays:
         ("SM-CFG-002", 3),
         ("SM-CFG-015", 5),
         ("SM-CFG-022", 5),
-        ("SM-CFG-020", 6),
+        ("SM-CFG-034", 6),
         ("SM-CFG-010", 9),
         ("SM-CFG-010", 10),
         ("SM-CFG-014", 13),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -250,9 +251,9 @@ def test_folders_that_are_none(configure, folder, code):
 def test_folders_without_an_image_to_take(configure, images, tmp_path, draw):
     images.mkdir()
     assert refused(find_images, configure()).code == "SM-DIR-004"
-    (images / "a.lif").touch()
+    (images / "a.oib").touch()
     problem = refused(find_images, configure())
-    assert problem.code == "SM-DIR-005" and "1 .lif" in str(problem)
+    assert problem.code == "SM-DIR-005" and "1 .oib" in str(problem)
     (tmp_path / "file").touch()
     problem = refused(find_images, configure(images={"folder": str(tmp_path / "file")}))
     assert problem.code == "SM-DIR-003"
@@ -284,3 +285,102 @@ def test_broken_files_are_not_kept_open(take, images, tmp_path):
     kept = take()
     assert kept.images[0].problem is not None
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def write_positions(path: Path, number: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for _ in range(number):
+            writer.write(np.zeros((8, 8), np.uint8), photometric="minisblack")
+
+
+def test_each_position_is_an_image_and_keeps_its_batch(take, images, draw):
+    write_positions(images / "slide.ome.tif", 3)
+    draw(images / "one.tif")
+    first = batches(take(cluster=ONE_EACH))
+    assert list(first) == ["one.tif", *(f"slide.ome.tif (p{number})" for number in (1, 2, 3))]
+    assert sorted(first.values()) == ["0001", "0002", "0003", "0004"]
+    some = take(cluster=ONE_EACH, images={"positions": [2, 3]})
+    assert list(batches(some)) == ["one.tif", "slide.ome.tif (p2)", "slide.ome.tif (p3)"]
+    assert some.images[0].problem.code == "SM-IMG-024", "it has no second position"
+    assert take(cluster=ONE_EACH) == take(cluster=ONE_EACH)
+    assert batches(take(cluster=ONE_EACH)) == first
+
+
+def test_a_position_that_is_not_there_fails_its_file(take, images):
+    write_positions(images / "slide.ome.tif", 3)
+    write_positions(images / "more.ome.tif", 5)
+    inventory = take(images={"positions": 4})
+    problems = {image.image: image.problem for image in inventory.images if image.present}
+    assert problems["more.ome.tif (p4)"] is None
+    assert problems["slide.ome.tif"].code == "SM-IMG-024"
+    assert len(inventory.unselected) == 4 + 2
+    assert batches(take(images={"positions": 4})) == batches(inventory)
+    assert len(batches(take())) == 8
+
+
+def test_a_file_of_very_many_parts_can_be_kept(take, images, draw, monkeypatch):
+    path = draw(images / "a.tif")
+    (header,) = readers.read_headers(path)
+    many = replace(
+        header, parts=tuple(f"movie_with_a_long_name_{n:05d}.ome.tif" for n in range(9000))
+    )
+    monkeypatch.setattr(readers, "read_headers", lambda _: (many,))
+    before = take()
+    assert take() == before and before.images[0].header == many
+
+
+def test_what_could_not_be_read_is_tried_again(take, images, draw, monkeypatch):
+    draw(images / "a.tif")
+
+    def missing(path):
+        raise Problem("SM-IMG-006", where=str(path), package="nd2", suffix=".nd2")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(readers, "read_headers", missing)
+        assert take().images[0].problem.code == "SM-IMG-006"
+    assert take().images[0].header is not None
+
+
+def test_unselected_positions_are_not_read_again(take, images, monkeypatch):
+    write_positions(images / "slide.ome.tif", 3)
+    take(images={"positions": 1})
+    monkeypatch.setattr(readers, "read_headers", None)
+    assert len(batches(take())) == 3
+
+
+def test_files_that_hold_parts_of_one_image_are_one_image(take, images, tmp_path):
+    """An OME-TIFF of two files, as microscopes write long movies: each lists both."""
+    images.mkdir()
+    frames = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
+    first, second = images / "movie_1.ome.tif", images / "movie_2.ome.tif"
+    ids = ["urn:uuid:00000000-0000-0000-0000-00000000000" + digit for digit in "12"]
+    blocks = "".join(
+        f'<TiffData FirstT="{t}" IFD="0" PlaneCount="1"><UUID FileName="{path.name}">{id_}</UUID></TiffData>'
+        for t, (path, id_) in enumerate(zip((first, second), ids, strict=True))
+    )
+    for frame, path, id_ in zip(frames, (first, second), ids, strict=True):
+        xml = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{id_}">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="8" '
+            f'SizeY="8" SizeZ="1" SizeC="1" SizeT="2"><Channel ID="Channel:0:0"/>{blocks}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(path, frame, description=xml.encode(), metadata=None)
+    inventory = take()
+    (image,) = inventory.images
+    assert image.image == "movie_1.ome.tif" and image.header.times == 2
+    assert image.header.parts == ("movie_2.ome.tif",)
+    assert take() == inventory
+    # The other file is a part of the image: a change of it is one of the image.
+    os.utime(second, ns=(0, second.stat().st_mtime_ns + 10))
+    assert take().images[0].mtime_ns > image.mtime_ns
+    assert inventory.left_out == 0
+
+
+def test_a_zarr_folder_is_one_image_and_is_not_searched(take, images, draw):
+    draw(images / "plain.tif")
+    draw(images / "picture.zarr" / "0" / "inner.tif")
+    inventory = take()
+    assert list(batches(inventory)) == ["picture.zarr", "plain.tif"]
+    assert inventory.images[0].problem is not None, "no OME-Zarr in there"
+    assert inventory.images[0].size > 0

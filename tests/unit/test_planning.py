@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
+import tifffile
 
 from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
-from segmake.readers import read_header
+from segmake.readers import read_headers
 from segmake.steps import STEPS, run_step
 from segmake.work import work_of
 
@@ -48,7 +50,7 @@ def attempts(plan: Plan) -> dict[str, dict[str, list[int]]]:
 def test_new_then_done(images, plan):
     first = plan()
     assert first.states == dict.fromkeys(NAMES, "new")
-    assert first.to_do == {"segment": 3, "measure": 3, "overlay": 3, "batches": 1}
+    assert first.to_do == {**dict.fromkeys(STEPS, 3), "batches": 1}
     compute(first)
     again = plan()
     assert again.states == dict.fromkeys(NAMES, "done")
@@ -107,7 +109,7 @@ def test_a_new_image_leaves_the_batches_that_exist_alone(images, plan, draw):
     more = plan()
     assert attempts(more)["0001"] == attempts(first)["0001"]
     assert more.states == {**dict.fromkeys(NAMES, "done"), "aa.tif": "new"}
-    assert more.to_do == {"segment": 1, "measure": 1, "overlay": 1, "batches": 1}
+    assert more.to_do == {**dict.fromkeys(STEPS, 1), "batches": 1}
 
 
 def test_an_image_that_was_replaced_is_computed_again(images, plan, draw):
@@ -118,14 +120,14 @@ def test_an_image_that_was_replaced_is_computed_again(images, plan, draw):
     assert attempts(again)["0001"] == {step: [1, 1, 2] for step in STEPS}
 
 
-@pytest.mark.parametrize("file", ["mask", "cells", "picture"])
+@pytest.mark.parametrize("file", ["labels", "mask", "cells", "picture"])
 def test_a_result_that_was_deleted_is_made_again(images, plan, file):
     first = plan()
     compute(first)
     getattr(first.folders, file)("c.tif").unlink()
     again = plan()
     assert again.states["c.tif"] == "changed" and again.states["a.tif"] == "done"
-    assert again.to_do["segment"] == (file == "mask")
+    assert again.to_do["segment"] == (file == "labels")
     compute(again)
     assert attempts(plan()) == attempts(again) != attempts(first)
 
@@ -133,12 +135,14 @@ def test_a_result_that_was_deleted_is_made_again(images, plan, file):
 @pytest.mark.parametrize(
     ("sections", "to_do"),
     [
-        ({"segmentation": {"diameter": 20}}, (3, 3, 3)),
-        ({"images": {"pixel_size_um": 0.1}}, (0, 3, 0)),
-        ({"measurements": {"intensity_channels": []}}, (0, 3, 0)),
-        ({"overlays": {"color": "#00ff00"}}, (0, 0, 3)),
-        ({"cluster": {"batch_size": 1, "hours": 5}}, (0, 0, 0)),
-        ({"segmentation": {"smoothing": 1}}, (0, 0, 0)),  # the default, written otherwise
+        ({"segmentation": {"diameter": 20}}, (3, 3, 3, 3)),
+        ({"images": {"pixel_size_um": 0.1}}, (0, 3, 3, 0)),
+        ({"images": {"channel": 1, "z": "max", "time": [1, 9]}}, (0, 0, 0, 0)),  # the same planes
+        ({"outputs": ["rois", "cellpose"]}, (0, 3, 0, 0)),
+        ({"measurements": {"intensity_channels": []}}, (0, 0, 3, 0)),
+        ({"overlays": {"color": "#00ff00"}}, (0, 0, 0, 3)),
+        ({"cluster": {"batch_size": 1, "hours": 5}}, (0, 0, 0, 0)),
+        ({"segmentation": {"smoothing": 1}}, (0, 0, 0, 0)),  # the default, written otherwise
     ],
 )
 def test_what_a_change_of_the_config_computes_again(images, plan, sections, to_do):
@@ -181,7 +185,39 @@ def test_a_plan_is_read_back_as_it_was_written(images, plan):
     write_plan(made)
     assert read_plan(made.folders.plan) == made
     path = made.batches["0001"].tasks["segment"][-1].path
-    assert read_header(path).width == 64, "a name that is no text still leads to its file"
+    assert read_headers(path)[0].width == 64, "a name that is no text still leads to its file"
+
+
+def write_positions(path, number):
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for value in range(number):
+            writer.write(np.full((16, 16), value, np.uint8), photometric="minisblack")
+
+
+def failures(made):
+    entries = Journal(made.folders.journal("segment", "0001")).finished().values()
+    return {e.image: e.details["code"] for e in entries if e.event == "failed"}
+
+
+def test_a_position_that_is_not_there_is_never_another_one(images, plan):
+    write_positions(images / "three.ome.tif", 3)
+    write_positions(images / "five.ome.tif", 5)
+    made = plan(images={"positions": [4, 9], "include": ["*.ome.tif"]})
+    compute(made)
+    assert failures(made) == {"three.ome.tif": "SM-IMG-024"}
+
+
+def test_a_file_that_was_still_being_copied_fails_and_is_not_its_first_position(images, plan):
+    path = images / "slide.ome.tif"
+    write_positions(path, 3)
+    whole = path.read_bytes()
+    path.write_bytes(b"II*")
+    made = plan()
+    path.write_bytes(whole)
+    compute(made)
+    assert failures(made) == {"slide.ome.tif": "SM-IMG-009"}
+    compute(plan())
+    assert plan().states["slide.ome.tif (p3)"] == "done"
 
 
 def test_planning_writes_nothing(images, configure, tmp_path):

@@ -20,7 +20,7 @@ from segmake.steps import problem_of, run_step, write_outcome
 @pytest.fixture
 def tasks(tmp_path):
     return [
-        Task(name, tmp_path / name, f"key of {name}", 1, (tmp_path / f"{name}.out",))
+        Task(name, tmp_path / name, 0, 1, f"key of {name}", 1, (tmp_path / f"{name}.out",))
         for name in ("a", "b", "c")
     ]
 
@@ -173,7 +173,9 @@ class Slow(Work):
 
 
 def test_images_are_read_and_finished_while_another_is_computed(journal, tmp_path):
-    tasks = [Task(name, tmp_path / name, name, 1, (tmp_path / f"{name}.out",)) for name in "abcde"]
+    tasks = [
+        Task(name, tmp_path / name, 0, 1, name, 1, (tmp_path / f"{name}.out",)) for name in "abcde"
+    ]
     work = Slow().run(tasks, journal)
     assert work.images == list("abcde")
     assert [journal.last(name).event for name in "abcde"] == ["done"] * 5
@@ -219,7 +221,7 @@ def test_an_image_whose_result_was_deleted_is_computed_again(tasks, journal):
 
 def test_a_result_of_before_does_not_outlive_a_failure(tasks, journal):
     Work().run(tasks, journal)
-    changed = [Task(t.image, t.path, "new " + t.key, 2, t.outputs) for t in tasks]
+    changed = [Task(t.image, t.path, 0, 1, "new " + t.key, 2, t.outputs) for t in tasks]
     Work(a=ValueError("x")).run(changed, journal)
     assert not tasks[0].outputs[0].exists()
     assert tasks[1].outputs[0].read_text() == "new key of b"
@@ -227,7 +229,7 @@ def test_a_result_of_before_does_not_outlive_a_failure(tasks, journal):
 
 
 def test_an_output_that_cannot_be_removed_fails_its_image_alone(tasks, journal, tmp_path):
-    tasks[0] = Task("a", tmp_path / "a", "k", 1, (tmp_path / ("long" * 70),))
+    tasks[0] = Task("a", tmp_path / "a", 0, 1, "k", 1, (tmp_path / ("long" * 70),))
     tasks[1].outputs[0].mkdir()
     work = Work().run(tasks, journal)
     assert work.images == ["a", "b", "c"]
@@ -250,7 +252,7 @@ def work(task):
     task.outputs[0].write_text("done")
     return {}
 
-tasks = [Task(name, folder / name, "k", attempt, (folder / f"{name}.out",)) for name in "abc"]
+tasks = [Task(name, folder / name, 0, 1, "k", attempt, (folder / f"{name}.out",)) for name in "abc"]
 with Journal(folder / "0001.jsonl").locked() as journal:
     run_step(tasks, journal, InOneGo(work), print, print)
 """

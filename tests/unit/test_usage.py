@@ -29,6 +29,7 @@ def plan(tmp_path):
     def make(found: int = 10, **cluster) -> Plan:
         settings = {
             "results": str(tmp_path / "results"),
+            "outputs": [],
             "segmentation": {"engine": "cellpose3", "gpu": "auto"},
             "cluster": {"memory_gb": 16, "hours": 2, "max_gpus": 18, "batch_size": "auto"},
         }
@@ -36,7 +37,9 @@ def plan(tmp_path):
         batches = {}
         for name in BATCHES:
             images = [f"{name}_{number}.tif" for number in range(10)]
-            tasks = {step: [Task(i, tmp_path / i, "key", 1, ()) for i in images] for step in STEPS}
+            tasks = {
+                step: [Task(i, tmp_path / i, 0, 1, "key", 1, ()) for i in images] for step in STEPS
+            }
             batches[name] = Batch(name, tasks, {step: [1] * 10 for step in STEPS})
         made = Plan(settings, "c.yaml", "snakemake", START, 0, batches, {}, {}, [])
         for name in BATCHES:

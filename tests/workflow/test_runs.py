@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from segmake.readers import read_header
+from segmake.labels import LabelStack
 from tests.projects import ROOT, Project, draw_image
 
 
@@ -106,9 +106,8 @@ def test_new_removed_and_changed(project: Project) -> None:
     assert pd.read_csv(project.results / "images.csv")["pixel_size_um"].tolist() == [0.25] * 8
     cells = pd.read_parquet(project.results / "cells.parquet")
     assert cells["area_um2"].to_numpy() == pytest.approx(cells["area_px"].to_numpy() / 16)
-    assert (
-        read_header(project.results / "masks" / "a" / "img_3_masks.ome.tif").pixel_size_um == 0.25
-    )
+    with LabelStack(project.results / "masks" / "a" / "img_3_masks.ome.tif") as stack:
+        assert stack.pixel_size_um == 0.25
 
     # A setting that decides the masks computes them all, and those of the old setting are gone.
     journal = project.journal()
@@ -119,11 +118,12 @@ def test_new_removed_and_changed(project: Project) -> None:
     assert project.computed(journal) == sorted(states(project))
     assert len(pd.read_parquet(project.results / "cells.parquet")) == 0
 
-    # A mask that was deleted by hand is made again, alone.
-    journal = project.journal()
+    # A mask that was deleted by hand is made again, alone, of the labels that were found.
+    journal, written = project.journal(), project.journal("masks")
     (project.results / "masks" / "a" / "img_1_masks.ome.tif").unlink()
     assert project.run().returncode == 0
-    assert project.computed(journal) == ["a/img_1.tif"]
+    assert project.computed(written, "masks") == ["a/img_1.tif"]
+    assert project.computed(journal) == []
 
 
 def test_what_is_done_is_known_without_snakemakes_own_notes(project: Project) -> None:
@@ -158,6 +158,7 @@ def test_results_are_what_the_readme_says(project: Project) -> None:
         "masks",
         "cells",
         "overlays",
+        "rois",
         "logs",
     }
     assert top == {*documented, ".segmake"}
@@ -168,6 +169,7 @@ def test_results_are_what_the_readme_says(project: Project) -> None:
         ("masks", "_masks.ome.tif"),
         ("cells", "_cells.csv"),
         ("overlays", "_overlay.png"),
+        ("rois", "_rois.zip"),
     ):
         below = project.results / folder
         found = {path.relative_to(below).as_posix() for path in below.rglob("*") if path.is_file()}
@@ -220,7 +222,7 @@ MISTAKES = {
         {"segmentation": {"engine": "cellpose3", "model": "bact_fase_cp3"}},
         ["SM-CFG-011", "bact_phase_cp3"],
     ),
-    "3D": ({"segmentation": {"engine": "cellpose3", "do_3D": True}}, ["SM-CFG-02"]),
+    "3D": ({"segmentation": {"engine": "cellpose3", "do_3D": True}}, ["SM-VOL-", "`z: all`"]),
 }
 
 

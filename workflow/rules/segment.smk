@@ -1,7 +1,7 @@
 """Finds the cells of the images of a batch.
 
 In: the plan, the images, the weights of the model.
-Out: results/masks/..._masks.ome.tif, a journal per batch, and its table, which is what Snakemake sees.
+Out: the labels in results/.segmake/labels, a journal per batch, and its table, which is what Snakemake sees.
 """
 
 

@@ -17,7 +17,7 @@ from typing import NoReturn, TextIO
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, read_plan
-from segmake.steps import STEPS, pending, remove_outputs, run_step, write_outcome
+from segmake.steps import AFTER, STEPS, pending, remove_outputs, run_step, write_outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,7 +118,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def _run_step(options: argparse.Namespace) -> None:
     # The environment of the report has none of what the steps need.
-    from segmake.work import work_of
+    from segmake.work import forget, work_of
 
     plan = read_plan(options.plan)
     batch = plan.batches[options.batch]
@@ -131,14 +131,16 @@ def _run_step(options: argparse.Namespace) -> None:
         # Libraries warn of things that a user can do nothing about.
         warnings.showwarning = lambda *warning: detail(warnings.formatwarning(*warning[:4]))
         ready = tasks
-        if options.step != "segment":
-            segmented = Journal(plan.folders.journal("segment", batch.name))
-            keys = {task.image: task.key for task in batch.tasks["segment"]}
-            ready = [task for task in tasks if segmented.is_done(task.image, keys[task.image])]
+        if before := AFTER.get(options.step):
+            earlier = Journal(plan.folders.journal(before, batch.name))
+            keys = {task.image: task.key for task in batch.tasks[before]}
+            ready = [task for task in tasks if earlier.is_done(task.image, keys[task.image])]
             # What earlier runs made of images that have no mask now.
             for task in tasks:
                 if task not in ready:
                     remove_outputs(task)
+                    if options.step == "masks":
+                        forget(plan.folders, task.image)
         if left := pending(ready, journal):
             step = say(f"step.{options.step}")
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))

@@ -9,6 +9,9 @@ from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from segmake.messages import Problem
+from segmake.readers.selection import select
+
 if TYPE_CHECKING:
     from segmake.inventory import ImageFile
 
@@ -17,15 +20,16 @@ SMALLEST_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 2000.0
 
 
-def assign_batches(images: Sequence[ImageFile], cluster: dict[str, Any]) -> list[ImageFile]:
+def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> list[ImageFile]:
     """Give each image without a batch one of its own or a shared new one; leave the others where they are.
 
     Parameters
     ----------
     images : sequence of ImageFile
         Old and new ones.
-    cluster : dict
-        The section ``cluster`` of the config: ``batch_size`` (``"auto"`` or images per batch) and ``max_gpus``.
+    settings : dict
+        Those of a checked config: of ``cluster``, ``batch_size`` (``"auto"`` or images per batch) and ``max_gpus``
+        count, and ``images`` says how many planes each image has.
 
     Returns
     -------
@@ -35,7 +39,8 @@ def assign_batches(images: Sequence[ImageFile], cluster: dict[str, Any]) -> list
     new = [index for index, image in enumerate(images) if not image.batch]
     if not new:
         return list(images)
-    work = megapixels([images[index] for index in new])
+    cluster = settings["cluster"]
+    work = megapixels([images[index] for index in new], settings["images"])
     if cluster["batch_size"] == "auto":
         groups = balance(work, number_of_batches(sum(work), cluster["max_gpus"]))
     else:
@@ -84,12 +89,27 @@ def balance(work: Sequence[float], groups: int) -> list[list[int]]:
     return [sorted(group) for group in members if group]
 
 
-def megapixels(images: Sequence[ImageFile]) -> list[float]:
-    """Return the size of each image; one that can't be read counts as a usual one."""
-    known = [image.header.width * image.header.height / 1e6 for image in images if image.header]
+def megapixels(images: Sequence[ImageFile], section: dict[str, Any]) -> list[float]:
+    """Return how much each image has to segment, all of its planes; one that can't be read counts as a usual one.
+
+    Parameters
+    ----------
+    section : dict
+        The section ``images`` of the config.
+    """
+    sizes = [_megapixels(image, section) for image in images]
+    known = [size for size in sizes if size is not None]
     # A file that can't be read now may be put right later: it counts as a usual one.
     usual = statistics.median(known) if known else 1.0
-    return [
-        image.header.width * image.header.height / 1e6 if image.header else usual
-        for image in images
-    ]
+    return [usual if size is None else size for size in sizes]
+
+
+def _megapixels(image: ImageFile, section: dict[str, Any]) -> float | None:
+    if image.header is None:
+        return None
+    try:
+        chosen = select(image.header, section, image.path)
+    except Problem:
+        return None
+    planes = len(chosen.times) * chosen.depth
+    return planes * image.header.width * image.header.height / 1e6

@@ -28,8 +28,9 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
-from segmake.engines import BUILTIN_MODELS
+from segmake.engines import BUILTIN_MODELS, SAM_MODELS, SAM_TILE, keeps_volume
 from segmake.folders import folder_problems
+from segmake.measurement import measurement_problems
 from segmake.messages import Problem, Problems, say
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
@@ -117,6 +118,8 @@ def checks(config: Config) -> Iterator[Problem]:
         yield from _model_problems(config)
         yield from _network_problems(config)
     yield from _not_yet(config)
+    yield from _selection_problems(config)
+    yield from measurement_problems(config)
     images = config.settings["images"]
     for key in ("include", "exclude"):
         yield from _pattern_problems(config, key, images[key])
@@ -229,7 +232,7 @@ def _engine(settings: dict[str, Any]) -> str:
 
 def _with_defaults(value: Any, rule: dict[str, Any], engine: str) -> Any:
     """Fill in the schema's defaults; a section left empty (null) is one with every default."""
-    if value is None and "default" in rule and rule.get("type") in ("object", "array", "string"):
+    if value is None and "default" in rule and not _takes_null(rule):
         value = default_of(rule, engine)
     if isinstance(value, list) and "items" in rule:
         return [_with_defaults(item, rule["items"], engine) for item in value]
@@ -243,6 +246,12 @@ def _with_defaults(value: Any, rule: dict[str, Any], engine: str) -> Any:
         key: _with_defaults(value.get(key, default_of(child, engine)), child, engine)
         for key, child in properties.items()
     }
+
+
+def _takes_null(rule: dict[str, Any]) -> bool:
+    kinds = rule.get("type", ())
+    inner = any(_takes_null(choice) for choice in rule.get("oneOf", ()))
+    return inner or None in rule.get("enum", ()) or "null" in kinds
 
 
 def _number(value: Any, rule: dict[str, Any]) -> Any:
@@ -424,26 +433,63 @@ def _model_problems(config: Config) -> Iterator[Problem]:
 def _network_problems(config: Config) -> Iterator[Problem]:
     """Yield a problem for each setting that Cellpose would silently pass over, or refuse for each image."""
     section = config.settings["segmentation"]
-    rules = schema()["properties"]["segmentation"]["properties"]
     normalize = section["normalize"] if isinstance(section["normalize"], dict) else {}
-    for key, other, clash in (
-        ("rescale", "diameter", section["diameter"] is not None),
-        ("invert", "normalize", section["normalize"] is not True),
-        ("max_size_fraction", "restore", section["restore"] is not None),
-        ("chan2_restore", "restore: null", section["restore"] is None),
-    ):
-        if clash and section[key] != rules[key]["default"] and section["engine"] == "cellpose3":
-            yield Problem(
-                "SM-CFG-030", where=config.where("segmentation", key), key=key, other=other
-            )
     if section["engine"] == "omnipose":
         yield from _omnipose_problems(config)
+    else:
+        yield from _cellpose_problems(config)
     for key in ("percentile", "lowhigh"):
         low, high = normalize.get(key) or (0, 1)
         if low >= high:
             where = config.where("segmentation", "normalize", key)
             name = _name(("normalize", key))
             yield Problem("SM-CFG-031", where=where, name=name, low=low, high=high)
+
+
+def _cellpose_problems(config: Config) -> Iterator[Problem]:
+    """Yield a problem for settings of Cellpose 3 and 4 that do not go together."""
+    section = config.settings["segmentation"]
+    engine, model, bsize = section["engine"], section["model"], section["bsize"]
+    rules = schema()["properties"]["segmentation"]["properties"]
+    for key, other, clash in _passed_over(section):
+        if clash and section[key] != default_of(rules[key], engine):
+            where = config.where("segmentation", key)
+            yield Problem("SM-CFG-030", where=where, key=key, other=other)
+    if engine == "cellpose" and model in SAM_MODELS and bsize not in (None, SAM_TILE):
+        where = config.where("segmentation", "bsize")
+        yield Problem("SM-MOD-005", where=where, model=model, bsize=bsize)
+    whole = [key for key in ("do_3D", "stitch_threshold") if section[key]]
+    if whole and config.settings["images"]["z"] != "all":
+        yield Problem("SM-VOL-001", where=config.where("segmentation", whole[0]), key=whole[0])
+    if section["do_3D"] and str(section["restore"]).startswith("upsample"):
+        where = config.where("segmentation", "restore")
+        yield Problem("SM-VOL-004", where=where, name=section["restore"])
+    if engine == "cellpose3" and isinstance(section["flow3D_smooth"], list):
+        yield Problem(
+            "SM-CFG-002",
+            where=config.where("segmentation", "flow3D_smooth"),
+            name=_name(("segmentation", "flow3D_smooth")),
+            value=json.dumps(section["flow3D_smooth"]),
+            allowed=describe(rules["flow3D_smooth"]["oneOf"][0]),
+        )
+
+
+def _passed_over(section: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Yield a setting of Cellpose, another one, and whether Cellpose passes over the first because of the other."""
+    third, restored = section["engine"] == "cellpose3", section["restore"] is not None
+    volume = section["do_3D"]
+    yield "rescale", "diameter", third and section["diameter"] is not None
+    yield "invert", "normalize", third and section["normalize"] is not True
+    yield "max_size_fraction", "restore", third and restored
+    yield "chan2_restore", "restore: null", third and not restored
+    # The network that restores images takes these two all the same.
+    yield "tile_overlap", "augment", section["augment"] and not restored
+    yield "bsize", "do_3D", third and volume and not restored and section["bsize"] is not None
+    yield "flow_threshold", "do_3D", volume
+    yield "stitch_threshold", "do_3D", volume
+    yield "flow3D_smooth", "restore", third and volume and restored
+    yield "flow3D_smooth", "do_3D: false", not volume
+    yield "anisotropy", "do_3D: false", not volume
 
 
 def _omnipose_problems(config: Config) -> Iterator[Problem]:
@@ -485,21 +531,21 @@ def _pattern_problems(config: Config, key: str, patterns: list[str]) -> Iterator
             )
 
 
+def _selection_problems(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each choice of planes that can't be meant so."""
+    images = config.settings["images"]
+    for key in ("time", "positions"):
+        wanted = images[key]
+        if isinstance(wanted, list) and wanted[0] > wanted[1]:
+            where = config.where("images", key)
+            yield Problem("SM-CFG-034", where=where, key=key, first=wanted[0], last=wanted[1])
+    apart = images["z"] == "all" and not keeps_volume(config.settings["segmentation"])
+    if config.settings["tracking"] and apart:
+        yield Problem("SM-CFG-035", where=config.where("tracking"))
+
+
 def _not_yet(config: Config) -> Iterator[Problem]:
     """Yield a problem for each setting whose work this version can't do yet."""
-    settings = config.settings
-    for keys in (
-        ("images", "z"),
-        ("images", "time"),
-        ("images", "positions"),
-        ("segmentation", "do_3D"),
-        ("segmentation", "stitch_threshold"),
-        ("scripts",),
-    ):
-        value: Any = settings
-        for key in keys:
-            value = value[key]
-        if value:
-            default = json.dumps(_rule(keys)["default"])
-            where = config.where(*keys)
-            yield Problem("SM-CFG-020", where=where, name=_name(keys), default=default)
+    if config.settings["scripts"]:
+        where = config.where("scripts")
+        yield Problem("SM-CFG-020", where=where, name=_name(("scripts",)), default="[]")

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,13 +64,43 @@ def readable(text: str) -> str:
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()
 
 
+# How an image that is one position of a file is called: `day1/pos.nd2 (p3)`.
+_POSITION = re.compile(r" \(p(\d+)\)$")
+
+
+def image_name(file: str, position: int, positions: int) -> str:
+    """Return what a field of view is called: its file, and its number (from 1) where the file holds several.
+
+    Parameters
+    ----------
+    file : str
+        The name of the file.
+    position : int
+        From 0.
+    positions : int
+        How many the file holds.
+    """
+    return file if positions == 1 else f"{file} (p{position + 1})"
+
+
+def position_number(image: str) -> int | None:
+    """Return which position (from 1) of its file an image is, by its name; None where it is the only one."""
+    position = _POSITION.search(image)
+    return int(position[2]) if position else None
+
+
 def result_name(image: str) -> str:
-    """Return an image's name without its suffix; ``.ome.tif`` counts as one."""
-    path = PurePosixPath(image)
+    """Return what an image's results start with: its name without the suffix, ``day1/pos_p3``.
+
+    ``.ome.tif`` and ``.ome.zarr`` count as one suffix.
+    """
+    position = _POSITION.search(image)
+    path = PurePosixPath(image[: position.start()] if position else image)
     stem = path.stem
     if stem.lower().endswith(".ome"):
         stem = stem[:-4]
-    return str(path.with_name(stem)) if stem else image
+    name = str(path.with_name(stem)) if stem else str(path)
+    return f"{name}_p{position[1]}" if position else name
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

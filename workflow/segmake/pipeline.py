@@ -26,19 +26,36 @@ class Task:
         The image's name.
     path : Path
         Its file.
+    position : int
+        Which field of view of the file it is, from 0.
+    positions : int
+        How many the file held when the run was planned; 0 if it could not be read then.
     key : str
         Fingerprint of everything that decides the result.
     attempt : int
         The attempt that this run makes at it.
     outputs : tuple of Path
         The files that the step makes of it.
+    large : bool
+        Whether what is read of it at once is so much that nothing else should be in memory.
+    beside : tuple of Path
+        Files and folders that it makes besides, and removes itself, since users may have changed them.
     """
 
     image: str
     path: Path
+    position: int
+    positions: int
     key: str
     attempt: int
     outputs: tuple[Path, ...]
+    large: bool = False
+    beside: tuple[Path, ...] = ()
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """All that is there once it is done."""
+        return self.outputs + self.beside
 
 
 class Work(Protocol):

@@ -6,19 +6,27 @@ import errno
 import os
 import time
 from collections import Counter
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
-from segmake import engines, measurement, pictures, readers
+from numpy import dtype
+
+from segmake import engines, labels, measurement, outputs, pictures, readers, tracking
 from segmake.batches import megapixels
 from segmake.config import Config
+from segmake.corrections import correction_fingerprint, find_corrections
 from segmake.files import fingerprint
 from segmake.inventory import ImageFile, Inventory, take_inventory
 from segmake.journal import Entry, Journal, next_attempt
 from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import Batch, Folders, Plan, State
+from segmake.readers.selection import chosen, interpreted, select
 from segmake.steps import STEPS, is_current
+
+# More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
+LARGE_BYTES = 50_000_000
 
 # Measuring and drawing so much takes a minute or two: less than a job of its own waits and takes to start.
 SMALL_MEGAPIXELS = 200.0
@@ -40,17 +48,51 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
     Problems
         What `take_inventory` raises.
     """
-    folders = Folders(Path(config.settings["results"]))
+    folders = Folders(Path(config.settings["results"]), tuple(config.settings["outputs"]))
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
         reason = os.strerror(errno.ENOTDIR)
         raise Problem("SM-RUN-010", where=where, results=folders.results, error=reason)
     inventory = take_inventory(config, folders.inventory)
+    present = [image for image in inventory.images if image.present]
+    corrections, stray = find_corrections(
+        folders.corrections, [image.result_name for image in present]
+    )
+    keys = _KeyMaker(config.settings, corrections)
+    planned = _plan_batches(inventory, folders, keys, config.settings["images"])
+    plan = Plan(
+        settings=config.settings,
+        config=str(config.path),
+        command=command,
+        started=time.time(),
+        left_out=inventory.left_out,
+        **planned,
+        unselected=_unselected(inventory, config.settings["images"]),
+        lossy=sum(image.header is not None and image.header.lossy for image in present),
+        corrections={
+            image.image: str(corrections[image.result_name])
+            for image in present
+            if image.result_name in corrections
+        },
+        stray=[str(path) for path in stray],
+    )
+    return plan, inventory
+
+
+def _plan_batches(
+    inventory: Inventory, folders: Folders, keys: _KeyMaker, section: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a `Plan` says of the batches: the batches, the states of the images, what is to do, the small ones.
+
+    Parameters
+    ----------
+    section : dict
+        The section ``images`` of the config.
+    """
     batches: dict[str, Batch] = {}
     states: dict[str, State] = {}
-    to_do: Counter[str] = Counter({"segment": 0, "measure": 0, "overlay": 0, "batches": 0})
+    to_do: Counter[str] = Counter(dict.fromkeys((*STEPS, "batches"), 0))
     small: list[str] = []
-    keys = _KeyMaker(config.settings)
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
             continue
@@ -64,37 +106,32 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
                 to_do.update(step for step in STEPS if not current[step])
         to_do["batches"] += to_do["segment"] > segmented
         new = [i for i in images if i.present and not before[i.image][1][STEPS[0]]]
-        if new and sum(megapixels(new)) < SMALL_MEGAPIXELS:
+        if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
-    plan = Plan(
-        settings=config.settings,
-        config=str(config.path),
-        command=command,
-        started=time.time(),
-        left_out=inventory.left_out,
-        batches=batches,
-        states=states,
-        to_do=dict(to_do),
-        small=small,
-    )
-    return plan, inventory
+    return {"batches": batches, "states": states, "to_do": dict(to_do), "small": small}
 
 
 class _KeyMaker:
-    """Makes the fingerprints of what decides a result of each step."""
+    """Makes the fingerprints of what decides a result of each step, from the settings."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], corrections: dict[str, Path]) -> None:
         segmentation = settings["segmentation"]
         decisive = {k: v for k, v in segmentation.items() if k not in engines.NOT_DECISIVE}
-        images = settings["images"]
         engine = segmentation["engine"]
+        self._images = images = settings["images"]
+        self._whole = engines.keeps_volume(segmentation)
+        self._corrections = corrections
         self._segment = fingerprint(
             decisive,
             model_fingerprint(segmentation),
-            [images["channel"], images["second_channel"]],
             [engines.VERSIONS[engine], readers.VERSION],
+            # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
+            images["pixel_size_um"] if self._whole else None,
         )
-        # The size of a pixel decides no mask: `measure` writes it into those that are there.
+        self._tracking = [settings["tracking"], tracking.VERSION] if settings["tracking"] else None
+        self._masks = fingerprint(
+            settings["outputs"], images["pixel_size_um"], labels.VERSION, outputs.VERSION
+        )
         self._measure = fingerprint(
             settings["measurements"], images["pixel_size_um"], measurement.VERSION
         )
@@ -102,12 +139,63 @@ class _KeyMaker:
 
     def keys(self, image: ImageFile) -> dict[str, str]:
         """Return the key of each step for an image."""
-        segment = fingerprint(self._segment, image.size, image.mtime_ns)
+        segment = fingerprint(
+            self._segment, image.size, image.mtime_ns, image.position, self._selection(image)
+        )
+        correction = self._corrections.get(image.result_name)
+        cells = fingerprint(
+            segment,
+            correction_fingerprint(correction) if correction else None,
+            self._tracking,
+        )
         return {
             "segment": segment,
-            "measure": fingerprint(segment, self._measure),
-            "overlay": fingerprint(segment, self._overlay),
+            "masks": fingerprint(cells, self._masks),
+            "measure": fingerprint(cells, self._measure),
+            "overlay": fingerprint(cells, self._overlay),
         }
+
+    def is_large(self, image: ImageFile) -> bool:
+        """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
+        if image.header is None:
+            return False
+        header = interpreted(image.header, self._images["pages"])
+        planes = header.slices if self._whole else 1
+        planes *= 1 if self._images["second_channel"] is None else 2
+        return header.width * header.height * planes * dtype(header.dtype).itemsize > LARGE_BYTES
+
+    def is_tracked(self, image: ImageFile) -> bool:
+        """Whether the cells of an image are followed in time."""
+        if image.header is None or self._tracking is None:
+            return False
+        header = interpreted(image.header, self._images["pages"])
+        return len(chosen(self._images["time"], header.times)) > 1
+
+    def _selection(self, image: ImageFile) -> list[Any]:
+        """Return the planes that the config selects; what it says, where they can't be known."""
+        if image.header:
+            try:
+                return list(astuple(select(image.header, self._images, image.path)))
+            except Problem:
+                pass
+        keys = ("channel", "second_channel", "z", "time", "pages")
+        return [self._images[key] for key in keys]
+
+
+def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
+    """Return how many positions, time points and slices of the images the config does not select."""
+    number = Counter({"positions": len(inventory.unselected), "times": 0, "slices": 0})
+    for image in inventory.images:
+        if not image.present or image.header is None:
+            continue
+        try:
+            selection = select(image.header, images, image.path)
+        except Problem:
+            continue
+        header = interpreted(image.header, images["pages"])
+        number["times"] += header.times - len(selection.times)
+        number["slices"] += header.slices - len(selection.slices)
+    return dict(number)
 
 
 def model_fingerprint(segmentation: dict[str, Any]) -> list[int] | None:
@@ -141,14 +229,16 @@ def _plan_batch(
         for image in images:
             entry = finished.get(image.image)
             key = wanted[image.image][step]
-            outputs = folders.outputs(step, image.image)
-            current = is_current(entry, key, outputs)
+            positions = image.positions if image.header else 0
+            place = (image.image, image.path, image.position, positions)
+            task = folders.task(step, *place, key, 1, keys.is_large(image), keys.is_tracked(image))
+            current = is_current(entry, key, task.results)
             attempt = next_attempt(entry, current=current, present=image.present)
             attempts[step].append(attempt)
             before[image.image][0][step] = entry
             before[image.image][1][step] = current
             if image.present:
-                tasks[step].append(Task(image.image, image.path, key, attempt, outputs))
+                tasks[step].append(replace(task, attempt=attempt))
     return Batch(name, tasks, attempts), before
 
 

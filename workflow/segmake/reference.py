@@ -57,11 +57,15 @@ snakemake --profile slurm --configfile config/growth.yaml
 | you change | SegMake computes again |
 |---|---|
 | anything under `segmentation`, except `gpu` and `batch_size` | all images |
-| `channel` or `second_channel` under `images` | all images |
-| `pixel_size_um` under `images` | the tables, and the size noted in the masks; not the cells |
+| `channel`, `second_channel`, `z`, `time` or `pages` under `images` | the images of which other planes are taken now |
+| `positions` under `images` | only positions that are new; those no longer chosen leave the tables |
+| `pixel_size_um` under `images` | the tables, and the size noted in the masks; not the cells (but with `do_3D`) |
 | `folder`, `include` or `exclude` under `images` | only images that are new; those no longer chosen leave the tables |
 | the file of an image, such as a new copy of it | this image |
 | the file of your own model | all images |
+| a file in `corrections` in the results | the mask, the table and the picture of its image |
+| `tracking` | masks, tables and pictures of movies, not the cells |
+| `outputs` | the files that it names, not the cells |
 | `measurements` | the tables, not the cells |
 | `overlays` | the pictures, not the cells |
 | `cluster` | nothing |
@@ -106,6 +110,10 @@ _FAMILIES = {
     "SM-RUN": {"en": "The run", "fr": "Le calcul"},
     "SM-MOD": {"en": "The model", "fr": "Le modèle"},
     "SM-OMN": {"en": "Omnipose", "fr": "Omnipose"},
+    "SM-VOL": {"en": "Z-stacks in 3D", "fr": "Les piles z en 3D"},
+    "SM-OUT": {"en": "Masks and corrections", "fr": "Les masques et les corrections"},
+    "SM-TRK": {"en": "Tracking", "fr": "Le suivi dans le temps"},
+    "SM-MEA": {"en": "The measurements", "fr": "Les mesures"},
     "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-SET": {
@@ -136,6 +144,8 @@ PLACEHOLDERS = {
     "SM-ENV-026.nearest": {"en": "list of packages", "fr": "liste des paquets"},
     "SM-ENV-025.remedy": {"en": "what works", "fr": "ce qui fonctionne"},
     "dimensions": {"en": "number", "fr": "nombre"},
+    "anisotropy": {"fr": "anisotropie"},
+    "depth": {"fr": "profondeur"},
     "default": {"en": "default", "fr": "valeur par défaut"},
     "engine": {"fr": "moteur"},
     "environment": {"en": "name", "fr": "nom"},
@@ -143,6 +153,20 @@ PLACEHOLDERS = {
     "error": {"en": "details", "fr": "détails"},
     "files": {"en": "files and addresses", "fr": "fichiers et adresses"},
     "first": {"en": "first image", "fr": "première image"},
+    "SM-OUT-003.first": {"en": "first file", "fr": "premier fichier"},
+    "SM-OUT-003.second": {"en": "second file", "fr": "second fichier"},
+    "SM-CFG-034.first": {"en": "first number", "fr": "premier nombre"},
+    "last": {"en": "last number", "fr": "dernier nombre"},
+    "part": {"en": "part of the folder", "fr": "partie du dossier"},
+    "SM-IMG-007.part": {"en": "other file", "fr": "autre fichier"},
+    "kind": {"en": "other format", "fr": "autre format"},
+    "SM-IMG-036.kind": {"en": "kind", "fr": "type"},
+    "time": {"en": "number", "fr": "numéro"},
+    "slice": {"en": "number", "fr": "numéro"},
+    "wanted": {"en": "number or range", "fr": "numéro ou plage"},
+    "SM-OUT-005.wanted": {"en": "size of the image", "fr": "taille de l'image"},
+    "found": {"en": "size of the file", "fr": "taille du fichier"},
+    "corrections": {"en": "folder", "fr": "dossier"},
     "folder": {"fr": "dossier"},
     "inner": {"en": "inner folder", "fr": "dossier intérieur"},
     "other": {"en": "other one", "fr": "autre"},

@@ -183,7 +183,7 @@ class Session:
         if not together:
             return memory, minutes
         # Snakemake adds up the time of steps that follow each other, and the memory of those side by side.
-        return (memory, minutes - 1) if rule == STEPS[0] else (memory // 2, 1)
+        return (memory, max(1, minutes - 2)) if rule == STEPS[0] else (memory // 2, 1)
 
     @property
     def shell_prefix(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -42,7 +41,8 @@ def describe_status(results: Path) -> str:
     folders = Folders(results)
     try:
         plan = read_plan(folders.plan, results)
-    except (OSError, json.JSONDecodeError):
+    # A plan of another version of SegMake may lack what this one looks for.
+    except (OSError, ValueError, KeyError, TypeError):
         raise Problem("SM-RUN-013", where=str(results), results=results) from None
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(plan.started))
     jobs = Jobs(folders.jobs)

@@ -1,4 +1,4 @@
-"""What is done to each image: segment, measure, overlay.
+"""What is done to each image: segment, masks, measure, overlay.
 
 A step works through the images of a batch. What it did is in its journal, so a broken image is a line
 there and not an exception that ends the job, and an image that is done already is left alone.
@@ -23,15 +23,15 @@ from segmake.messages import Problem, say
 from segmake.pipeline import Ended, Pipeline, Task, Work
 from segmake.slurm import times_of_this_job
 
-STEPS = ("segment", "measure", "overlay")
+STEPS = ("segment", "masks", "measure", "overlay")
+
+# The step whose results each of the others works on.
+AFTER = {"masks": "segment", "measure": "masks", "overlay": "masks"}
 
 # An image that was being worked on so many times when the process died is failed instead of tried again. On a cluster
 # each job has more memory, or more time, than the one that died.
 DEATHS = 2
 DEATHS_ON_A_CLUSTER = 3
-
-# A file of more bytes (5000 x 5000 pixels of 16 bits) is worked on alone, so that memory stays bounded.
-LARGE_BYTES = 50_000_000
 
 # Slurm kills a job that it has told to stop after 30 seconds.
 SETTLE_SECONDS = 10.0
@@ -49,7 +49,7 @@ def is_current(entry: Entry | None, key: str, outputs: Iterable[Path]) -> bool:
         entry is not None
         and entry.event == "done"
         and entry.key == key
-        and all(output.is_file() for output in outputs)
+        and all(output.exists() for output in outputs)
     )
 
 
@@ -96,7 +96,7 @@ def run_step(
                 if record.give_up(task, deaths[task]):
                     continue
                 record.start(task)
-                alone = not work.overlaps or task in doubtful or _is_large(task)
+                alone = not work.overlaps or task in doubtful or task.large
                 pipeline.add(task, alone=alone)
                 record.refuse_lost_gpu()
             pipeline.finish()
@@ -216,7 +216,7 @@ def pending(tasks: list[Task], journal: Journal) -> list[Task]:
     return [
         task
         for task in tasks
-        if not is_current(entry := journal.last(task.image), task.key, task.outputs)
+        if not is_current(entry := journal.last(task.image), task.key, task.results)
         and not (
             entry and (entry.event, entry.key, entry.attempt) == ("failed", task.key, task.attempt)
         )
@@ -226,13 +226,6 @@ def pending(tasks: list[Task], journal: Journal) -> list[Task]:
 def _was_given_up(task: Task, journal: Journal) -> bool:
     last = journal.last(task.image)
     return last is not None and last.details.get("code") in ("SM-RUN-002", "SM-RUN-012")
-
-
-def _is_large(task: Task) -> bool:
-    try:
-        return task.path.stat().st_size > LARGE_BYTES
-    except OSError:
-        return False
 
 
 def write_outcome(path: Path, tasks: list[Task], journal: Journal) -> None:

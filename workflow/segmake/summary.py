@@ -122,6 +122,11 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         files_left_out=plan.left_out,
         batches=len(plan.batches),
         warnings=_warnings(segmentation, devices),
+        not_selected=[
+            say(f"report.not_selected.{what}", number=number)
+            for what, number in plan.unselected.items()
+            if number
+        ],
         usage=usage_of_run(plan),
         timing=timing_of(plan),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import pandas as pd
 
 from segmake.files import natural_key, write_atomically
 from segmake.journal import Entry, Journal
+from segmake.messages import say
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.steps import STEPS, is_current, problem_of
 from segmake.timing import PHASES
+
+# Where fewer cells are found again from one time point to the next, tracks say little.
+WELL_FOLLOWED = 0.8
 
 IMAGE_COLUMNS = (
     "image",
@@ -28,10 +33,20 @@ IMAGE_COLUMNS = (
     "height_px",
     "pixel_size_um",
     "channel",
+    "selection",
+    "position",
+    "objective",
+    "acquired",
+    "tracks",
+    "divisions",
+    "corrected",
+    "left_out",
+    "warning",
     "device",
     *(f"{phase}_seconds" for phase in PHASES),
     "mask",
     "picture",
+    "movie",
 )
 
 
@@ -40,7 +55,8 @@ def image_table(plan: Plan) -> pd.DataFrame:
 
     ``state`` is ``"done"`` where every step ended well, else ``"failed"`` with the code, the message and the remedy
     of the first step that did not. ``seconds`` is the time of the segmentation, and ``load_seconds`` to
-    ``write_seconds`` its phases. ``mask`` and ``picture`` are paths in the results folder.
+    ``write_seconds`` its phases. ``cells`` counts those of each time point (and of each slice that was segmented on
+    its own). ``mask`` and ``picture`` are paths in the results folder.
     """
     rows = []
     for batch in plan.batches.values():
@@ -53,7 +69,10 @@ def image_table(plan: Plan) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(IMAGE_COLUMNS))
     order = {image: number for number, image in enumerate(sorted(plan.images(), key=natural_key))}
     table = table.sort_values("image", key=lambda images: images.map(order), ignore_index=True)
-    whole = ("cells", "attempt", "width_px", "height_px")
+    whole = (
+        *("cells", "attempt", "width_px", "height_px"),
+        *("tracks", "divisions", "left_out"),
+    )
     fractions = ("seconds", "pixel_size_um", *(f"{phase}_seconds" for phase in PHASES))
     return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(fractions, "float64"))
 
@@ -78,10 +97,68 @@ def cell_table(plan: Plan, images: pd.DataFrame) -> pd.DataFrame:
     return tables[0] if tables else pd.DataFrame(columns=["image"])
 
 
+def describe_selection(details: Mapping[str, Any]) -> str:
+    """Return in a sentence which channel, time points and slices of an image were taken.
+
+    Parameters
+    ----------
+    details : mapping
+        What the journal notes of a segmented image.
+    """
+    words = []
+    if details["channels"] > 1:
+        numbers = {"number": details["channel_number"], "all": details["channels"]}
+        words.append(say("selection.channel", channel=details["channel"], **numbers))
+    for axis in ("times", "slices"):
+        total, taken = details[f"all_{axis}"], details[axis]
+        if total == 1:
+            continue
+        if len(taken) == total:
+            words.append(say(f"selection.{axis}.all", all=total))
+        else:
+            words.append(say(f"selection.{axis}", taken=_numbers(taken), all=total))
+    if details["projection"]:
+        words.append(say(f"selection.{details['projection']}"))
+    return "; ".join(words)
+
+
+def _numbers(taken: list[int]) -> str:
+    """Return numbers in few characters: ``1-20``, ``1, 11, 21... 91``."""
+    if len(taken) > 1 and taken == list(range(taken[0], taken[-1] + 1)):
+        return f"{taken[0]}-{taken[-1]}"
+    if len(taken) > 4:
+        return f"{taken[0]}, {taken[1]}, {taken[2]}... {taken[-1]}"
+    return ", ".join(map(str, taken))
+
+
+def _warning(details: Mapping[str, Any]) -> str:
+    """Return what a reader should know before trusting the numbers of an image.
+
+    Parameters
+    ----------
+    details : mapping
+        What the journals note of its labels and its mask.
+    """
+    words = [say("warning.lossy")] if details["lossy"] else []
+    if details.get("anisotropy_unknown"):
+        words.append(say("warning.anisotropy"))
+    if details.get("followed", 1.0) < WELL_FOLLOWED:
+        words.append(say("warning.tracking", percent=round(100 * details["followed"])))
+    return " ".join(words)
+
+
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV, in UTF-8 with the mark by which Excel knows it."""
     with write_atomically(path) as part:
         table.to_csv(part, index=False, encoding="utf-8-sig", errors="surrogateescape")
+
+
+def write_csv_in_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write tables with the same columns one below the other, as `write_csv` does; one is in memory at a time."""
+    with write_atomically(path) as part:
+        with part.open("w", encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            for number, table in enumerate(tables):
+                table.to_csv(lines, index=False, header=number == 0)
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
@@ -95,7 +172,9 @@ def _image_row(
 ) -> dict[str, Any]:
     folders, image = plan.folders, tasks[0].image
     segmented = entries[0]
-    details = segmented.details if segmented and segmented.event == "done" else {}
+    # What another version noted, or of other settings, says nothing of this run.
+    current = segmented is not None and (segmented.event, segmented.key) == ("done", tasks[0].key)
+    details = segmented.details if segmented and current else {}
     row: dict[str, Any] = {
         "image": image,
         "state": "failed",
@@ -105,19 +184,26 @@ def _image_row(
         "message": "",
         "remedy": "",
     }
-    names = ("cells", "seconds", "width_px", "height_px", "channel", "device")
-    row |= {name: details.get(name) for name in names}
+    names = ("seconds", "width_px", "height_px", "channel", "position", "objective", "acquired")
+    row |= {name: details.get(name) for name in (*names, "device")}
+    if details:
+        row["selection"] = describe_selection(details)
     seconds = details.get("phases", {})
     row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
-    measured = entries[STEPS.index("measure")]
-    row["pixel_size_um"] = measured.details.get("pixel_size_um") if measured else None
+    made, measured = (entries[STEPS.index(step)] for step in ("masks", "measure"))
+    masks = made.details if made else {}
+    row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
+    row["cells"] = masks.get("cells_kept")
+    row["warning"] = _warning({**details, **masks}) if details else ""
+    cells = measured.details if measured else {}
+    row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
     for task, entry in zip(tasks, entries, strict=True):
         if entry and (problem := problem_of(entry)):
             return row | {"code": problem.code, "message": problem.what, "remedy": problem.remedy}
-        if not is_current(entry, task.key, task.outputs):
+        if not is_current(entry, task.key, task.results):
             return row
-    return row | {
-        "state": "done",
-        "mask": folders.mask(image).relative_to(folders.results).as_posix(),
-        "picture": folders.picture(image).relative_to(folders.results).as_posix(),
-    }
+    paths = {"mask": folders.mask(image), "picture": folders.picture(image)}
+    if (movie := folders.movie(image)).exists():
+        paths["movie"] = movie
+    here = {name: path.relative_to(folders.results).as_posix() for name, path in paths.items()}
+    return row | {"state": "done", **here}

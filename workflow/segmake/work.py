@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from segmake import engines, readers
-from segmake.labels import read_labels, write_labels
+from segmake import engines, outputs
+from segmake.files import position_number
+from segmake.labels import LabelWriter
 from segmake.messages import Problem, say
 from segmake.pipeline import InOneGo, Task, Work
-from segmake.plan import Plan
+from segmake.plan import Folders, Plan
+from segmake.readers.selection import FieldOfView
 
 # What the report names of an engine's environment.
 _PACKAGES = ("cellpose", "omnipose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
@@ -27,88 +31,204 @@ def work_of(step: str, plan: Plan, tell: Callable[[str], None]) -> Work:
 
     Parameters
     ----------
-    step : {"segment", "measure", "overlay"}
+    step : {"segment", "masks", "measure", "overlay"}
     plan : Plan
     tell : callable
         Takes a line for the screen.
     """
     if step == "segment":
         return Segmentation(plan, tell)
-    return InOneGo({"measure": _measure, "overlay": _overlay}[step](plan))
+    # The environments of the engines have none of what these need.
+    from segmake import label_work
+
+    return InOneGo(label_work.STEPS[step](plan))
+
+
+def forget(folders: Folders, image: str) -> None:
+    """Remove what goes with a mask that is not valid any more, but for what a user has corrected.
+
+    What can't be removed does not fail the images beside it.
+    """
+    with suppress(OSError):
+        folders.lineage(image).unlink(missing_ok=True)
+    for kind in outputs.KINDS:
+        with suppress(Problem, OSError):
+            outputs.remove(kind, folders.results, image)
 
 
 @dataclass
 class _Field:
-    """A field of view on its way through the engine, and the seconds that each phase took."""
+    """A field of view on its way through the engine, and the seconds that each phase took.
 
-    header: readers.Header
+    Attributes
+    ----------
+    view : FieldOfView
+        Open until the last plane is read.
+    places : list of tuple
+        Time and depth of each piece that the engine is given: a plane; or all planes of a time point (depth None).
+    planes : list of array
+        The piece that is next: for each channel YX, or ZYX.
+    writer : LabelWriter
+        Takes the labels, plane by plane.
+    """
+
+    view: FieldOfView
+    places: list[tuple[int, int | None]]
+    writer: LabelWriter
     planes: list[np.ndarray] = field(default_factory=list)
     prediction: Any = None
+    cells: int = 0
+    anisotropy_unknown: bool = False
     phases: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Note how long something took."""
+        """Add up how long something took."""
         started = time.perf_counter()
         yield
-        self.phases[name] = round(time.perf_counter() - started, 3)
+        took = time.perf_counter() - started
+        self.phases[name] = round(self.phases.get(name, 0.0) + took, 3)
+
+    def read(self, place: tuple[int, int | None]) -> list[np.ndarray]:
+        """Return the channels to segment: YX each, or ZYX where the engine takes all slices at once."""
+        moment, depth = place
+        with self.phase("read"):
+            if depth is not None:
+                return self.view.planes(moment, depth)
+            slices = [self.view.planes(moment, each) for each in range(self.view.selection.depth)]
+            return [np.stack(channel) for channel in zip(*slices, strict=True)]
+
+    def add(self, labels: np.ndarray) -> None:
+        """Write the labels of a piece: YX or ZYX."""
+        self.cells += len(np.unique(labels[labels > 0])) if labels.any() else 0
+        with self.phase("write"):
+            for plane in labels if labels.ndim == 3 else [labels]:
+                self.writer.add(plane)
+
+    def leave(self) -> None:
+        """Close what is open, without a result."""
+        self.view.close()
+        self.writer.abandon()
 
 
 class Segmentation:
     """Segments images; the model is loaded for the first image that can be read, and once.
 
-    The network sees one image while the next ones are read, and the masks of the one before it are made and written.
+    The network sees one plane while the next one is read, and the masks of the one before it are made and written:
+    planes of different images, and those of one movie or stack.
     """
 
     overlaps = True
 
     def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
-        self._section = plan.settings["images"]
+        self._images = plan.settings["images"]
         self._settings = plan.settings["segmentation"]
         self._tell = tell
         self._loaded: Any = None
         self._refused: Problem | None = None
+        self._making_masks = Lock()
 
     @cached_property
     def _engine(self) -> engines.Engine:
         return engines.engine(self._settings["engine"])
 
     def read(self, task: Task) -> _Field:
-        """Read the planes to segment."""
-        # A mask of other settings, or of the file before this one, must not outlive this attempt.
+        """Open a field of view, and read the first of its planes."""
+        # Labels of other settings, or of the file before this one, must not outlive this attempt.
         for output in task.outputs:
             output.unlink(missing_ok=True)
         started = time.perf_counter()
-        planes, header = readers.read_planes(task.path, self._section)
-        return _Field(header, planes, phases={"read": round(time.perf_counter() - started, 3)})
+        # A file that could not be read when the run was planned counts as one image.
+        expected = task.positions or (1 if task.position == 0 else None)
+        view = FieldOfView(task.path, task.position, self._images, expected)
+        try:
+            selection, whole = view.selection, engines.keeps_volume(self._settings)
+            if whole:
+                engines.refuse_flat(self._settings, selection.depth)
+            depths = [None] if whole else range(selection.depth)
+            places = [(moment, at) for moment in range(len(selection.times)) for at in depths]
+            times, depth = len(selection.times), selection.depth
+            writer = LabelWriter(task.outputs[0], times=times, depth=depth)
+            read = _Field(view, places, writer)
+            read.planes = read.read(places[0])
+        except BaseException:
+            view.close()
+            raise
+        read.phases["read"] = round(time.perf_counter() - started, 3)
+        return read
 
     def compute(self, task: Task, read: _Field) -> _Field:
-        """Let the network see the image."""
-        with read.phase("load"):
-            self._load()
-        with read.phase("network"):
-            read.prediction = self._engine.predict(self._loaded, read.planes)
-        read.planes = []
+        """Let the network see all planes; the masks of all but the last are made meanwhile."""
+        try:
+            with read.phase("load"):
+                self._load()
+            with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "masks") as maker:
+                made: Future | None = None
+                for number, place in enumerate(read.places):
+                    last = number + 1 == len(read.places)
+                    coming = None if last else reader.submit(read.read, read.places[number + 1])
+                    read.prediction = self._predict(read, place)
+                    if made:
+                        made.result()
+                    if coming:
+                        made = maker.submit(self._make_masks, read, read.prediction)
+                        read.planes = coming.result()
+            read.planes = []
+        except BaseException:
+            read.leave()
+            raise
         return read
 
     def finish(self, task: Task, computed: _Field) -> dict[str, Any]:
-        """Make the masks, write the label image, and return what the journal notes of it."""
-        with computed.phase("masks"):
-            labels = self._engine.masks(self._loaded, computed.prediction)
-        header, section = computed.header, self._section
-        with computed.phase("write"):
-            pixel_size = section["pixel_size_um"] or header.pixel_size_um
-            write_labels(task.outputs[0], labels, pixel_size, task.image)
-        channel = readers.channel_index(header, section["channel"], task.path)
+        """Make the last masks, write the labels, and return what the journal notes of them."""
+        try:
+            self._make_masks(computed, computed.prediction)
+            with computed.phase("write"):
+                computed.writer.close()
+        finally:
+            computed.leave()
+        header, selection = computed.view.header, computed.view.selection
         return {
-            "cells": int(labels.max(initial=0)),
+            "cells": computed.cells,
             "width_px": header.width,
             "height_px": header.height,
-            "channel": header.channels[channel],
+            "channel": header.channels[selection.channel],
+            "channel_number": selection.channel + 1,
+            "channels": len(header.channels),
+            "times": [moment + 1 for moment in selection.times],
+            "all_times": header.times,
+            "slices": [index + 1 for index in selection.slices],
+            "all_slices": header.slices,
+            "projection": selection.projection,
+            "position": header.position or position_number(task.image),
+            "objective": header.objective,
+            "acquired": header.acquired,
+            "lossy": header.lossy,
+            "anisotropy_unknown": computed.anisotropy_unknown,
             **self._engine.describe(self._loaded),
             "phases": computed.phases,
             "versions": _versions(),
         }
+
+    def _predict(self, read: _Field, place: tuple[int, int | None]) -> Any:
+        """Return what the engine makes masks of; for a volume, its labels."""
+        with read.phase("network"):
+            if place[1] is not None:
+                return self._engine.predict(self._loaded, read.planes)
+            header = read.view.header
+            pixel_size = self._images["pixel_size_um"] or header.pixel_size_um
+            anisotropy = engines.anisotropy(self._settings, pixel_size, header.slice_step_um)
+            read.anisotropy_unknown = anisotropy is None
+            return self._engine.volume(self._loaded, read.planes, anisotropy)
+
+    def _make_masks(self, read: _Field, prediction: Any) -> None:
+        if engines.keeps_volume(self._settings):
+            read.add(prediction)
+            return
+        # The last masks of one image and the first of the next are made by two threads.
+        with self._making_masks, read.phase("masks"):
+            labels = self._engine.masks(self._loaded, prediction)
+        read.add(labels)
 
     def _load(self) -> None:
         # A model that can't be loaded is not loaded again for each image of the batch.
@@ -123,74 +243,9 @@ class Segmentation:
             self._tell(say("step.model", **self._engine.describe(self._loaded)))
 
 
-def _measure(plan: Plan) -> Callable[[Task], dict[str, Any]]:
-    from segmake.measurement import measure_cells
-    from segmake.tables import write_csv
-
-    section = plan.settings["images"]
-    wanted = plan.settings["measurements"]["intensity_channels"]
-
-    def work(task: Task) -> dict[str, Any]:
-        mask = plan.folders.mask(task.image)
-        labels = read_labels(mask)
-        with readers.open_image(task.path) as image:
-            header = image.header
-            indices = (
-                range(len(header.channels))
-                if wanted == "all"
-                else [
-                    readers.channel_index(header, channel, task.path)
-                    for channel in wanted
-                    if readers.has_channel(header, channel)
-                ]
-            )
-            channels = {_column_name(header, index): image.plane(index) for index in indices}
-        pixel_size = section["pixel_size_um"] or header.pixel_size_um
-        if readers.read_header(mask).pixel_size_um != pixel_size:
-            write_labels(mask, labels, pixel_size, task.image)
-        table = measure_cells(labels, channels, pixel_size)
-        write_csv(table, task.outputs[0])
-        return {"pixel_size_um": pixel_size}
-
-    return work
-
-
-def _column_name(header: readers.Header, index: int) -> str:
-    """Return a channel's name; channels of the same name are told apart by their numbers."""
-    name = header.channels[index]
-    return name if header.channels.count(name) == 1 else f"{name} ({index + 1})"
-
-
-def _overlay(plan: Plan) -> Callable[[Task], dict[str, Any]]:
-    from segmake.pictures import write_pictures
-
-    section, overlays = plan.settings["images"], plan.settings["overlays"]
-    red, green, blue = bytes.fromhex(overlays["color"].removeprefix("#"))
-    low, high = overlays["contrast"]
-
-    def work(task: Task) -> dict[str, Any]:
-        labels = read_labels(plan.folders.mask(task.image))
-        planes, _ = readers.read_planes(task.path, section)
-        picture, before, after = task.outputs
-        write_pictures(
-            planes[0],
-            labels,
-            picture=picture,
-            before=before,
-            after=after,
-            color=(red, green, blue),
-            contrast=(low, high),
-        )
-        return {}
-
-    return work
-
-
 def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
