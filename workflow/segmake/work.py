@@ -218,7 +218,7 @@ class Segmentation:
             header = read.view.header
             pixel_size = self._images["pixel_size_um"] or header.pixel_size_um
             anisotropy = engines.anisotropy(self._settings, pixel_size, header.slice_step_um)
-            read.anisotropy_unknown = anisotropy is None
+            read.anisotropy_unknown = self._settings["do_3D"] and anisotropy is None
             return self._engine.volume(self._loaded, read.planes, anisotropy)
 
     def _make_masks(self, read: _Field, prediction: Any) -> None:
