@@ -102,3 +102,10 @@ def test_values_are_not_taken_for_texts():
 def test_a_problem_can_be_sent_to_another_process():
     problem = Problem("SM-IMG-010", where="a.tif", channel=3, channels="1 (GFP)")
     assert str(pickle.loads(pickle.dumps(problem))) == str(problem)
+
+
+def test_every_step_has_its_words():
+    from segmake.steps import STEPS
+
+    for step in STEPS:
+        assert say(f"step.{step}") and say(f"usage.kind.{step}")
