@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,17 +57,26 @@ class Journal:
     ----------
     path : Path
         The file; a journal without one is an empty journal.
+    beside : iterable of Path
+        Other journals whose lines count as well, in which the same images may have been in another batch.
+    overwrites : bool
+        Whether an attempt takes away what the one before it made as soon as it begins: then an attempt that was begun
+        and has no end counts in its place, as one that made nothing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, beside: Iterable[Path] = (), *, overwrites: bool = False
+    ) -> None:
         self.path = path
-        self._entries = list(_read(path))
+        self._last = (*ENDS, "started") if overwrites else ENDS
+        self._beside = [other for other in beside if other != path]
+        self._entries = self._read_all()
         self._lock = Lock()
 
     def last(self, image: str) -> Entry | None:
         """Return how the last attempt at an image that came to an end did so."""
         for entry in reversed(self._entries):
-            if entry.image == image and entry.event in ENDS:
+            if entry.image == image and entry.event in self._last:
                 return entry
         return None
 
@@ -80,7 +89,7 @@ class Journal:
 
     def finished(self) -> dict[str, Entry]:
         """Return `last` of every image."""
-        return {entry.image: entry for entry in self._entries if entry.event in ENDS}
+        return {entry.image: entry for entry in self._entries if entry.event in self._last}
 
     def is_done(self, image: str, key: str) -> bool:
         """Whether the last attempt at an image ended well, and with this key."""
@@ -127,8 +136,12 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("w") as file:
             lock_file(file, wait=True)
-            self._entries = list(_read(self.path))
+            self._entries = self._read_all()
             yield self
+
+    def _read_all(self) -> list[Entry]:
+        entries = [entry for path in (*self._beside, self.path) for entry in _read(path)]
+        return sorted(entries, key=lambda entry: entry.time) if self._beside else entries
 
 
 def _is_out_of_time(entry: Entry) -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
+from segmake.messages import Problem
+
 # Images that are read before their turn, and that are being finished after it: what memory has to hold besides.
 AHEAD = 2
 BEHIND = 1
@@ -40,6 +42,10 @@ class Task:
         Whether what is read of it at once is so much that nothing else should be in memory.
     beside : tuple of Path
         Files and folders that it makes besides, and removes itself, since users may have changed them.
+    patterns : tuple of str
+        Files that have to be in the first of its outputs, a folder.
+    aside : Path or None
+        Where a folder of outputs is kept that is none of its results any more.
     """
 
     image: str
@@ -51,11 +57,40 @@ class Task:
     outputs: tuple[Path, ...]
     large: bool = False
     beside: tuple[Path, ...] = ()
+    patterns: tuple[str, ...] = ()
+    aside: Path | None = None
 
-    @property
-    def results(self) -> tuple[Path, ...]:
-        """All that is there once it is done."""
-        return self.outputs + self.beside
+    def is_there(self) -> bool:
+        """Whether all is there that it makes."""
+        return all(path.exists() for path in self.outputs + self.beside) and not self.missing()
+
+    def missing(self) -> list[str]:
+        """Return the patterns that no file fits."""
+        return [pattern for pattern in self.patterns if not _fits(self.outputs[0], pattern)]
+
+
+def _fits(folder: Path, pattern: str) -> bool:
+    """Whether a file in a folder fits a pattern; none fits one that is no pattern, such as ``a**b``."""
+    try:
+        return any(found.is_file() for found in folder.glob(pattern))
+    except (ValueError, NotImplementedError):
+        return False
+
+
+class Leave(Exception):
+    """The process can't go on.
+
+    Parameters
+    ----------
+    problem : Problem
+    died : bool
+        Whether the task counts as one that the process died of; else it is not the task's fault.
+    """
+
+    def __init__(self, problem: Problem, *, died: bool = False) -> None:
+        self.problem = problem
+        self.died = died
+        super().__init__(problem)
 
 
 class Work(Protocol):
@@ -99,6 +134,34 @@ class InOneGo:
     def finish(self, task: Task, computed: dict[str, Any]) -> dict[str, Any]:
         """Nothing is left to do."""
         return computed
+
+
+class Line(Protocol):
+    """What passes tasks through a work: `Pipeline`, or `Parallel` of the users' scripts."""
+
+    def __enter__(self) -> Line: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None: ...
+
+    def add(self, task: Task, *, alone: bool) -> None:
+        """Put a task in; return when there is room for the next one."""
+
+    def finish(self) -> None:
+        """Return when all tasks that were put in have come to their end."""
+
+    def settle(self, seconds: float) -> None:
+        """Give what is being finished so much time to end."""
+
+    def in_work(self) -> list[Task]:
+        """Return the tasks that are being worked on."""
+
+    def waiting(self) -> list[Task]:
+        """Return the tasks that were put in and are not being worked on."""
 
 
 class Ended(NamedTuple):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import RLock
@@ -20,7 +21,7 @@ from typing import Any
 from segmake.files import readable, write_atomically
 from segmake.journal import Entry, Journal
 from segmake.messages import Problem, say
-from segmake.pipeline import Ended, Pipeline, Task, Work
+from segmake.pipeline import Ended, Leave, Line, Pipeline, Task, Work
 from segmake.slurm import times_of_this_job
 
 STEPS = ("segment", "masks", "measure", "overlay")
@@ -43,14 +44,9 @@ MEMORY = ("SM-RUN-003", "SM-RUN-004", "SM-OMN-003")
 _GPU_LOST = re.compile(r"CUDA error|CUDNN_STATUS|CUBLAS_STATUS|device-side assert")
 
 
-def is_current(entry: Entry | None, key: str, outputs: Iterable[Path]) -> bool:
-    """Whether an image's last attempt ended well with this key, and its results are still there."""
-    return (
-        entry is not None
-        and entry.event == "done"
-        and entry.key == key
-        and all(output.exists() for output in outputs)
-    )
+def is_current(entry: Entry | None, task: Task) -> bool:
+    """Whether an image's last attempt ended well with the key of its task, and its results are still there."""
+    return entry is not None and entry.event == "done" and entry.key == task.key and task.is_there()
 
 
 def run_step(
@@ -59,6 +55,7 @@ def run_step(
     work: Work,
     tell: Callable[[str], None],
     detail: Callable[[str], None],
+    line: Callable[[Work, Callable[[Ended], None]], Line] = Pipeline,
 ) -> None:
     """Do one step for the images of a batch that are not done yet.
 
@@ -75,11 +72,14 @@ def run_step(
         Makes the outputs of a task. Whatever it raises fails that image alone.
     tell, detail : callable
         Take a line for the screen, and text for the log alone.
+    line : callable
+        Makes what passes the tasks through the work.
 
     Raises
     ------
     Problem
-        ``SM-RUN-014`` if the GPU can't be used any more: another process, or another node, goes on with what is left.
+        If this process can't go on, as ``SM-RUN-014`` where the GPU can't be used any more: another process, or another
+        node, goes on with what is left.
     """
     left = pending(tasks, journal)
     deaths = {task: journal.deaths(task.image, task.key) for task in left}
@@ -90,7 +90,7 @@ def run_step(
     sound = [task for task in left if not deaths[task]]
     sound.sort(key=lambda task: _was_given_up(task, journal))
     record = _Record(journal, len(left), tell, detail)
-    with Pipeline(work, record.end) as pipeline:
+    with line(work, record.end) as pipeline:
         try:
             for task in (*sound, *doubtful):
                 if record.give_up(task, deaths[task]):
@@ -98,13 +98,13 @@ def run_step(
                 record.start(task)
                 alone = not work.overlaps or task in doubtful or task.large
                 pipeline.add(task, alone=alone)
-                record.refuse_lost_gpu()
+                record.refuse_to_go_on()
             pipeline.finish()
             for task in record.again:
-                record.refuse_lost_gpu()
+                record.refuse_to_go_on()
                 record.start(task)
                 pipeline.add(task, alone=True)
-            record.refuse_lost_gpu()
+            record.refuse_to_go_on()
         except (KeyboardInterrupt, SystemExit, Problem):
             pipeline.settle(SETTLE_SECONDS)
             record.stop(pipeline)
@@ -144,7 +144,7 @@ class _Record:
         self._journal.add(task.image, "started", task.key, task.attempt)
         self._started[task.image] = time.monotonic()
 
-    def stop(self, pipeline: Pipeline) -> None:
+    def stop(self, pipeline: Line) -> None:
         """Note that the job was stopped, which is no image's fault, but for one that used up the job's time."""
         times = times_of_this_job()
         for task in pipeline.in_work():
@@ -154,8 +154,8 @@ class _Record:
         for task in pipeline.waiting():
             self._journal.add(task.image, "stopped", task.key, task.attempt)
 
-    def refuse_lost_gpu(self) -> None:
-        """Raise the problem of a GPU that can't be used any more, if there is one."""
+    def refuse_to_go_on(self) -> None:
+        """Raise the problem that keeps this process from going on, if there is one."""
         if self._lost:
             raise self._lost
 
@@ -166,12 +166,17 @@ class _Record:
             if error is None:
                 self._done(task, ended.details)
                 return
+            if isinstance(error, Leave):
+                self._lost = self._lost or error.problem
+                if error.died:
+                    # Without an end, it counts as one that the process died of.
+                    return
             if self._lost:
                 self._journal.add(task.image, "stopped", task.key, task.attempt)
                 return
             if isinstance(error, RuntimeError) and _GPU_LOST.search(str(error)):
-                # Without an end, the image counts as one that the process died of.
                 self._detail("".join(traceback.format_exception(error)))
+                # Without an end, the image counts as one that the process died of.
                 self._lost = Problem("SM-RUN-014", where=task.image, error=_one_line(error))
                 return
             problem = self._problem(task, error)
@@ -188,6 +193,9 @@ class _Record:
         if "cells" in details:
             place, numbers = self._place(), {key: details[key] for key in ("cells", "seconds")}
             self._tell(say("step.done", place=place, image=task.image, **numbers))
+        elif "script" in details:
+            names = {key: details[key] for key in ("script", "seconds")}
+            self._tell(say("step.run_done", place=self._place(), image=task.image, **names))
 
     def _fail(self, task: Task, problem: Problem) -> None:
         # A result of other settings, or of the file before this one, would be taken for this image's.
@@ -216,7 +224,7 @@ def pending(tasks: list[Task], journal: Journal) -> list[Task]:
     return [
         task
         for task in tasks
-        if not is_current(entry := journal.last(task.image), task.key, task.results)
+        if not is_current(entry := journal.last(task.image), task)
         and not (
             entry and (entry.event, entry.key, entry.attempt) == ("failed", task.key, task.attempt)
         )
@@ -256,10 +264,25 @@ def problem_of(entry: Entry) -> Problem | None:
 
 
 def remove_outputs(task: Task) -> None:
-    """Remove what earlier attempts made of an image; one that can't be removed does not fail the others."""
+    """Remove what earlier attempts made of an image; one that can't be removed does not fail the others.
+
+    A folder of outputs, which may have taken a user's script hours, is only put aside.
+    """
     for output in task.outputs:
         with suppress(OSError):
-            output.unlink(missing_ok=True)
+            if task.aside is None:
+                output.unlink(missing_ok=True)
+            elif output.exists():
+                _put_aside(output, task.aside)
+
+
+def _put_aside(folder: Path, aside: Path) -> None:
+    shutil.rmtree(aside, ignore_errors=True)
+    if any(folder.iterdir()):
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder, aside)
+    else:
+        folder.rmdir()
 
 
 def _one_line(error: Exception) -> str:

@@ -200,7 +200,7 @@ def _image_row(
     for task, entry in zip(tasks, entries, strict=True):
         if entry and (problem := problem_of(entry)):
             return row | {"code": problem.code, "message": problem.what, "remedy": problem.remedy}
-        if not is_current(entry, task.key, task.results):
+        if not is_current(entry, task):
             return row
     paths = {"mask": folders.mask(image), "picture": folders.picture(image)}
     if (movie := folders.movie(image)).exists():
