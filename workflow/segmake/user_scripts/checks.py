@@ -1,0 +1,426 @@
+"""Checks the section ``scripts`` of the config, and the scripts themselves, before anything is run."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from decimal import DecimalException
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from math import ceil, prod
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+from segmake.catalogue import Package
+from segmake.messages import Problem, say
+from segmake.user_scripts.argument_checks import PLACEHOLDERS, Call, argument_problems, is_switch
+from segmake.user_scripts.command import placeholders
+from segmake.user_scripts.definition import (
+    OWN,
+    Script,
+    number_of_values,
+    scripts_of,
+)
+from segmake.user_scripts.options import UNKNOWN, parser_of
+from segmake.user_scripts.provided import lacking, own_projects, package_of, projects_of
+from segmake.user_scripts.static import (
+    KINDS,
+    PYTHON,
+    Fault,
+    Source,
+    last_name,
+    local_files,
+    modules_of,
+    read_source,
+)
+
+if TYPE_CHECKING:
+    from segmake.config import Config
+
+# What a script is given by these names already; `run` is the name of a variable that SegMake sets itself.
+RESERVED = (
+    "input",
+    "image",
+    "images",
+    "mask",
+    "masks",
+    "cells",
+    "output-dir",
+    "name",
+    "position",
+    "seed",
+    "cpus",
+    "project",
+    "run",
+)
+
+PROGRAMS = {"R": "Rscript", "shell": "bash"}
+
+# Such numbers need no more digits.
+_UNCOUNTABLE = 10**15
+
+
+def script_problems(config: Config) -> Iterator[Problem]:
+    """Yield what is wrong with the scripts of a config: their settings, their files, and how these go together."""
+    sections = config.settings["scripts"]
+    yield from _name_problems(config)
+    for index in range(len(sections)):
+        yield from _Check(config, index).problems()
+    yield from _cycles(config)
+
+
+def _name_problems(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each name that is taken; on some file systems, case makes no difference to folders."""
+    seen: dict[str, str] = {}
+    for index, section in enumerate(config.settings["scripts"]):
+        name, where = section["name"], config.where("scripts", index, "name")
+        if name is None:
+            continue
+        simple = name.lower().replace("_", "-")
+        if simple in RESERVED:
+            yield Problem("SM-SCR-002", where=where, name=name)
+        elif simple in seen:
+            yield Problem("SM-SCR-001", where=where, name=name, other=seen[simple])
+        seen.setdefault(simple, name)
+
+
+def _cycles(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each group of scripts that wait for each other."""
+    sections = config.settings["scripts"]
+    indices = {section["name"]: index for index, section in enumerate(sections)}
+    graph = {
+        name: {need for need in sections[index]["needs"] or () if need in indices}
+        for name, index in indices.items()
+    }
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+            return
+        except CycleError as error:
+            # So that each stands before what it needs.
+            names = error.args[1][::-1]
+            first = min(names, key=lambda name: indices[name])
+            start = names.index(first)
+            ring = [*names[start:-1], *names[:start], first]
+            where = config.where("scripts", indices[first], "needs")
+            yield Problem("SM-SCR-028", where=where, scripts=" -> ".join(ring))
+            # Without it, another one may be found.
+            del graph[first]
+            graph = {name: needs - {first} for name, needs in graph.items()}
+
+
+class _Check:
+    """The checks of one script."""
+
+    def __init__(self, config: Config, index: int) -> None:
+        self.config = config
+        self.section = config.settings["scripts"][index]
+        self.where = partial(config.where, "scripts", index)
+        self.name = self.section["name"] or ""
+        self.sweep = {key: value for key, value in self.section["sweep"].items() if key != "zip"}
+        needs = self.section["needs"]
+        # A need that is none is told by itself.
+        known = {*OWN, *(section["name"] for section in config.settings["scripts"])}
+        self.script = self._script([need for need in needs or () if need in known])
+        self.needs = tuple(needs) if needs is not None else self.script.needs
+
+    def _script(self, needs: list[str]) -> Script:
+        """Return the script without the values of its sweep, of which there may be billions."""
+        swept = self.sweep if self.section["run"] == "sweep" else {}
+        sweep = {name: [True if is_switch(value) else UNKNOWN] for name, value in swept.items()}
+        changes = {"sweep": sweep, "name": self.name, "script": self.section["script"] or ""}
+        if self.section["needs"] is not None:
+            changes["needs"] = needs
+        (script,) = scripts_of({"scripts": [self.section | changes]}).values()
+        return script
+
+    def problem(self, code: str, *keys: str | int, **values: object) -> Problem:
+        return Problem(code, where=self.where(*keys), script=self.script.file.name, **values)
+
+    def problems(self) -> Iterator[Problem]:
+        of_needs = list(self._need_problems())
+        yield from of_needs
+        yield from self._sweep_problems()
+        yield from self._output_problems()
+        yield from self._text_problems()
+        if self.section["script"] is not None:
+            yield from self._file_problems(arguments=not of_needs)
+
+    def _need_problems(self) -> Iterator[Problem]:
+        names = [each["name"] for each in self.config.settings["scripts"] if each["name"]]
+        words = [*OWN, *names]
+        for index, need in enumerate(self.needs):
+            if need not in words:
+                nearest = difflib.get_close_matches(need.lower(), words, 1, 0.6)
+                remedy = (
+                    say("script.nearest", nearest=nearest[0])
+                    if nearest
+                    else say("script.needs", known=", ".join(words))
+                )
+                yield self.problem("SM-SCR-027", "needs", index, need=need, remedy=remedy)
+        own = [need for need in self.needs if need in OWN]
+        if self.config.settings["images"]["folder"] is None and (own or self.script.per_image):
+            what = f"needs: [{', '.join(own)}]" if own else "run: image"
+            key = "needs" if own and self.section["needs"] is not None else "run"
+            yield self.problem("SM-SCR-029", key, setting=what)
+
+    def _sweep_problems(self) -> Iterator[Problem]:
+        swept = self.section["run"] == "sweep"
+        if swept != bool(self.sweep):
+            yield self.problem("SM-SCR-023", "run" if swept else "sweep")
+            return
+        numbers = {}
+        for name, value in self.sweep.items():
+            numbers[name] = _number(value)
+            if not numbers[name]:
+                ends = {"first": f"{value['from']:.15g}", "last": f"{value['to']:.15g}"}
+                yield self.problem("SM-SCR-025", "sweep", name, name=name, **ends)
+        zipped = self.section["sweep"].get("zip")
+        if zipped and len(set(numbers.values())) > 1:
+            listed = ", ".join(f"{name}: {_shown(number)}" for name, number in numbers.items())
+            yield self.problem("SM-SCR-024", "sweep", "zip", numbers=listed)
+        runs = min(numbers.values(), default=0) if zipped else prod(numbers.values())
+        if runs > self.section["max_runs"]:
+            jobs = ceil(runs / self.script.runs_per_job) if runs < _UNCOUNTABLE else runs
+            values = {"runs": _shown(runs), "jobs": _shown(jobs)}
+            limit = self.section["max_runs"]
+            yield self.problem("SM-SCR-026", "sweep", limit=limit, **values)
+
+    def _output_problems(self) -> Iterator[Problem]:
+        for index, pattern in enumerate(self.section["outputs"]):
+            path = PurePosixPath(pattern)
+            leads_out = path.is_absolute() or ".." in path.parts or pattern.startswith("~")
+            if leads_out or PureWindowsPath(pattern).drive:
+                values = {"pattern": pattern, "name": path.name}
+                yield self.problem("SM-SCR-012", "outputs", index, **values)
+
+    def _text_problems(self) -> Iterator[Problem]:
+        """Yield a problem for each text that the script would not get as it is meant."""
+        for keys, text in _texts(self.section, ()):
+            if keys == ("script",):
+                continue
+            if "\0" in text:
+                remedy = say("script.zero")
+                value = text.replace("\0", "\\0")
+                yield self.problem("SM-SCR-021", *keys, value=value, remedy=remedy)
+            elif keys[0] in ("arguments", "sweep"):
+                yield from self._value_problems(keys, text)
+
+    def _value_problems(self, keys: tuple[str | int, ...], text: str) -> Iterator[Problem]:
+        if need := self._need_missing_for(text):
+            needs = f"needs: [{', '.join((*self.needs, need))}]"
+            remedy = say("script.placeholder", needs=needs)
+            yield self.problem("SM-SCR-021", *keys, value=text, remedy=remedy)
+        elif nearest := self._meant_placeholder(text):
+            remedy = say("script.nearest", nearest=f"{{{nearest}}}")
+            yield self.problem("SM-SCR-021", *keys, value=text, remedy=remedy)
+        elif instead := _full_path(text):
+            yield self.problem("SM-SCR-020", *keys, path=text, instead=instead)
+
+    def _meant_placeholder(self, text: str) -> str:
+        """Return the placeholder that a value is nothing but a misspelling of."""
+        if not re.fullmatch(r"\{[A-Za-z][\w-]*\}", text):
+            return ""
+        own = ("image", "input", "mask", "cells", "output_dir", "name", "position", "seed", "cpus")
+        known = {word.replace("_", ""): word for word in (*own, "project", *self.needs)}
+        word = text.strip("{}").lower().replace("-", "").replace("_", "")
+        if text.strip("{}") in known.values():
+            return ""
+        nearest = difflib.get_close_matches(word, known, 1, 0.7)
+        return known[nearest[0]] if nearest else ""
+
+    def _need_missing_for(self, text: str) -> str:
+        """Return what a value that is nothing but a placeholder stands for, if `needs` does not have it."""
+        found = placeholders(text)
+        if len(found) != 1 or text != f"{{{min(found)}}}":
+            return ""
+        word = min(found)
+        names = {PLACEHOLDERS[need]: need for need in OWN} | {"image": "images"}
+        scripts = {section["name"] for section in self.config.settings["scripts"]}
+        need = names.get(word) or (word if word in scripts - {self.name} else "")
+        return "" if need in self.needs else need
+
+    def _file_problems(self, *, arguments: bool) -> Iterator[Problem]:
+        """Yield what is wrong with the file, and, where it is known what it is given, with its arguments."""
+        environment = self.section["environment"]
+        environments = self.config.settings["environments"]
+        known = environment is None or environment in environments
+        if not known:
+            yield self._unknown_environment(environment, list(environments))
+        python = str(environments[environment]["python"]) if environment in environments else PYTHON
+        source = read_source(self.script.file, python)
+        if source.fault:
+            yield self._fault(source, source.fault)
+        program = PROGRAMS.get(source.kind)
+        if program and shutil.which(program) is None:
+            yield self.problem("SM-SCR-009", "script", program=program)
+        if known and source.kind in ("python", "notebook"):
+            yield from self._package_problems(source, environment)
+        if arguments:
+            yield from self._argument_problems(source)
+
+    def _unknown_environment(self, name: str, there: list[str]) -> Problem:
+        nearest = difflib.get_close_matches(name, there, 1, 0.6)
+        if nearest:
+            remedy = say("script.nearest", nearest=nearest[0])
+        elif there:
+            remedy = say("script.environments", known=", ".join(there))
+        else:
+            remedy = say("script.environments.none", name=name)
+        return self.problem("SM-SCR-010", "environment", name=name, remedy=remedy)
+
+    def _fault(self, source: Source, fault: Fault) -> Problem:
+        path = self.section["script"].replace("\0", "\\0")
+        tell = partial(self.problem, path=path)
+        if fault.kind == "missing":
+            nearest = _nearest_file(self.script.file)
+            hint = say("script.nearest", nearest=nearest) if nearest else say("script.missing")
+            return tell("SM-SCR-003", "script", remedy=hint)
+        if fault.kind in ("folder", "closed"):
+            error = say("script.folder") if fault.kind == "folder" else fault.words
+            return tell("SM-SCR-004", "script", error=error)
+        if fault.kind == "suffix":
+            kinds = ", ".join(KINDS)
+            return tell("SM-SCR-005", "script", suffix=source.path.suffix or "-", kinds=kinds)
+        if fault.kind in ("encoding", "line_ends"):
+            remedy = say("script.encoding" if fault.kind == "encoding" else "script.line_ends")
+            return tell("SM-SCR-006", "script", remedy=remedy)
+        if fault.kind == "notebook":
+            return tell("SM-SCR-008", "script")
+        place = say("config.line", file=path, line=fault.line)
+        if fault.cell:
+            place = say("script.cell", file=path, cell=fault.cell, line=fault.line)
+        old = fault.kind == "python2"
+        remedy = say("script.python2") if old else say("script.syntax")
+        return tell("SM-SCR-007", "script", place=place, error=fault.words, remedy=remedy)
+
+    def _package_problems(self, source: Source, environment: str | None) -> Iterator[Problem]:
+        """Yield a problem if the environment is sure not to have what the script imports."""
+        modules = modules_of(source.path)
+        if source.kind == "notebook":
+            modules += ["nbconvert"]
+            modules += ["ipykernel"] if source.language == "python" else []
+        if environment is None:
+            there = own_projects()
+        else:
+            there = projects_of(self.config.settings["environments"][environment]["packages"])
+        missing = lacking(dict.fromkeys(modules), there)
+        if not missing:
+            return
+        names = _package_names(missing.values())
+        keys = {"modules": ", ".join(missing), "packages": ", ".join(names)}
+        if environment is None:
+            remedy = self._own_environment(modules)
+            about = say("script.own_environment")
+            where = self.where("environment")
+        else:
+            listed = self.config.settings["environments"][environment]["packages"]
+            line = f"packages: [{', '.join((*map(_in_list, listed), *names))}]"
+            remedy = say("script.add", name=environment, line=line)
+            about = say("script.environment", name=environment)
+            where = self.config.where("environments", environment, "packages")
+        values = {"script": self.script.file.name, "about": about, "remedy": remedy}
+        yield Problem("SM-SCR-011", where=where, **keys, **values)
+
+    def _own_environment(self, modules: list[str]) -> str:
+        """Return what to write where SegMake's own environment will not do."""
+        environments = self.config.settings["environments"]
+        for name, section in environments.items():
+            there = projects_of(section["packages"])
+            if there is not None and not lacking(modules, there):
+                return say("script.use", name=name)
+        found = [package for module in modules if (package := package_of(module))]
+        names = ", ".join(_package_names(found))
+        name = self.name if self.name not in environments else f"{self.name}-packages"
+        return say("script.make", name=name, line=f"{name}: {{packages: [{names}]}}")
+
+    def _argument_problems(self, source: Source) -> Iterator[Problem]:
+        if source.kind == "notebook":
+            if isinstance(self.section["arguments"], list):
+                remedy = say("script.notebook.remedy")
+                error = say("script.notebook")
+                yield self.problem("SM-SCR-019", "arguments", error=error, remedy=remedy)
+            return
+        swept = self.section["run"] == "sweep"
+        if swept != bool(self.sweep):
+            # Which arguments there will be is not known.
+            return
+        parser = parser_of(source.trees[0]) if source.trees else None
+        listed = isinstance(self.section["arguments"], list)
+        if swept and listed and parser and not _reads_variables(source):
+            error, remedy = say("script.sweep_list"), say("script.sweep_list.remedy")
+            yield self.problem("SM-SCR-019", "arguments", error=error, remedy=remedy)
+            return
+        sweep = {
+            name: value if 0 < _number(value) < _UNCOUNTABLE else []
+            for name, value in self.sweep.items()
+        }
+        yield from argument_problems(Call(self.script, sweep, parser, self.where))
+
+
+def _reads_variables(source: Source) -> bool:
+    """Whether a script may read its arguments from variables, or a file beside it does."""
+    names = {last_name(node) for tree in source.trees for node in ast.walk(tree)}
+    return bool(names & {"environ", "getenv"}) or len(local_files(source.path)) > 1
+
+
+def _number(value: Any) -> int:
+    """Return how many values a parameter has, however many."""
+    try:
+        return number_of_values(value)
+    except (DecimalException, OverflowError):
+        return _UNCOUNTABLE
+
+
+def _shown(number: int) -> str:
+    return str(number) if number < _UNCOUNTABLE else "> 10^15"
+
+
+def _texts(node: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield all texts of a section with their keys, names of arguments too."""
+    if isinstance(node, str) and keys:
+        yield keys, node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if "\0" in key:
+                yield (*keys, key), key
+            yield from _texts(value, (*keys, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _texts(value, (*keys, index))
+
+
+def _full_path(text: str) -> str:
+    """Return how to write a path that is there, but not for a script, which works in another folder; else nothing."""
+    if "/" not in text or placeholders(text):
+        return ""
+    home = text.startswith("~")
+    path = os.path.expanduser(text)
+    # Unlike Path's methods, these take any text for a path.
+    if (os.path.isabs(path) and not home) or not os.path.exists(path):
+        return ""
+    return path if home else "{project}/" + text.removeprefix("./")
+
+
+def _nearest_file(path: Path) -> str:
+    """Return the script whose path is most like one that is not there."""
+    try:
+        there = [p.name for p in path.parent.iterdir() if p.suffix in KINDS]
+    except (OSError, ValueError):
+        return ""
+    nearest = difflib.get_close_matches(path.name, there, 1, 0.6)
+    return str(path.parent / nearest[0]) if nearest else ""
+
+
+def _package_names(packages: Any) -> list[str]:
+    names: list[Package] = list(packages)
+    return list(dict.fromkeys(_in_list(package.name) for package in names))
+
+
+def _in_list(words: str) -> str:
+    """Return a package as it can stand in a list in brackets."""
+    return words if re.fullmatch(r"[A-Za-z][\w. -]*", words) else f'"{words}"'
