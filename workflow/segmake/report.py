@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -22,6 +19,13 @@ from segmake.engines import BUILTIN_MODELS
 from segmake.files import natural_key, write_atomically
 from segmake.messages import language, say
 from segmake.pictures import evenly_spread
+from segmake.report_parts import data_uri, href, shown
+from segmake.report_scripts import (
+    ScriptResults,
+    describe_scripts,
+    script_tiles,
+    verdict_with_scripts,
+)
 from segmake.timing import Timing
 from segmake.usage import Usage, describe
 from segmake.wording import brief, duration, finite, localised, moment, number, plural, text_of
@@ -134,6 +138,7 @@ def write_report(
     cells: pd.DataFrame,
     thumbnails: Callable[[str], tuple[Path, Path] | None],
     run: Run,
+    scripts: Sequence[ScriptResults] = (),
 ) -> None:
     """Write the report, in the user's language, as one self-contained HTML file.
 
@@ -155,6 +160,8 @@ def write_report(
         From the ``image`` of a row to its thumbnails before and after, or None if it has none.
     run : Run
         What was run.
+    scripts : sequence of ScriptResults
+        What became of the user's own scripts. Where there are no images, the page is about them alone.
 
     Raises
     ------
@@ -169,34 +176,39 @@ def write_report(
     rows.sort(key=lambda row: natural_key(str(row["image"])))
     done = [row for row in rows if row["state"] == "done"]
     failed = [row for row in rows if row["state"] != "done"]
-    shown = [done[place] for place in evenly_spread(len(done), GALLERY_LIMIT)]
+    taken = [done[place] for place in evenly_spread(len(done), GALLERY_LIMIT)]
     plots, summary = distributions(done, cells)
+    # Without scripts the page says that there was no image.
+    with_images = bool(rows) or not scripts
+    tracked = with_images and run.settings.get("tracking")
 
     page = _template().render(
         lang=language(),
         run=run,
-        verdict=_verdict(done, failed),
-        tiles=_tiles(done, failed, run, movies=bool(cells_over_time(cells))),
+        verdict=_whole_verdict(done, failed, scripts),
+        tiles=_whole_tiles(done, failed, run, scripts, movies=bool(cells_over_time(cells))),
         notes=_notes(run, done),
         failures=_failures(failed),
         images_failed=len(failed),
         failures_in_sight=FAILURES_IN_SIGHT,
-        cards=[_card(row, thumbnails) for row in shown],
+        cards=[_card(row, thumbnails) for row in taken],
         images_done=len(done),
+        with_images=with_images,
+        scripts=describe_scripts(scripts),
         cells_measured=len(cells),
         plots=plots,
         plots_note=note_on_cells(done, cells),
         summary=summary,
         usage=describe(run.usage) if run.usage else None,
         timing=_timing(run.timing, run.engine) if run.timing else None,
-        facts=_facts(run),
+        facts=_facts(run, with_images=with_images),
         selections=_selections(done),
         settings=_settings(run.settings),
         versions=sorted(run.versions.items(), key=lambda item: item[0].lower()),
-        tables=[(table, _href(table)) for table in run.tables],
+        tables=[(table, href(table)) for table in run.tables],
         citations=[
-            *CITATIONS.get(run.engine, []),
-            *([_LAPTRACK] if run.settings.get("tracking") else []),
+            *(CITATIONS.get(run.engine, []) if with_images else []),
+            *([_LAPTRACK] if tracked else []),
             _SNAKEMAKE,
         ],
     )
@@ -234,6 +246,36 @@ def _verdict(done: list[dict], failed: list[dict]) -> dict[str, str]:
     if not cells:
         text += " " + say("report.verdict.no_cells")
     return {"kind": "good", "text": text}
+
+
+def _whole_verdict(
+    done: list[dict], failed: list[dict], scripts: Sequence[ScriptResults]
+) -> dict[str, str]:
+    """Return the verdict on the images and the scripts; without images, on the scripts alone."""
+    if not scripts:
+        return _verdict(done, failed)
+    return verdict_with_scripts(_verdict(done, failed) if done or failed else None, scripts)
+
+
+def _whole_tiles(
+    done: list[dict],
+    failed: list[dict],
+    run: Run,
+    scripts: Sequence[ScriptResults],
+    *,
+    movies: bool,
+) -> list[dict[str, str]]:
+    """Return the big numbers on the images; without images, on the runs of scripts."""
+    if scripts and not (done or failed):
+        return script_tiles(scripts, _elapsed(run))
+    tiles = _tiles(done, failed, run, movies=movies)
+    if runs := sum(len(script.failures) for script in scripts):
+        tiles[1] |= {
+            "label": say("report.scripts.tile.images_failed"),
+            "remark": say(plural("report.scripts.tile.also", runs), n=number(runs)),
+            "kind": "bad",
+        }
+    return tiles
 
 
 def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> list[dict[str, str]]:
@@ -297,7 +339,7 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
         reason = text_of(row.get("code")), message, text_of(row.get("remedy"))
         attempt = finite(row.get("attempt")) or 1
         again = say("report.failed.attempt", n=int(attempt)) if attempt > 1 else ""
-        groups.setdefault(reason, []).append((_shown(row["image"]), again))
+        groups.setdefault(reason, []).append((shown(row["image"]), again))
     return [
         {"code": code, "message": message, "remedy": remedy, "images": images}
         for (code, message, remedy), images in sorted(groups.items(), key=lambda g: -len(g[1]))
@@ -307,7 +349,7 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
 def _card(
     row: Mapping[str, Any], thumbnails: Callable[[str], tuple[Path, Path] | None]
 ) -> dict[str, Any]:
-    name = _shown(row["image"])
+    name = shown(row["image"])
     folder, _, file = name.rpartition("/")
     cells = finite(row.get("cells"))
     seconds = finite(row.get("seconds"))
@@ -327,7 +369,7 @@ def _card(
         "before": _data_uri(pair[0]) if pair else None,
         "after": _data_uri(pair[1]) if pair else None,
         "links": [
-            (say(f"report.card.{kind}"), _href(file))
+            (say(f"report.card.{kind}"), href(file))
             for kind in ("picture", "movie", "mask")
             if (file := text_of(row.get(kind)))
         ],
@@ -372,27 +414,9 @@ def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
 
 def _data_uri(path: Path) -> str | None:
     try:
-        content = base64.b64encode(path.read_bytes()).decode("ascii")
+        return data_uri(path.read_bytes(), MIME[path.suffix.lower()])
     except OSError:
         return None
-    return f"data:{MIME[path.suffix.lower()]};base64,{content}"
-
-
-def _href(path: str) -> str:
-    """Return a path, relative to the page, as a link; quoted, so that it can't name a scheme."""
-    if not path:
-        return ""
-    return "./" + quote(PurePath(path).as_posix().encode("utf-8", errors="surrogateescape"))
-
-
-def _shown(name: object) -> str:
-    """Return a file name with characters that can't be seen, such as a line break, made visible."""
-    text = str(name).encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
-    return re.sub(
-        r"[\x00-\x1f\x7f]",
-        lambda match: "␡" if match[0] == "\x7f" else chr(0x2400 + ord(match[0])),
-        text,
-    )
 
 
 # What was run
@@ -403,7 +427,7 @@ def _notes(run: Run, done: list[dict]) -> list[tuple[str, str]]:
     images: dict[str, list[str]] = {}
     for row in done:
         if warning := text_of(row.get("warning")):
-            images.setdefault(warning, []).append(_shown(row["image"]))
+            images.setdefault(warning, []).append(shown(row["image"]))
     return [*((warning, "") for warning in run.warnings), *_named(images)]
 
 
@@ -426,17 +450,22 @@ def _selections(done: list[dict]) -> list[tuple[str, str]]:
     ]
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
-    facts = [
+def _facts(run: Run, *, with_images: bool) -> list[tuple[str, str]]:
+    segmentation = [
         ("report.run.engine", run.engine),
         ("report.run.model", run.model),
         ("report.run.device", run.device),
+    ]
+    times = [
         ("report.run.started", moment(run.started)),
         ("report.run.finished", moment(run.finished)),
+    ]
+    files = [
         ("report.run.files", number(run.files_found)),
         ("report.run.left_out", number(run.files_left_out)),
         ("report.run.batches", number(run.batches)),
     ]
+    facts = [*segmentation, *times, *files] if with_images else times
     return [(say(key), value) for key, value in facts if value]
 
 
