@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -120,6 +121,35 @@ def test_an_environment_of_the_config_is_made_once_and_again_when_its_list_chang
     assert more.returncode == 0, more.stderr
     assert re.findall(r"making the environment (\w+)", more.stderr) == ["other"]
     assert (folder / "other.txt").exists()
+
+
+def test_a_script_runs_in_the_environment_that_it_names(conda_project: Project) -> None:
+    script = conda_project.folder / "script.py"
+    script.write_text(
+        "import sys, tqdm, yaml\nopen('python.csv', 'w').write(f'prefix\\n{sys.prefix}')"
+    )
+    packages = {"growth": {"packages": ["tqdm==4.67.1", "PyYAML"]}}
+    conda_project.settings["environments"] = packages
+    step = {"name": "where", "script": str(script), "outputs": ["python.csv"]}
+    conda_project.settings["scripts"] = [step | {"environment": "growth"}]
+    first = conda_project.run(*CONDA)
+    assert first.returncode == 0, first.stderr
+    joined = conda_project.results / "scripts" / "where" / "all_python.csv"
+    prefixes = set(pd.read_csv(joined)["prefix"])
+    assert len(prefixes) == 1
+    (prefix,) = prefixes
+    assert Path(prefix).parent == place(conda_project) and not Path(prefix, "bin/jinja2").exists()
+
+    # A module that no catalogue knows is looked for in the environment itself, before the script is run.
+    script.write_text("import nobodys_module\n")
+    refused = conda_project.run(*CONDA)
+    assert refused.returncode == 1
+    assert "SM-SCR-037" in refused.stderr and "nobodys_module (script.py)" in refused.stderr
+    logs = conda_project.results / "logs" / "scripts" / "where"
+    assert all("nobodys_module" not in log.read_text() for log in logs.rglob("*.log"))
+    script.write_text("import pandas\n")
+    refused = conda_project.run(*CONDA)
+    assert "SM-SCR-0" in refused.stderr and "pandas" in refused.stderr
 
 
 def test_an_older_driver_gets_an_engine_that_it_runs(conda_project: Project) -> None:

@@ -1,7 +1,8 @@
 """Makes the environments of the config, and tries them.
 
 In: their files, which `session` makes when the Snakefile is read (segmake.builder).
-Out: results/environments/NAME.txt with the versions that are in each; beside it lies NAME.yaml.
+Out: a record that its packages, and what scripts import, can be used; and results/environments/NAME.txt with the
+versions that are in it, beside which lies NAME.yaml.
 """
 
 
@@ -11,15 +12,17 @@ localrules:
 
 wildcard_constraints:
     environment="|".join(plan.environments) or "none",
+    checked=r"[0-9a-f]+",
 
 
 rule environment:
     input:
         lambda wildcards: plan.environments[wildcards.environment],
     output:
-        folders.results / "environments/{environment}.txt",
+        # Of another name once something else has to be in it.
+        folders.state / "environments/{environment}.{checked}.txt",
     log:
-        folders.results / "logs/environments/{environment}.log",
+        folders.results / "logs/environments/{environment}.{checked}.log",
     retries: 0
     conda:
         lambda wildcards: plan.environments[wildcards.environment]
@@ -27,5 +30,10 @@ rule environment:
         script=Path(workflow.basedir) / "scripts/check_environment.py",
         packages=lambda wildcards: session.imports(wildcards.environment),
         message=lambda wildcards: session.bad_environment(wildcards.environment),
+        imports=lambda wildcards: plan.imports[wildcards.environment],
+        missing=lambda wildcards: session.missing_imports(wildcards.environment),
+        versions=lambda wildcards: folders.results
+        / f"environments/{wildcards.environment}.txt",
     shell:
-        "python {params.script:q} {params.packages:q} --message {params.message:q} --out {output:q} --log {log:q}"
+        "python {params.script:q} {params.packages:q} --message {params.message:q} --imports {params.imports:q}"
+        " --missing {params.missing:q} --out {params.versions:q} --log {log:q} && touch {output:q}"

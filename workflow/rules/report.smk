@@ -1,6 +1,6 @@
-"""Joins the tables of all batches, writes the report, and fails if an image failed.
+"""Joins the tables of all batches, writes the report, and fails if an image or a run of a script failed.
 
-In: the tables of the measured and drawn batches.
+In: the tables of the measured and drawn batches; what the users' scripts made.
 Out: results/images.csv, cells.csv, cells.parquet and report.html.
 """
 
@@ -13,6 +13,7 @@ rule report:
     input:
         [plan.outcome("measure", batch) for batch in plan.batches],
         [plan.outcome("overlay", batch) for batch in plan.batches],
+        [plan.script_outcome(name) for name in plan.scripts],
     output:
         # An image that is gone sends no job, but leaves the tables.
         stamp=plan.summary(),

@@ -1,4 +1,4 @@
-"""Imports the packages of an environment once, and writes down the versions that are in it.
+"""Imports the packages of an environment once, looks for what scripts import, and writes down the versions in it.
 
 It runs with the Python of that environment, which need not have anything of SegMake: standard library only. What is
 wrong is printed as a word per package on the last line; the log has the details.
@@ -7,8 +7,17 @@ wrong is printed as a word per package on the last line; the log has the details
 import argparse
 import importlib
 import importlib.metadata
+import importlib.util
 import sys
 import traceback
+
+
+def is_there(module):
+    """Return whether a module can be imported, without doing so."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def main():
@@ -20,6 +29,8 @@ def main():
     parser.add_argument("--out", required=True, help="file for the versions")
     parser.add_argument("--log", required=True, help="file for what went wrong")
     parser.add_argument("--message", required=True, help="what to say of packages that failed")
+    parser.add_argument("--imports", nargs="*", default=[], help="MODULE=SCRIPT, to look for it")
+    parser.add_argument("--missing", default="", help="what to say of modules that are not there")
     options = parser.parse_args()
     failed = []
     with open(options.log, "w", encoding="utf-8") as log:
@@ -36,6 +47,11 @@ def main():
     if failed:
         words = options.message.replace("PACKAGES", ", ".join(failed))
         print(words.replace("PREFIX", sys.prefix), file=sys.stderr)
+        return 1
+    lacking = [words for words in options.imports if not is_there(words.partition("=")[0])]
+    if lacking:
+        words = ", ".join("{} ({})".format(*one.split("=", 1)) for one in lacking)
+        print(options.missing.replace("MODULES", words), file=sys.stderr)
         return 1
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
     with open(options.out, "w", encoding="utf-8") as out:

@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
@@ -65,6 +66,19 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--out", required=True, type=Path, help="table of what became of them")
         command.set_defaults(run=_run_step, step=step)
         _add_common(command)
+    script = commands.add_parser("script", help="do the runs of a user's script in one batch")
+    script.add_argument("--name", required=True)
+    script.add_argument("--batch", required=True)
+    script.add_argument("--python", required=True, help="the Python of its environment")
+    script.add_argument("--cpus", required=True, type=int, help="the cores of the job")
+    script.add_argument("--out", required=True, type=Path, help="table of what became of them")
+    script.set_defaults(run=_run_script)
+    _add_common(script)
+    join = commands.add_parser("join", help="join the tables that the runs of a script made")
+    join.add_argument("--name", required=True)
+    join.add_argument("--out", required=True, type=Path, help="file that says that it was done")
+    join.set_defaults(run=_join)
+    _add_common(join)
     model = commands.add_parser("check-model", help="download the model if needed, and load it")
     model.add_argument("--out", required=True, type=Path, help="record of its files")
     model.set_defaults(run=_check_model)
@@ -149,6 +163,41 @@ def _run_step(options: argparse.Namespace) -> None:
         write_outcome(options.out, ready, journal)
 
 
+def _run_script(options: argparse.Namespace) -> None:
+    from segmake.user_scripts.planning import facts_in_job, journal_of
+    from segmake.user_scripts.work import ScriptWork
+
+    plan = read_plan(options.plan)
+    journal = journal_of(plan.folders, options.name, options.batch)
+    with _log(options.log) as log, journal.locked():
+        tell, detail = _speaker(log)
+        keys = facts_in_job(plan)
+        ready = []
+        for task in plan.scripts[options.name].batches[options.batch]:
+            if key := keys.key(options.name, task.image):
+                ready.append(replace(task, key=key))
+            else:
+                # What it needs is not there: it waits for another run of SegMake, and has no results meanwhile.
+                remove_outputs(task)
+        work = ScriptWork(plan, options.name, options.python, options.cpus)
+        if left := pending(ready, journal):
+            batch = {"batch": options.batch, "number": len(left)}
+            tell(say("step.script", name=options.name, at_once=work.at_once, **batch))
+            work.prepare()
+        run_step(ready, journal, work, tell, detail, work.line)
+        write_outcome(options.out, ready, journal)
+
+
+def _join(options: argparse.Namespace) -> None:
+    from segmake.user_scripts.results import join_tables
+
+    plan = read_plan(options.plan)
+    with _log(options.log) as log:
+        join_tables(plan, options.name, _speaker(log)[0])
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.touch()
+
+
 def _check_model(options: argparse.Namespace) -> None:
     from segmake.checked import write_record
     from segmake.engines import BUILTIN_MODELS, engine
@@ -177,12 +226,13 @@ def _write_report(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> int:
     from segmake.summary import describe_end
     from segmake.tables import image_table
+    from segmake.user_scripts.results import script_results
 
     plan = read_plan(options.plan)
-    images = image_table(plan)
-    failed = int((images["state"] != "done").sum())
+    images, scripts = image_table(plan), script_results(plan)
+    failed = int((images["state"] != "done").sum()) + sum(s.runs - s.done for s in scripts)
     with _log(options.log) as log:
-        log.write(describe_end(plan, images) + "\n")
+        log.write(describe_end(plan, images, scripts) + "\n")
     return 1 if failed else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 import shlex
@@ -15,6 +16,7 @@ from segmake.config import Config
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.slurm import Partition, SlurmError
+from segmake.user_scripts.definition import Script, scripts_of
 
 # What a job without a GPU asks for at first: measurements and pictures work on one image at a time.
 CPU_MEMORY_MB = 4096
@@ -75,10 +77,21 @@ class Cluster:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
+        self._gpu = needs_gpu(settings)
+        self._place: tuple[str | int, ...] = ("cluster",)
         try:
             self.partitions = slurm.partitions()
         except SlurmError as error:
             raise Problem("SM-CLU-001", error=_one_line(error)) from None
+
+    def of_script(self, script: Script) -> Cluster:
+        """Return the cluster as the jobs of a user's script want to use it."""
+        other = copy.copy(self)
+        other._settings = script_settings(self._settings, script)
+        other._gpu = bool(script.resources["gpu"])
+        names = [each["name"] for each in self._settings["scripts"]]
+        other._place = ("scripts", names.index(script.name), "resources")
+        return other
 
     @cached_property
     def keeps_accounts(self) -> bool:
@@ -111,27 +124,42 @@ class Cluster:
         Raises
         ------
         Problems
-            Everything that is wrong with the section ``cluster`` of the config, in the light of this cluster.
+            Everything that is wrong with the section ``cluster`` of the config, and with the resources of scripts, in
+            the light of this cluster.
         """
-        gpu = needs_gpu(self._settings)
-        problems = [*_option_problems(config), *self._partition_problems(config, gpu=gpu)]
-        if found := self.partition(gpu=gpu):
-            problems += self._gpu_problems(config, found) if gpu else ()
-            problems += self._size_problems(config, found)
-        if _partition_name(self._settings, gpu=gpu) != _partition_name(self._settings, gpu=False):
-            problems += self._partition_problems(config, gpu=False)
-        problems += self._account_problems(config)
+        kinds: list[tuple[Cluster, tuple[bool, ...]]] = []
+        if self._settings["images"]["folder"] is not None:
+            kinds.append((self, (True, False)))
+        for script in scripts_of(self._settings).values():
+            kinds.append((self.of_script(script), (True,)))
+        problems = [*_option_problems(config), *self._account_problems(config)]
+        for jobs, _ in kinds:
+            problems += jobs._problems(config)
         if not problems:
-            problems += self._refusals(config)
-        if problems:
-            raise Problems(problems)
+            for jobs, segment in kinds:
+                problems += jobs._refusals(config, segment)
+        # Those of several scripts, with the partition that all share, are told once.
+        told = {str(problem): problem for problem in problems}
+        if told:
+            raise Problems(list(told.values()))
+
+    def _problems(self, config: Config) -> Iterator[Problem]:
+        """Yield what is wrong with what one kind of jobs asks for."""
+        gpu = self._gpu
+        yield from self._partition_problems(config, gpu=gpu)
+        if found := self.partition(gpu=gpu):
+            yield from self._gpu_problems(config, found) if gpu else ()
+            yield from self._size_problems(config, found)
+        other = _partition_name(self._settings, gpu=False)
+        if self._place == ("cluster",) and _partition_name(self._settings, gpu=gpu) != other:
+            yield from self._partition_problems(config, gpu=False)
 
     def _partition_problems(self, config: Config, *, gpu: bool) -> Iterator[Problem]:
         """Yield what is wrong with the partition that a kind of job goes to."""
         name = _partition_name(self._settings, gpu=gpu)
         own = gpu or self._settings["cluster"]["cpu_partition"] is None
         key = "partition" if own else "cpu_partition"
-        where = config.where("cluster", key)
+        where = self._where(config, key)
         found = self.partition(gpu=gpu)
         if found is None and name is None:
             yield Problem("SM-CLU-003", where=where, there=self._there())
@@ -146,10 +174,10 @@ class Cluster:
         section = self._settings["cluster"]
         model = section["gpu_model"]
         if not found.gpus:
-            where = config.where("cluster", "partition")
+            where = self._where(config, "partition")
             yield Problem("SM-CLU-005", where=where, partition=found.name, there=self._there())
         elif model is not None:
-            where = config.where("cluster", "gpu_model")
+            where = self._where(config, "gpu_model")
             if model not in found.gpus:
                 there = ", ".join(sorted(filter(None, found.gpus))) or say("cluster.no_names")
                 names = {"model": model, "partition": found.name, "models": there}
@@ -167,7 +195,7 @@ class Cluster:
         for key, limit in limits.items():
             if limit and section[key] > limit:
                 names = {"name": f"`{key}`", "value": f"{section[key]:g}", "limit": f"{limit:g}"}
-                where = config.where("cluster", key)
+                where = self._where(config, key)
                 yield Problem("SM-CLU-008", where=where, partition=found.name, **names)
 
     def _account_problems(self, config: Config) -> Iterator[Problem]:
@@ -178,23 +206,28 @@ class Cluster:
                 names = {"account": account, "accounts": ", ".join(known)}
                 yield Problem("SM-CLU-009", where=config.where("cluster", "account"), **names)
 
-    def _refusals(self, config: Config) -> list[Problem]:
+    def _where(self, config: Config, key: str) -> str:
+        """Return where a setting stands: among the resources of a script, else in the section of the cluster."""
+        own = (*self._place, key)
+        return config.where(*(own if own in config.lines else ("cluster", key)))
+
+    def _refusals(self, config: Config, kinds: Iterable[bool]) -> list[Problem]:
         """Ask Slurm itself, which knows of rules that are not to be seen from here."""
-        for segment in (True, False):
+        for segment in kinds:
             try:
                 answer = slurm.refusal(self._sbatch_options(segment=segment))
             except SlurmError as error:
                 return [Problem("SM-CLU-001", error=_one_line(error))]
-            partition = self.partition(gpu=segment and needs_gpu(self._settings))
+            partition = self.partition(gpu=segment and self._gpu)
             away = partition and partition.incomplete and _NODES_AWAY.fullmatch(answer or "")
             if answer and not away:
-                where = config.where("cluster")
+                where = config.where(*self._place)
                 return [Problem("SM-CLU-010", where=where, answer=_one_line(answer))]
         return []
 
     def _sbatch_options(self, *, segment: bool) -> list[str]:
         """Return what the executor will give to sbatch for a job."""
-        gpu = segment and needs_gpu(self._settings)
+        gpu = segment and self._gpu
         resources = executor_resources(self._settings, gpu=gpu, accounts=self.keeps_accounts)
         memory, minutes, cpus = first_request(self._settings, segment=segment)
         options = request_options(resources)
@@ -236,12 +269,12 @@ def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -
         "slurm_extra": shlex.join(option_words(section["sbatch_options"])) or None,
     }
     if gpu:
-        model = section["gpu_model"]
-        resources |= {"constraint": section["constraint"], "gpus_at_once": 1}
+        model, number = section["gpu_model"], section.get("gpu", 1)
+        resources |= {"constraint": section["constraint"], "gpus_at_once": number}
         if section["gpu_request"] == "gres":
-            resources["gres"] = f"gpu:{model}:1" if model else "gpu:1"
+            resources["gres"] = f"gpu:{model}:{number}" if model else f"gpu:{number}"
         else:
-            resources |= {"gpu": 1, "gpu_model": model}
+            resources |= {"gpu": number, "gpu_model": model}
     return {name: value for name, value in resources.items() if value is not None}
 
 
@@ -250,7 +283,8 @@ def request_options(resources: dict[str, Any]) -> list[str]:
     options = [f"--{word}={resources[key]}" for key, word in _OPTIONS.items() if key in resources]
     if "gpu" in resources:
         model = resources.get("gpu_model")
-        options.append(f"--gpus={model}:1" if model else "--gpus=1")
+        number = resources["gpu"]
+        options.append(f"--gpus={model}:{number}" if model else f"--gpus={number}")
     return options
 
 
@@ -260,6 +294,19 @@ def first_request(settings: dict[str, Any], *, segment: bool) -> tuple[int, int,
     if segment:
         return int(section["memory_gb"] * 1024), math.ceil(section["hours"] * 60), section["cpus"]
     return CPU_MEMORY_MB, CPU_MINUTES, 1
+
+
+def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
+    """Return settings in whose section ``cluster`` stands what the jobs of a user's script ask for."""
+    shared, own = settings["cluster"], script.resources
+    section = {
+        **shared,
+        **{key: own[key] for key in ("memory_gb", "hours", "cpus", "gpu")},
+        "gpu_model": own["gpu_model"] or shared["gpu_model"],
+    }
+    if own["partition"]:
+        section |= {"partition": own["partition"], "cpu_partition": None}
+    return {**settings, "cluster": section}
 
 
 def _partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:

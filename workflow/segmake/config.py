@@ -14,7 +14,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,12 +26,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from segmake.engines import BUILTIN_MODELS, SAM_MODELS, SAM_TILE, keeps_volume
 from segmake.folders import folder_problems
 from segmake.measurement import measurement_problems
 from segmake.messages import Problem, Problems, say
+from segmake.user_scripts.checks import script_problems
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
@@ -83,12 +85,13 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     Problems
         Everything that is wrong with the file, in the order of its lines.
     """
-    written, lines = _read_yaml(path)
+    written, lines, numbers = _read_yaml(path)
     config = Config(_merge(written, _plain(overrides or {})), path, lines)
     problems = list(_schema_problems(config))
     # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
     sound = _without_faults(config.settings) if problems else config.settings
     config = Config(_with_defaults(sound, schema(), _engine(sound)), path, lines)
+    _write_arguments_as_text(config.settings, {} if "scripts" in (overrides or {}) else numbers)
     problems += checks(config)
     if problems and config.settings["images"]["folder"]:
         problems += folder_problems(config)
@@ -117,10 +120,18 @@ def checks(config: Config) -> Iterator[Problem]:
     if engine in BUILTIN_MODELS:
         yield from _model_problems(config)
         yield from _network_problems(config)
-    yield from _not_yet(config)
+    yield from script_problems(config)
     yield from _selection_problems(config)
     yield from measurement_problems(config)
     images = config.settings["images"]
+    written = ("images", "folder") in config.lines
+    if images["folder"] is None and written and not config.settings["scripts"]:
+        yield Problem("SM-SCR-030", where=config.where("images", "folder"))
+    most = config.settings["cluster"]["max_gpus"]
+    for index, script in enumerate(config.settings["scripts"]):
+        if (gpus := script["resources"]["gpu"]) > most:
+            where = config.where("scripts", index, "resources", "gpu")
+            yield Problem("SM-SCR-039", where=where, gpus=gpus, most=most)
     for key in ("include", "exclude"):
         yield from _pattern_problems(config, key, images[key])
     if images["channel"] is not None and images["channel"] == images["second_channel"]:
@@ -132,8 +143,10 @@ def checks(config: Config) -> Iterator[Problem]:
         yield Problem("SM-CFG-014", where=config.where("overlays", "contrast"), low=low, high=high)
 
 
-def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
-    """Return what a file says, and the line of each of its keys."""
+def _read_yaml(
+    path: Path,
+) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int], dict[tuple[str | int, ...], str]]:
+    """Return what a file says, the line of each of its keys, and each number as it is written."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -145,6 +158,7 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[str | int, ...], 
     try:
         written = YAML(typ="rt").load(text)
         settings, lines = _plain(written), dict(_lines(written))
+        numbers = dict(_numbers(YAML().compose(text)))
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1
         key = text.split("\n")[line - 1].split(":")[0].strip()
@@ -168,7 +182,7 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple[str | int, ...], 
         raise Problems([Problem("SM-CFG-005", where=str(path), error=reason)]) from None
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=str(path))])
-    return settings, lines
+    return settings, lines, numbers
 
 
 def _plain(node: Any) -> Any:
@@ -200,6 +214,20 @@ def _lines(
             if place := (node.lc.data or {}).get(index):
                 yield (*keys, index), place[0] + 1
             yield from _lines(value, (*keys, index))
+
+
+def _numbers(
+    node: Any, keys: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the text of each number: 007 and 1e-3 are not what Python would make of them."""
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield from _numbers(value, (*keys, str(key.value)))
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _numbers(value, (*keys, index))
+    elif isinstance(node, ScalarNode) and str(node.tag).endswith((":int", ":float")):
+        yield keys, node.value
 
 
 def _line_number(where: str) -> int:
@@ -268,6 +296,30 @@ def _write_versions_as_text(settings: dict[str, Any]) -> None:
         environment["python"] = str(environment["python"])
     driver = settings["cluster"]["cuda_driver"]
     settings["cluster"]["cuda_driver"] = None if driver is None else str(driver)
+
+
+def _write_arguments_as_text(
+    settings: dict[str, Any], numbers: dict[tuple[str | int, ...], str]
+) -> None:
+    """Make text of the numbers that scripts are given, as they stand in the file."""
+    for index, script in enumerate(settings["scripts"]):
+        for key in ("arguments", "sweep"):
+            script[key] = _texts(script[key], numbers, ("scripts", index, key))
+
+
+def _texts(value: Any, numbers: Mapping[tuple, str], keys: tuple[str | int, ...]) -> Any:
+    if isinstance(value, dict):
+        # The ends of a range are counted with.
+        ends = "from" in value and keys[2] == "sweep" and len(keys) == 4
+        return {
+            key: each if ends else _texts(each, numbers, (*keys, key))
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_texts(each, numbers, (*keys, index)) for index, each in enumerate(value)]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return numbers.get(keys, str(value))
 
 
 def _keep_what_the_engine_takes(settings: dict[str, Any]) -> None:
@@ -373,6 +425,7 @@ def _name(keys: tuple) -> str:
 def _rule(names: tuple[str, ...]) -> dict[str, Any]:
     rule = schema()
     for name in names:
+        rule = rule.get("items", rule)
         each = rule.get("additionalProperties")
         named = each if isinstance(each, dict) else rule
         rule = section_of(rule).get("properties", {}).get(name, named)
@@ -401,11 +454,22 @@ def _describe_type(kind: str, rule: dict[str, Any]) -> str:
         words += " " + say("allowed.items", items=describe(rule["items"]))
         if rule.get("minItems"):
             words += " " + say("allowed.minItems", limit=rule["minItems"])
+    if kind in ("array", "object") and "examples" in rule:
+        words += " " + say("allowed.example", example=_as_yaml(rule["examples"][0]))
     if "pattern" in rule:
         words += " " + say(
             "allowed.pattern", example=rule.get("examples", [rule.get("default")])[0]
         )
     return words
+
+
+def _as_yaml(example: Any) -> str:
+    """Return a list or a section as one writes it in one line."""
+    if isinstance(example, dict):
+        return "{" + ", ".join(f"{key}: {_as_yaml(value)}" for key, value in example.items()) + "}"
+    if isinstance(example, list):
+        return "[" + ", ".join(map(_as_yaml, example)) + "]"
+    return str(example)
 
 
 def _model_problems(config: Config) -> Iterator[Problem]:
@@ -542,10 +606,3 @@ def _selection_problems(config: Config) -> Iterator[Problem]:
     apart = images["z"] == "all" and not keeps_volume(config.settings["segmentation"])
     if config.settings["tracking"] and apart:
         yield Problem("SM-CFG-035", where=config.where("tracking"))
-
-
-def _not_yet(config: Config) -> Iterator[Problem]:
-    """Yield a problem for each setting whose work this version can't do yet."""
-    if config.settings["scripts"]:
-        where = config.where("scripts")
-        yield Problem("SM-CFG-020", where=where, name=_name(("scripts",)), default="[]")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def folder_problems(config: Config) -> Iterator[Problem]:
     """Yield what is wrong with the images folders that a config names."""
     section = config.settings["images"]["folder"]
+    if section is None:
+        return
     results = Path(config.settings["results"]).resolve()
     made = [results, *(results / name for name in ("masks", "cells", "overlays", "logs"))]
     there: dict[str, Path] = {}

@@ -137,9 +137,10 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     ------
     Problems
         If a folder is missing, no file is chosen, two images would write the same result, or none of them can be
-        segmented with these settings.
+        segmented with these settings. Where the config names no folder there are no images, which is no problem.
     """
-    files, left_out = find_images(config)
+    wanted = config.settings["images"]["folder"] is not None
+    files, left_out = find_images(config) if wanted else ([], 0)
     known: dict[str, list[ImageFile]] = {}
     for image in read_inventory(kept):
         known.setdefault(image.file, []).append(image)

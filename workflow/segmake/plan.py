@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +20,10 @@ from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import language, say
 from segmake.outputs import files
 from segmake.pipeline import Task
+from segmake.slurm import SCRIPT
 from segmake.steps import AFTER, STEPS
+from segmake.user_scripts.definition import Script, run_name, scripts_of
+from segmake.user_scripts.planning import ScriptPlan
 
 # Raised when the report or the tables of the run change, so that they are written again.
 REPORT_VERSION = 3
@@ -111,6 +115,44 @@ class Folders:
         base = self.state / "thumbnails" / result_name(image)
         return base.with_name(base.name + "_before.jpg"), base.with_name(base.name + "_after.jpg")
 
+    @property
+    def scripts(self) -> Path:
+        """What the users' own scripts made."""
+        return self.results / "scripts"
+
+    def script_folder(self, script: Script, run: str) -> Path:
+        """The folder that a run of a script writes to."""
+        return self.scripts / script.name / run_name(script, run)
+
+    def script_aside(self, script: Script, run: str) -> Path:
+        """Where what a failed run made is kept. No script is called so."""
+        return self.scripts / "_failed" / script.name / run_name(script, run)
+
+    def script_log(self, script: Script, run: str) -> Path:
+        """What a run of a script said."""
+        name = run_name(script, run) or script.name
+        return self.results / "logs" / "scripts" / script.name / f"{name}.log"
+
+    def script_outcome(self, name: str, outcome: str) -> Path:
+        """The file that Snakemake asks for of a script: there once all of its runs were tried."""
+        return self.state / "scripts" / name / f"{outcome}.done"
+
+    def script_task(
+        self, script: Script, run: str, image: Task | None, key: str, attempt: int
+    ) -> Task:
+        """Return what is to be done for a run of a script, for an image or for none."""
+        return Task(
+            image=run,
+            path=image.path if image else Path(),
+            position=image.position if image else 0,
+            positions=image.positions if image else 0,
+            key=key,
+            attempt=attempt,
+            outputs=(self.script_folder(script, run),),
+            patterns=script.outputs,
+            aside=self.script_aside(script, run),
+        )
+
     def outputs(self, step: str, image: str) -> tuple[Path, ...]:
         """The files that a step makes of an image."""
         if step == "segment":
@@ -188,6 +230,12 @@ class Plan:
         The corrected mask of each image that has one, by the image's name.
     stray : list of str
         Files among the corrections that fit no image.
+    imports : dict
+        For each environment what scripts import in it, as ``module=script``.
+    scripts : dict
+        What is to be done of each of the users' scripts, by its name.
+    images_of_scripts : dict
+        For each image, what tells whether a script has to see it again; empty where there are no scripts.
     environments : dict
         The environment file of each environment of the config, by its name.
     """
@@ -206,6 +254,14 @@ class Plan:
     lossy: int = 0
     corrections: dict[str, str] = field(default_factory=dict)
     stray: list[str] = field(default_factory=list)
+    imports: dict[str, list[str]] = field(default_factory=dict)
+    scripts: dict[str, ScriptPlan] = field(default_factory=dict)
+    images_of_scripts: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def definitions(self) -> dict[str, Script]:
+        """The users' scripts by their names."""
+        return scripts_of(self.settings)
 
     @property
     def folders(self) -> Folders:
@@ -220,7 +276,8 @@ class Plan:
     def has_work(self) -> bool:
         """Whether an image has to be computed, or the report to be written."""
         outcomes = [self.outcome(step, batch) for step in STEPS for batch in self.batches]
-        return not all(path.exists() for path in [self.summary(), *outcomes])
+        scripts = [self.script_outcome(name) for name in self.scripts]
+        return not all(path.exists() for path in [self.summary(), *outcomes, *scripts])
 
     def outcome(self, step: str, batch: str) -> Path:
         """Return the file that Snakemake asks for of one step of one batch: there once all images were tried."""
@@ -232,17 +289,50 @@ class Plan:
         name = fingerprint(chain)
         return self.folders.state / step / f"{batch}.{name}.tsv"
 
+    def script_outcome(self, name: str) -> Path:
+        """Return the file that Snakemake asks for of a script: there once all of its runs were tried."""
+        return self.folders.script_outcome(name, self.scripts[name].outcome)
+
+    def script_batch(self, name: str, batch: str) -> Path:
+        """Return the file that Snakemake asks for of one batch of a script's runs."""
+        names = self.scripts[name].names
+        return self.folders.state / "scripts" / name / f"{batch}.{names[batch]}.tsv"
+
+    def outcome_of(self, rule: str, batch: str) -> Path | None:
+        """Return the file that a rule's job makes; None for jobs that this plan does not have."""
+        name = rule.removeprefix(SCRIPT)
+        if name != rule:
+            known = name in self.scripts and batch in self.scripts[name].names
+            return self.script_batch(name, batch) if known else None
+        return self.outcome(rule, batch) if rule in STEPS and batch in self.batches else None
+
+    def before_script(self, name: str, batch: str = "") -> list[Path]:
+        """Return the files that have to be there before a batch of a script's runs, or all of them: what it needs."""
+        script = self.definitions[name]
+        # A batch of a script that is run for each image is a batch of images, or a part of one.
+        of_batch = script.per_image and batch.partition("-")[0] in self.batches
+        images = [batch.partition("-")[0]] if of_batch else list(self.batches)
+        own = [self.outcome(step, each) for step in script.steps_needed for each in images]
+        return [*own, *(self.script_outcome(other) for other in script.scripts_needed)]
+
     def summary(self) -> Path:
         """Return the file that Snakemake asks for of the report: there once it was written about these results."""
         outcomes = [str(self.outcome(step, batch)) for step in STEPS for batch in self.batches]
+        outcomes += [script.outcome for script in self.scripts.values()]
         name = fingerprint(outcomes, sorted(self.images()), REPORT_VERSION, language())
         return self.folders.state / "report" / f"{name}.txt"
 
     def describe(self) -> str:
         """Return the plan in plain words, for the screen."""
-        section = self.settings["images"]
+        folder = self.settings["images"]["folder"]
+        lines = [say("plan.no_images")] if folder is None else self._describe_images()
+        for name, script in self.scripts.items():
+            lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
+        return "\n".join(lines)
+
+    def _describe_images(self) -> list[str]:
+        folder = self.settings["images"]["folder"]
         segmentation = self.settings["segmentation"]
-        folder = section["folder"]
         model = segmentation.get("model")
         counts = Counter(self.states.values())
         lines = [
@@ -274,9 +364,9 @@ class Plan:
             lines.append(say("plan.to_do", images=self.to_do["segment"], batches=batches))
         elif any(self.to_do[step] for step in STEPS):
             lines.append(say("plan.after", **self.to_do))
-        else:
+        elif not any(script.batches for script in self.scripts.values()):
             lines.append(say("plan.nothing"))
-        return "\n".join(lines)
+        return lines
 
 
 def write_plan(plan: Plan) -> None:
@@ -294,7 +384,18 @@ def write_plan(plan: Plan) -> None:
         }
         for batch in plan.batches.values()
     }
-    values = {**vars(plan), "batches": batches}
+    scripts = {
+        name: {
+            **vars(script),
+            "batches": {
+                batch: [_written_run(task) for task in tasks]
+                for batch, tasks in script.batches.items()
+            },
+        }
+        for name, script in plan.scripts.items()
+    }
+    own = {each.name: getattr(plan, each.name) for each in fields(plan)}
+    values = {**own, "batches": batches, "scripts": scripts}
     with write_atomically(plan.folders.plan) as part:
         part.write_text(json.dumps(values), encoding="ascii")
 
@@ -303,6 +404,11 @@ def _written(task: Task, *, tracked: bool) -> list[Any]:
     """Return what a plan has to say of a task for `Folders.task` to make it again."""
     place = [task.image, str(task.path), task.position, task.positions]
     return [*place, task.key, task.attempt, task.large, tracked]
+
+
+def _written_run(task: Task) -> list[Any]:
+    """Return the same of a run of a script."""
+    return [task.image, str(task.path), task.position, task.positions, task.key, task.attempt]
 
 
 def read_plan(path: Path, results: Path | None = None) -> Plan:
@@ -329,4 +435,28 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
         )
         for name, batch in values["batches"].items()
     }
-    return Plan(**{**values, "batches": batches})
+    scripts = {
+        name: ScriptPlan(
+            **{**script, "batches": _read_runs(folders, definition, script["batches"])}
+        )
+        for name, definition in scripts_of(values["settings"]).items()
+        if (script := values["scripts"].get(name))
+    }
+    return Plan(**{**values, "batches": batches, "scripts": scripts})
+
+
+def _read_runs(
+    folders: Folders, script: Script, batches: dict[str, list[list[Any]]]
+) -> dict[str, list[Task]]:
+    return {
+        batch: [
+            replace(
+                folders.script_task(script, run, None, key, attempt),
+                path=Path(path),
+                position=position,
+                positions=positions,
+            )
+            for run, path, position, positions, key, attempt in tasks
+        ]
+        for batch, tasks in batches.items()
+    }

@@ -24,6 +24,7 @@ from segmake.pipeline import Task
 from segmake.plan import Batch, Folders, Plan, State
 from segmake.readers.selection import chosen, interpreted, select
 from segmake.steps import STEPS, is_current
+from segmake.user_scripts.planning import image_keys, plan_scripts
 
 # More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
 LARGE_BYTES = 50_000_000
@@ -60,6 +61,9 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
     )
     keys = _KeyMaker(config.settings, corrections)
     planned = _plan_batches(inventory, folders, keys, config.settings["images"])
+    of_scripts = {image.image: keys.script_keys(image) for image in present}
+    settings = config.settings
+    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts)
     plan = Plan(
         settings=config.settings,
         config=str(config.path),
@@ -75,6 +79,8 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
             if image.result_name in corrections
         },
         stray=[str(path) for path in stray],
+        scripts=scripts,
+        images_of_scripts=of_scripts if scripts else {},
     )
     return plan, inventory
 
@@ -139,21 +145,28 @@ class _KeyMaker:
 
     def keys(self, image: ImageFile) -> dict[str, str]:
         """Return the key of each step for an image."""
-        segment = fingerprint(
-            self._segment, image.size, image.mtime_ns, image.position, self._selection(image)
-        )
-        correction = self._corrections.get(image.result_name)
-        cells = fingerprint(
-            segment,
-            correction_fingerprint(correction) if correction else None,
-            self._tracking,
-        )
+        segment, cells = self._segment_and_cells(image)
         return {
             "segment": segment,
             "masks": fingerprint(cells, self._masks),
             "measure": fingerprint(cells, self._measure),
             "overlay": fingerprint(cells, self._overlay),
         }
+
+    def script_keys(self, image: ImageFile) -> dict[str, str]:
+        """Return what decides what the users' scripts see of an image, and of its mask."""
+        cells = self._segment_and_cells(image)[1]
+        labels = fingerprint(cells, self._images["pixel_size_um"])
+        return image_keys(image.size, image.mtime_ns, image.position, labels)
+
+    def _segment_and_cells(self, image: ImageFile) -> tuple[str, str]:
+        """Return what decides the labels that the engine finds, and those that are kept in the end."""
+        segment = fingerprint(
+            self._segment, image.size, image.mtime_ns, image.position, self._selection(image)
+        )
+        correction = self._corrections.get(image.result_name)
+        corrected = correction_fingerprint(correction) if correction else None
+        return segment, fingerprint(segment, corrected, self._tracking)
 
     def is_large(self, image: ImageFile) -> bool:
         """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
@@ -232,7 +245,7 @@ def _plan_batch(
             positions = image.positions if image.header else 0
             place = (image.image, image.path, image.position, positions)
             task = folders.task(step, *place, key, 1, keys.is_large(image), keys.is_tracked(image))
-            current = is_current(entry, key, task.results)
+            current = is_current(entry, task)
             attempt = next_attempt(entry, current=current, present=image.present)
             attempts[step].append(attempt)
             before[image.image][0][step] = entry

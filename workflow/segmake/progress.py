@@ -17,11 +17,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from segmake.jobs import Jobs
+from segmake.jobs import Jobs, Sent
 from segmake.journal import Entry, Event, Journal
 from segmake.messages import catalogue, say
 from segmake.plan import Batch, Plan
-from segmake.slurm import SlurmError
+from segmake.slurm import SCRIPT, SlurmError
 from segmake.steps import STEPS
 from segmake.usage import describe_mishap
 from segmake.wording import duration, number
@@ -50,6 +50,8 @@ class Progress:
         Jobs in Slurm's hands, and batches with images to segment that are not: the GPUs that are allowed are busy.
     reasons : tuple of str
         Why jobs wait, in Slurm's words, the most frequent first.
+    scripts : tuple
+        Of each of the users' scripts with something to do: its name, how many runs are done, how many there are.
     per_minute, seconds_left : float or None
         Images segmented a minute lately, and the time that the rest will take at that speed; None where unknown.
     """
@@ -64,6 +66,7 @@ class Progress:
     reasons: tuple[str, ...] = ()
     per_minute: float | None = None
     seconds_left: float | None = None
+    scripts: tuple[tuple[str, int, int], ...] = ()
 
     def describe(self) -> list[str]:
         """Return it in words, for the screen: a line on images, and one on jobs if there are any."""
@@ -78,7 +81,9 @@ class Progress:
             digits = 1 if self.per_minute < 10 else 0
             images += say("progress.speed", number=number(self.per_minute, digits))
             images += say("progress.left", time=duration(self.seconds_left))
-        lines = [images]
+        lines = [images] if self.images else []
+        for name, done, runs in self.scripts:
+            lines.append(say("progress.script", name=name, done=number(done), runs=number(runs)))
         if self.running or self.waiting:
             jobs = say("progress.running", number=number(self.running))
             if self.waiting:
@@ -137,14 +142,34 @@ class Observer:
             reasons=tuple(reason for reason, _ in reasons.most_common()),
             per_minute=speed,
             seconds_left=left / speed * 60 if speed and left else None,
+            scripts=tuple(self._scripts()),
         )
 
     def mishaps(self) -> list[str]:
         """Return in words which jobs have ended too soon since this was last asked."""
-        known = [sent for sent in self.jobs.of_run() if sent.cause and sent.job.rule in STEPS]
+        known = [sent for sent in self.jobs.of_run() if sent.cause and self._is_ours(sent)]
         new = [sent for sent in known if sent.job.id not in self._told]
         self._told.update(sent.job.id for sent in new)
         return [describe_mishap(sent) for sent in new]
+
+    def _is_ours(self, sent: Sent) -> bool:
+        return sent.job.rule in STEPS or sent.job.rule.startswith(SCRIPT)
+
+    def _scripts(self) -> Iterator[tuple[str, int, int]]:
+        for name, script in self.plan.scripts.items():
+            if not script.batches:
+                continue
+            folder = self.plan.folders.state / "scripts" / name
+            ends = [self._finished(folder / f"{batch}.jsonl") for batch in script.batches]
+            new = {
+                run
+                for entries in ends
+                for run, entry in entries.items()
+                if entry.event == "done" and entry.time >= self.plan.started
+            }
+            runs = script.counts["runs"]
+            # Of those that were done, some may be done anew.
+            yield name, min(script.counts["done"] + len(new), runs), runs
 
     def _states(self, batch: Batch) -> list[list[Event]]:
         """Return for each image of a batch how the steps ended that were tried in this run, or are current."""
@@ -232,7 +257,9 @@ class Screen:
         console = Console(file=self.stream)
         with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
             for progress in self._looks():
-                bar = ProgressBar(total=max(progress.images, 1), completed=progress.segmented)
+                total = progress.images + sum(runs for _, _, runs in progress.scripts)
+                done = progress.segmented + sum(done for _, done, _ in progress.scripts)
+                bar = ProgressBar(total=max(total, 1), completed=done)
                 bar.width = min(60, console.width)
                 table = Table.grid()
                 table.add_row(bar)

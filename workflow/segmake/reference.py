@@ -69,7 +69,9 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | the tables, not the cells |
 | `overlays` | the pictures, not the cells |
 | `cluster` | nothing |
-| `environments` | no image: only the environment whose list has changed is made again |
+| a script, its `arguments` or its environment | [this script](../docs/scripts.md), and those that need it |
+| `resources`, `batch_size`, `parallel` of a script | nothing |
+| `environments` | no image: the environment whose list has changed is made again, and its scripts run |
 | `results` | everything, in the new folder |
 
 `snakemake --profile slurm -n` says how many images that would be, and starts nothing.
@@ -115,6 +117,7 @@ _FAMILIES = {
     "SM-TRK": {"en": "Tracking", "fr": "Le suivi dans le temps"},
     "SM-MEA": {"en": "The measurements", "fr": "Les mesures"},
     "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
+    "SM-SCR": {"en": "Your own scripts", "fr": "Vos propres scripts"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
@@ -125,6 +128,32 @@ _FAMILIES = {
 # How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
 # own name.
 PLACEHOLDERS = {
+    "made": {"en": "files", "fr": "fichiers"},
+    "gpus": {"en": "number", "fr": "nombre"},
+    "most": {"en": "number", "fr": "nombre"},
+    "script": {"en": "script", "fr": "script"},
+    "place": {"en": "file and line", "fr": "fichier et ligne"},
+    "program": {"en": "program", "fr": "programme"},
+    "modules": {"en": "list of modules", "fr": "liste des modules"},
+    "about": {"en": "the environment", "fr": "l'environnement"},
+    "pattern": {"en": "pattern", "fr": "motif"},
+    "one": {"en": "option", "fr": "option"},
+    "instead": {"en": "path", "fr": "chemin"},
+    "numbers": {"en": "numbers of values", "fr": "nombres de valeurs"},
+    "runs": {"en": "number", "fr": "nombre"},
+    "jobs": {"en": "number", "fr": "nombre"},
+    "need": {"en": "word", "fr": "mot"},
+    "scripts": {"en": "names", "fr": "noms"},
+    "setting": {"en": "setting", "fr": "réglage"},
+    "ended": {"en": "exit code or signal", "fr": "code de sortie ou signal"},
+    "missing": {"en": "names", "fr": "noms"},
+    "aside": {"en": "folder", "fr": "dossier"},
+    "minutes": {"en": "number of minutes", "fr": "nombre"},
+    "SM-SCR.remedy": {"en": "what to do about it", "fr": "que faire"},
+    "SM-SCR-015.wanted": {"en": "number", "fr": "nombre"},
+    "SM-SCR-016.other": {"en": "value", "fr": "valeur"},
+    "SM-SCR-025.first": {"en": "first value", "fr": "première valeur"},
+    "SM-SCR-025.last": {"en": "last value", "fr": "dernière valeur"},
     "account": {"fr": "compte"},
     "accounts": {"en": "list of accounts", "fr": "liste des comptes"},
     "allowed": {"en": "list", "fr": "liste"},

@@ -10,13 +10,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
-from functools import cache, cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import Any, ClassVar, NoReturn, TextIO
 
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
@@ -24,7 +25,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from segmake import environments, slurm
 from segmake.checked import is_current
-from segmake.cluster import Cluster, executor_resources, first_request
+from segmake.cluster import Cluster, executor_resources, first_request, script_settings
 from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.executor import mind, name_jobs, quote_python
@@ -38,6 +39,8 @@ from segmake.progress import Observer, Screen
 from segmake.slurm import SlurmError
 from segmake.status import read_lock, who_runs
 from segmake.steps import STEPS
+from segmake.user_scripts.definition import ROUNDS, Script
+from segmake.user_scripts.process import end_orphans
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
@@ -60,6 +63,49 @@ _NO_NEWS = re.compile(
     r"|Your conda installation is not configured to use strict channel priorities"
     r"|You are running snakemake in a SLURM job context"
 )
+
+
+@dataclass(frozen=True)
+class ScriptRule:
+    """What the rule of a user's script is made of.
+
+    Attributes
+    ----------
+    name : str
+    before : callable
+        From wildcards to the files that have to be there before.
+    environment : str
+        The environment's file.
+    environment_record : list of Path
+        The file that says that the environment can be used; empty for SegMake's own.
+    python : str
+        The environment's Python, as a shell takes it.
+    cpus : int
+    resources : dict
+    batches : str
+        A regular expression for the batches that are to be done.
+    """
+
+    retries: ClassVar[int] = ROUNDS
+
+    name: str
+    before: Callable[[Any], list[Path]]
+    environment: str
+    environment_record: list[Path]
+    python: str
+    cpus: int
+    resources: dict[str, Any]
+    batches: str
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule."""
+        return self.rule_of(self.name)
+
+    @staticmethod
+    def rule_of(name: str) -> str:
+        """Return the name of the rule of a script."""
+        return f"{slurm.SCRIPT}{name}"
 
 
 class Session:
@@ -187,10 +233,11 @@ class Session:
 
     @property
     def shell_prefix(self) -> str:
-        """What comes before every rule's shell command: ``segmake`` and ``segmake_engine`` as commands.
+        """What comes before every rule's shell command: ``segmake``, ``segmake_engine`` and ``segmake_here``.
 
-        Where Snakemake makes the environments (``--sdm conda``) both are run by the Python of the rule's
-        environment, which is active then; else by those that the set-up made.
+        Where Snakemake makes the environments (``--sdm conda``) the first two are run by the Python of the rule's
+        environment, which is active then; else by those that the set-up made. The third is run by Snakemake's own
+        Python whatever environment is active: that of a user's script need not have anything of SegMake.
         """
         if self._conda:
             python = engine_python = '"$CONDA_PREFIX/bin/python"'
@@ -202,6 +249,7 @@ class Session:
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
             f'segmake() {{ {python} -m segmake "$@"; }}; '
             f'segmake_engine() {{ {engine_python} -m segmake "$@"; }}; '
+            f'segmake_here() {{ {shlex.quote(sys.executable)} -m segmake "$@"; }}; '
         )
         # Snakemake fills in what stands in single braces.
         return prefix.replace("{", "{{").replace("}", "}}")
@@ -227,14 +275,18 @@ class Session:
             environment is missing, or jobs are to be sent from a machine without Slurm.
         """
         try:
-            self._refuse_missing_engine()
+            if self.plan.batches:
+                self._refuse_missing_engine()
             if self._on_cluster and not slurm.is_here():
                 raise Problem("SM-RUN-011")
             self._take_folder()
+            if self.plan.scripts:
+                end_orphans(self.plan.folders.plan)
             signal.signal(signal.SIGINT, self._stop)
             if self._cluster and self._workflow.executor_plugin.name == "slurm":
                 self._start_on_cluster(self._cluster)
             write_plan(self.plan)
+            self._forget_other_outcomes()
             if self.plan.environments:
                 from segmake.builder import copy_to_results
 
@@ -284,6 +336,8 @@ class Session:
             self._forget_another_model()
         if config.settings["environments"]:
             self._make_environments(config)
+        if not self._conda:
+            self._check_own_environment(config)
         if workflow.is_main_process and self._on_cluster and slurm.is_here():
             self._meet_cluster(config)
         if self._cluster is None:
@@ -310,6 +364,16 @@ class Session:
             # A folder that can't be written to is told when the run starts.
             with suppress(OSError):
                 record.unlink(missing_ok=True)
+
+    def _forget_other_outcomes(self) -> None:
+        """Remove the files that other plans of the same scripts asked for, each of another name."""
+        for name in self.plan.scripts:
+            batches = self.plan.scripts[name].batches
+            kept = {self.plan.script_batch(name, batch).name for batch in batches}
+            kept.add(self.plan.script_outcome(name).name)
+            for path in (self.plan.folders.state / "scripts" / name).glob("*.*"):
+                if path.suffix in (".tsv", ".done") and path.name not in kept:
+                    path.unlink(missing_ok=True)
 
     def _use_conda(self) -> bool:
         """Return whether Snakemake makes the environments of the rules.
@@ -352,7 +416,8 @@ class Session:
 
         files = environment_files(config, ask_driver=ask)
         paths = {name: str(file) for name, file in files.items()}
-        self.plan = replace(self.plan, environments=paths)
+        imports = {name: self._imports_of_scripts(name) for name in files}
+        self.plan = replace(self.plan, environments=paths, imports=imports)
 
     def imports(self, environment: str) -> list[str]:
         """Return the packages of an environment and what to import of them: ``project=module``."""
@@ -360,10 +425,103 @@ class Session:
 
         return imports(self.plan.settings, environment, Path(self.plan.environments[environment]))
 
+    def _check_own_environment(self, config: Config) -> None:
+        """Refuse scripts that import what they will not find in SegMake's own environment, in which this runs."""
+        from segmake.user_scripts.static import modules_of
+
+        problems = []
+        for index, script in enumerate(self.plan.definitions.values()):
+            if script.environment is None:
+                missing = [name for name in modules_of(script.file) if find_spec(name) is None]
+                if missing:
+                    where = config.where("scripts", index, "script")
+                    names = {"script": script.file.name, "modules": ", ".join(missing)}
+                    problems.append(Problem("SM-SCR-040", where=where, **names))
+        if problems:
+            raise Problems(problems)
+
+    @property
+    def environment_records(self) -> list[Path]:
+        """The files that are there once the environments of the config were tried."""
+        return [self._environment_record(name) for name in self.plan.environments]
+
+    def _environment_record(self, name: str) -> Path:
+        wanted = fingerprint(self.plan.environments[name], self.plan.imports[name])
+        return self.plan.folders.state / "environments" / f"{name}.{wanted}.txt"
+
+    def _imports_of_scripts(self, environment: str) -> list[str]:
+        """Return the modules that scripts import in an environment: ``module=script``."""
+        from segmake.user_scripts.static import modules_of
+
+        return [
+            f"{module}={script.file.name}"
+            for script in self.plan.definitions.values()
+            if script.environment == environment
+            for module in modules_of(script.file)
+        ]
+
+    def missing_imports(self, environment: str) -> str:
+        """Return what to say if scripts import what an environment does not have; the check fills in MODULES."""
+        return str(Problem("SM-SCR-037", name=environment, modules="MODULES"))
+
+    @property
+    def scripts(self) -> list[ScriptRule]:
+        """What the rules of the users' scripts are made of; only of those with something to do."""
+        return [
+            ScriptRule(
+                name=name,
+                before=partial(self._before_script, name),
+                environment=self.plan.environments.get(script.environment or "")
+                or str(ROOT / "workflow" / "envs" / "imaging.yaml"),
+                environment_record=[self._environment_record(script.environment)]
+                if script.environment in self.plan.environments
+                else [],
+                python='"$CONDA_PREFIX/bin/python"' if self._conda else shlex.quote(sys.executable),
+                cpus=script.resources["cpus"],
+                resources=self._script_resources(script),
+                batches="|".join(self.plan.scripts[name].batches),
+            )
+            for name, script in self.plan.definitions.items()
+            if self.plan.scripts[name].batches
+        ]
+
+    @property
+    def unfinished_scripts(self) -> list[str]:
+        """The scripts not all of whose runs were tried: of the others, Snakemake sees only their files."""
+        return [name for name in self.plan.scripts if not self.plan.script_outcome(name).exists()]
+
+    def batches_of(self, script: str) -> list[Path]:
+        """Return the files that are there once all runs of a script were tried."""
+        plan = self.plan
+        own = [plan.script_batch(script, batch) for batch in plan.scripts[script].batches]
+        return [*own, *plan.before_script(script)]
+
+    def _before_script(self, name: str, wildcards: Any) -> list[Path]:
+        return self.plan.before_script(name, wildcards.batch)
+
+    def _script_resources(self, script: Script) -> dict[str, Any]:
+        settings, gpu = script_settings(self.plan.settings, script), bool(script.resources["gpu"])
+        accounts = self._cluster is not None and self._cluster.keeps_accounts
+        rule = ScriptRule.rule_of(script.name)
+        memory, minutes, _ = first_request(settings, segment=True)
+
+        def memory_mb(wildcards: Any, attempt: int) -> int:
+            if self._cluster is None:
+                return memory
+            if attempt > 1:
+                with suppress(SlurmError, OSError):
+                    self._jobs.refresh(older_than=1.0)
+            too_little = self._jobs.too_little(rule, wildcards.batch)["memory"]
+            return self._cluster.of_script(script).memory_mb(memory, too_little, gpu=gpu)
+
+        asked = executor_resources(settings, gpu=gpu, accounts=accounts)
+        return {**asked, "mem_mb": memory_mb, "runtime": minutes}
+
     def bad_environment(self, environment: str) -> str:
         """Return what to say if packages of an environment can't be used; the check fills in PACKAGES and PREFIX."""
         names = {"packages": "PACKAGES", "prefix": "PREFIX"}
-        log = self.plan.folders.results / "logs" / "environments" / f"{environment}.log"
+        name = self._environment_record(environment).with_suffix(".log").name
+        log = self.plan.folders.results / "logs" / "environments" / name
         return str(Problem("SM-ENV-028", name=environment, log=log, **names))
 
     def _meet_cluster(self, config: Config) -> None:

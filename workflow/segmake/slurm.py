@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 # The group of Snakemake whose jobs do all steps of a batch, ``batch0003``.
 TOGETHER = "batch"
 
+# The rules of the users' scripts are called by this and the script's name.
+SCRIPT = "step_"
+
 # Longer than Slurm's own patience with a busy controller.
 TIMEOUT_SECONDS = 60
 
@@ -330,7 +333,9 @@ def _job(
     comment: str = "",
 ) -> Job:
     # The executor writes the rule and its wildcards into the comment.
-    named = re.match(r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment)
+    named = re.match(rf"rule_({SCRIPT}.+?)_wildcards_(\d+(?:-\d+)?)", comment) or re.match(
+        r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment
+    )
     # A job that does all steps of a batch is one of segmentation, which asks for most and takes longest.
     rule = {TOGETHER: "segment"}.get(named[1], named[1]) if named else ""
     # Slurm says "CANCELLED by 1000".

@@ -14,7 +14,7 @@ from segmake.jobs import Jobs
 from segmake.messages import Problem, say
 from segmake.plan import Folders, read_plan
 from segmake.progress import Observer, plain_reason
-from segmake.slurm import SlurmError
+from segmake.slurm import SCRIPT, SlurmError
 from segmake.steps import STEPS
 from segmake.summary import describe_outcome
 
@@ -65,7 +65,7 @@ def _job_lines(jobs: Jobs) -> list[str]:
         waits = job.state == "PENDING"
         reason = f"  ({plain_reason(job.reason)})" if waits and job.reason else ""
         state = say("status.waits" if waits else "status.works")
-        work = say(f"step.{job.rule}") if job.rule in STEPS else job.rule
+        work = say(f"step.{job.rule}") if job.rule in STEPS else job.rule.removeprefix(SCRIPT)
         batch = say("status.batch", batch=job.batch) if job.batch else ""
         lines.append(say("status.job", state=state, id=job.id, work=work, batch=batch) + reason)
     return lines

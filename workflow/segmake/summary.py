@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pandas as pd
@@ -15,13 +17,18 @@ from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
 from segmake.report import Run, write_report
+from segmake.report_scripts import Failure, ScriptResults
 from segmake.steps import STEPS
 from segmake.tables import cell_table, image_table, write_csv, write_parquet
 from segmake.timing import timing_of
 from segmake.usage import usage_of_run
+from segmake.user_scripts.results import script_results
 
 # So many failed images are named on the screen; the report names all.
 NAMED_FAILURES = 10
+
+# Runs of a script fail with its last lines, and often of the same mistake.
+NAMED_RUNS = 3
 
 DEMO_MODEL = "segmake_demo_cp3"
 
@@ -45,17 +52,45 @@ def write_summary(plan: Plan) -> None:
         cells=cells,
         thumbnails=thumbnails,
         run=_describe_run(plan, images),
+        scripts=script_results(plan),
     )
 
 
-def describe_end(plan: Plan, images: pd.DataFrame) -> str:
+def describe_end(plan: Plan, images: pd.DataFrame, scripts: Sequence[ScriptResults]) -> str:
     """Return the last words of a run: how many images are done, which failed and why, where the report is.
 
     Parameters
     ----------
     images : DataFrame
         What `image_table` gave.
+    scripts : sequence of ScriptResults
     """
+    told = _describe_images(plan, images)
+    for script in scripts:
+        words = say("end.script", name=script.name, done=script.done, runs=script.runs)
+        if script.failures:
+            words += say("end.script.failed", number=len(script.failures))
+        if script.waiting:
+            words += say("end.script.waiting", number=script.waiting)
+        told.append(words)
+        told += [_describe_failure(script, failure) for failure in script.failures[:NAMED_RUNS]]
+        if len(script.failures) > NAMED_RUNS:
+            told.append("  " + say("end.more", number=len(script.failures) - NAMED_RUNS))
+    if any(script.failures for script in scripts):
+        told.append(say("end.again_runs"))
+    elif (images["state"] != "done").any():
+        told.append(say("end.again"))
+    return "\n".join(told)
+
+
+def _describe_failure(script: ScriptResults, failure: Failure) -> str:
+    said = "".join(f"\n    | {line}" for line in failure.said.splitlines())
+    names = {"image": failure.run or script.name, "code": failure.code}
+    words = say("end.failed_image", message=failure.message, remedy=failure.remedy, **names)
+    return indent(words + said, "  ")
+
+
+def _describe_images(plan: Plan, images: pd.DataFrame) -> list[str]:
     failed = images[images["state"] != "done"]
     numbers = {
         "done": len(images) - len(failed),
@@ -63,8 +98,10 @@ def describe_end(plan: Plan, images: pd.DataFrame) -> str:
         "cells": int(images["cells"].sum()),
         "report": plan.folders.results / "report.html",
     }
+    if not plan.batches:
+        return [say("end.scripts_alone", report=numbers["report"])]
     if failed.empty:
-        return say("end.good", **numbers)
+        return [say("end.good", **numbers)]
     lines = [say("end.failed", **numbers)]
     columns = ["image", "code", "message", "remedy"]
     for image, code, message, remedy in (
@@ -74,14 +111,16 @@ def describe_end(plan: Plan, images: pd.DataFrame) -> str:
         lines.append(say("end.failed_image", **names))
     if len(failed) > NAMED_FAILURES:
         lines.append(say("end.more", number=len(failed) - NAMED_FAILURES))
-    return "\n".join([*lines, say("end.again")])
+    return lines
 
 
 def describe_outcome(plan: Plan) -> str:
     """Return the last words of a run, whether every image was tried or not."""
     images = image_table(plan)
     tried = (images["state"] == "done") | (images["code"] != "")
-    return (describe_end if tried.all() else describe_unfinished)(plan, images)
+    if tried.all() and all(plan.script_outcome(name).exists() for name in plan.scripts):
+        return describe_end(plan, images, script_results(plan))
+    return describe_unfinished(plan, images)
 
 
 def describe_unfinished(plan: Plan, images: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from segmake.jobs import Cause, Jobs, Sent
 from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
-from segmake.slurm import Job, SlurmError
+from segmake.slurm import SCRIPT, Job, SlurmError
 from segmake.steps import STEPS
 from segmake.wording import duration, finite, number, plural
 
@@ -163,7 +163,8 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
         Seconds since 1970.
     """
     attempts = _attempts(plan, sent, now)
-    by_step = {step: [a for a in attempts if a.job.rule == step] for step in STEPS}
+    rules = (*STEPS, *(f"{SCRIPT}{name}" for name in plan.scripts))
+    by_step = {rule: [a for a in attempts if a.job.rule == rule] for rule in rules}
     kinds = tuple(_kind(plan, step, own) for step, own in by_step.items() if own)
     if not kinds:
         return None
@@ -201,7 +202,7 @@ def _attempts(plan: Plan, sent: Sequence[Sent], now: float) -> list[_Attempt]:
     for one in reversed(sent):
         job = one.job
         # The report is being written by a job of this run.
-        if job.rule not in STEPS:
+        if job.rule not in STEPS and not job.rule.startswith(SCRIPT):
             continue
         after = next_of.get((job.rule, job.batch))
         next_of[job.rule, job.batch] = job
@@ -217,9 +218,9 @@ def _end_unseen(plan: Plan, job: Job, after: Job | None, now: float) -> float:
     """Return when a job must have ended that Slurm has not yet said, or no longer says, to have ended."""
     if after and after.submitted:
         return after.submitted
-    if job.batch in plan.batches:
+    if outcome := plan.outcome_of(job.rule, job.batch):
         with suppress(OSError):
-            written = plan.outcome(job.rule, job.batch).stat().st_mtime
+            written = outcome.stat().st_mtime
             if written >= (job.started or 0.0):
                 return written
     return now
@@ -248,9 +249,10 @@ def _kind(plan: Plan, step: str, attempts: list[_Attempt]) -> Kind:
 
 def _benchmark_mb(plan: Plan, step: str, batch: str) -> float | None:
     """Return the most memory that Snakemake saw a job of this run use, in MB; None where it saw none."""
-    if batch not in plan.batches:
+    outcome = plan.outcome_of(step, batch)
+    if outcome is None:
         return None
-    path = plan.folders.state / "benchmarks" / step / plan.outcome(step, batch).name
+    path = plan.folders.state / "benchmarks" / step / outcome.name
     try:
         if path.stat().st_mtime < plan.started:
             return None
@@ -439,7 +441,7 @@ def _tell(mishap: Mishap) -> str:
         "kind": _name(mishap.step),
         "batches": named,
         "asked": words(mishap.asked) if mishap.asked else "?",
-        "logs": f"logs/{mishap.step}",
+        "logs": f"logs/{_log_folder(mishap.step)}",
     }
     told = say(plural(f"usage.mishap.{mishap.cause}", batches), **names)
     if not mishap.sent_again:
@@ -472,7 +474,14 @@ def _waited_long(kind: Kind) -> bool:
 
 
 def _name(step: str) -> str:
+    if step.startswith(SCRIPT):
+        return say("usage.kind.script", name=step.removeprefix(SCRIPT))
     return say(f"usage.kind.{step}")
+
+
+def _log_folder(step: str) -> str:
+    name = step.removeprefix(SCRIPT)
+    return step if name == step else f"scripts/{name}"
 
 
 def _range(values: Sequence[int], words: Any) -> str:

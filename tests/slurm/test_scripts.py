@@ -1,0 +1,94 @@
+"""The users' own scripts as jobs on a real Slurm cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import textwrap
+
+from tests.projects import Project, wait_until
+from tests.slurm.test_faults import jobs
+from tests.slurm.test_runs import shown
+from tests.workflow.test_scripts import runs, table, write
+
+ON_GPU = """
+    import csv, os
+    with open("gpu.csv", "w") as file:
+        csv.writer(file).writerows([["gpu", "job"], [os.environ["CUDA_VISIBLE_DEVICES"], os.environ["SLURM_JOB_ID"]]])
+"""
+SLEEPY = """
+    import argparse, time
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output-dir")
+    parser.add_argument("--seed", type=int)
+    options = parser.parse_args()
+    time.sleep(0.4)
+    if options.seed == 13:
+        raise SystemExit("unlucky")
+    open("end.csv", "w").write(f"end\\n{options.seed}\\n")
+"""
+
+
+def queue() -> list[str]:
+    """Return the jobs that are at work."""
+    command = ["squeue", "--noheader", "--states=RUNNING,PENDING", "--format=%i"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_script_gets_the_gpu_that_it_asks_for_and_many_images_a_job(slurm_project: Project):
+    script = write(slurm_project, "on_gpu.py", textwrap.dedent(ON_GPU))
+    resources = {"gpu": 1, "memory_gb": 1, "cpus": 1, "hours": 0.1}
+    step = {"name": "on-gpu", "script": script, "resources": resources, "outputs": ["gpu.csv"]}
+    slurm_project.settings["scripts"] = [step]
+    slurm_project.settings["cluster"]["gpu_model"] = "a40"
+    run = slurm_project.run()
+    assert run.returncode == 0, run.stderr
+    rows = table(slurm_project.results / "scripts" / "on-gpu" / "all_gpu.csv")
+    assert len(rows) == 6
+    sent = {line["job"]["id"] for line in jobs(slurm_project) if "step_" in line["job"]["rule"]}
+    # As many jobs as there are batches of images.
+    assert {row["job"] for row in rows} == sent and len(sent) == 2
+    assert all(row["gpu"].isdigit() for row in rows)
+    for job in sent:
+        assert "gpu:a40:1" in shown(job) and "Partition=gpu" in shown(job)
+    report = (slurm_project.results / "report.html").read_text(encoding="utf-8")
+    assert "Script on-gpu" in report
+
+    # What the cluster does not have is said before anything is sent, with its line.
+    resources["cpus"] = 1000
+    run = slurm_project.run("-n")
+    assert run.returncode == 0
+    step["arguments"] = {"new": 1}
+    refused = slurm_project.run()
+    assert refused.returncode == 1
+    assert "SM-CLU-008" in refused.stderr and "`cpus`" in refused.stderr
+
+
+def test_a_sweep_is_stopped_loses_a_job_and_has_each_run_once(slurm_project: Project):
+    script = write(slurm_project, "sleepy.py", textwrap.dedent(SLEEPY))
+    slurm_project.settings["images"]["folder"] = None
+    step = {"name": "sleepy", "script": script, "run": "sweep", "batch_size": 20}
+    step["sweep"] = {"seed": {"from": 1, "to": 60}}
+    step["resources"] = {"memory_gb": 1, "cpus": 1, "hours": 0.1}
+    slurm_project.settings["scripts"] = [step]
+    run = slurm_project.start()
+    wait_until(lambda: len(runs(slurm_project, "sleepy", "done")) >= 12, run)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait() != 0
+    half = runs(slurm_project, "sleepy", "done")
+    assert len(half) < 59
+    assert queue() == []
+
+    run = slurm_project.start()
+    wait_until(lambda: len(runs(slurm_project, "sleepy", "done")) > len(half) + 2, run)
+    # A job that is killed is sent again, and goes on after what it has finished.
+    subprocess.run(["scancel", "--signal=KILL", queue()[-1]], check=True)
+    assert run.wait() == 1
+    said = slurm_project.said.read_text()
+    assert "script sleepy: 59 of 60 runs done, 1 FAILED" in said, said
+    assert "seed=13" in said and "| unlucky" in said
+    done = runs(slurm_project, "sleepy", "done")
+    assert len(done) == len(set(done)) == 59
+    joined = table(slurm_project.results / "scripts" / "sleepy" / "all_end.csv")
+    assert sorted(int(row["end"]) for row in joined) == [n for n in range(1, 61) if n != 13]

@@ -1,0 +1,315 @@
+"""Plans the runs of the users' scripts: which are to be done, in which batches, at which attempt."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segmake.files import fingerprint
+from segmake.journal import Entry, Journal, next_attempt
+from segmake.pipeline import Task
+from segmake.steps import AFTER, is_current
+from segmake.user_scripts.command import fill
+from segmake.user_scripts.definition import MADE_BY, Script, scripts_of
+from segmake.user_scripts.keys import ImageFacts, Keys
+
+if TYPE_CHECKING:
+    from segmake.plan import Batch, Folders, Plan
+
+# The batch of runs that are done, unless what is tried again before them goes well this time.
+UNSETTLED = "0000"
+
+# Of these, a job looks through so many more: mostly it has nothing to do.
+MANY = 20
+
+# A job is planned to take no more than this part of its time limit, by what runs took before.
+PART_OF_LIMIT = 0.5
+
+
+@dataclass(frozen=True)
+class ScriptPlan:
+    """What a run of SegMake will do of one script.
+
+    Attributes
+    ----------
+    text : str
+        Fingerprint of the script itself: its code, arguments and environment.
+    code : str
+        The same with the files that its arguments name.
+    outcome : str
+        Names the file that is there once all of its runs were tried.
+    batches : dict
+        The tasks of each job, by the name of its batch.
+    names : dict
+        For each batch, what names the file that Snakemake asks for.
+    counts : dict
+        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``).
+    """
+
+    text: str
+    code: str
+    outcome: str
+    batches: dict[str, list[Task]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def image_keys(size: int, mtime_ns: int, position: int, labels: str) -> dict[str, str]:
+    """Return the keys of what a script sees of an image before it is measured: the image, and its labels."""
+    return {"images": fingerprint(size, mtime_ns, position), "masks": labels}
+
+
+def plan_scripts(
+    settings: dict[str, Any],
+    folders: Folders,
+    batches: Mapping[str, Batch],
+    images: Mapping[str, dict[str, str]],
+) -> dict[str, ScriptPlan]:
+    """Plan the scripts of a config.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    folders : Folders
+    batches : dict
+        The planned batches of images.
+    images : dict
+        What `image_keys` gives of each image.
+    """
+    scripts = scripts_of(settings)
+    if not scripts:
+        return {}
+    texts = {name: code_of(script, settings) for name, script in scripts.items()}
+    codes = {
+        name: fingerprint(texts[name], _named_files(script.arguments))
+        for name, script in scripts.items()
+    }
+    keys = _expected_keys(scripts, codes, folders, batches, images)
+    plans: dict[str, ScriptPlan] = {}
+    for name in _in_order(scripts):
+        planned = _plan_script(scripts[name], keys, folders, batches, plans)
+        plans[name] = replace(planned, text=texts[name])
+    return {name: plans[name] for name in scripts}
+
+
+def facts_in_job(plan: Plan) -> Keys:
+    """Return the keys as they are now: what has gone well so far counts, and nothing else."""
+    finished = cache(lambda step, batch: Journal(plan.folders.journal(step, batch)).finished())
+
+    def facts(batch: Batch, number: int) -> ImageFacts:
+        image = batch.tasks["segment"][number]
+
+        def state(need: str) -> Any:
+            step = MADE_BY[need]
+            entry = finished(step, batch.name).get(image.image)
+            good = entry and entry.event == "done" and entry.key == batch.tasks[step][number].key
+            return "done" if good else ""
+
+        keys = {**plan.images_of_scripts[image.image], "cells": batch.tasks["measure"][number].key}
+        return ImageFacts(keys, image.positions > 0, state)
+
+    return Keys(
+        plan.definitions,
+        {name: script.code for name, script in plan.scripts.items()},
+        {
+            task.image: facts(batch, number)
+            for batch in plan.batches.values()
+            for number, task in enumerate(batch.tasks["segment"])
+        },
+        cache(lambda name: journal_of(plan.folders, name).finished()),
+        expected=False,
+    )
+
+
+def journal_of(folders: Folders, name: str, batch: str = "") -> Journal:
+    """Return the journal of a script: all of it, to which what happens to a batch is added."""
+    folder = folders.state / "scripts" / name
+    others = sorted(folder.glob("*.jsonl"))
+    return Journal(folder / f"{batch or 'none'}.jsonl", beside=others, overwrites=True)
+
+
+def code_of(script: Script, settings: dict[str, Any]) -> str:
+    """Return the fingerprint of what a script is itself, whatever it works on: its code, arguments, environment."""
+    # The environments of the engines have none of what this needs.
+    from segmake.user_scripts.static import local_files
+
+    environment = settings["environments"].get(script.environment)
+    return fingerprint(
+        [path.read_bytes().hex() for path in local_files(script.file) if path.is_file()],
+        [script.run, script.needs],
+        script.arguments,
+        environment and [str(environment["python"]), sorted(environment["packages"])],
+    )
+
+
+def _named_files(arguments: Any) -> list[tuple[str, int, int]]:
+    """Return size and time of change of the files that arguments name, such as a model."""
+    values = list(arguments.values()) if isinstance(arguments, dict) else arguments
+    if not isinstance(values, list):
+        values = [values]
+    found = []
+    for value in values:
+        if isinstance(value, list):
+            found += _named_files(value)
+        elif isinstance(value, str) and "/" in value:
+            # Anything may stand there, such as a sentence that is too long for a path.
+            with suppress(OSError, ValueError):
+                path = Path(fill(value, {"project": str(Path.cwd())}))
+                if path.is_file():
+                    found.append((value, path.stat().st_size, path.stat().st_mtime_ns))
+    return found
+
+
+def _in_order(scripts: Mapping[str, Script]) -> list[str]:
+    """Return the names of scripts, each after those that it needs."""
+    from graphlib import TopologicalSorter
+
+    graph = {name: script.scripts_needed for name, script in scripts.items()}
+    return list(TopologicalSorter(graph).static_order())
+
+
+def _expected_keys(
+    scripts: dict[str, Script],
+    codes: dict[str, str],
+    folders: Folders,
+    batches: Mapping[str, Batch],
+    images: Mapping[str, dict[str, str]],
+) -> Keys:
+    facts = {}
+    for batch in batches.values():
+        finished = {
+            step: Journal(folders.journal(step, batch.name)).finished()
+            for step in ("segment", *MADE_BY.values())
+        }
+        for number, task in enumerate(batch.tasks["segment"]):
+            of_image = {step: batch.tasks[step][number] for step in finished}
+            ends = {step: finished[step].get(task.image) for step in finished}
+            needs = {**images[task.image], "cells": of_image["measure"].key}
+            facts[task.image] = ImageFacts(needs, task.positions > 0, _state(of_image, ends))
+    journals = {name: journal_of(folders, name).finished() for name in scripts}
+    return Keys(scripts, codes, facts, journals.__getitem__, expected=True)
+
+
+def _state(tasks: Mapping[str, Task], ends: Mapping[str, Entry | None]) -> Any:
+    """Return what says how the steps before a need ended that are to be tried again."""
+
+    def state(need: str) -> str:
+        step = MADE_BY.get(need, "")
+        while step:
+            entry = ends[step]
+            if entry and entry.event == "failed" and entry.key == tasks[step].key:
+                return "failed"
+            step = AFTER.get(step, "")
+        return ""
+
+    return state
+
+
+def _plan_script(
+    script: Script,
+    keys: Keys,
+    folders: Folders,
+    batches: Mapping[str, Batch],
+    plans: Mapping[str, ScriptPlan],
+) -> ScriptPlan:
+    finished = keys.journals(script.name)
+    settled = keys.is_settled(script.name)
+    places = {t.image: (b.name, t) for b in batches.values() for t in b.tasks["segment"]}
+    pending: dict[str, list[Task]] = {}
+    attempts: dict[str, int] = {}
+    counts = dict.fromkeys(("runs", "done", "failed", "to_run"), 0)
+    for run in keys.runs(script.name):
+        entry, key = finished.get(run), keys.key(script.name, run)
+        batch, image = places.get(run, ("", None)) if script.per_image else ("", None)
+        task = folders.script_task(script, run, image, key or "", 1)
+        current = is_current(entry, task)
+        attempts[run] = next_attempt(entry, current=current, present=True)
+        counts["runs"] += 1
+        counts["done"] += current
+        if not current and entry and entry.event == "failed":
+            counts["failed"] += 1
+        if (current and settled) or (image and not image.positions):
+            continue
+        counts["to_run"] += not current
+        batch = UNSETTLED if current else batch
+        task = folders.script_task(script, run, image, key or "", attempts[run])
+        pending.setdefault(batch, []).append(task)
+    before = {batch: _before(script, batches, plans, batch) for batch in {*pending, ""}}
+    before[UNSETTLED] = before[""]
+    code = keys.codes[script.name]
+    outcome = fingerprint(code, attempts, before[""])
+    made: dict[str, list[Task]] = {}
+    names: dict[str, str] = {}
+    if not folders.script_outcome(script.name, outcome).exists():
+        for batch, tasks in pending.items():
+            for name, part in _parts(script, batch, tasks, finished.values()):
+                made[name] = part
+                runs = [(task.image, task.key, task.attempt) for task in part]
+                names[name] = fingerprint(code, runs, before[batch])
+    return ScriptPlan("", code, outcome, made, names, counts)
+
+
+def _before(
+    script: Script,
+    batches: Mapping[str, Batch],
+    plans: Mapping[str, ScriptPlan],
+    batch: str,
+) -> list[Any]:
+    """Return the attempts that everything before a script is on, of one batch of images or of all.
+
+    They are in the names of files, so that a script is asked for again after what it needs was tried again.
+    """
+    found: list[Any] = [plans[name].outcome for name in script.scripts_needed]
+    for step in script.steps_needed:
+        while step:
+            found += [
+                [step, name, each.attempts[step]]
+                for name, each in batches.items()
+                if batch in ("", name)
+            ]
+            step = AFTER.get(step, "")
+    if not script.per_image and "images" in script.needs:
+        found.append(sorted(t.image for b in batches.values() for t in b.tasks["segment"]))
+    return found
+
+
+def _parts(
+    script: Script, batch: str, tasks: Sequence[Task], finished: Iterable[Entry]
+) -> list[tuple[str, list[Task]]]:
+    """Divide the runs of a batch into jobs."""
+    size = runs_per_job(script, [e.details["seconds"] for e in finished if "seconds" in e.details])
+    size *= MANY if batch == UNSETTLED else 1
+    number = ceil(len(tasks) / size)
+    if batch and number == 1:
+        return [(batch, list(tasks))]
+    # Each gets every so-manieth run: those that take long are often neighbours.
+    parts = [list(tasks[start::number]) for start in range(number)]
+    return [
+        (f"{batch}-{place}" if batch else f"{place:04d}", part)
+        for place, part in enumerate(parts, start=1)
+    ]
+
+
+def runs_per_job(script: Script, seconds: Sequence[float]) -> int:
+    """Return how many runs a job gets.
+
+    Parameters
+    ----------
+    script : Script
+    seconds : sequence of float
+        What runs took before.
+    """
+    if script.batch_size or not seconds:
+        return script.runs_per_job
+    limit = script.resources["hours"] * 3600 * PART_OF_LIMIT * script.parallel
+    return max(
+        script.parallel,
+        min(script.runs_per_job, int(limit / max(statistics.median(seconds), 0.001))),
+    )

@@ -1,0 +1,255 @@
+"""The tables that scripts get about all images, and what is joined of what they made."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from segmake.files import natural_key, readable, write_atomically
+from segmake.messages import say
+from segmake.pipeline import Task
+from segmake.plan import Plan
+from segmake.report_scripts import Failure, ScriptResults
+from segmake.steps import is_current, problem_of
+from segmake.user_scripts.definition import OWN, Script, as_text
+from segmake.user_scripts.keys import Keys
+from segmake.user_scripts.planning import facts_in_job
+
+# What the report shows of what a script made.
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".tif", ".tiff")
+SECTIONS = ("report.md", "report.html")
+
+# A table of all runs begins with this, so that no pattern takes it for one of them.
+JOINED = "all_"
+
+
+def write_tables_for(plan: Plan, script: Script) -> dict[str, Path]:
+    """Write the tables about all images that a script gets, and return where they are.
+
+    Returns
+    -------
+    dict
+        ``images``: a row for each image with what the script needs of it; ``cells``: a row for each cell of these.
+    """
+    if script.per_image or not any(need in OWN for need in script.needs):
+        return {}
+    keys = facts_in_job(plan)
+    folder = (plan.folders.state / "scripts" / script.name).absolute()
+    tasks = _images_of(plan, script, keys)
+    found = {"images": folder / "images.csv"}
+    with write_atomically(found["images"]) as part:
+        rows = [_image_row(plan, script, keys, task) for task in tasks]
+        columns = ("image", "path", "position", "corrected", "mask", "cells")
+        others = [need for need in script.scripts_needed if keys.scripts[need].per_image]
+        table = pd.DataFrame(rows, columns=[*columns, *others])
+        table.to_csv(part, index=False, encoding="utf-8", errors="surrogateescape")
+    if "cells" in script.needs:
+        found["cells"] = folder / "cells.csv"
+        tables = [(task.image, plan.folders.cells(task.image)) for task in tasks]
+        _join([({"image": image}, path) for image, path in tables], found["cells"], print)
+    return found
+
+
+def join_tables(plan: Plan, name: str, tell: Callable[[str], None]) -> list[Path]:
+    """Join the tables that the runs of a script made, each with the tables of the same name, and return them.
+
+    A table of all runs begins with the image, or with the parameters of the sweep. Tables that are no longer made of
+    any run are removed.
+
+    Parameters
+    ----------
+    plan : Plan
+    name : str
+        Of the script.
+    tell : callable
+        Takes a line about each table that can't be read, which is left out.
+    """
+    script = plan.definitions[name]
+    folder = plan.folders.scripts / name
+    made: list[Path] = []
+    if script.run in ("image", "sweep"):
+        keys = facts_in_job(plan)
+        tables: dict[str, list[tuple[dict[str, str], Path]]] = {}
+        for task, parameters in _done(plan, script, keys):
+            swept = {key: as_text(value) for key, value in parameters.items()}
+            first = swept if script.run == "sweep" else {"image": task.image}
+            for path in sorted(task.outputs[0].rglob("*.csv")):
+                if path.is_file():
+                    relative = path.relative_to(task.outputs[0]).as_posix()
+                    tables.setdefault(relative, []).append((first, path))
+        for relative, parts in sorted(tables.items()):
+            joined = folder / f"{JOINED}{relative.replace('/', '_')}"
+            while joined in made:
+                joined = joined.with_stem(f"{joined.stem}_")
+            _join(parts, joined, tell)
+            made.append(joined)
+        for path in set(folder.glob(f"{JOINED}*.csv")) - set(made):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+    return made
+
+
+def script_results(plan: Plan) -> list[ScriptResults]:
+    """Return what became of each script, for the report and the last words of a run."""
+    if not plan.scripts:
+        return []
+    keys = facts_in_job(plan)
+    return [_results(plan, keys.scripts[name], keys) for name in plan.scripts]
+
+
+def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
+    entries = keys.journals(script.name)
+    runs = list(keys.runs(script.name))
+    done = [task for task, _ in _done(plan, script, keys)]
+    failures = []
+    for run in runs:
+        entry = entries.get(run)
+        if entry and entry.key == keys.key(script.name, run) and (failed := problem_of(entry)):
+            log = plan.folders.script_log(script, run).relative_to(plan.folders.results)
+            name = "" if script.run in ("dataset", "once") else run
+            failures.append(
+                Failure(
+                    run=name,
+                    code=failed.code,
+                    message=failed.what,
+                    remedy=failed.remedy,
+                    said=str(failed.values.get("said", "")),
+                    log=log.as_posix(),
+                    attempt=entry.attempt,
+                )
+            )
+    failures.sort(key=lambda failure: natural_key(failure.run))
+    folder = plan.folders.scripts / script.name
+    section = next(_sections(script, folder, done), None)
+    # What the section shows need not be shown twice.
+    text = section.read_text(encoding="utf-8", errors="replace") if section else ""
+    seconds = [entries[task.image].details["seconds"] for task in done]
+    return ScriptResults(
+        name=script.name,
+        file=script.file.name,
+        kind=script.run,
+        runs=len(runs),
+        done=len(done),
+        waiting=len(runs) - len(done) - len(failures),
+        seconds=statistics.median(seconds) if seconds else None,
+        failures=failures,
+        tables=[
+            path.relative_to(plan.folders.results).as_posix()
+            for path in sorted(
+                folder.glob(f"{JOINED}*.csv" if script.run in ("image", "sweep") else "*.csv")
+            )
+        ],
+        folder=f"scripts/{script.name}",
+        pictures=[
+            ("" if task.image == script.name else task.image, path.absolute())
+            for task in done
+            for path in sorted(task.outputs[0].rglob("*"))
+            if path.suffix.lower() in PICTURES and path.is_file() and path.name not in text
+        ],
+        section=section,
+        results=plan.folders.results.absolute(),
+    )
+
+
+def _sections(script: Script, folder: Path, done: list[Task]) -> Iterator[Path]:
+    if script.run in ("dataset", "once") and done:
+        yield from (path for name in SECTIONS if (path := folder / name).is_file())
+
+
+def _done(plan: Plan, script: Script, keys: Keys) -> list[tuple[Task, dict[str, str | bool]]]:
+    """Return the runs that went well, as things are now, with their parameters, in natural order."""
+    entries = keys.journals(script.name)
+    found = []
+    for run, parameters in keys.runs(script.name).items():
+        key = keys.key(script.name, run)
+        task = plan.folders.script_task(script, run, None, key or "", 1)
+        if key and is_current(entries.get(run), task):
+            found.append((task, parameters))
+    return sorted(found, key=lambda pair: natural_key(pair[0].image))
+
+
+def _images_of(plan: Plan, script: Script, keys: Keys) -> list[Task]:
+    """Return the images of which everything is there that a script needs."""
+    own = [need for need in script.needs if need in OWN]
+
+    def is_there(task: Task) -> bool:
+        facts = keys.images[task.image]
+        return facts.readable and all(n == "images" or facts.state(n) == "done" for n in own)
+
+    tasks = [task for batch in plan.batches.values() for task in batch.tasks["segment"]]
+    return sorted(filter(is_there, tasks), key=lambda task: natural_key(task.image))
+
+
+def _image_row(plan: Plan, script: Script, keys: Keys, task: Task) -> dict[str, Any]:
+    folders = plan.folders
+    row: dict[str, Any] = {
+        "image": task.image,
+        "path": task.path.absolute(),
+        "position": task.position + 1,
+    }
+    # What is not needed may be there or not, and is nothing that the script is run again for.
+    if "masks" in script.needs:
+        row["mask"] = folders.mask(task.image).absolute()
+        row["corrected"] = "true" if task.image in plan.corrections else "false"
+    if "cells" in script.needs:
+        row["cells"] = folders.cells(task.image).absolute()
+    for need in script.scripts_needed:
+        other = keys.scripts[need]
+        if other.per_image and keys.is_done(need, task.image):
+            row[need] = folders.script_folder(other, task.image).absolute()
+    return row
+
+
+def _join(
+    parts: list[tuple[dict[str, str], Path]], joined: Path, tell: Callable[[str], None]
+) -> None:
+    """Write tables one below the other, each row behind what its table is called; values stay as they are written."""
+    headers: dict[Path, list[str]] = {}
+    columns: dict[str, None] = {}
+    for first, path in parts:
+        try:
+            with _opened(path) as lines:
+                headers[path] = _own_names(next(csv.reader(lines), []), first)
+        except (OSError, ValueError, csv.Error) as error:
+            tell(say("step.not_joined", table=readable(str(path)), error=error))
+            continue
+        columns |= dict.fromkeys([*first, *headers[path]])
+    with write_atomically(joined) as part:
+        with part.open("w", encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            writer = csv.DictWriter(lines, list(columns), restval="")
+            writer.writeheader()
+            for first, path in parts:
+                if path in headers:
+                    for row in _rows(path, tell):
+                        # What is beyond the columns of the header has no name.
+                        writer.writerow({**dict(zip(headers[path], row, strict=False)), **first})
+
+
+def _own_names(header: list[str], first: dict[str, str]) -> list[str]:
+    """Return the names of a table's columns, each different, and from those that are put before them."""
+    names: list[str] = []
+    for column in header:
+        name = f"{column} (own)" if column in first else column
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
+
+
+def _rows(path: Path, tell: Callable[[str], None]) -> Iterator[list[str]]:
+    with _opened(path) as lines:
+        try:
+            reader = csv.reader(lines)
+            next(reader, None)
+            yield from (row for row in reader if row)
+        except (OSError, csv.Error) as error:
+            tell(say("step.not_joined", table=readable(str(path)), error=error))
+
+
+def _opened(path: Path) -> TextIO:
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")

@@ -1,0 +1,322 @@
+"""Does the runs of a script that a job was given, several at the same time."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from segmake.files import fingerprint, readable
+from segmake.messages import Problem
+from segmake.pipeline import Ended, Leave, Task, Work
+from segmake.plan import Plan
+from segmake.slurm import times_of_this_job
+from segmake.user_scripts.command import command_line, variables
+from segmake.user_scripts.definition import OWN, run_label
+from segmake.user_scripts.planning import code_of
+from segmake.user_scripts.process import Outcome, Processes, killed_for_memory, last_lines
+from segmake.user_scripts.results import write_tables_for
+
+# So many lines of the end of a log are shown on the screen and in the report.
+LAST_LINES = 8
+
+# So many files that a run made are named where the one that it should have made is missing.
+NAMED_FILES = 5
+
+# What is kept of a job's time to write down how it ended: Slurm kills without asking at the end of it.
+MARGIN_SECONDS = 60.0
+MARGIN_PART = 0.1
+
+# A run that is ended had its chance if it had this part of the time that it may take; another job begins with it.
+FAIR_PART = 0.95
+
+
+class Stopped(Exception):
+    """A run was ended because the job is."""
+
+
+class Parallel:
+    """Passes tasks through a work that does each of them in one go, several at the same time.
+
+    Parameters
+    ----------
+    number : int
+        How many at the same time.
+    stop : callable
+        Ends what is at work.
+    work : Work
+    ended : callable
+        Told what became of each task as soon as it is known.
+    """
+
+    def __init__(
+        self, number: int, stop: Callable[[], None], work: Work, ended: Callable[[Ended], None]
+    ) -> None:
+        self._number, self._stop, self._work, self._ended = number, stop, work, ended
+        self._pool = ThreadPoolExecutor(number, "run")
+        self._places: dict[Future, Task] = {}
+
+    def __enter__(self) -> Parallel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def add(self, task: Task, *, alone: bool) -> None:
+        """Put a task in; return when there is room for the next one."""
+        self._leave(0 if alone else self._number - 1)
+        self._places[self._pool.submit(self._do, task, alone)] = task
+        self._leave(0 if alone else self._number - 1)
+
+    def finish(self) -> None:
+        """Return when all tasks that were put in have come to their end."""
+        self._leave(0)
+
+    def settle(self, seconds: float) -> None:
+        """End what is at work, which has so much time to do so."""
+        self._stop()
+        wait(self._places, seconds)
+
+    def in_work(self) -> list[Task]:
+        """Return the tasks that have not come to their end."""
+        return [task for part, task in self._places.items() if not part.done() or part.exception()]
+
+    def waiting(self) -> list[Task]:
+        """Return no task: what is put in is begun."""
+        return []
+
+    def _do(self, task: Task, alone: bool) -> None:
+        started = time.perf_counter()
+        try:
+            details = self._work.compute(task, self._work.read(task))
+            seconds = round(time.perf_counter() - started, 3)
+            ended = Ended(task, {"seconds": seconds, **details}, None, alone)
+        except Stopped:
+            raise
+        except Exception as error:
+            ended = Ended(task, {}, error, alone)
+        self._ended(ended)
+
+    def _leave(self, keep: int) -> None:
+        """Wait until no more than so many tasks are at work."""
+        while len(self._places) > keep:
+            # The main thread has to answer signals meanwhile.
+            done, _ = wait(self._places, return_when=FIRST_COMPLETED)
+            for part in done:
+                part.result()
+                del self._places[part]
+
+
+class ScriptWork:
+    """The runs of one script.
+
+    Parameters
+    ----------
+    plan : Plan
+    name : str
+    python : str
+        The Python of the script's environment.
+    cpus : int
+        The cores of the job.
+    """
+
+    overlaps = True
+
+    def __init__(self, plan: Plan, name: str, python: str, cpus: int) -> None:
+        self._plan = plan
+        self._scripts = plan.definitions
+        self._script = self._scripts[name]
+        self._python = python
+        self.at_once = self._script.parallel
+        if self.at_once == self._script.resources["cpus"]:
+            # Snakemake gives a job no more cores than there are.
+            self.at_once = min(self.at_once, cpus)
+        self._cpus = max(1, cpus // self.at_once)
+        self._processes = Processes()
+        points = self._script.runs() if self._script.run == "sweep" else []
+        self._parameters = {run_label(point): point for point in points}
+        self._tables: dict[str, Path] | None = None
+        self._code = plan.scripts[name].text
+        self._seen: list[tuple[int, int]] = []
+
+    def line(self, work: Work, ended: Callable[[Ended], None]) -> Parallel:
+        """Return what passes the runs through this work."""
+        return Parallel(self.at_once, self._processes.stop, work, ended)
+
+    def prepare(self) -> None:
+        """Write the tables about all images that the script works on."""
+        self._tables = write_tables_for(self._plan, self._script)
+
+    def read(self, task: Task) -> None:
+        """Nothing is read ahead."""
+
+    def finish(self, task: Task, computed: dict[str, Any]) -> dict[str, Any]:
+        """Nothing is left to do."""
+        return computed
+
+    def compute(self, task: Task, read: None) -> dict[str, Any]:
+        """Run the script once, and look at what it made."""
+        self._refuse_other_code()
+        seconds, limit = self._time()
+        name = self._script.name
+        folder, log = task.outputs[0], self._plan.folders.script_log(self._script, task.image)
+        given, values = self._given(task, folder), self._values(task)
+        parameters = self._parameters.get(task.image, {})
+        words = command_line(self._script, self._python, given, values, parameters)
+        environment = variables(self._script, given, values, parameters, os.environ)
+        self._clear(task, folder)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(_head(words, folder), encoding="utf-8", errors="backslashreplace")
+        start, killed = log.stat().st_size, killed_for_memory()
+        try:
+            outcome = self._processes.run(
+                words,
+                folder=folder,
+                variables=environment,
+                log=log,
+                seconds=seconds,
+                mark=fingerprint(str(folder.absolute())),
+            )
+        except OSError as error:
+            reason = readable(f"{error.strerror}: {error.filename or words[0]}")
+            raise Problem("SM-SCR-032", where=task.image, error=reason) from None
+        if outcome.stopped:
+            raise Stopped
+        if outcome.out_of_time and seconds < FAIR_PART * limit:
+            raise Leave(Problem("SM-SCR-034", where=task.image, script=name))
+        ended = outcome.code and not outcome.out_of_time
+        if ended and _lacked_memory(outcome.code, killed, killed_for_memory()):
+            # A job that is sent again has more.
+            raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
+        self._judge(task, outcome, limit, log, last_lines(log, LAST_LINES, start))
+        return {"script": self._script.name}
+
+    def _judge(self, task: Task, outcome: Outcome, limit: float, log: Path, said: str) -> None:
+        """Raise the problem of a run that did not end well."""
+        names = {"script": self._script.file.name, "log": str(log)}
+        problem = None
+        if outcome.out_of_time:
+            problem = Problem(
+                "SM-SCR-033", where=task.image, minutes=f"{limit / 60:.3g}", said=said, **names
+            )
+        elif outcome.code:
+            code = _ended_how(outcome.code)
+            problem = Problem("SM-SCR-031", where=task.image, ended=code, said=said, **names)
+        elif missing := task.missing():
+            made = sorted(path.name for path in task.outputs[0].iterdir()) or ["-"]
+            names |= {"made": readable(", ".join(made[:NAMED_FILES])), "aside": str(task.aside)}
+            names["missing"] = ", ".join(missing)
+            problem = Problem("SM-SCR-035", where=task.image, said=said, **names)
+        if problem:
+            raise problem
+
+    def _time(self) -> tuple[float, float]:
+        """Return the seconds that are left for a run now, and those that it may take."""
+        limit = self._script.resources["hours"] * 3600
+        times = times_of_this_job()
+        if times is None:
+            return limit, limit
+        whole, left = times
+        margin = min(MARGIN_SECONDS, MARGIN_PART * whole)
+        wanted = min(limit, whole - margin)
+        seconds = min(wanted, left - margin)
+        if seconds <= 0:
+            raise Leave(Problem("SM-SCR-034", script=self._script.name))
+        return seconds, wanted
+
+    def _refuse_other_code(self) -> None:
+        """Refuse to go on with a file that was edited since the run was planned."""
+        stat = self._script.file.stat() if self._script.file.exists() else None
+        seen = [(stat.st_size, stat.st_mtime_ns)] if stat else []
+        if seen and seen == self._seen:
+            return
+        if code_of(self._script, self._plan.settings) != self._code:
+            raise Problem("SM-SCR-036", script=str(self._script.file))
+        self._seen = seen
+
+    def _given(self, task: Task, folder: Path) -> dict[str, str]:
+        """Return what the run works on, by the names of the placeholders."""
+        folders = self._plan.folders
+        if self._script.per_image:
+            own = {
+                "images": ("input", task.path.absolute()),
+                "masks": ("mask", folders.mask(task.image).absolute()),
+                "cells": ("cells", folders.cells(task.image).absolute()),
+            }
+        else:
+            tables = self._tables or {}
+            own = {
+                "images": ("input", tables.get("images", Path())),
+                "masks": ("mask", (folders.results / "masks").absolute()),
+                "cells": ("cells", tables.get("cells", Path())),
+            }
+        given = {own[need][0]: str(own[need][1]) for need in self._script.needs if need in OWN}
+        for need in self._script.scripts_needed:
+            whole = not (self._script.per_image and self._scripts[need].per_image)
+            other = folders.scripts / need
+            if not whole:
+                other = folders.script_folder(self._scripts[need], task.image)
+            given[need] = str(other.absolute())
+        return {**given, "output_dir": str(folder.absolute())}
+
+    def _values(self, task: Task) -> dict[str, str]:
+        """Return what the other placeholders stand for."""
+        seed = int(fingerprint(self._script.name, task.image)[:8], 16) // 2
+        return {
+            "name": readable(task.image),
+            "position": str(task.position + 1),
+            "seed": str(seed),
+            "cpus": str(self._cpus),
+            "project": str(Path.cwd()),
+        }
+
+    def _clear(self, task: Task, folder: Path) -> None:
+        """Give the run an empty folder; it may be a link to another disk."""
+        if task.aside:
+            shutil.rmtree(task.aside, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        if self._script.file.suffix == ".ipynb":
+            # A notebook works where it lies, and is written to.
+            shutil.copyfile(self._script.file, folder / self._script.file.name)
+
+
+def _lacked_memory(code: int, before: int | None, after: int | None) -> bool:
+    """Whether a script of a Slurm job was ended for memory; where nobody counts, any SIGKILL is taken for that."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return False
+    if before is None or after is None:
+        return code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    return after > before
+
+
+def _head(words: list[str], folder: Path) -> str:
+    """Return the first lines of a log: what is run, and where."""
+    return f"$ cd {shlex.quote(str(folder.absolute()))}\n$ {shlex.join(words)}\n"
+
+
+def _ended_how(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
