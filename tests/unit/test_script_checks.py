@@ -263,6 +263,27 @@ def test_nothing_is_said_of_what_is_right(check, case):
     assert not check(files, [growth(**section)])
 
 
+BY_PLACES = """
+    import sys
+    if len(sys.argv) < 3:
+        sys.exit("usage: growth.py IMAGE OUT")
+    image, out = sys.argv[1], sys.argv[2]
+"""
+
+
+def test_arguments_that_are_read_by_their_places(check):
+    (problem,) = check({"growth.py": BY_PLACES}, [growth(needs=["images"], arguments={})])
+    assert problem.code == "SM-SCR-019" and "sys.argv[2]" in problem.what
+    assert '`arguments: ["{input}", "{output_dir}"]`' in problem.remedy
+    listed = growth(needs=["images"], arguments=["{input}", "{output_dir}"])
+    assert not check({"growth.py": BY_PLACES}, [listed])
+    for other in ("import argparse", "from click import command", "words = sys.argv[1:]"):
+        text = BY_PLACES.replace("import sys", f"import sys\n    {other}")
+        environments = {"tools": {"packages": ["click"]}}
+        section = growth(needs=["images"], arguments={}, environment="tools")
+        assert not check({"growth.py": text}, [section], environments=environments), other
+
+
 def test_click_is_not_looked_into(check):
     text = """\
     import click

@@ -58,6 +58,12 @@ RESERVED = (
     "run",
 )
 
+# What reads a command line by names.
+_PARSERS = {
+    *("argparse", "optparse", "getopt", "click", "typer", "fire", "docopt", "plac", "tyro"),
+    *("absl", "hydra", "cappa", "cyclopts", "defopt", "simple_parsing", "configargparse"),
+}
+
 PROGRAMS = {"R": "Rscript", "shell": "bash"}
 
 # Such numbers need no more digits.
@@ -355,11 +361,67 @@ class _Check:
             error, remedy = say("script.sweep_list"), say("script.sweep_list.remedy")
             yield self.problem("SM-SCR-019", "arguments", error=error, remedy=remedy)
             return
+        named = not parser and not listed and not swept and source.kind == "python"
+        if named and (place := _last_place(source)):
+            yield self._by_places(place)
+            return
         sweep = {
             name: value if 0 < _number(value) < _UNCOUNTABLE else []
             for name, value in self.sweep.items()
         }
         yield from argument_problems(Call(self.script, sweep, parser, self.where))
+
+    def _by_places(self, last: int) -> Problem:
+        """Return the problem of a script that counts on the places of its arguments, and would get them by name."""
+        own = [PLACEHOLDERS.get(need, need) for need in self.script.needs]
+        words = [f'"{{{word}}}"' for word in (*own, "output_dir")]
+        words += [say("script.value")] * (last - len(words))
+        remedy = say("script.place", line=f"arguments: [{', '.join(words[:last])}]")
+        error = say("script.by_places", word=f"sys.argv[{last}]")
+        return self.problem("SM-SCR-019", "script", error=error, remedy=remedy)
+
+
+def _last_place(source: Source) -> int:
+    """Return the last place at which a script takes an argument, ``sys.argv[2]``; 0 if it may read them otherwise."""
+    nodes = [node for tree in source.trees for node in ast.walk(tree)]
+    places = [
+        node.slice.value
+        for node in nodes
+        if isinstance(node, ast.Subscript)
+        and last_name(node.value) == "argv"
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, int)
+    ]
+    counted = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and last_name(node.func) == "len"
+        and [last_name(argument) for argument in node.args] == ["argv"]
+    ]
+    used = [node for node in nodes if isinstance(node, ast.expr) and last_name(node) == "argv"]
+    only_so = len(used) == len(places) + len(counted)
+    # At the first place stands the name of an option, which no script would want; at the second its value.
+    wrong = 1 in places and only_so and not _modules_that_parse(source)
+    return max(places) if wrong else 0
+
+
+def _modules_that_parse(source: Source) -> set[str]:
+    """Return the modules for reading a command line that a script imports."""
+    names = {
+        alias.name.split(".")[0]
+        for tree in source.trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    names |= {
+        (node.module or "").split(".")[0]
+        for tree in source.trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    }
+    return names & _PARSERS
 
 
 def _reads_variables(source: Source) -> bool:
