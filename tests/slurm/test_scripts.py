@@ -6,6 +6,9 @@ import os
 import signal
 import subprocess
 import textwrap
+from pathlib import Path
+
+import pytest
 
 from tests.projects import Project, wait_until
 from tests.slurm.test_faults import jobs
@@ -92,3 +95,30 @@ def test_a_sweep_is_stopped_loses_a_job_and_has_each_run_once(slurm_project: Pro
     assert len(done) == len(set(done)) == 59
     joined = table(slurm_project.results / "scripts" / "sleepy" / "all_end.csv")
     assert sorted(int(row["end"]) for row in joined) == [n for n in range(1, 61) if n != 13]
+
+
+HUNGRY = """
+    import sys
+    if "img_3" in sys.argv[2]:
+        memory = bytearray(1500 * 2**20)
+        memory[::4096] = b"x" * len(memory[::4096])
+    open("done.txt", "w").write("x")
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/sys/fs/cgroup/memory").is_dir(), reason="no cgroups to keep jobs within their memory"
+)
+def test_a_script_that_needs_more_memory_gets_it(slurm_project: Project):
+    script = write(slurm_project, "hungry.py", textwrap.dedent(HUNGRY))
+    step = {"name": "hungry", "script": script, "outputs": ["done.txt"]}
+    step["resources"] = {"memory_gb": 1, "cpus": 1, "hours": 0.1}
+    slurm_project.settings["scripts"] = [step]
+    run = slurm_project.run()
+    assert run.returncode == 0, run.stderr
+    assert "script hungry: 6 of 6 runs done" in run.stderr
+    sent = [line["job"] for line in jobs(slurm_project) if line["job"]["rule"] == "step_hungry"]
+    # One batch of images has it all, the other is asked for again.
+    assert sorted(job["memory_mb"] for job in sent) == [1024, 1024, 2048]
+    done = runs(slurm_project, "hungry", "done")
+    assert len(done) == len(set(done)) == 6

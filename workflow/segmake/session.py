@@ -17,7 +17,7 @@ from functools import cache, cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
@@ -84,9 +84,9 @@ class ScriptRule:
     resources : dict
     batches : str
         A regular expression for the batches that are to be done.
+    retries : int
+        How often a job may be sent again. Within a job nothing is tried again: another one has more memory, and time.
     """
-
-    retries: ClassVar[int] = ROUNDS
 
     name: str
     before: Callable[[Any], list[Path]]
@@ -96,6 +96,7 @@ class ScriptRule:
     cpus: int
     resources: dict[str, Any]
     batches: str
+    retries: int
 
     @property
     def rule(self) -> str:
@@ -480,6 +481,7 @@ class Session:
                 cpus=script.resources["cpus"],
                 resources=self._script_resources(script),
                 batches="|".join(self.plan.scripts[name].batches),
+                retries=ROUNDS if self._workflow.is_main_process else 0,
             )
             for name, script in self.plan.definitions.items()
             if self.plan.scripts[name].batches
