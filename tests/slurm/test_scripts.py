@@ -98,7 +98,9 @@ def test_a_sweep_is_stopped_loses_a_job_and_has_each_run_once(slurm_project: Pro
 
 
 HUNGRY = """
-    import sys
+    import sys, time
+    if "img_6" in sys.argv[2]:
+        time.sleep(600)
     if "img_3" in sys.argv[2]:
         memory = bytearray(1500 * 2**20)
         memory[::4096] = b"x" * len(memory[::4096])
@@ -109,16 +111,17 @@ HUNGRY = """
 @pytest.mark.skipif(
     not Path("/sys/fs/cgroup/memory").is_dir(), reason="no cgroups to keep jobs within their memory"
 )
-def test_a_script_that_needs_more_memory_gets_it(slurm_project: Project):
+def test_a_script_that_needs_more_memory_gets_it_and_no_more_time(slurm_project: Project):
     script = write(slurm_project, "hungry.py", textwrap.dedent(HUNGRY))
     step = {"name": "hungry", "script": script, "outputs": ["done.txt"]}
-    step["resources"] = {"memory_gb": 1, "cpus": 1, "hours": 0.1}
+    step["resources"] = {"memory_gb": 1, "cpus": 1, "hours": 0.005}
     slurm_project.settings["scripts"] = [step]
     run = slurm_project.run()
-    assert run.returncode == 0, run.stderr
-    assert "script hungry: 6 of 6 runs done" in run.stderr
+    assert run.returncode == 1, run.stderr
+    assert "script hungry: 5 of 6 runs done, 1 FAILED" in run.stderr
+    assert "SM-SCR-033  hungry.py was ended after 0.3 minutes" in run.stderr
     sent = [line["job"] for line in jobs(slurm_project) if line["job"]["rule"] == "step_hungry"]
     # One batch of images has it all, the other is asked for again.
     assert sorted(job["memory_mb"] for job in sent) == [1024, 1024, 2048]
     done = runs(slurm_project, "hungry", "done")
-    assert len(done) == len(set(done)) == 6
+    assert len(done) == len(set(done)) == 5

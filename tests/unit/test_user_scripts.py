@@ -359,14 +359,14 @@ def do(plan, **options):
 def test_a_run_that_had_little_of_a_jobs_time_is_no_failure(planned, monkeypatch):
     plan = planned("import time; time.sleep(555)", resources={"hours": 0.001})
     # 6 of 60 seconds are for writing down how it ended; a second is left.
-    monkeypatch.setattr(script_work, "times_of_this_job", lambda: (60.0, 7.0))
+    monkeypatch.setattr(script_work, "times_of_this_job", lambda: (53.0, 7.0))
     with pytest.raises(Problem) as stopped:
         do(plan)
     assert stopped.value.code == "SM-SCR-034"
     journal = Journal(next((plan.folders.state / "scripts" / "s").glob("*.jsonl")))
     assert journal.last("s") is None
     # With the whole of the time that it may take, it is one.
-    monkeypatch.setattr(script_work, "times_of_this_job", lambda: (60.0, 58.0))
+    monkeypatch.setattr(script_work, "times_of_this_job", lambda: (2.0, 58.0))
     # A script that has to be forced to end was not killed for memory.
     Path(plan.settings["scripts"][0]["script"]).write_text(STUBBORN)
     plan = planned_again(plan)

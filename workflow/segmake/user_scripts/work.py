@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -227,16 +228,24 @@ class ScriptWork:
     def _time(self) -> tuple[float, float]:
         """Return the seconds that are left for a run now, and those that it may take."""
         limit = self._script.resources["hours"] * 3600
-        times = times_of_this_job()
-        if times is None:
+        if self._job is None:
             return limit, limit
-        whole, left = times
+        whole, ends = self._job
+        left = ends - time.monotonic()
         margin = min(MARGIN_SECONDS, MARGIN_PART * whole)
         wanted = min(limit, whole - margin)
         seconds = min(wanted, left - margin)
         if seconds <= 0:
             raise Leave(Problem("SM-SCR-034", script=self._script.name))
         return seconds, wanted
+
+    @cached_property
+    def _job(self) -> tuple[float, float] | None:
+        """The seconds that the Slurm job has in all, and when they end by this process's clock; asked once."""
+        if times := times_of_this_job():
+            passed, left = times
+            return passed + left, time.monotonic() + left
+        return None
 
     def _refuse_other_code(self) -> None:
         """Refuse to go on with a file that was edited since the run was planned."""
