@@ -26,7 +26,7 @@ from segmake.user_scripts.definition import Script, run_name, scripts_of
 from segmake.user_scripts.planning import ScriptPlan
 
 # Raised when the report or the tables of the run change, so that they are written again.
-REPORT_VERSION = 3
+REPORT_VERSION = 4
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"

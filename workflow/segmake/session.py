@@ -10,10 +10,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from dataclasses import replace
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -25,7 +25,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from segmake import environments, slurm
 from segmake.checked import is_current
-from segmake.cluster import Cluster, executor_resources, first_request, script_settings
+from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.executor import mind, name_jobs, quote_python
@@ -39,8 +39,8 @@ from segmake.progress import Observer, Screen
 from segmake.slurm import SlurmError
 from segmake.status import read_lock, who_runs
 from segmake.steps import STEPS
-from segmake.user_scripts.definition import ROUNDS, Script
 from segmake.user_scripts.process import end_orphans
+from segmake.user_scripts.rules import ScriptRule, script_rules
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
@@ -63,50 +63,6 @@ _NO_NEWS = re.compile(
     r"|Your conda installation is not configured to use strict channel priorities"
     r"|You are running snakemake in a SLURM job context"
 )
-
-
-@dataclass(frozen=True)
-class ScriptRule:
-    """What the rule of a user's script is made of.
-
-    Attributes
-    ----------
-    name : str
-    before : callable
-        From wildcards to the files that have to be there before.
-    environment : str
-        The environment's file.
-    environment_record : list of Path
-        The file that says that the environment can be used; empty for SegMake's own.
-    python : str
-        The environment's Python, as a shell takes it.
-    cpus : int
-    resources : dict
-    batches : str
-        A regular expression for the batches that are to be done.
-    retries : int
-        How often a job may be sent again. Within a job nothing is tried again: another one has more memory, and time.
-    """
-
-    name: str
-    before: Callable[[Any], list[Path]]
-    environment: str
-    environment_record: list[Path]
-    python: str
-    cpus: int
-    resources: dict[str, Any]
-    batches: str
-    retries: int
-
-    @property
-    def rule(self) -> str:
-        """The name of the rule."""
-        return self.rule_of(self.name)
-
-    @staticmethod
-    def rule_of(name: str) -> str:
-        """Return the name of the rule of a script."""
-        return f"{slurm.SCRIPT}{name}"
 
 
 class Session:
@@ -468,24 +424,14 @@ class Session:
     @property
     def scripts(self) -> list[ScriptRule]:
         """What the rules of the users' scripts are made of; only of those with something to do."""
-        return [
-            ScriptRule(
-                name=name,
-                before=partial(self._before_script, name),
-                environment=self.plan.environments.get(script.environment or "")
-                or str(ROOT / "workflow" / "envs" / "imaging.yaml"),
-                environment_record=[self._environment_record(script.environment)]
-                if script.environment in self.plan.environments
-                else [],
-                python='"$CONDA_PREFIX/bin/python"' if self._conda else shlex.quote(sys.executable),
-                cpus=script.resources["cpus"],
-                resources=self._script_resources(script),
-                batches="|".join(self.plan.scripts[name].batches),
-                retries=ROUNDS if self._workflow.is_main_process else 0,
-            )
-            for name, script in self.plan.definitions.items()
-            if self.plan.scripts[name].batches
-        ]
+        return script_rules(
+            self.plan,
+            cluster=self._cluster,
+            jobs=self._jobs,
+            records={name: self._environment_record(name) for name in self.plan.environments},
+            conda=self._conda,
+            in_job=not self._workflow.is_main_process,
+        )
 
     @property
     def unfinished_scripts(self) -> list[str]:
@@ -497,27 +443,6 @@ class Session:
         plan = self.plan
         own = [plan.script_batch(script, batch) for batch in plan.scripts[script].batches]
         return [*own, *plan.before_script(script)]
-
-    def _before_script(self, name: str, wildcards: Any) -> list[Path]:
-        return self.plan.before_script(name, wildcards.batch)
-
-    def _script_resources(self, script: Script) -> dict[str, Any]:
-        settings, gpu = script_settings(self.plan.settings, script), bool(script.resources["gpu"])
-        accounts = self._cluster is not None and self._cluster.keeps_accounts
-        rule = ScriptRule.rule_of(script.name)
-        memory, minutes, _ = first_request(settings, segment=True)
-
-        def memory_mb(wildcards: Any, attempt: int) -> int:
-            if self._cluster is None:
-                return memory
-            if attempt > 1:
-                with suppress(SlurmError, OSError):
-                    self._jobs.refresh(older_than=1.0)
-            too_little = self._jobs.too_little(rule, wildcards.batch)["memory"]
-            return self._cluster.of_script(script).memory_mb(memory, too_little, gpu=gpu)
-
-        asked = executor_resources(settings, gpu=gpu, accounts=accounts)
-        return {**asked, "mem_mb": memory_mb, "runtime": minutes}
 
     def bad_environment(self, environment: str) -> str:
         """Return what to say if packages of an environment can't be used; the check fills in PACKAGES and PREFIX."""

@@ -1,6 +1,8 @@
 """The users' own scripts as steps of the workflow: section ``scripts`` of the config.
 
-`definition` says what a script is and how often it is run, `checks` what is wrong with it before anything runs
-(`static` reads the file), `keys` when a run of it is out of date, `command` how it is called, `process` runs it,
-`work` does the runs of a batch, and `results` joins what came of them.
+`definition` says what a script is and how often it is run. Before anything runs, `checks` tells what is wrong with it:
+`static` and `options` read its file, `argument_checks` compares what it is given with what it takes, `provided` knows
+what an environment will have. `keys` tells when a run is out of date, `planning` which are to be done, `rules` what
+Snakemake makes of that. In a job `work` does the runs: `command` says how the script is called, `process` runs it.
+`results` joins what came of them.
 """
