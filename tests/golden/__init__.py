@@ -30,5 +30,7 @@ cells are kept here, and its labels in ``stack_labels.tif``, which each cell has
 from the folder of the clone, with SegMake's Python and ``PYTHONPATH=workflow``. Runs that this machine can't do (the real
 images or an engine's environment are missing) keep their values.
 
-``results_0_1_0/`` holds results folders that 0.1.0 made, for `tests.golden.test_old_results`; they are never made anew.
+Beside them, ``results_0_1_0/`` holds results folders that 0.1.0 made (`tests.golden.make_old_results`): what was right in
+them is never computed again (`tests.golden.test_old_results`). They are never made anew; a further case gets an archive
+of its own.
 """

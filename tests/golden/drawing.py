@@ -22,9 +22,10 @@ Cell = tuple[int, int, int, int, int]
 """Middle (row, column), half length, half width, and one of the turns in degrees."""
 
 
-def plane(*cells: Cell, seed: int, shape: tuple[int, int] = (96, 128)) -> np.ndarray:
-    """Return a field (Y, X), uint16, with bright ellipses on an uneven background."""
-    pixels = np.random.default_rng(seed).integers(200, 216, shape)
+def plane(*cells: Cell, seed: int, noise: int = 16) -> np.ndarray:
+    """Return a field (Y, X), uint16, with bright ellipses on an uneven background of so many grey values."""
+    shape = (96, 128)
+    pixels = np.random.default_rng(seed).integers(200, 200 + noise, shape)
     rows, columns = np.indices(shape)
     pixels += columns // 16
     for number, (row, column, length, width, turn) in enumerate(cells):
@@ -36,17 +37,17 @@ def plane(*cells: Cell, seed: int, shape: tuple[int, int] = (96, 128)) -> np.nda
     return pixels.astype(np.uint16)
 
 
-def field(number: int, seed: int) -> np.ndarray:
+def field(number: int, seed: int, noise: int = 16) -> np.ndarray:
     """Return a field (Y, X) with so many cells (at most 12) of different sizes and directions."""
     turns = tuple(_TURNS)
     cells = [
         (18 + 30 * (i // 4), 18 + 30 * (i % 4), 9 + (i + seed) % 4, 5, turns[(i + seed) % 5])
         for i in range(number)
     ]
-    return plane(*cells, seed=seed)
+    return plane(*cells, seed=seed, noise=noise)
 
 
-def growing(frames: int, seed: int) -> np.ndarray:
+def growing(frames: int, seed: int, noise: int = 16) -> np.ndarray:
     """Return a movie (T, Y, X) of a cell that divides halfway, one that drifts, and one that leaves."""
     found = []
     for time in range(frames):
@@ -58,7 +59,7 @@ def growing(frames: int, seed: int) -> np.ndarray:
         cells.append((76, 24 + 2 * time, 11, 5, 37))
         if time < frames - 1:
             cells.append((16, 100, 10, 5, 90))
-        found.append(plane(*cells, seed=seed + time))
+        found.append(plane(*cells, seed=seed + time, noise=noise))
     return np.stack(found)
 
 
