@@ -18,8 +18,8 @@ it is of:
 ``lineages/``, ``rois/``, ``cellpose/``, ``ome_zarr/``, ``scripts/``
     The contents of the other files that users open.
 
-What a neural network finds may differ a little between processors: of the run ``stack`` the keys and the number of
-cells are kept here, and its labels in ``stack_labels.tif``, which each cell has to match to 90 %.
+What a neural network finds may differ a little between processors: the labels that the engine found in the run ``stack``
+are in ``stack_labels.tif``, and each cell has to match one of these to 90 %. Its masks are corrected ones.
 
 **A value changes only in a commit that says which and why.** To see which differ, and to write them anew::
 

@@ -28,8 +28,9 @@ def made(name: str, folder: Path) -> dict[str, str]:
 
 
 def labels_made(folder: Path) -> np.ndarray:
-    """Return the labels (Z, Y, X) that the run ``stack`` made in a folder."""
-    return tifffile.imread(folder / "results" / "masks" / "balls_masks.ome.tif")
+    """Return the labels (Z, Y, X) that the engine of the run ``stack`` found."""
+    with tifffile.TiffFile(folder / "results" / ".segmake" / "labels" / "balls.tif") as file:
+        return np.stack([page.asarray() for page in file.pages])
 
 
 def kept() -> Values:

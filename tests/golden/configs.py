@@ -55,7 +55,7 @@ class Golden:
     engine : str
         The environment that it needs; empty: SegMake's own.
     exact : bool
-        Whether the labels are the same on every machine.
+        Whether the engine's labels are the same on every machine.
     real : bool
         Whether it takes the real images.
     """
@@ -227,7 +227,9 @@ def _outputs(folder: Path) -> None:
 
 
 def _stack(folder: Path) -> None:
+    """A stack for a network, whose cells are corrected, so that volumes are measured that are known."""
     drawing.imagej(folder / "images" / "balls.tif", drawing.stack(1), "ZYX")
+    drawing.write(folder / "results" / "corrections" / "balls_masks.tif", drawing.balls())
     drawing.imagej(folder / "images" / "flat.tif", drawing.stack(2)[3])
     model = folder / "models" / "demo"
     model.parent.mkdir()

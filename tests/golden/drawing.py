@@ -63,14 +63,20 @@ def growing(frames: int, seed: int, noise: int = 16) -> np.ndarray:
     return np.stack(found)
 
 
-def stack(seed: int) -> np.ndarray:
-    """Return a z-stack (Z, Y, X) of three balls, whose slices are twice as far apart as its pixels."""
+def balls() -> np.ndarray:
+    """Return the labels (Z, Y, X), uint16, of three balls in slices that are twice as far apart as their pixels."""
     depth, rows, columns = np.indices((7, 48, 50))
-    pixels = np.random.default_rng(seed).integers(92, 108, depth.shape)
-    for z, y, x in ((3, 15, 15), (4, 34, 36), (3, 14, 38)):
-        far = 4 * (depth - z) ** 2 + (rows - y) ** 2 + (columns - x) ** 2
-        pixels[far < 81] += 200
-    return pixels.astype(np.uint16)
+    labels = np.zeros(depth.shape, np.uint16)
+    for number, (z, y, x) in enumerate(((3, 15, 15), (4, 34, 36), (3, 14, 38)), start=1):
+        labels[4 * (depth - z) ** 2 + (rows - y) ** 2 + (columns - x) ** 2 < 81] = number
+    return labels
+
+
+def stack(seed: int) -> np.ndarray:
+    """Return a z-stack (Z, Y, X), uint16, of `balls`."""
+    labels = balls()
+    noise = np.random.default_rng(seed).integers(92, 108, labels.shape)
+    return (noise + 200 * (labels > 0)).astype(np.uint16)
 
 
 def write(path: Path, pixels: np.ndarray, description: str = "", resolution: int = 0) -> None:

@@ -33,8 +33,8 @@ def values_of(folder: Path, *, exact: bool = True) -> dict[str, str]:
     ----------
     folder : Path
     exact : bool
-        Whether labels and what was measured are the same on every machine. Otherwise they are left out, but for the
-        number of cells.
+        Whether the labels that the engine found are the same on every machine. Otherwise they are left out, but for
+        their number.
     """
     results = folder / "results"
     values = {
@@ -42,10 +42,13 @@ def values_of(folder: Path, *, exact: bool = True) -> dict[str, str]:
         **dict(_keys(results)),
         **dict(_planned(folder / "planned.json")),
         **dict(_images(results)),
+        **dict(_masks(results)),
+        **dict(_outputs(results)),
+        **dict(_cells(results)),
         **dict(_scripts(results)),
     }
     if exact:
-        values |= {**dict(_labels(results)), **dict(_outputs(results)), **dict(_cells(results))}
+        values |= dict(_labels(results))
     return dict(sorted(values.items()))
 
 
@@ -149,7 +152,7 @@ def _cells(results: Path) -> Iterator[tuple[str, str]]:
         yield f"cells.csv/{name}", _column(joined[name])
 
 
-def _labels(results: Path) -> Iterator[tuple[str, str]]:
+def _masks(results: Path) -> Iterator[tuple[str, str]]:
     for name, path in _files(results / "masks", "*.ome.tif"):
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
@@ -158,6 +161,9 @@ def _labels(results: Path) -> Iterator[tuple[str, str]]:
         sizes = ("PhysicalSizeX", "PhysicalSizeY", "PhysicalSizeZ", "TimeIncrement")
         known = [f"{size} {pixels[size]:g}" for size in sizes if size in pixels]
         yield f"masks/{name} sizes", ", ".join(known) or "none"
+
+
+def _labels(results: Path) -> Iterator[tuple[str, str]]:
     for name, path in _files(results / ".segmake" / "labels", "*.tif"):
         with tifffile.TiffFile(path) as file:
             yield f"labels/{name}", _pixels(np.stack([page.asarray() for page in file.pages]))
