@@ -40,11 +40,13 @@ class Facts:
 
     channels: tuple[str, ...] = ()
     pixel_size_um: float | None = None
+    pixel_height_um: float | None = None
     slice_step_um: float | None = None
     interval_s: float | None = None
     acquired: str | None = None
     objective: str | None = None
     position: str = ""
+    doubted: tuple[str, ...] = ()
 
 
 class Document:
@@ -127,6 +129,7 @@ class Document:
                 for channel in pixels.iterfind("{*}Channel")
             ),
             pixel_size_um=_length(pixels, "PhysicalSizeX"),
+            pixel_height_um=_length(pixels, "PhysicalSizeY"),
             slice_step_um=_length(pixels, "PhysicalSizeZ"),
             interval_s=_interval_s(pixels),
             acquired=_date(image),
@@ -149,6 +152,7 @@ class Document:
             color=False,
             dtype=_TYPES.get(dtype, dtype),
             pixel_size_um=facts.pixel_size_um,
+            pixel_height_um=facts.pixel_height_um,
             position=facts.position,
             parts=parts,
         )
