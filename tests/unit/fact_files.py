@@ -78,13 +78,15 @@ def micromanager(path: Path, *, plane: Any = None, positions: int = 2, **summary
     write_micromanager(path, stack, said, 0, 2 * positions, plane=plane or {})
 
 
-def metamorph(path: Path, shape: Sequence[int] = (), **said: tuple[str, str]) -> None:
-    """Draw a TIFF of MetaMorph: type and value of each property."""
+def metamorph(
+    path: Path, shape: Sequence[int] = (), inner: str = "", **said: tuple[str, str]
+) -> None:
+    """Draw a TIFF of MetaMorph: type and value of each property, and what else stands in its XML."""
     told = "".join(
         f'<prop id="{name.replace("_", "-")}" type="{kind}" value="{value}"/>'
         for name, (kind, value) in said.items()
     )
-    xml = f"<MetaData><PlaneInfo>{told}</PlaneInfo></MetaData>"
+    xml = f"<MetaData><PlaneInfo>{told}</PlaneInfo>{inner}</MetaData>"
     tags = {"metadata": None, "software": "MetaSeries", "photometric": "minisblack"}
     tifffile.imwrite(path, planes(*shape), description=xml, **tags)
 

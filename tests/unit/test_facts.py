@@ -252,8 +252,21 @@ TABLE: dict[str, dict[str, list[list[Cell] | None]]] = {
         "pixel size": [
             size(0.1, 0.2, resolution=(10, 5), unit="um"),
             [*size(None, resolution=(10, 10)), *size(None, unit="um")],
-            # Scanned at 2400 dots per inch, and saved by ImageJ.
-            size(None, None, "10.5833", resolution=(944.882, 944.882), unit="cm"),
+            [
+                # Scanned at 2400 dots per inch, and saved by ImageJ.
+                *size(None, None, "10.5833", resolution=(944.882, 944.882), unit="cm"),
+                # A kymograph, and sides in two units.
+                *size(None, None, "0.1", resolution=(10, 5), unit="um", yunit="sec"),
+                *size(0.1, 0.2, resolution=(10, 0.005), unit="um", yunit="nm"),
+                *cell(
+                    {"slice_step_um": 0.3, "doubted": ("slice_step_um 300",)},
+                    shape=(3,),
+                    axes="Z",
+                    spacing=300,
+                    unit="um",
+                    zunit="nm",
+                ),
+            ],
             [
                 *size(None, resolution=(10, 10), unit="furlong"),
                 *size(0.1, resolution=(10, 0), unit="um"),
@@ -341,6 +354,7 @@ TABLE: dict[str, dict[str, list[list[Cell] | None]]] = {
             [
                 *size(None, **calibration("0", "0")),
                 *size(None, **calibration("many", "0.1")),
+                *size(None, inner="<PlaneInfo>"),
                 *size(0.1, **calibration("0.1", "-2")),
                 *size(None, None, "1e+09", **calibration("1e9", "1e9")),
             ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -60,7 +61,6 @@ def is_lossy(page: TiffPage) -> bool:
 
 def _imagej(file: TiffFile, series: TiffPageSeries) -> Facts:
     metadata = file.imagej_metadata or {}
-    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ")
     labels = metadata.get("Labels", [])
     channels = metadata.get("channels", 1)
     # The label of a single plane is often the name of the file that it was taken from.
@@ -70,19 +70,39 @@ def _imagej(file: TiffFile, series: TiffPageSeries) -> Facts:
     if named and any(stem in name or name.lower().endswith(SUFFIXES) for name in labels):
         named = False
     seconds = SECONDS.get(str(metadata.get("tunit", "sec")).strip(), 0.0)
-    width, height = (length_um(size, unit) for size in _resolution(series.keyframe))
-    # ImageJ takes the unit over from the tags of a picture that was scanned or drawn.
-    doubted: tuple[str, ...] = ()
-    if width and unit == "cm" and is_printing(width, inch=False):
-        width, doubted = None, (f"pixel_size_um {width:g}",)
-    return Facts(
+    return replace(
+        _imagej_lengths(metadata, series.keyframe),
         channels=tuple(labels) if named else (),
+        interval_s=positive(metadata.get("finterval"), seconds),
+    )
+
+
+def _imagej_lengths(metadata: Mapping[str, Any], page: TiffPage) -> Facts:
+    unit = _unit(metadata, "unit", "")
+    across, down = _resolution(page)
+    width, height = length_um(across, unit), length_um(down, _unit(metadata, "yunit", unit))
+    # ImageJ takes the unit over from the tags of a picture that was scanned or drawn. In a kymograph, rows are seconds.
+    printed = width is not None and unit == "cm" and is_printing(width, inch=False)
+    doubted: list[str] = []
+    if width and (printed or (height is None and "yunit" in metadata)):
+        doubted.append(f"pixel_size_um {width:g}")
+        width = None
+    step = length_um(metadata.get("spacing"), _unit(metadata, "zunit", unit))
+    # 0.1.0 took the unit of x for that of z.
+    taken = length_um(metadata.get("spacing"), unit)
+    if taken and taken != step:
+        doubted.append(f"slice_step_um {taken:g}")
+    return Facts(
         pixel_size_um=width,
         pixel_height_um=height,
-        slice_step_um=length_um(metadata.get("spacing"), unit),
-        interval_s=positive(metadata.get("finterval"), seconds),
-        doubted=doubted,
+        slice_step_um=step,
+        doubted=tuple(doubted),
     )
+
+
+def _unit(metadata: Mapping[str, Any], name: str, otherwise: str) -> str:
+    """Return a unit of ImageJ; those of y and z are written where they differ from that of x."""
+    return str(metadata.get(name, otherwise)).replace("\\u00B5", "µ")
 
 
 def _micromanager(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
@@ -123,8 +143,11 @@ def _first(one: Mapping[str, Any], other: Mapping[str, Any], *names: str) -> flo
 
 
 def _metamorph(file: TiffFile) -> Facts:
-    plane = (file.metaseries_metadata or {}).get("PlaneInfo", {})
-    acquired = plane.get("acquisition-time-local")
+    try:
+        plane = _told(_told(file.metaseries_metadata).get("PlaneInfo"))
+    except ParseError:
+        plane = {}
+    acquired: Any = plane.get("acquisition-time-local")
     axes = ("x", "y") if plane.get("spatial-calibration-state") else ()
     unit = str(plane.get("spatial-calibration-units", ""))
     sizes = [length_um(plane.get(f"spatial-calibration-{axis}"), unit) for axis in axes]
