@@ -40,9 +40,10 @@ def ome_tiff(
     positions: int = 2,
     inner: str = "",
     order: str = 'DimensionOrder="XYCZT"',
+    attributes: str = "",
     **tags: Any,
 ) -> None:
-    """Draw an OME-TIFF: attributes of ``Pixels``, of each channel; elements in ``Image`` and in ``Pixels``.
+    """Draw an OME-TIFF: attributes of ``Image``, of ``Pixels``, of each channel; elements in ``Image`` and in ``Pixels``.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def ome_tiff(
     count = max(int(np.prod(sizes)), 1)
     told = "".join(f'<Channel SamplesPerPixel="1" {channel}/>' for channel in channels)
     images = "".join(
-        f'<Image ID="Image:{number}">{image}<Pixels {order} Type="uint16" SizeX="64" '
+        f'<Image ID="Image:{number}" {attributes}>{image}<Pixels {order} Type="uint16" SizeX="64" '
         f'SizeY="48" SizeT="{sizes[0]}" SizeZ="{sizes[1]}" SizeC="{sizes[2]}" {pixels}>{told}'
         f'<TiffData IFD="{number * count}" PlaneCount="{count}"/>{inner}</Pixels></Image>'
         for number in range(positions)

@@ -174,13 +174,16 @@ TABLE: dict[str, dict[str, list[list[Cell] | None]]] = {
             name("A1", image='<StageLabel Name="A1"/>'),
             name(""),
             name("A1", image='<StageLabel Name="A1"/><Description>B2</Description>'),
-            name("", image='<StageLabel Name="  "/>'),
+            [
+                *name("", image='<StageLabel Name="  "/>', positions=1),
+                *name("B2", image='<StageLabel Name="  "/>', attributes='Name="B2"'),
+            ],
         ],
         "channels": [
             channels("Phase", "GFP", channels=names("Phase", "GFP"), **TWO),
             channels("1", "2", channels=("", ""), **TWO),
             channels("GFP", "GFP", channels=names("GFP", "GFP"), **TWO),
-            channels("1", "2", channels=names("", " "), **TWO),
+            channels("GFP", "2", channels=('Name=" " Fluor="GFP"', 'Name=" "'), **TWO),
         ],
         "pixel size": [
             [*size(0.1, 0.2, pixels=sides(0.1, 0.2)), *size(0.1, pixels=sides(0.1, 0.1))],
@@ -492,7 +495,7 @@ TABLE: dict[str, dict[str, list[list[Cell] | None]]] = {
             ),
             channels("1", "2", shape=(2,), axes="C"),
             channels("GFP", "GFP", shape=(2,), axes="C", channels=[("GFP", ""), ("GFP", "Red")]),
-            channels("1", "2", shape=(2,), axes="C", channels=[(" ", ""), (" ", "")]),
+            channels("Red", "2", shape=(2,), axes="C", channels=[(" ", "Red"), (" ", " ")]),
         ],
         "pixel size": [
             size(0.1, 0.2, steps={"X": 1e-7, "Y": 2e-7}),
@@ -725,6 +728,18 @@ def test_files_that_say_nothing_go_through_all_steps(tmp_path, computed, monkeyp
     assert sorted(image.partition("/")[0] for image in told.index) == ["JPEG", "ND2", "ND2"], (
         "0.1.0 took 1 for ND2"
     )
+
+
+def test_movies_that_say_nothing_of_their_times_are_tracked(tmp_path, computed, monkeypatch):
+    for reader, axis in ("ImageJ", "T"), ("OME-Zarr", "t"), ("LIF", "T"):
+        told = {"names": ("",)} if reader == "LIF" else {}
+        axes = axis if reader != "OME-Zarr" else "tyx"
+        folder = tmp_path / "images" / reader
+        folder.mkdir(parents=True)
+        draw(reader, folder, monkeypatch, shape=(3,), axes=axes, **told)
+    images, cells = computed(images={"include": ["**/*"]}, tracking=True)
+    assert images["tracks"].tolist() == [4, 4, 4]
+    assert len(cells) == 36 and cells["time_s"].isna().all()
 
 
 OBLONG = {

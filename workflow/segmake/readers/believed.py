@@ -55,14 +55,18 @@ def believed(header: Header) -> dict[str, Any]:
         "slice_step_um": checked("slice_step_um", _SIZES_UM),
         "interval_s": checked("interval_s", _INTERVALS_S),
         "acquired": _date(header.acquired),
-        "objective": header.objective if (header.objective or "").strip() else None,
-        "position": header.position if header.position.strip() else "",
+        "objective": first_told(header.objective) or None,
+        "position": first_told(header.position),
         "channels": tuple(
-            name if name.strip() else str(number)
-            for number, name in enumerate(header.channels, start=1)
+            first_told(name, str(number)) for number, name in enumerate(header.channels, start=1)
         ),
         "doubted": tuple(doubted),
     }
+
+
+def first_told(*names: str | None) -> str:
+    """Return the first of some names that is more than blanks; empty if none is."""
+    return next((name for name in names if name and name.strip()), "")
 
 
 def is_printing(size_um: float, *, inch: bool) -> bool:

@@ -21,6 +21,7 @@ import numpy as np
 
 from segmake.messages import Problem
 from segmake.readers import Header, unreadable
+from segmake.readers.believed import first_told
 from segmake.readers.broken import Broken, Headers
 from segmake.readers.ome import positive
 
@@ -184,7 +185,7 @@ def _names(image: liffile.LifImage) -> list[str]:
     names = []
     for number, channel in enumerate(_descriptions(image, "Channel"), start=1):
         told = {part.findtext("Key"): part.findtext("Value") for part in channel}
-        names.append(told.get("DyeName") or channel.get("LUTName") or str(number))
+        names.append(first_told(told.get("DyeName"), channel.get("LUTName"), str(number)))
     return names
 
 

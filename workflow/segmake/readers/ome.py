@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from segmake.readers import Header
+from segmake.readers.believed import first_told
 
 MICROMETRES = {
     "µm": 1.0,
@@ -120,12 +121,12 @@ class Document:
         """Return what is said of an image."""
         pixels = _pixels(image)
         stage = image.find("{*}StageLabel")
-        name = stage.get("Name", "") if stage is not None else ""
-        if not name and len(self.images) > 1:
-            name = image.get("Name", "")
+        names = [None if stage is None else stage.get("Name")]
+        if len(self.images) > 1:
+            names.append(image.get("Name"))
         return Facts(
             channels=tuple(
-                channel.get("Name") or channel.get("Fluor") or ""
+                first_told(channel.get("Name"), channel.get("Fluor"))
                 for channel in pixels.iterfind("{*}Channel")
             ),
             pixel_size_um=_length(pixels, "PhysicalSizeX"),
@@ -134,7 +135,7 @@ class Document:
             interval_s=_interval_s(pixels),
             acquired=_date(image),
             objective=self._objective(image),
-            position=name,
+            position=first_told(*names),
         )
 
     def header(self, image: Element, parts: tuple[str, ...]) -> Header:

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import ParseError
 from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from segmake.readers import SUFFIXES
-from segmake.readers.believed import ROUNDING, is_printing
+from segmake.readers.believed import ROUNDING, first_told, is_printing
 from segmake.readers.ome import SECONDS, Document, Facts, length_um, positive
 
 _INCH, _CENTIMETRE = 2, 3  # values of the tag ResolutionUnit
@@ -127,7 +127,9 @@ def _micromanager(file: TiffFile, series: TiffPageSeries, position: int) -> Fact
         interval_s=positive(summary.get("Interval_ms"), 1e-3),
         acquired=written.acquired if written else None,
         objective=written.objective if written else None,
-        position=(written.position if written else "") or str(plane.get("PositionName") or ""),
+        position=first_told(
+            written.position if written else "", str(plane.get("PositionName") or "")
+        ),
         doubted=doubted,
     )
 

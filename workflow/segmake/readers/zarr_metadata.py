@@ -17,6 +17,7 @@ import numpy as np
 
 from segmake.readers import Header
 from segmake.readers.axes import size_of
+from segmake.readers.believed import first_told
 from segmake.readers.ome import Facts, positive
 
 _MICROMETRES = {
@@ -187,7 +188,7 @@ def header(
         interval_s=interval if sizes["time"] > 1 else None,
         acquired=facts.acquired,
         objective=facts.objective,
-        position=facts.position or position,
+        position=first_told(facts.position, position),
         doubted=("pixel_size_um 1",) if untold else (),
     )
 
