@@ -766,6 +766,8 @@ def test_pixels_that_are_not_square_are_measured_along_both_axes(tmp_path, compu
     assert images["pixel_size_um"].to_numpy() == pytest.approx(0.1)
     assert images["pixel_height_um"].to_numpy() == pytest.approx(0.2)
     assert images["warning"].str.contains("not square (0.1 x 0.2 µm)", regex=False).all()
+    report = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    assert report.count("0.1 × 0.2 µm per pixel") >= len(images)
     for mask in images["mask"]:
         header = read_headers(tmp_path / "results" / mask)[0]
         assert (header.pixel_size_um, header.pixel_height_um) == pytest.approx((0.1, 0.2))

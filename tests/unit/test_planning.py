@@ -242,6 +242,9 @@ def test_slices_of_an_unknown_distance_are_measured_again_for_their_neighbours(i
         known = keys_of(settings, slices=3, slice_step_um=0.5)
         unknown = keys_of(settings, slices=3)
         assert {step for step in known if known[step] != unknown[step]} == changed
+        settings["images"]["pages"] = "z"
+        known, unknown = keys_of(settings, unnamed=3, slice_step_um=1), keys_of(settings, unnamed=3)
+        assert {step for step in known if known[step] != unknown[step]} == changed
 
 
 def test_a_plan_is_read_back_as_it_was_written(images, plan):

@@ -108,7 +108,7 @@ def measure(plan: Plan) -> Work:
             "pixel_height_um": pixel_height or pixel_size,
             "left_out": left_out,
             "doubted": doubts(view.header, settings["images"]),
-            "step_unknown": None in depths and not view.header.slice_step_um,
+            "step_unknown": bool(None in depths and pixel_size and not view.header.slice_step_um),
         }
 
     return work

@@ -180,7 +180,8 @@ class _KeyMaker:
         """Return what is in the key besides where 0.1.0 took slices of an unknown distance for one pixel apart."""
         if image.header is None or not self._has_distances:
             return []
-        unknown = image.header.slices > 1 and not image.header.slice_step_um
+        header = interpreted(image.header, self._images["pages"])
+        unknown = header.slices > 1 and not header.slice_step_um
         return [["slice_step_um", None]] if unknown else []
 
     def is_large(self, image: ImageFile) -> bool:
