@@ -96,7 +96,7 @@ def test_what_other_readers_said_is_read_again_in_the_same_batch(take, images, d
     take(cluster=ONE_EACH)
     draw(images / "a.tif")
     before = take(cluster=ONE_EACH)
-    monkeypatch.setattr(readers, "VERSION", readers.VERSION + 1)
+    monkeypatch.setattr(readers, "HEADER_VERSION", readers.HEADER_VERSION + 1)
     assert take(cluster=ONE_EACH) == before
 
 

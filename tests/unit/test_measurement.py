@@ -356,3 +356,79 @@ def test_settings_that_do_not_go_together(changes, codes, tmp_path):
     found = list(measurement_problems(config))
     assert [problem.code for problem in found] == codes
     assert all("line" in problem.where for problem in found)
+
+
+# ------------------------------------------------------------------------------------------ pixels that are not square
+
+# Lengths and areas of a cell in micrometres, and its shape, however the pixels are cut.
+OBLONG = [
+    "feret_diameter_max",
+    "equivalent_diameter_area",
+    "axis_major_length",
+    "axis_minor_length",
+]
+OBLONG += ["area_convex", "area_filled", "eccentricity", "solidity", "orientation"]
+
+
+def slanted_rod(height: float, width: float, degrees: float) -> np.ndarray:
+    """Return a rod, 6 x 1.6 micrometres, that rises so many degrees to the right, in pixels of this size."""
+    y = np.arange(-4 / height, 4 / height) * height
+    x = np.arange(-4 / width, 4 / width) * width
+    down, right = np.meshgrid(y, x, indexing="ij")
+    angle = np.deg2rad(degrees)
+    along = right * np.cos(angle) - down * np.sin(angle)
+    across = right * np.sin(angle) + down * np.cos(angle)
+    return np.hypot(np.maximum(np.abs(along) - 2.2, 0), across) <= 0.8
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 89])
+@pytest.mark.parametrize("sides", [(0.1, 0.05), (0.05, 0.1), (0.08, 0.06)])
+def test_a_rod_is_as_long_and_wide_in_pixels_that_are_not_square(sides, degrees):
+    cell = slanted_rod(*sides, degrees).astype(np.uint8)
+    fine = slanted_rod(0.02, 0.02, degrees).astype(np.uint8)
+    chosen = settings(properties=OBLONG)
+    (row,) = measure_cells(cell, {}, sides[1], chosen, sides[0]).to_dict("records")
+    (true,) = measure_cells(fine, {}, 0.02, chosen).to_dict("records")
+    assert row["area_um2"] == pytest.approx(row["area_px"] * sides[0] * sides[1])
+    assert row["length_um"] == pytest.approx(6, rel=0.03)
+    # Rods of several widths have the same pixels where they lie along the rows.
+    assert row["width_um"] == pytest.approx(1.6, abs=max(sides))
+    for column in true:
+        if "_um" in column or column in ("eccentricity", "solidity", "sinuosity"):
+            power = int(column[-1]) if column[-1].isdigit() else 1
+            assert row[column] == pytest.approx(true[column], rel=0.05 * power), column
+    assert row["orientation_deg"] == pytest.approx(degrees, abs=1.5)
+
+
+def test_what_can_not_be_measured_in_pixels_that_are_not_square_is_empty():
+    cell = slanted_rod(0.1, 0.05, 30).astype(np.uint8)
+    chosen = settings(properties=["perimeter", "perimeter_crofton"])
+    row = measure_cells(cell, {}, 0.05, chosen, 0.1).iloc[0]
+    assert row[["perimeter_um", "perimeter_crofton_um"]].isna().all()
+    assert row[["perimeter_px", "perimeter_crofton_px"]].notna().all()
+    square = measure_cells(cell, {}, 0.05, chosen)
+    assert list(square.columns) == list(row.index), "the same columns in the same order"
+
+
+def test_neighbours_and_limits_in_pixels_that_are_not_square():
+    # In pixels the cell below is nearer, in micrometres the one to the right.
+    labels = np.zeros((30, 30), np.uint8)
+    for number, (y, x) in enumerate([(5, 5), (5, 17), (13, 5)], start=1):
+        labels[y : y + 2, x : x + 2] = number
+    chosen = settings(neighbour_distance=20, smallest_area=0.07, area_unit="um2")
+    table = measure_cells(labels, {}, 0.1, chosen, 0.2)
+    assert table.loc[0, ["nearest_neighbour_px", "nearest_neighbour_um"]].tolist() == [8, 1.2]
+    assert table["area_um2"].tolist() == pytest.approx([0.08] * 3)
+    assert measure_cells(labels, {}, 0.1, {**chosen, "smallest_area": 0.09}, 0.2).empty
+
+
+def test_a_volume_of_voxels_whose_sides_all_differ():
+    labels = np.zeros((6, 10, 10), np.uint8)
+    labels[1:3, 2:5, 2:6] = 1
+    labels[4:5, 2:5, 2:6] = 2
+    chosen = settings(neighbour_distance=3)
+    table = measure_volume(labels, {}, 0.1, 0.5, chosen, 0.2)
+    assert table["volume_um3"].tolist() == pytest.approx([24 * 0.01, 12 * 0.01])
+    assert table["nearest_neighbour_um"].tolist() == pytest.approx([1.25] * 2)
+    unknown = measure_volume(labels, {}, 0.1, None, chosen)
+    assert unknown[["volume_um3", "nearest_neighbour_um"]].isna().all(axis=None)

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from segmake.inventory import write_inventory
+from segmake import planning
+from segmake.inventory import ImageFile, write_inventory
 from segmake.journal import Journal
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
-from segmake.readers import read_headers
+from segmake.readers import Header, read_headers
 from segmake.steps import STEPS, run_step
 from segmake.work import work_of
 
@@ -177,6 +179,72 @@ def test_another_file_of_the_same_name_is_another_model(images, plan, tmp_path):
     assert keys() == first
     model.write_bytes(b"three")
     assert not keys() & first
+
+
+# The keys that 0.1.0 gave an image of these facts with the engine threshold, and what a script sees of its mask.
+KEYS_OF_0_1_0 = {
+    None: ("50bdd70d52aeeadc", "7e1762203d6e1b39", "20f9a910e497634f", "18d9361157ec55e2"),
+    0.065: ("50bdd70d52aeeadc", "7858a4bf94bb822d", "9244577feabfc2b6", "18d9361157ec55e2"),
+}
+OF_SCRIPTS = {None: "e1421f1df3619cfe", 0.065: "f03379cf169c45c5"}
+
+
+def keys_of(settings, **facts) -> dict[str, str]:
+    """Return the keys of the steps for an image of 64 x 48 pixels of 0.1 micrometres, and that of scripts."""
+    values = {"times": 1, "slices": 1, "pixel_size_um": 0.1, **facts}
+    header = Header(64, 48, channels=("1",), color=False, dtype="uint16", **values)
+    place = {"size": 123456, "mtime_ns": 1_700_000_000_000_000_000, "position": 0, "positions": 1}
+    image = ImageFile(image="a.tif", file="a.tif", path=Path("a.tif"), header=header, **place)
+    maker = planning._KeyMaker(settings, {})
+    return {**maker.keys(image), "scripts": maker.script_keys(image)["masks"]}
+
+
+@pytest.mark.parametrize("given", [None, 0.065])
+def test_what_was_right_in_0_1_0_keeps_its_keys(images, configure, given):
+    keys = keys_of(configure(images={"pixel_size_um": given}).settings)
+    assert tuple(keys[step] for step in STEPS) == KEYS_OF_0_1_0[given]
+    assert keys["scripts"] == OF_SCRIPTS[given]
+
+
+@pytest.mark.parametrize(
+    ("facts", "sections", "changed"),
+    [
+        ({"pixel_height_um": 0.2}, {}, {"masks", "measure", "scripts"}),
+        ({"pixel_height_um": 0.1}, {}, set()),
+        ({"pixel_height_um": 0.2}, {"images": {"pixel_size_um": 0.3}}, set()),
+        ({"pixel_size_um": 1e9}, {}, {"masks", "measure", "scripts"}),
+        ({"pixel_size_um": 1e9}, {"images": {"pixel_size_um": 0.3}}, set()),
+        ({"interval_s": 1e12}, {"images": {"pixel_size_um": 0.3}}, {"masks", "measure", "scripts"}),
+        ({"pixel_size_um": None}, {}, set()),
+    ],
+)
+def test_what_0_1_0_measured_wrong_is_measured_again_and_not_segmented(
+    images, configure, facts, sections, changed
+):
+    settings = configure(**sections).settings
+    before, after = keys_of(settings), keys_of(settings, **facts)
+    assert {step for step in before if before[step] != after[step]} == changed
+
+
+def test_in_3d_the_sides_of_pixels_decide_the_cells(images, configure):
+    volume = {"engine": "cellpose3", "model": "cyto3", "do_3D": True}
+    settings = configure(images={"z": "all"}, segmentation=volume).settings
+    before, after = keys_of(settings), keys_of(settings, pixel_height_um=0.2)
+    assert before["segment"] != after["segment"]
+
+
+def test_slices_of_an_unknown_distance_are_measured_again_for_their_neighbours(images, configure):
+    volume = {"engine": "cellpose3", "model": "cyto3", "stitch_threshold": 0.5}
+    sections = {"images": {"z": "all"}, "segmentation": volume}
+    for distance, changed in (None, set()), (5, {"measure"}):
+        measured = {"neighbour_distance": distance}
+        settings = configure(**sections, measurements=measured).settings
+        known = keys_of(settings, slices=3, slice_step_um=0.5)
+        unknown = keys_of(settings, slices=3)
+        assert {step for step in known if known[step] != unknown[step]} == changed
+        settings["images"]["pages"] = "z"
+        known, unknown = keys_of(settings, unnamed=3, slice_step_um=1), keys_of(settings, unnamed=3)
+        assert {step for step in known if known[step] != unknown[step]} == changed
 
 
 def test_a_plan_is_read_back_as_it_was_written(images, plan):

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+# What Micro-Manager says beside a plane.
+BESIDE_A_PLANE = {"PixelSizeUm": 0.065, "PositionName": "Pos0"}
+
 OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 
 
@@ -46,15 +49,23 @@ def write_pages(path: Path, planes: np.ndarray, xml: str) -> None:
             file.write(plane, description=xml if number == 0 else None, metadata=None)
 
 
-def write_micromanager(path: Path, pixels: np.ndarray, summary: dict, first: int, end: int) -> None:
+def write_micromanager(
+    path: Path,
+    pixels: np.ndarray,
+    summary: dict,
+    first: int,
+    end: int,
+    *,
+    plane: object = BESIDE_A_PLANE,
+) -> None:
     """Write some of the planes of (position, T, Z, C, Y, X), uint16, as Micro-Manager 1.4 does."""
     text = json.dumps({"MicroManagerVersion": "1.4", **summary}).encode()
-    plane = json.dumps({"PixelSizeUm": 0.065, "PositionName": "Pos0"}).encode()
+    beside = json.dumps(plane).encode()
     positions, times, slices, channels, height, width = pixels.shape
     size = height * width * 2
     places = list(np.ndindex(times, positions, slices, channels))[first:end]
     # A page is its tags, 162 bytes before its pixels, and then what Micro-Manager says of the plane.
-    start, page = 40 + len(text) + len(text) % 2, 162 + size + len(plane) + len(plane) % 2
+    start, page = 40 + len(text) + len(text) % 2, 162 + size + len(beside) + len(beside) % 2
     out = bytearray(struct.pack("<2sHI", b"II", 42, start))
     index_at = start + page * len(places)
     out += struct.pack("<8I", 54773648, index_at, 0, 0, 99384722, 0, 2355492, len(text))
@@ -72,12 +83,12 @@ def write_micromanager(path: Path, pixels: np.ndarray, summary: dict, first: int
             (277, 3, 1, 1),
             (278, 4, 1, height),
             (279, 4, 1, size),
-            (51123, 2, len(plane), offset + 162 + size),
+            (51123, 2, len(beside), offset + 162 + size),
         ]
         following = offset + page if number + 1 < len(places) else 0
         entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
         head = struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
-        content = pixels[p, t, z, c].astype("<u2").tobytes() + plane
+        content = pixels[p, t, z, c].astype("<u2").tobytes() + beside
         out += head.ljust(162, b"\0") + content.ljust(page - 162, b"\0")
         index += struct.pack("<5I", c, z, t, p, offset)
     out += struct.pack("<II", 3453623, len(places)) + index

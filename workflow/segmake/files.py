@@ -86,7 +86,7 @@ def image_name(file: str, position: int, positions: int) -> str:
 def position_number(image: str) -> int | None:
     """Return which position (from 1) of its file an image is, by its name; None where it is the only one."""
     position = _POSITION.search(image)
-    return int(position[2]) if position else None
+    return int(position[1]) if position else None
 
 
 def result_name(image: str) -> str:

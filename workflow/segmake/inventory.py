@@ -482,7 +482,7 @@ def _to_row(image: ImageFile) -> dict[str, Any]:
         "position": image.position,
         "positions": image.positions,
         "batch": image.batch,
-        "reader": readers.VERSION,
+        "reader": readers.HEADER_VERSION,
         "header": json.dumps(image.header.as_dict()) if image.header else "",
         "problem": json.dumps([problem.code, problem.where, problem.values]) if problem else "",
     }
@@ -500,7 +500,7 @@ def _from_row(row: dict[str, str]) -> ImageFile:
         batch=row["batch"],
     )
     # What another version of the readers said is not trusted, but the batch stays.
-    if row["reader"] != str(readers.VERSION):
+    if row["reader"] != str(readers.HEADER_VERSION):
         return image
     if row["header"]:
         image = replace(image, header=Header.from_dict(json.loads(row["header"])))

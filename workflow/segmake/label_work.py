@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from segmake import engines, outputs, tracking
+from segmake.calibration import doubts, pixel_sizes
 from segmake.corrections import read_correction
 from segmake.labels import LabelStack, selection_notes, write_masks
 from segmake.pipeline import Task
@@ -47,6 +48,7 @@ def masks(plan: Plan) -> Work:
                 planes, details, lineage = _linked(planes, raw, view, settings["tracking"])
                 tracking.write_lineage(folders.lineage(task.image), lineage)
                 tracking.write_lineage(folders.own_lineage(task.image), lineage)
+            pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
             counted = _Counter(planes(), depth=raw.depth if _has_volumes(settings, raw) else 1)
             write_masks(
                 task.outputs[0],
@@ -54,7 +56,8 @@ def masks(plan: Plan) -> Work:
                 axes=raw.axes,
                 shape=raw.shape,
                 name=task.image,
-                pixel_size_um=_pixel_size(settings, view.header),
+                pixel_size_um=pixel_size,
+                pixel_height_um=pixel_height,
                 slice_step_um=view.header.slice_step_um,
                 interval_s=_interval(view),
                 notes=_notes(settings, view, corrected=correction is not None),
@@ -77,7 +80,7 @@ def measure(plan: Plan) -> Work:
     def work(task: Task) -> dict[str, Any]:
         left_out = 0
         with _field(task, settings) as view, LabelStack(folders.mask(task.image)) as stack:
-            pixel_size = _pixel_size(settings, view.header)
+            pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
             channels = _channels_to_measure(view.header, section, task.path)
             tracked = settings["tracking"] and stack.times > 1
             lineage = pd.read_csv(folders.own_lineage(task.image)) if tracked else None
@@ -89,16 +92,24 @@ def measure(plan: Plan) -> Work:
                     labels, planes = _piece(stack, view, channels, time, depth)
                     if depth is None:
                         step = view.header.slice_step_um
-                        table = measure_volume(labels, planes, pixel_size, step, section)
+                        table = measure_volume(
+                            labels, planes, pixel_size, step, section, pixel_height
+                        )
                     else:
-                        table = measure_cells(labels, planes, pixel_size, section)
+                        table = measure_cells(labels, planes, pixel_size, section, pixel_height)
                     left_out += table.attrs["left_out"]
                     if lineage is not None:
                         table = tracking.add_parents(table, lineage)
                     yield _placed(table, stack, view, time, depth)
 
             write_csv_in_parts(tables(), task.outputs[0])
-        return {"pixel_size_um": pixel_size, "left_out": left_out}
+        return {
+            "pixel_size_um": pixel_size,
+            "pixel_height_um": pixel_height or pixel_size,
+            "left_out": left_out,
+            "doubted": doubts(view.header, settings["images"]),
+            "step_unknown": bool(None in depths and pixel_size and not view.header.slice_step_um),
+        }
 
     return work
 
@@ -141,10 +152,6 @@ STEPS: dict[str, Callable[[Plan], Work]] = {"masks": masks, "measure": measure, 
 
 def _field(task: Task, settings: Mapping[str, Any]) -> FieldOfView:
     return FieldOfView(task.path, task.position, settings["images"])
-
-
-def _pixel_size(settings: Mapping[str, Any], header: Header) -> float | None:
-    return settings["images"]["pixel_size_um"] or header.pixel_size_um
 
 
 def _has_volumes(settings: Mapping[str, Any], stack: LabelStack) -> bool:

@@ -143,8 +143,8 @@ class LabelStack:
         As `axes`.
     times, depth, height, width : int
         1 where there is no such axis.
-    pixel_size_um, slice_step_um, interval_s : float or None
-        Of a mask: side of a pixel and distance of slices in micrometres, seconds between time points.
+    pixel_size_um, pixel_height_um, slice_step_um, interval_s : float or None
+        Of a mask: width and height of a pixel and distance of slices in micrometres, seconds between time points.
 
     Raises
     ------
@@ -215,7 +215,7 @@ class LabelStack:
                 yield self.plane(time, depth)
 
     def _read_header(self) -> None:
-        self.pixel_size_um = self.slice_step_um = self.interval_s = None
+        self.pixel_size_um = self.pixel_height_um = self.slice_step_um = self.interval_s = None
         if self._file.is_ome:
             series = self._file.series[0]
             sizes = dict(zip(series.axes, series.shape, strict=True))
@@ -223,6 +223,7 @@ class LabelStack:
             self.height, self.width = sizes.pop("Y"), sizes.pop("X")
             pixels = tifffile.xml2dict(self._file.ome_metadata or "")["OME"]["Image"]["Pixels"]
             self.pixel_size_um = pixels.get("PhysicalSizeX")
+            self.pixel_height_um = pixels.get("PhysicalSizeY")
             self.slice_step_um = pixels.get("PhysicalSizeZ")
             self.interval_s = pixels.get("TimeIncrement")
         else:
@@ -252,6 +253,7 @@ def write_masks(
     pixel_size_um: float | None = None,
     slice_step_um: float | None = None,
     interval_s: float | None = None,
+    pixel_height_um: float | None = None,
     notes: Mapping[str, object] | None = None,
 ) -> None:
     """Write a mask as OME-TIFF, which Fiji, napari and QuPath open; the same labels give the same bytes.
@@ -270,6 +272,8 @@ def write_masks(
         The image's name in the metadata.
     pixel_size_um, slice_step_um, interval_s : float or None
         Kept in the metadata where they are known: micrometres, and seconds.
+    pixel_height_um : float, optional
+        Where pixels are not square.
     notes : mapping, optional
         What else to keep there, such as `selection_notes`.
 
@@ -290,7 +294,12 @@ def write_masks(
                         raise ValueError(f"a plane of {plane.shape} pixels, not {shape[-2:]}")
                     writer.add(plane)
                     content.update(np.ascontiguousarray(plane, np.uint32).tobytes())
-            metadata = _ome_metadata(name, pixel_size_um, slice_step_um, interval_s, notes or {})
+            sizes = {
+                "X": pixel_size_um,
+                "Y": pixel_height_um or pixel_size_um,
+                "Z": slice_step_um,
+            }
+            metadata = _ome_metadata(name, sizes, interval_s, notes or {})
             metadata |= {"axes": axes, "UUID": _identifier(content.hexdigest())}
             dtype = _type_for(writer.largest)
             with LabelStack(draft) as stack:
@@ -344,14 +353,12 @@ def selection_notes(view: FieldOfView) -> dict[str, str]:
 
 def _ome_metadata(
     name: str,
-    pixel_size_um: float | None,
-    slice_step_um: float | None,
+    sizes: Mapping[str, float | None],
     interval_s: float | None,
     notes: Mapping[str, object],
 ) -> dict[str, Any]:
     """Return tifffile's words for what OME-XML holds."""
-    sizes = [("X", pixel_size_um), ("Y", pixel_size_um), ("Z", slice_step_um)]
-    lengths = {f"PhysicalSize{axis}": float(size) for axis, size in sizes if size}
+    lengths = {f"PhysicalSize{axis}": float(size) for axis, size in sizes.items() if size}
     metadata: dict[str, Any] = {
         "Creator": f"SegMake {__version__}",
         "Name": _plain(name),

@@ -61,12 +61,16 @@ SHAPE_PROPERTIES = {
 }
 INTENSITY_PROPERTIES = ("intensity_std", "intensity_median")
 
+# What scikit-image measures in square pixels only.
+NOT_OBLONG = ("perimeter", "perimeter_crofton")
+
 
 def measure_cells(
     labels: np.ndarray,
     channels: Mapping[str, np.ndarray],
     pixel_size_um: float | None,
     settings: Mapping[str, Any],
+    pixel_height_um: float | None = None,
 ) -> pd.DataFrame:
     """Measure every cell of a label image.
 
@@ -77,9 +81,12 @@ def measure_cells(
     channels : mapping of str to array (Y, X)
         The planes whose intensity is measured, by their channels' names.
     pixel_size_um : float or None
-        Side of a pixel in micrometres, if it is known.
+        Width of a pixel in micrometres, if it is known.
     settings : mapping
         The section ``measurements`` of the config.
+    pixel_height_um : float, optional
+        Height of a pixel, where it differs from the width. What is in micrometres, and shapes without a unit, are then
+        those of the cell as it is; what is in pixels counts rows and columns alike. `NOT_OBLONG` is NaN in micrometres.
 
     Returns
     -------
@@ -99,9 +106,9 @@ def measure_cells(
     Problem
         ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
     """
-    regions = regionprops(labels)
-    cells = _shapes(regions, regions, labels.shape, settings["properties"])
-    return _completed(cells, regions, labels, channels, pixel_size_um, settings)
+    regions, sizes = regionprops(labels), _Sizes(pixel_size_um, pixel_height_um)
+    cells = _shapes(regions, regions, labels.shape, settings["properties"], sizes)
+    return _completed(cells, regions, labels, channels, sizes, settings)
 
 
 def measure_volume(
@@ -110,6 +117,7 @@ def measure_volume(
     pixel_size_um: float | None,
     slice_step_um: float | None,
     settings: Mapping[str, Any],
+    pixel_height_um: float | None = None,
 ) -> pd.DataFrame:
     """Measure every cell of a label image in 3D.
 
@@ -120,9 +128,11 @@ def measure_volume(
     channels : mapping of str to array (Z, Y, X)
         The stacks whose intensity is measured, by their channels' names.
     pixel_size_um, slice_step_um : float or None
-        Side of a pixel and distance of neighbouring slices in micrometres, if they are known.
+        Width of a pixel and distance of neighbouring slices in micrometres, if they are known.
     settings : mapping
         The section ``measurements`` of the config.
+    pixel_height_um : float, optional
+        As `measure_cells` has it.
 
     Returns
     -------
@@ -131,7 +141,7 @@ def measure_volume(
         its slices laid on each other), and centre and intensities those of the whole cell; besides ``volume_vx``
         (number of voxels), ``volume_um3`` (NaN where a size is unknown), ``centroid_z`` (in slices, the first is 0),
         ``slices`` (number of slices that it is in) and ``touches_end_slice`` (whether the first or last slice of the
-        stack is among them).
+        stack is among them). ``nearest_neighbour_um`` is NaN where the distance of the slices is unknown.
 
     Raises
     ------
@@ -143,16 +153,15 @@ def measure_volume(
     regions = regionprops(labels)
     footprints = [region.image.any(axis=0).astype(np.uint8) for region in regions]
     flat = [regionprops(footprint)[0] for footprint in footprints]
-    cells = _shapes(regions, flat, labels.shape, settings["properties"])
-    voxel, step = np.nan, 1.0
-    if pixel_size_um and slice_step_um:
-        voxel, step = pixel_size_um**2 * slice_step_um, slice_step_um / pixel_size_um
+    sizes = _Sizes(pixel_size_um, pixel_height_um, slice_step_um)
+    cells = _shapes(regions, flat, labels.shape, settings["properties"], sizes)
+    voxel = sizes.factor(2) * slice_step_um if slice_step_um else np.nan
     cells["volume_vx"] = _numbers([region.num_pixels for region in regions], int)
     cells["volume_um3"] = cells["volume_vx"] * voxel
     cells["centroid_z"] = _centres(regions, 3)[:, 0]
     cells["slices"] = _numbers([region.image.any(axis=(1, 2)).sum() for region in regions], int)
     cells["touches_end_slice"] = _touches(regions, labels.shape, axes=(0,))
-    return _completed(cells, regions, labels, channels, pixel_size_um, settings, step)
+    return _completed(cells, regions, labels, channels, sizes, settings)
 
 
 def measurement_problems(config: Config) -> Iterator[Problem]:
@@ -168,10 +177,40 @@ def measurement_problems(config: Config) -> Iterator[Problem]:
         yield Problem("SM-MEA-002", where=where, low=low, high=high)
 
 
+class _Sizes(NamedTuple):
+    """What is known of the sizes of pixels, in micrometres: width, height where it differs, distance of slices."""
+
+    width: float | None
+    height: float | None = None
+    step: float | None = None
+
+    @property
+    def sides(self) -> tuple[float, float] | None:
+        """Height and width of pixels that are not square."""
+        return (self.height, self.width) if self.width and self.height else None
+
+    @property
+    def step_px(self) -> float:
+        """Distance of the slices in widths of a pixel; 1 where it is unknown."""
+        return self.step / self.width if self.width and self.step else 1.0
+
+    def factor(self, power: int) -> float:
+        """Return what makes micrometres of so many pixels (power 1), square pixels...; NaN where nothing does."""
+        if not self.width:
+            return np.nan
+        if not self.height:
+            return self.width**power
+        return self.width * self.height if power == 2 else np.nan
+
+
 def _shapes(
-    regions: Sequence[Any], flat: Sequence[Any], shape: tuple[int, ...], chosen: Sequence[str]
+    regions: Sequence[Any],
+    flat: Sequence[Any],
+    shape: tuple[int, ...],
+    chosen: Sequence[str],
+    sizes: _Sizes,
 ) -> pd.DataFrame:
-    """Return the number, the place and the shape of each cell, in pixels.
+    """Return the number, the place and the shape of each cell: in pixels, and what `_oblong` measures.
 
     Parameters
     ----------
@@ -200,11 +239,42 @@ def _shapes(
         if name not in INTENSITY_PROPERTIES:
             values = _numbers([getattr(region, name) for region in flat])
             if name == "orientation":
-                # scikit-image measures against the column axis, in radians.
-                values = (np.rad2deg(values) + 180) % 180 - 90
+                values = _degrees(values)
             size = SIZE_PROPERTIES.get(name)
             columns[size.pixels if size else SHAPE_PROPERTIES[name]] = values
+    if sizes.sides:
+        columns |= _oblong(flat, chosen, sizes.sides)
     return pd.DataFrame(columns)
+
+
+def _oblong(
+    flat: Sequence[Any], chosen: Sequence[str], sides: tuple[float, float]
+) -> dict[str, np.ndarray]:
+    """Return the shape of cells in micrometres and without a unit, where pixels have this height and width."""
+    rods = [measure_rod(region.image, sides) for region in flat]
+    length, width = (_numbers([rod[index] for rod in rods]) for index in (0, 1))
+    columns = {
+        "length_um": length,
+        "width_um": width,
+        "sinuosity": _numbers([rod.sinuosity for rod in rods]),
+        "rod_surface_um2": rod_surface(length, width),
+        "rod_volume_um3": rod_volume(length, width),
+    }
+    true = [regionprops(region.image.astype(np.uint8), spacing=sides)[0] for region in flat]
+    for name in chosen:
+        if name in (*INTENSITY_PROPERTIES, *NOT_OBLONG):
+            continue
+        values = _numbers([getattr(region, name) for region in true])
+        size = SIZE_PROPERTIES.get(name)
+        if name == "orientation":
+            values = _degrees(values)
+        columns[size.micrometres if size else SHAPE_PROPERTIES[name]] = values
+    return columns
+
+
+def _degrees(orientations: np.ndarray) -> np.ndarray:
+    """Return angles against the rows, of scikit-image's against the columns in radians."""
+    return (np.rad2deg(orientations) + 180) % 180 - 90
 
 
 def _completed(
@@ -212,29 +282,22 @@ def _completed(
     regions: Sequence[Any],
     labels: np.ndarray,
     channels: Mapping[str, np.ndarray],
-    pixel_size_um: float | None,
+    sizes: _Sizes,
     settings: Mapping[str, Any],
-    step: float = 1.0,
 ) -> pd.DataFrame:
-    """Add what is the same in 2D and 3D, and leave out the cells that the settings do not want.
-
-    Parameters
-    ----------
-    step : float
-        Distance of neighbouring slices in pixels.
-    """
+    """Add what is the same in 2D and 3D, and leave out the cells that the settings do not want."""
     chosen = [SIZE_PROPERTIES[name] for name in settings["properties"] if name in SIZE_PROPERTIES]
     for pixels, micrometres, power in (*SIZES, *chosen):
-        cells[micrometres] = cells[pixels] * (pixel_size_um**power if pixel_size_um else np.nan)
+        # In pixels that are not square, what depends on the direction was measured in micrometres already.
+        measured = cells.pop(micrometres) if micrometres in cells else None
+        cells[micrometres] = cells[pixels] * sizes.factor(power) if measured is None else measured
     if settings["neighbour_distance"] is not None:
-        cells = cells.join(
-            _neighbours(labels, regions, settings["neighbour_distance"], pixel_size_um, step)
-        )
+        cells = cells.join(_neighbours(labels, regions, settings["neighbour_distance"], sizes))
     for name, plane in channels.items():
         if plane.shape != labels.shape:
             raise ValueError(f"channel {name} is {plane.shape}, the label image {labels.shape}")
     cells = cells.join(_intensities(cells, labels, channels, settings))
-    wanted = _wanted(cells, pixel_size_um, settings)
+    wanted = _wanted(cells, sizes.width, settings)
     kept = cells[wanted].reset_index(drop=True)
     kept.attrs["left_out"] = int(len(cells) - len(kept))
     return kept
@@ -280,11 +343,7 @@ def _wanted(
 
 
 def _neighbours(
-    labels: np.ndarray,
-    regions: Sequence[Any],
-    distance: float,
-    pixel_size_um: float | None,
-    step: float,
+    labels: np.ndarray, regions: Sequence[Any], distance: float, sizes: _Sizes
 ) -> pd.DataFrame:
     """Return the number of cells that touch each cell, of those within a distance, and how far the nearest centre is.
 
@@ -292,10 +351,8 @@ def _neighbours(
     ----------
     distance : float
         In pixels, from a pixel of the cell to a pixel of the other.
-    step : float
-        Distance of neighbouring slices in pixels.
     """
-    sampling = np.array([step, 1, 1][-labels.ndim :])
+    sampling = np.array([sizes.step_px, 1, 1][-labels.ndim :])
     margins = np.maximum(np.ceil(distance / sampling), 1).astype(int)
     touching, near = [], []
     for region in regions:
@@ -310,18 +367,28 @@ def _neighbours(
         grown = binary_dilation(cell, np.ones((3,) * labels.ndim, bool))
         touching.append(len(np.unique(around[others & grown])))
         near.append(len(np.unique(around[others & reached])))
-    centres = _centres(regions, labels.ndim) * sampling
-    nearest = np.full(len(regions), np.nan)
-    if len(regions) > 1:
-        nearest = cKDTree(centres).query(centres, k=2)[0][:, 1]
+    centres = _centres(regions, labels.ndim)
+    nearest = _nearest(centres * sampling)
+    nearest_um = nearest * sizes.factor(1)
+    if labels.ndim == 3 and not sizes.step:
+        nearest_um = np.full(len(regions), np.nan)
+    elif sizes.sides:
+        nearest_um = _nearest(centres * np.array([sizes.step or 1, *sizes.sides][-labels.ndim :]))
     return pd.DataFrame(
         {
             "touching_cells": _numbers(touching, int),
             "neighbours": _numbers(near, int),
             "nearest_neighbour_px": nearest,
-            "nearest_neighbour_um": nearest * (pixel_size_um or np.nan),
+            "nearest_neighbour_um": nearest_um,
         }
     )
+
+
+def _nearest(centres: np.ndarray) -> np.ndarray:
+    """Return the distance (N,) from each centre (N, dimensions) to the nearest other one; NaN if there is none."""
+    if len(centres) < 2:
+        return np.full(len(centres), np.nan)
+    return cKDTree(centres).query(centres, k=2)[0][:, 1]
 
 
 def _intensities(

@@ -18,6 +18,7 @@ and the width is off by less than a pixel.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,8 @@ _CORNERS = 1 - np.pi / 4
 # Distance of the points of an axis, in pixels.
 _STEP = 0.5
 
-# A pixel reaches from -1/2 to 1/2 of its centre: three points that stand for it, and their weights (Gauss-Legendre).
+# A square pixel reaches from -1/2 to 1/2 of its centre: three points that stand for it, and their weights
+# (Gauss-Legendre).
 _WITHIN_PIXEL = np.array([-0.5, 0.0, 0.5]) * np.sqrt(0.6)
 _PARTS_OF_PIXEL = np.array([5, 8, 5]) / 18
 
@@ -77,13 +79,16 @@ class Rod(NamedTuple):
     sinuosity: float
 
 
-def measure_rod(cell: np.ndarray) -> Rod:
+def measure_rod(cell: np.ndarray, sides: tuple[float, float] | None = None) -> Rod:
     """Measure one cell along its medial axis.
 
     Parameters
     ----------
     cell : array (Y, X), bool
         Its pixels; at least one. Of a cell in several pieces the largest counts, and its holes are filled.
+    sides : tuple of two floats, optional
+        Height and width of a pixel that is not square. Length and width of the rod are then in their unit, not in
+        pixels.
 
     Returns
     -------
@@ -91,11 +96,16 @@ def measure_rod(cell: np.ndarray) -> Rod:
         Whatever the shape: of one that is no rod, such as a ring or a star, the numbers say little.
     """
     cell = _in_one_piece(cell)
-    pixels = np.argwhere(cell).astype(float)
+    pixels, unit = _Pixels(np.argwhere(cell).astype(float)), 1.0
+    if sides is not None:
+        # The unit of length is the side of a square as large as a pixel, so that a pixel's area stays 1.
+        unit = math.sqrt(sides[0] * sides[1])
+        scales = np.divide(sides, unit)
+        pixels = _Pixels(pixels.centres * scales, scales)
     axis, fit = _best_axis(cell, pixels)
     ends = axis.at(fit.middle - fit.length / 2) - axis.at(fit.middle + fit.length / 2)
     sinuosity = fit.length / max(float(np.hypot(*ends)), 1.0)
-    return Rod(fit.length, fit.width, max(1.0, sinuosity))
+    return Rod(fit.length * unit, fit.width * unit, max(1.0, sinuosity))
 
 
 def rod_volume(length: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -106,6 +116,13 @@ def rod_volume(length: np.ndarray, width: np.ndarray) -> np.ndarray:
 def rod_surface(length: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Return the surface of spherocylinders, in the square of the unit of their lengths and widths."""
     return np.pi * width * length
+
+
+class _Pixels(NamedTuple):
+    """The pixels of a cell: their centres (N, 2), and their height and width (None: square), whose product is 1."""
+
+    centres: np.ndarray
+    sides: np.ndarray | None = None
 
 
 class _Axis(NamedTuple):
@@ -155,16 +172,16 @@ def _in_one_piece(cell: np.ndarray) -> np.ndarray:
     return cell
 
 
-def _best_axis(cell: np.ndarray, pixels: np.ndarray) -> tuple[_Axis, _Fit]:
+def _best_axis(cell: np.ndarray, pixels: _Pixels) -> tuple[_Axis, _Fit]:
     """Return a straight axis, or a bent one where its rod covers more of the cell."""
-    straight = _straight_axis(pixels)
-    straight_fit = _fit_rod(*_project(pixels, straight)[:2])
-    bent: _Axis | None = _skeleton_axis(cell, len(pixels)) or straight
+    straight = _straight_axis(pixels.centres)
+    straight_fit = _rod_along(straight, pixels)[0]
+    bent: _Axis | None = _skeleton_axis(cell, pixels) or straight
     for _ in range(_ROUNDS):
         bent = _refined(bent, pixels) if bent else None
     if bent is None:
         return straight, straight_fit
-    bent_fit = _fit_rod(*_project(pixels, bent)[:2])
+    bent_fit = _rod_along(bent, pixels)[0]
     # A tube can't bend more tightly than this: where it would, a short cell is a blob that is no tube.
     folded = np.abs(bent.curvatures).max() * bent_fit.width > 2
     if folded and bent_fit.length < 3 * bent_fit.width:
@@ -174,10 +191,12 @@ def _best_axis(cell: np.ndarray, pixels: np.ndarray) -> tuple[_Axis, _Fit]:
     return straight, straight_fit
 
 
-def _skeleton_axis(cell: np.ndarray, area: int) -> _Axis | None:
+def _skeleton_axis(cell: np.ndarray, pixels: _Pixels) -> _Axis | None:
     """Return a smooth curve along the skeleton, or None where that is too short."""
     skeleton = {(y, x) for y, x in np.argwhere(skeletonize(cell)).tolist()}
-    path = np.array(_longest_path(skeleton), dtype=float)
+    path, area = np.array(_longest_path(skeleton), dtype=float), len(pixels.centres)
+    if pixels.sides is not None:
+        path = path * pixels.sides
     steps = np.hypot(*np.diff(path, axis=0).T)
     places = np.concatenate([[0.0], np.cumsum(steps)])
     # The width of a tube of this area whose skeleton ends a quarter of the width before its ends.
@@ -189,16 +208,15 @@ def _skeleton_axis(cell: np.ndarray, area: int) -> _Axis | None:
     return _curve(places[inner], path[inner], None, width)
 
 
-def _refined(axis: _Axis, pixels: np.ndarray) -> _Axis | None:
+def _refined(axis: _Axis, pixels: _Pixels) -> _Axis | None:
     """Return the curve through the middle of the pixels along an axis, or None where the cell is too short for one."""
-    places, across, weights = _project(pixels, axis)
-    fit = _fit_rod(places, across)
+    fit, places, weights = _rod_along(axis, pixels)
     if fit.length - fit.width < _SHORT:
         return None
     # The last pixels of the ends are few and say little of the direction.
     chosen = np.flatnonzero(np.abs(places - fit.middle) <= (fit.length - fit.width / 2) / 2)
     chosen = chosen[np.argsort(places[chosen])]
-    return _curve(places[chosen], pixels[chosen], weights[chosen], fit.width)
+    return _curve(places[chosen], pixels.centres[chosen], weights[chosen], fit.width)
 
 
 def _longest_path(skeleton: set[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -263,24 +281,38 @@ def _curve(
     )
 
 
-def _project(pixels: np.ndarray, axis: _Axis) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the place of each pixel along an axis, how far across it is, and its weight.
+def _rod_along(axis: _Axis, pixels: _Pixels) -> tuple[_Fit, np.ndarray, np.ndarray]:
+    """Return the rod along an axis that fits the pixels, and the place and the weight of each pixel."""
+    places, across, weights, reach = _project(pixels, axis)
+    return _fit_rod(places, across, reach), places, weights
+
+
+def _project(
+    pixels: _Pixels, axis: _Axis
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | float]:
+    """Return the place of each pixel along an axis, how far across it is, its weight, and how far it reaches along.
 
     The outer side of a bend has more pixels than the inner side. The weights make up for it, so that the middle of the
     pixels is the middle of the cell.
     """
-    nearest = cKDTree(axis.points).query(pixels)[1]
-    away, tangents = pixels - axis.points[nearest], axis.tangents[nearest]
+    nearest = cKDTree(axis.points).query(pixels.centres)[1]
+    away, tangents = pixels.centres - axis.points[nearest], axis.tangents[nearest]
     along = (away * tangents).sum(axis=1)
     across = tangents[:, 0] * away[:, 1] - tangents[:, 1] * away[:, 0]
     # A straight axis has two points only, and a bent one goes on straight beyond its ends.
     bent = np.abs(along) <= _STEP
     stretch = np.where(bent, np.clip(1 - axis.curvatures[nearest] * across, 0.2, 5.0), 1.0)
-    return axis.places[nearest] + along / stretch, across, 1 / np.sqrt(stretch)
+    # Square pixels reach as far in every direction, by their second moment.
+    square = pixels.sides is None
+    reach = 1.0 if square else np.hypot(*(tangents * pixels.sides).T)[:, None]
+    return axis.places[nearest] + along / stretch, across, 1 / np.sqrt(stretch), reach
 
 
-def _fit_rod(places: np.ndarray, across: np.ndarray) -> _Fit:
-    """Return the rod that has as many pixels, spread as far along its axis, as those with these places."""
+def _fit_rod(places: np.ndarray, across: np.ndarray, reach: np.ndarray | float) -> _Fit:
+    """Return the rod that has as many pixels, spread as far along its axis, as those with these places.
+
+    Each reaches over `reach` (N, 1) along the axis, 1 where pixels are square.
+    """
     area = len(places)
     low, high = places.min(), places.max()
     scale = (high - low) / 2 + 1
@@ -292,7 +324,7 @@ def _fit_rod(places: np.ndarray, across: np.ndarray) -> _Fit:
         square = distance * distance
         sixth = square * square * square
         middle += (sixth @ distance) / max((POWER - 1) * sixth.sum(), 1e-12)
-    distance = (scaled - middle)[:, None] + _WITHIN_PIXEL / scale
+    distance = (scaled - middle)[:, None] + _WITHIN_PIXEL * reach / scale
     fourth = np.square(distance * distance)
     spread = scale * np.mean((fourth * fourth) @ _PARTS_OF_PIXEL) ** (1 / POWER)
     aspect = np.interp(spread / np.sqrt(area), _SPREADS, _ASPECTS)

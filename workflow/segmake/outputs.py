@@ -345,7 +345,7 @@ def _multiscale(stack: LabelStack, name: str) -> dict[str, Any]:
     known = {
         "T": ("time", "second", stack.interval_s),
         "Z": ("space", "micrometer", stack.slice_step_um),
-        "Y": ("space", "micrometer", stack.pixel_size_um),
+        "Y": ("space", "micrometer", stack.pixel_height_um),
         "X": ("space", "micrometer", stack.pixel_size_um),
     }
     axes = []

@@ -14,6 +14,7 @@ from numpy import dtype
 
 from segmake import engines, labels, measurement, outputs, pictures, readers, tracking
 from segmake.batches import megapixels
+from segmake.calibration import corrected_since_0_1_0
 from segmake.config import Config
 from segmake.corrections import correction_fingerprint, find_corrections
 from segmake.files import fingerprint
@@ -126,11 +127,15 @@ class _KeyMaker:
         engine = segmentation["engine"]
         self._images = images = settings["images"]
         self._whole = engines.keeps_volume(segmentation)
+        self._in_3d = bool(segmentation.get("do_3D")) and segmentation["anisotropy"] is None
+        self._has_distances = (
+            self._whole and settings["measurements"]["neighbour_distance"] is not None
+        )
         self._corrections = corrections
         self._segment = fingerprint(
             decisive,
             model_fingerprint(segmentation),
-            [engines.VERSIONS[engine], readers.VERSION],
+            [engines.VERSIONS[engine], readers.PIXELS_VERSION],
             # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
             images["pixel_size_um"] if self._whole else None,
         )
@@ -146,27 +151,38 @@ class _KeyMaker:
     def keys(self, image: ImageFile) -> dict[str, str]:
         """Return the key of each step for an image."""
         segment, cells = self._segment_and_cells(image)
+        corrected = corrected_since_0_1_0(image.header, self._images)
         return {
             "segment": segment,
-            "masks": fingerprint(cells, self._masks),
-            "measure": fingerprint(cells, self._measure),
+            "masks": fingerprint(cells, self._masks, *corrected),
+            "measure": fingerprint(cells, self._measure, *corrected, *self._distances(image)),
             "overlay": fingerprint(cells, self._overlay),
         }
 
     def script_keys(self, image: ImageFile) -> dict[str, str]:
         """Return what decides what the users' scripts see of an image, and of its mask."""
         cells = self._segment_and_cells(image)[1]
-        labels = fingerprint(cells, self._images["pixel_size_um"])
+        corrected = corrected_since_0_1_0(image.header, self._images)
+        labels = fingerprint(cells, self._images["pixel_size_um"], *corrected)
         return image_keys(image.size, image.mtime_ns, image.position, labels)
 
     def _segment_and_cells(self, image: ImageFile) -> tuple[str, str]:
         """Return what decides the labels that the engine finds, and those that are kept in the end."""
-        segment = fingerprint(
-            self._segment, image.size, image.mtime_ns, image.position, self._selection(image)
-        )
+        place = (image.size, image.mtime_ns, image.position)
+        # Only in 3D do the sizes of pixels decide the cells.
+        sizes = corrected_since_0_1_0(image.header, self._images) if self._in_3d else []
+        segment = fingerprint(self._segment, *place, self._selection(image), *sizes)
         correction = self._corrections.get(image.result_name)
         corrected = correction_fingerprint(correction) if correction else None
         return segment, fingerprint(segment, corrected, self._tracking)
+
+    def _distances(self, image: ImageFile) -> list[Any]:
+        """Return what is in the key besides where 0.1.0 took slices of an unknown distance for one pixel apart."""
+        if image.header is None or not self._has_distances:
+            return []
+        header = interpreted(image.header, self._images["pages"])
+        unknown = header.slices > 1 and not header.slice_step_um
+        return [["slice_step_um", None]] if unknown else []
 
     def is_large(self, image: ImageFile) -> bool:
         """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""

@@ -400,7 +400,10 @@ def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
     if width is not None and height is not None:
         details.append(f"{number(width)} × {number(height)} px")
     if (size := finite(row.get("pixel_size_um"))) is not None:
-        details.append(say("report.card.pixel_size", size=localised(f"{size:.4g}")))
+        text = localised(f"{size:.4g}")
+        if (height := finite(row.get("pixel_height_um"))) is not None and height != size:
+            text = f"{text} × {localised(f'{height:.4g}')}"
+        details.append(say("report.card.pixel_size", size=text))
     channel = text_of(row.get("channel"))
     if channel and channel not in text_of(row.get("selection")):
         details.append(say("report.card.channel", channel=channel))

@@ -19,6 +19,8 @@ from segmake.timing import PHASES
 # Where fewer cells are found again from one time point to the next, tracks say little.
 WELL_FOLLOWED = 0.8
 
+PIXEL_SIDES = ("pixel_size_um", "pixel_height_um")
+
 IMAGE_COLUMNS = (
     "image",
     "state",
@@ -31,7 +33,7 @@ IMAGE_COLUMNS = (
     "attempt",
     "width_px",
     "height_px",
-    "pixel_size_um",
+    *PIXEL_SIDES,
     "channel",
     "selection",
     "position",
@@ -73,7 +75,7 @@ def image_table(plan: Plan) -> pd.DataFrame:
         *("cells", "attempt", "width_px", "height_px"),
         *("tracks", "divisions", "left_out"),
     )
-    fractions = ("seconds", "pixel_size_um", *(f"{phase}_seconds" for phase in PHASES))
+    fractions = ("seconds", *PIXEL_SIDES, *(f"{phase}_seconds" for phase in PHASES))
     return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(fractions, "float64"))
 
 
@@ -137,13 +139,20 @@ def _warning(details: Mapping[str, Any]) -> str:
     Parameters
     ----------
     details : mapping
-        What the journals note of its labels and its mask.
+        What the journals note of its labels, its mask and its cells.
     """
     words = [say("warning.lossy")] if details["lossy"] else []
     if details.get("anisotropy_unknown"):
         words.append(say("warning.anisotropy"))
     if details.get("followed", 1.0) < WELL_FOLLOWED:
         words.append(say("warning.tracking", percent=round(100 * details["followed"])))
+    width, height = (details.get(name) for name in PIXEL_SIDES)
+    if height and width != height:
+        words.append(say("warning.oblong", width=f"{width:.4g}", height=f"{height:.4g}"))
+    if details.get("step_unknown"):
+        words.append(say("warning.step_unknown"))
+    if details.get("doubted"):
+        words.append(say("warning.doubted", facts=", ".join(details["doubted"])))
     return " ".join(words)
 
 
@@ -194,9 +203,11 @@ def _image_row(
     masks = made.details if made else {}
     row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
     row["cells"] = masks.get("cells_kept")
-    row["warning"] = _warning({**details, **masks}) if details else ""
     cells = measured.details if measured else {}
+    row["warning"] = _warning({**details, **masks, **cells}) if details else ""
     row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
+    # What 0.1.0 measured has square pixels.
+    row["pixel_height_um"] = cells.get("pixel_height_um", row["pixel_size_um"])
     for task, entry in zip(tasks, entries, strict=True):
         if entry and (problem := problem_of(entry)):
             return row | {"code": problem.code, "message": problem.what, "remedy": problem.remedy}

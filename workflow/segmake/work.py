@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from segmake import engines, outputs
+from segmake.calibration import mean_size
 from segmake.files import position_number
 from segmake.labels import LabelWriter
 from segmake.messages import Problem, say
@@ -216,8 +217,9 @@ class Segmentation:
             if place[1] is not None:
                 return self._engine.predict(self._loaded, read.planes)
             header = read.view.header
-            pixel_size = self._images["pixel_size_um"] or header.pixel_size_um
-            anisotropy = engines.anisotropy(self._settings, pixel_size, header.slice_step_um)
+            anisotropy = engines.anisotropy(
+                self._settings, mean_size(header, self._images), header.slice_step_um
+            )
             read.anisotropy_unknown = self._settings["do_3D"] and anisotropy is None
             return self._engine.volume(self._loaded, read.planes, anisotropy)
 

@@ -17,9 +17,12 @@ import numpy as np
 
 from segmake.files import readable
 from segmake.messages import Problem
+from segmake.readers.believed import believed
 
 # Raised when other pixels are read from the same file, so that images are computed again.
-VERSION = 2
+PIXELS_VERSION = 2
+# Raised when more, or something else, is known of the same file, so that its header is read again.
+HEADER_VERSION = 3
 
 # For each suffix, what the format is called, the module and the class that read it.
 FORMATS = {
@@ -75,7 +78,7 @@ class Header:
     dtype : str
         NumPy's name of the pixels' type.
     pixel_size_um : float or None
-        Side of a pixel in micrometres; None where the file does not say.
+        Width of a pixel in micrometres; None where the file does not say.
     unnamed : int
         Number of pages that nothing in the file explains: they may be time points, slices or channels.
     slice_step_um : float or None
@@ -92,6 +95,12 @@ class Header:
         Whether the pixels were compressed with loss (JPEG).
     parts : tuple of str
         The names of the other files beside this one in which a part of its pixels lies (OME-TIFF of several files).
+    pixel_height_um : float or None
+        Height of a pixel in micrometres, where it differs from the width.
+    doubted : tuple of str
+        The lengths and times that the file says and that can't be true: ``pixel_size_um 10.58``. They are None.
+
+    What is given for a fact and can't be true is replaced when the header is made; see `segmake.readers.believed`.
     """
 
     width: int
@@ -110,6 +119,13 @@ class Header:
     position: str = ""
     lossy: bool = False
     parts: tuple[str, ...] = ()
+    pixel_height_um: float | None = None
+    doubted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Keep what can be true only."""
+        for name, value in believed(self).items():
+            object.__setattr__(self, name, value)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the header as plain values that JSON can hold."""
@@ -118,7 +134,7 @@ class Header:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Header:
         """Return the header that `as_dict` gave."""
-        tuples = {key: tuple(values[key]) for key in ("channels", "parts")}
+        tuples = {key: tuple(values[key]) for key in ("channels", "parts", "doubted")}
         return cls(**{**values, **tuples})
 
 

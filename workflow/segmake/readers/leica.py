@@ -21,6 +21,7 @@ import numpy as np
 
 from segmake.messages import Problem
 from segmake.readers import Header, unreadable
+from segmake.readers.believed import first_told
 from segmake.readers.broken import Broken, Headers
 from segmake.readers.ome import positive
 
@@ -33,7 +34,7 @@ _COLOR_TAGS = {"1", "2", "3"}
 _UM = {"m": 1e6, "mm": 1e3, "µm": 1.0, "um": 1.0, "nm": 1e-3}
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 # The numbers of axes in the file's description.
-_X, _Z, _T = "1", "3", "4"
+_X, _Y, _Z, _T = "1", "2", "3", "4"
 # What the axes are called that SegMake has no other place for.
 _AXES = {
     "λ": "emission",
@@ -150,6 +151,7 @@ def _header(image: liffile.LifImage, channels: tuple[str, ...]) -> Header:
         color=_is_color(image),
         dtype=image.dtype.name,
         pixel_size_um=_step(image, _X, _UM),
+        pixel_height_um=_step(image, _Y, _UM),
         slice_step_um=_step(image, _Z, _UM),
         interval_s=_step(image, _T, {"s": 1.0}),
         acquired=_acquired(image),
@@ -183,7 +185,7 @@ def _names(image: liffile.LifImage) -> list[str]:
     names = []
     for number, channel in enumerate(_descriptions(image, "Channel"), start=1):
         told = {part.findtext("Key"): part.findtext("Value") for part in channel}
-        names.append(told.get("DyeName") or channel.get("LUTName") or str(number))
+        names.append(first_told(told.get("DyeName"), channel.get("LUTName"), str(number)))
     return names
 
 
@@ -210,11 +212,14 @@ def _acquired(image: liffile.LifImage) -> str | None:
     if listed is None:
         return None
     first = listed.find("TimeStamp")
-    if first is not None:
-        count = (int(first.get("HighInteger", 0)) << 32) + int(first.get("LowInteger", 0))
-    else:
-        count = int((listed.text or "0").split(maxsplit=1)[0], 16)
-    return (_EPOCH + timedelta(microseconds=count // 10)).isoformat() if count else None
+    try:
+        if first is not None:
+            count = (int(first.get("HighInteger", 0)) << 32) + int(first.get("LowInteger", 0))
+        else:
+            count = int((listed.text or "0").split(maxsplit=1)[0], 16)
+        return (_EPOCH + timedelta(microseconds=count // 10)).isoformat()
+    except (ValueError, IndexError, OverflowError):
+        return None
 
 
 def _objective(image: liffile.LifImage) -> str | None:

@@ -112,8 +112,14 @@ class Nd2Image:
         attributes, slices, times = self._file.attributes, self._size("slice"), self._size("time")
         # A file from a crashed acquisition has no metadata, so no names and sizes.
         channels = getattr(self._file.metadata, "channels", None) or []
-        calibrated = channels[0].volume.axesCalibrated if channels else (True, True, True)
         size = self._file.voxel_size()
+        # Nikon's software writes 1.0 and "not calibrated" where nobody calibrated the objective; nd2 gives 1 for all
+        # that a file without metadata does not say.
+        calibrated = (
+            channels[0].volume.axesCalibrated
+            if channels
+            else [side != 1 for side in (size.x, size.y, size.z)]
+        )
         start, interval = self._times(position)
         optics = channels[0].microscope.objectiveName if channels else None
         return Header(
@@ -124,14 +130,15 @@ class Nd2Image:
             channels=self._channel_names([channel.channel.name for channel in channels]),
             color=self._is_color,
             dtype=str(self._file.dtype),
-            # Nikon's software writes 1.0 and "not calibrated" where nobody calibrated the objective.
             pixel_size_um=positive(size.x) if calibrated[0] else None,
+            pixel_height_um=positive(size.y) if calibrated[1] else None,
             unnamed=self._size("page"),
             slice_step_um=self._slice_step(positive(size.z) if calibrated[2] else None),
             interval_s=interval,
             acquired=start,
-            objective=optics or self._file.text_info.get("optics") or None,
+            objective=optics or (self._file.text_info or {}).get("optics") or None,
             position=self._position_name(position),
+            doubted=() if channels or calibrated[0] else ("pixel_size_um 1",),
         )
 
     @property
@@ -171,6 +178,8 @@ class Nd2Image:
             if day > 0:
                 moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
                 start = moment.isoformat(timespec="seconds")
+        with suppress(Exception):
+            first = self._time_stamp(position, 0)
             if last:
                 passed_ms = self._time_stamp(position, last).relativeTimeMs - first.relativeTimeMs
                 interval = positive(passed_ms / last, 1e-3)

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from segmake.readers import Header
+from segmake.readers.believed import first_told
 
 MICROMETRES = {
     "µm": 1.0,
@@ -40,11 +41,13 @@ class Facts:
 
     channels: tuple[str, ...] = ()
     pixel_size_um: float | None = None
+    pixel_height_um: float | None = None
     slice_step_um: float | None = None
     interval_s: float | None = None
     acquired: str | None = None
     objective: str | None = None
     position: str = ""
+    doubted: tuple[str, ...] = ()
 
 
 class Document:
@@ -118,20 +121,21 @@ class Document:
         """Return what is said of an image."""
         pixels = _pixels(image)
         stage = image.find("{*}StageLabel")
-        name = stage.get("Name", "") if stage is not None else ""
-        if not name and len(self.images) > 1:
-            name = image.get("Name", "")
+        names = [None if stage is None else stage.get("Name")]
+        if len(self.images) > 1:
+            names.append(image.get("Name"))
         return Facts(
             channels=tuple(
-                channel.get("Name") or channel.get("Fluor") or ""
+                first_told(channel.get("Name"), channel.get("Fluor"))
                 for channel in pixels.iterfind("{*}Channel")
             ),
             pixel_size_um=_length(pixels, "PhysicalSizeX"),
+            pixel_height_um=_length(pixels, "PhysicalSizeY"),
             slice_step_um=_length(pixels, "PhysicalSizeZ"),
             interval_s=_interval_s(pixels),
             acquired=_date(image),
             objective=self._objective(image),
-            position=name,
+            position=first_told(*names),
         )
 
     def header(self, image: Element, parts: tuple[str, ...]) -> Header:
@@ -149,6 +153,7 @@ class Document:
             color=False,
             dtype=_TYPES.get(dtype, dtype),
             pixel_size_um=facts.pixel_size_um,
+            pixel_height_um=facts.pixel_height_um,
             position=facts.position,
             parts=parts,
         )

@@ -22,7 +22,7 @@ from segmake.readers import Header, unreadable
 from segmake.readers.axes import index_of
 from segmake.readers.broken import Broken, Headers
 from segmake.readers.ome import Document, Facts
-from segmake.readers.zarr_metadata import Stored, attributes, axes_of, header, stored
+from segmake.readers.zarr_metadata import Stored, attributes, axes_of, header, labels_of, stored
 
 # What describes groups and arrays; any other file holds pixels.
 _DESCRIPTIONS = {"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata"}
@@ -147,8 +147,7 @@ class ZarrImage:
             about = attributes(place.folder)
             if about is None or "multiscales" not in about:
                 raise Problem("SM-IMG-033", where=str(self._path), part=place.name)
-            channels = about.get("omero", {}).get("channels", [])
-            labels = [channel.get("label") or "" for channel in channels]
+            labels = labels_of(about)
             # Others, which are rare, are the same image made smaller in another way.
             image = about["multiscales"][0]
             array = self._array(place.folder / str(image["datasets"][0]["path"]))

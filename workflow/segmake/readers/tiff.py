@@ -175,6 +175,8 @@ class _Stack:
             color=color,
             dtype="uint8" if self._series.dtype == bool else str(self._series.dtype),
             pixel_size_um=facts.pixel_size_um,
+            pixel_height_um=facts.pixel_height_um,
+            doubted=facts.doubted,
             unnamed=self.size("page"),
             slice_step_um=facts.slice_step_um if slices > 1 else None,
             interval_s=facts.interval_s if times > 1 else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -10,9 +11,13 @@ from xml.etree.ElementTree import ParseError
 from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from segmake.readers import SUFFIXES
+from segmake.readers.believed import ROUNDING, first_told, is_printing
 from segmake.readers.ome import SECONDS, Document, Facts, length_um, positive
 
-_UNIT_UM = {3: 10_000.0, 2: 25_400.0}  # values of the tag ResolutionUnit: centimetre, inch
+_INCH, _CENTIMETRE = 2, 3  # values of the tag ResolutionUnit
+_UNIT_UM = {_CENTIMETRE: 10_000.0, _INCH: 25_400.0}
+# In tags, 72 or 300 dots per inch are what drawing programs write: about printing, not about a microscope.
+_LARGEST_UM = 20.0
 _MICROMANAGER = 51123  # the tag with what Micro-Manager says of a plane
 
 _JPEG, _JPEG_2000, _WEBP = (6, 7, 33007, 34892), (33003, 33005, 34712), (34927, 50001)
@@ -27,7 +32,7 @@ def facts_of(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
         return _imagej(file, series)
     if file.is_metaseries:
         return _metamorph(file)
-    return Facts(pixel_size_um=_resolution_um(series.keyframe))
+    return _plain(series.keyframe)
 
 
 def is_lossy(page: TiffPage) -> bool:
@@ -56,7 +61,6 @@ def is_lossy(page: TiffPage) -> bool:
 
 def _imagej(file: TiffFile, series: TiffPageSeries) -> Facts:
     metadata = file.imagej_metadata or {}
-    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ")
     labels = metadata.get("Labels", [])
     channels = metadata.get("channels", 1)
     # The label of a single plane is often the name of the file that it was taken from.
@@ -66,17 +70,44 @@ def _imagej(file: TiffFile, series: TiffPageSeries) -> Facts:
     if named and any(stem in name or name.lower().endswith(SUFFIXES) for name in labels):
         named = False
     seconds = SECONDS.get(str(metadata.get("tunit", "sec")).strip(), 0.0)
-    return Facts(
+    return replace(
+        _imagej_lengths(metadata, series.keyframe),
         channels=tuple(labels) if named else (),
-        pixel_size_um=length_um(_resolution(series.keyframe), unit),
-        slice_step_um=length_um(metadata.get("spacing"), unit),
         interval_s=positive(metadata.get("finterval"), seconds),
     )
 
 
+def _imagej_lengths(metadata: Mapping[str, Any], page: TiffPage) -> Facts:
+    unit = _unit(metadata, "unit", "")
+    across, down = _resolution(page)
+    width, height = length_um(across, unit), length_um(down, _unit(metadata, "yunit", unit))
+    # ImageJ takes the unit over from the tags of a picture that was scanned or drawn. In a kymograph, rows are seconds.
+    printed = width is not None and unit == "cm" and is_printing(width, inch=False)
+    doubted: list[str] = []
+    if width and (printed or (height is None and "yunit" in metadata)):
+        doubted.append(f"pixel_size_um {width:g}")
+        width = None
+    step = length_um(metadata.get("spacing"), _unit(metadata, "zunit", unit))
+    # 0.1.0 took the unit of x for that of z.
+    taken = length_um(metadata.get("spacing"), unit)
+    if taken and taken != step:
+        doubted.append(f"slice_step_um {taken:g}")
+    return Facts(
+        pixel_size_um=width,
+        pixel_height_um=height,
+        slice_step_um=step,
+        doubted=tuple(doubted),
+    )
+
+
+def _unit(metadata: Mapping[str, Any], name: str, otherwise: str) -> str:
+    """Return a unit of ImageJ; those of y and z are written where they differ from that of x."""
+    return str(metadata.get(name, otherwise)).replace("\\u00B5", "µ")
+
+
 def _micromanager(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
-    summary = (file.micromanager_metadata or {})["Summary"]
-    plane = series.keyframe.tags.valueof(_MICROMANAGER) or {}
+    summary = _told((file.micromanager_metadata or {}).get("Summary"))
+    plane = _told(series.keyframe.tags.valueof(_MICROMANAGER))
     names = summary.get("ChNames") or ()
     written: Facts | None = None
     try:
@@ -84,15 +115,28 @@ def _micromanager(file: TiffFile, series: TiffPageSeries, position: int) -> Fact
         written = document.facts(document.images[position])
     except (ParseError, IndexError):
         pass
+    size = _first(plane, summary, "PixelSizeUm", "PixelSize_um")
+    doubted: tuple[str, ...] = ()
+    # Nothing says whether the size is then that of the width or of the height.
+    if size and abs((_first(plane, summary, "PixelAspect") or 1.0) - 1.0) > ROUNDING:
+        size, doubted = None, (f"pixel_size_um {size:g}",)
     return Facts(
         channels=tuple(map(str, names)) if isinstance(names, list) else (),
-        pixel_size_um=_first(plane, summary, "PixelSizeUm", "PixelSize_um"),
+        pixel_size_um=size,
         slice_step_um=_first(summary, plane, "z-step_um"),
         interval_s=positive(summary.get("Interval_ms"), 1e-3),
         acquired=written.acquired if written else None,
         objective=written.objective if written else None,
-        position=(written.position if written else "") or str(plane.get("PositionName") or ""),
+        position=first_told(
+            written.position if written else "", str(plane.get("PositionName") or "")
+        ),
+        doubted=doubted,
     )
+
+
+def _told(value: object) -> Mapping[str, Any]:
+    """Return what a program wrote, if it wrote names and values."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _first(one: Mapping[str, Any], other: Mapping[str, Any], *names: str) -> float | None:
@@ -101,27 +145,40 @@ def _first(one: Mapping[str, Any], other: Mapping[str, Any], *names: str) -> flo
 
 
 def _metamorph(file: TiffFile) -> Facts:
-    plane = (file.metaseries_metadata or {}).get("PlaneInfo", {})
-    acquired = plane.get("acquisition-time-local")
-    size = plane.get("spatial-calibration-x") if plane.get("spatial-calibration-state") else None
+    try:
+        plane = _told(_told(file.metaseries_metadata).get("PlaneInfo"))
+    except ParseError:
+        plane = {}
+    acquired: Any = plane.get("acquisition-time-local")
+    axes = ("x", "y") if plane.get("spatial-calibration-state") else ()
+    unit = str(plane.get("spatial-calibration-units", ""))
+    sizes = [length_um(plane.get(f"spatial-calibration-{axis}"), unit) for axis in axes]
+    width, height = sizes or (None, None)
     return Facts(
-        pixel_size_um=length_um(size, str(plane.get("spatial-calibration-units", ""))),
+        pixel_size_um=width,
+        pixel_height_um=height,
         acquired=acquired.isoformat() if hasattr(acquired, "isoformat") else None,
         objective=str(plane.get("_MagSetting_") or "") or None,
     )
 
 
-def _resolution(page: TiffPage) -> float | None:
-    """Return the side of a pixel in the unit of the tag, or in ImageJ's."""
-    resolution = page.tags.valueof("XResolution")
+def _plain(page: TiffPage) -> Facts:
+    unit = page.tags.valueof("ResolutionUnit")
+    scale = _UNIT_UM.get(unit, 0.0) if isinstance(unit, int) else 0.0
+    width, height = (positive(size, scale) for size in _resolution(page))
+    if width is None or width >= _LARGEST_UM:
+        return Facts()
+    if is_printing(width, inch=unit == _INCH):
+        return Facts(doubted=(f"pixel_size_um {width:g}",))
+    return Facts(pixel_size_um=width, pixel_height_um=height)
+
+
+def _resolution(page: TiffPage) -> tuple[float | None, float | None]:
+    """Return width and height of a pixel in the unit of the tag, or in ImageJ's."""
+    told = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
     # One by one is what tifffile writes where nobody gave a size.
-    if not resolution or not all(resolution) or tuple(resolution) == (1, 1):
-        return None
-    return float(resolution[1] / resolution[0])
-
-
-def _resolution_um(page: TiffPage) -> float | None:
-    size, unit = _resolution(page), page.tags.valueof("ResolutionUnit")
-    size_um = size * _UNIT_UM.get(int(unit), 0.0) if size and unit else None
-    # 72 or 300 dots per inch is what drawing programs write: about printing, not about a microscope.
-    return size_um if size_um and size_um < 20 else None
+    if told[0] == (1, 1) and told[1] in ((1, 1), None):
+        return None, None
+    ratios = [size if isinstance(size, tuple) and len(size) == 2 else (0, 0) for size in told]
+    width, height = (float(under / over) if over and under else None for over, under in ratios)
+    return width, height

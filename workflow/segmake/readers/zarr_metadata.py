@@ -6,6 +6,7 @@ A description that can't be understood raises what Python raises: a `ValueError`
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,6 +17,7 @@ import numpy as np
 
 from segmake.readers import Header
 from segmake.readers.axes import size_of
+from segmake.readers.believed import first_told
 from segmake.readers.ome import Facts, positive
 
 _MICROMETRES = {
@@ -97,6 +99,16 @@ def stored(folder: Path) -> Stored | None:
     return Stored(folder, "zarr", shape, dtype, _unknown(steps, "id"))
 
 
+def labels_of(about: Mapping[str, Any]) -> list[str]:
+    """Return the names of the channels that a group tells, as far as it does."""
+    omero = about.get("omero")
+    channels = omero.get("channels") if isinstance(omero, dict) else None
+    if not isinstance(channels, list):
+        return []
+    told = [channel.get("label") if isinstance(channel, dict) else None for channel in channels]
+    return ["" if label is None else str(label) for label in told]
+
+
 def axes_of(image: Mapping[str, Any], number: int) -> list[Axis]:
     """Return the axes of an image, outermost first.
 
@@ -108,20 +120,27 @@ def axes_of(image: Mapping[str, Any], number: int) -> list[Axis]:
         How many axes the pixels have.
     """
     told = _FIRST_AXES if str(image.get("version")) in _FIRST else image["axes"]
-    dataset = image["datasets"][0]
-    scales = [1.0] * number
-    for change in (
-        *dataset.get("coordinateTransformations", []),
-        *image.get("coordinateTransformations", []),
-    ):
-        if change["type"] == "scale":
-            pairs = zip(scales, change["scale"], strict=True)
-            scales = [scale * float(factor) for scale, factor in pairs]
+    scales = _scales(image, number)
     axes = [_axis(axis, scale) for axis, scale in zip(told, scales, strict=True)]
     names = {axis.name for axis in axes}
     if len(names) < len(axes) or not {"x", "y"} <= names:
         raise ValueError(f"axes {' '.join(axis.name for axis in axes)}")
     return axes
+
+
+def _scales(image: Mapping[str, Any], number: int) -> list[float]:
+    """Return the step of each axis of the full resolution; NaN where it is not told, or makes no sense."""
+    scales, told = [1.0] * number, False
+    try:
+        for told_by in (image["datasets"][0], image):
+            for change in told_by.get("coordinateTransformations") or []:
+                if change["type"] == "scale":
+                    told = True
+                    pairs = zip(scales, change["scale"], strict=True)
+                    scales = [scale * float(factor) for scale, factor in pairs]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        told = False
+    return scales if told else [math.nan] * number
 
 
 def _axis(told: str | Mapping[str, Any], step: float) -> Axis:
@@ -148,6 +167,11 @@ def header(
     sizes = {role: size_of(role, roles, array.shape) for role in _ROLES.values()}
     if 0 in array.shape:
         raise ValueError(f"no pixels: {' x '.join(map(str, array.shape))}")
+    width, height = (_step(axes, role, _MICROMETRES) for role in ("x", "y"))
+    # 0.1.0 took a step of one for what nobody told.
+    untold = any(axis.role == "x" and math.isnan(axis.step) and axis.unit for axis in axes)
+    if width is None:
+        width, height = facts.pixel_size_um, facts.pixel_height_um
     slice_step = _step(axes, "slice", _MICROMETRES) or facts.slice_step_um
     interval = _step(axes, "time", _SECONDS) or facts.interval_s
     return Header(
@@ -158,12 +182,14 @@ def header(
         channels=tuple(_channel_names(axes, array.shape, labels or facts.channels)),
         color=False,
         dtype="uint8" if array.dtype == bool else array.dtype.name,
-        pixel_size_um=_step(axes, "x", _MICROMETRES) or facts.pixel_size_um,
+        pixel_size_um=width,
+        pixel_height_um=height,
         slice_step_um=slice_step if sizes["slice"] > 1 else None,
         interval_s=interval if sizes["time"] > 1 else None,
         acquired=facts.acquired,
         objective=facts.objective,
-        position=facts.position or position,
+        position=first_told(facts.position, position),
+        doubted=("pixel_size_um 1",) if untold else (),
     )
 
 

@@ -209,6 +209,7 @@ class _About:
             color=scene.color,
             dtype=str(np.result_type(*types)),
             pixel_size_um=self._distance_um("X"),
+            pixel_height_um=self._distance_um("Y"),
             slice_step_um=self._distance_um("Z") if len(scene.slices) > 1 else None,
             interval_s=self._interval() if len(scene.times) > 1 else None,
             acquired=self._acquired(),
