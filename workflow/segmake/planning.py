@@ -72,7 +72,7 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
         left_out=inventory.left_out,
         **planned,
         unselected=_unselected(inventory, config.settings["images"]),
-        lossy=sum(image.header is not None and image.header.lossy for image in present),
+        **_facts(present),
         corrections={
             image.image: str(corrections[image.result_name])
             for image in present
@@ -193,6 +193,16 @@ class _KeyMaker:
                 pass
         keys = ("channel", "second_channel", "z", "time", "pages")
         return [self._images[key] for key in keys]
+
+
+def _facts(present: list[ImageFile]) -> dict[str, Any]:
+    """Return what is to be said of the images as a whole, in numbers."""
+    headers = [image.header for image in present if image.header]
+    return {
+        "lossy": sum(header.lossy for header in headers),
+        "stopped": sum(bool(h.planned_times or h.planned_slices) for h in headers),
+        "copies": sum(header.copies for header in headers),
+    }
 
 
 def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from segmake.readers import Header
+from segmake.readers.claims import LARGEST_PLANE, refuse_number, refuse_size
 
 MICROMETRES = {
     "µm": 1.0,
@@ -113,6 +114,21 @@ class Document:
         for image in leave_out:
             self._root.remove(image)
         return ElementTree.tostring(self._root, encoding="unicode")
+
+    def refuse_claims(self) -> None:
+        """Refuse images that name very many more planes than there are pages, or larger ones than there can be.
+
+        Raises
+        ------
+        Problem
+            ``SM-IMG-051``.
+        """
+        for image in self.images:
+            pixels = _pixels(image)
+            width, height, *counts = (int(pixels.get(f"Size{axis}", 1)) for axis in "XYTZC")
+            refuse_size(self.path, width, height, 1, LARGEST_PLANE, "other")
+            files = 1 + len(self.files(image))
+            refuse_number(self.path, math.prod(counts), (self._pages or 1) * files)
 
     def facts(self, image: Element) -> Facts:
         """Return what is said of an image."""

@@ -70,6 +70,9 @@ class ZarrImage:
     def __exit__(self, *_: Any) -> None:
         self._opened.clear()
 
+    def refuse_unwritten(self) -> None:
+        """Do nothing: a chunk that was never written is not there, or can't be decompressed."""
+
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
     ) -> np.ndarray:

@@ -1,0 +1,292 @@
+"""Files whose copy was interrupted, whose acquisition was stopped, and whose headers are damaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from pylibCZIrw import czi
+
+from segmake.journal import Journal
+from segmake.messages import Problem
+from segmake.plan import Plan
+from segmake.planning import make_plan
+from segmake.readers import open_image, read_headers
+from segmake.steps import STEPS, run_step
+from segmake.tables import image_table
+from segmake.work import work_of
+from tests.unit.leica_files import Series, write_lif
+from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
+
+RANDOM = np.random.default_rng(16)
+GREY = {"photometric": "minisblack"}
+LONG_AGO = 1_700_000_000
+
+
+def stack(number: int = 6, dtype: str = "uint16", lowest: int = 1) -> np.ndarray:
+    return RANDOM.integers(lowest, 200, (number, 40, 50)).astype(dtype)
+
+
+def read_all(path: Path) -> list[np.ndarray]:
+    """Return every plane that a job would read."""
+    with open_image(path) as image:
+        image.refuse_unwritten()
+        return [
+            image.plane(channel, position=position, time=time, slice=depth, page=page)
+            for position, header in enumerate(image.fields)
+            for time in range(header.times)
+            for depth in range(header.slices)
+            for page in range(header.unnamed)
+            for channel in range(len(header.channels))
+        ]
+
+
+def code_of(path: Path) -> str:
+    try:
+        read_all(path)
+    except Problem as problem:
+        assert problem.what and problem.remedy
+        return problem.code
+    return ""
+
+
+def planned(path: Path) -> tuple[int, int | None]:
+    """Return how many time points a file has, and how many were planned."""
+    (header,) = read_headers(path)
+    return header.times, header.planned_times
+
+
+# ------------------------------------------------------------------------------------------------ interrupted copies
+
+
+def pages(path: Path, planes: np.ndarray, **options) -> None:
+    with tifffile.TiffWriter(path, bigtiff=options.pop("bigtiff", False)) as file:
+        for plane in planes:
+            file.write(plane, metadata=None, contiguous=False, **{**GREY, **options})
+
+
+def ome_pages(path: Path, planes: np.ndarray, **_) -> None:
+    places = [(path.name, page) for page in range(len(planes))]
+    write_pages(path, planes, document(image_xml(planes[:, None, None], places)).encode())
+
+
+def in_one_piece(path: Path, planes: np.ndarray, **options) -> None:
+    grey = {} if options.get("imagej") else GREY
+    tifffile.imwrite(path, planes, metadata={"axes": "TYX"}, **grey, **options)
+
+
+def micromanager(path: Path, planes: np.ndarray, **_) -> None:
+    summary = {"Frames": len(planes), "Slices": 1, "Channels": 1, "Positions": 1}
+    write_micromanager(path, planes[None, :, None, None], summary, 0, len(planes))
+
+
+TIFFS = {
+    "pages": (pages, {}),
+    "pages, zlib": (pages, {"compression": "zlib"}),
+    "pages, LZW": (pages, {"compression": "lzw"}),
+    "pages, tiles": (pages, {"tile": (16, 16)}),
+    "pages, strips": (pages, {"rowsperstrip": 7}),
+    "BigTIFF": (pages, {"bigtiff": True}),
+    "OME, pages": (ome_pages, {}),
+    "OME": (in_one_piece, {"ome": True}),
+    "OME, tiles": (in_one_piece, {"ome": True, "tile": (16, 16), "compression": "zlib"}),
+    "ImageJ": (in_one_piece, {"imagej": True}),
+    "shaped": (in_one_piece, {}),
+    "Micro-Manager": (micromanager, {}),
+}
+
+
+def sweep(path: Path, expected: list[np.ndarray]) -> set[str]:
+    """Cut a file at 30 places, and fill it with zeros from there: every time it fails, or has lost nothing.
+
+    The pixels of the last 64 bytes are not asked for: so few zeros are no sign of anything.
+    """
+    whole, codes = path.read_bytes(), set()
+    for place in range(30):
+        end = 16 + (len(whole) - 80) * place // 29
+        for rest in (b"", bytes(len(whole) - end)):
+            path.write_bytes(whole[:end] + rest)
+            try:
+                found = read_all(path)
+            except Problem as problem:
+                codes.add(problem.code)
+            else:
+                assert np.array_equal(found, expected), f"{end} of {len(whole)}, {len(rest)} zeros"
+    assert codes, "it never failed"
+    path.write_bytes(whole)
+    assert np.array_equal(read_all(path), expected)
+    return codes
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint8"])
+@pytest.mark.parametrize("kind", TIFFS)
+def test_no_part_of_a_tiff_is_read_for_the_whole(tmp_path, kind, dtype):
+    """The 8-bit pictures have black pixels here and there, as true ones do."""
+    write, options = TIFFS[kind]
+    path = tmp_path / "a_MMStack.tif"
+    write(path, stack(dtype=dtype, lowest=int(dtype == "uint16")), **options)
+    codes = sweep(path, read_all(path))
+    assert "SM-IMG-050" in codes and codes <= {"SM-IMG-050", "SM-IMG-003"}
+
+
+def write_czi(path: Path) -> None:
+    with czi.create_czi(str(path)) as file:
+        for time_point, plane in enumerate(stack()):
+            file.write(plane, plane={"T": time_point, "Z": 0, "C": 0}, scene=0)
+
+
+OTHERS: dict[str, Callable[[Path], object]] = {
+    "a.czi": write_czi,
+    "a.lif": lambda path: write_lif(path, Series("a", stack(), "TYX")),
+    "b.lif": lambda path: write_lif(path, *(Series(str(n), stack(1)[0], "YX") for n in range(2))),
+    "a.png": lambda path: path.write_bytes(imagecodecs.png_encode(stack()[0])),
+    "a.jpg": lambda path: Image.fromarray(stack(dtype="uint8")[0]).save(path),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_part_of_another_file_is_read_for_the_whole(tmp_path, name):
+    path = tmp_path / name
+    OTHERS[name](path)
+    sweep(path, read_all(path))
+
+
+@pytest.mark.parametrize("name", ["cluster.nd2", "example-timelapse.nd2"])
+def test_no_part_of_an_nd2_is_read_for_the_whole(tmp_path, shared, name):
+    path = Path(shutil.copy(shared / "nd2" / name, tmp_path))
+    path.chmod(0o644)
+    sweep(path, read_all(path))
+
+
+def test_a_picture_that_is_black_at_its_end_stays_a_picture(tmp_path):
+    """Pictures that were moved, masked, or have no background are zero there, and elsewhere too."""
+    path, planes = tmp_path / "a.tif", stack(3)
+    moved = planes.copy()
+    moved[-1, -12:], moved[-1, :, -3:] = 0, 0
+    sparse = np.where(planes > 180, planes, 0)
+    sparse[-1] = 0
+    masked = planes.copy()
+    masked[:, np.hypot(*np.mgrid[-20:20, -25:25]) > 19] = 0
+    black, last_rows = np.zeros_like(planes), planes.copy()
+    last_rows[-1, -1:, -20:] = 0
+    for pixels in (moved, sparse, masked, black, last_rows):
+        for write, options in TIFFS.values():
+            write(path, pixels, **options)
+            assert np.array_equal(read_all(path), pixels)
+    # Compressed, black is something that was written.
+    half = planes.copy()
+    half[-1, 20:] = 0
+    pages(path, half, compression="zlib")
+    assert np.array_equal(read_all(path), half)
+    pages(path, half)
+    assert code_of(path) == "SM-IMG-050"
+
+
+def test_a_copy_that_goes_on_is_no_damage(tmp_path):
+    """What lacks its end and was changed a moment ago is still being copied; what is no image is not."""
+    for name, write in {**OTHERS, "a.tif": lambda path: pages(path, stack())}.items():
+        path = tmp_path / name
+        write(path)
+        whole = path.read_bytes()
+        for content in (whole[: len(whole) * 3 // 4], whole[:1000] + bytes(len(whole)), b""):
+            path.write_bytes(content)
+            codes = []
+            for moment in (time.time() - 10, LONG_AGO):
+                os.utime(path, (moment, moment))
+                try:
+                    read_headers(path)
+                    codes.append("")
+                except Problem as problem:
+                    codes.append(problem.code)
+            # What the header does not show, is shown when the planes are read.
+            assert codes in (["", ""], ["SM-IMG-052", codes[1]]) and codes[1] != "SM-IMG-052", name
+    (tmp_path / "b.tif").write_text("this is no image")
+    assert code_of(tmp_path / "b.tif") == "SM-IMG-003"
+
+
+def test_a_file_that_changes_while_it_is_read_is_still_being_copied(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    OTHERS["a.png"](path)
+
+    def opened(it):
+        with it.open("ab") as file:
+            file.write(b"more")
+        return open_image(it)
+
+    monkeypatch.setattr("segmake.readers.open_image", opened)
+    with pytest.raises(Problem) as told:
+        read_headers(path)
+    assert told.value.code == "SM-IMG-052"
+
+
+# ------------------------------------------------------------------------------------------------ stopped acquisitions
+
+
+def test_an_acquisition_that_was_stopped_has_what_was_saved(tmp_path):
+    path, planes = tmp_path / "a_MMStack.tif", stack(50)
+    xml = document(image_xml(planes[:, None, None], [(path.name, n) for n in range(50)])).encode()
+    write_pages(path, planes[:3], xml)
+    assert planned(path) == (3, 50)
+    assert np.array_equal(read_all(path), planes[:3])
+    whole = path.read_bytes()
+    # The chain of pages has an end of its own: without it, this is no acquisition that was stopped.
+    for end in range(200, len(whole) - 64, 397):
+        for rest in (b"", bytes(len(whole) - end)):
+            path.write_bytes(whole[:end] + rest)
+            assert code_of(path) in ("SM-IMG-050", "SM-IMG-003"), end
+    # A time point counts with all of its channels; slices count where there is one time point.
+    for sizes, saved, expected in (
+        ((5, 1, 2), 7, (3, None, 5)),
+        ((1, 5, 2), 7, (3, 5, None)),
+        ((5, 1, 1), 5, (5, None, None)),
+    ):
+        shape = planes[: np.prod(sizes)].reshape(*sizes, 40, 50)
+        places = [(path.name, number) for number in range(np.prod(sizes))]
+        write_pages(path, planes[:saved], document(image_xml(shape, places)).encode())
+        (header,) = read_headers(path)
+        number = header.slices if sizes[1] > 1 else header.times
+        assert (number, header.planned_slices, header.planned_times) == expected
+        channels, leading = sizes[2], number * sizes[2]
+        assert np.array_equal(read_all(path), planes[:leading]) and leading % channels == 0
+
+
+@pytest.fixture
+def run(configure) -> Callable[[], tuple[Plan, list[dict]]]:
+    """Do what a run does, and return its plan and the rows of images.csv."""
+
+    def run_all(**sections):
+        plan, _ = make_plan(configure(**sections))
+        for batch in plan.batches.values():
+            for step in STEPS:
+                with Journal(plan.folders.journal(step, batch.name)).locked() as journal:
+                    work = work_of(step, plan, lambda _: None)
+                    run_step(batch.tasks[step], journal, work, lambda _: None, lambda _: None)
+        return plan, image_table(plan).to_dict("records")
+
+    return run_all
+
+
+def test_what_was_stopped_is_computed_with_a_warning_and_what_was_cut_is_not(tmp_path, run, draw):
+    cells = tifffile.imread(draw(tmp_path / "cells.tif"))
+    planes = np.stack([cells] * 50)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("stopped.ome.tif", "cut.ome.tif"):
+        xml = document(image_xml(planes[:, None, None], [(name, n) for n in range(50)]))
+        write_pages(folder / name, planes[:3], xml.encode())
+    cut = (folder / "cut.ome.tif").read_bytes()
+    (folder / "cut.ome.tif").write_bytes(cut[:-4000] + bytes(4000))
+    os.utime(folder / "cut.ome.tif", (LONG_AGO, LONG_AGO))
+    plan, (failed, done) = run()
+    assert plan.stopped == 2 and " 2  images have fewer time points" in plan.describe()
+    assert (failed["state"], failed["code"]) == ("failed", "SM-IMG-050")
+    assert (done["state"], done["cells"]) == ("done", 6)
+    assert done["warning"] == "The acquisition was stopped early: 3 of 50 time points were saved."
