@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -25,6 +26,7 @@ from segmake.tables import image_table
 from segmake.work import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
+from tests.unit.zarr_folders import write_image
 
 RANDOM = np.random.default_rng(16)
 GREY = {"photometric": "minisblack"}
@@ -290,3 +292,87 @@ def test_what_was_stopped_is_computed_with_a_warning_and_what_was_cut_is_not(tmp
     assert (failed["state"], failed["code"]) == ("failed", "SM-IMG-050")
     assert (done["state"], done["cells"]) == ("done", 6)
     assert done["warning"] == "The acquisition was stopped early: 3 of 50 time points were saved."
+
+
+# ------------------------------------------------------------------------------------------------ OME-Zarr
+
+
+def zarr_of(folder: Path, version: str, **options) -> Path:
+    write_image(folder / "a.zarr", stack(3), "tyx", version, chunks=(1, 40, 50), **options)
+    return folder / "a.zarr"
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_zarr_stays_inside_its_folder(tmp_path, version):
+    """Neither a path nor a link leads to pixels that are not a part of the image."""
+    path, elsewhere = zarr_of(tmp_path, version), tmp_path / "elsewhere"
+    shutil.copytree(path / "0", elsewhere)
+    described = path / ("zarr.json" if version == "0.5" else ".zattrs")
+    whole = described.read_text()
+    for name in (str(elsewhere), "../elsewhere"):
+        described.write_text(whole.replace('"path": "0"', json.dumps({"path": name})[1:-1]))
+        assert code_of(path) == "SM-IMG-055"
+    described.write_text(whole)
+    assert code_of(path) == ""
+    shutil.rmtree(path / "0")
+    (path / "0").symlink_to(elsewhere)
+    assert code_of(path) == "SM-IMG-055"
+    (path / "0").unlink()
+    shutil.copytree(elsewhere, path / "0")
+    chunk = path / ("0/1/0/0" if version == "0.4" else "0/c/1/0/0")
+    inside = path / "0" / "kept"
+    shutil.move(chunk, inside)
+    chunk.symlink_to(inside)
+    assert code_of(path) == "", "a link within the folder is one of its parts"
+    chunk.unlink()
+    chunk.symlink_to(elsewhere / chunk.relative_to(path / "0"))
+    assert code_of(path) == "SM-IMG-055"
+    # The folder itself may be somewhere else.
+    chunk.unlink()
+    shutil.move(inside, chunk)
+    (tmp_path / "linked.zarr").symlink_to(path)
+    assert code_of(tmp_path / "linked.zarr") == ""
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_chunk_that_is_not_whole_is_not_black(tmp_path, version):
+    path = zarr_of(tmp_path, version)
+    chunk = path / ("0/1/0/0" if version == "0.4" else "0/c/1/0/0")
+    whole = chunk.read_bytes()
+    for end in range(0, len(whole) - 64, len(whole) // 9):
+        for rest in (b"", bytes(len(whole) - end)):
+            chunk.write_bytes(whole[:end] + rest)
+            assert code_of(path) == "SM-IMG-003", (end, len(rest))
+
+
+def test_what_a_zarr_claims(tmp_path):
+    path = zarr_of(tmp_path, "0.4")
+    described = path / "0" / ".zarray"
+    told = json.loads(described.read_text())
+    for change in (
+        {"shape": [3, 2**31, 2**31]},
+        {"shape": [2**40, 40, 50]},
+        {"chunks": [2**20, 4000, 5000]},
+    ):
+        described.write_text(json.dumps(told | change))
+        assert code_of(path) == "SM-IMG-051"
+    described.write_text(json.dumps(told | {"shape": [300, 40, 50]}))
+    assert code_of(path) == "", "chunks that are not there are black, as the format wants it"
+
+
+# ------------------------------------------------------------------------------------------------ what never ends
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.nd2", "a.zarr", "b.zarr/.zattrs", "c.zarr/0/0/0/0"])
+def test_pipes_are_not_waited_for(tmp_path, name):
+    path = tmp_path / name
+    if len(Path(name).parts) > 1:
+        write_image(tmp_path / Path(name).parts[0], stack(1), "tyx", "0.4")
+        path.unlink()
+    os.mkfifo(path)
+    assert code_of(tmp_path / Path(name).parts[0]) == "SM-IMG-054"
+
+
+def test_devices_are_not_read(tmp_path):
+    (tmp_path / "a.png").symlink_to("/dev/zero")
+    assert code_of(tmp_path / "a.png") == "SM-IMG-054"
