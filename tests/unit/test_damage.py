@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
+import subprocess
+import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,10 +21,10 @@ from PIL import Image
 from pylibCZIrw import czi
 
 from segmake.journal import Journal
-from segmake.messages import Problem
+from segmake.messages import Problem, Problems
 from segmake.plan import Plan
 from segmake.planning import make_plan
-from segmake.readers import open_image, read_headers
+from segmake.readers import isolated, open_image, read_headers
 from segmake.steps import STEPS, run_step
 from segmake.tables import image_table
 from segmake.work import work_of
@@ -376,3 +380,119 @@ def test_pipes_are_not_waited_for(tmp_path, name):
 def test_devices_are_not_read(tmp_path):
     (tmp_path / "a.png").symlink_to("/dev/zero")
     assert code_of(tmp_path / "a.png") == "SM-IMG-054"
+
+
+# ------------------------------------------------------------------------------------------------ damaged headers
+
+
+def claims(path: Path, kind: str) -> None:
+    """Write a file of a few kilobytes that claims thousands of gigabytes."""
+    plane = stack(1)[0]
+    if kind == "OME":
+        xml = document(image_xml(plane[None, None, None], [(path.name, 0)]))
+        write_pages(path, plane[None], xml.replace('SizeT="1"', 'SizeT="2147483647"').encode())
+    elif kind == "ImageJ":
+        text = "ImageJ=1.53\nimages=2147483647\nframes=2147483647\n"
+        tifffile.imwrite(path, plane, description=text, metadata=None)
+    elif kind == "PNG":
+        # The checksum stands behind the size.
+        start = b"IHDR" + struct.pack(">II", 2**31 - 1, 2**31 - 1)
+        whole = imagecodecs.png_encode(plane)
+        start += whole[24:29]
+        path.write_bytes(whole[:12] + start + struct.pack(">I", zlib.crc32(start)) + whole[33:])
+    elif kind == "LIF":
+        series = Series("a", stack(3), "TYX")
+        write_lif(path, series)
+        old, new = (f'NumberOfElements="{n}"'.encode("utf-16-le") for n in ("3", "2147483647"))
+        whole = path.read_bytes()
+        text = len(new) - len(old)
+        sizes = struct.unpack_from("<IIBI", whole)
+        head = struct.pack("<IIBI", sizes[0], sizes[1] + text, sizes[2], sizes[3] + text // 2)
+        path.write_bytes(head + whole[13:].replace(old, new))
+    else:
+        tifffile.imwrite(path, plane, compression=kind or None)
+        with tifffile.TiffFile(path, mode="r+") as file:
+            for name in ("ImageWidth", "ImageLength"):
+                file.pages.first.tags[name].overwrite(2**31 - 1, dtype="I")
+
+
+CLAIMS = {"": ".tif", "zlib": ".tif", "zstd": ".tif", "OME": ".ome.tif", "PNG": ".png"}
+CLAIMS |= {"LIF": ".lif", "ImageJ": ".tif"}
+
+
+@pytest.mark.parametrize("kind", CLAIMS)
+def test_what_a_header_claims_is_held_against_the_size_of_the_file(tmp_path, kind):
+    path = tmp_path / f"a{CLAIMS[kind]}"
+    claims(path, kind)
+    assert code_of(path) == ("SM-IMG-050" if kind == "ImageJ" else "SM-IMG-051")
+
+
+def test_pictures_without_contrast_are_no_false_claims(tmp_path):
+    """All pixels are the same: that is as much as a compression can do."""
+    black = np.zeros((3000, 4000), np.uint8)
+    for compression in ("zlib", "lzw", "packbits", "zstd", "lzma", "png", "jpeg"):
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, black, compression=compression, rowsperstrip=3000)
+        assert len(read_all(path)) == 1
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(black, level=9))
+    assert code_of(tmp_path / "a.png") == ""
+
+
+def test_a_damaged_header_leaves_the_plan_of_the_others(tmp_path, configure, draw):
+    folder = tmp_path / "images"
+    for number in range(3):
+        draw(folder / f"{number}.tif")
+    for kind, suffix in CLAIMS.items():
+        claims(folder / f"claims {kind}{suffix}", kind)
+    plan, inventory = make_plan(configure(images={"include": ["**/*"]}))
+    problems = {image.image: image.problem for image in inventory.images}
+    assert sum(problem is None for problem in problems.values()) == 3
+    assert list(plan.batches) == ["0001"] and len(plan.images()) == 3 + len(CLAIMS)
+    assert not any(task.large for task in plan.batches["0001"].tasks["segment"])
+
+
+EVIL = """
+import os, time
+class ND2File:
+    def __init__(self, file):
+        name = os.path.basename(file.name)
+        if name == "crashes.nd2":
+            os.kill(os.getpid(), 11)
+        if name == "never ends.nd2":
+            print("working")
+            time.sleep(600)
+        bytearray(1 << 36)
+"""
+
+
+def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypatch, draw):
+    """With a library that crashes, never ends or eats memory in place of the one for ND2."""
+    (tmp_path / "nd2.py").write_text(EVIL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    names = ["crashes.nd2", "eats memory.nd2", "never ends.nd2"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"\xda\xce\xbe\x0a" * 9)
+    reader = isolated.Reader(seconds=2)
+    good = draw(tmp_path / "good é\n.tif")
+    try:
+        for name, word in zip(names, ("crashed", "more than 4 GB", "after 2 seconds"), strict=True):
+            assert reader.read(good)[0].width == 64
+            told = reader.read(tmp_path / name)
+            assert told.code == "SM-IMG-053" and word in told.what
+        assert reader.read(good) == read_headers(good)
+    finally:
+        reader.stop()
+
+
+def test_without_files_to_read_there_is_no_process(monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert isolated.headers_of([]) == []
+
+
+def test_a_machine_that_gives_no_process_is_told(tmp_path, monkeypatch, draw):
+    path = draw(tmp_path / "a.tif")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    reader = isolated.Reader(seconds=2)
+    with pytest.raises(Problems) as told:
+        reader.read(path)
+    assert told.value.problems[0].code == "SM-IMG-056"

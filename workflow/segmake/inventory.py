@@ -13,7 +13,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -28,6 +27,7 @@ from segmake.files import image_name, natural_key, readable, result_name, write_
 from segmake.folders import folder_problems
 from segmake.messages import Problem, Problems
 from segmake.readers import FOLDER_SUFFIX, Header
+from segmake.readers.isolated import headers_of
 from segmake.readers.selection import chosen, has_channel, interpreted, select
 
 # A header may list thousands of files that belong to an image.
@@ -327,9 +327,9 @@ def _fields_of(files: list[ImageFile], known: dict[str, list[ImageFile]]) -> lis
     kept = {file.file: _kept_fields(file, known.get(file.file, [])) for file in files}
     parts = {part for fields in kept.values() for field in fields for part in _parts(field)}
     unread = [file for file in files if not kept[file.file] and file.path not in parts]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        read = pool.map(lambda file: _read_fields(file, known.get(file.file, [])), unread)
-        kept |= {file.file: fields for file, fields in zip(unread, read, strict=True)}
+    read = headers_of([file.path for file in unread])
+    for file, headers in zip(unread, read, strict=True):
+        kept[file.file] = _read_fields(file, known.get(file.file, []), headers)
     found: list[ImageFile] = []
     parts = set()
     for file in files:
@@ -363,13 +363,13 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
     return []
 
 
-def _read_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
-    """Open a file, and return its fields of view in the batches that they have; one with a problem if it can't be."""
+def _read_fields(
+    file: ImageFile, known: list[ImageFile], headers: tuple[Header, ...] | Problem
+) -> list[ImageFile]:
+    """Return a file's fields of view in the batches that they have; one with a problem if it can't be read."""
     batches = {field.image: field.batch for field in known}
-    try:
-        headers = readers.read_headers(file.path)
-    except Problem as found:
-        return [replace(file, batch=batches.get(file.image, ""), problem=found)]
+    if isinstance(headers, Problem):
+        return [replace(file, batch=batches.get(file.image, ""), problem=headers)]
     if parts := {file.path.parent / part for header in headers for part in header.parts}:
         size, mtime_ns = _size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)

@@ -349,8 +349,16 @@ class _Stack:
 
 def _open(path: Path) -> tuple[TiffFile, Document | None]:
     """Return a file, and its OME-XML if it is that which arranges the pages."""
-    document = _document(path)
-    if document and document.metadata_file:
+    file = TiffFile(path)
+    try:
+        document = _document_of(file, path)
+    except Exception:
+        file.close()
+        raise
+    if document is None:
+        return file, None
+    file.close()
+    if document.metadata_file:
         source = path.parent / document.metadata_file
         if not source.is_file():
             raise Problem("SM-IMG-007", where=str(path), part=document.metadata_file)
@@ -360,8 +368,6 @@ def _open(path: Path) -> tuple[TiffFile, Document | None]:
             document = Document(source.read_text(encoding="utf-8"), path)
         if document is None or document.metadata_file:
             raise ValueError(f"no OME-XML in {source.name}")
-    if document is None:
-        return TiffFile(path), None
     document.refuse_claims()
     # tifffile would take zeros for the pixels in a file that is missing, and pass over images without pixels.
     lost = [image for image in document.images if not document.is_there(image)]
@@ -374,15 +380,19 @@ def _open(path: Path) -> tuple[TiffFile, Document | None]:
 
 
 def _document(path: Path) -> Document | None:
-    """Return the OME-XML of a file, if it says where the pixels of images are, or which file does."""
     with TiffFile(path) as file:
-        if not file.ome_metadata or (file.is_mmstack and file.series[0].kind == "mmstack"):
-            return None
-        try:
-            document = Document(file.ome_metadata, path, len(file.pages))
-        except ParseError:
-            return None
-        return document if document.says_where or document.metadata_file else None
+        return _document_of(file, path)
+
+
+def _document_of(file: TiffFile, path: Path) -> Document | None:
+    """Return the OME-XML of a file, if it says where the pixels of images are, or which file does."""
+    if not file.ome_metadata or (file.is_mmstack and file.series[0].kind == "mmstack"):
+        return None
+    try:
+        document = Document(file.ome_metadata, path, len(file.pages))
+    except ParseError:
+        return None
+    return document if document.says_where or document.metadata_file else None
 
 
 def _arranges(document: Document, lost: int, file: TiffFile) -> bool:
