@@ -20,6 +20,8 @@ import tifffile
 from PIL import Image
 from pylibCZIrw import czi
 
+from segmake import readers
+from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems
 from segmake.plan import Plan
@@ -496,3 +498,67 @@ def test_a_machine_that_gives_no_process_is_told(tmp_path, monkeypatch, draw):
     with pytest.raises(Problems) as told:
         reader.read(path)
     assert told.value.problems[0].code == "SM-IMG-056"
+
+
+# ------------------------------------------------------------------------------------------------ smaller copies
+
+
+def write_series(path: Path, *series: np.ndarray, **options) -> None:
+    """Write pages one after the other, those of one shape as one series."""
+    path.parent.mkdir(exist_ok=True)
+    with tifffile.TiffWriter(path) as file:
+        for pixels in series:
+            colours = pixels.shape[-1] == 3
+            file.write(pixels, photometric="rgb" if colours else "minisblack", **options)
+
+
+PLANE = RANDOM.integers(100, 4000, (96, 130)).astype(np.uint16)
+SCREEN = np.stack([(PLANE[::5, ::5] >> 4).astype(np.uint8)] * 3, -1)
+
+
+@pytest.mark.parametrize(
+    ("series", "copies", "sizes"),
+    [
+        ([PLANE, SCREEN], 1, [130]),
+        ([SCREEN, PLANE], 1, [130]),
+        ([PLANE, PLANE[::2, ::2], PLANE[::4, ::4]], 2, [130]),
+        ([PLANE, SCREEN[:11, :17]], 1, [130]),
+        ([PLANE, PLANE[:, :100]], 0, [130, 100]),
+        ([PLANE, PLANE[:48, :100]], 0, [130, 100]),
+        ([PLANE, PLANE[:64, :87]], 0, [130, 87]),
+        ([PLANE, np.stack([PLANE[::2, ::2]] * 3)], 0, [130, 65]),
+        ([SCREEN, np.ascontiguousarray(SCREEN[::-1, :-1])], 0, [26, 25]),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else str(value),
+)
+def test_smaller_copies_are_no_positions_and_other_sizes_are(tmp_path, series, copies, sizes):
+    for options in ({}, {"metadata": None}):
+        write_series(tmp_path / "a.tif", *series, **options)
+        headers = read_headers(tmp_path / "a.tif")
+        assert [header.width for header in headers] == sizes
+        assert [header.copies for header in headers] == [copies, 0][: len(sizes)]
+
+
+def test_copies_are_said_and_what_was_done_keeps_its_name(tmp_path, configure, run):
+    """Version 0.1.0 took a smaller copy for a second position."""
+    for name, series in (("last", [PLANE, SCREEN]), ("first", [SCREEN, PLANE])):
+        write_series(tmp_path / "images" / f"{name}.tif", *series)
+    plan, _ = run()
+    assert plan.images() == ["first.tif", "last.tif"]
+    assert " 2  pages that are smaller copies" in plan.describe()
+    kept = plan.folders.inventory
+    write_inventory(make_plan(configure())[1], kept)
+    rows = kept.read_text().splitlines()
+    version, old = readers.VERSION, []
+    for row in rows[1:]:
+        fields = row.split("\t")
+        for position in (0, 1):
+            values = [f"{fields[0]} (p{position + 1})", *fields[1:5], str(position), "2", "0001"]
+            old.append("\t".join([*values, str(version - 1), "", ""]))
+    kept.write_text("\n".join([rows[0], *old]) + "\n")
+    for _ in range(2):
+        plan, inventory = make_plan(configure())
+        # The first page of first.tif was the copy: its results are not those of the image.
+        assert plan.images() == ["last.tif (p1)", "first.tif"]
+        write_inventory(inventory, kept)
+    assert {image.batch for image in inventory.images} == {"0001", "0002"}

@@ -352,7 +352,9 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
         fields = [
             field
             for field in known
-            if field.header and field.image == image_name(file.file, field.position, positions)
+            if field.header
+            and field.positions == positions
+            and field.image in _names(file.file, field.position, positions)
         ]
         if len(fields) == positions:
             parts = {part for field in fields for part in _parts(field)}
@@ -361,6 +363,11 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
                 fields.sort(key=lambda field: field.position)
                 return [replace(field, path=file.path) for field in fields]
     return []
+
+
+def _names(file: str, position: int, positions: int) -> set[str]:
+    """Return what a field of view may be called; a single one was the first of several once (`_read_fields`)."""
+    return {image_name(file, position, positions), image_name(file, position, max(positions, 2))}
 
 
 def _read_fields(
@@ -374,6 +381,11 @@ def _read_fields(
         size, mtime_ns = _size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
     names = [image_name(file.file, number, len(headers)) for number in range(len(headers))]
+    if len(headers) == 1 and headers[0].copies and not headers[0].copies_before:
+        # A page that is no position counted as one once: the image keeps the name that it had then.
+        same = (file.size, file.mtime_ns)
+        once = {field.image for field in known if (field.size, field.mtime_ns) == same}
+        names = [name for name in once if name == image_name(file.file, 0, 2)] or names
     return [
         replace(
             file,

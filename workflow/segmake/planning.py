@@ -161,9 +161,11 @@ class _KeyMaker:
 
     def _segment_and_cells(self, image: ImageFile) -> tuple[str, str]:
         """Return what decides the labels that the engine finds, and those that are kept in the end."""
-        segment = fingerprint(
-            self._segment, image.size, image.mtime_ns, image.position, self._selection(image)
-        )
+        file = (image.size, image.mtime_ns, image.position)
+        # A position that comes after pages which counted as positions once is another one now.
+        before = image.header.copies_before if image.header else 0
+        others = [before] if before else []
+        segment = fingerprint(self._segment, *file, self._selection(image), *others)
         correction = self._corrections.get(image.result_name)
         corrected = correction_fingerprint(correction) if correction else None
         return segment, fingerprint(segment, corrected, self._tracking)

@@ -105,8 +105,9 @@ class Header:
     planned_times, planned_slices : int or None
         How many time points or slices were to be taken, where the acquisition was stopped before; None if all are
         there.
-    copies : int
-        Number of pages of the file that are smaller copies of others, and no fields of view; told of its first one.
+    copies, copies_before : int
+        Number of pages of the file that are smaller copies of others, and no fields of view, told of its first one; and
+        of the series of such pages that stand before this field of view.
     """
 
     width: int
@@ -128,6 +129,7 @@ class Header:
     planned_times: int | None = None
     planned_slices: int | None = None
     copies: int = 0
+    copies_before: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the header as plain values that JSON can hold."""

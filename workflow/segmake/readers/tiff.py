@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -43,6 +43,9 @@ _COMPRESSIONS: dict[int, str] = {
     COMPRESSION.ADOBE_DEFLATE: "deflate",
     COMPRESSION.DEFLATE: "deflate",
 }
+
+# What tifffile calls series of pages that nothing but the pages themselves arranges.
+_UNNAMED = {"generic", "shaped", "uniform"}
 
 # Pictures of a slide as a whole, which are no fields of view.
 _EXTRAS = {"label", "macro", "thumbnail", "overview", "map"}
@@ -124,8 +127,14 @@ class TiffImage:
 
     def _plain_fields(self) -> Iterator[_Field]:
         """Yield the fields of view that the pages are, one series of like pages after the other."""
-        for number, series in enumerate(self._file.series):
-            if number and _is_extra(series):
+        every = list(self._file.series)
+        left_out = [
+            (number > 0 and _is_extra(series)) or any(_is_copy(series, other) for other in every)
+            for number, series in enumerate(every)
+        ]
+        copies = sum(map(_number_of_copies, every, left_out))
+        for number, series in enumerate(every):
+            if left_out[number]:
                 continue
             _refuse_if_cut(self._file, series)
             self._refuse_claim(series)
@@ -133,7 +142,10 @@ class TiffImage:
             parts = tuple(sorted(stack.files() - {self._path.name}))
             for position in range(stack.size("position")):
                 facts = facts_of(self._file, series, position)
-                yield _Field(stack.header(facts, parts, position), stack, position)
+                header = stack.header(facts, parts, position)
+                header = replace(header, copies=copies, copies_before=sum(left_out[:number]))
+                yield _Field(header, stack, position)
+                copies = 0
 
     def _ome_fields(self, document: Document) -> Iterator[_Field]:
         """Yield the fields of view that the OME-XML names."""
@@ -424,6 +436,35 @@ def _is_extra(series: TiffPageSeries) -> bool:
     return series.kind in ("generic", "lsm") and (
         series.keyframe.is_reduced or series.keyframe.is_mask
     )
+
+
+def _is_copy(series: TiffPageSeries, other: TiffPageSeries) -> bool:
+    """Whether a series is another one made smaller, as a thumbnail or for a quick look.
+
+    Programs that do not flag such pages make them smaller by a whole number, or save them in colours for the screen.
+    """
+    kinds = {series.kind, other.kind}
+    page, large = series.keyframe, other.keyframe
+    if not kinds <= _UNNAMED or page.size >= large.size or len(series) > len(other):
+        return False
+    width, height = page.imagewidth, page.imagelength
+    if width > large.imagewidth or height > large.imagelength:
+        return False
+    step = round(large.imagewidth / width)
+    smaller = step > 1 and all(
+        small in (size // step, -(-size // step))
+        for small, size in ((width, large.imagewidth), (height, large.imagelength))
+    )
+    grey = large.photometric != PHOTOMETRIC.RGB and large.bitspersample > 8
+    for_the_screen = page.photometric == PHOTOMETRIC.RGB and page.bitspersample == 8 and grey
+    return smaller or for_the_screen or bool(page.is_reduced)
+
+
+def _number_of_copies(series: TiffPageSeries, left_out: bool) -> int:
+    """Return how many pages of a series are smaller copies; those within a page (SubIFDs) do not count."""
+    if left_out:
+        return 0 if series.keyframe.is_mask else len(series)
+    return sum(len(level) for level in series.levels[1:] if not level.keyframe.is_subifd)
 
 
 def _is_written(page: TiffPage | TiffFrame) -> bool:

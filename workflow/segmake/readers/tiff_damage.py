@@ -178,6 +178,8 @@ def refuse_unwritten(path: Path) -> None:
         if not pages:
             return
         planes = sorted((_Plane(page) for page in pages), key=lambda plane: plane.start)
+        if any(plane.end > size for plane in planes):
+            raise CutShort("it ends before its pixels do")
         # Before the first pixels stands what is said of them; up to there a few zeros make places even.
         if any(_ends_in(page, tail) for page in pages) or tail + _SOME < planes[0].start:
             raise CutShort(_what(tail, size))
