@@ -142,6 +142,8 @@ PLACEHOLDERS = {
     "numbers": {"en": "numbers of values", "fr": "nombres de valeurs"},
     "runs": {"en": "number", "fr": "nombre"},
     "jobs": {"en": "number", "fr": "nombre"},
+    "claim": {"en": "what it claims", "fr": "ce qu'il annonce"},
+    "SM-IMG-053.what": {"en": "what became of it", "fr": "ce qu'il en est advenu"},
     "need": {"en": "word", "fr": "mot"},
     "scripts": {"en": "names", "fr": "noms"},
     "setting": {"en": "setting", "fr": "réglage"},
