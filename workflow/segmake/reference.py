@@ -143,6 +143,7 @@ PLACEHOLDERS = {
     "runs": {"en": "number", "fr": "nombre"},
     "jobs": {"en": "number", "fr": "nombre"},
     "claim": {"en": "what it claims", "fr": "ce qu'il annonce"},
+    "SM-IMG-054.file": {"fr": "fichier"},
     "SM-IMG-053.what": {"en": "what became of it", "fr": "ce qu'il en est advenu"},
     "need": {"en": "word", "fr": "mot"},
     "scripts": {"en": "names", "fr": "noms"},
