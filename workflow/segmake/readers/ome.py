@@ -128,7 +128,10 @@ class Document:
             width, height, *counts = (int(pixels.get(f"Size{axis}", 1)) for axis in "XYTZC")
             refuse_size(self.path, width, height, 1, LARGEST_PLANE, "other")
             files = 1 + len(self.files(image))
-            refuse_number(self.path, math.prod(counts), (self._pages or 1) * files)
+            there = (self._pages or 1) * files
+            refuse_number(self.path, math.prod(counts), there)
+            # There are never so many channels that were to be taken, and were not.
+            refuse_number(self.path, 100 * counts[-1], there)
 
     def facts(self, image: Element) -> Facts:
         """Return what is said of an image."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _SOME = 16
 # Micro-Manager's list of planes: the marks of its place in the header, and of the list.
 _LIST_PLACE, _LIST = 54773648, 3453623
 _NDTIFF = 483729
+# So many times more planes may be named than there are: channels that were not taken each time.
+_SPARSE = 100
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,16 @@ def _has_list(file: BinaryIO, size: int, start: bytes, layout: _Layout) -> bool:
     if len(head) < 8 or layout.read("I", head)[0] != _LIST:
         raise CutShort("the list of its planes is missing")
     number = layout.read("I", head, 4)[0]
-    file.seek(max(place, place + 8 + 20 * (number - 1)))
-    # The last number of an entry says where the plane is, which is never at 0.
-    entry = file.read(20)
-    if number and (len(entry) < 20 or not layout.read("5I", entry)[4]):
+    # A plane takes more room than its entry.
+    entries = np.frombuffer(file.read(20 * min(number, size // 20)), f"{layout.order}u4")
+    # The last number of an entry says where the plane is, which is never at 0; the others, which one it is.
+    if entries.size < 5 * number or (number and not entries[-1]):
         raise CutShort("the list of its planes ends before its last plane")
+    named = math.prod(
+        int(most) + 1 for most in entries.reshape(-1, 5)[:, :4].max(axis=0, initial=0)
+    )
+    if named > _SPARSE * (number + 10):
+        raise ValueError(f"the list of its {number} planes names one of {named}")
     return True
 
 
