@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import tifffile
 
 from segmake.config import Config, load_config
+from segmake.readers import isolated
 from tests.conda import KEPT
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +48,21 @@ def pytest_xdist_make_scheduler(config, log):
 def english(monkeypatch):
     """Keep the tests apart from the language of the machine."""
     monkeypatch.setenv("SEGMAKE_LANG", "en")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_process_for_headers():
+    """Keep the process that reads headers from one test to the next: most tests read a few small files."""
+    kept = isolated.Reader(isolated.SECONDS)
+
+    @contextmanager
+    def readers(number: int, seconds: float) -> Iterator[list[isolated.Reader]]:
+        yield [kept]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(isolated, "readers", readers)
+        yield
+    kept.stop()
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def test_steps_with_jobs_of_their_own_use_them_too(conda_on_cluster: Project) ->
     # What a file says of its size counts, also of one that is cut short and fails alone.
     large = conda_on_cluster.images / "large.tif"
     tifffile.memmap(large, shape=(16000, 16000), dtype=np.uint8).flush()
-    os.truncate(large, 100_000)
+    os.truncate(large, 10_000_000)
     conda_on_cluster.settings["cluster"]["batch_size"] = 10
     run = conda_on_cluster.run()
     assert run.returncode == 1

@@ -77,7 +77,7 @@ def test_a_large_batch_is_measured_and_drawn_in_jobs_of_their_own(gpu_project: P
     # What a file says of its size counts, also of one that is cut short and fails alone.
     large = gpu_project.images / "large.tif"
     tifffile.memmap(large, shape=(16000, 16000), dtype=np.uint8).flush()
-    os.truncate(large, 100_000)
+    os.truncate(large, 10_000_000)
     gpu_project.settings["cluster"]["batch_size"] = 10
     run = gpu_project.run()
     assert run.returncode == 1

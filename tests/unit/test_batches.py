@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmake.batches import assign_batches, balance, number_of_batches
-from segmake.inventory import ImageFile
-from segmake.readers import Header
+from segmake.inventory import ImageFile, take_inventory
+from segmake.messages import Problem
+from segmake.readers import Header, read_headers
 
 IMAGES = {
     **dict.fromkeys(("channel", "second_channel", "z", "time", "positions", "pages")),
@@ -27,7 +29,8 @@ def image(name: str, megapixels: float | None = 1.0, batch: str = "", times: int
     header = None
     if megapixels is not None:
         header = Header(1000, round(megapixels * 1000), times, 1, ("1",), False, "uint16", None)
-    return ImageFile(name, name, Path(name), 1, 1, batch=batch, header=header)
+    size = round((megapixels or 1.0) * times * 2e6)
+    return ImageFile(name, name, Path(name), size, 1, batch=batch, header=header)
 
 
 @settings(deadline=None)
@@ -40,9 +43,9 @@ def test_every_job_is_in_one_group_and_no_group_has_much_more_than_another(work,
     assert sorted(index for group in groups for index in group) == list(range(len(work)))
     assert all(group == sorted(group) for group in groups)
     loads = [sum(work[index] for index in group) for group in groups]
-    loads += [0.0] * (number - len(groups))
-    assert len(loads) == number
-    assert max(loads) <= min(loads) + max(work, default=0) * (1 + 1e-9)
+    loads += [0.0] * (min(number, len(work)) - len(groups))
+    assert len(loads) == min(number, len(work))
+    assert max(loads, default=0) <= min(loads, default=0) + max(work, default=0) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +85,64 @@ def test_a_movie_counts_all_its_planes():
 def test_a_broken_file_counts_as_a_usual_one():
     batched = assign_batches([image(str(i), None if i < 2 else 300) for i in range(4)], AUTO)
     assert sorted(one.batch for one in batched) == ["0001", "0002", "0003", "0004"]
+
+
+def test_a_batch_is_bounded_by_images_too():
+    small = [image(str(number), 0.001) for number in range(9000)]
+    names = [one.batch for one in assign_batches(small, AUTO)]
+    # Whole rounds of four jobs.
+    assert sorted(names.count(name) for name in set(names)) == [1125] * 8
+    old = [replace(one, batch="0001") for one in small]
+    assert {one.batch for one in assign_batches(old, AUTO)} == {"0001"}, "old batches stay"
+    # Where a few outweigh all others, they are not left with the rest.
+    uneven = [image("large", 1500.0), *(image(str(number), 0.001) for number in range(5000))]
+    names = [one.batch for one in assign_batches(uneven, AUTO)]
+    assert max(names.count(name) for name in set(names)) <= 2000
+
+
+def test_a_header_that_claims_too_much_weighs_what_its_file_can_hold():
+    claims = replace(image("claims"), size=4000, position=1, positions=2)
+    claims = replace(claims, header=replace(claims.header, width=2**31, height=2**31))
+    fine = [image(str(number)) for number in range(3)]
+    assert {one.batch for one in assign_batches([*fine, claims], AUTO)} == {"0001"}
+    assert len(balance([1.0, 1e12], 2_000_000_000)) == 2
+
+
+def test_a_flipped_byte_leaves_the_batches_of_the_others(configure, draw, tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    for number in range(12):
+        draw(folder / f"{number:02d}.tif", cells=number % 3)
+    flipped = folder / "05.tif"
+    whole = flipped.read_bytes()
+    read = cache(read_headers)
+
+    def headers(paths):
+        for path in paths:
+            try:
+                yield read_headers(path) if path == flipped else read(path)
+            except Problem as problem:
+                yield problem
+
+    monkeypatch.setattr("segmake.inventory.headers_of", lambda paths: list(headers(paths)))
+    monkeypatch.setattr("segmake.batches.SMALLEST_MEGAPIXELS", 1e-6)
+    config = configure(cluster={"max_gpus": 4})
+
+    def batches() -> dict[str, str]:
+        images = take_inventory(config, tmp_path / "none").images
+        return {image.image: image.batch for image in images if image.path != flipped}
+
+    before = batches()
+    assert len(set(before.values())) == 4 and len(before) == 11
+    different = set()
+    for place in range(260):
+        for flip in (0x80, 0x10, 0x01):
+            flipped.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            assert batches() == before, (place, flip)
+            try:
+                different.update((h.width, h.height) for h in read_headers(flipped))
+            except Problem:
+                pass
+    assert len(different) > 1, "some are read, as other pictures"
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (9, [5])])

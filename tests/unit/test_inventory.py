@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake import readers
+from segmake import inventory, readers
 from segmake.inventory import find_images, read_inventory, take_inventory, write_inventory
 from segmake.messages import Problem, Problems
 
@@ -325,7 +326,7 @@ def test_a_file_of_very_many_parts_can_be_kept(take, images, draw, monkeypatch):
     many = replace(
         header, parts=tuple(f"movie_with_a_long_name_{n:05d}.ome.tif" for n in range(9000))
     )
-    monkeypatch.setattr(readers, "read_headers", lambda _: (many,))
+    monkeypatch.setattr(inventory, "headers_of", lambda paths: [(many,) for _ in paths])
     before = take()
     assert take() == before and before.images[0].header == many
 
@@ -333,11 +334,11 @@ def test_a_file_of_very_many_parts_can_be_kept(take, images, draw, monkeypatch):
 def test_what_could_not_be_read_is_tried_again(take, images, draw, monkeypatch):
     draw(images / "a.tif")
 
-    def missing(path):
-        raise Problem("SM-IMG-006", where=str(path), package="nd2", suffix=".nd2")
+    def missing(paths):
+        return [Problem("SM-IMG-006", where=str(p), package="nd2", suffix=".nd2") for p in paths]
 
     with monkeypatch.context() as patched:
-        patched.setattr(readers, "read_headers", missing)
+        patched.setattr(inventory, "headers_of", missing)
         assert take().images[0].problem.code == "SM-IMG-006"
     assert take().images[0].header is not None
 
@@ -345,7 +346,7 @@ def test_what_could_not_be_read_is_tried_again(take, images, draw, monkeypatch):
 def test_unselected_positions_are_not_read_again(take, images, monkeypatch):
     write_positions(images / "slide.ome.tif", 3)
     take(images={"positions": 1})
-    monkeypatch.setattr(readers, "read_headers", None)
+    monkeypatch.setattr(subprocess, "Popen", None)
     assert len(batches(take())) == 3
 
 

@@ -23,7 +23,7 @@ def test_a_broken_image_fails_alone_and_only_it_is_computed_again(project: Proje
     first = project.run()
     assert first.returncode == 1
     assert "6 images done, 1 FAILED" in first.stderr
-    assert "SM-IMG-003" in first.stderr
+    assert "SM-IMG-050" in first.stderr
     assert "Traceback" not in first.stderr
     assert states(project) == {
         **{f"a/img_{number}.tif": "done" for number in (1, 2, 3, 5, 6)},

@@ -13,7 +13,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -28,6 +27,7 @@ from segmake.files import image_name, natural_key, readable, result_name, write_
 from segmake.folders import folder_problems
 from segmake.messages import Problem, Problems
 from segmake.readers import FOLDER_SUFFIX, Header
+from segmake.readers.isolated import headers_of
 from segmake.readers.selection import chosen, has_channel, interpreted, select
 
 # A header may list thousands of files that belong to an image.
@@ -327,9 +327,9 @@ def _fields_of(files: list[ImageFile], known: dict[str, list[ImageFile]]) -> lis
     kept = {file.file: _kept_fields(file, known.get(file.file, [])) for file in files}
     parts = {part for fields in kept.values() for field in fields for part in _parts(field)}
     unread = [file for file in files if not kept[file.file] and file.path not in parts]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        read = pool.map(lambda file: _read_fields(file, known.get(file.file, [])), unread)
-        kept |= {file.file: fields for file, fields in zip(unread, read, strict=True)}
+    read = headers_of([file.path for file in unread])
+    for file, headers in zip(unread, read, strict=True):
+        kept[file.file] = _read_fields(file, known.get(file.file, []), headers)
     found: list[ImageFile] = []
     parts = set()
     for file in files:
@@ -352,7 +352,9 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
         fields = [
             field
             for field in known
-            if field.header and field.image == image_name(file.file, field.position, positions)
+            if field.header
+            and field.positions == positions
+            and field.image in _names(file.file, field.position, positions)
         ]
         if len(fields) == positions:
             parts = {part for field in fields for part in _parts(field)}
@@ -363,17 +365,27 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
     return []
 
 
-def _read_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
-    """Open a file, and return its fields of view in the batches that they have; one with a problem if it can't be."""
+def _names(file: str, position: int, positions: int) -> set[str]:
+    """Return what a field of view may be called; a single one was the first of several once (`_read_fields`)."""
+    return {image_name(file, position, positions), image_name(file, position, max(positions, 2))}
+
+
+def _read_fields(
+    file: ImageFile, known: list[ImageFile], headers: tuple[Header, ...] | Problem
+) -> list[ImageFile]:
+    """Return a file's fields of view in the batches that they have; one with a problem if it can't be read."""
     batches = {field.image: field.batch for field in known}
-    try:
-        headers = readers.read_headers(file.path)
-    except Problem as found:
-        return [replace(file, batch=batches.get(file.image, ""), problem=found)]
+    if isinstance(headers, Problem):
+        return [replace(file, batch=batches.get(file.image, ""), problem=headers)]
     if parts := {file.path.parent / part for header in headers for part in header.parts}:
         size, mtime_ns = _size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
     names = [image_name(file.file, number, len(headers)) for number in range(len(headers))]
+    if len(headers) == 1 and headers[0].copies and not headers[0].copies_before:
+        # A page that is no position counted as one once: the image keeps the name that it had then.
+        same = (file.size, file.mtime_ns)
+        once = {field.image for field in known if (field.size, field.mtime_ns) == same}
+        names = [name for name in once if name == image_name(file.file, 0, 2)] or names
     return [
         replace(
             file,

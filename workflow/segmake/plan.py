@@ -226,6 +226,10 @@ class Plan:
         How many positions, time points and slices the config does not select.
     lossy : int
         Number of images that were compressed with loss.
+    stopped : int
+        Number of images that have fewer time points or slices than were planned.
+    copies : int
+        Number of pages that are smaller copies of others, and not taken.
     corrections : dict
         The corrected mask of each image that has one, by the image's name.
     stray : list of str
@@ -252,6 +256,8 @@ class Plan:
     environments: dict[str, str] = field(default_factory=dict)
     unselected: dict[str, int] = field(default_factory=dict)
     lossy: int = 0
+    stopped: int = 0
+    copies: int = 0
     corrections: dict[str, str] = field(default_factory=dict)
     stray: list[str] = field(default_factory=list)
     imports: dict[str, list[str]] = field(default_factory=dict)
@@ -354,8 +360,9 @@ class Plan:
             for what, number in self.unselected.items()
             if number
         ]
-        if self.lossy:
-            lines.append(say("plan.lossy", number=self.lossy))
+        for what in ("copies", "stopped", "lossy"):
+            if number := getattr(self, what):
+                lines.append(say(f"plan.{what}", number=number))
         if self.corrections:
             lines.append(say("plan.corrected", number=len(self.corrections)))
         lines += [say("plan.stray", file=file) for file in self.stray]

@@ -73,7 +73,7 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
         left_out=inventory.left_out,
         **planned,
         unselected=_unselected(inventory, config.settings["images"]),
-        lossy=sum(image.header is not None and image.header.lossy for image in present),
+        **_facts(present),
         corrections={
             image.image: str(corrections[image.result_name])
             for image in present
@@ -168,10 +168,13 @@ class _KeyMaker:
 
     def _segment_and_cells(self, image: ImageFile) -> tuple[str, str]:
         """Return what decides the labels that the engine finds, and those that are kept in the end."""
-        place = (image.size, image.mtime_ns, image.position)
+        file = (image.size, image.mtime_ns, image.position)
         # Only in 3D do the sizes of pixels decide the cells.
-        sizes = corrected_since_0_1_0(image.header, self._images) if self._in_3d else []
-        segment = fingerprint(self._segment, *place, self._selection(image), *sizes)
+        others: list[Any] = corrected_since_0_1_0(image.header, self._images) if self._in_3d else []
+        # A position that comes after pages which counted as positions once is another one now.
+        if image.header and image.header.copies_before:
+            others = [*others, image.header.copies_before]
+        segment = fingerprint(self._segment, *file, self._selection(image), *others)
         correction = self._corrections.get(image.result_name)
         corrected = correction_fingerprint(correction) if correction else None
         return segment, fingerprint(segment, corrected, self._tracking)
@@ -209,6 +212,16 @@ class _KeyMaker:
                 pass
         keys = ("channel", "second_channel", "z", "time", "pages")
         return [self._images[key] for key in keys]
+
+
+def _facts(present: list[ImageFile]) -> dict[str, Any]:
+    """Return what is to be said of the images as a whole, in numbers."""
+    headers = [image.header for image in present if image.header]
+    return {
+        "lossy": sum(header.lossy for header in headers),
+        "stopped": sum(bool(h.planned_times or h.planned_slices) for h in headers),
+        "copies": sum(header.copies for header in headers),
+    }
 
 
 def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:

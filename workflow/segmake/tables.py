@@ -142,6 +142,10 @@ def _warning(details: Mapping[str, Any]) -> str:
         What the journals note of its labels, its mask and its cells.
     """
     words = [say("warning.lossy")] if details["lossy"] else []
+    for axis in ("times", "slices"):
+        if planned := details.get(f"planned_{axis}"):
+            numbers = {"saved": details[f"all_{axis}"], "planned": planned}
+            words.append(say(f"warning.stopped.{axis}", **numbers))
     if details.get("anisotropy_unknown"):
         words.append(say("warning.anisotropy"))
     if details.get("followed", 1.0) < WELL_FOLLOWED:

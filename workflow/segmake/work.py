@@ -21,6 +21,7 @@ from segmake.labels import LabelWriter
 from segmake.messages import Problem, say
 from segmake.pipeline import InOneGo, Task, Work
 from segmake.plan import Folders, Plan
+from segmake.readers import Header
 from segmake.readers.selection import FieldOfView
 
 # What the report names of an engine's environment.
@@ -143,6 +144,7 @@ class Segmentation:
         expected = task.positions or (1 if task.position == 0 else None)
         view = FieldOfView(task.path, task.position, self._images, expected)
         try:
+            view.refuse_unwritten()
             selection, whole = view.selection, engines.keeps_volume(self._settings)
             if whole:
                 engines.refuse_flat(self._settings, selection.depth)
@@ -205,6 +207,7 @@ class Segmentation:
             "objective": header.objective,
             "acquired": header.acquired,
             "lossy": header.lossy,
+            **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
             **self._engine.describe(self._loaded),
             "phases": computed.phases,
@@ -243,6 +246,12 @@ class Segmentation:
                 self._refused = problem
                 raise
             self._tell(say("step.model", **self._engine.describe(self._loaded)))
+
+
+def _stopped_early(header: Header) -> dict[str, int]:
+    """Return how many time points and slices were to be taken, where fewer were saved."""
+    planned = {"planned_times": header.planned_times, "planned_slices": header.planned_slices}
+    return {name: number for name, number in planned.items() if number is not None}
 
 
 def _versions() -> dict[str, str]:

@@ -7,7 +7,11 @@ config selects of a field of view is in `segmake.readers.selection`.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +44,12 @@ SUFFIXES = tuple(FORMATS)
 
 # A folder whose name ends so is one image.
 FOLDER_SUFFIX = ".zarr"
+
+# A file that lacks something and was changed so short a time ago is still being written or copied.
+YOUNG_S = 120
+
+# The problems of a file that lacks something; the last two, of a folder.
+_INCOMPLETE = {"SM-IMG-002", "SM-IMG-050", "SM-IMG-033", "SM-IMG-034"}
 
 # What the first bytes of a file say of its format.
 _SIGNATURES = (
@@ -99,6 +109,12 @@ class Header:
         Height of a pixel in micrometres, where it differs from the width.
     doubted : tuple of str
         The lengths and times that the file says and that can't be true: ``pixel_size_um 10.58``. They are None.
+    planned_times, planned_slices : int or None
+        How many time points or slices were to be taken, where the acquisition was stopped before; None if all are
+        there.
+    copies, copies_before : int
+        Number of pages of the file that are smaller copies of others, and no fields of view, told of its first one; and
+        of the series of such pages that stand before this field of view.
 
     What is given for a fact and can't be true is replaced when the header is made; see `segmake.readers.believed`.
     """
@@ -121,6 +137,10 @@ class Header:
     parts: tuple[str, ...] = ()
     pixel_height_um: float | None = None
     doubted: tuple[str, ...] = ()
+    planned_times: int | None = None
+    planned_slices: int | None = None
+    copies: int = 0
+    copies_before: int = 0
 
     def __post_init__(self) -> None:
         """Keep what can be true only."""
@@ -162,9 +182,24 @@ class Image(Protocol):
         Raises
         ------
         Problem
-            ``SM-IMG-003`` if it can't be read, ``SM-IMG-007`` if the file is missing that holds it, ``SM-IMG-008`` if
-            nothing was saved for it.
+            ``SM-IMG-003`` or ``SM-IMG-050`` if it can't be read, ``SM-IMG-007`` if the file is missing that holds it,
+            ``SM-IMG-008`` if nothing was saved for it.
         """
+
+    def refuse_unwritten(self) -> None:
+        """Refuse a file whose last pixels were never written: zeros where nothing else is zero.
+
+        Not for label images, which are mostly zero.
+
+        Raises
+        ------
+        Problem
+            ``SM-IMG-050``.
+        """
+
+
+class CutShort(ValueError):
+    """What a file lacks since its copy was interrupted: its end is missing, or room was made for it and not filled."""
 
 
 def open_image(path: Path) -> AbstractContextManager[Image]:
@@ -176,15 +211,19 @@ def open_image(path: Path) -> AbstractContextManager[Image]:
         ``SM-IMG-001`` if the file is gone or can't be opened, ``SM-IMG-002`` if it is empty, ``SM-IMG-003`` if it
         can't be read as what its suffix says, ``SM-IMG-004`` if SegMake has no reader for the suffix, ``SM-IMG-005``
         if its content is that of another format, ``SM-IMG-006`` if the library that reads it is not installed,
-        ``SM-IMG-007`` if the file that holds its metadata is missing.
+        ``SM-IMG-007`` if the file that holds its metadata is missing, ``SM-IMG-050`` if its end is missing,
+        ``SM-IMG-051`` if it claims more than it can hold, ``SM-IMG-054`` if it is no file that has an end.
     """
     suffix = path.suffix.lower()
     try:
-        size = path.stat().st_size
+        found = path.stat()
         if suffix not in FORMATS:
             raise Problem("SM-IMG-004", where=str(path), suffix=suffix)
-        if not path.is_dir():
-            if size == 0:
+        if not stat.S_ISDIR(found.st_mode):
+            # A pipe or a device would be waited for, or read, for ever.
+            if not stat.S_ISREG(found.st_mode):
+                raise Problem("SM-IMG-054", where=str(path), file=path.name)
+            if found.st_size == 0:
                 raise Problem("SM-IMG-002", where=str(path))
             _refuse_other_content(path, FORMATS[suffix][0])
     except OSError as error:
@@ -199,9 +238,65 @@ def open_image(path: Path) -> AbstractContextManager[Image]:
 
 
 def read_headers(path: Path) -> tuple[Header, ...]:
-    """Return what each field of view of an image file holds; raises what `open_image` does."""
-    with open_image(path) as image:
-        return tuple(image.fields)
+    """Return what each field of view of an image file holds.
+
+    Raises
+    ------
+    Problem
+        What `open_image` raises; ``SM-IMG-052`` if the file is still being written or copied.
+    """
+    before = _size_and_time(path)
+    with watched(path), open_image(path) as image:
+        headers = tuple(image.fields)
+    if _size_and_time(path) != before:
+        raise Problem("SM-IMG-052", where=str(path))
+    return headers
+
+
+@contextmanager
+def watched(path: Path) -> Iterator[None]:
+    """Tell of a file that lacks something, and was changed a moment ago, that it is still being copied.
+
+    Raises
+    ------
+    Problem
+        ``SM-IMG-052`` in place of the problem of a file that lacks something.
+    """
+    try:
+        yield
+    except Problem as problem:
+        young = abs(time.time() - _last_change_s(path)) < YOUNG_S
+        if young and _is_incomplete(path, problem):
+            raise Problem("SM-IMG-052", where=str(path)) from problem
+        raise
+
+
+def _is_incomplete(path: Path, problem: Problem) -> bool:
+    """Whether a file can't be read because something is not there yet."""
+    if problem.code != "SM-IMG-003" or not path.is_file():
+        return problem.code in _INCOMPLETE
+    from segmake.readers.ends import lacks_its_end
+
+    try:
+        return lacks_its_end(path)
+    except OSError:
+        return False
+
+
+def _last_change_s(path: Path) -> float:
+    """Return when a file, or any file of a folder, was changed for the last time; 0 if nobody knows."""
+    inner = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    return max(
+        (found[1] / 1e9 for found in map(_size_and_time, [path, *inner]) if found), default=0
+    )
+
+
+def _size_and_time(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def unreadable(path: Path, error: Exception) -> Problem:
@@ -210,6 +305,8 @@ def unreadable(path: Path, error: Exception) -> Problem:
         return error
     if isinstance(error, MemoryError):
         return Problem("SM-RUN-003", where=str(path))
+    if isinstance(error, CutShort):
+        return Problem("SM-IMG-050", where=str(path), error=readable(str(error)))
     if isinstance(error, PermissionError):
         return Problem("SM-IMG-001", where=str(path), error=error.strerror)
     detail = " ".join(str(error).replace(str(path), path.name).split()) or type(error).__name__

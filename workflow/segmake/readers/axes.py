@@ -46,3 +46,36 @@ def index_of(wanted: Mapping[str, int], roles: Sequence[str], sizes: Sequence[in
         for axis, place in zip(axes, places, strict=True):
             index[axis] = int(place)
     return index
+
+
+def leading(there: np.ndarray, roles: Sequence[str], position: int) -> tuple[int, int]:
+    """Return how many time points and slices of a position are there, from the first, with all that belongs to them.
+
+    Parameters
+    ----------
+    there : array of bool
+        Which planes are there.
+    roles : sequence of str
+        What each of its axes counts.
+    position : int
+
+    Returns
+    -------
+    times, slices : int
+        Both as many as there are places, if not even the first of them is there, or one is missing among them.
+    """
+    planned = (size_of("time", roles, there.shape), size_of("slice", roles, there.shape))
+    found = np.zeros(planned, bool)
+    for time, depth in np.ndindex(planned):
+        wanted = {"position": position, "time": time, "slice": depth}
+        found[time, depth] = there[tuple(index_of(wanted, roles, there.shape))].all()
+    whole = np.logical_and.reduce(found, axis=1)
+    if len(whole) > 1:
+        return (_first(whole) or len(whole), planned[1])
+    return planned[0], _first(found[0]) or planned[1]
+
+
+def _first(there: np.ndarray) -> int:
+    """Return how many are there before the first that is not; 0 if one that comes later is."""
+    number = len(there) if there.all() else int(np.argmin(there))
+    return 0 if there[number:].any() else number

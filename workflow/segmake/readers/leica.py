@@ -8,6 +8,7 @@ The values of an axis that is neither time nor z (bands of a spectrum, loops) ar
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,10 +21,12 @@ import liffile
 import numpy as np
 
 from segmake.messages import Problem
-from segmake.readers import Header, unreadable
+from segmake.readers import CutShort, Header, unreadable
 from segmake.readers.believed import first_told
 from segmake.readers.broken import Broken, Headers
+from segmake.readers.claims import refuse_number, refuse_size
 from segmake.readers.ome import positive
+from segmake.readers.zeros import never_written, start_of_zeros
 
 # What it has to say of a damaged file is said by SegMake, in the user's words.
 logging.getLogger("liffile").setLevel(logging.CRITICAL)
@@ -87,6 +90,46 @@ class LifImage:
     def __exit__(self, *_: Any) -> None:
         self._file.close()
 
+    def refuse_unwritten(self) -> None:
+        """Refuse a file whose last pixels were never written; see `segmake.readers.Image`."""
+        try:
+            file = self._file.filehandle
+            size = file.seek(0, 2)
+            tail = start_of_zeros(file, size)
+            planes = sorted(self._planes(), key=lambda plane: plane[0])
+            for number, (start, shape, dtype) in enumerate(planes):
+                end = start + math.prod(shape) * dtype.itemsize
+                if end <= tail:
+                    continue
+                places = np.arange(start, end, dtype.itemsize).reshape(shape)
+                inside = np.any((places >= tail).reshape(*shape[:2], -1), axis=-1)
+                earlier = self._raw(*planes[number - 1]) if number else None
+                if never_written(self._raw(start, shape, dtype), inside, earlier):
+                    raise CutShort(f"its last {size - tail} of {size} bytes are zeros")
+                if start >= tail:
+                    return
+        except Exception as error:
+            raise unreadable(self._path, error) from error
+
+    def _planes(self) -> Iterator[tuple[int, tuple[int, ...], np.dtype]]:
+        """Yield the place in the file of each plane, with its shape (YX or YXS) and type."""
+        fields = [part for part in self._fields if isinstance(part, _Field)]
+        for image in {id(part.image): part.image for part in fields}.values():
+            axes, block = image.frames.frame_dims, image.memory_block
+            shape = (
+                image.sizes["Y"],
+                image.sizes["X"],
+                *(image.sizes[a] for a in axes if a not in "XY"),
+            )
+            size = math.prod(shape) * image.dtype.itemsize
+            for start in range(block.offset, block.offset + block.size - size + 1, size):
+                yield start, shape, image.dtype
+
+    def _raw(self, start: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        self._file.filehandle.seek(start)
+        data = self._file.filehandle.read(math.prod(shape) * dtype.itemsize)
+        return np.frombuffer(data, dtype).reshape(shape)
+
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
     ) -> np.ndarray:
@@ -129,6 +172,7 @@ class LifImage:
         try:
             if not {"X", "Y"} <= set(image.frames.frame_dims) or "C1" in image.dims:
                 raise Problem("SM-IMG-036", where=str(self._path), kind=" ".join(image.dims))
+            self._refuse_claim(image)
             channels = _channels(image)
             places = [(place, sample) for _, place, sample in channels]
             header = _header(image, tuple(name for name, _, _ in channels))
@@ -138,6 +182,16 @@ class LifImage:
                 yield _Field(replace(header, position=name), image, tile, places)
         except Exception as error:
             yield Broken(image.path, unreadable(self._path, error))
+
+    def _refuse_claim(self, image: liffile.LifImage) -> None:
+        """Refuse an image that has more pixels than its block of the file, or whose block is not all there."""
+        block, size = image.memory_block, self._path.stat().st_size
+        width, height, pixel = image.sizes["X"], image.sizes["Y"], image.dtype.itemsize
+        refuse_size(self._path, width, height, pixel, block.size, "none")
+        planes = math.prod(image.sizes.values()) // (width * height)
+        refuse_number(self._path, planes, block.size // (width * height * pixel))
+        if block.offset + block.size > size:
+            raise CutShort("it ends before its pixels do")
 
 
 def _header(image: liffile.LifImage, channels: tuple[str, ...]) -> Header:

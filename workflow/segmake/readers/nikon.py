@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 
 from segmake.messages import Problem
 from segmake.readers import Header, unreadable
-from segmake.readers.axes import index_of, size_of
+from segmake.readers.axes import index_of, leading, size_of
+from segmake.readers.claims import refuse_number, refuse_size
 from segmake.readers.ome import positive
 
 # What the loops of an acquisition count; all others count frames that nothing explains.
@@ -40,6 +42,7 @@ class Nd2Image:
         try:
             self._file = nd2.ND2File(self._bytes)
             self._read_loops()
+            self._there = self._frames_there()
             self.fields = tuple(map(self._header, range(self._size("position"))))
         except Exception as error:
             self._bytes.close()
@@ -50,6 +53,9 @@ class Nd2Image:
 
     def __exit__(self, *_: Any) -> None:
         self._bytes.close()
+
+    def refuse_unwritten(self) -> None:
+        """Do nothing: the map of the frames stands at the end of a file."""
 
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
@@ -88,6 +94,21 @@ class Nd2Image:
         if 0 in (self._samples, attributes.heightPx, attributes.widthPx, *self._counts):
             raise ValueError("no pixels")
 
+    def _frames_there(self) -> np.ndarray:
+        """Return which frames are in the file, one axis for each loop; all, where the library does not tell."""
+        attributes, size = self._file.attributes, self._path.stat().st_size
+        pixel = np.dtype(self._file.dtype).itemsize * attributes.componentCount
+        kind = "deflate" if attributes.compressionType else "none"
+        refuse_size(self._path, attributes.widthPx or 0, attributes.heightPx, pixel, size, kind)
+        frames = getattr(getattr(self._file, "_rdr", None), "_frame_offsets", None)
+        number = math.prod(self._counts)
+        if frames is None:
+            return np.ones(self._counts, bool)
+        refuse_number(self._path, number, len(frames))
+        there = np.zeros(number, bool)
+        there[[frame for frame in frames if frame < number]] = True
+        return there.reshape(self._counts)
+
     def _size(self, role: str) -> int:
         return size_of(role, self._roles, self._counts)
 
@@ -109,7 +130,9 @@ class Nd2Image:
         return frame.transpose(1, 2, 0, 3).reshape(height, width, -1)
 
     def _header(self, position: int) -> Header:
-        attributes, slices, times = self._file.attributes, self._size("slice"), self._size("time")
+        attributes = self._file.attributes
+        planned_times, planned_slices = self._size("time"), self._size("slice")
+        times, slices = leading(self._there, self._roles, position)
         # A file from a crashed acquisition has no metadata, so no names and sizes.
         channels = getattr(self._file.metadata, "channels", None) or []
         size = self._file.voxel_size()
@@ -120,7 +143,7 @@ class Nd2Image:
             if channels
             else [side != 1 for side in (size.x, size.y, size.z)]
         )
-        start, interval = self._times(position)
+        start, interval = self._times(position, times)
         optics = channels[0].microscope.objectiveName if channels else None
         return Header(
             width=attributes.widthPx or 0,
@@ -139,6 +162,8 @@ class Nd2Image:
             objective=optics or (self._file.text_info or {}).get("optics") or None,
             position=self._position_name(position),
             doubted=() if channels or calibrated[0] else ("pixel_size_um 1",),
+            planned_times=planned_times if times < planned_times else None,
+            planned_slices=planned_slices if slices < planned_slices else None,
         )
 
     @property
@@ -167,10 +192,10 @@ class Nd2Image:
         points = loops[0].parameters.points if len(loops) == 1 else []
         return (points[position].name or "") if position < len(points) else ""
 
-    def _times(self, position: int) -> tuple[str | None, float | None]:
+    def _times(self, position: int, times: int) -> tuple[str | None, float | None]:
         """Return when the first frame of a position was taken, and the mean time between its time points in seconds."""
         start = interval = None
-        last = self._size("time") - 1
+        last = times - 1
         # Old files, and those from a crashed acquisition, have no times.
         with suppress(Exception):
             first = self._time_stamp(position, 0)

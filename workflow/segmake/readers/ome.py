@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 from segmake.readers import Header
 from segmake.readers.believed import first_told
+from segmake.readers.claims import LARGEST_PLANE, refuse_number, refuse_size
 
 MICROMETRES = {
     "µm": 1.0,
@@ -116,6 +117,24 @@ class Document:
         for image in leave_out:
             self._root.remove(image)
         return ElementTree.tostring(self._root, encoding="unicode")
+
+    def refuse_claims(self) -> None:
+        """Refuse images that name very many more planes than there are pages, or larger ones than there can be.
+
+        Raises
+        ------
+        Problem
+            ``SM-IMG-051``.
+        """
+        for image in self.images:
+            pixels = _pixels(image)
+            width, height, *counts = (int(pixels.get(f"Size{axis}", 1)) for axis in "XYTZC")
+            refuse_size(self.path, width, height, 1, LARGEST_PLANE, "other")
+            files = 1 + len(self.files(image))
+            there = (self._pages or 1) * files
+            refuse_number(self.path, math.prod(counts), there)
+            # There are never so many channels that were to be taken, and were not.
+            refuse_number(self.path, 100 * counts[-1], there)
 
     def facts(self, image: Element) -> Facts:
         """Return what is said of an image."""

@@ -7,6 +7,7 @@ channels of their own.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,13 +20,25 @@ import tensorstore
 from segmake.files import readable
 from segmake.messages import Problem
 from segmake.readers import Header, unreadable
-from segmake.readers.axes import index_of
+from segmake.readers.axes import index_of, size_of
 from segmake.readers.broken import Broken, Headers
+from segmake.readers.claims import LARGEST_PLANE, PLANNED, refuse_number, refuse_size
 from segmake.readers.ome import Document, Facts
-from segmake.readers.zarr_metadata import Stored, attributes, axes_of, header, labels_of, stored
+from segmake.readers.zarr_metadata import (
+    Stored,
+    attributes,
+    axes_of,
+    chunks,
+    header,
+    labels_of,
+    refuse_outside,
+    stored,
+)
 
-# What describes groups and arrays; any other file holds pixels.
-_DESCRIPTIONS = {"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata"}
+# No file of an array has more pixels than that.
+_LARGEST_CHUNK = 2**35
+# A plane of fewer bytes does no harm, whatever the size of the folder.
+_HARMLESS = 2**30
 # Chunks that hold several planes are kept for the next plane, up to so many bytes.
 _KEPT = tensorstore.Context({"cache_pool": {"total_bytes_limit": 100_000_000}})
 
@@ -70,6 +83,9 @@ class ZarrImage:
     def __exit__(self, *_: Any) -> None:
         self._opened.clear()
 
+    def refuse_unwritten(self) -> None:
+        """Do nothing: a chunk that was never written is not there, or can't be decompressed."""
+
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
     ) -> np.ndarray:
@@ -98,8 +114,7 @@ class ZarrImage:
 
     def _open(self, array: Stored) -> tensorstore.TensorStore:
         # A chunk that is not there counts as zero: a copy of the descriptions alone would be black.
-        files = (name for _, _, names in os.walk(array.folder) for name in names)
-        if not any(name not in _DESCRIPTIONS for name in files):
+        if not chunks(array.folder, self._path):
             raise Problem("SM-IMG-034", where=str(self._path), part=self._part(array.folder))
         store = {"driver": "file", "path": f"{array.folder}/"}
         specification = {"driver": array.driver, "kvstore": store}
@@ -107,7 +122,7 @@ class ZarrImage:
 
     def _find(self) -> Iterator[_Place | Broken]:
         """Yield where the fields of view of the folder are."""
-        about = attributes(self._path)
+        about = attributes(self._path, self._path)
         if about is None:
             raise Problem("SM-IMG-031", where=str(self._path))
         if "multiscales" in about:
@@ -124,7 +139,7 @@ class ZarrImage:
         """Yield where the fields of view of a plate's well are."""
         folder = self._path / name
         try:
-            about = attributes(folder)
+            about = attributes(folder, self._path)
             if about is None:
                 raise Problem("SM-IMG-033", where=str(self._path), part=name)
             for image in about["well"]["images"]:
@@ -144,7 +159,7 @@ class ZarrImage:
 
     def _describe(self, place: _Place) -> _Field | Broken:
         try:
-            about = attributes(place.folder)
+            about = attributes(place.folder, self._path)
             if about is None or "multiscales" not in about:
                 raise Problem("SM-IMG-033", where=str(self._path), part=place.name)
             labels = labels_of(about)
@@ -152,13 +167,14 @@ class ZarrImage:
             image = about["multiscales"][0]
             array = self._array(place.folder / str(image["datasets"][0]["path"]))
             axes = axes_of(image, len(array.shape))
+            self._refuse_claim(array, [axis.role for axis in axes])
             told = header(array, axes, labels, place.name, place.facts)
             return _Field(told, array, tuple(axis.role for axis in axes))
         except Exception as error:
             return Broken(place.name, self._problem(place.folder, error))
 
     def _array(self, folder: Path) -> Stored:
-        array = stored(folder)
+        array = stored(folder, self._path)
         if array is None:
             raise Problem("SM-IMG-033", where=str(self._path), part=self._part(folder))
         # Not complex numbers, nor several in a pixel.
@@ -167,19 +183,38 @@ class ZarrImage:
             raise Problem("SM-IMG-036", where=str(self._path), kind=unknown)
         return array
 
+    def _refuse_claim(self, array: Stored, roles: list[str]) -> None:
+        """Refuse pixels that are more than the folder can hold, or a file of it."""
+        pixel = array.dtype.itemsize
+        chunk = math.prod(array.chunk) * pixel
+        if chunk > _LARGEST_CHUNK:
+            raise Problem("SM-IMG-051", where=str(self._path), claim=f"chunk {array.chunk}")
+        width, height = (size_of(role, roles, array.shape) for role in "xy")
+        plane, held = max(1, width * height * pixel), LARGEST_PLANE
+        planes = math.prod(array.shape) // max(1, width * height)
+        if planes > PLANNED or plane > _HARMLESS:
+            # As if no chunk were compressed: where many are missing, they are black on purpose.
+            held = chunks(array.folder, self._path) * chunk
+            refuse_number(self._path, planes, max(1, held // plane))
+        refuse_size(self._path, width, height, pixel, held, "other")
+
     def _series(self) -> list[str]:
         """Return the names of the groups that are images, if the folder itself is none."""
-        told = attributes(self._path / "OME") or {}
+        told = attributes(self._path / "OME", self._path) or {}
         if "series" in told:
             return [str(name) for name in told["series"]]
         names = [entry.name for entry in os.scandir(self._path) if entry.is_dir()]
-        images = [name for name in names if "multiscales" in (attributes(self._path / name) or {})]
+        images = [name for name in names if "multiscales" in (self._attributes(name) or {})]
         # 10 comes after 9.
         return sorted(images, key=lambda name: (len(name) if name.isdecimal() else 99, name))
+
+    def _attributes(self, name: str) -> dict[str, Any] | None:
+        return attributes(self._path / name, self._path)
 
     def _facts(self) -> dict[int, Facts]:
         """Return what the microscope told of each series, where bioformats2raw kept it."""
         kept = self._path / "OME" / "METADATA.ome.xml"
+        refuse_outside(kept, self._path)
         try:
             document = Document(kept.read_text(encoding="utf-8"), self._path)
             return dict(enumerate(map(document.facts, document.images)))
@@ -187,7 +222,7 @@ class ZarrImage:
             return {}
 
     def _part(self, folder: Path) -> str:
-        part = folder.relative_to(self._path)
+        part = Path(os.path.relpath(folder, self._path))
         return part.as_posix() if part.parts else self._path.name
 
     def _problem(self, folder: Path, error: Exception) -> Problem:

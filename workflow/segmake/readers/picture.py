@@ -14,6 +14,7 @@ import numpy as np
 from tifffile.tifffile import jpeg_shape
 
 from segmake.readers import Header, unreadable
+from segmake.readers.claims import refuse_size
 
 # The size of a JPEG stands behind what the camera wrote about itself, which is less than this.
 _START = 1 << 20
@@ -32,7 +33,10 @@ class PictureImage:
             with path.open("rb") as file:
                 start = file.read(_START)
             self._png = start.startswith(b"\x89PNG")
-            self.fields = (_png_header(start) if self._png else _jpeg_header(start),)
+            header = _png_header(start) if self._png else _jpeg_header(start)
+            kind, pixel = "deflate" if self._png else "other", len(header.channels)
+            refuse_size(path, header.width, header.height, pixel, path.stat().st_size, kind)
+            self.fields = (header,)
         except Exception as error:
             raise unreadable(path, error) from error
 
@@ -41,6 +45,9 @@ class PictureImage:
 
     def __exit__(self, *_: Any) -> None:
         self._pixels = None
+
+    def refuse_unwritten(self) -> None:
+        """Do nothing: what follows the pixels is looked for when they are read."""
 
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segmake.messages import Problem
-from segmake.readers import Header, Image, open_image
+from segmake.readers import Header, Image, open_image, watched
 
 # What the config calls the ways to make one plane of several slices.
 PROJECTIONS = ("max", "mean", "best_focus")
@@ -202,8 +202,9 @@ class FieldOfView:
         positions: int | None = None,
     ) -> None:
         self._path, self._position, self._pages = path, position, images["pages"]
-        self._opened = open_image(path)
-        self._image: Image = self._opened.__enter__()
+        with watched(path):
+            self._opened = open_image(path)
+            self._image: Image = self._opened.__enter__()
         try:
             number = len(self._image.fields)
             if positions is not None and number != positions:
@@ -233,6 +234,17 @@ class FieldOfView:
     def close(self) -> None:
         """Close the file; nothing happens if it is closed already."""
         self._opened.__exit__(None, None, None)
+
+    def refuse_unwritten(self) -> None:
+        """Refuse a file whose last pixels were never written.
+
+        Raises
+        ------
+        Problem
+            ``SM-IMG-050``, or ``SM-IMG-052`` if the file is still being copied.
+        """
+        with watched(self._path):
+            self._image.refuse_unwritten()
 
     def planes(self, time: int, depth: int = 0) -> list[np.ndarray]:
         """Return what is segmented: the channel, and the second channel if there is one.
@@ -299,7 +311,8 @@ class FieldOfView:
         if self._raw.unnamed > 1:
             axis = {"time": "time", "z": "slice", "channel": "channel"}[self._pages]
             place = {**place, axis: 0, "page": place[axis]}
-        plane = self._image.plane(position=self._position, **place)
+        with watched(self._path):
+            plane = self._image.plane(position=self._position, **place)
         if plane.dtype.kind != "f" or (finite := np.isfinite(plane)).all():
             return plane
         if not finite.any():

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
 import numpy as np
-from tifffile import PHOTOMETRIC, TiffFile, TiffFrame, TiffPage, TiffPageSeries
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 from segmake.messages import Problem
-from segmake.readers import Header, unreadable
-from segmake.readers.axes import index_of, size_of
+from segmake.readers import CutShort, Header, unreadable
+from segmake.readers.axes import index_of, leading, size_of
+from segmake.readers.claims import refuse_size
 from segmake.readers.ome import Document, Facts
+from segmake.readers.tiff_damage import refuse_cut, refuse_unwritten
 from segmake.readers.tiff_metadata import facts_of, is_lossy
 
 # What it has to say of a damaged file is said by SegMake, in the user's words.
@@ -29,10 +30,22 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 # What tifffile's letters for axes count; all others count pages that nothing explains.
 _ROLES = {"X": "x", "Y": "y", "T": "time", "Z": "slice", "C": "channel", "S": "channel"}
+# Those which say what was planned, so that it is known what is not there.
+_PLANNED = ("ome", "mmstack", "ndtiff")
 # Positions of Micro-Manager, and of Zeiss' LSM.
 _POSITIONS = {"mmstack": "R", "ndtiff": "R", "lsm": "P"}
 
-_DESCRIPTION = 270  # the tag ImageDescription
+# What `segmake.readers.claims` calls the compressions whose best ratio is known.
+_COMPRESSIONS: dict[int, str] = {
+    COMPRESSION.NONE: "none",
+    COMPRESSION.PACKBITS: "packbits",
+    COMPRESSION.LZW: "lzw",
+    COMPRESSION.ADOBE_DEFLATE: "deflate",
+    COMPRESSION.DEFLATE: "deflate",
+}
+
+# What tifffile calls series of pages that nothing but the pages themselves arranges.
+_UNNAMED = {"generic", "shaped", "uniform"}
 
 # Pictures of a slide as a whole, which are no fields of view.
 _EXTRAS = {"label", "macro", "thumbnail", "overview", "map"}
@@ -54,6 +67,7 @@ class TiffImage:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
+            refuse_cut(path)
             self._file, document = _open(path)
         except Exception as error:
             raise unreadable(path, error) from error
@@ -101,23 +115,46 @@ class TiffImage:
             raise Problem("SM-IMG-008", where=str(self._path), **numbers)
         return plane
 
+    def refuse_unwritten(self) -> None:
+        """Refuse a file whose last pixels were never written; see `segmake.readers.Image`."""
+        for name in (self._path.name, *self.fields[0].parts):
+            part = self._path.with_name(name)
+            try:
+                if part.is_file():
+                    refuse_unwritten(part)
+            except Exception as error:
+                raise unreadable(self._path, error) from error
+
     def _plain_fields(self) -> Iterator[_Field]:
         """Yield the fields of view that the pages are, one series of like pages after the other."""
-        for number, series in enumerate(self._file.series):
-            if number and _is_extra(series):
+        every = list(self._file.series)
+        left_out = [
+            (number > 0 and _is_extra(series)) or any(_is_copy(series, other) for other in every)
+            for number, series in enumerate(every)
+        ]
+        copies = sum(map(_number_of_copies, every, left_out))
+        for number, series in enumerate(every):
+            if left_out[number]:
                 continue
             _refuse_if_cut(self._file, series)
+            self._refuse_claim(series)
             stack = _Stack(self._file, series)
             parts = tuple(sorted(stack.files() - {self._path.name}))
             for position in range(stack.size("position")):
                 facts = facts_of(self._file, series, position)
-                yield _Field(stack.header(facts, parts), stack, position)
+                header = stack.header(facts, parts, position)
+                header = replace(header, copies=copies, copies_before=sum(left_out[:number]))
+                yield _Field(header, stack, position)
+                copies = 0
 
     def _ome_fields(self, document: Document) -> Iterator[_Field]:
         """Yield the fields of view that the OME-XML names."""
         names = {name for image in document.images for name in document.files(image)}
         names |= {document.path.name}
         parts = tuple(sorted(names - {self._path.name}))
+        for part in parts:
+            if self._path.with_name(part).is_file():
+                refuse_cut(self._path.with_name(part))
         series = iter(self._file.series)
         for number, image in enumerate(document.images):
             if not document.is_there(image):
@@ -126,8 +163,18 @@ class TiffImage:
                 continue
             found = next(series)
             if not (number and _is_extra(found)):
+                self._refuse_claim(found)
                 stack = _Stack(self._file, found)
                 yield _Field(stack.header(document.facts(image), parts), stack)
+
+    def _refuse_claim(self, series: TiffPageSeries) -> None:
+        """Refuse planes, or a stack in one piece, that are larger than the file can hold."""
+        page = series.keyframe
+        held = page.parent.filehandle.size
+        pixel = page.samplesperpixel * max(1, page.bitspersample // 8)
+        depth = page.imagedepth if series.dataoffset is None else series.size // max(1, page.size)
+        kind = _COMPRESSIONS.get(page.compression, "other")
+        refuse_size(self._path, page.imagewidth, page.imagelength * depth, pixel, held, kind)
 
 
 class _Stack:
@@ -151,6 +198,7 @@ class _Stack:
             # Rows, where what lies between or within the pixels of a plane is more than a few channels.
             rest = [n for i, n in enumerate(self._shape) if i > places[0] and i not in places]
             self._start = places[0] if math.prod(rest) <= 4 else places[1]
+        self._saved = self._saved_sizes()
 
     def size(self, role: str) -> int:
         """Return how many there are of a role."""
@@ -162,10 +210,11 @@ class _Stack:
             return {self._file.filename}
         return {page.parent.filename for page in self._series if page is not None}
 
-    def header(self, facts: Facts, parts: tuple[str, ...]) -> Header:
-        """Return the header of a field of view."""
+    def header(self, facts: Facts, parts: tuple[str, ...], position: int = 0) -> Header:
+        """Return the header of a field of view, with as many time points and slices as were saved."""
         color = self._is_color()
-        slices, times = self.size("slice"), self.size("time")
+        times, slices = self._saved[position]
+        planned_times, planned_slices = self.size("time"), self.size("slice")
         return Header(
             width=self.size("x"),
             height=self.size("y"),
@@ -185,6 +234,8 @@ class _Stack:
             position=facts.position,
             lossy=is_lossy(self._series.keyframe),
             parts=parts,
+            planned_times=planned_times if times < planned_times else None,
+            planned_slices=planned_slices if slices < planned_slices else None,
         )
 
     def plane(self, wanted: Mapping[str, int]) -> np.ndarray | None:
@@ -210,6 +261,33 @@ class _Stack:
         native = np.uint8 if plane.dtype == bool else plane.dtype.newbyteorder("=")
         return np.ascontiguousarray(plane, dtype=native)
 
+    def _saved_sizes(self) -> list[tuple[int, int]]:
+        """Return how many time points and slices of each position were saved, with all that belongs to them.
+
+        An acquisition that was stopped leaves pages out, at the end. Of one that has none at all, or lacks them
+        elsewhere, all that was planned counts, so that what is missing is told when it is read.
+        """
+        planned = (self.size("time"), self.size("slice"))
+        positions = self.size("position")
+        if self._offset is not None or self._series.kind not in _PLANNED:
+            return [planned] * positions
+        pages = list(self._series)
+        if all(page is not None for page in pages):
+            return [planned] * positions
+        self._refuse_cut_pages([page for page in pages if page is not None])
+        outer, roles = self._shape[: self._start], self._roles[: self._start]
+        there = np.zeros(math.prod(outer), bool)
+        there[: len(pages)] = [page is not None and _is_written(page) for page in pages]
+        return [leading(there.reshape(outer), roles, at) for at in range(positions)]
+
+    def _refuse_cut_pages(self, pages: list[TiffPage | TiffFrame]) -> None:
+        """Refuse a stack with missing pages if one of the others lacks pixels: then it was not stopped, but cut."""
+        for page in pages:
+            ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
+            handle = page.parent.filehandle
+            if not handle.closed and max(ends, default=0) > handle.size:
+                raise CutShort("it ends before its pixels do")
+
     def _first_axis_of_a_page(self) -> int:
         size = math.prod(self._series.keyframe.shape)
         for start in range(len(self._shape)):
@@ -227,6 +305,8 @@ class _Stack:
             dtype = np.dtype(self._file.byteorder + self._series.dtype.char)
             size = math.prod(shape)
             offset = self._offset + number * size * dtype.itemsize
+            if offset + size * dtype.itemsize > self._file.filehandle.size:
+                raise CutShort("it ends before its pixels do")
             pixels = self._file.filehandle.read_array(dtype, size, offset)
         if pixels is not None and self._series.transform is not None:
             pixels = self._series.transform(pixels)
@@ -247,7 +327,7 @@ class _Stack:
         try:
             ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
             if max(ends) > handle.size:
-                raise ValueError("the file ends before its pixels do")
+                raise CutShort("it ends before its pixels do")
             return page.asarray()
         finally:
             if closed:
@@ -283,8 +363,16 @@ class _Stack:
 
 def _open(path: Path) -> tuple[TiffFile, Document | None]:
     """Return a file, and its OME-XML if it is that which arranges the pages."""
-    document = _document(path)
-    if document and document.metadata_file:
+    file = TiffFile(path)
+    try:
+        document = _document_of(file, path)
+    except Exception:
+        file.close()
+        raise
+    if document is None:
+        return file, None
+    file.close()
+    if document.metadata_file:
         source = path.parent / document.metadata_file
         if not source.is_file():
             raise Problem("SM-IMG-007", where=str(path), part=document.metadata_file)
@@ -294,8 +382,7 @@ def _open(path: Path) -> tuple[TiffFile, Document | None]:
             document = Document(source.read_text(encoding="utf-8"), path)
         if document is None or document.metadata_file:
             raise ValueError(f"no OME-XML in {source.name}")
-    if document is None:
-        return TiffFile(path), None
+    document.refuse_claims()
     # tifffile would take zeros for the pixels in a file that is missing, and pass over images without pixels.
     lost = [image for image in document.images if not document.is_there(image)]
     file = TiffFile(document.path, omexml=document.xml(lost))
@@ -307,15 +394,19 @@ def _open(path: Path) -> tuple[TiffFile, Document | None]:
 
 
 def _document(path: Path) -> Document | None:
-    """Return the OME-XML of a file, if it says where the pixels of images are, or which file does."""
     with TiffFile(path) as file:
-        if not file.ome_metadata or (file.is_mmstack and file.series[0].kind == "mmstack"):
-            return None
-        try:
-            document = Document(file.ome_metadata, path, len(file.pages))
-        except ParseError:
-            return None
-        return document if document.says_where or document.metadata_file else None
+        return _document_of(file, path)
+
+
+def _document_of(file: TiffFile, path: Path) -> Document | None:
+    """Return the OME-XML of a file, if it says where the pixels of images are, or which file does."""
+    if not file.ome_metadata or (file.is_mmstack and file.series[0].kind == "mmstack"):
+        return None
+    try:
+        document = Document(file.ome_metadata, path, len(file.pages))
+    except ParseError:
+        return None
+    return document if document.says_where or document.metadata_file else None
 
 
 def _arranges(document: Document, lost: int, file: TiffFile) -> bool:
@@ -349,6 +440,35 @@ def _is_extra(series: TiffPageSeries) -> bool:
     )
 
 
+def _is_copy(series: TiffPageSeries, other: TiffPageSeries) -> bool:
+    """Whether a series is another one made smaller, as a thumbnail or for a quick look.
+
+    Programs that do not flag such pages make them smaller by a whole number, or save them in colours for the screen.
+    """
+    kinds = {series.kind, other.kind}
+    page, large = series.keyframe, other.keyframe
+    if not kinds <= _UNNAMED or page.size >= large.size or len(series) > len(other):
+        return False
+    width, height = page.imagewidth, page.imagelength
+    if width > large.imagewidth or height > large.imagelength:
+        return False
+    step = round(large.imagewidth / width)
+    smaller = step > 1 and all(
+        small in (size // step, -(-size // step))
+        for small, size in ((width, large.imagewidth), (height, large.imagelength))
+    )
+    grey = large.photometric != PHOTOMETRIC.RGB and large.bitspersample > 8
+    for_the_screen = page.photometric == PHOTOMETRIC.RGB and page.bitspersample == 8 and grey
+    return smaller or for_the_screen or bool(page.is_reduced)
+
+
+def _number_of_copies(series: TiffPageSeries, left_out: bool) -> int:
+    """Return how many pages of a series are smaller copies; those within a page (SubIFDs) do not count."""
+    if left_out:
+        return 0 if series.keyframe.is_mask else len(series)
+    return sum(len(level) for level in series.levels[1:] if not level.keyframe.is_subifd)
+
+
 def _is_written(page: TiffPage | TiffFrame) -> bool:
     """Whether there are pixels; a tile that is empty has none on purpose, a strip or a page never was written."""
     counts, keyframe = page.databytecounts, page.keyframe
@@ -357,22 +477,9 @@ def _is_written(page: TiffPage | TiffFrame) -> bool:
 
 
 def _refuse_if_cut(file: TiffFile, series: TiffPageSeries) -> None:
-    """Refuse a file whose end is not there: tifffile passes over pages and descriptions that should be in it."""
-    if series.kind in ("mmstack", "ndtiff", "ndpi"):
-        return
+    """Refuse an ImageJ stack that lacks planes: tifffile takes the pages that are there for pages without a name."""
     imagej = file.imagej_metadata if file.is_imagej and series.kind == "generic" else None
     if imagej:
         said = math.prod(imagej.get(key, 1) for key in ("frames", "slices", "channels"))
         if said > len(file.pages):
-            raise ValueError(f"{len(file.pages)} planes of {said}")
-    handle, tiff, page = file.filehandle, file.tiff, file.pages.first
-    handle.seek(file.pages.next_page_offset or 0)
-    end = handle.read(tiff.offsetsize)
-    if len(end) < tiff.offsetsize or struct.unpack(tiff.offsetformat, end)[0]:
-        raise ValueError(f"page {len(file.pages) + 1} is missing")
-    handle.seek(page.offset)
-    (number,) = struct.unpack(tiff.tagnoformat, handle.read(tiff.tagnosize))
-    tags = handle.read(number * tiff.tagsize)
-    codes = {tags[place : place + 2] for place in range(0, len(tags), tiff.tagsize)}
-    if struct.pack(f"{tiff.byteorder}H", _DESCRIPTION) in codes and _DESCRIPTION not in page.tags:
-        raise ValueError("its description is missing")
+            raise CutShort(f"{len(file.pages)} planes of {said}")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from segmake.files import readable
+from segmake.messages import Problem
 from segmake.readers import Header
 from segmake.readers.axes import size_of
 from segmake.readers.believed import first_told
@@ -30,6 +34,8 @@ _MICROMETRES = {
     "meter": 1e6,
 }
 _SECONDS = {"microsecond": 1e-6, "millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0}
+# What describes groups and arrays; any other file holds pixels.
+_DESCRIPTIONS = {"zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata"}
 # What the axes count. The values of any other one are channels of their own.
 _ROLES = {"t": "time", "c": "channel", "z": "slice", "y": "y", "x": "x"}
 _NAMES = {"time": "t", "channel": "c"}
@@ -51,6 +57,8 @@ class Stored:
         What tensorstore calls its version of Zarr.
     shape : tuple of int
     dtype : numpy.dtype
+    chunk : tuple of int
+        The shape of what one file holds of it.
     unknown : str
         The compression, if tensorstore does not know it.
     """
@@ -59,6 +67,7 @@ class Stored:
     driver: str
     shape: tuple[int, ...]
     dtype: np.dtype
+    chunk: tuple[int, ...]
     unknown: str = ""
 
 
@@ -72,31 +81,89 @@ class Axis:
     step: float
 
 
-def attributes(folder: Path) -> dict[str, Any] | None:
-    """Return what a group says of its images; None if the folder is no group."""
-    group = _json(folder / "zarr.json")
+def refuse_outside(place: Path, root: Path) -> None:
+    """Refuse a file or folder that is not in the folder of the image, or is nothing that can be read to its end.
+
+    Parameters
+    ----------
+    place : Path
+        What is not there passes.
+    root : Path
+        The folder of the image.
+
+    Raises
+    ------
+    Problem
+        ``SM-IMG-055`` if it lies elsewhere, ``SM-IMG-054`` if it is a pipe or a device.
+    """
+    inside, real = os.path.realpath(root), os.path.realpath(place)
+    part = os.path.relpath(place, root)
+    if os.path.commonpath([inside, real]) != inside:
+        raise Problem("SM-IMG-055", where=str(root), part=readable(part))
+    try:
+        mode = place.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise Problem("SM-IMG-054", where=str(root), file=readable(part))
+
+
+def chunks(folder: Path, root: Path) -> int:
+    """Return how many files with pixels are in the folder of an array.
+
+    Raises
+    ------
+    Problem
+        What `refuse_outside` raises, for any file or folder in there.
+    """
+    number, folders = 0, [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                # Links are rare, and so are pipes: all others need not be asked for one by one.
+                if not entry.is_dir(follow_symlinks=False) and not entry.is_file(
+                    follow_symlinks=False
+                ):
+                    refuse_outside(Path(entry.path), root)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif entry.name not in _DESCRIPTIONS:
+                    number += 1
+    return number
+
+
+def attributes(folder: Path, root: Path) -> dict[str, Any] | None:
+    """Return what a group says of its images; None if the folder is no group.
+
+    Raises
+    ------
+    Problem
+        What `refuse_outside` raises.
+    """
+    group = _json(folder / "zarr.json", root)
     if group is not None:
         told = group.get("attributes", {}) if group.get("node_type") == "group" else None
         return told if told is None else told.get("ome", told)
-    told = _json(folder / ".zattrs")
+    told = _json(folder / ".zattrs", root)
     # An array has attributes too.
     if (folder / ".zarray").exists():
         return None
     return {} if told is None and (folder / ".zgroup").exists() else told
 
 
-def stored(folder: Path) -> Stored | None:
-    """Return the array in a folder; None if there is none."""
-    array = _json(folder / "zarr.json")
+def stored(folder: Path, root: Path) -> Stored | None:
+    """Return the array in a folder; None if there is none. Raises what `attributes` does."""
+    array = _json(folder / "zarr.json", root)
     if array is not None:
         shape, dtype = tuple(array["shape"]), np.dtype(array["data_type"])
-        return Stored(folder, "zarr3", shape, dtype, _unknown(array["codecs"], "name"))
-    array = _json(folder / ".zarray")
+        chunk = tuple(array["chunk_grid"]["configuration"]["chunk_shape"])
+        return Stored(folder, "zarr3", shape, dtype, chunk, _unknown(array["codecs"], "name"))
+    array = _json(folder / ".zarray", root)
     if array is None:
         return None
     shape, dtype = tuple(array["shape"]), np.dtype(array["dtype"])
     steps = [*(array.get("filters") or []), array.get("compressor")]
-    return Stored(folder, "zarr", shape, dtype, _unknown(steps, "id"))
+    return Stored(folder, "zarr", shape, dtype, tuple(array["chunks"]), _unknown(steps, "id"))
 
 
 def labels_of(about: Mapping[str, Any]) -> list[str]:
@@ -224,8 +291,9 @@ def _unknown(steps: Sequence[Mapping[str, Any] | None], key: str) -> str:
     return ""
 
 
-def _json(file: Path) -> dict[str, Any] | None:
+def _json(file: Path, root: Path) -> dict[str, Any] | None:
     """Return a description; None if there is no such file."""
+    refuse_outside(file, root)
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -20,6 +20,8 @@ from pylibCZIrw import czi
 
 from segmake.messages import Problem
 from segmake.readers import Header, unreadable
+from segmake.readers.axes import leading
+from segmake.readers.claims import refuse_number, refuse_size
 from segmake.readers.ome import positive
 
 _COLORS = ("red", "green", "blue")
@@ -100,6 +102,16 @@ class _Scene:
             for sample in range(3 if self.pixel_types[source].startswith("Bgr") else 1)
         ]
 
+    @cached_property
+    def saved(self) -> tuple[int, int]:
+        """How many time points and slices were saved, from the first, with all that belongs to them."""
+        axes: list[list[Any]] = [self.times, self.slices, sorted(self.pixel_types)]
+        places = [{value: place for place, value in enumerate(values)} for values in axes]
+        there = np.zeros([len(values) for values in axes], bool)
+        for plane in self.planes:
+            there[tuple(place[value] for place, value in zip(places, plane, strict=True))] = True
+        return leading(there, ("time", "slice", "channel"), 0)
+
     @property
     def rectangle(self) -> tuple[int, int, int, int]:
         """Left, top, width and height."""
@@ -126,6 +138,11 @@ class CziImage:
             kinds = {kind for scene in self._scenes for kind in scene.pixel_types.values()}
             for kind in sorted(kinds.difference(_DTYPES)):
                 raise Problem("SM-IMG-036", where=str(path), kind=kind)
+            for scene in self._scenes:
+                pixel = 12 if scene.color else 4
+                refuse_size(path, *scene.rectangle[2:], pixel, path.stat().st_size, "other")
+                planned = len(scene.times) * len(scene.slices) * len(scene.pixel_types)
+                refuse_number(path, planned, len(scene.planes))
             about = _About(self._file.raw_metadata)
             self.fields = tuple(about.header(scene, lossy) for scene in self._scenes)
         except Exception as error:
@@ -137,6 +154,9 @@ class CziImage:
 
     def __exit__(self, *_: Any) -> None:
         self._opened.close()
+
+    def refuse_unwritten(self) -> None:
+        """Do nothing: the directory of the tiles stands at the end of most files, and each tile has a mark."""
 
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
@@ -200,18 +220,22 @@ class _About:
         """Return the header of a scene."""
         _, _, width, height = scene.rectangle
         types = {_DTYPES[kind] for kind in scene.pixel_types.values()}
+        times, slices = scene.saved
+        planned_times, planned_slices = len(scene.times), len(scene.slices)
         return Header(
             width=width,
             height=height,
-            times=len(scene.times),
-            slices=len(scene.slices),
+            times=times,
+            slices=slices,
+            planned_times=planned_times if times < planned_times else None,
+            planned_slices=planned_slices if slices < planned_slices else None,
             channels=_COLORS if scene.color else self._channel_names(scene),
             color=scene.color,
             dtype=str(np.result_type(*types)),
             pixel_size_um=self._distance_um("X"),
             pixel_height_um=self._distance_um("Y"),
-            slice_step_um=self._distance_um("Z") if len(scene.slices) > 1 else None,
-            interval_s=self._interval() if len(scene.times) > 1 else None,
+            slice_step_um=self._distance_um("Z") if slices > 1 else None,
+            interval_s=self._interval() if times > 1 else None,
             acquired=self._acquired(),
             objective=self._objective(),
             position=self._scene_name(scene.number),

@@ -1,0 +1,288 @@
+"""Whether a TIFF file is all there: its chain of pages, what its pages say, and the pixels at its end."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from tifffile import TiffFile, TiffPage
+
+from segmake.readers import CutShort
+from segmake.readers.zeros import FEWEST, never_written, start_of_zeros
+
+# The tags that tell how the pages are arranged, and where their pixels are.
+_DESCRIPTION, _ARRANGING = 270, {270, 273, 279, 324, 325, 50838, 50839}
+_NDPI = 65420  # a tag of Hamamatsu's slides, which have offsets that the format does not allow
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_SIZES |= {16: 8, 17: 8, 18: 8}
+_MOST_TAGS = 4096
+# Of the zeros at the end of a file, so much is looked at when a header is read.
+_TAIL = 1 << 26
+# A few zeros may be what something ends in.
+_SOME = 16
+
+# Micro-Manager's list of planes: the marks of its place in the header, and of the list.
+_LIST_PLACE, _LIST = 54773648, 3453623
+_NDTIFF = 483729
+# So many times more planes may be named than there are: channels that were not taken each time.
+_SPARSE = 100
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the numbers of a file are written: `struct`'s letters for the byte order, an offset, a count of tags."""
+
+    order: str
+    offset: str
+    count: str
+
+    def read(self, kind: str, data: bytes, at: int = 0) -> tuple[int, ...]:
+        """Return some numbers."""
+        return struct.unpack_from(self.order + kind, data, at)
+
+    @property
+    def tag(self) -> int:
+        """Bytes of a tag."""
+        return 4 + 2 * struct.calcsize(self.order + self.offset)
+
+
+def refuse_cut(path: Path) -> None:
+    """Refuse a file that lacks a part of its chain of pages, or of what they say.
+
+    Nothing is asked of the pixels; files that are no TIFF, or unusual ones, pass.
+
+    Raises
+    ------
+    CutShort
+        If a page or what it says is missing, or was never written.
+    ValueError
+        If the pages go round in a circle.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        start = file.read(16)
+        layout = _layout(start)
+        if layout is None or len(start) < 16:
+            return
+        if _has_list(file, size, start, layout):
+            return
+        tail = start_of_zeros(file, size, max(0, size - _TAIL))
+        for number, tags in enumerate(_pages(file, size, start, layout), start=1):
+            _refuse_unwritten_tags(tags, number, size, tail, layout)
+
+
+def _layout(start: bytes) -> _Layout | None:
+    order = {b"II": "<", b"MM": ">"}.get(start[:2])
+    if order is None:
+        return None
+    return {
+        struct.pack(f"{order}H", 42): _Layout(order, "I", "H"),
+        struct.pack(f"{order}H", 43): _Layout(order, "Q", "Q"),
+    }.get(start[2:4])
+
+
+def _has_list(file: BinaryIO, size: int, start: bytes, layout: _Layout) -> bool:
+    """Whether Micro-Manager has listed the planes, as it does at the end; the pages need be no chain then."""
+    mark, place = layout.read("II", start, 8)
+    # NDTiff's list is in a file of its own.
+    if layout.offset == "I" and mark == _NDTIFF:
+        return True
+    if layout.offset != "I" or mark != _LIST_PLACE or not place:
+        return False
+    file.seek(place)
+    head = file.read(8)
+    if len(head) < 8 or layout.read("I", head)[0] != _LIST:
+        raise CutShort("the list of its planes is missing")
+    number = layout.read("I", head, 4)[0]
+    # A plane takes more room than its entry.
+    entries = np.frombuffer(file.read(20 * min(number, size // 20)), f"{layout.order}u4")
+    # The last number of an entry says where the plane is, which is never at 0; the others, which one it is.
+    if entries.size < 5 * number or (number and not entries[-1]):
+        raise CutShort("the list of its planes ends before its last plane")
+    named = math.prod(
+        int(most) + 1 for most in entries.reshape(-1, 5)[:, :4].max(axis=0, initial=0)
+    )
+    if named > _SPARSE * (number + 10):
+        raise ValueError(f"the list of its {number} planes names one of {named}")
+    return True
+
+
+def _pages(file: BinaryIO, size: int, start: bytes, layout: _Layout) -> Iterator[bytes]:
+    """Yield the tags of each page."""
+    width = struct.calcsize(layout.order + layout.offset)
+    seen: set[int] = set()
+    (offset,) = layout.read(layout.offset, start, 4 if layout.offset == "I" else 8)
+    while offset:
+        name = f"page {len(seen) + 1}"
+        if offset in seen:
+            raise ValueError("its pages go round in a circle")
+        seen.add(offset)
+        file.seek(offset)
+        head = file.read(struct.calcsize(layout.order + layout.count))
+        if len(head) < struct.calcsize(layout.order + layout.count):
+            raise CutShort(f"{name} is missing")
+        (number,) = layout.read(layout.count, head)
+        if not number:
+            raise CutShort(f"{name} was never written")
+        if number > _MOST_TAGS:
+            raise ValueError(f"{name} has {number} tags")
+        rest = file.read(number * layout.tag + width)
+        if len(rest) < number * layout.tag + width:
+            raise CutShort(f"{name} is missing")
+        tags = rest[: number * layout.tag]
+        if len(seen) == 1 and _NDPI in {code for code, *_ in _tags(tags, layout)}:
+            return
+        yield tags
+        (offset,) = layout.read(layout.offset, rest, number * layout.tag)
+
+
+def _tags(tags: bytes, layout: _Layout) -> Iterator[tuple[int, int, int]]:
+    """Yield the code of each tag, and bytes and place of its value; the place is 0 for one in the tag itself."""
+    for at in range(0, len(tags), layout.tag):
+        code, kind, count, place = layout.read(f"HH{layout.offset}{layout.offset}", tags, at)
+        length = _SIZES.get(kind, 1) * count
+        inside = length <= struct.calcsize(layout.order + layout.offset)
+        yield code, length, 0 if inside else place
+
+
+def _refuse_unwritten_tags(tags: bytes, number: int, size: int, tail: int, layout: _Layout) -> None:
+    # Tags come in the order of their codes, none twice: zeros among them were never written.
+    if tags[: layout.tag].strip(b"\0") and not tags[-layout.tag :].strip(b"\0"):
+        raise CutShort(f"page {number} was never written to its end")
+    for code, length, place in _tags(tags, layout):
+        if not place or code not in _ARRANGING:
+            continue
+        what = "description" if code == _DESCRIPTION else "pixels"
+        if place + length > size:
+            raise CutShort(f"page {number}: what it says of its {what} is missing")
+        if place + length - max(place, tail) >= min(_SOME, length):
+            raise CutShort(f"page {number}: what it says of its {what} was never written")
+
+
+def refuse_unwritten(path: Path) -> None:
+    """Refuse a file whose last pixels were never written: its end is zeros, and nothing else in it is.
+
+    Of most files no more is read than a few bytes at their end.
+
+    Raises
+    ------
+    CutShort
+        If pixels at the end of the file were never written.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        tail = start_of_zeros(file, size)
+    if size - tail < _SOME:
+        return
+    with TiffFile(path) as tiff:
+        found = map(tiff.pages.get, range(len(tiff.pages)))
+        pages = [page for page in found if isinstance(page, TiffPage) and any(page.dataoffsets)]
+        if not pages:
+            return
+        planes = sorted((_Plane(page) for page in pages), key=lambda plane: plane.start)
+        if any(plane.end > size for plane in planes):
+            raise CutShort("it ends before its pixels do")
+        # Before the first pixels stands what is said of them; up to there a few zeros make places even.
+        if any(_ends_in(page, tail) for page in pages) or tail + _SOME < planes[0].start:
+            raise CutShort(_what(tail, size))
+        if size - tail < FEWEST:
+            return
+        if len(planes) == 1:
+            planes = _stack(tiff, planes[0], size)
+        for number, plane in enumerate(planes):
+            if plane.end > tail and plane.is_plain:
+                earlier = planes[number - 1].pixels() if number else None
+                if never_written(*plane.with_zeros(tail), earlier):
+                    raise CutShort(_what(tail, size))
+                if plane.start >= tail:
+                    return
+
+
+def _what(tail: int, size: int) -> str:
+    return f"its last {size - tail} of {size} bytes are zeros"
+
+
+def _segments(page: TiffPage) -> Iterator[tuple[int, int]]:
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if start and length:
+            yield start, start + length
+
+
+def _ends_in(page: TiffPage, tail: int) -> bool:
+    """Whether compressed pixels end in the zeros."""
+    if page.compression == 1:
+        return False
+    return any(end - max(start, tail) >= min(_SOME, end - start) for start, end in _segments(page))
+
+
+class _Plane:
+    """The pixels of a page, or one plane of the stack that starts with the only page.
+
+    Parameters
+    ----------
+    page : TiffPage
+    number : int
+        Which plane of the stack.
+    """
+
+    def __init__(self, page: TiffPage, number: int = 0) -> None:
+        self._page = page
+        self._skip = number * page.nbytes
+        self.start = min((start for start, _ in _segments(page)), default=0) + self._skip
+        self.end = max((end for _, end in _segments(page)), default=0) + self._skip
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the pixels lie in the file as they are."""
+        return self._page.compression == 1 and self._page.dtype is not None
+
+    def pixels(self) -> np.ndarray:
+        """Return the pixels: YX, or YXS."""
+        if not self._skip:
+            return self._in_rows(self._page.asarray())
+        dtype = np.dtype(self._page.dtype).newbyteorder(self._page.parent.byteorder)
+        size = self._page.nbytes // dtype.itemsize
+        pixels = self._page.parent.filehandle.read_array(dtype, size, self.start)
+        return self._in_rows(pixels.reshape(self._page.shape))
+
+    def with_zeros(self, tail: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pixels, and which of them (YX) lie in the zeros from `tail` on."""
+        page, pixels = self._page, self.pixels()
+        inside: np.ndarray = np.zeros(pixels.shape[:2], bool)
+        for index, (start, length) in enumerate(
+            zip(page.dataoffsets, page.databytecounts, strict=False)
+        ):
+            outside = min(max(0, tail - start - self._skip), length)
+            if not length or outside == length:
+                continue
+            # What lies in the zeros is marked in the bytes, and found again in the picture that they make.
+            marked = bytes(outside) + b"\xff" * (length - outside)
+            found, place, _ = page.decode(marked, index)
+            if found is None:
+                continue
+            _, _, y, x, _ = place
+            rows: np.ndarray = np.any(found, axis=-1)[0]
+            rows = rows[: inside.shape[0] - y, : inside.shape[1] - x]
+            inside[y : y + rows.shape[0], x : x + rows.shape[1]] |= rows
+        return pixels, inside
+
+    def _in_rows(self, pixels: np.ndarray) -> np.ndarray:
+        axes = self._page.axes
+        order = [axes.index("Y"), axes.index("X")]
+        return np.transpose(pixels, order + [n for n in range(pixels.ndim) if n not in order])
+
+
+def _stack(tiff: TiffFile, plane: _Plane, size: int) -> list[_Plane]:
+    """Return the planes of a stack that lies in one piece behind the only page, as far as the file goes."""
+    series = tiff.series[0]
+    page = series.keyframe
+    if series.dataoffset is None or not page.nbytes:
+        return [plane]
+    number = min(series.nbytes, size - series.dataoffset) // page.nbytes
+    return [_Plane(page, index) for index in range(max(1, number))]
