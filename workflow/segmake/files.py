@@ -89,6 +89,12 @@ def position_number(image: str) -> int | None:
     return int(position[2]) if position else None
 
 
+def file_and_position(image: str) -> tuple[str, int | None]:
+    """Return the file of an image by its name, and which position of it (from 0) it is; None for the only one."""
+    position = _POSITION.search(image)
+    return (image[: position.start()], int(position[1]) - 1) if position else (image, None)
+
+
 def result_name(image: str) -> str:
     """Return what an image's results start with: its name without the suffix, ``day1/pos_p3``.
 
