@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
+from segmake import bindings
+from segmake.bindings import write_bindings
 from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.readers import read_headers
 from segmake.steps import STEPS, run_step
+from segmake.tables import image_table
 from segmake.work import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")
@@ -225,3 +230,52 @@ def test_planning_writes_nothing(images, configure, tmp_path):
     made, _ = make_plan(configure())
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "config.yaml"])
     assert "3" in made.describe()
+
+
+def lay_correction(made: Plan, name: str) -> Path:
+    """Lay the mask that was made into the corrections, with a cell less."""
+    labels = tifffile.imread(made.folders.mask(name))
+    path = made.folders.corrections / f"{Path(name).stem}_masks.tif"
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, np.where(labels == 1, 0, labels).astype(np.uint16))
+    os.utime(path, ns=(10**18, 10**18))
+    return path
+
+
+def start(made: Plan) -> None:
+    """Write down what a run writes when it starts, and do what its jobs do."""
+    write_bindings(made.bindings, made.folders.state)
+    compute(made)
+
+
+@pytest.mark.parametrize("forget", [False, True], ids=["bound", "of 0.1.0"])
+def test_a_correction_belongs_to_the_picture_that_it_was_made_for(images, plan, draw, forget):
+    first = plan()
+    compute(first)
+    correction = lay_correction(first, "c.tif")
+    corrected = plan()
+    start(corrected)
+    if forget:
+        (first.folders.state / bindings.RECORD).unlink()
+    again = plan()
+    assert list(again.corrections) == ["c.tif"] and again.states["c.tif"] == "done"
+    start(again)
+    # The same picture under a newer time is computed again, and corrected as before.
+    os.utime(images / "c.tif", ns=(10**18, 10**18))
+    touched = plan()
+    assert list(touched.corrections) == ["c.tif"] and not touched.outdated
+    start(touched)
+    # Another picture of the same size is not laid over with the cells of the first.
+    draw(images / "c.tif", cells=5)
+    if forget:
+        (first.folders.state / bindings.RECORD).unlink()
+    replaced = plan()
+    assert replaced.outdated == {"c.tif": str(correction)} and not replaced.corrections
+    assert "SM-OUT-020" in replaced.describe() and str(correction) in replaced.describe()
+    start(replaced)
+    assert tifffile.imread(first.folders.mask("c.tif")).max() == 5
+    row = image_table(plan()).set_index("image").loc["c.tif"]
+    assert str(correction) in row["warning"] and row["state"] == "done" and not row["corrected"]
+    # It is used again once the user saves it.
+    os.utime(correction)
+    assert list(plan().corrections) == ["c.tif"]

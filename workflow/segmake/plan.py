@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from segmake.files import fingerprint, result_name, write_atomically
-from segmake.messages import language, say
+from segmake.messages import Problem, language, say
 from segmake.outputs import files
 from segmake.pipeline import Task
 from segmake.slurm import SCRIPT
@@ -30,6 +30,9 @@ REPORT_VERSION = 4
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
+
+# So many images are named on the screen.
+NAMED = 5
 
 State = Literal["done", "failed", "unfinished", "changed", "new"]
 
@@ -226,8 +229,14 @@ class Plan:
         How many positions, time points and slices the config does not select.
     lossy : int
         Number of images that were compressed with loss.
+    hidden : list of str
+        Images that can't be looked at now, and keep the results that they have.
     corrections : dict
         The corrected mask of each image that has one, by the image's name.
+    outdated : dict
+        The same of corrections that were made for something else than what is in the image's file now.
+    bindings : dict
+        What each correction was made for (`segmake.bindings`).
     stray : list of str
         Files among the corrections that fit no image.
     imports : dict
@@ -252,7 +261,10 @@ class Plan:
     environments: dict[str, str] = field(default_factory=dict)
     unselected: dict[str, int] = field(default_factory=dict)
     lossy: int = 0
+    hidden: list[str] = field(default_factory=list)
     corrections: dict[str, str] = field(default_factory=dict)
+    outdated: dict[str, str] = field(default_factory=dict)
+    bindings: dict[str, Any] = field(default_factory=dict)
     stray: list[str] = field(default_factory=list)
     imports: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, ScriptPlan] = field(default_factory=dict)
@@ -356,8 +368,13 @@ class Plan:
         ]
         if self.lossy:
             lines.append(say("plan.lossy", number=self.lossy))
+        if self.hidden:
+            lines.append(say("plan.hidden", number=len(self.hidden), names=_some(self.hidden)))
         if self.corrections:
             lines.append(say("plan.corrected", number=len(self.corrections)))
+        for file in list(self.outdated.values())[:NAMED]:
+            problem = Problem("SM-OUT-020", file=file)
+            lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         lines += [say("plan.stray", file=file) for file in self.stray]
         if self.to_do["segment"]:
             batches = self.to_do["batches"]
@@ -367,6 +384,11 @@ class Plan:
         elif not any(script.batches for script in self.scripts.values()):
             lines.append(say("plan.nothing"))
         return lines
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of some names."""
+    return ", ".join(names[:NAMED]) + ("..." if len(names) > NAMED else "")
 
 
 def write_plan(plan: Plan) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from segmake.files import natural_key, write_atomically
 from segmake.journal import Entry, Journal
-from segmake.messages import say
+from segmake.messages import Problem, say
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.steps import STEPS, is_current, problem_of
@@ -195,6 +195,9 @@ def _image_row(
     row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
     row["cells"] = masks.get("cells_kept")
     row["warning"] = _warning({**details, **masks}) if details else ""
+    if file := plan.outdated.get(image):
+        outdated = Problem("SM-OUT-020", file=file)
+        row["warning"] = f"{row['warning']} {outdated.what} {outdated.remedy}".strip()
     cells = measured.details if measured else {}
     row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
     for task, entry in zip(tasks, entries, strict=True):
