@@ -20,6 +20,7 @@ from typing import Any
 
 from segmake import readers
 from segmake.batches import assign_batches
+from segmake.channel_numbers import mixed_numbers
 from segmake.config import Config
 from segmake.files import (
     file_and_position,
@@ -166,6 +167,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     _refuse_same_results(images, config)
     _refuse_if_none_fits(images, config)
     _refuse_channels_of_none(images, config)
+    if mixed := list(mixed_numbers(config, images)):
+        raise Problems(mixed)
     selected = {image.image for image in images}
     fresh = {image.image: image for image in unselected}
     gone = [

@@ -13,6 +13,7 @@ from segmake.journal import Entry, Journal
 from segmake.messages import Problem, say
 from segmake.pipeline import Task
 from segmake.plan import Plan
+from segmake.readers.selection import channel_key
 from segmake.steps import STEPS, is_current, problem_of
 from segmake.timing import PHASES
 
@@ -90,11 +91,26 @@ def cell_table(plan: Plan, images: pd.DataFrame) -> pd.DataFrame:
         table = pd.read_csv(plan.folders.cells(image), float_precision="round_trip")
         table.insert(0, "image", image)
         tables.append(table)
+    tables = _with_same_columns(tables)
     # A table without rows has no types to speak of, and would turn the joined columns into text.
     filled = [table for table in tables if len(table)]
     if filled:
         return pd.concat(filled, ignore_index=True)
     return tables[0] if tables else pd.DataFrame(columns=["image"])
+
+
+def _with_same_columns(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Give the columns of a channel one name, where its name differs in case or stray blanks from image to image."""
+    first: dict[str, str] = {}
+    renamed = []
+    for table in tables:
+        keys = [channel_key(column) for column in table.columns]
+        names = [
+            first.setdefault(key, " ".join(column.split())) if keys.count(key) == 1 else column
+            for key, column in zip(keys, table.columns, strict=True)
+        ]
+        renamed.append(table.set_axis(names, axis="columns"))
+    return renamed
 
 
 def describe_selection(details: Mapping[str, Any]) -> str:
