@@ -10,6 +10,7 @@ import tifffile
 
 from segmake import readers
 from segmake.inventory import read_inventory, take_inventory, write_inventory
+from segmake.journal import Journal
 from segmake.listing import list_images
 from segmake.messages import Problem, Problems
 
@@ -101,10 +102,48 @@ def test_what_other_readers_said_is_read_again_in_the_same_batch(take, images, d
     assert take(cluster=ONE_EACH) == before
 
 
-def test_an_inventory_that_is_none_is_started_anew(take, images, draw, tmp_path):
-    draw(images / "a.tif")
-    (tmp_path / "inventory.tsv").write_text("image\tsomething else\na.tif\t1\n")
-    assert batches(take()) == {"a.tif": "0001"}
+@pytest.mark.parametrize("damage", ["nothing", "cut", "zeros", "noise", "other", "none", "folder"])
+def test_a_damaged_inventory_is_found_again_in_the_journals(
+    configure, images, draw, tmp_path, damage
+):
+    kept = tmp_path / ".segmake" / "inventory.tsv"
+
+    def take():
+        inventory = take_inventory(configure(cluster=ONE_EACH), kept)
+        if not kept.is_dir():
+            write_inventory(inventory, kept)
+        return inventory
+
+    for name in ("d.tif", "b.tif", "gone.tif", "new.tif"):
+        draw(images / name)
+        for image in take().images:
+            # What a job writes.
+            journal = Journal(kept.parent / "segment" / f"{image.batch}.jsonl")
+            event = "started" if name == "new.tif" == image.image else "done"
+            journal.add(image.image, event, "key", 1)
+    (images / "gone.tif").unlink()
+    before = {image.image: image.batch for image in take().images}
+    assert before == {"d.tif": "0001", "b.tif": "0002", "gone.tif": "0003", "new.tif": "0004"}
+    whole = kept.read_bytes()
+    contents = {
+        "nothing": [b""],
+        "cut": [whole[:end] for end in range(0, len(whole), 97)],
+        "zeros": [whole[: len(whole) // 2].ljust(len(whole), b"\0")],
+        "noise": [np.random.default_rng(1).bytes(2000), whole.replace(b"000", b"x")],
+        "other": [b"image\tsomething else\na.tif\t1\n", whole.replace(b'""width""', b'""w""')],
+    }
+    for content in contents.get(damage, [None]):
+        kept.unlink()
+        if damage == "folder":
+            kept.mkdir()
+        elif content is not None:
+            kept.write_bytes(content)
+        found = {image.image: image.batch for image in take().images}
+        # Of an image that is gone nothing is asked.
+        assert (
+            found.items() >= {name: before[name] for name in before if name != "gone.tif"}.items()
+        )
+        assert {"gone.tif": "0003", **found} == before
 
 
 def test_rights_given_back_are_seen(take, images, draw, tmp_path):

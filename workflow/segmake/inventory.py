@@ -22,6 +22,7 @@ from segmake import readers
 from segmake.batches import assign_batches
 from segmake.channel_numbers import mixed_numbers
 from segmake.config import Config
+from segmake.derived import Derived, find_derived, write_derived
 from segmake.files import (
     file_and_position,
     image_name,
@@ -118,6 +119,10 @@ class Inventory:
         The folders that the results belong to.
     hidden : tuple of str
         The images whose files can't be looked at now, and which keep the results that they have.
+    derived : Derived
+        The files that are no images, since they were made from images beside them.
+    derived_before : int
+        Number of images that an earlier run took these for.
     """
 
     images: tuple[ImageFile, ...]
@@ -125,6 +130,8 @@ class Inventory:
     unselected: tuple[ImageFile, ...] = ()
     folders: tuple[ImageFolder, ...] = ()
     hidden: tuple[str, ...] = ()
+    derived: Derived | None = None
+    derived_before: int = 0
 
     def batches(self) -> dict[str, list[ImageFile]]:
         """Return the images of each batch, in the order of the inventory."""
@@ -155,6 +162,11 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     remembered = read_inventory(kept)
     folders = _folders(listed, remembered, kept.parent)
     files = [_image_file(folders, each, found) for each in listed for found in each.found]
+    derived = Derived()
+    if config.settings["images"]["derived"] == "leave_out":
+        derived = find_derived(files, kept.parent)
+    left_out = {name for names in derived.kinds.values() for name in names}
+    files = [file for file in files if file.file not in left_out]
     remembered = _with_journals(remembered, files, kept)
     files, hidden = _keep_hidden(files, remembered)
     known: dict[str, list[ImageFile]] = {}
@@ -181,10 +193,12 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
         tuple(batched),
-        sum(each.left_out for each in listed),
+        sum(each.left_out for each in listed) + len(left_out),
         tuple(unselected),
         tuple(folders),
         tuple(image.image for image in hidden),
+        derived,
+        sum(image.file in left_out for image in remembered if image.batch),
     )
 
 
@@ -210,6 +224,8 @@ def write_inventory(inventory: Inventory, kept: Path) -> None:
     """Write an inventory, so that the next run need not open the files again, and which folders it is of."""
     if inventory.folders:
         write_folders(inventory.folders, kept.parent)
+    if inventory.derived and inventory.derived.looked_at:
+        write_derived(inventory.derived, kept.parent)
     with write_atomically(kept) as part:
         with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines:
             writer = csv.DictWriter(lines, COLUMNS, dialect="excel-tab")
@@ -507,8 +523,9 @@ def _from_row(row: dict[str, str]) -> ImageFile:
         positions=int(row["positions"]),
         batch=row["batch"],
     )
-    if image.batch and not image.batch.isdecimal():
-        raise ValueError(f"no batch: {image.batch}")
+    # A line that was cut off has no last column.
+    if row["problem"] is None or (image.batch and not image.batch.isdecimal()):
+        raise ValueError(f"no line of an inventory: {row}")
     # What another version of the readers said is not trusted, but the batch stays.
     if row["reader"] != str(readers.VERSION):
         return image

@@ -115,9 +115,12 @@ def list_images(config: Config) -> list[Listed]:
         others: list[str] = []
         for found in _walk(folder, results, exclude, where):
             name = found.relative.lower()
-            if not found.folder and include.match_file(name) and not exclude.match_file(name):
+            excluded = exclude.match_file(name) or (
+                found.lost and _is_excluded(exclude, found.relative)
+            )
+            if not excluded and not found.folder and include.match_file(name):
                 images.append(found)
-            elif found.folder or (found.lost and _may_be_folder(found.path)):
+            elif not excluded and (found.folder or (found.lost and _may_be_folder(found.path))):
                 images.append(replace(found, folder=True))
             else:
                 others.append(found.relative)
@@ -170,8 +173,6 @@ def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -
                 if _is_excluded(exclude, relative):
                     continue
                 (links if entry.is_symlink() else stack).append(f"{relative}/")
-            elif kind == "lost" and _is_excluded(exclude, relative):
-                continue
             elif kind != "other":
                 yield Found(relative, folder / relative, lost=kind == "lost")
 

@@ -231,6 +231,10 @@ class Plan:
         Number of images that were compressed with loss.
     hidden : list of str
         Images that can't be looked at now, and keep the results that they have.
+    derived : dict
+        The names of the files of each kind that are no images (`segmake.derived`).
+    derived_before : int
+        Number of images that an earlier run took these for.
     corrections : dict
         The corrected mask of each image that has one, by the image's name.
     outdated : dict
@@ -262,6 +266,8 @@ class Plan:
     unselected: dict[str, int] = field(default_factory=dict)
     lossy: int = 0
     hidden: list[str] = field(default_factory=list)
+    derived: dict[str, list[str]] = field(default_factory=dict)
+    derived_before: int = 0
     corrections: dict[str, str] = field(default_factory=dict)
     outdated: dict[str, str] = field(default_factory=dict)
     bindings: dict[str, Any] = field(default_factory=dict)
@@ -342,6 +348,20 @@ class Plan:
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
         return "\n".join(lines)
 
+    def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
+        """Return which files are left out that were made from the images beside them, for the screen or the report."""
+        if not self.derived:
+            return []
+        kinds = [
+            say(f"derived.{kind}", number=len(names), names=_some(names))
+            for kind, names in self.derived.items()
+        ]
+        number = sum(map(len, self.derived.values()))
+        lines = [say(f"{place}.derived", number=number, kinds="; ".join(kinds))]
+        if self.derived_before:
+            lines.append(say(f"{place}.derived_before", number=self.derived_before))
+        return lines
+
     def _describe_images(self) -> list[str]:
         folder = self.settings["images"]["folder"]
         segmentation = self.settings["segmentation"]
@@ -368,6 +388,7 @@ class Plan:
         ]
         if self.lossy:
             lines.append(say("plan.lossy", number=self.lossy))
+        lines += self.describe_derived("plan")
         if self.hidden:
             lines.append(say("plan.hidden", number=len(self.hidden), names=_some(self.hidden)))
         if self.corrections:

@@ -46,7 +46,7 @@ def out_of_reach(path: Path, folder_suffix: str) -> Problem | None:
 def unreadable_folder(path: Path, reason: str) -> Problem:
     """Return the problem of a folder among the images that can't be read."""
     exclude = f"{as_pattern(path.name)}/"
-    return Problem("SM-DIR-022", where=str(path), folder=path, error=reason, exclude=exclude)
+    return Problem("SM-DIR-022", where=str(path), folder=str(path), error=reason, exclude=exclude)
 
 
 def as_pattern(name: str) -> str:
