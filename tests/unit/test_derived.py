@@ -55,6 +55,8 @@ def test_what_programs_make_of_an_image_is_none(take, draw, tmp_path):
         }
         for end, content in made.items():
             write(stem.with_name(stem.name + end), content)
+        draw(stem.parent / "IX_A02_w1CE70AD49-290D.tif")
+        write(stem.parent / "IX_A02_w1_thumbC7E58CFA-12.tif", pixels[::4, ::4])
         write(folder / stem.parent / f"Mask of {stem.name}.tif", labels)
         write(
             folder / stem.parent / f"{stem.name}_outlines.tif",
@@ -62,17 +64,18 @@ def test_what_programs_make_of_an_image_is_none(take, draw, tmp_path):
             photometric="rgb",
         )
     before = take(derived="take")
-    assert len(names(before)) == 24
+    assert len(names(before)) == 28
     inventory = take()
-    assert names(inventory) == ["pos1.tif", "sub/pos 2.ome.tif"]
+    true = ["IX_A02_w1CE70AD49-290D.tif", "pos1.tif"]
+    assert names(inventory) == [*true, "sub/IX_A02_w1CE70AD49-290D.tif", "sub/pos 2.ome.tif"]
     assert {kind: len(found) for kind, found in inventory.derived.kinds.items()} == {
         "labels": 14,
         "maps": 4,
-        "thumbnails": 2,
+        "thumbnails": 4,
         "outlines": 2,
     }
     # That an earlier version took them for images is told; what it gave the true ones stays.
-    assert inventory.derived_before == 22 and inventory.left_out == 22
+    assert inventory.derived_before == inventory.left_out == 24
     batches = {image.image: image.batch for image in before.images}
     assert all(image.batch == batches[image.image] for image in inventory.images)
 
@@ -93,6 +96,10 @@ def test_a_word_in_a_name_alone_leaves_nothing_out(take, draw, tmp_path):
     ]
     for number, name in enumerate(true):
         draw(folder / name, cells=number % 7)
+    # Another setting of the camera makes no map of an image.
+    pixels = tifffile.imread(folder / "chip.tif")
+    write(folder / "chip_features.tif", np.stack([pixels.astype(np.uint8)] * 5))
+    true.append("chip_features.tif")
     # Labels without an image of the name.
     write(folder / "lonely_masks.tif", with_labels(draw, folder / "other.tif")[1])
     assert sorted(names(take())) == sorted([*true, "lonely_masks.tif", "other.tif"])

@@ -27,6 +27,8 @@ def take(configure, tmp_path, state):
         config = configure(images={"folder": folder, **(images or {})})
         inventory = take_inventory(config, state / "inventory.tsv")
         write_inventory(inventory, state / "inventory.tsv")
+        for image in inventory.images:
+            lay_result(state, image.result_name)
         if forget:
             # As version 0.1.0 left it.
             (state / RECORD).unlink()
@@ -39,6 +41,13 @@ def take(configure, tmp_path, state):
         }
 
     return take_and_keep
+
+
+def lay_result(state: Path, name: str) -> None:
+    """Lay down labels, as the segmentation of an image does."""
+    path = state / "labels" / f"{name}.tif"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
 
 
 def refused(make, *arguments) -> Problem:
@@ -73,6 +82,14 @@ def test_another_experiment_is_refused_and_may_be_added(take, draw, tmp_path, fo
     assert take("tuesday", "monday") == more
     assert take("tuesday") == {name: more[name] for name in more if name not in before}
     assert take("monday") == before
+
+
+def test_a_folder_of_which_nothing_was_computed_may_be_another(take, draw, tmp_path, state):
+    draw_days(draw, tmp_path)
+    take("monday")
+    shutil.rmtree(state / "labels")
+    assert {path for path, _ in take("tuesday").values()} == {f"tuesday/pos{n}.tif" for n in (1, 2)}
+    assert refused(take, "monday").code == "SM-DIR-020"
 
 
 def test_a_list_of_version_0_1_0_keeps_its_names(take, draw, tmp_path):
@@ -127,6 +144,7 @@ def test_a_project_that_was_moved_as_a_whole_goes_on(configure, draw, tmp_path, 
         config = configure(images={"folder": "images"}, results="results")
         inventory = take_inventory(config, Path("results/.segmake/inventory.tsv"))
         write_inventory(inventory, Path("results/.segmake/inventory.tsv"))
+        lay_result(Path("results/.segmake"), "a")
         assert [image.image for image in inventory.images] == ["a.tif"]
 
 

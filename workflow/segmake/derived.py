@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,19 +36,22 @@ WORDS = {
         *("annotations", "gt", "truth", "prediction", "predictions", "pred"),
     },
     "maps": {
-        *("flow", "flows", "prob", "probs", "probability", "probabilities", "cellprob", "dp"),
-        *("uncertainty", "features", "prediction", "predictions", "pred"),
+        *("flows", "prob", "probs", "probability", "probabilities", "cellprob", "uncertainty"),
+        *("features", "prediction", "predictions", "pred"),
     },
     "outlines": {
         *("outline", "outlines", "overlay", "overlays", "contour", "contours", "boundary"),
         "boundaries",
     },
-    "thumbnails": {"thumb", "thumbs", "thumbnail", "thumbnails", "preview", "previews"},
+    "thumbnails": {"thumb", "preview", "previews"},
 }
 _ALL_WORDS = set().union(*WORDS.values())
 
 # Labels have many names, and programs join them to others, as in `flows_cp_masks`.
 _OWN_WORDS = {kind: words - WORDS["labels"] for kind, words in WORDS.items()}
+
+# What may be kept in numbers as images have them, and has words that mean nothing else.
+_CERTAIN = {"flows", "prob", "probs", "probability", "probabilities", "cellprob", "uncertainty"}
 
 # Neighbouring pixels of a cell have the same label; those of a picture rarely the same grey value.
 _EQUAL = 0.7
@@ -135,6 +139,10 @@ def _suspects(files: Sequence[ImageFile]) -> Iterator[_Suspect]:
     for file in files:
         path = PurePosixPath(result_name(file.file))
         folders.setdefault(path.parent, {}).setdefault(path.name, file)
+    ordered = {
+        folder: sorted(stem for stem in stems if "thumb" not in stem.lower())
+        for folder, stems in folders.items()
+    }
     beside: dict[PurePosixPath, list[PurePosixPath]] = {}
     for folder in folders:
         if not _words(folder.name):
@@ -147,6 +155,8 @@ def _suspects(files: Sequence[ImageFile]) -> Iterator[_Suspect]:
         for stem, file in stems.items():
             for place in places:
                 found = _original(stem, folders[place], own)
+                if name := "" if found else _pictured(stem, ordered[place]):
+                    found = folders[place][name], _words("thumb")
                 if found:
                     yield _Suspect(file, *found)
                     break
@@ -166,6 +176,22 @@ def _original(
             if words and name in stems:
                 return stems[name], words
     return None
+
+
+def _pictured(stem: str, stems: Sequence[str]) -> str:
+    """Return the image that a thumbnail shows, where each ends in a number of its own: a_w1CE70, a_w1_thumb0F2B.
+
+    Parameters
+    ----------
+    stem : str
+    stems : sequence of str
+        The names of the images, in order.
+    """
+    head, word, _ = stem.lower().partition("thumb")
+    head = stem[: len(head)].rstrip("_-. ")
+    place = bisect_left(stems, head)
+    found = word and head and place < len(stems) and stems[place].startswith(head)
+    return stems[place] if found else ""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -193,7 +219,8 @@ def _kind(suspect: _Suspect) -> str:
     except Exception:
         # Whatever is wrong with it is told when it is read as an image.
         return ""
-    return next((kind for kind in kinds if _fits(kind, header, original)), "")
+    fitting = (kind for kind in kinds if _fits(kind, suspect.words, header, original))
+    return next(fitting, "")
 
 
 def _is_labels(*planes: np.ndarray) -> bool:
@@ -210,14 +237,16 @@ def _is_labels(*planes: np.ndarray) -> bool:
     return True
 
 
-def _fits(kind: str, header: Header, original: Header) -> bool:
+def _fits(kind: str, words: frozenset[str], header: Header, original: Header) -> bool:
     """Whether what a file says of itself fits its kind, beside the image that it was made from."""
     if kind == "thumbnails":
         wide, high = header.width / original.width, header.height / original.height
         return max(wide, high) < _SMALL and abs(wide - high) < _SHAPE * max(wide, high)
+    if (header.width, header.height) != (original.width, original.height) or kind == "labels":
+        return False
+    colored = header.color and not original.color
     if kind == "outlines":
-        return header.color and not original.color
-    if kind == "maps":
-        planes, others = (len(each.channels) * each.unnamed for each in (header, original))
-        return (header.dtype, header.color) != (original.dtype, original.color) or planes > others
-    return False
+        return colored
+    decimal = header.dtype.startswith("float") and not original.dtype.startswith("float")
+    certain = bool(words & _CERTAIN) and header.dtype != original.dtype
+    return colored or decimal or certain

@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -108,12 +109,13 @@ def settle_folders(
         ``SM-DIR-020`` or ``SM-DIR-021`` if none of the folders is one that the results belong to.
     """
     computed = [image for image in known if image.batch]
-    folders = _seen_from_results([*recorded], listed, state) if computed else []
+    kept = computed and has_results(state)
+    folders = _seen_from_results([*recorded], listed, state) if kept else []
     for folder in listed:
         if _home(folders, str(folder.path)) is None:
             for index, other in enumerate(folders):
-                at_home = any(other.holds(str(each.path)) for each in listed)
-                free = not at_home and not _is_around(str(folder.path), [other])
+                taken = any(other.holds(str(each.path)) for each in listed)
+                free = not taken and not _is_around(str(folder.path), [other])
                 if free and _was_moved(other, folder, _images_of(other, folders, computed), same):
                     folders[index] = _placed(folder.path, other.prefix, state)
                     break
@@ -129,6 +131,12 @@ def settle_folders(
             prefix = "" if alone else _free_prefix(folder.path, names, folders)
             folders.append(_placed(folder.path, prefix, state))
     return folders
+
+
+def has_results(state: Path) -> bool:
+    """Whether there is something that images of other folders could take the place of."""
+    places = (state / "labels", state.parent / "masks", state.parent / "corrections")
+    return any(path.is_file() for place in places for path in place.rglob("*"))
 
 
 def name_of(folders: Sequence[ImageFolder], listed: Listed, relative: str) -> str:
@@ -178,12 +186,13 @@ def _images_of(
     Earlier versions took other folders without a word: what they left of them counts only where nothing else is left.
     """
     found: dict[bool, list[tuple[ImageFile, Path]]] = {True: [], False: []}
+    real_path = cache(os.path.realpath)
     for image in known:
         prefixes = [each.prefix for each in folders if image.file.startswith(each.prefix)]
         if folder.prefix == max(prefixes, key=len, default=None):
             depth = len(PurePosixPath(image.file[len(folder.prefix) :]).parts)
             relative = Path(*image.path.parts[-depth:])
-            root = os.path.realpath(Path(*image.path.parts[:-depth]))
+            root = real_path(Path(*image.path.parts[:-depth]))
             found[root == folder.path].append((image, relative))
     return found[True] or found[False]
 
