@@ -64,7 +64,7 @@ def draw_days(draw, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("forget", [False, True], ids=["recorded", "of 0.1.0"])
-def test_another_experiment_is_refused_and_may_be_added(take, draw, tmp_path, forget):
+def test_another_experiment_is_refused_and_may_be_added(take, draw, tmp_path, state, forget):
     draw_days(draw, tmp_path)
     before = take("monday", forget=forget)
     problem = refused(take, "tuesday")
@@ -72,6 +72,11 @@ def test_another_experiment_is_refused_and_may_be_added(take, draw, tmp_path, fo
     assert f"{tmp_path}/results_tuesday" in problem.remedy
     both = json.dumps([f"{tmp_path}/{day}" for day in ("monday", "tuesday")])
     assert both in problem.remedy
+    # A damaged inventory opens no door.
+    whole = (state / "inventory.tsv").read_bytes()
+    (state / "inventory.tsv").write_bytes(b"")
+    assert refused(take, "tuesday").code == "SM-DIR-020"
+    (state / "inventory.tsv").write_bytes(whole)
     more = take("monday", "tuesday")
     assert {name: more[name] for name in before} == before
     assert {name: path for name, (path, _) in more.items() if name not in before} == {
@@ -129,6 +134,10 @@ def test_a_picture_that_both_days_have_does_not_make_them_one(take, draw, tmp_pa
     shutil.copy2(tmp_path / "monday" / "flat.tif", tmp_path / "tuesday" / "flat.tif")
     take("monday")
     assert refused(take, "tuesday").code == "SM-DIR-020"
+    # So much of the first folder is not left, but nothing else is there.
+    (tmp_path / "tuesday" / "pos1.tif").unlink()
+    (tmp_path / "tuesday" / "pos2.tif").unlink()
+    assert list(take("tuesday")) == ["flat.tif"]
 
 
 def test_a_project_that_was_moved_as_a_whole_goes_on(configure, draw, tmp_path, monkeypatch):
@@ -146,6 +155,19 @@ def test_a_project_that_was_moved_as_a_whole_goes_on(configure, draw, tmp_path, 
         write_inventory(inventory, Path("results/.segmake/inventory.tsv"))
         lay_result(Path("results/.segmake"), "a")
         assert [image.image for image in inventory.images] == ["a.tif"]
+
+
+def test_a_project_that_was_copied_may_be_another(configure, draw, tmp_path, monkeypatch):
+    for number, place in enumerate(("first", "second")):
+        draw(tmp_path / place / "images" / "a.tif", cells=number)
+    monkeypatch.chdir(tmp_path / "first")
+    config = configure(images={"folder": "images"}, results="results")
+    kept = Path("results/.segmake/inventory.tsv")
+    write_inventory(take_inventory(config, kept), kept)
+    lay_result(kept.parent, "a")
+    shutil.copytree(tmp_path / "first" / "results", tmp_path / "second" / "results")
+    monkeypatch.chdir(tmp_path / "second")
+    assert refused(take_inventory, config, kept).code == "SM-DIR-020"
 
 
 def test_a_folder_within_and_one_around_keep_the_names(take, draw, tmp_path):

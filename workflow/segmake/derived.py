@@ -95,7 +95,8 @@ def find_derived(files: Sequence[ImageFile], state: Path) -> Derived:
     def look(suspect: _Suspect) -> str:
         file = suspect.file
         size, mtime_ns, kind = known.get(str(file.path), (0, 0, ""))
-        if (size, mtime_ns) == (file.size, file.mtime_ns):
+        # One that can't be looked at now has neither.
+        if (file.size, file.mtime_ns) in ((size, mtime_ns), (0, 0)):
             return str(kind)
         return _kind(suspect)
 

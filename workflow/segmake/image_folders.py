@@ -73,9 +73,10 @@ def read_folders(state: Path, known: Sequence[ImageFile], now: Sequence[str]) ->
     """
     try:
         values = json.loads((state / RECORD).read_text(encoding="ascii"))
-        return [ImageFolder(**{name: str(value[name]) for name in _FIELDS}) for value in values]
+        folders = [ImageFolder(**{name: str(value[name]) for name in _FIELDS}) for value in values]
     except (OSError, ValueError, TypeError, KeyError):
-        return _folders_of_images(state, known, now)
+        folders = []
+    return folders or _folders_of_images(state, known, now)
 
 
 _FIELDS = ("path", "from_results", "prefix")
@@ -109,8 +110,7 @@ def settle_folders(
         ``SM-DIR-020`` or ``SM-DIR-021`` if none of the folders is one that the results belong to.
     """
     computed = [image for image in known if image.batch]
-    kept = computed and has_results(state)
-    folders = _seen_from_results([*recorded], listed, state) if kept else []
+    folders = _seen_from_results([*recorded], listed, state) if has_results(state) else []
     for folder in listed:
         if _home(folders, str(folder.path)) is None:
             for index, other in enumerate(folders):
@@ -172,9 +172,9 @@ def _seen_from_results(
     for folder in folders:
         now = os.path.normpath(os.path.join(results, folder.from_results))
         moved = replace(folder, path=now)
-        known = any(folder.holds(str(each.path)) for each in listed)
         there = any(moved.holds(str(each.path)) for each in listed)
-        found.append(moved if there and not known else folder)
+        # One that is still where it was may have been copied, and holds something else in the new place.
+        found.append(moved if there and not os.path.isdir(folder.path) else folder)
     return found
 
 
@@ -200,9 +200,9 @@ def _images_of(
 def _was_moved(
     before: ImageFolder, now: Listed, images: Sequence[tuple[ImageFile, Path]], same: SameFile
 ) -> bool:
-    """Whether a folder has the files of another: most of those that the other had, or it has nearly no others."""
+    """Whether a folder has the files of another: most of those that the other had, or nearly no others."""
     number = sum(same(image, now.path / relative) for image, relative in images)
-    return number > 0 and (2 * number >= len(images) or 2 * number >= len(now.found))
+    return number > 0 and (number >= len(images) / 2 or number >= 0.9 * len(now.found))
 
 
 def _free_prefix(path: Path, names: Iterable[str], folders: Iterable[ImageFolder]) -> str:

@@ -55,6 +55,10 @@ COLUMNS = (
 )
 
 
+# To so many nanoseconds file systems and archives keep the times of files.
+_TIME_STEPS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
+
+
 @dataclass(frozen=True)
 class ImageFile:
     """One image of the inventory.
@@ -162,9 +166,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     remembered = read_inventory(kept)
     folders = _folders(listed, remembered, kept.parent)
     files = [_image_file(folders, each, found) for each in listed for found in each.found]
-    derived = Derived()
-    if config.settings["images"]["derived"] == "leave_out":
-        derived = find_derived(files, kept.parent)
+    take_all = config.settings["images"]["derived"] == "take"
+    derived = Derived() if take_all else find_derived(files, kept.parent)
     left_out = {name for names in derived.kinds.values() for name in names}
     files = [file for file in files if file.file not in left_out]
     remembered = _with_journals(remembered, files, kept)
@@ -176,11 +179,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     found += [image for image in hidden if image.header or image.problem]
     batches = {image.image: image.batch for earlier in known.values() for image in earlier}
     images, unselected = _selected(found, config.settings["images"], batches)
-    _refuse_same_results(images, config)
-    _refuse_if_none_fits(images, config)
-    _refuse_channels_of_none(images, config)
-    if mixed := list(mixed_numbers(config, images)):
-        raise Problems(mixed)
+    _refuse_what_does_not_fit(images, config)
     selected = {image.image for image in images}
     fresh = {image.image: image for image in unselected}
     gone = [
@@ -249,12 +248,8 @@ def _is_same_file(image: ImageFile, path: Path) -> bool:
     """Whether a file is the one that an image was read from: of the same size, written at the same time."""
     parts = image.header.parts if image.header else ()
     size, mtime_ns = _size_and_time(path, [path.parent / part for part in parts])
-    # Other file systems and archives keep times to 100 ns, a millisecond, a second or two.
-    steps = (step for step in _TIME_STEPS if mtime_ns % step == 0)
-    return 0 < size == image.size and abs(mtime_ns - image.mtime_ns) < max(steps)
-
-
-_TIME_STEPS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
+    step = max(step for step in _TIME_STEPS if mtime_ns % step == 0)
+    return 0 < size == image.size and abs(mtime_ns - image.mtime_ns) < step
 
 
 def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) -> ImageFile:
@@ -312,6 +307,15 @@ def _keep_hidden(
     ]
     kept = {image.file for image in hidden}
     return [file for file in files if file.file not in kept], hidden
+
+
+def _refuse_what_does_not_fit(images: list[ImageFile], config: Config) -> None:
+    """Refuse images and a config that do not go together."""
+    _refuse_same_results(images, config)
+    _refuse_if_none_fits(images, config)
+    _refuse_channels_of_none(images, config)
+    if mixed := list(mixed_numbers(config, images)):
+        raise Problems(mixed)
 
 
 def _refuse_same_results(images: list[ImageFile], config: Config) -> None:
