@@ -130,7 +130,7 @@ def test_a_damaged_inventory_is_found_again_in_the_journals(
         "cut": [whole[:end] for end in range(0, len(whole), 97)],
         "zeros": [whole[: len(whole) // 2].ljust(len(whole), b"\0")],
         "noise": [np.random.default_rng(1).bytes(2000), whole.replace(b"000", b"x")],
-        "other": [b"image\tsomething else\na.tif\t1\n", whole.replace(b'""width""', b'""w""')],
+        "other": [b"image\tsomething else\na.tif\t1\n", whole.replace(b'""channels""', b'""c""')],
     }
     for content in contents.get(damage, [None]):
         kept.unlink()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from segmake import reach
 from segmake.inventory import take_inventory, write_inventory
 from segmake.reach import as_pattern
 
@@ -126,7 +127,8 @@ def _take_without_rights(kept: Path, *configs: Path) -> list[dict[str, tuple[str
     )
     alone = ["unshare", "-U"] if os.geteuid() == 0 else []
     command = [*alone, sys.executable, "-c", code, str(kept), *map(str, configs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(Path(reach.__file__).parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if alone and "unshare" in done.stderr:
         pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
