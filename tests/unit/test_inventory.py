@@ -10,7 +10,9 @@ import pytest
 import tifffile
 
 from segmake import inventory, readers
-from segmake.inventory import find_images, read_inventory, take_inventory, write_inventory
+from segmake.inventory import read_inventory, take_inventory, write_inventory
+from segmake.journal import Journal
+from segmake.listing import list_images
 from segmake.messages import Problem, Problems
 
 
@@ -101,10 +103,48 @@ def test_what_other_readers_said_is_read_again_in_the_same_batch(take, images, d
     assert take(cluster=ONE_EACH) == before
 
 
-def test_an_inventory_that_is_none_is_started_anew(take, images, draw, tmp_path):
-    draw(images / "a.tif")
-    (tmp_path / "inventory.tsv").write_text("image\tsomething else\na.tif\t1\n")
-    assert batches(take()) == {"a.tif": "0001"}
+@pytest.mark.parametrize("damage", ["nothing", "cut", "zeros", "noise", "other", "none", "folder"])
+def test_a_damaged_inventory_is_found_again_in_the_journals(
+    configure, images, draw, tmp_path, damage
+):
+    kept = tmp_path / ".segmake" / "inventory.tsv"
+
+    def take():
+        inventory = take_inventory(configure(cluster=ONE_EACH), kept)
+        if not kept.is_dir():
+            write_inventory(inventory, kept)
+        return inventory
+
+    for name in ("d.tif", "b.tif", "gone.tif", "new.tif"):
+        draw(images / name)
+        for image in take().images:
+            # What a job writes.
+            journal = Journal(kept.parent / "segment" / f"{image.batch}.jsonl")
+            event = "started" if name == "new.tif" == image.image else "done"
+            journal.add(image.image, event, "key", 1)
+    (images / "gone.tif").unlink()
+    before = {image.image: image.batch for image in take().images}
+    assert before == {"d.tif": "0001", "b.tif": "0002", "gone.tif": "0003", "new.tif": "0004"}
+    whole = kept.read_bytes()
+    contents = {
+        "nothing": [b""],
+        "cut": [whole[:end] for end in range(0, len(whole), 97)],
+        "zeros": [whole[: len(whole) // 2].ljust(len(whole), b"\0")],
+        "noise": [np.random.default_rng(1).bytes(2000), whole.replace(b"000", b"x")],
+        "other": [b"image\tsomething else\na.tif\t1\n", whole.replace(b'""channels""', b'""c""')],
+    }
+    for content in contents.get(damage, [None]):
+        kept.unlink()
+        if damage == "folder":
+            kept.mkdir()
+        elif content is not None:
+            kept.write_bytes(content)
+        found = {image.image: image.batch for image in take().images}
+        # Of an image that is gone nothing is asked.
+        assert (
+            found.items() >= {name: before[name] for name in before if name != "gone.tif"}.items()
+        )
+        assert {"gone.tif": "0003", **found} == before
 
 
 def test_rights_given_back_are_seen(take, images, draw, tmp_path):
@@ -200,7 +240,7 @@ def test_a_folder_and_one_within_it_are_not_both_taken(configure, images, tmp_pa
     draw(images / "a" / "x.tif")
     config = configure(images={"folder": [str(images), str(images / "a")]})
     with pytest.raises(Problems) as refused:
-        find_images(config)
+        list_images(config)
     assert [problem.code for problem in refused.value.problems] == ["SM-DIR-010"]
 
 
@@ -210,8 +250,6 @@ def test_links_that_lead_in_circles(take, images, draw):
     (images / "sub" / "up").symlink_to(images)
     (images / "another name").symlink_to(images / "sub")
     (images / "zz").symlink_to(images / "sub")
-    (images / "itself.tif").symlink_to(images / "itself.tif")
-    (images / "nowhere.tif").symlink_to(images / "nothing.tif")
     assert batches(take()) == before == {"sub/a.tif": "0001"}
 
 
@@ -246,20 +284,20 @@ def test_two_images_of_one_result(take, images, draw, first, second):
     ],
 )
 def test_folders_that_are_none(configure, folder, code):
-    assert refused(find_images, configure(images={"folder": folder})).code == code
+    assert refused(list_images, configure(images={"folder": folder})).code == code
 
 
 def test_folders_without_an_image_to_take(configure, images, tmp_path, draw):
     images.mkdir()
-    assert refused(find_images, configure()).code == "SM-DIR-004"
+    assert refused(list_images, configure()).code == "SM-DIR-004"
     (images / "a.oib").touch()
-    problem = refused(find_images, configure())
+    problem = refused(list_images, configure())
     assert problem.code == "SM-DIR-005" and "1 .oib" in str(problem)
     (tmp_path / "file").touch()
-    problem = refused(find_images, configure(images={"folder": str(tmp_path / "file")}))
+    problem = refused(list_images, configure(images={"folder": str(tmp_path / "file")}))
     assert problem.code == "SM-DIR-003"
     draw(images / "a.tif")
-    assert refused(find_images, configure(results=str(images))).code == "SM-DIR-007"
+    assert refused(list_images, configure(results=str(images))).code == "SM-DIR-007"
 
 
 def test_a_config_that_fits_no_image_is_refused_but_one_that_fits_some_is_not(take, images, draw):

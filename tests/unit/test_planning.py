@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from segmake import planning
+from segmake import bindings, label_work, planning
+from segmake.bindings import write_bindings
 from segmake.inventory import ImageFile, write_inventory
 from segmake.journal import Journal
+from segmake.messages import Problems
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.readers import Header, read_headers
 from segmake.steps import STEPS, run_step
+from segmake.tables import cell_table, image_table
 from segmake.work import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")
@@ -293,3 +297,134 @@ def test_planning_writes_nothing(images, configure, tmp_path):
     made, _ = make_plan(configure())
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "config.yaml"])
     assert "3" in made.describe()
+
+
+def lay_correction(made: Plan, name: str) -> Path:
+    """Lay the mask that was made into the corrections, with a cell less."""
+    labels = tifffile.imread(made.folders.mask(name))
+    path = made.folders.corrections / f"{Path(name).stem}_masks.tif"
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, np.where(labels == 1, 0, labels).astype(np.uint16))
+    os.utime(path, ns=(10**18, 10**18))
+    return path
+
+
+def start(made: Plan) -> None:
+    """Write down what a run writes when it starts, and do what its jobs do."""
+    write_bindings(made.bindings, made.folders.state)
+    compute(made)
+
+
+@pytest.mark.parametrize("forget", [False, True], ids=["bound", "of 0.1.0"])
+def test_a_correction_belongs_to_the_picture_that_it_was_made_for(images, plan, draw, forget):
+    first = plan()
+    compute(first)
+    correction = lay_correction(first, "c.tif")
+    corrected = plan()
+    start(corrected)
+    if forget:
+        (first.folders.state / bindings.RECORD).unlink()
+    again = plan()
+    assert list(again.corrections) == ["c.tif"] and again.states["c.tif"] == "done"
+    start(again)
+    # The same picture under a newer time is computed again, and corrected as before.
+    os.utime(images / "c.tif", ns=(10**18, 10**18))
+    touched = plan()
+    assert list(touched.corrections) == ["c.tif"] and not touched.outdated
+    start(touched)
+    # Another picture of the same size is not laid over with the cells of the first.
+    draw(images / "c.tif", cells=5)
+    if forget:
+        (first.folders.state / bindings.RECORD).unlink()
+    replaced = plan()
+    assert replaced.outdated == {"c.tif": str(correction)} and not replaced.corrections
+    assert "SM-OUT-020" in replaced.describe() and str(correction) in replaced.describe()
+    start(replaced)
+    assert tifffile.imread(first.folders.mask("c.tif")).max() == 5
+    row = image_table(plan()).set_index("image").loc["c.tif"]
+    assert str(correction) in row["warning"] and row["state"] == "done" and not row["corrected"]
+    # It is used again once the user saves it.
+    os.utime(correction)
+    assert list(plan().corrections) == ["c.tif"]
+
+
+def write_channels(path: Path, **channels: int) -> None:
+    """Write an OME-TIFF with named channels, each with so many bright cells."""
+    planes = []
+    for cells in channels.values():
+        plane = np.full((48, 64), 200, np.uint16)
+        for number in range(cells):
+            plane[6:14, 4 + 15 * number : 14 + 15 * number] += 1000
+        planes.append(plane)
+    metadata = {"axes": "CYX", "Channel": {"Name": list(channels)}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.stack(planes), photometric="minisblack", metadata=metadata)
+
+
+def test_a_number_that_is_another_channel_in_another_file_is_refused(plan, tmp_path):
+    write_channels(tmp_path / "images" / "mon.ome.tif", **{"Phase ": 3, "GFP": 1})
+    compute(plan(images={"channel": 1}))
+    write_channels(tmp_path / "images" / "tue.ome.tif", GFP=1, phase=3)
+    with pytest.raises(Problems) as caught:
+        plan(images={"channel": 1})
+    (problem,) = caught.value.problems
+    assert problem.code == "SM-DIR-024" and '`channel: "Phase"`' in problem.remedy
+    assert "Phase in 1 (mon.ome.tif); GFP in 1 (tue.ome.tif)" in problem.what
+    named = plan(images={"channel": "PHASE"})
+    assert named.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
+    compute(named)
+    table = cell_table(named, image_table(named))
+    assert table.groupby("image").size().to_dict() == {"mon.ome.tif": 3, "tue.ome.tif": 3}
+    assert table["mean_intensity_Phase"].notna().all()
+    assert not any(column.strip() != column or "phase" in column for column in table)
+
+
+def refuse(plan, **sections) -> list[str]:
+    try:
+        plan(**sections)
+    except Problems as found:
+        return [problem.code for problem in found.problems]
+    return []
+
+
+def test_numbers_are_refused_where_the_files_name_what_they_mean(plan, tmp_path):
+    images = tmp_path / "images"
+    write_channels(images / "a.ome.tif", Phase=1, GFP=1)
+    write_channels(images / "b.ome.tif", PH3=1, GFP=1)
+    both = {"images": {"channel": 2, "second_channel": 1}}
+    network = {"segmentation": {"engine": "cellpose3", "model": "cyto3"}}
+    assert refuse(plan, **both, **network) == ["SM-DIR-024"]
+    assert refuse(plan, images={"channel": 2}, measurements={"intensity_channels": ["GFP", 1]}) == [
+        "SM-DIR-025"
+    ]
+    listed = plan(images={"channel": ["PH3", "Phase"]})
+    assert set(listed.states.values()) == {"new"}
+    compute(listed)
+    assert set(plan(images={"channel": ["ph3", "phase "]}).states.values()) == {"done"}
+    # Names that only count, and files without a choice, say nothing.
+    (images / "b.ome.tif").unlink()
+    write_channels(images / "c.ome.tif", **{"Channel 0": 1, "Channel 1": 1})
+    assert refuse(plan, images={"channel": 1}) == []
+    for path in images.iterdir():
+        path.unlink()
+    write_channels(images / "d.ome.tif", Phase=1)
+    write_channels(images / "e.ome.tif", BF=1)
+    assert refuse(plan, images={"channel": 1}) == []
+
+
+def test_tables_of_an_earlier_version_are_joined_into_one_column(plan, tmp_path, monkeypatch):
+    write_channels(tmp_path / "images" / "mon.ome.tif", **{"Phase ": 3, "GFP": 1})
+    with monkeypatch.context() as patched:
+        # Version 0.1.0 called columns as the files call their channels.
+        patched.setattr(label_work, "_column_name", lambda header, index: header.channels[index])
+        compute(plan(images={"channel": "Phase "}))
+    write_channels(tmp_path / "images" / "tue.ome.tif", GFP=1, PHASE=3)
+    made = plan(images={"channel": "Phase"})
+    assert made.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
+    compute(made)
+    table = cell_table(made, image_table(made))
+    assert [c for c in table if c.startswith("mean_")] == [
+        "mean_intensity_Phase",
+        "mean_intensity_GFP",
+    ]
+    assert table["mean_intensity_Phase"].notna().all() and len(table) == 6

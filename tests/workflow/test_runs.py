@@ -302,3 +302,41 @@ def test_a_model_that_is_gone_or_another_is_checked_before_the_next_image(projec
     fourth = project.run()
     assert fourth.returncode == 0, fourth.stderr
     assert "0003" in fourth.stderr and "batch 0001" not in fourth.stderr
+
+
+def test_another_experiment_does_not_take_the_place_of_the_first(project: Project) -> None:
+    """Two days with images of the same names, and a correction of the first."""
+    shutil.rmtree(project.images)
+    for day, cells in (("monday", 4), ("tuesday", 2)):
+        draw_image(project.folder / day / "pos1.tif", cells, seed=cells)
+    project.settings["images"]["folder"] = "monday"
+    assert project.run().returncode == 0
+    corrections = project.results / "corrections"
+    corrections.mkdir()
+    shutil.copy(project.results / "masks" / "pos1_masks.ome.tif", corrections)
+    assert project.run().returncode == 0
+    before = project.contents(".tif", "_cells.csv", ".png", ".zip")
+
+    project.settings["images"]["folder"] = "tuesday"
+    refused = project.run()
+    assert refused.returncode == 1 and "SM-DIR-020" in refused.stderr
+    assert '`results: "results_tuesday"`' in refused.stderr
+    assert '`folder: ["monday", "tuesday"]`' in refused.stderr and "Traceback" not in refused.stderr
+    assert project.contents(".tif", "_cells.csv", ".png", ".zip") == before
+
+    journal = project.journal()
+    project.settings["images"]["folder"] = ["monday", "tuesday"]
+    both = project.run()
+    assert both.returncode == 0, both.stderr
+    assert project.computed(journal) == ["tuesday/pos1.tif"]
+    cells = pd.read_parquet(project.results / "cells.parquet").groupby("image").size()
+    assert cells.to_dict() == {"pos1.tif": 4, "tuesday/pos1.tif": 2}
+    assert project.contents(".tif", "_cells.csv", ".png", ".zip").items() >= before.items()
+
+    # An inventory that is lost loses nothing else.
+    journal = project.journal()
+    (project.results / ".segmake" / "inventory.tsv").write_bytes(b"")
+    project.settings["images"]["folder"] = ["tuesday", "monday"]
+    again = project.run()
+    assert again.returncode == 0 and "nothing to compute" in again.stderr, again.stderr
+    assert project.computed(journal) == []

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
@@ -58,6 +58,45 @@ def fingerprint(*values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+# Of a large file so many pieces of so many bytes are looked at, from the first to the last.
+_PIECES, _PIECE = 16, 1 << 16
+
+
+def sampled_hash(paths: Iterable[Path]) -> str | None:
+    """Return what differs when the content of files or folders does: of small files all of it, of large ones a sample.
+
+    None if one can't be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        for path in paths:
+            inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
+            every = max(1, len(inside) // (4 * _PIECES))
+            for number, file in enumerate(inside or [path]):
+                digest.update(
+                    f"{file.relative_to(path)} {file.stat().st_size}\0".encode(
+                        "utf-8", "surrogateescape"
+                    )
+                )
+                if number % every == 0:
+                    for piece in _sample(file):
+                        digest.update(piece)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _sample(file: Path) -> Iterator[bytes]:
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        if size <= _PIECES * _PIECE:
+            yield content.read()
+            return
+        for number in range(_PIECES):
+            content.seek(number * (size - _PIECE) // (_PIECES - 1))
+            yield content.read(_PIECE)
+
+
 def readable(text: str) -> str:
     r"""Return text that any file can hold: a byte of a name that is no UTF-8 becomes ``\xff``."""
     escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
@@ -87,6 +126,12 @@ def position_number(image: str) -> int | None:
     """Return which position (from 1) of its file an image is, by its name; None where it is the only one."""
     position = _POSITION.search(image)
     return int(position[1]) if position else None
+
+
+def file_and_position(image: str) -> tuple[str, int | None]:
+    """Return the file of an image by its name, and which position of it (from 0) it is; None for the only one."""
+    position = _POSITION.search(image)
+    return (image[: position.start()], int(position[1]) - 1) if position else (image, None)
 
 
 def result_name(image: str) -> str:

@@ -11,22 +11,29 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-
-import pathspec
 
 from segmake import readers
 from segmake.batches import assign_batches
+from segmake.channel_numbers import mixed_numbers
 from segmake.config import Config
-from segmake.files import image_name, natural_key, readable, result_name, write_atomically
-from segmake.folders import folder_problems
+from segmake.derived import Derived, find_derived, write_derived
+from segmake.files import (
+    file_and_position,
+    image_name,
+    natural_key,
+    result_name,
+    write_atomically,
+)
+from segmake.image_folders import ImageFolder, name_of, read_folders, settle_folders, write_folders
+from segmake.journal import Journal
+from segmake.listing import Found, Listed, list_images
 from segmake.messages import Problem, Problems
-from segmake.readers import FOLDER_SUFFIX, Header
+from segmake.readers import Header
 from segmake.readers.isolated import headers_of
 from segmake.readers.selection import chosen, has_channel, interpreted, select
 
@@ -46,6 +53,10 @@ COLUMNS = (
     "header",
     "problem",
 )
+
+
+# To so many nanoseconds file systems and archives keep the times of files.
+_TIME_STEPS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -108,11 +119,23 @@ class Inventory:
         Number of files in the images folders that are not taken for images.
     unselected : tuple of ImageFile
         The positions of their files that the config does not select.
+    folders : tuple of ImageFolder
+        The folders that the results belong to.
+    hidden : tuple of str
+        The images whose files can't be looked at now, and which keep the results that they have.
+    derived : Derived
+        The files that are no images, since they were made from images beside them.
+    derived_before : int
+        Number of images that an earlier run took these for.
     """
 
     images: tuple[ImageFile, ...]
     left_out: int
     unselected: tuple[ImageFile, ...] = ()
+    folders: tuple[ImageFolder, ...] = ()
+    hidden: tuple[str, ...] = ()
+    derived: Derived | None = None
+    derived_before: int = 0
 
     def batches(self) -> dict[str, list[ImageFile]]:
         """Return the images of each batch, in the order of the inventory."""
@@ -139,17 +162,24 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         If a folder is missing, no file is chosen, two images would write the same result, or none of them can be
         segmented with these settings. Where the config names no folder there are no images, which is no problem.
     """
-    wanted = config.settings["images"]["folder"] is not None
-    files, left_out = find_images(config) if wanted else ([], 0)
+    listed = list_images(config)
+    remembered = read_inventory(kept)
+    folders = _folders(listed, remembered, kept.parent)
+    files = [_image_file(folders, each, found) for each in listed for found in each.found]
+    take_all = config.settings["images"]["derived"] == "take"
+    derived = Derived() if take_all else find_derived(files, kept.parent)
+    left_out = {name for names in derived.kinds.values() for name in names}
+    files = [file for file in files if file.file not in left_out]
+    remembered = _with_journals(remembered, files, kept)
+    files, hidden = _keep_hidden(files, remembered)
     known: dict[str, list[ImageFile]] = {}
-    for image in read_inventory(kept):
+    for image in remembered:
         known.setdefault(image.file, []).append(image)
     found = _fields_of(files, known)
+    found += [image for image in hidden if image.header or image.problem]
     batches = {image.image: image.batch for earlier in known.values() for image in earlier}
     images, unselected = _selected(found, config.settings["images"], batches)
-    _refuse_same_results(images, config)
-    _refuse_if_none_fits(images, config)
-    _refuse_channels_of_none(images, config)
+    _refuse_what_does_not_fit(images, config)
     selected = {image.image for image in images}
     fresh = {image.image: image for image in unselected}
     gone = [
@@ -160,68 +190,41 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     ]
     batched = assign_batches([*images, *gone], config.settings)
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
-    return Inventory(tuple(batched), left_out, tuple(unselected))
-
-
-def find_images(config: Config) -> tuple[list[ImageFile], int]:
-    """List the files that the config chooses, without opening them.
-
-    Returns
-    -------
-    images : list of ImageFile
-    left_out : int
-        Number of the other files in the folders; hidden files count as none.
-
-    Raises
-    ------
-    Problems
-        If a folder is missing or unreadable, or no file is chosen.
-    """
-    section = config.settings["images"]
-    folders = section["folder"]
-    folders = [folders] if isinstance(folders, str) else folders
-    if problems := list(folder_problems(config)):
-        raise Problems(problems)
-    results = Path(config.settings["results"]).resolve()
-    include = _patterns(section["include"])
-    exclude = _patterns(section["exclude"])
-    images: list[ImageFile] = []
-    other: list[str] = []
-    places = [config.where("images", "folder", index) for index in range(len(folders))]
-    checked = [Path(os.path.expanduser(name)) for name in folders]
-    for folder, where in zip(checked, places, strict=True):
-        prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
-        for relative in _walk(folder, results, exclude, where):
-            if include.match_file(relative.lower()) and not exclude.match_file(relative.lower()):
-                file, path = readable(prefix + relative), folder / relative
-                images.append(ImageFile(file, file, path, *_size_and_time(path)))
-            else:
-                other.append(relative)
-    if not images:
-        raise Problems([_nothing_chosen(config, ", ".join(folders), other)])
-    return images, len(other)
+    return Inventory(
+        tuple(batched),
+        sum(each.left_out for each in listed) + len(left_out),
+        tuple(unselected),
+        tuple(folders),
+        tuple(image.image for image in hidden),
+        derived,
+        sum(image.file in left_out for image in remembered if image.batch),
+    )
 
 
 def read_inventory(kept: Path) -> list[ImageFile]:
-    """Return the images of an inventory file; none if there is no such file or it is of another version."""
+    """Return the images of an inventory file; none if there is no such file, or it is none of this version."""
     try:
         with kept.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
             table = csv.DictReader(lines, dialect="excel-tab")
+            if tuple(table.fieldnames or ()) != COLUMNS:
+                return []
             rows = list(table)
-    except FileNotFoundError:
-        return []
-    if tuple(table.fieldnames or ()) != COLUMNS:
+    except (OSError, csv.Error):
         return []
     images = []
     for row in rows:
         # A damaged line is an image to open again.
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
             images.append(_from_row(row))
     return images
 
 
 def write_inventory(inventory: Inventory, kept: Path) -> None:
-    """Write an inventory, so that the next run need not open the files again."""
+    """Write an inventory, so that the next run need not open the files again, and which folders it is of."""
+    if inventory.folders:
+        write_folders(inventory.folders, kept.parent)
+    if inventory.derived and inventory.derived.looked_at:
+        write_derived(inventory.derived, kept.parent)
     with write_atomically(kept) as part:
         with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as lines:
             writer = csv.DictWriter(lines, COLUMNS, dialect="excel-tab")
@@ -231,63 +234,88 @@ def write_inventory(inventory: Inventory, kept: Path) -> None:
             writer.writerows(map(_to_row, (*inventory.images, *others)))
 
 
-def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
-    return pathspec.PathSpec.from_lines("gitignore", [pattern.lower() for pattern in patterns])
-
-
-def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -> Iterator[str]:
-    """Yield the files below a folder, and the folders that are images: their paths in it, with forward slashes.
-
-    Hidden files, the results and excluded folders are passed over.
-    """
-    seen: set[str] = set()
-    stack = [""]
-    links: list[str] = []
-    while stack or links:
-        # Links last: an image keeps its name when someone links to its folder.
-        below = stack.pop() if stack else links.pop(0)
-        here = os.path.join(folder, below)
-        # A link to a folder above would lead round for ever.
-        if (real := os.path.realpath(here)) in seen or real == str(results):
-            continue
-        seen.add(real)
-        try:
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
-        except OSError as error:
-            raise Problems(
-                [Problem("SM-DIR-009", where=where, folder=here, error=error.strerror)]
-            ) from None
-        # What runs with another `results` made is no image either.
-        if below and any(entry.name == ".segmake" for entry in entries):
-            continue
-        for entry in entries:
-            relative = f"{below}{entry.name}"
-            # Hidden files are not images: a Mac leaves a "._picture.tif" beside each picture that it copies.
-            if entry.name.startswith("."):
-                continue
-            # os.path, since an entry's own is_dir raises where a link leads to itself.
-            if relative.lower().endswith(FOLDER_SUFFIX):
-                yield relative
-            elif os.path.isdir(entry.path):
-                if exclude.match_file(f"{relative}/".lower()):
-                    continue
-                (links if entry.is_symlink() else stack).append(f"{relative}/")
-            elif os.path.isfile(entry.path):
-                yield relative
-
-
-def _nothing_chosen(config: Config, folders: str, other: list[str]) -> Problem:
-    if not other:
-        return Problem("SM-DIR-004", where=config.where("images", "folder"), folder=folders)
-    kinds = Counter(PurePosixPath(name).suffix.lower() or "-" for name in other)
-    return Problem(
-        "SM-DIR-005",
-        where=config.where("images", "include"),
-        number=len(other),
-        folder=folders,
-        include=", ".join(config.settings["images"]["include"]),
-        kinds=", ".join(f"{number} {kind}" for kind, number in kinds.most_common(6)),
+def _folders(
+    listed: Sequence[Listed], remembered: Sequence[ImageFile], state: Path
+) -> list[ImageFolder]:
+    """Return the folders that the results belong to from now on."""
+    recorded = read_folders(state, remembered, [each.text for each in listed])
+    return (
+        settle_folders(listed, recorded, remembered, state, _is_same_file) if listed else recorded
     )
+
+
+def _is_same_file(image: ImageFile, path: Path) -> bool:
+    """Whether a file is the one that an image was read from: of the same size, written at the same time."""
+    parts = image.header.parts if image.header else ()
+    size, mtime_ns = _size_and_time(path, [path.parent / part for part in parts])
+    step = max(step for step in _TIME_STEPS if mtime_ns % step == 0)
+    return 0 < size == image.size and abs(mtime_ns - image.mtime_ns) < step
+
+
+def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) -> ImageFile:
+    name = name_of(folders, listed, found.relative) + ("/*" if found.folder else "")
+    return ImageFile(name, name, found.path, *_size_and_time(found.path))
+
+
+def _with_journals(
+    remembered: list[ImageFile], files: Iterable[ImageFile], kept: Path
+) -> list[ImageFile]:
+    """Return the images of the last inventory, and those that it lost, which the journals name with their batches.
+
+    Journals are read only where there is a file that the inventory does not have.
+    """
+    known = {image.file for image in remembered}
+    if all(file.file in known for file in files):
+        return remembered
+    images = {image.image for image in remembered}
+    last: dict[str, tuple[float, str]] = {}
+    for path in sorted((kept.parent / "segment").glob("*.jsonl")):
+        if path.stem.isdecimal():
+            journal = Journal(path)
+            times = {image: entry.time for image, entry in journal.finished().items()}
+            for image in {**dict.fromkeys(journal.in_work(), 0.0), **times}:
+                ended = times.get(image, 0.0)
+                last[image] = max(last.get(image, (0.0, "")), (ended, path.stem))
+    lost = [(image, batch) for image, (_, batch) in last.items() if image not in images]
+    return remembered + [_from_journal(image, batch) for image, batch in lost]
+
+
+def _from_journal(image: str, batch: str) -> ImageFile:
+    file, position = file_and_position(image)
+    return ImageFile(image, file, Path(), 0, 0, position=position or 0, batch=batch)
+
+
+def _keep_hidden(
+    files: Sequence[ImageFile], remembered: Iterable[ImageFile]
+) -> tuple[list[ImageFile], list[ImageFile]]:
+    """Divide what was listed into what is to be looked at, and images with results that can't be looked at now.
+
+    To try those again would cost them their results. A folder that can't be read fails by its own name as well.
+    """
+    lost = [file.file for file in files if file.size == file.mtime_ns == 0]
+    if not lost:
+        return list(files), []
+    inside = tuple(f"{file.removesuffix('/*')}/" for file in lost)
+    names = set(lost)
+    hidden = [
+        image
+        for image in remembered
+        if image.path.parts
+        and (image.batch or image.header)
+        and not (image.file in names and image.problem)
+        and (image.file in names or image.file.startswith(inside))
+    ]
+    kept = {image.file for image in hidden}
+    return [file for file in files if file.file not in kept], hidden
+
+
+def _refuse_what_does_not_fit(images: list[ImageFile], config: Config) -> None:
+    """Refuse images and a config that do not go together."""
+    _refuse_same_results(images, config)
+    _refuse_if_none_fits(images, config)
+    _refuse_channels_of_none(images, config)
+    if mixed := list(mixed_numbers(config, images)):
+        raise Problems(mixed)
 
 
 def _refuse_same_results(images: list[ImageFile], config: Config) -> None:
@@ -511,6 +539,9 @@ def _from_row(row: dict[str, str]) -> ImageFile:
         positions=int(row["positions"]),
         batch=row["batch"],
     )
+    # A line that was cut off has no last column.
+    if row["problem"] is None or (image.batch and not image.batch.isdecimal()):
+        raise ValueError(f"no line of an inventory: {row}")
     # What another version of the readers said is not trusted, but the batch stays.
     if row["reader"] != str(readers.HEADER_VERSION):
         return image

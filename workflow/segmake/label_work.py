@@ -20,7 +20,7 @@ from segmake.labels import LabelStack, selection_notes, write_masks
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.readers import Header
-from segmake.readers.selection import FieldOfView, channel_index, has_channel
+from segmake.readers.selection import FieldOfView, channel_index, channel_key, has_channel
 from segmake.tables import write_csv_in_parts
 
 Work = Callable[[Task], dict[str, Any]]
@@ -237,9 +237,10 @@ def _channels_to_measure(header: Header, section: Mapping[str, Any], path: Path)
 
 
 def _column_name(header: Header, index: int) -> str:
-    """Return a channel's name; channels of the same name are told apart by their numbers."""
-    name = header.channels[index]
-    return name if header.channels.count(name) == 1 else f"{name} ({index + 1})"
+    """Return a channel's name without stray blanks; channels of the same name are told apart by their numbers."""
+    keys = [channel_key(name) for name in header.channels]
+    name = " ".join(header.channels[index].split())
+    return name if keys.count(keys[index]) == 1 else f"{name} ({index + 1})"
 
 
 def _piece(

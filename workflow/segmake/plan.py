@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from segmake.files import fingerprint, result_name, write_atomically
-from segmake.messages import language, say
+from segmake.messages import Problem, language, say
 from segmake.outputs import files
 from segmake.pipeline import Task
 from segmake.slurm import SCRIPT
@@ -30,6 +30,9 @@ REPORT_VERSION = 4
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
+
+# So many images are named on the screen.
+NAMED = 5
 
 State = Literal["done", "failed", "unfinished", "changed", "new"]
 
@@ -230,8 +233,18 @@ class Plan:
         Number of images that have fewer time points or slices than were planned.
     copies : int
         Number of pages that are smaller copies of others, and not taken.
+    hidden : list of str
+        Images that can't be looked at now, and keep the results that they have.
+    derived : dict
+        The names of the files of each kind that are no images (`segmake.derived`).
+    derived_before : int
+        Number of images that an earlier run took these for.
     corrections : dict
         The corrected mask of each image that has one, by the image's name.
+    outdated : dict
+        The same of corrections that were made for something else than what is in the image's file now.
+    bindings : dict
+        What each correction was made for (`segmake.bindings`).
     stray : list of str
         Files among the corrections that fit no image.
     imports : dict
@@ -258,7 +271,12 @@ class Plan:
     lossy: int = 0
     stopped: int = 0
     copies: int = 0
+    hidden: list[str] = field(default_factory=list)
+    derived: dict[str, list[str]] = field(default_factory=dict)
+    derived_before: int = 0
     corrections: dict[str, str] = field(default_factory=dict)
+    outdated: dict[str, str] = field(default_factory=dict)
+    bindings: dict[str, Any] = field(default_factory=dict)
     stray: list[str] = field(default_factory=list)
     imports: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, ScriptPlan] = field(default_factory=dict)
@@ -336,6 +354,20 @@ class Plan:
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
         return "\n".join(lines)
 
+    def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
+        """Return which files are left out that were made from the images beside them, for the screen or the report."""
+        if not self.derived:
+            return []
+        kinds = [
+            say(f"derived.{kind}", number=len(names), names=_some(names))
+            for kind, names in self.derived.items()
+        ]
+        number = sum(map(len, self.derived.values()))
+        lines = [say(f"{place}.derived", number=number, kinds="; ".join(kinds))]
+        if self.derived_before:
+            lines.append(say(f"{place}.derived_before", number=self.derived_before))
+        return lines
+
     def _describe_images(self) -> list[str]:
         folder = self.settings["images"]["folder"]
         segmentation = self.settings["segmentation"]
@@ -363,8 +395,14 @@ class Plan:
         for what in ("copies", "stopped", "lossy"):
             if number := getattr(self, what):
                 lines.append(say(f"plan.{what}", number=number))
+        lines += self.describe_derived("plan")
+        if self.hidden:
+            lines.append(say("plan.hidden", number=len(self.hidden), names=_some(self.hidden)))
         if self.corrections:
             lines.append(say("plan.corrected", number=len(self.corrections)))
+        for file in list(self.outdated.values())[:NAMED]:
+            problem = Problem("SM-OUT-020", file=file)
+            lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         lines += [say("plan.stray", file=file) for file in self.stray]
         if self.to_do["segment"]:
             batches = self.to_do["batches"]
@@ -374,6 +412,11 @@ class Plan:
         elif not any(script.batches for script in self.scripts.values()):
             lines.append(say("plan.nothing"))
         return lines
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of some names."""
+    return ", ".join(names[:NAMED]) + ("..." if len(names) > NAMED else "")
 
 
 def write_plan(plan: Plan) -> None:

@@ -14,6 +14,7 @@ from numpy import dtype
 
 from segmake import engines, labels, measurement, outputs, pictures, readers, tracking
 from segmake.batches import megapixels
+from segmake.bindings import bind_corrections
 from segmake.calibration import corrected_since_0_1_0
 from segmake.config import Config
 from segmake.corrections import correction_fingerprint, find_corrections
@@ -60,7 +61,8 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
     corrections, stray = find_corrections(
         folders.corrections, [image.result_name for image in present]
     )
-    keys = _KeyMaker(config.settings, corrections)
+    bound = bind_corrections(corrections, present, folders)
+    keys = _KeyMaker(config.settings, bound.used)
     planned = _plan_batches(inventory, folders, keys, config.settings["images"])
     of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
@@ -74,16 +76,26 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
         **planned,
         unselected=_unselected(inventory, config.settings["images"]),
         **_facts(present),
-        corrections={
-            image.image: str(corrections[image.result_name])
-            for image in present
-            if image.result_name in corrections
-        },
+        hidden=list(inventory.hidden),
+        derived=inventory.derived.kinds if inventory.derived else {},
+        derived_before=inventory.derived_before,
+        corrections=_by_image(bound.used, present),
+        outdated=_by_image(bound.outdated, present),
+        bindings=bound.bindings,
         stray=[str(path) for path in stray],
         scripts=scripts,
         images_of_scripts=of_scripts if scripts else {},
     )
     return plan, inventory
+
+
+def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str, str]:
+    """Return corrections by the names of their images."""
+    return {
+        image.image: str(corrections[image.result_name])
+        for image in images
+        if image.result_name in corrections
+    }
 
 
 def _plan_batches(

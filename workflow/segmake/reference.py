@@ -60,7 +60,9 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `channel`, `second_channel`, `z`, `time` or `pages` under `images` | the images of which other planes are taken now |
 | `positions` under `images` | only positions that are new; those no longer chosen leave the tables |
 | `pixel_size_um` under `images` | the tables, and the size noted in the masks; not the cells (but with `do_3D`) |
-| `folder`, `include` or `exclude` under `images` | only images that are new; those no longer chosen leave the tables |
+| `include`, `exclude` or `derived` under `images` | only images that are new; those no longer chosen leave the tables |
+| `folder` under `images`: one more, one within or around it | only images that are new; the others keep their names |
+| `folder` under `images`: another experiment | nothing: it is refused, as it needs `results` of its own |
 | the file of an image, such as a new copy of it | this image |
 | the file of your own model | all images |
 | a file in `corrections` in the results | the mask, the table and the picture of its image |
@@ -185,6 +187,17 @@ PLACEHOLDERS = {
     "error": {"en": "details", "fr": "détails"},
     "files": {"en": "files and addresses", "fr": "fichiers et adresses"},
     "first": {"en": "first image", "fr": "première image"},
+    "SM-DIR-020.known": {"en": "folders", "fr": "dossiers"},
+    "SM-DIR-021.known": {"en": "folders", "fr": "dossiers"},
+    "SM-DIR-020.other": {"en": "another folder", "fr": "autre dossier"},
+    "SM-DIR-021.other": {"en": "another folder", "fr": "autre dossier"},
+    "SM-OUT-020.file": {"en": "correction", "fr": "correction"},
+    "SM-DIR-024.name": {"en": "name", "fr": "nom"},
+    "both": {"en": "list of both folders", "fr": "liste des deux dossiers"},
+    "exclude": {"en": "name", "fr": "nom"},
+    "target": {"en": "file or folder", "fr": "fichier ou dossier"},
+    "names": {"en": "channels and images", "fr": "canaux et images"},
+    "all": {"en": "list of names", "fr": "liste des noms"},
     "SM-OUT-003.first": {"en": "first file", "fr": "premier fichier"},
     "SM-OUT-003.second": {"en": "second file", "fr": "second fichier"},
     "SM-CFG-034.first": {"en": "first number", "fr": "premier nombre"},

@@ -24,6 +24,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
 from segmake import environments, slurm
+from segmake.bindings import write_bindings
 from segmake.checked import is_current
 from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
@@ -251,6 +252,8 @@ class Session:
                 copy_to_results(files, self.plan.folders.results)
             if self._inventory:
                 write_inventory(self._inventory, self.plan.folders.inventory)
+            if self.plan.bindings:
+                write_bindings(self.plan.bindings, self.plan.folders.state)
         except Problem as problem:
             _refuse(problem)
         except OSError as error:

@@ -165,7 +165,8 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
             say(f"report.not_selected.{what}", number=number)
             for what, number in plan.unselected.items()
             if number
-        ],
+        ]
+        + plan.describe_derived("report"),
         usage=usage_of_run(plan),
         timing=timing_of(plan),
     )

@@ -10,9 +10,10 @@ import pandas as pd
 
 from segmake.files import natural_key, write_atomically
 from segmake.journal import Entry, Journal
-from segmake.messages import say
+from segmake.messages import Problem, say
 from segmake.pipeline import Task
 from segmake.plan import Plan
+from segmake.readers.selection import channel_key
 from segmake.steps import STEPS, is_current, problem_of
 from segmake.timing import PHASES
 
@@ -92,11 +93,26 @@ def cell_table(plan: Plan, images: pd.DataFrame) -> pd.DataFrame:
         table = pd.read_csv(plan.folders.cells(image), float_precision="round_trip")
         table.insert(0, "image", image)
         tables.append(table)
+    tables = _with_same_columns(tables)
     # A table without rows has no types to speak of, and would turn the joined columns into text.
     filled = [table for table in tables if len(table)]
     if filled:
         return pd.concat(filled, ignore_index=True)
     return tables[0] if tables else pd.DataFrame(columns=["image"])
+
+
+def _with_same_columns(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Give the columns of a channel one name, where its name differs in case or stray blanks from image to image."""
+    first: dict[str, str] = {}
+    renamed = []
+    for table in tables:
+        keys = [channel_key(column) for column in table.columns]
+        names = [
+            first.setdefault(key, " ".join(column.split())) if keys.count(key) == 1 else column
+            for key, column in zip(keys, table.columns, strict=True)
+        ]
+        renamed.append(table.set_axis(names, axis="columns"))
+    return renamed
 
 
 def describe_selection(details: Mapping[str, Any]) -> str:
@@ -209,6 +225,9 @@ def _image_row(
     row["cells"] = masks.get("cells_kept")
     cells = measured.details if measured else {}
     row["warning"] = _warning({**details, **masks, **cells}) if details else ""
+    if file := plan.outdated.get(image):
+        outdated = Problem("SM-OUT-020", file=file)
+        row["warning"] = f"{row['warning']} {outdated.what} {outdated.remedy}".strip()
     row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
     # What 0.1.0 measured has square pixels.
     row["pixel_height_um"] = cells.get("pixel_height_um", row["pixel_size_um"])

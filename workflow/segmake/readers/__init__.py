@@ -21,6 +21,7 @@ import numpy as np
 
 from segmake.files import readable
 from segmake.messages import Problem
+from segmake.reach import out_of_reach
 from segmake.readers.believed import believed
 
 # Raised when other pixels are read from the same file, so that images are computed again.
@@ -212,8 +213,11 @@ def open_image(path: Path) -> AbstractContextManager[Image]:
         can't be read as what its suffix says, ``SM-IMG-004`` if SegMake has no reader for the suffix, ``SM-IMG-005``
         if its content is that of another format, ``SM-IMG-006`` if the library that reads it is not installed,
         ``SM-IMG-007`` if the file that holds its metadata is missing, ``SM-IMG-050`` if its end is missing,
-        ``SM-IMG-051`` if it claims more than it can hold, ``SM-IMG-054`` if it is no file that has an end.
+        ``SM-IMG-051`` if it claims more than it can hold, ``SM-IMG-054`` if it is no file that has an end;
+        ``SM-DIR-022`` if it is a folder that can't be read, ``SM-DIR-023`` if it is a link that leads nowhere.
     """
+    if problem := out_of_reach(path, FOLDER_SUFFIX):
+        raise problem
     suffix = path.suffix.lower()
     try:
         found = path.stat()

@@ -110,13 +110,14 @@ def chosen(wanted: str | int | list[int] | None, number: int) -> tuple[int, ...]
     return tuple(range(first - 1, min(last, number), step))
 
 
-def channel_index(header: Header, wanted: int | str | None, path: Path) -> int:
+def channel_index(header: Header, wanted: int | str | list[str] | None, path: Path) -> int:
     """Return the index (from 0) of the channel that the config asks for.
 
     Parameters
     ----------
-    wanted : int, str or None
-        A number (the first is 1), a name (upper and lower case are the same), or None for the only channel.
+    wanted : int, str, list of str or None
+        A number (the first is 1), a name (`channel_key` tells which are the same), several names of which the first
+        that is there counts, or None for the only channel.
 
     Raises
     ------
@@ -124,6 +125,9 @@ def channel_index(header: Header, wanted: int | str | None, path: Path) -> int:
         ``SM-IMG-010`` if there is no such channel, ``SM-IMG-011`` if there are several and none is named,
         ``SM-IMG-012`` if two channels have the name.
     """
+    if isinstance(wanted, list):
+        there = [name for name in wanted if has_channel(header, name)]
+        wanted = there[0] if there else ", ".join(wanted)
     names = header.channels
     listed = ", ".join(f"{number} ({name})" for number, name in enumerate(names, start=1))
     if wanted is None:
@@ -132,11 +136,18 @@ def channel_index(header: Header, wanted: int | str | None, path: Path) -> int:
         raise Problem("SM-IMG-011", where=str(path), number=len(names), channels=listed)
     if isinstance(wanted, int) and 1 <= wanted <= len(names):
         return wanted - 1
-    matches = [i for i, name in enumerate(names) if name.casefold() == str(wanted).casefold()]
-    if len(matches) == 1:
-        return matches[0]
+    matches = [i for i, name in enumerate(names) if channel_key(name) == channel_key(str(wanted))]
+    # Names that differ in a blank alone are told apart where the config has the very same.
+    exact = [i for i in matches if names[i].casefold() == str(wanted).casefold()]
+    if len(matches) == 1 or len(exact) == 1:
+        return (exact or matches)[0]
     code = "SM-IMG-012" if matches else "SM-IMG-010"
     raise Problem(code, where=str(path), channel=wanted, channels=listed)
+
+
+def channel_key(name: str) -> str:
+    """Return what two names of a channel have in common that are the same but for case and stray blanks."""
+    return " ".join(name.split()).casefold()
 
 
 def has_channel(header: Header, wanted: int | str) -> bool:

@@ -1,0 +1,55 @@
+"""Tells why an entry of an images folder can't be looked at: a link that leads nowhere, a folder that can't be read."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from segmake.messages import Problem, say
+
+# What has a meaning of its own in a pattern of `exclude`, and what has one at its beginning.
+_SPECIAL = re.compile(r"[\\*?\[\]]|^[#!]")
+
+
+def out_of_reach(path: Path, folder_suffix: str) -> Problem | None:
+    """Return why nothing can be read of what lies at a path; None where it is a file, or is not there at all.
+
+    Parameters
+    ----------
+    path : Path
+    folder_suffix : str
+        A folder whose name ends so is an image, and no folder of images.
+
+    Returns
+    -------
+    Problem or None
+        ``SM-DIR-023`` of a link that leads nowhere, ``SM-DIR-022`` of a folder that can't be read.
+    """
+    if os.path.islink(path):
+        try:
+            os.stat(path)
+        except OSError as error:
+            target = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+            words = {"target": target, "error": error.strerror, "exclude": as_pattern(path.name)}
+            return Problem("SM-DIR-023", where=str(path), **words)
+    if os.path.isdir(path) and not path.name.lower().endswith(folder_suffix):
+        try:
+            os.scandir(path).close()
+            reason = say("folder.readable_again")
+        except OSError as error:
+            reason = error.strerror or str(error)
+        return unreadable_folder(path, reason)
+    return None
+
+
+def unreadable_folder(path: Path, reason: str) -> Problem:
+    """Return the problem of a folder among the images that can't be read."""
+    exclude = f"{as_pattern(path.name)}/"
+    return Problem("SM-DIR-022", where=str(path), folder=str(path), error=reason, exclude=exclude)
+
+
+def as_pattern(name: str) -> str:
+    """Return what to write into `exclude` for a file or folder of this name, as text in double quotes takes it."""
+    pattern = _SPECIAL.sub(r"\\\g<0>", name)
+    return pattern.replace("\\", "\\\\").replace('"', '\\"')
