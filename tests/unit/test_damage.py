@@ -549,7 +549,7 @@ def test_copies_are_said_and_what_was_done_keeps_its_name(tmp_path, configure, r
     kept = plan.folders.inventory
     write_inventory(make_plan(configure())[1], kept)
     rows = kept.read_text().splitlines()
-    version, old = readers.VERSION, []
+    version, old = readers.HEADER_VERSION, []
     for row in rows[1:]:
         fields = row.split("\t")
         for position in (0, 1):
