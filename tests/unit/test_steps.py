@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from threading import Barrier
@@ -211,6 +212,53 @@ def test_what_is_being_finished_when_the_job_is_stopped_is_kept(tasks, journal):
         Late(b=KeyboardInterrupt()).run(tasks, journal)
     assert journal.last("a").event == "done"
     assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 0, 0]
+
+
+def lines_of(work, monkeypatch):
+    """Return how many lines of SegMake's own code are run, in all threads."""
+    counted = 0
+
+    def count(frame, event, argument):
+        nonlocal counted
+        if "segmake" not in frame.f_code.co_filename and frame.f_code.co_filename != "<string>":
+            return None
+        counted += event == "line"
+        return count
+
+    monkeypatch.setattr("os.fsync", lambda number: None)
+    threading.settrace(count)
+    sys.settrace(count)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+        threading.settrace(None)
+    return counted
+
+
+@pytest.mark.parametrize("ended", ["not", "killed", "done"])
+def test_work_does_not_grow_with_the_square_of_the_batch(tmp_path, monkeypatch, ended):
+    def steps(images):
+        folder = tmp_path / str(images)
+        tasks = [Task(f"{n}", folder, 0, 1, "k", 1, (folder / f"{n}.out",)) for n in range(images)]
+        journal = Journal(folder / "0001.jsonl")
+        for task in tasks:
+            if ended == "killed":
+                journal.add(task.image, "started", "k", 1)
+        work = Work()
+        if ended == "done":
+            work.run(tasks, journal)
+
+        def run():
+            work.run(tasks, journal)
+            assert len(journal.finished()) == images and journal.in_work() == []
+            assert all(journal.begun(task.image) for task in tasks)
+            write_outcome(folder / "0001.a.tsv", tasks, journal)
+
+        return lines_of(run, monkeypatch)
+
+    few, many = steps(100), steps(400)
+    assert few > 400 and many <= 5 * few
 
 
 def test_an_image_whose_result_was_deleted_is_computed_again(tasks, journal):

@@ -150,8 +150,9 @@ def _run_step(options: argparse.Namespace) -> None:
             keys = {task.image: task.key for task in batch.tasks[before]}
             ready = [task for task in tasks if earlier.is_done(task.image, keys[task.image])]
             # What earlier runs made of images that have no mask now.
+            named = {task.image for task in ready}
             for task in tasks:
-                if task not in ready:
+                if task.image not in named:
                     remove_outputs(task)
                     if options.step == "masks":
                         forget(plan.folders, task.image)

@@ -33,6 +33,37 @@ def write_atomically(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def flush(path: Path) -> None:
+    """Return once a file, or all that is in a folder, is on the disk and would outlive a power failure.
+
+    Raises
+    ------
+    OSError
+        If the disk did not take it: it is full, or broken.
+    """
+    if path.is_symlink() or not path.exists():
+        return
+    if path.is_dir():
+        for inside in path.iterdir():
+            flush(inside)
+        flush_folder(path)
+    elif path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Return once the names in a folder are on the disk; some file systems know no such thing."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF):
+            raise
+    finally:
+        os.close(number)
+
+
 def lock_file(file: TextIO, *, wait: bool) -> None:
     """Keep a file for this process until it is closed, or the process ends.
 

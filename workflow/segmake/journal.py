@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from segmake.files import lock_file
+from segmake.files import flush_folder, lock_file
 
 Event = Literal["started", "stopped", "done", "failed"]
 
@@ -70,26 +70,23 @@ class Journal:
         self.path = path
         self._last = (*ENDS, "started") if overwrites else ENDS
         self._beside = [other for other in beside if other != path]
+        # Of a batch of thousands, each image is looked up many times: its entries lie together.
         self._entries = self._read_all()
+        self._ends_well = False
         self._lock = Lock()
 
     def last(self, image: str) -> Entry | None:
         """Return how the last attempt at an image that came to an end did so."""
-        for entry in reversed(self._entries):
-            if entry.image == image and entry.event in self._last:
-                return entry
-        return None
+        return _latest(self._entries.get(image, ()), self._last)
 
     def begun(self, image: str) -> Entry | None:
         """Return when the last attempt at an image began."""
-        for entry in reversed(self._entries):
-            if entry.image == image and entry.event == "started":
-                return entry
-        return None
+        return _latest(self._entries.get(image, ()), ("started",))
 
     def finished(self) -> dict[str, Entry]:
         """Return `last` of every image."""
-        return {entry.image: entry for entry in self._entries if entry.event in self._last}
+        ends = {image: _latest(entries, self._last) for image, entries in self._entries.items()}
+        return {image: entry for image, entry in ends.items() if entry}
 
     def is_done(self, image: str, key: str) -> bool:
         """Whether the last attempt at an image ended well, and with this key."""
@@ -99,8 +96,8 @@ class Journal:
     def deaths(self, image: str, key: str) -> int:
         """Return how many times in a row the process died, or its job ran out of time, while it worked on an image."""
         number = 0
-        for entry in reversed(self._entries):
-            if entry.image == image and not _is_out_of_time(entry):
+        for entry in reversed(self._entries.get(image, ())):
+            if not _is_out_of_time(entry):
                 if entry.event != "started" or entry.key != key:
                     break
                 number += 1
@@ -108,13 +105,12 @@ class Journal:
 
     def ran_out_of_time(self, image: str) -> bool:
         """Whether the last thing that happened to an image was that its job ran out of time over it."""
-        own = [entry for entry in self._entries if entry.image == image]
+        own = self._entries.get(image)
         return bool(own) and _is_out_of_time(own[-1])
 
     def in_work(self) -> list[str]:
         """Return the images that were being worked on when the process ended."""
-        latest = {entry.image: entry.event for entry in self._entries}
-        return [image for image, event in latest.items() if event not in ENDS]
+        return [image for image, own in self._entries.items() if own[-1].event not in ENDS]
 
     def add(self, image: str, event: Event, key: str, attempt: int, **details: Any) -> None:
         """Write a line, and return once it is on the disk; several threads may write."""
@@ -122,13 +118,18 @@ class Journal:
         line = json.dumps(vars(entry)) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self.path.open("ab") as file:
-            # A process that was killed may have left half a line behind.
-            if file.tell() and not _ends_with_newline(self.path):
+            new = file.tell() == 0
+            # A process that was killed, or had no room, may have left half a line behind.
+            if not (new or self._ends_well or _ends_with_newline(self.path)):
                 file.write(b"\n")
+            self._ends_well = False
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
-            self._entries.append(entry)
+            self._ends_well = True
+            if new:
+                flush_folder(self.path.parent)
+            self._entries.setdefault(image, []).append(entry)
 
     @contextmanager
     def locked(self) -> Iterator[Journal]:
@@ -137,11 +138,21 @@ class Journal:
         with self.path.with_suffix(".lock").open("w") as file:
             lock_file(file, wait=True)
             self._entries = self._read_all()
+            self._ends_well = False
             yield self
 
-    def _read_all(self) -> list[Entry]:
+    def _read_all(self) -> dict[str, list[Entry]]:
         entries = [entry for path in (*self._beside, self.path) for entry in _read(path)]
-        return sorted(entries, key=lambda entry: entry.time) if self._beside else entries
+        if self._beside:
+            entries.sort(key=lambda entry: entry.time)
+        found: dict[str, list[Entry]] = {}
+        for entry in entries:
+            found.setdefault(entry.image, []).append(entry)
+        return found
+
+
+def _latest(entries: Sequence[Entry], events: Collection[str]) -> Entry | None:
+    return next((entry for entry in reversed(entries) if entry.event in events), None)
 
 
 def _is_out_of_time(entry: Entry) -> bool:

@@ -89,6 +89,7 @@ def run_step(
     doubtful.sort(key=lambda task: (_was_given_up(task, journal), deaths[task]))
     sound = [task for task in left if not deaths[task]]
     sound.sort(key=lambda task: _was_given_up(task, journal))
+    by_themselves = set(doubtful)
     record = _Record(journal, len(left), tell, detail)
     with line(work, record.end) as pipeline:
         try:
@@ -96,7 +97,7 @@ def run_step(
                 if record.give_up(task, deaths[task]):
                     continue
                 record.start(task)
-                alone = not work.overlaps or task in doubtful or task.large
+                alone = not work.overlaps or task in by_themselves or task.large
                 pipeline.add(task, alone=alone)
                 record.refuse_to_go_on()
             pipeline.finish()
