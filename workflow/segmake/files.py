@@ -16,10 +16,16 @@ from typing import Any, TextIO
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which takes the place of `path` when the block ends well.
+def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of `path` when the block ends well, and is on the disk then.
 
     The folder is made if it is not there. If the block raises, `path` stays as it was.
+
+    Parameters
+    ----------
+    path : Path
+    lasting : bool
+        Whether the file is to outlive a power failure; one that is deleted in a moment is not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
@@ -28,7 +34,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{unique}.part{path.suffix}")
     try:
         yield part
+        # A name is given to a whole file alone: else a power failure may leave one of 0 bytes under it.
+        if lasting:
+            flush(part)
         os.replace(part, path)
+        if lasting:
+            flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -62,6 +73,25 @@ def flush_folder(folder: Path) -> None:
             raise
     finally:
         os.close(number)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, and return once it is on the disk; the file and its folder are made.
+
+    A process that was killed, or had no room, may have left half a line behind: that one ends here.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        new = file.tell() == 0
+        if not new:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if new:
+        flush_folder(path.parent)
 
 
 def lock_file(file: TextIO, *, wait: bool) -> None:

@@ -69,6 +69,11 @@ class Folders:
         return self.state / "lock"
 
     @property
+    def runs(self) -> Path:
+        """The record of when runs began, and ended."""
+        return self.state / "runs.jsonl"
+
+    @property
     def jobs(self) -> Path:
         """The record of the jobs that were sent to Slurm."""
         return self.state / "jobs.jsonl"
@@ -101,6 +106,10 @@ class Folders:
     def cells(self, image: str) -> Path:
         """The table of an image's cells."""
         return self.results / "cells" / f"{result_name(image)}_cells.csv"
+
+    def table(self, image: str) -> Path:
+        """The same for SegMake itself, which all other tables are made from."""
+        return self.state / "tables" / f"{result_name(image)}.parquet"
 
     def picture(self, image: str) -> Path:
         """The before/after picture."""
@@ -151,6 +160,7 @@ class Folders:
             outputs=(self.script_folder(script, run),),
             patterns=script.outputs,
             aside=self.script_aside(script, run),
+            results=self.results,
         )
 
     def outputs(self, step: str, image: str) -> tuple[Path, ...]:
@@ -162,6 +172,11 @@ class Folders:
         if step == "measure":
             return (self.cells(image),)
         return (self.picture(image), *self.thumbnails(image))
+
+    def optional(self, step: str, image: str) -> tuple[Path, ...]:
+        """The files that a step may make of an image besides: SegMake's own table, and the small moving picture."""
+        own = {"measure": (self.table(image),), "overlay": (self.movie(image),)}
+        return own.get(step, ())
 
     def task(
         self,
@@ -188,9 +203,20 @@ class Folders:
         beside: tuple[Path, ...] = ()
         if step == "masks":
             beside = tuple(chain(*(files(kind, self.results, image) for kind in self.kinds)))
-            beside += (self.lineage(image),) if tracked else ()
-        outputs = self.outputs(step, image)
-        return Task(image, path, position, positions, key, attempt, outputs, large, beside)
+            beside += (self.lineage(image), self.own_lineage(image)) if tracked else ()
+        return Task(
+            image,
+            path,
+            position,
+            positions,
+            key,
+            attempt,
+            self.outputs(step, image),
+            large,
+            beside,
+            optional=self.optional(step, image),
+            results=self.results,
+        )
 
 
 @dataclass(frozen=True)
@@ -267,6 +293,11 @@ class Plan:
     def folders(self) -> Folders:
         """Where the results go."""
         return Folders(Path(self.settings["results"]), tuple(self.settings["outputs"]))
+
+    @property
+    def name(self) -> str:
+        """What the run is called in what it notes of itself."""
+        return str(self.started)
 
     def images(self) -> list[str]:
         """Return the images that are there."""

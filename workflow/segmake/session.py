@@ -36,6 +36,7 @@ from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 from segmake.progress import Observer, Screen
+from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
 from segmake.status import read_lock, who_runs
 from segmake.steps import STEPS
@@ -237,6 +238,7 @@ class Session:
             if self._on_cluster and not slurm.is_here():
                 raise Problem("SM-RUN-011")
             self._take_folder()
+            note_begin(self.plan.folders.runs, self.plan.name)
             if self.plan.scripts:
                 end_orphans(self.plan.folders.plan)
             signal.signal(signal.SIGINT, self._stop)
@@ -265,6 +267,9 @@ class Session:
 
         if self._screen:
             self._screen.stop()
+        if self._lock:
+            with suppress(OSError):
+                note_end(self.plan.folders.runs, self.plan.name)
         empty = not self._jobs.keep or self._leave_nothing_behind("cluster.left")
         if self._stopped:
             words = say("end.cancelled" if self._jobs.keep and empty else "end.stopped")
