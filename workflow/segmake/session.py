@@ -36,10 +36,11 @@ from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 from segmake.progress import Observer, Screen
+from segmake.run_files import keep_changed_files
 from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
 from segmake.status import read_lock, who_runs
-from segmake.steps import STEPS
+from segmake.steps import STEPS, told_of_changed
 from segmake.user_scripts.process import end_orphans
 from segmake.user_scripts.rules import ScriptRule, script_rules
 
@@ -244,6 +245,7 @@ class Session:
             signal.signal(signal.SIGINT, self._stop)
             if self._cluster and self._workflow.executor_plugin.name == "slurm":
                 self._start_on_cluster(self._cluster)
+            self._keep_changed_files()
             write_plan(self.plan)
             self._forget_other_outcomes()
             if self.plan.environments:
@@ -507,6 +509,16 @@ class Session:
             print(Problem("SM-CLU-001", error=" ".join(str(error).split())), file=sys.stderr)
             return False
         return True
+
+    def _keep_changed_files(self) -> None:
+        """Move what users changed of the tables and the report of the run: Snakemake removes them before it runs a rule."""
+        if self.plan.summary().exists():
+            return
+        folders = self.plan.folders
+        kept = keep_changed_files(folders.run_files, folders.results)
+        for name, place in kept.items():
+            print(told_of_changed(name, place), file=sys.stderr)
+        self.plan = replace(self.plan, kept=kept)
 
     def _take_folder(self) -> None:
         folders = self.plan.folders
