@@ -161,7 +161,8 @@ class Journal:
     def _read_all(self) -> dict[str, list[Entry]]:
         entries = [entry for path in (*self._beside, self.path) for entry in _read(path)]
         if self._beside:
-            entries.sort(key=lambda entry: entry.time)
+            # Attempts are counted; times are those of a clock, which may have been wrong.
+            entries.sort(key=lambda entry: (entry.attempt, entry.time))
         found: dict[str, list[Entry]] = {}
         for entry in entries:
             found.setdefault(entry.image, []).append(entry)

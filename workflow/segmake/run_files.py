@@ -1,4 +1,4 @@
-"""The tables and the report of the whole run: whether they are as SegMake wrote them, and what users changed of them."""
+"""The tables and the report of the whole run: whether they are as SegMake wrote them, and what users changed."""
 
 from __future__ import annotations
 
