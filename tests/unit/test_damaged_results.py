@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,13 @@ from segmake.__main__ import main
 from segmake.config import load_config
 from segmake.inventory import write_inventory
 from segmake.journal import Journal
+from segmake.label_work import measure
 from segmake.labels import LabelStack
 from segmake.messages import Problem
 from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
+from segmake.runs import ended_runs
+from segmake.status import describe_status
 from segmake.steps import STEPS
 from segmake.tables import image_table
 
@@ -83,14 +88,31 @@ class Results:
         return pd.read_csv(self.folder / "images.csv", index_col="image", keep_default_na=False)
 
 
-@pytest.fixture
-def results(configure, tmp_path, draw):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, draw):
+    """Three images, and their results: done once, copied for each test."""
+    folder = tmp_path_factory.mktemp("whole")
     for number, name in enumerate(IMAGES, start=2):
-        draw(tmp_path / "images" / f"{name}.tif", number)
-    results = Results(configure(segmentation={"min_size": 10}))
+        draw(folder / "images" / f"{name}.tif", number)
+    settings = {
+        "images": {"folder": str(folder / "images")},
+        "segmentation": {"engine": "threshold", "min_size": 10},
+        "results": str(folder / "results"),
+    }
+    (folder / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    results = Results(load_config(folder / "config.yaml"))
     assert results.run() == 0
     assert results.to_do() == {}
-    return results
+    return folder
+
+
+@pytest.fixture
+def results(whole, tmp_path):
+    shutil.copytree(whole / "results", tmp_path / "results")
+    settings = json.loads((whole / "config.yaml").read_text(encoding="utf-8"))
+    settings["results"] = str(tmp_path / "results")
+    (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    return Results(load_config(tmp_path / "config.yaml"))
 
 
 def excel(path):
@@ -188,11 +210,7 @@ def test_a_table_that_only_users_see_is_written_anew_without_measuring(results, 
     mask = results.mask("a").rename(tmp_path / "elsewhere")
     plan, _ = results.plan()
     (task, *_) = plan.batches["0001"].tasks["measure"]
-    from segmake.label_work import measure
-
     source = Journal(plan.folders.journal("masks", "0001")).record("a.tif")
-    from dataclasses import replace
-
     assert measure(plan)(replace(task, source=source))["left_out"] == 0
     assert results.cells("a").read_bytes() == own
     mask.rename(results.mask("a"))
@@ -281,17 +299,26 @@ def test_a_change_that_cannot_be_kept_is_not_overwritten(results, monkeypatch):
     assert states == ["failed", "done", "done"]
 
 
-@pytest.mark.parametrize("state", ["plan.json", "jobs.jsonl", "runs.jsonl", "masks/0001.jsonl"])
-@pytest.mark.parametrize(
-    "content", [b"", b"\0" * 99, b"[1]\n", b'{"run": [], "job": 1}\n{', b"null\n"]
-)
-def test_state_that_cannot_be_read_counts_as_absent(results, state, content):
-    from segmake.status import describe_status
+GARBAGE = (b"", b"\0" * 99, b"[1]\n", b'{"run": [], "job": 1}\n{', b"null\n", b"\xff")
 
-    (results.folder / ".segmake" / state).write_bytes(content)
-    try:
-        describe_status(results.folder)
-    except Problem as problem:
-        assert problem.code == "SM-RUN-013"
-    assert results.to_do() == ({"masks": 3} if state.startswith("masks") else {})
+
+@pytest.mark.parametrize("state", ["plan.json", "jobs.jsonl", "runs.jsonl", "report.json"])
+def test_state_that_cannot_be_read_counts_as_absent(results, state):
+    for content in GARBAGE:
+        (results.folder / ".segmake" / state).write_bytes(content)
+        try:
+            describe_status(results.folder)
+        except Problem as problem:
+            assert problem.code == "SM-RUN-013"
+        assert results.to_do() == {}
+        assert ended_runs(results.folder / ".segmake" / "runs.jsonl") == set()
     assert results.run() == 0
+
+
+@pytest.mark.parametrize("content", [GARBAGE[0], GARBAGE[3]])
+def test_a_journal_that_was_lost_is_made_again(results, content):
+    """Its images count from the first attempt again, and are done all the same."""
+    (results.folder / ".segmake" / "masks" / "0001.jsonl").write_bytes(content)
+    assert results.to_do() == {"masks": 3}
+    assert results.run() == 0
+    assert results.to_do() == {}

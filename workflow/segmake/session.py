@@ -521,7 +521,7 @@ class Session:
         folders = self.plan.folders
         kept = keep_changed_files(folders.run_files, folders.results)
         for name, place in kept.items():
-            print(told_of_changed(name, place), file=sys.stderr)
+            print(told_of_changed(folders.results, name, place), file=sys.stderr)
         self.plan = replace(self.plan, kept=kept)
 
     def _bring_back_from_future(self) -> None:

@@ -326,13 +326,14 @@ def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> l
         own = name.startswith(STATE) or not path.is_relative_to(task.results)
         if not own and was_changed(path, record, task.results):
             kept.append(name_of(keep_changed(path, task.results), task.results))
-            tell(told_of_changed(name, kept[-1]))
+            tell(told_of_changed(task.results, name, kept[-1]))
     return kept
 
 
-def told_of_changed(name: str, kept: str) -> str:
-    """Return what to say of a result that a user changed, and where it was moved."""
-    problem = Problem("SM-OUT-011", file=readable(name), kept=readable(kept))
+def told_of_changed(results: Path, name: str, kept: str) -> str:
+    """Return what to say of a result that a user changed, and of where it was moved."""
+    paths = {"file": readable(str(results / name)), "kept": readable(str(results / kept))}
+    problem = Problem("SM-OUT-011", **paths)
     return f"  {problem.code}  {problem.what} {problem.remedy}"
 
 

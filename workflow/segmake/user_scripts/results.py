@@ -88,7 +88,7 @@ def join_tables(plan: Plan, name: str, tell: Callable[[str], None]) -> list[Path
         note, results = plan.folders.state / "scripts" / name / "joined.json", plan.folders.results
         there = [path for path in folder.glob(f"{JOINED}*.csv") if path.is_file()]
         for table, kept in keep_all(there, read_record(note), results).items():
-            tell(told_of_changed(table, kept))
+            tell(told_of_changed(results, table, kept))
         for relative, parts in sorted(tables.items()):
             joined = folder / f"{JOINED}{relative.replace('/', '_')}"
             while joined in made:
