@@ -15,17 +15,20 @@ import tifffile
 
 from segmake import __version__
 from segmake.__main__ import main
+from segmake.cell_tables import restore_cells, write_cells
 from segmake.config import load_config
 from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.label_work import measure
 from segmake.labels import LabelStack
 from segmake.messages import Problem
+from segmake.pipeline import Task
 from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.runs import ended_runs
 from segmake.status import describe_status
 from segmake.steps import STEPS
+from segmake.summary import describe_outcome
 from segmake.tables import image_table
 
 IMAGES = ("a", "b", "c")
@@ -64,8 +67,8 @@ class Results:
 
     def as_of_0_1_0(self):
         """Take away what 0.1.0 did not write: SegMake's own tables, and what is noted of outputs."""
-        for table in self.folder.glob(".segmake/tables/**/*.parquet"):
-            table.unlink()
+        for own in (*self.folder.glob(".segmake/tables/*"), self.folder / ".segmake/report.json"):
+            own.unlink()
         for journal in self.folder.glob(".segmake/*/*.jsonl"):
             lines = []
             for line in map(json.loads, journal.read_text().splitlines()):
@@ -138,6 +141,40 @@ def saved_anew(path):
     labels = tifffile.imread(path)
     labels[labels == 1] = 0
     tifffile.imwrite(path, labels, compression="zlib")
+
+
+def frames(sizes):
+    """Tables of cells as of the frames of a movie: in some, none is found."""
+    for time, size in enumerate(sizes, start=1):
+        numbers = np.random.default_rng(time).normal(size=(size, 2)) * 10.0 ** (time % 7 * 40 - 120)
+        table = pd.DataFrame(numbers, columns=["area_px", 'mean_intensity_é, "x";'])
+        table.insert(0, "label", np.arange(1, size + 1))
+        table["area_um2"], table["touches_edge"] = np.nan, table["label"] % 2 == 0
+        table.attrs["left_out"] = time
+        yield table
+
+
+@pytest.mark.parametrize("sizes", [[2, 0, 3, 1], [0, 0, 4], [0, 0], [3]])
+def test_a_table_is_made_anew_from_the_own_one_byte_for_byte(tmp_path, monkeypatch, sizes):
+    monkeypatch.setattr("segmake.cell_tables.ROWS", 3)
+    own, path, plain = (tmp_path / name for name in ("own.parquet", "a_cells.csv", "plain.csv"))
+    task = Task("a", tmp_path / "a", 0, 1, "k", 1, (path,), results=tmp_path)
+    write_cells(frames(sizes), own, tmp_path / "mask", task, lambda: {"left_out": 5})
+    # As 0.1.0 wrote it.
+    with plain.open("w", encoding="utf-8-sig", newline="") as lines:
+        for number, table in enumerate(frames(sizes)):
+            table.to_csv(lines, index=False, header=number == 0)
+    assert path.read_bytes() == plain.read_bytes()
+    if sum(sizes):
+        pd.testing.assert_frame_equal(pd.read_parquet(own), pd.read_csv(plain))
+    path.unlink()
+    assert restore_cells(own, tmp_path / "mask", task) == {"left_out": 5}
+    assert path.read_bytes() == plain.read_bytes()
+    others = [replace(task, key="other"), replace(task, source={"mask": (1, "x")})]
+    assert [restore_cells(own, tmp_path / "mask", other) for other in others] == [None, None]
+    for damage in (cut, emptied, Path.unlink):
+        damage(own)
+        assert restore_cells(own, tmp_path / "mask", task) is None
 
 
 def test_every_line_says_which_version_wrote_it_and_what_it_made(results):
@@ -297,6 +334,30 @@ def test_a_change_that_cannot_be_kept_is_not_overwritten(results, monkeypatch):
     assert results.mask("a").read_bytes() == painted
     states = image_table(results.now)["state"].tolist()
     assert states == ["failed", "done", "done"]
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+@pytest.mark.parametrize("damage", [Path.unlink, emptied, excel, None])
+def test_a_table_of_the_run_that_is_not_as_it_was_is_written_anew(results, version, damage):
+    table = results.folder / "cells.csv"
+    before = table.read_bytes()
+    if version == "0.1.0":
+        results.as_of_0_1_0()
+    if damage:
+        damage(table)
+    plan, _ = results.plan()
+    assert plan.summary().exists() is (damage is None)
+    if damage:
+        assert results.run() == 0
+        assert table.read_bytes() == before
+        assert results.plan()[0].summary().exists()
+
+
+def test_a_run_whose_report_was_not_written_does_not_say_that_all_is_done(results):
+    plan, _ = results.plan()
+    assert "3 images done" in describe_outcome(plan)
+    plan.summary().unlink()
+    assert "did not come to its end" in describe_outcome(plan)
 
 
 GARBAGE = (b"", b"\0" * 99, b"[1]\n", b'{"run": [], "job": 1}\n{', b"null\n", b"\xff")

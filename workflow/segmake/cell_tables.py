@@ -231,7 +231,10 @@ def _read(plan: Plan, image: str, measured: Entry, masked: Entry | None) -> pd.D
         content = b""
     if (len(content), hashlib.sha256(content).hexdigest()) != noted:
         raise Problem("SM-OUT-013", where=str(own), reason=say("table.checksum"))
-    return pd.read_parquet(io.BytesIO(content))
+    table = pd.read_parquet(io.BytesIO(content))
+    # What was noted of one part is not true of all.
+    table.attrs.clear()
+    return table
 
 
 def _read_csv(path: Path, wanted: int | None) -> pd.DataFrame:

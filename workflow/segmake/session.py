@@ -126,10 +126,9 @@ class Session:
         if text == file.read_text(encoding="utf-8"):
             return str(file)
         other = KEPT.absolute() / f"{file.stem}.{fingerprint(text)}.yaml"
-        if not other.exists():
-            other.parent.mkdir(parents=True, exist_ok=True)
+        if not other.exists() or other.read_bytes() != text.encode():
             with write_atomically(other) as part:
-                part.write_text(text, encoding="utf-8")
+                part.write_bytes(text.encode())
         return str(other)
 
     @property
