@@ -10,6 +10,7 @@ import tifffile
 
 from segmake import bindings, label_work, planning
 from segmake.bindings import write_bindings
+from segmake.cell_tables import join_cells
 from segmake.inventory import ImageFile, write_inventory
 from segmake.journal import Journal
 from segmake.messages import Problems
@@ -17,7 +18,7 @@ from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.readers import Header, read_headers
 from segmake.steps import STEPS, run_step
-from segmake.tables import cell_table, image_table
+from segmake.tables import image_table
 from segmake.work import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")
@@ -373,7 +374,7 @@ def test_a_number_that_is_another_channel_in_another_file_is_refused(plan, tmp_p
     named = plan(images={"channel": "PHASE"})
     assert named.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
     compute(named)
-    table = cell_table(named, image_table(named))
+    table, _ = join_cells(named, image_table(named)["image"])
     assert table.groupby("image").size().to_dict() == {"mon.ome.tif": 3, "tue.ome.tif": 3}
     assert table["mean_intensity_Phase"].notna().all()
     assert not any(column.strip() != column or "phase" in column for column in table)
@@ -422,7 +423,7 @@ def test_tables_of_an_earlier_version_are_joined_into_one_column(plan, tmp_path,
     made = plan(images={"channel": "Phase"})
     assert made.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
     compute(made)
-    table = cell_table(made, image_table(made))
+    table, _ = join_cells(made, image_table(made)["image"])
     assert [c for c in table if c.startswith("mean_")] == [
         "mean_intensity_Phase",
         "mean_intensity_GFP",

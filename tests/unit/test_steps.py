@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from threading import Barrier
@@ -13,7 +14,8 @@ import pytest
 
 from segmake.journal import Journal
 from segmake.messages import Problem
-from segmake.pipeline import Task
+from segmake.pipeline import Pipeline, Task
+from segmake.runs import Origin
 from segmake.steps import problem_of, run_step, write_outcome
 
 
@@ -213,6 +215,53 @@ def test_what_is_being_finished_when_the_job_is_stopped_is_kept(tasks, journal):
     assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 0, 0]
 
 
+def lines_of(work, monkeypatch):
+    """Return how many lines of SegMake's own code are run, in all threads."""
+    counted = 0
+
+    def count(frame, event, argument):
+        nonlocal counted
+        if "segmake" not in frame.f_code.co_filename and frame.f_code.co_filename != "<string>":
+            return None
+        counted += event == "line"
+        return count
+
+    monkeypatch.setattr("os.fsync", lambda number: None)
+    threading.settrace(count)
+    sys.settrace(count)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+        threading.settrace(None)
+    return counted
+
+
+@pytest.mark.parametrize("ended", ["not", "killed", "done"])
+def test_work_does_not_grow_with_the_square_of_the_batch(tmp_path, monkeypatch, ended):
+    def steps(images):
+        folder = tmp_path / str(images)
+        tasks = [Task(f"{n}", folder, 0, 1, "k", 1, (folder / f"{n}.out",)) for n in range(images)]
+        journal = Journal(folder / "0001.jsonl")
+        for task in tasks:
+            if ended == "killed":
+                journal.add(task.image, "started", "k", 1)
+        work = Work()
+        if ended == "done":
+            work.run(tasks, journal)
+
+        def run():
+            work.run(tasks, journal)
+            assert len(journal.finished()) == images and journal.in_work() == []
+            assert all(journal.begun(task.image) for task in tasks)
+            write_outcome(folder / "0001.a.tsv", tasks, journal)
+
+        return lines_of(run, monkeypatch)
+
+    few, many = steps(100), steps(400)
+    assert few > 400 and many <= 5 * few
+
+
 def test_an_image_whose_result_was_deleted_is_computed_again(tasks, journal):
     Work().run(tasks, journal)
     tasks[2].outputs[0].unlink()
@@ -234,6 +283,81 @@ def test_an_output_that_cannot_be_removed_fails_its_image_alone(tasks, journal, 
     work = Work().run(tasks, journal)
     assert work.images == ["a", "b", "c"]
     assert [journal.last(name).event for name in "abc"] == ["failed", "failed", "done"]
+
+
+def begin(journal, task, run, **details):
+    journal.add(task.image, "started", task.key, 1, run=run, **details)
+
+
+def test_an_image_over_which_the_power_failed_is_tried_again_alone_and_last(tasks, journal):
+    for run in ("1", "2"):
+        begin(journal, tasks[1], run)
+    alone = []
+
+    class Watched(Work):
+        def run(self, tasks, journal):
+            def line(work, ended):
+                pipeline = Pipeline(work, ended)
+                add = pipeline.add
+                pipeline.add = lambda task, *, alone: (
+                    self.alone.append((task.image, alone)),
+                    add(task, alone=alone),
+                )
+                return pipeline
+
+            self.alone = alone
+            origin = Origin("3", {"0"})
+            told = self.told.append
+            run_step(tasks, journal, self, told, told, line, origin)
+            return self
+
+    assert Watched().run(tasks, journal).images == ["a", "c", "b"]
+    assert alone == [("a", False), ("c", False), ("b", True)]
+    assert journal.last("b").event == "done"
+
+
+def test_an_image_with_which_everything_dies_again_and_again_is_given_up(tasks, journal):
+    origins = [Origin(str(run), set()) for run in range(9)]
+
+    def die(run):
+        """Work until the second image, and be killed with the whole run."""
+        work = Work(b=Killed())
+        with pytest.raises(Killed):
+            run_step(tasks, journal, work, work.told.append, print, origin=origins[run])
+
+    for run in range(3):
+        die(run)
+    work = Work()
+    run_step(tasks, journal, work, work.told.append, print, origin=origins[3])
+    assert work.images == [] and problem_of(journal.last("b")).code == "SM-RUN-002"
+
+
+class Killed(BaseException):
+    """Ends everything, and lets nobody write anything down."""
+
+
+@pytest.mark.parametrize(
+    ("details", "ended", "tried"),
+    [
+        # The run went on to its end, or is this one: the image alone took its process with it.
+        ({"run": "1"}, {"1"}, False),
+        ({"run": "2", "host": "here", "boot": "now"}, set(), False),
+        ({"run": "1"}, set(), True),
+        # The node failed, and the run did not.
+        ({"run": "2", "host": "here", "boot": "before"}, set(), True),
+        # Version 0.1.0 did not say.
+        ({}, {"1"}, True),
+        ({"run": "1", "suspect": True}, set(), False),
+    ],
+)
+def test_a_killed_run_is_told_from_a_crash(tasks, journal, monkeypatch, details, ended, tried):
+    monkeypatch.setattr("socket.gethostname", lambda: "here")
+    monkeypatch.setattr("segmake.runs._boot", lambda: "now")
+    for _ in range(2):
+        journal.add("b", "started", tasks[1].key, 1, **details)
+    work = Work()
+    run_step(tasks, journal, work, work.told.append, print, origin=Origin("2", ended))
+    assert ("b" in work.images) is tried
 
 
 POISON = """

@@ -1,3 +1,3 @@
 """SegMake: from a folder of microscope images to cell masks, tables, pictures and a report."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

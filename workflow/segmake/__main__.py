@@ -17,8 +17,9 @@ from typing import NoReturn, TextIO
 
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems, say
-from segmake.plan import PLAN_VARIABLE, read_plan
-from segmake.steps import AFTER, STEPS, pending, remove_outputs, run_step, write_outcome
+from segmake.plan import PLAN_VARIABLE, Plan, read_plan
+from segmake.runs import Origin, ended_runs
+from segmake.steps import AFTER, STEPS, discard, pending, run_step, write_outcome
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -148,19 +149,27 @@ def _run_step(options: argparse.Namespace) -> None:
         if before := AFTER.get(options.step):
             earlier = Journal(plan.folders.journal(before, batch.name))
             keys = {task.image: task.key for task in batch.tasks[before]}
-            ready = [task for task in tasks if earlier.is_done(task.image, keys[task.image])]
+            ready = [
+                replace(task, source=earlier.record(task.image) or {})
+                for task in tasks
+                if earlier.is_done(task.image, keys[task.image])
+            ]
             # What earlier runs made of images that have no mask now.
-            for task in tasks:
-                if task not in ready:
-                    remove_outputs(task)
-                    if options.step == "masks":
-                        forget(plan.folders, task.image)
+            named = {task.image for task in ready}
+            for task in (task for task in tasks if task.image not in named):
+                if discard(task, journal, tell) and options.step == "masks":
+                    forget(plan.folders, task.image)
         if left := pending(ready, journal):
             step = say(f"step.{options.step}")
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
-        run_step(ready, journal, work_of(options.step, plan, tell), tell, detail)
+        work = work_of(options.step, plan, tell)
+        run_step(ready, journal, work, tell, detail, origin=_origin(plan))
         write_outcome(options.out, ready, journal)
+
+
+def _origin(plan: Plan) -> Origin:
+    return Origin(plan.name, ended_runs(plan.folders.runs))
 
 
 def _run_script(options: argparse.Namespace) -> None:
@@ -178,13 +187,13 @@ def _run_script(options: argparse.Namespace) -> None:
                 ready.append(replace(task, key=key))
             else:
                 # What it needs is not there: it waits for another run of SegMake, and has no results meanwhile.
-                remove_outputs(task)
+                discard(task, journal, tell)
         work = ScriptWork(plan, options.name, options.python, options.cpus)
         if left := pending(ready, journal):
             batch = {"batch": options.batch, "number": len(left)}
             tell(say("step.script", name=options.name, at_once=work.at_once, **batch))
             work.prepare()
-        run_step(ready, journal, work, tell, detail, work.line)
+        run_step(ready, journal, work, tell, detail, work.line, _origin(plan))
         write_outcome(options.out, ready, journal)
 
 

@@ -25,6 +25,7 @@ from segmake.messages import Problem, say
 PATIENCE_SECONDS = 20
 
 # nvidia-smi's heading; newer ones tell the versions of the driver's two halves apart.
+_VERSION = re.compile(r"\d+(\.\d+)*")
 _DRIVER = re.compile(r"CUDA (?:UMD )?Version\s*:\s*(\d+\.\d+)")
 
 # Packages whose own version is that of CUDA, and those that have it in their names.
@@ -116,8 +117,9 @@ def driver_of_nodes(settings: dict[str, Any], folder: Path, *, ask: bool = True)
     """
     options = _srun_options(settings)
     kept = folder / f"driver.{fingerprint(options)}.txt"
-    with suppress(OSError):
-        return kept.read_text(encoding="ascii").strip()
+    with suppress(OSError, ValueError):
+        if known := _VERSION.fullmatch(kept.read_text(encoding="ascii").strip()):
+            return known[0]
     if not ask:
         return None
     print(say("builder.asking"), file=sys.stderr, flush=True)

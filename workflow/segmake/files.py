@@ -16,10 +16,16 @@ from typing import Any, TextIO
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which takes the place of `path` when the block ends well.
+def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of `path` when the block ends well, and is on the disk then.
 
     The folder is made if it is not there. If the block raises, `path` stays as it was.
+
+    Parameters
+    ----------
+    path : Path
+    lasting : bool
+        Whether the file is to outlive a power failure; one that is deleted in a moment is not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
@@ -28,9 +34,64 @@ def write_atomically(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{unique}.part{path.suffix}")
     try:
         yield part
+        # A name is given to a whole file alone: else a power failure may leave one of 0 bytes under it.
+        if lasting:
+            flush(part)
         os.replace(part, path)
+        if lasting:
+            flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Return once a file, or all that is in a folder, is on the disk and would outlive a power failure.
+
+    Raises
+    ------
+    OSError
+        If the disk did not take it: it is full, or broken.
+    """
+    if path.is_symlink() or not path.exists():
+        return
+    if path.is_dir():
+        for inside in path.iterdir():
+            flush(inside)
+        flush_folder(path)
+    elif path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Return once the names in a folder are on the disk; some file systems know no such thing."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF):
+            raise
+    finally:
+        os.close(number)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, and return once it is on the disk; the file and its folder are made.
+
+    A process that was killed, or had no room, may have left half a line behind: that one ends here.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        new = file.tell() == 0
+        if not new:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if new:
+        flush_folder(path.parent)
 
 
 def lock_file(file: TextIO, *, wait: bool) -> None:

@@ -8,7 +8,6 @@ what the report's section on the cluster is made from.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from threading import Lock
 from typing import Literal
 
 from segmake import slurm
+from segmake.files import append_line
 from segmake.slurm import ENDED, Job, SlurmError
 
 # Why a job came to its end before its work was done.
@@ -102,7 +102,7 @@ class Jobs:
     def __post_init__(self) -> None:
         for line in _read(self.path):
             # Another version of SegMake may have written other things.
-            with suppress(KeyError, TypeError):
+            with suppress(KeyError, TypeError, AttributeError):
                 if "job" not in line:
                     self.run, self.started = line["run"], line["started"]
                 else:
@@ -211,14 +211,7 @@ class Jobs:
 
     def _write(self, line: dict) -> None:
         if self.keep:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab+") as file:
-                # A process that was killed may have left half a line behind.
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":
-                        file.write(b"\n")
-                file.write(json.dumps(line).encode() + b"\n")
+            append_line(self.path, json.dumps(line))
 
 
 def _ended(jobs: list[Job]) -> dict[str, Job]:
@@ -242,9 +235,11 @@ def _when(sent: Sent) -> float:
 def _read(path: Path) -> Iterator[dict]:
     try:
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return
     for line in lines:
-        with suppress(ValueError):  # half a line, from a process that was killed while it wrote
+        with suppress(
+            ValueError, RecursionError
+        ):  # half a line, from a process that was killed while it wrote
             if isinstance(read := json.loads(line), dict):
                 yield read

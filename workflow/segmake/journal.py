@@ -7,16 +7,17 @@ is done, so a job that is killed at any moment goes on after the last image that
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from segmake.files import lock_file
+from segmake import __version__
+from segmake.files import append_line, lock_file
+from segmake.records import Record, as_record
 
 Event = Literal["started", "stopped", "done", "failed"]
 
@@ -39,7 +40,10 @@ class Entry:
     time : float
         Seconds since 1970.
     details : dict
-        What the step has to say: number of cells, seconds, code and values of a problem...
+        What the step has to say: number of cells, seconds, code and values of a problem...; of one that is done,
+        ``outputs`` has size and checksum of each file that it made (`segmake.records`).
+    version : str
+        The version of SegMake that wrote the line; 0.1.0 did not say so.
     """
 
     image: str
@@ -48,6 +52,10 @@ class Entry:
     attempt: int
     time: float
     details: dict[str, Any] = field(default_factory=dict)
+    version: str = "0.1.0"
+
+
+_FIELDS = {each.name for each in fields(Entry)}
 
 
 class Journal:
@@ -70,65 +78,76 @@ class Journal:
         self.path = path
         self._last = (*ENDS, "started") if overwrites else ENDS
         self._beside = [other for other in beside if other != path]
+        # Of a batch of thousands, each image is looked up many times: its entries lie together.
         self._entries = self._read_all()
         self._lock = Lock()
 
     def last(self, image: str) -> Entry | None:
         """Return how the last attempt at an image that came to an end did so."""
-        for entry in reversed(self._entries):
-            if entry.image == image and entry.event in self._last:
-                return entry
-        return None
+        return _latest(self._entries.get(image, ()), self._last)
 
     def begun(self, image: str) -> Entry | None:
         """Return when the last attempt at an image began."""
-        for entry in reversed(self._entries):
-            if entry.image == image and entry.event == "started":
-                return entry
-        return None
+        return _latest(self._entries.get(image, ()), ("started",))
+
+    def record(self, image: str) -> Record | None:
+        """Return what is noted of the files that the last attempt at an image made.
+
+        None where nothing is known of them: version 0.1.0 made them, or an attempt began since and did not end.
+        """
+        own = self._entries.get(image, [])
+        entry = _latest(own, ENDS)
+        if entry is None or entry.event != "done" or own[-1].event not in ENDS:
+            return None
+        return as_record(entry.details.get("outputs"))
 
     def finished(self) -> dict[str, Entry]:
         """Return `last` of every image."""
-        return {entry.image: entry for entry in self._entries if entry.event in self._last}
+        ends = {image: _latest(entries, self._last) for image, entries in self._entries.items()}
+        return {image: entry for image, entry in ends.items() if entry}
 
     def is_done(self, image: str, key: str) -> bool:
         """Whether the last attempt at an image ended well, and with this key."""
         entry = self.last(image)
         return entry is not None and entry.event == "done" and entry.key == key
 
-    def deaths(self, image: str, key: str) -> int:
-        """Return how many times in a row the process died, or its job ran out of time, while it worked on an image."""
-        number = 0
-        for entry in reversed(self._entries):
-            if entry.image == image and not _is_out_of_time(entry):
-                if entry.event != "started" or entry.key != key:
-                    break
-                number += 1
+    def deaths(
+        self, image: str, key: str, counts: Callable[[Entry], bool] = lambda started: True
+    ) -> int:
+        """Return how many times in a row the process died, or its job ran out of time, while it worked on an image.
+
+        Parameters
+        ----------
+        image, key : str
+        counts : callable
+            Whether a death, given as the beginning that has no end, is one to count.
+        """
+        number, late = 0, False
+        for entry in reversed(self._entries.get(image, ())):
+            if _is_out_of_time(entry):
+                late = True
+                continue
+            if entry.event != "started" or entry.key != key:
+                break
+            number += late or counts(entry)
+            late = False
         return number
 
     def ran_out_of_time(self, image: str) -> bool:
         """Whether the last thing that happened to an image was that its job ran out of time over it."""
-        own = [entry for entry in self._entries if entry.image == image]
+        own = self._entries.get(image, [])
         return bool(own) and _is_out_of_time(own[-1])
 
     def in_work(self) -> list[str]:
         """Return the images that were being worked on when the process ended."""
-        latest = {entry.image: entry.event for entry in self._entries}
-        return [image for image, event in latest.items() if event not in ENDS]
+        return [image for image, own in self._entries.items() if own[-1].event not in ENDS]
 
     def add(self, image: str, event: Event, key: str, attempt: int, **details: Any) -> None:
         """Write a line, and return once it is on the disk; several threads may write."""
-        entry = Entry(image, event, key, attempt, time.time(), details)
-        line = json.dumps(vars(entry)) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, self.path.open("ab") as file:
-            # A process that was killed may have left half a line behind.
-            if file.tell() and not _ends_with_newline(self.path):
-                file.write(b"\n")
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
-            self._entries.append(entry)
+        entry = Entry(image, event, key, attempt, time.time(), details, __version__)
+        with self._lock:
+            append_line(self.path, json.dumps(vars(entry)))
+            self._entries.setdefault(image, []).append(entry)
 
     @contextmanager
     def locked(self) -> Iterator[Journal]:
@@ -139,9 +158,19 @@ class Journal:
             self._entries = self._read_all()
             yield self
 
-    def _read_all(self) -> list[Entry]:
+    def _read_all(self) -> dict[str, list[Entry]]:
         entries = [entry for path in (*self._beside, self.path) for entry in _read(path)]
-        return sorted(entries, key=lambda entry: entry.time) if self._beside else entries
+        if self._beside:
+            # Attempts are counted; times are those of a clock, which may have been wrong.
+            entries.sort(key=lambda entry: (entry.attempt, entry.time))
+        found: dict[str, list[Entry]] = {}
+        for entry in entries:
+            found.setdefault(entry.image, []).append(entry)
+        return found
+
+
+def _latest(entries: Sequence[Entry], events: Collection[str]) -> Entry | None:
+    return next((entry for entry in reversed(entries) if entry.event in events), None)
 
 
 def _is_out_of_time(entry: Entry) -> bool:
@@ -170,16 +199,22 @@ def next_attempt(last: Entry | None, *, current: bool, present: bool) -> int:
 def _read(path: Path) -> Iterator[Entry]:
     try:
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return
     for line in lines:
-        try:
-            yield Entry(**json.loads(line))
-        except (ValueError, TypeError):
-            continue  # half a line, from a process that was killed while it wrote
+        # Half a line, from a process that was killed while it wrote; or what is left of a damaged file.
+        with suppress(ValueError, TypeError, AttributeError, RecursionError):
+            # Versions to come may write what this one does not know.
+            known = {name: value for name, value in json.loads(line).items() if name in _FIELDS}
+            if _is_sound(entry := Entry(**known)):
+                yield entry
 
 
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+def _is_sound(entry: Entry) -> bool:
+    texts = (entry.image, entry.event, entry.key, entry.version)
+    numbers = (entry.attempt, entry.time)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int | float) for number in numbers)
+        and isinstance(entry.details, dict)
+    )

@@ -6,6 +6,7 @@ All of it is done plane by plane, so that memory does not grow with the length o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import pandas as pd
 
 from segmake import engines, outputs, tracking
 from segmake.calibration import doubts, pixel_sizes
+from segmake.cell_tables import restore_cells, write_cells
 from segmake.corrections import read_correction
 from segmake.labels import LabelStack, selection_notes, write_masks
+from segmake.messages import Problem
 from segmake.pipeline import Task
-from segmake.plan import Plan
+from segmake.plan import Folders, Plan
 from segmake.readers import Header
 from segmake.readers.selection import FieldOfView, channel_index, channel_key, has_channel
-from segmake.tables import write_csv_in_parts
+from segmake.records import is_as_noted, keep_changed, name_of
 
 Work = Callable[[Task], dict[str, Any]]
 
@@ -41,7 +44,7 @@ def masks(plan: Plan) -> Work:
         for kind in outputs.KINDS:
             outputs.remove(kind, folders.results, task.image)
         correction = plan.corrections.get(task.image)
-        with _field(task, settings) as view, LabelStack(folders.labels(task.image)) as raw:
+        with _field(task, settings) as view, _raw_labels(task, folders) as raw:
             planes = _planes(raw, correction)
             details: dict[str, Any] = {}
             if settings["tracking"] and raw.times > 1:
@@ -79,11 +82,14 @@ def measure(plan: Plan) -> Work:
 
     def work(task: Task) -> dict[str, Any]:
         left_out = 0
-        with _field(task, settings) as view, LabelStack(folders.mask(task.image)) as stack:
+        own, mask = folders.table(task.image), folders.mask(task.image)
+        if details := restore_cells(own, mask, task):
+            return details
+        with _field(task, settings) as view, _mask(task, folders) as stack:
             pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
             channels = _channels_to_measure(view.header, section, task.path)
             tracked = settings["tracking"] and stack.times > 1
-            lineage = pd.read_csv(folders.own_lineage(task.image)) if tracked else None
+            lineage = _lineage(task, folders) if tracked else None
             depths = [None] if _has_volumes(settings, stack) else range(stack.depth)
 
             def tables() -> Iterator[pd.DataFrame]:
@@ -102,14 +108,19 @@ def measure(plan: Plan) -> Work:
                         table = tracking.add_parents(table, lineage)
                     yield _placed(table, stack, view, time, depth)
 
-            write_csv_in_parts(tables(), task.outputs[0])
-        return {
-            "pixel_size_um": pixel_size,
-            "pixel_height_um": pixel_height or pixel_size,
-            "left_out": left_out,
-            "doubted": doubts(view.header, settings["images"]),
-            "step_unknown": bool(None in depths and pixel_size and not view.header.slice_step_um),
-        }
+            step_unknown = bool(None in depths and pixel_size and not view.header.slice_step_um)
+
+            def found() -> dict[str, Any]:
+                return {
+                    "pixel_size_um": pixel_size,
+                    "pixel_height_um": pixel_height or pixel_size,
+                    "left_out": left_out,
+                    "doubted": doubts(view.header, settings["images"]),
+                    "step_unknown": step_unknown,
+                }
+
+            write_cells(tables(), own, mask, task, found)
+        return found()
 
     return work
 
@@ -126,7 +137,7 @@ def overlay(plan: Plan) -> Work:
         picture, before, after = task.outputs
         with (
             _field(task, settings) as view,
-            LabelStack(plan.folders.mask(task.image)) as stack,
+            _mask(task, plan.folders) as stack,
         ):
             movie = plan.folders.movie(task.image)
             movie.unlink(missing_ok=True)
@@ -148,6 +159,70 @@ def overlay(plan: Plan) -> Work:
 
 
 STEPS: dict[str, Callable[[Plan], Work]] = {"masks": masks, "measure": measure, "overlay": overlay}
+
+
+@contextmanager
+def _raw_labels(task: Task, folders: Folders) -> Iterator[LabelStack]:
+    """Open the labels of the step before; damaged ones are removed, so that the next run finds the cells again.
+
+    Raises
+    ------
+    Problem
+        ``SM-OUT-010`` if they are not as they were written.
+    """
+    path = folders.labels(task.image)
+    with _checked(path, task, lambda: _remove_own(path, folders)) as stack:
+        yield stack
+
+
+@contextmanager
+def _mask(task: Task, folders: Folders) -> Iterator[LabelStack]:
+    """Open the mask of the step before; one that was changed or damaged is moved, so that the next run makes it again.
+
+    Raises
+    ------
+    Problem
+        ``SM-OUT-012`` if it is not as it was written.
+    """
+    path = folders.mask(task.image)
+
+    def move() -> Problem:
+        # A job that draws while another measures may have moved it already.
+        kept = keep_changed(path, folders.results) if path.exists() else folders.results / "changed"
+        return Problem("SM-OUT-012", where=str(path), kept=kept)
+
+    with _checked(path, task, move) as stack:
+        yield stack
+
+
+@contextmanager
+def _checked(path: Path, task: Task, put_away: Callable[[], Problem]) -> Iterator[LabelStack]:
+    """Open labels that are as they were noted; else put them away, and raise the problem of that."""
+    if not is_as_noted(path, task.source, task.results):
+        raise put_away()
+    try:
+        with LabelStack(path) as stack:
+            yield stack
+    except Problem as problem:
+        if problem.code == "SM-OUT-001" and problem.where == str(path):
+            raise put_away() from problem
+        raise
+
+
+def _remove_own(path: Path, folders: Folders) -> Problem:
+    path.unlink(missing_ok=True)
+    return Problem("SM-OUT-010", where=str(path), file=name_of(path, folders.results))
+
+
+def _lineage(task: Task, folders: Folders) -> pd.DataFrame:
+    """Return the lineage of a movie's tracks; a damaged one is removed, so that the next run links the cells again."""
+    path = folders.own_lineage(task.image)
+    if is_as_noted(path, task.source, task.results):
+        with suppress(OSError, ValueError):
+            lineage = pd.read_csv(path)
+            if {"track", "parent"} <= set(lineage.columns):
+                return lineage
+    raise _remove_own(path, folders)
 
 
 def _field(task: Task, settings: Mapping[str, Any]) -> FieldOfView:

@@ -49,6 +49,8 @@ class LabelWriter:
         Its folder is made.
     times, depth : int
         Number of time points and of slices.
+    lasting : bool
+        As `write_atomically` has it.
 
     Attributes
     ----------
@@ -56,8 +58,9 @@ class LabelWriter:
         The largest label so far.
     """
 
-    def __init__(self, path: Path, *, times: int, depth: int) -> None:
+    def __init__(self, path: Path, *, times: int, depth: int, lasting: bool = True) -> None:
         self.largest = 0
+        self._lasting = lasting
         self._path, self._times, self._depth = path, times, depth
         self._opened = ExitStack()
         self._file: tifffile.TiffWriter | None = None
@@ -95,7 +98,7 @@ class LabelWriter:
             raise ValueError(f"planes of {self._shape} and of {plane.shape} pixels")
         description = None
         if self._file is None:
-            part = self._opened.enter_context(write_atomically(self._path))
+            part = self._opened.enter_context(write_atomically(self._path, lasting=self._lasting))
             self._file = self._opened.enter_context(tifffile.TiffWriter(part, bigtiff=True))
             description = json.dumps({"times": self._times, "depth": self._depth})
         self._file.write(
@@ -288,7 +291,7 @@ def write_masks(
         # The type of the pixels and the file's identifier depend on all planes, which can be had only once.
         draft = part.with_name(f"{part.name}.draft.tif")
         try:
-            with LabelWriter(draft, times=number, depth=1) as writer:
+            with LabelWriter(draft, times=number, depth=1, lasting=False) as writer:
                 for plane in planes:
                     if plane.shape != shape[-2:]:
                         raise ValueError(f"a plane of {plane.shape} pixels, not {shape[-2:]}")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segmake import __version__
-from segmake.files import fingerprint, result_name, write_atomically
+from segmake.files import fingerprint, flush, flush_folder, result_name, write_atomically
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -416,9 +416,11 @@ def _folder_written_atomically(folder: Path) -> Iterator[Path]:
     part.mkdir(parents=True)
     try:
         yield part
+        flush(part)
         if folder.exists():
             folder.rename(old)
         part.rename(folder)
+        flush_folder(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -6,12 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 from segmake.messages import Problem
+from segmake.records import Record, has_its_size, name_of
 
 # Images that are read before their turn, and that are being finished after it: what memory has to hold besides.
 AHEAD = 2
@@ -46,6 +47,13 @@ class Task:
         Files that have to be in the first of its outputs, a folder.
     aside : Path or None
         Where a folder of outputs is kept that is none of its results any more.
+    optional : tuple of Path
+        Files that it may make besides. What is noted of them in the journal is looked at, and nothing where there is
+        no note, as of those that older versions did not make.
+    results : Path
+        The results folder, below which all of these lie.
+    source : mapping
+        What the step before noted of the files that this one reads.
     """
 
     image: str
@@ -59,10 +67,30 @@ class Task:
     beside: tuple[Path, ...] = ()
     patterns: tuple[str, ...] = ()
     aside: Path | None = None
+    optional: tuple[Path, ...] = ()
+    results: Path = Path()
+    source: Record = field(default_factory=dict, compare=False)
 
-    def is_there(self) -> bool:
-        """Whether all is there that it makes."""
-        return all(path.exists() for path in self.outputs + self.beside) and not self.missing()
+    def is_there(self, record: Record | None = None) -> bool:
+        """Whether all is there that it makes, and has the size that was noted of it.
+
+        Parameters
+        ----------
+        record : mapping or None
+            What was noted (`segmake.records`); without, results have to look whole.
+        """
+        made = self.outputs + self.beside
+        if self.aside is not None:
+            # A folder that a user's script filled, and that users may tidy up.
+            return all(path.exists() for path in made) and not self.missing()
+        noted = record if record is not None else {}
+        made += tuple(path for path in self.optional if name_of(path, self.results) in noted)
+        there = all(has_its_size(path, noted, self.results) for path in made)
+        return there and not self.missing()
+
+    def made(self) -> tuple[Path, ...]:
+        """Return all files and folders that it may make."""
+        return self.outputs + self.beside + self.optional
 
     def missing(self) -> list[str]:
         """Return the patterns that no file fits."""

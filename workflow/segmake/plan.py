@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import chain
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from segmake.files import fingerprint, result_name, write_atomically
-from segmake.messages import Problem, language, say
+from segmake.messages import LANGUAGES, Problem, language, say
 from segmake.outputs import files
 from segmake.pipeline import Task
 from segmake.slurm import SCRIPT
@@ -72,6 +73,16 @@ class Folders:
         return self.state / "lock"
 
     @property
+    def runs(self) -> Path:
+        """The record of when runs began, and ended."""
+        return self.state / "runs.jsonl"
+
+    @property
+    def run_files(self) -> Path:
+        """What is noted of the tables and the report of the whole run."""
+        return self.state / "report.json"
+
+    @property
     def jobs(self) -> Path:
         """The record of the jobs that were sent to Slurm."""
         return self.state / "jobs.jsonl"
@@ -79,6 +90,14 @@ class Folders:
     def journal(self, step: str, batch: str) -> Path:
         """The journal of one step of one batch."""
         return self.state / step / f"{batch}.jsonl"
+
+    def outcome(self, step: str, batch: str, attempts: Mapping[str, list[int]]) -> Path:
+        """The file that Snakemake asks for of one step of one batch, once its images are on these attempts."""
+        # A missing file is made again only if the target needs it, so a name tells what went before it too.
+        before, chain = step, [attempts[step]]
+        while before := AFTER.get(before, ""):
+            chain.append(attempts[before])
+        return self.state / step / f"{batch}.{fingerprint(chain)}.tsv"
 
     def labels(self, image: str) -> Path:
         """The labels as the engine gave them, before corrections and tracking."""
@@ -104,6 +123,10 @@ class Folders:
     def cells(self, image: str) -> Path:
         """The table of an image's cells."""
         return self.results / "cells" / f"{result_name(image)}_cells.csv"
+
+    def table(self, image: str) -> Path:
+        """The same for SegMake itself, which all other tables are made from."""
+        return self.state / "tables" / f"{result_name(image)}.parquet"
 
     def picture(self, image: str) -> Path:
         """The before/after picture."""
@@ -154,6 +177,7 @@ class Folders:
             outputs=(self.script_folder(script, run),),
             patterns=script.outputs,
             aside=self.script_aside(script, run),
+            results=self.results,
         )
 
     def outputs(self, step: str, image: str) -> tuple[Path, ...]:
@@ -165,6 +189,11 @@ class Folders:
         if step == "measure":
             return (self.cells(image),)
         return (self.picture(image), *self.thumbnails(image))
+
+    def optional(self, step: str, image: str) -> tuple[Path, ...]:
+        """The files that a step may make of an image besides: SegMake's own table, and the small moving picture."""
+        own = {"measure": (self.table(image),), "overlay": (self.movie(image),)}
+        return own.get(step, ())
 
     def task(
         self,
@@ -191,9 +220,20 @@ class Folders:
         beside: tuple[Path, ...] = ()
         if step == "masks":
             beside = tuple(chain(*(files(kind, self.results, image) for kind in self.kinds)))
-            beside += (self.lineage(image),) if tracked else ()
-        outputs = self.outputs(step, image)
-        return Task(image, path, position, positions, key, attempt, outputs, large, beside)
+            beside += (self.lineage(image), self.own_lineage(image)) if tracked else ()
+        return Task(
+            image,
+            path,
+            position,
+            positions,
+            key,
+            attempt,
+            self.outputs(step, image),
+            large,
+            beside,
+            optional=self.optional(step, image),
+            results=self.results,
+        )
 
 
 @dataclass(frozen=True)
@@ -251,6 +291,10 @@ class Plan:
         For each environment what scripts import in it, as ``module=script``.
     scripts : dict
         What is to be done of each of the users' scripts, by its name.
+    report_round : int
+        Raised when the tables and the report of the whole run are to be written again: one is not there as it was.
+    kept : dict
+        What users changed of these, and where it was moved.
     images_of_scripts : dict
         For each image, what tells whether a script has to see it again; empty where there are no scripts.
     environments : dict
@@ -281,6 +325,8 @@ class Plan:
     imports: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, ScriptPlan] = field(default_factory=dict)
     images_of_scripts: dict[str, dict[str, str]] = field(default_factory=dict)
+    report_round: int = 0
+    kept: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -291,6 +337,11 @@ class Plan:
     def folders(self) -> Folders:
         """Where the results go."""
         return Folders(Path(self.settings["results"]), tuple(self.settings["outputs"]))
+
+    @property
+    def name(self) -> str:
+        """What the run is called in what it notes of itself."""
+        return str(self.started)
 
     def images(self) -> list[str]:
         """Return the images that are there."""
@@ -305,13 +356,7 @@ class Plan:
 
     def outcome(self, step: str, batch: str) -> Path:
         """Return the file that Snakemake asks for of one step of one batch: there once all images were tried."""
-        attempts = self.batches[batch].attempts
-        # A missing file is made again only if the target needs it, so a name tells what went before it too.
-        before, chain = step, [attempts[step]]
-        while before := AFTER.get(before, ""):
-            chain.append(attempts[before])
-        name = fingerprint(chain)
-        return self.folders.state / step / f"{batch}.{name}.tsv"
+        return self.folders.outcome(step, batch, self.batches[batch].attempts)
 
     def script_outcome(self, name: str) -> Path:
         """Return the file that Snakemake asks for of a script: there once all of its runs were tried."""
@@ -339,12 +384,23 @@ class Plan:
         own = [self.outcome(step, each) for step in script.steps_needed for each in images]
         return [*own, *(self.script_outcome(other) for other in script.scripts_needed)]
 
-    def summary(self) -> Path:
-        """Return the file that Snakemake asks for of the report: there once it was written about these results."""
+    def summary(self, spoken: str | None = None) -> Path:
+        """Return the file that Snakemake asks for of the report: there once it was written about these results.
+
+        Parameters
+        ----------
+        spoken : str, optional
+            The language of the report, if not that of this process.
+        """
         outcomes = [str(self.outcome(step, batch)) for step in STEPS for batch in self.batches]
         outcomes += [script.outcome for script in self.scripts.values()]
-        name = fingerprint(outcomes, sorted(self.images()), REPORT_VERSION, language())
-        return self.folders.state / "report" / f"{name}.txt"
+        again = [self.report_round] if self.report_round else []
+        about = (sorted(self.images()), REPORT_VERSION, spoken or language(), *again)
+        return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
+
+    def is_reported(self) -> bool:
+        """Whether the report was written about these results, in whatever language."""
+        return any(self.summary(spoken).exists() for spoken in LANGUAGES)
 
     def describe(self) -> str:
         """Return the plan in plain words, for the screen."""

@@ -25,6 +25,7 @@ from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import Batch, Folders, Plan, State
 from segmake.readers.selection import chosen, interpreted, select
+from segmake.run_files import round_of
 from segmake.steps import STEPS, is_current
 from segmake.user_scripts.planning import image_keys, plan_scripts
 
@@ -86,7 +87,12 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
         scripts=scripts,
         images_of_scripts=of_scripts if scripts else {},
     )
-    return plan, inventory
+    number = round_of(
+        folders.run_files,
+        folders.results,
+        lambda number: replace(plan, report_round=number).summary(),
+    )
+    return replace(plan, report_round=number), inventory
 
 
 def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str, str]:
@@ -292,7 +298,14 @@ def _plan_batch(
             before[image.image][0][step] = entry
             before[image.image][1][step] = current
             if image.present:
-                tasks[step].append(replace(task, attempt=attempt))
+                tasks[step].append(task)
+        to_do = [image.present and not before[image.image][1][step] for image in images]
+        # Where a journal was lost, its images count from 1 again, and Snakemake would take them for done.
+        while any(to_do) and folders.outcome(step, name, attempts).exists():
+            attempts[step] = [a + new for a, new in zip(attempts[step], to_do, strict=True)]
+        of_present = [a for a, i in zip(attempts[step], images, strict=True) if i.present]
+        numbered = zip(tasks[step], of_present, strict=True)
+        tasks[step] = [replace(task, attempt=attempt) for task, attempt in numbered]
     return Batch(name, tasks, attempts), before
 
 

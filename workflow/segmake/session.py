@@ -37,14 +37,19 @@ from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 from segmake.progress import Observer, Screen
+from segmake.run_files import NAMES, keep_changed_files
+from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
 from segmake.status import read_lock, who_runs
-from segmake.steps import STEPS
+from segmake.steps import STEPS, told_of_changed
 from segmake.user_scripts.process import end_orphans
 from segmake.user_scripts.rules import ScriptRule, script_rules
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
+
+# The clocks of a cluster's computers, and of the server that dates files, differ by so much at most.
+CLOCK_SECONDS = 60.0
 
 DEFAULT_CONFIG = "config/config.yaml"
 ROOT = Path(__file__).parents[2]
@@ -122,10 +127,9 @@ class Session:
         if text == file.read_text(encoding="utf-8"):
             return str(file)
         other = KEPT.absolute() / f"{file.stem}.{fingerprint(text)}.yaml"
-        if not other.exists():
-            other.parent.mkdir(parents=True, exist_ok=True)
+        if not other.exists() or other.read_bytes() != text.encode():
             with write_atomically(other) as part:
-                part.write_text(text, encoding="utf-8")
+                part.write_bytes(text.encode())
         return str(other)
 
     @property
@@ -238,11 +242,14 @@ class Session:
             if self._on_cluster and not slurm.is_here():
                 raise Problem("SM-RUN-011")
             self._take_folder()
+            note_begin(self.plan.folders.runs, self.plan.name)
             if self.plan.scripts:
                 end_orphans(self.plan.folders.plan)
             signal.signal(signal.SIGINT, self._stop)
             if self._cluster and self._workflow.executor_plugin.name == "slurm":
                 self._start_on_cluster(self._cluster)
+            self._keep_changed_files()
+            self._bring_back_from_future()
             write_plan(self.plan)
             self._forget_other_outcomes()
             if self.plan.environments:
@@ -268,6 +275,9 @@ class Session:
 
         if self._screen:
             self._screen.stop()
+        if self._lock:
+            with suppress(OSError):
+                note_end(self.plan.folders.runs, self.plan.name)
         empty = not self._jobs.keep or self._leave_nothing_behind("cluster.left")
         if self._stopped:
             words = say("end.cancelled" if self._jobs.keep and empty else "end.stopped")
@@ -506,6 +516,34 @@ class Session:
             return False
         return True
 
+    def _keep_changed_files(self) -> None:
+        """Move what users changed of the tables and the report: Snakemake removes them before it runs a rule."""
+        if self.plan.summary().exists():
+            return
+        folders = self.plan.folders
+        kept = keep_changed_files(folders.run_files, folders.results)
+        for name, place in kept.items():
+            print(told_of_changed(folders.results, name, place), file=sys.stderr)
+        self.plan = replace(self.plan, kept=kept)
+
+    def _bring_back_from_future(self) -> None:
+        """Date files that Snakemake compares with others today, if a clock that was wrong dated them later.
+
+        It refuses a result that is older than what it was made of, for as long as the later date has not come.
+        """
+        folders = self.plan.folders
+        files = [folders.results / name for name in NAMES]
+        files += [Path(file) for file in self.plan.environments.values()]
+        places = ("*/*.t*", "report/*", "scripts/*/*.*")
+        files += [path for place in places for path in folders.state.glob(place)]
+        late = [path for path in files if _is_of_future(path)]
+        now = time.time()
+        for path in late:
+            os.utime(path, (now, now))
+        if late:
+            where = str(folders.results)
+            print(Problem("SM-RUN-020", where=where, number=len(late)), file=sys.stderr)
+
     def _take_folder(self) -> None:
         folders = self.plan.folders
         folders.state.mkdir(parents=True, exist_ok=True)
@@ -519,6 +557,12 @@ class Session:
         self._lock.truncate(0)
         now = time.strftime("%Y-%m-%d %H:%M")
         print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=self._lock, flush=True)
+
+
+def _is_of_future(path: Path) -> bool:
+    with suppress(OSError):
+        return path.stat().st_mtime > time.time() + CLOCK_SECONDS
+    return False
 
 
 def _refuse(problem: Problem | Problems) -> NoReturn:

@@ -18,10 +18,12 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from segmake.files import readable, write_atomically
+from segmake.files import flush, readable, write_atomically
 from segmake.journal import Entry, Journal
 from segmake.messages import Problem, say
 from segmake.pipeline import Ended, Leave, Line, Pipeline, Task, Work
+from segmake.records import as_record, keep_changed, name_of, record_of, was_changed
+from segmake.runs import Origin
 from segmake.slurm import times_of_this_job
 
 STEPS = ("segment", "masks", "measure", "overlay")
@@ -33,6 +35,12 @@ AFTER = {"masks": "segment", "measure": "masks", "overlay": "masks"}
 # each job has more memory, or more time, than the one that died.
 DEATHS = 2
 DEATHS_ON_A_CLUSTER = 3
+
+# What lies there is SegMake's own, and no user's.
+STATE = ".segmake/"
+
+# The run of who calls a step by itself.
+UNKNOWN = Origin()
 
 # Slurm kills a job that it has told to stop after 30 seconds.
 SETTLE_SECONDS = 10.0
@@ -46,7 +54,9 @@ _GPU_LOST = re.compile(r"CUDA error|CUDNN_STATUS|CUBLAS_STATUS|device-side asser
 
 def is_current(entry: Entry | None, task: Task) -> bool:
     """Whether an image's last attempt ended well with the key of its task, and its results are still there."""
-    return entry is not None and entry.event == "done" and entry.key == task.key and task.is_there()
+    if entry is None or entry.event != "done" or entry.key != task.key:
+        return False
+    return task.is_there(as_record(entry.details.get("outputs")))
 
 
 def run_step(
@@ -56,6 +66,7 @@ def run_step(
     tell: Callable[[str], None],
     detail: Callable[[str], None],
     line: Callable[[Work, Callable[[Ended], None]], Line] = Pipeline,
+    origin: Origin = UNKNOWN,
 ) -> None:
     """Do one step for the images of a batch that are not done yet.
 
@@ -74,6 +85,8 @@ def run_step(
         Take a line for the screen, and text for the log alone.
     line : callable
         Makes what passes the tasks through the work.
+    origin : Origin
+        The run that this is a part of.
 
     Raises
     ------
@@ -89,21 +102,21 @@ def run_step(
     doubtful.sort(key=lambda task: (_was_given_up(task, journal), deaths[task]))
     sound = [task for task in left if not deaths[task]]
     sound.sort(key=lambda task: _was_given_up(task, journal))
-    record = _Record(journal, len(left), tell, detail)
+    by_themselves = set(doubtful)
+    record = _Record(journal, len(left), tell, detail, origin)
     with line(work, record.end) as pipeline:
         try:
             for task in (*sound, *doubtful):
-                if record.give_up(task, deaths[task]):
+                if record.give_up(task) or not record.start(task, suspect=bool(deaths[task])):
                     continue
-                record.start(task)
-                alone = not work.overlaps or task in doubtful or task.large
+                alone = not work.overlaps or task in by_themselves or task.large
                 pipeline.add(task, alone=alone)
                 record.refuse_to_go_on()
             pipeline.finish()
             for task in record.again:
                 record.refuse_to_go_on()
-                record.start(task)
-                pipeline.add(task, alone=True)
+                if record.start(task, suspect=bool(deaths[task])):
+                    pipeline.add(task, alone=True)
             record.refuse_to_go_on()
         except (KeyboardInterrupt, SystemExit, Problem):
             pipeline.settle(SETTLE_SECONDS)
@@ -120,29 +133,48 @@ class _Record:
         total: int,
         tell: Callable[[str], None],
         detail: Callable[[str], None],
+        origin: Origin,
     ) -> None:
         self._journal = journal
+        self._origin = origin
         self._total = total
         self._tell = tell
         self._detail = detail
         self._ended = 0
         self._started: dict[str, float] = {}
+        self._changed: dict[str, list[str]] = {}
         self._lock = RLock()
         self._lost: Problem | None = None
         self.again: list[Task] = []
 
-    def give_up(self, task: Task, deaths: int) -> bool:
+    def give_up(self, task: Task) -> bool:
         """Fail an image that too many processes died of; return whether it was one."""
         limit = DEATHS_ON_A_CLUSTER if "SLURM_JOB_ID" in os.environ else DEATHS
-        if deaths < limit:
+        if self._journal.deaths(task.image, task.key, self._origin.is_fault) < limit:
             return False
         code = "SM-RUN-012" if self._journal.ran_out_of_time(task.image) else "SM-RUN-002"
         self._fail(task, Problem(code, where=task.image, times=limit))
         return True
 
-    def start(self, task: Task) -> None:
-        self._journal.add(task.image, "started", task.key, task.attempt)
+    def start(self, task: Task, *, suspect: bool) -> bool:
+        """Note that work on an image begins; return whether it may: not over what a user changed and can't be kept.
+
+        Parameters
+        ----------
+        suspect : bool
+            Whether the process died before while it worked on it.
+        """
+        try:
+            changed = keep_changes(task, self._journal, self._tell)
+        except OSError as error:
+            self._fail(task, self._problem(task, error))
+            return False
+        details: dict[str, Any] = self._origin.describe() | ({"suspect": True} if suspect else {})
+        if changed:
+            details["changed"] = self._changed[task.image] = changed
+        self._journal.add(task.image, "started", task.key, task.attempt, **details)
         self._started[task.image] = time.monotonic()
+        return True
 
     def stop(self, pipeline: Line) -> None:
         """Note that the job was stopped, which is no image's fault, but for one that used up the job's time."""
@@ -162,9 +194,15 @@ class _Record:
     def end(self, ended: Ended) -> None:
         """Note what became of an image; called by several threads."""
         task, error = ended.task, ended.error
+        outputs: dict[str, Any] = {}
+        if error is None:
+            try:
+                outputs = _noted(task)
+            except OSError as unread:
+                error = unread
         with self._lock:
             if error is None:
-                self._done(task, ended.details)
+                self._done(task, {**ended.details, **outputs})
                 return
             if isinstance(error, Leave):
                 self._lost = self._lost or error.problem
@@ -189,6 +227,8 @@ class _Record:
 
     def _done(self, task: Task, details: dict[str, Any]) -> None:
         self._ended += 1
+        if changed := self._changed.get(task.image):
+            details["changed"] = changed
         self._journal.add(task.image, "done", task.key, task.attempt, **details)
         if "cells" in details:
             place, numbers = self._place(), {key: details[key] for key in ("cells", "seconds")}
@@ -199,7 +239,7 @@ class _Record:
 
     def _fail(self, task: Task, problem: Problem) -> None:
         # A result of other settings, or of the file before this one, would be taken for this image's.
-        remove_outputs(task)
+        discard(task, self._journal, self._tell)
         self._ended += 1
         values = {key: _plain(value) for key, value in problem.values.items()}
         details = {"code": problem.code, "where": problem.where, "values": values}
@@ -263,17 +303,71 @@ def problem_of(entry: Entry) -> Problem | None:
     return Problem(details["code"], where=details["where"], **details["values"])
 
 
-def remove_outputs(task: Task) -> None:
-    """Remove what earlier attempts made of an image; one that can't be removed does not fail the others.
+def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> list[str]:
+    """Move what a user changed of an image's results to ``changed``, before they are written anew or removed.
 
-    A folder of outputs, which may have taken a user's script hours, is only put aside.
+    Returns
+    -------
+    list of str
+        Where it is now, below the results folder.
+
+    Raises
+    ------
+    OSError
+        If it can't be moved; then it is where it was.
     """
-    for output in task.outputs:
+    if task.aside is not None:
+        return []
+    record = journal.record(task.image)
+    names = [*(record or ()), *(name_of(p, task.results) for p in task.made())]
+    kept = []
+    for name in dict.fromkeys(names):
+        path = task.results / name
+        own = name.startswith(STATE) or not path.is_relative_to(task.results)
+        if not own and was_changed(path, record, task.results):
+            kept.append(name_of(keep_changed(path, task.results), task.results))
+            tell(told_of_changed(task.results, name, kept[-1]))
+    return kept
+
+
+def told_of_changed(results: Path, name: str, kept: str) -> str:
+    """Return what to say of a result that a user changed, and of where it was moved."""
+    paths = {"file": readable(str(results / name)), "kept": readable(str(results / kept))}
+    problem = Problem("SM-OUT-011", **paths)
+    return f"  {problem.code}  {problem.what} {problem.remedy}"
+
+
+def discard(task: Task, journal: Journal, tell: Callable[[str], None]) -> bool:
+    """Remove what earlier attempts made of an image, and return whether nothing stands against it.
+
+    What a user changed is moved first; where that can't be done, all stays. A file that can't be removed does not fail
+    the others. A folder of outputs, which may have taken a user's script hours, is only put aside.
+    """
+    try:
+        keep_changes(task, journal, tell)
+    except OSError:
+        return False
+    remove_outputs(task)
+    return True
+
+
+def remove_outputs(task: Task) -> None:
+    """Remove what earlier attempts made of an image."""
+    for output in task.outputs + task.optional:
         with suppress(OSError):
             if task.aside is None:
                 output.unlink(missing_ok=True)
             elif output.exists():
                 _put_aside(output, task.aside)
+
+
+def _noted(task: Task) -> dict[str, Any]:
+    """Return what the journal notes of the files that an image was made into, which are on the disk then."""
+    if task.aside is not None:
+        for output in task.outputs:
+            flush(output)
+        return {}
+    return {"outputs": record_of(task.made(), task.results)}
 
 
 def _put_aside(folder: Path, aside: Path) -> None:

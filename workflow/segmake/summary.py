@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from textwrap import indent
@@ -13,13 +13,16 @@ from typing import Any
 import pandas as pd
 
 from segmake import __version__
+from segmake.cell_tables import fail_broken, join_cells
+from segmake.files import readable
 from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
 from segmake.report import Run, write_report
 from segmake.report_scripts import Failure, ScriptResults
+from segmake.run_files import note_files
 from segmake.steps import STEPS
-from segmake.tables import cell_table, image_table, write_csv, write_parquet
+from segmake.tables import image_table, write_csv, write_parquet
 from segmake.timing import timing_of
 from segmake.usage import usage_of_run
 from segmake.user_scripts.results import script_results
@@ -37,7 +40,10 @@ def write_summary(plan: Plan) -> None:
     """Write ``images.csv``, ``cells.csv``, ``cells.parquet`` and ``report.html`` into the results folder."""
     folders = plan.folders
     images = image_table(plan)
-    cells = cell_table(plan, images)
+    cells, broken = join_cells(plan, images.loc[images["state"] == "done", "image"])
+    if broken:
+        fail_broken(plan, broken)
+        images = image_table(plan)
     write_csv(images, folders.results / "images.csv")
     write_csv(cells, folders.results / "cells.csv")
     write_parquet(cells, folders.results / "cells.parquet")
@@ -54,6 +60,7 @@ def write_summary(plan: Plan) -> None:
         run=_describe_run(plan, images),
         scripts=script_results(plan),
     )
+    note_files(folders.run_files, folders.results, plan.report_round)
 
 
 def describe_end(plan: Plan, images: pd.DataFrame, scripts: Sequence[ScriptResults]) -> str:
@@ -118,7 +125,8 @@ def describe_outcome(plan: Plan) -> str:
     """Return the last words of a run, whether every image was tried or not."""
     images = image_table(plan)
     tried = (images["state"] == "done") | (images["code"] != "")
-    if tried.all() and all(plan.script_outcome(name).exists() for name in plan.scripts):
+    scripts_tried = all(plan.script_outcome(name).exists() for name in plan.scripts)
+    if tried.all() and scripts_tried and plan.is_reported():
         return describe_end(plan, images, script_results(plan))
     return describe_unfinished(plan, images)
 
@@ -160,7 +168,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         files_found=len(images),
         files_left_out=plan.left_out,
         batches=len(plan.batches),
-        warnings=_warnings(segmentation, devices),
+        warnings=_warnings(segmentation, devices, plan.kept),
         not_selected=[
             say(f"report.not_selected.{what}", number=number)
             for what, number in plan.unselected.items()
@@ -172,13 +180,18 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
     )
 
 
-def _warnings(segmentation: dict[str, Any], devices: list[str]) -> list[str]:
+def _warnings(
+    segmentation: dict[str, Any], devices: list[str], kept: Mapping[str, str]
+) -> list[str]:
     """Return what a reader of the report should know before trusting it, or the time it took."""
     warnings = []
     if Path(segmentation.get("model") or "").name == DEMO_MODEL:
         warnings.append(say("warning.demo_model"))
     if segmentation.get("gpu") == "auto" and "CPU" in devices:
         warnings.append(say("warning.cpu"))
+    if kept:
+        files = ", ".join(readable(place) for place in kept.values())
+        warnings.append(say("warning.changed", files=files))
     return warnings
 
 

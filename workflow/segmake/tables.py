@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from segmake.journal import Entry, Journal
 from segmake.messages import Problem, say
 from segmake.pipeline import Task
 from segmake.plan import Plan
-from segmake.readers.selection import channel_key
 from segmake.steps import STEPS, is_current, problem_of
 from segmake.timing import PHASES
 
@@ -80,41 +79,6 @@ def image_table(plan: Plan) -> pd.DataFrame:
     return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(fractions, "float64"))
 
 
-def cell_table(plan: Plan, images: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per cell of the images that are done: ``image``, then what `measure_cells` gives.
-
-    Parameters
-    ----------
-    images : DataFrame
-        What `image_table` gave.
-    """
-    tables = []
-    for image in images.loc[images["state"] == "done", "image"]:
-        table = pd.read_csv(plan.folders.cells(image), float_precision="round_trip")
-        table.insert(0, "image", image)
-        tables.append(table)
-    tables = _with_same_columns(tables)
-    # A table without rows has no types to speak of, and would turn the joined columns into text.
-    filled = [table for table in tables if len(table)]
-    if filled:
-        return pd.concat(filled, ignore_index=True)
-    return tables[0] if tables else pd.DataFrame(columns=["image"])
-
-
-def _with_same_columns(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Give the columns of a channel one name, where its name differs in case or stray blanks from image to image."""
-    first: dict[str, str] = {}
-    renamed = []
-    for table in tables:
-        keys = [channel_key(column) for column in table.columns]
-        names = [
-            first.setdefault(key, " ".join(column.split())) if keys.count(key) == 1 else column
-            for key, column in zip(keys, table.columns, strict=True)
-        ]
-        renamed.append(table.set_axis(names, axis="columns"))
-    return renamed
-
-
 def describe_selection(details: Mapping[str, Any]) -> str:
     """Return in a sentence which channel, time points and slices of an image were taken.
 
@@ -173,6 +137,8 @@ def _warning(details: Mapping[str, Any]) -> str:
         words.append(say("warning.step_unknown"))
     if details.get("doubted"):
         words.append(say("warning.doubted", facts=", ".join(details["doubted"])))
+    if changed := details.get("changed"):
+        words.append(say("warning.changed", files=", ".join(changed)))
     return " ".join(words)
 
 
@@ -182,18 +148,20 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(part, index=False, encoding="utf-8-sig", errors="surrogateescape")
 
 
-def write_csv_in_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
-    """Write tables with the same columns one below the other, as `write_csv` does; one is in memory at a time."""
-    with write_atomically(path) as part:
-        with part.open("w", encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            for number, table in enumerate(tables):
-                table.to_csv(lines, index=False, header=number == 0)
-
-
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet."""
     with write_atomically(path) as part:
         table.to_parquet(part, index=False)
+
+
+def _told(problem: Problem | None) -> dict[str, str]:
+    if problem is None:
+        return {}
+    return {"code": problem.code, "message": problem.what, "remedy": problem.remedy}
+
+
+def _is_of_now(entry: Entry | None, task: Task) -> bool:
+    return entry is not None and (entry.key, entry.attempt) == (task.key, task.attempt)
 
 
 def _image_row(
@@ -223,19 +191,24 @@ def _image_row(
     masks = made.details if made else {}
     row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
     row["cells"] = masks.get("cells_kept")
+    changed = [file for entry in entries if entry for file in entry.details.get("changed", ())]
     cells = measured.details if measured else {}
-    row["warning"] = _warning({**details, **masks, **cells}) if details else ""
+    row["warning"] = _warning({**details, **masks, **cells, "changed": changed}) if details else ""
     if file := plan.outdated.get(image):
         outdated = Problem("SM-OUT-020", file=file)
         row["warning"] = f"{row['warning']} {outdated.what} {outdated.remedy}".strip()
     row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
     # What 0.1.0 measured has square pixels.
     row["pixel_height_um"] = cells.get("pixel_height_um", row["pixel_size_um"])
-    for task, entry in zip(tasks, entries, strict=True):
-        if entry and (problem := problem_of(entry)):
-            return row | {"code": problem.code, "message": problem.what, "remedy": problem.remedy}
-        if not is_current(entry, task):
-            return row
+    problems = [problem_of(entry) if entry else None for entry in entries]
+    for number, (task, entry) in enumerate(zip(tasks, entries, strict=True)):
+        if is_current(entry, task) and problems[number] is None:
+            continue
+        # A step that found what the one before it had made damaged says so, and that one has no result any more.
+        later = [found for found in range(number, len(tasks)) if problems[found]]
+        if later and (later[0] == number or _is_of_now(entries[later[0]], tasks[later[0]])):
+            return row | _told(problems[later[0]])
+        return row
     paths = {"mask": folders.mask(image), "picture": folders.picture(image)}
     if (movie := folders.movie(image)).exists():
         paths["movie"] = movie

@@ -258,7 +258,7 @@ def _benchmark_mb(plan: Plan, step: str, batch: str) -> float | None:
             return None
         with path.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, dialect="excel-tab"))
-    except OSError:
+    except (OSError, ValueError, csv.Error):
         return None
     seen = [mb for row in rows if (mb := finite(row.get("max_rss"))) is not None]
     return max(seen, default=None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from threading import Lock
 from typing import Any
@@ -254,6 +254,7 @@ def _stopped_early(header: Header) -> dict[str, int]:
     return {name: number for name, number in planned.items() if number is not None}
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:

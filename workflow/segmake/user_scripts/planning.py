@@ -267,13 +267,10 @@ def _before(
     They are in the names of files, so that a script is asked for again after what it needs was tried again.
     """
     found: list[Any] = [plans[name].outcome for name in script.scripts_needed]
+    asked = batches if batch == "" else {batch: batches[batch]} if batch in batches else {}
     for step in script.steps_needed:
         while step:
-            found += [
-                [step, name, each.attempts[step]]
-                for name, each in batches.items()
-                if batch in ("", name)
-            ]
+            found += [[step, name, each.attempts[step]] for name, each in asked.items()]
             step = AFTER.get(step, "")
     if not script.per_image and "images" in script.needs:
         found.append(sorted(t.image for b in batches.values() for t in b.tasks["segment"]))

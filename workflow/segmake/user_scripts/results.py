@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from segmake.files import natural_key, readable, write_atomically
 from segmake.messages import say
 from segmake.pipeline import Task
 from segmake.plan import Plan
+from segmake.records import record_of
 from segmake.report_scripts import Failure, ScriptResults
-from segmake.steps import is_current, problem_of
+from segmake.run_files import keep_all, read_record
+from segmake.steps import is_current, problem_of, told_of_changed
 from segmake.user_scripts.definition import OWN, Script, as_text
 from segmake.user_scripts.keys import Keys
 from segmake.user_scripts.planning import facts_in_job
@@ -82,15 +85,20 @@ def join_tables(plan: Plan, name: str, tell: Callable[[str], None]) -> list[Path
                 if path.is_file():
                     relative = path.relative_to(task.outputs[0]).as_posix()
                     tables.setdefault(relative, []).append((first, path))
+        note, results = plan.folders.state / "scripts" / name / "joined.json", plan.folders.results
+        there = [path for path in folder.glob(f"{JOINED}*.csv") if path.is_file()]
+        for table, kept in keep_all(there, read_record(note), results).items():
+            tell(told_of_changed(results, table, kept))
         for relative, parts in sorted(tables.items()):
             joined = folder / f"{JOINED}{relative.replace('/', '_')}"
             while joined in made:
                 joined = joined.with_stem(f"{joined.stem}_")
             _join(parts, joined, tell)
             made.append(joined)
-        for path in set(folder.glob(f"{JOINED}*.csv")) - set(made):
-            if path.is_file():
-                path.unlink(missing_ok=True)
+        for path in set(there) - set(made):
+            path.unlink(missing_ok=True)
+        with write_atomically(note) as part:
+            part.write_text(json.dumps(record_of(made, results)), encoding="ascii")
     return made
 
 
@@ -128,7 +136,8 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
     section = next(_sections(script, folder, done), None)
     # What the section shows need not be shown twice.
     text = section.read_text(encoding="utf-8", errors="replace") if section else ""
-    seconds = [entries[task.image].details["seconds"] for task in done]
+    noted = [entries[task.image].details.get("seconds") for task in done]
+    seconds = [taken for taken in noted if taken is not None]
     return ScriptResults(
         name=script.name,
         file=script.file.name,

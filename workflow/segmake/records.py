@@ -1,0 +1,269 @@
+"""What SegMake remembers of the files that it wrote: whether one is still as it was, was changed, or was damaged.
+
+A journal notes size and checksum of each result. A plan compares the sizes, which costs no more than to look whether a
+file is there; whoever reads a file compares its checksum. Of results of version 0.1.0 nothing is noted: those that
+numbers come from, masks and tables, are looked at for a proper beginning and end. That costs two small reads for each
+(a tenth of a millisecond on a local disk), and finds what was cut off, emptied or saved by a spreadsheet; whether
+single pixels or digits in them are right can't be known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+# Size in bytes and checksum (SHA-256) by the path below the results folder, with forward slashes.
+Record = Mapping[str, tuple[int, str]]
+
+# These are made to be edited where they lie; `segmake.outputs` watches over what users save there.
+_EDITED = "_seg.npy"
+
+# What desktops and file servers leave in folders.
+_STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", "._", ".nfs")
+
+_BLOCK = 2**20
+_LONGEST_HEADER = 2**16
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def record_of(paths: Iterable[Path], results: Path) -> dict[str, tuple[int, str]]:
+    """Return size and checksum of the files that are there.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files, or folders: of one all sizes are added up, and the checksum is of the names and sizes in it.
+    results : Path
+        The results folder.
+    """
+    return {name_of(path, results): _state(path) for path in paths if os.path.exists(path)}
+
+
+def as_record(noted: Any) -> Record | None:
+    """Return what a journal noted of files as a record; None where it noted nothing, or nothing of sense."""
+    if not isinstance(noted, dict):
+        return None
+    pairs = {name: value for name, value in noted.items() if isinstance(value, list | tuple)}
+    return {name: (pair[0], pair[1]) for name, pair in pairs.items() if len(pair) == 2}
+
+
+def name_of(path: Path, results: Path) -> str:
+    """Return the path below the results folder, as a record has it."""
+    return (path.relative_to(results) if path.is_relative_to(results) else path).as_posix()
+
+
+def has_its_size(path: Path, record: Record, results: Path) -> bool:
+    """Whether a file is there as it was noted, by its size; one that was not noted has to look whole."""
+    noted = record.get(name_of(path, results))
+    if noted is None:
+        return looks_whole(path)
+    if path.name.endswith(_EDITED):
+        return _size(path) > 0
+    size = _size(path)
+    return _state(path) == noted if size >= 0 and path.is_dir() else size == noted[0]
+
+
+def is_as_noted(path: Path, record: Record, results: Path) -> bool:
+    """Whether a file is there as it was noted, byte for byte; True for one that was not noted."""
+    noted = record.get(name_of(path, results))
+    if noted is None or path.name.endswith(_EDITED):
+        return True
+    size = _size(path)
+    return size >= 0 and (path.is_dir() or size == noted[0]) and _state(path) == noted
+
+
+def was_changed(path: Path, record: Record | None, results: Path) -> bool:
+    """Whether a file holds what somebody else than SegMake wrote, or what is left of a damaged one.
+
+    Parameters
+    ----------
+    path : Path
+    record : mapping or None
+        None where nothing is known of the file, as in results of version 0.1.0: then it is judged by its form.
+    results : Path
+        The results folder.
+    """
+    if _size(path) < 0 or (path.is_file() and _size(path) == 0):
+        return False
+    if record is not None and name_of(path, results) in record:
+        return not is_as_noted(path, record, results)
+    if path.suffix == ".csv":
+        return not looks_whole(path)
+    return path.suffix == ".tif" and path.is_file() and not _says_segmake(path)
+
+
+def keep_changed(path: Path, results: Path) -> Path:
+    """Move a file or folder that a user changed to ``changed`` in the results folder, and return where it is now.
+
+    What was kept there before stays: the next one of the same name gets a number.
+    """
+    kept = results / "changed" / path.relative_to(results)
+    number = 1
+    while os.path.lexists(place := kept if number == 1 else _numbered(kept, number)):
+        number += 1
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, place)
+    return place
+
+
+def looks_whole(path: Path) -> bool:
+    """Whether a result of which nothing was noted is there, and begins and ends as SegMake's own do."""
+    size = _size(path)
+    if size <= 0:
+        return False
+    if path.is_dir():
+        return any(path.iterdir())
+    if path.suffix not in (".csv", ".tif"):
+        return True
+    try:
+        with path.open("rb") as file:
+            return _table_is_whole(file) if path.suffix == ".csv" else _tiff_is_whole(file, size)
+    except (OSError, struct.error):
+        return False
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem} ({number}){path.suffix}")
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file; -1 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _state(path: Path) -> tuple[int, str]:
+    if path.is_file():
+        return path.stat().st_size, checksum(path)
+    sizes = sorted(_sizes(path, path))
+    return sum(size for _, size in sizes), hashlib.sha256(repr(sizes).encode()).hexdigest()
+
+
+def _sizes(folder: Path, top: Path) -> Iterator[tuple[str, int]]:
+    """Yield name and size of each file in a folder and those in it."""
+    with os.scandir(folder) as inside:
+        for entry in inside:
+            if entry.name.startswith(_STRAY):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(Path(entry.path), top)
+            else:
+                name = Path(entry.path).relative_to(top).as_posix()
+                yield name, entry.stat(follow_symlinks=False).st_size
+
+
+def _table_is_whole(file: BinaryIO) -> bool:
+    """Whether a CSV is in UTF-8 with the mark, has commas between its columns, and a last line that ends."""
+    header = file.readline(_LONGEST_HEADER)
+    file.seek(-1, os.SEEK_END)
+    names = header.removeprefix(_BYTE_ORDER_MARK)
+    single = b"," not in names and (b";" in names or b"\t" in names)
+    return names != header and not single and file.read(1) == b"\n"
+
+
+def _says_segmake(path: Path) -> bool:
+    """Whether the tags of a TIFF, or the words at its beginning, say that SegMake wrote it."""
+    try:
+        with path.open("rb") as file:
+            for tags in _pages(file, path.stat().st_size):
+                for code in (_SOFTWARE, _DESCRIPTION):
+                    if code in tags and tags[code].text(file).startswith(_OWN_WORDS[code]):
+                        return True
+                return False
+    except (OSError, struct.error, ValueError):
+        pass
+    return False
+
+
+_DESCRIPTION, _OFFSETS, _COUNTS, _SOFTWARE = 270, 273, 279, 305
+_OWN_WORDS = {_SOFTWARE: b"SegMake ", _DESCRIPTION: b'{"times"'}
+
+# How many bytes a value of each type of TIFF has.
+_BYTES = {3: 2, 8: 2, 4: 4, 9: 4, 11: 4, 13: 4, 5: 8, 10: 8, 12: 8, 16: 8, 17: 8, 18: 8}
+_LETTERS = {3: "H", 4: "I", 16: "Q"}
+
+
+class _Tag:
+    """A tag of a TIFF: where its values are."""
+
+    def __init__(self, order: str, kind: int, number: int, offset: int) -> None:
+        self.order, self.kind, self.number, self.offset = order, kind, number, offset
+        self.end = offset + number * _BYTES.get(kind, 1)
+
+    def numbers(self, file: BinaryIO) -> tuple[int, ...]:
+        """Return whole numbers."""
+        file.seek(self.offset)
+        data = file.read(self.end - self.offset)
+        return struct.unpack(f"{self.order}{self.number}{_LETTERS[self.kind]}", data)
+
+    def text(self, file: BinaryIO) -> bytes:
+        """Return the beginning of a text."""
+        file.seek(self.offset)
+        return file.read(min(self.number, 64))
+
+
+def _pages(file: BinaryIO, size: int) -> Iterator[dict[int, _Tag]]:
+    """Yield the tags of each page of a TIFF.
+
+    Raises
+    ------
+    ValueError
+        If the file ends before what it says of itself.
+    """
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or len(head) < 16:
+        raise ValueError("no TIFF")
+    big = struct.unpack(f"{order}H", head[2:4])[0] == 43
+    count, entry, place = ("Q", "HHQQ", "Q") if big else ("H", "HHII", "I")
+    inline = struct.calcsize(place)
+    at = struct.unpack(f"{order}{place}", head[8:16] if big else head[4:8])[0]
+    seen = set()
+    while at:
+        if at in seen or at >= size:
+            raise ValueError("no such page")
+        seen.add(at)
+        file.seek(at)
+        number = struct.unpack(f"{order}{count}", file.read(struct.calcsize(count)))[0]
+        length = struct.calcsize(f"<{entry}")
+        if number * length > size:
+            raise ValueError("too many tags")
+        data = file.read(number * length)
+        following = file.read(inline)
+        tags = {}
+        for index in range(number):
+            code, kind, values, offset = struct.unpack_from(f"{order}{entry}", data, index * length)
+            if values * _BYTES.get(kind, 1) <= inline:
+                offset = at + struct.calcsize(count) + (index + 1) * length - inline
+            tags[code] = _Tag(order, kind, values, offset)
+        at = struct.unpack(f"{order}{place}", following)[0]
+        yield tags
+
+
+def _tiff_is_whole(file: BinaryIO, size: int) -> bool:
+    """Whether all pages of a TIFF lie within the file, with their pixels and all that is said of them."""
+    number = 0
+    try:
+        for tags in _pages(file, size):
+            number += 1
+            if any(tag.end > size for tag in tags.values()):
+                return False
+            strips = zip(tags[_OFFSETS].numbers(file), tags[_COUNTS].numbers(file), strict=True)
+            if any(offset + count > size for offset, count in strips):
+                return False
+    except (ValueError, KeyError):
+        return False
+    return number > 0
