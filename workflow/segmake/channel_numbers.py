@@ -47,7 +47,7 @@ def mixed_numbers(config: Config, images: Iterable[ImageFile]) -> Iterator[Probl
                 number=number,
                 names=_listed(found),
                 name=json.dumps(most, ensure_ascii=False),
-                all=json.dumps(list(found), ensure_ascii=False),
+                all=json.dumps([*found, *_counting(number, named)], ensure_ascii=False),
             )
     wanted = config.settings["measurements"]["intensity_channels"]
     for index, number in enumerate(wanted if isinstance(wanted, list) else []):
@@ -75,6 +75,12 @@ def _names(number: int, named: Iterable[tuple[str, tuple[str, ...]]]) -> dict[st
             found.setdefault(spelt.setdefault(channel_key(name), name), []).append(image)
             several = several or len(channels) > 1
     return found if several and len(found) > 1 else {}
+
+
+def _counting(number: int, named: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """Return what the channel is called in files that only count theirs, so that a list of names takes these as well."""
+    names = [channels[number - 1] for _, channels in named if number <= len(channels)]
+    return list(dict.fromkeys(name for name in names if _COUNTS.fullmatch(channel_key(name))))
 
 
 def _listed(found: dict[str, list[str]]) -> str:
