@@ -393,6 +393,7 @@ TABLE: dict[str, dict[str, list[list[Cell] | None]]] = {
                 *size(0.1, 0.2, shape=(1,), resolution=(254_000, 127_000), resolutionunit=INCH),
                 # Ten micrometres, and a camera of 6.5 micrometres behind a fourfold objective.
                 *size(10, shape=(1,), resolution=(1000, 1000), resolutionunit=CM),
+                *size(2, shape=(1,), resolution=(5000, 5000), resolutionunit=CM),
                 *size(1.625, shape=(1,), resolution=(25400 / 1.625,) * 2, resolutionunit=INCH),
             ],
             [
@@ -410,7 +411,9 @@ TABLE: dict[str, dict[str, list[list[Cell] | None]]] = {
                 *size(
                     None, None, "2.64583", shape=(1,), resolution=(9600, 9600), resolutionunit=INCH
                 ),
-                *size(None, None, "10", shape=(1,), resolution=(2540, 2540), resolutionunit=INCH),
+                *size(
+                    None, None, "9.00709", shape=(1,), resolution=(2820, 2820), resolutionunit=INCH
+                ),
                 *size(
                     None, None, "10.5833", shape=(1,), resolution=(944.882,) * 2, resolutionunit=CM
                 ),

@@ -18,10 +18,10 @@ _YEARS = range(1980, 2100)
 ROUNDING = 1e-3
 _MOST_OBLONG = 20.0
 
-# What is written in dots per inch in whole multiples of these, or in centimetres, is about printing and scanners; but
-# microscopes whose pixels are a round number of micrometres meet those of the last in centimetres.
-_PRINTED, _PRINTED_BY_INCH = (50, 72, 96), (50, 72, 96, 127)
-_FINEST_PRINTED = 20_000
+# Dots per inch of scanners and printers: whole hundreds up to the last, and these. No size of a pixel that is a round
+# number of micrometres is among them.
+_HUNDREDS = 10_000
+_PRINTED = (1350, 1440, 2820, 2880, 5760, 12_000, 12_800, 14_400, 19_200)
 _INCH_UM = 25_400.0
 
 
@@ -69,21 +69,13 @@ def first_told(*names: str | None) -> str:
     return next((name for name in names if name and name.strip()), "")
 
 
-def is_printing(size_um: float, *, inch: bool) -> bool:
-    """Whether the side of a pixel is that of a dot of a printer or a scanner: 2400 dots per inch, for example.
-
-    Parameters
-    ----------
-    size_um : float
-        In micrometres.
-    inch : bool
-        Whether the file counts in inches; else in centimetres.
-    """
+def is_printing(size_um: float) -> bool:
+    """Whether the side of a pixel in micrometres is that of a dot of a printer or a scanner: of 2400 dots per inch."""
     dots = _INCH_UM / size_um
-    if dots > _FINEST_PRINTED:
-        return False
-    steps = _PRINTED_BY_INCH if inch else _PRINTED
-    return any(abs(dots - step * round(dots / step)) < 0.05 for step in steps)
+    hundreds = 100 * round(dots / 100)
+    usual = (*_PRINTED, hundreds) if hundreds <= _HUNDREDS else _PRINTED
+    # In centimetres they are rounded.
+    return any(abs(dots - number) < 0.05 for number in usual)
 
 
 def _date(text: str | None) -> str | None:

@@ -82,7 +82,7 @@ def _imagej_lengths(metadata: Mapping[str, Any], page: TiffPage) -> Facts:
     across, down = _resolution(page)
     width, height = length_um(across, unit), length_um(down, _unit(metadata, "yunit", unit))
     # ImageJ takes the unit over from the tags of a picture that was scanned or drawn. In a kymograph, rows are seconds.
-    printed = width is not None and unit == "cm" and is_printing(width, inch=False)
+    printed = width is not None and unit == "cm" and is_printing(width)
     doubted: list[str] = []
     if width and (printed or (height is None and "yunit" in metadata)):
         doubted.append(f"pixel_size_um {width:g}")
@@ -168,7 +168,7 @@ def _plain(page: TiffPage) -> Facts:
     width, height = (positive(size, scale) for size in _resolution(page))
     if width is None or width >= _LARGEST_UM:
         return Facts()
-    if is_printing(width, inch=unit == _INCH):
+    if is_printing(width):
         return Facts(doubted=(f"pixel_size_um {width:g}",))
     return Facts(pixel_size_um=width, pixel_height_um=height)
 
