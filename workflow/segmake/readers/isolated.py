@@ -52,7 +52,7 @@ def headers_of(paths: Sequence[Path], seconds: float = SECONDS) -> list[Headers 
         ``SM-IMG-056`` if no process can be started.
     """
     wanted = -(-len(paths) // WORTH_A_PROCESS)
-    number = min(wanted, MOST, max(2, len(os.sched_getaffinity(0))))
+    number = min(wanted, MOST, max(2, os.cpu_count() or 1))
     if not number:
         return []
     idle: SimpleQueue[Reader] = SimpleQueue()
