@@ -477,12 +477,19 @@ def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypa
     good = draw(tmp_path / "good é\n.tif")
     try:
         for name, word in zip(names, ("crashed", "more than 4 GB", "after 2 seconds"), strict=True):
-            assert reader.read(good)[0].width == 64
-            told = reader.read(tmp_path / name)
+            before, told, after = reader.read([good, tmp_path / name, good])
+            assert before == after == read_headers(good)
             assert told.code == "SM-IMG-053" and word in told.what
-        assert reader.read(good) == read_headers(good)
     finally:
         reader.stop()
+
+
+def test_headers_are_in_the_order_of_their_files(tmp_path, draw):
+    """Also of very many, and where their names fill what is asked for at once."""
+    wide = [draw(tmp_path / ("x" * 200 + f"{n}.tif"), cells=0, shape=(8, 8 + n)) for n in range(40)]
+    paths = [path for path in wide for _ in range(20)]
+    read = isolated.headers_of(paths)
+    assert [headers[0].width for headers in read] == [8 + n for n in range(40) for _ in range(20)]
 
 
 def test_without_files_to_read_there_is_no_process(monkeypatch):
@@ -495,7 +502,7 @@ def test_a_machine_that_gives_no_process_is_told(tmp_path, monkeypatch, draw):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
     reader = isolated.Reader(seconds=2)
     with pytest.raises(Problems) as told:
-        reader.read(path)
+        reader.read([path])
     assert told.value.problems[0].code == "SM-IMG-056"
 
 
