@@ -148,7 +148,7 @@ def test_a_flipped_byte_leaves_the_batches_of_the_others(configure, draw, tmp_pa
     assert len(set(before.values())) == 4 and len(before) == 11
     different = set()
     for place in range(260):
-        for flip in (0x80, 0x10, 0x01):
+        for flip in (0x40, 0x01):
             flipped.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
             assert batches() == before, (place, flip)
             try:
