@@ -386,7 +386,7 @@ CONFIGS = {
     "real": Golden(
         {
             # Under one number these files have channels of other names: 0.1.0 took number 1.
-            "images": {"channel": ["5-FAM/pH 9.0", "DIC", "GFP 488 nm", "1"]}
+            "images": {"channel": ["5-FAM/pH 9.0", "DIC", "GFP 488 nm", "red", "1"]}
             | {"z": "max", "pages": "time"}
         },
         _real,

@@ -20,7 +20,6 @@ import tifffile
 from PIL import Image
 from pylibCZIrw import czi
 
-from segmake import readers
 from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems
@@ -478,12 +477,19 @@ def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypa
     good = draw(tmp_path / "good é\n.tif")
     try:
         for name, word in zip(names, ("crashed", "more than 4 GB", "after 2 seconds"), strict=True):
-            assert reader.read(good)[0].width == 64
-            told = reader.read(tmp_path / name)
+            before, told, after = reader.read([good, tmp_path / name, good])
+            assert before == after == read_headers(good)
             assert told.code == "SM-IMG-053" and word in told.what
-        assert reader.read(good) == read_headers(good)
     finally:
         reader.stop()
+
+
+def test_headers_are_in_the_order_of_their_files(tmp_path, draw):
+    """Also of very many, and where their names fill what is asked for at once."""
+    wide = [draw(tmp_path / ("x" * 200 + f"{n}.tif"), cells=0, shape=(8, 8 + n)) for n in range(40)]
+    paths = [path for path in wide for _ in range(20)]
+    read = isolated.headers_of(paths)
+    assert [headers[0].width for headers in read] == [8 + n for n in range(40) for _ in range(20)]
 
 
 def test_without_files_to_read_there_is_no_process(monkeypatch):
@@ -496,7 +502,7 @@ def test_a_machine_that_gives_no_process_is_told(tmp_path, monkeypatch, draw):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
     reader = isolated.Reader(seconds=2)
     with pytest.raises(Problems) as told:
-        reader.read(path)
+        reader.read([path])
     assert told.value.problems[0].code == "SM-IMG-056"
 
 
@@ -549,12 +555,12 @@ def test_copies_are_said_and_what_was_done_keeps_its_name(tmp_path, configure, r
     kept = plan.folders.inventory
     write_inventory(make_plan(configure())[1], kept)
     rows = kept.read_text().splitlines()
-    version, old = readers.HEADER_VERSION, []
+    old = []
     for row in rows[1:]:
         fields = row.split("\t")
         for position in (0, 1):
             values = [f"{fields[0]} (p{position + 1})", *fields[1:5], str(position), "2", "0001"]
-            old.append("\t".join([*values, str(version - 1), "", ""]))
+            old.append("\t".join([*values, "of 0.1.0", "", ""]))
     kept.write_text("\n".join([rows[0], *old]) + "\n")
     for _ in range(2):
         plan, inventory = make_plan(configure())

@@ -779,6 +779,19 @@ def test_frames_that_were_never_taken_are_no_zeros(stand_in):
         assert told.value.code == "SM-IMG-008" and told.value.values["slice"] == 2
 
 
+def test_an_nd2_acquisition_that_was_stopped(stand_in):
+    """Twelve frames were planned, two time points of three positions of two slices; the map of the file names eight."""
+    frames = SimpleNamespace(_frame_offsets=dict.fromkeys(range(8), 4096))
+    with stand_in(taken=8, _rdr=frames) as image:
+        told = [(header.times, header.planned_times) for header in image.fields]
+        assert told == [(2, None), (1, 2), (1, 2)]
+        assert int(image.plane(0, position=0, time=1, slice=1)[0, 0]) == 70
+        assert image.fields[1].interval_s is None
+    with pytest.raises(Problem) as refused:
+        stand_in(taken=8, _rdr=frames, loops=(("TimeLoop", 2**31),))
+    assert refused.value.code == "SM-IMG-051"
+
+
 # ------------------------------------------------------------------------------------------------ all of it
 
 

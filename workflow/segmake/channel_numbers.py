@@ -78,7 +78,7 @@ def _names(number: int, named: Iterable[tuple[str, tuple[str, ...]]]) -> dict[st
 
 
 def _counting(number: int, named: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return what the channel is called in files that only count theirs, so that a list of names takes these as well."""
+    """Return what the channel is called in files that only count theirs: a list of names is to take these, too."""
     names = [channels[number - 1] for _, channels in named if number <= len(channels)]
     return list(dict.fromkeys(name for name in names if _COUNTS.fullmatch(channel_key(name))))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 
 # No plane has so many bytes, whatever the compression.
 LARGEST_PLANE = 2**40
@@ -48,4 +48,4 @@ def refuse_number(path: Path, planned: int, there: int) -> None:
         ``SM-IMG-051``.
     """
     if planned > max(PLANNED, TIMES_PLANNED * there):
-        raise Problem("SM-IMG-051", where=str(path), claim=f"{planned} > {there}")
+        raise Problem("SM-IMG-051", where=str(path), claim=say("claim.planes", number=planned))

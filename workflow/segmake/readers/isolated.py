@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import accumulate, chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -32,6 +33,8 @@ GIGABYTES = 4
 MOST = 4
 # Starting a process takes as long as reading so many small files.
 WORTH_A_PROCESS = 250
+# Files that a process is given at once, so that it need not wait for the next; as bytes, what a pipe holds.
+_PIECE, _MOST_ASKED = 64, 32_768
 
 Headers = tuple[Header, ...]
 
@@ -51,23 +54,23 @@ def headers_of(paths: Sequence[Path], seconds: float = SECONDS) -> list[Headers 
     Problems
         ``SM-IMG-056`` if no process can be started.
     """
-    wanted = -(-len(paths) // WORTH_A_PROCESS)
-    number = min(wanted, MOST, max(2, len(os.sched_getaffinity(0))))
+    number = min(-(-len(paths) // WORTH_A_PROCESS), MOST, max(2, os.cpu_count() or 1))
     if not number:
         return []
+    pieces = [paths[start : start + _PIECE] for start in range(0, len(paths), _PIECE)]
     idle: SimpleQueue[Reader] = SimpleQueue()
 
-    def read(path: Path) -> Headers | Problem:
+    def read(piece: Sequence[Path]) -> list[Headers | Problem]:
         reader = idle.get()
         try:
-            return reader.read(path)
+            return reader.read(piece)
         finally:
             idle.put(reader)
 
     with readers(number, seconds) as made, ThreadPoolExecutor(number, "headers") as pool:
         for reader in made:
             idle.put(reader)
-        return list(pool.map(read, paths))
+        return list(chain.from_iterable(pool.map(read, pieces)))
 
 
 @contextmanager
@@ -87,26 +90,46 @@ class Reader:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._read_before = 0
+        self._number = 0
+        self._heard = b""
 
-    def read(self, path: Path) -> Headers | Problem:
-        """Return what the fields of view of a file hold, or why it can't be read."""
-        for _ in range(2):
-            process = self._process = self._process or self._start()
-            files_before = self._read_before
-            self._read_before += 1
-            answer = self._ask(process, path)
-            if "headers" in answer:
-                return tuple(map(Header.from_dict, answer["headers"]))
-            if "problem" in answer:
-                code, where, values = answer["problem"]
-                return Problem(code, where=where, **values)
-            self.stop()
-            # It may have been the files before that used up the memory.
-            if files_before == 0 or answer["died"] == "reading.slow":
+    def read(self, paths: Sequence[Path]) -> list[Headers | Problem]:
+        """Return what the fields of view of each file hold, or why it can't be read."""
+        found: list[Headers | Problem] = []
+        while len(found) < len(paths):
+            found += self._read_some(paths[len(found) :])
+        return found
+
+    def _read_some(self, paths: Sequence[Path]) -> list[Headers | Problem]:
+        """Return what the first files hold, up to one that the process does not survive."""
+        process = self._process = self._process or self._start()
+        asked = [json.dumps([os.getcwd(), str(path)]).encode() + b"\n" for path in paths]
+        sizes = accumulate(map(len, asked))
+        number = max(1, sum(size <= _MOST_ASKED for size in sizes))
+        # If it has died meanwhile, it does not answer.
+        with suppress(OSError):
+            process.stdin.write(b"".join(asked[:number]))  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+        found: list[Headers | Problem] = []
+        for path in paths[:number]:
+            answer = self._answer(process)
+            if "died" in answer:
+                self.stop()
+                # Else it may have been the files before that used up the memory: it is tried once more, alone.
+                if self._number == 0 or answer["died"] == "reading.slow":
+                    found.append(self._problem(path, answer["died"]))
                 break
+            self._number += 1
+            if "headers" in answer:
+                found.append(tuple(map(Header.from_dict, answer["headers"])))
+            else:
+                code, where, values = answer["problem"]
+                found.append(Problem(code, where=where, **values))
+        return found
+
+    def _problem(self, path: Path, died: str) -> Problem:
         values = {"seconds": round(self._seconds), "gigabytes": GIGABYTES}
-        return Problem("SM-IMG-053", where=str(path), what=say(answer["died"], **values))
+        return Problem("SM-IMG-053", where=str(path), what=say(died, **values))
 
     def stop(self) -> None:
         """End the process, whatever it does."""
@@ -134,40 +157,34 @@ class Reader:
             )
         except OSError as error:
             raise Problems([Problem("SM-IMG-056", error=error.strerror)]) from error
-        self._process, self._read_before = process, 0
-        if not _line(process, time.monotonic() + SECONDS):
+        self._process, self._number, self._heard = process, 0, b""
+        if not self._line(process, time.monotonic() + SECONDS):
             self.stop()
             raise Problems([Problem("SM-IMG-056", error=sys.executable)])
         return process
 
-    def _ask(self, process: subprocess.Popen[bytes], path: Path) -> dict[str, Any]:
-        """Return the answer for a file: its headers, its problem, or how the process died."""
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """Return the next answer: the headers of a file, its problem, or how the process died."""
         end = time.monotonic() + self._seconds
-        try:
-            asked = json.dumps([os.getcwd(), str(path)]).encode()
-            process.stdin.write(asked + b"\n")  # type: ignore[union-attr]
-            process.stdin.flush()  # type: ignore[union-attr]
-        except OSError:
-            return {"died": "reading.crashed"}
-        if line := _line(process, end):
+        if line := self._line(process, end):
             answer: dict[str, Any] = json.loads(line)
             return answer
         return {"died": "reading.slow" if time.monotonic() >= end else "reading.crashed"}
 
-
-def _line(process: subprocess.Popen[bytes], end: float) -> bytes:
-    """Return the next line that a process says; nothing if it dies or the time is over."""
-    place, found = process.stdout.fileno(), b""  # type: ignore[union-attr]
-    poll = select.poll()
-    poll.register(place, select.POLLIN)
-    while not found.endswith(b"\n"):
-        if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
-            return b""
-        part = os.read(place, 1 << 20)
-        if not part:
-            return b""
-        found += part
-    return found
+    def _line(self, process: subprocess.Popen[bytes], end: float) -> bytes:
+        """Return the next line that the process says; nothing if it dies or the time is over."""
+        place = process.stdout.fileno()  # type: ignore[union-attr]
+        poll = select.poll()
+        poll.register(place, select.POLLIN)
+        pieces = [self._heard]
+        while b"\n" not in pieces[-1]:
+            if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+                return b""
+            pieces.append(os.read(place, 1 << 20))
+            if not pieces[-1]:
+                return b""
+        line, _, self._heard = b"".join(pieces).partition(b"\n")
+        return line
 
 
 def _serve(seconds: int) -> None:

@@ -181,19 +181,13 @@ def refuse_unwritten(path: Path) -> None:
     if size - tail < _SOME:
         return
     with TiffFile(path) as tiff:
-        found = map(tiff.pages.get, range(len(tiff.pages)))
-        pages = [page for page in found if isinstance(page, TiffPage) and any(page.dataoffsets)]
-        if not pages:
-            return
-        planes = sorted((_Plane(page) for page in pages), key=lambda plane: plane.start)
-        if any(plane.end > size for plane in planes):
-            raise CutShort("it ends before its pixels do")
+        planes, first = _planes_at(tiff, size, tail)
         # Before the first pixels stands what is said of them; up to there a few zeros make places even.
-        if any(_ends_in(page, tail) for page in pages) or tail + _SOME < planes[0].start:
+        if planes and tail + _SOME < first:
             raise CutShort(_what(tail, size))
         if size - tail < FEWEST:
             return
-        if len(planes) == 1:
+        if len(planes) == len(tiff.pages) == 1:
             planes = _stack(tiff, planes[0], size)
         for number, plane in enumerate(planes):
             if plane.end > tail and plane.is_plain:
@@ -202,6 +196,28 @@ def refuse_unwritten(path: Path) -> None:
                     raise CutShort(_what(tail, size))
                 if plane.start >= tail:
                     return
+
+
+def _planes_at(tiff: TiffFile, size: int, tail: int) -> tuple[list[_Plane], int]:
+    """Return the first two planes that reach into the zeros and the one before them, and where the first pixels are."""
+    before: _Plane | None = None
+    inside: list[_Plane] = []
+    first = size
+    # One page at a time: a long movie has very many.
+    for page in map(tiff.pages.get, range(len(tiff.pages))):
+        if not isinstance(page, TiffPage) or not any(page.dataoffsets):
+            continue
+        if _ends_in(page, tail):
+            raise CutShort(_what(tail, size))
+        plane = _Plane(page)
+        if plane.end > size:
+            raise CutShort("it ends before its pixels do")
+        first = min(first, plane.start)
+        if plane.end > tail:
+            inside = sorted([*inside, plane], key=lambda plane: plane.start)[:2]
+        elif before is None or before.start < plane.start:
+            before = plane
+    return [*([before] if before else []), *inside], first
 
 
 def _what(tail: int, size: int) -> str:
