@@ -36,6 +36,8 @@ def out_of_reach(path: Path, folder_suffix: str) -> Problem | None:
     if os.path.isdir(path) and not path.name.lower().endswith(folder_suffix):
         try:
             os.scandir(path).close()
+            if path.suffix:
+                return None
             reason = say("folder.readable_again")
         except OSError as error:
             reason = error.strerror or str(error)
