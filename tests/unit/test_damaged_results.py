@@ -115,7 +115,10 @@ def results(whole, tmp_path):
     settings = json.loads((whole / "config.yaml").read_text(encoding="utf-8"))
     settings["results"] = str(tmp_path / "results")
     (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    return Results(load_config(tmp_path / "config.yaml"))
+    results = Results(load_config(tmp_path / "config.yaml"))
+    # It is named after the whole paths of the results.
+    results.plan()[0].summary().touch()
+    return results
 
 
 def excel(path):
