@@ -115,7 +115,10 @@ def results(whole, tmp_path):
     settings = json.loads((whole / "config.yaml").read_text(encoding="utf-8"))
     settings["results"] = str(tmp_path / "results")
     (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    return Results(load_config(tmp_path / "config.yaml"))
+    results = Results(load_config(tmp_path / "config.yaml"))
+    # It is named after the whole paths of the results.
+    results.plan()[0].summary().touch()
+    return results
 
 
 def excel(path):
@@ -307,7 +310,10 @@ def test_a_mask_that_differs_in_its_bytes_alone_fails_its_image_by_name(results)
     assert results.run() == 0
 
 
-def test_damaged_labels_are_found_when_a_mask_is_made_of_them(results):
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_damaged_labels_are_found_when_a_mask_is_made_of_them(results, version):
+    if version == "0.1.0":
+        results.as_of_0_1_0()
     labels = results.folder / ".segmake" / "labels" / "a.tif"
     content = bytearray(labels.read_bytes())
     with tifffile.TiffFile(labels) as file:
