@@ -26,7 +26,7 @@ from segmake.batches import assign_batches
 from segmake.config import Config
 from segmake.files import image_name, natural_key, readable, result_name, write_atomically
 from segmake.folders import folder_problems
-from segmake.messages import Problem, Problems
+from segmake.messages import Problem, Problems, remembered
 from segmake.readers import FOLDER_SUFFIX, Header
 from segmake.readers.selection import chosen, has_channel, interpreted, select
 
@@ -506,5 +506,5 @@ def _from_row(row: dict[str, str]) -> ImageFile:
         image = replace(image, header=Header.from_dict(json.loads(row["header"])))
     if row["problem"]:
         code, where, values = json.loads(row["problem"])
-        image = replace(image, problem=Problem(code, where=where, **values))
+        image = replace(image, problem=remembered(code, where, values))
     return image

@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Literal
 
 from segmake import slurm
+from segmake.files import naming, open_own
 from segmake.slurm import ENDED, Job, SlurmError
 
 # Why a job came to its end before its work was done.
@@ -212,7 +213,7 @@ class Jobs:
     def _write(self, line: dict) -> None:
         if self.keep:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab+") as file:
+            with naming(self.path), open_own(self.path, "ab+") as file:
                 # A process that was killed may have left half a line behind.
                 if file.tell():
                     file.seek(-1, os.SEEK_END)

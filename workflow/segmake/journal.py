@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from segmake.files import lock_file
+from segmake.files import lock_file, naming, open_own
 
 Event = Literal["started", "stopped", "done", "failed"]
 
@@ -113,15 +113,19 @@ class Journal:
 
     def in_work(self) -> list[str]:
         """Return the images that were being worked on when the process ended."""
-        latest = {entry.image: entry.event for entry in self._entries}
-        return [image for image, event in latest.items() if event not in ENDS]
+        latest = {entry.image: entry for entry in self._entries}
+        return [
+            image
+            for image, entry in latest.items()
+            if entry.event == "started" or _is_out_of_time(entry)
+        ]
 
     def add(self, image: str, event: Event, key: str, attempt: int, **details: Any) -> None:
         """Write a line, and return once it is on the disk; several threads may write."""
         entry = Entry(image, event, key, attempt, time.time(), details)
         line = json.dumps(vars(entry)) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, self.path.open("ab") as file:
+        with self._lock, naming(self.path), open_own(self.path, "ab") as file:
             # A process that was killed may have left half a line behind.
             if file.tell() and not _ends_with_newline(self.path):
                 file.write(b"\n")
@@ -134,7 +138,7 @@ class Journal:
     def locked(self) -> Iterator[Journal]:
         """Keep other processes from working on the same batch; wait for one that does, then read what it wrote."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("w") as file:
+        with open_own(self.path.with_suffix(".lock"), "w") as file:
             lock_file(file, wait=True)
             self._entries = self._read_all()
             yield self
