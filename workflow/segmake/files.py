@@ -121,7 +121,7 @@ def readable(text: str) -> str:
 
 
 # How an image that is one position of a file is called: `day1/pos.nd2 (p3)`.
-_POSITION = re.compile(r" \(p(\d+)\)$")
+_POSITION = re.compile(r" \(p(\d+)\)\Z")
 
 
 def image_name(file: str, position: int, positions: int) -> str:

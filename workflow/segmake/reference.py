@@ -131,6 +131,8 @@ PLACEHOLDERS = {
     "made": {"en": "files", "fr": "fichiers"},
     "gpus": {"en": "number", "fr": "nombre"},
     "most": {"en": "number", "fr": "nombre"},
+    "longest": {"en": "number", "fr": "nombre"},
+    "size": {"en": "number", "fr": "nombre"},
     "script": {"en": "script", "fr": "script"},
     "place": {"en": "file and line", "fr": "fichier et ligne"},
     "program": {"en": "program", "fr": "programme"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +26,9 @@ def results_of(config: Path) -> Path:
     """Return the results folder that a config names; nothing else in it has to be right."""
     try:
         written = yaml.safe_load(config.read_text(encoding="utf-8"))["results"]
-        return Path(written).expanduser()
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        # Unlike Path's method, this takes any text for a path.
+        return Path(os.path.expanduser(written))
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError):
         return Path("results")
 
 
