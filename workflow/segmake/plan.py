@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from segmake import known_errors
 from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import language, say
 from segmake.outputs import files
@@ -238,6 +239,8 @@ class Plan:
         For each image, what tells whether a script has to see it again; empty where there are no scripts.
     environments : dict
         The environment file of each environment of the config, by its name.
+    known_errors : dict
+        By the code of each error of an earlier version that results have, or had until this run: the images.
     """
 
     settings: dict[str, Any]
@@ -257,6 +260,7 @@ class Plan:
     imports: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, ScriptPlan] = field(default_factory=dict)
     images_of_scripts: dict[str, dict[str, str]] = field(default_factory=dict)
+    known_errors: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -359,6 +363,7 @@ class Plan:
         if self.corrections:
             lines.append(say("plan.corrected", number=len(self.corrections)))
         lines += [say("plan.stray", file=file) for file in self.stray]
+        lines += known_errors.describe(self.known_errors, "plan.known_error")
         if self.to_do["segment"]:
             batches = self.to_do["batches"]
             lines.append(say("plan.to_do", images=self.to_do["segment"], batches=batches))
