@@ -223,11 +223,14 @@ def _explain(error: Exception, name: str, place: Path) -> Problem:
     """Return what kept an environment from being made, with the last words of conda or pip."""
     # Snakemake raises its own error while it handles that of the command, which has the output.
     output = str(getattr(error.__context__, "output", None) or error)
-    if problem := disk_problem(error, place) or disk_problem(OSError(output), place):
-        return problem
-    found = (code for code, words in _CAUSES.items() if re.search(words, output))
+    found = [code for code, words in _CAUSES.items() if re.search(words, output)]
+    # A full disk, or one to read, has a message here that knows of conda's own folders.
+    if not found and (failing := disk_problem(error, place)):
+        return failing
     said = "\n".join(f"    | {line}" for line in _last_words(output))
-    return Problem(next(found, "SM-ENV-002"), where=str(place), environment=name, said=said)
+    return Problem(
+        found[0] if found else "SM-ENV-002", where=str(place), environment=name, said=said
+    )
 
 
 def _last_words(output: str) -> list[str]:

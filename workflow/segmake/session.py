@@ -573,7 +573,9 @@ def _speak_plainly(quiet: Collection[Quietness] | None) -> None:
 
     def is_news(record: logging.LogRecord) -> bool:
         words = record.getMessage()
-        if failing := disk_problem(OSError(words), Path(".snakemake")):
+        # Of its own files alone: a failed job's log may tell of other disks.
+        own = record.levelno >= logging.ERROR and ".snakemake" in words
+        if own and (failing := disk_problem(OSError(words), Path(".snakemake"))):
             record.msg, record.args = str(failing), ()
         known = _SAID_BETTER.search(words) or _NO_NEWS.search(words)
         return record.levelno >= logging.WARNING and not known
