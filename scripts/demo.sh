@@ -60,7 +60,7 @@ else
 fi
 say demo.report report="$root/$results/report.html"
 if [[ -n $failed ]]; then
-    say demo.next good="$images/$good" failed="$images/$broken"
+    say demo.next good="$images/$good" failed="$images/$broken" folder="$root/demo"
 else
-    say demo.next_own
+    say demo.next_own folder="$root/demo"
 fi

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -11,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from segmake.config import load_config, schema
+from segmake.config import SCHEMA, load_config, schema
+from segmake.files import result_name
 from segmake.messages import Problem, Problems
 
 
@@ -20,6 +24,9 @@ def images_folder(tmp_path, monkeypatch):
     """Let ``folder: data`` be a folder that is there."""
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
+
+
+MINIMAL = "images: {folder: data}\nsegmentation: {engine: threshold}\n"
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -35,7 +42,8 @@ def found(path: Path) -> list[Problem]:
 
 
 def codes_and_lines(problems: list[Problem]) -> list[tuple[str, int]]:
-    return [(p.code, int(p.where.rpartition("line ")[2])) for p in problems]
+    """Return the code of each problem, and its line: 0 where it has none."""
+    return [(p.code, int(p.where.partition(", line ")[2] or 0)) for p in problems]
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path):
@@ -248,6 +256,80 @@ def test_the_command_line_overrides_the_file(tmp_path):
 def test_a_section_lent_to_another(tmp_path):
     path = write(tmp_path, "images: &base {folder: data}\ncluster:\n  <<: *base\n  cpus: 2\n")
     assert [problem.code for problem in found(path)] == ["SM-CFG-017"]
+
+
+ALIASES = "a: &a [x, x, x]\n" + "".join(
+    f"{after}: &{after} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n"
+    for before, after in itertools.pairwise("abcdefghij")
+)
+LENT = "a: &a {x: 1}\n" + "".join(
+    f"{after}: &{after} {{<<: [*{before}, *{before}, *{before}, *{before}], k{after}: 1}}\n"
+    for before, after in itertools.pairwise("abcdefghijklmn")
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        # What an alias repeats is counted as often as it stands for: 3 x 6 x 6 x 6 x 6 x 6 values on the 8th line.
+        (MINIMAL + ALIASES, "SM-CFG-043", 8),
+        (MINIMAL + LENT, "SM-CFG-043", 9),
+        (MINIMAL + "a: &a [*a]\n", "SM-CFG-043", 3),
+        (MINIMAL + "a: &a\n  b: {c: *a}\n", "SM-CFG-043", 4),
+        (MINIMAL + "a: " + "[" * 5000, "SM-CFG-045", 3),
+        (MINIMAL + "a: " + "{a: " * 5000, "SM-CFG-045", 3),
+        ("\n".join(" " * depth + "a:" for depth in range(60)), "SM-CFG-045", 51),
+        (MINIMAL + "# " + "x" * 10**6, "SM-CFG-044", 0),
+        (MINIMAL.encode("utf-16"), "SM-CFG-008", 0),
+        (MINIMAL.encode("utf-16-le"), "SM-CFG-008", 0),
+        (bytes(range(256)) * 10, "SM-CFG-008", 0),
+        (MINIMAL + 'results: "a\\0b"\n', "SM-CFG-040", 3),
+        (MINIMAL + 'results: "\\ud800"\n', "SM-CFG-040", 3),
+        (MINIMAL + f"results: there/{'r' * 256}\n", "SM-CFG-041", 3),
+        (MINIMAL + f"results: {'é' * 128}\n", "SM-CFG-041", 3),
+        (MINIMAL + f"results: {'there/' * 1000}\n", "SM-CFG-041", 3),
+        (MINIMAL + "results: config.yaml/results\n", "SM-CFG-042", 3),
+        (MINIMAL + "results: /dev/null/a/b\n", "SM-CFG-042", 3),
+        (MINIMAL + "results: loop\n", "SM-CFG-042", 3),
+        (MINIMAL + "results: loop/a\n", "SM-CFG-042", 3),
+    ],
+)
+def test_odd_files_and_folders_are_told_with_their_lines(tmp_path, content, code, line):
+    (tmp_path / "loop").symlink_to("loop")
+    assert codes_and_lines(found(write(tmp_path, content))) == [(code, line)]
+
+
+def test_a_config_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "config.yaml")
+    assert codes_and_lines(found(tmp_path / "config.yaml")) == [("SM-CFG-009", 0)]
+
+
+@pytest.mark.parametrize("lent", ["<<: *other", "<<: [{min_size: 9}, *other]"])
+def test_a_setting_that_is_lent_to_an_engine_without_it(tmp_path, lent):
+    text = f"""
+environments: {{a: &other {{flow_threshold: 0.3}}}}
+images: {{folder: data}}
+segmentation:
+  engine: threshold
+  {lent}
+"""
+    problems = found(write(tmp_path, text))
+    assert ("SM-CFG-010", 4) in codes_and_lines(problems)
+    overrides = {"segmentation": {"flow_threshold": 0.3}}
+    with pytest.raises(Problems) as caught:
+        load_config(write(tmp_path, MINIMAL), overrides)
+    assert [problem.code for problem in caught.value.problems] == ["SM-CFG-010"]
+
+
+def test_no_pattern_lets_a_newline_pass():
+    values = ("#a0B1c2", "growth", "x", "HF_TOKEN", "12.4", "results")
+    patterns = re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', SCHEMA.read_text(encoding="utf-8"))
+    assert len(patterns) >= 8
+    for pattern in map(json.loads, patterns):
+        fitting = [value for value in values if re.search(pattern, value)]
+        assert fitting, pattern
+        assert not any(re.search(pattern, f"{value}\n") for value in fitting), pattern
+    assert result_name("day1/pos (p2)\n") == "day1/pos (p2)\n"
 
 
 def all_rules(rule: dict, name: str = ""):

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -18,6 +21,7 @@ from segmake import outputs
 from segmake.corrections import correction_fingerprint, find_corrections, read_correction
 from segmake.labels import LabelStack, write_masks
 from segmake.messages import Problem, Problems
+from tests.projects import ROOT
 from tests.unit.test_outputs import View, cells
 
 STACKS = {"YX": (), "TYX": (3,), "ZYX": (2,), "TZYX": (2, 3)}
@@ -242,6 +246,90 @@ def test_a_file_of_cellpose_can_not_run_anything(tmp_path, protocol):
     assert not trace.exists()
     pickle.loads(pickle.dumps(Command(trace)))
     assert trace.exists(), "the test proves something"
+
+
+def hostile_seg(path: Path) -> Path:
+    """Write a file whose masks become objects at an address of its choice once they are made."""
+
+    def text(value: str) -> bytes:
+        return pickle.SHORT_BINUNICODE + bytes([len(value)]) + value.encode()
+
+    def number(value: int) -> bytes:
+        return pickle.BININT + struct.pack("<i", value)
+
+    def named(module: str, name: str) -> bytes:
+        return pickle.GLOBAL + f"{module}\n{name}\n".encode()
+
+    def of_type(code: str) -> bytes:
+        options = pickle.NEWFALSE + pickle.NEWTRUE + pickle.TUPLE3
+        return named("numpy", "dtype") + text(code) + options + pickle.REDUCE
+
+    kept = pickle.BINGET + b"\0"
+    address = pickle.SHORT_BINBYTES + b"\x08" + b"A" * 8
+    empty = number(0) + pickle.TUPLE1 + pickle.SHORT_BINBYTES + b"\x01b" + pickle.TUPLE3
+    array = named("numpy._core.multiarray", "_reconstruct") + named("numpy", "ndarray") + empty
+    one = number(1) + pickle.TUPLE1
+    of_bytes = pickle.MARK + number(1) + one + kept + pickle.NEWFALSE + address + pickle.TUPLE
+    field = text("x") + of_type("O8") + number(0) + pickle.TUPLE2 + pickle.SETITEM
+    fields = text("x") + pickle.TUPLE1 + pickle.EMPTY_DICT + field + number(8) + number(1)
+    of_objects = pickle.MARK + number(3) + text("|") + pickle.NONE + fields + number(63)
+    with path.open("wb") as file:
+        header = {"descr": "|O", "fortran_order": False, "shape": ()}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(pickle.PROTO + b"\x04" + of_type("V8") + pickle.BINPUT + b"\0" + pickle.POP)
+        file.write(pickle.EMPTY_DICT + text("masks"))
+        file.write(array + pickle.REDUCE + of_bytes + pickle.BUILD)
+        file.write(kept + of_objects + pickle.TUPLE + pickle.BUILD + pickle.POP)
+        file.write(pickle.SETITEM + pickle.STOP)
+    return path
+
+
+def test_a_file_that_leads_numpy_astray_is_refused(tmp_path):
+    path = hostile_seg(tmp_path / "a_seg.npy")
+    # In a process of its own, which may die of it.
+    program = (
+        "import sys; from pathlib import Path; from segmake.corrections import read_correction\n"
+        "try: list(read_correction(Path(sys.argv[1]), 'YX', (1, 1)))\n"
+        "except Exception as error: print(error.code)"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "workflow")
+    assert (run.returncode, run.stdout) == (0, "SM-OUT-004\n"), run.stderr
+
+
+def test_damaged_files_of_cellpose_are_refused_or_read(tmp_path):
+    content = {"masks": cells(), "diameter": np.float32(3), "flows": [None, np.zeros(3)]}
+    good = save_seg(tmp_path / "a_seg.npy", **content).read_bytes()
+    start = good.index(b"\n") + 1
+    random = np.random.default_rng(0)
+    instructions = [getattr(pickle, name) for name in dir(pickle) if name.isupper()]
+    instructions = [code for code in instructions if isinstance(code, bytes) and len(code) == 1]
+    outcomes = set()
+    for trial in range(300):
+        damaged = bytearray(good)
+        for place in random.integers(start, start + 700, 1 + trial % 4):
+            damaged[place] = random.choice(instructions)[0] if trial % 2 else random.integers(256)
+        path = tmp_path / "b_seg.npy"
+        path.write_bytes(damaged)
+        try:
+            read(path, cells())
+            outcomes.add("read")
+        except Problem as problem:
+            outcomes.add(problem.code)
+    assert outcomes <= {"read", "SM-OUT-004", "SM-OUT-005", "SM-OUT-007", "SM-RUN-003"}
+    # Lengths and places that no file has are refused before memory is sought for them.
+    header = good[:start]
+    for body in (b"\x8e" + b"\xff" * 7 + b"\x0f", b"N" + b"r" + b"\xff" * 4 + b".", b"]" * 10**6):
+        path.write_bytes(header + b"\x80\x04" + body)
+        assert refused(path, (24, 30)) == "SM-OUT-004"
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "<i4", "i8", "f4", "bool"])
+def test_masks_of_any_type_and_order_are_read(tmp_path, dtype):
+    labels = (cells() > 0).astype(dtype) if dtype == "bool" else cells().astype(dtype)
+    for stored in (labels, np.asfortranarray(labels), labels[:, ::-1][:, ::-1]):
+        path = save_seg(tmp_path / "a_seg.npy", masks=stored)
+        assert np.array_equal(read(path, labels), labels)
 
 
 def test_rois_that_users_draw(tmp_path):

@@ -333,7 +333,7 @@ def test_a_change_that_cannot_be_kept_is_not_overwritten(results, monkeypatch):
     painted = results.mask("a").read_bytes()
 
     def full(path, folder):
-        raise OSError(28, "No space left on device")
+        raise OSError(13, "Permission denied")
 
     monkeypatch.setattr("segmake.steps.keep_changed", full)
     assert results.run() == 1

@@ -63,6 +63,7 @@ def test_a_network_that_is_gone_is_no_missing_version() -> None:
 def test_what_the_system_refuses_is_understood() -> None:
     for error, code in [
         (OSError(28, "No space left on device"), "SM-ENV-004"),
+        (OSError(5, "Input/output error"), "SM-RUN-042"),
         (PermissionError(13, "Permission denied"), "SM-ENV-006"),
     ]:
         assert environments._explain(error, "imaging", Path("e")).code == code

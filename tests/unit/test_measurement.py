@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from skimage.measure import regionprops_table
+from scipy.spatial.distance import cdist
+from skimage.measure import label, regionprops, regionprops_table
 
+from segmake import measurement
 from segmake.config import Config, schema
 from segmake.measurement import (
     INTENSITY_PROPERTIES,
@@ -202,6 +204,39 @@ def test_cells_that_touch():
     cells = measure_cells(labels, {}, None, settings(neighbour_distance=1))
     assert cells["touching_cells"].tolist() == [1, 2, 1, 0]
     assert cells["neighbours"].tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_neighbours_are_those_with_a_pixel_within_the_distance(axes):
+    random = np.random.default_rng(axes)
+    labels = label(random.random((40, 50) if axes == 2 else (6, 16, 18)) < 0.2, connectivity=1)
+    # Some cells are of two pieces.
+    labels[labels > 0] = random.permutation(labels.max())[labels[labels > 0] - 1] // 2 + 1
+    step = 1.5
+    sampling = np.array([step, 1, 1][-axes:])
+    numbers = np.unique(labels[labels > 0])
+    pixels = [np.argwhere(labels == number) * sampling for number in numbers]
+    apart = np.array([[cdist(one, other).min() for other in pixels] for one in pixels])
+    regions = regionprops(labels)
+    for distance in (1, 1.5, np.sqrt(2), 3, 4.5, 12, 33.3, 1e9):
+        found = measurement._near(regions, distance, sampling)
+        assert found.tolist() == ((apart <= distance).sum(axis=1) - 1).tolist(), distance
+
+
+def test_a_long_distance_compares_no_more_pixels_than_matter(monkeypatch):
+    within, compared = measurement._within, []
+
+    def count(rims, index, others, *rest):
+        compared.append(len(others))
+        return within(rims, index, others, *rest)
+
+    monkeypatch.setattr(measurement, "_within", count)
+    regions = regionprops(grid(20, 20, 6, 4))
+    for distance, pairs in ((30, 30 * 400), (100, 60 * 400), (1e9, 0)):
+        compared.clear()
+        measurement._near(regions, distance, np.ones(2))
+        # Of 79,800 pairs.
+        assert sum(compared) <= pairs, distance
 
 
 def test_a_cell_alone_has_no_neighbour():

@@ -9,7 +9,11 @@ from string import Formatter
 
 import pytest
 
-from segmake.messages import LANGUAGES, Problem, catalogue, language, say
+from segmake.journal import Entry
+from segmake.labels import LabelStack
+from segmake.messages import LANGUAGES, Problem, catalogue, language, remembered, say
+from segmake.plan import Folders
+from segmake.steps import problem_of
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [
@@ -102,6 +106,57 @@ def test_values_are_not_taken_for_texts():
 def test_a_problem_can_be_sent_to_another_process():
     problem = Problem("SM-IMG-010", where="a.tif", channel=3, channels="1 (GFP)")
     assert str(pickle.loads(pickle.dumps(problem))) == str(problem)
+
+
+# What a text may tell to delete: the placeholder that names it in full, something that SegMake made itself.
+DELETED = {
+    "SM-OUT-001": "path",  # a label image below the results folder
+    "SM-ENV-008": "path",  # an environment
+    "SM-ENV-028": "prefix",  # an environment
+    "SM-MOD-002": "note",  # the checksum beside a model
+    "demo.next": "folder",
+    "demo.next_own": "folder",
+}
+DELETING = re.compile(
+    r"\b(?:delete|deletes|remove|erase|rmdir|rm|empty|supprim\w+|effac\w+|enlevez|videz)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_remedy_endangers_nothing_but_what_segmake_made(language):
+    telling = {}
+    for section, entry in catalogue().items():
+        for part in set(entry) & {"do", "say"}:
+            if found := list(DELETING.finditer(entry[part][language])):
+                telling[section] = entry[part][language], found
+    assert set(telling) == set(DELETED)
+    for section, (text, found) in telling.items():
+        for match in found:
+            # Its full path follows at once, or after a command that does the same.
+            what = re.compile(rf"[^.;]{{0,60}}{{{DELETED[section]}}}")
+            assert what.match(text, match.end()), f"{section}: {text}"
+
+
+def test_a_label_image_that_is_to_be_deleted_is_named_in_full(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (Folders(Path("results")).mask("a.tif"), Folders(Path("results")).labels("a.tif")):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+        with pytest.raises(Problem) as caught:
+            LabelStack(path)
+        assert caught.value.code == "SM-OUT-001"
+        assert f"delete {tmp_path / path}" in caught.value.remedy
+
+
+def test_a_problem_that_another_version_wrote_down_is_still_told():
+    problem = remembered("SM-OUT-001", "results/a.ome.tif", {"error": "no TIFF", "old": "x"})
+    assert "results/a.ome.tif" in problem.what and "no TIFF" in problem.what
+    assert "results/a.ome.tif" in problem.remedy
+    entry = Entry(
+        "a.tif", "failed", "key", 1, 0.0, {"code": "SM-OUT-001", "where": "", "values": {}}
+    )
+    assert problem_of(entry).remedy
 
 
 def test_every_step_has_its_words():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.readers import Header, read_headers
 from segmake.steps import STEPS, run_step
+from segmake.summary import _describe_run
 from segmake.tables import image_table
 from segmake.work import work_of
 
@@ -250,6 +252,24 @@ def test_slices_of_an_unknown_distance_are_measured_again_for_their_neighbours(i
         settings["images"]["pages"] = "z"
         known, unknown = keys_of(settings, unnamed=3, slice_step_um=1), keys_of(settings, unnamed=3)
         assert {step for step in known if known[step] != unknown[step]} == changed
+
+
+def test_results_that_an_earlier_version_made_wrong_are_told(images, plan):
+    first = plan()
+    compute(first)
+    assert plan().known_errors == {}
+    for path in first.folders.state.glob("*/*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        old = [{key: value for key, value in line.items() if key != "version"} for line in lines]
+        path.write_text("".join(json.dumps(line) + "\n" for line in old))
+    table = first.folders.cells("b.tif")
+    table.write_bytes(table.read_bytes().replace(b",", b";"))
+    again = plan()
+    assert again.known_errors == {"KE-004": ["b.tif"]}
+    assert "KE-004" in again.describe()
+    write_plan(again)
+    assert read_plan(again.folders.plan).known_errors == again.known_errors
+    assert any("KE-004" in each for each in _describe_run(again, image_table(again)).warnings)
 
 
 def test_a_plan_is_read_back_as_it_was_written(images, plan):

@@ -76,7 +76,7 @@ class Work:
     [
         (Problem("SM-IMG-002", where="b"), "SM-IMG-002"),
         (ValueError("no\n such {value}"), "SM-RUN-001"),
-        (OSError(28, "No space left on device"), "SM-RUN-001"),
+        (OSError(13, "Permission denied"), "SM-RUN-001"),
         (MemoryError(), "SM-RUN-003"),
         (RecursionError(), "SM-RUN-001"),
         (KeyError("name \udcff"), "SM-RUN-001"),

@@ -62,4 +62,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except OSError as error:
+        # A disk that is full: SegMake says what to do about it when the run ends.
+        sys.exit(str(error))

@@ -10,11 +10,14 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import IO, NoReturn
 
+from segmake.disk import disk_problem
+from segmake.files import open_own
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, Plan, read_plan
@@ -44,12 +47,21 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as error:
+        if failing := disk_problem(error, _place(options)):
+            print(failing, file=sys.stderr)
+            return 1
         # The log is for whoever has to find out; the user gets one sentence.
-        with _log(getattr(options, "log", None)) as log:
-            traceback.print_exc(file=log)
+        with suppress(Problem), _Log(getattr(options, "log", None)) as log:
+            log.write(traceback.format_exc())
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         print(Problem("SM-RUN-001", error=reason), file=sys.stderr)
     return 1
+
+
+def _place(options: argparse.Namespace) -> Path:
+    """Return the folder that a command writes to."""
+    plan = getattr(options, "plan", None)
+    return plan.parents[1] if plan else getattr(options, "results", None) or Path()
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
@@ -139,7 +151,7 @@ def _run_step(options: argparse.Namespace) -> None:
     batch = plan.batches[options.batch]
     tasks = batch.tasks[options.step]
     with (
-        _log(options.log) as log,
+        _Log(options.log) as log,
         Journal(plan.folders.journal(options.step, batch.name)).locked() as journal,
     ):
         tell, detail = _speaker(log)
@@ -178,7 +190,7 @@ def _run_script(options: argparse.Namespace) -> None:
 
     plan = read_plan(options.plan)
     journal = journal_of(plan.folders, options.name, options.batch)
-    with _log(options.log) as log, journal.locked():
+    with _Log(options.log) as log, journal.locked():
         tell, detail = _speaker(log)
         keys = facts_in_job(plan)
         ready = []
@@ -201,7 +213,7 @@ def _join(options: argparse.Namespace) -> None:
     from segmake.user_scripts.results import join_tables
 
     plan = read_plan(options.plan)
-    with _log(options.log) as log:
+    with _Log(options.log) as log:
         join_tables(plan, options.name, _speaker(log)[0])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.touch()
@@ -240,7 +252,7 @@ def _verify(options: argparse.Namespace) -> int:
     plan = read_plan(options.plan)
     images, scripts = image_table(plan), script_results(plan)
     failed = int((images["state"] != "done").sum()) + sum(s.runs - s.done for s in scripts)
-    with _log(options.log) as log:
+    with _Log(options.log) as log:
         log.write(describe_end(plan, images, scripts) + "\n")
     return 1 if failed else 0
 
@@ -279,23 +291,44 @@ def _draw_demo(options: argparse.Namespace) -> None:
     write_demo_images(options.folder)
 
 
-def _log(path: Path | None) -> TextIO:
-    if path is None:
-        return open("/dev/null", "w")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("a", encoding="utf-8", errors="backslashreplace")
+class _Log:
+    """A log, or none; one that can't be written is no reason to end what it tells of."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file: IO[str] | None = None
+        if path is not None:
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Line by line, so that closing it has nothing left to write.
+                self._file = open_own(path, "a", buffering=1, errors="backslashreplace")
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._file:
+            with suppress(OSError):
+                self._file.close()
+
+    def write(self, text: str) -> None:
+        """Add text."""
+        if self._file:
+            with suppress(OSError):
+                self._file.write(text)
+                self._file.flush()
 
 
-def _speaker(log: TextIO) -> tuple[Callable[[str], None], Callable[[str], None]]:
+def _speaker(log: _Log) -> tuple[Callable[[str], None], Callable[[str], None]]:
     def detail(text: str) -> None:
-        print(text, file=log, flush=True)
+        log.write(text + "\n")
 
     def tell(text: str) -> None:
         # A terminal that can't show a character gets its number, not a crash; a line is written in one piece,
         # since other jobs write to the same terminal.
         encoding = sys.stderr.encoding or "utf-8"
-        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            sys.stderr.flush()
         detail(text)
 
     return tell, detail

@@ -15,6 +15,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 import jsonschema
 import pathspec
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
@@ -30,10 +32,15 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from segmake.engines import BUILTIN_MODELS, SAM_MODELS, SAM_TILE, keeps_volume
-from segmake.folders import folder_problems
+from segmake.folders import folder_problems, results_problems
 from segmake.measurement import measurement_problems
 from segmake.messages import Problem, Problems, say
 from segmake.user_scripts.checks import script_problems
+
+# What no config that somebody wrote comes near to, and what can be read in seconds.
+_MOST_BYTES = 1_000_000
+_MOST_VALUES = 20_000
+_DEEPEST = 50
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
@@ -50,11 +57,14 @@ class Config:
         The file that they were read from.
     lines : dict
         The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
+    written : dict
+        The nested settings that the user wrote, without defaults.
     """
 
     settings: dict[str, Any]
     path: Path
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""
@@ -86,12 +96,16 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
         Everything that is wrong with the file, in the order of its lines.
     """
     written, lines, numbers = _read_yaml(path)
-    config = Config(_merge(written, _plain(overrides or {})), path, lines)
+    written = _merge(written, _plain(overrides or {}))
+    config = Config(written, path, lines, written)
     problems = list(_schema_problems(config))
     # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
     sound = _without_faults(config.settings) if problems else config.settings
-    config = Config(_with_defaults(sound, schema(), _engine(sound)), path, lines)
+    config = Config(_with_defaults(sound, schema(), _engine(sound)), path, lines, sound)
     _write_arguments_as_text(config.settings, {} if "scripts" in (overrides or {}) else numbers)
+    if faults := list(results_problems(config)):
+        problems += faults
+        config.settings["results"] = schema()["properties"]["results"]["default"]
     problems += checks(config)
     if problems and config.settings["images"]["folder"]:
         problems += folder_problems(config)
@@ -107,9 +121,11 @@ def checks(config: Config) -> Iterator[Problem]:
     """Yield what is wrong about a config although each key on its own is as the schema says."""
     segmentation = config.settings["segmentation"]
     engine = segmentation["engine"]
+    written = config.written.get("segmentation") or {}
     for key, rule in schema()["properties"]["segmentation"]["properties"].items():
         engines = rule.get("x-engines")
-        if engines and engine not in engines and ("segmentation", key) in config.lines:
+        # Also one that another section lends (`<<: *other`), which has no line.
+        if engines and engine not in engines and key in written:
             yield Problem(
                 "SM-CFG-010",
                 where=config.where("segmentation", key),
@@ -124,8 +140,8 @@ def checks(config: Config) -> Iterator[Problem]:
     yield from _selection_problems(config)
     yield from measurement_problems(config)
     images = config.settings["images"]
-    written = ("images", "folder") in config.lines
-    if images["folder"] is None and written and not config.settings["scripts"]:
+    named = "folder" in (config.written.get("images") or {})
+    if images["folder"] is None and named and not config.settings["scripts"]:
         yield Problem("SM-SCR-030", where=config.where("images", "folder"))
     most = config.settings["cluster"]["max_gpus"]
     for index, script in enumerate(config.settings["scripts"]):
@@ -148,13 +164,14 @@ def _read_yaml(
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int], dict[tuple[str | int, ...], str]]:
     """Return what a file says, the line of each of its keys, and each number as it is written."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text_of(path)
     except FileNotFoundError:
         raise Problems([Problem("SM-CFG-007", where=str(path))]) from None
     except UnicodeDecodeError:
         raise Problems([Problem("SM-CFG-008", where=str(path))]) from None
     except OSError as error:
         raise Problems([Problem("SM-CFG-009", where=str(path), error=error.strerror)]) from None
+    _refuse_endless(text, path)
     try:
         written = YAML(typ="rt").load(text)
         settings, lines = _plain(written), dict(_lines(written))
@@ -183,6 +200,55 @@ def _read_yaml(
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=str(path))])
     return settings, lines, numbers
+
+
+def _text_of(path: Path) -> str:
+    """Return what stands in a file, if it is one and no larger than any config."""
+    size = path.stat().st_size
+    if not path.is_file() and not path.is_dir():
+        # A pipe would be waited for, and a device may have no end.
+        error = say("config.no_file")
+        raise Problems([Problem("SM-CFG-009", where=str(path), error=error)])
+    if size > _MOST_BYTES:
+        names = {"size": f"{size / 1e6:.0f}", "most": f"{_MOST_BYTES / 1e6:.0f}"}
+        raise Problems([Problem("SM-CFG-044", where=str(path), **names)])
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _refuse_endless(text: str, path: Path) -> None:
+    """Refuse a file that is nested too deeply, or grows beyond measure through its aliases (``*``), before it is read.
+
+    What is no YAML is left to who reads it.
+
+    Raises
+    ------
+    Problems
+        ``SM-CFG-043``, ``SM-CFG-045``
+    """
+    sizes: dict[str, int] = {}
+    # The anchor of each list or section that is open, and what was counted before it.
+    opened: list[tuple[str | None, int]] = []
+    count = 0
+    with suppress(yaml.YAMLError, ValueError):
+        for event in yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.SafeLoader)):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            anchor = getattr(event, "anchor", None)
+            if isinstance(event, yaml.AliasEvent):
+                # One that is still open holds itself.
+                count += _MOST_VALUES if anchor in dict(opened) else sizes.get(anchor or "", 0)
+            elif isinstance(event, yaml.ScalarEvent):
+                count += 1
+            elif isinstance(event, yaml.CollectionStartEvent):
+                opened.append((anchor, count))
+                count += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                own, before = opened.pop()
+                sizes[own or ""] = count - before
+            where = say("config.line", file=path, line=line)
+            if count > _MOST_VALUES:
+                raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])
+            if len(opened) > _DEEPEST:
+                raise Problems([Problem("SM-CFG-045", where=where, most=_DEEPEST)])
 
 
 def _plain(node: Any) -> Any:

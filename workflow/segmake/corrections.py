@@ -8,16 +8,16 @@ ImageJ's ROI Manager, ``day1/pos3_rois.zip``.
 from __future__ import annotations
 
 import math
-import pickle
 import re
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from segmake import plain_pickle
 from segmake.files import natural_key
 from segmake.messages import Problem, Problems
 from segmake.readers import open_image, unreadable
@@ -178,7 +178,7 @@ def _planes_of_label_image(path: Path, axes: str, shape: tuple[int, ...]) -> Ite
 
 def _planes_of_seg(path: Path, axes: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     """Yield the planes of what Cellpose's window saved."""
-    masks = _load_seg(path)["masks"]
+    masks = _load_seg(path)
     flat = (math.prod(shape[:-2]), *shape[-2:])
     # Cellpose leaves out axes of length 1.
     if _squeezed(masks.shape) not in (_squeezed(shape), _squeezed(flat)):
@@ -194,48 +194,8 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(number for number in shape if number > 1)
 
 
-# numpy 1 and 2 have different names for the same.
-_ARRAYS = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    *product(("numpy.core.multiarray", "numpy._core.multiarray"), ("_reconstruct", "scalar")),
-}
-
-
-class _Inert:
-    """Stands for whatever else than arrays and plain values is in a file: it does nothing."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> _Inert:
-        return super().__new__(cls)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
-
-    def append(self, item: Any) -> None:
-        """Do nothing."""
-
-    def extend(self, items: Any) -> None:
-        """Do nothing."""
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles arrays and plain values: a file from who knows where can't run anything."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return what numpy makes its arrays with, and something inert for any other name."""
-        if (module, name) in _ARRAYS:
-            return super().find_class(module, name)
-        return _Inert
-
-
-def _load_seg(path: Path) -> dict[str, Any]:
-    """Return what is in a ``_seg.npy``: a dictionary with ``masks``."""
+def _load_seg(path: Path) -> np.ndarray:
+    """Return the ``masks`` in a ``_seg.npy``."""
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         read_header = {
@@ -245,11 +205,12 @@ def _load_seg(path: Path) -> dict[str, Any]:
         shape, _, dtype = read_header(file)
         if shape != () or not dtype.hasobject:
             raise ValueError(f"no file of Cellpose: {dtype} {shape}")
-        content = _ArraysOnly(file).load()
-    content = content.item() if isinstance(content, np.ndarray) else content
-    if not isinstance(content, dict) or not isinstance(content.get("masks"), np.ndarray):
+        content = plain_pickle.load(file)
+    content = content.item() if isinstance(content, plain_pickle.Array) else content
+    masks = content.get("masks") if isinstance(content, dict) else None
+    if not isinstance(masks, plain_pickle.Array):
         raise ValueError("no masks in it")
-    return content
+    return masks.array()
 
 
 def _planes_of_rois(path: Path, axes: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:

@@ -25,7 +25,8 @@ from packaging.version import Version
 from snakemake.deployment.conda import MIN_CONDA_VER, Env, get_env_setup_done_flag_file
 from snakemake.exceptions import WorkflowError
 
-from segmake.files import lock_file, readable
+from segmake.disk import disk_problem
+from segmake.files import lock_file, open_own, readable
 from segmake.messages import Problem, say
 from segmake.wording import duration
 
@@ -173,7 +174,7 @@ def _is_needed(env: Any) -> bool:
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other runs from making environments in a folder, also those of other users."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".segmake.lock").open("a", encoding="utf-8") as lock:
+    with open_own(folder / ".segmake.lock", "a") as lock:
         # Whoever may write into the folder may also lock it.
         with suppress(OSError):
             os.fchmod(lock.fileno(), 0o666)
@@ -222,9 +223,14 @@ def _explain(error: Exception, name: str, place: Path) -> Problem:
     """Return what kept an environment from being made, with the last words of conda or pip."""
     # Snakemake raises its own error while it handles that of the command, which has the output.
     output = str(getattr(error.__context__, "output", None) or error)
-    found = (code for code, words in _CAUSES.items() if re.search(words, output))
+    found = [code for code, words in _CAUSES.items() if re.search(words, output)]
+    # A full disk, or one to read, has a message here that knows of conda's own folders.
+    if not found and (failing := disk_problem(error, place)):
+        return failing
     said = "\n".join(f"    | {line}" for line in _last_words(output))
-    return Problem(next(found, "SM-ENV-002"), where=str(place), environment=name, said=said)
+    return Problem(
+        found[0] if found else "SM-ENV-002", where=str(place), environment=name, said=said
+    )
 
 
 def _last_words(output: str) -> list[str]:

@@ -9,10 +9,13 @@ import json
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import IO, Any
+
+from segmake.messages import Problem
 
 
 @contextmanager
@@ -33,10 +36,11 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     unique = fingerprint(path.name, socket.gethostname(), os.getpid())
     part = path.with_name(f".{unique}.part{path.suffix}")
     try:
-        yield part
-        # A name is given to a whole file alone: else a power failure may leave one of 0 bytes under it.
-        if lasting:
-            flush(part)
+        with naming(path):
+            yield part
+            # A name is given to a whole file alone: else a power failure may leave one of 0 bytes under it.
+            if lasting:
+                flush(part)
         os.replace(part, path)
         if lasting:
             flush_folder(path.parent)
@@ -81,7 +85,7 @@ def append_line(path: Path, line: str) -> None:
     A process that was killed, or had no room, may have left half a line behind: that one ends here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
+    with naming(path), open_own(path, "ab+") as file:
         new = file.tell() == 0
         if not new:
             file.seek(-1, os.SEEK_END)
@@ -94,7 +98,59 @@ def append_line(path: Path, line: str) -> None:
         flush_folder(path.parent)
 
 
-def lock_file(file: TextIO, *, wait: bool) -> None:
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the system in the block name a file: those of a write to an open one don't."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def open_own(path: Path, mode: str, **options: Any) -> IO[Any]:
+    """Open a file that SegMake alone writes to; nothing is ever written to what a link in its place leads to.
+
+    Parameters
+    ----------
+    path : Path
+    mode : str
+        One that writes.
+    **options
+        As `open` takes them.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-043`` if it is a link, or a thing that is no file, such as a pipe.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        # Without waiting for whoever reads from a pipe.
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+    if "b" not in mode:
+        options.setdefault("encoding", "utf-8")
+    try:
+        file = open(path, mode, opener=opener, **options)  # noqa: SIM115
+    except OSError as error:
+        # A pipe that nobody reads from, a folder...
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise _no_own(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise _no_own(path)
+    return file
+
+
+def _no_own(path: Path) -> Problem:
+    full = path.absolute()
+    return Problem("SM-RUN-043", where=str(full), path=full)
+
+
+def lock_file(file: IO[str], *, wait: bool) -> None:
     """Keep a file for this process until it is closed, or the process ends.
 
     On a file system without locks (Lustre often has none) nothing is kept, and all goes on.
@@ -165,7 +221,7 @@ def readable(text: str) -> str:
 
 
 # How an image that is one position of a file is called: `day1/pos.nd2 (p3)`.
-_POSITION = re.compile(r" \(p(\d+)\)$")
+_POSITION = re.compile(r" \(p(\d+)\)\Z")
 
 
 def image_name(file: str, position: int, positions: int) -> str:

@@ -7,10 +7,36 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from segmake.files import readable
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
     from segmake.config import Config
+
+
+# The longest name of a file in bytes, and the longest path, less some room for what lies in the results.
+_LONGEST_NAME = 255
+_LONGEST_PATH = 4096 - 512
+
+
+def results_problems(config: Config) -> Iterator[Problem]:
+    """Yield what keeps ``results`` from being the name of a folder."""
+    name, where = config.settings["results"], config.where("results")
+    try:
+        full = os.fsencode(os.path.abspath(os.path.expanduser(name)))
+    except ValueError:
+        full = b"\0"
+    if b"\0" in full:
+        yield Problem("SM-CFG-040", where=where, value=readable(name.replace("\0", "\\0")))
+    elif len(full) > _LONGEST_PATH or max(map(len, full.split(b"/"))) > _LONGEST_NAME:
+        names = {"longest": _LONGEST_NAME, "most": _LONGEST_PATH}
+        yield Problem("SM-CFG-041", where=where, **names)
+    else:
+        path = Path(os.fsdecode(full))
+        # A link that leads to itself is there, and leads to no folder.
+        above = [*reversed(path.parents), *([path] if path.is_symlink() else [])]
+        if found := [each for each in above if os.path.lexists(each) and not os.path.isdir(each)]:
+            yield Problem("SM-CFG-042", where=where, path=found[0])
 
 
 def folder_problems(config: Config) -> Iterator[Problem]:

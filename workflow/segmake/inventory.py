@@ -32,7 +32,7 @@ from segmake.files import (
 from segmake.image_folders import ImageFolder, name_of, read_folders, settle_folders, write_folders
 from segmake.journal import Journal
 from segmake.listing import Found, Listed, list_images
-from segmake.messages import Problem, Problems
+from segmake.messages import Problem, Problems, remembered
 from segmake.readers import Header
 from segmake.readers.isolated import headers_of
 from segmake.readers.selection import chosen, has_channel, interpreted, select
@@ -549,5 +549,5 @@ def _from_row(row: dict[str, str]) -> ImageFile:
         image = replace(image, header=Header.from_dict(json.loads(row["header"])))
     if row["problem"]:
         code, where, values = json.loads(row["problem"])
-        image = replace(image, problem=Problem(code, where=where, **values))
+        image = replace(image, problem=remembered(code, where, values))
     return image

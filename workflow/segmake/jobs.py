@@ -196,7 +196,9 @@ class Jobs:
             job = replace(job, minutes=max(job.minutes, before.job.minutes))
         sent = Sent(self.run, job, self._cause(job))
         self._sent[job.id] = sent
-        self._write({"run": sent.run, "cause": sent.cause, "job": asdict(job)})
+        # A disk that is full fails the jobs themselves, which say so: who looks after them goes on.
+        with suppress(OSError):
+            self._write({"run": sent.run, "cause": sent.cause, "job": asdict(job)})
 
     def _cause(self, job: Job) -> Cause:
         if job.state not in ENDED:

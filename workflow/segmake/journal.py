@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from segmake import __version__
-from segmake.files import append_line, lock_file
+from segmake.files import append_line, lock_file, open_own
 from segmake.records import Record, as_record
 
 Event = Literal["started", "stopped", "done", "failed"]
@@ -140,7 +140,11 @@ class Journal:
 
     def in_work(self) -> list[str]:
         """Return the images that were being worked on when the process ended."""
-        return [image for image, own in self._entries.items() if own[-1].event not in ENDS]
+        return [
+            image
+            for image, own in self._entries.items()
+            if own[-1].event == "started" or _is_out_of_time(own[-1])
+        ]
 
     def add(self, image: str, event: Event, key: str, attempt: int, **details: Any) -> None:
         """Write a line, and return once it is on the disk; several threads may write."""
@@ -153,7 +157,7 @@ class Journal:
     def locked(self) -> Iterator[Journal]:
         """Keep other processes from working on the same batch; wait for one that does, then read what it wrote."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("w") as file:
+        with open_own(self.path.with_suffix(".lock"), "w") as file:
             lock_file(file, wait=True)
             self._entries = self._read_all()
             yield self

@@ -20,6 +20,7 @@ import numpy as np
 import tifffile
 
 from segmake import __version__
+from segmake.disk import disk_problem
 from segmake.files import write_atomically
 from segmake.messages import Problem
 from segmake.readers import unreadable
@@ -239,10 +240,13 @@ class LabelStack:
             raise ValueError("no label image")
 
     def _problem(self, error: Exception) -> Problem:
+        if failing := disk_problem(error, self._path.parent):
+            return failing
         problem = unreadable(self._path, error)
         if problem.code.startswith("SM-IMG-"):
             reason = problem.values.get("error", problem.what)
-            return Problem("SM-OUT-001", where=str(self._path), error=reason)
+            names = {"path": self._path.absolute(), "error": reason}
+            return Problem("SM-OUT-001", where=str(self._path), **names)
         return problem
 
 

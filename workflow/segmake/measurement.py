@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import binary_dilation, distance_transform_edt
+from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 from scipy.spatial import cKDTree
 from skimage.measure import regionprops
 
@@ -353,20 +353,6 @@ def _neighbours(
         In pixels, from a pixel of the cell to a pixel of the other.
     """
     sampling = np.array([sizes.step_px, 1, 1][-labels.ndim :])
-    margins = np.maximum(np.ceil(distance / sampling), 1).astype(int)
-    touching, near = [], []
-    for region in regions:
-        window = tuple(
-            slice(max(0, part.start - margin), part.stop + margin)
-            for part, margin in zip(region.slice, margins, strict=True)
-        )
-        around = labels[window]
-        cell = around == region.label
-        others = (around > 0) & ~cell
-        reached = distance_transform_edt(~cell, sampling=sampling) <= distance
-        grown = binary_dilation(cell, np.ones((3,) * labels.ndim, bool))
-        touching.append(len(np.unique(around[others & grown])))
-        near.append(len(np.unique(around[others & reached])))
     centres = _centres(regions, labels.ndim)
     nearest = _nearest(centres * sampling)
     nearest_um = nearest * sizes.factor(1)
@@ -376,8 +362,8 @@ def _neighbours(
         nearest_um = _nearest(centres * np.array([sizes.step or 1, *sizes.sides][-labels.ndim :]))
     return pd.DataFrame(
         {
-            "touching_cells": _numbers(touching, int),
-            "neighbours": _numbers(near, int),
+            "touching_cells": _touching(labels, regions),
+            "neighbours": _near(regions, distance, sampling),
             "nearest_neighbour_px": nearest,
             "nearest_neighbour_um": nearest_um,
         }
@@ -389,6 +375,82 @@ def _nearest(centres: np.ndarray) -> np.ndarray:
     if len(centres) < 2:
         return np.full(len(centres), np.nan)
     return cKDTree(centres).query(centres, k=2)[0][:, 1]
+
+
+def _touching(labels: np.ndarray, regions: Sequence[Any]) -> np.ndarray:
+    """Return for each region the number of others that touch it, corners included: array (N,)."""
+    touching = []
+    for region in regions:
+        around = labels[
+            tuple(slice(max(0, part.start - 1), part.stop + 1) for part in region.slice)
+        ]
+        cell = around == region.label
+        grown = binary_dilation(cell, np.ones((3,) * labels.ndim, bool))
+        touching.append(len(np.unique(around[(around > 0) & ~cell & grown])))
+    return _numbers(touching, int)
+
+
+def _near(regions: Sequence[Any], distance: float, sampling: np.ndarray) -> np.ndarray:
+    """Return for each region the number of others within a distance, from pixel to pixel: array (N,).
+
+    Most pairs are told apart by their centres; pixels are compared only for those that this leaves open, so that a
+    distance across the whole image costs no more than one across a few cells.
+
+    Parameters
+    ----------
+    sampling : array (dimensions,)
+        Distance of neighbouring pixels along each axis.
+    """
+    low, high = np.split(
+        _numbers([region.bbox for region in regions]).reshape(-1, 2 * len(sampling)), 2, 1
+    )
+    if len(regions) < 2 or distance >= np.linalg.norm((high.max(0) - low.min(0)) * sampling):
+        return np.full(len(regions), len(regions) - 1)
+    centres = _centres(regions, len(sampling)) * sampling
+    reaches = [
+        np.linalg.norm(region.coords * sampling - centre, axis=1)
+        for region, centre in zip(regions, centres, strict=True)
+    ]
+    inner, outer = (_numbers([end(reach) for reach in reaches]) for end in (np.min, np.max))
+    rims = [_rim(region) for region in regions]
+    number, tree, largest = np.zeros(len(regions), int), cKDTree(centres), outer.max()
+    for index, centre in enumerate(centres):
+        others = _numbers(tree.query_ball_point(centre, distance + outer[index] + largest), int)
+        # Each pair is looked at once.
+        others = others[others > index]
+        apart = np.linalg.norm(centres[others] - centre, axis=1)
+        sure = apart + inner[index] + inner[others] <= distance
+        unsure = others[~sure & (apart - outer[index] - outer[others] <= distance)]
+        near = [*others[sure], *_within(rims, index, unsure, distance, sampling)]
+        number[near] += 1
+        number[index] += len(near)
+    return number
+
+
+def _rim(region: Any) -> np.ndarray:
+    """Return the pixels of a region that have a neighbour outside of it: those nearest to others are among them."""
+    padded = np.pad(region.image, 1)
+    places = np.argwhere(region.image & ~binary_erosion(padded)[(slice(1, -1),) * padded.ndim])
+    return places + [part.start for part in region.slice]
+
+
+def _within(
+    rims: Sequence[np.ndarray],
+    index: int,
+    others: np.ndarray,
+    distance: float,
+    sampling: np.ndarray,
+) -> np.ndarray:
+    """Return those of other regions of which a pixel is within a distance of one of a region's."""
+    if len(others) == 0:
+        return others
+    own = rims[index]
+    theirs = np.concatenate([rims[other] for other in others])
+    nearest = cKDTree(own * sampling).query(theirs * sampling)[1]
+    # From whole numbers of pixels, so that a distance of exactly so much is not lost to rounding.
+    apart = np.linalg.norm((theirs - own[nearest]) * sampling, axis=1)
+    owners = np.repeat(others, [len(rims[other]) for other in others])
+    return np.unique(owners[apart <= distance])
 
 
 def _intensities(

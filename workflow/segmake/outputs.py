@@ -208,7 +208,8 @@ def _refuse_to_lose_work(kind: str, results: Path, image: str) -> None:
         return
     kept = results / "corrections" / labels.relative_to(results / kind)
     if not (kept.is_file() and filecmp.cmp(labels, kept, shallow=False)):
-        raise Problem("SM-OUT-002", where=str(labels), corrections=str(kept.parent))
+        names = {"path": labels.absolute(), "corrections": kept.parent.absolute()}
+        raise Problem("SM-OUT-002", where=str(labels), **names)
 
 
 def _flat_shape(stack: LabelStack) -> tuple[int, ...]:

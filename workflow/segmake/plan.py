@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from segmake import known_errors
 from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import LANGUAGES, Problem, language, say
 from segmake.outputs import files
@@ -299,6 +300,8 @@ class Plan:
         For each image, what tells whether a script has to see it again; empty where there are no scripts.
     environments : dict
         The environment file of each environment of the config, by its name.
+    known_errors : dict
+        By the code of each error of an earlier version that results have, or had until this run: the images.
     """
 
     settings: dict[str, Any]
@@ -327,6 +330,7 @@ class Plan:
     images_of_scripts: dict[str, dict[str, str]] = field(default_factory=dict)
     report_round: int = 0
     kept: dict[str, str] = field(default_factory=dict)
+    known_errors: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -460,6 +464,7 @@ class Plan:
             problem = Problem("SM-OUT-020", file=file)
             lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         lines += [say("plan.stray", file=file) for file in self.stray]
+        lines += known_errors.describe(self.known_errors, "plan.known_error")
         if self.to_do["segment"]:
             batches = self.to_do["batches"]
             lines.append(say("plan.to_do", images=self.to_do["segment"], batches=batches))

@@ -21,6 +21,7 @@ from segmake.corrections import correction_fingerprint, find_corrections
 from segmake.files import fingerprint
 from segmake.inventory import ImageFile, Inventory, take_inventory
 from segmake.journal import Entry, Journal, next_attempt
+from segmake.known_errors import Seen, affected
 from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import Batch, Folders, Plan, State
@@ -116,6 +117,7 @@ def _plan_batches(
     """
     batches: dict[str, Batch] = {}
     states: dict[str, State] = {}
+    seen: list[Seen] = []
     to_do: Counter[str] = Counter(dict.fromkeys((*STEPS, "batches"), 0))
     small: list[str] = []
     for name, images in inventory.batches().items():
@@ -128,12 +130,26 @@ def _plan_batches(
             if image.present:
                 entries, current = before[image.image]
                 states[image.image] = _state(entries, current)
+                seen.append(
+                    Seen(
+                        image,
+                        entries,
+                        keys.correction(image),
+                        *(folders.mask(image.image), folders.cells(image.image)),
+                    )
+                )
                 to_do.update(step for step in STEPS if not current[step])
         to_do["batches"] += to_do["segment"] > segmented
         new = [i for i in images if i.present and not before[i.image][1][STEPS[0]]]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
-    return {"batches": batches, "states": states, "to_do": dict(to_do), "small": small}
+    return {
+        "batches": batches,
+        "states": states,
+        "to_do": dict(to_do),
+        "small": small,
+        "known_errors": affected(seen, section),
+    }
 
 
 class _KeyMaker:
@@ -177,6 +193,10 @@ class _KeyMaker:
             "overlay": fingerprint(cells, self._overlay),
         }
 
+    def correction(self, image: ImageFile) -> Path | None:
+        """Return the corrected mask of an image, if it has one."""
+        return self._corrections.get(image.result_name)
+
     def script_keys(self, image: ImageFile) -> dict[str, str]:
         """Return what decides what the users' scripts see of an image, and of its mask."""
         cells = self._segment_and_cells(image)[1]
@@ -193,7 +213,7 @@ class _KeyMaker:
         if image.header and image.header.copies_before:
             others = [*others, image.header.copies_before]
         segment = fingerprint(self._segment, *file, self._selection(image), *others)
-        correction = self._corrections.get(image.result_name)
+        correction = self.correction(image)
         corrected = correction_fingerprint(correction) if correction else None
         return segment, fingerprint(segment, corrected, self._tracking)
 

@@ -1,7 +1,8 @@
-"""Makes ``config/README.md``, ``docs/faq*.md`` and a part of ``docs/environment-builder.md`` from their sources.
+"""Makes ``config/README.md``, pages of ``docs`` and a part of ``docs/environment-builder.md`` from their sources.
 
-The settings come from the JSON Schema of the config, the questions and answers from the catalogue of messages,
-the table of packages from ``workflow/catalogue.yaml``.
+The settings come from the JSON Schema of the config, the questions and answers (``docs/faq*.md``) from the catalogue
+of messages, ``docs/known-errors*.md`` from ``known_errors.toml``, the table of packages from
+``workflow/catalogue.yaml``.
 After an edit of either: ``PYTHONPATH=workflow python -m segmake.reference``.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 from segmake.catalogue import groups
 from segmake.config import describe, schema
 from segmake.files import write_atomically
+from segmake.known_errors import known_errors
 from segmake.messages import LANGUAGES, catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -95,16 +97,37 @@ _TITLE = {"en": "Messages, and what to do", "fr": "Les messages, et que faire"}
 _INTRO = {
     "en": (
         "Each message of SegMake has a code. Look it up here, in your browser with Ctrl+F. Words in *italics* stand "
-        "for what the message names in your case. [En français](faq.fr.md)."
+        "for what the message names in your case. Which results of earlier versions were wrong: "
+        "[known-errors.md](known-errors.md). [En français](faq.fr.md)."
     ),
     "fr": (
         "Chaque message de SegMake a un code. Cherchez-le ici, dans votre navigateur avec Ctrl+F. Les mots en "
-        "*italique* tiennent la place de ce que le message nomme dans votre cas. [In English](faq.md)."
+        "*italique* tiennent la place de ce que le message nomme dans votre cas. Quels résultats de versions "
+        "antérieures étaient faux : [known-errors.fr.md](known-errors.fr.md). [In English](faq.md)."
     ),
 }
 _LABELS = {
     "what": {"en": "What it says:", "fr": "Ce qu'il dit :"},
     "why": {"en": "Why:", "fr": "Pourquoi :"},
+    "do": {"en": "What to do:", "fr": "Que faire :"},
+}
+_ERRORS_TITLE = {"en": "Known errors in results", "fr": "Erreurs connues dans les résultats"}
+_ERRORS_INTRO = {
+    "en": (
+        "Results of earlier versions of SegMake that were wrong, in which circumstances, and what to do. The report "
+        "says which version made your results. This version says which of your images are affected, as far as "
+        "their files tell. [En français](known-errors.fr.md)."
+    ),
+    "fr": (
+        "Les résultats faux de versions antérieures de SegMake, dans quelles circonstances, et que faire. Le rapport "
+        "dit quelle version a produit vos résultats. Cette version dit lesquelles de vos images sont touchées, pour "
+        "autant que leurs fichiers le disent. [In English](known-errors.md)."
+    ),
+}
+_ERRORS_BEFORE = {"en": "In versions before {before}.", "fr": "Dans les versions avant {before}."}
+_ERRORS_LABELS = {
+    "wrong": {"en": "What was wrong:", "fr": "Ce qui était faux :"},
+    "when": {"en": "When:", "fr": "Quand :"},
     "do": {"en": "What to do:", "fr": "Que faire :"},
 }
 _FAMILIES = {
@@ -133,6 +156,8 @@ PLACEHOLDERS = {
     "made": {"en": "files", "fr": "fichiers"},
     "gpus": {"en": "number", "fr": "nombre"},
     "most": {"en": "number", "fr": "nombre"},
+    "longest": {"en": "number", "fr": "nombre"},
+    "size": {"en": "number", "fr": "nombre"},
     "script": {"en": "script", "fr": "script"},
     "place": {"en": "file and line", "fr": "fichier et ligne"},
     "program": {"en": "program", "fr": "programme"},
@@ -324,6 +349,24 @@ def faq(language: str) -> str:
     return "\n".join(lines)
 
 
+def known_errors_page(language: str) -> str:
+    """Return every known error of earlier versions in Markdown: what was wrong, when, and what to do.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
+    lines = [f"# {_ERRORS_TITLE[language]}", "", _ERRORS_INTRO[language], ""]
+    for code, error in known_errors().items():
+        title = f"{_escape(error.text('title', language))}."
+        before = _ERRORS_BEFORE[language].format(before=error.before)
+        lines += [f"## {code}", "", f"**{title}** {before}", ""]
+        for part, label in _ERRORS_LABELS.items():
+            lines.append(f"- **{label[language]}** {_escape(error.text(part, language))}")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def references() -> dict[str, str]:
     """Return what the generated files should hold, by their paths in the repository."""
     schema_note = _NOTE.format(
@@ -333,6 +376,7 @@ def references() -> dict[str, str]:
     before, _, after = builder.partition(_TABLE_BEGINS)
     after = after.partition(_TABLE_ENDS)[2]
     faq_note = _NOTE.format(sources="workflow/segmake/messages")
+    errors_note = _NOTE.format(sources="workflow/segmake/known_errors.toml")
     pages = {
         "config/README.md": f"{schema_note}\n\n{_README}\n{settings_reference()}",
         "docs/environment-builder.md": (
@@ -342,6 +386,8 @@ def references() -> dict[str, str]:
     for language in LANGUAGES:
         name = "docs/faq.md" if language == "en" else f"docs/faq.{language}.md"
         pages[name] = f"{faq_note}\n\n{faq(language)}"
+        page = f"{errors_note}\n\n{known_errors_page(language)}"
+        pages[name.replace("faq", "known-errors")] = page
     return {name: page.rstrip() + "\n" for name, page in pages.items()}
 
 

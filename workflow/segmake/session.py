@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import IO, Any, NoReturn
 
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
@@ -28,9 +28,10 @@ from segmake.bindings import write_bindings
 from segmake.checked import is_current
 from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
+from segmake.disk import disk_problem, probe
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.executor import mind, name_jobs, quote_python
-from segmake.files import fingerprint, lock_file, readable, write_atomically
+from segmake.files import fingerprint, lock_file, open_own, readable, write_atomically
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs
 from segmake.messages import Problem, Problems, say
@@ -83,7 +84,7 @@ class Session:
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
         self._inventory: Inventory | None = None
-        self._lock: TextIO | None = None
+        self._lock: IO[str] | None = None
         self._cluster: Cluster | None = None
         self._screen: Screen | None = None
         self._stopped = False
@@ -95,6 +96,10 @@ class Session:
                 self._make_plan()
             except (Problem, Problems) as problem:
                 _refuse(problem)
+            except OSError as error:
+                if not (failing := disk_problem(error, Path())):
+                    raise
+                _refuse(failing)
         else:
             self.plan = read_plan(Path(written))
         quote_python()
@@ -243,6 +248,7 @@ class Session:
                 raise Problem("SM-RUN-011")
             self._take_folder()
             note_begin(self.plan.folders.runs, self.plan.name)
+            self._give_up_on_failing_disk()
             if self.plan.scripts:
                 end_orphans(self.plan.folders.plan)
             signal.signal(signal.SIGINT, self._stop)
@@ -265,9 +271,9 @@ class Session:
             _refuse(problem)
         except OSError as error:
             results = self.plan.folders.results
-            _refuse(
-                Problem("SM-RUN-010", where=str(results), results=results, error=error.strerror)
-            )
+            names = {"results": results, "error": error.strerror}
+            failing = disk_problem(error, results)
+            _refuse(failing or Problem("SM-RUN-010", where=str(results), **names))
 
     def end(self) -> None:
         """Say what became of the run."""
@@ -281,9 +287,30 @@ class Session:
         empty = not self._jobs.keep or self._leave_nothing_behind("cluster.left")
         if self._stopped:
             words = say("end.cancelled" if self._jobs.keep and empty else "end.stopped")
+        elif self.plan.has_work and (failing := self._failing_disk()):
+            # What was in work then is not to blame.
+            words = f"{say('end.stopped')}\n{failing}"
         else:
             words = describe_outcome(self.plan)
         print(f"\n{words}", file=sys.stderr)
+
+    def _failing_disk(self) -> Problem | None:
+        """Return what keeps the results, or Snakemake's own files, from being written."""
+        folders = (self.plan.folders.state, Path(".snakemake"))
+        return next(filter(None, (probe(folder) for folder in folders)), None)
+
+    def _give_up_on_failing_disk(self) -> None:
+        """Let Snakemake start no more jobs, nor a failed one again, once nothing can be written any more."""
+        scheduler = self._workflow.scheduler
+        handle = scheduler._handle_error
+
+        def handle_error(job: Any, *arguments: Any, **options: Any) -> None:
+            if self._failing_disk():
+                scheduler.keepgoing = False
+                job.attempt = job.restart_times + 1
+            handle(job, *arguments, **options)
+
+        scheduler._handle_error = handle_error
 
     @property
     def _on_cluster(self) -> bool:
@@ -547,16 +574,16 @@ class Session:
     def _take_folder(self) -> None:
         folders = self.plan.folders
         folders.state.mkdir(parents=True, exist_ok=True)
-        self._lock = folders.lock.open("a+", encoding="utf-8")
+        self._lock = lock = open_own(folders.lock, "a+")
         try:
             # The system lets go of it when this process ends, however it ends.
-            lock_file(self._lock, wait=False)
+            lock_file(lock, wait=False)
         except BlockingIOError:
-            names = {"results": folders.results, **read_lock(self._lock)}
+            names = {"results": folders.results, **read_lock(lock)}
             raise Problem("SM-RUN-009", where=str(folders.results), **names) from None
-        self._lock.truncate(0)
+        lock.truncate(0)
         now = time.strftime("%Y-%m-%d %H:%M")
-        print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=self._lock, flush=True)
+        print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=lock, flush=True)
 
 
 def _is_of_future(path: Path) -> bool:
@@ -584,13 +611,19 @@ def _check_paths(*folders: Path) -> None:
 def _speak_plainly(quiet: Collection[Quietness] | None) -> None:
     """Keep Snakemake's own words about its doings off the screen, where the profile asks for quiet.
 
-    Its warnings and errors stay, save those about a command that said itself what was wrong.
+    Its warnings and errors stay, save those about a command that said itself what was wrong. A log of its own that
+    can't be written it would tell with a traceback for each line.
     """
+    logging.raiseExceptions = False
     if not quiet or Quietness.RULES not in quiet:
         return
 
     def is_news(record: logging.LogRecord) -> bool:
         words = record.getMessage()
+        # Of its own files alone: a failed job's log may tell of other disks.
+        own = record.levelno >= logging.ERROR and ".snakemake" in words
+        if own and (failing := disk_problem(OSError(words), Path(".snakemake"))):
+            record.msg, record.args = str(failing), ()
         known = _SAID_BETTER.search(words) or _NO_NEWS.search(words)
         return record.levelno >= logging.WARNING and not known
 

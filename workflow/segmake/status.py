@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import yaml
 
-from segmake.files import lock_file
+from segmake.files import lock_file, open_own
 from segmake.jobs import Jobs
 from segmake.messages import Problem, say
 from segmake.plan import Folders, read_plan
@@ -25,8 +26,9 @@ def results_of(config: Path) -> Path:
     """Return the results folder that a config names; nothing else in it has to be right."""
     try:
         written = yaml.safe_load(config.read_text(encoding="utf-8"))["results"]
-        return Path(written).expanduser()
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        # Unlike Path's method, this takes any text for a path.
+        return Path(os.path.expanduser(written))
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError):
         return Path("results")
 
 
@@ -74,7 +76,7 @@ def _job_lines(jobs: Jobs) -> list[str]:
 def who_runs(lock: Path) -> dict[str, str] | None:
     """Return process, computer and time of the run that works in a results folder, or None if none does."""
     try:
-        with lock.open("r+", encoding="utf-8") as file:
+        with open_own(lock, "r+") as file:
             try:
                 lock_file(file, wait=False)
             except BlockingIOError:
@@ -84,7 +86,7 @@ def who_runs(lock: Path) -> dict[str, str] | None:
     return None
 
 
-def read_lock(file: TextIO) -> dict[str, str]:
+def read_lock(file: IO[str]) -> dict[str, str]:
     """Return what a run wrote into its lock."""
     file.seek(0)
     words = (file.read().split("\t") + ["?"] * 3)[:3]

@@ -7,6 +7,7 @@ there and not an exception that ends the job, and an image that is done already 
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
 import shutil
@@ -18,9 +19,10 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from segmake.disk import disk_problem
 from segmake.files import flush, readable, write_atomically
-from segmake.journal import Entry, Journal
-from segmake.messages import Problem, say
+from segmake.journal import Entry, Event, Journal
+from segmake.messages import Problem, remembered, say
 from segmake.pipeline import Ended, Leave, Line, Pipeline, Task, Work
 from segmake.records import as_record, keep_changed, name_of, record_of, was_changed
 from segmake.runs import Origin
@@ -92,7 +94,9 @@ def run_step(
     ------
     Problem
         If this process can't go on, as ``SM-RUN-014`` where the GPU can't be used any more: another process, or another
-        node, goes on with what is left.
+        node, goes on with what is left. `disk_problem` if the results can't be written.
+    OSError
+        If the journal can't be written.
     """
     left = pending(tasks, journal)
     deaths = {task: journal.deaths(task.image, task.key) for task in left}
@@ -118,7 +122,7 @@ def run_step(
                 if record.start(task, suspect=bool(deaths[task])):
                     pipeline.add(task, alone=True)
             record.refuse_to_go_on()
-        except (KeyboardInterrupt, SystemExit, Problem):
+        except (KeyboardInterrupt, SystemExit, Problem, OSError):
             pipeline.settle(SETTLE_SECONDS)
             record.stop(pipeline)
             raise
@@ -141,7 +145,7 @@ class _Record:
         self._tell = tell
         self._detail = detail
         self._ended = 0
-        self._started: dict[str, float] = {}
+        self._started: dict[Task, float] = {}
         self._changed: dict[str, list[str]] = {}
         self._lock = RLock()
         self._lost: Problem | None = None
@@ -167,24 +171,33 @@ class _Record:
         try:
             changed = keep_changes(task, self._journal, self._tell)
         except OSError as error:
+            if disk_problem(error, task.results):
+                raise
             self._fail(task, self._problem(task, error))
             return False
         details: dict[str, Any] = self._origin.describe() | ({"suspect": True} if suspect else {})
         if changed:
             details["changed"] = self._changed[task.image] = changed
         self._journal.add(task.image, "started", task.key, task.attempt, **details)
-        self._started[task.image] = time.monotonic()
+        self._started[task] = time.monotonic()
         return True
 
     def stop(self, pipeline: Line) -> None:
         """Note that the job was stopped, which is no image's fault, but for one that used up the job's time."""
-        times = times_of_this_job()
-        for task in pipeline.in_work():
-            seconds = time.monotonic() - self._started[task.image]
-            late = times is not None and times[1] <= 0 and seconds > times[0] / 2
-            self._journal.add(task.image, "stopped", task.key, task.attempt, out_of_time=late)
-        for task in pipeline.waiting():
-            self._journal.add(task.image, "stopped", task.key, task.attempt)
+        passed, left = times_of_this_job() or (0.0, math.inf)
+        in_work = pipeline.in_work()
+        # Those of which the end could not be written, for lack of room, are among them.
+        for task, started in list(self._started.items()):
+            seconds = time.monotonic() - started
+            late = left <= 0 and seconds > passed / 2 and task in in_work
+            # A disk that takes no line is what the job was stopped for.
+            with suppress(OSError):
+                self._journal.add(task.image, "stopped", task.key, task.attempt, out_of_time=late)
+
+    def _note(self, task: Task, event: Event, **details: Any) -> None:
+        """Write down how an attempt came to its end."""
+        self._journal.add(task.image, event, task.key, task.attempt, **details)
+        self._started.pop(task, None)
 
     def refuse_to_go_on(self) -> None:
         """Raise the problem that keeps this process from going on, if there is one."""
@@ -208,19 +221,23 @@ class _Record:
                 self._lost = self._lost or error.problem
                 if error.died:
                     # Without an end, it counts as one that the process died of.
+                    self._started.pop(task, None)
                     return
+            elif problem := disk_problem(error, task.outputs[0].parent, image=task.path):
+                self._lost = self._lost or problem
             if self._lost:
-                self._journal.add(task.image, "stopped", task.key, task.attempt)
+                self._note(task, "stopped")
                 return
             if isinstance(error, RuntimeError) and _GPU_LOST.search(str(error)):
                 self._detail("".join(traceback.format_exception(error)))
                 # Without an end, the image counts as one that the process died of.
                 self._lost = Problem("SM-RUN-014", where=task.image, error=_one_line(error))
+                self._started.pop(task, None)
                 return
             problem = self._problem(task, error)
             # The memory that it did not get was perhaps that of the images beside it.
             if problem.code in MEMORY and not ended.alone:
-                self._journal.add(task.image, "stopped", task.key, task.attempt)
+                self._note(task, "stopped")
                 self.again.append(task)
             else:
                 self._fail(task, problem)
@@ -229,7 +246,7 @@ class _Record:
         self._ended += 1
         if changed := self._changed.get(task.image):
             details["changed"] = changed
-        self._journal.add(task.image, "done", task.key, task.attempt, **details)
+        self._note(task, "done", **details)
         if "cells" in details:
             place, numbers = self._place(), {key: details[key] for key in ("cells", "seconds")}
             self._tell(say("step.done", place=place, image=task.image, **numbers))
@@ -243,7 +260,7 @@ class _Record:
         self._ended += 1
         values = {key: _plain(value) for key, value in problem.values.items()}
         details = {"code": problem.code, "where": problem.where, "values": values}
-        self._journal.add(task.image, "failed", task.key, task.attempt, **details)
+        self._note(task, "failed", **details)
         self._tell(say("step.failed", place=self._place(), image=task.image, what=problem.what))
 
     def _place(self) -> str:
@@ -300,7 +317,7 @@ def problem_of(entry: Entry) -> Problem | None:
     if entry.event != "failed":
         return None
     details = entry.details
-    return Problem(details["code"], where=details["where"], **details["values"])
+    return remembered(details["code"], details["where"], details["values"])
 
 
 def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> list[str]:

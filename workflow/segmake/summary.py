@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmake import __version__
+from segmake import __version__, known_errors
 from segmake.cell_tables import fail_broken, join_cells
 from segmake.files import readable
 from segmake.journal import Journal
@@ -168,7 +168,10 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         files_found=len(images),
         files_left_out=plan.left_out,
         batches=len(plan.batches),
-        warnings=_warnings(segmentation, devices, plan.kept),
+        warnings=[
+            *_warnings(segmentation, devices, plan.kept),
+            *known_errors.describe(plan.known_errors, "warning.known_error"),
+        ],
         not_selected=[
             say(f"report.not_selected.{what}", number=number)
             for what, number in plan.unselected.items()

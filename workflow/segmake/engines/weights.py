@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from segmake.disk import disk_problem
 from segmake.engines.device import one_line
 from segmake.files import write_atomically
 from segmake.messages import Problem, say
@@ -50,6 +51,8 @@ def fetch_files(folder: Path, addresses: Mapping[str, str], model: str) -> None:
                 print(say("model.download", model=name, folder=folder), file=sys.stderr)
                 _download(address, path)
         except (OSError, HTTPException) as error:
+            if problem := disk_problem(error, folder):
+                raise problem from error
             missing = [name for name in addresses if not (folder / name).is_file()]
             raise Problem(
                 "SM-RUN-007",

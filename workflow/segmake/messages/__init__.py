@@ -13,6 +13,7 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
+from string import Formatter
 
 LANGUAGES = ("en", "fr")
 
@@ -91,6 +92,13 @@ class Problem(Exception):
     def __str__(self) -> str:
         head = f"{self.code}  {self.where}" if self.where else self.code
         return f"{head}\n  {self.what}\n  {self.remedy}"
+
+
+def remembered(code: str, where: str, values: dict[str, object]) -> Problem:
+    """Return a problem that was written down, perhaps by a version of SegMake whose texts needed other values."""
+    texts = [catalogue()[code][part][language()] for part in ("what", "do")]
+    needed = {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
+    return Problem(code, where=where, **{**dict.fromkeys(needed, where or "-"), **values})
 
 
 def _rebuild(code: str, where: str, values: dict[str, object]) -> Problem:

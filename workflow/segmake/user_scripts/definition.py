@@ -197,7 +197,7 @@ def run_name(script: Script, run: str) -> str:
         # A folder of images may be called like an image: without an ending, one folder would be within another. No
         # folder on the way has the same ending.
         *folders, name = result_name(run).split("/")
-        ending = re.compile(rf"_{re.escape(script.name)}_*$")
+        ending = re.compile(rf"_{re.escape(script.name)}_*\Z")
         folders = [f"{each}_" if ending.search(each) else each for each in folders]
         return "/".join([*folders, f"{name}_{script.name}"])
     return folder_name(run) if script.run == "sweep" else ""

@@ -14,6 +14,7 @@ from threading import Event, Lock, Timer
 
 import psutil
 
+from segmake.files import open_own
 from segmake.plan import PLAN_VARIABLE
 
 # Tells the processes of a run of a script from all others, also those that left its group or lost their parent.
@@ -86,7 +87,7 @@ class Processes:
         """
         _end(mark)
         late = Event()
-        with log.open("ab") as said:
+        with open_own(log, "ab") as said:
             with self._lock:
                 if self._stopped:
                     return Outcome(-signal.SIGTERM, stopped=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from segmake.files import fingerprint, readable
+from segmake.disk import disk_problem, probe
+from segmake.files import fingerprint, naming, open_own, readable
 from segmake.messages import Problem
 from segmake.pipeline import Ended, Leave, Task, Work
 from segmake.plan import Plan
@@ -181,7 +182,8 @@ class ScriptWork:
         environment = variables(self._script, given, values, parameters, os.environ)
         self._clear(task, folder)
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(_head(words, folder), encoding="utf-8", errors="backslashreplace")
+        with naming(log), open_own(log, "w", errors="backslashreplace") as said:
+            said.write(_head(words, folder))
         start, killed = log.stat().st_size, killed_for_memory()
         try:
             outcome = self._processes.run(
@@ -193,6 +195,8 @@ class ScriptWork:
                 mark=fingerprint(str(folder.absolute())),
             )
         except OSError as error:
+            if problem := disk_problem(error, folder):
+                raise problem from None
             reason = readable(f"{error.strerror}: {error.filename or words[0]}")
             raise Problem("SM-SCR-032", where=task.image, error=reason) from None
         if outcome.stopped:
@@ -223,7 +227,8 @@ class ScriptWork:
             names["missing"] = ", ".join(missing)
             problem = Problem("SM-SCR-035", where=task.image, said=said, **names)
         if problem:
-            raise problem
+            # A script knows only in its own words that there is no room for what it makes.
+            raise probe(task.outputs[0]) or problem
 
     def _time(self) -> tuple[float, float]:
         """Return the seconds that are left for a run now, and those that it may take."""
