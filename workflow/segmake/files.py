@@ -134,20 +134,26 @@ def open_own(path: Path, mode: str, **options: Any) -> IO[Any]:
         options.setdefault("encoding", "utf-8")
     try:
         file = open(path, mode, opener=opener, **options)  # noqa: SIM115
-    except OSError as error:
-        # A pipe that nobody reads from, a folder...
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise _no_own(path) from error
+    except OSError:
+        refuse_link(path)
         raise
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise _no_own(path)
+        refuse_link(path)
     return file
 
 
-def _no_own(path: Path) -> Problem:
-    full = path.absolute()
-    return Problem("SM-RUN-043", where=str(full), path=full)
+def refuse_link(path: Path) -> None:
+    """Refuse a link, or a thing that is no file, in the place of a file that SegMake alone writes to.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-043``
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        full = path.absolute()
+        raise Problem("SM-RUN-043", where=str(full), path=full)
 
 
 def lock_file(file: IO[str], *, wait: bool) -> None:

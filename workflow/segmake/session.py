@@ -31,7 +31,14 @@ from segmake.config import Config, load_config
 from segmake.disk import disk_problem, probe
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.executor import mind, name_jobs, quote_python
-from segmake.files import fingerprint, lock_file, open_own, readable, write_atomically
+from segmake.files import (
+    fingerprint,
+    lock_file,
+    open_own,
+    readable,
+    refuse_link,
+    write_atomically,
+)
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs
 from segmake.messages import Problem, Problems, say
@@ -574,6 +581,10 @@ class Session:
     def _take_folder(self) -> None:
         folders = self.plan.folders
         folders.state.mkdir(parents=True, exist_ok=True)
+        # Else each job that writes to one would tell, as often as it is tried again.
+        for folder in (".", *STEPS, "scripts/*"):
+            for path in folders.state.glob(f"{folder}/*.jsonl"):
+                refuse_link(path)
         self._lock = lock = open_own(folders.lock, "a+")
         try:
             # The system lets go of it when this process ends, however it ends.
