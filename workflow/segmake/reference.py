@@ -153,6 +153,10 @@ _FAMILIES = {
 # How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
 # own name.
 PLACEHOLDERS = {
+    "SM-OUT.file": {"en": "file", "fr": "fichier"},
+    "SM-OUT.kept": {"en": "new place", "fr": "nouvel emplacement"},
+    "SM-OUT.reason": {"en": "reason", "fr": "raison"},
+    "SM-RUN-020.number": {"en": "number", "fr": "nombre"},
     "made": {"en": "files", "fr": "fichiers"},
     "gpus": {"en": "number", "fr": "nombre"},
     "most": {"en": "number", "fr": "nombre"},
