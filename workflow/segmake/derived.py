@@ -11,15 +11,13 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from segmake.files import result_name, write_atomically
-from segmake.readers import Header, open_image
+from segmake.readers.isolated import kinds_of
+from segmake.readers.made import WORDS
 
 if TYPE_CHECKING:
     from segmake.inventory import ImageFile
@@ -27,40 +25,7 @@ if TYPE_CHECKING:
 # The file, in the folder `.segmake`, that keeps what was found in files that were looked at.
 RECORD = "derived.json"
 
-# What programs call the files that they make from an image, by what these hold.
-WORDS = {
-    "labels": {
-        *("mask", "masks", "seg", "segmentation", "segmented", "label", "labels", "labeled"),
-        *("labelled", "lbl", "lbls", "identities", "instance", "instances", "object", "objects"),
-        *("watershed", "stardist", "cellpose", "omnipose", "binary", "bw", "annotation"),
-        *("annotations", "gt", "truth", "prediction", "predictions", "pred"),
-    },
-    "maps": {
-        *("flows", "prob", "probs", "probability", "probabilities", "cellprob", "uncertainty"),
-        *("features", "prediction", "predictions", "pred"),
-    },
-    "outlines": {
-        *("outline", "outlines", "overlay", "overlays", "contour", "contours", "boundary"),
-        "boundaries",
-    },
-    "thumbnails": {"thumb", "preview", "previews"},
-}
 _ALL_WORDS = set().union(*WORDS.values())
-
-# Labels have many names, and programs join them to others, as in `flows_cp_masks`.
-_OWN_WORDS = {kind: words - WORDS["labels"] for kind, words in WORDS.items()}
-
-# What may be kept in numbers as images have them, and has words that mean nothing else.
-_CERTAIN = {"flows", "prob", "probs", "probability", "probabilities", "cellprob", "uncertainty"}
-
-# Neighbouring pixels of a cell have the same label; those of a picture rarely the same grey value.
-_EQUAL = 0.7
-
-# Larger planes are not looked at: the files are images then.
-_LARGEST_BYTES = 256_000_000
-
-# A thumbnail is smaller than this part of its image, and of the same shape but for so much.
-_SMALL, _SHAPE = 0.6, 0.06
 
 
 @dataclass(frozen=True)
@@ -92,19 +57,18 @@ def find_derived(files: Sequence[ImageFile], state: Path) -> Derived:
     known = _read(state / RECORD)
     suspects = list(_suspects(files))
 
-    def look(suspect: _Suspect) -> str:
+    kinds: list[str | None] = []
+    for suspect in suspects:
         file = suspect.file
         size, mtime_ns, kind = known.get(str(file.path), (0, 0, ""))
         # One that can't be looked at now has neither.
-        if (file.size, file.mtime_ns) in ((size, mtime_ns), (0, 0)):
-            return str(kind)
-        return _kind(suspect)
-
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        found = list(pool.map(look, suspects))
+        was_seen = (file.size, file.mtime_ns) in ((size, mtime_ns), (0, 0))
+        kinds.append(kind if was_seen else None)
+    unseen = [s for s, kind in zip(suspects, kinds, strict=True) if kind is None]
+    seen = iter(kinds_of([(s.file.path, s.original.path, s.words) for s in unseen]))
     derived = Derived()
-    for suspect, kind in zip(suspects, found, strict=True):
-        file = suspect.file
+    for suspect, before in zip(suspects, kinds, strict=True):
+        file, kind = suspect.file, next(seen) if before is None else before
         derived.looked_at[str(file.path)] = [file.size, file.mtime_ns, kind]
         if kind:
             derived.kinds.setdefault(kind, []).append(file.file)
@@ -199,55 +163,3 @@ def _words(text: str) -> frozenset[str]:
     """Return the words in a part of a name that programs use for what they make."""
     found = re.findall(r"[a-z]+", text.lower())
     return frozenset("thumb" if word.startswith("thumb") else word for word in found) & _ALL_WORDS
-
-
-def _kind(suspect: _Suspect) -> str:
-    """Look at a file, and return what it is; empty if it is an image, or can't be read."""
-    kinds = [kind for kind, words in WORDS.items() if words & suspect.words]
-    try:
-        with open_image(suspect.file.path) as image:
-            header = image.fields[0]
-            if header.width * header.height * np.dtype(header.dtype).itemsize > _LARGEST_BYTES:
-                return ""
-            first = image.plane(0)
-            middle = image.plane(
-                0, time=header.times // 2, slice=header.slices // 2, page=header.unnamed // 2
-            )
-        if kinds != ["thumbnails"] and _is_labels(first, middle):
-            return next((kind for kind in kinds if suspect.words & _OWN_WORDS[kind]), kinds[0])
-        with open_image(suspect.original.path) as image:
-            original = image.fields[0]
-    except Exception:
-        # Whatever is wrong with it is told when it is read as an image.
-        return ""
-    fitting = (kind for kind in kinds if _fits(kind, suspect.words, header, original))
-    return next(fitting, "")
-
-
-def _is_labels(*planes: np.ndarray) -> bool:
-    """Whether planes hold numbers of cells or classes: whole ones from 0 or 1, the same all over each of them."""
-    for plane in planes:
-        if plane.dtype.kind not in "biuf" or plane.min() not in (0, 1):
-            return False
-        if plane.dtype.kind == "f" and not np.array_equal(plane, np.round(plane)):
-            return False
-        left, right = plane[:, :-1], plane[:, 1:]
-        inside = (left != 0) & (right != 0)
-        if inside.any() and (left == right)[inside].mean() < _EQUAL:
-            return False
-    return True
-
-
-def _fits(kind: str, words: frozenset[str], header: Header, original: Header) -> bool:
-    """Whether what a file says of itself fits its kind, beside the image that it was made from."""
-    if kind == "thumbnails":
-        wide, high = header.width / original.width, header.height / original.height
-        return max(wide, high) < _SMALL and abs(wide - high) < _SHAPE * max(wide, high)
-    if (header.width, header.height) != (original.width, original.height) or kind == "labels":
-        return False
-    colored = header.color and not original.color
-    if kind == "outlines":
-        return colored
-    decimal = header.dtype.startswith("float") and not original.dtype.startswith("float")
-    certain = bool(words & _CERTAIN) and header.dtype != original.dtype
-    return colored or decimal or certain

@@ -171,8 +171,8 @@ class _Record:
         try:
             changed = keep_changes(task, self._journal, self._tell)
         except OSError as error:
-            if disk_problem(error, task.results):
-                raise
+            if problem := disk_problem(error, task.outputs[0].parent):
+                raise problem from error
             self._fail(task, self._problem(task, error))
             return False
         details: dict[str, Any] = self._origin.describe() | ({"suspect": True} if suspect else {})

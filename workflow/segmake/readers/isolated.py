@@ -1,7 +1,7 @@
-"""Reads headers in processes of their own: a file that crashes a library, never ends or eats memory stops nothing else.
+"""Looks at files in processes of their own: one that crashes a library, never ends or eats memory stops nothing else.
 
-``python -m segmake.readers.isolated`` is such a process: each line that it takes is a folder and the
-path of a file from there, as JSON, and each line that it answers is what the file holds.
+``python -m segmake.readers.isolated`` is such a process: each line that it takes is a folder, the path of a file from
+there, and what else belongs to the question, as JSON; each line that it answers is what the file holds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import accumulate, chain
@@ -24,6 +24,7 @@ from typing import Any
 
 from segmake.messages import Problem, Problems, say
 from segmake.readers import Header, read_headers
+from segmake.readers.made import kind_of
 
 # A header is read in milliseconds; on a slow disk, that of a file with very many pages takes a while.
 SECONDS = 120
@@ -37,6 +38,8 @@ WORTH_A_PROCESS = 250
 _PIECE, _MOST_ASKED = 64, 32_768
 
 Headers = tuple[Header, ...]
+# The path of a file; of one that may be made from an image also that image, and the words in its name that say so.
+Question = tuple[str, ...]
 
 
 def headers_of(paths: Sequence[Path], seconds: float = SECONDS) -> list[Headers | Problem]:
@@ -54,28 +57,52 @@ def headers_of(paths: Sequence[Path], seconds: float = SECONDS) -> list[Headers 
     Problems
         ``SM-IMG-056`` if no process can be started.
     """
-    number = min(-(-len(paths) // WORTH_A_PROCESS), MOST, max(2, os.cpu_count() or 1))
+    return list(map(_headers, _answers([(str(path),) for path in paths], seconds)))
+
+
+def kinds_of(suspects: Sequence[tuple[Path, Path, Iterable[str]]]) -> list[str]:
+    """Return what files hold that may be made from images beside them; empty for an image, or what can't be read.
+
+    Parameters
+    ----------
+    suspects : sequence of tuple
+        The file, the image, and the words in the file's name that say so; see `segmake.readers.made.kind_of`.
+    """
+    asked = [(str(path), str(image), *sorted(words)) for path, image, words in suspects]
+    # Whatever is wrong with one is told when it is read as an image.
+    return [str(answer.get("kind", "")) for answer in _answers(asked, SECONDS)]
+
+
+def _answers(questions: Sequence[Question], seconds: float) -> list[dict[str, Any]]:
+    number = min(-(-len(questions) // WORTH_A_PROCESS), MOST, max(2, os.cpu_count() or 1))
     if not number:
         return []
-    pieces = [paths[start : start + _PIECE] for start in range(0, len(paths), _PIECE)]
+    pieces = [questions[start : start + _PIECE] for start in range(0, len(questions), _PIECE)]
     idle: SimpleQueue[Reader] = SimpleQueue()
 
-    def read(piece: Sequence[Path]) -> list[Headers | Problem]:
+    def ask(piece: Sequence[Question]) -> list[dict[str, Any]]:
         reader = idle.get()
         try:
-            return reader.read(piece)
+            return reader.ask(piece)
         finally:
             idle.put(reader)
 
-    with readers(number, seconds) as made, ThreadPoolExecutor(number, "headers") as pool:
+    with readers(number, seconds) as made, ThreadPoolExecutor(number, "readers") as pool:
         for reader in made:
             idle.put(reader)
-        return list(chain.from_iterable(pool.map(read, pieces)))
+        return list(chain.from_iterable(pool.map(ask, pieces)))
+
+
+def _headers(answer: dict[str, Any]) -> Headers | Problem:
+    if "headers" in answer:
+        return tuple(map(Header.from_dict, answer["headers"]))
+    code, where, values = answer["problem"]
+    return Problem(code, where=where, **values)
 
 
 @contextmanager
 def readers(number: int, seconds: float) -> Iterator[list[Reader]]:
-    """Give some processes that read headers, and end them."""
+    """Give some processes that look at files, and end them."""
     made = [Reader(seconds) for _ in range(number)]
     try:
         yield made
@@ -85,7 +112,7 @@ def readers(number: int, seconds: float) -> Iterator[list[Reader]]:
 
 
 class Reader:
-    """A process that reads headers, started when it is needed, and again after a file that it did not survive."""
+    """A process that looks at files, started when it is needed, and again after a file that it did not survive."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -95,41 +122,41 @@ class Reader:
 
     def read(self, paths: Sequence[Path]) -> list[Headers | Problem]:
         """Return what the fields of view of each file hold, or why it can't be read."""
-        found: list[Headers | Problem] = []
-        while len(found) < len(paths):
-            found += self._read_some(paths[len(found) :])
+        return list(map(_headers, self.ask([(str(path),) for path in paths])))
+
+    def ask(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """Return the answer to each question: the ``headers`` or the ``kind`` of a file, or its ``problem``."""
+        found: list[dict[str, Any]] = []
+        while len(found) < len(questions):
+            found += self._ask_some(questions[len(found) :])
         return found
 
-    def _read_some(self, paths: Sequence[Path]) -> list[Headers | Problem]:
-        """Return what the first files hold, up to one that the process does not survive."""
+    def _ask_some(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """Return the answers to the first questions, up to one that the process does not survive."""
         process = self._process = self._process or self._start()
-        asked = [json.dumps([os.getcwd(), str(path)]).encode() + b"\n" for path in paths]
+        asked = [json.dumps([os.getcwd(), *question]).encode() + b"\n" for question in questions]
         sizes = accumulate(map(len, asked))
         number = max(1, sum(size <= _MOST_ASKED for size in sizes))
         # If it has died meanwhile, it does not answer.
         with suppress(OSError):
             process.stdin.write(b"".join(asked[:number]))  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
-        found: list[Headers | Problem] = []
-        for path in paths[:number]:
+        found: list[dict[str, Any]] = []
+        for question in questions[:number]:
             answer = self._answer(process)
             if "died" in answer:
                 self.stop()
                 # Else it may have been the files before that used up the memory: it is tried once more, alone.
                 if self._number == 0 or answer["died"] == "reading.slow":
-                    found.append(self._problem(path, answer["died"]))
+                    found.append(self._problem(question[0], answer["died"]))
                 break
             self._number += 1
-            if "headers" in answer:
-                found.append(tuple(map(Header.from_dict, answer["headers"])))
-            else:
-                code, where, values = answer["problem"]
-                found.append(Problem(code, where=where, **values))
+            found.append(answer)
         return found
 
-    def _problem(self, path: Path, died: str) -> Problem:
+    def _problem(self, path: str, died: str) -> dict[str, Any]:
         values = {"seconds": round(self._seconds), "gigabytes": GIGABYTES}
-        return Problem("SM-IMG-053", where=str(path), what=say(died, **values))
+        return {"problem": ["SM-IMG-053", path, {"what": say(died, **values)}]}
 
     def stop(self) -> None:
         """End the process, whatever it does."""
@@ -164,7 +191,7 @@ class Reader:
         return process
 
     def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        """Return the next answer: the headers of a file, its problem, or how the process died."""
+        """Return the next answer, or how the process died."""
         end = time.monotonic() + self._seconds
         if line := self._line(process, end):
             answer: dict[str, Any] = json.loads(line)
@@ -198,9 +225,9 @@ def _serve(seconds: int) -> None:
     for line in sys.stdin.buffer:
         # Should the one who asked be gone, nobody else ends a file that does not end.
         signal.alarm(seconds + 10)
-        folder, path = json.loads(line)
+        folder, *question = json.loads(line)
         os.chdir(folder)
-        answers.write(json.dumps(_answer(Path(path)), default=str).encode() + b"\n")
+        answers.write(json.dumps(_answer(*question), default=str).encode() + b"\n")
         answers.flush()
         signal.alarm(0)
 
@@ -213,9 +240,11 @@ def _limit() -> None:
             resource.setrlimit(what, (most, hard))
 
 
-def _answer(path: Path) -> dict[str, Any]:
+def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
     try:
-        return {"headers": [header.as_dict() for header in read_headers(path)]}
+        if image:
+            return {"kind": kind_of(Path(path), Path(image), words)}
+        return {"headers": [header.as_dict() for header in read_headers(Path(path))]}
     except Problem as problem:
         if problem.code == "SM-RUN-003":
             return {"died": "reading.memory"}
