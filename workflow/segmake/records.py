@@ -14,8 +14,21 @@ import os
 import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from segmake.readers.tiff_chain import (
+    COUNTS,
+    DESCRIPTION,
+    OFFSETS,
+    SOFTWARE,
+    Layout,
+    Tag,
+    layout_of,
+    pages_of,
+    tags_of,
+)
 
 # Size in bytes and checksum (SHA-256) by the path below the results folder, with forward slashes.
 Record = Mapping[str, tuple[int, str]]
@@ -26,9 +39,11 @@ _EDITED = "_seg.npy"
 # What desktops and file servers leave in folders.
 _STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", "._", ".nfs")
 
-_BLOCK = 2**20
 _LONGEST_HEADER = 2**16
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+# What SegMake wrote into masks, and into raw label files.
+_OWN_WORDS = {SOFTWARE: b"SegMake ", DESCRIPTION: b'{"times"'}
 
 
 def record_of(paths: Iterable[Path], results: Path) -> dict[str, tuple[int, str]]:
@@ -176,94 +191,38 @@ def _table_is_whole(file: BinaryIO) -> bool:
 
 def _says_segmake(path: Path) -> bool:
     """Whether the tags of a TIFF, or the words at its beginning, say that SegMake wrote it."""
-    try:
-        with path.open("rb") as file:
-            for tags in _pages(file, path.stat().st_size):
-                for code in (_SOFTWARE, _DESCRIPTION):
-                    if code in tags and tags[code].text(file).startswith(_OWN_WORDS[code]):
-                        return True
-                return False
-    except (OSError, struct.error, ValueError):
-        pass
+    with suppress(OSError, struct.error, ValueError, StopIteration), path.open("rb") as file:
+        tags, _ = next(_pages(file))
+        said = [
+            tags[code].values(file, 64).startswith(words)
+            for code, words in _OWN_WORDS.items()
+            if code in tags
+        ]
+        return any(said)
     return False
-
-
-_DESCRIPTION, _OFFSETS, _COUNTS, _SOFTWARE = 270, 273, 279, 305
-_OWN_WORDS = {_SOFTWARE: b"SegMake ", _DESCRIPTION: b'{"times"'}
-
-# How many bytes a value of each type of TIFF has.
-_BYTES = {3: 2, 8: 2, 4: 4, 9: 4, 11: 4, 13: 4, 5: 8, 10: 8, 12: 8, 16: 8, 17: 8, 18: 8}
-_LETTERS = {3: "H", 4: "I", 16: "Q"}
-
-
-class _Tag:
-    """A tag of a TIFF: where its values are."""
-
-    def __init__(self, order: str, kind: int, number: int, offset: int) -> None:
-        self.order, self.kind, self.number, self.offset = order, kind, number, offset
-        self.end = offset + number * _BYTES.get(kind, 1)
-
-    def numbers(self, file: BinaryIO) -> tuple[int, ...]:
-        """Return whole numbers."""
-        file.seek(self.offset)
-        data = file.read(self.end - self.offset)
-        return struct.unpack(f"{self.order}{self.number}{_LETTERS[self.kind]}", data)
-
-    def text(self, file: BinaryIO) -> bytes:
-        """Return the beginning of a text."""
-        file.seek(self.offset)
-        return file.read(min(self.number, 64))
-
-
-def _pages(file: BinaryIO, size: int) -> Iterator[dict[int, _Tag]]:
-    """Yield the tags of each page of a TIFF.
-
-    Raises
-    ------
-    ValueError
-        If the file ends before what it says of itself.
-    """
-    head = file.read(16)
-    order = {b"II": "<", b"MM": ">"}.get(head[:2])
-    if order is None or len(head) < 16:
-        raise ValueError("no TIFF")
-    big = struct.unpack(f"{order}H", head[2:4])[0] == 43
-    count, entry, place = ("Q", "HHQQ", "Q") if big else ("H", "HHII", "I")
-    inline = struct.calcsize(place)
-    at = struct.unpack(f"{order}{place}", head[8:16] if big else head[4:8])[0]
-    seen = set()
-    while at:
-        if at in seen or at >= size:
-            raise ValueError("no such page")
-        seen.add(at)
-        file.seek(at)
-        number = struct.unpack(f"{order}{count}", file.read(struct.calcsize(count)))[0]
-        length = struct.calcsize(f"<{entry}")
-        if number * length > size:
-            raise ValueError("too many tags")
-        data = file.read(number * length)
-        following = file.read(inline)
-        tags = {}
-        for index in range(number):
-            code, kind, values, offset = struct.unpack_from(f"{order}{entry}", data, index * length)
-            if values * _BYTES.get(kind, 1) <= inline:
-                offset = at + struct.calcsize(count) + (index + 1) * length - inline
-            tags[code] = _Tag(order, kind, values, offset)
-        at = struct.unpack(f"{order}{place}", following)[0]
-        yield tags
 
 
 def _tiff_is_whole(file: BinaryIO, size: int) -> bool:
     """Whether all pages of a TIFF lie within the file, with their pixels and all that is said of them."""
     number = 0
     try:
-        for tags in _pages(file, size):
+        for tags, layout in _pages(file):
             number += 1
-            if any(tag.end > size for tag in tags.values()):
+            if any(tag.place + tag.length > size for tag in tags.values() if tag.place):
                 return False
-            strips = zip(tags[_OFFSETS].numbers(file), tags[_COUNTS].numbers(file), strict=True)
-            if any(offset + count > size for offset, count in strips):
+            places, lengths = (tags[code].numbers(file, layout) for code in (OFFSETS, COUNTS))
+            if any(sum(strip) > size for strip in zip(places, lengths, strict=True)):
                 return False
     except (ValueError, KeyError):
         return False
     return number > 0
+
+
+def _pages(file: BinaryIO) -> Iterator[tuple[dict[int, Tag], Layout]]:
+    """Yield the tags of each page of a TIFF by their codes."""
+    start = file.read(16)
+    layout = layout_of(start)
+    if layout is None or len(start) < 16:
+        raise ValueError("no TIFF")
+    for page in pages_of(file, start, layout):
+        yield {tag.code: tag for tag in tags_of(page, layout)}, layout

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,14 +11,19 @@ import numpy as np
 from tifffile import TiffFile, TiffPage
 
 from segmake.readers import CutShort
+from segmake.readers.tiff_chain import (
+    COUNTS,
+    DESCRIPTION,
+    OFFSETS,
+    Layout,
+    layout_of,
+    pages_of,
+    tags_of,
+)
 from segmake.readers.zeros import FEWEST, never_written, start_of_zeros
 
 # The tags that tell how the pages are arranged, and where their pixels are.
-_DESCRIPTION, _ARRANGING = 270, {270, 273, 279, 324, 325, 50838, 50839}
-_NDPI = 65420  # a tag of Hamamatsu's slides, which have offsets that the format does not allow
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_SIZES |= {16: 8, 17: 8, 18: 8}
-_MOST_TAGS = 4096
+_ARRANGING = {DESCRIPTION, OFFSETS, COUNTS, 324, 325, 50838, 50839}
 # Of the zeros at the end of a file, so much is looked at when a header is read.
 _TAIL = 1 << 26
 # A few zeros may be what something ends in.
@@ -31,24 +34,6 @@ _LIST_PLACE, _LIST = 54773648, 3453623
 _NDTIFF = 483729
 # So many times more planes may be named than there are: channels that were not taken each time.
 _SPARSE = 100
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How the numbers of a file are written: `struct`'s letters for the byte order, an offset, a count of tags."""
-
-    order: str
-    offset: str
-    count: str
-
-    def read(self, kind: str, data: bytes, at: int = 0) -> tuple[int, ...]:
-        """Return some numbers."""
-        return struct.unpack_from(self.order + kind, data, at)
-
-    @property
-    def tag(self) -> int:
-        """Bytes of a tag."""
-        return 4 + 2 * struct.calcsize(self.order + self.offset)
 
 
 def refuse_cut(path: Path) -> None:
@@ -67,27 +52,17 @@ def refuse_cut(path: Path) -> None:
         size = file.seek(0, 2)
         file.seek(0)
         start = file.read(16)
-        layout = _layout(start)
+        layout = layout_of(start)
         if layout is None or len(start) < 16:
             return
         if _has_list(file, size, start, layout):
             return
         tail = start_of_zeros(file, size, max(0, size - _TAIL))
-        for number, tags in enumerate(_pages(file, size, start, layout), start=1):
+        for number, tags in enumerate(pages_of(file, start, layout), start=1):
             _refuse_unwritten_tags(tags, number, size, tail, layout)
 
 
-def _layout(start: bytes) -> _Layout | None:
-    order = {b"II": "<", b"MM": ">"}.get(start[:2])
-    if order is None:
-        return None
-    return {
-        struct.pack(f"{order}H", 42): _Layout(order, "I", "H"),
-        struct.pack(f"{order}H", 43): _Layout(order, "Q", "Q"),
-    }.get(start[2:4])
-
-
-def _has_list(file: BinaryIO, size: int, start: bytes, layout: _Layout) -> bool:
+def _has_list(file: BinaryIO, size: int, start: bytes, layout: Layout) -> bool:
     """Whether Micro-Manager has listed the planes, as it does at the end; the pages need be no chain then."""
     mark, place = layout.read("II", start, 8)
     # NDTiff's list is in a file of its own.
@@ -113,52 +88,15 @@ def _has_list(file: BinaryIO, size: int, start: bytes, layout: _Layout) -> bool:
     return True
 
 
-def _pages(file: BinaryIO, size: int, start: bytes, layout: _Layout) -> Iterator[bytes]:
-    """Yield the tags of each page."""
-    width = struct.calcsize(layout.order + layout.offset)
-    seen: set[int] = set()
-    (offset,) = layout.read(layout.offset, start, 4 if layout.offset == "I" else 8)
-    while offset:
-        name = f"page {len(seen) + 1}"
-        if offset in seen:
-            raise ValueError("its pages go round in a circle")
-        seen.add(offset)
-        file.seek(offset)
-        head = file.read(struct.calcsize(layout.order + layout.count))
-        if len(head) < struct.calcsize(layout.order + layout.count):
-            raise CutShort(f"{name} is missing")
-        (number,) = layout.read(layout.count, head)
-        if not number:
-            raise CutShort(f"{name} was never written")
-        if number > _MOST_TAGS:
-            raise ValueError(f"{name} has {number} tags")
-        rest = file.read(number * layout.tag + width)
-        if len(rest) < number * layout.tag + width:
-            raise CutShort(f"{name} is missing")
-        tags = rest[: number * layout.tag]
-        if len(seen) == 1 and _NDPI in {code for code, *_ in _tags(tags, layout)}:
-            return
-        yield tags
-        (offset,) = layout.read(layout.offset, rest, number * layout.tag)
-
-
-def _tags(tags: bytes, layout: _Layout) -> Iterator[tuple[int, int, int]]:
-    """Yield the code of each tag, and bytes and place of its value; the place is 0 for one in the tag itself."""
-    for at in range(0, len(tags), layout.tag):
-        code, kind, count, place = layout.read(f"HH{layout.offset}{layout.offset}", tags, at)
-        length = _SIZES.get(kind, 1) * count
-        inside = length <= struct.calcsize(layout.order + layout.offset)
-        yield code, length, 0 if inside else place
-
-
-def _refuse_unwritten_tags(tags: bytes, number: int, size: int, tail: int, layout: _Layout) -> None:
+def _refuse_unwritten_tags(tags: bytes, number: int, size: int, tail: int, layout: Layout) -> None:
     # Tags come in the order of their codes, none twice: zeros among them were never written.
     if tags[: layout.tag].strip(b"\0") and not tags[-layout.tag :].strip(b"\0"):
         raise CutShort(f"page {number} was never written to its end")
-    for code, length, place in _tags(tags, layout):
+    for tag in tags_of(tags, layout):
+        code, length, place = tag.code, tag.length, tag.place
         if not place or code not in _ARRANGING:
             continue
-        what = "description" if code == _DESCRIPTION else "pixels"
+        what = "description" if code == DESCRIPTION else "pixels"
         if place + length > size:
             raise CutShort(f"page {number}: what it says of its {what} is missing")
         if place + length - max(place, tail) >= min(_SOME, length):
