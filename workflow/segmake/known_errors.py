@@ -9,7 +9,6 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.journal import Entry
 from segmake.messages import language, say
+from segmake.readers.selection import channel_key
+from segmake.records import looks_whole
 
 if TYPE_CHECKING:
     from segmake.inventory import ImageFile
@@ -26,7 +27,8 @@ FILE = Path(__file__).with_suffix(".toml")
 # So many images are named; the table of images has all.
 NAMED_IMAGES = 10
 
-_LONGEST_LINE = 1 << 16
+# What is said of a file whose copy was interrupted, or goes on.
+_NOT_ALL_THERE = ("SM-IMG-050", "SM-IMG-052")
 
 # What wrote entries of journals that do not say so.
 FIRST_VERSION = "0.1.0"
@@ -123,8 +125,11 @@ def affected(images: Iterable[Seen], section: Mapping[str, Any]) -> dict[str, li
     images = list(images)
     found = {}
     for code, error in known_errors().items():
+        # Of some, nothing in the results tells which images are affected.
+        if (meets := _CIRCUMSTANCES.get(code)) is None:
+            continue
         old = [seen for seen in images if seen.made_before(error.before, error.steps)]
-        if names := [seen.image.image for seen in _CIRCUMSTANCES[code](old, section)]:
+        if names := [seen.image.image for seen in meets(old, section)]:
             found[code] = names
     return found
 
@@ -184,7 +189,7 @@ def _other_experiment(old: list[Seen], section: Mapping[str, Any]) -> Iterator[S
 
 @_circumstance("KE-003")
 def _other_channel(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
-    """Yield images whose channel has another name than the same number has in most of the others."""
+    """Yield images of another channel than the config names; with a number, than it is in most of the others."""
     named: dict[int, list[tuple[str, Seen]]] = {}
     for seen in old:
         segmented = seen.entries.get("segment")
@@ -192,7 +197,12 @@ def _other_channel(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen
         number, name = details.get("channel_number"), str(details.get("channel", ""))
         # A number for a name says nothing of what it is.
         if number and not name.isdecimal():
-            named.setdefault(number, []).append((name.strip().casefold(), seen))
+            named.setdefault(number, []).append((channel_key(name), seen))
+    wanted = section["channel"]
+    if isinstance(wanted, str | list):
+        right = {channel_key(name) for name in ([wanted] if isinstance(wanted, str) else wanted)}
+        yield from (s for pairs in named.values() for name, s in pairs if name not in right)
+        return
     for pairs in named.values():
         (most, _), *others = Counter(name for name, _ in pairs).most_common()
         if others:
@@ -201,18 +211,19 @@ def _other_channel(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen
 
 @_circumstance("KE-004")
 def _damaged(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
-    """Yield images with an empty mask, or a table that another program saved."""
+    """Yield images with a mask that is empty or cut off, or a table that another program saved."""
     for seen in old:
-        with suppress(OSError):
-            if seen.mask.stat().st_size == 0 or _is_foreign(seen.table):
-                yield seen
+        # Files that are gone are made again, and were not wrong.
+        if any(path.exists() and not looks_whole(path) for path in (seen.mask, seen.table)):
+            yield seen
 
 
-def _is_foreign(table: Path) -> bool:
-    """Whether the first line of a table is not one that SegMake wrote."""
-    with table.open("rb") as file:
-        line = file.readline(_LONGEST_LINE)
-    return b"label" not in line or (b"," not in line and (b";" in line or b"\t" in line))
+@_circumstance("KE-005")
+def _cut_short(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
+    """Yield images that were computed from files which are not all there, by what is known now."""
+    for seen in old:
+        if seen.image.problem and seen.image.problem.code in _NOT_ALL_THERE:
+            yield seen
 
 
 def _version_of(entry: Entry) -> str:
