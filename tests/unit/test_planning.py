@@ -449,3 +449,10 @@ def test_tables_of_an_earlier_version_are_joined_into_one_column(plan, tmp_path,
         "mean_intensity_GFP",
     ]
     assert table["mean_intensity_Phase"].notna().all() and len(table) == 6
+
+
+def test_every_channel_has_a_column_of_its_own():
+    channels = ("A", "a ", "A (1)", "B")
+    header = Header(9, 9, 1, 1, channels, False, "uint16", None)
+    columns = [label_work._column_name(header, index) for index in range(4)]
+    assert columns == ["A (1) (1)", "a (2)", "A (1)", "B"]

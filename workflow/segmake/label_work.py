@@ -315,7 +315,12 @@ def _column_name(header: Header, index: int) -> str:
     """Return a channel's name without stray blanks; channels of the same name are told apart by their numbers."""
     keys = [channel_key(name) for name in header.channels]
     name = " ".join(header.channels[index].split())
-    return name if keys.count(keys[index]) == 1 else f"{name} ({index + 1})"
+    if keys.count(keys[index]) > 1:
+        name = f"{name} ({index + 1})"
+        # Another channel may be called so.
+        while channel_key(name) in keys:
+            name = f"{name} ({index + 1})"
+    return name
 
 
 def _piece(
