@@ -25,6 +25,7 @@ from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
+from segmake.run_files import keep_changed_files
 from segmake.runs import ended_runs
 from segmake.status import describe_status
 from segmake.steps import STEPS
@@ -227,6 +228,44 @@ def test_a_damaged_table_stops_no_other(results, version, damage, capsys):
         assert "SM-OUT-011" in said and "changed/cells/b_cells.csv" in said
         assert "changed/cells/b_cells.csv" in results.images().loc["b.tif", "warning"]
     assert results.to_do() == {}
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_what_an_attempt_with_other_settings_left_is_not_taken_for_the_result(results, version):
+    """It was killed after its mask had taken the place of the other, and before it could say so."""
+    if version == "0.1.0":
+        results.as_of_0_1_0()
+    mask = results.mask("a")
+    content = bytearray(mask.read_bytes())
+    content[-1] ^= 1
+    mask.write_bytes(content)
+    assert results.to_do() == {}
+    last = results.lines("masks")[-1]
+    line = json.dumps({**last, "image": "a.tif", "event": "started", "key": "b", "details": {}})
+    with (results.folder / ".segmake" / "masks" / "0001.jsonl").open("a") as journal:
+        journal.write(line + "\n")
+    assert results.to_do() == {"masks": 1}
+    assert results.run() == 0 and results.to_do() == {}
+
+
+def test_what_was_changed_of_old_results_is_known_by_its_time(results):
+    results.as_of_0_1_0()
+    (results.folder / ".segmake" / "report.json").unlink(missing_ok=True)
+    for journal in results.folder.glob(".segmake/*/*.jsonl"):
+        newest = json.loads(journal.read_text().splitlines()[-1])["time"]
+        os.utime(journal, (newest, newest))
+    later = newest + 3600
+    for path in (results.folder / "overlays" / "a_overlay.png", results.folder / "report.html"):
+        path.write_bytes(path.read_bytes() + b" ")
+        os.utime(path, (later, later))
+    config = json.loads(results.config.read_text())
+    results.config.write_text(json.dumps(config | {"overlays": {"color": "#00ffff"}}))
+    plan, _ = results.plan()
+    kept = keep_changed_files(plan.folders.run_files, results.folder)
+    assert kept == {"report.html": "changed/report.html"}
+    assert results.run() == 0
+    changed = results.folder / "changed" / "overlays"
+    assert [path.name for path in changed.iterdir()] == ["a_overlay.png"]
 
 
 def test_rows_that_are_missing_from_a_table_of_before_are_found_when_it_is_joined(results):

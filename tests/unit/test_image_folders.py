@@ -134,10 +134,40 @@ def test_a_picture_that_both_days_have_does_not_make_them_one(take, draw, tmp_pa
     shutil.copy2(tmp_path / "monday" / "flat.tif", tmp_path / "tuesday" / "flat.tif")
     take("monday")
     assert refused(take, "tuesday").code == "SM-DIR-020"
-    # So much of the first folder is not left, but nothing else is there.
+    # The others of the day may come later.
     (tmp_path / "tuesday" / "pos1.tif").unlink()
     (tmp_path / "tuesday" / "pos2.tif").unlink()
+    assert refused(take, "tuesday").code == "SM-DIR-020"
+    # So much of the first folder is not left, but nothing else is there.
+    (tmp_path / "monday").rename(tmp_path / "elsewhere")
     assert list(take("tuesday")) == ["flat.tif"]
+
+
+def test_a_copy_of_the_whole_folder_goes_on(take, draw, tmp_path):
+    draw_days(draw, tmp_path)
+    before = take("monday")
+    shutil.copytree(tmp_path / "monday", tmp_path / "copy")
+    draw(tmp_path / "copy" / "pos3.tif", cells=3)
+    after = take("copy")
+    assert list(after) == ["pos1.tif", "pos2.tif", "pos3.tif"]
+    assert all(after[name][1] == batch for name, (_, batch) in before.items())
+
+
+def test_times_that_an_archive_rounded_are_those_that_were_noted(
+    take, configure, draw, tmp_path, state
+):
+    draw_days(draw, tmp_path)
+    moment = 1_700_000_000_500_000_000
+    for name in ("pos1.tif", "pos2.tif"):
+        os.utime(tmp_path / "monday" / name, ns=(moment, moment))
+    take("monday")
+    (tmp_path / "monday").rename(tmp_path / "unpacked")
+    for name, shift in (("pos1.tif", 0), ("pos2.tif", 3)):
+        seconds = moment // 10**9 + shift
+        os.utime(tmp_path / "unpacked" / name, ns=(seconds * 10**9, seconds * 10**9))
+    config = configure(images={"folder": str(tmp_path / "unpacked")})
+    times = [image.mtime_ns for image in take_inventory(config, state / "inventory.tsv").images]
+    assert times == [moment, moment // 10**9 * 10**9 + 3 * 10**9]
 
 
 def test_a_project_that_was_moved_as_a_whole_goes_on(configure, draw, tmp_path, monkeypatch):

@@ -47,6 +47,8 @@ def test_folders_of_servers_and_systems_are_passed_over(take, images, draw):
         draw(images / name)
     inventory = take()
     assert sorted(codes(inventory)) == sorted(true) and inventory.left_out == 0
+    # What is not hidden is said.
+    assert len(inventory.system) == 6 and "sub/@eaDir" in inventory.system
 
 
 def test_links_that_lead_nowhere_fail_by_name(take, images, draw, tmp_path):

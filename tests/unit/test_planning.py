@@ -14,7 +14,7 @@ from segmake.bindings import write_bindings
 from segmake.cell_tables import join_cells
 from segmake.inventory import ImageFile, write_inventory
 from segmake.journal import Journal
-from segmake.messages import Problems
+from segmake.messages import Problem, Problems
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.readers import Header, read_headers
@@ -449,6 +449,40 @@ def test_tables_of_an_earlier_version_are_joined_into_one_column(plan, tmp_path,
         "mean_intensity_GFP",
     ]
     assert table["mean_intensity_Phase"].notna().all() and len(table) == 6
+
+
+def test_what_cannot_be_opened_for_now_keeps_its_results(images, plan, monkeypatch):
+    compute(plan())
+    kept = plan().folders.inventory
+    # As after an update that reads more of the headers.
+    rows = [line.split("\t") for line in kept.read_text().splitlines()]
+    place = rows[0].index("reader")
+    for row in rows[1:]:
+        row[place] = "2"
+    kept.write_text("".join("\t".join(row) + "\n" for row in rows))
+
+    def some(paths):
+        closed = Problem("SM-IMG-001", where="", error="Permission denied")
+        return [closed if path.name == "b.tif" else read_headers(path) for path in paths]
+
+    with monkeypatch.context() as patched:
+        patched.setattr("segmake.inventory.headers_of", some)
+        made = plan()
+        assert made.hidden == ["b.tif"] and set(made.states.values()) == {"done"}
+        # It is still to be read.
+        assert plan().hidden == ["b.tif"]
+    made = plan()
+    assert made.hidden == [] and set(made.states.values()) == {"done"}
+
+
+def test_an_experiment_in_the_place_of_another_is_told(images, plan, draw):
+    compute(plan())
+    draw(images / "b.tif", cells=7)
+    made = plan()
+    assert made.replaced == 1 and "1  images have another file" in made.describe()
+    for name in NAMES:
+        draw(images / name, cells=8)
+    assert "Another experiment?" in plan().describe()
 
 
 def test_every_channel_has_a_column_of_its_own():

@@ -403,7 +403,7 @@ def test_files_that_cannot_be_opened(tmp_path):
     (tmp_path / "notes.docx").write_bytes(b"x")
     assert problem_of(tmp_path / "notes.docx").code == "SM-IMG-004"
     (tmp_path / "folder.tif").mkdir()
-    assert problem_of(tmp_path / "folder.tif").code == "SM-DIR-022"
+    assert problem_of(tmp_path / "folder.tif").code == "SM-IMG-003"
 
 
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.99])

@@ -202,6 +202,12 @@ def _was_moved(
 ) -> bool:
     """Whether a folder has the files of another: most of those that the other had, or nearly no others."""
     number = sum(same(image, now.path / relative) for image, relative in images)
+    # Where the other is still there, this one is a copy: of all of it, or another experiment with a control in common.
+    if still := sum(same(image, Path(before.path) / relative) for image, relative in images):
+        return number >= still and not any(
+            os.path.lexists(now.path / relative) and not same(image, now.path / relative)
+            for image, relative in images
+        )
     return number > 0 and (number >= len(images) / 2 or number >= 0.9 * len(now.found))
 
 

@@ -87,6 +87,8 @@ class ImageFile:
         Why it could not be read, or has no position that the config asks for.
     present : bool
         Whether it is still there and still chosen by the config.
+    outdated : bool
+        Whether another version of the readers said what is in `header`: the file is read again, if it can be.
     """
 
     image: str
@@ -100,6 +102,7 @@ class ImageFile:
     header: Header | None = None
     problem: Problem | None = None
     present: bool = True
+    outdated: bool = False
 
     @property
     def result_name(self) -> str:
@@ -127,6 +130,10 @@ class Inventory:
         The files that are no images, since they were made from images beside them.
     derived_before : int
         Number of images that an earlier run took these for.
+    system : tuple of str
+        The folders of servers and systems among the images, which are passed over.
+    replaced : int
+        Number of images that have another file than the one that they were last planned with.
     """
 
     images: tuple[ImageFile, ...]
@@ -136,6 +143,8 @@ class Inventory:
     hidden: tuple[str, ...] = ()
     derived: Derived | None = None
     derived_before: int = 0
+    system: tuple[str, ...] = ()
+    replaced: int = 0
 
     def batches(self) -> dict[str, list[ImageFile]]:
         """Return the images of each batch, in the order of the inventory."""
@@ -166,6 +175,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     remembered = read_inventory(kept)
     folders = _folders(listed, remembered, kept.parent)
     files = [_image_file(folders, each, found) for each in listed for found in each.found]
+    noted = {image.file: image for image in remembered if image.batch}
+    files = [_with_time_as_noted(file, noted.get(file.file)) for file in files]
     take_all = config.settings["images"]["derived"] == "take"
     derived = Derived() if take_all else find_derived(files, kept.parent)
     left_out = {name for names in derived.kinds.values() for name in names}
@@ -176,6 +187,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     for image in remembered:
         known.setdefault(image.file, []).append(image)
     found = _fields_of(files, known)
+    found, unopened = _keep_unopened(found, known, kept.parent)
+    hidden += unopened
     found += [image for image in hidden if image.header or image.problem]
     batches = {image.image: image.batch for earlier in known.values() for image in earlier}
     images, unselected = _selected(found, config.settings["images"], batches)
@@ -198,7 +211,20 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         tuple(image.image for image in hidden),
         derived,
         sum(image.file in left_out for image in remembered if image.batch),
+        tuple(name for each in listed for name in each.system),
+        _replaced(images, remembered),
     )
+
+
+def _replaced(images: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> int:
+    """Return how many images have another file than the one that is remembered."""
+    # What the journals alone know has no path.
+    before = {
+        each.image: (each.size, each.mtime_ns)
+        for each in remembered
+        if each.batch and each.path.parts
+    }
+    return sum(before.get(i.image, now) != now for i in images if (now := (i.size, i.mtime_ns)))
 
 
 def read_inventory(kept: Path) -> list[ImageFile]:
@@ -248,6 +274,10 @@ def _is_same_file(image: ImageFile, path: Path) -> bool:
     """Whether a file is the one that an image was read from: of the same size, written at the same time."""
     parts = image.header.parts if image.header else ()
     size, mtime_ns = _size_and_time(path, [path.parent / part for part in parts])
+    return _is_same_time(image, size, mtime_ns)
+
+
+def _is_same_time(image: ImageFile, size: int, mtime_ns: int) -> bool:
     step = max(step for step in _TIME_STEPS if mtime_ns % step == 0)
     return 0 < size == image.size and abs(mtime_ns - image.mtime_ns) < step
 
@@ -255,6 +285,14 @@ def _is_same_file(image: ImageFile, path: Path) -> bool:
 def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) -> ImageFile:
     name = name_of(folders, listed, found.relative) + ("/*" if found.folder else "")
     return ImageFile(name, name, found.path, *_size_and_time(found.path))
+
+
+def _with_time_as_noted(file: ImageFile, noted: ImageFile | None) -> ImageFile:
+    """Return a file with the time that was noted of it, if an archive or file system only rounded it since."""
+    # Between whole seconds nobody can tell what was rounded from what was written anew.
+    if noted and noted.mtime_ns % 10**9 and _is_same_time(noted, file.size, file.mtime_ns):
+        return replace(file, mtime_ns=noted.mtime_ns)
+    return file
 
 
 def _with_journals(
@@ -307,6 +345,27 @@ def _keep_hidden(
     ]
     kept = {image.file for image in hidden}
     return [file for file in files if file.file not in kept], hidden
+
+
+# A file that can't be opened, or not in time: nothing is known against what it was when it was computed.
+_NOT_OPENED = ("SM-IMG-001", "SM-IMG-053")
+
+
+def _keep_unopened(
+    found: list[ImageFile], known: dict[str, list[ImageFile]], state: Path
+) -> tuple[list[ImageFile], list[ImageFile]]:
+    """Divide images into those to work on, and those with results whose unchanged file can't be opened now."""
+    unopened: list[ImageFile] = []
+    for image in found:
+        if image.problem and image.problem.code in _NOT_OPENED:
+            unopened += [
+                earlier
+                for earlier in known.get(image.file, [])
+                if (earlier.size, earlier.mtime_ns) == (image.size, image.mtime_ns)
+                and (state / "labels" / f"{earlier.result_name}.tif").exists()
+            ]
+    files = {image.file for image in unopened}
+    return [image for image in found if image.file not in files], unopened
 
 
 def _refuse_what_does_not_fit(images: list[ImageFile], config: Config) -> None:
@@ -376,12 +435,12 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
 
     One that could not be read is read again each time: what it lacked may be there now.
     """
-    for positions in {field.positions for field in known if field.header}:
+    known = [field for field in known if field.header and not field.outdated]
+    for positions in {field.positions for field in known}:
         fields = [
             field
             for field in known
-            if field.header
-            and field.positions == positions
+            if field.positions == positions
             and field.image in _names(file.file, field.position, positions)
         ]
         if len(fields) == positions:
@@ -522,7 +581,7 @@ def _to_row(image: ImageFile) -> dict[str, Any]:
         "position": image.position,
         "positions": image.positions,
         "batch": image.batch,
-        "reader": readers.HEADER_VERSION,
+        "reader": 0 if image.outdated else readers.HEADER_VERSION,
         "header": json.dumps(image.header.as_dict()) if image.header else "",
         "problem": json.dumps([problem.code, problem.where, problem.values]) if problem else "",
     }
@@ -542,12 +601,11 @@ def _from_row(row: dict[str, str]) -> ImageFile:
     # A line that was cut off has no last column.
     if row["problem"] is None or (image.batch and not image.batch.isdecimal()):
         raise ValueError(f"no line of an inventory: {row}")
-    # What another version of the readers said is not trusted, but the batch stays.
-    if row["reader"] != str(readers.HEADER_VERSION):
-        return image
+    outdated = row["reader"] != str(readers.HEADER_VERSION)
     if row["header"]:
-        image = replace(image, header=Header.from_dict(json.loads(row["header"])))
-    if row["problem"]:
+        header = Header.from_dict(json.loads(row["header"]))
+        image = replace(image, header=header, outdated=outdated)
+    if row["problem"] and not outdated:
         code, where, values = json.loads(row["problem"])
         image = replace(image, problem=remembered(code, where, values))
     return image

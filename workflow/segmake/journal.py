@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -23,6 +23,9 @@ Event = Literal["started", "stopped", "done", "failed"]
 
 # How an attempt comes to an end; one that was stopped from outside (Ctrl-C, scancel) is none.
 ENDS = ("done", "failed")
+
+# A journal that is so many seconds younger than its last line was copied.
+_COPIED = 30.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,21 @@ class Journal:
             return None
         return as_record(entry.details.get("outputs"))
 
+    def made_at(self, image: str) -> float | None:
+        """Return when the last attempt at an image ended well, in seconds since 1970.
+
+        None where the times of files say nothing: the journal itself is younger than what it notes, since the results
+        were copied without their times.
+        """
+        entry = self.last(image)
+        if entry is None or entry.event != "done":
+            return None
+        with suppress(OSError):
+            newest = max(own[-1].time for own in self._entries.values())
+            if self.path.stat().st_mtime <= newest + _COPIED:
+                return entry.time
+        return None
+
     def finished(self) -> dict[str, Entry]:
         """Return `last` of every image."""
         ends = {image: _latest(entries, self._last) for image, entries in self._entries.items()}
@@ -174,7 +192,22 @@ class Journal:
 
 
 def _latest(entries: Sequence[Entry], events: Collection[str]) -> Entry | None:
-    return next((entry for entry in reversed(entries) if entry.event in events), None)
+    """Return the last of some events.
+
+    Where an attempt with another key began since, nobody knows whose results are there: checksums have to tell
+    (``overwritten`` in the details). Version 0.1.0 noted none: what it noted has no key then.
+    """
+    others: set[str] = set()
+    for entry in reversed(entries):
+        if entry.event in events:
+            if entry.event != "done" or not others - {entry.key}:
+                return entry
+            if "outputs" not in entry.details:
+                return replace(entry, key="")
+            return replace(entry, details={**entry.details, "overwritten": True})
+        if entry.event == "started":
+            others.add(entry.key)
+    return None
 
 
 def _is_out_of_time(entry: Entry) -> bool:

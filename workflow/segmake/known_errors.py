@@ -178,7 +178,9 @@ def _not_square(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
 @_circumstance("KE-002")
 def _other_experiment(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
     """Yield corrected images of which the correction is older, or that are among those of several folders."""
-    folders = {str(s.image.path).removesuffix(s.image.file) for s in old}
+    # Of several folders in a list, the names of the images say which: only those without folders tell more.
+    names = [(str(s.image.path), s.image.file) for s in old if "/" not in s.image.file]
+    folders = {path.removesuffix(name) for path, name in names}
     for seen in old:
         made = seen.entries.get("masks")
         if made and made.details.get("corrected") and seen.correction:

@@ -57,12 +57,15 @@ class Found:
         Whether it can't be looked at: a link that leads nowhere, a folder that can't be read.
     folder : bool
         Whether it is a folder that can't be looked at, or seems to have been one.
+    system : bool
+        Whether it is a folder of a server or system, which is passed over.
     """
 
     relative: str
     path: Path
     lost: bool = False
     folder: bool = False
+    system: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Listed:
     found : tuple of Found
     left_out : int
         Number of the other files; hidden files count as none.
+    system : tuple of str
+        The folders of servers and systems that were passed over.
     """
 
     text: str
@@ -87,6 +92,7 @@ class Listed:
     path: Path
     found: tuple[Found, ...]
     left_out: int
+    system: tuple[str, ...] = ()
 
 
 def list_images(config: Config) -> list[Listed]:
@@ -113,7 +119,11 @@ def list_images(config: Config) -> list[Listed]:
         folder = Path(os.path.expanduser(text))
         images: list[Found] = []
         others: list[str] = []
+        system: list[str] = []
         for found in _walk(folder, results, exclude, where):
+            if found.system:
+                system.append(found.relative)
+                continue
             name = found.relative.lower()
             excluded = exclude.match_file(name) or (
                 found.lost and _is_excluded(exclude, found.relative)
@@ -124,7 +134,8 @@ def list_images(config: Config) -> list[Listed]:
                 images.append(replace(found, folder=True))
             else:
                 others.append(found.relative)
-        listed.append(Listed(text, where, folder.resolve(), tuple(images), len(others)))
+        found_here = (tuple(images), len(others), tuple(system))
+        listed.append(Listed(text, where, folder.resolve(), *found_here))
         other += others
     if not any(each.found for each in listed):
         raise Problems([_nothing_chosen(config, ", ".join(folders), other)])
@@ -136,9 +147,9 @@ def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
 
 
 def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -> Iterator[Found]:
-    """Yield the files below a folder, the folders that are images, and what can't be looked at.
+    """Yield the files below a folder, the folders that are images, what can't be looked at, and folders of servers.
 
-    Hidden files, those of file servers, the results and excluded folders are passed over.
+    Hidden files, the results and excluded folders are passed over.
     """
     seen: set[str] = set()
     stack = [""]
@@ -166,7 +177,10 @@ def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -
         for entry in entries:
             relative = f"{below}{entry.name}"
             # Hidden files are not images: a Mac leaves a "._picture.tif" beside each picture that it copies.
-            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FOLDERS:
+            if entry.name.startswith("."):
+                continue
+            if entry.name.lower() in SYSTEM_FOLDERS:
+                yield Found(relative, folder / relative, system=True)
                 continue
             kind = "file" if relative.lower().endswith(FOLDER_SUFFIX) else _kind(entry)
             if kind == "folder":

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 from segmake.messages import Problem
-from segmake.records import Record, has_its_size, name_of
+from segmake.records import Record, has_its_size, is_as_noted, name_of
 
 # Images that are read before their turn, and that are being finished after it: what memory has to hold besides.
 AHEAD = 2
@@ -71,13 +71,15 @@ class Task:
     results: Path = Path()
     source: Record = field(default_factory=dict, compare=False)
 
-    def is_there(self, record: Record | None = None) -> bool:
+    def is_there(self, record: Record | None = None, *, exactly: bool = False) -> bool:
         """Whether all is there that it makes, and has the size that was noted of it.
 
         Parameters
         ----------
         record : mapping or None
             What was noted (`segmake.records`); without, results have to look whole.
+        exactly : bool
+            Whether checksums are compared, too.
         """
         made = self.outputs + self.beside
         if self.aside is not None:
@@ -86,6 +88,8 @@ class Task:
         noted = record if record is not None else {}
         made += tuple(path for path in self.optional if name_of(path, self.results) in noted)
         there = all(has_its_size(path, noted, self.results) for path in made)
+        if exactly:
+            there = there and all(is_as_noted(path, noted, self.results) for path in made)
         return there and not self.missing()
 
     def made(self) -> tuple[Path, ...]:

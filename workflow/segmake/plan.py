@@ -278,6 +278,10 @@ class Plan:
         Images that can't be looked at now, and keep the results that they have.
     derived : dict
         The names of the files of each kind that are no images (`segmake.derived`).
+    system : list of str
+        The folders of servers and systems that were passed over.
+    replaced : int
+        Number of images that have another file than the one that they were last planned with.
     derived_before : int
         Number of images that an earlier run took these for.
     corrections : dict
@@ -321,6 +325,8 @@ class Plan:
     hidden: list[str] = field(default_factory=list)
     derived: dict[str, list[str]] = field(default_factory=dict)
     derived_before: int = 0
+    system: list[str] = field(default_factory=list)
+    replaced: int = 0
     corrections: dict[str, str] = field(default_factory=dict)
     outdated: dict[str, str] = field(default_factory=dict)
     bindings: dict[str, Any] = field(default_factory=dict)
@@ -455,7 +461,14 @@ class Plan:
         for what in ("copies", "stopped", "lossy"):
             if number := getattr(self, what):
                 lines.append(say(f"plan.{what}", number=number))
+        if self.replaced:
+            every = self.replaced > 1 and not {"done", "unfinished"} & set(counts)
+            lines.append(
+                say("plan.all_replaced" if every else "plan.replaced", number=self.replaced)
+            )
         lines += self.describe_derived("plan")
+        if self.system:
+            lines.append(say("plan.system", number=len(self.system), names=_some(self.system)))
         if self.hidden:
             lines.append(say("plan.hidden", number=len(self.hidden), names=_some(self.hidden)))
         if self.corrections:

@@ -40,6 +40,8 @@ _EDITED = "_seg.npy"
 _STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", "._", ".nfs")
 
 _LONGEST_HEADER = 2**16
+# A result that is so many seconds younger than the note that it was made was changed since.
+_LATER = 60.0
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 # What SegMake wrote into masks, and into raw label files.
@@ -92,7 +94,9 @@ def is_as_noted(path: Path, record: Record, results: Path) -> bool:
     return size >= 0 and (path.is_dir() or size == noted[0]) and _state(path) == noted
 
 
-def was_changed(path: Path, record: Record | None, results: Path) -> bool:
+def was_changed(
+    path: Path, record: Record | None, results: Path, made: float | None = None
+) -> bool:
     """Whether a file holds what somebody else than SegMake wrote, or what is left of a damaged one.
 
     Parameters
@@ -102,11 +106,15 @@ def was_changed(path: Path, record: Record | None, results: Path) -> bool:
         None where nothing is known of the file, as in results of version 0.1.0: then it is judged by its form.
     results : Path
         The results folder.
+    made : float, optional
+        When such a file was made, where its own time still says something: seconds since 1970.
     """
     if _size(path) < 0 or (path.is_file() and _size(path) == 0):
         return False
     if record is not None and name_of(path, results) in record:
         return not is_as_noted(path, record, results)
+    if made is not None and path.is_file() and path.stat().st_mtime > made + _LATER:
+        return True
     if path.suffix == ".csv":
         return not looks_whole(path)
     return path.suffix == ".tif" and path.is_file() and not _says_segmake(path)

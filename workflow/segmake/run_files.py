@@ -58,12 +58,17 @@ def keep_changed_files(note: Path, results: Path) -> dict[str, str]:
         Where each of them is now, below the results folder.
     """
     record = as_record(_read(note).get("outputs"))
-    return keep_all([results / name for name in NAMES], record, results)
+    stamps = [path.stat().st_mtime for path in (note.parent / "report").glob("*.txt")]
+    # Version 0.1.0 noted nothing but when it had written them.
+    made = max(stamps) if stamps and record is None else None
+    return keep_all([results / name for name in NAMES], record, results, made)
 
 
-def keep_all(paths: list[Path], record: Record | None, results: Path) -> dict[str, str]:
+def keep_all(
+    paths: list[Path], record: Record | None, results: Path, made: float | None = None
+) -> dict[str, str]:
     """Move those of some files that a user changed to ``changed``, and return where each is now."""
-    changed = [path for path in paths if was_changed(path, record, results)]
+    changed = [path for path in paths if was_changed(path, record, results, made)]
     return {
         name_of(path, results): name_of(keep_changed(path, results), results) for path in changed
     }

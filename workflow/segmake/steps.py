@@ -58,7 +58,9 @@ def is_current(entry: Entry | None, task: Task) -> bool:
     """Whether an image's last attempt ended well with the key of its task, and its results are still there."""
     if entry is None or entry.event != "done" or entry.key != task.key:
         return False
-    return task.is_there(as_record(entry.details.get("outputs")))
+    # Size alone can't tell what an attempt with another key left.
+    exactly = bool(entry.details.get("overwritten"))
+    return task.is_there(as_record(entry.details.get("outputs")), exactly=exactly)
 
 
 def run_step(
@@ -335,13 +337,13 @@ def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> l
     """
     if task.aside is not None:
         return []
-    record = journal.record(task.image)
+    record, made = journal.record(task.image), journal.made_at(task.image)
     names = [*(record or ()), *(name_of(p, task.results) for p in task.made())]
     kept = []
     for name in dict.fromkeys(names):
         path = task.results / name
         own = name.startswith(STATE) or not path.is_relative_to(task.results)
-        if not own and was_changed(path, record, task.results):
+        if not own and was_changed(path, record, task.results, made):
             kept.append(name_of(keep_changed(path, task.results), task.results))
             tell(told_of_changed(task.results, name, kept[-1]))
     return kept

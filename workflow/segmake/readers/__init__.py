@@ -154,8 +154,8 @@ class Header:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Header:
-        """Return the header that `as_dict` gave."""
-        tuples = {key: tuple(values[key]) for key in ("channels", "parts", "doubted")}
+        """Return the header that `as_dict` gave, of this version or an earlier one."""
+        tuples = {key: tuple(values.get(key, ())) for key in ("channels", "parts", "doubted")}
         return cls(**{**values, **tuples})
 
 
