@@ -275,6 +275,7 @@ LENT = "a: &a {x: 1}\n" + "".join(
         (MINIMAL + ALIASES, "SM-CFG-043", 8),
         (MINIMAL + LENT, "SM-CFG-043", 9),
         (MINIMAL + "a: &a [*a]\n", "SM-CFG-043", 3),
+        (MINIMAL + f"a: &a {'x' * 200_000}\nb: [{'*a, ' * 200}]\n", "SM-CFG-043", 4),
         (MINIMAL + "a: &a\n  b: {c: *a}\n", "SM-CFG-043", 4),
         (MINIMAL + "a: " + "[" * 5000, "SM-CFG-045", 3),
         (MINIMAL + "a: " + "{a: " * 5000, "SM-CFG-045", 3),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import struct
 import subprocess
 import sys
@@ -383,3 +384,19 @@ def test_lines_and_points_are_no_cells(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("readme.txt", "no ROI")
     assert refused(path, (24, 30)) == "SM-OUT-004"
+
+
+def test_a_correction_that_cannot_be_looked_at_is_not_passed_over(tmp_path):
+    folder = tmp_path / "corrections"
+    folder.mkdir()
+    (folder / "a_masks.tif").symlink_to(tmp_path / "gone.tif")
+    (folder / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    with pytest.raises(Problems) as caught:
+        find_corrections(folder, ["a"])
+    assert [problem.code for problem in caught.value.problems] == ["SM-OUT-021"]
+    assert "a_masks.tif" in str(caught.value)
+    shutil.rmtree(folder)
+    assert find_corrections(folder, ["a"]) == ({}, [])
+    folder.write_text("")
+    with pytest.raises(Problems):
+        find_corrections(folder, ["a"])

@@ -26,6 +26,8 @@ from segmake.messages import Problem, Problems
 from segmake.plan import Plan
 from segmake.planning import make_plan
 from segmake.readers import isolated, open_image, read_headers
+from segmake.readers.axes import leading
+from segmake.readers.tiff_damage import refuse_unwritten
 from segmake.steps import STEPS, run_step
 from segmake.tables import image_table
 from segmake.work import work_of
@@ -331,7 +333,7 @@ def test_a_zarr_stays_inside_its_folder(tmp_path, version):
     assert code_of(path) == "", "a link within the folder is one of its parts"
     chunk.unlink()
     chunk.symlink_to(elsewhere / chunk.relative_to(path / "0"))
-    assert code_of(path) == "SM-IMG-055"
+    assert code_of(path) == "", "as in a data set of DataLad"
     # The folder itself may be somewhere else.
     chunk.unlink()
     shutil.move(inside, chunk)
@@ -568,3 +570,52 @@ def test_copies_are_said_and_what_was_done_keeps_its_name(tmp_path, configure, r
         assert plan.images() == ["last.tif (p1)", "first.tif"]
         write_inventory(inventory, kept)
     assert {image.batch for image in inventory.images} == {"0001", "0002"}
+
+
+# ------------------------------------------------------------------------------------------------ true pictures
+
+
+def test_channels_that_were_not_taken_each_time_are_no_stopped_acquisition():
+    def saved(*channels: str) -> tuple[int, int]:
+        there = np.array([[mark == "x" for mark in channel] for channel in channels]).T
+        return leading(there, ("time", "channel"), 0)
+
+    assert saved("xxxxxxxxxx", "x.........") == (10, 1)
+    assert saved("xxxxxxxxxx", "xxxxx.....") == (10, 1)
+    assert saved("xxxx......", "xxx.......") == (3, 1)
+    assert saved("xxx.......", "xxx.......") == (3, 1)
+    assert saved("x.x.x.x.x.", "xxxxxxxxxx") == (10, 1)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 20])
+def test_black_rows_at_the_bottom_of_a_picture_are_a_picture(tmp_path, rows):
+    plane = RANDOM.integers(100, 4000, (90, 130)).astype(np.uint16)
+    plane[-rows:] = 0
+    tifffile.imwrite(tmp_path / "moved.tif", plane)
+    refuse_unwritten(tmp_path / "moved.tif")
+
+
+def test_tiles_that_are_empty_and_descriptions_that_are_padded_are_whole(tmp_path):
+    path = tmp_path / "padded.tif"
+    tifffile.imwrite(path, PLANE, description="{}", metadata=None)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages.first.tags["ImageDescription"].offset
+    place = len(content)
+    content += b'{"axes": "YX"}' + bytes(40)
+    struct.pack_into("<HHII", content, tag, 270, 2, len(content) - place, place)
+    path.write_bytes(content)
+    assert code_of(path) == ""
+    path.write_bytes(content.replace(b'"YX"}', bytes(5)))
+    assert code_of(path) == "SM-IMG-050"
+
+
+def test_a_file_of_the_users_is_no_module_of_python(tmp_path, monkeypatch, draw):
+    path = draw(tmp_path / "a.tif")
+    (tmp_path / "resource.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    reader = isolated.Reader(seconds=60)
+    try:
+        assert reader.read([path]) == [read_headers(path)]
+    finally:
+        reader.stop()

@@ -10,7 +10,9 @@ import pytest
 
 from segmake import reach
 from segmake.inventory import take_inventory, write_inventory
+from segmake.messages import Problem
 from segmake.reach import as_pattern
+from segmake.readers.selection import FieldOfView
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_folders_of_servers_and_systems_are_passed_over(take, images, draw):
     inventory = take()
     assert sorted(codes(inventory)) == sorted(true) and inventory.left_out == 0
     # What is not hidden is said.
-    assert len(inventory.system) == 6 and "sub/@eaDir" in inventory.system
+    assert len(inventory.system) == 7 and "sub/@eaDir" in inventory.system
 
 
 def test_links_that_lead_nowhere_fail_by_name(take, images, draw, tmp_path):
@@ -115,6 +117,19 @@ def test_a_folder_that_can_not_be_read_does_not_stop_the_others(configure, draw,
     }
     assert f'exclude: ["{named[0]}"]' in found["colleague/*"][1]
     assert list(others) == ["a.tif"]
+
+
+def test_the_advice_leaves_out_one_path_and_no_other_of_the_name(take, configure, images, draw):
+    for day in ("day1", "day2 [x]"):
+        draw(images / day / "pos1.tif")
+    lost = images / "day2 [x]" / "pos1.tif"
+    lost.unlink()
+    lost.symlink_to("gone")
+    with pytest.raises(Problem) as caught:
+        FieldOfView(lost, 0, configure().settings["images"])
+    advised = json.loads(f'"{caught.value.values["exclude"]}"')
+    assert advised in caught.value.remedy.replace("\\\\", "\\")
+    assert list(codes(take(images={"exclude": [advised]}))) == ["day1/pos1.tif"]
 
 
 def _take_without_rights(kept: Path, *configs: Path) -> list[dict[str, tuple[str, str]]]:

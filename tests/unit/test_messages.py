@@ -118,7 +118,7 @@ DELETED = {
     "demo.next_own": "folder",
 }
 DELETING = re.compile(
-    r"\b(?:delete|deletes|remove|erase|rmdir|rm|empty|supprim\w+|effac\w+|enlevez|videz)\b",
+    r"\b(?:delete|deletes|remove|erase|rmdir|rm|empty (?:the|it)|supprim\w+|effac\w+|enlevez|videz)\b",
     re.IGNORECASE,
 )
 

@@ -39,6 +39,8 @@ from segmake.user_scripts.checks import script_problems
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
 _MOST_BYTES = 1_000_000
+# A text counts as one value for each so many characters.
+_LONG_TEXT = 1_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
 
@@ -237,13 +239,15 @@ def _refuse_endless(text: str, path: Path) -> None:
                 # One that is still open holds itself.
                 count += _MOST_VALUES if anchor in dict(opened) else sizes.get(anchor or "", 0)
             elif isinstance(event, yaml.ScalarEvent):
-                count += 1
+                own = 1 + len(event.value) // _LONG_TEXT
+                count += own
+                sizes[anchor or ""] = own
             elif isinstance(event, yaml.CollectionStartEvent):
                 opened.append((anchor, count))
                 count += 1
             elif isinstance(event, yaml.CollectionEndEvent):
-                own, before = opened.pop()
-                sizes[own or ""] = count - before
+                name, before = opened.pop()
+                sizes[name or ""] = count - before
             where = say("config.line", file=path, line=line)
             if count > _MOST_VALUES:
                 raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])

@@ -7,7 +7,9 @@ ImageJ's ROI Manager, ``day1/pos3_rois.zip``.
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -62,13 +64,13 @@ def find_corrections(
     Raises
     ------
     Problems
-        ``SM-OUT-003`` for each image with two corrections.
+        ``SM-OUT-003`` for each image with two corrections, ``SM-OUT-021`` if one can't be looked at: without it, the
+        engine's own cells would take the place of the corrected ones.
     """
     names = set(result_names)
     found: dict[str, list[Path]] = {}
     others: list[Path] = []
-    files = (path for path in folder.rglob("*") if path.is_file())
-    for path in sorted(files, key=lambda path: natural_key(path.as_posix())):
+    for path in sorted(_files_in(folder), key=lambda path: natural_key(path.as_posix())):
         inside = path.relative_to(folder)
         if any(part.startswith(".") for part in inside.parts):
             continue
@@ -90,6 +92,28 @@ def find_corrections(
     corrections = {name: paths[0] for name, paths in found.items()}
     chosen = set(corrections.values())
     return corrections, [path for path in others if path.with_name(path.stem + SEG) not in chosen]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files in the folder of corrections and those below it."""
+    problems: list[Problem] = []
+
+    def refuse(error: OSError) -> None:
+        names = {"file": str(error.filename), "error": error.strerror}
+        problems.append(Problem("SM-OUT-021", where=str(folder), **names))
+
+    files: list[Path] = []
+    if os.path.lexists(folder):
+        for place, _, names in os.walk(folder, onerror=refuse):
+            for path in (Path(place, name) for name in names):
+                if os.path.isfile(path):
+                    files.append(path)
+                elif path.name.lower().endswith(SUFFIXES) and not path.name.startswith("."):
+                    # A link that leads nowhere, a pipe...
+                    refuse(OSError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)))
+    if problems:
+        raise Problems(problems)
+    return files
 
 
 def correction_fingerprint(path: Path) -> list[int]:

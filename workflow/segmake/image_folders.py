@@ -136,7 +136,7 @@ def settle_folders(
 def has_results(state: Path) -> bool:
     """Whether there is something that images of other folders could take the place of."""
     places = (state / "labels", state.parent / "masks", state.parent / "corrections")
-    return any(path.is_file() for place in places for path in place.rglob("*"))
+    return any(os.path.isfile(path) for place in places for path in place.rglob("*"))
 
 
 def name_of(folders: Sequence[ImageFolder], listed: Listed, relative: str) -> str:

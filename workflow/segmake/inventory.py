@@ -392,7 +392,8 @@ def _refuse_same_results(images: list[ImageFile], config: Config) -> None:
 
 def _size_and_time(path: Path, parts: Iterable[Path] = ()) -> tuple[int, int]:
     """Return the size in bytes and the latest time of change of a file and its parts, or of all files of a folder."""
-    if path.is_dir():
+    # Unlike Path's method, this takes what can't be looked at for no folder.
+    if os.path.isdir(path):
         files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
     else:
         files = [path, *parts]

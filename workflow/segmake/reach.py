@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from segmake.messages import Problem, say
 
@@ -55,3 +57,27 @@ def as_pattern(name: str) -> str:
     """Return what to write into `exclude` for a file or folder of this name, as text in double quotes takes it."""
     pattern = _SPECIAL.sub(r"\\\g<0>", name)
     return pattern.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def seen_from_folder(problem: Problem, path: Path, images: Mapping[str, Any]) -> Problem:
+    """Return a problem of `out_of_reach` that tells to exclude this path alone, and no other of the same name.
+
+    Parameters
+    ----------
+    problem : Problem
+        Any; others stay as they are.
+    path : Path
+        As the plan has it.
+    images : mapping
+        The section ``images`` of the config.
+    """
+    folders = images["folder"]
+    for folder in [folders] if isinstance(folders, str) else folders or []:
+        for top in {os.path.expanduser(folder), os.path.realpath(os.path.expanduser(folder))}:
+            if "exclude" in problem.values and path.is_relative_to(top):
+                end = "/" if problem.code == "SM-DIR-022" else ""
+                exclude = as_pattern("/" + path.relative_to(top).as_posix()) + end
+                return Problem(
+                    problem.code, where=problem.where, **{**problem.values, "exclude": exclude}
+                )
+    return problem

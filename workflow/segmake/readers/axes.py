@@ -65,14 +65,25 @@ def leading(there: np.ndarray, roles: Sequence[str], position: int) -> tuple[int
         Both as many as there are places, if not even the first of them is there, or one is missing among them.
     """
     planned = (size_of("time", roles, there.shape), size_of("slice", roles, there.shape))
-    found = np.zeros(planned, bool)
-    for time, depth in np.ndindex(planned):
-        wanted = {"position": position, "time": time, "slice": depth}
-        found[time, depth] = there[tuple(index_of(wanted, roles, there.shape))].all()
-    whole = np.logical_and.reduce(found, axis=1)
-    if len(whole) > 1:
-        return (_first(whole) or len(whole), planned[1])
-    return planned[0], _first(found[0]) or planned[1]
+    found = np.zeros((size_of("channel", roles, there.shape), *planned), bool)
+    for channel, time, depth in np.ndindex(found.shape):
+        wanted = {"position": position, "channel": channel, "time": time, "slice": depth}
+        found[channel, time, depth] = there[tuple(index_of(wanted, roles, there.shape))].all()
+    if planned[0] > 1:
+        return _saved(np.all(found, axis=2)), planned[1]
+    return planned[0], _saved(found[:, 0])
+
+
+def _saved(there: np.ndarray) -> int:
+    """Return how many places were saved, of (channel, place).
+
+    One that was stopped lacks some channels at its last place alone; where they differ by more, or there are but two
+    places, a channel was not taken each time.
+    """
+    places = there.shape[1]
+    numbers = [number for number in map(_first, there) if number] or [places]
+    stopped = max(numbers) - min(numbers) <= 1 and places > 2
+    return min(numbers) if stopped else max(numbers)
 
 
 def _first(there: np.ndarray) -> int:

@@ -176,7 +176,8 @@ class Reader:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "segmake.readers.isolated", str(round(self._seconds))],
+                # -P: a file of the user's called like a module of Python (resource.py) is none.
+                [sys.executable, "-P", "-m", "segmake.readers.isolated", str(round(self._seconds))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

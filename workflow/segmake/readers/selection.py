@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from segmake.messages import Problem
+from segmake.reach import seen_from_folder
 from segmake.readers import Header, Image, open_image, watched
 
 # What the config calls the ways to make one plane of several slices.
@@ -213,9 +214,12 @@ class FieldOfView:
         positions: int | None = None,
     ) -> None:
         self._path, self._position, self._pages = path, position, images["pages"]
-        with watched(path):
-            self._opened = open_image(path)
-            self._image: Image = self._opened.__enter__()
+        try:
+            with watched(path):
+                self._opened = open_image(path)
+                self._image: Image = self._opened.__enter__()
+        except Problem as problem:
+            raise seen_from_folder(problem, path, images) from None
         try:
             number = len(self._image.fields)
             if positions is not None and number != positions:

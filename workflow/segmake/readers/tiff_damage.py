@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -20,12 +21,15 @@ from segmake.readers.tiff_chain import (
     pages_of,
     tags_of,
 )
-from segmake.readers.zeros import FEWEST, never_written, start_of_zeros
+from segmake.readers.zeros import FEWEST, begins_a_row, never_written, start_of_zeros
 
+_TILE_OFFSETS, _TILE_COUNTS = 324, 325
 # The tags that tell how the pages are arranged, and where their pixels are.
 _ARRANGING = {DESCRIPTION, OFFSETS, COUNTS, 324, 325, 50838, 50839}
 # Of the zeros at the end of a file, so much is looked at when a header is read.
 _TAIL = 1 << 26
+# So much of a plane is black at most where a picture was moved up.
+_BAR = 0.25
 # A few zeros may be what something ends in.
 _SOME = 16
 
@@ -59,7 +63,7 @@ def refuse_cut(path: Path) -> None:
             return
         tail = start_of_zeros(file, size, max(0, size - _TAIL))
         for number, tags in enumerate(pages_of(file, start, layout), start=1):
-            _refuse_unwritten_tags(tags, number, size, tail, layout)
+            _refuse_unwritten_tags(file, tags, number, size, tail, layout)
 
 
 def _has_list(file: BinaryIO, size: int, start: bytes, layout: Layout) -> bool:
@@ -88,19 +92,39 @@ def _has_list(file: BinaryIO, size: int, start: bytes, layout: Layout) -> bool:
     return True
 
 
-def _refuse_unwritten_tags(tags: bytes, number: int, size: int, tail: int, layout: Layout) -> None:
+def _refuse_unwritten_tags(
+    file: BinaryIO, tags: bytes, number: int, size: int, tail: int, layout: Layout
+) -> None:
     # Tags come in the order of their codes, none twice: zeros among them were never written.
     if tags[: layout.tag].strip(b"\0") and not tags[-layout.tag :].strip(b"\0"):
         raise CutShort(f"page {number} was never written to its end")
-    for tag in tags_of(tags, layout):
+    every = list(tags_of(tags, layout))
+    # Of tiles that are empty on purpose, both the place and the number of bytes are zero.
+    written = any(tag.code == _TILE_OFFSETS and tag.place + tag.length <= tail for tag in every)
+    for tag in every:
         code, length, place = tag.code, tag.length, tag.place
         if not place or code not in _ARRANGING:
+            continue
+        if code == _TILE_COUNTS and written and place < tail:
             continue
         what = "description" if code == DESCRIPTION else "pixels"
         if place + length > size:
             raise CutShort(f"page {number}: what it says of its {what} is missing")
+        if code == DESCRIPTION and place < tail and _ends_well(tag.values(file)):
+            continue
         if place + length - max(place, tail) >= min(_SOME, length):
             raise CutShort(f"page {number}: what it says of its {what} was never written")
+
+
+def _ends_well(description: bytes) -> bool:
+    """Whether a description is there to its end, and zeros behind it only fill its place."""
+    words = description.rstrip(b"\0")
+    if words.startswith(b"ImageJ="):
+        return words.endswith(b"\n")
+    if words.startswith(b"{"):
+        return words.rstrip().endswith(b"}")
+    root = re.search(rb"<([A-Za-z][\w:.-]*)", words)
+    return root is not None and words.rstrip().endswith(b"</" + root[1] + b">")
 
 
 def refuse_unwritten(path: Path) -> None:
@@ -130,7 +154,10 @@ def refuse_unwritten(path: Path) -> None:
         for number, plane in enumerate(planes):
             if plane.end > tail and plane.is_plain:
                 earlier = planes[number - 1].pixels() if number else None
-                if never_written(*plane.with_zeros(tail), earlier):
+                pixels, inside = plane.with_zeros(tail)
+                # A bar at the end of the last plane, no more.
+                black = plane is planes[-1] and inside.mean() <= _BAR and begins_a_row(pixels, tail)
+                if not black and never_written(pixels, inside, earlier):
                     raise CutShort(_what(tail, size))
                 if plane.start >= tail:
                     return
@@ -220,14 +247,18 @@ class _Plane:
             found, place, _ = page.decode(marked, index)
             if found is None:
                 continue
-            _, _, y, x, _ = place
+            sample, _, y, x, _ = place
             rows: np.ndarray = np.any(found, axis=-1)[0]
-            rows = rows[: inside.shape[0] - y, : inside.shape[1] - x]
+            rows = rows[: page.imagelength - y, : page.imagewidth - x]
+            # Samples that lie apart are pictures below each other.
+            y += sample * page.imagelength if page.axes.startswith("S") else 0
             inside[y : y + rows.shape[0], x : x + rows.shape[1]] |= rows
         return pixels, inside
 
     def _in_rows(self, pixels: np.ndarray) -> np.ndarray:
         axes = self._page.axes
+        if axes == "SYX":
+            return pixels.reshape(-1, pixels.shape[-1])
         order = [axes.index("Y"), axes.index("X")]
         return np.transpose(pixels, order + [n for n in range(pixels.ndim) if n not in order])
 

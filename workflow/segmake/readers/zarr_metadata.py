@@ -84,6 +84,8 @@ class Axis:
 def refuse_outside(place: Path, root: Path) -> None:
     """Refuse a file or folder that is not in the folder of the image, or is nothing that can be read to its end.
 
+    A file in it may be a link to one elsewhere; a folder may not.
+
     Parameters
     ----------
     place : Path
@@ -97,6 +99,9 @@ def refuse_outside(place: Path, root: Path) -> None:
         ``SM-IMG-055`` if it lies elsewhere, ``SM-IMG-054`` if it is a pipe or a device.
     """
     inside, real = os.path.realpath(root), os.path.realpath(place)
+    if os.path.isfile(place):
+        # Data sets that are kept elsewhere (DataLad, git-annex) have links in the place of files.
+        real = os.path.join(os.path.realpath(place.parent), place.name)
     part = os.path.relpath(place, root)
     if os.path.commonpath([inside, real]) != inside:
         raise Problem("SM-IMG-055", where=str(root), part=readable(part))
@@ -155,15 +160,22 @@ def stored(folder: Path, root: Path) -> Stored | None:
     """Return the array in a folder; None if there is none. Raises what `attributes` does."""
     array = _json(folder / "zarr.json", root)
     if array is not None:
-        shape, dtype = tuple(array["shape"]), np.dtype(array["data_type"])
+        shape, dtype = _shape(array["shape"]), np.dtype(array["data_type"])
         chunk = tuple(array["chunk_grid"]["configuration"]["chunk_shape"])
         return Stored(folder, "zarr3", shape, dtype, chunk, _unknown(array["codecs"], "name"))
     array = _json(folder / ".zarray", root)
     if array is None:
         return None
-    shape, dtype = tuple(array["shape"]), np.dtype(array["dtype"])
+    shape, dtype = _shape(array["shape"]), np.dtype(array["dtype"])
     steps = [*(array.get("filters") or []), array.get("compressor")]
     return Stored(folder, "zarr", shape, dtype, tuple(array["chunks"]), _unknown(steps, "id"))
+
+
+def _shape(told: Sequence[Any]) -> tuple[int, ...]:
+    """Return the shape of an array; JSON may say 3.0, -3 or true."""
+    if any(type(size) is not int or size < 1 for size in told):
+        raise ValueError(f"shape {told}")
+    return tuple(told)
 
 
 def labels_of(about: Mapping[str, Any]) -> list[str]:

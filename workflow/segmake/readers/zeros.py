@@ -19,6 +19,8 @@ MOSTLY_BLACK = 0.5
 LONGER = 16
 
 _BLOCK = 1 << 20
+# Programs copy whole blocks of a disk; rows of pixels rarely begin where one does.
+_DISK_BLOCK = 512
 
 
 def start_of_zeros(file: IO[bytes], size: int, stop: int = 0) -> int:
@@ -74,6 +76,21 @@ def never_written(
     if not any(part.size for part in written):
         return False
     return number >= LONGER * max(map(_longest_run, written))
+
+
+def begins_a_row(plane: np.ndarray, tail: int) -> bool:
+    """Whether the zeros from `tail` on are whole rows: a picture that was moved up, or has a black bar below.
+
+    Parameters
+    ----------
+    plane : array (Y, X, ...)
+    tail : int
+        Where in the file the zeros begin.
+    """
+    written = np.flatnonzero(~_is_zero(plane))
+    whole = not written.size or (written[-1] + 1) % plane.shape[1] == 0
+    # The last bytes that were copied may have been zeros too.
+    return bool(whole and -tail % _DISK_BLOCK >= plane.itemsize)
 
 
 def _is_zero(plane: np.ndarray) -> np.ndarray:
