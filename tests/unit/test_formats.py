@@ -211,10 +211,16 @@ def test_other_axes_of_czi_are_channels(path, monkeypatch):
 def test_czi_of_an_acquisition_that_was_stopped(path):
     path = path.with_suffix(".czi")
     plane = pixels(6, 8)
-    write_czi(path, {(0, 0, 0, 0): plane, (0, 0, 0, 1): plane, (0, 1, 0, 0): plane})
+    whole = {(0, time, 0, channel): plane for time in range(2) for channel in range(2)}
+    write_czi(path, {**whole, (0, 2, 0, 0): plane})
     assert code_of(path) == ""
+    (header,) = read_headers(path)
+    assert (header.times, header.planned_times) == (2, 3)
+    # With two, it may as well be a channel that was taken once.
+    write_czi(path, {(0, 0, 0, 0): plane, (0, 0, 0, 1): plane, (0, 1, 0, 0): plane})
+    assert code_of(path) == "SM-IMG-008"
     with open_image(path) as image:
-        assert (image.fields[0].times, image.fields[0].planned_times) == (1, 2)
+        assert (image.fields[0].times, image.fields[0].planned_times) == (2, None)
         assert np.array_equal(image.plane(0, time=1), plane)
         with pytest.raises(Problem) as told:
             image.plane(1, time=1)
