@@ -12,7 +12,9 @@ import tifffile
 
 from tests.projects import Project
 
-# The axes of the label image with channel 1, the maximum of all slices, and unexplained pages as time points.
+# What the first channel is called: its number is refused, since it is another channel from file to file.
+FIRST = ["5-FAM/pH 9.0", "DIC", "Mono", "GFP 488 nm", "FITC BP", "red", "1"]
+# The axes of the label image with the first channel, the maximum of all slices, and unexplained pages as time points.
 AXES = {
     "nd2/cluster.nd2": "TYX",
     "nd2/example-timelapse.nd2": "TYX",
@@ -31,7 +33,7 @@ def test_every_real_file_goes_through_or_says_why_not(shared: Path, tmp_path: Pa
     settings = {
         "images": {
             "folder": [str(shared / "nd2"), str(shared / "tiff")],
-            "channel": 1,
+            "channel": FIRST,
             "z": "max",
             "pages": "time",
         },
