@@ -134,6 +134,8 @@ class Inventory:
         The folders of servers and systems among the images, which are passed over.
     replaced : int
         Number of images that have another file than the one that they were last planned with.
+    all_replaced : bool
+        Whether these are several, and none of those that were planned has its file still.
     """
 
     images: tuple[ImageFile, ...]
@@ -145,6 +147,7 @@ class Inventory:
     derived_before: int = 0
     system: tuple[str, ...] = ()
     replaced: int = 0
+    all_replaced: bool = False
 
     def batches(self) -> dict[str, list[ImageFile]]:
         """Return the images of each batch, in the order of the inventory."""
@@ -212,19 +215,21 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         derived,
         sum(image.file in left_out for image in remembered if image.batch),
         tuple(name for each in listed for name in each.system),
-        _replaced(images, remembered),
+        *_replaced(images, remembered),
     )
 
 
-def _replaced(images: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> int:
-    """Return how many images have another file than the one that is remembered."""
+def _replaced(images: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> tuple[int, bool]:
+    """Return how many images have another file than the one that is remembered, and whether several, and all, have."""
     # What the journals alone know has no path.
     before = {
         each.image: (each.size, each.mtime_ns)
         for each in remembered
         if each.batch and each.path.parts
     }
-    return sum(before.get(i.image, now) != now for i in images if (now := (i.size, i.mtime_ns)))
+    known = [image for image in images if image.image in before]
+    number = sum(before[image.image] != (image.size, image.mtime_ns) for image in known)
+    return number, number == len(known) > 1
 
 
 def read_inventory(kept: Path) -> list[ImageFile]:

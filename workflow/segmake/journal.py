@@ -105,13 +105,13 @@ class Journal:
         return as_record(entry.details.get("outputs"))
 
     def made_at(self, image: str) -> float | None:
-        """Return when the last attempt at an image ended well, in seconds since 1970.
+        """Return when version 0.1.0, which noted no more of them, made the results of an image: seconds since 1970.
 
-        None where the times of files say nothing: the journal itself is younger than what it notes, since the results
-        were copied without their times.
+        None where the times of files say nothing: another attempt began since, or the journal itself is younger than
+        what it notes, since the results were copied without their times.
         """
-        entry = self.last(image)
-        if entry is None or entry.event != "done":
+        entry = next(reversed(self._entries.get(image, [])), None)
+        if entry is None or entry.event != "done" or "outputs" in entry.details:
             return None
         with suppress(OSError):
             newest = max(own[-1].time for own in self._entries.values())

@@ -282,6 +282,8 @@ class Plan:
         The folders of servers and systems that were passed over.
     replaced : int
         Number of images that have another file than the one that they were last planned with.
+    all_replaced : bool
+        Whether these are several, and none of those that were planned has its file still.
     derived_before : int
         Number of images that an earlier run took these for.
     corrections : dict
@@ -327,6 +329,7 @@ class Plan:
     derived_before: int = 0
     system: list[str] = field(default_factory=list)
     replaced: int = 0
+    all_replaced: bool = False
     corrections: dict[str, str] = field(default_factory=dict)
     outdated: dict[str, str] = field(default_factory=dict)
     bindings: dict[str, Any] = field(default_factory=dict)
@@ -462,10 +465,8 @@ class Plan:
             if number := getattr(self, what):
                 lines.append(say(f"plan.{what}", number=number))
         if self.replaced:
-            every = self.replaced > 1 and not {"done", "unfinished"} & set(counts)
-            lines.append(
-                say("plan.all_replaced" if every else "plan.replaced", number=self.replaced)
-            )
+            words = "plan.all_replaced" if self.all_replaced else "plan.replaced"
+            lines.append(say(words, number=self.replaced))
         lines += self.describe_derived("plan")
         if self.system:
             lines.append(say("plan.system", number=len(self.system), names=_some(self.system)))

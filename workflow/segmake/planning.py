@@ -83,6 +83,7 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
         derived_before=inventory.derived_before,
         system=list(inventory.system),
         replaced=inventory.replaced,
+        all_replaced=inventory.all_replaced,
         corrections=_by_image(bound.used, present),
         outdated=_by_image(bound.outdated, present),
         bindings=bound.bindings,
