@@ -8,6 +8,8 @@ import tifffile
 from scipy import ndimage
 
 from segmake import synthetic
+from segmake.messages import Problem
+from segmake.readers import open_image
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,10 @@ def test_demo_set_has_twelve_files_of_which_one_cannot_be_read(demo):
         except (ValueError, tifffile.TiffFileError):
             unreadable.append(path.name)
     assert unreadable == ["broken_copy.tif"]
+    (broken,) = (path for path in demo if path.name in unreadable)
+    with pytest.raises(Problem) as caught, open_image(broken) as image:
+        image.plane(0)
+    assert caught.value.code == "SM-IMG-050", "not one that is still being copied"
 
 
 def test_demo_files_hold_the_demo_fields(demo):

@@ -221,11 +221,9 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
 
 def _replaced(images: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> tuple[int, bool]:
     """Return how many images have another file than the one that is remembered, and whether several, and all, have."""
-    # What the journals alone know has no path.
+    # One that could not be read has no results.
     before = {
-        each.image: (each.size, each.mtime_ns)
-        for each in remembered
-        if each.batch and each.path.parts
+        each.image: (each.size, each.mtime_ns) for each in remembered if each.batch and each.header
     }
     known = [image for image in images if image.image in before]
     number = sum(before[image.image] != (image.size, image.mtime_ns) for image in known)

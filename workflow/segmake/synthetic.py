@@ -9,6 +9,8 @@ follows from the seed: the same seed and arguments give the same picture.
 from __future__ import annotations
 
 import io
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -680,4 +682,7 @@ def write_demo_images(folder: str | Path, *, seed: int = 0) -> list[Path]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    # A file that was changed a moment ago might still be being copied.
+    earlier = time.time() - 3600
+    os.utime(folder / _BROKEN, (earlier, earlier))
     return sorted(folder / name for name in contents)
