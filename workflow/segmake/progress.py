@@ -119,7 +119,8 @@ class Observer:
     def __init__(self, plan: Plan, jobs: Jobs) -> None:
         self.plan = plan
         self.jobs = jobs
-        self._told: set[str] = set()
+        # What a run that was lost has told of its jobs is not told again.
+        self._told = {sent.job.id for sent in jobs.of_run() if sent.over}
         self._read: dict[Path, tuple[int, dict[str, Entry]]] = {}
 
     def look(self) -> Progress:

@@ -218,6 +218,13 @@ def one_line(words: object) -> str:
     return " ".join(str(words).split())[:300]
 
 
+def reason(words: str) -> str:
+    """Return the reason in what sbatch said: ``QOSMaxSubmitJobPerUserLimit``, or all of it in one line."""
+    lines = [re.sub(r"^(sbatch: )?(error: )?", "", line.strip()) for line in words.splitlines()]
+    short = [line for line in lines if re.fullmatch(r"\w+", line)]
+    return short[0] if short else one_line("; ".join(dict.fromkeys(lines)))
+
+
 def submit(options: Iterable[str], script: str) -> str:
     """Send a shell script as a job, and return the job's number.
 
@@ -226,8 +233,22 @@ def submit(options: Iterable[str], script: str) -> str:
     SlurmError
         If Slurm refuses it.
     """
-    (line, *_) = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
-    return line.split(";")[0]
+    said = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
+    if number := number_of_job(said):
+        return number
+    raise SlurmError("\n".join(said))
+
+
+def number_of_job(said: Iterable[str]) -> str:
+    """Return the number of a job from what sbatch printed: ``17`` or ``17;cluster``; empty if there is none.
+
+    Parameters
+    ----------
+    said : iterable of str
+        Lines. A site may have sbatch print its own before the number.
+    """
+    found = [re.fullmatch(r"(?:Submitted batch job )?(\d+)(?:;\S+)?", one.strip()) for one in said]
+    return next((match[1] for match in reversed(found) if match), "")
 
 
 def state_of(job: str) -> str:
