@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, cached_property
@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NoReturn
 
+from snakemake.io import IOFile
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
@@ -56,6 +57,9 @@ from segmake.user_scripts.rules import ScriptRule, script_rules
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
+
+# So many logs of attempts that are over are kept of each step of a batch.
+KEPT_LOGS = 3
 
 # The clocks of a cluster's computers, and of the server that dates files, differ by so much at most.
 CLOCK_SECONDS = 60.0
@@ -420,14 +424,36 @@ class Session:
                 record.unlink(missing_ok=True)
 
     def _forget_other_outcomes(self) -> None:
-        """Remove the files that other plans of the same scripts asked for, each of another name."""
+        """Remove the files that other plans of the same batches and scripts asked for, each of another name."""
+        folders = self.plan.folders
+        for step in STEPS:
+            kept = {self.plan.outcome(step, batch).stem for batch in self.plan.batches}
+            for place in (folders.state / step, folders.state / "benchmarks" / step):
+                self._forget(path for path in place.glob("*.tsv") if self._is_past(path, kept))
+            logs: dict[str, list[Path]] = {}
+            for path in sorted((folders.results / "logs" / step).glob("*.log"), key=_changed):
+                if self._is_past(path, kept):
+                    logs.setdefault(path.name.partition(".")[0], []).append(path)
+            self._forget(path for past in logs.values() for path in past[:-KEPT_LOGS])
         for name in self.plan.scripts:
             batches = self.plan.scripts[name].batches
             kept = {self.plan.script_batch(name, batch).name for batch in batches}
             kept.add(self.plan.script_outcome(name).name)
-            for path in (self.plan.folders.state / "scripts" / name).glob("*.*"):
-                if path.suffix in (".tsv", ".done") and path.name not in kept:
-                    path.unlink(missing_ok=True)
+            self._forget(
+                path
+                for path in (folders.state / "scripts" / name).glob("*.*")
+                if path.suffix in (".tsv", ".done") and path.name not in kept
+            )
+
+    def _is_past(self, path: Path, kept: Collection[str]) -> bool:
+        """Whether a file is of a batch of this plan, and of attempts that are over."""
+        return path.name.partition(".")[0] in self.plan.batches and path.stem not in kept
+
+    def _forget(self, paths: Iterable[Path]) -> None:
+        """Remove files, with what Snakemake has noted of them."""
+        for path in paths:
+            path.unlink(missing_ok=True)
+            self._workflow.persistence.cleanup_metadata(IOFile(str(path)))
 
     def _use_conda(self) -> bool:
         """Return whether Snakemake makes the environments of the rules.
@@ -680,6 +706,12 @@ class Session:
         lock.truncate(0)
         now = time.strftime("%Y-%m-%d %H:%M")
         print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=lock, flush=True)
+
+
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _is_of_future(path: Path) -> bool:
