@@ -110,15 +110,22 @@ class Job:
     memory_mb: int | None = None
     minutes: int | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is in the queue, or was put back there; one whose nodes are being made ready does not."""
+        return self.state in _WAITING
+
 
 # How sinfo calls a node that can work, if not at once; a sign behind it, as in ``idle*``, says that it can't.
 _STATES_OF_USE = ("idle", "mix", "alloc", "comp", "plnd", "mix-", "n/a")
 
-# In these, Slurm's start is only a guess.
-_NOT_BEGUN = (
-    *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+_WAITING = (
+    *("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
     *("SPECIAL_EXIT", "RESV_DEL_HOLD"),
 )
+
+# In these, Slurm's start is only a guess.
+_NOT_BEGUN = (*_WAITING, "CONFIGURING")
 
 
 def is_here() -> bool:
