@@ -16,8 +16,8 @@ from segmake.messages import Problem, say
 from segmake.plan import Folders, read_plan
 from segmake.progress import Observer, plain_reason
 from segmake.slurm import SCRIPT, SlurmError
-from segmake.steps import STEPS
 from segmake.summary import describe_outcome
+from segmake.usage import IMAGE_RULES
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -67,7 +67,7 @@ def _job_lines(jobs: Jobs) -> list[str]:
         waits = job.state == "PENDING"
         reason = f"  ({plain_reason(job.reason)})" if waits and job.reason else ""
         state = say("status.waits" if waits else "status.works")
-        work = say(f"step.{job.rule}") if job.rule in STEPS else job.rule.removeprefix(SCRIPT)
+        work = say(f"step.{job.rule}") if job.rule in IMAGE_RULES else job.rule.removeprefix(SCRIPT)
         batch = say("status.batch", batch=job.batch) if job.batch else ""
         lines.append(say("status.job", state=state, id=job.id, work=work, batch=batch) + reason)
     return lines
