@@ -1,109 +1,225 @@
-"""What SegMake adds to Snakemake's Slurm executor, with a stand-in for the executor; tests/slurm has the real one."""
+"""How jobs are sent and followed: the plugin's own parts and Slurm's answers are given; tests/slurm has real ones."""
+
+from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from segmake import executor as module
 from segmake import slurm
-from segmake.executor import mind, name_jobs
-from segmake.slurm import SlurmError
+from segmake.executor import Executor, name_of_jobs
+from segmake.jobs import BEGAN, Jobs
+from segmake.slurm import Job, SlurmError
+
+ACCEPTED = "17\n"
+LIMIT = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
+AWAY = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
+ACCOUNT = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
 
 
-class Executor:
-    """Answers as the real one does when Slurm is silent: it gives back no job at all."""
+class Pool:
+    """Sends at once what it is given."""
 
-    def __init__(self):
-        self.run_uuid = "segmake_1f0a2b3c-1111-2222"
-        self.answers = True
-        self.failed, self.sent = [], []
-        self._status_query_calls = 0
-        self._next_seconds_between_status_checks = None
-
-    async def check_active_jobs(self, active):
-        self._status_query_calls += self.answers
-        for job in active if self.answers else ():
-            yield job
-
-    def run_job(self, job):
-        self.sent.append(job)
-
-    def cancel_jobs(self, active):
-        raise AssertionError("scancel of some jobs only")
-
-    def report_job_error(self, job, msg):
-        self.failed.append(job)
-
-
-class Record:
-    """A record of jobs in given states."""
-
-    def __init__(self, **states):
-        jobs = [SimpleNamespace(id=id, state=state) for id, state in states.items()]
-        self.sent = [SimpleNamespace(job=job) for job in jobs]
-        self.cancelled = False
-
-    def of_run(self):
-        return self.sent
-
-    def cancel(self):
-        self.cancelled = True
-        raise SlurmError("does not answer")
+    def submit(self, function, *arguments):
+        function(*arguments)
 
 
 @pytest.fixture
-def executor():
-    # A class of its own for each test, since it is changed.
-    return type("Executor", (Executor,), {})()
+def queue(monkeypatch):
+    """The jobs that Slurm knows of."""
+    found: dict[str, Job] = {}
+
+    def cancel(ids):
+        for number in ids:
+            found[number] = Job(number, "segment", found[number].batch, "CANCELLED")
+
+    monkeypatch.setattr(slurm, "jobs_of_run", lambda run: list(found.values()))
+    monkeypatch.setattr(slurm, "ended_jobs", lambda ids: [])
+    monkeypatch.setattr(slurm, "cancel", cancel)
+    return found
 
 
-def look(executor, *ids):
-    jobs = [SimpleNamespace(external_jobid=id) for id in ids]
+@pytest.fixture
+def executor(queue, tmp_path, monkeypatch):
+    """An executor that says what it reported in `said`; sbatch's answers are taken from `answers`, the last for ever."""
+    made = Executor.__new__(Executor)
+    settings = SimpleNamespace(keep_successful_logs=False, init_seconds_before_status_checks=0)
+    limits = SimpleNamespace(latency_wait=0)
+    made.workflow = SimpleNamespace(
+        executor_settings=settings, execution_settings=limits, workdir_init=str(tmp_path)
+    )
+    made.slurm_logdir = tmp_path / "logs"
+    made._job_submission_executor = Pool()
+    jobs = Jobs(tmp_path / "jobs.jsonl")
+    jobs.begin("run", 1.0, made.slurm_logdir)
+    made._begin(jobs, {}, tmp_path / "sbatch.log", None)
+    made.said, made.answers, made.sent = [], [ACCEPTED], []
 
+    def sbatch(command, **options):
+        made.sent.append(options["input"])
+        answer = made.answers.pop(0) if len(made.answers) > 1 else made.answers[0]
+        taken = answer[0].isdigit()
+        texts = {"stdout": answer if taken else "", "stderr": "" if taken else answer}
+        return SimpleNamespace(returncode=0 if taken else 1, **texts)
+
+    monkeypatch.setattr(module.subprocess, "run", sbatch)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", (0.0,))
+    monkeypatch.setattr(made, "_call", lambda job, log: "sbatch")
+    monkeypatch.setattr(made, "format_job_exec", lambda job: "true")
+    for name in ("_report_job_submission_threadsafe", "report_job_success"):
+        monkeypatch.setattr(made, name, lambda info, name=name: made.said.append((name, info)))
+    for name in ("_report_job_error_threadsafe", "report_job_error"):
+        monkeypatch.setattr(
+            made, name, lambda info, *words, **more: made.said.append(("error", info))
+        )
+    return made
+
+
+def job(folder: Path, batch: str = "0001") -> SimpleNamespace:
+    output = [folder / f"{batch}.tsv"]
+    return SimpleNamespace(name="segment", wildcards=[batch, "5f3a"], output=output, resources={})
+
+
+def look(executor: Executor, *infos) -> list[str]:
     async def left():
-        return [job.external_jobid async for job in executor.check_active_jobs(jobs)]
+        return [info.external_jobid async for info in executor.check_active_jobs(list(infos))]
 
+    executor._look_at = 0.0
     return asyncio.run(left())
 
 
-def test_jobs_are_not_forgotten_when_slurm_does_not_answer(executor):
-    mind(executor, Record())
-    executor.answers = False
-    assert look(executor, "1", "2") == ["1", "2"]
-    executor.answers = True
-    assert look(executor, "1", "2") == ["1", "2"]
+def submitted(executor: Executor):
+    return [info for name, info in executor.said if name == "_report_job_submission_threadsafe"]
 
 
-def test_jobs_that_will_not_end_any_more_have_failed(executor):
-    mind(executor, Record(a="PREEMPTED", b="RUNNING", c="FORGOTTEN"))
-    assert look(executor, "a", "b", "c") == ["b"]
-    assert [job.external_jobid for job in executor.failed] == ["a", "c"]
+def ended(queue, number: str, state: str, batch: str = "0001") -> None:
+    queue[number] = Job(number, "segment", batch, state)
 
 
-def test_nothing_is_sent_to_a_slurm_that_is_down_or_after_a_stop(executor, monkeypatch):
-    record, silent = Record(), [False, False, True, False]
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0)
-    monkeypatch.setattr(slurm, "answers", lambda: silent.pop(0))
-    mind(executor, record)
-    executor.run_job("first")
-    assert executor.sent == ["first"] and silent == [False]
-    executor.cancel_jobs([])  # a Slurm that can't be reached is no reason to raise
-    assert record.cancelled
-    executor.run_job("second")
-    assert executor.sent == ["first"]
+@pytest.mark.parametrize("words", [LIMIT, AWAY])
+def test_a_refusal_that_passes_is_waited_for_and_no_attempt(executor, tmp_path, words):
+    executor.answers = [words, words, ACCEPTED]
+    executor.run_job(job(tmp_path))
+    assert [info.external_jobid for info in submitted(executor)] == ["17"]
+    assert len(executor.sent) == 3 and len(executor.said) == 1
+    assert not executor.jobs.held
+    assert (tmp_path / "sbatch.log").read_text().count(words) == 2
 
 
-def test_the_queue_is_looked_at_often(executor):
-    mind(executor, Record())
-    for wanted, expected in ((5, 5), (180, module.LOOK_SECONDS)):
-        executor.next_seconds_between_status_checks = wanted
-        assert executor.next_seconds_between_status_checks == expected
+def test_a_job_whose_acceptance_was_not_heard_is_not_sent_twice(executor, queue, tmp_path):
+    executor.answers = ["sbatch: error: Socket timed out on send/recv operation", ACCEPTED]
+    ended(queue, "16", "RUNNING")
+    executor.run_job(job(tmp_path))
+    assert [info.external_jobid for info in submitted(executor)] == ["16"]
+    assert len(executor.sent) == 1
+
+
+def test_a_refusal_that_does_not_pass_is_heard_once(executor, tmp_path):
+    executor.answers = [ACCOUNT]
+    for batch in ("0001", "0002"):
+        executor.run_job(job(tmp_path, batch))
+    assert [name for name, _ in executor.said] == ["error", "error"]
+    assert len(executor.sent) == 1
+    assert executor.is_in_vain(job(tmp_path, "0003"))
+    assert "Invalid account" in str(executor.problems()[0])
+
+
+def test_jobs_in_the_queue_are_adopted_and_not_sent(executor, tmp_path):
+    executor._adopted[("segment", "0001")] = "12"
+    executor.run_job(job(tmp_path))
+    assert [info.external_jobid for info in submitted(executor)] == ["12"]
+    assert not executor.sent
+
+
+def test_a_slurm_that_does_not_answer_changes_nothing(executor, queue, tmp_path, monkeypatch):
+    executor.run_job(job(tmp_path))
+    ended(queue, "17", "RUNNING")
+    (info,) = submitted(executor)
+    assert look(executor, info) == ["17"]
+
+    def silent(run):
+        raise SlurmError("timed out")
+
+    monkeypatch.setattr(slurm, "jobs_of_run", silent)
+    assert look(executor, info) == ["17"]
+
+
+def test_a_job_without_its_files_has_not_done_its_work(executor, queue, tmp_path):
+    executor.run_job(job(tmp_path))
+    (info,) = submitted(executor)
+    ended(queue, "17", "COMPLETED")
+    assert not look(executor, info)
+    assert executor.said[-1] == ("error", info)
+    assert executor.jobs.of_run()[0].cause == "nothing"
+    # Nor would Slurm call it completed.
+    assert f"test -e {tmp_path}/0001.tsv || exit" in executor.sent[0]
+
+
+def test_what_was_not_the_jobs_fault_is_no_attempt(executor, queue, tmp_path):
+    executor.run_job(job(tmp_path))
+    executor.answers = ["18\n"]
+    ended(queue, "17", "NODE_FAIL")
+    assert not look(executor, submitted(executor)[0])
+    assert [info.external_jobid for info in submitted(executor)] == ["17", "18"]
+    assert "error" not in dict(executor.said)
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_no_more_jobs_where_they_fail_before_segmake_starts(executor, queue, tmp_path, began):
+    for number, batch in enumerate(("0001", "0002", "0003"), start=17):
+        executor.answers = [f"{number}\n"]
+        executor.run_job(job(tmp_path, batch))
+        log = executor.slurm_logdir / "segment" / batch / f"{number}.log"
+        log.write_text(f"{BEGAN}\n" if began else f"srun: error: {number}: no such file\n")
+    infos = submitted(executor)
+    for number in ("17", "18"):
+        ended(queue, number, "FAILED", f"000{int(number) - 16}")
+    ended(queue, "19", "RUNNING", "0003")
+    left = look(executor, *infos)
+    assert (executor.hopeless is None) == began
+    if began:
+        assert left == ["19"]
+        return
+    assert queue["19"].state == "CANCELLED"
+    told = str(executor.hopeless)
+    assert "SM-CLU-051" in told and "no such file" in told
+    executor.run_job(job(tmp_path, "0004"))
+    assert len(executor.sent) == 3
+
+
+def test_slurm_is_asked_seldom_while_nothing_changes(executor, queue, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(slurm, "jobs_of_run", lambda run: asked.append(run) or list(queue.values()))
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    ended(queue, "17", "RUNNING")
+    executor.run_job(job(tmp_path))
+    (info,) = submitted(executor)
+    executor._look_at = 0.0
+
+    async def watch(seconds: int) -> None:
+        for _ in range(seconds // 2):
+            now[0] += 2
+            async for _ in executor.check_active_jobs([info]):
+                pass
+
+    asyncio.run(watch(60))
+    assert 3 <= len(asked) <= 4
+    # Its files are seen on the disk at once.
+    asked.clear()
+    (tmp_path / "0001.tsv").touch()
+    ended(queue, "17", "COMPLETED")
+    asyncio.run(watch(2))
+    assert len(asked) == 1 and executor.said[-1][0] == "report_job_success"
 
 
 @pytest.mark.parametrize(
     ("folder", "name"),
     [("growth 3 é", "segmake_growth-3_1f0a2b3c"), ("éé", "segmake_1f0a2b3c")],
 )
-def test_jobs_have_a_name_that_their_owner_knows(executor, tmp_path, folder, name):
-    assert name_jobs(executor, tmp_path / folder) == executor.run_uuid == name
+def test_jobs_have_a_name_that_their_owner_knows(tmp_path, folder, name):
+    assert name_of_jobs("segmake_1f0a2b3c-1111-2222", tmp_path / folder) == name

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from segmake import slurm
-from segmake.jobs import Jobs
+from segmake.jobs import BEGAN, Jobs
 from segmake.slurm import Job, SlurmError
 
 
@@ -95,7 +95,10 @@ def test_the_most_that_was_too_little_since_a_job_went_well(jobs, answers, path)
         ("DEADLINE", "", "time"),
         ("NODE_FAIL", "", "node"),
         ("CANCELLED", "", "cancelled"),
-        ("FAILED", "", "failed"),
+        ("FAILED", "", "launch"),
+        ("FAILED", "/bin/sh: 4: /nowhere/bin/python: not found", "launch"),
+        ("FAILED", f"{BEGAN}\nTraceback", "failed"),
+        ("PREEMPTED", "", "preempted"),
         ("FAILED", "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=5.0", "memory"),
         ("FAILED", "slurmstepd-gpu1: error: Detected 2 oom_kill events in StepId=5.0", "memory"),
         ("FAILED", "srun: error: gpu1: task 0: Out Of Memory", "memory"),
@@ -105,7 +108,11 @@ def test_the_most_that_was_too_little_since_a_job_went_well(jobs, answers, path)
             "memory",
         ),
         # The GPU's own memory: more of the node's would not help.
-        ("FAILED", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "failed"),
+        (
+            "FAILED",
+            f"{BEGAN}\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB",
+            "failed",
+        ),
     ],
 )
 def test_causes(jobs, answers, tmp_path, state, log, cause):

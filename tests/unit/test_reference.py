@@ -10,6 +10,7 @@ import pytest
 
 from segmake import reference
 from segmake.config import default_of, load_config, schema
+from segmake.fates import all_fates
 from segmake.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
 from segmake.plan import Folders
@@ -34,7 +35,7 @@ def without_code(page: str) -> str:
     return re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["config/README.md", "docs/faq.md", "docs/faq.fr.md"])
+@pytest.mark.parametrize("name", list(reference.references()))
 def test_generated_files_are_up_to_date(name: str) -> None:
     made = reference.references()[name].splitlines(keepends=True)
     there = (ROOT / name).read_text(encoding="utf-8").splitlines(keepends=True)
@@ -73,6 +74,18 @@ def test_faq_has_every_code_under_a_heading_of_its_own(language: str) -> None:
     codes = [section for section in catalogue() if section.startswith("SM-")]
     headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
     assert sorted(headings) == sorted(codes)
+    assert not re.search(r"[{}]", page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_on_jobs_has_every_row_of_the_table(language: str) -> None:
+    page = reference.jobs_page(language)
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    rows = [re.split(r" (?<!\\)\| ", line) for line in lines]
+    table = list(all_fates())
+    # Each of the three parts has a heading and the line below it.
+    assert len(rows) == len(table) + 2 * 3
+    assert {len(row) for row in rows} == {4}
     assert not re.search(r"[{}]", page)
 
 

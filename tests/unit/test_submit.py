@@ -14,8 +14,8 @@ from segmake.__main__ import main
 from segmake.files import lock_file
 from segmake.messages import Problem
 from segmake.plan import Folders
-from segmake.slurm import Partition
-from segmake.submit import submit
+from segmake.slurm import Partition, SlurmError
+from segmake.submit import send_again, submit
 
 
 @pytest.fixture
@@ -97,17 +97,48 @@ def test_the_config_file_is_read_here_too(configure, sent, tmp_path, capsys, nam
     assert str(tmp_path / "results") in capsys.readouterr().out
 
 
-def test_following_a_run_that_has_not_begun(tmp_path, monkeypatch, capsys):
-    looks = []
-
-    def sleep(seconds):
-        looks.append(seconds)
-        if len(looks) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    status = ["status", "--results", str(tmp_path)]
-    assert main([*status, "--follow"]) == 130
-    assert capsys.readouterr().out.count("SM-RUN-013") == 2
+def test_a_run_that_was_sent_is_followed_until_it_has_ended(
+    configure, sent, tmp_path, monkeypatch, capsys
+):
+    results = tmp_path / "results"
+    configure(results=str(results))
+    submit(tmp_path / "config.yaml", [])
+    states = ["PENDING", "RUNNING", ""]
+    monkeypatch.setattr(slurm, "state_of", lambda job: states[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: states.pop(0))
+    status = ["status", "--results", str(results)]
+    assert main([*status, "--follow"]) == 1
+    said = capsys.readouterr()
+    # It waits in the queue, and then reads its config: nothing is written yet.
+    assert said.out.count("SM-RUN-013") == 2
+    assert "SM-RUN-013" in said.err
     assert main(status) == 1
-    assert "SM-RUN-013" in capsys.readouterr().err
+
+
+def test_it_sends_itself_again_as_it_was_sent(configure, sent, tmp_path):
+    configure(results=str(tmp_path / "results"))
+    submit(tmp_path / "config.yaml", ["--keep-going"])
+    assert "--signal=B:USR1@300" in sent[0]
+    send_again(Folders(tmp_path / "results"), "1203")
+    assert sent[1] == [*sent[0], "--dependency=afterany:1203"]
+    with pytest.raises(SlurmError):
+        send_again(Folders(tmp_path / "elsewhere"), "1203")
+
+
+def test_it_does_not_keep_a_partition_with_gpus_from_others(configure, sent, tmp_path, monkeypatch):
+    there = {
+        "gpu": Partition("gpu", default=True, gpus={"a40": 18}),
+        "closed": Partition("closed", up=False),
+        "short": Partition("short", minutes=30),
+        "long": Partition("long", minutes=10000),
+    }
+    monkeypatch.setattr(slurm, "partitions", lambda: there)
+    monkeypatch.setattr(
+        slurm, "refusal", lambda options: "no" if "--partition=long" in options else None
+    )
+    configure(results=str(tmp_path / "results"), cluster={"partition": "gpu"})
+    submit(tmp_path / "config.yaml", [])
+    assert {"--partition=short", "--time=30"} < set(sent[0])
+    monkeypatch.setattr(slurm, "refusal", lambda options: "no")
+    submit(tmp_path / "config.yaml", [])
+    assert {"--partition=gpu", "--time=1440"} < set(sent[1])

@@ -18,6 +18,7 @@ from typing import IO, NoReturn
 
 from segmake.disk import disk_problem
 from segmake.files import open_own
+from segmake.jobs import BEGAN
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems, say
 from segmake.plan import PLAN_VARIABLE, Plan, read_plan
@@ -38,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
             )
     elif rest:
         parser.error(" ".join(rest))
+    if "SLURM_JOB_ID" in os.environ and hasattr(options, "log"):
+        # From Slurm's log of a job that failed, the main process sees that it got as far as this.
+        print(BEGAN, file=sys.stderr)
     # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
     signal.signal(signal.SIGTERM, _end)
     try:
@@ -109,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
     status.add_argument("--results", type=Path, help="the results folder, if not the config's")
     status.add_argument(
-        "--follow", action="store_true", help="say it again and again, until Ctrl-C"
+        "--follow", action="store_true", help="say it again and again, until the run has ended"
     )
     status.set_defaults(run=_show_status)
     sent = commands.add_parser(
@@ -259,7 +263,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _show_status(options: argparse.Namespace) -> None:
     from segmake.progress import LOOK_SECONDS
-    from segmake.status import describe_status, results_of
+    from segmake.status import describe_status, is_over, results_of
 
     results = options.results or results_of(options.configfile)
     while True:
@@ -267,10 +271,10 @@ def _show_status(options: argparse.Namespace) -> None:
             print(describe_status(results))
         except Problem as problem:
             # A run that was just sent has written nothing yet.
-            if not options.follow:
+            if not options.follow or is_over(results):
                 raise
             print(problem)
-        if not options.follow:
+        if not options.follow or is_over(results):
             return
         time.sleep(LOOK_SECONDS)
         print()

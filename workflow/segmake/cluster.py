@@ -82,7 +82,7 @@ class Cluster:
         try:
             self.partitions = slurm.partitions()
         except SlurmError as error:
-            raise Problem("SM-CLU-001", error=_one_line(error)) from None
+            raise Problem("SM-CLU-001", error=slurm.one_line(error)) from None
 
     def of_script(self, script: Script) -> Cluster:
         """Return the cluster as the jobs of a user's script want to use it."""
@@ -217,12 +217,12 @@ class Cluster:
             try:
                 answer = slurm.refusal(self._sbatch_options(segment=segment))
             except SlurmError as error:
-                return [Problem("SM-CLU-001", error=_one_line(error))]
+                return [Problem("SM-CLU-001", error=slurm.one_line(error))]
             partition = self.partition(gpu=segment and self._gpu)
             away = partition and partition.incomplete and _NODES_AWAY.fullmatch(answer or "")
             if answer and not away:
                 where = config.where(*self._place)
-                return [Problem("SM-CLU-010", where=where, answer=_one_line(answer))]
+                return [Problem("SM-CLU-010", where=where, answer=slurm.one_line(answer))]
         return []
 
     def _sbatch_options(self, *, segment: bool) -> list[str]:
@@ -379,7 +379,3 @@ def _best_of(name: str, partitions: list[Partition]) -> Partition:
         gpus=gpus,
         incomplete=any(partition.incomplete for partition in partitions),
     )
-
-
-def _one_line(words: object) -> str:
-    return " ".join(str(words).split())[:300]

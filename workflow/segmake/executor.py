@@ -1,93 +1,441 @@
-"""What SegMake needs of Snakemake's Slurm executor and does not find there.
+"""How jobs are sent to Slurm, followed, and left: Snakemake's Slurm executor, with what SegMake's users need of it.
 
-The executor (snakemake-executor-plugin-slurm 2.8) forgets its jobs when Slurm does not answer for a while, waits for
-ever for jobs that will not come back, spends a job's attempts on a controller that is down, and knows only some of its
-jobs when it is asked to cancel them. It and its like within the jobs can't start a Python whose path has a space.
+The executor (snakemake-executor-plugin-slurm 2.8) knows how to ask Slurm for what a rule wants. The rest is SegMake's
+own. A submission that Slurm refuses for now waits, and is no attempt; one that it will always refuse is not tried
+again. Jobs that a lost run left are adopted. Slurm is asked about all jobs at once, seldom while nothing changes. A job
+runs one Snakemake, and not one in a job step of another. One whose files are not there has not done its work, whatever
+Slurm says. Where jobs fail before anything of SegMake runs in them, no more are sent.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
+import os
+import random
 import re
 import shlex
+import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import snakemake_executor_plugin_slurm as sending
-import snakemake_executor_plugin_slurm_jobstep as running
+import snakemake_executor_plugin_slurm as plugin
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import get_job_wildcards, set_gres_string
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from segmake import slurm
-from segmake.jobs import FORGOTTEN, Jobs
-from segmake.slurm import SlurmError
+from segmake import fates
+from segmake.files import append_line
+from segmake.jobs import FORGOTTEN, Jobs, Sent
+from segmake.messages import Problem
+from segmake.slurm import SlurmError, one_line, work_of
 
-# The longest time between two looks at the queue; the executor's own grows to three minutes, with GPUs idle meanwhile.
-LOOK_SECONDS = 10
+# Slurm is asked so often while nothing changes, a little later at random, so that many runs don't ask together.
+LOOK_SECONDS = 15.0
+LOOK_JITTER_SECONDS = 2.0
 
-# How long to wait before a Slurm that did not answer is asked again.
-PATIENCE_SECONDS = 15.0
+# Whether a job has left its files is looked up so often, on the disk; then Slurm is asked sooner.
+GLANCE_SECONDS = 2.0
 
-# Jobs that the executor would wait for, and that will not end any more.
-LOST = ("PREEMPTED", FORGOTTEN)
+# A job whose files are there is asked for so often in a row before it is left to the next look.
+LOOKS_AT_END = 5
+
+# How long a refused submission waits before it is tried again, if no job of the run ends before.
+PATIENCE_SECONDS = (15.0, 30.0, 60.0, 120.0)
+
+# Refusals of jobs that would be one too many.
+LIMITS = ("submit_limit", "full")
+
+# A job that ended through no fault of its own is sent again so often, without counting as an attempt.
+SENT_AGAIN = 20
+
+# Jobs that fail like each other before SegMake starts in them: so many, and no more are sent.
+LAUNCHES = 2
+
+# What a cluster's modules or a user's shell leave behind, and would reach the Python of a job.
+FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
 
 
-def name_jobs(executor: Any, folder: Path) -> str:
-    """Name the jobs of a run by its folder, so that their owner knows them in the queue; return the name."""
-    words = re.sub(r"[^A-Za-z0-9]+", "-", folder.name).strip("-")[:20]
-    unique = executor.run_uuid.rpartition("_")[2][:8]
-    executor.run_uuid = "_".join(filter(None, ("segmake", words, unique)))
-    return executor.run_uuid
+class Executor(plugin.Executor):
+    """The executor of a run; `take_over` makes one of the plugin's.
+
+    Attributes
+    ----------
+    jobs : Jobs
+        The record of its jobs.
+    leaves_jobs : bool
+        Whether jobs stay in the queue when this run ends, for the one that goes on after it.
+    hopeless : Problem or None
+        Why no job of the run can be done.
+    """
+
+    jobs: Jobs
+    leaves_jobs: bool
+    hopeless: Problem | None
+
+    def _begin(
+        self, jobs: Jobs, adopted: Mapping[tuple[str, str], str], words: Path, room: int | None
+    ) -> None:
+        self.jobs = jobs
+        self.leaves_jobs = False
+        self.hopeless = None
+        self._adopted = dict(adopted)
+        self._words = words
+        self._stopped = threading.Event()
+        self._refused: dict[str, Problem] = {}
+        self._again: Counter[tuple[str, str]] = Counter()
+        self._launches: Counter[str] = Counter()
+        self._known = set(adopted.values())
+        self._seen: set[str] = set()
+        self._missing: dict[str, float] = {}
+        self._look_at = 0.0
+        self._looks: Counter[str] = Counter()
+        self._room, self._try_at = room, math.inf
+        self._sending = threading.Lock()
+
+    # How often the queue is looked at
+
+    @property
+    def next_seconds_between_status_checks(self) -> float:
+        """The time to the next look at the disk; whether Slurm is asked is decided then."""
+        return GLANCE_SECONDS
+
+    @next_seconds_between_status_checks.setter
+    def next_seconds_between_status_checks(self, wanted: float) -> None:
+        pass
+
+    # What a job runs
+
+    def additional_general_args(self) -> str:
+        """No other executor within the job: the Snakemake that Slurm starts does the work itself."""
+        return ""
+
+    def get_python_executable(self) -> str:
+        """Return this Python, as a shell is to read it."""
+        return shlex.quote(sys.executable)
+
+    def _script(self, job: Any) -> str:
+        """Return the shell script of a job, which fails if the job's files are not there in the end."""
+        configuration = os.environ.get("SLURM_CONF")
+        lines = [
+            "#!/bin/sh",
+            # A shell that ends at once would leave its Snakemake no time to write down where it was.
+            "trap : TERM INT",
+            f"unset {' '.join(FOREIGN_VARIABLES)}",
+            f"export SLURM_CONF={shlex.quote(configuration)}" if configuration else "",
+            f"{self.format_job_exec(job)} || exit $?",
+            *(f"test -e {shlex.quote(str(file))} || exit 3" for file in job.output),
+        ]
+        return "\n".join(filter(None, lines)) + "\n"
+
+    # Sending
+
+    def run_job(self, job: Any) -> None:
+        """Send a job, or adopt one that is in the queue for the same work; a thread of its own waits here."""
+        try:
+            self._run(job)
+        except Exception as error:
+            # What is not told here is never heard of again, and the run would wait for ever.
+            self._fail(SubmittedJobInfo(job), f"SegMake could not send the job: {error!r}")
+
+    def _run(self, job: Any) -> None:
+        work = work_of(_comment(job))
+        if adopted := self._adopted.pop(work, None):
+            self._report(job, adopted)
+        elif self.hopeless or work[0] in self._refused or self._stopped.is_set():
+            self._fail(SubmittedJobInfo(job))
+        elif identifier := self._send(job, work):
+            self.jobs.note_sent(identifier, *work)
+            self._report(job, identifier)
+        else:
+            self._fail(SubmittedJobInfo(job))
+
+    def _report(self, job: Any, identifier: str) -> None:
+        self._known.add(identifier)
+        log = self.jobs.log(identifier) or _log_folder(self.slurm_logdir, job) / f"{identifier}.log"
+        info = SubmittedJobInfo(job, external_jobid=identifier, aux={"slurm_logfile": log})
+        self._report_job_submission_threadsafe(info)
+        self._look_at = min(self._look_at, time.monotonic() + self._first_look)
+
+    @property
+    def _first_look(self) -> float:
+        return self.workflow.executor_settings.init_seconds_before_status_checks
+
+    def _send(self, job: Any, work: tuple[str, str]) -> str | None:
+        """Return the number that Slurm gave a job; None if it won't take it, or the run stops."""
+        folder = _log_folder(self.slurm_logdir, job)
+        folder.mkdir(parents=True, exist_ok=True)
+        call, script = self._call(job, folder / "%j.log"), self._script(job)
+        tries = 0
+        while True:
+            # One after the other: what is refused for one is refused for the next.
+            with self._sending:
+                self._wait_for_room()
+                if self._stopped.is_set() or self.hopeless:
+                    return None
+                identifier, words = self._sbatch(call, script)
+                if identifier:
+                    self.jobs.hold("")
+                    return identifier
+                before = self.jobs.accepted(work[0])
+                fate = fates.refused(words, accepted_before=before)
+                if not fate.passes:
+                    self._refuse(work[0], fate, words)
+                    return None
+                self._wait_after(fate, words, tries)
+                if found := self._taken_all_the_same(work):
+                    self.jobs.hold("")
+                    return found
+            tries += 1
+
+    def _taken_all_the_same(self, work: tuple[str, str]) -> str | None:
+        """Return the job that Slurm took although sbatch did not hear of it, as when its answer came too late."""
+        with suppress(SlurmError):
+            self.jobs.refresh()
+        of_work = (sent.job for sent in self.jobs.live() if (sent.job.rule, sent.job.batch) == work)
+        return next((job.id for job in of_work if job.id not in self._known), None)
+
+    def _call(self, job: Any, log: Path) -> str:
+        """Return the command that asks Slurm for what a job wants."""
+        parameters = {
+            "run_uuid": self.run_uuid,
+            "slurm_logfile": log,
+            "comment_str": _comment(job),
+            "account": _option("--account", job.resources.get("slurm_account")),
+            "partition": _option("--partition", job.resources.get("slurm_partition")),
+            "workdir": self.workflow.workdir_init,
+        }
+        settings = self.workflow.executor_settings
+        return get_submit_command(job, parameters, settings=settings) + set_gres_string(job)
+
+    def _sbatch(self, call: str, script: str) -> tuple[str, str]:
+        """Give a job to Slurm; return its number, empty if it was refused, and all that sbatch said."""
+        answer = subprocess.run(
+            [*shlex.split(call), "/dev/stdin"],
+            input=script,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        words = answer.stderr.strip()
+        if words or answer.returncode:
+            told = words or f"sbatch: exit code {answer.returncode}"
+            self._note_words(call, told)
+            words = told
+        number = answer.stdout.strip().split(";")[0]
+        return (number, words) if answer.returncode == 0 and number[:1].isdigit() else ("", words)
+
+    def _note_words(self, call: str, words: str) -> None:
+        with suppress(OSError):
+            now = time.strftime("%Y-%m-%d %H:%M:%S")
+            append_line(
+                self._words, f"{now}  {call}\n    {words.replace(chr(10), chr(10) + '    ')}"
+            )
+
+    def _wait_for_room(self) -> None:
+        """Wait while as many jobs are in the queue as Slurm takes of this user."""
+        while not self._stopped.is_set() and self._room and time.monotonic() < self._try_at:
+            if len(self.jobs.live()) < self._room:
+                return
+            self.jobs.hold(self.jobs.held or "QOSMaxSubmitJobPerUserLimit", self._room)
+            self._stopped.wait(GLANCE_SECONDS)
+
+    def _wait_after(self, fate: fates.Fate, words: str, tries: int) -> None:
+        """Say why nothing is sent, and wait until it may be tried again."""
+        live = len(self.jobs.live())
+        patience = PATIENCE_SECONDS[min(tries, len(PATIENCE_SECONDS) - 1)]
+        end = time.monotonic() + patience
+        if fate.name in LIMITS and live:
+            # Other jobs of the user count as well, and end: so later more may be taken.
+            self._room, self._try_at = live, end
+        self.jobs.hold(one_line(words), self._room or 0)
+        while time.monotonic() < end and not self._stopped.wait(0.5):
+            if len(self.jobs.live()) < live:
+                return
+
+    def _refuse(self, rule: str, fate: fates.Fate, words: str) -> None:
+        self._refused[rule] = problem = Problem(
+            "SM-CLU-050", says=fate.says(), remedy=fate.remedy(), answer=one_line(words)
+        )
+        self.jobs.tell(str(problem))
+
+    # Following
+
+    async def check_active_jobs(
+        self, active_jobs: list[SubmittedJobInfo]
+    ) -> AsyncIterator[SubmittedJobInfo]:
+        """Give back the jobs that have not ended; report the others."""
+        if active_jobs and self._is_due(active_jobs):
+            await asyncio.to_thread(self._look)
+        for info in active_jobs:
+            sent = self.jobs.get(info.external_jobid)
+            if sent is None or not sent.over or not self._has_ended(info, sent):
+                yield info
+
+    def _is_due(self, active_jobs: list[SubmittedJobInfo]) -> bool:
+        """Whether Slurm is to be asked: some time has passed, or a job has left its files."""
+        new = {
+            info.external_jobid
+            for info in active_jobs
+            if info.external_jobid not in self._seen and _has_its_files(info.job)
+        }
+        self._seen |= new
+        return bool(new) or time.monotonic() >= self._look_at
+
+    def _look(self) -> None:
+        with suppress(SlurmError):
+            self.jobs.refresh()
+        later = LOOK_SECONDS + random.uniform(0.0, LOOK_JITTER_SECONDS)
+        # A job's files are there some moments before Slurm calls it ended.
+        for sent in self.jobs.live():
+            if sent.job.id in self._seen and self._looks[sent.job.id] < LOOKS_AT_END:
+                self._looks[sent.job.id] += 1
+                later = GLANCE_SECONDS
+        self._look_at = time.monotonic() + later
+
+    def _has_ended(self, info: SubmittedJobInfo, sent: Sent) -> bool:
+        """Report a job that Slurm calls ended, or send it again; whether that could be done by now."""
+        if not sent.cause:
+            if _has_its_files(info.job):
+                self._forget_log(info)
+                self.report_job_success(info)
+                return True
+            # A shared file system may show files some time after they were written.
+            since = self._missing.setdefault(sent.job.id, time.monotonic())
+            if time.monotonic() - since < self.workflow.execution_settings.latency_wait:
+                return False
+            forgotten = sent.job.state == FORGOTTEN
+            sent = self.jobs.blame(sent, "forgotten" if forgotten else "nothing")
+        elif sent.cause == "launch":
+            self._count_launch(sent)
+        work = sent.job.rule, sent.job.batch
+        counts = fates.fates("ended")[sent.cause].counts or self._again[work] >= SENT_AGAIN
+        if not counts and not self._stopped.is_set():
+            self._again[work] += 1
+            self._job_submission_executor.submit(self.run_job, info.job)
+        else:
+            log = self.jobs.log(sent.job.id)
+            self.report_job_error(info, msg="", aux_logs=[str(log)] if log else [])
+        return True
+
+    def _forget_log(self, info: SubmittedJobInfo) -> None:
+        """Remove what Slurm wrote of a job that went well."""
+        if not self.workflow.executor_settings.keep_successful_logs:
+            with suppress(OSError):
+                info.aux["slurm_logfile"].unlink(missing_ok=True)
+
+    def _count_launch(self, sent: Sent) -> None:
+        """Give up once jobs fail the same way before anything of SegMake runs in them, and none of the run did."""
+        said = self.jobs.end_of_log(sent.job.id)
+        alike = re.sub(r"\d+", "", f"{sent.job.reason} {said.splitlines()[-1:]}")
+        self._launches[alike] += 1
+        if self._launches[alike] < LAUNCHES or self.jobs.any_began() or self.hopeless:
+            return
+        log = self.jobs.log(sent.job.id) or self.slurm_logdir
+        names = {"number": self._launches[alike], "reason": sent.job.reason or sent.job.state}
+        self.hopeless = Problem("SM-CLU-051", where=str(log), said=said or "-", **names)
+        with suppress(SlurmError):
+            self.jobs.cancel()
+
+    # The end
+
+    def is_in_vain(self, job: Any) -> bool:
+        """Whether it is no use to try a job that failed again."""
+        return self.hopeless is not None or work_of(_comment(job))[0] in self._refused
+
+    def problems(self) -> list[Problem]:
+        """Return why jobs were not sent."""
+        return [*([self.hopeless] if self.hopeless else []), *self._refused.values()]
+
+    def leave(self) -> None:
+        """Let the jobs stay where they are when this run ends."""
+        self.leaves_jobs = True
+        # The plugin removes empty folders in the end, and jobs that wait are to write there.
+        self.workflow.executor_settings.delete_logfiles_older_than = 0
+
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        """Cancel all jobs of the run, also those that were sent a moment ago."""
+        self._stopped.set()
+        if not self.leaves_jobs:
+            with suppress(SlurmError):
+                self.jobs.cancel()
+
+    def shutdown(self) -> None:
+        """Wait for what is being sent, and clear away."""
+        self._stopped.set()
+        super().shutdown()
+
+    def _fail(self, info: SubmittedJobInfo, words: str = "") -> None:
+        self._report_job_error_threadsafe(info, words)
 
 
-def quote_python() -> None:
-    """Let jobs start Python whatever its path; to be called where they are sent, and in each job."""
-    for module in (sending, running):
-        module.Executor.get_python_executable = lambda self: shlex.quote(sys.executable)
-
-
-def mind(executor: Any, jobs: Jobs) -> None:
-    """Let the executor look after its jobs as their record does.
+def take_over(
+    executor: Any,
+    jobs: Jobs,
+    adopted: Mapping[tuple[str, str], str],
+    *,
+    logs: Path,
+    words: Path,
+    room: int | None = None,
+) -> Executor:
+    """Make the plugin's executor one of SegMake's, before it has sent anything.
 
     Parameters
     ----------
     executor : snakemake_executor_plugin_slurm.Executor
-        Before it has sent anything.
     jobs : Jobs
         The record of its jobs.
+    adopted : mapping
+        The numbers of jobs in the queue that do the work of a rule and a batch already.
+    logs : Path
+        Where Slurm's own log of each job goes.
+    words : Path
+        The file in which it is noted what sbatch said.
+    room : int, optional
+        How many jobs Slurm takes at once of this user, where that is known.
     """
-    ask, send = executor.check_active_jobs, executor.run_job
-    stopped = threading.Event()
+    executor.__class__ = Executor
+    executor.slurm_logdir = logs.absolute()
+    executor._begin(jobs, adopted, words, room)
+    return executor
 
-    async def check_active_jobs(active: list[Any]) -> AsyncIterator[Any]:
-        answers = executor._status_query_calls
-        left = [job async for job in ask(active)]
-        if executor._status_query_calls == answers:
-            # No answer: what is not given back here is never asked for again.
-            left = active
-        lost = {sent.job.id for sent in jobs.of_run() if sent.job.state in LOST}
-        for job in left:
-            if job.external_jobid in lost:
-                executor.report_job_error(job, msg="")
-            else:
-                yield job
 
-    def run_job(job: Any) -> None:
-        while not stopped.is_set() and not slurm.answers():
-            stopped.wait(PATIENCE_SECONDS)
-        if not stopped.is_set():
-            send(job)
+def name_of_jobs(run: str, folder: Path) -> str:
+    """Return the name of a run's jobs, by which their owner knows them in the queue.
 
-    def cancel_jobs(active: list[Any]) -> None:
-        stopped.set()
-        with suppress(SlurmError):
-            jobs.cancel()
+    Parameters
+    ----------
+    run : str
+        The plugin's name for the run, whose last part no other run has.
+    folder : Path
+        Where the run was started.
+    """
+    words = re.sub(r"[^A-Za-z0-9]+", "-", folder.name).strip("-")[:20]
+    return "_".join(filter(None, ("segmake", words, run.rpartition("_")[2][:8])))
 
-    executor.check_active_jobs = check_active_jobs
-    executor.run_job = run_job
-    executor.cancel_jobs = cancel_jobs
-    type(executor).next_seconds_between_status_checks = property(
-        lambda self: min(self._next_seconds_between_status_checks or LOOK_SECONDS, LOOK_SECONDS),
-        lambda self, wanted: setattr(self, "_next_seconds_between_status_checks", wanted),
-    )
+
+def _comment(job: Any) -> str:
+    """Return what the plugin writes into a job's comment, from which the record knows it again."""
+    wildcards = get_job_wildcards(job)
+    return f"rule_{job.name}_wildcards_{wildcards}" if wildcards else f"rule_{job.name}"
+
+
+def _option(name: str, value: Any) -> str:
+    """Return an option of sbatch; without a value, Slurm takes the user's own default."""
+    return f"{name}={shlex.quote(str(value))}" if value else ""
+
+
+def _log_folder(logs: Path, job: Any) -> Path:
+    rule, batch = work_of(_comment(job))
+    return logs / rule / batch
+
+
+def _has_its_files(job: Any) -> bool:
+    return all(os.path.exists(file) for file in job.output)

@@ -10,43 +10,43 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import Literal, get_args
 
-from segmake import slurm
+from segmake import fates, slurm
 from segmake.files import append_line
 from segmake.slurm import ENDED, Job, SlurmError
 
-# Why a job came to its end before its work was done.
-Cause = Literal["", "memory", "time", "node", "cancelled", "failed"]
-
-_CAUSES: dict[str, Cause] = {
-    "COMPLETED": "",
-    "OUT_OF_MEMORY": "memory",
-    "TIMEOUT": "time",
-    "DEADLINE": "time",
-    "NODE_FAIL": "node",
-    "BOOT_FAIL": "node",
-    "CANCELLED": "cancelled",
-    "PREEMPTED": "cancelled",
-}
-
-# What Slurm writes into the log of a job one of whose steps was killed for memory: such a job only counts as failed.
-# A program's own words on memory are something else, such as those on a GPU's.
-_OUT_OF_MEMORY = re.compile(
-    rb"oom[-_ ]kill|(slurmstepd|srun)[^\n]*out[- ]of[- ]memory|exceeded (job |step |)memory limit",
-    re.IGNORECASE,
-)
+# Why a job came to its end before its work was done: names of rows in fates.toml.
+Cause = Literal[
+    "",
+    "memory",
+    "time",
+    "node",
+    "cancelled",
+    "preempted",
+    "launch",
+    "nothing",
+    "forgotten",
+    "failed",
+]
 
 # Slurm kills a cancelled job that has not ended by itself after 30 seconds, unless a cluster is set otherwise.
 PATIENCE_SECONDS = 60.0
 
 # A job that Slurm has forgotten without having been seen to end.
 FORGOTTEN = "FORGOTTEN"
+
+# What a job writes into Slurm's log of it as soon as a command of SegMake runs in it.
+BEGAN = "SegMake has begun"
+
+# So much of the end of Slurm's log is shown.
+SHOWN_LINES = 8
+SHOWN_CHARACTERS = 1200
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,10 @@ class Jobs:
         The folder with Slurm's own log of each job, ``JOB.log``.
     keep : bool
         Whether changes are written down, which only the main process may do.
+    held : str
+        Why Slurm takes no more jobs for now, in its own words; empty where it takes them.
+    room : int
+        How many jobs of the run were in the queue when it took no more; 0 where their number was not why.
     """
 
     path: Path
@@ -95,6 +99,9 @@ class Jobs:
     started: float = 0.0
     logs: Path | None = None
     keep: bool = False
+    held: str = ""
+    room: int = 0
+    _told: list[str] = field(default_factory=list)
     _sent: dict[str, Sent] = field(default_factory=dict)
     _asked: float = 0.0
     _lock: Lock = field(default_factory=Lock)
@@ -103,14 +110,17 @@ class Jobs:
         for line in _read(self.path):
             # Another version of SegMake may have written other things.
             with suppress(KeyError, TypeError, AttributeError):
-                if "job" not in line:
+                if "held" in line:
+                    self.held, self.room = line["held"], line["room"]
+                elif "job" not in line:
                     self.run, self.started = line["run"], line["started"]
+                    self.held, self.room = "", 0
                 else:
                     sent = Sent(line["run"], Job(**line["job"]), line["cause"])
                     self._sent[sent.job.id] = sent
 
     def begin(self, run: str, started: float, logs: Path | None) -> None:
-        """Start a run: from now on, its jobs are asked for and written down."""
+        """Start a run, or go on with the last one: from now on, its jobs are asked for and written down."""
         self.run, self.started, self.logs, self.keep = run, started, logs, True
         self._write({"run": run, "started": started})
 
@@ -121,6 +131,67 @@ class Jobs:
             # Slurm counts up; the jobs of an array have numbers such as 12_3.
             key=lambda sent: [int(number) for number in re.findall(r"\d+", sent.job.id)],
         )
+
+    def get(self, id: str) -> Sent | None:
+        """Return what is known of a job."""
+        return self._sent.get(id)
+
+    def live(self) -> list[Sent]:
+        """Return the jobs of the last run that have not ended."""
+        return [sent for sent in self.of_run() if not sent.over]
+
+    def note_sent(self, id: str, rule: str, batch: str) -> None:
+        """Note a job that Slurm has just taken, so that it is known before Slurm is asked about it."""
+        if id not in self._sent:
+            self._note(Job(id, rule, batch, "PENDING", submitted=time.time()))
+
+    def accepted(self, rule: str) -> bool:
+        """Whether Slurm took a job of this rule in the last run."""
+        return any(sent.job.rule == rule for sent in self.of_run())
+
+    def hold(self, words: str, room: int = 0) -> None:
+        """Note why Slurm takes no more jobs for now, or that it takes them again (no words)."""
+        if (words, room) != (self.held, self.room):
+            self.held, self.room = words, room
+            with suppress(OSError):
+                self._write({"run": self.run, "held": words, "room": room})
+
+    def blame(self, sent: Sent, cause: Cause) -> Sent:
+        """Note why a job's work is not done although Slurm has nothing against it."""
+        blamed = replace(sent, cause=cause)
+        self._keep(blamed)
+        return blamed
+
+    def tell(self, words: str) -> None:
+        """Have something said on the screen."""
+        self._told.append(words)
+
+    def to_tell(self) -> list[str]:
+        """Return what is to be said on the screen since this was last asked."""
+        told, self._told = self._told, []
+        return told
+
+    def log(self, id: str) -> Path | None:
+        """Return Slurm's own log of a job, if there is one."""
+        return next(self.logs.rglob(f"{id}.log"), None) if self.logs else None
+
+    def end_of_log(self, id: str) -> str:
+        """Return the last lines of Slurm's own log of a job."""
+        said = [line for line in self._said(id).splitlines() if line.strip()]
+        return "\n".join(said[-SHOWN_LINES:])[-SHOWN_CHARACTERS:]
+
+    def any_began(self) -> bool:
+        """Whether a command of SegMake has run in a job of the last run."""
+        return any(
+            sent.job.state == "COMPLETED" or BEGAN in self._said(sent.job.id)
+            for sent in self.of_run()
+        )
+
+    def _said(self, id: str) -> str:
+        with suppress(OSError):
+            if log := self.log(id):
+                return log.read_text(encoding="utf-8", errors="replace")
+        return ""
 
     def refresh(self, older_than: float = 0.0) -> None:
         """Ask Slurm what became of the last run's jobs.
@@ -168,8 +239,13 @@ class Jobs:
                     most[sent.cause] = max(most[sent.cause], asked[sent.cause] or 0)
         return most
 
-    def cancel(self) -> list[Sent]:
+    def cancel(self, kept: Collection[str] = ()) -> list[Sent]:
         """Cancel what is left in the queue of the last run, wait until it has ended, and return it.
+
+        Parameters
+        ----------
+        kept : collection of str
+            The numbers of jobs that are left alone.
 
         Raises
         ------
@@ -177,11 +253,12 @@ class Jobs:
             If Slurm does not answer.
         """
         self.refresh()
-        left = [sent for sent in self.of_run() if not sent.over]
+        left = [sent for sent in self.live() if sent.job.id not in kept]
         slurm.cancel(sent.job.id for sent in left)
         # Slurm gives a job time to end; until then it may be writing what the next one would.
         patience = time.monotonic() + PATIENCE_SECONDS
-        while left and time.monotonic() < patience and not all(s.over for s in self.of_run()):
+        ids = {sent.job.id for sent in left}
+        while time.monotonic() < patience and any(s.job.id in ids for s in self.live()):
             time.sleep(0.5)
             with suppress(SlurmError):
                 self.refresh()
@@ -194,22 +271,22 @@ class Jobs:
         if before and job.minutes and before.job.minutes:
             # A limit that somebody lowered while the job ran is not what it asked for.
             job = replace(job, minutes=max(job.minutes, before.job.minutes))
-        sent = Sent(self.run, job, self._cause(job))
-        self._sent[job.id] = sent
+        self._keep(Sent(self.run, job, self._cause(job)))
+
+    def _keep(self, sent: Sent) -> None:
+        self._sent[sent.job.id] = sent
         # A disk that is full fails the jobs themselves, which say so: who looks after them goes on.
         with suppress(OSError):
-            self._write({"run": sent.run, "cause": sent.cause, "job": asdict(job)})
+            self._write({"run": sent.run, "cause": sent.cause, "job": asdict(sent.job)})
 
     def _cause(self, job: Job) -> Cause:
         if job.state not in ENDED:
             return ""
-        cause = _CAUSES.get(job.state, "failed")
-        if cause == "failed" and self.logs:
-            for log in self.logs.rglob(f"{job.id}.log"):
-                with suppress(OSError):
-                    if _OUT_OF_MEMORY.search(log.read_bytes()):
-                        return "memory"
-        return cause
+        said = "" if job.state == "COMPLETED" else self._said(job.id)
+        cause = fates.ended(job.state, said, reason=job.reason).name
+        if cause in ("failed", "launch") and self.logs:
+            return "failed" if BEGAN in said else "launch"
+        return next((known for known in get_args(Cause) if known == cause), "")
 
     def _write(self, line: dict) -> None:
         if self.keep:

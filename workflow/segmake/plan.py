@@ -88,6 +88,11 @@ class Folders:
         """The record of the jobs that were sent to Slurm."""
         return self.state / "jobs.jsonl"
 
+    @property
+    def submitted(self) -> Path:
+        """How the main process was sent as a job, to send it again."""
+        return self.state / "submitted.json"
+
     def journal(self, step: str, batch: str) -> Path:
         """The journal of one step of one batch."""
         return self.state / step / f"{batch}.jsonl"

@@ -17,11 +17,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from segmake import fates
 from segmake.jobs import Jobs, Sent
 from segmake.journal import Entry, Event, Journal
 from segmake.messages import catalogue, say
 from segmake.plan import Batch, Plan
-from segmake.slurm import SCRIPT, SlurmError
+from segmake.slurm import SCRIPT
 from segmake.steps import STEPS
 from segmake.usage import describe_mishap
 from segmake.wording import duration, number
@@ -29,7 +30,7 @@ from segmake.wording import duration, number
 # The speed is that of the last minutes, since batches start and end.
 WINDOW_SECONDS = 600.0
 
-# How often Slurm and the journals are asked; each time, squeue is run once.
+# How often the journals are looked at.
 LOOK_SECONDS = 10.0
 
 # In a file there is a line when so much time has passed, or sooner when batches started or ended.
@@ -50,6 +51,10 @@ class Progress:
         Jobs in Slurm's hands, and batches with images to segment that are not: the GPUs that are allowed are busy.
     reasons : tuple of str
         Why jobs wait, in Slurm's words, the most frequent first.
+    held : str
+        Why Slurm takes no more jobs for now, in its own words.
+    room : int
+        How many it took; 0 where their number is not why.
     scripts : tuple
         Of each of the users' scripts with something to do: its name, how many runs are done, how many there are.
     per_minute, seconds_left : float or None
@@ -64,6 +69,8 @@ class Progress:
     waiting: int = 0
     unsent: int = 0
     reasons: tuple[str, ...] = ()
+    held: str = ""
+    room: int = 0
     per_minute: float | None = None
     seconds_left: float | None = None
     scripts: tuple[tuple[str, int, int], ...] = ()
@@ -93,6 +100,8 @@ class Progress:
             if self.unsent:
                 jobs += say("progress.unsent", number=number(self.unsent))
             lines.append(jobs)
+        if self.held:
+            lines.append(_describe_refusal(self.held, self.room))
         return lines
 
 
@@ -114,9 +123,7 @@ class Observer:
         self._read: dict[Path, tuple[int, dict[str, Entry]]] = {}
 
     def look(self) -> Progress:
-        """Return where the run is now; a Slurm that does not answer leaves what was known of the jobs."""
-        with suppress(SlurmError):
-            self.jobs.refresh(LOOK_SECONDS / 2)
+        """Return where the run is now; of the jobs, what the main process has written down."""
         live = [sent.job for sent in self.jobs.of_run() if not sent.over]
         at_work = {job.batch for job in live if job.rule == STEPS[0]}
         states: list[list[Event]] = []
@@ -140,6 +147,8 @@ class Observer:
             waiting=len(waiting),
             unsent=unsent,
             reasons=tuple(reason for reason, _ in reasons.most_common()),
+            held=self.jobs.held,
+            room=self.jobs.room,
             per_minute=speed,
             seconds_left=left / speed * 60 if speed and left else None,
             scripts=tuple(self._scripts()),
@@ -150,7 +159,7 @@ class Observer:
         known = [sent for sent in self.jobs.of_run() if sent.cause and self._is_ours(sent)]
         new = [sent for sent in known if sent.job.id not in self._told]
         self._told.update(sent.job.id for sent in new)
-        return [describe_mishap(sent) for sent in new]
+        return [*self.jobs.to_tell(), *(describe_mishap(sent) for sent in new)]
 
     def _is_ours(self, sent: Sent) -> bool:
         return sent.job.rule in STEPS or sent.job.rule.startswith(SCRIPT)
@@ -211,6 +220,13 @@ def _per_minute(times: list[float]) -> float | None:
     if not recent or (seconds := time.time() - recent[0]) < LOOK_SECONDS:
         return None
     return (len(recent) - 1) / seconds * 60
+
+
+def _describe_refusal(words: str, room: int) -> str:
+    """Return why nothing is sent now, and what a user may do about it."""
+    fate = fates.refused(words, accepted_before=True)
+    told = say("progress.held", why=fate.says(), words=words)
+    return f"{told} {say('progress.room', number=room) if room else fate.remedy()}"
 
 
 def plain_reason(reason: str) -> str:

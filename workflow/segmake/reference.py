@@ -1,8 +1,8 @@
 """Makes ``config/README.md``, pages of ``docs`` and a part of ``docs/environment-builder.md`` from their sources.
 
 The settings come from the JSON Schema of the config, the questions and answers (``docs/faq*.md``) from the catalogue
-of messages, ``docs/known-errors*.md`` from ``known_errors.toml``, the table of packages from
-``workflow/catalogue.yaml``.
+of messages, ``docs/known-errors*.md`` from ``known_errors.toml``, ``docs/slurm-jobs*.md`` from ``fates.toml``, the
+table of packages from ``workflow/catalogue.yaml``.
 After an edit of either: ``PYTHONPATH=workflow python -m segmake.reference``.
 """
 
@@ -12,13 +12,14 @@ import json
 import os
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from segmake.catalogue import groups
 from segmake.config import describe, schema
+from segmake.fates import Fate, Moment, fates
 from segmake.files import write_atomically
 from segmake.known_errors import known_errors
 from segmake.messages import LANGUAGES, catalogue
@@ -130,6 +131,64 @@ _ERRORS_LABELS = {
     "when": {"en": "When:", "fr": "Quand :"},
     "do": {"en": "What to do:", "fr": "Que faire :"},
 }
+_JOBS_TITLE = {"en": "What Slurm says of jobs", "fr": "Ce que Slurm dit des tâches"}
+_JOBS_INTRO = {
+    "en": (
+        "Everything that can become of a job on the cluster, what it means, and what to do. SegMake says the same on "
+        "the screen, in `python -m segmake status` and in the report. [En français](slurm-jobs.fr.md)."
+    ),
+    "fr": (
+        "Tout ce qui peut advenir d'une tâche sur le cluster, ce que cela signifie, et que faire. SegMake dit la même "
+        "chose à l'écran, dans `python -m segmake status` et dans le rapport. [In English](slurm-jobs.md)."
+    ),
+}
+_JOBS_HEADINGS: dict[Moment, dict[str, str]] = {
+    "sending": {"en": "When Slurm refuses a job", "fr": "Quand Slurm refuse une tâche"},
+    "waiting": {"en": "When a job waits", "fr": "Quand une tâche attend"},
+    "ended": {"en": "When a job has ended", "fr": "Quand une tâche est terminée"},
+}
+_JOBS_COLUMNS: dict[Moment, dict[str, tuple[str, ...]]] = {
+    "sending": {
+        "en": ("Slurm says", "it means", "SegMake", "what to do"),
+        "fr": ("Slurm dit", "cela signifie", "SegMake", "que faire"),
+    },
+    "waiting": {
+        "en": ("Slurm says", "it means", "ends by itself", "what to do"),
+        "fr": ("Slurm dit", "cela signifie", "cesse de soi-même", "que faire"),
+    },
+    "ended": {
+        "en": ("Slurm says", "the job", "is an attempt", "what to do"),
+        "fr": ("Slurm dit", "la tâche", "compte comme essai", "que faire"),
+    },
+}
+_JOBS_NOTES: dict[Moment, dict[str, str]] = {
+    "sending": {
+        "en": "A refusal that passes is no attempt: jobs that run go on, and the rest is sent when Slurm takes it.",
+        "fr": (
+            "Un refus passager ne compte pas comme essai : les tâches en cours continuent, et le reste est envoyé "
+            "quand Slurm l'accepte."
+        ),
+    },
+    "waiting": {
+        "en": "`python -m segmake status` names the jobs that JOB stands for.",
+        "fr": "`python -m segmake status` nomme les tâches dont TÂCHE tient la place.",
+    },
+    "ended": {
+        "en": "A batch that has used up its attempts is given up by this run; the same command tries it again.",
+        "fr": "Un lot qui a épuisé ses essais est abandonné par ce calcul ; la même commande le réessaie.",
+    },
+}
+_JOBS_DOES = {
+    "waits": {"en": "waits and goes on", "fr": "attend et continue"},
+    "stops": {"en": "stops and says why", "fr": "s'arrête et dit pourquoi"},
+    "tries": {"en": "tries again", "fr": "réessaie"},
+    "yes": {"en": "yes", "fr": "oui"},
+    "no": {"en": "no", "fr": "non"},
+}
+_JOB = {"en": "JOB", "fr": "TÂCHE"}
+# So many of Slurm's words are shown for each row.
+_WORDS_SHOWN = 3
+
 _FAMILIES = {
     "SM-CFG": {"en": "The config file", "fr": "Le fichier de configuration"},
     "SM-DIR": {"en": "The folder of images", "fr": "Le dossier des images"},
@@ -371,6 +430,42 @@ def known_errors_page(language: str) -> str:
     return "\n".join(lines)
 
 
+def jobs_page(language: str) -> str:
+    """Return every fate of a job in Markdown: what Slurm says, what it means, and what to do.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
+    lines = [f"# {_JOBS_TITLE[language]}", "", _JOBS_INTRO[language], ""]
+    for moment, heading in _JOBS_HEADINGS.items():
+        columns = _JOBS_COLUMNS[moment][language]
+        lines += [f"## {heading[language]}", "", _JOBS_NOTES[moment][language], ""]
+        lines += [_row(columns), _row(["---"] * len(columns))]
+        for fate in fates(moment).values():
+            remedy = fate.text("remedy", language).replace("{jobs}", _JOB[language])
+            says = fate.text("says", language)
+            cells = [_slurms_words(fate), says, _does(fate, language), remedy]
+            lines.append(_row(_escape(cell) for cell in cells))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _slurms_words(fate: Fate) -> str:
+    first = [words.splitlines()[0].split("failed: ", 1)[-1] for words in fate.examples]
+    words = [word.removeprefix("sbatch: ").removeprefix("error: ") for word in first]
+    return ", ".join(
+        f"`{word.replace('`', chr(39))}`" for word in (*fate.states, *words)[:_WORDS_SHOWN]
+    )
+
+
+def _does(fate: Fate, language: str) -> str:
+    if fate.moment == "sending":
+        return _JOBS_DOES["waits" if fate.passes else "stops" if fate.stops else "tries"][language]
+    answer = fate.passes if fate.moment == "waiting" else fate.counts
+    return _JOBS_DOES["yes" if answer else "no"][language]
+
+
 def references() -> dict[str, str]:
     """Return what the generated files should hold, by their paths in the repository."""
     schema_note = _NOTE.format(
@@ -381,6 +476,7 @@ def references() -> dict[str, str]:
     after = after.partition(_TABLE_ENDS)[2]
     faq_note = _NOTE.format(sources="workflow/segmake/messages")
     errors_note = _NOTE.format(sources="workflow/segmake/known_errors.toml")
+    jobs_note = _NOTE.format(sources="workflow/segmake/fates.toml")
     pages = {
         "config/README.md": f"{schema_note}\n\n{_README}\n{settings_reference()}",
         "docs/environment-builder.md": (
@@ -392,6 +488,7 @@ def references() -> dict[str, str]:
         pages[name] = f"{faq_note}\n\n{faq(language)}"
         page = f"{errors_note}\n\n{known_errors_page(language)}"
         pages[name.replace("faq", "known-errors")] = page
+        pages[name.replace("faq", "slurm-jobs")] = f"{jobs_note}\n\n{jobs_page(language)}"
     return {name: page.rstrip() + "\n" for name, page in pages.items()}
 
 
@@ -440,9 +537,12 @@ def _table(keys: dict[str, dict[str, Any]], required: list[str]) -> str:
         if engines:
             row.append(", ".join(rule["x-engines"]) if "x-engines" in rule else "all")
         rows.append([*row, _escape(rule["description"])])
-    return "".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows
-    )
+    return "".join(f"{_row(row)}\n" for row in rows)
+
+
+def _row(cells: Iterable[str]) -> str:
+    """Return a row of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _allowed(rule: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, cached_property
@@ -19,18 +19,20 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NoReturn
 
+from snakemake.io import IOFile
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
-from segmake import environments, slurm
+from segmake import environments, slurm, submit
+from segmake.adoption import Left, adopt
 from segmake.bindings import write_bindings
 from segmake.checked import is_current
 from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.disk import disk_problem, probe
 from segmake.engines import BUILTIN_MODELS, needs_gpu
-from segmake.executor import mind, name_jobs, quote_python
+from segmake.executor import Executor, name_of_jobs, take_over
 from segmake.files import (
     fingerprint,
     lock_file,
@@ -40,9 +42,9 @@ from segmake.files import (
     write_atomically,
 )
 from segmake.inventory import Inventory, write_inventory
-from segmake.jobs import Jobs
+from segmake.jobs import Jobs, Sent
 from segmake.messages import Problem, Problems, say
-from segmake.plan import PLAN_VARIABLE, read_plan, write_plan
+from segmake.plan import PLAN_VARIABLE, Folders, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 from segmake.progress import Observer, Screen
 from segmake.run_files import NAMES, keep_changed_files
@@ -56,8 +58,14 @@ from segmake.user_scripts.rules import ScriptRule, script_rules
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
 
+# So many logs of attempts that are over are kept of each step of a batch.
+KEPT_LOGS = 3
+
 # The clocks of a cluster's computers, and of the server that dates files, differ by so much at most.
 CLOCK_SECONDS = 60.0
+
+# Where Slurm's configuration is, and the number of the job that the main process is, if it is one.
+_OF_SLURM = ("SLURM_CONF", "SLURM_JOB_ID")
 
 DEFAULT_CONFIG = "config/config.yaml"
 ROOT = Path(__file__).parents[2]
@@ -93,8 +101,13 @@ class Session:
         self._inventory: Inventory | None = None
         self._lock: IO[str] | None = None
         self._cluster: Cluster | None = None
+        self._executor: Executor | None = None
         self._screen: Screen | None = None
+        self._left: Left | None = None
         self._stopped = False
+        self._next_job = ""
+        # The plugin takes these away, and with them where Slurm is, and which job this is.
+        self._slurm = {name: os.environ[name] for name in _OF_SLURM if name in os.environ}
         self._conda_refused = False
         self._conda = self._use_conda()
         written = os.environ.get(PLAN_VARIABLE)
@@ -109,7 +122,6 @@ class Session:
                 _refuse(failing)
         else:
             self.plan = read_plan(Path(written))
-        quote_python()
         self._jobs = Jobs(self.plan.folders.jobs)
 
     @property
@@ -260,7 +272,9 @@ class Session:
                 end_orphans(self.plan.folders.plan)
             signal.signal(signal.SIGINT, self._stop)
             if self._cluster and self._workflow.executor_plugin.name == "slurm":
-                self._start_on_cluster(self._cluster)
+                self._start_on_cluster()
+            elif slurm.is_here() and self._jobs.live():
+                self._leave_nothing_behind("cluster.cancelled")
             self._keep_changed_files()
             self._bring_back_from_future()
             write_plan(self.plan)
@@ -291,7 +305,13 @@ class Session:
         if self._lock:
             with suppress(OSError):
                 note_end(self.plan.folders.runs, self.plan.name)
+        if self._executor and self._executor.leaves_jobs:
+            print(f"\n{self._next_job}", file=sys.stderr)
+            return
         empty = not self._jobs.keep or self._leave_nothing_behind("cluster.left")
+        if self._executor:
+            for problem in self._executor.problems():
+                print(f"\n{problem}", file=sys.stderr)
         if self._stopped:
             words = say("end.cancelled" if self._jobs.keep and empty else "end.stopped")
         elif self.plan.has_work and (failing := self._failing_disk()):
@@ -307,13 +327,18 @@ class Session:
         return next(filter(None, (probe(folder) for folder in folders)), None)
 
     def _give_up_on_failing_disk(self) -> None:
-        """Let Snakemake start no more jobs, nor a failed one again, once nothing can be written any more."""
+        """Let Snakemake start no more jobs, nor a failed one again, once that is of no use.
+
+        That is where nothing can be written any more, or Slurm will never take such a job or start it.
+        """
         scheduler = self._workflow.scheduler
         handle = scheduler._handle_error
 
         def handle_error(job: Any, *arguments: Any, **options: Any) -> None:
             if self._failing_disk():
                 scheduler.keepgoing = False
+                job.attempt = job.restart_times + 1
+            elif self._executor and self._executor.is_in_vain(job):
                 job.attempt = job.restart_times + 1
             handle(job, *arguments, **options)
 
@@ -330,11 +355,18 @@ class Session:
         overrides = dict(workflow.config_settings.config)
         command = shlex.join(["snakemake", *sys.argv[1:]])
         config = load_config(files[-1], overrides)
+        # Slurm is asked before the journals are read: what ends in between is known by its files.
+        self._jobs = Jobs(Folders(Path(config.settings["results"])).jobs)
+        left = self._ask_what_is_left() if workflow.is_main_process else []
         self.plan, self._inventory = make_plan(config, command)
+        if left:
+            self._adopt(left)
         if workflow.is_main_process:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
+            if self._left and self._left.adopted:
+                print(say("cluster.adopted", number=len(self._left.adopted)), file=sys.stderr)
             if self.plan.to_do["segment"]:
                 self._refuse_missing_engine()
             self._forget_another_model()
@@ -347,6 +379,28 @@ class Session:
         if self._cluster is None:
             # On one computer the steps of a batch are no more together than those of others.
             self.plan = replace(self.plan, small=[])
+
+    def _ask_what_is_left(self) -> list[Sent]:
+        """Return the jobs that the last run left in the queue, if it is lost."""
+        if (
+            not self._jobs.live()
+            or not slurm.is_here()
+            or who_runs(self._jobs.path.parent / "lock")
+        ):
+            return []
+        with suppress(SlurmError):
+            self._jobs.refresh()
+        return self._jobs.live()
+
+    def _adopt(self, left: list[Sent]) -> None:
+        """Plan as the lost run did whose jobs are left, as far as the same is wanted."""
+        try:
+            before = read_plan(self.plan.folders.plan, self.plan.folders.results)
+        # A plan of another version of SegMake may lack what this one looks for.
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if self._on_cluster:
+            self.plan, self._left = adopt(self.plan, before, left)
 
     @property
     def batches_to_segment(self) -> list[str]:
@@ -370,14 +424,36 @@ class Session:
                 record.unlink(missing_ok=True)
 
     def _forget_other_outcomes(self) -> None:
-        """Remove the files that other plans of the same scripts asked for, each of another name."""
+        """Remove the files that other plans of the same batches and scripts asked for, each of another name."""
+        folders = self.plan.folders
+        for step in STEPS:
+            kept = {self.plan.outcome(step, batch).stem for batch in self.plan.batches}
+            for place in (folders.state / step, folders.state / "benchmarks" / step):
+                self._forget(path for path in place.glob("*.tsv") if self._is_past(path, kept))
+            logs: dict[str, list[Path]] = {}
+            for path in sorted((folders.results / "logs" / step).glob("*.log"), key=_changed):
+                if self._is_past(path, kept):
+                    logs.setdefault(path.name.partition(".")[0], []).append(path)
+            self._forget(path for past in logs.values() for path in past[:-KEPT_LOGS])
         for name in self.plan.scripts:
             batches = self.plan.scripts[name].batches
             kept = {self.plan.script_batch(name, batch).name for batch in batches}
             kept.add(self.plan.script_outcome(name).name)
-            for path in (self.plan.folders.state / "scripts" / name).glob("*.*"):
-                if path.suffix in (".tsv", ".done") and path.name not in kept:
-                    path.unlink(missing_ok=True)
+            self._forget(
+                path
+                for path in (folders.state / "scripts" / name).glob("*.*")
+                if path.suffix in (".tsv", ".done") and path.name not in kept
+            )
+
+    def _is_past(self, path: Path, kept: Collection[str]) -> bool:
+        """Whether a file is of a batch of this plan, and of attempts that are over."""
+        return path.name.partition(".")[0] in self.plan.batches and path.stem not in kept
+
+    def _forget(self, paths: Iterable[Path]) -> None:
+        """Remove files, with what Snakemake has noted of them."""
+        for path in paths:
+            path.unlink(missing_ok=True)
+            self._workflow.persistence.cleanup_metadata(IOFile(str(path)))
 
     def _use_conda(self) -> bool:
         """Return whether Snakemake makes the environments of the rules.
@@ -513,19 +589,54 @@ class Session:
         if section["partition"] is None and (default := self._cluster.partition(gpu=True)):
             section["partition"] = default.name
 
-    def _start_on_cluster(self, cluster: Cluster) -> None:
-        """Clear away what the last run left in the queue, name the jobs of this one, and show where it is."""
-        self._leave_nothing_behind("cluster.cancelled")
-        executor = self._workflow.scheduler._executor
-        run = name_jobs(executor, Path.cwd())
-        if cluster.keeps_accounts and slurm.accounting_answers():
-            self._workflow.executor_settings.status_command = "sacct"
-        self._jobs.begin(run, self.plan.started, executor.slurm_logdir)
-        mind(executor, self._jobs)
+    def _start_on_cluster(self) -> None:
+        """Take over, or clear away, what the last run left in the queue; name this one's jobs; show where it is."""
+        os.environ.update(self._slurm)
+        adopted = self._take_over_jobs()
+        plugin = self._workflow.scheduler._executor
+        plugin.run_uuid = self._jobs.run if adopted else name_of_jobs(plugin.run_uuid, Path.cwd())
+        logs = self.plan.folders.results / "logs" / "slurm"
+        self._jobs.begin(plugin.run_uuid, self.plan.started, logs)
+        accounts = self._cluster is not None and self._cluster.keeps_accounts
+        self._executor = take_over(
+            plugin,
+            self._jobs,
+            adopted,
+            logs=logs,
+            words=logs.parent / "sbatch.log",
+            room=slurm.room() if accounts else None,
+        )
         # Snakemake would wait for the jobs, which may take hours; as after Ctrl-C, they are cancelled.
         signal.signal(signal.SIGTERM, self._stop)
+        if submit.sends_itself_again():
+            signal.signal(submit.SIGNAL, self._hand_over)
         self._screen = Screen(Observer(self.plan, self._jobs), sys.stderr)
         self._screen.start()
+
+    def _take_over_jobs(self) -> dict[tuple[str, str], str]:
+        """Cancel the jobs that are left and not wanted; return the others."""
+        adopted = self._left.adopted if self._left else {}
+        with suppress(SlurmError):
+            # One may have reached the queue after its run was lost.
+            self._jobs.refresh()
+        if any(sent.job.id not in adopted.values() for sent in self._jobs.live()):
+            self._leave_nothing_behind("cluster.cancelled", adopted.values())
+        return adopted
+
+    def _hand_over(self, number: int, frame: FrameType | None) -> None:
+        """Send the main process again, which is a job whose time is nearly up, and leave the other jobs to it."""
+        signal.signal(submit.SIGNAL, signal.SIG_IGN)
+        try:
+            job = submit.send_again(self.plan.folders, self._slurm.get("SLURM_JOB_ID"))
+        except SlurmError as error:
+            self._jobs.tell(str(Problem("SM-CLU-052", error=slurm.one_line(error))))
+            return
+        self._next_job = say("submit.sent_again", job=job)
+        if self._executor:
+            self._executor.leave()
+        if self._screen:
+            self._screen.cease()
+        raise KeyboardInterrupt
 
     def _stop(self, number: int, frame: FrameType | None) -> NoReturn:
         self._stopped = True
@@ -537,13 +648,13 @@ class Session:
             print("\n" + say("cluster.stopping"), file=sys.stderr)
         raise KeyboardInterrupt
 
-    def _leave_nothing_behind(self, words: str) -> bool:
+    def _leave_nothing_behind(self, words: str, kept: Collection[str] = ()) -> bool:
         """Cancel what is left of the last run in the queue, and return whether that could be done.
 
         Two runs at once would compute the same images.
         """
         try:
-            if left := self._jobs.cancel():
+            if left := self._jobs.cancel(kept):
                 print(say(words, number=len(left)), file=sys.stderr)
         except SlurmError as error:
             print(Problem("SM-CLU-001", error=" ".join(str(error).split())), file=sys.stderr)
@@ -595,6 +706,12 @@ class Session:
         lock.truncate(0)
         now = time.strftime("%Y-%m-%d %H:%M")
         print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=lock, flush=True)
+
+
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _is_of_future(path: Path) -> bool:

@@ -126,15 +126,6 @@ def is_here() -> bool:
     return shutil.which("sbatch") is not None
 
 
-def answers() -> bool:
-    """Whether Slurm's controller answers."""
-    try:
-        _lines("scontrol", "ping")
-    except SlurmError:
-        return False
-    return True
-
-
 def partitions() -> dict[str, Partition]:
     """Return the partitions of the cluster by name.
 
@@ -201,6 +192,32 @@ def accounts() -> list[str]:
         return []
 
 
+def room() -> int | None:
+    """Return how many jobs Slurm takes at once of the user, as far as the accounting database says; None if unknown.
+
+    Limits of an account, which its users share, and of a partition's QOS are only learned from refusals.
+    """
+    try:
+        user = getpass.getuser()
+        command = ("sacctmgr", "--noheader", "--parsable2", "list", "associations")
+        associations = _lines(*command, f"user={user}", "format=MaxSubmit,QOS")
+        limits = [line.split("|")[0] for line in associations]
+        command = ("sacctmgr", "--noheader", "--parsable2", "list", "qos")
+        names = {qos for line in associations for qos in line.split("|")[-1].split(",")}
+        for line in _lines(*command, "format=Name,MaxSubmitPU"):
+            name, _, limit = line.partition("|")
+            # One of several QOS is the job's: only where there is no choice its limit is sure.
+            limits += [limit] if names == {name} else []
+    except SlurmError:
+        return None
+    return min((int(limit) for limit in limits if limit.isdigit()), default=None)
+
+
+def one_line(words: object) -> str:
+    """Return what Slurm said in one line, shortened."""
+    return " ".join(str(words).split())[:300]
+
+
 def submit(options: Iterable[str], script: str) -> str:
     """Send a shell script as a job, and return the job's number.
 
@@ -211,6 +228,18 @@ def submit(options: Iterable[str], script: str) -> str:
     """
     (line, *_) = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
     return line.split(";")[0]
+
+
+def state_of(job: str) -> str:
+    """Return the state of a job of the user that has not ended; empty where there is none of this number.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    command = ("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%T")
+    return dict(line.split("|", 1) for line in _lines(*command)).get(job, "")
 
 
 def refusal(options: Iterable[str]) -> str | None:
@@ -321,6 +350,23 @@ def _lines(*command: str, script: str = "", timeout: float | None = None) -> lis
     return answer.stdout.splitlines()
 
 
+def work_of(comment: str) -> tuple[str, str]:
+    """Return the rule and the batch that a job's comment names; empty where it names none.
+
+    Parameters
+    ----------
+    comment : str
+        Such as ``rule_segment_wildcards_0003_5f3a`` or ``rule_batch0003``, as the executor writes it.
+    """
+    named = re.match(rf"rule_({SCRIPT}.+?)_wildcards_(\d+(?:-\d+)?)", comment) or re.match(
+        r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment
+    )
+    if named is None:
+        return "", ""
+    # A job that does all steps of a batch is one of segmentation, which asks for most and takes longest.
+    return {TOGETHER: "segment"}.get(named[1], named[1]), named[2]
+
+
 def _job(
     id: str,
     state: str,
@@ -332,19 +378,14 @@ def _job(
     reason: str = "",
     comment: str = "",
 ) -> Job:
-    # The executor writes the rule and its wildcards into the comment.
-    named = re.match(rf"rule_({SCRIPT}.+?)_wildcards_(\d+(?:-\d+)?)", comment) or re.match(
-        r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment
-    )
-    # A job that does all steps of a batch is one of segmentation, which asks for most and takes longest.
-    rule = {TOGETHER: "segment"}.get(named[1], named[1]) if named else ""
+    rule, batch = work_of(comment)
     # Slurm says "CANCELLED by 1000".
     word = (state.split() or [""])[0]
     begun = word not in _NOT_BEGUN
     return Job(
         id=id,
         rule=rule,
-        batch=named[2] if named else "",
+        batch=batch,
         state=word,
         reason=reason if reason != "None" else "",
         submitted=_seconds(submitted),

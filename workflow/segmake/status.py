@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import IO
 
 import yaml
 
+from segmake import slurm
 from segmake.files import lock_file, open_own
 from segmake.jobs import Jobs
 from segmake.messages import Problem, say
@@ -52,12 +54,32 @@ def describe_status(results: Path) -> str:
         lines = [say("status.runs", results=results, **runner)]
         lines += [f"  {line}" for line in Observer(plan, jobs).look().describe()]
         return "\n".join([*lines, *_job_lines(jobs)])
-    with suppress(SlurmError):
-        jobs.refresh()
+    if jobs.live():
+        with suppress(SlurmError):
+            jobs.refresh()
+    if waiting := main_job(folders):
+        lines = [say("status.main_job", results=results, job=waiting[0], state=waiting[1])]
+        return "\n".join([*lines, *_job_lines(jobs)])
     lines = [say("status.ended", since=began, results=results)]
     if left := _job_lines(jobs):
         lines += [say("status.left"), *left]
     return "\n".join([*lines, describe_outcome(plan)])
+
+
+def is_over(results: Path) -> bool:
+    """Whether no run is at work in a results folder, nor about to be."""
+    folders = Folders(results)
+    return who_runs(folders.lock) is None and main_job(folders) is None
+
+
+def main_job(folders: Folders) -> tuple[str, str] | None:
+    """Return number and state of the job that the main process is, or is to go on as; None where there is none."""
+    try:
+        job = str(json.loads(folders.submitted.read_text(encoding="ascii"))["job"])
+        state = slurm.state_of(job) if slurm.is_here() else ""
+    except (OSError, ValueError, KeyError, TypeError, SlurmError):
+        return None
+    return (job, state) if state else None
 
 
 def _job_lines(jobs: Jobs) -> list[str]:

@@ -1,25 +1,41 @@
-"""Sends the main process itself as a job, for login nodes that allow no long processes."""
+"""Sends the main process itself as a job, for login nodes that allow no long processes.
+
+Before the time of that job is up it sends itself again, as often as needed; the next one goes on with the jobs that are
+in the queue.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from segmake import slurm
 from segmake.cluster import Cluster, option_words
 from segmake.config import load_config
+from segmake.files import write_atomically
 from segmake.messages import Problem, say
 from segmake.plan import Folders
-from segmake.slurm import SlurmError
+from segmake.slurm import Partition, SlurmError
 from segmake.status import DEFAULT_CONFIG, who_runs
 
 # Snakemake plans and waits; the largest thing that it does itself is to load the model once.
 MEMORY_MB = 4096
 
-# Where a partition has no limit of its own.
-LONGEST_MINUTES = 7 * 24 * 60
+# A job that asks for more waits longer, and this one goes on as another.
+LONGEST_MINUTES = 24 * 60
+
+# Slurm sends this signal so long before the time of the job is up; it may come up to a minute sooner.
+SIGNAL = signal.SIGUSR1
+NOTICE_SECONDS = 300
+
+# Tells the main process that it is a job that can send itself again.
+VARIABLE = "SEGMAKE_SUBMITTED"
 
 
 def submit(config: Path, options: list[str]) -> str:
@@ -51,31 +67,95 @@ def submit(config: Path, options: list[str]) -> str:
     # The job would find it out too, but only its log would tell.
     if runner := who_runs(folders.lock):
         raise Problem("SM-RUN-009", where=str(folders.results), results=folders.results, **runner)
-    partition = Cluster(settings).partition(gpu=False)
-    logs = (folders.results / "logs").absolute()
-    logs.mkdir(parents=True, exist_ok=True)
-    minutes = min((partition and partition.minutes) or LONGEST_MINUTES, LONGEST_MINUTES)
+    options = [
+        *_options(settings, folders.results),
+        *option_words(settings["cluster"]["sbatch_options"]),
+    ]
+    script = f"export {VARIABLE}=1\nexec {shlex.join(snakemake)}\n"
+    try:
+        job = slurm.submit(options, script)
+    except SlurmError as error:
+        raise Problem("SM-CLU-010", where=str(config), answer=slurm.one_line(error)) from None
+    _remember(folders, options, script, job)
+    status = ["python", "-m", "segmake", "status", "--follow"]
+    if config != DEFAULT_CONFIG:
+        status += ["--results", str(folders.results)]
+    log = shlex.quote(str((folders.results / "logs" / f"segmake_{job}.log").absolute()))
+    return say("submit.sent", job=job, status=shlex.join(status), log=log)
+
+
+def sends_itself_again() -> bool:
+    """Whether this process is a job that `submit` sent."""
+    return VARIABLE in os.environ
+
+
+def send_again(folders: Folders, job: str | None) -> str:
+    """Send the main process again, to begin when this job has ended, and return the number of the next one.
+
+    Parameters
+    ----------
+    folders : Folders
+    job : str or None
+        The number of this job.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm refuses it, or it is not known any more what was sent.
+    """
+    try:
+        sent = json.loads(folders.submitted.read_text(encoding="ascii"))
+        options, script = sent["options"], sent["script"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SlurmError(str(error)) from None
+    after = [f"--dependency=afterany:{job}"] if job else []
+    number = slurm.submit([*options, *after], script)
+    _remember(folders, options, script, number)
+    return number
+
+
+def _remember(folders: Folders, options: list[str], script: str, job: str) -> None:
+    folders.state.mkdir(parents=True, exist_ok=True)
+    with write_atomically(folders.submitted) as part:
+        part.write_text(json.dumps({"options": options, "script": script, "job": job}))
+
+
+def _options(settings: dict[str, Any], results: Path) -> list[str]:
+    """Return the options of sbatch for the main process."""
     section = settings["cluster"]
+    logs = (results / "logs").absolute()
+    logs.mkdir(parents=True, exist_ok=True)
     asked = {
         "--job-name": "segmake",
-        "--partition": partition and partition.name,
         "--account": section["account"],
         "--qos": section["qos"],
         "--mem": MEMORY_MB,
         "--cpus-per-task": 1,
-        "--time": minutes,
         # Slurm puts the job's number for %j, and one percent sign for two.
         "--output": f"{str(logs).replace('%', '%%')}/segmake_%j.log",
     }
     words = [f"{name}={value}" for name, value in asked.items() if value is not None]
-    words += option_words(section["sbatch_options"])
-    try:
-        job = slurm.submit(words, f"exec {shlex.join(snakemake)}\n")
-    except SlurmError as error:
-        answer = " ".join(str(error).split())
-        raise Problem("SM-CLU-010", where=str(config), answer=answer) from None
-    status = ["python", "-m", "segmake", "status", "--follow"]
-    if config != DEFAULT_CONFIG:
-        status += ["--results", str(folders.results)]
-    log = shlex.quote(str(logs / f"segmake_{job}.log"))
-    return say("submit.sent", job=job, status=shlex.join(status), log=log)
+    partition = _partition(Cluster(settings), words)
+    minutes = min((partition and partition.minutes) or LONGEST_MINUTES, LONGEST_MINUTES)
+    notice = max(min(NOTICE_SECONDS, minutes * 60 // 4), 1)
+    where = [f"--partition={partition.name}"] if partition else []
+    return [*words, *where, f"--time={minutes}", f"--signal=B:{SIGNAL.name[3:]}@{notice}"]
+
+
+def _partition(cluster: Cluster, options: list[str]) -> Partition | None:
+    """Return where the main process goes: the config's partition for CPUs; else one without GPUs that takes it."""
+    own = cluster.partition(gpu=False)
+    if own is None or not own.gpus:
+        return own
+    others = [
+        one for one in cluster.partitions.values() if one.up and not one.hidden and not one.gpus
+    ]
+    for other in sorted(others, key=lambda one: -(one.minutes or LONGEST_MINUTES)):
+        minutes = min(other.minutes or LONGEST_MINUTES, LONGEST_MINUTES)
+        asked = [*options, f"--partition={other.name}", f"--time={minutes}"]
+        try:
+            if slurm.refusal(asked) is None:
+                return other
+        except SlurmError:
+            break
+    return own

@@ -1,0 +1,94 @@
+"""What a run does with the jobs that a lost run left in the queue; tests/slurm has real ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from segmake.adoption import adopt
+from segmake.inventory import write_inventory
+from segmake.jobs import Sent
+from segmake.journal import Journal
+from segmake.plan import read_plan, write_plan
+from segmake.planning import make_plan
+from segmake.slurm import Job
+from segmake.steps import STEPS
+
+SWEEP = {
+    "name": "sweep",
+    "script": "sweep.py",
+    "run": "sweep",
+    "sweep": {"seed": {"from": 1, "to": 4}},
+    "batch_size": 2,
+}
+
+
+@pytest.fixture
+def plan(configure, draw, tmp_path):
+    """Plan as a run does; the first plan is that of the run that is lost."""
+    for name in ("a", "b", "c", "d"):
+        draw(tmp_path / "images" / f"{name}.tif", cells=1)
+
+    def make(**sections):
+        config = configure(**({"cluster": {"batch_size": 2}} | sections))
+        made, inventory = make_plan(config)
+        write_inventory(inventory, made.folders.inventory)
+        return made
+
+    return make
+
+
+def sent(number: int, rule: str, batch: str) -> Sent:
+    return Sent("run", Job(str(number), rule, batch, "RUNNING"))
+
+
+def outcomes(plan, batch):
+    return [plan.outcome(step, batch) for step in STEPS]
+
+
+def test_what_the_jobs_do_counts_also_what_fails(plan):
+    write_plan(before := plan())
+    task = before.batches["0001"].tasks["segment"][0]
+    with Journal(before.folders.journal("segment", "0001")).locked() as journal:
+        journal.add(task.image, "failed", task.key, task.attempt, code="SM-RUN-001")
+    fresh = plan()
+    # Alone, the run would try the image again, and ask for a file that no job is about to write.
+    assert outcomes(fresh, "0001") != outcomes(before, "0001")
+    left = [sent(7, "segment", "0001"), sent(9, "report", "")]
+    adopting, found = adopt(fresh, read_plan(before.folders.plan), left)
+    assert outcomes(adopting, "0001") == outcomes(before, "0001")
+    assert outcomes(adopting, "0002") == outcomes(fresh, "0002")
+    assert found.adopted == {("segment", "0001"): "7", ("report", ""): "9"}
+    assert not found.others
+
+
+def test_jobs_for_other_settings_are_not_wanted(plan):
+    write_plan(before := plan())
+    other = plan(overlays={"color": "#00ff00"})
+    left = [sent(7, "segment", "0001"), sent(8, "segment", "0009")]
+    adopting, found = adopt(other, read_plan(before.folders.plan), left)
+    assert outcomes(adopting, "0001") == outcomes(other, "0001")
+    assert not found.adopted
+    assert found.others == left
+
+
+def test_runs_of_a_script_keep_their_jobs(plan, tmp_path):
+    script = tmp_path / "sweep.py"
+    script.write_text("import sys\n")
+    scripts = [{**SWEEP, "script": str(script)}]
+    write_plan(before := plan(scripts=scripts))
+    name = next(iter(before.scripts["sweep"].batches))
+    run = before.scripts["sweep"].batches[name][0]
+    run.outputs[0].mkdir(parents=True)
+    with Journal(before.folders.state / "scripts" / "sweep" / f"{name}.jsonl").locked() as journal:
+        journal.add(run.image, "done", run.key, run.attempt)
+    fresh = plan(scripts=scripts)
+    assert fresh.scripts["sweep"].names != before.scripts["sweep"].names
+    left = [sent(7, "step_sweep", "0002")]
+    adopting, found = adopt(fresh, read_plan(before.folders.plan), left)
+    assert adopting.scripts["sweep"].names == before.scripts["sweep"].names
+    assert found.adopted == {("step_sweep", "0002"): "7"}
+    script.write_text("import os\n")
+    changed = plan(scripts=scripts)
+    adopting, found = adopt(changed, read_plan(before.folders.plan), left)
+    assert adopting.scripts["sweep"].names == changed.scripts["sweep"].names
+    assert not found.adopted

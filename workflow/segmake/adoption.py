@@ -1,0 +1,125 @@
+"""Jobs that a lost run left in the queue: the next run takes them over, as far as it wants the same of them.
+
+A run is lost when its main process ends without having cancelled its jobs: killed, its terminal closed, its computer
+restarted, its own time on the cluster up. The jobs work on. What they do counts, if the next run asks Snakemake for the
+very files that they will write: so it keeps, for their batches, what the lost run planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+from segmake.jobs import Sent
+from segmake.plan import Batch, Plan
+from segmake.slurm import SCRIPT
+from segmake.steps import STEPS
+from segmake.user_scripts.planning import ScriptPlan
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a lost run left.
+
+    Attributes
+    ----------
+    plan : Plan
+        What it had planned.
+    jobs : list of Sent
+        Its jobs that have not ended.
+    adopted : dict
+        The numbers of those that the next run goes on with, by the rule and the batch that they work on.
+    """
+
+    plan: Plan
+    jobs: list[Sent]
+    adopted: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def others(self) -> list[Sent]:
+        """The jobs that the next run has no use for."""
+        return [sent for sent in self.jobs if sent.job.id not in self.adopted.values()]
+
+
+def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Left]:
+    """Return a plan that asks for what jobs of a lost run are about to write, and which these jobs are.
+
+    Parameters
+    ----------
+    plan : Plan
+        As it would be without these jobs.
+    before : Plan
+        Of the lost run.
+    jobs : iterable of Sent
+        Its jobs that have not ended.
+    """
+    jobs = list(jobs)
+    places = {_place(sent) for sent in jobs}
+    batches = {
+        batch
+        for rule, batch in places
+        if not rule.startswith(SCRIPT) and _wants_the_same(plan, before, batch)
+    }
+    scripts = {
+        name
+        for name in plan.scripts
+        if any(rule == f"{SCRIPT}{name}" for rule, _ in places)
+        and _runs_the_same(plan.scripts[name], before.scripts.get(name))
+    }
+    kept = {batch: before.batches[batch] for batch in batches}
+    small = [
+        batch for batch in plan.batches if batch in (before if batch in batches else plan).small
+    ]
+    plan = replace(
+        plan,
+        batches={**plan.batches, **kept},
+        small=small,
+        scripts={
+            name: replace(before.scripts[name], counts=script.counts) if name in scripts else script
+            for name, script in plan.scripts.items()
+        },
+    )
+    adopted = {
+        _place(sent): sent.job.id
+        for sent in jobs
+        if _is_wanted(_place(sent), plan, before, batches, scripts)
+    }
+    return plan, Left(before, jobs, adopted)
+
+
+def _place(sent: Sent) -> tuple[str, str]:
+    return sent.job.rule, sent.job.batch
+
+
+def _is_wanted(
+    place: tuple[str, str],
+    plan: Plan,
+    before: Plan,
+    batches: Collection[str],
+    scripts: Collection[str],
+) -> bool:
+    rule, batch = place
+    if rule.startswith(SCRIPT):
+        return rule.removeprefix(SCRIPT) in scripts
+    return batch in batches if batch else plan.summary() == before.summary()
+
+
+def _wants_the_same(plan: Plan, before: Plan, batch: str) -> bool:
+    """Whether every result of a batch has the same key in both plans."""
+    if batch not in plan.batches or batch not in before.batches:
+        return False
+    return _keys(plan.batches[batch]) == _keys(before.batches[batch])
+
+
+def _keys(batch: Batch) -> list[list[tuple[str, str]]]:
+    return [[(task.image, task.key) for task in batch.tasks[step]] for step in STEPS]
+
+
+def _runs_the_same(script: ScriptPlan, before: ScriptPlan | None) -> bool:
+    """Whether all that is to be run of a script is being run by the lost run's jobs."""
+    if before is None:
+        return False
+    planned = {(task.image, task.key) for tasks in before.batches.values() for task in tasks}
+    return planned >= {
+        (task.image, task.key) for tasks in script.batches.values() for task in tasks
+    }
