@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import stat
@@ -174,9 +175,15 @@ def kill_controller() -> None:
     _kill(*_daemons("slurmctld"))
 
 
-def start_node(node: str) -> None:
-    """Start a node's slurmd."""
-    _run("slurmd", "-f", _config() / "slurm.conf", "-N", node, "-c")
+def start_node(node: str, *hidden: Path) -> None:
+    """Start a node's slurmd; folders that are hidden from it are empty there, as a disk that is not mounted."""
+    slurmd = ("slurmd", "-f", _config() / "slurm.conf", "-N", node, "-c")
+    if hidden:
+        mounts = [f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}" for folder in hidden]
+        script = " && ".join([*mounts, 'exec "$@"'])
+        _run("unshare", "--mount", "bash", "-c", script, "bash", *slurmd)
+    else:
+        _run(*slurmd)
 
 
 def kill_node(node: str) -> None:
@@ -192,6 +199,16 @@ def kill_node(node: str) -> None:
             if str(log) in {file.path for file in daemon.open_files()}:
                 killed += [daemon, *daemon.children(recursive=True)]
     _kill(*killed)
+
+
+@contextmanager
+def hidden(*folders: Path) -> Iterator[None]:
+    """Let the nodes see nothing in these folders for a while."""
+    _restart_nodes(*folders)
+    try:
+        yield
+    finally:
+        _restart_nodes()
 
 
 @contextmanager
@@ -253,7 +270,7 @@ def states() -> dict[str, str]:
     return dict(line.split() for line in lines)
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     """Wait until something has come to be."""
     end = time.monotonic() + seconds
     while not condition():
@@ -271,6 +288,15 @@ def _start_slurm(*options: str) -> None:
     start_controller(*options)
     for node in NODES:
         start_node(node)
+    wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
+
+
+def _restart_nodes(*hidden: Path) -> None:
+    empty()
+    _kill(*_daemons("slurmd", "slurmstepd"))
+    for node in NODES:
+        start_node(node, *hidden)
+    # They have to be heard of before a job meets the old ones.
     wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.projects import Project
+from tests.projects import Project, wait_until
 
 COUNTED = ("squeue", "sacct", "scontrol", "sinfo", "sbatch", "scancel", "sacctmgr")
 
@@ -16,6 +19,12 @@ NOTE = """\
 arguments="$*"
 printf '%s\\t%s\\t%s\\t%s\\n' "$EPOCHREALTIME" "${{SLURMD_NODENAME:-}}" {name} "${{arguments//$'\\n'/ }}" >>{log}
 {first}exec {real} "$@"
+"""
+# Waits until the test has done what it has to do in between.
+WAIT = """\
+if [[ "$arguments" != *--test-only* ]]; then
+    while [ -e {gate} ]; do sleep 0.1; done
+fi
 """
 # A stand-in for what a real Slurm can't be made to say: words of its own, for the first so many jobs.
 REFUSE = """\
@@ -65,6 +74,27 @@ class Commands:
             if float(time) >= since and name in (names or COUNTED):
                 found.append(Call(float(time), node, name, arguments))
         return found
+
+    @contextmanager
+    def sending_waits(self, run: Callable[[], subprocess.Popen]) -> Iterator[subprocess.Popen]:
+        """Start a run, and let sbatch wait from the first job on: all checks have passed then, and no job is sent."""
+        gate = self._folder / "gate"
+        gate.touch()
+        self._write("sbatch", WAIT.format(gate=shlex.quote(str(gate))))
+        process = run()
+        try:
+            wait_until(lambda: bool(self.sent()), process)
+            yield process
+        finally:
+            gate.unlink()
+
+    def sent(self, since: float = 0.0) -> list[Call]:
+        """Return the calls of sbatch that were to send a job."""
+        return [
+            call
+            for call in self.calls("sbatch", since=since)
+            if "--test-only" not in call.arguments
+        ]
 
     def refuse(self, times: int, words: str, *, taken: bool = False) -> None:
         """Let sbatch say some words and fail, so many times.
