@@ -195,10 +195,12 @@ class Executor(plugin.Executor):
                 if not fate.passes:
                     self._refuse(work[0], fate, words)
                     return None
+                if fate.name == "unanswered":
+                    # The answer may have been lost, and the job be in the queue.
+                    self._stopped.wait(GLANCE_SECONDS)
+                    if found := self._taken_all_the_same(work):
+                        return found
                 self._wait_after(fate, words, tries)
-                if found := self._taken_all_the_same(work):
-                    self.jobs.hold("")
-                    return found
             tries += 1
 
     def _taken_all_the_same(self, work: tuple[str, str]) -> str | None:
@@ -291,10 +293,16 @@ class Executor(plugin.Executor):
         new = {
             info.external_jobid
             for info in active_jobs
-            if info.external_jobid not in self._seen and _has_its_files(info.job)
+            if info.external_jobid not in self._seen
+            and not self._waits(info.external_jobid)
+            and _has_its_files(info.job)
         }
         self._seen |= new
         return bool(new) or time.monotonic() >= self._look_at
+
+    def _waits(self, identifier: str) -> bool:
+        sent = self.jobs.get(identifier)
+        return sent is not None and sent.job.waits
 
     def _look(self) -> None:
         with suppress(SlurmError):
