@@ -2,6 +2,7 @@
 # Sets up what the tests need, then runs the checks and the tests. What follows goes to pytest:
 #     bash scripts/test.sh                          everything
 #     bash scripts/test.sh -k journal               the tests whose names have "journal"
+#     bash scripts/test.sh -m long                  those that take minutes, which are left out otherwise
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/_common.sh"
 cd "$root"

@@ -144,10 +144,12 @@ class Project:
         }
 
 
-def wait_until(condition: Callable[[], bool], run: subprocess.Popen) -> None:
-    """Wait until something has happened in a run that is still going on."""
+def wait_until(condition: Callable[[], bool], run: subprocess.Popen, seconds: float = 900) -> None:
+    """Wait until something has happened in a run that is still going on; a test that waits for ever tells nothing."""
+    end = time.monotonic() + seconds
     while not condition():
         assert run.poll() is None, "the run ended before it could be disturbed"
+        assert time.monotonic() < end, "the run went on, and what was waited for did not happen"
         time.sleep(0.02)
 
 

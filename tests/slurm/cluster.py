@@ -1,7 +1,7 @@
 """A Slurm cluster on this machine: two emulated nodes with nine A40 each, and one without a GPU.
 
-Slurm, its queue, its limits and its GPUs (devices that it counts, and hands out in CUDA_VISIBLE_DEVICES) are real; the
-computing is done by this machine's CPU. Needs root; what is missing is installed from Debian's packages.
+Slurm, its queue, its accounts, its limits and its GPUs (devices that it counts, and hands out in CUDA_VISIBLE_DEVICES)
+are real; the computing is done by this machine's CPU. Needs root; what is missing is installed from Debian's packages.
 
     python -m tests.slurm.cluster start | stop
 """
@@ -9,17 +9,20 @@ computing is done by this machine's CPU. Needs root; what is missing is installe
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 FOLDER = Path("/var/tmp/segmake-test-cluster")
 CONFIG = Path("/etc/slurm")
@@ -34,7 +37,11 @@ MUNGE_FOLDERS = {
     "/var/log/munge": 0o700,
     "/run/munge": 0o755,
 }
-DAEMONS = ("slurmd", "slurmstepd", "slurmctld", "slurmdbd")
+DAEMONS = ("slurmctld", "slurmdbd", "slurmd", "slurmstepd", "mariadbd")
+
+# The account that root may charge, and does where a job names none; and a QOS that takes so many jobs of a user.
+ACCOUNT = "lab"
+QOS, QOS_JOBS = "few", 2
 
 _SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -63,16 +70,20 @@ ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
 MessageTimeout=30
+# Else a machine without a network could not find itself.
+CommunicationParameters=EnableIPv6
 {nodes}
 PartitionName=gpu Nodes=gpu1,gpu2 Default=YES MaxTime=24:00:00 MaxMemPerNode=128000
 PartitionName=cpu Nodes=cpu1 MaxTime=2-00:00:00
 PartitionName=short Nodes=cpu1 MaxTime=00:30:00
+PartitionName=brief Nodes=gpu1,gpu2 MaxTime=00:10:00
 """
-# With these, the cluster keeps accounts in a database, as large ones do.
+# With these, the cluster keeps accounts in a database, and holds users to their limits, as large ones do.
 ACCOUNTS = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStoragePort=16819
+AccountingStorageEnforce=associations,limits,qos
 """
 SLURMDBD_CONF = """\
 AuthType=auth/munge
@@ -88,6 +99,12 @@ StorageUser=slurm
 StoragePass=slurm
 StorageLoc=slurm_acct_db
 """
+# What a database of a test may lose, and what it need not know.
+DATABASE_OPTIONS = (
+    *("--skip-name-resolve", "--skip-innodb-doublewrite", "--performance-schema=OFF"),
+    *("--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"),
+    *("--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"),
+)
 DATABASE = """\
 CREATE DATABASE slurm_acct_db;
 CREATE USER slurm@127.0.0.1 IDENTIFIED BY 'slurm';
@@ -121,28 +138,17 @@ def why_not() -> str | None:
     return None
 
 
-def start(*, accounts: bool = False) -> None:
-    """Install what is missing, and start the cluster; one that runs already is stopped first.
-
-    Parameters
-    ----------
-    accounts : bool
-        Whether it has an accounting database, in which root may charge the account ``lab``.
-    """
+def start() -> None:
+    """Install what is missing, and start the cluster; one that runs already is stopped first."""
     _install("slurm-wlm", "munge", commands=("slurmctld", "slurmd", "sbatch", "munged"))
-    if accounts:
-        _install("slurmdbd", "mariadb-server", commands=("slurmdbd", "mariadbd"))
+    _install("slurmdbd", "mariadb-server", commands=("slurmdbd", "mariadbd"))
     stop()
     FOLDER.mkdir(parents=True)
     (FOLDER / "state").mkdir()
-    _write_config(accounts)
+    _write_config()
     _start_munge()
-    if accounts:
-        _start_database()
-    start_controller("-c")
-    for node in NODES:
-        start_node(node)
-    wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
+    _start_database()
+    _start_slurm("-c")
 
 
 def stop() -> None:
@@ -153,8 +159,7 @@ def stop() -> None:
         _cancel_all()
         for file in ("slurm.conf", "gres.conf", "cgroup.conf", "slurmdbd.conf"):
             (CONFIG / file).unlink(missing_ok=True)
-    _kill(lambda process: process.name() in DAEMONS)
-    _kill(lambda process: process.name() == "mariadbd" and str(FOLDER) in str(process.cmdline()))
+    _kill(*_daemons(*DAEMONS))
     # Also where only the folder is left, as after Slurm's packages were removed.
     if FOLDER.exists():
         shutil.rmtree(FOLDER)
@@ -162,29 +167,92 @@ def stop() -> None:
 
 def start_controller(*options: str) -> None:
     """Start Slurm's controller; it knows the jobs from before, but for the option ``-c``."""
-    _run("slurmctld", *options)
+    _run("slurmctld", "-f", _config() / "slurm.conf", *options)
 
 
 def kill_controller() -> None:
     """Let the controller be down: nothing of Slurm answers."""
-    _kill(lambda process: process.name() == "slurmctld")
+    _kill(*_daemons("slurmctld"))
 
 
-def start_node(node: str) -> None:
-    """Start a node's slurmd."""
-    _run("slurmd", "-N", node, "-c")
+def start_node(node: str, *hidden: Path) -> None:
+    """Start a node's slurmd; folders that are hidden from it are empty there, as a disk that is not mounted."""
+    slurmd = ("slurmd", "-f", _config() / "slurm.conf", "-N", node, "-c")
+    if hidden:
+        mounts = [f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}" for folder in hidden]
+        script = " && ".join([*mounts, 'exec "$@"'])
+        _run("unshare", "--mount", "bash", "-c", script, "bash", *slurmd)
+    else:
+        _run(*slurmd)
 
 
 def kill_node(node: str) -> None:
     """Let a node go down: its slurmd and all that it runs are killed."""
-    pid = int((FOLDER / f"slurmd-{node}.pid").read_text())
-    _kill(
-        lambda process: (
-            process.pid == pid
-            or process.name().startswith("slurmstepd")
-            or process.environ().get("SLURMD_NODENAME") == node
-        )
-    )
+    log = FOLDER / f"slurmd-{node}.log"
+    killed = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SLURMD_NODENAME") == node:
+                killed.append(process)
+    for daemon in _daemons("slurmd", "slurmstepd"):
+        with suppress(psutil.Error):
+            if str(log) in {file.path for file in daemon.open_files()}:
+                killed += [daemon, *daemon.children(recursive=True)]
+    _kill(*killed)
+
+
+@contextmanager
+def hidden(*folders: Path) -> Iterator[None]:
+    """Let the nodes see nothing in these folders for a while."""
+    _restart_nodes(*folders)
+    try:
+        yield
+    finally:
+        _restart_nodes()
+
+
+@contextmanager
+def limit(**limits: int) -> Iterator[None]:
+    """Give root's association a limit, such as ``MaxSubmitJobs=2``, for a while."""
+    _set_limits(limits)
+    try:
+        yield
+    finally:
+        _set_limits(dict.fromkeys(limits, -1))
+
+
+@contextmanager
+def without_accounts() -> Iterator[None]:
+    """Let the cluster keep no accounts for a while, as small ones do: neither sacct nor a limit."""
+    config = CONFIG / "slurm.conf"
+    written = config.read_text()
+    with _restarted():
+        config.write_text(written.replace(ACCOUNTS, ""))
+    try:
+        yield
+    finally:
+        with _restarted():
+            config.write_text(written)
+
+
+@contextmanager
+def config_elsewhere() -> Iterator[Path]:
+    """Let the cluster's configuration be where only SLURM_CONF tells, for a while; its folder."""
+    other = FOLDER / "etc"
+    with pytest.MonkeyPatch.context() as patched:
+        with _restarted():
+            other.mkdir()
+            for file in ("slurm.conf", "gres.conf", "cgroup.conf"):
+                shutil.move(CONFIG / file, other / file)
+            patched.setenv("SLURM_CONF", str(other / "slurm.conf"))
+        try:
+            yield other
+        finally:
+            with _restarted():
+                for file in other.iterdir():
+                    shutil.move(file, CONFIG / file.name)
+                other.rmdir()
+                patched.undo()
 
 
 def empty() -> None:
@@ -202,7 +270,7 @@ def states() -> dict[str, str]:
     return dict(line.split() for line in lines)
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     """Wait until something has come to be."""
     end = time.monotonic() + seconds
     while not condition():
@@ -211,18 +279,79 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> N
         time.sleep(0.2)
 
 
+def _config() -> Path:
+    """Return the folder with the configuration that holds now."""
+    return Path(os.environ.get("SLURM_CONF", CONFIG / "slurm.conf")).parent
+
+
+def _start_slurm(*options: str) -> None:
+    start_controller(*options)
+    for node in NODES:
+        start_node(node)
+    wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
+
+
+def _restart_nodes(*hidden: Path) -> None:
+    empty()
+    _kill(*_daemons("slurmd", "slurmstepd"))
+    for node in NODES:
+        start_node(node, *hidden)
+    # They have to be heard of before a job meets the old ones.
+    wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
+
+
+@contextmanager
+def _restarted() -> Iterator[None]:
+    """Stop Slurm while something of its configuration changes; accounts and numbers of jobs go on."""
+    empty()
+    # They write down what they know before they end.
+    daemons = _daemons("slurmctld", "slurmd")
+    for daemon in daemons:
+        daemon.terminate()
+    _, still = psutil.wait_procs(daemons, timeout=30)
+    _kill(*still)
+    yield
+    _start_slurm()
+
+
+def _set_limits(limits: dict[str, int]) -> None:
+    words = [f"{name}={number}" for name, number in limits.items()]
+    _run("sacctmgr", "--immediate", "modify", "user", "root", "set", *words)
+    shown = ("scontrol", "show", "assoc_mgr", "users=root", f"accounts={ACCOUNT}", "flags=assoc")
+
+    def known(name: str) -> set[int]:
+        return set(map(int, re.findall(rf" {name}=(\d+)\(", _output(*shown))))
+
+    # The controller hears of it from the accounts.
+    wait_for(
+        lambda: all(known(name) == {number} - {-1} for name, number in limits.items()), "limits"
+    )
+
+
 def _cancel_all() -> None:
     # Slurm may be down, or gone.
+    if not _daemons("slurmctld"):
+        return
     with suppress(OSError, subprocess.TimeoutExpired):
         command = ["scancel", f"--user={os.getuid()}"]
         subprocess.run(command, capture_output=True, timeout=20, check=False)
 
 
-def _kill(which: Callable[[psutil.Process], bool]) -> None:
+def _daemons(*names: str) -> list[psutil.Process]:
+    """Return the processes of these names that are of this cluster, and of no other one: they are in its folder."""
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if which(process):
-                process.kill()
+            if process.name() in names and Path(process.cwd()).is_relative_to(FOLDER):
+                found.append(process)
+    return found
+
+
+def _kill(*processes: psutil.Process) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=20)
 
 
 def _install(*packages: str, commands: tuple[str, ...]) -> None:
@@ -235,7 +364,7 @@ def _install(*packages: str, commands: tuple[str, ...]) -> None:
     _run(*install, *packages, env=environment)
 
 
-def _write_config(accounts: bool) -> None:
+def _write_config() -> None:
     names = {"host": socket.gethostname().split(".")[0], "gpus": GPUS}
     nodes = [
         (GPU_NODE if name in GPU_NODES else CPU_NODE).format(name=name, port=port, **names)
@@ -255,7 +384,7 @@ def _write_config(accounts: bool) -> None:
         task_plugin="task/cgroup" if enforced else "task/none",
     )
     CONFIG.mkdir(parents=True, exist_ok=True)
-    (CONFIG / "slurm.conf").write_text(text + (ACCOUNTS if accounts else ""))
+    (CONFIG / "slurm.conf").write_text(text + ACCOUNTS)
     (CONFIG / "gres.conf").write_text("\n".join(gres) + "\n")
     (CONFIG / "cgroup.conf").write_text(CGROUP_CONF)
 
@@ -284,13 +413,15 @@ def _works(command: str) -> bool:
 
 
 def _start_database() -> None:
-    """Start a database, Slurm's service before it, and tell it of the cluster and of an account."""
+    """Start a database, Slurm's service before it, and tell it of the cluster, an account and a QOS."""
     data, socket_file = FOLDER / "database", FOLDER / "database.sock"
-    _run("mariadb-install-db", "--user=root", f"--datadir={data}")
+    options = ("--no-defaults", "--user=root", f"--datadir={data}", *DATABASE_OPTIONS)
+    _run("mariadb-install-db", *options, "--skip-test-db")
     with (FOLDER / "database.log").open("ab") as log:
-        options = (f"--datadir={data}", f"--socket={socket_file}", "--bind-address=127.0.0.1")
+        own = ("--port=16820", f"--socket={socket_file}", "--bind-address=127.0.0.1")
         subprocess.Popen(
-            ["mariadbd", "--no-defaults", "--user=root", "--port=16820", *options],
+            ["mariadbd", *options, *own],
+            cwd=FOLDER,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -306,11 +437,15 @@ def _start_database() -> None:
     wait_for(
         lambda: not subprocess.call([*accounts, "cluster", "test"], **_SILENT), "Slurm's accounts"
     )
-    _run(*accounts, "account", "lab", "cluster=test")
-    _run(*accounts, "user", "root", "account=lab", "cluster=test")
+    _run(*accounts, "qos", QOS, f"MaxSubmitJobsPerUser={QOS_JOBS}")
+    _run(*accounts, "account", ACCOUNT, "cluster=test")
+    _run(*accounts, "user", "root", f"account={ACCOUNT}", "cluster=test")
+    # Slurm has given root an account of its own, too.
+    own = (f"DefaultAccount={ACCOUNT}", f"qos=normal,{QOS}")
+    _run("sacctmgr", "--immediate", "modify", "user", "root", "set", *own)
 
 
-def _run(*command, env: dict[str, str] | None = None) -> None:
+def _run(*command: str | Path, env: dict[str, str] | None = None) -> None:
     # Not a pipe: a daemon would keep it open.
     log = FOLDER / "start.log" if FOLDER.exists() else Path("/dev/null")
     with log.open("ab") as output:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.conda import conda  # noqa: F401
 from tests.projects import Project, project  # noqa: F401
 from tests.slurm import cluster
+from tests.slurm.disturbed import settings
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +38,14 @@ def slurm_project(slurm: None, project: Project) -> Iterator[Project]:  # noqa: 
     }
     yield project
     cluster.empty()
+
+
+@pytest.fixture
+def disturbed(slurm_project: Project, images: Path) -> Project:
+    """A project of a test's own images, three in a batch."""
+    shutil.rmtree(slurm_project.images)
+    slurm_project.images.symlink_to(images)
+    slurm_project.settings |= settings()
+    # Jobs of any kind can run on both nodes with GPUs.
+    slurm_project.settings["cluster"]["cpu_partition"] = None
+    return slurm_project

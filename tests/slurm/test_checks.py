@@ -50,8 +50,7 @@ def closed() -> Iterator[str]:
         {"partition": None, "cpu_partition": None},
         {"partition": "gpu,cpu"},
         {"memory_gb": 125, "hours": 24, "cpus": 36},
-        # There is no accounting database: accounts mean nothing.
-        {"account": "nobody"},
+        {"account": "lab", "qos": "few"},
         {"sbatch_options": ["-x gpu1", "--exclude gpu1", "--nice=5"]},
     ],
 )
@@ -62,7 +61,7 @@ def test_what_the_cluster_can_do_passes(check, section):
 @pytest.mark.parametrize(
     ("section", "code", "words"),
     [
-        ({"partition": "gpus"}, "SM-CLU-002", "gpu (18 a40), cpu (no GPU), short (no GPU)"),
+        ({"partition": "gpus"}, "SM-CLU-002", "gpu (18 a40), brief (18 a40), cpu (no GPU)"),
         ({"partition": "gpu,gpus"}, "SM-CLU-002", "no partition gpus"),
         ({"cpu_partition": "cpus"}, "SM-CLU-002", "`cpu_partition`"),
         ({"partition": "cpu"}, "SM-CLU-005", "gpu (18 a40)"),
@@ -70,6 +69,8 @@ def test_what_the_cluster_can_do_passes(check, section):
         ({"memory_gb": 126}, "SM-CLU-008", "`memory_gb` under `cluster` is 126; the partition gpu gives a job at most 125"),
         ({"hours": 25}, "SM-CLU-008", "at most 24"),
         ({"cpus": 37}, "SM-CLU-008", "at most 36"),
+        ({"account": "nobody"}, "SM-CLU-009", "lab"),
+        ({"qos": "nosuch"}, "SM-CLU-010", "Invalid qos specification"),
         ({"constraint": "nosuch"}, "SM-CLU-010", "Invalid feature specification"),
         ({"sbatch_options": ["--exclude=node7"]}, "SM-CLU-010", "Invalid node name"),
         ({"sbatch_options": ["--nosuch"]}, "SM-CLU-010", "--nosuch"),

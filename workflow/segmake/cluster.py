@@ -25,6 +25,8 @@ CPU_MINUTES = 60
 
 # How much a job asks for.
 _OF_A_JOB = ("memory_gb", "hours", "cpus")
+# Where a batch's steps share a job, it is measured and drawn at the same time.
+SIDE_BY_SIDE = 2
 
 # Snakemake's executor refuses other names, and there is no way around it.
 _ASKABLE_MODEL = re.compile(r"[A-Za-z0-9_.]+")
@@ -253,7 +255,7 @@ class Cluster:
         """Return what the executor will give to sbatch for a job."""
         gpu = segment and self._gpu
         resources = executor_resources(self._settings, gpu=gpu, accounts=self.keeps_accounts)
-        memory, minutes, cpus = first_request(self._settings, segment=segment)
+        memory, minutes, cpus = first_request(self._settings, segment=segment, side_by_side=True)
         options = request_options(resources)
         options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
         options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
@@ -314,14 +316,27 @@ def request_options(resources: dict[str, Any]) -> list[str]:
     return options
 
 
-def first_request(settings: dict[str, Any], *, segment: bool) -> tuple[int, int, int]:
-    """Return what a job asks for at first: memory in MB, time in minutes, cores."""
+def first_request(
+    settings: dict[str, Any], *, segment: bool, side_by_side: bool = False
+) -> tuple[int, int, int]:
+    """Return what a job asks for at first: memory in MB, time in minutes, cores.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    segment : bool
+        Whether it finds cells.
+    side_by_side : bool
+        Whether it measures and draws at the same time.
+    """
     section = settings["cluster"]
     if segment:
         # Slurm takes 0 for all of a node's memory.
         memory = max(1, int(section["memory_gb"] * 1024))
         return memory, whole_minutes(section["hours"]), section["cpus"]
-    return CPU_MEMORY_MB, CPU_MINUTES, 1
+    steps = SIDE_BY_SIDE if side_by_side else 1
+    return steps * CPU_MEMORY_MB, CPU_MINUTES, steps
 
 
 def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:

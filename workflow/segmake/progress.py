@@ -24,7 +24,7 @@ from segmake.messages import say
 from segmake.plan import Batch, Plan
 from segmake.slurm import SCRIPT, Job
 from segmake.steps import STEPS
-from segmake.usage import describe_mishap
+from segmake.usage import IMAGE_RULES, describe_mishap
 from segmake.wording import duration, number, plural
 
 # The speed is that of the last minutes, since batches start and end.
@@ -193,7 +193,8 @@ class Observer:
     def __init__(self, plan: Plan, jobs: Jobs) -> None:
         self.plan = plan
         self.jobs = jobs
-        self._told: set[str] = set()
+        # What a run that was lost has told of its jobs is not told again.
+        self._told = {sent.job.id for sent in jobs.of_run() if sent.over}
         self._read: dict[Path, tuple[int, dict[str, Entry]]] = {}
 
     def look(self) -> Progress:
@@ -235,7 +236,7 @@ class Observer:
         return [*self.jobs.to_tell(), *(describe_mishap(sent) for sent in new)]
 
     def _is_ours(self, sent: Sent) -> bool:
-        return sent.job.rule in STEPS or sent.job.rule.startswith(SCRIPT)
+        return sent.job.rule in IMAGE_RULES or sent.job.rule.startswith(SCRIPT)
 
     def _scripts(self) -> Iterator[tuple[str, int, int]]:
         for name, script in self.plan.scripts.items():

@@ -18,8 +18,8 @@ from segmake.messages import Problem, say
 from segmake.plan import Folders, read_plan
 from segmake.progress import Observer, reasons_to_wait
 from segmake.slurm import SCRIPT, SlurmError
-from segmake.steps import STEPS
 from segmake.summary import describe_outcome
+from segmake.usage import IMAGE_RULES
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -91,7 +91,7 @@ def _job_lines(jobs: Jobs, *, reasons: bool = True) -> list[str]:
         # Slurm's own word, which some versions follow up with the names of nodes.
         word = job.reason.split(",")[0] if job.waits else ""
         state = say("status.waits" if job.waits else "status.works")
-        work = say(f"step.{job.rule}") if job.rule in STEPS else job.rule.removeprefix(SCRIPT)
+        work = say(f"step.{job.rule}") if job.rule in IMAGE_RULES else job.rule.removeprefix(SCRIPT)
         batch = say("status.batch", batch=job.batch) if job.batch else ""
         line = say("status.job", state=state, id=job.id, work=work, batch=batch)
         lines.append(f"{line}  ({word})" if word else line)

@@ -1,0 +1,164 @@
+"""Runs that take long enough to be disturbed, and what is asked of them and of Slurm afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from tests.projects import ROOT, Project
+
+RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
+STEPS = ("segment", "masks", "measure", "overlay")
+
+# What is over, in the words of the accounts.
+_LIVE = ("PENDING", "RUNNING", "REQUEUED", "RESIZING", "SUSPENDED")
+
+
+def settings(**segmentation: object) -> dict:
+    return {
+        "images": {"folder": "images"},
+        "segmentation": {"engine": "threshold", "min_size": 30, **segmentation},
+        "results": "results",
+    }
+
+
+def draw_large(path: Path, seed: int, times: int = 16) -> None:
+    """Write an image of so many times 125 pixels a side, with bright squares."""
+    tile = np.random.default_rng(seed).integers(100, 200, (125, 125), np.uint16)
+    for row in range(10, 100, 30):
+        tile[row : row + 8, 20 : 40 + seed] += 2000
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.tile(tile, (times, times)))
+
+
+def results_of(images: Path, folder: Path, wanted: dict) -> dict[str, bytes]:
+    """Return the results of a run that nothing disturbed, on this computer."""
+    project = Project(folder, wanted)
+    (folder / "images").symlink_to(images)
+    assert project.run().returncode == 0
+    return project.contents(*RESULTS)
+
+
+def processes(project: Project, step: str) -> list[int]:
+    """Return the processes in which a step of a project works, and of no other project on this machine."""
+    plan = f"SEGMAKE_PLAN={project.results / '.segmake' / 'plan.json'}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ")
+            own = plan in (process / "environ").read_bytes().split(b"\0")
+            if own and f"-m segmake {step} ".encode() in words:
+                found.append(int(process.name))
+    return found
+
+
+def hold(project: Project, step: str = "segment") -> int:
+    """Hold a step of a project still; return how many processes."""
+    number = 0
+    for process in processes(project, step):
+        with suppress(OSError):
+            os.kill(process, signal.SIGSTOP)
+            number += 1
+    return number
+
+
+@contextmanager
+def held(project: Project, step: str = "segment") -> Iterator[None]:
+    """Hold every process of a step still as soon as it is there, and let all go on in the end."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            hold(project, step)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        for process in processes(project, step):
+            with suppress(OSError):
+                os.kill(process, signal.SIGCONT)
+
+
+def lose(run: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> None:
+    """Let the main process of a run be lost, with all that it had started on this computer."""
+    os.killpg(run.pid, how)
+    run.wait()
+
+
+def jobs(project: Project) -> list[dict]:
+    """Return the last line that the record has of each job."""
+    lines = (project.results / ".segmake" / "jobs.jsonl").read_text().splitlines()
+    records = {line["job"]["id"]: line for line in map(json.loads, lines) if "job" in line}
+    return list(records.values())
+
+
+def accounted(project: Project) -> dict[str, str]:
+    """Return the state of each job that was ever sent from a project's folder, as Slurm's accounts have it."""
+    command = ["sacct", "--noheader", "--allocations", "--parsable2", "--starttime=now-1days"]
+    command += ["--allusers", "--format=JobID,State,WorkDir"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    fields = [line.split("|", 2) for line in lines]
+    return {job: state.split()[0] for job, state, folder in fields if folder == str(project.folder)}
+
+
+def ended(project: Project) -> dict[str, str]:
+    """Return what `accounted` does, once it knows how all jobs of the project ended."""
+    end = time.monotonic() + 60
+    while True:
+        states = accounted(project)
+        if not any(state in _LIVE for state in states.values()):
+            return states
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited for jobs to end: {states}")
+        time.sleep(0.5)
+
+
+def queued(project: Project) -> dict[str, str]:
+    """Return the state of each job of a project that is in the queue now."""
+    command = ("squeue", "--noheader", "--format=%i|%T|%Z")
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    fields = [line.split("|", 2) for line in lines]
+    return {job: state for job, state, folder in fields if folder == str(project.folder)}
+
+
+def running(rule: str) -> str | None:
+    """Return the number of a job of a rule that runs now."""
+    command = ("squeue", "--noheader", "--states=R", "--format=%i %k")
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    known = (f"rule_{rule}_", "rule_batch" if rule == "segment" else f"rule_{rule}_")
+    return next((line.split()[0] for line in lines if any(word in line for word in known)), None)
+
+
+def status(project: Project, *options: str) -> str:
+    """Return what the command `status` says, typed into another terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "segmake", "status", *options],
+        cwd=project.folder,
+        env=project.environment() | {"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def assert_as_if_nothing_had_happened(project: Project, calm: dict[str, bytes]) -> None:
+    images = len(list(project.images.iterdir()))
+    for step in STEPS:
+        done = project.finished(step)
+        assert len(done) == len(set(done)) == images, (step, done)
+    assert project.contents(*RESULTS) == calm
