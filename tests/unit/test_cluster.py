@@ -68,7 +68,7 @@ def test_how_a_gpu_is_asked_for(gpu_config, asked, section, resources, option):
     assert "slurm_account" not in executor_resources(config.settings, gpu=True, accounts=False)
     common_options = {"--account=Biology", "--qos=long"}
     segment = {"--partition=gpu", "--constraint=big", "--mem=16384", "--time=120", option}
-    other = {"--partition=cpu", "--mem=2048", "--time=30", "--cpus-per-task=1"}
+    other = {"--partition=cpu", "--mem=2048", "--time=30", "--cpus-per-task=2"}
     assert set(asked[0]) == common_options | segment | {"--cpus-per-task=3"}
     assert set(asked[1]) == common_options | other
 
