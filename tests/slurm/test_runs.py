@@ -63,7 +63,11 @@ def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(
         # It measures and draws at the same time, and asks for no more than that.
         assert f"NumCPUs={1 if rule == 'segment' else 2} " in facts, facts
     # While cells are measured, no GPU is held for that batch.
-    held = {line["job"]["batch"]: line["job"] for line in jobs(gpu_project) if line["job"]["rule"] == "segment"}
+    held = {
+        line["job"]["batch"]: line["job"]
+        for line in jobs(gpu_project)
+        if line["job"]["rule"] == "segment"
+    }
     for batch, job in held.items():
         begun = gpu_project.results / ".segmake" / "masks" / f"{batch}.jsonl"
         assert json.loads(begun.read_text().splitlines()[0])["time"] > job["ended"] - 1
