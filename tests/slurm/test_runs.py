@@ -54,17 +54,30 @@ def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(
         time.sleep(0.2)
     assert run.returncode == 0, gpu_project.said.read_text()
     assert most == 2
-    known = {line["job"]["id"] for line in jobs(gpu_project)}
-    assert len(known) == 3
-    for job in known:
-        assert "gpu:a40:1" in shown(job) and "Partition=gpu" in shown(job)
+    rules = {line["job"]["id"]: line["job"]["rule"] for line in jobs(gpu_project)}
+    known = set(rules)
+    assert sorted(rules.values()) == ["after"] * 3 + ["segment"] * 3
+    for job, rule in rules.items():
+        facts = shown(job)
+        assert ("gpu:a40:1" in facts) == ("Partition=gpu" in facts) == (rule == "segment"), facts
+        # It measures and draws at the same time, and asks for no more than that.
+        assert f"NumCPUs={1 if rule == 'segment' else 2} " in facts, facts
+    # While cells are measured, no GPU is held for that batch.
+    held = {
+        line["job"]["batch"]: line["job"]
+        for line in jobs(gpu_project)
+        if line["job"]["rule"] == "segment"
+    }
+    for batch, job in held.items():
+        begun = gpu_project.results / ".segmake" / "masks" / f"{batch}.jsonl"
+        assert json.loads(begun.read_text().splitlines()[0])["time"] > job["ended"] - 1
     report = (gpu_project.results / "report.html").read_text(encoding="utf-8")
     assert "GPU" in report
 
-    # The same command again sends nothing, and one new image is one job.
+    # The same command again sends nothing; a new image is a job with a GPU, and one without.
     assert new_jobs(gpu_project, known) == []
     draw_image(gpu_project.images / "new.tif", 3)
-    assert [rule for _, rule in new_jobs(gpu_project, known)] == ["segment"]
+    assert [rule for _, rule in new_jobs(gpu_project, known)] == ["segment", "after"]
     # What needs no GPU goes where there is none.
     gpu_project.settings["overlays"] = {"color": "#00ff00"}
     drawn = new_jobs(gpu_project, known)

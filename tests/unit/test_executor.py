@@ -15,7 +15,8 @@ from segmake.executor import Executor, name_of_jobs
 from segmake.jobs import BEGAN, Jobs
 from segmake.slurm import Job, SlurmError
 
-ACCEPTED = "17\n"
+# A site may have sbatch print words of its own before the number.
+ACCEPTED = "--> Verifying valid submit host (login3)...OK\n17;test\n"
 LIMIT = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
 AWAY = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
 ACCOUNT = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
@@ -62,7 +63,7 @@ def executor(queue, tmp_path, monkeypatch):
     def sbatch(command, **options):
         made.sent.append(options["input"])
         answer = made.answers.pop(0) if len(made.answers) > 1 else made.answers[0]
-        taken = answer[0].isdigit()
+        taken = "error" not in answer
         texts = {"stdout": answer if taken else "", "stderr": "" if taken else answer}
         return SimpleNamespace(returncode=0 if taken else 1, **texts)
 

@@ -110,6 +110,9 @@ def test_of_several_lines_the_last_decides():
         assert refused(f"{retried}\n{failed}{last}").stops
     assert refused(f"{retried}\n{failed}A rule of this place").name == "refused"
     assert refused(retried).name == "full"
+    for fate, words in EXAMPLES:
+        if fate.moment == "sending":
+            assert refused(words.replace("\n", " ")) == fate
 
 
 def test_the_same_words_for_a_limit_that_passes_and_one_that_does_not():

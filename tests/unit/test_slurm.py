@@ -140,6 +140,43 @@ def test_jobs_of_a_run(command, monkeypatch):
     assert "SQUEUE_FORMAT" not in said
 
 
+@pytest.mark.parametrize(
+    ("comment", "rule", "batch"),
+    [
+        # What 0.1.0 sent, too: a job of all steps, which is one of segmentation.
+        ("rule_batch0003_masks_measure_overlay_segment", "segment", "0003"),
+        ("rule_batch0003_masks_measure_overlay", "after", "0003"),
+        ("rule_after0003_masks_measure_overlay", "after", "0003"),
+        ("rule_after0003_measure_overlay", "after", "0003"),
+        ("rule_after12345_overlay", "overlay", "12345"),
+        ("rule_step_after_wildcards_0001-2_ab", "step_after", "0001-2"),
+    ],
+)
+def test_the_work_of_a_job(command, comment, rule, batch):
+    command("squeue", f"20|RUNNING|{OLD}|{OLD}|N/A|16G|2:00:00|None|{comment}")
+    (job,) = slurm.jobs_of_run("run")
+    assert (job.rule, job.batch) == (rule, batch)
+
+
+def test_memory_in_the_accounts(command, monkeypatch):
+    log = command(
+        "sacct",
+        f"20|{OLD}|\n20.batch|{OLD}|880640K\n20.extern|{OLD}|0\n20.0|1795465352|0.25G\n"
+        f"21|{OLD}|\n22_4|{OLD}|\n22_4.batch|{OLD}|1048576\nsomething else",
+    )
+    found = slurm.memory_of(["22_4", "20", "21"])
+    start = float(OLD)
+    # The step and the script that it is a part of are at work at the same time.
+    expected = {"20": (start, 860 + 256), "21": (start, 0.0), "22_4": (start, 1.0)}
+    assert {job: found[job] for job in expected} == expected
+    assert "--jobs=20,21,22_4" in log.read_text()
+    monkeypatch.setattr(slurm, "_ASKED_AT_ONCE", 2)
+    slurm.memory_of(["20", "21", "22_4"])
+    assert log.read_text().count("called:") == 3
+    log.unlink()
+    assert slurm.memory_of([]) == {} and not log.exists()
+
+
 def test_ended_jobs_are_those_that_ended(command):
     log = command(
         "sacct",

@@ -4,18 +4,21 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 
 import pytest
 
+from segmake.history import shorten
 from segmake.jobs import Sent
 from segmake.journal import Journal
+from segmake.memory import note, notes
 from segmake.plan import Batch, Plan
 from segmake.report import Run, write_report
 from segmake.slurm import Job, SlurmError
 from segmake.steps import STEPS, Task
 from segmake.tables import image_table
-from segmake.usage import describe, usage_of, usage_of_run
+from segmake.usage import describe, usage_of, usage_of_runs
 
 START = 1_800_000_000.0
 BATCHES = ("0001", "0002", "0003")
@@ -213,7 +216,8 @@ def test_less_memory(plan, queue, gb, used_mb, expected):
     ],
 )
 def test_less_time(plan, queue, minutes, seconds, expected):
-    assert advice(plan(), queue, minutes=minutes, runs=seconds) == expected
+    made = plan(hours=(minutes or 120) / 60)
+    assert advice(made, queue, minutes=minutes, runs=seconds) == expected
 
 
 def test_no_advice_from_too_little(plan, queue):
@@ -240,29 +244,134 @@ def test_long_waiting(plan, queue):
     assert "`hours: 1`" in told[0] and "waited longer" in told[1] and len(told) == 2
 
 
-def test_only_jobs_of_this_run_count(plan, queue, monkeypatch):
-    made = plan()
-    queue.add("", rule="report")
-    assert usage_of(made, queue.sent, START) is None
-    assert usage_of_run(made) is None
-    queue.add("0001")
+def record(plan, sent, started=START):
+    """Write down jobs as runs do: a line when one was sent, and one when it had ended."""
+    lines: list[dict] = []
+    for run in dict.fromkeys(one.run for one in sent):
+        lines.append({"run": run, "started": started})
+        for one in (one for one in sent if one.run == run):
+            for state in ("PENDING", one.job.state):
+                job = asdict(one.job) | {"state": state}
+                lines.append({"run": run, "cause": one.cause, "job": job})
+    plan.folders.jobs.parent.mkdir(parents=True, exist_ok=True)
+    plan.folders.jobs.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def record(started):
-        lines = [{"run": "segmake_x", "started": started}]
-        lines += [{"run": s.run, "cause": s.cause, "job": asdict(s.job)} for s in queue.sent]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        made.folders.jobs.write_text(text)
-        return text
 
-    def silent(run):
+@pytest.fixture
+def silent(monkeypatch):
+    """A cluster whose Slurm knows nothing any more."""
+
+    def answer(*words):
         raise SlurmError("no answer")
 
-    monkeypatch.setattr("segmake.slurm.jobs_of_run", silent)
-    record(START - 1)
-    assert usage_of_run(made) is None
-    text = record(START)
-    assert usage_of_run(made).kinds[0].jobs == 1
+    monkeypatch.setattr("segmake.slurm.jobs_of_run", answer)
+    monkeypatch.setattr("segmake.slurm.memory_of", answer)
+
+
+def test_the_jobs_of_all_runs_count(plan, queue, silent):
+    made = plan()
+    assert usage_of_runs(made) is None
+    queue.add("", rule="report")
+    record(made, queue.sent)
+    assert usage_of_runs(made) is None
+    queue.add("0001", waits=60, runs=HOUR)
+    queue.add("0002", "memory", waits=60, runs=HOUR, gb=8)
+    queue.add("0002", waits=600, runs=HOUR)
+    # The same batch again, after a setting was changed, is no job that was sent again.
+    later = Queue()
+    later.add("0001", waits=60, runs=2 * HOUR)
+    # Of a run that was lost, nobody saw the end; the last word of it is a minute old.
+    later.add("0003", waits=30, runs=None)
+    again = [
+        replace(one, run="segmake_y", job=replace(one.job, id=f"2{number}"))
+        for number, one in enumerate(later.sent)
+    ]
+    last = [replace(queue.sent[0], run="segmake_z", job=replace(queue.sent[0].job, id="30"))]
+    record(made, [*queue.sent, *again, *last])
+    text = made.folders.jobs.read_text()
+    usage = usage_of_runs(made)
+    (kind,) = usage.kinds
+    assert (kind.jobs, kind.sent_again, usage.runs) == (5, 1, 2)
+    assert sorted(kind.waiting) == [30, 60, 60, 60, 600]
+    assert usage.gpu_seconds == 5 * HOUR + 20, "journals have their last words at START + 60"
+    assert len(usage.mishaps) == 1
     assert made.folders.jobs.read_text() == text
+    assert "all 2 runs" in describe(usage)["runs"]
+
+    # A record of one line for each job says the same.
+    shorten(made.folders.jobs)
+    assert len(made.folders.jobs.read_text().splitlines()) == 3 + 7
+    assert usage_of_runs(made) == usage
+    before = made.folders.jobs.read_bytes()
+    shorten(made.folders.jobs)
+    assert made.folders.jobs.read_bytes() == before
+
+
+def test_memory_is_what_the_accounts_say(plan, queue, monkeypatch):
+    made = plan()
+    for batch in BATCHES:
+        queue.add(batch)
+        benchmark(made, batch, 600)
+    asked = []
+
+    def accounts(ids):
+        asked.append(sorted(ids))
+        # The number of the second was another job's once.
+        return {"99": (START, 1126.4), "100": (START - 9999, 50_000.0)}
+
+    monkeypatch.setattr("segmake.slurm.memory_of", accounts)
+    noted = made.folders.state / "memory" / "0003.jsonl"
+    noted.parent.mkdir()
+    lines = [{"job": "101", "time": START + 30, "mb": mb, "gpu": True} for mb in (700, 900)]
+    lines.append({"job": "101", "time": START - 9999, "mb": 7000, "gpu": True})
+    noted.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{")
+    monkeypatch.setattr("segmake.memory.time.time", lambda: START + 9999)
+    (kind,) = usage_of(made, queue.sent, START + HOUR).kinds
+    assert (kind.used_mb, kind.measured) == (1126.4, 3)
+    assert words(made, queue)["rows"][0][-1] == "1.1\u00a0GB"
+    # Each job is asked for once.
+    queue.add("0001")
+    usage_of(made, queue.sent, START + HOUR)
+    assert asked == [["100", "101", "99"], ["102"]]
+    # Without accounts it is what the jobs saw of themselves, Snakemake's own processes among them.
+    (noted.parent / "accounts.json").unlink()
+    monkeypatch.setattr("segmake.slurm.memory_of", lambda ids: {})
+    assert usage_of(made, queue.sent, START + HOUR).kinds[0].used_mb == 900
+
+
+def test_a_job_notes_its_processes(plan, monkeypatch):
+    made = plan()
+    note(made.folders, "0001", gpu=True)
+    assert not (made.folders.state / "memory").exists(), "it is in no job"
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    hold = "x = bytearray(200_000_000); print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", hold], **pipes) as process:
+        process.stdout.readline()
+        note(made.folders, "0001", gpu=True)
+        process.communicate(b"\n")
+    note(made.folders, "0001", gpu=True)
+    job = Job("4711", "segment", "0001", "COMPLETED", "", time.time() - 60, time.time() - 50)
+    (noted,) = notes(made.folders, [job]).values()
+    assert noted.gpu and 195 < noted.mb < 260
+
+
+def test_the_share_of_the_gpu_that_the_network_used(plan, queue, silent):
+    made = plan()
+    queue.add("0001", runs=1000)
+    queue.add("0001", rule="after", runs=500)
+    assert "network" not in words(made, queue)["gpu"]
+    path = made.folders.journal("segment", "0001")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["details"] = {"phases": {"network": 80.0}}
+    # An attempt of another day, in another job, is none of this one's.
+    lines.append(lines[0] | {"time": START - 9999})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    usage = usage_of(made, queue.sent, START)
+    assert (usage.gpu_seconds, usage.network_seconds) == (1000, 800)
+    told = describe(usage)
+    assert "for 80\u00a0% of that" in told["gpu"] and told["rows"][1][0].startswith("Masks,")
 
 
 def page(folder, plan, usage):

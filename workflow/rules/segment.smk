@@ -34,7 +34,7 @@ rule segment:
     wildcard_constraints:
         batch="|".join(session.batches_to_segment) or "none",
     group:
-        session.group
+        session.group_of_segment
     conda:
         session.engine_file
     threads: cluster["cpus"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
+from segmake import memory
 from segmake.disk import disk_problem
 from segmake.files import open_own
 from segmake.jobs import BEGAN
@@ -149,6 +150,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def _run_step(options: argparse.Namespace) -> None:
     # The environment of the report has none of what the steps need.
+    from segmake.engines import needs_gpu
     from segmake.work import forget, work_of
 
     plan = read_plan(options.plan)
@@ -180,7 +182,11 @@ def _run_step(options: argparse.Namespace) -> None:
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
         work = work_of(options.step, plan, tell)
-        run_step(ready, journal, work, tell, detail, origin=_origin(plan))
+        gpu = options.step == STEPS[0] and needs_gpu(plan.settings)
+        try:
+            run_step(ready, journal, work, tell, detail, origin=_origin(plan))
+        finally:
+            memory.note(plan.folders, batch.name, gpu=gpu)
         write_outcome(options.out, ready, journal)
 
 
@@ -209,7 +215,11 @@ def _run_script(options: argparse.Namespace) -> None:
             batch = {"batch": options.batch, "number": len(left)}
             tell(say("step.script", name=options.name, at_once=work.at_once, **batch))
             work.prepare()
-        run_step(ready, journal, work, tell, detail, work.line, _origin(plan))
+        try:
+            run_step(ready, journal, work, tell, detail, work.line, _origin(plan))
+        finally:
+            gpu = bool(plan.definitions[options.name].resources["gpu"])
+            memory.note(plan.folders, f"{options.name}.{options.batch}", gpu=gpu)
         write_outcome(options.out, ready, journal)
 
 

@@ -17,10 +17,16 @@ from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.slurm import Partition, SlurmError
 from segmake.user_scripts.definition import Script, scripts_of
+from segmake.wording import hours_setting, whole_minutes
 
 # What a job without a GPU asks for at first: measurements and pictures work on one image at a time.
 CPU_MEMORY_MB = 4096
 CPU_MINUTES = 60
+
+# How much a job asks for.
+_OF_A_JOB = ("memory_gb", "hours", "cpus")
+# Where a batch's steps share a job, it is measured and drawn at the same time.
+SIDE_BY_SIDE = 2
 
 # Snakemake's executor refuses other names, and there is no way around it.
 _ASKABLE_MODEL = re.compile(r"[A-Za-z0-9_.]+")
@@ -165,7 +171,8 @@ class Cluster:
             yield Problem("SM-CLU-003", where=where, there=self._there())
         elif found is None:
             unknown = next(one for one in str(name).split(",") if one not in self.partitions)
-            names = {"name": f"`{key}`", "partition": unknown, "there": self._there()}
+            names = {"name": self._name(config, key), "partition": unknown}
+            names["there"] = self._there()
             yield Problem("SM-CLU-002", where=where, **names)
         elif not found.up:
             yield Problem("SM-CLU-004", where=where, partition=found.name, there=self._there())
@@ -187,16 +194,19 @@ class Cluster:
 
     def _size_problems(self, config: Config, found: Partition) -> Iterator[Problem]:
         section = self._settings["cluster"]
+        minutes = whole_minutes(section["hours"])
+        # What is asked for, what there is, and what to type in to ask for as much.
         limits = {
-            "memory_gb": math.floor(found.memory_mb / 1024 * 10) / 10,
-            "hours": None if found.minutes is None else found.minutes / 60,
-            "cpus": found.cpus,
+            "memory_gb": (section["memory_gb"], *_gigabytes(found.memory_mb)),
+            "hours": (minutes, found.minutes or 0, hours_setting(found.minutes or 0)),
+            "cpus": (section["cpus"], found.cpus, str(found.cpus)),
         }
-        for key, limit in limits.items():
-            if limit and section[key] > limit:
-                names = {"name": f"`{key}`", "value": f"{section[key]:g}", "limit": f"{limit:g}"}
+        for key, (asked, limit, setting) in limits.items():
+            if limit and asked > limit:
+                names = {"name": self._name(config, key), "value": self._written(config, key)}
                 where = self._where(config, key)
-                yield Problem("SM-CLU-008", where=where, partition=found.name, **names)
+                found_there = {"partition": found.name, "limit": setting}
+                yield Problem("SM-CLU-008", where=where, **names, **found_there)
 
     def _account_problems(self, config: Config) -> Iterator[Problem]:
         account = self._settings["cluster"]["account"]
@@ -207,9 +217,25 @@ class Cluster:
                 yield Problem("SM-CLU-009", where=config.where("cluster", "account"), **names)
 
     def _where(self, config: Config, key: str) -> str:
+        return config.where(*self._keys(config, key))
+
+    def _keys(self, config: Config, key: str) -> tuple[str | int, ...]:
         """Return where a setting stands: among the resources of a script, else in the section of the cluster."""
         own = (*self._place, key)
-        return config.where(*(own if own in config.lines else ("cluster", key)))
+        # A script asks for as much of these as it says, or by default, whatever the section of the cluster says.
+        return own if own in config.lines or key in _OF_A_JOB else ("cluster", key)
+
+    def _name(self, config: Config, key: str) -> str:
+        section = self._keys(config, key)[-2]
+        return say("config.under", key=f"`{key}`", section=f"`{section}`")
+
+    def _written(self, config: Config, key: str) -> str:
+        """Return the value of a setting as the user wrote it, or its default."""
+        value: Any = config.written
+        for step in self._keys(config, key):
+            inside = isinstance(value, list) or (isinstance(value, dict) and step in value)
+            value = value[step] if inside else self._settings["cluster"][key]
+        return f"{value:g}" if isinstance(value, int | float) else str(value)
 
     def _refusals(self, config: Config, kinds: Iterable[bool]) -> list[Problem]:
         """Ask Slurm itself, which knows of rules that are not to be seen from here."""
@@ -229,17 +255,19 @@ class Cluster:
         """Return what the executor will give to sbatch for a job."""
         gpu = segment and self._gpu
         resources = executor_resources(self._settings, gpu=gpu, accounts=self.keeps_accounts)
-        memory, minutes, cpus = first_request(self._settings, segment=segment)
+        memory, minutes, cpus = first_request(self._settings, segment=segment, side_by_side=True)
         options = request_options(resources)
         options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
         options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
         return [*options, *option_words(self._settings["cluster"]["sbatch_options"])]
 
     def _there(self) -> str:
-        """Return the cluster's partitions in words: ``gpu (18 a40), cpu``."""
+        """Return the cluster's partitions that are open in words: ``gpu (18 a40), cpu``."""
         words = []
         # Those with GPUs first, which most come for.
-        shown = [partition for partition in self.partitions.values() if not partition.hidden]
+        shown = [one for one in self.partitions.values() if one.up and not one.hidden]
+        if not shown:
+            return say("cluster.none_open")
         for partition in sorted(shown, key=lambda one: not one.gpus)[:_NAMED_AT_MOST]:
             gpus = ", ".join(
                 f"{number} {model}".strip() for model, number in sorted(partition.gpus.items())
@@ -288,12 +316,27 @@ def request_options(resources: dict[str, Any]) -> list[str]:
     return options
 
 
-def first_request(settings: dict[str, Any], *, segment: bool) -> tuple[int, int, int]:
-    """Return what a job asks for at first: memory in MB, time in minutes, cores."""
+def first_request(
+    settings: dict[str, Any], *, segment: bool, side_by_side: bool = False
+) -> tuple[int, int, int]:
+    """Return what a job asks for at first: memory in MB, time in minutes, cores.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    segment : bool
+        Whether it finds cells.
+    side_by_side : bool
+        Whether it measures and draws at the same time.
+    """
     section = settings["cluster"]
     if segment:
-        return int(section["memory_gb"] * 1024), math.ceil(section["hours"] * 60), section["cpus"]
-    return CPU_MEMORY_MB, CPU_MINUTES, 1
+        # Slurm takes 0 for all of a node's memory.
+        memory = max(1, int(section["memory_gb"] * 1024))
+        return memory, whole_minutes(section["hours"]), section["cpus"]
+    steps = SIDE_BY_SIDE if side_by_side else 1
+    return steps * CPU_MEMORY_MB, CPU_MINUTES, steps
 
 
 def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
@@ -301,7 +344,7 @@ def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
     shared, own = settings["cluster"], script.resources
     section = {
         **shared,
-        **{key: own[key] for key in ("memory_gb", "hours", "cpus", "gpu")},
+        **{key: own[key] for key in (*_OF_A_JOB, "gpu")},
         "gpu_model": own["gpu_model"] or shared["gpu_model"],
     }
     if own["partition"]:
@@ -312,6 +355,14 @@ def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
 def _partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:
     section = settings["cluster"]
     return section["partition"] if gpu else section["cpu_partition"] or section["partition"]
+
+
+def _gigabytes(memory_mb: int) -> tuple[float, str]:
+    """Return memory in gigabytes, rounded down, and how it is typed in."""
+    # Of less than one, two digits matter.
+    digits = 10 if memory_mb >= 1024 else 100
+    gigabytes = math.floor(memory_mb / 1024 * digits) / digits
+    return gigabytes, f"{gigabytes:g}"
 
 
 def _grown(first: int, too_little: int, limit: int | None) -> int:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jsonschema.validators
 import pathspec
 import yaml
 from ruamel.yaml import YAML
@@ -36,6 +37,7 @@ from segmake.folders import folder_problems, results_problems
 from segmake.measurement import measurement_problems
 from segmake.messages import Problem, Problems, say
 from segmake.user_scripts.checks import script_problems
+from segmake.wording import hours_of
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
 _MOST_BYTES = 1_000_000
@@ -43,6 +45,9 @@ _MOST_BYTES = 1_000_000
 _LONG_TEXT = 1_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
+
+# Of a text in the schema: that it is a time limit, which is kept in hours.
+_HOURS = "x-hours"
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
 
@@ -354,6 +359,8 @@ def _takes_null(rule: dict[str, Any]) -> bool:
 
 def _number(value: Any, rule: dict[str, Any]) -> Any:
     """Return a number as its rule means it: 16 and 16.0 are the same setting, and must not differ in a fingerprint."""
+    if isinstance(value, str) and any(_HOURS in choice for choice in rule.get("oneOf", [])):
+        return hours_of(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     kinds = [choice.get("type") for choice in rule.get("oneOf", [rule])]
@@ -443,8 +450,19 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
             )
 
 
+def _not_hours(
+    _validator: Any, _wanted: Any, written: Any, _rule: Any
+) -> Iterator[jsonschema.ValidationError]:
+    """Yield an error for a text that is no time limit, which no pattern could tell in full."""
+    if isinstance(written, str) and hours_of(written) is None:
+        yield jsonschema.ValidationError(f"{written!r} is no time limit")
+
+
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {_HOURS: _not_hours})
+
+
 def _errors(settings: dict[str, Any]) -> Iterator[jsonschema.ValidationError]:
-    for error in jsonschema.Draft202012Validator(schema()).iter_errors(settings):
+    for error in _Validator(schema()).iter_errors(settings):
         sections = [rule for rule in error.schema.get("oneOf", []) if "properties" in rule]
         if error.validator == "oneOf" and sections and isinstance(error.instance, dict):
             # What is wrong in a section says more than that it is neither this section nor true or false.
@@ -458,7 +476,7 @@ def _errors(settings: dict[str, Any]) -> Iterator[jsonschema.ValidationError]:
 def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings without what the schema refuses."""
     settings = copy.deepcopy(settings)
-    for error in list(jsonschema.Draft202012Validator(schema()).iter_errors(settings)):
+    for error in list(_Validator(schema()).iter_errors(settings)):
         parents = list(error.absolute_path)
         if error.validator == "required":
             continue

@@ -34,7 +34,8 @@ from segmake import fates
 from segmake.files import append_line
 from segmake.jobs import FORGOTTEN, Jobs, Sent
 from segmake.messages import Problem
-from segmake.slurm import SlurmError, one_line, work_of
+from segmake.slurm import AFTERWARDS, SlurmError, number_of_job, reason, work_of
+from segmake.steps import STEPS
 
 # Slurm is asked so often while nothing changes, a little later at random, so that many runs don't ask together.
 LOOK_SECONDS = 15.0
@@ -146,7 +147,7 @@ class Executor(plugin.Executor):
 
     def _run(self, job: Any) -> None:
         work = work_of(_comment(job))
-        if adopted := self._adopted.pop(work, None):
+        if adopted := self._adoptable(*work):
             self._report(job, adopted)
         elif self.hopeless or work[0] in self._refused or self._stopped.is_set():
             self._fail(SubmittedJobInfo(job))
@@ -155,6 +156,12 @@ class Executor(plugin.Executor):
             self._report(job, identifier)
         else:
             self._fail(SubmittedJobInfo(job))
+
+    def _adoptable(self, rule: str, batch: str) -> str | None:
+        """Return the job in the queue that does the work of a rule and a batch, alone or with that of other rules."""
+        rules = [rule, AFTERWARDS, STEPS[0]] if rule in (*STEPS, AFTERWARDS) else [rule]
+        found = (self._adopted.pop((one, batch), None) for one in rules)
+        return next(filter(None, found), None)
 
     def _report(self, job: Any, identifier: str) -> None:
         self._known.add(identifier)
@@ -229,8 +236,8 @@ class Executor(plugin.Executor):
             told = words or f"sbatch: exit code {answer.returncode}"
             self._note_words(call, told)
             words = told
-        number = answer.stdout.strip().split(";")[0]
-        return (number, words) if answer.returncode == 0 and number[:1].isdigit() else ("", words)
+        number = "" if answer.returncode else number_of_job(answer.stdout.splitlines())
+        return number, words or answer.stdout.strip()
 
     def _note_words(self, call: str, words: str) -> None:
         with suppress(OSError):
@@ -255,14 +262,14 @@ class Executor(plugin.Executor):
         if fate.name in LIMITS and live:
             # Other jobs of the user count as well, and end: so later more may be taken.
             self._room, self._try_at = live, end
-        self.jobs.hold(one_line(words), self._room or 0)
+        self.jobs.hold(reason(words), self._room or 0)
         while time.monotonic() < end and not self._stopped.wait(0.5):
             if len(self.jobs.live()) < live:
                 return
 
     def _refuse(self, rule: str, fate: fates.Fate, words: str) -> None:
         self._refused[rule] = problem = Problem(
-            "SM-CLU-050", says=fate.says(), remedy=fate.remedy(), answer=one_line(words)
+            "SM-CLU-050", says=fate.says(), remedy=fate.remedy(), answer=reason(words)
         )
         self.jobs.tell(str(problem))
 

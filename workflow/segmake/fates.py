@@ -119,7 +119,8 @@ def refused(words: str, *, accepted_before: bool = False) -> Fate:
         number of jobs is reached, which passes, and where one job asks for too much, which does not.
     """
     table = fates("sending")
-    *before, last = words.strip().splitlines() or [""]
+    # Words that were written into one line count as well.
+    *before, last = re.split(r"\n|(?<=.)(?=sbatch: error: )", words.strip())
     lines = [last, *(line for line in reversed(before) if "retrying" not in line)]
     told = [fate for line in lines if (fate := _known(table, line))]
     if not told:

@@ -124,6 +124,10 @@ class Journal:
         ends = {image: _latest(entries, self._last) for image, entries in self._entries.items()}
         return {image: entry for image, entry in ends.items() if entry}
 
+    def ends(self) -> list[Entry]:
+        """Return how each attempt at each image ended, not the last ones alone."""
+        return [entry for own in self._entries.values() for entry in own if entry.event in ENDS]
+
     def is_done(self, image: str, key: str) -> bool:
         """Whether the last attempt at an image ended well, and with this key."""
         entry = self.last(image)

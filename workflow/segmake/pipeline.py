@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, Protocol
 from segmake.messages import Problem
 from segmake.records import Record, has_its_size, is_as_noted, name_of
 
-# Images that are read before their turn, and that are being finished after it: what memory has to hold besides.
+# Images that are read before their turn, and that are being finished after it: what memory has to hold besides. A fast
+# network is done with an image before its labels are on the disk, and those of one more are written at the same time.
 AHEAD = 2
-BEHIND = 1
+BEHIND = 2
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,14 @@ class Leave(Exception):
         super().__init__(problem)
 
 
+class NotBegun(Exception):
+    """Work on a task may not begin; why is noted already."""
+
+
 class Work(Protocol):
     """A step's work on one image, in three parts that may be at work on three images at the same time.
 
-    Each part is called by one thread alone, ``compute`` by the main one.
+    ``compute`` is called by the main thread, ``read`` by another one, and ``finish`` by several at the same time.
 
     Attributes
     ----------
@@ -226,13 +231,22 @@ class Pipeline:
     work : Work
     ended : callable
         Told what became of each task as soon as it is known, by the thread that knows it.
+    begin : callable
+        Called by the reader before it reads a task, so that a GPU need not wait while that is noted. Raises `NotBegun`
+        if it is not to be worked on.
     """
 
-    def __init__(self, work: Work, ended: Callable[[Ended], None]) -> None:
+    def __init__(
+        self,
+        work: Work,
+        ended: Callable[[Ended], None],
+        begin: Callable[[Task], None] = lambda task: None,
+    ) -> None:
         self._work = work
         self._ended = ended
+        self._begin = begin
         self._reader = ThreadPoolExecutor(1, "read")
-        self._finisher = ThreadPoolExecutor(1, "finish")
+        self._finisher = ThreadPoolExecutor(BEHIND, "finish")
         self._read: deque[_Place] = deque()
         self._finished: deque[_Place] = deque()
 
@@ -258,7 +272,7 @@ class Pipeline:
         """
         if alone:
             self.finish()
-        part = self._reader.submit(_timed, self._work.read, task)
+        part = self._reader.submit(self._read_ahead, task)
         self._read.append(_Place(task, part, alone))
         if alone:
             self.finish()
@@ -285,6 +299,10 @@ class Pipeline:
         """Return the tasks that are read, and wait for their turn."""
         read = [place for place in self._read if place.part.done() and not place.computing]
         return [place.task for place in read]
+
+    def _read_ahead(self, task: Task) -> tuple[Any, float]:
+        self._begin(task)
+        return _timed(self._work.read, task)
 
     def _advance(self) -> None:
         """Compute the next task, and hand it on."""

@@ -270,7 +270,7 @@ class Plan:
     left_out : int
         Number of files in the images folders that are no images.
     small : list of str
-        The batches with so little to segment that all of their steps are done in one job on a cluster.
+        The batches with so little to do that what needs no GPU is done in one job on a cluster.
     unselected : dict
         How many positions, time points and slices the config does not select.
     lossy : int

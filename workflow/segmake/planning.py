@@ -33,7 +33,8 @@ from segmake.user_scripts.planning import image_keys, plan_scripts
 # More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
 LARGE_BYTES = 50_000_000
 
-# Measuring and drawing so much takes a minute or two: less than a job of its own waits and takes to start.
+# Masks, measurements and pictures of so much take minutes: three jobs of their own would wait and start for a good part
+# of that. They share one, which has no GPU, since it would be idle for as long.
 SMALL_MEGAPIXELS = 200.0
 
 
@@ -143,7 +144,7 @@ def _plan_batches(
                 )
                 to_do.update(step for step in STEPS if not current[step])
         to_do["batches"] += to_do["segment"] > segmented
-        new = [i for i in images if i.present and not before[i.image][1][STEPS[0]]]
+        new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
     return {

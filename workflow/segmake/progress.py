@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,12 @@ from rich.text import Text
 from segmake import fates
 from segmake.jobs import Jobs, Sent
 from segmake.journal import Entry, Event, Journal
-from segmake.messages import catalogue, say
+from segmake.messages import say
 from segmake.plan import Batch, Plan
-from segmake.slurm import SCRIPT
+from segmake.slurm import SCRIPT, Job
 from segmake.steps import STEPS
-from segmake.usage import describe_mishap
-from segmake.wording import duration, number
+from segmake.usage import IMAGE_RULES, describe_mishap
+from segmake.wording import duration, number, plural
 
 # The speed is that of the last minutes, since batches start and end.
 WINDOW_SECONDS = 600.0
@@ -39,6 +39,71 @@ LINE_SECONDS_AT_LEAST = 10.0
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Jobs that wait for the same.
+
+    Attributes
+    ----------
+    reason : str
+        Slurm's words; of some that mean the same, the most frequent.
+    jobs : tuple of str
+        Their numbers.
+    fate : Fate or None
+        What the reason means; None where it is not known.
+    """
+
+    reason: str
+    jobs: tuple[str, ...]
+    fate: fates.Fate | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether it ends without anybody's doing, as far as is known."""
+        return self.fate is None or self.fate.passes
+
+    @property
+    def why(self) -> str:
+        """Why they wait, in plain words with Slurm's own behind."""
+        return f"{self.fate.says()}: {self.reason}" if self.fate else self.reason
+
+    @property
+    def count(self) -> str:
+        """How many they are, in words."""
+        many = len(self.jobs)
+        return say(plural("progress.jobs", many), number=number(many))
+
+    def describe(self) -> str:
+        """Return in sentences why they wait, and what to do where that does not end by itself."""
+        if self.fate is None or self.fate.passes:
+            return say("progress.why", count=self.count, why=self.why)
+        # Names of jobs as scontrol and scancel take them.
+        remedy = self.fate.remedy(jobs=" ".join(self.jobs))
+        names = {"says": self.fate.says(), "reason": self.reason, "remedy": remedy}
+        return say(plural("progress.stuck", len(self.jobs)), number=number(len(self.jobs)), **names)
+
+
+def reasons_to_wait(jobs: Iterable[Job]) -> tuple[Waiting, ...]:
+    """Return why those of the jobs wait that do, the most frequent reason first."""
+    groups: dict[str, list[Job]] = {}
+    known: dict[str, fates.Fate | None] = {}
+    for job in jobs:
+        # Of a job that was put back into the queue, some versions of Slurm say so in its state alone.
+        fate = fates.waits(job.reason) or fates.waits(job.state)
+        if job.waits and (fate or job.reason):
+            name = fate.name if fate else job.reason
+            groups.setdefault(name, []).append(job)
+            known[name] = fate
+    return tuple(
+        Waiting(
+            Counter(job.reason or job.state for job in group).most_common(1)[0][0],
+            tuple(job.id for job in group),
+            known[name],
+        )
+        for name, group in sorted(groups.items(), key=lambda item: -len(item[1]))
+    )
+
+
+@dataclass(frozen=True)
 class Progress:
     """Where a run is at one moment.
 
@@ -49,8 +114,8 @@ class Progress:
         step of this run.
     running, waiting, unsent : int
         Jobs in Slurm's hands, and batches with images to segment that are not: the GPUs that are allowed are busy.
-    reasons : tuple of str
-        Why jobs wait, in Slurm's words, the most frequent first.
+    reasons : tuple of Waiting
+        Why jobs wait, the most frequent reason first.
     held : str
         Why Slurm takes no more jobs for now, in its own words.
     room : int
@@ -68,7 +133,7 @@ class Progress:
     running: int = 0
     waiting: int = 0
     unsent: int = 0
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Waiting, ...] = ()
     held: str = ""
     room: int = 0
     per_minute: float | None = None
@@ -76,7 +141,7 @@ class Progress:
     scripts: tuple[tuple[str, int, int], ...] = ()
 
     def describe(self) -> list[str]:
-        """Return it in words, for the screen: a line on images, and one on jobs if there are any."""
+        """Return it in words, for the screen: a line on images, one on jobs if there are any, and what stops some."""
         images = say(
             "progress.images", segmented=number(self.segmented), images=number(self.images)
         )
@@ -94,15 +159,24 @@ class Progress:
         if self.running or self.waiting:
             jobs = say("progress.running", number=number(self.running))
             if self.waiting:
-                why = "; ".join(plain_reason(reason) for reason in self.reasons[:2])
                 jobs += say("progress.waiting", number=number(self.waiting))
-                jobs += f" ({why})" if why else ""
+                jobs += self._why_in_brief()
             if self.unsent:
                 jobs += say("progress.unsent", number=number(self.unsent))
             lines.append(jobs)
+        lines += [waiting.describe() for waiting in self.reasons if not waiting.passes]
         if self.held:
             lines.append(_describe_refusal(self.held, self.room))
         return lines
+
+    def _why_in_brief(self) -> str:
+        """Return why jobs wait that come to their turn; those that do not have lines of their own."""
+        passing = [waiting for waiting in self.reasons if waiting.passes][:2]
+        why = [
+            waiting.why if len(self.reasons) == 1 else f"{waiting.why}, {waiting.count}"
+            for waiting in passing
+        ]
+        return f" ({'; '.join(why)})" if why else ""
 
 
 class Observer:
@@ -119,7 +193,8 @@ class Observer:
     def __init__(self, plan: Plan, jobs: Jobs) -> None:
         self.plan = plan
         self.jobs = jobs
-        self._told: set[str] = set()
+        # What a run that was lost has told of its jobs is not told again.
+        self._told = {sent.job.id for sent in jobs.of_run() if sent.over}
         self._read: dict[Path, tuple[int, dict[str, Entry]]] = {}
 
     def look(self) -> Progress:
@@ -136,8 +211,7 @@ class Observer:
             unsent += [] in of_batch and batch.name not in at_work
         speed = _per_minute(ended)
         left = states.count([])
-        waiting = [job for job in live if job.state == "PENDING"]
-        reasons = Counter(job.reason for job in waiting if job.reason)
+        waiting = [job for job in live if job.waits]
         return Progress(
             images=len(states),
             segmented=sum(ends[:1] == ["done"] for ends in states),
@@ -146,7 +220,7 @@ class Observer:
             running=len(live) - len(waiting),
             waiting=len(waiting),
             unsent=unsent,
-            reasons=tuple(reason for reason, _ in reasons.most_common()),
+            reasons=reasons_to_wait(waiting),
             held=self.jobs.held,
             room=self.jobs.room,
             per_minute=speed,
@@ -162,7 +236,7 @@ class Observer:
         return [*self.jobs.to_tell(), *(describe_mishap(sent) for sent in new)]
 
     def _is_ours(self, sent: Sent) -> bool:
-        return sent.job.rule in STEPS or sent.job.rule.startswith(SCRIPT)
+        return sent.job.rule in IMAGE_RULES or sent.job.rule.startswith(SCRIPT)
 
     def _scripts(self) -> Iterator[tuple[str, int, int]]:
         for name, script in self.plan.scripts.items():
@@ -227,14 +301,6 @@ def _describe_refusal(words: str, room: int) -> str:
     fate = fates.refused(words, accepted_before=True)
     told = say("progress.held", why=fate.says(), words=words)
     return f"{told} {say('progress.room', number=room) if room else fate.remedy()}"
-
-
-def plain_reason(reason: str) -> str:
-    """Return why a job waits, in plain words with Slurm's own behind."""
-    for section in catalogue():
-        if section.startswith("reason.") and reason.startswith(section.removeprefix("reason.")):
-            return f"{say(section)}: {reason}"
-    return reason
 
 
 @dataclass

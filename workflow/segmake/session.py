@@ -28,7 +28,7 @@ from segmake import environments, slurm, submit
 from segmake.adoption import Left, adopt
 from segmake.bindings import write_bindings
 from segmake.checked import is_current
-from segmake.cluster import Cluster, executor_resources, first_request
+from segmake.cluster import SIDE_BY_SIDE, Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.disk import disk_problem, probe
 from segmake.engines import BUILTIN_MODELS, needs_gpu
@@ -41,6 +41,7 @@ from segmake.files import (
     refuse_link,
     write_atomically,
 )
+from segmake.history import shorten
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs, Sent
 from segmake.messages import Problem, Problems, say
@@ -168,20 +169,14 @@ class Session:
     def resources(self, rule: str) -> dict[str, Any]:
         """Return what a rule's jobs ask of Slurm; on one computer it has no effect.
 
-        Partition, memory and time are functions, which Snakemake calls for each job and attempt: memory and time grow
-        when the jobs of the batch had too little of them.
+        Memory and time are functions, which Snakemake calls for each job and attempt: they grow when the jobs of the
+        batch had too little of them.
         """
         settings = self.plan.settings
         segment = rule == STEPS[0]
         gpu = segment and needs_gpu(settings)
         accounts = self._cluster is not None and self._cluster.keeps_accounts
         asked = executor_resources(settings, gpu=gpu, accounts=accounts)
-        if rule in STEPS and "slurm_partition" in asked:
-            own = asked["slurm_partition"]
-            shared = executor_resources(settings, gpu=needs_gpu(settings), accounts=False)
-            asked["slurm_partition"] = lambda wildcards: (
-                shared["slurm_partition"] if self.group(wildcards) else own
-            )
         return {
             **asked,
             "mem_mb": lambda wildcards, attempt: self._request(rule, wildcards, attempt)[0],
@@ -189,9 +184,17 @@ class Session:
         }
 
     def group(self, wildcards: Any) -> str | None:
-        """Return the group of a batch all of whose steps are done in one job, or None for the others."""
+        """Return the group of a small batch whose steps are done in one job, or None for the others.
+
+        The GPU is for the network: where one is asked for, the segmentation is not among these steps.
+        """
+        name = slurm.AFTERWARDS if needs_gpu(self.plan.settings) else slurm.TOGETHER
         batch = getattr(wildcards, "batch", "")
-        return f"{slurm.TOGETHER}{batch}" if batch in self.plan.small else None
+        return f"{name}{batch}" if batch in self.plan.small else None
+
+    def group_of_segment(self, wildcards: Any) -> str | None:
+        """Return the group of the segmentation of a batch, or None where it is a job of its own."""
+        return None if needs_gpu(self.plan.settings) else self.group(wildcards)
 
     @property
     def report_is_small(self) -> bool:
@@ -199,23 +202,28 @@ class Session:
         return len(self.plan.images()) <= SMALL_REPORT
 
     def _request(self, rule: str, wildcards: Any, attempt: int) -> tuple[int, int]:
-        """Return memory in MB and minutes for a job."""
+        """Return memory in MB and minutes for a job; of one in a group, its part of what the group asks for."""
         settings = self.plan.settings
-        together = self.group(wildcards) is not None
-        first = STEPS[0] if together else rule
-        gpu = first == STEPS[0] and needs_gpu(settings)
-        memory, minutes, _ = first_request(settings, segment=first == STEPS[0])
+        group = self.group_of_segment(wildcards) if rule == STEPS[0] else self.group(wildcards)
+        together = bool(group) and not needs_gpu(settings)
+        segment = together or rule == STEPS[0]
+        gpu = segment and needs_gpu(settings)
+        memory, minutes, _ = first_request(settings, segment=segment, side_by_side=bool(group))
         if self._cluster:
             if attempt > 1:
                 with suppress(SlurmError, OSError):
                     self._jobs.refresh(older_than=1.0)
-            too_little = self._jobs.too_little(first, getattr(wildcards, "batch", ""))
-            memory = self._cluster.memory_mb(memory, too_little["memory"], gpu=gpu)
-            minutes = self._cluster.minutes(minutes, too_little["time"], gpu=gpu)
-        if not together:
-            return memory, minutes
-        # Snakemake adds up the time of steps that follow each other, and the memory of those side by side.
-        return (memory, max(1, minutes - 2)) if rule == STEPS[0] else (memory // 2, 1)
+            names = (slurm.AFTERWARDS, STEPS[0]) if together else (slurm.AFTERWARDS,)
+            batch = getattr(wildcards, "batch", "")
+            less = [
+                self._jobs.too_little(name, batch)
+                for name in ((rule, *names) if group else (rule,))
+            ]
+            memory = self._cluster.memory_mb(memory, max(one["memory"] for one in less), gpu=gpu)
+            minutes = self._cluster.minutes(minutes, max(one["time"] for one in less), gpu=gpu)
+        return (
+            _part_of_group(rule, memory, minutes, together=together) if group else (memory, minutes)
+        )
 
     @property
     def shell_prefix(self) -> str:
@@ -585,6 +593,9 @@ class Session:
             if self.plan.has_work:
                 raise
             return
+        without_gpu = self._cluster.partition(gpu=False)
+        if without_gpu and without_gpu.cpus < SIDE_BY_SIDE:
+            self.plan = replace(self.plan, small=[])
         section = self.plan.settings["cluster"]
         if section["partition"] is None and (default := self._cluster.partition(gpu=True)):
             section["partition"] = default.name
@@ -596,6 +607,7 @@ class Session:
         plugin = self._workflow.scheduler._executor
         plugin.run_uuid = self._jobs.run if adopted else name_of_jobs(plugin.run_uuid, Path.cwd())
         logs = self.plan.folders.results / "logs" / "slurm"
+        shorten(self.plan.folders.jobs)
         self._jobs.begin(plugin.run_uuid, self.plan.started, logs)
         accounts = self._cluster is not None and self._cluster.keeps_accounts
         self._executor = take_over(
@@ -712,6 +724,19 @@ def _changed(path: Path) -> float:
     with suppress(OSError):
         return path.stat().st_mtime
     return 0.0
+
+
+def _part_of_group(rule: str, memory: int, minutes: int, *, together: bool) -> tuple[int, int]:
+    """Return what a job asks for so that its group has so much memory and time, whichever of its jobs are left to do.
+
+    Snakemake adds up the time of steps that follow each other, and the memory of those side by side.
+    """
+    share = max(1, minutes // (4 if together else 3))
+    if rule == STEPS[0]:
+        return memory, max(1, minutes - 2 * share)
+    if rule == "masks":
+        return memory, share
+    return memory // SIDE_BY_SIDE, share if together else max(1, minutes - share)
 
 
 def _is_of_future(path: Path) -> bool:

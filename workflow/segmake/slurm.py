@@ -16,8 +16,11 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-# The group of Snakemake whose jobs do all steps of a batch, ``batch0003``.
+# The group of Snakemake whose jobs do all steps of a batch, ``batch0003``: where none of them needs a GPU.
 TOGETHER = "batch"
+
+# The group whose jobs do what follows the segmentation, ``after0003``; in the record of jobs it stands for a rule.
+AFTERWARDS = "after"
 
 # The rules of the users' scripts are called by this and the script's name.
 SCRIPT = "step_"
@@ -40,6 +43,10 @@ ENDED = (
 
 # What a command says when it could not ask the controller: no word on what was asked.
 _NO_ANSWER = re.compile(r"unable to contact|timed out|connection refused", re.IGNORECASE)
+
+
+# So many jobs are named in one question to the accounts: a command line is no longer than the system lets it be.
+_ASKED_AT_ONCE = 1000
 
 
 class SlurmError(Exception):
@@ -110,15 +117,22 @@ class Job:
     memory_mb: int | None = None
     minutes: int | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is in the queue, or was put back there; one whose nodes are being made ready does not."""
+        return self.state in _WAITING
+
 
 # How sinfo calls a node that can work, if not at once; a sign behind it, as in ``idle*``, says that it can't.
 _STATES_OF_USE = ("idle", "mix", "alloc", "comp", "plnd", "mix-", "n/a")
 
-# In these, Slurm's start is only a guess.
-_NOT_BEGUN = (
-    *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+_WAITING = (
+    *("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
     *("SPECIAL_EXIT", "RESV_DEL_HOLD"),
 )
+
+# In these, Slurm's start is only a guess.
+_NOT_BEGUN = (*_WAITING, "CONFIGURING")
 
 
 def is_here() -> bool:
@@ -218,6 +232,13 @@ def one_line(words: object) -> str:
     return " ".join(str(words).split())[:300]
 
 
+def reason(words: str) -> str:
+    """Return the reason in what sbatch said: ``QOSMaxSubmitJobPerUserLimit``, or all of it in one line."""
+    lines = [re.sub(r"^(sbatch: )?(error: )?", "", line.strip()) for line in words.splitlines()]
+    short = [line for line in lines if re.fullmatch(r"\w+", line)]
+    return short[0] if short else one_line("; ".join(dict.fromkeys(lines)))
+
+
 def submit(options: Iterable[str], script: str) -> str:
     """Send a shell script as a job, and return the job's number.
 
@@ -226,8 +247,22 @@ def submit(options: Iterable[str], script: str) -> str:
     SlurmError
         If Slurm refuses it.
     """
-    (line, *_) = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
-    return line.split(";")[0]
+    said = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
+    if number := number_of_job(said):
+        return number
+    raise SlurmError("\n".join(said))
+
+
+def number_of_job(said: Iterable[str]) -> str:
+    """Return the number of a job from what sbatch printed: ``17`` or ``17;cluster``; empty if there is none.
+
+    Parameters
+    ----------
+    said : iterable of str
+        Lines. A site may have sbatch print its own before the number.
+    """
+    found = [re.fullmatch(r"(?:Submitted batch job )?(\d+)(?:;\S+)?", one.strip()) for one in said]
+    return next((match[1] for match in reversed(found) if match), "")
 
 
 def state_of(job: str) -> str:
@@ -294,6 +329,31 @@ def ended_jobs(ids: Iterable[str]) -> list[Job]:
     return [job for job in jobs if job.state in ENDED]
 
 
+def memory_of(ids: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Return what the accounting database has of jobs: when they were sent, and the most memory of their steps in MB.
+
+    Slurm's steps of a job are at work at the same time, one within the other: what they used is added up. Nothing is
+    returned for jobs that it does not know, and 0 MB where it did not see a step at work.
+
+    Raises
+    ------
+    SlurmError
+        If the database does not answer, or there is none.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    asked = sorted(set(ids))
+    command = ("sacct", "--noheader", "--parsable2", "--format=JobID,Submit,MaxRSS")
+    for first in range(0, len(asked), _ASKED_AT_ONCE):
+        some = asked[first : first + _ASKED_AT_ONCE]
+        for line in _lines(*command, f"--jobs={','.join(some)}"):
+            step, submitted, memory = [*line.split("|"), "", ""][:3]
+            job, _, of_job = step.partition(".")
+            sent, used = found.get(job, (0.0, 0.0))
+            sent = sent if of_job else _seconds(submitted) or 0.0
+            found[job] = sent, used + _bytes(memory) / 1024**2
+    return found
+
+
 def times_of_this_job() -> tuple[float, float] | None:
     """Return how long the job that this process belongs to has run, and how long it still may, in seconds.
 
@@ -350,23 +410,6 @@ def _lines(*command: str, script: str = "", timeout: float | None = None) -> lis
     return answer.stdout.splitlines()
 
 
-def work_of(comment: str) -> tuple[str, str]:
-    """Return the rule and the batch that a job's comment names; empty where it names none.
-
-    Parameters
-    ----------
-    comment : str
-        Such as ``rule_segment_wildcards_0003_5f3a`` or ``rule_batch0003``, as the executor writes it.
-    """
-    named = re.match(rf"rule_({SCRIPT}.+?)_wildcards_(\d+(?:-\d+)?)", comment) or re.match(
-        r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment
-    )
-    if named is None:
-        return "", ""
-    # A job that does all steps of a batch is one of segmentation, which asks for most and takes longest.
-    return {TOGETHER: "segment"}.get(named[1], named[1]), named[2]
-
-
 def _job(
     id: str,
     state: str,
@@ -394,6 +437,26 @@ def _job(
         memory_mb=_megabytes(memory),
         minutes=_minutes(limit),
     )
+
+
+def work_of(comment: str) -> tuple[str, str]:
+    """Return the rule and the batch that a job's comment names; empty where it names none.
+
+    Parameters
+    ----------
+    comment : str
+        As the executor writes it: ``rule_segment_wildcards_0003_5f3a``, or of a group its name and its rules,
+        ``rule_after0003_masks_measure_overlay``.
+    """
+    if group := re.match(rf"rule_({TOGETHER}|{AFTERWARDS})(\d+)_(\w+)", comment):
+        rules = group[3].split("_")
+        # A job that does all steps of a batch is one of segmentation, which asks for most and takes longest.
+        first = next((rule for rule in rules if rule == "segment"), AFTERWARDS)
+        return rules[0] if len(rules) == 1 else first, group[2]
+    named = re.match(rf"rule_({SCRIPT}.+?)_wildcards_(\d+(?:-\d+)?)", comment) or re.match(
+        r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment
+    )
+    return (named[1], named[2]) if named else ("", "")
 
 
 def _gpus(devices: str) -> Iterator[tuple[str, int]]:
@@ -440,6 +503,12 @@ def _megabytes(memory: str) -> int | None:
     if not found:
         return None
     return int(float(found[1]) * {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}[found[2]])
+
+
+def _bytes(memory: str) -> float:
+    """Return a number of bytes such as ``861320K``, as ``sacct`` has it; 0 where it says nothing."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTP]?)", memory)
+    return float(found[1]) * 1024 ** " KMGTP".index(found[2] or " ") if found else 0.0
 
 
 def _number(text: str) -> int:

@@ -16,10 +16,10 @@ from segmake.files import lock_file, open_own
 from segmake.jobs import Jobs
 from segmake.messages import Problem, say
 from segmake.plan import Folders, read_plan
-from segmake.progress import Observer, plain_reason
+from segmake.progress import Observer, reasons_to_wait
 from segmake.slurm import SCRIPT, SlurmError
-from segmake.steps import STEPS
 from segmake.summary import describe_outcome
+from segmake.usage import IMAGE_RULES
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -53,7 +53,8 @@ def describe_status(results: Path) -> str:
     if runner := who_runs(folders.lock):
         lines = [say("status.runs", results=results, **runner)]
         lines += [f"  {line}" for line in Observer(plan, jobs).look().describe()]
-        return "\n".join([*lines, *_job_lines(jobs)])
+        # Why they wait is said above.
+        return "\n".join([*lines, *_job_lines(jobs, reasons=False)])
     if jobs.live():
         with suppress(SlurmError):
             jobs.refresh()
@@ -82,16 +83,20 @@ def main_job(folders: Folders) -> tuple[str, str] | None:
     return (job, state) if state else None
 
 
-def _job_lines(jobs: Jobs) -> list[str]:
-    """Return a line for each job that waits or runs."""
+def _job_lines(jobs: Jobs, *, reasons: bool = True) -> list[str]:
+    """Return a line for each job that waits or runs, and one for each of the reasons to wait."""
     lines = []
-    for job in (sent.job for sent in jobs.of_run() if not sent.over):
-        waits = job.state == "PENDING"
-        reason = f"  ({plain_reason(job.reason)})" if waits and job.reason else ""
-        state = say("status.waits" if waits else "status.works")
-        work = say(f"step.{job.rule}") if job.rule in STEPS else job.rule.removeprefix(SCRIPT)
+    live = [sent.job for sent in jobs.of_run() if not sent.over]
+    for job in live:
+        # Slurm's own word, which some versions follow up with the names of nodes.
+        word = job.reason.split(",")[0] if job.waits else ""
+        state = say("status.waits" if job.waits else "status.works")
+        work = say(f"step.{job.rule}") if job.rule in IMAGE_RULES else job.rule.removeprefix(SCRIPT)
         batch = say("status.batch", batch=job.batch) if job.batch else ""
-        lines.append(say("status.job", state=state, id=job.id, work=work, batch=batch) + reason)
+        line = say("status.job", state=state, id=job.id, work=work, batch=batch)
+        lines.append(f"{line}  ({word})" if word else line)
+    if reasons:
+        lines += [f"  {waiting.describe()}" for waiting in reasons_to_wait(live)]
     return lines
 
 

@@ -23,7 +23,7 @@ from segmake.disk import disk_problem
 from segmake.files import flush, readable, write_atomically
 from segmake.journal import Entry, Event, Journal
 from segmake.messages import Problem, remembered, say
-from segmake.pipeline import Ended, Leave, Line, Pipeline, Task, Work
+from segmake.pipeline import Ended, Leave, Line, NotBegun, Pipeline, Task, Work
 from segmake.records import as_record, keep_changed, name_of, record_of, was_changed
 from segmake.runs import Origin
 from segmake.slurm import times_of_this_job
@@ -69,7 +69,7 @@ def run_step(
     work: Work,
     tell: Callable[[str], None],
     detail: Callable[[str], None],
-    line: Callable[[Work, Callable[[Ended], None]], Line] = Pipeline,
+    line: Callable[[Work, Callable[[Ended], None]], Line] | None = None,
     origin: Origin = UNKNOWN,
 ) -> None:
     """Do one step for the images of a batch that are not done yet.
@@ -87,8 +87,8 @@ def run_step(
         Makes the outputs of a task. Whatever it raises fails that image alone.
     tell, detail : callable
         Take a line for the screen, and text for the log alone.
-    line : callable
-        Makes what passes the tasks through the work.
+    line : callable, optional
+        Makes what passes the tasks through the work; else it is a `Pipeline`.
     origin : Origin
         The run that this is a part of.
 
@@ -110,10 +110,22 @@ def run_step(
     sound.sort(key=lambda task: _was_given_up(task, journal))
     by_themselves = set(doubtful)
     record = _Record(journal, len(left), tell, detail, origin)
-    with line(work, record.end) as pipeline:
+
+    def start(task: Task) -> bool:
+        return record.start(task, suspect=bool(deaths[task]))
+
+    def begin(task: Task) -> None:
+        try:
+            begun = start(task)
+        except Problem as problem:
+            raise Leave(problem) from problem
+        if not begun:
+            raise NotBegun
+
+    with line(work, record.end) if line else Pipeline(work, record.end, begin) as pipeline:
         try:
             for task in (*sound, *doubtful):
-                if record.give_up(task) or not record.start(task, suspect=bool(deaths[task])):
+                if record.give_up(task) or (line and not start(task)):
                     continue
                 alone = not work.overlaps or task in by_themselves or task.large
                 pipeline.add(task, alone=alone)
@@ -121,7 +133,7 @@ def run_step(
             pipeline.finish()
             for task in record.again:
                 record.refuse_to_go_on()
-                if record.start(task, suspect=bool(deaths[task])):
+                if not line or start(task):
                     pipeline.add(task, alone=True)
             record.refuse_to_go_on()
         except (KeyboardInterrupt, SystemExit, Problem, OSError):
@@ -151,6 +163,7 @@ class _Record:
         self._changed: dict[str, list[str]] = {}
         self._lock = RLock()
         self._lost: Problem | None = None
+        self._stopped = False
         self.again: list[Task] = []
 
     def give_up(self, task: Task) -> bool:
@@ -180,12 +193,17 @@ class _Record:
         details: dict[str, Any] = self._origin.describe() | ({"suspect": True} if suspect else {})
         if changed:
             details["changed"] = self._changed[task.image] = changed
-        self._journal.add(task.image, "started", task.key, task.attempt, **details)
-        self._started[task] = time.monotonic()
-        return True
+        with self._lock:
+            if not self._stopped:
+                self._journal.add(task.image, "started", task.key, task.attempt, **details)
+                self._started[task] = time.monotonic()
+            return not self._stopped
 
     def stop(self, pipeline: Line) -> None:
         """Note that the job was stopped, which is no image's fault, but for one that used up the job's time."""
+        # What the reader began from now on would count as what the process died of.
+        with self._lock:
+            self._stopped = True
         passed, left = times_of_this_job() or (0.0, math.inf)
         in_work = pipeline.in_work()
         # Those of which the end could not be written, for lack of room, are among them.
@@ -209,6 +227,8 @@ class _Record:
     def end(self, ended: Ended) -> None:
         """Note what became of an image; called by several threads."""
         task, error = ended.task, ended.error
+        if isinstance(error, NotBegun):
+            return
         outputs: dict[str, Any] = {}
         if error is None:
             try:

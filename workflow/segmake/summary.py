@@ -24,7 +24,7 @@ from segmake.run_files import note_files
 from segmake.steps import STEPS
 from segmake.tables import image_table, write_csv, write_parquet
 from segmake.timing import timing_of
-from segmake.usage import usage_of_run
+from segmake.usage import usage_of_runs
 from segmake.user_scripts.results import script_results
 
 # So many failed images are named on the screen; the report names all.
@@ -178,7 +178,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
             if number
         ]
         + plan.describe_derived("report"),
-        usage=usage_of_run(plan),
+        usage=usage_of_runs(plan),
         timing=timing_of(plan),
     )
 

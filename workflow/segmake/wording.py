@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +43,56 @@ def brief(value: float) -> str:
     if float(value).is_integer() or abs(value) >= 100:
         return number(value)
     return number(value, 1 if abs(value) >= 10 else 2)
+
+
+# How people and Slurm write a time limit: 1-12:00:00 and the like, 0:10 (hours and minutes), 1 h 30 min, in English and
+# French.
+_CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::([0-5]?\d)(?::([0-5]?\d))?)?")
+_UNITS = re.compile(
+    r"(?:(\d+(?:\.\d+)?)(?:d|days?|j|jours?))?"
+    r"(?:(\d+(?:\.\d+)?)(?:h|hrs?|hours?|heures?)(?:([0-5]\d)$)?)?"
+    r"(?:(\d+(?:\.\d+)?)(?:m|mn|mins?|minutes?))?"
+    r"(?:(\d+(?:\.\d+)?)(?:s|secs?|seconds?|secondes?))?"
+)
+
+
+def hours_of(written: str) -> float | None:
+    """Return a time limit in hours, or None where the text is none.
+
+    Parameters
+    ----------
+    written : str
+        Hours as a number (``0.5``), hours and minutes (``0:10``, ``1h30``, ``1 h 30 min``), minutes (``10min``), or as
+        Slurm writes them: ``2:30:00``, ``1-12:00`` (days-hours:minutes).
+    """
+    text = "".join(written.split()).lower().replace(",", ".")
+    if not text.isascii() or re.search(r"\d\s+\d", written):
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        hours = float(text)
+    elif clock := _CLOCK.fullmatch(text):
+        parts = [int(part or 0) for part in clock.groups()]
+        hours = parts[0] * 24 + parts[1] + parts[2] / 60 + parts[3] / 3600
+        if clock[1] and parts[1] > 23:
+            return None
+    elif units := _UNITS.fullmatch(text):
+        days, whole, *minutes, seconds = (float(part or 0) for part in units.groups())
+        hours = days * 24 + whole + sum(minutes) / 60 + seconds / 3600
+    else:
+        return None
+    return hours if 0 < hours < math.inf else None
+
+
+def whole_minutes(hours: float) -> int:
+    """Return a time limit in the minutes that Slurm counts in: rounded down, but one at least."""
+    # 0.35 hours are 21 minutes, whatever is lost behind the point; 0.166667 are 10.
+    return max(1, math.floor(hours * 60 + 1e-6))
+
+
+def hours_setting(minutes: int) -> str:
+    """Return what to put into the setting ``hours`` for a time limit in minutes, as it is typed in every language."""
+    whole, rest = divmod(minutes, 60)
+    return f"{whole}:{rest:02d}" if rest else str(whole)
 
 
 def duration(seconds: float) -> str:
