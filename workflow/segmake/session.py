@@ -219,7 +219,7 @@ class Session:
             python, engine_python = shlex.quote(sys.executable), shlex.quote(self._engine_python)
         prefix = (
             "set -euo pipefail; "
-            f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
+            f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
             f'segmake() {{ {python} -m segmake "$@"; }}; '
             f'segmake_engine() {{ {engine_python} -m segmake "$@"; }}; '
