@@ -243,7 +243,7 @@ class Session:
             python, engine_python = shlex.quote(sys.executable), shlex.quote(self._engine_python)
         prefix = (
             "set -euo pipefail; "
-            f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
+            f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
             f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in _THREADS)}; "
             f'segmake() {{ {python} -m segmake "$@"; }}; '
