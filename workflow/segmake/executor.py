@@ -365,6 +365,13 @@ class Executor(plugin.Executor):
         """Whether it is no use to try a job that failed again."""
         return self.hopeless is not None or work_of(_comment(job))[0] in self._refused
 
+    def print_job_error(
+        self, job_info: SubmittedJobInfo, msg: str | None = None, **details: Any
+    ) -> None:
+        """Say nothing of each single job where one message says why none of them can be done."""
+        if not self.is_in_vain(job_info.job):
+            super().print_job_error(job_info, msg, **details)
+
     def problems(self) -> list[Problem]:
         """Return why jobs were not sent."""
         return [*([self.hopeless] if self.hopeless else []), *self._refused.values()]

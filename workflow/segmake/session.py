@@ -127,7 +127,7 @@ class Session:
                 _refuse(failing)
         else:
             self.plan = read_plan(Path(written))
-        self._jobs = Jobs(self.plan.folders.jobs)
+            self._jobs = Jobs(self.plan.folders.jobs)
 
     @property
     def engine(self) -> str:
