@@ -379,7 +379,10 @@ class Session:
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
             if self._left and self._left.adopted:
-                print(say("cluster.adopted", number=len(self._left.adopted)), file=sys.stderr)
+                print(
+                    say("cluster.adopted", number=len(set(self._left.adopted.values()))),
+                    file=sys.stderr,
+                )
             if self.plan.to_do["segment"]:
                 self._refuse_missing_engine()
             self._forget_another_model()
