@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ class Project:
     root: Path = ROOT
     conda: Path | None = None
     variables: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def results(self) -> Path:
@@ -96,7 +98,7 @@ class Project:
         """Start Snakemake in a process group of its own; what it says goes to the file `said`."""
         self.write_config()
         with self.said.open("wb") as said:
-            return subprocess.Popen(
+            run = subprocess.Popen(
                 self.command(*options),
                 cwd=self.folder,
                 env=self.environment(),
@@ -104,6 +106,15 @@ class Project:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.started.append(run)
+        return run
+
+    def end(self) -> None:
+        """Kill the runs that a test has left, such as one that failed."""
+        for run in self.started:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
 
     @property
     def said(self) -> Path:

@@ -37,6 +37,7 @@ def slurm_project(slurm: None, project: Project) -> Iterator[Project]:  # noqa: 
         "batch_size": 3,
     }
     yield project
+    project.end()
     cluster.empty()
 
 

@@ -152,7 +152,8 @@ def status(project: Project, *options: str) -> str:
         env=project.environment() | {"PYTHONPATH": str(ROOT / "workflow")},
         capture_output=True,
         text=True,
-        check=True,
+        # Before the run has planned anything, there is nothing to tell.
+        check=False,
     ).stdout
 
 

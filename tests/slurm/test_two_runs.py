@@ -18,7 +18,7 @@ def start(project: Project, name: str, partition: str) -> subprocess.Popen:
     config = project.folder / f"{name}.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     with (project.folder / f"{name}.txt").open("wb") as said:
-        return subprocess.Popen(
+        run = subprocess.Popen(
             project.command("--configfile", str(config)),
             cwd=project.folder,
             env=project.environment(),
@@ -26,6 +26,8 @@ def start(project: Project, name: str, partition: str) -> subprocess.Popen:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    project.started.append(run)
+    return run
 
 
 def test_the_end_of_one_does_not_harm_the_waiting_jobs_of_the_other(

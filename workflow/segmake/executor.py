@@ -195,10 +195,12 @@ class Executor(plugin.Executor):
                 if not fate.passes:
                     self._refuse(work[0], fate, words)
                     return None
+                if fate.name == "unanswered":
+                    # The answer may have been lost, and the job be in the queue.
+                    self._stopped.wait(GLANCE_SECONDS)
+                    if found := self._taken_all_the_same(work):
+                        return found
                 self._wait_after(fate, words, tries)
-                if found := self._taken_all_the_same(work):
-                    self.jobs.hold("")
-                    return found
             tries += 1
 
     def _taken_all_the_same(self, work: tuple[str, str]) -> str | None:
@@ -291,10 +293,16 @@ class Executor(plugin.Executor):
         new = {
             info.external_jobid
             for info in active_jobs
-            if info.external_jobid not in self._seen and _has_its_files(info.job)
+            if info.external_jobid not in self._seen
+            and not self._waits(info.external_jobid)
+            and _has_its_files(info.job)
         }
         self._seen |= new
         return bool(new) or time.monotonic() >= self._look_at
+
+    def _waits(self, identifier: str) -> bool:
+        sent = self.jobs.get(identifier)
+        return sent is not None and sent.job.waits
 
     def _look(self) -> None:
         with suppress(SlurmError):
@@ -356,6 +364,13 @@ class Executor(plugin.Executor):
     def is_in_vain(self, job: Any) -> bool:
         """Whether it is no use to try a job that failed again."""
         return self.hopeless is not None or work_of(_comment(job))[0] in self._refused
+
+    def print_job_error(
+        self, job_info: SubmittedJobInfo, msg: str | None = None, **details: Any
+    ) -> None:
+        """Say nothing of each single job where one message says why none of them can be done."""
+        if not self.is_in_vain(job_info.job):
+            super().print_job_error(job_info, msg, **details)
 
     def problems(self) -> list[Problem]:
         """Return why jobs were not sent."""

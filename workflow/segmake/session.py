@@ -62,6 +62,10 @@ SMALL_REPORT = 2000
 # So many logs of attempts that are over are kept of each step of a batch.
 KEPT_LOGS = 3
 
+# How many threads libraries start that do not heed what Snakemake sets to a rule's cores (OMP_NUM_THREADS...): else as
+# many as the node has cores.
+_THREADS = ("TIFFFILE_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+
 # The clocks of a cluster's computers, and of the server that dates files, differ by so much at most.
 CLOCK_SECONDS = 60.0
 
@@ -123,7 +127,7 @@ class Session:
                 _refuse(failing)
         else:
             self.plan = read_plan(Path(written))
-        self._jobs = Jobs(self.plan.folders.jobs)
+            self._jobs = Jobs(self.plan.folders.jobs)
 
     @property
     def engine(self) -> str:
@@ -239,8 +243,9 @@ class Session:
             python, engine_python = shlex.quote(sys.executable), shlex.quote(self._engine_python)
         prefix = (
             "set -euo pipefail; "
-            f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
+            f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
+            f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in _THREADS)}; "
             f'segmake() {{ {python} -m segmake "$@"; }}; '
             f'segmake_engine() {{ {engine_python} -m segmake "$@"; }}; '
             f'segmake_here() {{ {shlex.quote(sys.executable)} -m segmake "$@"; }}; '
