@@ -167,6 +167,25 @@ def test_refusals(name, option):
     assert fate.name == name and fate.stops
 
 
+@pytest.mark.parametrize("limit", ["MaxSubmitJobs", "GrpSubmitJobs"])
+def test_a_limit_on_the_jobs_in_the_queue_passes(limit):
+    with cluster.limit(**{limit: 1}):
+        send()
+        with pytest.raises(SlurmError) as caught:
+            send()
+    fate = refused(str(caught.value))
+    assert (fate.name, fate.passes, fate.counts) == ("submit_limit", True, False)
+
+
+def test_a_limit_on_the_jobs_that_run_is_waited_for():
+    with cluster.limit(MaxJobs=1):
+        for _ in range(3):
+            send()
+        cluster.wait_for(lambda: "user_limit" in waiting(), "the limit to be reached")
+    found = waiting()["user_limit"]
+    assert (len(found.jobs), found.passes) == (2, True)
+
+
 def test_a_partition_that_drains_is_waited_for():
     run("scontrol", "update", "PartitionName=short", "State=DRAIN")
     try:
