@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(step, help=f"{step} the images of one batch of the plan")
         command.add_argument("--batch", required=True)
         command.add_argument("--out", required=True, type=Path, help="table of what became of them")
+        command.add_argument("--cpus", type=int, default=1, help="how many images at a time")
         command.set_defaults(run=_run_step, step=step)
         _add_common(command)
     script = commands.add_parser("script", help="do the runs of a user's script in one batch")
@@ -147,6 +148,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 def _run_step(options: argparse.Namespace) -> None:
     # The environment of the report has none of what the steps need.
     from segmake.engines import needs_gpu
+    from segmake.spread import WORTH_A_PROCESS, Spread
     from segmake.work import forget, work_of
 
     plan = read_plan(options.plan)
@@ -177,10 +179,18 @@ def _run_step(options: argparse.Namespace) -> None:
             step = say(f"step.{options.step}")
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
-        work = work_of(options.step, plan, tell)
         gpu = options.step == STEPS[0] and needs_gpu(plan.settings)
+        processes = min(options.cpus, len(left) // WORTH_A_PROCESS)
+        origin = _origin(plan)
         try:
-            run_step(ready, journal, work, tell, detail, origin=_origin(plan))
+            if options.step != STEPS[0] and processes > 1:
+                spread = Spread(options.step, options.plan, processes)
+                run_step(ready, journal, spread, tell, detail, spread.line, origin)
+                memory.note(plan.folders, batch.name, gpu=gpu)
+                spread.close()
+            else:
+                work = work_of(options.step, plan, tell)
+                run_step(ready, journal, work, tell, detail, origin=origin)
         finally:
             memory.note(plan.folders, batch.name, gpu=gpu)
         write_outcome(options.out, ready, journal)
