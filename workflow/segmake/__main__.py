@@ -25,6 +25,9 @@ from segmake.plan import PLAN_VARIABLE, Plan, read_plan
 from segmake.runs import Origin, ended_runs
 from segmake.steps import AFTER, STEPS, discard, pending, run_step, write_outcome
 
+# So many images to a process at least, where several are at work: it takes seconds to start.
+IMAGES_OF_A_PROCESS = 8
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
@@ -148,7 +151,6 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 def _run_step(options: argparse.Namespace) -> None:
     # The environment of the report has none of what the steps need.
     from segmake.engines import needs_gpu
-    from segmake.spread import WORTH_A_PROCESS, Spread
     from segmake.work import forget, work_of
 
     plan = read_plan(options.plan)
@@ -180,10 +182,12 @@ def _run_step(options: argparse.Namespace) -> None:
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
         gpu = options.step == STEPS[0] and needs_gpu(plan.settings)
-        processes = min(options.cpus, len(left) // WORTH_A_PROCESS)
+        processes = min(options.cpus, len(left) // IMAGES_OF_A_PROCESS)
         origin = _origin(plan)
         try:
             if options.step != STEPS[0] and processes > 1:
+                from segmake.spread import Spread
+
                 spread = Spread(options.step, options.plan, processes)
                 run_step(ready, journal, spread, tell, detail, spread.line, origin)
                 memory.note(plan.folders, batch.name, gpu=gpu)

@@ -18,9 +18,6 @@ from segmake.pipeline import Ended, Leave, Line, Task, Work
 from segmake.plan import read_plan
 from segmake.user_scripts.work import Parallel, Stopped
 
-# So many images to a process at least: it takes a second or two to start.
-WORTH_A_PROCESS = 8
-
 # One that waits for a disk that does not answer can't be ended.
 PATIENCE_SECONDS = 2.0
 
