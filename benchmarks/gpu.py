@@ -208,11 +208,12 @@ def cores(jobs: list[Job]) -> str:
 def accounts(project: Path) -> dict[str, Job]:
     """Return what the accounts have of the jobs of a project."""
     lines = (project / "results" / ".segmake" / "jobs.jsonl").read_text().splitlines()
-    numbers = {line["job"]["id"] for line in map(json.loads, lines) if "job" in line}
-    layout = "JobID,AllocTRES,Start,End,AllocCPUS,TotalCPU"
+    sent = [line["job"] for line in map(json.loads, lines) if "job" in line]
+    rules = {job["id"]: job["rule"] for job in sent}
+    layout = "JobID,Start,End,AllocCPUS,TotalCPU"
     command = ("sacct", "--noheader", "--parsable2", "--allocations", f"--format={layout}")
     answer = subprocess.run(
-        [*command, f"--jobs={','.join(numbers)}"],
+        [*command, f"--jobs={','.join(rules)}"],
         env={**os.environ, "SLURM_TIME_FORMAT": "%s"},
         capture_output=True,
         text=True,
@@ -220,8 +221,9 @@ def accounts(project: Path) -> dict[str, Job]:
     ).stdout
     found = {}
     for line in answer.splitlines():
-        number, devices, started, ended, asked, cpu = line.split("|")
-        found[number] = Job("gpu" in devices, float(started), float(ended), int(asked), _clock(cpu))
+        number, started, ended, asked, cpu = line.split("|")
+        times = float(started), float(ended)
+        found[number] = Job(rules[number] == "segment", *times, int(asked), _clock(cpu))
     return found
 
 

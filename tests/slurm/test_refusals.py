@@ -99,11 +99,11 @@ def test_the_controller_is_away_when_jobs_are_sent(
         cluster.kill_controller()
     try:
         words = "Unable to contact slurm controller"
-        wait_until(lambda: is_logged(slurm_project, words), run)
+        wait_until(lambda: words in slurm_project.said.read_text(), run)
+        assert is_logged(slurm_project, words)
     finally:
         cluster.start_controller()
     assert run.wait() == 0, slurm_project.said.read_text()
-    assert words in slurm_project.said.read_text()
     assert_all_done(slurm_project, slurm_project.said.read_text(), BATCHES)
 
 

@@ -34,8 +34,7 @@ from segmake import fates
 from segmake.files import append_line
 from segmake.jobs import FORGOTTEN, Jobs, Sent
 from segmake.messages import Problem
-from segmake.slurm import AFTERWARDS, SlurmError, number_of_job, reason, work_of
-from segmake.steps import STEPS
+from segmake.slurm import SlurmError, number_of_job, reason, work_of
 
 # Slurm is asked so often while nothing changes, a little later at random, so that many runs don't ask together.
 LOOK_SECONDS = 15.0
@@ -147,7 +146,7 @@ class Executor(plugin.Executor):
 
     def _run(self, job: Any) -> None:
         work = work_of(_comment(job))
-        if adopted := self._adoptable(*work):
+        if adopted := self._adoptable(work):
             self._report(job, adopted)
         elif self.hopeless or work[0] in self._refused or self._stopped.is_set():
             self._fail(SubmittedJobInfo(job))
@@ -157,11 +156,11 @@ class Executor(plugin.Executor):
         else:
             self._fail(SubmittedJobInfo(job))
 
-    def _adoptable(self, rule: str, batch: str) -> str | None:
-        """Return the job in the queue that does the work of a rule and a batch, alone or with that of other rules."""
-        rules = [rule, AFTERWARDS, STEPS[0]] if rule in (*STEPS, AFTERWARDS) else [rule]
-        found = (self._adopted.pop((one, batch), None) for one in rules)
-        return next(filter(None, found), None)
+    def _adoptable(self, work: tuple[str, str]) -> str | None:
+        """Return the job in the queue that does the work already, unless it has failed."""
+        identifier = self._adopted.pop(work, None)
+        sent = self.jobs.get(identifier) if identifier else None
+        return None if sent is None or sent.cause else identifier
 
     def _report(self, job: Any, identifier: str) -> None:
         self._known.add(identifier)

@@ -34,7 +34,9 @@ _TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 _SYSTEM = ("/tmp", "/var/tmp")  # noqa: S108
 
 # What is tried of the libraries: what Python, Snakemake and the steps load of them.
-_NATIVE = "ssl sqlite3 zlib ctypes psutil yaml numpy pandas pyarrow scipy.ndimage matplotlib.ft2font"
+_NATIVE = (
+    "ssl sqlite3 zlib ctypes psutil yaml numpy pandas pyarrow scipy.ndimage matplotlib.ft2font"
+)
 _TRY = """
 import importlib, importlib.util, sys
 for name in sys.argv[1].split():

@@ -563,7 +563,7 @@ def _tell(mishap: Mishap) -> str:
         "kind": _name(mishap.step),
         "batches": named,
         "asked": words(mishap.asked) if mishap.asked else "?",
-        "logs": f"logs/{_log_folder(mishap.step)}",
+        "logs": _log_folder(mishap.step),
     }
     told = say(plural(f"usage.mishap.{mishap.cause}", batches), **names)
     if not mishap.sent_again:
@@ -604,9 +604,9 @@ def _name(step: str) -> str:
 
 def _log_folder(step: str) -> str:
     if step == AFTERWARDS:
-        return "measure"
+        return "logs"
     name = step.removeprefix(SCRIPT)
-    return step if name == step else f"scripts/{name}"
+    return f"logs/{step}" if name == step else f"logs/scripts/{name}"
 
 
 def _range(values: Sequence[int], words: Any) -> str:
