@@ -20,7 +20,7 @@ def test_a_dry_run_finds_the_versions_and_writes_nothing_among_the_results(
     assert dry.returncode == 0, dry.stderr
     assert dry.stderr.count("finding versions of packages") == 2
     assert project.tree() == before and not project.results.exists()
-    files = sorted((project.folder / ".snakemake/segmake/environments").iterdir())
+    files = sorted((project.folder / ".snakemake/segmake/environments").glob("*.yaml"))
     assert [sorted(pins(file)) for file in files] == [["natsort"], ["tqdm"]]
 
     packages["other"]["packages"] = ["tqdm", "six"]

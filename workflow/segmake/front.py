@@ -34,7 +34,9 @@ _TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 _SYSTEM = ("/tmp", "/var/tmp")  # noqa: S108
 
 # What is tried of the libraries: what Python, Snakemake and the steps load of them.
-_NATIVE = "ssl sqlite3 zlib ctypes psutil yaml numpy pandas pyarrow scipy.ndimage matplotlib.ft2font"
+_NATIVE = (
+    "ssl sqlite3 zlib ctypes psutil yaml numpy pandas pyarrow scipy.ndimage matplotlib.ft2font"
+)
 _TRY = """
 import importlib, importlib.util, sys
 for name in sys.argv[1].split():
@@ -48,7 +50,8 @@ _LIBRARIES = "LD_LIBRARY_PATH"
 def enter() -> None:
     """Clean the variables of a Snakemake or a SegMake that starts, and try where Snakemake has to write.
 
-    Only for `segmake.pth`. Ends the process with a message if it could not work; starts it anew if a variable was changed that it has read.
+    Only for `segmake.pth`. Starts the process anew if a variable was changed that it has read already, and ends it with
+    a message if it could not work.
     """
     try:
         program, arguments = started(sys.orig_argv)
@@ -262,6 +265,6 @@ def _tell(problem: Exception) -> None:
 
 
 def _refuse(problem: Exception) -> None:
-    """End the process with a message: before Python's main module runs, an exception would bring a traceback with it."""
+    """End the process with a message: an exception, so early, would bring a traceback with it."""
     print(f"\n{problem}", file=sys.stderr, flush=True)
     os._exit(1)
