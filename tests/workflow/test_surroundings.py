@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from segmake.installed import activation, install
 from tests.disks import small_disk
@@ -158,6 +159,22 @@ def test_another_clone_s_package_is_not_taken_from_the_environment(
         f"import sys; sys.path.insert(0, {str(other.parent)!r}); import segmake; segmake.other"
     )
     subprocess.run([command.with_name("python"), "-c", program], check=True)
+
+
+def test_two_experiments_can_be_run_at_once_from_one_folder(few: Project, command: Path) -> None:
+    few.write_config()
+    runs = []
+    for name in ("one", "two"):
+        config = few.folder / f"{name}.yaml"
+        config.write_text(yaml.safe_dump({**few.settings, "results": name}))
+        words = [command, *few.command("--configfile", config.name)[3:]]
+        options = {"cwd": few.folder, "env": few.environment(), "text": True}
+        runs.append(subprocess.Popen(words, stderr=subprocess.PIPE, **options))
+    for name, run in zip(("one", "two"), runs, strict=True):
+        said = run.communicate()[1]
+        assert run.returncode == 0, said
+        assert "Traceback" not in said and "Migrating" not in said, said
+        assert (few.folder / name / "report.html").exists()
 
 
 # ---- login shells

@@ -157,6 +157,7 @@ def _load(environ: Mapping[str, str]) -> str | None:
 
 def _prepare(arguments: list[str]) -> None:
     """Find out whether Snakemake can write where it has to, and look for other places where that is possible."""
+    from contextlib import suppress
     from pathlib import Path
 
     from segmake.disk import disk_problem
@@ -170,6 +171,10 @@ def _prepare(arguments: list[str]) -> None:
             reason = error.strerror or str(error)
             failing = Problem("SM-RUN-060", where=str(folder), folder=folder, error=reason)
         _refuse(failing)
+    if not os.path.exists(folder / "metadata"):
+        # Else the second of two first runs may take the folder for one of an older Snakemake, and convert it.
+        with suppress(OSError):
+            os.makedirs(folder / "incomplete", exist_ok=True)
     _choose_temporary(folder)
     _choose_cache(folder)
 
