@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -37,9 +36,11 @@ from segmake.files import (
     fingerprint,
     lock_file,
     open_own,
+    read_lock,
     readable,
     refuse_link,
     write_atomically,
+    write_lock,
 )
 from segmake.history import shorten
 from segmake.inventory import Inventory, write_inventory
@@ -51,7 +52,7 @@ from segmake.progress import Observer, Screen
 from segmake.run_files import NAMES, keep_changed_files
 from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
-from segmake.status import read_lock, who_runs
+from segmake.status import who_runs
 from segmake.steps import STEPS, told_of_changed
 from segmake.user_scripts.process import end_orphans
 from segmake.user_scripts.rules import ScriptRule, script_rules
@@ -733,9 +734,7 @@ class Session:
         except BlockingIOError:
             names = {"results": folders.results, **read_lock(lock)}
             raise Problem("SM-RUN-009", where=str(folders.results), **names) from None
-        lock.truncate(0)
-        now = time.strftime("%Y-%m-%d %H:%M")
-        print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=lock, flush=True)
+        write_lock(lock)
 
 
 def _changed(path: Path) -> float:
