@@ -3,11 +3,14 @@
 # To run SegMake's own Python or Snakemake from another script, without activating anything:
 #     . scripts/_common.sh && use_environment
 
+# Else `cd` may say where it went, or go to a folder of the same name elsewhere.
+unset CDPATH
+
 root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 environments=$root/.environments
 
 # Libraries of other Pythons (a cluster's modules, ~/.local) must not mix with SegMake's own.
-unset PYTHONPATH PYTHONHOME
+unset PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONSTARTUP PYTHONWARNINGS PYTHONINSPECT
 export PYTHONNOUSERSITE=1
 
 # The user's language, chosen as the Python side does (workflow/segmake/messages).

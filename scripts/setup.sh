@@ -270,21 +270,9 @@ else
     ln -sfn -- "$prefix" "$environments/main"
 fi
 
-# `python -m segmake` works once this environment is activated. The path is written as escaped bytes,
-# since Python reads such a file in the locale's encoding, whatever it is that day.
-"$prefix/bin/python" - "$root/workflow" <<'PYTHON'
-import os, sys, sysconfig
-from pathlib import Path
-
-line = f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(sys.argv[1])!r}))\n"
-Path(sysconfig.get_path("purelib"), "segmake.pth").write_text(line, encoding="ascii")
-PYTHON
-
-# Activating a conda environment leaves ~/.local on Python's path, before the environment's own packages.
-if [[ -d $prefix/conda-meta ]]; then
-    mkdir -p "$prefix/etc/conda/activate.d"
-    echo 'export PYTHONNOUSERSITE=1' >"$prefix/etc/conda/activate.d/segmake.sh"
-fi
+# SegMake's package, the command snakemake, and activations that leave out what modules set for other Pythons.
+quietly "$prefix/bin/python" -P "$root/workflow/segmake/installed.py" "$root/workflow" "$prefix" ||
+    fail_with_log SM-SET-005
 
 # -- the engine's environment
 
@@ -309,10 +297,25 @@ fi
 
 # ---- What next ---------------------------------------------------------------------------------
 
+# The name of the shell that a new terminal of the user starts.
+login_shell() {
+    local shell=${SHELL-}
+    if [[ -z $shell ]] && command -v getent >/dev/null; then
+        shell=$(getent passwd "$(id -u)" | cut -d : -f 7)
+    fi
+    shell=${shell:-bash}
+    printf '%s\n' "${shell##*/}"
+}
+
 if ! $brief; then
-    activate="source .venv/bin/activate"
-    if [[ $prefix != "$root/.venv" ]]; then
-        activate="conda activate segmake"
+    activate="conda activate segmake"
+    if [[ $prefix == "$root/.venv" ]]; then
+        case $(login_shell) in
+            csh | tcsh) activate="source .venv/bin/activate.csh" ;;
+            fish) activate="source .venv/bin/activate.fish" ;;
+            bash | zsh) activate="source .venv/bin/activate" ;;
+            *) activate=". .venv/bin/activate" ;;
+        esac
     fi
     say setup.next root="$root" activate="$activate"
 fi

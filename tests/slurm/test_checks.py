@@ -96,6 +96,9 @@ def test_nodes_that_are_away_are_waited_for(check):
 
 
 def test_a_closed_partition(check, closed):
-    assert "The partition short is closed" in check(cpu_partition=closed)["SM-CLU-004"]
+    problem = check(cpu_partition=closed)["SM-CLU-004"]
+    assert "The partition short is closed" in problem
+    # It is not offered either.
+    assert "gpu (18 a40)" in problem and "cpu (no GPU)." in problem and "short (" not in problem
     # Its jobs go to the one that is open.
     assert check(cpu_partition=f"{closed},cpu") == {}

@@ -68,9 +68,22 @@ def test_how_a_gpu_is_asked_for(gpu_config, asked, section, resources, option):
     assert "slurm_account" not in executor_resources(config.settings, gpu=True, accounts=False)
     common_options = {"--account=Biology", "--qos=long"}
     segment = {"--partition=gpu", "--constraint=big", "--mem=16384", "--time=120", option}
-    other = {"--partition=cpu", "--mem=2048", "--time=30", "--cpus-per-task=1"}
+    other = {"--partition=cpu", "--mem=2048", "--time=30", "--cpus-per-task=4"}
     assert set(asked[0]) == common_options | segment | {"--cpus-per-task=3"}
     assert set(asked[1]) == common_options | other
+
+
+def test_a_limit_of_cores_that_only_slurm_knows(gpu_config, asked, monkeypatch):
+    def refusal(options):
+        asked.append(list(options))
+        return "QOSMaxCpuPerJobLimit" if "--cpus-per-task=4" in options else None
+
+    monkeypatch.setattr(slurm, "refusal", refusal)
+    config = gpu_config(cpus=1)
+    cluster = Cluster(config.settings)
+    assert cluster.cores_afterwards == 4
+    cluster.check(config)
+    assert cluster.cores_afterwards == 1 and "--cpus-per-task=1" in asked[-1]
 
 
 def test_memory_and_time_grow_within_the_limits(gpu_config, asked):

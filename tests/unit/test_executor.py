@@ -129,11 +129,18 @@ def test_a_refusal_that_does_not_pass_is_heard_once(executor, tmp_path):
     assert "Invalid account" in str(executor.problems()[0])
 
 
-def test_jobs_in_the_queue_are_adopted_and_not_sent(executor, tmp_path):
-    executor._adopted[("segment", "0001")] = "12"
+def test_jobs_in_the_queue_are_adopted_and_not_sent(executor, queue, tmp_path):
+    ended(queue, "12", "RUNNING")
+    ended(queue, "13", "FAILED", "0002")
+    executor.jobs.refresh()
+    executor._adopted |= {("segment", "0001"): "12", ("segment", "0002"): "13"}
+    for batch in ("0001", "0002"):
+        executor.run_job(job(tmp_path, batch))
+    assert [info.external_jobid for info in submitted(executor)] == ["12", "17"]
+    # Once only: an attempt after it is one of this run's own.
+    executor.answers = ["18\n"]
     executor.run_job(job(tmp_path))
-    assert [info.external_jobid for info in submitted(executor)] == ["12"]
-    assert not executor.sent
+    assert submitted(executor)[-1].external_jobid == "18"
 
 
 def test_a_slurm_that_does_not_answer_changes_nothing(executor, queue, tmp_path, monkeypatch):

@@ -215,6 +215,45 @@ def test_what_is_being_finished_when_the_job_is_stopped_is_kept(tasks, journal):
     assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 0, 0]
 
 
+def test_the_thread_that_computes_waits_for_no_line_of_the_journal(tasks, journal, monkeypatch):
+    wrote = []
+    add = journal.add
+
+    def note(image, event, *rest, **details):
+        wrote.append(threading.current_thread() is threading.main_thread())
+        add(image, event, *rest, **details)
+
+    monkeypatch.setattr(journal, "add", note)
+    Work().run(tasks, journal)
+    assert wrote == [False] * 6
+
+
+def test_what_begins_while_the_job_is_stopped_is_not_to_blame(tasks, journal, monkeypatch):
+    begins, stopped = threading.Event(), threading.Event()
+    add = journal.add
+
+    def note(image, event, *rest, **details):
+        if (image, event) == ("b", "started"):
+            begins.set()
+            assert stopped.wait(30)
+        add(image, event, *rest, **details)
+
+    class Stopped(Work):
+        def compute(self, task, read):
+            assert begins.wait(30)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal, "add", note)
+    with pytest.raises(KeyboardInterrupt):
+        Stopped().run(tasks, journal)
+    stopped.set()
+    end = time.monotonic() + 30
+    while (lines := journal.path.read_text()).count('"b"') != 2:
+        assert time.monotonic() < end, lines
+        time.sleep(0.01)
+    assert [Journal(journal.path).deaths(task.image, task.key) for task in tasks] == [0, 0, 0]
+
+
 def lines_of(work, monkeypatch):
     """Return how many lines of SegMake's own code are run, in all threads."""
     counted = 0

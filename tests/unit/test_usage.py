@@ -19,6 +19,7 @@ from segmake.slurm import Job, SlurmError
 from segmake.steps import STEPS, Task
 from segmake.tables import image_table
 from segmake.usage import describe, usage_of, usage_of_runs
+from segmake.wording import hours_of, whole_minutes
 
 START = 1_800_000_000.0
 BATCHES = ("0001", "0002", "0003")
@@ -164,6 +165,22 @@ def test_memory_and_time_that_grew(plan, queue):
     assert told["rows"][0][-2:] == ["16\u00a0GB – 32\u00a0GB", "16\u00a0GB"]
     assert ["`memory_gb: 32`" in told["advice"][0], "`hours: 4`" in told["advice"][1]] == [True] * 2
     assert len(told["advice"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("short", "enough", "setting"), [(5, 10, "0:10"), (60, 100, "1:40"), (60, 120, "2")]
+)
+def test_the_time_that_was_enough_is_advised_to_the_minute(plan, queue, short, enough, setting):
+    made = plan(hours=short / 60)
+    for batch in ("0001", "0002"):
+        queue.add(batch, "time", minutes=short)
+        queue.add(batch, minutes=enough)
+    (told,) = words(made, queue)["advice"]
+    assert f"`hours: {setting}`" in told
+    assert whole_minutes(hours_of(setting)) == enough
+    # Typed in, it is not advised again.
+    made = plan(hours=hours_of(setting))
+    assert words(made, queue)["advice"] == []
 
 
 def test_other_mishaps_and_those_of_many_batches(plan, queue):
@@ -391,8 +408,8 @@ def test_the_section_in_the_report(plan, queue, tmp_path, monkeypatch):
     made.settings["cluster"] |= {"hours": 1}
     usage = usage_of(made, queue.sent, START)
     english = page(tmp_path, made, usage)
-    assert "On the cluster</h2>" in english and "<code>hours: 2.5</code>" in english
+    assert "On the cluster</h2>" in english and "<code>hours: 2:30</code>" in english
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
     french = page(tmp_path, made, usage)
     assert "Recherche des cellules\u00a0: le lot 0001 a manqué de mémoire avec 1\u00a0Go." in french
-    assert "2,5\u00a0h" in french and "<code>hours: 2.5</code>" in french and "`" not in french
+    assert "2,5\u00a0h" in french and "<code>hours: 2:30</code>" in french and "`" not in french

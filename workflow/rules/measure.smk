@@ -18,11 +18,11 @@ rule masks:
         session.group
     conda:
         "../envs/imaging.yaml"
-    threads: 1
+    threads: session.cores("masks")
     resources:
         **session.resources("masks"),
     shell:
-        "segmake masks --batch {wildcards.batch} --out {output:q} --log {log:q}"
+        "segmake masks --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
 
 
 rule measure:
@@ -38,11 +38,11 @@ rule measure:
         session.group
     conda:
         "../envs/imaging.yaml"
-    threads: 1
+    threads: session.cores("measure")
     resources:
         **session.resources("measure"),
     shell:
-        "segmake measure --batch {wildcards.batch} --out {output:q} --log {log:q}"
+        "segmake measure --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
 
 
 rule overlay:
@@ -58,8 +58,8 @@ rule overlay:
         session.group
     conda:
         "../envs/imaging.yaml"
-    threads: 1
+    threads: session.cores("overlay")
     resources:
         **session.resources("overlay"),
     shell:
-        "segmake overlay --batch {wildcards.batch} --out {output:q} --log {log:q}"
+        "segmake overlay --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"

@@ -26,6 +26,9 @@ from segmake.plan import PLAN_VARIABLE, Plan, read_plan
 from segmake.runs import Origin, ended_runs
 from segmake.steps import AFTER, STEPS, discard, pending, run_step, write_outcome
 
+# So many images to a process at least, where several are at work: it takes seconds to start.
+IMAGES_OF_A_PROCESS = 8
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
@@ -82,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(step, help=f"{step} the images of one batch of the plan")
         command.add_argument("--batch", required=True)
         command.add_argument("--out", required=True, type=Path, help="table of what became of them")
+        command.add_argument("--cpus", type=int, default=1, help="how many images at a time")
         command.set_defaults(run=_run_step, step=step)
         _add_common(command)
     script = commands.add_parser("script", help="do the runs of a user's script in one batch")
@@ -181,10 +185,20 @@ def _run_step(options: argparse.Namespace) -> None:
             step = say(f"step.{options.step}")
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
-        work = work_of(options.step, plan, tell)
         gpu = options.step == STEPS[0] and needs_gpu(plan.settings)
+        processes = min(options.cpus, len(left) // IMAGES_OF_A_PROCESS)
+        origin = _origin(plan)
         try:
-            run_step(ready, journal, work, tell, detail, origin=_origin(plan))
+            if options.step != STEPS[0] and processes > 1:
+                from segmake.spread import Spread
+
+                spread = Spread(options.step, options.plan, processes)
+                run_step(ready, journal, spread, tell, detail, spread.line, origin)
+                memory.note(plan.folders, batch.name, gpu=gpu)
+                spread.close()
+            else:
+                work = work_of(options.step, plan, tell)
+                run_step(ready, journal, work, tell, detail, origin=origin)
         finally:
             memory.note(plan.folders, batch.name, gpu=gpu)
         write_outcome(options.out, ready, journal)

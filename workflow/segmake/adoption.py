@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from segmake.engines import needs_gpu
 from segmake.jobs import Sent
 from segmake.plan import Batch, Plan
-from segmake.slurm import SCRIPT
+from segmake.slurm import AFTERWARDS, SCRIPT
 from segmake.steps import STEPS
 from segmake.user_scripts.planning import ScriptPlan
 
@@ -28,7 +29,7 @@ class Left:
     jobs : list of Sent
         Its jobs that have not ended.
     adopted : dict
-        The numbers of those that the next run goes on with, by the rule and the batch that they work on.
+        The numbers of those that the next run goes on with, by rule and batch: several where a job does all steps.
     """
 
     plan: Plan
@@ -80,15 +81,25 @@ def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Left]:
         },
     )
     adopted = {
-        _place(sent): sent.job.id
+        (rule, sent.job.batch): sent.job.id
         for sent in jobs
         if _is_wanted(_place(sent), plan, before, batches, scripts)
+        for rule in _rules(sent, before)
     }
     return plan, Left(before, jobs, adopted)
 
 
 def _place(sent: Sent) -> tuple[str, str]:
     return sent.job.rule, sent.job.batch
+
+
+def _rules(sent: Sent, before: Plan) -> tuple[str, ...]:
+    """Return the rules whose work a job does: of a small batch it may be that of all, or of those after the first."""
+    rule, batch = _place(sent)
+    together = batch in before.small and not needs_gpu(before.settings)
+    if rule == STEPS[0] and together:
+        return (*STEPS, AFTERWARDS)
+    return (*STEPS[1:], AFTERWARDS) if rule == AFTERWARDS else (rule,)
 
 
 def _is_wanted(

@@ -25,8 +25,11 @@ CPU_MINUTES = 60
 
 # How much a job asks for.
 _OF_A_JOB = ("memory_gb", "hours", "cpus")
-# Where a batch's steps share a job, it is measured and drawn at the same time.
-SIDE_BY_SIDE = 2
+
+# What follows the segmentation of a small batch is one job of so many cores and so much memory: measuring takes most of
+# the time, and drawing has a core beside it.
+AFTERWARDS_CORES = 4
+AFTERWARDS_MEMORY_MB = 8192
 
 # Snakemake's executor refuses other names, and there is no way around it.
 _ASKABLE_MODEL = re.compile(r"[A-Za-z0-9_.]+")
@@ -115,6 +118,12 @@ class Cluster:
         several = [self.partitions.get(one) for one in name.split(",")]
         found = [partition for partition in several if partition]
         return _best_of(name, found) if len(found) == len(several) else None
+
+    @cached_property
+    def cores_afterwards(self) -> int:
+        """The cores of a job that does what follows the segmentation of a small batch; 1 where Slurm takes none."""
+        there = getattr(self.partition(gpu=False), "cpus", 0)
+        return min(AFTERWARDS_CORES, there) if there else AFTERWARDS_CORES
 
     def memory_mb(self, first: int, too_little: int, *, gpu: bool) -> int:
         """Return the memory to ask for: twice what was too little, or what was asked at first; within the limits."""
@@ -242,6 +251,10 @@ class Cluster:
         for segment in kinds:
             try:
                 answer = slurm.refusal(self._sbatch_options(segment=segment))
+                if answer and not segment and self.cores_afterwards > 1:
+                    # A limit that is not to be seen from here: the steps are jobs of their own, with a core each.
+                    self.cores_afterwards = 1
+                    answer = slurm.refusal(self._sbatch_options(segment=False))
             except SlurmError as error:
                 return [Problem("SM-CLU-001", error=slurm.one_line(error))]
             partition = self.partition(gpu=segment and self._gpu)
@@ -255,7 +268,10 @@ class Cluster:
         """Return what the executor will give to sbatch for a job."""
         gpu = segment and self._gpu
         resources = executor_resources(self._settings, gpu=gpu, accounts=self.keeps_accounts)
-        memory, minutes, cpus = first_request(self._settings, segment=segment, side_by_side=True)
+        memory, minutes, cpus = first_request(
+            self._settings, segment=segment, afterwards=self.cores_afterwards > 1
+        )
+        cpus = cpus if segment else self.cores_afterwards
         options = request_options(resources)
         options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
         options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
@@ -317,7 +333,7 @@ def request_options(resources: dict[str, Any]) -> list[str]:
 
 
 def first_request(
-    settings: dict[str, Any], *, segment: bool, side_by_side: bool = False
+    settings: dict[str, Any], *, segment: bool, afterwards: bool = False
 ) -> tuple[int, int, int]:
     """Return what a job asks for at first: memory in MB, time in minutes, cores.
 
@@ -327,16 +343,17 @@ def first_request(
         The settings of a checked config.
     segment : bool
         Whether it finds cells.
-    side_by_side : bool
-        Whether it measures and draws at the same time.
+    afterwards : bool
+        Whether it does all that follows.
     """
     section = settings["cluster"]
     if segment:
         # Slurm takes 0 for all of a node's memory.
         memory = max(1, int(section["memory_gb"] * 1024))
         return memory, whole_minutes(section["hours"]), section["cpus"]
-    steps = SIDE_BY_SIDE if side_by_side else 1
-    return steps * CPU_MEMORY_MB, CPU_MINUTES, steps
+    if afterwards:
+        return AFTERWARDS_MEMORY_MB, CPU_MINUTES, AFTERWARDS_CORES
+    return CPU_MEMORY_MB, CPU_MINUTES, 1
 
 
 def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:

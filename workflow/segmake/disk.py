@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from segmake.messages import Problem
@@ -68,18 +69,30 @@ def probe(folder: Path) -> Problem | None:
     folder : Path
         One that is there.
     """
-    file = folder / f".probe.{os.getpid()}.part"
     try:
-        try:
-            with file.open("wb") as opened:
-                opened.write(bytes(_PROBE_BYTES))
-                opened.flush()
-                os.fsync(opened.fileno())
-        finally:
-            file.unlink(missing_ok=True)
+        try_to_write(folder)
     except OSError as error:
         return disk_problem(error, folder)
     return None
+
+
+def try_to_write(folder: Path) -> None:
+    """Write a small file to a folder's disk, and remove it again.
+
+    Raises
+    ------
+    OSError
+        If that is not possible, for whatever reason.
+    """
+    file = folder / f".probe.{os.getpid()}.part"
+    try:
+        with file.open("wb") as opened:
+            opened.write(bytes(_PROBE_BYTES))
+            opened.flush()
+            os.fsync(opened.fileno())
+    finally:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -34,8 +34,7 @@ from segmake import fates
 from segmake.files import append_line
 from segmake.jobs import FORGOTTEN, Jobs, Sent
 from segmake.messages import Problem
-from segmake.slurm import AFTERWARDS, SlurmError, number_of_job, reason, work_of
-from segmake.steps import STEPS
+from segmake.slurm import SlurmError, number_of_job, reason, work_of
 
 # Slurm is asked so often while nothing changes, a little later at random, so that many runs don't ask together.
 LOOK_SECONDS = 15.0
@@ -147,7 +146,7 @@ class Executor(plugin.Executor):
 
     def _run(self, job: Any) -> None:
         work = work_of(_comment(job))
-        if adopted := self._adoptable(*work):
+        if adopted := self._adoptable(work):
             self._report(job, adopted)
         elif self.hopeless or work[0] in self._refused or self._stopped.is_set():
             self._fail(SubmittedJobInfo(job))
@@ -157,11 +156,11 @@ class Executor(plugin.Executor):
         else:
             self._fail(SubmittedJobInfo(job))
 
-    def _adoptable(self, rule: str, batch: str) -> str | None:
-        """Return the job in the queue that does the work of a rule and a batch, alone or with that of other rules."""
-        rules = [rule, AFTERWARDS, STEPS[0]] if rule in (*STEPS, AFTERWARDS) else [rule]
-        found = (self._adopted.pop((one, batch), None) for one in rules)
-        return next(filter(None, found), None)
+    def _adoptable(self, work: tuple[str, str]) -> str | None:
+        """Return the job in the queue that does the work already, unless it has failed."""
+        identifier = self._adopted.pop(work, None)
+        sent = self.jobs.get(identifier) if identifier else None
+        return None if sent is None or sent.cause else identifier
 
     def _report(self, job: Any, identifier: str) -> None:
         self._known.add(identifier)
@@ -195,10 +194,12 @@ class Executor(plugin.Executor):
                 if not fate.passes:
                     self._refuse(work[0], fate, words)
                     return None
+                if fate.name == "unanswered":
+                    # The answer may have been lost, and the job be in the queue.
+                    self._stopped.wait(GLANCE_SECONDS)
+                    if found := self._taken_all_the_same(work):
+                        return found
                 self._wait_after(fate, words, tries)
-                if found := self._taken_all_the_same(work):
-                    self.jobs.hold("")
-                    return found
             tries += 1
 
     def _taken_all_the_same(self, work: tuple[str, str]) -> str | None:
@@ -291,10 +292,16 @@ class Executor(plugin.Executor):
         new = {
             info.external_jobid
             for info in active_jobs
-            if info.external_jobid not in self._seen and _has_its_files(info.job)
+            if info.external_jobid not in self._seen
+            and not self._waits(info.external_jobid)
+            and _has_its_files(info.job)
         }
         self._seen |= new
         return bool(new) or time.monotonic() >= self._look_at
+
+    def _waits(self, identifier: str) -> bool:
+        sent = self.jobs.get(identifier)
+        return sent is not None and sent.job.waits
 
     def _look(self) -> None:
         with suppress(SlurmError):
@@ -356,6 +363,13 @@ class Executor(plugin.Executor):
     def is_in_vain(self, job: Any) -> bool:
         """Whether it is no use to try a job that failed again."""
         return self.hopeless is not None or work_of(_comment(job))[0] in self._refused
+
+    def print_job_error(
+        self, job_info: SubmittedJobInfo, msg: str | None = None, **details: Any
+    ) -> None:
+        """Say nothing of each single job where one message says why none of them can be done."""
+        if not self.is_in_vain(job_info.job):
+            super().print_job_error(job_info, msg, **details)
 
     def problems(self) -> list[Problem]:
         """Return why jobs were not sent."""

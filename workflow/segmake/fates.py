@@ -49,8 +49,8 @@ class Fate:
 
     @property
     def stops(self) -> bool:
-        """Whether it is a refusal that the same job would hear again: the run ends with its reason."""
-        return self.moment == "sending" and not self.passes and not self.counts
+        """Whether it is a refusal that the same job would hear again, so that none like it is sent any more."""
+        return self.moment == "sending" and not self.passes
 
     def says(self, **values: object) -> str:
         """Return what it means, in the user's language and without a full stop."""

@@ -102,7 +102,8 @@ def in_accounts(folders: Folders, jobs: Iterable[Job]) -> dict[Job, float]:
             if (same and mb) or time.time() - (job.ended or 0.0) > SETTLED_SECONDS:
                 new[_name(job)] = mb if same else 0.0
         if new:
-            known |= new
+            names = {_name(job) for job in ended}
+            known = {name: mb for name, mb in known.items() if name in names} | new
             with suppress(OSError), write_atomically(path) as part:
                 part.write_text(json.dumps(known), encoding="utf-8")
     return {job: known[_name(job)] for job in ended if known.get(_name(job))}

@@ -15,9 +15,9 @@ from segmake.messages import Problem
 from segmake.records import Record, has_its_size, is_as_noted, name_of
 
 # Images that are read before their turn, and that are being finished after it: what memory has to hold besides. A fast
-# network is done with an image before its labels are on the disk, and those of one more are written at the same time.
+# network is done with an image sooner than its labels are on a disk that all share: several are written at a time.
 AHEAD = 2
-BEHIND = 2
+BEHIND = 3
 
 
 @dataclass(frozen=True)

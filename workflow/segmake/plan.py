@@ -271,6 +271,8 @@ class Plan:
         Number of files in the images folders that are no images.
     small : list of str
         The batches with so little to do that what needs no GPU is done in one job on a cluster.
+    cores : int
+        How many cores such a job has, if the cells were found on a GPU.
     unselected : dict
         How many positions, time points and slices the config does not select.
     lossy : int
@@ -343,6 +345,7 @@ class Plan:
     scripts: dict[str, ScriptPlan] = field(default_factory=dict)
     images_of_scripts: dict[str, dict[str, str]] = field(default_factory=dict)
     report_round: int = 0
+    cores: int = 1
     kept: dict[str, str] = field(default_factory=dict)
     known_errors: dict[str, list[str]] = field(default_factory=dict)
 

@@ -180,8 +180,7 @@ _JOBS_NOTES: dict[Moment, dict[str, str]] = {
 }
 _JOBS_DOES = {
     "waits": {"en": "waits and goes on", "fr": "attend et continue"},
-    "stops": {"en": "stops and says why", "fr": "s'arrête et dit pourquoi"},
-    "tries": {"en": "tries again", "fr": "réessaie"},
+    "stops": {"en": "sends no more and says why", "fr": "n'en envoie plus et dit pourquoi"},
     "yes": {"en": "yes", "fr": "oui"},
     "no": {"en": "no", "fr": "non"},
 }
@@ -465,7 +464,7 @@ def _slurms_words(fate: Fate) -> str:
 
 def _does(fate: Fate, language: str) -> str:
     if fate.moment == "sending":
-        return _JOBS_DOES["waits" if fate.passes else "stops" if fate.stops else "tries"][language]
+        return _JOBS_DOES["stops" if fate.stops else "waits"][language]
     answer = fate.passes if fate.moment == "waiting" else fate.counts
     return _JOBS_DOES["yes" if answer else "no"][language]
 

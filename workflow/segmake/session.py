@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, cached_property
@@ -28,7 +28,7 @@ from segmake import environments, slurm, submit
 from segmake.adoption import Left, adopt
 from segmake.bindings import write_bindings
 from segmake.checked import is_current
-from segmake.cluster import SIDE_BY_SIDE, Cluster, executor_resources, first_request
+from segmake.cluster import Cluster, executor_resources, first_request
 from segmake.config import Config, load_config
 from segmake.disk import disk_problem, probe
 from segmake.engines import BUILTIN_MODELS, needs_gpu
@@ -61,6 +61,10 @@ SMALL_REPORT = 2000
 
 # So many logs of attempts that are over are kept of each step of a batch.
 KEPT_LOGS = 3
+
+# How many threads libraries start that do not heed what Snakemake sets to a rule's cores (OMP_NUM_THREADS...): else as
+# many as the node has cores.
+_THREADS = ("TIFFFILE_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 # The clocks of a cluster's computers, and of the server that dates files, differ by so much at most.
 CLOCK_SECONDS = 60.0
@@ -123,7 +127,7 @@ class Session:
                 _refuse(failing)
         else:
             self.plan = read_plan(Path(written))
-        self._jobs = Jobs(self.plan.folders.jobs)
+            self._jobs = Jobs(self.plan.folders.jobs)
 
     @property
     def engine(self) -> str:
@@ -196,6 +200,16 @@ class Session:
         """Return the group of the segmentation of a batch, or None where it is a job of its own."""
         return None if needs_gpu(self.plan.settings) else self.group(wildcards)
 
+    def cores(self, rule: str) -> Callable[[Any], int]:
+        """Return what says how many cores a rule's jobs have; of those that are done side by side, their parts."""
+        own = {"measure": self.plan.cores - 1, "masks": self.plan.cores}.get(rule, 1)
+
+        def of_job(wildcards: Any) -> int:
+            afterwards = self.group(wildcards) and needs_gpu(self.plan.settings)
+            return max(1, own) if afterwards else 1
+
+        return of_job
+
     @property
     def report_is_small(self) -> bool:
         """Whether the report is so soon written that it needs no job."""
@@ -208,7 +222,7 @@ class Session:
         together = bool(group) and not needs_gpu(settings)
         segment = together or rule == STEPS[0]
         gpu = segment and needs_gpu(settings)
-        memory, minutes, _ = first_request(settings, segment=segment, side_by_side=bool(group))
+        memory, minutes, _ = first_request(settings, segment=segment, afterwards=bool(group))
         if self._cluster:
             if attempt > 1:
                 with suppress(SlurmError, OSError):
@@ -239,8 +253,9 @@ class Session:
             python, engine_python = shlex.quote(sys.executable), shlex.quote(self._engine_python)
         prefix = (
             "set -euo pipefail; "
-            f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
+            f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={shlex.quote(str(ROOT / 'workflow'))} "
             f"{PLAN_VARIABLE}={shlex.quote(str(self.plan.folders.plan.absolute()))}; "
+            f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in _THREADS)}; "
             f'segmake() {{ {python} -m segmake "$@"; }}; '
             f'segmake_engine() {{ {engine_python} -m segmake "$@"; }}; '
             f'segmake_here() {{ {shlex.quote(sys.executable)} -m segmake "$@"; }}; '
@@ -374,7 +389,10 @@ class Session:
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
             if self._left and self._left.adopted:
-                print(say("cluster.adopted", number=len(self._left.adopted)), file=sys.stderr)
+                print(
+                    say("cluster.adopted", number=len(set(self._left.adopted.values()))),
+                    file=sys.stderr,
+                )
             if self.plan.to_do["segment"]:
                 self._refuse_missing_engine()
             self._forget_another_model()
@@ -593,9 +611,9 @@ class Session:
             if self.plan.has_work:
                 raise
             return
-        without_gpu = self._cluster.partition(gpu=False)
-        if without_gpu and without_gpu.cpus < SIDE_BY_SIDE:
-            self.plan = replace(self.plan, small=[])
+        cores = self._cluster.cores_afterwards
+        # With one, nothing can be done beside the measuring.
+        self.plan = replace(self.plan, cores=cores, small=self.plan.small if cores > 1 else [])
         section = self.plan.settings["cluster"]
         if section["partition"] is None and (default := self._cluster.partition(gpu=True)):
             section["partition"] = default.name
@@ -736,7 +754,7 @@ def _part_of_group(rule: str, memory: int, minutes: int, *, together: bool) -> t
         return memory, max(1, minutes - 2 * share)
     if rule == "masks":
         return memory, share
-    return memory // SIDE_BY_SIDE, share if together else max(1, minutes - share)
+    return memory // 2, share if together else max(1, minutes - share)
 
 
 def _is_of_future(path: Path) -> bool:

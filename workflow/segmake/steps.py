@@ -183,6 +183,8 @@ class _Record:
         suspect : bool
             Whether the process died before while it worked on it.
         """
+        if self._stopped:
+            return False
         try:
             changed = keep_changes(task, self._journal, self._tell)
         except OSError as error:
@@ -193,17 +195,17 @@ class _Record:
         details: dict[str, Any] = self._origin.describe() | ({"suspect": True} if suspect else {})
         if changed:
             details["changed"] = self._changed[task.image] = changed
-        with self._lock:
-            if not self._stopped:
-                self._journal.add(task.image, "started", task.key, task.attempt, **details)
-                self._started[task] = time.monotonic()
-            return not self._stopped
+        self._journal.add(task.image, "started", task.key, task.attempt, **details)
+        self._started[task] = time.monotonic()
+        if self._stopped:
+            # Meanwhile the main thread noted this of all others.
+            self._note(task, "stopped")
+        return not self._stopped
 
     def stop(self, pipeline: Line) -> None:
         """Note that the job was stopped, which is no image's fault, but for one that used up the job's time."""
-        # What the reader began from now on would count as what the process died of.
-        with self._lock:
-            self._stopped = True
+        # What the reader begins from now on would count as what the process died of.
+        self._stopped = True
         passed, left = times_of_this_job() or (0.0, math.inf)
         in_work = pipeline.in_work()
         # Those of which the end could not be written, for lack of room, are among them.

@@ -20,7 +20,7 @@ from segmake.messages import say
 from segmake.plan import Plan
 from segmake.slurm import AFTERWARDS, SCRIPT, Job, SlurmError
 from segmake.steps import STEPS
-from segmake.wording import duration, finite, number, plural
+from segmake.wording import duration, finite, hours_setting, number, plural, whole_minutes
 
 # What the jobs of images are called in their record; `AFTERWARDS` are those of all steps without a GPU.
 IMAGE_RULES = (STEPS[0], AFTERWARDS, *STEPS[1:])
@@ -434,12 +434,13 @@ def _what_worked(
     ]
     if not worked:
         return None
-    key: Literal["memory_gb", "hours"] = "memory_gb" if cause == "memory" else "hours"
-    # More than the partition allows would be refused, so a limit such as 100 minutes is not rounded up.
-    setting = math.floor(max(worked) / (1024 if cause == "memory" else 60) * 10) / 10
-    if setting <= plan.settings["cluster"][key]:
-        return None
-    return Advice(key, setting, max(worked), None)
+    enough, section = max(worked), plan.settings["cluster"]
+    if cause == "time":
+        better = enough > whole_minutes(section["hours"])
+        return Advice("hours", enough / 60, enough, None) if better else None
+    # More than the partition allows would be refused: it is not rounded up.
+    setting = math.floor(enough / 1024 * 10) / 10
+    return Advice("memory_gb", setting, enough, None) if setting > section["memory_gb"] else None
 
 
 def _less_memory(plan: Plan, last: Kind, all_runs: Kind) -> Advice | None:
@@ -562,7 +563,7 @@ def _tell(mishap: Mishap) -> str:
         "kind": _name(mishap.step),
         "batches": named,
         "asked": words(mishap.asked) if mishap.asked else "?",
-        "logs": f"logs/{_log_folder(mishap.step)}",
+        "logs": _log_folder(mishap.step),
     }
     told = say(plural(f"usage.mishap.{mishap.cause}", batches), **names)
     if not mishap.sent_again:
@@ -576,8 +577,9 @@ def _tell(mishap: Mishap) -> str:
 
 def _advise(advice: Advice) -> str:
     # The setting is typed into a file, where a decimal has a point in every language.
-    names = {"setting": f"`{advice.key}: {advice.setting:g}`"}
     memory = advice.key == "memory_gb"
+    value = f"{advice.setting:g}" if memory else hours_setting(round(advice.setting * 60))
+    names = {"setting": f"`{advice.key}: {value}`"}
     asked = _gigabytes(advice.asked) if memory else _hours(advice.asked)
     if advice.used is None:
         section = "usage.advice.more_memory" if memory else "usage.advice.more_time"
@@ -602,9 +604,9 @@ def _name(step: str) -> str:
 
 def _log_folder(step: str) -> str:
     if step == AFTERWARDS:
-        return "measure"
+        return "logs"
     name = step.removeprefix(SCRIPT)
-    return step if name == step else f"scripts/{name}"
+    return f"logs/{step}" if name == step else f"logs/scripts/{name}"
 
 
 def _range(values: Sequence[int], words: Any) -> str:
