@@ -108,7 +108,9 @@ def test_the_controller_is_away_when_jobs_are_sent(
 
 
 @pytest.mark.parametrize(
-    ("words", "taken"), [(TIMED_OUT, False), (TIMED_OUT, True), (QUEUE_FULL, False)]
+    ("words", "taken"),
+    [(TIMED_OUT, False), (TIMED_OUT, True), (QUEUE_FULL, False)],
+    ids=["timed_out", "timed_out_and_taken", "full"],
 )
 def test_a_controller_that_is_too_busy(
     slurm_project: Project, commands: Commands, words: str, taken: bool
@@ -141,6 +143,7 @@ def _take_away_qos() -> Callable[[], None]:
         ({"partition": "brief", "hours": 0.1}, _remove_partition, "Invalid partition name"),
         ({"qos": cluster.QOS}, _take_away_qos, "Invalid qos specification"),
     ],
+    ids=["partition", "qos"],
 )
 def test_what_slurm_will_never_take_ends_the_run(
     slurm_project: Project,
