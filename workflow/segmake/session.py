@@ -613,8 +613,11 @@ class Session:
                 raise
             return
         cores = self._cluster.cores_afterwards
-        # With one, nothing can be done beside the measuring.
-        self.plan = replace(self.plan, cores=cores, small=self.plan.small if cores > 1 else [])
+        places = [self._cluster.partition(gpu=gpu) for gpu in (True, False)]
+        shortest = min((place.minutes for place in places if place and place.minutes), default=60)
+        # With one core, nothing can be done beside the measuring; and each step of a group asks for a minute.
+        grouped = cores > 1 and shortest >= len(STEPS)
+        self.plan = replace(self.plan, cores=cores, small=self.plan.small if grouped else [])
         section = self.plan.settings["cluster"]
         if section["partition"] is None and (default := self._cluster.partition(gpu=True)):
             section["partition"] = default.name
