@@ -90,6 +90,7 @@ _NO_NEWS = re.compile(
     # The files of SegMake's environments name one channel: there is no priority among channels.
     r"|Your conda installation is not configured to use strict channel priorities"
     r"|You are running snakemake in a SLURM job context"
+    r"|--keep-incomplete mode is set"
 )
 
 
@@ -624,7 +625,8 @@ class Session:
 
     def _start_on_cluster(self) -> None:
         """Take over, or clear away, what the last run left in the queue; name this one's jobs; show where it is."""
-        os.environ.update(self._slurm)
+        if configuration := self._slurm.get("SLURM_CONF"):
+            os.environ["SLURM_CONF"] = configuration
         adopted = self._take_over_jobs()
         plugin = self._workflow.scheduler._executor
         plugin.run_uuid = self._jobs.run if adopted else name_of_jobs(plugin.run_uuid, Path.cwd())
