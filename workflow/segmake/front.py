@@ -57,7 +57,8 @@ def enter() -> None:
         program, arguments = started(sys.orig_argv)
         if program in ("snakemake", "segmake"):
             _clean()
-        if program == "snakemake":
+        # To be asked what it is, it writes nothing.
+        if program == "snakemake" and not {"-h", "--help", "-v", "--version"} & set(arguments):
             _prepare(arguments)
     finally:
         # A Snakefile of another clone brings a package of its own.
