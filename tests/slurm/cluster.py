@@ -256,11 +256,13 @@ def config_elsewhere() -> Iterator[Path]:
 
 
 def empty() -> None:
-    """Cancel all jobs, and bring back the nodes that are down."""
+    """Cancel all jobs, and bring back the nodes that are down or drained."""
     _cancel_all()
     for node, state in states().items():
         if state.startswith("down"):
             start_node(node)
+        elif state.startswith("drain"):
+            _run("scontrol", "update", f"NodeName={node}", "State=RESUME")
     wait_for(lambda: set(states().values()) == {"idle"}, "the nodes to be idle")
 
 

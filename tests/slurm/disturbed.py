@@ -46,7 +46,8 @@ def results_of(images: Path, folder: Path, wanted: dict) -> dict[str, bytes]:
     """Return the results of a run that nothing disturbed, on this computer."""
     project = Project(folder, wanted)
     (folder / "images").symlink_to(images)
-    assert project.run().returncode == 0
+    run = project.run()
+    assert run.returncode == 0, run.stderr
     return project.contents(*RESULTS)
 
 
