@@ -58,7 +58,7 @@ SENT_AGAIN = 20
 LAUNCHES = 2
 
 # What a cluster's modules or a user's shell leave behind, and would reach the Python of a job.
-FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
+FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR")
 
 
 class Executor(plugin.Executor):
