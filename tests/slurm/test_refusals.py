@@ -140,7 +140,11 @@ def _take_away_qos() -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("section", "change", "words"),
     [
-        ({"partition": "brief", "hours": 0.1}, _remove_partition, "Invalid partition name"),
+        (
+            {"partition": "brief", "cpu_partition": None, "hours": 0.1},
+            _remove_partition,
+            "Invalid partition name",
+        ),
         ({"qos": cluster.QOS}, _take_away_qos, "Invalid qos specification"),
     ],
     ids=["partition", "qos"],
