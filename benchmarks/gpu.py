@@ -211,7 +211,7 @@ def accounts(project: Path) -> dict[str, Job]:
     sent = [line["job"] for line in map(json.loads, lines) if "job" in line]
     rules = {job["id"]: job["rule"] for job in sent}
     layout = "JobID,Start,End,AllocCPUS,TotalCPU"
-    command = ("sacct", "--noheader", "--parsable2", "--allocations", f"--format={layout}")
+    command = ("sacct", "--noheader", "--parsable2", f"--format={layout}")
     answer = subprocess.run(
         [*command, f"--jobs={','.join(rules)}"],
         env={**os.environ, "SLURM_TIME_FORMAT": "%s"},
@@ -219,11 +219,15 @@ def accounts(project: Path) -> dict[str, Job]:
         text=True,
         check=True,
     ).stdout
-    found = {}
+    found: dict[str, Job] = {}
     for line in answer.splitlines():
-        number, started, ended, asked, cpu = line.split("|")
-        times = float(started), float(ended)
-        found[number] = Job(rules[number] == "segment", *times, int(asked), _clock(cpu))
+        step, started, ended, asked, cpu = line.split("|")
+        number, _, of_job = step.partition(".")
+        if not of_job:
+            times = float(started), float(ended)
+            found[number] = Job(rules[number] == "segment", *times, int(asked), 0.0)
+        else:
+            found[number].cpu_seconds += _clock(cpu)
     return found
 
 

@@ -15,6 +15,13 @@ say demo.setup
 bash scripts/setup.sh --brief
 use_environment
 
+# Two demos at once would draw into the same folder.
+mkdir -p "${images%/*}"
+exec 8>"${images%/*}/.lock"
+if command -v flock >/dev/null && ! flock -n 8; then
+    say demo.waiting
+    flock 8 || true
+fi
 if [[ -d $images ]]; then
     say demo.images_kept
 else
@@ -24,6 +31,7 @@ else
     python -m segmake demo-data "$images.part"
     mv "$images.part" "$images"
 fi
+exec 8>&-
 
 say demo.run
 started=$(mktemp)

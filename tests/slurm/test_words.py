@@ -45,6 +45,12 @@ def waiting() -> dict[str, Waiting]:
     return {one.fate.name if one.fate else one.reason: one for one in found}
 
 
+def number_of(name: str) -> int:
+    """Return how many jobs wait for what a row of the table says."""
+    found = waiting().get(name)
+    return len(found.jobs) if found else 0
+
+
 def follow(advice: str) -> None:
     """Type in the first command of an advice."""
     run(*shlex.split(re.findall(r"`(s\w+ [^`]+)`", advice)[0]))
@@ -96,9 +102,7 @@ def test_jobs_that_are_held_start_with_what_is_said():
     held = [send("--hold") for _ in range(2)]
     cluster.wait_for(lambda: slurm.state_of(running) == "RUNNING", "the job to start")
     run("scontrol", "requeuehold", running)
-    cluster.wait_for(
-        lambda: len(waiting().get("held", Waiting("", ())).jobs) == 3, "the jobs to be held"
-    )
+    cluster.wait_for(lambda: number_of("held") == 3, "the jobs to be held")
     assert waiting().keys() == {"held"}
     advice = waiting()["held"].describe()
     assert advice.startswith("3 jobs do not start: ")
@@ -181,9 +185,8 @@ def test_a_limit_on_the_jobs_that_run_is_waited_for():
     with cluster.limit(MaxJobs=1):
         for _ in range(3):
             send()
-        cluster.wait_for(lambda: "user_limit" in waiting(), "the limit to be reached")
-    found = waiting()["user_limit"]
-    assert (len(found.jobs), found.passes) == (2, True)
+        cluster.wait_for(lambda: number_of("user_limit") == 2, "the limit to be reached")
+        assert waiting()["user_limit"].passes
 
 
 def test_a_partition_that_drains_is_waited_for():

@@ -233,12 +233,14 @@ def download(folder: Path) -> dict[str, Any]:
         cellpose3.models._MODEL_URL = server.address
         server.cut = True
         found["cut"] = code_of(cellpose3.fetch, settings)
-        found["left"] = sorted(path.name for path in (folder / "models").iterdir())
+        found["left"] = sorted(path.name for path in (folder / "models").glob("[!.]*"))
         server.cut = False
         told = json.dumps([server.address, {**settings, "restore": "denoise_nuclei"}])
+        asked, server.pause = len(server.asked), 2.0
         both = [subprocess.Popen([sys.executable, "-c", FETCH, told]) for _ in range(2)]
         found["two runs at once"] = [process.wait() for process in both]
-        found["fetched"] = sorted(path.name for path in (folder / "models").iterdir())
+        found["asked by both"], server.pause = sorted(server.asked[asked:]), 0.0
+        found["fetched"] = sorted(path.name for path in (folder / "models").glob("[!.]*"))
         asked = len(server.asked)
         cellpose3.fetch(settings)
         found["asked again"] = len(server.asked) - asked

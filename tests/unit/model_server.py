@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ class ModelServer(ThreadingHTTPServer):
         self.files = files
         self.asked: list[str] = []
         self.cut = False
+        self.pause = 0.0
 
     @property
     def address(self) -> str:
@@ -28,6 +30,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = self.path.strip("/")
         self.server.asked.append(name)
+        time.sleep(self.server.pause)
         content = self.server.files.get(name)
         if content is None:
             self.send_error(404)

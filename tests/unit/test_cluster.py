@@ -84,6 +84,12 @@ def test_a_limit_of_cores_that_only_slurm_knows(gpu_config, asked, monkeypatch):
     assert cluster.cores_afterwards == 4
     cluster.check(config)
     assert cluster.cores_afterwards == 1 and "--cpus-per-task=1" in asked[-1]
+    # Where all steps are one job it measures and draws beside each other, and no more.
+    config = gpu_config(cpus=1, memory_gb=1, hours=0.1)
+    config.settings["segmentation"]["gpu"] = False
+    cluster = Cluster(config.settings)
+    cluster.check(config)
+    assert cluster.cores_afterwards == 2 and "--cpus-per-task=2" in asked[-1]
 
 
 def test_memory_and_time_grow_within_the_limits(gpu_config, asked):

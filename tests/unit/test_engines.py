@@ -79,7 +79,7 @@ def test_a_model_is_fetched_once_and_whole(try_in_engine, tmp_path):
     assert found["cut"]["code"] == "SM-RUN-007" and found["left"] == []
     assert found["two runs at once"] == [0, 0]
     files = ["denoise_nuclei", "nucleitorch_0"]
-    assert found["fetched"] == files
+    assert found["asked by both"] == found["fetched"] == files
     assert found["asked again"] == 0
     assert found["diameter"] == 17
     assert found["unknown"]["code"] == "SM-RUN-007"

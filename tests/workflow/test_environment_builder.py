@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from segmake.builder import pins
@@ -20,13 +21,33 @@ def test_a_dry_run_finds_the_versions_and_writes_nothing_among_the_results(
     assert dry.returncode == 0, dry.stderr
     assert dry.stderr.count("finding versions of packages") == 2
     assert project.tree() == before and not project.results.exists()
-    files = sorted((project.folder / ".snakemake/segmake/environments").iterdir())
+    files = sorted((project.folder / ".snakemake/segmake/environments").glob("*.yaml"))
     assert [sorted(pins(file)) for file in files] == [["natsort"], ["tqdm"]]
 
     packages["other"]["packages"] = ["tqdm", "six"]
     changed = project.run("-n", "--sdm", "conda")
     assert changed.stderr.count("finding versions of packages") == 1
     assert "environment other" in changed.stderr
+
+
+def test_two_runs_at_once_find_the_versions_once(conda_project: Project) -> None:
+    project = conda_project
+    project.settings["environments"] = {"growth": {"packages": ["Natsort"]}}
+    project.write_config()
+    runs = [
+        subprocess.Popen(
+            project.command("-n", "--sdm", "conda"),
+            cwd=project.folder,
+            env=project.environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate()[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert "".join(said).count("finding versions of packages") == 1, said
+    assert "Traceback" not in "".join(said)
 
 
 def test_without_conda_nothing_runs(project: Project, conda: Path) -> None:

@@ -22,6 +22,7 @@ def clone(tmp_path):
     for name in ("scripts", "profiles", "workflow/envs", "workflow/segmake/messages"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "environment.yml", folder)
+    shutil.copy(ROOT / "workflow/segmake/installed.py", folder / "workflow/segmake")
     return folder
 
 
@@ -223,7 +224,7 @@ def conda(bare, tmp_path):
     executable(
         python,
         f'echo "python $*" >>"{tmp_path}/asked"',
-        f'if [ "$1" = - ]; then exec "{sys.executable}" -c "import sys; sys.stdin.read()"; fi',
+        f'case "$2" in */installed.py) exec "{sys.executable}" "$@" ;; esac',
         f'case "$*" in *"pip install"*) test ! -e "{tmp_path}/offline" || exit 1 ;; esac',
         f'case "$*" in *segmake.engines.*) test ! -e "{tmp_path}/unfit" || exit 1 ;; esac',
     )
@@ -264,8 +265,39 @@ def test_conda_makes_both_environments(clone, home, bare, conda):
     assert "torch==" in install_engine
     assert "conda activate segmake" in done.stdout
     assert (clone / ".environments/main").resolve() == conda / "conda/envs/segmake"
-    activated = conda / "conda/envs/segmake/etc/conda/activate.d/segmake.sh"
-    assert activated.read_text() == "export PYTHONNOUSERSITE=1\n"
+    prefix = conda / "conda/envs/segmake"
+    for shell in ("sh", "csh", "fish"):
+        activated = (prefix / f"etc/conda/activate.d/segmake.{shell}").read_text()
+        assert "PYTHONNOUSERSITE" in activated and "_OLD_SEGMAKE_PYTHONPATH" in activated
+        assert (prefix / f"etc/conda/deactivate.d/segmake.{shell}").exists()
+    assert f"python={prefix}/bin/python" in (prefix / "bin/snakemake").read_text()
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("/bin/bash", "  source .venv/bin/activate\n"),
+        ("/usr/bin/tcsh", "  source .venv/bin/activate.csh\n"),
+        ("/usr/bin/fish", "  source .venv/bin/activate.fish\n"),
+        ("/bin/dash", "  . .venv/bin/activate\n"),
+    ],
+)
+def test_the_line_to_type_fits_the_login_shell(clone, home, bare, conda, shell, line):
+    """A folder of the user's that CDPATH leads to is none of SegMake's."""
+    (bare / "conda").unlink()
+    (clone / ".venv/bin").mkdir(parents=True)
+    shutil.copy(conda / "python", clone / ".venv/bin/python")
+    (home / "scripts").mkdir()
+    variables = {"SHELL": shell, "CDPATH": f".:{home}", "PATH": str(bare)}
+    done = subprocess.run(
+        [shutil.which("bash"), "scripts/setup.sh", "--engine", "none"],
+        cwd=clone,
+        env=variables | {"HOME": str(home), "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert line in done.stdout
 
 
 def test_set_up_again_does_nothing(clone, home, bare, conda):

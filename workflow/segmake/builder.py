@@ -23,7 +23,7 @@ from ruamel.yaml.error import YAMLError
 
 from segmake import cuda
 from segmake.config import Config
-from segmake.files import fingerprint, write_atomically
+from segmake.files import alone, fingerprint, write_atomically
 from segmake.messages import Problem, Problems, say
 from segmake.packages import Wanted, understand
 from segmake.resolver import Resolution, resolve
@@ -164,12 +164,33 @@ def _file(
     file = kept.absolute() / f"{request.name}.{request.fingerprint}.yaml"
     if not file.exists():
         _take_over(request, Path(settings["results"]), file)
-    driver = settings["cluster"]["cuda_driver"]
+    if _fits(file, settings, ask_driver):
+        return file
+    # Two runs that find versions at once may find others, while one of them makes the environment already.
+    with alone(file.parent, "builder.waiting", name=request.name):
+        if not _fits(file, settings, ask_driver):
+            _find_versions(request, settings, file, ask_driver)
+    return file
+
+
+def _fits(file: Path, settings: dict[str, Any], ask_driver: Callable[[], str | None]) -> bool:
+    """Return whether an environment's file is there, and made for the driver of the nodes."""
     there = pins(file)
+    driver = settings["cluster"]["cuda_driver"]
     if brought := cuda.cuda_of(there):
         driver = driver or ask_driver()
-    if there and cuda.runs(brought, driver):
-        return file
+    return bool(there) and cuda.runs(brought, driver)
+
+
+def _find_versions(
+    request: _Request,
+    settings: dict[str, Any],
+    file: Path,
+    ask_driver: Callable[[], str | None],
+) -> None:
+    driver = settings["cluster"]["cuda_driver"]
+    if cuda.cuda_of(pins(file)):
+        driver = driver or ask_driver()
     _tell("builder.resolving", name=request.name)
     resolution = resolve(request.wanted, request.python, driver, request.where)
     brought = cuda.cuda_of(resolution.pins)
@@ -181,7 +202,6 @@ def _file(
         _tell("builder.source", name=request.name, packages=", ".join(resolution.built))
     with write_atomically(file) as part:
         part.write_text(_text(request, resolution), encoding="utf-8")
-    return file
 
 
 def _take_over(request: _Request, results: Path, file: Path) -> None:

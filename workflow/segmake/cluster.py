@@ -122,8 +122,10 @@ class Cluster:
     @cached_property
     def cores_afterwards(self) -> int:
         """The cores of a job that does what follows the segmentation of a small batch; 1 where Slurm takes none."""
+        # Without a GPU it is the job of the segmentation, which measures and draws at the same time.
+        wanted = AFTERWARDS_CORES if self._gpu else 2
         there = getattr(self.partition(gpu=False), "cpus", 0)
-        return min(AFTERWARDS_CORES, there) if there else AFTERWARDS_CORES
+        return min(wanted, there) if there else wanted
 
     def memory_mb(self, first: int, too_little: int, *, gpu: bool) -> int:
         """Return the memory to ask for: twice what was too little, or what was asked at first; within the limits."""

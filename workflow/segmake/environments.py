@@ -26,7 +26,7 @@ from snakemake.deployment.conda import MIN_CONDA_VER, Env, get_env_setup_done_fl
 from snakemake.exceptions import WorkflowError
 
 from segmake.disk import disk_problem
-from segmake.files import lock_file, open_own, readable
+from segmake.files import alone, readable
 from segmake.messages import Problem, say
 from segmake.wording import duration
 
@@ -141,7 +141,7 @@ def _make(env: Any, make: Callable[[Any], Any], name: str, place: Path) -> None:
     """Make an environment, unless another run makes it at this moment."""
     began = time.monotonic()
     try:
-        with _alone(place.parent):
+        with alone(place.parent, "environments.waiting"):
             if _is_made(place):
                 return
             print(say("environments.making", name=name, path=place), file=sys.stderr, flush=True)
@@ -168,22 +168,6 @@ def _is_made(place: Path) -> bool:
 def _is_needed(env: Any) -> bool:
     """Return whether a job of this run will use an environment."""
     return any(job.conda_env is env for job in env.workflow.dag.needrun_jobs())
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs from making environments in a folder, also those of other users."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open_own(folder / ".segmake.lock", "a") as lock:
-        # Whoever may write into the folder may also lock it.
-        with suppress(OSError):
-            os.fchmod(lock.fileno(), 0o666)
-        try:
-            lock_file(lock, wait=False)
-        except BlockingIOError:
-            print(say("environments.waiting", path=folder), file=sys.stderr, flush=True)
-            lock_file(lock, wait=True)
-        yield
 
 
 @contextmanager

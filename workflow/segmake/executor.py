@@ -10,7 +10,6 @@ Slurm says. Where jobs fail before anything of SegMake runs in them, no more are
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import random
 import re
@@ -80,7 +79,11 @@ class Executor(plugin.Executor):
     hopeless: Problem | None
 
     def _begin(
-        self, jobs: Jobs, adopted: Mapping[tuple[str, str], str], words: Path, room: int | None
+        self,
+        jobs: Jobs,
+        adopted: Mapping[tuple[str, str], str],
+        words: Path,
+        room: tuple[int, str] | None,
     ) -> None:
         self.jobs = jobs
         self.leaves_jobs = False
@@ -96,7 +99,8 @@ class Executor(plugin.Executor):
         self._missing: dict[str, float] = {}
         self._look_at = 0.0
         self._looks: Counter[str] = Counter()
-        self._room, self._try_at = room, math.inf
+        self._room, self._room_word = room or (0, "")
+        self._try_at = 0.0
         self._sending = threading.Lock()
 
     # How often the queue is looked at
@@ -248,22 +252,27 @@ class Executor(plugin.Executor):
             )
 
     def _wait_for_room(self) -> None:
-        """Wait while as many jobs are in the queue as Slurm takes of this user."""
-        while not self._stopped.is_set() and self._room and time.monotonic() < self._try_at:
+        """Wait while as many jobs are in the queue as Slurm takes; now and then it may take more, and is asked."""
+        while self._room and not self._stopped.is_set():
             if len(self.jobs.live()) < self._room:
+                self._try_at = 0.0
                 return
-            self.jobs.hold(self.jobs.held or "QOSMaxSubmitJobPerUserLimit", self._room)
+            if not self._try_at:
+                self._try_at = time.monotonic() + PATIENCE_SECONDS[-1]
+                self._note_words("not sent", self._room_word)
+                self.jobs.hold(self._room_word, self._room)
+            if time.monotonic() >= self._try_at:
+                return
             self._stopped.wait(GLANCE_SECONDS)
 
     def _wait_after(self, fate: fates.Fate, words: str, tries: int) -> None:
         """Say why nothing is sent, and wait until it may be tried again."""
         live = len(self.jobs.live())
-        patience = PATIENCE_SECONDS[min(tries, len(PATIENCE_SECONDS) - 1)]
-        end = time.monotonic() + patience
+        end = time.monotonic() + PATIENCE_SECONDS[min(tries, len(PATIENCE_SECONDS) - 1)]
         if fate.name in LIMITS and live:
             # Other jobs of the user count as well, and end: so later more may be taken.
-            self._room, self._try_at = live, end
-        self.jobs.hold(reason(words), self._room or 0)
+            self._room, self._room_word, self._try_at = live, reason(words), end
+        self.jobs.hold(reason(words), self._room if fate.name in LIMITS else 0)
         while time.monotonic() < end and not self._stopped.wait(0.5):
             if len(self.jobs.live()) < live:
                 return
@@ -404,7 +413,7 @@ def take_over(
     *,
     logs: Path,
     words: Path,
-    room: int | None = None,
+    room: tuple[int, str] | None = None,
 ) -> Executor:
     """Make the plugin's executor one of SegMake's, before it has sent anything.
 
@@ -419,8 +428,8 @@ def take_over(
         Where Slurm's own log of each job goes.
     words : Path
         The file in which it is noted what sbatch said.
-    room : int, optional
-        How many jobs Slurm takes at once of this user, where that is known.
+    room : tuple, optional
+        How many jobs Slurm takes at once of this user, where that is known, and its word for the limit.
     """
     executor.__class__ = Executor
     executor.slurm_logdir = logs.absolute()

@@ -10,12 +10,14 @@ import os
 import re
 import socket
 import stat
+import sys
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 
 
 @contextmanager
@@ -173,6 +175,55 @@ def lock_file(file: IO[str], *, wait: bool) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
             raise
+
+
+@contextmanager
+def alone(folder: Path, waiting: str, **values: object) -> Iterator[None]:
+    """Keep other runs, also those of other users, from the same work in a folder, which is made.
+
+    Parameters
+    ----------
+    folder : Path
+    waiting : str
+        The sentence of the catalogue that is said while another run is at it: with ``pid``, ``host`` and ``since`` of
+        that one, and the folder as ``path``.
+    **values
+        What else the sentence needs.
+
+    Raises
+    ------
+    OSError
+        If the folder can't be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_own(folder / ".segmake.lock", "a+") as lock:
+        # Whoever may write into the folder may also lock it.
+        with suppress(OSError):
+            os.fchmod(lock.fileno(), 0o666)
+        try:
+            lock_file(lock, wait=False)
+        except BlockingIOError:
+            print(
+                say(waiting, path=folder, **read_lock(lock), **values), file=sys.stderr, flush=True
+            )
+            lock_file(lock, wait=True)
+        with suppress(OSError):
+            write_lock(lock)
+        yield
+
+
+def write_lock(file: IO[str]) -> None:
+    """Note in a file that was locked who keeps it."""
+    file.truncate(0)
+    now = time.strftime("%Y-%m-%d %H:%M")
+    print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=file, flush=True)
+
+
+def read_lock(file: IO[str]) -> dict[str, str]:
+    """Return process (``pid``), computer (``host``) and time (``since``) of the run that keeps a file."""
+    file.seek(0)
+    words = (file.read().split("\t") + ["?"] * 3)[:3]
+    return dict(zip(("pid", "host", "since"), words, strict=True))
 
 
 def fingerprint(*values: Any) -> str:

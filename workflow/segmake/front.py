@@ -50,13 +50,15 @@ _LIBRARIES = "LD_LIBRARY_PATH"
 def enter() -> None:
     """Clean the variables of a Snakemake or a SegMake that starts, and try where Snakemake has to write.
 
-    Only for `segmake.pth`. Ends the process with a message if it could not work; starts it anew if a variable was changed that it has read.
+    Only for `segmake.pth`. Starts the process anew if a variable was changed that it has read already, and ends it with
+    a message if it could not work.
     """
     try:
         program, arguments = started(sys.orig_argv)
         if program in ("snakemake", "segmake"):
             _clean()
-        if program == "snakemake":
+        # To be asked what it is, it writes nothing.
+        if program == "snakemake" and not {"-h", "--help", "-v", "--version"} & set(arguments):
             _prepare(arguments)
     finally:
         # A Snakefile of another clone brings a package of its own.
@@ -156,6 +158,7 @@ def _load(environ: Mapping[str, str]) -> str | None:
 
 def _prepare(arguments: list[str]) -> None:
     """Find out whether Snakemake can write where it has to, and look for other places where that is possible."""
+    from contextlib import suppress
     from pathlib import Path
 
     from segmake.disk import disk_problem
@@ -169,6 +172,10 @@ def _prepare(arguments: list[str]) -> None:
             reason = error.strerror or str(error)
             failing = Problem("SM-RUN-060", where=str(folder), folder=folder, error=reason)
         _refuse(failing)
+    if not os.path.exists(folder / "metadata"):
+        # Else the second of two first runs may take the folder for one of an older Snakemake, and convert it.
+        with suppress(OSError):
+            os.makedirs(folder / "incomplete", exist_ok=True)
     _choose_temporary(folder)
     _choose_cache(folder)
 
@@ -264,6 +271,6 @@ def _tell(problem: Exception) -> None:
 
 
 def _refuse(problem: Exception) -> None:
-    """End the process with a message: before Python's main module runs, an exception would bring a traceback with it."""
+    """End the process with a message: an exception, so early, would bring a traceback with it."""
     print(f"\n{problem}", file=sys.stderr, flush=True)
     os._exit(1)

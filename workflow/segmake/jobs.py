@@ -255,13 +255,16 @@ class Jobs:
         self.refresh()
         left = [sent for sent in self.live() if sent.job.id not in kept]
         slurm.cancel(sent.job.id for sent in left)
-        # Slurm gives a job time to end; until then it may be writing what the next one would.
+        # Slurm gives a job time to end. Until its node is tidied up, which the accounts don't wait for, it may be
+        # writing what the next one would.
         patience = time.monotonic() + PATIENCE_SECONDS
         ids = {sent.job.id for sent in left}
-        while time.monotonic() < patience and any(s.job.id in ids for s in self.live()):
-            time.sleep(0.5)
+        while ids and time.monotonic() < patience:
             with suppress(SlurmError):
-                self.refresh()
+                ids &= {job.id for job in slurm.jobs_of_run(self.run) if job.state not in ENDED}
+            time.sleep(0.5 if ids else 0.0)
+        with suppress(SlurmError):
+            self.refresh()
         return left
 
     def _note(self, job: Job) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -37,9 +36,11 @@ from segmake.files import (
     fingerprint,
     lock_file,
     open_own,
+    read_lock,
     readable,
     refuse_link,
     write_atomically,
+    write_lock,
 )
 from segmake.history import shorten
 from segmake.inventory import Inventory, write_inventory
@@ -51,7 +52,7 @@ from segmake.progress import Observer, Screen
 from segmake.run_files import NAMES, keep_changed_files
 from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
-from segmake.status import read_lock, who_runs
+from segmake.status import who_runs
 from segmake.steps import STEPS, told_of_changed
 from segmake.user_scripts.process import end_orphans
 from segmake.user_scripts.rules import ScriptRule, script_rules
@@ -89,6 +90,7 @@ _NO_NEWS = re.compile(
     # The files of SegMake's environments name one channel: there is no priority among channels.
     r"|Your conda installation is not configured to use strict channel priorities"
     r"|You are running snakemake in a SLURM job context"
+    r"|--keep-incomplete mode is set"
 )
 
 
@@ -612,15 +614,19 @@ class Session:
                 raise
             return
         cores = self._cluster.cores_afterwards
-        # With one, nothing can be done beside the measuring.
-        self.plan = replace(self.plan, cores=cores, small=self.plan.small if cores > 1 else [])
+        places = [self._cluster.partition(gpu=gpu) for gpu in (True, False)]
+        shortest = min((place.minutes for place in places if place and place.minutes), default=60)
+        # With one core, nothing can be done beside the measuring; and each step of a group asks for a minute.
+        grouped = cores > 1 and shortest >= len(STEPS)
+        self.plan = replace(self.plan, cores=cores, small=self.plan.small if grouped else [])
         section = self.plan.settings["cluster"]
         if section["partition"] is None and (default := self._cluster.partition(gpu=True)):
             section["partition"] = default.name
 
     def _start_on_cluster(self) -> None:
         """Take over, or clear away, what the last run left in the queue; name this one's jobs; show where it is."""
-        os.environ.update(self._slurm)
+        if configuration := self._slurm.get("SLURM_CONF"):
+            os.environ["SLURM_CONF"] = configuration
         adopted = self._take_over_jobs()
         plugin = self._workflow.scheduler._executor
         plugin.run_uuid = self._jobs.run if adopted else name_of_jobs(plugin.run_uuid, Path.cwd())
@@ -733,9 +739,7 @@ class Session:
         except BlockingIOError:
             names = {"results": folders.results, **read_lock(lock)}
             raise Problem("SM-RUN-009", where=str(folders.results), **names) from None
-        lock.truncate(0)
-        now = time.strftime("%Y-%m-%d %H:%M")
-        print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=lock, flush=True)
+        write_lock(lock)
 
 
 def _changed(path: Path) -> float:

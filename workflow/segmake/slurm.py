@@ -206,25 +206,27 @@ def accounts() -> list[str]:
         return []
 
 
-def room() -> int | None:
-    """Return how many jobs Slurm takes at once of the user, as far as the accounting database says; None if unknown.
+def room() -> tuple[int, str] | None:
+    """Return how many jobs Slurm takes at once of the user, and its word for that limit; None where it is unknown.
 
-    Limits of an account, which its users share, and of a partition's QOS are only learned from refusals.
+    What the accounting database says counts. Limits of an account, which its users share, and of a partition's QOS are
+    only learned from refusals.
     """
+    command = ("sacctmgr", "--noheader", "--parsable2", "list")
+    limits: list[tuple[str, str]] = []
     try:
         user = getpass.getuser()
-        command = ("sacctmgr", "--noheader", "--parsable2", "list", "associations")
-        associations = _lines(*command, f"user={user}", "format=MaxSubmit,QOS")
-        limits = [line.split("|")[0] for line in associations]
-        command = ("sacctmgr", "--noheader", "--parsable2", "list", "qos")
-        names = {qos for line in associations for qos in line.split("|")[-1].split(",")}
-        for line in _lines(*command, "format=Name,MaxSubmitPU"):
-            name, _, limit = line.partition("|")
-            # One of several QOS is the job's: only where there is no choice its limit is sure.
-            limits += [limit] if names == {name} else []
+        lines = _lines(*command, "associations", f"user={user}", "format=MaxSubmit,QOS")
+        associations = [line.split("|") for line in lines if "|" in line]
+        limits += [(limit, "AssocMaxSubmitJobLimit") for limit, _ in associations]
+        names = {qos for _, allowed in associations for qos in allowed.split(",")}
+        # One of several QOS is the job's: only where there is no choice its limit is sure.
+        if len(names) == 1:
+            lines = _lines(*command, "qos", f"name={names.pop()}", "format=MaxSubmitPU")
+            limits += [(limit, "QOSMaxSubmitJobPerUserLimit") for limit in lines]
     except SlurmError:
         return None
-    return min((int(limit) for limit in limits if limit.isdigit()), default=None)
+    return min(((int(limit), word) for limit, word in limits if limit.isdigit()), default=None)
 
 
 def one_line(words: object) -> str:

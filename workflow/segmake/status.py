@@ -7,12 +7,11 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import yaml
 
 from segmake import slurm
-from segmake.files import lock_file, open_own
+from segmake.files import lock_file, open_own, read_lock
 from segmake.jobs import Jobs
 from segmake.messages import Problem, say
 from segmake.plan import Folders, read_plan
@@ -111,10 +110,3 @@ def who_runs(lock: Path) -> dict[str, str] | None:
     except OSError:
         pass
     return None
-
-
-def read_lock(file: IO[str]) -> dict[str, str]:
-    """Return what a run wrote into its lock."""
-    file.seek(0)
-    words = (file.read().split("\t") + ["?"] * 3)[:3]
-    return dict(zip(("pid", "host", "since"), words, strict=True))

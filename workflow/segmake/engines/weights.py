@@ -17,7 +17,7 @@ import torch
 
 from segmake.disk import disk_problem
 from segmake.engines.device import one_line
-from segmake.files import write_atomically
+from segmake.files import alone, write_atomically
 from segmake.messages import Problem, say
 
 # A server that says nothing for so long says nothing any more.
@@ -48,8 +48,10 @@ def fetch_files(folder: Path, addresses: Mapping[str, str], model: str) -> None:
         path = folder / name
         try:
             if not path.is_file():
-                print(say("model.download", model=name, folder=folder), file=sys.stderr)
-                _download(address, path)
+                with alone(folder, "model.waiting"):
+                    if not path.is_file():
+                        print(say("model.download", model=name, folder=folder), file=sys.stderr)
+                        _download(address, path)
         except (OSError, HTTPException) as error:
             if problem := disk_problem(error, folder):
                 raise problem from error

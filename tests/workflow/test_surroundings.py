@@ -1,0 +1,239 @@
+"""What is around SegMake: variables of modules, homes and temporary folders without room, login shells."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segmake.installed import activation, install
+from tests.disks import small_disk
+from tests.projects import ROOT, Project
+
+# What no user should have to read.
+RAW = ("Traceback", "Errno", "Error:", "Matplotlib created")
+
+FOREIGN = {
+    "PYTHONWARNINGS": "error",
+    "PYTHONINSPECT": "1",
+    "MPLBACKEND": "module://of.a.notebook",
+    "XDG_CACHE_HOME": "",
+    "XDG_CONFIG_HOME": "",
+}
+
+FILL = """
+import os, sys, tempfile
+from pathlib import Path
+
+place = Path(os.environ["TMPDIR"])
+try:
+    with (place / "filled").open("wb") as file:
+        while True:
+            file.write(bytes(4096))
+except OSError:
+    pass
+Path(sys.argv[1], "n.csv").write_text("n\\n3\\n")
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Path:
+    """The command snakemake as the set-up makes it, in an environment with the packages of the one that tests run in."""
+    prefix = tmp_path / "mon environnement"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    version = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    packages = prefix / version
+    for path in (Path(sys.prefix) / version).iterdir():
+        if path.name != "segmake.pth":
+            (packages / path.name).symlink_to(path)
+    install(ROOT / "workflow", prefix)
+    return prefix / "bin" / "snakemake"
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """Packages of another Python, and a library that is none: what modules lead to."""
+    folder = tmp_path / "module"
+    for name in ("numpy", "yaml", "encodings"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise ImportError('of another Python')\n")
+    (folder / "libstdc++.so.6").write_text("of another system")
+    return folder
+
+
+@pytest.fixture
+def few(project: Project) -> Project:
+    project.settings["images"]["include"] = ["img_1.tif"]
+    return project
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "full"
+    with small_disk(folder, "64k"):
+        with pytest.raises(OSError):
+            (folder / "all").write_bytes(bytes(1 << 20))
+        yield folder
+
+
+def run(project: Project, command: list, *options: str, **variables: str):
+    project.write_config()
+    words = [*command, *project.command(*options)[3:]]
+    return subprocess.run(
+        words,
+        cwd=project.folder,
+        env=project.environment() | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_modules_an_unwritable_home_and_temporary_files_without_room_are_no_obstacle(
+    few: Project, command: Path, broken: Path, tmp_path: Path
+) -> None:
+    (few.folder / "fill.py").write_text(FILL)
+    few.settings["scripts"] = [
+        {"name": "fill", "script": "fill.py", "run": "image", "arguments": ["{output_dir}"]}
+    ]
+    variables = FOREIGN | {
+        "PYTHONPATH": str(broken),
+        "PYTHONHOME": str(broken),
+        "LD_LIBRARY_PATH": str(broken),
+        "HOME": "/dev/null",
+        "TMPDIR": str(tmp_path / "small"),
+    }
+    with small_disk(tmp_path / "small", "1m"):
+        done = run(few, [command], **variables)
+        assert (tmp_path / "small" / "filled").exists(), "it did not fill while the run worked"
+    assert done.returncode == 0, done.stderr
+    assert few.finished() == ["a/img_1.tif"]
+    for code in ("SM-ENV-060", "SM-RUN-062  /dev/null"):
+        assert done.stderr.count(code) == 1, done.stderr
+    assert not any(word in done.stderr for word in RAW), done.stderr
+
+
+def test_a_dry_run_says_where_it_writes_instead_and_jobs_start_as_cleanly(
+    few: Project, command: Path, broken: Path, full: Path
+) -> None:
+    # A library path that does no harm may be needed.
+    variables = {"HOME": str(full), "TMPDIR": str(full), "LD_LIBRARY_PATH": str(full)}
+    told = run(few, [command], "-n", **variables)
+    assert told.returncode == 0, told.stderr
+    assert re.findall(r"SM-[A-Z]+-\d+", told.stderr) == ["SM-RUN-061", "SM-RUN-062"], told.stderr
+    assert told.stderr.count(f"  {full}\n") == 1 and f"  {full}/.cache\n" in told.stderr
+    # As it is started in jobs; with PYTHONHOME no Python would come so far.
+    shutil.rmtree(broken / "encodings")
+    python = command.with_name("python")
+    foreign = FOREIGN | {"PYTHONPATH": str(broken)}
+    plain = run(few, [python, "-m", "snakemake"], "-n", **foreign)
+    for said in (told, plain):
+        assert said.returncode == 0 and not any(word in said.stderr for word in RAW), said.stderr
+
+
+def test_a_folder_that_can_only_be_read_is_told_before_snakemake_tells_it(
+    few: Project, command: Path
+) -> None:
+    few.write_config()
+    (few.folder / ".snakemake").write_text("a file in the place of the folder")
+    refused = run(few, [command], "-n")
+    assert refused.returncode == 1
+    assert refused.stderr.count("SM-") == 1 and "SM-RUN-060" in refused.stderr
+    assert not any(word in refused.stderr for word in RAW), refused.stderr
+
+
+def test_another_clone_s_package_is_not_taken_from_the_environment(
+    command: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / "segmake"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("other = True\n")
+    program = (
+        f"import sys; sys.path.insert(0, {str(other.parent)!r}); import segmake; segmake.other"
+    )
+    subprocess.run([command.with_name("python"), "-c", program], check=True)
+
+
+def test_two_experiments_can_be_run_at_once_from_one_folder(few: Project, command: Path) -> None:
+    few.write_config()
+    runs = []
+    for name in ("one", "two"):
+        config = few.folder / f"{name}.yaml"
+        config.write_text(yaml.safe_dump({**few.settings, "results": name}))
+        words = [command, *few.command("--configfile", config.name)[3:]]
+        options = {"cwd": few.folder, "env": few.environment(), "text": True}
+        runs.append(subprocess.Popen(words, stderr=subprocess.PIPE, **options))
+    for name, run in zip(("one", "two"), runs, strict=True):
+        said = run.communicate()[1]
+        assert run.returncode == 0, said
+        assert "Traceback" not in said and "Migrating" not in said, said
+        assert (few.folder / name / "report.html").exists()
+
+
+# ---- login shells
+
+SHELLS = {"bash": "activate", "zsh": "activate", "tcsh": "activate.csh", "fish": "activate.fish"}
+
+
+def shell(name: str) -> str:
+    """Return the path of a shell; install it where that is possible."""
+    if (
+        not shutil.which(name)
+        and os.geteuid() == 0
+        and shutil.which("apt-get")
+        and "CI" in os.environ
+    ):
+        subprocess.run(["apt-get", "install", "-y", "-q", name], capture_output=True, check=False)
+    return shutil.which(name) or pytest.skip(f"there is no {name} here: apt-get install {name}")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_activation_takes_foreign_variables_away_and_deactivate_gives_them_back(
+    command: Path, name: str, tmp_path: Path
+) -> None:
+    program = shell(name)
+    show = "sh -c 'echo \"${PYTHONPATH-none} ${PYTHONHOME-none} $PATH\"'"
+    # Twice: a user may activate again.
+    script = command.with_name(SHELLS[name])
+    prompt = ["set prompt = '> '"] if name == "tcsh" else []
+    lines = [
+        *prompt,
+        show,
+        f"source '{script}'",
+        show,
+        f"source '{script}'",
+        show,
+        "deactivate",
+        show,
+        "",
+    ]
+    (tmp_path / "typed").write_text("\n".join(lines))
+    bare = ["-f"] if name in ("tcsh", "zsh") else []
+    done = subprocess.run(
+        [program, *bare, tmp_path / "typed"],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "PYTHONPATH": "/a b:/c",
+            "PYTHONHOME": "/h",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    own = "none none " + f"{command.parent}:/usr/bin:/bin"
+    before = "/a b:/c /h /usr/bin:/bin"
+    assert done.stdout.splitlines() == [before, own, own, before]
+
+
+def test_activation_is_changed_once(command: Path) -> None:
+    text = command.with_name("activate").read_text()
+    assert text.count("SegMake") == 1 and activation(text, "sh") == text
