@@ -119,19 +119,20 @@ def accounted(project: Project) -> dict[str, str]:
 
 def ended(project: Project) -> dict[str, str]:
     """Return what `accounted` does, once it knows how all jobs of the project ended."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while True:
-        states = accounted(project)
-        if not any(state in _LIVE for state in states.values()):
+        # The accounts hear of jobs some seconds later than the queue.
+        known, states = set(queued(project, "--states=all")), accounted(project)
+        if known <= set(states) and not any(state in _LIVE for state in states.values()):
             return states
         if time.monotonic() > end:
             raise TimeoutError(f"waited for jobs to end: {states}")
         time.sleep(0.5)
 
 
-def queued(project: Project) -> dict[str, str]:
+def queued(project: Project, *options: str) -> dict[str, str]:
     """Return the state of each job of a project that is in the queue now."""
-    command = ("squeue", "--noheader", "--format=%i|%T|%Z")
+    command = ("squeue", "--noheader", "--format=%i|%T|%Z", *options)
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     fields = [line.split("|", 2) for line in lines]
     return {job: state for job, state, folder in fields if folder == str(project.folder)}

@@ -73,7 +73,7 @@ def test_a_limit_of_the_account_that_is_lifted(slurm_project: Project, commands:
         with held(slurm_project):
             run = slurm_project.start("--retries", "0")
             wait_until(lambda: "AssocMaxSubmitJobLimit" in status(slurm_project), run)
-            assert "AssocMaxSubmitJobLimit" in slurm_project.said.read_text()
+            wait_until(lambda: "AssocMaxSubmitJobLimit" in slurm_project.said.read_text(), run)
             assert len(queued(slurm_project)) == 1
     assert run.wait() == 0, slurm_project.said.read_text()
     assert is_logged(slurm_project, "AssocMaxSubmitJobLimit")
@@ -140,7 +140,11 @@ def _take_away_qos() -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("section", "change", "words"),
     [
-        ({"partition": "brief", "hours": 0.1}, _remove_partition, "Invalid partition name"),
+        (
+            {"partition": "brief", "cpu_partition": None, "hours": 0.1},
+            _remove_partition,
+            "Invalid partition name",
+        ),
         ({"qos": cluster.QOS}, _take_away_qos, "Invalid qos specification"),
     ],
     ids=["partition", "qos"],
