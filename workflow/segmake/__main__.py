@@ -291,14 +291,16 @@ def _show_status(options: argparse.Namespace) -> None:
 
     results = options.results or results_of(options.configfile)
     while True:
+        # Asked first: what is said then is how a run that is over ended.
+        last = not options.follow or is_over(results)
         try:
             print(describe_status(results))
         except Problem as problem:
             # A run that was just sent has written nothing yet.
-            if not options.follow or is_over(results):
+            if last:
                 raise
             print(problem)
-        if not options.follow or is_over(results):
+        if last:
             return
         time.sleep(LOOK_SECONDS)
         print()

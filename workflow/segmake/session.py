@@ -634,13 +634,14 @@ class Session:
         shorten(self.plan.folders.jobs)
         self._jobs.begin(plugin.run_uuid, self.plan.started, logs)
         accounts = self._cluster is not None and self._cluster.keeps_accounts
+        section = self.plan.settings["cluster"]
         self._executor = take_over(
             plugin,
             self._jobs,
             adopted,
             logs=logs,
             words=logs.parent / "sbatch.log",
-            room=slurm.room() if accounts else None,
+            room=slurm.room(section["account"], section["qos"]) if accounts else None,
         )
         # Snakemake would wait for the jobs, which may take hours; as after Ctrl-C, they are cancelled.
         signal.signal(signal.SIGTERM, self._stop)
@@ -652,6 +653,8 @@ class Session:
     def _take_over_jobs(self) -> dict[tuple[str, str], str]:
         """Cancel the jobs that are left and not wanted; return the others."""
         adopted = self._left.adopted if self._left else {}
+        # What became of the last run's jobs is written down, also of those that have ended since.
+        self._jobs = Jobs(self._jobs.path, keep=True)
         with suppress(SlurmError):
             # One may have reached the queue after its run was lost.
             self._jobs.refresh()

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from segmake import fates
+
 # The group of Snakemake whose jobs do all steps of a batch, ``batch0003``: where none of them needs a GPU.
 TOGETHER = "batch"
 
@@ -206,21 +208,27 @@ def accounts() -> list[str]:
         return []
 
 
-def room() -> tuple[int, str] | None:
+def room(account: str | None = None, qos: str | None = None) -> tuple[int, str] | None:
     """Return how many jobs Slurm takes at once of the user, and its word for that limit; None where it is unknown.
 
     What the accounting database says counts. Limits of an account, which its users share, and of a partition's QOS are
     only learned from refusals.
+
+    Parameters
+    ----------
+    account, qos : str or None
+        Those of the jobs; without, a limit is known only where the user has no other.
     """
     command = ("sacctmgr", "--noheader", "--parsable2", "list")
     limits: list[tuple[str, str]] = []
     try:
         user = getpass.getuser()
-        lines = _lines(*command, "associations", f"user={user}", "format=MaxSubmit,QOS")
-        associations = [line.split("|") for line in lines if "|" in line]
-        limits += [(limit, "AssocMaxSubmitJobLimit") for limit, _ in associations]
-        names = {qos for _, allowed in associations for qos in allowed.split(",")}
-        # One of several QOS is the job's: only where there is no choice its limit is sure.
+        lines = _lines(*command, "associations", f"user={user}", "format=Account,MaxSubmit,QOS")
+        rows = [line.split("|") for line in lines if line.count("|") == 2]
+        rows = [row for row in rows if account is None or row[0].lower() == account.lower()]
+        if len(rows) == 1:
+            limits.append((rows[0][1], "AssocMaxSubmitJobLimit"))
+        names = {qos} if qos else {name for row in rows for name in row[2].split(",")}
         if len(names) == 1:
             lines = _lines(*command, "qos", f"name={names.pop()}", "format=MaxSubmitPU")
             limits += [(limit, "QOSMaxSubmitJobPerUserLimit") for limit in lines]
@@ -282,6 +290,8 @@ def state_of(job: str) -> str:
 def refusal(options: Iterable[str]) -> str | None:
     """Return why Slurm would refuse a job with these options of sbatch, or None if it would not; nothing is sent.
 
+    A refusal that passes by itself, such as of one job too many for now, is none.
+
     Raises
     ------
     SlurmError
@@ -293,7 +303,8 @@ def refusal(options: Iterable[str]) -> str | None:
         if _NO_ANSWER.search(str(error)):
             raise
         words = [line.split("error: ")[-1] for line in str(error).splitlines() if line.strip()]
-        return "; ".join(dict.fromkeys(words))
+        # Limits on what is in the queue count here too, and are no word on the job.
+        return None if fates.refused("\n".join(words)).passes else "; ".join(dict.fromkeys(words))
     return None
 
 
