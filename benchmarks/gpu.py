@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     if reason := cluster.why_not():
         sys.exit(reason)
-    cluster.start(accounts=True)
+    cluster.start()
     try:
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
             folder = Path(name)

@@ -11,7 +11,7 @@ from tests.slurm.test_faults import jobs
 
 
 def test_two_runs_in_one_report_with_the_memory_of_the_accounts(slurm_project: Project) -> None:
-    cluster.start(accounts=True)
+    cluster.start()
     try:
         slurm_project.settings["cluster"] |= {"account": "lab", "batch_size": 10}
         for number in range(2):
