@@ -15,7 +15,7 @@ import tifffile
 
 from tests.projects import ROOT, Project, draw_image
 from tests.slurm import cluster
-from tests.slurm.test_faults import jobs
+from tests.slurm.disturbed import jobs
 
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import Project, wait_until
-from tests.slurm.test_faults import jobs
+from tests.slurm.disturbed import jobs
 from tests.slurm.test_runs import shown
 from tests.workflow.test_scripts import runs, table, write
 

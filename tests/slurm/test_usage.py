@@ -6,23 +6,18 @@ import re
 import subprocess
 
 from tests.projects import Project, draw_image
-from tests.slurm import cluster
-from tests.slurm.test_faults import jobs
+from tests.slurm.disturbed import jobs
 
 
 def test_two_runs_in_one_report_with_the_memory_of_the_accounts(slurm_project: Project) -> None:
-    cluster.start()
-    try:
-        slurm_project.settings["cluster"] |= {"account": "lab", "batch_size": 10}
-        for number in range(2):
-            draw_image(slurm_project.images / f"new_{number}.tif", 3 + number)
-            run = slurm_project.run()
-            assert run.returncode == 0, run.stderr
-        numbers = [line["job"]["id"] for line in jobs(slurm_project)]
-        assert len({line["run"] for line in jobs(slurm_project)}) == len(numbers) == 2
-        used = most_used(numbers)
-    finally:
-        cluster.start()
+    slurm_project.settings["cluster"] |= {"account": "lab", "batch_size": 10}
+    for number in range(2):
+        draw_image(slurm_project.images / f"new_{number}.tif", 3 + number)
+        run = slurm_project.run()
+        assert run.returncode == 0, run.stderr
+    numbers = [line["job"]["id"] for line in jobs(slurm_project)]
+    assert len({line["run"] for line in jobs(slurm_project)}) == len(numbers) == 2
+    used = most_used(numbers)
     report = (slurm_project.results / "report.html").read_text(encoding="utf-8")
     section = report[report.index('id="cluster"') :]
     row = re.findall(
