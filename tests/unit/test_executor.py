@@ -19,6 +19,7 @@ from segmake.slurm import Job, SlurmError
 ACCEPTED = "--> Verifying valid submit host (login3)...OK\n17;test\n"
 LIMIT = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
 AWAY = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
+POLICY = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit...)"
 ACCOUNT = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
 
 
@@ -69,8 +70,10 @@ def executor(queue, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module.subprocess, "run", sbatch)
     monkeypatch.setattr(module, "PATIENCE_SECONDS", (0.0,))
+    monkeypatch.setattr(module, "GLANCE_SECONDS", 0.0)
     monkeypatch.setattr(made, "_call", lambda job, log: "sbatch")
     monkeypatch.setattr(made, "format_job_exec", lambda job: "true")
+    monkeypatch.setattr(made, "run_job_pre", lambda job: None)
     for name in ("_report_job_submission_threadsafe", "report_job_success"):
         monkeypatch.setattr(made, name, lambda info, name=name: made.said.append((name, info)))
     for name in ("_report_job_error_threadsafe", "report_job_error"):
@@ -80,9 +83,13 @@ def executor(queue, tmp_path, monkeypatch):
     return made
 
 
-def job(folder: Path, batch: str = "0001") -> SimpleNamespace:
-    output = [folder / f"{batch}.tsv"]
-    return SimpleNamespace(name="segment", wildcards=[batch, "5f3a"], output=output, resources={})
+def job(folder: Path, batch: str = "0001", **resources) -> SimpleNamespace:
+    return SimpleNamespace(
+        name="segment",
+        wildcards=[batch, "5f3a"],
+        output=[folder / f"{batch}.tsv"],
+        resources=resources,
+    )
 
 
 def look(executor: Executor, *infos) -> list[str]:
@@ -111,9 +118,20 @@ def test_a_refusal_that_passes_is_waited_for_and_no_attempt(executor, tmp_path, 
     assert (tmp_path / "sbatch.log").read_text().count(words) == 2
 
 
-def test_a_job_whose_acceptance_was_not_heard_is_not_sent_twice(executor, queue, tmp_path):
+def test_a_job_whose_acceptance_was_not_heard_is_not_sent_twice(
+    executor, queue, tmp_path, monkeypatch
+):
     executor.answers = ["sbatch: error: Socket timed out on send/recv operation", ACCEPTED]
     ended(queue, "16", "RUNNING")
+    silent = [SlurmError("timed out"), SlurmError("timed out")]
+
+    def ask(run):
+        if silent:
+            raise silent.pop()
+        return list(queue.values())
+
+    # Nothing is sent before it is known whether Slurm took the job.
+    monkeypatch.setattr(slurm, "jobs_of_run", ask)
     executor.run_job(job(tmp_path))
     assert [info.external_jobid for info in submitted(executor)] == ["16"]
     assert len(executor.sent) == 1
@@ -127,6 +145,54 @@ def test_a_refusal_that_does_not_pass_is_heard_once(executor, tmp_path):
     assert len(executor.sent) == 1
     assert executor.is_in_vain(job(tmp_path, "0003"))
     assert "Invalid account" in str(executor.problems()[0])
+    # What asks for less is another question.
+    executor.answers = [ACCEPTED]
+    executor.run_job(job(tmp_path, "0004", runtime=60))
+    assert [info.external_jobid for info in submitted(executor)] == ["17"]
+
+
+def test_words_for_a_limit_and_for_too_large_a_job_are_told_apart(executor, queue, tmp_path):
+    executor.answers = [POLICY]
+    executor.run_job(job(tmp_path, runtime=600))
+    assert executor.is_in_vain(job(tmp_path, runtime=600))
+    # Where as much was accepted and is in the queue, one more is too many for now.
+    executor.answers = [ACCEPTED]
+    executor.run_job(job(tmp_path))
+    ended(queue, "17", "RUNNING")
+    executor.answers = [POLICY, "18\n"]
+    executor.run_job(job(tmp_path, "0002"))
+    assert [info.external_jobid for info in submitted(executor)] == ["17", "18"]
+
+
+@pytest.mark.parametrize("words", ["sbatch: error: Unexpected message received", ""])
+def test_words_that_nobody_knows_may_pass(executor, tmp_path, words):
+    executor.answers = [f"{words} error", ACCEPTED]
+    executor.run_job(job(tmp_path))
+    assert [info.external_jobid for info in submitted(executor)] == ["17"]
+
+
+def test_an_sbatch_that_can_not_be_started(executor, tmp_path, monkeypatch):
+    answers = [OSError(11, "Resource temporarily unavailable")]
+    run = module.subprocess.run
+
+    def sbatch(*arguments, **options):
+        if answers:
+            raise answers.pop()
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(module.subprocess, "run", sbatch)
+    executor.run_job(job(tmp_path))
+    assert [info.external_jobid for info in submitted(executor)] == ["17"]
+
+
+def test_a_number_that_an_earlier_run_had_is_a_new_job(executor, queue, tmp_path):
+    ended(queue, "17", "FAILED")
+    executor.jobs.refresh()
+    queue.clear()
+    executor.jobs.begin("next", 2.0, executor.slurm_logdir)
+    executor.run_job(job(tmp_path))
+    assert executor.jobs.get("17").run == "next"
+    assert not executor.jobs.get("17").over
 
 
 def test_jobs_in_the_queue_are_adopted_and_not_sent(executor, queue, tmp_path):
@@ -135,11 +201,11 @@ def test_jobs_in_the_queue_are_adopted_and_not_sent(executor, queue, tmp_path):
     executor.jobs.refresh()
     executor._adopted |= {("segment", "0001"): "12", ("segment", "0002"): "13"}
     for batch in ("0001", "0002"):
-        executor.run_job(job(tmp_path, batch))
+        executor._submit_job(job(tmp_path, batch))
     assert [info.external_jobid for info in submitted(executor)] == ["12", "17"]
     # Once only: an attempt after it is one of this run's own.
     executor.answers = ["18\n"]
-    executor.run_job(job(tmp_path))
+    executor._submit_job(job(tmp_path))
     assert submitted(executor)[-1].external_jobid == "18"
 
 

@@ -116,7 +116,7 @@ def test_the_most_that_was_too_little_since_a_job_went_well(jobs, answers, path)
     ],
 )
 def test_causes(jobs, answers, tmp_path, state, log, cause):
-    file = tmp_path / "logs" / "rule_segment" / "0001" / "5_2.log"
+    file = tmp_path / "logs" / "segment" / "0001" / "5_2.log"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"\xff before\n" + log.encode() + b"\nafter")
     answers.queue["one"] = [job("5_2", state)]

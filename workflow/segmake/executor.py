@@ -28,6 +28,7 @@ import snakemake_executor_plugin_slurm as plugin
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import get_job_wildcards, set_gres_string
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
 from segmake import fates
 from segmake.files import append_line
@@ -57,8 +58,21 @@ SENT_AGAIN = 20
 # Jobs that fail like each other before SegMake starts in them: so many, and no more are sent.
 LAUNCHES = 2
 
+# Others that started so lately may be about to do better.
+YOUNG_SECONDS = 120.0
+
+# Words of sbatch that nobody knows are heard so often before they are taken for its last.
+UNKNOWN_REFUSALS = 3
+
+# sbatch itself asks again for a while.
+SBATCH_SECONDS = 300.0
+
 # What a cluster's modules or a user's shell leave behind, and would reach the Python of a job.
 FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR")
+
+
+# What is asked of Slurm for a job: its rule, memory and minutes.
+Request = tuple[str, Any, Any]
 
 
 class Executor(plugin.Executor):
@@ -91,9 +105,10 @@ class Executor(plugin.Executor):
         self._adopted = dict(adopted)
         self._words = words
         self._stopped = threading.Event()
-        self._refused: dict[str, Problem] = {}
+        self._refused: dict[Request, Problem] = {}
+        self._accepted: set[Request] = set()
         self._again: Counter[tuple[str, str]] = Counter()
-        self._launches: Counter[str] = Counter()
+        self._launches: dict[str, list[str]] = {}
         self._known = set(adopted.values())
         self._seen: set[str] = set()
         self._missing: dict[str, float] = {}
@@ -101,7 +116,7 @@ class Executor(plugin.Executor):
         self._looks: Counter[str] = Counter()
         self._room, self._room_word = room or (0, "")
         self._try_at = 0.0
-        self._sending = threading.Lock()
+        self._sending: dict[str, threading.Lock] = {}
 
     # How often the queue is looked at
 
@@ -124,6 +139,14 @@ class Executor(plugin.Executor):
         """Return this Python, as a shell is to read it."""
         return shlex.quote(sys.executable)
 
+    def get_job_args(self, job: Any) -> str:
+        """Return which work a job is to do.
+
+        The interface adds files that the job is to wait for, among them a folder that is gone once this run has left
+        its jobs to the next; the Snakemake of the job waits for what it needs by itself.
+        """
+        return str(RealExecutor.get_job_args(self, job))
+
     def _script(self, job: Any) -> str:
         """Return the shell script of a job, which fails if the job's files are not there in the end."""
         configuration = os.environ.get("SLURM_CONF")
@@ -140,22 +163,26 @@ class Executor(plugin.Executor):
 
     # Sending
 
+    def _submit_job(self, job: Any) -> None:
+        """Adopt a job that is in the queue for the same work, or have a thread of its own send one."""
+        if adopted := self._adoptable(work_of(_comment(job))):
+            self.run_job_pre(job)
+            self._report(job, adopted)
+        else:
+            super()._submit_job(job)
+
     def run_job(self, job: Any) -> None:
-        """Send a job, or adopt one that is in the queue for the same work; a thread of its own waits here."""
+        """Send a job; a thread of its own waits here as long as Slurm takes none."""
+        identifier: str | None = None
         try:
-            self._run(job)
+            if not self._stopped.is_set() and not self.is_in_vain(job):
+                identifier = self._send(job)
         except Exception as error:
             # What is not told here is never heard of again, and the run would wait for ever.
             self._fail(SubmittedJobInfo(job), f"SegMake could not send the job: {error!r}")
-
-    def _run(self, job: Any) -> None:
-        work = work_of(_comment(job))
-        if adopted := self._adoptable(work):
-            self._report(job, adopted)
-        elif self.hopeless or work[0] in self._refused or self._stopped.is_set():
-            self._fail(SubmittedJobInfo(job))
-        elif identifier := self._send(job, work):
-            self.jobs.note_sent(identifier, *work)
+            return
+        if identifier:
+            self.jobs.note_sent(identifier, *work_of(_comment(job)))
             self._report(job, identifier)
         else:
             self._fail(SubmittedJobInfo(job))
@@ -168,7 +195,7 @@ class Executor(plugin.Executor):
 
     def _report(self, job: Any, identifier: str) -> None:
         self._known.add(identifier)
-        log = self.jobs.log(identifier) or _log_folder(self.slurm_logdir, job) / f"{identifier}.log"
+        log = _log_folder(self.slurm_logdir, job) / f"{identifier}.log"
         info = SubmittedJobInfo(job, external_jobid=identifier, aux={"slurm_logfile": log})
         self._report_job_submission_threadsafe(info)
         self._look_at = min(self._look_at, time.monotonic() + self._first_look)
@@ -177,41 +204,64 @@ class Executor(plugin.Executor):
     def _first_look(self) -> float:
         return self.workflow.executor_settings.init_seconds_before_status_checks
 
-    def _send(self, job: Any, work: tuple[str, str]) -> str | None:
+    def _send(self, job: Any) -> str | None:
         """Return the number that Slurm gave a job; None if it won't take it, or the run stops."""
         folder = _log_folder(self.slurm_logdir, job)
         folder.mkdir(parents=True, exist_ok=True)
-        call, script = self._call(job, folder / "%j.log"), self._script(job)
+        # Slurm puts the job's number for %j, and one percent sign for two.
+        log = Path(str(folder).replace("%", "%%"), "%j.log")
+        call, script = self._call(job, log), self._script(job)
+        place = f"{job.resources.get('slurm_partition')} {job.resources.get('qos')}"
         tries = 0
         while True:
             # One after the other: what is refused for one is refused for the next.
-            with self._sending:
+            with self._sending.setdefault(place, threading.Lock()):
                 self._wait_for_room()
-                if self._stopped.is_set() or self.hopeless:
+                if self._stopped.is_set() or self.is_in_vain(job):
                     return None
                 identifier, words = self._sbatch(call, script)
+                if not identifier and not self._stopped.is_set():
+                    identifier = self._after_refusal(job, words, tries)
                 if identifier:
                     self.jobs.hold("")
+                    self._accepted.add(_request(job))
                     return identifier
-                before = self.jobs.accepted(work[0])
-                fate = fates.refused(words, accepted_before=before)
-                if not fate.passes:
-                    self._refuse(work[0], fate, words)
-                    return None
-                if fate.name == "unanswered":
-                    # The answer may have been lost, and the job be in the queue.
-                    self._stopped.wait(GLANCE_SECONDS)
-                    if found := self._taken_all_the_same(work):
-                        return found
-                self._wait_after(fate, words, tries)
             tries += 1
 
-    def _taken_all_the_same(self, work: tuple[str, str]) -> str | None:
-        """Return the job that Slurm took although sbatch did not hear of it, as when its answer came too late."""
-        with suppress(SlurmError):
+    def _after_refusal(self, job: Any, words: str, tries: int) -> str:
+        """Wait until it may be tried again, or refuse all that asks for as much.
+
+        Returns
+        -------
+        str
+            The number of the job, if Slurm took it all the same.
+        """
+        live = bool(self.jobs.live())
+        fate = fates.refused(words, accepted_before=live and _request(job) in self._accepted)
+        if not fate.passes and not (fate.counts and tries < UNKNOWN_REFUSALS):
+            self._refuse(job, fate, words)
+            return ""
+        if fate.name == "unanswered":
+            # The answer may have been lost, and the job be in the queue.
+            self._stopped.wait(GLANCE_SECONDS)
+            if found := self._taken_all_the_same(job):
+                return found
+        self._wait_after(fate, words, tries)
+        while fate.name == "unanswered" and not self._stopped.is_set():
+            if (found := self._taken_all_the_same(job)) is not None:
+                return found
+            self._stopped.wait(PATIENCE_SECONDS[0])
+        return ""
+
+    def _taken_all_the_same(self, job: Any) -> str | None:
+        """Return the job that Slurm took although sbatch did not hear of it, empty if none; None if it is unknown."""
+        try:
             self.jobs.refresh()
+        except SlurmError:
+            return None
+        work = work_of(_comment(job))
         of_work = (sent.job for sent in self.jobs.live() if (sent.job.rule, sent.job.batch) == work)
-        return next((job.id for job in of_work if job.id not in self._known), None)
+        return next((one.id for one in of_work if one.id not in self._known), "")
 
     def _call(self, job: Any, log: Path) -> str:
         """Return the command that asks Slurm for what a job wants."""
@@ -228,19 +278,27 @@ class Executor(plugin.Executor):
 
     def _sbatch(self, call: str, script: str) -> tuple[str, str]:
         """Give a job to Slurm; return its number, empty if it was refused, and all that sbatch said."""
-        answer = subprocess.run(
-            [*shlex.split(call), "/dev/stdin"],
-            input=script,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        try:
+            answer = subprocess.run(
+                [*shlex.split(call), "/dev/stdin"],
+                input=script,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=SBATCH_SECONDS,
+                # Ctrl-C is not for sbatch: whether it has sent the job has to be known.
+                start_new_session=True,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            self._note_words(call, str(error))
+            return "", str(error)
         words = answer.stderr.strip()
+        if answer.returncode < 0:
+            words = f"{words}\nsbatch: error: connection reset by peer".strip()
         if words or answer.returncode:
-            told = words or f"sbatch: exit code {answer.returncode}"
-            self._note_words(call, told)
-            words = told
+            words = words or f"sbatch: exit code {answer.returncode}"
+            self._note_words(call, words)
         number = "" if answer.returncode else number_of_job(answer.stdout.splitlines())
         return number, words or answer.stdout.strip()
 
@@ -277,8 +335,8 @@ class Executor(plugin.Executor):
             if len(self.jobs.live()) < live:
                 return
 
-    def _refuse(self, rule: str, fate: fates.Fate, words: str) -> None:
-        self._refused[rule] = problem = Problem(
+    def _refuse(self, job: Any, fate: fates.Fate, words: str) -> None:
+        self._refused[_request(job)] = problem = Problem(
             "SM-CLU-050", says=fate.says(), remedy=fate.remedy(), answer=reason(words)
         )
         self.jobs.tell(str(problem))
@@ -289,11 +347,15 @@ class Executor(plugin.Executor):
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncIterator[SubmittedJobInfo]:
         """Give back the jobs that have not ended; report the others."""
-        if active_jobs and self._is_due(active_jobs):
+        # Jobs that are not scheduled yet, of a run before, count for the room as well.
+        if (active_jobs or self.jobs.live()) and self._is_due(active_jobs):
             await asyncio.to_thread(self._look)
         for info in active_jobs:
             sent = self.jobs.get(info.external_jobid)
-            if sent is None or not sent.over or not self._has_ended(info, sent):
+            if sent is None or not sent.over:
+                self._missing.pop(info.external_jobid, None)
+                yield info
+            elif not self._has_ended(info, sent):
                 yield info
 
     def _is_due(self, active_jobs: list[SubmittedJobInfo]) -> bool:
@@ -325,19 +387,25 @@ class Executor(plugin.Executor):
 
     def _has_ended(self, info: SubmittedJobInfo, sent: Sent) -> bool:
         """Report a job that Slurm calls ended, or send it again; whether that could be done by now."""
+        since = self._missing.setdefault(sent.job.id, time.monotonic())
+        # A shared file system may show files some time after they were written, logs too.
+        early = time.monotonic() - since < self.workflow.execution_settings.latency_wait
         if not sent.cause:
             if _has_its_files(info.job):
                 self._forget_log(info)
                 self.report_job_success(info)
                 return True
-            # A shared file system may show files some time after they were written.
-            since = self._missing.setdefault(sent.job.id, time.monotonic())
-            if time.monotonic() - since < self.workflow.execution_settings.latency_wait:
+            if early:
                 return False
             forgotten = sent.job.state == FORGOTTEN
             sent = self.jobs.blame(sent, "forgotten" if forgotten else "nothing")
         elif sent.cause == "launch":
-            self._count_launch(sent)
+            log = self.jobs.log(sent.job.id)
+            if early and not (log and log.exists()):
+                return False
+            sent = self.jobs.look_again(sent)
+            if sent.cause == "launch":
+                self._count_launch(sent)
         work = sent.job.rule, sent.job.batch
         counts = fates.fates("ended")[sent.cause].counts or self._again[work] >= SENT_AGAIN
         if not counts and not self._stopped.is_set():
@@ -358,20 +426,28 @@ class Executor(plugin.Executor):
         """Give up once jobs fail the same way before anything of SegMake runs in them, and none of the run did."""
         said = self.jobs.end_of_log(sent.job.id)
         alike = re.sub(r"\d+", "", f"{sent.job.reason} {said.splitlines()[-1:]}")
-        self._launches[alike] += 1
-        if self._launches[alike] < LAUNCHES or self.jobs.any_began() or self.hopeless:
+        batches = self._launches.setdefault(alike, [])
+        batches.append(f"{sent.job.rule} {sent.job.batch}")
+        # One batch may have met one bad node twice.
+        enough = len(set(batches)) >= LAUNCHES or len(batches) > LAUNCHES
+        if not enough or self.hopeless or self.jobs.any_began() or self._any_young():
             return
         log = self.jobs.log(sent.job.id) or self.slurm_logdir
-        names = {"number": self._launches[alike], "reason": sent.job.reason or sent.job.state}
+        names = {"number": len(batches), "reason": sent.job.reason or sent.job.state}
         self.hopeless = Problem("SM-CLU-051", where=str(log), said=said or "-", **names)
         with suppress(SlurmError):
             self.jobs.cancel()
+
+    def _any_young(self) -> bool:
+        """Whether a job has started a moment ago, and may yet do better."""
+        running = (sent.job for sent in self.jobs.live() if sent.job.started)
+        return any(time.time() - (job.started or 0.0) < YOUNG_SECONDS for job in running)
 
     # The end
 
     def is_in_vain(self, job: Any) -> bool:
         """Whether it is no use to try a job that failed again."""
-        return self.hopeless is not None or work_of(_comment(job))[0] in self._refused
+        return self.hopeless is not None or _request(job) in self._refused
 
     def print_job_error(
         self, job_info: SubmittedJobInfo, msg: str | None = None, **details: Any
@@ -382,7 +458,8 @@ class Executor(plugin.Executor):
 
     def problems(self) -> list[Problem]:
         """Return why jobs were not sent."""
-        return [*([self.hopeless] if self.hopeless else []), *self._refused.values()]
+        refused = {str(problem): problem for problem in self._refused.values()}
+        return [*([self.hopeless] if self.hopeless else []), *refused.values()]
 
     def leave(self) -> None:
         """Let the jobs stay where they are when this run ends."""
@@ -455,6 +532,12 @@ def _comment(job: Any) -> str:
     """Return what the plugin writes into a job's comment, from which the record knows it again."""
     wildcards = get_job_wildcards(job)
     return f"rule_{job.name}_wildcards_{wildcards}" if wildcards else f"rule_{job.name}"
+
+
+def _request(job: Any) -> Request:
+    """Return what decides whether Slurm takes a job: another batch, or a larger request, is another question."""
+    resources = job.resources
+    return work_of(_comment(job))[0], resources.get("mem_mb"), resources.get("runtime")
 
 
 def _option(name: str, value: Any) -> str:

@@ -18,13 +18,13 @@ REMEMBERED = 20_000
 
 def all_jobs(path: Path) -> list[Sent]:
     """Return all jobs of a record as they were last seen, in the order in which they were sent."""
-    found: dict[tuple[str, float | None], Sent] = {}
+    found: dict[tuple[str, str], Sent] = {}
     for line in _lines(path):
         # Another version of SegMake may have written other things.
         with suppress(KeyError, TypeError):
             sent = Sent(line["run"], Job(**line["job"]), line["cause"])
             # Slurm's numbers begin anew some day.
-            found[sent.job.id, sent.job.submitted] = sent
+            found[sent.run, sent.job.id] = sent
     return list(found.values())
 
 
@@ -37,7 +37,7 @@ def shorten(path: Path) -> None:
     last: dict[Any, int] = {}
     for number, line in enumerate(lines):
         job = line.get("job")
-        own = isinstance(job, dict) and (job.get("id"), job.get("submitted"))
+        own = isinstance(job, dict) and (line.get("run"), job.get("id"))
         last[own or ("held" in line, line.get("run"))] = number
     kept = sorted(last.values())[-REMEMBERED:]
     if len(kept) < len(lines):

@@ -103,6 +103,7 @@ class Jobs:
     room: int = 0
     _told: list[str] = field(default_factory=list)
     _sent: dict[str, Sent] = field(default_factory=dict)
+    _of_work: dict[tuple[str, str], dict[str, Sent]] = field(default_factory=dict)
     _asked: float = 0.0
     _lock: Lock = field(default_factory=Lock)
 
@@ -117,7 +118,7 @@ class Jobs:
                     self.held, self.room = "", 0
                 else:
                     sent = Sent(line["run"], Job(**line["job"]), line["cause"])
-                    self._sent[sent.job.id] = sent
+                    self._remember(sent)
 
     def begin(self, run: str, started: float, logs: Path | None) -> None:
         """Start a run, or go on with the last one: from now on, its jobs are asked for and written down."""
@@ -142,7 +143,9 @@ class Jobs:
 
     def note_sent(self, id: str, rule: str, batch: str) -> None:
         """Note a job that Slurm has just taken, so that it is known before Slurm is asked about it."""
-        if id not in self._sent:
+        known = self._sent.get(id)
+        # Slurm's numbers begin anew some day.
+        if known is None or known.run != self.run:
             self._note(Job(id, rule, batch, "PENDING", submitted=time.time()))
 
     def accepted(self, rule: str) -> bool:
@@ -155,6 +158,11 @@ class Jobs:
             self.held, self.room = words, room
             with suppress(OSError):
                 self._write({"run": self.run, "held": words, "room": room})
+
+    def look_again(self, sent: Sent) -> Sent:
+        """Return why a job ended by what is in its log now."""
+        cause = self._cause(sent.job)
+        return self.blame(sent, cause) if cause != sent.cause else sent
 
     def blame(self, sent: Sent, cause: Cause) -> Sent:
         """Note why a job's work is not done although Slurm has nothing against it."""
@@ -172,8 +180,11 @@ class Jobs:
         return told
 
     def log(self, id: str) -> Path | None:
-        """Return Slurm's own log of a job, if there is one."""
-        return next(self.logs.rglob(f"{id}.log"), None) if self.logs else None
+        """Return where Slurm's own log of a job is; it may not be there, or not be seen yet."""
+        sent = self._sent.get(id)
+        if self.logs is None or sent is None:
+            return None
+        return self.logs / sent.job.rule / sent.job.batch / f"{id}.log"
 
     def end_of_log(self, id: str) -> str:
         """Return the last lines of Slurm's own log of a job."""
@@ -210,8 +221,10 @@ class Jobs:
             if not self.run or time.monotonic() - self._asked < older_than:
                 return
             asked = time.monotonic()
+            # What is sent while Slurm answers is not missing from its answer.
+            before = self.live()
             known = {job.id: job for job in slurm.jobs_of_run(self.run)}
-            gone = [s.job for s in self.of_run() if not s.over and s.job.id not in known]
+            gone = [sent.job for sent in before if sent.job.id not in known]
             # The queue tells how a job ended only after its node is tidied up; the accounts know at once, and
             # Snakemake, which asks those, may send the next attempt before.
             completing = [job for job in known.values() if job.state == "COMPLETING"]
@@ -230,13 +243,12 @@ class Jobs:
             ``memory`` in MB and ``time`` in minutes; 0 where it was never too little.
         """
         most = {"memory": 0, "time": 0}
-        for sent in sorted(list(self._sent.values()), key=_when):
-            if (sent.job.rule, sent.job.batch) == (rule, batch):
-                asked = {"memory": sent.job.memory_mb, "time": sent.job.minutes}
-                if sent.job.state == "COMPLETED":
-                    most = dict.fromkeys(most, 0)
-                elif sent.cause in most:
-                    most[sent.cause] = max(most[sent.cause], asked[sent.cause] or 0)
+        for sent in sorted(list(self._of_work.get((rule, batch), {}).values()), key=_when):
+            asked = {"memory": sent.job.memory_mb, "time": sent.job.minutes}
+            if sent.job.state == "COMPLETED":
+                most = dict.fromkeys(most, 0)
+            elif sent.cause in most:
+                most[sent.cause] = max(most[sent.cause], asked[sent.cause] or 0)
         return most
 
     def cancel(self, kept: Collection[str] = ()) -> list[Sent]:
@@ -269,15 +281,22 @@ class Jobs:
 
     def _note(self, job: Job) -> None:
         before = self._sent.get(job.id)
+        before = before if before and before.run == self.run else None
         if before and (before.job.state, before.job.reason) == (job.state, job.reason):
             return
         if before and job.minutes and before.job.minutes:
             # A limit that somebody lowered while the job ran is not what it asked for.
             job = replace(job, minutes=max(job.minutes, before.job.minutes))
+        # Where its log is depends on what it works on.
+        self._remember(Sent(self.run, job))
         self._keep(Sent(self.run, job, self._cause(job)))
 
-    def _keep(self, sent: Sent) -> None:
+    def _remember(self, sent: Sent) -> None:
         self._sent[sent.job.id] = sent
+        self._of_work.setdefault((sent.job.rule, sent.job.batch), {})[sent.job.id] = sent
+
+    def _keep(self, sent: Sent) -> None:
+        self._remember(sent)
         # A disk that is full fails the jobs themselves, which say so: who looks after them goes on.
         with suppress(OSError):
             self._write({"run": sent.run, "cause": sent.cause, "job": asdict(sent.job)})
