@@ -15,7 +15,7 @@ from segmake.files import lock_file
 from segmake.messages import Problem
 from segmake.plan import Folders
 from segmake.slurm import Partition, SlurmError
-from segmake.submit import send_again, submit
+from segmake.submit import IDLE_JOBS, send_again, submit
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def sent(monkeypatch):
         slurm, "partitions", lambda: {"cpu": Partition("cpu", default=True, minutes=90)}
     )
     monkeypatch.setattr(slurm, "submit", send)
+    monkeypatch.setattr(slurm, "state_of", lambda job: "")
     dry_run = subprocess.CompletedProcess([], 0)
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: dry_run)
     return sent
@@ -119,10 +120,26 @@ def test_it_sends_itself_again_as_it_was_sent(configure, sent, tmp_path):
     configure(results=str(tmp_path / "results"))
     submit(tmp_path / "config.yaml", ["--keep-going"])
     assert "--signal=B:USR1@300" in sent[0]
-    send_again(Folders(tmp_path / "results"), "1203")
+    results = Folders(tmp_path / "results")
+    send_again(results, "1203", done=3)
     assert sent[1] == [*sent[0], "--dependency=afterany:1203"]
     with pytest.raises(SlurmError):
-        send_again(Folders(tmp_path / "elsewhere"), "1203")
+        send_again(Folders(tmp_path / "elsewhere"), "1203", done=3)
+    # A run that never gets on does not send itself for ever.
+    for _ in range(IDLE_JOBS - 1):
+        send_again(results, "1203", done=3)
+    with pytest.raises(SlurmError, match="no image"):
+        send_again(results, "1203", done=3)
+    send_again(results, "1203", done=4)
+
+
+def test_what_is_sent_already_is_not_sent_again(configure, sent, tmp_path, monkeypatch):
+    configure(results=str(tmp_path / "results"))
+    submit(tmp_path / "config.yaml", [])
+    monkeypatch.setattr(slurm, "state_of", lambda job: "PENDING")
+    with pytest.raises(Problem, match=r"SM-CLU-053(.|\n)*job 1203"):
+        submit(tmp_path / "config.yaml", [])
+    assert len(sent) == 1
 
 
 def test_it_does_not_keep_a_partition_with_gpus_from_others(configure, sent, tmp_path, monkeypatch):

@@ -17,6 +17,12 @@ from segmake.slurm import AFTERWARDS, SCRIPT
 from segmake.steps import STEPS
 from segmake.user_scripts.planning import ScriptPlan
 
+# What a job asks of the cluster, in the section ``cluster`` of the config.
+REQUEST = (
+    *("partition", "cpu_partition", "account", "qos", "gpu_model", "gpu_request", "constraint"),
+    *("memory_gb", "hours", "cpus", "sbatch_options"),
+)
+
 
 @dataclass(frozen=True)
 class Left:
@@ -55,7 +61,9 @@ def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Left]:
         Its jobs that have not ended.
     """
     jobs = list(jobs)
-    places = {_place(sent) for sent in jobs}
+    # One that waits for what is not asked for any more would wait on.
+    fitting = [sent for sent in jobs if not sent.job.waits or _asks_the_same(plan, before)]
+    places = {_place(sent) for sent in fitting}
     batches = {
         batch
         for rule, batch in places
@@ -82,11 +90,22 @@ def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Left]:
     )
     adopted = {
         (rule, sent.job.batch): sent.job.id
-        for sent in jobs
+        for sent in fitting
         if _is_wanted(_place(sent), plan, before, batches, scripts)
         for rule in _rules(sent, before)
     }
     return plan, Left(before, jobs, adopted)
+
+
+def _asks_the_same(plan: Plan, before: Plan) -> bool:
+    """Whether jobs ask the same of the cluster in both plans."""
+    asked = []
+    for each in (plan, before):
+        section = {key: each.settings["cluster"][key] for key in REQUEST}
+        # The run itself puts the name of the default partition there.
+        section["partition"] = section["partition"] or before.settings["cluster"]["partition"]
+        asked.append([section, [script["resources"] for script in each.settings["scripts"]]])
+    return asked[0] == asked[1]
 
 
 def _place(sent: Sent) -> tuple[str, str]:

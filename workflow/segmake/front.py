@@ -46,6 +46,9 @@ for name in sys.argv[1].split():
 
 _LIBRARIES = "LD_LIBRARY_PATH"
 
+# Set once this process was started anew; what it starts itself may have to be cleaned again.
+_CLEANED = "SEGMAKE_CLEANED"
+
 
 def enter() -> None:
     """Clean the variables of a Snakemake or a SegMake that starts, and try where Snakemake has to write.
@@ -107,7 +110,11 @@ def _clean() -> None:
     cleaned["PYTHONNOUSERSITE"] = "1"
     os.environ.clear()
     os.environ.update(cleaned)
-    if not sys.flags.ignore_environment or own_packages:
+    if os.environ.get(_CLEANED) != str(os.getpid()) and (
+        not sys.flags.ignore_environment or own_packages
+    ):
+        # Once: a Python that was told to leave out what is set here would start itself for ever.
+        os.environ[_CLEANED] = str(os.getpid())
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 

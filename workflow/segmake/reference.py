@@ -241,6 +241,8 @@ PLACEHOLDERS = {
     "missing": {"en": "names", "fr": "noms"},
     "aside": {"en": "folder", "fr": "dossier"},
     "minutes": {"en": "number of minutes", "fr": "nombre"},
+    "SM-CLU-053.job": {"en": "number of the job", "fr": "numéro de la tâche"},
+    "SM-CLU-053.state": {"en": "its state", "fr": "son état"},
     "SM-CLU-050.remedy": {"en": "what to do about it", "fr": "ce qu'il faut faire"},
     "SM-CLU.says": {"en": "what it means", "fr": "ce que cela veut dire"},
     "SM-CLU.said": {"en": "the end of the log", "fr": "la fin du journal"},

@@ -220,6 +220,7 @@ class Session:
     def _request(self, rule: str, wildcards: Any, attempt: int) -> tuple[int, int]:
         """Return memory in MB and minutes for a job; of one in a group, its part of what the group asks for."""
         settings = self.plan.settings
+        batch = getattr(wildcards, "batch", "")
         group = self.group_of_segment(wildcards) if rule == STEPS[0] else self.group(wildcards)
         together = bool(group) and not needs_gpu(settings)
         segment = together or rule == STEPS[0]
@@ -230,16 +231,18 @@ class Session:
                 with suppress(SlurmError, OSError):
                     self._jobs.refresh(older_than=1.0)
             names = (slurm.AFTERWARDS, STEPS[0]) if together else (slurm.AFTERWARDS,)
-            batch = getattr(wildcards, "batch", "")
             less = [
                 self._jobs.too_little(name, batch)
                 for name in ((rule, *names) if group else (rule,))
             ]
             memory = self._cluster.memory_mb(memory, max(one["memory"] for one in less), gpu=gpu)
             minutes = self._cluster.minutes(minutes, max(one["time"] for one in less), gpu=gpu)
-        return (
-            _part_of_group(rule, memory, minutes, together=together) if group else (memory, minutes)
-        )
+        if not group:
+            return memory, minutes
+        # Once its masks are there, Snakemake does not join what measures a batch and what draws it.
+        alone = rule in STEPS[2:] and self.plan.outcome("masks", batch).exists()
+        part = _part_of_group(rule, memory, minutes, together=together)
+        return (memory, minutes) if alone else part
 
     @property
     def shell_prefix(self) -> str:
@@ -633,15 +636,13 @@ class Session:
         logs = self.plan.folders.results / "logs" / "slurm"
         shorten(self.plan.folders.jobs)
         self._jobs.begin(plugin.run_uuid, self.plan.started, logs)
-        accounts = self._cluster is not None and self._cluster.keeps_accounts
-        section = self.plan.settings["cluster"]
         self._executor = take_over(
             plugin,
             self._jobs,
             adopted,
             logs=logs,
             words=logs.parent / "sbatch.log",
-            room=slurm.room(section["account"], section["qos"]) if accounts else None,
+            room=self._room(),
         )
         # Snakemake would wait for the jobs, which may take hours; as after Ctrl-C, they are cancelled.
         signal.signal(signal.SIGTERM, self._stop)
@@ -649,6 +650,15 @@ class Session:
             signal.signal(submit.SIGNAL, self._hand_over)
         self._screen = Screen(Observer(self.plan, self._jobs), sys.stderr)
         self._screen.start()
+
+    def _room(self) -> tuple[int, str] | None:
+        """Return how many jobs Slurm takes at once, if that is known, and its word for it."""
+        section = self.plan.settings["cluster"]
+        if self._cluster is None or not self._cluster.keeps_accounts:
+            return None
+        known = slurm.room(section["account"], section["qos"])
+        # One place is for the main process, where it is a job itself and is to send itself again.
+        return (max(1, known[0] - submit.sends_itself_again()), known[1]) if known else None
 
     def _take_over_jobs(self) -> dict[tuple[str, str], str]:
         """Cancel the jobs that are left and not wanted; return the others."""
@@ -658,19 +668,22 @@ class Session:
         with suppress(SlurmError):
             # One may have reached the queue after its run was lost.
             self._jobs.refresh()
-        if any(sent.job.id not in adopted.values() for sent in self._jobs.live()):
-            self._leave_nothing_behind("cluster.cancelled", adopted.values())
+        others = any(sent.job.id not in adopted.values() for sent in self._jobs.live())
+        # Beside jobs that nobody follows, the same images would be computed twice.
+        if others and not self._leave_nothing_behind("cluster.cancelled", adopted.values()):
+            sys.exit(1)
         return adopted
 
     def _hand_over(self, number: int, frame: FrameType | None) -> None:
         """Send the main process again, which is a job whose time is nearly up, and leave the other jobs to it."""
         signal.signal(submit.SIGNAL, signal.SIG_IGN)
+        done = sum(state == "done" for state in self.plan.states.values())
         try:
-            job = submit.send_again(self.plan.folders, self._slurm.get("SLURM_JOB_ID"))
+            job = submit.send_again(self.plan.folders, self._slurm.get("SLURM_JOB_ID"), done)
+            self._next_job = say("submit.sent_again", job=job)
         except SlurmError as error:
-            self._jobs.tell(str(Problem("SM-CLU-052", error=slurm.one_line(error))))
-            return
-        self._next_job = say("submit.sent_again", job=job)
+            # The jobs work on all the same, and whoever starts the run again goes on with them.
+            self._next_job = str(Problem("SM-CLU-052", error=slurm.one_line(error)))
         if self._executor:
             self._executor.leave()
         if self._screen:

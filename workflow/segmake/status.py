@@ -73,12 +73,18 @@ def is_over(results: Path) -> bool:
 
 
 def main_job(folders: Folders) -> tuple[str, str] | None:
-    """Return number and state of the job that the main process is, or is to go on as; None where there is none."""
+    """Return number and state of the job that the main process is, or is to go on as; None where there is none.
+
+    The state is ``?`` where Slurm does not answer.
+    """
     try:
         job = str(json.loads(folders.submitted.read_text(encoding="ascii"))["job"])
-        state = slurm.state_of(job) if slurm.is_here() else ""
-    except (OSError, ValueError, KeyError, TypeError, SlurmError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+    try:
+        state = slurm.state_of(job) if slurm.is_here() else ""
+    except SlurmError:
+        state = "?"
     return (job, state) if state else None
 
 

@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from segmake.files import write_atomically
 from segmake.messages import Problem, say
 from segmake.plan import Folders
 from segmake.slurm import Partition, SlurmError
-from segmake.status import DEFAULT_CONFIG, who_runs
+from segmake.status import DEFAULT_CONFIG, main_job, who_runs
 
 # Snakemake plans and waits; the largest thing that it does itself is to load the model once.
 MEMORY_MB = 4096
@@ -33,6 +34,12 @@ LONGEST_MINUTES = 24 * 60
 # Slurm sends this signal so long before the time of the job is up; it may come up to a minute sooner.
 SIGNAL = signal.SIGUSR1
 NOTICE_SECONDS = 300
+
+# A refusal that passes is asked about again after so long, while there is time.
+PATIENCE_SECONDS = 10.0
+
+# So many jobs in a row that bring no image to its end are no way to go on.
+IDLE_JOBS = 5
 
 # Tells the main process that it is a job that can send itself again.
 VARIABLE = "SEGMAKE_SUBMITTED"
@@ -67,6 +74,8 @@ def submit(config: Path, options: list[str]) -> str:
     # The job would find it out too, but only its log would tell.
     if runner := who_runs(folders.lock):
         raise Problem("SM-RUN-009", where=str(folders.results), results=folders.results, **runner)
+    if waiting := main_job(folders):
+        raise Problem("SM-CLU-053", where=str(folders.results), job=waiting[0], state=waiting[1])
     options = [
         *_options(settings, folders.results),
         *option_words(settings["cluster"]["sbatch_options"]),
@@ -89,7 +98,7 @@ def sends_itself_again() -> bool:
     return VARIABLE in os.environ
 
 
-def send_again(folders: Folders, job: str | None) -> str:
+def send_again(folders: Folders, job: str | None, done: int) -> str:
     """Send the main process again, to begin when this job has ended, and return the number of the next one.
 
     Parameters
@@ -97,27 +106,40 @@ def send_again(folders: Folders, job: str | None) -> str:
     folders : Folders
     job : str or None
         The number of this job.
+    done : int
+        How many images were done when it began.
 
     Raises
     ------
     SlurmError
-        If Slurm refuses it, or it is not known any more what was sent.
+        If Slurm refuses it several times, it is not known any more what was sent, or several jobs in a row brought
+        nothing to its end.
     """
     try:
         sent = json.loads(folders.submitted.read_text(encoding="ascii"))
         options, script = sent["options"], sent["script"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SlurmError(str(error)) from None
+    idle = sent.get("idle", 0) + 1 if sent.get("done") == done else 0
+    if idle >= IDLE_JOBS:
+        raise SlurmError(say("submit.idle", number=idle))
     after = [f"--dependency=afterany:{job}"] if job else []
-    number = slurm.submit([*options, *after], script)
-    _remember(folders, options, script, number)
+    for last in (False, False, True):
+        try:
+            number = slurm.submit([*options, *after], script)
+            break
+        except SlurmError:
+            if last:
+                raise
+            time.sleep(PATIENCE_SECONDS)
+    _remember(folders, options, script, number, done=done, idle=idle)
     return number
 
 
-def _remember(folders: Folders, options: list[str], script: str, job: str) -> None:
+def _remember(folders: Folders, options: list[str], script: str, job: str, **progress: int) -> None:
     folders.state.mkdir(parents=True, exist_ok=True)
     with write_atomically(folders.submitted) as part:
-        part.write_text(json.dumps({"options": options, "script": script, "job": job}))
+        part.write_text(json.dumps({"options": options, "script": script, "job": job, **progress}))
 
 
 def _options(settings: dict[str, Any], results: Path) -> list[str]:
