@@ -29,6 +29,7 @@ from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import get_job_wildcards, set_gres_string
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
+from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from segmake import fates
 from segmake.files import append_line
@@ -63,6 +64,9 @@ YOUNG_SECONDS = 120.0
 
 # Words of sbatch that nobody knows are heard so often before they are taken for its last.
 UNKNOWN_REFUSALS = 3
+
+# So many files are named in a job's command.
+WAITED_FOR = 20
 
 # sbatch itself asks again for a while.
 SBATCH_SECONDS = 300.0
@@ -140,12 +144,14 @@ class Executor(plugin.Executor):
         return shlex.quote(sys.executable)
 
     def get_job_args(self, job: Any) -> str:
-        """Return which work a job is to do.
+        """Return which work a job is to do, and which files it waits for.
 
-        The interface adds files that the job is to wait for, among them a folder that is gone once this run has left
-        its jobs to the next; the Snakemake of the job waits for what it needs by itself.
+        The interface adds a folder that is gone once this run has left its jobs to the next, and puts long lists of
+        files there; the Snakemake of the job waits for its input by itself.
         """
-        return str(RealExecutor.get_job_args(self, job))
+        words = str(RealExecutor.get_job_args(self, job))
+        files = job.get_wait_for_files()[:WAITED_FOR]
+        return f"{words} {format_cli_arg('--wait-for-files', files, skip=not files)}"
 
     def _script(self, job: Any) -> str:
         """Return the shell script of a job, which fails if the job's files are not there in the end."""
