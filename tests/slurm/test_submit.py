@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.projects import ROOT, Project
 from tests.slurm import cluster
 from tests.slurm.disturbed import ended, held, processes, queued
+from tests.slurm.test_lost_runs import drain, resume
 from tests.slurm.test_runs import shown
 
 
@@ -55,3 +56,37 @@ def test_it_sends_itself_again_and_goes_on(slurm_project: Project) -> None:
     followed, _ = follow.communicate(timeout=60)
     assert follow.returncode == 0
     assert "6 images done" in followed
+
+
+def test_jobs_that_wait_are_there_for_the_next(slurm_project: Project) -> None:
+    slurm_project.settings["cluster"]["batch_size"] = 3
+    slurm_project.write_config()
+    python, *_ = slurm_project.command()
+    environment = slurm_project.environment() | {"PYTHONPATH": str(ROOT / "workflow")}
+    drain()
+    try:
+        submit = subprocess.run(
+            [python, "-m", "segmake", "submit", *slurm_project.command()[3:]],
+            cwd=slurm_project.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        first = re.search(r"scancel (\d+)", submit.stdout)[1]
+        cluster.wait_for(lambda: len(queued(slurm_project)) == 3, "the jobs", 120)
+        work = set(queued(slurm_project)) - {first}
+        subprocess.run(["scancel", "--batch", "--signal=USR1", first], check=True)
+        cluster.wait_for(lambda: first not in queued(slurm_project), "the first to end", 120)
+        (second,) = set(queued(slurm_project)) - work
+        said = slurm_project.results / "logs" / f"segmake_{second}.log"
+        cluster.wait_for(
+            lambda: said.exists() and "takes them over" in said.read_text(), "the second", 120
+        )
+    finally:
+        resume()
+    cluster.wait_for(lambda: not queued(slurm_project), "the run to end", 240)
+    assert "6 images done" in said.read_text()
+    states = ended(slurm_project)
+    assert set(states) == work | {first, second}
+    assert {states[job] for job in work} == {"COMPLETED"}
