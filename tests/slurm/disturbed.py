@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
 from tests.projects import ROOT, Project
@@ -23,6 +24,10 @@ STEPS = ("segment", "masks", "measure", "overlay")
 
 # What is over, in the words of the accounts.
 _LIVE = ("PENDING", "RUNNING", "REQUEUED", "RESIZING", "SUSPENDED")
+
+
+# Left out unless they are asked for: others beside them prove most of the same in a minute less.
+LONG = (pytest.mark.slow, pytest.mark.long)
 
 
 def settings(**segmentation: object) -> dict:

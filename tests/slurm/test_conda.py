@@ -35,8 +35,10 @@ def test_steps_of_one_job_run_each_in_its_environment(conda_on_cluster: Project)
     run = conda_on_cluster.run()
     assert run.returncode == 0, run.stderr
     assert "6 images done" in run.stderr
-    # Two batches, and for each one job for all steps.
-    assert len(jobs(conda_on_cluster)) == 2
+    # Two batches, and for each a job with a GPU, and one for all that needs none.
+    assert sorted(line["job"]["rule"] for line in jobs(conda_on_cluster)) == [
+        *("after", "after", "segment", "segment")
+    ]
     made = environments(conda_on_cluster)
     assert pythons(conda_on_cluster, "segment") == {str(made["cellpose3"])}
     assert pythons(conda_on_cluster, "measure") == {str(made["imaging"])}
@@ -46,7 +48,7 @@ def test_steps_of_one_job_run_each_in_its_environment(conda_on_cluster: Project)
     again = conda_on_cluster.run()
     assert again.returncode == 0
     assert "environment" not in again.stderr
-    assert len(jobs(conda_on_cluster)) == 2
+    assert len(jobs(conda_on_cluster)) == 4
 
 
 def cellpose(project: Project) -> dict[str, str | bool]:

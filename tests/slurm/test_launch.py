@@ -11,7 +11,7 @@ import pytest
 
 from tests.projects import Project
 from tests.slurm import cluster
-from tests.slurm.disturbed import ended, jobs
+from tests.slurm.disturbed import LONG, ended, jobs
 
 needs_mounts = pytest.mark.skipif(
     subprocess.call(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL) != 0,
@@ -33,7 +33,11 @@ def environment_of_python() -> Path:
         # The job's shell starts, and finds no Python.
         (lambda project: environment_of_python(), r"not found|No such file or directory"),
         # Not even the file for what a job says can be made.
-        (lambda project: project.folder, r"0:53|RaisedSignal:53|JobLaunchFailure"),
+        pytest.param(
+            lambda project: project.folder,
+            r"0:53|RaisedSignal:53|JobLaunchFailure",
+            marks=LONG,
+        ),
     ],
     ids=["python", "folder"],
 )

@@ -13,6 +13,7 @@ import pytest
 from tests.projects import Project, wait_until
 from tests.slurm import cluster
 from tests.slurm.disturbed import (
+    LONG,
     STEPS,
     accounted,
     assert_as_if_nothing_had_happened,
@@ -80,7 +81,7 @@ def assert_adopted(project: Project, left: dict[str, str]) -> None:
     assert "cancel" not in said
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGHUP, marks=LONG)])
 def test_jobs_at_work_are_adopted(
     disturbed: Project, calm: dict[str, bytes], how: signal.Signals
 ) -> None:
@@ -126,10 +127,9 @@ def disturbed(disturbed: Project) -> Project:
     return disturbed
 
 
-LONG = [pytest.mark.slow, pytest.mark.long]
 MOMENTS = [
     pytest.param(step, seconds, marks=() if (step, seconds) in usual else LONG)
-    for usual in [{("segment", 2), ("masks", 10), ("overlay", 2), ("report", 2)}]
+    for usual in [{("segment", 2), ("masks", 10), ("report", 2)}]
     for step in (*STEPS, "report")
     for seconds in (2, 10, 60)
 ]

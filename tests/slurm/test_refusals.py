@@ -11,7 +11,7 @@ import pytest
 from tests.projects import Project, wait_until
 from tests.slurm import cluster
 from tests.slurm.commands import Commands
-from tests.slurm.disturbed import ended, held, processes, queued, status
+from tests.slurm.disturbed import LONG, ended, held, processes, queued, status
 
 # The six images of `slurm_project` are of two batches.
 BATCHES = 2
@@ -68,6 +68,8 @@ def test_more_batches_than_a_qos_takes(slurm_project: Project, commands: Command
     assert len(commands.sent()) <= 12
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_limit_of_the_account_that_is_lifted(slurm_project: Project, commands: Commands) -> None:
     with cluster.limit(MaxSubmitJobs=1):
         with held(slurm_project):
@@ -109,7 +111,11 @@ def test_the_controller_is_away_when_jobs_are_sent(
 
 @pytest.mark.parametrize(
     ("words", "taken"),
-    [(TIMED_OUT, False), (TIMED_OUT, True), (QUEUE_FULL, False)],
+    [
+        pytest.param(TIMED_OUT, False, marks=LONG),
+        (TIMED_OUT, True),
+        pytest.param(QUEUE_FULL, False, marks=LONG),
+    ],
     ids=["timed_out", "timed_out_and_taken", "full"],
 )
 def test_a_controller_that_is_too_busy(
@@ -145,7 +151,7 @@ def _take_away_qos() -> Callable[[], None]:
             _remove_partition,
             "Invalid partition name",
         ),
-        ({"qos": cluster.QOS}, _take_away_qos, "Invalid qos specification"),
+        pytest.param({"qos": cluster.QOS}, _take_away_qos, "Invalid qos specification", marks=LONG),
     ],
     ids=["partition", "qos"],
 )
@@ -166,6 +172,8 @@ def test_what_slurm_will_never_take_ends_the_run(
     assert_given_up(slurm_project, commands, slurm_project.said.read_text(), words)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_memory_that_no_node_has_ends_the_run(slurm_project: Project, commands: Commands) -> None:
     # A stand-in for sbatch says Slurm's words: a node can't be made smaller while jobs are planned.
     slurm_project.settings["cluster"]["batch_size"] = 1

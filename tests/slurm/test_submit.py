@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.projects import ROOT, Project
 from tests.slurm import cluster
 from tests.slurm.disturbed import ended, held, processes, queued
@@ -13,6 +15,8 @@ from tests.slurm.test_lost_runs import drain, resume
 from tests.slurm.test_runs import shown
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_it_sends_itself_again_and_goes_on(slurm_project: Project) -> None:
     slurm_project.settings["cluster"]["cpu_partition"] = None
     slurm_project.write_config()
