@@ -46,7 +46,7 @@ def test_two_runs_at_once_find_the_versions_once(conda_project: Project) -> None
     ]
     said = [run.communicate()[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
-    assert "".join(said).count("finding versions of packages") == 1, said
+    assert "".join(said).count("SegMake: finding versions of packages") == 1, said
     assert "Traceback" not in "".join(said)
 
 
