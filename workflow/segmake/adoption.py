@@ -8,7 +8,7 @@ very files that they will write: so it keeps, for their batches, what the lost r
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from segmake.engines import needs_gpu
 from segmake.jobs import Sent
@@ -24,31 +24,11 @@ REQUEST = (
 )
 
 
-@dataclass(frozen=True)
-class Left:
-    """What a lost run left.
-
-    Attributes
-    ----------
-    plan : Plan
-        What it had planned.
-    jobs : list of Sent
-        Its jobs that have not ended.
-    adopted : dict
-        The numbers of those that the next run goes on with, by rule and batch: several where a job does all steps.
-    """
-
-    plan: Plan
-    jobs: list[Sent]
-    adopted: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    @property
-    def others(self) -> list[Sent]:
-        """The jobs that the next run has no use for."""
-        return [sent for sent in self.jobs if sent.job.id not in self.adopted.values()]
+# The numbers of jobs by the rules and the batch whose work they do: several where a job does all steps.
+Adopted = dict[tuple[str, str], str]
 
 
-def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Left]:
+def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Adopted]:
     """Return a plan that asks for what jobs of a lost run are about to write, and which these jobs are.
 
     Parameters
@@ -60,7 +40,6 @@ def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Left]:
     jobs : iterable of Sent
         Its jobs that have not ended.
     """
-    jobs = list(jobs)
     # One that waits for what is not asked for any more would wait on.
     fitting = [sent for sent in jobs if not sent.job.waits or _asks_the_same(plan, before)]
     places = {_place(sent) for sent in fitting}
@@ -94,7 +73,7 @@ def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Left]:
         if _is_wanted(_place(sent), plan, before, batches, scripts)
         for rule in _rules(sent, before)
     }
-    return plan, Left(before, jobs, adopted)
+    return plan, adopted
 
 
 def _asks_the_same(plan: Plan, before: Plan) -> bool:

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import snakemake_executor_plugin_slurm as plugin
@@ -301,7 +302,7 @@ class Executor(plugin.Executor):
             return "", str(error)
         words = answer.stderr.strip()
         if answer.returncode < 0:
-            words = f"{words}\nsbatch: error: connection reset by peer".strip()
+            words = f"{words}\nsbatch: killed by signal {-answer.returncode}".strip()
         if words or answer.returncode:
             words = words or f"sbatch: exit code {answer.returncode}"
             self._note_words(call, words)
@@ -311,9 +312,7 @@ class Executor(plugin.Executor):
     def _note_words(self, call: str, words: str) -> None:
         with suppress(OSError):
             now = time.strftime("%Y-%m-%d %H:%M:%S")
-            append_line(
-                self._words, f"{now}  {call}\n    {words.replace(chr(10), chr(10) + '    ')}"
-            )
+            append_line(self._words, f"{now}  {call}\n{indent(words, '    ')}")
 
     def _wait_for_room(self) -> None:
         """Wait while as many jobs are in the queue as Slurm takes; now and then it may take more, and is asked."""
@@ -436,7 +435,7 @@ class Executor(plugin.Executor):
         batches.append(f"{sent.job.rule} {sent.job.batch}")
         # One batch may have met one bad node twice.
         enough = len(set(batches)) >= LAUNCHES or len(batches) > LAUNCHES
-        if not enough or self.hopeless or self.jobs.any_began() or self._any_young():
+        if not enough or self.hopeless or self.jobs.any_began() or self._any_hope(batches):
             return
         log = self.jobs.log(sent.job.id) or self.slurm_logdir
         names = {"number": len(batches), "reason": sent.job.reason or sent.job.state}
@@ -444,10 +443,10 @@ class Executor(plugin.Executor):
         with suppress(SlurmError):
             self.jobs.cancel()
 
-    def _any_young(self) -> bool:
-        """Whether a job has started a moment ago, and may yet do better."""
-        running = (sent.job for sent in self.jobs.live() if sent.job.started)
-        return any(time.time() - (job.started or 0.0) < YOUNG_SECONDS for job in running)
+    def _any_hope(self, failed: list[str]) -> bool:
+        """Whether a job of another batch than those that failed has started a moment ago, and may do better."""
+        others = (s.job for s in self.jobs.live() if f"{s.job.rule} {s.job.batch}" not in failed)
+        return any(time.time() - (job.started or 0.0) < YOUNG_SECONDS for job in others)
 
     # The end
 

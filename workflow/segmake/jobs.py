@@ -102,6 +102,7 @@ class Jobs:
     held: str = ""
     room: int = 0
     _told: list[str] = field(default_factory=list)
+    _unwritten: set[str] = field(default_factory=set)
     _sent: dict[str, Sent] = field(default_factory=dict)
     _of_work: dict[tuple[str, str], dict[str, Sent]] = field(default_factory=dict)
     _asked: float = 0.0
@@ -121,8 +122,15 @@ class Jobs:
                     self._remember(sent)
 
     def begin(self, run: str, started: float, logs: Path | None) -> None:
-        """Start a run, or go on with the last one: from now on, its jobs are asked for and written down."""
-        self.run, self.started, self.logs, self.keep = run, started, logs, True
+        """Start a run, or go on with the last one: from now on, its jobs are asked for and written down.
+
+        So is what was learned until now of the jobs of the run before.
+        """
+        self.keep = True
+        for id in sorted(self._unwritten):
+            self._keep(self._sent[id])
+        self._unwritten.clear()
+        self.run, self.started, self.logs = run, started, logs
         self._write({"run": run, "started": started})
 
     def of_run(self) -> list[Sent]:
@@ -147,10 +155,6 @@ class Jobs:
         # Slurm's numbers begin anew some day.
         if known is None or known.run != self.run:
             self._note(Job(id, rule, batch, "PENDING", submitted=time.time()))
-
-    def accepted(self, rule: str) -> bool:
-        """Whether Slurm took a job of this rule in the last run."""
-        return any(sent.job.rule == rule for sent in self.of_run())
 
     def hold(self, words: str, room: int = 0) -> None:
         """Note why Slurm takes no more jobs for now, or that it takes them again (no words)."""
@@ -225,8 +229,7 @@ class Jobs:
             before = self.live()
             known = {job.id: job for job in slurm.jobs_of_run(self.run)}
             gone = [sent.job for sent in before if sent.job.id not in known]
-            # The queue tells how a job ended only after its node is tidied up; the accounts know at once, and
-            # Snakemake, which asks those, may send the next attempt before.
+            # The queue tells how a job ended only after its node is tidied up; the accounts know at once.
             completing = [job for job in known.values() if job.state == "COMPLETING"]
             ended = _ended([*gone, *completing])
             for job in [*known.values(), *gone]:
@@ -297,6 +300,8 @@ class Jobs:
 
     def _keep(self, sent: Sent) -> None:
         self._remember(sent)
+        if not self.keep:
+            self._unwritten.add(sent.job.id)
         # A disk that is full fails the jobs themselves, which say so: who looks after them goes on.
         with suppress(OSError):
             self._write({"run": sent.run, "cause": sent.cause, "job": asdict(sent.job)})

@@ -24,7 +24,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
 from segmake import environments, slurm, submit
-from segmake.adoption import Left, adopt
+from segmake.adoption import Adopted, adopt
 from segmake.bindings import write_bindings
 from segmake.checked import is_current
 from segmake.cluster import Cluster, executor_resources, first_request
@@ -110,7 +110,7 @@ class Session:
         self._cluster: Cluster | None = None
         self._executor: Executor | None = None
         self._screen: Screen | None = None
-        self._left: Left | None = None
+        self._adopted: Adopted = {}
         self._stopped = False
         self._next_job = ""
         # The plugin takes these away, and with them where Slurm is, and which job this is.
@@ -387,17 +387,14 @@ class Session:
         self._jobs = Jobs(Folders(Path(config.settings["results"])).jobs)
         left = self._ask_what_is_left() if workflow.is_main_process else []
         self.plan, self._inventory = make_plan(config, command)
-        if left:
+        if left and self._on_cluster:
             self._adopt(left)
         if workflow.is_main_process:
             os.environ[PLAN_VARIABLE] = str(self.plan.folders.plan.absolute())
             _speak_plainly(workflow.output_settings.quiet)
             print(self.plan.describe(), file=sys.stderr)
-            if self._left and self._left.adopted:
-                print(
-                    say("cluster.adopted", number=len(set(self._left.adopted.values()))),
-                    file=sys.stderr,
-                )
+            if numbers := set(self._adopted.values()):
+                print(say("cluster.adopted", number=len(numbers)), file=sys.stderr)
             if self.plan.to_do["segment"]:
                 self._refuse_missing_engine()
             self._forget_another_model()
@@ -430,8 +427,7 @@ class Session:
         # A plan of another version of SegMake may lack what this one looks for.
         except (OSError, ValueError, KeyError, TypeError):
             return
-        if self._on_cluster:
-            self.plan, self._left = adopt(self.plan, before, left)
+        self.plan, self._adopted = adopt(self.plan, before, left)
 
     @property
     def batches_to_segment(self) -> list[str]:
@@ -630,16 +626,17 @@ class Session:
         """Take over, or clear away, what the last run left in the queue; name this one's jobs; show where it is."""
         if configuration := self._slurm.get("SLURM_CONF"):
             os.environ["SLURM_CONF"] = configuration
-        adopted = self._take_over_jobs()
+        self._cancel_what_is_not_adopted()
         plugin = self._workflow.scheduler._executor
-        plugin.run_uuid = self._jobs.run if adopted else name_of_jobs(plugin.run_uuid, Path.cwd())
+        new = name_of_jobs(plugin.run_uuid, Path.cwd())
+        plugin.run_uuid = self._jobs.run if self._adopted else new
         logs = self.plan.folders.results / "logs" / "slurm"
         shorten(self.plan.folders.jobs)
         self._jobs.begin(plugin.run_uuid, self.plan.started, logs)
         self._executor = take_over(
             plugin,
             self._jobs,
-            adopted,
+            self._adopted,
             logs=logs,
             words=logs.parent / "sbatch.log",
             room=self._room(),
@@ -660,24 +657,22 @@ class Session:
         # One place is for the main process, where it is a job itself and is to send itself again.
         return (max(1, known[0] - submit.sends_itself_again()), known[1]) if known else None
 
-    def _take_over_jobs(self) -> dict[tuple[str, str], str]:
-        """Cancel the jobs that are left and not wanted; return the others."""
-        adopted = self._left.adopted if self._left else {}
-        # What became of the last run's jobs is written down, also of those that have ended since.
-        self._jobs = Jobs(self._jobs.path, keep=True)
+    def _cancel_what_is_not_adopted(self) -> None:
+        """Cancel the jobs of the last run that this one has no use for."""
         with suppress(SlurmError):
             # One may have reached the queue after its run was lost.
             self._jobs.refresh()
-        others = any(sent.job.id not in adopted.values() for sent in self._jobs.live())
+        adopted = self._adopted.values()
+        others = any(sent.job.id not in adopted for sent in self._jobs.live())
         # Beside jobs that nobody follows, the same images would be computed twice.
-        if others and not self._leave_nothing_behind("cluster.cancelled", adopted.values()):
+        if others and not self._leave_nothing_behind("cluster.cancelled", adopted):
             sys.exit(1)
-        return adopted
 
     def _hand_over(self, number: int, frame: FrameType | None) -> None:
         """Send the main process again, which is a job whose time is nearly up, and leave the other jobs to it."""
         signal.signal(submit.SIGNAL, signal.SIG_IGN)
         done = sum(state == "done" for state in self.plan.states.values())
+        done += sum(script.counts["done"] for script in self.plan.scripts.values())
         try:
             job = submit.send_again(self.plan.folders, self._slurm.get("SLURM_JOB_ID"), done)
             self._next_job = say("submit.sent_again", job=job)
@@ -709,7 +704,7 @@ class Session:
             if left := self._jobs.cancel(kept):
                 print(say(words, number=len(left)), file=sys.stderr)
         except SlurmError as error:
-            print(Problem("SM-CLU-001", error=" ".join(str(error).split())), file=sys.stderr)
+            print(Problem("SM-CLU-001", error=slurm.one_line(error)), file=sys.stderr)
             return False
         return True
 

@@ -38,7 +38,7 @@ NOTICE_SECONDS = 300
 # A refusal that passes is asked about again after so long, while there is time.
 PATIENCE_SECONDS = 10.0
 
-# So many jobs in a row that bring no image to its end are no way to go on.
+# So many jobs in a row that bring no image and no run of a script to its end are no way to go on.
 IDLE_JOBS = 5
 
 # Tells the main process that it is a job that can send itself again.
@@ -107,7 +107,7 @@ def send_again(folders: Folders, job: str | None, done: int) -> str:
     job : str or None
         The number of this job.
     done : int
-        How many images were done when it began.
+        How many images, and runs of scripts, were done when it began.
 
     Raises
     ------
