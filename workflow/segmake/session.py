@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, cached_property
@@ -46,6 +46,7 @@ from segmake.history import shorten
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs, Sent
 from segmake.messages import Problem, Problems, say
+from segmake.past import past_files
 from segmake.plan import PLAN_VARIABLE, Folders, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
 from segmake.progress import Observer, Screen
@@ -59,9 +60,6 @@ from segmake.user_scripts.rules import ScriptRule, script_rules
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
-
-# So many logs of attempts that are over are kept of each step of a batch.
-KEPT_LOGS = 3
 
 # How many threads libraries start that do not heed what Snakemake sets to a rule's cores (OMP_NUM_THREADS...): else as
 # many as the node has cores.
@@ -306,7 +304,7 @@ class Session:
             self._keep_changed_files()
             self._bring_back_from_future()
             write_plan(self.plan)
-            self._forget_other_outcomes()
+            self._forget_past_attempts()
             if self.plan.environments:
                 from segmake.builder import copy_to_results
 
@@ -450,35 +448,9 @@ class Session:
             with suppress(OSError):
                 record.unlink(missing_ok=True)
 
-    def _forget_other_outcomes(self) -> None:
-        """Remove the files that other plans of the same batches and scripts asked for, each of another name."""
-        folders = self.plan.folders
-        for step in STEPS:
-            kept = {self.plan.outcome(step, batch).stem for batch in self.plan.batches}
-            for place in (folders.state / step, folders.state / "benchmarks" / step):
-                self._forget(path for path in place.glob("*.tsv") if self._is_past(path, kept))
-            logs: dict[str, list[Path]] = {}
-            for path in sorted((folders.results / "logs" / step).glob("*.log"), key=_changed):
-                if self._is_past(path, kept):
-                    logs.setdefault(path.name.partition(".")[0], []).append(path)
-            self._forget(path for past in logs.values() for path in past[:-KEPT_LOGS])
-        for name in self.plan.scripts:
-            batches = self.plan.scripts[name].batches
-            kept = {self.plan.script_batch(name, batch).name for batch in batches}
-            kept.add(self.plan.script_outcome(name).name)
-            self._forget(
-                path
-                for path in (folders.state / "scripts" / name).glob("*.*")
-                if path.suffix in (".tsv", ".done") and path.name not in kept
-            )
-
-    def _is_past(self, path: Path, kept: Collection[str]) -> bool:
-        """Whether a file is of a batch of this plan, and of attempts that are over."""
-        return path.name.partition(".")[0] in self.plan.batches and path.stem not in kept
-
-    def _forget(self, paths: Iterable[Path]) -> None:
-        """Remove files, with what Snakemake has noted of them."""
-        for path in paths:
+    def _forget_past_attempts(self) -> None:
+        """Remove what attempts that are over have left, with what Snakemake has noted of it."""
+        for path in past_files(self.plan):
             path.unlink(missing_ok=True)
             self._workflow.persistence.cleanup_metadata(IOFile(str(path)))
 
@@ -751,12 +723,6 @@ class Session:
             names = {"results": folders.results, **read_lock(lock)}
             raise Problem("SM-RUN-009", where=str(folders.results), **names) from None
         write_lock(lock)
-
-
-def _changed(path: Path) -> float:
-    with suppress(OSError):
-        return path.stat().st_mtime
-    return 0.0
 
 
 def _part_of_group(rule: str, memory: int, minutes: int, *, together: bool) -> tuple[int, int]:
