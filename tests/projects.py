@@ -94,15 +94,15 @@ class Project:
             check=False,
         )
 
-    def start(self, *options: str) -> subprocess.Popen[bytes]:
-        """Start Snakemake in a process group of its own; what it says goes to the file `said`."""
+    def start(self, *options: str, said: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start Snakemake in a process group of its own; what it says goes to a file, `said` if to no other."""
         self.write_config()
-        with self.said.open("wb") as said:
+        with (said or self.said).open("wb") as screen:
             run = subprocess.Popen(
                 self.command(*options),
                 cwd=self.folder,
                 env=self.environment(),
-                stdout=said,
+                stdout=screen,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,15 +154,29 @@ def running(rule: str) -> str | None:
 
 def status(project: Project, *options: str) -> str:
     """Return what the command `status` says, typed into another terminal."""
-    return subprocess.run(
-        [sys.executable, "-m", "segmake", "status", *options],
-        cwd=project.folder,
-        env=project.environment() | {"PYTHONPATH": str(ROOT / "workflow")},
-        capture_output=True,
-        text=True,
-        # Before the run has planned anything, there is nothing to tell.
-        check=False,
-    ).stdout
+    # Before the run has planned anything, there is nothing to tell.
+    return _segmake(project, "status", *options).stdout
+
+
+def submit(project: Project) -> tuple[Path, str]:
+    """Have the main process sent as a job; return its log, and its number."""
+    project.write_config()
+    sent = _segmake(project, "submit", *project.command()[3:])
+    assert sent.returncode == 0, sent.stderr
+    told = re.search(r"tail -f (.*)\n.*scancel (\d+)", sent.stdout)
+    assert told, sent.stdout
+    return Path(told[1]), told[2]
+
+
+def surroundings(project: Project) -> dict:
+    """Return where, and with which variables, a user types the commands of SegMake."""
+    variables = project.environment() | {"PYTHONPATH": str(ROOT / "workflow")}
+    return {"cwd": project.folder, "env": variables, "text": True}
+
+
+def _segmake(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "segmake", *words]
+    return subprocess.run(command, capture_output=True, check=False, **surroundings(project))
 
 
 def assert_as_if_nothing_had_happened(project: Project, calm: dict[str, bytes]) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ import tifffile
 
 from tests.projects import ROOT, Project, draw_image
 from tests.slurm import cluster
-from tests.slurm.disturbed import jobs
+from tests.slurm.disturbed import jobs, submit
 
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 
@@ -130,20 +129,7 @@ def test_what_the_cluster_lacks_is_said_before_anything_is_sent(slurm_project: P
 
 
 def test_the_run_as_a_job_of_its_own(slurm_project: Project) -> None:
-    slurm_project.write_config()
-    python, *_ = slurm_project.command()
-    submit = subprocess.run(
-        [python, "-m", "segmake", "submit", *slurm_project.command()[3:]],
-        cwd=slurm_project.folder,
-        env=slurm_project.environment() | {"PYTHONPATH": str(ROOT / "workflow")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert submit.returncode == 0, submit.stderr
-    told = re.search(r"tail -f (.*)\n.*scancel (\d+)", submit.stdout)
-    assert told, submit.stdout
-    log, number = Path(told[1]), told[2]
+    log, number = submit(slurm_project)
     done = ("squeue", "--noheader", f"--jobs={number}", "--states=all", "--format=%T")
 
     def state() -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
+import sys
 
 import pytest
 
-from tests.projects import ROOT, Project
+from tests.projects import Project
 from tests.slurm import cluster
-from tests.slurm.disturbed import ended, held, processes, queued
+from tests.slurm.disturbed import ended, held, processes, queued, submit, surroundings
 from tests.slurm.test_lost_runs import drain, resume
 from tests.slurm.test_runs import shown
 
@@ -19,25 +19,14 @@ from tests.slurm.test_runs import shown
 @pytest.mark.long
 def test_it_sends_itself_again_and_goes_on(slurm_project: Project) -> None:
     slurm_project.settings["cluster"]["cpu_partition"] = None
-    slurm_project.write_config()
-    python, *_ = slurm_project.command()
-    environment = slurm_project.environment() | {"PYTHONPATH": str(ROOT / "workflow")}
-    settings = {"cwd": slurm_project.folder, "env": environment, "text": True}
     with held(slurm_project):
-        submit = subprocess.run(
-            [python, "-m", "segmake", "submit", *slurm_project.command()[3:]],
-            capture_output=True,
-            check=False,
-            **settings,
-        )
-        assert submit.returncode == 0, submit.stderr
-        told = re.search(r"tail -f (.*)\n.*scancel (\d+)", submit.stdout)
-        assert told, submit.stdout
-        log, first = Path(told[1]), told[2]
+        log, first = submit(slurm_project)
         # Though the config names no other partition, it takes no GPU's place for days.
         assert re.search(r"Partition=(cpu|short)\b", shown(first))
         follow = subprocess.Popen(
-            [python, "-m", "segmake", "status", "--follow"], stdout=subprocess.PIPE, **settings
+            [sys.executable, "-m", "segmake", "status", "--follow"],
+            stdout=subprocess.PIPE,
+            **surroundings(slurm_project),
         )
         cluster.wait_for(lambda: len(processes(slurm_project, "segment")) == 2, "the jobs", 180)
         work = set(queued(slurm_project)) - {first}
@@ -63,21 +52,9 @@ def test_it_sends_itself_again_and_goes_on(slurm_project: Project) -> None:
 
 
 def test_jobs_that_wait_are_there_for_the_next(slurm_project: Project) -> None:
-    slurm_project.settings["cluster"]["batch_size"] = 3
-    slurm_project.write_config()
-    python, *_ = slurm_project.command()
-    environment = slurm_project.environment() | {"PYTHONPATH": str(ROOT / "workflow")}
     drain()
     try:
-        submit = subprocess.run(
-            [python, "-m", "segmake", "submit", *slurm_project.command()[3:]],
-            cwd=slurm_project.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        first = re.search(r"scancel (\d+)", submit.stdout)[1]
+        _, first = submit(slurm_project)
         cluster.wait_for(lambda: len(queued(slurm_project)) == 3, "the jobs", 120)
         work = set(queued(slurm_project)) - {first}
         subprocess.run(["scancel", "--batch", "--signal=USR1", first], check=True)

@@ -17,17 +17,7 @@ def start(project: Project, name: str, partition: str) -> subprocess.Popen:
     settings["cluster"] = settings["cluster"] | {"partition": partition, "cpu_partition": None}
     config = project.folder / f"{name}.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    with (project.folder / f"{name}.txt").open("wb") as said:
-        run = subprocess.Popen(
-            project.command("--configfile", str(config)),
-            cwd=project.folder,
-            env=project.environment(),
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    project.started.append(run)
-    return run
+    return project.start("--configfile", str(config), said=project.folder / f"{name}.txt")
 
 
 def test_the_end_of_one_does_not_harm_the_waiting_jobs_of_the_other(
