@@ -34,6 +34,7 @@ from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from segmake import fates
 from segmake.files import append_line
+from segmake.installed import OF_ANOTHER_PYTHON
 from segmake.jobs import FORGOTTEN, Jobs, Sent
 from segmake.messages import Problem
 from segmake.slurm import SlurmError, number_of_job, reason, work_of
@@ -71,9 +72,6 @@ WAITED_FOR = 20
 
 # sbatch itself asks again for a while.
 SBATCH_SECONDS = 300.0
-
-# What a cluster's modules or a user's shell leave behind, and would reach the Python of a job.
-FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR")
 
 
 # What is asked of Slurm for a job: its rule, memory and minutes.
@@ -161,7 +159,7 @@ class Executor(plugin.Executor):
             "#!/bin/sh",
             # A shell that ends at once would leave its Snakemake no time to write down where it was.
             "trap : TERM INT",
-            f"unset {' '.join(FOREIGN_VARIABLES)}",
+            f"unset {' '.join(OF_ANOTHER_PYTHON)}",
             f"export SLURM_CONF={shlex.quote(configuration)}" if configuration else "",
             f"{self.format_job_exec(job)} || exit $?",
             *(f"test -e {shlex.quote(str(file))} || exit 3" for file in job.output),

@@ -42,11 +42,14 @@ _TAKE_AWAY = {
 
 _MARK = "# SegMake: packages of other Pythons, to which modules lead, must not mix with its own."
 
+# With these of another Python, this one does not start, or not with its own packages.
+OF_ANOTHER_PYTHON = ("PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR")
+
 _COMMAND = """\
 #!/bin/sh
 # SegMake's command snakemake: Snakemake without what modules set for other Pythons.
 python={python}
-unset PYTHONHOME PYTHONPATH PYTHONPLATLIBDIR
+unset {variables}
 if [ -n "${{LD_LIBRARY_PATH-}}" ] && ! "$python" -I -S -c '' 2>/dev/null; then
     unset LD_LIBRARY_PATH
 fi
@@ -75,7 +78,11 @@ def install(workflow: Path, prefix: Path) -> None:
     # The path is written as escaped bytes: Python reads such a file in the locale's encoding, whatever it is that day.
     _write(packages / "segmake.pth", _PATH.format(workflow=os.fsencode(workflow)))
     python = shlex.quote(str(prefix / "bin" / "python"))
-    _write(prefix / "bin" / "snakemake", _COMMAND.format(python=python), executable=True)
+    _write(
+        prefix / "bin" / "snakemake",
+        _COMMAND.format(python=python, variables=" ".join(OF_ANOTHER_PYTHON)),
+        executable=True,
+    )
     if (prefix / "conda-meta").is_dir():
         _install_for_conda(prefix / "etc" / "conda")
     for shell, name in (("sh", "activate"), ("csh", "activate.csh"), ("fish", "activate.fish")):
