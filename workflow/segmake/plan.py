@@ -25,6 +25,7 @@ from segmake.pipeline import Task
 from segmake.slurm import SCRIPT
 from segmake.steps import AFTER, STEPS
 from segmake.user_scripts.definition import Script, run_name, scripts_of
+from segmake.user_scripts.notes import script_notes
 from segmake.user_scripts.planning import ScriptPlan
 
 # Raised when the report or the tables of the run change, so that they are written again.
@@ -429,6 +430,7 @@ class Plan:
         lines = [say("plan.no_images")] if folder is None else self._describe_images()
         for name, script in self.scripts.items():
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
+            lines += script_notes(self.definitions[name], script.counts["runs"])
         return "\n".join(lines)
 
     def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
