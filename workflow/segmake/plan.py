@@ -25,7 +25,6 @@ from segmake.pipeline import Task
 from segmake.slurm import SCRIPT
 from segmake.steps import AFTER, STEPS
 from segmake.user_scripts.definition import Script, run_name, scripts_of
-from segmake.user_scripts.notes import script_notes
 from segmake.user_scripts.planning import ScriptPlan
 
 # Raised when the report or the tables of the run change, so that they are written again.
@@ -426,6 +425,9 @@ class Plan:
 
     def describe(self) -> str:
         """Return the plan in plain words, for the screen."""
+        # The environments of the engines have not all that this needs.
+        from segmake.user_scripts.notes import script_notes
+
         folder = self.settings["images"]["folder"]
         lines = [say("plan.no_images")] if folder is None else self._describe_images()
         for name, script in self.scripts.items():

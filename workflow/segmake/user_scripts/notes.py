@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ from segmake.user_scripts.static import Source, read_source
 
 # What SegMake has a placeholder for, and a sweep may have too.
 _OWN = ("name", "position", "seed", "cpus", "project", "input", "image", "output_dir")
+
+# What constants are that are meant to be changed: texts, numbers, lists, paths.
+_WRITTEN_OUT = re.compile(r"[rf]?[\"']|[-+.\d\[({]|(True|False|None|TRUE|FALSE|NULL)\b|(\w+\.)?Path\(|c\(|[\w./]+$")
 
 # So many lines that `set` changes are shown, and so many constants are named.
 _MOST = 8
@@ -56,13 +60,12 @@ def way_of(script: Script, name: str = "") -> str:
     name : str
         The constant that holds what should be the image, if it is known.
     """
-    there = constants_of(script.file)
-    texts = [each for each, text in there.items() if text[:1] in "\"'" or "Path(" in text]
-    name = name or next(iter(texts), "")
+    there = {n: text for n, text in constants_of(script.file).items() if _WRITTEN_OUT.match(text)}
+    texts = [each for each, text in there.items() if re.match(r"[rf]?[\"']|(\w+\.)?Path\(", text)]
     word = "{image}" if script.per_image else f"{{{next(iter(script.parameters), 'input')}}}"
-    if not there:
+    name = name or next(iter(texts if script.per_image else there), "")
+    if not name:
         return say("notes.way.none", word=word)
-    name = name if script.per_image and name else next(iter(there))
     shown = ", ".join(list(there)[:_MOST]) + ("..." if len(there) > _MOST else "")
     return say("notes.way", line=f'set: {{{name}: "{word}"}}', known=shown)
 

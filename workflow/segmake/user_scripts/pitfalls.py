@@ -32,7 +32,15 @@ _READ = {
 # The same as methods of a path.
 _READ_METHODS = {"glob", "rglob", "iterdir", "read_text", "read_bytes", "open"}
 
+# What neither reads a file nor makes one; of anything else it may be that it makes the file that it is given.
+_NEITHER = {
+    *("join", "Path", "PurePath", "print", "str", "format", "exists", "isfile", "isdir", "is_file"),
+    *("is_dir", "basename", "dirname", "splitext", "abspath", "expanduser", "info", "warning"),
+}
+
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\\w")
+
+_ACTIVATES = re.compile(r"(^|[;&])\s*(source\s+activate|(conda|mamba|micromamba)\s+activate)\b")
 
 # So many paths of a script are told.
 MOST_PATHS = 3
@@ -116,7 +124,7 @@ class _Reading:
             held = node.value if isinstance(node, ast.Attribute) else call.args[0]
             constant = next((n for n in _names(held) if n in self.constants), "")
             yield ReadPath(text, call.lineno, constant, not perhaps)
-        else:
+        elif name not in _NEITHER:
             self.written |= {t for arg in (*call.args, *_receiver(call)) if (t := self._text(arg))}
 
     def _text(self, node: ast.expr | None) -> str:
@@ -240,7 +248,7 @@ def shell_pitfalls(path: Path) -> Iterator[tuple[str, int]]:
     lines = _without_comments(path).split("\n")
     hook = any(re.search(r"conda\.sh|shell\.\w+ hook|mamba\.sh", line) for line in lines)
     for number, line in enumerate(lines, start=1):
-        if re.search(r"\b(conda|mamba|micromamba) activate\b", line) and not hook:
+        if _ACTIVATES.search(line) and not hook:
             yield "activate", number
             break
     commands = [
