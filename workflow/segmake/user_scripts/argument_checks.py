@@ -35,7 +35,7 @@ _ENDINGS = {
     **{"tif": "tif", "tiff": "tif", "figure": "png", "fig": "png", "plot": "png", "image": "tif"},
 }
 _OUTPUT_FILE = re.compile(
-    r"(?:out|output|result|results|save|dest)-?(?:file|filename|file-name|path|name|to|as|table|"
+    r"(?:out|output|result|results|save|dest)-?(?:file|filename|file-name|as|table|"
     rf"({'|'.join(_ENDINGS)}))(?:-?(?:file|path|name))?|({'|'.join(_ENDINGS)})-?out(?:put)?"
 )
 
@@ -283,7 +283,7 @@ def _own_problems(call: Call) -> Iterator[Problem]:
         free = [one for one in free if one not in needed]
         unknown = {name: word for name, word in unknown.items() if name == "output_dir"}
     for name, word in unknown.items():
-        candidate = _candidate(name, word, free)
+        candidate = _candidate(name, word, [one for one in free if not _file_of_output(one)])
         if candidate:
             free.remove(candidate)
         # A script that has none for its outputs writes to where it is run.
@@ -318,7 +318,7 @@ def _unused_output(call: Call) -> Iterator[Problem]:
     if word and call.find(word) is None:
         taken = {call.find(word_of(name)) for name in (*call.arguments, *call.options)}
         free = [one for one in _options(call) if one not in taken and not one.switch]
-        named = [one for one in free if not one.positional]
+        named = [one for one in free if not one.positional and not _file_of_output(one)]
         if candidate := _candidate("output_dir", word, named):
             yield _own_problem(call, "output_dir", word, candidate)
 

@@ -20,7 +20,9 @@ from segmake.user_scripts.static import Source, read_source
 _OWN = ("name", "position", "seed", "cpus", "project", "input", "image", "output_dir")
 
 # What constants are that are meant to be changed: texts, numbers, lists, paths.
-_WRITTEN_OUT = re.compile(r"[rf]?[\"']|[-+.\d\[({]|(True|False|None|TRUE|FALSE|NULL)\b|(\w+\.)?Path\(|c\(|[\w./]+$")
+_WRITTEN_OUT = re.compile(
+    r"[rf]?[\"']|[-+.\d\[({]|(True|False|None|TRUE|FALSE|NULL)\b|(\w+\.)?Path\(|c\(|[\w./]+$"
+)
 
 # So many lines that `set` changes are shown, and so many constants are named.
 _MOST = 8
