@@ -211,7 +211,21 @@ BAD: dict[str, tuple[str, str, str, list[str], str]] = {
         "",
         "own.py",
         ["SM-SCR-052"],
-        "reads data/*.tif (line 2)",
+        "It looks for its files itself (data/*.tif)",
+    ),
+    "a dialog": (
+        "from tkinter.filedialog import askopenfilename\nimport sys\nprint(askopenfilename(), sys.argv)\n",
+        "",
+        "own.py",
+        ["SM-SCR-055"],
+        "askopenfilename()",
+    ),
+    "Windows in R": (
+        'setwd("C:/Users/me")\nx <- Sys.getenv("SEGMAKE_INPUT")\n',
+        "",
+        "own.R",
+        [],
+        "(own.R, line 1)",
     ),
     "variables of other names": (
         "import os\nprint(open(os.path.join('/nowhere', 'a.csv')), os.environ['DATA'])\n",

@@ -38,7 +38,7 @@ from segmake.user_scripts.designs import DesignError, read_design
 from segmake.user_scripts.intake import PARSERS, by_places, last_place, takes_something
 from segmake.user_scripts.notes import sample_values, way_of
 from segmake.user_scripts.options import UNKNOWN, parser_of
-from segmake.user_scripts.pitfalls import asks_line, read_paths
+from segmake.user_scripts.pitfalls import question, read_paths
 from segmake.user_scripts.provided import lacking, own_projects, package_of, projects_of
 from segmake.user_scripts.static import (
     KINDS,
@@ -388,19 +388,20 @@ class _Check:
         """Yield a problem for what surely does not work in a run, or not as it is meant."""
         if source.kind not in ("python", "notebook") or not source.trees:
             return
-        if line := asks_line(source):
+        word, line = question(source)
+        if word:
             place = say("config.line", file=source.path, line=line)
-            yield self.problem("SM-SCR-055", "script", place=place, remedy=way_of(self.script))
+            yield self.problem("SM-SCR-055", "script", place=place, word=f"{word}()")
         paths = [path for path in read_paths(source, self.section["set"]) if path.sure]
         for path in [path for path in paths if path.windows][:1]:
             place = say("config.line", file=source.path, line=path.line)
-            remedy = way_of(self.script, path.name)
+            remedy = way_of(self.script, path)
             yield self.problem("SM-SCR-054", "script", place=place, path=path.text, remedy=remedy)
             return
         fixed = next((path for path in paths if "/" in path.text or "." in path.text), None)
         if fixed and self.script.per_image and not takes_something(self.script, source):
             names = {"path": fixed.text, "line": fixed.line}
-            remedy = way_of(self.script, fixed.name)
+            remedy = way_of(self.script, fixed)
             yield self.problem("SM-SCR-052", "script", remedy=remedy, **names)
 
     def _unknown_environment(self, name: str, there: list[str]) -> Problem:

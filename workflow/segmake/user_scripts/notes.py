@@ -13,7 +13,14 @@ from segmake.user_scripts.constants import Change, SetError, constants_of
 from segmake.user_scripts.copies import changes_of, filled
 from segmake.user_scripts.definition import Script, as_text, placeholders
 from segmake.user_scripts.intake import takes_something
-from segmake.user_scripts.pitfalls import MOST_PATHS, leads_nowhere, read_paths, shell_pitfalls
+from segmake.user_scripts.pitfalls import (
+    MOST_PATHS,
+    ReadPath,
+    leads_nowhere,
+    read_paths,
+    shell_pitfalls,
+    windows_line,
+)
 from segmake.user_scripts.static import Source, read_source
 
 # What SegMake has a placeholder for, and a sweep may have too.
@@ -46,22 +53,28 @@ def script_notes(script: Script, runs: int) -> list[str]:
     source = read_source(script.file)
     lines = [*_set_lines(script), *_swept_lines(script), *_path_lines(script, source)]
     if runs > 1 and not takes_something(script, source):
-        lines.append(say("notes.nothing", name=script.name, runs=runs, remedy=way_of(script)))
+        remedy = way_of(script, next(iter(read_paths(source, script.constants)), None))
+        lines.append(say("notes.nothing", name=script.name, runs=runs, remedy=remedy))
+    if source.kind in ("shell", "R") and (line := windows_line(script.file)):
+        lines.append(say("notes.windows", name=script.name, file=script.file.name, line=line))
     if source.kind == "shell":
         for kind, line in shell_pitfalls(script.file):
             lines.append(say(f"notes.{kind}", name=script.name, file=script.file.name, line=line))
     return lines
 
 
-def way_of(script: Script, name: str = "") -> str:
+def way_of(script: Script, path: ReadPath | None = None) -> str:
     """Return how a script that takes nothing can be given something: by `set`, with the constants at its top.
 
     Parameters
     ----------
     script : Script
-    name : str
-        The constant that holds what should be the image, if it is known.
+    path : ReadPath or None
+        What it reads.
     """
+    if script.per_image and path and path.searched:
+        return say("notes.way.search", path=path.text)
+    name = path.name if path else ""
     there = {n: text for n, text in constants_of(script.file).items() if _WRITTEN_OUT.match(text)}
     texts = [each for each, text in there.items() if re.match(r"[rf]?[\"']|(\w+\.)?Path\(", text)]
     word = "{image}" if script.per_image else f"{{{next(iter(script.parameters), 'input')}}}"

@@ -16,7 +16,7 @@ from segmake.user_scripts.static import Source, last_name, statements
 _READ = {
     *("open", "imread", "imread_collection", "ImageCollection", "TiffFile", "TiffSequence", "File"),
     *("ND2File", "ND2Reader", "CziFile", "LifFile", "AICSImage", "BioImage", "VideoCapture"),
-    *("load", "loadtxt", "loadmat", "genfromtxt", "fromfile", "memmap"),
+    *("read", "load", "loadtxt", "loadmat", "genfromtxt", "fromfile", "memmap"),
     *("listdir", "scandir", "walk", "glob", "iglob", "natsorted_glob"),
     *(
         "read_csv",
@@ -36,6 +36,15 @@ _READ_METHODS = {"glob", "rglob", "iterdir", "read_text", "read_bytes", "open"}
 _NEITHER = {
     *("join", "Path", "PurePath", "print", "str", "format", "exists", "isfile", "isdir", "is_file"),
     *("is_dir", "basename", "dirname", "splitext", "abspath", "expanduser", "info", "warning"),
+}
+
+# Windows in which one chooses a file, for which there is no screen.
+_DIALOGS = {
+    "askopenfilename",
+    "askopenfilenames",
+    "askdirectory",
+    "getOpenFileName",
+    "getExistingDirectory",
 }
 
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\\w")
@@ -64,6 +73,11 @@ class ReadPath:
     line: int
     name: str = ""
     sure: bool = True
+
+    @property
+    def searched(self) -> bool:
+        """Whether it is a folder, or a pattern, that the script looks for files in."""
+        return "*" in self.text or not os.path.splitext(self.text)[1]
 
     @property
     def windows(self) -> bool:
@@ -205,24 +219,23 @@ def leads_nowhere(path: ReadPath) -> bool:
     return not os.path.exists(fixed if fixed == text else os.path.dirname(fixed))
 
 
-def asks_line(source: Source) -> int:
-    """Return the line in which a script surely waits for a user to type something; 0 if there is none."""
+def question(source: Source) -> tuple[str, int]:
+    """Return what a script surely calls that waits for a user, and its line; nothing and 0 if it calls none."""
     for tree in source.trees:
-        named = {
-            n.id
-            for n in ast.walk(tree)
-            if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)
-        }
-        named |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-        named |= {getattr(n, "name", "") for n in ast.walk(tree)} | _imported(tree)
+        names = {n.id for n in _nodes(tree, ast.Name) if not isinstance(n.ctx, ast.Load)}
+        names |= {n.arg for n in _nodes(tree, ast.arg)} | _imported(tree)
+        names |= {n.name for n in _nodes(tree, ast.FunctionDef)}
         inside = set(_of_functions(tree))
         for node, perhaps, _ in statements(tree):
-            if perhaps or "input" in named or node in inside:
-                continue
-            for call in _calls(node):
-                if isinstance(call.func, ast.Name) and call.func.id == "input":
-                    return call.lineno
-    return 0
+            for call in () if perhaps or node in inside else _calls(node):
+                asked = isinstance(call.func, ast.Name) and call.func.id == "input"
+                if last_name(call.func) in _DIALOGS or (asked and "input" not in names):
+                    return last_name(call.func), call.lineno
+    return "", 0
+
+
+def _nodes(tree: ast.Module, kind: Any) -> Iterator[Any]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, kind))
 
 
 def _imported(tree: ast.Module) -> set[str]:
@@ -244,8 +257,8 @@ def _of_functions(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 def shell_pitfalls(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield what is unwise in a script for bash, with its line: ``activate``, ``set_e``, ``windows``."""
-    lines = _without_comments(path).split("\n")
+    """Yield what is unwise in a script for bash, with its line: ``activate``, ``set_e``."""
+    lines = without_comments(path).split("\n")
     hook = any(re.search(r"conda\.sh|shell\.\w+ hook|mamba\.sh", line) for line in lines)
     for number, line in enumerate(lines, start=1):
         if _ACTIVATES.search(line) and not hook:
@@ -264,7 +277,16 @@ def shell_pitfalls(path: Path) -> Iterator[tuple[str, int]]:
         yield "set_e", 0
 
 
-def _without_comments(path: Path) -> str:
+def windows_line(path: Path) -> int:
+    """Return the line in which a script that is not Python has a path of Windows; 0 if none has."""
+    for number, line in enumerate(without_comments(path).split("\n"), start=1):
+        if re.search(r"""["'][A-Za-z]:[\\/]""", line):
+            return number
+    return 0
+
+
+def without_comments(path: Path) -> str:
+    """Return the text of a script for bash or in R without its comments."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
