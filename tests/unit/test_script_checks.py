@@ -760,7 +760,7 @@ def test_other_languages_need_their_program(check, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None if name == "Rscript" else name)
     problems = check(files, scripts)
     assert codes(problems) == ["SM-SCR-006", "SM-SCR-009"]
-    assert not check({"b.sh": "echo $1\n"}, scripts[1:])
+    assert not check({"b.sh": "echo $2\n"}, scripts[1:])
 
 
 @pytest.mark.parametrize("python", ["3.13", "3.14"])

@@ -37,6 +37,7 @@ from segmake.folders import folder_problems, results_problems
 from segmake.measurement import measurement_problems
 from segmake.messages import Problem, Problems, say
 from segmake.user_scripts.checks import script_problems
+from segmake.user_scripts.designs import read_designs
 from segmake.wording import hours_of
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
@@ -121,6 +122,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     _keep_what_the_engine_takes(config.settings)
     _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])
+    read_designs(config.settings)
     return config
 
 
@@ -378,9 +380,12 @@ def _write_versions_as_text(settings: dict[str, Any]) -> None:
 def _write_arguments_as_text(
     settings: dict[str, Any], numbers: dict[tuple[str | int, ...], str]
 ) -> None:
-    """Make text of the numbers that scripts are given, as they stand in the file."""
+    """Make text of the numbers that scripts are given, as they stand in the file.
+
+    In ``set``, numbers that Python would write so stay numbers.
+    """
     for index, script in enumerate(settings["scripts"]):
-        for key in ("arguments", "sweep"):
+        for key in ("arguments", "sweep", "set", "variables"):
             script[key] = _texts(script[key], numbers, ("scripts", index, key))
 
 
@@ -396,7 +401,8 @@ def _texts(value: Any, numbers: Mapping[tuple, str], keys: tuple[str | int, ...]
         return [_texts(each, numbers, (*keys, index)) for index, each in enumerate(value)]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    return numbers.get(keys, str(value))
+    written = numbers.get(keys, str(value))
+    return value if keys[2] == "set" and written == str(value) else written
 
 
 def _keep_what_the_engine_takes(settings: dict[str, Any]) -> None:

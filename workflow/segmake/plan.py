@@ -425,10 +425,14 @@ class Plan:
 
     def describe(self) -> str:
         """Return the plan in plain words, for the screen."""
+        # The environments of the engines have not all that this needs.
+        from segmake.user_scripts.notes import script_notes
+
         folder = self.settings["images"]["folder"]
         lines = [say("plan.no_images")] if folder is None else self._describe_images()
         for name, script in self.scripts.items():
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
+            lines += script_notes(self.definitions[name], script.counts["runs"])
         return "\n".join(lines)
 
     def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any
 
 from segmake.messages import Problem, say
-from segmake.user_scripts.command import ALIASES, OPTIONS, command_line, option, placeholders
-from segmake.user_scripts.definition import Script, values_of
+from segmake.user_scripts.command import OPTIONS, command_line, left_over, option, passed
+from segmake.user_scripts.definition import Script, placeholders, values_of
 from segmake.user_scripts.options import UNKNOWN, Option, Parser
 
 # By which placeholder each of SegMake's own is given.
@@ -25,6 +25,19 @@ _HINTS = {
     "cells": ("cell", "table", "csv", "measure"),
     "input": ("in", "image", "img", "picture", "pic", "tif", "file", "path"),
 }
+
+# What takes the name of a file to write, and how such a file ends: --outfile, --output-csv, --save-path.
+_ENDINGS = {
+    **{
+        kind: kind
+        for kind in ("csv", "tsv", "txt", "png", "pdf", "svg", "json", "xlsx", "npy", "h5")
+    },
+    **{"tif": "tif", "tiff": "tif", "figure": "png", "fig": "png", "plot": "png", "image": "tif"},
+}
+_OUTPUT_FILE = re.compile(
+    r"(?:out|output|result|results|save|dest)-?(?:file|filename|file-name|as|table|"
+    rf"({'|'.join(_ENDINGS)}))(?:-?(?:file|path|name))?|({'|'.join(_ENDINGS)})-?out(?:put)?"
+)
 
 # An option and its value in one, as one writes it for a shell.
 _TWO_WORDS = re.compile(r"(--?[A-Za-z][\w-]*)\s+(\S.*)")
@@ -77,9 +90,15 @@ class Call:
         """The options that SegMake passes itself, by the names of the placeholders."""
         if isinstance(self.script.arguments, list):
             return {}
-        words = placeholders(self.script.arguments)
-        used = words | {ALIASES[word] for word in words if word in ALIASES}
-        return {name: OPTIONS.get(name, f"--{name}") for name in self.given if name not in used}
+        names = passed(self.script, self.given)
+        return {name: OPTIONS.get(name, f"--{name}") for name in names}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The parameters of the sweep that are passed by options: no placeholder stands for them."""
+        if isinstance(self.script.arguments, list):
+            return {}
+        return {name: self.sweep[name] for name in left_over(self.script, self.sweep)}
 
     def words(self) -> list[str]:
         """Return what follows the file on the command line."""
@@ -104,7 +123,7 @@ def argument_problems(call: Call) -> Iterator[Problem]:
         return
     refusal = call.parser.refusal(call.words())
     # argparse has the last word: what it takes is right, whatever it looks like here.
-    found = [*_structure_problems(call)] if refusal else []
+    found = [*_structure_problems(call)] if refusal else [*_unused_output(call)]
     found += _value_problems(call)
     yield from found
     if refusal and not found and not twice:
@@ -134,7 +153,7 @@ def _given_twice(call: Call) -> Iterator[Problem]:
     seen: dict[Any, tuple[str, str]] = {}
     for name, word in call.own.items():
         seen[call.find(word) or word] = ("", name)
-    for section, names in (("arguments", call.arguments), ("sweep", call.sweep)):
+    for section, names in (("arguments", call.arguments), ("sweep", call.options)):
         for name in names:
             word = word_of(name)
             found = call.find(word)
@@ -155,7 +174,7 @@ def _structure_problems(call: Call) -> Iterator[Problem]:
     if isinstance(call.script.arguments, list):
         yield from _problems_of_list(call, call.script.arguments)
         return
-    for section, names in (("arguments", call.arguments), ("sweep", call.sweep)):
+    for section, names in (("arguments", call.arguments), ("sweep", call.options)):
         for name, value in names.items():
             found = call.find(word_of(name))
             if found is None:
@@ -189,7 +208,10 @@ def _unknown(call: Call, word: str, section: str, key: str | int) -> Problem:
         for name in one.names
     }
     nearest = difflib.get_close_matches(_simple(word), known, 1, 0.6)
-    if nearest:
+    if nearest and known[nearest[0]].startswith("--") and not isinstance(key, int):
+        # `k: 3` alone would be `-k`.
+        remedy = say("script.option.dashes", name=key, nearest=known[nearest[0]], word=word)
+    elif nearest:
         remedy = say("script.option.nearest", nearest=known[nearest[0]])
     elif known:
         remedy = say("script.option.known", options=", ".join(dict.fromkeys(known.values())))
@@ -239,7 +261,7 @@ def _number_problems(
 
 def _own_problems(call: Call) -> Iterator[Problem]:
     """Yield a problem for what SegMake passes and the script does not take, and for what it needs and does not get."""
-    named = [*call.arguments, *call.sweep]
+    named = [*call.arguments, *call.options]
     taken = {call.find(word) for word in (*call.own.values(), *map(word_of, named))}
     free = [one for one in _options(call) if one not in taken and not one.switch]
     places = [one for one in free if one.positional and one.required]
@@ -261,15 +283,27 @@ def _own_problems(call: Call) -> Iterator[Problem]:
         free = [one for one in free if one not in needed]
         unknown = {name: word for name, word in unknown.items() if name == "output_dir"}
     for name, word in unknown.items():
-        candidate = _candidate(name, word, free)
+        candidate = _candidate(name, word, [one for one in free if not _file_of_output(one)])
         if candidate:
             free.remove(candidate)
-        yield _own_problem(call, name, word, candidate)
+        # A script that has none for its outputs writes to where it is run.
+        if candidate or name != "output_dir":
+            yield _own_problem(call, name, word, candidate)
     for one in free:
         if one.required:
-            line = f"{key_of(one.shown)}: {say('script.value')}"
+            file = _file_of_output(one)
+            line = f"{key_of(one.shown)}: {file or say('script.value')}"
             remedy = say("script.required", line=line)
             yield call.problem("SM-SCR-017", "arguments", option=one.shown, remedy=remedy)
+
+
+def _file_of_output(one: Option) -> str:
+    """Return the value of an option that takes the name of a file to write; empty of any other one."""
+    found = _OUTPUT_FILE.fullmatch(_simple(one.shown))
+    if not found or one.kind is not None or one.choices:
+        return ""
+    kind = next((word for word in found.groups() if word in _ENDINGS), "csv")
+    return f'"{{output_dir}}/out.{_ENDINGS.get(kind, kind)}"'
 
 
 def _need_of(one: Option) -> str:
@@ -278,16 +312,23 @@ def _need_of(one: Option) -> str:
     return next((need for word, need in words.items() if word in one.names), "")
 
 
+def _unused_output(call: Call) -> Iterator[Problem]:
+    """Yield a problem if the script has an option of its own for the folder of outputs, and nothing gives it."""
+    word = call.own.get("output_dir", "")
+    if word and call.find(word) is None:
+        taken = {call.find(word_of(name)) for name in (*call.arguments, *call.options)}
+        free = [one for one in _options(call) if one not in taken and not one.switch]
+        named = [one for one in free if not one.positional and not _file_of_output(one)]
+        if candidate := _candidate("output_dir", word, named):
+            yield _own_problem(call, "output_dir", word, candidate)
+
+
 def _own_problem(call: Call, name: str, word: str, candidate: Option | None) -> Problem:
     """Return the problem of an option that SegMake passes and the script does not know."""
     placeholder = "image" if name == "input" and call.script.per_image else name
     line = f'{key_of(candidate.shown)}: "{{{placeholder}}}"' if candidate else ""
     if name == "output_dir":
-        remedy = (
-            say("script.own.output", line=line)
-            if candidate
-            else say("script.own.no_output", option=word)
-        )
+        remedy = say("script.own.output", line=line)
         return call.problem("SM-SCR-014", "script", option=word, remedy=remedy)
     rest = [need for need in call.script.needs if PLACEHOLDERS.get(need, need) != name]
     needs = f"needs: [{', '.join(rest)}]"
@@ -317,12 +358,13 @@ def _is_like(one: Option, name: str) -> bool:
 
 def _by_place(call: Call, places: list[Option], unknown: dict[str, str]) -> str:
     """Return what to do about a script that takes arguments by their places."""
-    if call.sweep:
-        return say("script.place.sweep", option=f"--{places[0].names[0]}")
-    left = list(unknown)
+    swept = {name.lstrip("-"): word_of(name) for name in call.options}
+    left = [*(name for name, word in swept.items() if call.find(word) is None), *unknown]
     words = []
     for place in places:
-        name = next((name for name in left if _is_like(place, name)), left[0] if left else "")
+        like = [name for name in left if name == place.names[0]]
+        like += [name for name in left if _is_like(place, name)]
+        name = (like or left or [""])[0]
         words.append(f"{{{name}}}" if name else say("script.value"))
         if name:
             left.remove(name)
@@ -331,6 +373,8 @@ def _by_place(call: Call, places: list[Option], unknown: dict[str, str]) -> str:
             words += [word, f"{{{name}}}"]
     for name, value in call.arguments.items():
         words += option(name, value, {}) if call.find(word_of(name)) else []
+    for name, word in swept.items():
+        words += [word, f"{{{name}}}"] if call.find(word) else []
     return say("script.place", line=f"arguments: [{', '.join(map(_quoted, words))}]")
 
 
@@ -349,7 +393,7 @@ def _value_problems(call: Call) -> Iterator[Problem]:
             (None, str(each)) for each in values if each is not True and not placeholders(str(each))
         ]
         yield from _refused(call, "arguments", name, known)
-    for name, value in call.sweep.items():
+    for name, value in call.options.items():
         if isinstance(value, list):
             numbered = [(i, each) for i, each in enumerate(value) if not isinstance(each, bool)]
             yield from _refused(call, "sweep", name, numbered)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import difflib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import DecimalException
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from math import ceil, prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -18,14 +21,24 @@ from typing import TYPE_CHECKING, Any
 from segmake.catalogue import Package
 from segmake.messages import Problem, say
 from segmake.user_scripts.argument_checks import PLACEHOLDERS, Call, argument_problems, is_switch
-from segmake.user_scripts.command import placeholders
+from segmake.user_scripts.command import left_over
+from segmake.user_scripts.constants import SetError, with_values
+from segmake.user_scripts.copies import filled
 from segmake.user_scripts.definition import (
     OWN,
     Script,
+    as_text,
+    is_logarithmic,
     number_of_values,
+    placeholders,
     scripts_of,
+    values_of,
 )
+from segmake.user_scripts.designs import DesignError, read_design
+from segmake.user_scripts.intake import PARSERS, by_places, last_place, takes_something
+from segmake.user_scripts.notes import sample_values, way_of
 from segmake.user_scripts.options import UNKNOWN, parser_of
+from segmake.user_scripts.pitfalls import question, read_paths
 from segmake.user_scripts.provided import lacking, own_projects, package_of, projects_of
 from segmake.user_scripts.static import (
     KINDS,
@@ -58,13 +71,19 @@ RESERVED = (
     "run",
 )
 
-# What reads a command line by names.
-_PARSERS = {
-    *("argparse", "optparse", "getopt", "click", "typer", "fire", "docopt", "plac", "tyro"),
-    *("absl", "hydra", "cappa", "cyclopts", "defopt", "simple_parsing", "configargparse"),
-}
-
 PROGRAMS = {"R": "Rscript", "shell": "bash"}
+
+# A constant of a script is tried with so many values of a sweep, and so many of its constants are named.
+_MOST_TRIED = 1000
+_MOST_NAMES = 12
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# Which program is run, with which libraries, and what SegMake and Slurm say themselves, is not for `variables`.
+_NOT_SET = re.compile(
+    r"(SEGMAKE|LD|DYLD|SLURM|CONDA)_\w*|PATH|HOME|TMPDIR|PYTHONHOME|PYTHONSTARTUP|PYTHONNOUSERSITE|PYTHONEXECUTABLE"
+    r"|BASH_ENV|BASHOPTS|SHELLOPTS|ENV|IFS|PS4|GCONV_PATH|GLIBC_TUNABLES|HOSTALIASES|PERL5OPT|R_HOME"
+)
 
 # Such numbers need no more digits.
 _UNCOUNTABLE = 10**15
@@ -124,10 +143,13 @@ class _Check:
 
     def __init__(self, config: Config, index: int) -> None:
         self.config = config
+        self.index = index
         self.section = config.settings["scripts"][index]
         self.where = partial(config.where, "scripts", index)
         self.name = self.section["name"] or ""
         self.sweep = {key: value for key, value in self.section["sweep"].items() if key != "zip"}
+        self.rows: list[dict[str, str]] = []
+        self.of_design = list(self._design_problems())
         needs = self.section["needs"]
         # A need that is none is told by itself.
         known = {*OWN, *(section["name"] for section in config.settings["scripts"])}
@@ -151,6 +173,7 @@ class _Check:
         of_needs = list(self._need_problems())
         yield from of_needs
         yield from self._sweep_problems()
+        yield from self._variable_problems()
         yield from self._output_problems()
         yield from self._text_problems()
         if self.section["script"] is not None:
@@ -174,17 +197,50 @@ class _Check:
             key = "needs" if own and self.section["needs"] is not None else "run"
             yield self.problem("SM-SCR-029", key, setting=what)
 
+    def _design_problems(self) -> Iterator[Problem]:
+        """Read the design of a sweep, each column of which is a parameter; yield what is wrong with it."""
+        design = self.sweep.get("file")
+        if isinstance(design, str):
+            try:
+                self.rows = read_design(Path(design).expanduser())
+            except DesignError as fault:
+                place = say("config.line", file=design, line=fault.line) if fault.line else design
+                values = {"file": place, "error": say(f"design.{fault.kind}", value=fault.value)}
+                yield Problem("SM-SCR-056", where=self.where("sweep", "file"), **values)
+                self.rows = [{"file": ""}]
+        elif isinstance(design, list) and isinstance(design[0], dict):
+            self.rows = design
+        if self.rows:
+            del self.sweep["file"]
+            twice = sorted(set(self.rows[0]) & set(self.sweep))
+            if twice:
+                error = say("design.twice", value=twice[0])
+                where = self.where("sweep", twice[0])
+                yield Problem("SM-SCR-056", where=where, file=design, error=error)
+            columns = {name: [row[name] for row in self.rows] for name in self.rows[0]}
+            self.sweep = {**columns, **self.sweep}
+
     def _sweep_problems(self) -> Iterator[Problem]:
+        yield from self.of_design
         swept = self.section["run"] == "sweep"
         if swept != bool(self.sweep):
-            yield self.problem("SM-SCR-023", "run" if swept else "sweep")
+            written = self.config.written["scripts"][self.index]
+            both = self.sweep and written.get("run") in ("image", "dataset")
+            code = "SM-SCR-058" if both else "SM-SCR-023"
+            yield self.problem(code, "run" if swept or both else "sweep", run=self.section["run"])
             return
         numbers = {}
         for name, value in self.sweep.items():
             numbers[name] = _number(value)
-            if not numbers[name]:
+            if isinstance(value, dict) and (error := _range_fault(value)):
+                yield self.problem("SM-SCR-057", "sweep", name, name=name, error=error)
+            elif not numbers[name]:
                 ends = {"first": f"{value['from']:.15g}", "last": f"{value['to']:.15g}"}
                 yield self.problem("SM-SCR-025", "sweep", name, name=name, **ends)
+        if self.rows:
+            # They go together.
+            numbers = {n: number for n, number in numbers.items() if n not in self.rows[0]}
+            numbers["file"] = len(self.rows)
         zipped = self.section["sweep"].get("zip")
         if zipped and len(set(numbers.values())) > 1:
             listed = ", ".join(f"{name}: {_shown(number)}" for name, number in numbers.items())
@@ -195,6 +251,21 @@ class _Check:
             values = {"runs": _shown(runs), "jobs": _shown(jobs)}
             limit = self.section["max_runs"]
             yield self.problem("SM-SCR-026", "sweep", limit=limit, **values)
+
+    def _variable_problems(self) -> Iterator[Problem]:
+        """Yield a problem for each variable that can't be set without changing how the programs themselves work."""
+        section = self.section["variables"]
+        for index, each in enumerate(section):
+            name = each.partition("=")[0]
+            if not isinstance(section, dict) and "=" not in each:
+                continue
+            key = each if isinstance(section, dict) else index
+            if not _VARIABLE.fullmatch(name):
+                error = say("script.variable.name")
+                yield self.problem("SM-SCR-053", "variables", key, name=name, error=error)
+            elif _NOT_SET.fullmatch(name):
+                error = say("script.variable.kept")
+                yield self.problem("SM-SCR-053", "variables", key, name=name, error=error)
 
     def _output_problems(self) -> Iterator[Problem]:
         for index, pattern in enumerate(self.section["outputs"]):
@@ -213,7 +284,7 @@ class _Check:
                 remedy = say("script.zero")
                 value = text.replace("\0", "\\0")
                 yield self.problem("SM-SCR-021", *keys, value=value, remedy=remedy)
-            elif keys[0] in ("arguments", "sweep"):
+            elif keys[0] in ("arguments", "sweep", "set", "variables"):
                 yield from self._value_problems(keys, text)
 
     def _value_problems(self, keys: tuple[str | int, ...], text: str) -> Iterator[Problem]:
@@ -232,7 +303,9 @@ class _Check:
         if not re.fullmatch(r"\{[A-Za-z][\w-]*\}", text):
             return ""
         own = ("image", "input", "mask", "cells", "output_dir", "name", "position", "seed", "cpus")
-        known = {word.replace("_", ""): word for word in (*own, "project", *self.needs)}
+        swept = [name.lstrip("-") for name in self.sweep]
+        words = (*own, "project", *self.needs, *swept)
+        known = {word.replace("_", "").replace("-", "").lower(): word for word in words}
         word = text.strip("{}").lower().replace("-", "").replace("_", "")
         if text.strip("{}") in known.values():
             return ""
@@ -245,6 +318,8 @@ class _Check:
         if len(found) != 1 or text != f"{{{min(found)}}}":
             return ""
         word = min(found)
+        if word in {name.lstrip("-") for name in self.sweep}:
+            return ""
         names = {PLACEHOLDERS[need]: need for need in OWN} | {"image": "images"}
         scripts = {section["name"] for section in self.config.settings["scripts"]}
         need = names.get(word) or (word if word in scripts - {self.name} else "")
@@ -266,8 +341,68 @@ class _Check:
             yield self.problem("SM-SCR-009", "script", program=program)
         if known and source.kind in ("python", "notebook"):
             yield from self._package_problems(source, environment)
+        if not source.fault:
+            yield from self._set_problems(source)
+            yield from self._source_problems(source)
         if arguments:
             yield from self._argument_problems(source)
+
+    def _set_problems(self, source: Source) -> Iterator[Problem]:
+        """Yield a problem for each constant that the script does not have, or that can't have its value."""
+        for name, value in self.section["set"].items():
+            error = set_error(source.path, name, self._fillings(value))
+            if error is None:
+                continue
+            if error.stands:
+                names = {"value": _in_words(value), "stands": " ".join(error.stands.split())}
+                yield self.problem("SM-SCR-051", "set", name, name=error.name, **names)
+                continue
+            nearest = difflib.get_close_matches(
+                name.lower(), [k.lower() for k in error.known], 1, 0.6
+            )
+            if nearest:
+                found = next(each for each in error.known if each.lower() == nearest[0])
+                remedy = say("script.nearest", nearest=found)
+            elif error.known:
+                remedy = say("script.set.known", known=", ".join(error.known[:_MOST_NAMES]))
+            else:
+                remedy = say("script.set.none", name=name)
+            yield self.problem("SM-SCR-050", "set", name, name=error.name, remedy=remedy)
+
+    def _fillings(self, value: Any) -> list[Any]:
+        """Return what a value of `set` is in the runs: with each value of the parameters that it names."""
+        known = sample_values(self.script)
+        swept = {
+            name.lstrip("-"): [as_text(each) for each in islice(values_of(values), _MOST_TRIED)]
+            for name, values in self.sweep.items()
+            if name.lstrip("-") in placeholders([value]) and _number(values) < _UNCOUNTABLE
+        }
+        number = max(map(len, swept.values()), default=1)
+        points = (
+            {name: each[place % len(each)] for name, each in swept.items() if each}
+            for place in range(number)
+        )
+        return [filled(value, known | point) for point in points]
+
+    def _source_problems(self, source: Source) -> Iterator[Problem]:
+        """Yield a problem for what surely does not work in a run, or not as it is meant."""
+        if source.kind not in ("python", "notebook") or not source.trees:
+            return
+        word, line = question(source)
+        if word:
+            place = say("config.line", file=source.path, line=line)
+            yield self.problem("SM-SCR-055", "script", place=place, word=f"{word}()")
+        paths = [path for path in read_paths(source, self.section["set"]) if path.sure]
+        for path in [path for path in paths if path.windows][:1]:
+            place = say("config.line", file=source.path, line=path.line)
+            remedy = way_of(self.script, path)
+            yield self.problem("SM-SCR-054", "script", place=place, path=path.text, remedy=remedy)
+            return
+        fixed = next((path for path in paths if "/" in path.text or "." in path.text), None)
+        if fixed and self.script.per_image and not takes_something(self.script, source):
+            names = {"path": fixed.text, "line": fixed.line}
+            remedy = way_of(self.script, fixed)
+            yield self.problem("SM-SCR-052", "script", remedy=remedy, **names)
 
     def _unknown_environment(self, name: str, there: list[str]) -> Problem:
         nearest = difflib.get_close_matches(name, there, 1, 0.6)
@@ -352,18 +487,19 @@ class _Check:
                 yield self.problem("SM-SCR-019", "arguments", error=error, remedy=remedy)
             return
         swept = self.section["run"] == "sweep"
-        if swept != bool(self.sweep):
+        if swept != bool(self.sweep) or self.of_design:
             # Which arguments there will be is not known.
             return
         parser = parser_of(source.trees[0]) if source.trees else None
         listed = isinstance(self.section["arguments"], list)
-        if swept and listed and parser and not _reads_variables(source):
-            error, remedy = say("script.sweep_list"), say("script.sweep_list.remedy")
+        lost = left_over(self.script, self.sweep) if swept and listed else []
+        if lost and not _reads_variables(source, self.script):
+            words = ", ".join(f'"{{{name.lstrip("-")}}}"' for name in lost)
+            error, remedy = say("script.sweep_list"), say("script.sweep_list.remedy", words=words)
             yield self.problem("SM-SCR-019", "arguments", error=error, remedy=remedy)
             return
-        named = not parser and not listed and not swept and source.kind == "python"
-        if named and (place := _last_place(source)):
-            yield self._by_places(place)
+        if not parser and not listed and (word := _place_word(source)):
+            yield self._by_places(word)
             return
         sweep = {
             name: value if 0 < _number(value) < _UNCOUNTABLE else []
@@ -371,14 +507,24 @@ class _Check:
         }
         yield from argument_problems(Call(self.script, sweep, parser, self.where))
 
-    def _by_places(self, last: int) -> Problem:
+    def _by_places(self, word: str) -> Problem:
         """Return the problem of a script that counts on the places of its arguments, and would get them by name."""
         own = [PLACEHOLDERS.get(need, need) for need in self.script.needs]
-        words = [f'"{{{word}}}"' for word in (*own, "output_dir")]
+        names = [*own, *(name.lstrip("-") for name in self.sweep)]
+        last = last_place(word)
+        words = [f'"{{{name}}}"' for name in (*names, "output_dir")]
         words += [say("script.value")] * (last - len(words))
         remedy = say("script.place", line=f"arguments: [{', '.join(words[:last])}]")
-        error = say("script.by_places", word=f"sys.argv[{last}]")
+        error = say("script.by_places", word=word)
         return self.problem("SM-SCR-019", "script", error=error, remedy=remedy)
+
+
+def _place_word(source: Source) -> str:
+    """Return the last place by which a script takes an argument, ``sys.argv[2]``; empty if it may not."""
+    if source.kind == "python":
+        last = _last_place(source)
+        return f"sys.argv[{last}]" if last else ""
+    return by_places(source)
 
 
 def _last_place(source: Source) -> int:
@@ -421,13 +567,44 @@ def _modules_that_parse(source: Source) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
     }
-    return names & _PARSERS
+    return names & PARSERS
 
 
-def _reads_variables(source: Source) -> bool:
+def _reads_variables(source: Source, script: Script) -> bool:
     """Whether a script may read its arguments from variables, or a file beside it does."""
+    if source.kind != "python":
+        return source.kind == "notebook" or takes_something(replace(script, constants={}), source)
     names = {last_name(node) for tree in source.trees for node in ast.walk(tree)}
     return bool(names & {"environ", "getenv"}) or len(local_files(source.path)) > 1
+
+
+def set_error(path: Path, name: str, values: list[Any]) -> SetError | None:
+    """Return why a constant of a script can't be set to one of some values; None if it can."""
+    try:
+        for value in values:
+            with_values(path, {name: value})
+    except SetError as error:
+        return error
+    except (OSError, ValueError, SyntaxError, LookupError, RecursionError):
+        # Too deep for this Python, and perhaps not for another one.
+        return None
+    return None
+
+
+def _in_words(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _range_fault(value: dict[str, Any]) -> str:
+    """Return why a range can't be counted; empty if it can."""
+    steps = [key for key in ("step", "number", "factor") if value.get(key)]
+    if len(steps) > 1:
+        return say("range.both", one=steps[0], other=steps[1])
+    if value["scale"] == "log" and not value.get("number"):
+        return say("range.number")
+    if is_logarithmic(value) and value["from"] <= 0:
+        return say("range.positive")
+    return ""
 
 
 def _number(value: Any) -> int:

@@ -6,12 +6,14 @@ No shell comes between: every value reaches the script as it is written in the c
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from segmake.user_scripts.definition import Script, as_text
+from segmake.user_scripts.definition import PLACEHOLDER, Script, as_text, placeholders
+from segmake.user_scripts.options import takes
 
 # The option by which each is given, where the arguments do not have its placeholder.
 OPTIONS = {
@@ -46,8 +48,6 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 # What argparse takes for a number.
 _NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
-
 
 def command_line(
     script: Script,
@@ -71,20 +71,51 @@ def command_line(
     parameters : dict
         Of this run of a sweep.
     """
-    known = _known(given, values)
+    known = known_words(given, values, parameters)
     words = [*interpreter(script.file, python), *_own(script.file, known)]
     if script.file.suffix == ".ipynb":
         # A notebook has no command line: it gets everything by variables.
         return words
     if isinstance(script.arguments, list):
         return [*words, *(fill(str(word), known) for word in script.arguments)]
-    used = placeholders(script.arguments)
-    for name, value in given.items():
-        if name not in used and not any(ALIASES.get(word) == name for word in used):
-            words += [OPTIONS.get(name, f"--{name}"), value]
-    for name, value in {**script.arguments, **parameters}.items():
+    for name in passed(script, given):
+        word = OPTIONS.get(name, f"--{name}")
+        # A script that knows no such option writes to where it is run, which is the same folder.
+        if name != "output_dir" or takes(script.file, word):
+            words += [word, given[name]]
+    swept = {name: parameters[name] for name in left_over(script, parameters)}
+    for name, value in {**script.arguments, **swept}.items():
         words += option(name, value, known)
     return words
+
+
+def passed(script: Script, given: Iterable[str]) -> list[str]:
+    """Return what SegMake itself passes by an option: what no placeholder stands for.
+
+    Parameters
+    ----------
+    script : Script
+    given : iterable of str
+        What it works on, by the names of the placeholders.
+    """
+    words = placeholders(script.texts)
+    # What is swept goes before.
+    words -= {name.lstrip("-") for name in script.parameters}
+    return [name for name in given if name not in {ALIASES.get(word, word) for word in words}]
+
+
+def left_over(script: Script, names: Iterable[str]) -> list[str]:
+    """Return those of the parameters of a sweep that no placeholder stands for: these are passed by options."""
+    used = placeholders(script.texts)
+    return [name for name in names if name.lstrip("-") not in used]
+
+
+def known_words(
+    given: Mapping[str, str], values: Mapping[str, str], parameters: Mapping[str, str | bool]
+) -> dict[str, str]:
+    """Return what each placeholder stands for; what is swept goes before what SegMake has of the same name."""
+    swept = {name.lstrip("-"): as_text(value) for name, value in parameters.items()}
+    return _known(given, values) | swept
 
 
 def option(name: str, value: Any, known: Mapping[str, str]) -> list[str]:
@@ -102,20 +133,9 @@ def option(name: str, value: Any, known: Mapping[str, str]) -> list[str]:
     return [f"{word}={text}"] if dashed else [word, text]
 
 
-def placeholders(arguments: Any) -> set[str]:
-    """Return the words in braces in the values of arguments."""
-    if isinstance(arguments, str):
-        return set(_PLACEHOLDER.findall(arguments))
-    if isinstance(arguments, dict):
-        arguments = arguments.values()
-    elif not isinstance(arguments, list):
-        return set()
-    return {word for value in arguments for word in placeholders(value)}
-
-
 def fill(text: str, known: Mapping[str, str]) -> str:
     """Put values in the place of their placeholders; other braces stay as they are."""
-    return _PLACEHOLDER.sub(lambda match: known.get(match[1], match[0]), text)
+    return PLACEHOLDER.sub(lambda match: known.get(match[1], match[0]), text)
 
 
 def interpreter(file: Path, python: str) -> list[str]:
@@ -145,13 +165,13 @@ def variables(
     environ : dict
         The present environment. What may be a secret is left out, but for what ``variables`` of the script names.
     """
-    known = _known(given, values)
-    passed = {
+    known = known_words(given, values, parameters)
+    seen = {
         name: value
         for name, value in environ.items()
         if _PASSED.fullmatch(name) or name in script.variables
     }
-    own = {f"SEGMAKE_{_variable(name)}": value for name, value in known.items()}
+    own = {f"SEGMAKE_{variable_of(n)}": value for n, value in _known(given, values).items()}
     threads = dict.fromkeys(_THREADS, values["cpus"])
     # Output is seen at once, figures need no screen, packages of the home folder stay out.
     python = {"PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1", "MPLBACKEND": "Agg"}
@@ -159,10 +179,13 @@ def variables(
         # It works in its folder of outputs, and imports what lies beside the original.
         python |= {"PYTHONPATH": str(script.file.absolute().parent)}
         del python["MPLBACKEND"]
-    found = {**passed, **threads, **python, **own}
+    set_here = {name: fill(value, known) for name, value in script.values.items()}
+    if "PYTHONPATH" in python and "PYTHONPATH" in set_here:
+        set_here["PYTHONPATH"] += os.pathsep + python["PYTHONPATH"]
+    found = {**seen, **threads, **python, **set_here, **own}
     arguments = script.arguments if isinstance(script.arguments, dict) else {}
     for name, value in {**arguments, **parameters}.items():
-        variable = _variable(name)
+        variable = variable_of(name)
         if (
             value is not None
             and variable not in found
@@ -188,6 +211,6 @@ def _own(file: Path, known: Mapping[str, str]) -> list[str]:
     return ["--ExecutePreprocessor.timeout=-1", str(Path(known["output_dir"], file.name))]
 
 
-def _variable(name: str) -> str:
+def variable_of(name: str) -> str:
     """Return an argument's name as that of a variable: ``BATCH_SIZE`` for ``--batch-size``."""
     return re.sub(r"\W", "_", name.lstrip("-"), flags=re.ASCII).upper()

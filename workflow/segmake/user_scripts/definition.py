@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
+from decimal import Context, Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +23,14 @@ MADE_BY = {"masks": "masks", "cells": "measure"}
 # What a job works off one after the other, where the config does not say: enough to be worth the start of a job.
 ROUNDS = 25
 
+# A word in braces, which stands for something else.
+PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9=.,_+-]+")
 _LONGEST_NAME = 100
+
+# Of values between the ends of a range so many digits are worth a folder's name.
+_DIGITS = Context(prec=6)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,14 @@ class Script:
     parallel : int
         Runs at the same time in a job.
     variables : tuple of str
+        The names of those of the user's own environment that it sees.
     resources : dict
+    constants : dict
+        The values of constants in a copy of the script, by their names (``set``).
+    values : dict
+        Of variables of its environment.
+    design : list of dict
+        The parameters of each row of a file, which go together; none: there is no file.
     """
 
     name: str
@@ -71,6 +84,9 @@ class Script:
     parallel: int
     variables: tuple[str, ...]
     resources: dict[str, Any]
+    constants: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    design: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def per_image(self) -> bool:
@@ -103,7 +119,32 @@ class Script:
             return [{}]
         values = list(self.sweep.values())
         points = zip(*values, strict=False) if self.zipped else product(*values)
-        return [dict(zip(self.sweep, point, strict=True)) for point in points]
+        runs = [dict(zip(self.sweep, point, strict=True)) for point in points]
+        if not self.design:
+            return runs
+        pairs = zip(self.design, runs, strict=False) if self.zipped else product(self.design, runs)
+        return (
+            [{**row, **run} for row, run in pairs]
+            if self.sweep
+            else [{**row} for row in self.design]
+        )
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what differs between the runs of a sweep."""
+        return (*self.design[0], *self.sweep) if self.design else tuple(self.sweep)
+
+    @property
+    def added(self) -> list[Any]:
+        """What decides its results besides its arguments; what is not used is not there, so that results last."""
+        swept = sorted(placeholders(self.texts) & {name.lstrip("-") for name in self.parameters})
+        used = {"set": self.constants, "variables": self.values, "swept": swept}
+        return [[name, value] for name, value in used.items() if value]
+
+    @property
+    def texts(self) -> list[Any]:
+        """All in which placeholders may stand."""
+        return [self.arguments, self.constants, self.values]
 
 
 def scripts_of(settings: dict[str, Any]) -> dict[str, Script]:
@@ -119,6 +160,10 @@ def _script(section: dict[str, Any]) -> Script:
     alone = resources["gpu"] or run in ("dataset", "once")
     size = section["batch_size"]
     sweep = {key: value for key, value in section["sweep"].items() if key != "zip"}
+    # What a file of a design holds was put in its place.
+    rows = sweep.get("file")
+    design = sweep.pop("file") if isinstance(rows, list) and isinstance(rows[0], dict) else []
+    names, values = variables_of(section["variables"])
     return Script(
         name=section["name"],
         file=Path(section["script"]).expanduser(),
@@ -132,30 +177,87 @@ def _script(section: dict[str, Any]) -> Script:
         max_runs=section["max_runs"],
         batch_size=None if size == "auto" else size,
         parallel=section["parallel"] or (1 if alone else resources["cpus"]),
-        variables=tuple(section["variables"]),
+        variables=names,
         resources=resources,
+        constants=section.get("set") or {},
+        values=values,
+        design=design,
     )
+
+
+def variables_of(section: list[str] | dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return which variables of the environment a script sees, and those that have a value of the config.
+
+    Parameters
+    ----------
+    section : list of str or dict
+        Names; or names and values, which also a list can have (``NAME=VALUE``).
+    """
+    if isinstance(section, dict):
+        return (), {n: "" if v is None else as_text(v) for n, v in section.items()}
+    pairs = (each.partition("=") for each in section if "=" in each)
+    return tuple(each for each in section if "=" not in each), {n: v for n, _, v in pairs}
+
+
+def placeholders(values: Any) -> set[str]:
+    """Return the words in braces in values, however nested."""
+    if isinstance(values, str):
+        return set(PLACEHOLDER.findall(values))
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, list):
+        return set()
+    return {word for value in values for word in placeholders(value)}
 
 
 def values_of(value: Any) -> Iterator[str | bool]:
     """Yield the values of a parameter of a sweep: those of a list, or from one number to another; numbers as text.
 
-    A range has both of its ends, and is counted in decimal numbers: 0.1, 0.2, 0.3, and not 0.30000000000000004.
+    A range is counted in decimal numbers: 0.1, 0.2, 0.3, and not 0.30000000000000004.
     """
     if isinstance(value, list):
         yield from (each if isinstance(each, bool) else str(each) for each in value)
         return
-    first, step = Decimal(str(value["from"])), Decimal(str(value.get("step", 1)))
-    for number in range(number_of_values(value)):
-        yield format((first + number * step).normalize(), "f")
+    first, last = Decimal(str(value["from"])), Decimal(str(value["to"]))
+    for index in range(number_of_values(value)):
+        yield format(_point(value, first, last, index).normalize(), "f")
+
+
+def _point(value: dict[str, Any], first: Decimal, last: Decimal, index: int) -> Decimal:
+    """Return a value of a range, which is counted from 0."""
+    if factor := value.get("factor"):
+        return first * Decimal(str(factor)) ** index
+    number = value.get("number")
+    if not number:
+        return first + index * Decimal(str(value.get("step") or 1))
+    # Both ends are as they are written.
+    if index in (0, number - 1):
+        return last if index else first
+    part = Decimal(index) / (number - 1)
+    logarithmic = value.get("scale") == "log"
+    point = first * (last / first) ** part if logarithmic else first + (last - first) * part
+    return _DIGITS.create_decimal(point)
 
 
 def number_of_values(value: Any) -> int:
     """Return how many values a parameter of a sweep has, without making them."""
     if isinstance(value, list):
         return len(value)
-    first, last, step = (Decimal(str(value.get(key, 1))) for key in ("from", "to", "step"))
-    return max(0, int((last - first) // step) + 1) if last >= first else 0
+    first, last = Decimal(str(value["from"])), Decimal(str(value["to"]))
+    if last < first or (is_logarithmic(value) and first <= 0):
+        return 0
+    if number := value.get("number"):
+        return number
+    if factor := value.get("factor"):
+        steps = (last / first).ln() / Decimal(str(factor)).ln()
+        # Of 0.001, 0.01... 10 the last one is not lost to a rounding.
+        return int(steps + Decimal("1e-9")) + 1
+    return int((last - first) // Decimal(str(value.get("step") or 1))) + 1
+
+
+def is_logarithmic(value: dict[str, Any]) -> bool:
+    """Whether the values of a range are multiplied from one to the next."""
+    return bool(value.get("factor")) or value.get("scale") == "log"
 
 
 def as_text(value: Any) -> str:

@@ -7,9 +7,11 @@ import ast
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NoReturn
 
-from segmake.user_scripts.static import last_name, statements
+from segmake.user_scripts.static import last_name, read_source, statements
 
 # Stands in a value for what is not known before the run.
 UNKNOWN = "\ue000"
@@ -183,6 +185,32 @@ def _add(parser: argparse.ArgumentParser, option: Option, number: int) -> None:
     if option.choices:
         keywords["choices"] = _Choices(option.choices)
     parser.add_argument(*option.names, nargs=option.nargs, **keywords)
+
+
+def takes(file: Path, word: str) -> bool:
+    """Whether a script may take an option: not if it is known which ones it takes, and this is none of them.
+
+    Parameters
+    ----------
+    file : Path
+    word : str
+        Such as ``--output-dir``.
+    """
+    if file.suffix != ".py":
+        return True
+    try:
+        stat = file.stat()
+    except (OSError, ValueError):
+        return True
+    parser = _parser_of_file(file.absolute(), stat.st_size, stat.st_mtime_ns)
+    return parser is None or parser.find(word) is not None
+
+
+@lru_cache(maxsize=64)
+def _parser_of_file(file: Path, size: int, mtime_ns: int) -> Parser | None:
+    """Return what a script takes; it is read once in a job."""
+    trees = read_source(file).trees
+    return parser_of(trees[0]) if trees else None
 
 
 def parser_of(tree: ast.Module) -> Parser | None:

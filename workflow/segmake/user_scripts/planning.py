@@ -88,7 +88,7 @@ def plan_scripts(
         return {}
     texts = {name: code_of(script, settings) for name, script in scripts.items()}
     codes = {
-        name: fingerprint(texts[name], _named_files(script.arguments))
+        name: fingerprint(texts[name], [f for each in script.texts for f in _named_files(each)])
         for name, script in scripts.items()
     }
     keys = _expected_keys(scripts, codes, folders, batches, images)
@@ -146,6 +146,7 @@ def code_of(script: Script, settings: dict[str, Any]) -> str:
         [script.run, script.needs],
         script.arguments,
         environment and [str(environment["python"]), sorted(environment["packages"])],
+        *script.added,
     )
 
 
@@ -156,7 +157,7 @@ def _named_files(arguments: Any) -> list[tuple[str, int, int]]:
         values = [values]
     found = []
     for value in values:
-        if isinstance(value, list):
+        if isinstance(value, list | dict):
             found += _named_files(value)
         elif isinstance(value, str) and "/" in value:
             # Anything may stand there, such as a sentence that is too long for a path.

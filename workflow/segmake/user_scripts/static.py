@@ -412,16 +412,31 @@ def _read_notebook(path: Path, data: bytes, python: str) -> Source:
     return Source(path, "notebook", tuple(trees), fault)
 
 
+def cells_of(content: Any) -> list[tuple[int, dict[str, Any]]]:
+    """Return the cells of a notebook that have code, with their numbers from 1.
+
+    Raises
+    ------
+    LookupError, TypeError, AttributeError
+        If it is no notebook.
+    """
+    # In old notebooks, cells are in sheets.
+    sheets = [content] if "cells" in content else content["worksheets"]
+    cells = [cell for sheet in sheets for cell in sheet["cells"]]
+    return [(n, cell) for n, cell in enumerate(cells, start=1) if cell["cell_type"] == "code"]
+
+
+def without_commands(text: str) -> str:
+    """Return the code of a cell without lines that are IPython, each replaced so that the others keep their numbers."""
+    return "\n".join(re.sub(r"^(\s*)[%!?].*", r"\1pass", line) for line in text.split("\n"))
+
+
 def _cells(content: Any) -> list[tuple[int, str]] | None:
     """Return the code of a notebook, with the numbers of its cells; None if it is no notebook."""
     try:
-        # In old notebooks, cells are in sheets.
-        sheets = [content] if "cells" in content else content["worksheets"]
-        cells = [cell for sheet in sheets for cell in sheet["cells"]]
         return [
             (number, "".join(cell["source"] if "source" in cell else cell["input"]))
-            for number, cell in enumerate(cells, start=1)
-            if cell["cell_type"] == "code"
+            for number, cell in cells_of(content)
         ]
     except (LookupError, TypeError, AttributeError):
         return None
@@ -441,12 +456,10 @@ def _parse_cell(text: str, number: int, *, newer: bool) -> tuple[ast.Module | No
     magic = re.match(r"\s*%%(\w*)", text)
     if magic and magic[1] not in _PYTHON_CELLS:
         return None, None
-    # As many lines as before, so that a fault has its line.
-    plain = [re.sub(r"^(\s*)[%!?].*", r"\1pass", line) for line in lines]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse("\n".join(plain)), None
+            return ast.parse(without_commands(text)), None
     except SyntaxError as error:
         if any(_IPYTHON.match(line) for line in lines):
             return None, None

@@ -20,7 +20,9 @@ from segmake.messages import Problem
 from segmake.pipeline import Ended, Leave, Task, Work
 from segmake.plan import Plan
 from segmake.slurm import times_of_this_job
-from segmake.user_scripts.command import command_line, variables
+from segmake.user_scripts.command import command_line, known_words, variables
+from segmake.user_scripts.constants import Change
+from segmake.user_scripts.copies import copy_place, remove_copy, write_copy
 from segmake.user_scripts.definition import OWN, run_label
 from segmake.user_scripts.planning import code_of
 from segmake.user_scripts.process import Outcome, Processes, killed_for_memory, last_lines
@@ -181,9 +183,12 @@ class ScriptWork:
         words = command_line(self._script, self._python, given, values, parameters)
         environment = variables(self._script, given, values, parameters, os.environ)
         self._clear(task, folder)
+        copy = copy_place(self._plan.folders.state, self._script, task.image)
+        known = known_words(given, values, parameters)
+        words, changes = write_copy(self._script, words, known, copy)
         log.parent.mkdir(parents=True, exist_ok=True)
         with naming(log), open_own(log, "w", errors="backslashreplace") as said:
-            said.write(_head(words, folder))
+            said.write(_head(words, folder) + _set_lines(changes))
         start, killed = log.stat().st_size, killed_for_memory()
         try:
             outcome = self._processes.run(
@@ -199,6 +204,8 @@ class ScriptWork:
                 raise problem from None
             reason = readable(f"{error.strerror}: {error.filename or words[0]}")
             raise Problem("SM-SCR-032", where=task.image, error=reason) from None
+        finally:
+            remove_copy(copy)
         if outcome.stopped:
             raise Stopped
         if outcome.out_of_time and seconds < FAIR_PART * limit:
@@ -325,6 +332,11 @@ def _lacked_memory(code: int, before: int | None, after: int | None) -> bool:
 def _head(words: list[str], folder: Path) -> str:
     """Return the first lines of a log: what is run, and where."""
     return f"$ cd {shlex.quote(str(folder.absolute()))}\n$ {shlex.join(words)}\n"
+
+
+def _set_lines(changes: list[Change]) -> str:
+    """Return the lines of a log that say what stands in the copy that is run."""
+    return "".join(f"# {change.line}: {change.after}\n" for change in changes)
 
 
 def _ended_how(code: int) -> str:
