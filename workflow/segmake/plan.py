@@ -429,6 +429,9 @@ class Plan:
         lines = [say("plan.no_images")] if folder is None else self._describe_images()
         for name, script in self.scripts.items():
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
+            for code, values in script.remarks:
+                problem = Problem(code, **values)
+                lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         return "\n".join(lines)
 
     def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
@@ -25,6 +25,9 @@ ROUNDS = 25
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9=.,_+-]+")
 _LONGEST_NAME = 100
+
+# A whole number that is written as a decimal one.
+_WHOLE = re.compile(r"((?:\A|=)-?(?:0|[1-9]\d*))\.0+\Z")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Script:
         Runs at the same time in a job.
     variables : tuple of str
     resources : dict
+    files : tuple of str
+        Patterns of other files that its results depend on.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Script:
     parallel: int
     variables: tuple[str, ...]
     resources: dict[str, Any]
+    files: tuple[str, ...] = ()
 
     @property
     def per_image(self) -> bool:
@@ -134,6 +140,7 @@ def _script(section: dict[str, Any]) -> Script:
         parallel=section["parallel"] or (1 if alone else resources["cpus"]),
         variables=tuple(section["variables"]),
         resources=resources,
+        files=tuple(section["files"]),
     )
 
 
@@ -168,6 +175,26 @@ def as_text(value: Any) -> str:
 def run_label(parameters: dict[str, str | bool]) -> str:
     """Return what a run of a sweep is called on the screen: ``seed=1, rate=0.1``."""
     return ", ".join(f"{name}={as_text(value)}" for name, value in parameters.items())
+
+
+def label_meant(label: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the parameters that a `run_label` has, in alphabetical order; none where it is not clear which they are.
+
+    Parameters
+    ----------
+    label : str
+    names : collection of str
+        The parameters of the sweep.
+    """
+    parts = sorted(label.split(", "))
+    if sorted(part.partition("=")[0] for part in parts) != sorted(names):
+        return ()
+    return tuple(same_number(part) for part in parts)
+
+
+def same_number(text: str) -> str:
+    """Return a text so that ``1`` and ``1.0``, or ``rate=1`` and ``rate=1.0``, are the same."""
+    return _WHOLE.sub(r"\1", text)
 
 
 def folder_name(label: str) -> str:

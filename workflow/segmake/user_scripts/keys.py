@@ -14,7 +14,7 @@ from typing import Literal
 
 from segmake.files import fingerprint
 from segmake.journal import Entry
-from segmake.user_scripts.definition import OWN, Script, run_label
+from segmake.user_scripts.definition import OWN, Script, label_meant, run_label
 
 # Raised when scripts are called in another way, or see other things, so that their results may differ.
 VERSION = 1
@@ -63,6 +63,7 @@ class Keys:
     expected: bool
     _keys: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _whole: dict[str, str | None] = field(default_factory=dict)
+    _sweeps: dict[str, dict[str, dict[str, str | bool]]] = field(default_factory=dict)
 
     def runs(self, name: str) -> dict[str, dict[str, str | bool]]:
         """Return the runs of a script by what they are called, each with its parameters of a sweep."""
@@ -70,8 +71,27 @@ class Keys:
         if script.per_image:
             return {image: {} for image in self.images}
         if script.run == "sweep":
-            return {run_label(parameters): parameters for parameters in script.runs()}
+            if name not in self._sweeps:
+                self._sweeps[name] = self._swept(script)
+            return self._sweeps[name]
         return {name: {}}
+
+    def _swept(self, script: Script) -> dict[str, dict[str, str | bool]]:
+        """Return the runs of a sweep: one that was done by its name of then, whatever order the parameters have now."""
+        wanted = {run_label(parameters): parameters for parameters in script.runs()}
+        before: dict[tuple[str, ...], str] = {}
+        entries = self.journals(script.name)
+        for label in sorted(entries, key=lambda label: entries[label].time):
+            if label not in wanted and (meant := label_meant(label, script.sweep)):
+                before[meant] = label
+        if not before:
+            return wanted
+        found = {}
+        for label, parameters in wanted.items():
+            meant = label_meant(label, script.sweep)
+            earlier = before.pop(meant, label) if meant and label not in entries else label
+            found[earlier] = parameters
+        return found
 
     def key(self, name: str, run: str) -> str | None:
         """Return the key of a run; None where what it needs is not there."""

@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmake.files import fingerprint
+from segmake.files import fingerprint, readable
 from segmake.journal import Entry, Journal, next_attempt
 from segmake.pipeline import Task
 from segmake.steps import AFTER, is_current
@@ -21,6 +21,7 @@ from segmake.user_scripts.keys import ImageFacts, Keys
 
 if TYPE_CHECKING:
     from segmake.plan import Batch, Folders, Plan
+    from segmake.user_scripts.meaning import Identity
 
 # The batch of runs that are done, unless what is tried again before them goes well this time.
 UNSETTLED = "0000"
@@ -32,6 +33,11 @@ MANY = 20
 PART_OF_LIMIT = 0.5
 
 
+# So many places in a script are named where code is run that can't be seen, each up to so many letters.
+NAMED = 3
+LONGEST_PLACE = 100
+
+
 @dataclass(frozen=True)
 class ScriptPlan:
     """What a run of SegMake will do of one script.
@@ -39,9 +45,9 @@ class ScriptPlan:
     Attributes
     ----------
     text : str
-        Fingerprint of the script itself: its code, arguments and environment.
+        Fingerprint of the script's files as they are written.
     code : str
-        The same with the files that its arguments name.
+        Fingerprint of the script itself: its code, arguments and environment, and the files that its arguments name.
     outcome : str
         Names the file that is there once all of its runs were tried.
     batches : dict
@@ -50,6 +56,12 @@ class ScriptPlan:
         For each batch, what names the file that Snakemake asks for.
     counts : dict
         How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``).
+    files : list of str
+        All files that the script is made of.
+    meanings : dict
+        What stands for the script in keys, by what it means and how it is written: `segmake.user_scripts.meaning`.
+    remarks : list
+        What is to be said of it: the name of a sentence, and its values.
     """
 
     text: str
@@ -58,6 +70,9 @@ class ScriptPlan:
     batches: dict[str, list[Task]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    meanings: dict[str, str] = field(default_factory=dict)
+    remarks: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
 
 def image_keys(size: int, mtime_ns: int, position: int, labels: str) -> dict[str, str]:
@@ -86,16 +101,23 @@ def plan_scripts(
     scripts = scripts_of(settings)
     if not scripts:
         return {}
-    texts = {name: code_of(script, settings) for name, script in scripts.items()}
+    selves = {name: _identity(script, settings, folders) for name, script in scripts.items()}
     codes = {
-        name: fingerprint(texts[name], _named_files(script.arguments))
+        name: fingerprint(selves[name].code, _named_files(script.arguments))
         for name, script in scripts.items()
     }
     keys = _expected_keys(scripts, codes, folders, batches, images)
     plans: dict[str, ScriptPlan] = {}
     for name in _in_order(scripts):
         planned = _plan_script(scripts[name], keys, folders, batches, plans)
-        plans[name] = replace(planned, text=texts[name])
+        own = selves[name]
+        plans[name] = replace(
+            planned,
+            text=own.text,
+            files=[str(path) for path in own.files],
+            meanings=dict.fromkeys(own.names, own.code),
+            remarks=_remarks(scripts[name], own),
+        )
     return {name: plans[name] for name in scripts}
 
 
@@ -147,6 +169,35 @@ def code_of(script: Script, settings: dict[str, Any]) -> str:
         script.arguments,
         environment and [str(environment["python"]), sorted(environment["packages"])],
     )
+
+
+def _identity(script: Script, settings: dict[str, Any], folders: Folders) -> Identity:
+    # The environments of the engines have none of what this needs.
+    from segmake.user_scripts.meaning import identity_of, table_of
+    from segmake.user_scripts.static import local_files
+
+    files = [path for path in local_files(script.file) if path.is_file()]
+    table = table_of(folders.state, script.name)
+    return identity_of(script, table, lambda one: code_of(one, settings), files)
+
+
+def _remarks(script: Script, own: Identity) -> list[tuple[str, dict[str, str]]]:
+    """Return what is to be said of a script whose changes are not all seen."""
+    found = [("SM-SCR-061", {"script": script.name, "pattern": one}) for one in own.unmatched]
+    if own.unseen:
+        places = [readable(f"{one.file.name}: {one.words}") for one in own.unseen]
+        more = ["..."] if len(places) > NAMED else []
+        places = [place[:LONGEST_PLACE] for place in places[:NAMED]]
+        found.append(("SM-SCR-060", {"script": script.name, "places": "; ".join(places + more)}))
+    return found
+
+
+def note_meanings(plan: Plan) -> None:
+    """Write down what stands for each script in keys, now that its runs begin."""
+    from segmake.user_scripts.meaning import note
+
+    for name, script in plan.scripts.items():
+        note(plan.folders.state, name, script.meanings)
 
 
 def _named_files(arguments: Any) -> list[tuple[str, int, int]]:

@@ -21,8 +21,9 @@ from segmake.pipeline import Ended, Leave, Task, Work
 from segmake.plan import Plan
 from segmake.slurm import times_of_this_job
 from segmake.user_scripts.command import command_line, variables
-from segmake.user_scripts.definition import OWN, run_label
-from segmake.user_scripts.planning import code_of
+from segmake.user_scripts.definition import OWN
+from segmake.user_scripts.meaning import text_of
+from segmake.user_scripts.planning import facts_in_job
 from segmake.user_scripts.process import Outcome, Processes, killed_for_memory, last_lines
 from segmake.user_scripts.results import write_tables_for
 
@@ -149,10 +150,10 @@ class ScriptWork:
             self.at_once = min(self.at_once, cpus)
         self._cpus = max(1, cpus // self.at_once)
         self._processes = Processes()
-        points = self._script.runs() if self._script.run == "sweep" else []
-        self._parameters = {run_label(point): point for point in points}
+        self._parameters = facts_in_job(plan).runs(name)
         self._tables: dict[str, Path] | None = None
         self._code = plan.scripts[name].text
+        self._files = [Path(file) for file in plan.scripts[name].files]
         self._seen: list[tuple[int, int]] = []
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Parallel:
@@ -254,11 +255,11 @@ class ScriptWork:
 
     def _refuse_other_code(self) -> None:
         """Refuse to go on with a file that was edited since the run was planned."""
-        stat = self._script.file.stat() if self._script.file.exists() else None
-        seen = [(stat.st_size, stat.st_mtime_ns)] if stat else []
+        stats = [path.stat() for path in self._files if path.exists()]
+        seen = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
         if seen and seen == self._seen:
             return
-        if code_of(self._script, self._plan.settings) != self._code:
+        if text_of(self._files) != self._code:
             raise Problem("SM-SCR-036", script=str(self._script.file))
         self._seen = seen
 
