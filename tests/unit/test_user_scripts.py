@@ -414,12 +414,16 @@ def test_an_odd_table_holds_up_nothing(planned):
         "os.symlink('nowhere', 'gone.csv')\n"
         "os.mkdir('sub')\n"
         "open('sub/t.csv', 'w').write('a,a\\n1,2\\n')\n"
-        "open('sub_t.csv', 'w').write('b\\n3,4\\n')\n"
+        "open('sub_t.csv', 'w').write('b\\n3\\n')\n"
+        "open('cut.csv', 'w').write('b\\n3,4\\n')\n"
     )
     plan = planned(code, run="sweep", sweep={"n": [1]})
     do(plan)
-    joined = {path.name: path.read_text("utf-8-sig") for path in join_tables(plan, "s", print)}
+    said = []
+    joined = {p.name: p.read_text("utf-8-sig") for p in join_tables(plan, "s", said.append)}
     assert joined == {"all_sub_t.csv": "n,a,a_\n1,1,2\n", "all_sub_t_.csv": "n,b\n1,3\n"}
+    (told,) = said
+    assert "cut.csv" in told
 
 
 def planned_again(plan):
