@@ -27,7 +27,7 @@ from segmake.user_scripts.definition import folder_name, run_name, scripts_of, v
 from segmake.user_scripts.keys import ImageFacts, Keys
 from segmake.user_scripts.planning import facts_in_job, journal_of, runs_per_job
 from segmake.user_scripts.process import Processes, end_orphans, last_lines
-from segmake.user_scripts.results import join_tables, script_results
+from segmake.user_scripts.results import inputs_of, join_tables, script_results
 from segmake.user_scripts.work import ScriptWork
 
 
@@ -313,6 +313,27 @@ def test_in_a_job_only_what_went_well_counts(scripts):
 
 
 # Jobs
+
+
+def test_on_how_many_images_a_script_worked(scripts):
+    found = scripts(
+        {"name": "first", "needs": ["masks"]},
+        {"name": "tried", "run": "sweep", "sweep": {"n": [1, 2, 3]}},
+        {"name": "listed", "run": "dataset", "needs": ["images"]},
+        {"name": "counted", "run": "dataset", "needs": ["cells", "tried"]},
+        {"name": "whole", "run": "dataset", "needs": ["first"]},
+    )
+    keys = keys_of(found, images="abcx", failed="c", expected=False)
+    journal = {
+        "first": {"a": Entry("a", "done", keys.key("first", "a"), 1, 0.0)},
+        "tried": {"n=1": Entry("n=1", "done", keys.key("tried", "n=1"), 1, 0.0)},
+    }
+    keys = keys_of(found, images="abcx", failed="c", expected=False, journal=journal)
+    # One that can't be read is none of them.
+    assert inputs_of(found["listed"], keys) == [("", 3, 4)]
+    assert inputs_of(found["counted"], keys) == [("", 2, 4), ("tried", 1, 3)]
+    assert inputs_of(found["whole"], keys) == [("", 1, 4)]
+    assert inputs_of(found["first"], keys) == inputs_of(found["tried"], keys) == []
 
 
 def test_how_many_runs_a_job_gets(scripts):

@@ -110,6 +110,13 @@ class Keys:
             return not (tried and entry is not None and entry.event == "failed")
         return tried and entry is not None and entry.event == "done"
 
+    def is_there(self, need: str, image: str) -> bool:
+        """Whether an image has what a script needs: the image itself, or what SegMake or a script made of it."""
+        facts = self.images[image]
+        if need in OWN:
+            return facts.readable and self._is_there(facts, need)
+        return self.is_done(need, image)
+
     def is_settled(self, name: str) -> bool:
         """Whether its keys are those that its runs will have: not where something it works on failed, and is retried.
 
@@ -152,9 +159,7 @@ class Keys:
     def _of_image(self, need: str, image: str) -> str | None:
         """Return the key of what a run for one image takes; None if it is not there."""
         if need in OWN:
-            facts = self.images[image]
-            there = facts.readable and self._is_there(facts, need)
-            return facts.needs[need] if there else None
+            return self.images[image].needs[need] if self.is_there(need, image) else None
         if self.scripts[need].per_image:
             return self.key(need, image) if self.is_done(need, image) else None
         return self._of_all(need)
@@ -164,9 +169,7 @@ class Keys:
         if need not in self._whole:
             if need in OWN:
                 facts = self.images.items()
-                found = {
-                    i: f.needs[need] for i, f in facts if f.readable and self._is_there(f, need)
-                }
+                found = {image: of.needs[need] for image, of in facts if self.is_there(need, image)}
             else:
                 runs = self.runs(need)
                 found = {r: self.key(need, r) or "" for r in runs if self.is_done(need, r)}

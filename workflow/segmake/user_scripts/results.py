@@ -161,7 +161,28 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         ],
         section=section,
         results=plan.folders.results.absolute(),
+        inputs=inputs_of(script, keys),
     )
+
+
+def inputs_of(script: Script, keys: Keys) -> list[tuple[str, int, int]]:
+    """Return of which images, and runs of other scripts, it did not get all, if it takes all at once.
+
+    Returns
+    -------
+    list
+        For each: the script whose runs they are, or empty for images; how many there were; of how many.
+    """
+    if script.per_image:
+        return []
+    of_images = [need for need in script.needs if need in OWN or keys.scripts[need].per_image]
+    there = [all(keys.is_there(need, image) for need in of_images) for image in keys.images]
+    found = [("", sum(there), len(there))] if of_images else []
+    for need in script.scripts_needed:
+        if keys.scripts[need].run == "sweep":
+            runs = keys.runs(need)
+            found.append((need, sum(keys.is_done(need, run) for run in runs), len(runs)))
+    return [each for each in found if each[1] < each[2]]
 
 
 def _sections(script: Script, folder: Path, done: list[Task]) -> Iterator[Path]:
