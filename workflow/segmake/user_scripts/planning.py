@@ -32,6 +32,12 @@ MANY = 20
 # A job is planned to take no more than this part of its time limit, by what runs took before.
 PART_OF_LIMIT = 0.5
 
+# Short runs fill a job up to so many seconds: to begin one takes some, and on a cluster a minute.
+WORTH_A_JOB = 180.0
+
+# So many jobs there are at most of runs of which nothing is known: one that can't do all in its time is sent again.
+MOST_UNKNOWN = 100
+
 
 # So many places in a script are named where code is run that can't be seen, each up to so many letters.
 NAMED = 3
@@ -332,7 +338,8 @@ def _parts(
     script: Script, batch: str, tasks: Sequence[Task], finished: Iterable[Entry]
 ) -> list[tuple[str, list[Task]]]:
     """Divide the runs of a batch into jobs."""
-    size = runs_per_job(script, [e.details["seconds"] for e in finished if "seconds" in e.details])
+    seconds = [entry.details["seconds"] for entry in finished if "seconds" in entry.details]
+    size = runs_per_job(script, seconds, len(tasks))
     size *= MANY if batch == UNSETTLED else 1
     number = ceil(len(tasks) / size)
     if batch and number == 1:
@@ -345,7 +352,7 @@ def _parts(
     ]
 
 
-def runs_per_job(script: Script, seconds: Sequence[float]) -> int:
+def runs_per_job(script: Script, seconds: Sequence[float], number: int) -> int:
     """Return how many runs a job gets.
 
     Parameters
@@ -353,11 +360,14 @@ def runs_per_job(script: Script, seconds: Sequence[float]) -> int:
     script : Script
     seconds : sequence of float
         What runs took before.
+    number : int
+        How many there are to be done.
     """
-    if script.batch_size or not seconds:
-        return script.runs_per_job
-    limit = script.resources["hours"] * 3600 * PART_OF_LIMIT * script.parallel
-    return max(
-        script.parallel,
-        min(script.runs_per_job, int(limit / max(statistics.median(seconds), 0.001))),
-    )
+    if script.batch_size:
+        return script.batch_size
+    if not seconds:
+        return max(script.runs_per_job, ceil(number / MOST_UNKNOWN))
+    limit = script.resources["hours"] * 3600 * PART_OF_LIMIT
+    one = max(statistics.median(seconds), 0.001) / script.parallel
+    most = max(script.runs_per_job, int(min(WORTH_A_JOB, limit) / one))
+    return max(script.parallel, min(most, int(limit / one)))

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from pathlib import Path
+from threading import Semaphore
 from types import TracebackType
 from typing import Any
 
 from segmake.disk import disk_problem, probe
 from segmake.files import fingerprint, naming, open_own, readable
 from segmake.messages import Problem
-from segmake.pipeline import Ended, Leave, Task, Work
+from segmake.pipeline import BEHIND, Ended, Leave, Task, Work
 from segmake.plan import Plan
 from segmake.slurm import times_of_this_job
 from segmake.user_scripts.command import command_line, variables
@@ -63,7 +64,9 @@ class Parallel:
         self, number: int, stop: Callable[[], None], work: Work, ended: Callable[[Ended], None]
     ) -> None:
         self._number, self._stop, self._work, self._ended = number, stop, work, ended
-        self._pool = ThreadPoolExecutor(number, "run")
+        # While the results of some are brought to the disk, the next ones are at work.
+        self._pool = ThreadPoolExecutor(number + BEHIND, "run")
+        self._free = Semaphore(number)
         self._places: dict[Future, Task] = {}
 
     def __enter__(self) -> Parallel:
@@ -81,9 +84,14 @@ class Parallel:
 
     def add(self, task: Task, *, alone: bool) -> None:
         """Put a task in; return when there is room for the next one."""
-        self._leave(0 if alone else self._number - 1)
+        if alone:
+            self._leave(0)
+        self._free.acquire()
         self._places[self._pool.submit(self._do, task, alone)] = task
-        self._leave(0 if alone else self._number - 1)
+        self._leave(0 if alone else self._number + BEHIND - 1)
+        with self._free:
+            # One place is free: only this thread takes any.
+            pass
 
     def finish(self) -> None:
         """Return when all tasks that were put in have come to their end."""
@@ -112,16 +120,20 @@ class Parallel:
             raise
         except Exception as error:
             ended = Ended(task, {}, error, alone)
+        finally:
+            self._free.release()
         self._ended(ended)
 
     def _leave(self, keep: int) -> None:
         """Wait until no more than so many tasks are at work."""
-        while len(self._places) > keep:
-            # The main thread has to answer signals meanwhile.
-            done, _ = wait(self._places, return_when=FIRST_COMPLETED)
-            for part in done:
+        while True:
+            for part in [part for part in self._places if part.done()]:
                 part.result()
                 del self._places[part]
+            if len(self._places) <= keep:
+                return
+            # The main thread has to answer signals meanwhile.
+            wait(self._places, return_when=FIRST_COMPLETED)
 
 
 class ScriptWork:
@@ -208,7 +220,12 @@ class ScriptWork:
         if ended and _lacked_memory(outcome.code, killed, killed_for_memory()):
             # A job that is sent again has more.
             raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
-        self._judge(task, outcome, limit, log, last_lines(log, LAST_LINES, start))
+        # The log of a run that went well is nobody's concern.
+        failed = outcome.code or outcome.out_of_time or task.missing()
+        self._judge(task, outcome, limit, log, last_lines(log, LAST_LINES, start) if failed else "")
+        if log.stat().st_size == start:
+            # Thousands of runs that said nothing need no file each.
+            log.unlink()
         return {"script": self._script.name}
 
     def _judge(self, task: Task, outcome: Outcome, limit: float, log: Path, said: str) -> None:
