@@ -386,7 +386,8 @@ class Session:
         # Slurm is asked before the journals are read: what ends in between is known by its files.
         self._jobs = Jobs(Folders(Path(config.settings["results"])).jobs)
         left = self._ask_what_is_left() if workflow.is_main_process else []
-        self.plan, self._inventory = make_plan(config, command)
+        cores = None if self._on_cluster else workflow.resource_settings.cores
+        self.plan, self._inventory = make_plan(config, command, cores)
         if left and self._on_cluster:
             self._adopt(left)
         if workflow.is_main_process:

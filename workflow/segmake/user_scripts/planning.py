@@ -35,7 +35,7 @@ PART_OF_LIMIT = 0.5
 # Short runs fill a job up to so many seconds: to begin one takes some, and on a cluster a minute.
 WORTH_A_JOB = 180.0
 
-# So many jobs there are at most of runs of which nothing is known: one that can't do all in its time is sent again.
+# So many jobs of a cluster get runs of which nothing is known: one that can't do all in its time is sent again.
 MOST_UNKNOWN = 100
 
 
@@ -91,6 +91,7 @@ def plan_scripts(
     folders: Folders,
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
+    cores: int | None = None,
 ) -> dict[str, ScriptPlan]:
     """Plan the scripts of a config.
 
@@ -103,6 +104,8 @@ def plan_scripts(
         The planned batches of images.
     images : dict
         What `image_keys` gives of each image.
+    cores : int or None
+        Those of this computer, if it does the jobs itself.
     """
     scripts = scripts_of(settings)
     if not scripts:
@@ -115,7 +118,7 @@ def plan_scripts(
     keys = _expected_keys(scripts, codes, folders, batches, images)
     plans: dict[str, ScriptPlan] = {}
     for name in _in_order(scripts):
-        planned = _plan_script(scripts[name], keys, folders, batches, plans)
+        planned = _plan_script(scripts[name], keys, folders, batches, plans, cores)
         own = selves[name]
         plans[name] = replace(
             planned,
@@ -275,6 +278,7 @@ def _plan_script(
     folders: Folders,
     batches: Mapping[str, Batch],
     plans: Mapping[str, ScriptPlan],
+    cores: int | None,
 ) -> ScriptPlan:
     finished = keys.journals(script.name)
     settled = keys.is_settled(script.name)
@@ -306,7 +310,7 @@ def _plan_script(
     names: dict[str, str] = {}
     if not folders.script_outcome(script.name, outcome).exists():
         for batch, tasks in pending.items():
-            for name, part in _parts(script, batch, tasks, finished.values()):
+            for name, part in _parts(script, batch, tasks, finished.values(), cores):
                 made[name] = part
                 runs = [(task.image, task.key, task.attempt) for task in part]
                 names[name] = fingerprint(code, runs, before[batch])
@@ -335,11 +339,15 @@ def _before(
 
 
 def _parts(
-    script: Script, batch: str, tasks: Sequence[Task], finished: Iterable[Entry]
+    script: Script,
+    batch: str,
+    tasks: Sequence[Task],
+    finished: Iterable[Entry],
+    cores: int | None,
 ) -> list[tuple[str, list[Task]]]:
     """Divide the runs of a batch into jobs."""
     seconds = [entry.details["seconds"] for entry in finished if "seconds" in entry.details]
-    size = runs_per_job(script, seconds, len(tasks))
+    size = runs_per_job(script, seconds, len(tasks), cores)
     size *= MANY if batch == UNSETTLED else 1
     number = ceil(len(tasks) / size)
     if batch and number == 1:
@@ -352,7 +360,9 @@ def _parts(
     ]
 
 
-def runs_per_job(script: Script, seconds: Sequence[float], number: int) -> int:
+def runs_per_job(
+    script: Script, seconds: Sequence[float], number: int, cores: int | None = None
+) -> int:
     """Return how many runs a job gets.
 
     Parameters
@@ -362,12 +372,19 @@ def runs_per_job(script: Script, seconds: Sequence[float], number: int) -> int:
         What runs took before.
     number : int
         How many there are to be done.
+    cores : int or None
+        Those of this computer, if it does the jobs itself: then their time is not limited.
     """
     if script.batch_size:
         return script.batch_size
+    usual = script.runs_per_job
+    at_once = max(1, cores // script.resources["cpus"]) if cores else MOST_UNKNOWN
     if not seconds:
-        return max(script.runs_per_job, ceil(number / MOST_UNKNOWN))
+        # With two for each place, none waits long for the last one.
+        return max(usual, ceil(number / (2 * at_once if cores else at_once)))
     limit = script.resources["hours"] * 3600 * PART_OF_LIMIT
     one = max(statistics.median(seconds), 0.001) / script.parallel
-    most = max(script.runs_per_job, int(min(WORTH_A_JOB, limit) / one))
-    return max(script.parallel, min(most, int(limit / one)))
+    most = int(min(WORTH_A_JOB, limit) / one)
+    if cores:
+        most = min(most, ceil(number / at_once))
+    return max(script.parallel, min(max(usual, most), int(limit / one)))
