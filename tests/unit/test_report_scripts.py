@@ -159,6 +159,8 @@ def test_how_the_runs_went(results):
     [
         ("once", {"done": 1}, "Done in 2.0"),
         ("once", {"done": 1, "seconds": None}, "Done"),
+        ("dataset", {"done": 1, "inputs": [("", 16, 20)]}, ", on 16 of 20 images"),
+        ("dataset", {"done": 0, "waiting": 1, "inputs": [("", 0, 20)]}, "Not run"),
         ("dataset", {"done": 0, "failures": [failure("")]}, "FAILED"),
         ("dataset", {"done": 0, "waiting": 1}, "Not run"),
         ("sweep", {"runs": 12, "done": 7}, "7 of 12 runs done, 5 not run yet"),

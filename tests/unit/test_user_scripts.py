@@ -18,6 +18,7 @@ import pytest
 from segmake.config import load_config
 from segmake.journal import Entry, Journal
 from segmake.messages import Problem
+from segmake.pipeline import Task
 from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
@@ -25,9 +26,10 @@ from segmake.user_scripts import work as script_work
 from segmake.user_scripts.command import command_line, variables
 from segmake.user_scripts.definition import folder_name, run_name, scripts_of, values_of
 from segmake.user_scripts.keys import ImageFacts, Keys
+from segmake.user_scripts.orphans import adopted
 from segmake.user_scripts.planning import facts_in_job, journal_of, runs_per_job
 from segmake.user_scripts.process import Processes, end_orphans, last_lines
-from segmake.user_scripts.results import join_tables, script_results
+from segmake.user_scripts.results import inputs_of, join_tables, script_results
 from segmake.user_scripts.work import ScriptWork
 
 
@@ -218,6 +220,55 @@ def test_what_a_command_leaves_behind_is_ended_with_it(tmp_path):
     assert not sleepers(tmp_path)
 
 
+def test_a_command_that_leaves_nothing_costs_no_look_at_all_processes(tmp_path, monkeypatch):
+    processes = Processes()
+    assert run_python(processes, tmp_path, "print(1)", None).code == 0
+    looked = []
+    monkeypatch.setattr("segmake.user_scripts.process._marked", lambda mark: looked.append(1) or [])
+    monkeypatch.setattr("segmake.user_scripts.process._marks", looked.append)
+    # What SegMake itself has started is none of a script's.
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(555)"]) as own:
+        assert run_python(processes, tmp_path, "print(1)", None).code == 0
+        own.kill()
+        own.wait()
+    assert looked == []
+    # A grandchild that lost its parent is this process's, and is not left as a zombie.
+    code = "import os, time; os.fork() or (os.setsid(), os.fork() or time.sleep(0.1))"
+    assert run_python(processes, tmp_path, code, None).code == 0
+    assert looked
+    time.sleep(0.3)
+    run_python(processes, tmp_path, "print(1)", None)
+    assert adopted([]) == []
+
+
+def test_tasks_at_work_are_never_more_than_may_be(tmp_path):
+    at_work, most, ended = [], [], []
+
+    class Slow:
+        def read(self, task):
+            return None
+
+        def compute(self, task, read):
+            at_work.append(task)
+            most.append(len(at_work))
+            time.sleep(0.01)
+            at_work.remove(task)
+            return {}
+
+    def end(one):
+        time.sleep(0.02)
+        ended.append(one)
+
+    tasks = [Task(str(n), Path(), 0, 1, "", 1, (Path(),)) for n in range(12)]
+    with script_work.Parallel(2, lambda: None, Slow(), end) as line:
+        for task in tasks:
+            line.add(task, alone=task.image == "5")
+            if task.image == "5":
+                assert len(ended) == 6 and line.in_work() == []
+        line.finish()
+    assert max(most) == 2 and len(ended) == 12
+
+
 def test_all_commands_are_stopped_at_once_and_none_is_begun_after(tmp_path):
     processes = Processes()
     outcomes = []
@@ -315,6 +366,27 @@ def test_in_a_job_only_what_went_well_counts(scripts):
 # Jobs
 
 
+def test_on_how_many_images_a_script_worked(scripts):
+    found = scripts(
+        {"name": "first", "needs": ["masks"]},
+        {"name": "tried", "run": "sweep", "sweep": {"n": [1, 2, 3]}},
+        {"name": "listed", "run": "dataset", "needs": ["images"]},
+        {"name": "counted", "run": "dataset", "needs": ["cells", "tried"]},
+        {"name": "whole", "run": "dataset", "needs": ["first"]},
+    )
+    keys = keys_of(found, images="abcx", failed="c", expected=False)
+    journal = {
+        "first": {"a": Entry("a", "done", keys.key("first", "a"), 1, 0.0)},
+        "tried": {"n=1": Entry("n=1", "done", keys.key("tried", "n=1"), 1, 0.0)},
+    }
+    keys = keys_of(found, images="abcx", failed="c", expected=False, journal=journal)
+    # One that can't be read is none of them.
+    assert inputs_of(found["listed"], keys) == [("", 3, 4)]
+    assert inputs_of(found["counted"], keys) == [("", 2, 4), ("tried", 1, 3)]
+    assert inputs_of(found["whole"], keys) == [("", 1, 4)]
+    assert inputs_of(found["first"], keys) == inputs_of(found["tried"], keys) == []
+
+
 def test_how_many_runs_a_job_gets(scripts):
     sweep = {"run": "sweep", "sweep": {"seed": {"from": 1, "to": 500}}}
     found = scripts(
@@ -322,11 +394,23 @@ def test_how_many_runs_a_job_gets(scripts):
         {"name": "b", "resources": {"cpus": 4, "gpu": 1}, **sweep},
         {"name": "c", "batch_size": 7, **sweep},
         {"name": "d", "resources": {"cpus": 2, "hours": 1}, **sweep},
+        {"name": "e", "resources": {"cpus": 2, "hours": 4 / 60}, **sweep},
     )
-    assert [runs_per_job(script, []) for script in found.values()] == [100, 25, 7, 50]
+    assert [runs_per_job(script, [], 500) for script in found.values()] == [100, 25, 7, 50, 50]
+    # Of many runs of which nothing is known there are not so many jobs.
+    assert runs_per_job(found["d"], [], 20_000) == 200
     # Half of the time limit, by what runs took before.
-    assert runs_per_job(found["d"], [600, 600, 60]) == 6
-    assert runs_per_job(found["d"], [36000]) == 2
+    assert runs_per_job(found["d"], [600, 600, 60], 500) == 6
+    assert runs_per_job(found["d"], [36000], 500) == 2
+    # Short runs fill three minutes, or half of what a job has.
+    assert runs_per_job(found["d"], [0.05], 20_000) == 7200
+    assert runs_per_job(found["e"], [0.05], 20_000) == 4800
+    assert runs_per_job(found["c"], [0.05], 20_000) == 7
+    # This computer has no limit of time, and no need of more jobs than it can do at once.
+    assert runs_per_job(found["d"], [], 2000, cores=2) == 1000
+    assert runs_per_job(found["d"], [], 2000, cores=16) == 125
+    assert runs_per_job(found["d"], [0.05], 2000, cores=16) == 250
+    assert runs_per_job(found["d"], [], 60, cores=2) == 50
 
 
 @pytest.fixture
@@ -414,12 +498,16 @@ def test_an_odd_table_holds_up_nothing(planned):
         "os.symlink('nowhere', 'gone.csv')\n"
         "os.mkdir('sub')\n"
         "open('sub/t.csv', 'w').write('a,a\\n1,2\\n')\n"
-        "open('sub_t.csv', 'w').write('b\\n3,4\\n')\n"
+        "open('sub_t.csv', 'w').write('b\\n3\\n')\n"
+        "open('cut.csv', 'w').write('b\\n3,4\\n')\n"
     )
     plan = planned(code, run="sweep", sweep={"n": [1]})
     do(plan)
-    joined = {path.name: path.read_text("utf-8-sig") for path in join_tables(plan, "s", print)}
+    said = []
+    joined = {p.name: p.read_text("utf-8-sig") for p in join_tables(plan, "s", said.append)}
     assert joined == {"all_sub_t.csv": "n,a,a_\n1,1,2\n", "all_sub_t_.csv": "n,b\n1,3\n"}
+    (told,) = said
+    assert "cut.csv" in told
 
 
 def planned_again(plan):

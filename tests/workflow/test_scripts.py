@@ -146,7 +146,7 @@ def test_scripts_build_on_each_other_and_a_broken_image_reruns_nothing(project: 
     run = project.run()
     # One image is cut short, and none of the scripts'.
     assert run.returncode == 1
-    assert "script whole: 1 of 1 runs done" in run.stderr, run.stderr
+    assert "script whole: done, on 6 of 7 images" in run.stderr, run.stderr
     report = (project.results / "report.html").read_text(encoding="utf-8")
     assert "<strong>17 cells</strong>, and 6 images" in report
 
@@ -163,12 +163,12 @@ def test_scripts_build_on_each_other_and_a_broken_image_reruns_nothing(project: 
 
     # An edit of the first reruns both, of the second that one.
     path = project.folder / first
-    path.write_text(path.read_text() + "# edited\n")
+    path.write_text(path.read_text() + "edited = 1\n")
     assert project.run().returncode == 0
     assert len(runs(project, "bright")) == len(bright) + 7
     assert count.read_text() == "xxx"
     path = project.folder / second
-    path.write_text(path.read_text() + "# edited\n")
+    path.write_text(path.read_text() + "edited = 1\n")
     assert project.run().returncode == 0
     assert len(runs(project, "bright")) == len(bright) + 7
     assert count.read_text() == "xxxx"

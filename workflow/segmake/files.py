@@ -81,10 +81,17 @@ def flush_folder(folder: Path) -> None:
         os.close(number)
 
 
-def append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
     """Add a line to a file, and return once it is on the disk; the file and its folder are made.
 
     A process that was killed, or had no room, may have left half a line behind: that one ends here.
+
+    Parameters
+    ----------
+    path : Path
+    line : str
+    lasting : bool
+        Whether the line is to outlive a power failure before the next one that is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path), open_own(path, "ab+") as file:
@@ -95,7 +102,8 @@ def append_line(path: Path, line: str) -> None:
                 file.write(b"\n")
         file.write(line.encode() + b"\n")
         file.flush()
-        os.fsync(file.fileno())
+        if lasting:
+            os.fsync(file.fileno())
     if new:
         flush_folder(path.parent)
 

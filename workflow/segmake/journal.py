@@ -169,10 +169,14 @@ class Journal:
         ]
 
     def add(self, image: str, event: Event, key: str, attempt: int, **details: Any) -> None:
-        """Write a line, and return once it is on the disk; several threads may write."""
+        """Write a line, and return once it is on the disk; several threads may write.
+
+        That a script is at work on what it never did before need not outlive a power failure: the next line does.
+        """
         entry = Entry(image, event, key, attempt, time.time(), details, __version__)
         with self._lock:
-            append_line(self.path, json.dumps(vars(entry)))
+            first = event == "started" and "started" in self._last and image not in self._entries
+            append_line(self.path, json.dumps(vars(entry)), lasting=not first)
             self._entries.setdefault(image, []).append(entry)
 
     @contextmanager

@@ -433,6 +433,9 @@ class Plan:
         for name, script in self.scripts.items():
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
             lines += script_notes(self.definitions[name], script.counts["runs"])
+            for code, values in script.remarks:
+                problem = Problem(code, **values)
+                lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         return "\n".join(lines)
 
     def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:

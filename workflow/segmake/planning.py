@@ -38,7 +38,9 @@ LARGE_BYTES = 50_000_000
 SMALL_MEGAPIXELS = 200.0
 
 
-def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
+def make_plan(
+    config: Config, command: str = "", cores: int | None = None
+) -> tuple[Plan, Inventory]:
     """Make the plan of a run; nothing is written.
 
     Parameters
@@ -46,6 +48,8 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
     config : Config
     command : str
         What the user typed, for the report.
+    cores : int or None
+        Those of this computer, if it does the jobs itself.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def make_plan(config: Config, command: str = "") -> tuple[Plan, Inventory]:
     planned = _plan_batches(inventory, folders, keys, config.settings["images"])
     of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
-    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts)
+    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores)
     plan = Plan(
         settings=config.settings,
         config=str(config.path),

@@ -226,6 +226,7 @@ PLACEHOLDERS = {
     "modules": {"en": "list of modules", "fr": "liste des modules"},
     "about": {"en": "the environment", "fr": "l'environnement"},
     "pattern": {"en": "pattern", "fr": "motif"},
+    "places": {"en": "file and code", "fr": "fichier et code"},
     "one": {"en": "option", "fr": "option"},
     "instead": {"en": "path", "fr": "chemin"},
     "numbers": {"en": "numbers of values", "fr": "nombres de valeurs"},

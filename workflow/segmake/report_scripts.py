@@ -77,6 +77,8 @@ class ScriptResults:
         A text for the report: ``report.md`` or ``report.html``.
     results : Path
         The results folder, absolute.
+    inputs : sequence of (str, int, int)
+        Where it did not work on all: of what (a script whose runs it takes; empty: images), on how many, of how many.
     """
 
     name: str
@@ -92,6 +94,7 @@ class ScriptResults:
     pictures: Sequence[tuple[str, Path]]
     section: Path | None
     results: Path
+    inputs: Sequence[tuple[str, int, int]] = ()
 
 
 def describe_scripts(scripts: Sequence[ScriptResults]) -> list[dict[str, Any]]:
@@ -200,7 +203,7 @@ def _not_run(script: ScriptResults) -> int:
 def _state(script: ScriptResults) -> list[tuple[str, str]]:
     """Return what became of the runs, in pieces, each with the look that it has."""
     if script.kind in SINGLE and script.runs <= 1:
-        return [_state_of_one(script)]
+        return [_state_of_one(script), *_state_of_inputs(script)]
     unit = "image" if script.kind == "image" else "run"
     failed, waiting = len(script.failures), script.waiting
     left = script.runs - script.done - failed - waiting
@@ -214,9 +217,23 @@ def _state(script: ScriptResults) -> list[tuple[str, str]]:
     ):
         if count > 0:
             pieces.append((say(plural(section, count), n=number(count)), look))
+    pieces += _state_of_inputs(script)
     if script.seconds is not None and script.done:
         pieces.append((say(f"report.scripts.seconds.{unit}", time=duration(script.seconds)), ""))
     return pieces
+
+
+def _state_of_inputs(script: ScriptResults) -> list[tuple[str, str]]:
+    return [(words, "mixed") for words in said_of_inputs(script)]
+
+
+def said_of_inputs(script: ScriptResults) -> list[str]:
+    """Return on how many of what it needs a script worked, where that was not all: ``on 16 of 20 images``."""
+    found = []
+    for name, done, runs in script.inputs if script.done else ():
+        section = plural(f"report.scripts.inputs.{'runs' if name else 'images'}", runs)
+        found.append(say(section, n=number(done), runs=number(runs), name=name))
+    return found
 
 
 def _state_of_one(script: ScriptResults) -> tuple[str, str]:

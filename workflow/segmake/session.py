@@ -55,6 +55,7 @@ from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
 from segmake.status import who_runs
 from segmake.steps import STEPS, told_of_changed
+from segmake.user_scripts.planning import note_meanings
 from segmake.user_scripts.process import end_orphans
 from segmake.user_scripts.rules import ScriptRule, script_rules
 
@@ -304,6 +305,7 @@ class Session:
             self._keep_changed_files()
             self._bring_back_from_future()
             write_plan(self.plan)
+            note_meanings(self.plan)
             self._forget_past_attempts()
             if self.plan.environments:
                 from segmake.builder import copy_to_results
@@ -384,7 +386,8 @@ class Session:
         # Slurm is asked before the journals are read: what ends in between is known by its files.
         self._jobs = Jobs(Folders(Path(config.settings["results"])).jobs)
         left = self._ask_what_is_left() if workflow.is_main_process else []
-        self.plan, self._inventory = make_plan(config, command)
+        cores = None if self._on_cluster else workflow.resource_settings.cores
+        self.plan, self._inventory = make_plan(config, command, cores)
         if left and self._on_cluster:
             self._adopt(left)
         if workflow.is_main_process:

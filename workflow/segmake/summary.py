@@ -19,7 +19,7 @@ from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
 from segmake.report import Run, write_report
-from segmake.report_scripts import Failure, ScriptResults
+from segmake.report_scripts import Failure, ScriptResults, said_of_inputs
 from segmake.run_files import note_files
 from segmake.steps import STEPS
 from segmake.tables import image_table, write_csv, write_parquet
@@ -74,7 +74,10 @@ def describe_end(plan: Plan, images: pd.DataFrame, scripts: Sequence[ScriptResul
     """
     told = _describe_images(plan, images)
     for script in scripts:
-        words = say("end.script", name=script.name, done=script.done, runs=script.runs)
+        inputs = said_of_inputs(script)
+        section = "end.script.one" if inputs and script.runs == 1 else "end.script"
+        words = say(section, name=script.name, done=script.done, runs=script.runs)
+        words += "".join(f", {each}" for each in inputs)
         if script.failures:
             words += say("end.script.failed", number=len(script.failures))
         if script.waiting:

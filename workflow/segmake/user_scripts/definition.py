@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from itertools import product
@@ -31,6 +31,9 @@ _LONGEST_NAME = 100
 
 # Of values between the ends of a range so many digits are worth a folder's name.
 _DIGITS = Context(prec=6)
+
+# A whole number that is written as a decimal one.
+_WHOLE = re.compile(r"((?:\A|=)-?(?:0|[1-9]\d*))\.0+\Z")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Script:
         Of variables of its environment.
     design : list of dict
         The parameters of each row of a file, which go together; none: there is no file.
+    files : tuple of str
+        Patterns of other files that its results depend on.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Script:
     constants: dict[str, Any] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     design: list[dict[str, str]] = field(default_factory=list)
+    files: tuple[str, ...] = ()
 
     @property
     def per_image(self) -> bool:
@@ -182,6 +188,7 @@ def _script(section: dict[str, Any]) -> Script:
         constants=section.get("set") or {},
         values=values,
         design=design,
+        files=tuple(section["files"]),
     )
 
 
@@ -270,6 +277,26 @@ def as_text(value: Any) -> str:
 def run_label(parameters: dict[str, str | bool]) -> str:
     """Return what a run of a sweep is called on the screen: ``seed=1, rate=0.1``."""
     return ", ".join(f"{name}={as_text(value)}" for name, value in parameters.items())
+
+
+def label_meant(label: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the parameters that a `run_label` has, in alphabetical order; none where it is not clear which they are.
+
+    Parameters
+    ----------
+    label : str
+    names : collection of str
+        The parameters of the sweep.
+    """
+    parts = sorted(label.split(", "))
+    if sorted(part.partition("=")[0] for part in parts) != sorted(names):
+        return ()
+    return tuple(same_number(part) for part in parts)
+
+
+def same_number(text: str) -> str:
+    """Return a text so that ``1`` and ``1.0``, or ``rate=1`` and ``rate=1.0``, are the same."""
+    return _WHOLE.sub(r"\1", text)
 
 
 def folder_name(label: str) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from segmake.files import fingerprint
 from segmake.journal import Entry
-from segmake.user_scripts.definition import OWN, Script, run_label
+from segmake.user_scripts.definition import OWN, Script, label_meant, run_label
 
 # Raised when scripts are called in another way, or see other things, so that their results may differ.
 VERSION = 1
@@ -63,6 +63,7 @@ class Keys:
     expected: bool
     _keys: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _whole: dict[str, str | None] = field(default_factory=dict)
+    _sweeps: dict[str, dict[str, dict[str, str | bool]]] = field(default_factory=dict)
 
     def runs(self, name: str) -> dict[str, dict[str, str | bool]]:
         """Return the runs of a script by what they are called, each with its parameters of a sweep."""
@@ -70,8 +71,27 @@ class Keys:
         if script.per_image:
             return {image: {} for image in self.images}
         if script.run == "sweep":
-            return {run_label(parameters): parameters for parameters in script.runs()}
+            if name not in self._sweeps:
+                self._sweeps[name] = self._swept(script)
+            return self._sweeps[name]
         return {name: {}}
+
+    def _swept(self, script: Script) -> dict[str, dict[str, str | bool]]:
+        """Return the runs of a sweep: one that was done by its name of then, whatever order the parameters have now."""
+        wanted = {run_label(parameters): parameters for parameters in script.runs()}
+        before: dict[tuple[str, ...], str] = {}
+        entries = self.journals(script.name)
+        for label in sorted(entries, key=lambda label: entries[label].time):
+            if label not in wanted and (meant := label_meant(label, script.sweep)):
+                before[meant] = label
+        if not before:
+            return wanted
+        found = {}
+        for label, parameters in wanted.items():
+            meant = label_meant(label, script.sweep)
+            earlier = before.pop(meant, label) if meant and label not in entries else label
+            found[earlier] = parameters
+        return found
 
     def key(self, name: str, run: str) -> str | None:
         """Return the key of a run; None where what it needs is not there."""
@@ -89,6 +109,13 @@ class Keys:
         if self.expected:
             return not (tried and entry is not None and entry.event == "failed")
         return tried and entry is not None and entry.event == "done"
+
+    def is_there(self, need: str, image: str) -> bool:
+        """Whether an image has what a script needs: the image itself, or what SegMake or a script made of it."""
+        facts = self.images[image]
+        if need in OWN:
+            return facts.readable and self._is_there(facts, need)
+        return self.is_done(need, image)
 
     def is_settled(self, name: str) -> bool:
         """Whether its keys are those that its runs will have: not where something it works on failed, and is retried.
@@ -132,9 +159,7 @@ class Keys:
     def _of_image(self, need: str, image: str) -> str | None:
         """Return the key of what a run for one image takes; None if it is not there."""
         if need in OWN:
-            facts = self.images[image]
-            there = facts.readable and self._is_there(facts, need)
-            return facts.needs[need] if there else None
+            return self.images[image].needs[need] if self.is_there(need, image) else None
         if self.scripts[need].per_image:
             return self.key(need, image) if self.is_done(need, image) else None
         return self._of_all(need)
@@ -144,9 +169,7 @@ class Keys:
         if need not in self._whole:
             if need in OWN:
                 facts = self.images.items()
-                found = {
-                    i: f.needs[need] for i, f in facts if f.readable and self._is_there(f, need)
-                }
+                found = {image: of.needs[need] for image, of in facts if self.is_there(need, image)}
             else:
                 runs = self.runs(need)
                 found = {r: self.key(need, r) or "" for r in runs if self.is_done(need, r)}

@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmake.files import fingerprint
+from segmake.files import fingerprint, readable
 from segmake.journal import Entry, Journal, next_attempt
 from segmake.pipeline import Task
 from segmake.steps import AFTER, is_current
@@ -21,6 +21,7 @@ from segmake.user_scripts.keys import ImageFacts, Keys
 
 if TYPE_CHECKING:
     from segmake.plan import Batch, Folders, Plan
+    from segmake.user_scripts.meaning import Identity
 
 # The batch of runs that are done, unless what is tried again before them goes well this time.
 UNSETTLED = "0000"
@@ -31,6 +32,17 @@ MANY = 20
 # A job is planned to take no more than this part of its time limit, by what runs took before.
 PART_OF_LIMIT = 0.5
 
+# Short runs fill a job up to so many seconds: to begin one takes some, and on a cluster a minute.
+WORTH_A_JOB = 180.0
+
+# So many jobs of a cluster get runs of which nothing is known: one that can't do all in its time is sent again.
+MOST_UNKNOWN = 100
+
+
+# So many places in a script are named where code is run that can't be seen, each up to so many letters.
+NAMED = 3
+LONGEST_PLACE = 100
+
 
 @dataclass(frozen=True)
 class ScriptPlan:
@@ -39,9 +51,9 @@ class ScriptPlan:
     Attributes
     ----------
     text : str
-        Fingerprint of the script itself: its code, arguments and environment.
+        Fingerprint of the script's files as they are written.
     code : str
-        The same with the files that its arguments name.
+        Fingerprint of the script itself: its code, arguments and environment, and the files that its arguments name.
     outcome : str
         Names the file that is there once all of its runs were tried.
     batches : dict
@@ -50,6 +62,12 @@ class ScriptPlan:
         For each batch, what names the file that Snakemake asks for.
     counts : dict
         How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``).
+    files : list of str
+        All files that the script is made of.
+    meanings : dict
+        What stands for the script in keys, by what it means and how it is written: `segmake.user_scripts.meaning`.
+    remarks : list
+        What is to be said of it: the name of a sentence, and its values.
     """
 
     text: str
@@ -58,6 +76,9 @@ class ScriptPlan:
     batches: dict[str, list[Task]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    meanings: dict[str, str] = field(default_factory=dict)
+    remarks: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
 
 def image_keys(size: int, mtime_ns: int, position: int, labels: str) -> dict[str, str]:
@@ -70,6 +91,7 @@ def plan_scripts(
     folders: Folders,
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
+    cores: int | None = None,
 ) -> dict[str, ScriptPlan]:
     """Plan the scripts of a config.
 
@@ -82,20 +104,31 @@ def plan_scripts(
         The planned batches of images.
     images : dict
         What `image_keys` gives of each image.
+    cores : int or None
+        Those of this computer, if it does the jobs itself.
     """
     scripts = scripts_of(settings)
     if not scripts:
         return {}
-    texts = {name: code_of(script, settings) for name, script in scripts.items()}
+    selves = {name: _identity(script, settings, folders) for name, script in scripts.items()}
     codes = {
-        name: fingerprint(texts[name], [f for each in script.texts for f in _named_files(each)])
+        name: fingerprint(
+            selves[name].code, [f for each in script.texts for f in _named_files(each)]
+        )
         for name, script in scripts.items()
     }
     keys = _expected_keys(scripts, codes, folders, batches, images)
     plans: dict[str, ScriptPlan] = {}
     for name in _in_order(scripts):
-        planned = _plan_script(scripts[name], keys, folders, batches, plans)
-        plans[name] = replace(planned, text=texts[name])
+        planned = _plan_script(scripts[name], keys, folders, batches, plans, cores)
+        own = selves[name]
+        plans[name] = replace(
+            planned,
+            text=own.text,
+            files=[str(path) for path in own.files],
+            meanings=dict.fromkeys(own.names, own.code),
+            remarks=_remarks(scripts[name], own),
+        )
     return {name: plans[name] for name in scripts}
 
 
@@ -148,6 +181,35 @@ def code_of(script: Script, settings: dict[str, Any]) -> str:
         environment and [str(environment["python"]), sorted(environment["packages"])],
         *script.added,
     )
+
+
+def _identity(script: Script, settings: dict[str, Any], folders: Folders) -> Identity:
+    # The environments of the engines have none of what this needs.
+    from segmake.user_scripts.meaning import identity_of, table_of
+    from segmake.user_scripts.static import local_files
+
+    files = [path for path in local_files(script.file) if path.is_file()]
+    table = table_of(folders.state, script.name)
+    return identity_of(script, table, lambda one: code_of(one, settings), files)
+
+
+def _remarks(script: Script, own: Identity) -> list[tuple[str, dict[str, str]]]:
+    """Return what is to be said of a script whose changes are not all seen."""
+    found = [("SM-SCR-061", {"script": script.name, "pattern": one}) for one in own.unmatched]
+    if own.unseen:
+        places = [readable(f"{one.file.name}: {one.words}") for one in own.unseen]
+        more = ["..."] if len(places) > NAMED else []
+        places = [place[:LONGEST_PLACE] for place in places[:NAMED]]
+        found.append(("SM-SCR-060", {"script": script.name, "places": "; ".join(places + more)}))
+    return found
+
+
+def note_meanings(plan: Plan) -> None:
+    """Write down what stands for each script in keys, now that its runs begin."""
+    from segmake.user_scripts.meaning import note
+
+    for name, script in plan.scripts.items():
+        note(plan.folders.state, name, script.meanings)
 
 
 def _named_files(arguments: Any) -> list[tuple[str, int, int]]:
@@ -219,6 +281,7 @@ def _plan_script(
     folders: Folders,
     batches: Mapping[str, Batch],
     plans: Mapping[str, ScriptPlan],
+    cores: int | None,
 ) -> ScriptPlan:
     finished = keys.journals(script.name)
     settled = keys.is_settled(script.name)
@@ -250,7 +313,7 @@ def _plan_script(
     names: dict[str, str] = {}
     if not folders.script_outcome(script.name, outcome).exists():
         for batch, tasks in pending.items():
-            for name, part in _parts(script, batch, tasks, finished.values()):
+            for name, part in _parts(script, batch, tasks, finished.values(), cores):
                 made[name] = part
                 runs = [(task.image, task.key, task.attempt) for task in part]
                 names[name] = fingerprint(code, runs, before[batch])
@@ -279,10 +342,15 @@ def _before(
 
 
 def _parts(
-    script: Script, batch: str, tasks: Sequence[Task], finished: Iterable[Entry]
+    script: Script,
+    batch: str,
+    tasks: Sequence[Task],
+    finished: Iterable[Entry],
+    cores: int | None,
 ) -> list[tuple[str, list[Task]]]:
     """Divide the runs of a batch into jobs."""
-    size = runs_per_job(script, [e.details["seconds"] for e in finished if "seconds" in e.details])
+    seconds = [entry.details["seconds"] for entry in finished if "seconds" in entry.details]
+    size = runs_per_job(script, seconds, len(tasks), cores)
     size *= MANY if batch == UNSETTLED else 1
     number = ceil(len(tasks) / size)
     if batch and number == 1:
@@ -295,7 +363,9 @@ def _parts(
     ]
 
 
-def runs_per_job(script: Script, seconds: Sequence[float]) -> int:
+def runs_per_job(
+    script: Script, seconds: Sequence[float], number: int, cores: int | None = None
+) -> int:
     """Return how many runs a job gets.
 
     Parameters
@@ -303,11 +373,21 @@ def runs_per_job(script: Script, seconds: Sequence[float]) -> int:
     script : Script
     seconds : sequence of float
         What runs took before.
+    number : int
+        How many there are to be done.
+    cores : int or None
+        Those of this computer, if it does the jobs itself: then their time is not limited.
     """
-    if script.batch_size or not seconds:
-        return script.runs_per_job
-    limit = script.resources["hours"] * 3600 * PART_OF_LIMIT * script.parallel
-    return max(
-        script.parallel,
-        min(script.runs_per_job, int(limit / max(statistics.median(seconds), 0.001))),
-    )
+    if script.batch_size:
+        return script.batch_size
+    usual = script.runs_per_job
+    at_once = max(1, cores // script.resources["cpus"]) if cores else MOST_UNKNOWN
+    if not seconds:
+        # With two for each place, none waits long for the last one.
+        return max(usual, ceil(number / (2 * at_once if cores else at_once)))
+    limit = script.resources["hours"] * 3600 * PART_OF_LIMIT
+    one = max(statistics.median(seconds), 0.001) / script.parallel
+    most = int(min(WORTH_A_JOB, limit) / one)
+    if cores:
+        most = min(most, ceil(number / at_once))
+    return max(script.parallel, min(max(usual, most), int(limit / one)))

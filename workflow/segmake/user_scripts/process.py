@@ -9,6 +9,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock, Timer
 
@@ -16,6 +17,7 @@ import psutil
 
 from segmake.files import open_own
 from segmake.plan import PLAN_VARIABLE
+from segmake.user_scripts.orphans import adopt_orphans, adopted, bury
 
 # Tells the processes of a run of a script from all others, also those that left its group or lost their parent.
 MARK = "SEGMAKE_RUN"
@@ -53,6 +55,12 @@ class Processes:
         self._running: dict[str, subprocess.Popen] = {}
         self._stopped = False
         self._lock = Lock()
+        self._adopts = adopt_orphans()
+
+    @cached_property
+    def _left(self) -> set[str]:
+        """The marks that processes of this computer had before the first run."""
+        return _marks()
 
     def run(
         self,
@@ -85,7 +93,10 @@ class Processes:
         OSError
             If it can't be started.
         """
-        _end(mark)
+        with self._lock:
+            left = self._left
+        if mark in left:
+            _end(mark)
         late = Event()
         with open_own(log, "ab") as said:
             with self._lock:
@@ -115,8 +126,16 @@ class Processes:
                 timer.cancel()
                 with self._lock:
                     del self._running[mark]
-        _end(mark)
+        self._end_what_is_left(mark)
         return Outcome(code, out_of_time=late.is_set(), stopped=self._stopped)
+
+    def _end_what_is_left(self, mark: str) -> None:
+        """End what a command that has ended has left behind."""
+        with self._lock:
+            others = adopted([each.pid for each in self._running.values()])
+        if not self._adopts or others is None or others:
+            _end(mark)
+            bury(others or ())
 
     def stop(self) -> None:
         """End all commands, and start no more."""
@@ -213,6 +232,15 @@ def _signal(process: subprocess.Popen, number: int) -> None:
     # A process that is not waited for yet keeps its number, and so its group.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _marks() -> set[str]:
+    """Return the marks of all processes of this user."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            found.add(process.environ().get(MARK, ""))
+    return found
 
 
 def _marked(mark: str) -> list[psutil.Process]:

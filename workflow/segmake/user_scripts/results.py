@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
 
-from segmake.files import natural_key, readable, write_atomically
-from segmake.messages import say
+from segmake.files import natural_key, write_atomically
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.records import record_of
@@ -20,6 +18,7 @@ from segmake.report_scripts import Failure, ScriptResults
 from segmake.run_files import keep_all, read_record
 from segmake.steps import is_current, problem_of, told_of_changed
 from segmake.user_scripts.definition import OWN, Script, as_text
+from segmake.user_scripts.joined import join, join_own
 from segmake.user_scripts.keys import Keys
 from segmake.user_scripts.planning import facts_in_job
 
@@ -54,7 +53,7 @@ def write_tables_for(plan: Plan, script: Script) -> dict[str, Path]:
     if "cells" in script.needs:
         found["cells"] = folder / "cells.csv"
         tables = [(task.image, plan.folders.cells(task.image)) for task in tasks]
-        _join([({"image": image}, path) for image, path in tables], found["cells"], print)
+        join_own([({"image": image}, path) for image, path in tables], found["cells"], print)
     return found
 
 
@@ -93,8 +92,8 @@ def join_tables(plan: Plan, name: str, tell: Callable[[str], None]) -> list[Path
             joined = folder / f"{JOINED}{relative.replace('/', '_')}"
             while joined in made:
                 joined = joined.with_stem(f"{joined.stem}_")
-            _join(parts, joined, tell)
-            made.append(joined)
+            if join(parts, joined, tell):
+                made.append(joined)
         for path in set(there) - set(made):
             path.unlink(missing_ok=True)
         with write_atomically(note) as part:
@@ -162,7 +161,28 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         ],
         section=section,
         results=plan.folders.results.absolute(),
+        inputs=inputs_of(script, keys),
     )
+
+
+def inputs_of(script: Script, keys: Keys) -> list[tuple[str, int, int]]:
+    """Return of which images, and runs of other scripts, it did not get all, if it takes all at once.
+
+    Returns
+    -------
+    list
+        For each: the script whose runs they are, or empty for images; how many there were; of how many.
+    """
+    if script.per_image:
+        return []
+    of_images = [need for need in script.needs if need in OWN or keys.scripts[need].per_image]
+    there = [all(keys.is_there(need, image) for need in of_images) for image in keys.images]
+    found = [("", sum(there), len(there))] if of_images else []
+    for need in script.scripts_needed:
+        if keys.scripts[need].run == "sweep":
+            runs = keys.runs(need)
+            found.append((need, sum(keys.is_done(need, run) for run in runs), len(runs)))
+    return [each for each in found if each[1] < each[2]]
 
 
 def _sections(script: Script, folder: Path, done: list[Task]) -> Iterator[Path]:
@@ -212,53 +232,3 @@ def _image_row(plan: Plan, script: Script, keys: Keys, task: Task) -> dict[str, 
         if other.per_image and keys.is_done(need, task.image):
             row[need] = folders.script_folder(other, task.image).absolute()
     return row
-
-
-def _join(
-    parts: list[tuple[dict[str, str], Path]], joined: Path, tell: Callable[[str], None]
-) -> None:
-    """Write tables one below the other, each row behind what its table is called; values stay as they are written."""
-    headers: dict[Path, list[str]] = {}
-    columns: dict[str, None] = {}
-    for first, path in parts:
-        try:
-            with _opened(path) as lines:
-                headers[path] = _own_names(next(csv.reader(lines), []), first)
-        except (OSError, ValueError, csv.Error) as error:
-            tell(say("step.not_joined", table=readable(str(path)), error=error))
-            continue
-        columns |= dict.fromkeys([*first, *headers[path]])
-    with write_atomically(joined) as part:
-        with part.open("w", encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            writer = csv.DictWriter(lines, list(columns), restval="")
-            writer.writeheader()
-            for first, path in parts:
-                if path in headers:
-                    for row in _rows(path, tell):
-                        # What is beyond the columns of the header has no name.
-                        writer.writerow({**dict(zip(headers[path], row, strict=False)), **first})
-
-
-def _own_names(header: list[str], first: dict[str, str]) -> list[str]:
-    """Return the names of a table's columns, each different, and from those that are put before them."""
-    names: list[str] = []
-    for column in header:
-        name = f"{column} (own)" if column in first else column
-        while name in names:
-            name += "_"
-        names.append(name)
-    return names
-
-
-def _rows(path: Path, tell: Callable[[str], None]) -> Iterator[list[str]]:
-    with _opened(path) as lines:
-        try:
-            reader = csv.reader(lines)
-            next(reader, None)
-            yield from (row for row in reader if row)
-        except (OSError, csv.Error) as error:
-            tell(say("step.not_joined", table=readable(str(path)), error=error))
-
-
-def _opened(path: Path) -> TextIO:
-    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")

@@ -10,7 +10,7 @@ import re
 import sys
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -156,6 +156,41 @@ def local_files(path: Path) -> list[Path]:
     return [path, *sorted(_Walk(path).files)]
 
 
+def imported_files(path: Path, folders: Sequence[Path]) -> set[Path]:
+    """Return the files in some folders that a Python file imports, and those that they import in turn.
+
+    Parameters
+    ----------
+    path : Path
+    folders : sequence of Path
+        Where modules are looked for, the first ones first.
+    """
+    return _Walk(path, folders).files
+
+
+def module_files(module: str, folders: Sequence[Path]) -> list[Path]:
+    """Return the files that the import of a module reads, of the first of some folders that has it."""
+    for folder in folders:
+        if found := list(_beside(folder, module, ())):
+            return found
+    return []
+
+
+def notebook_code(path: Path) -> tuple[str, list[str]] | None:
+    """Return the language of a notebook, and the code of its cells; None if it can't be read."""
+    try:
+        content = json.loads(_read(path)[0])
+    except (ValueError, RecursionError):
+        return None
+    cells = _cells(content)
+    return None if cells is None else (_language(content), [text for _, text in cells])
+
+
+def cell_tree(text: str) -> ast.Module | None:
+    """Return the Python of a notebook's cell; None if it is none, or not Python alone."""
+    return _parse_cell(text, 0, newer=False)[0]
+
+
 def statements(tree: ast.Module) -> Iterator[tuple[ast.stmt, bool, bool]]:
     """Yield each statement of a file, whether it may be passed over, and whether an import in it may fail.
 
@@ -215,7 +250,7 @@ def last_name(node: ast.AST) -> str:
 class _Walk:
     """What a script imports, and the files beside it that import in turn."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folders: Sequence[Path] = ()) -> None:
         self.files: set[Path] = set()
         self._needed: set[str] = set()
         self._moves_path = False
@@ -224,7 +259,7 @@ class _Walk:
             script = Path(os.path.realpath(path)) if path.suffix == ".py" else path.absolute()
         except ValueError:
             script = path
-        self._folder = script.parent
+        self._folders = list(folders) or [script.parent]
         pending, seen = [(path, script, False)], {(script, False)}
         while pending:
             read, place, guarded = pending.pop()
@@ -252,13 +287,20 @@ class _Walk:
             folder = place.parents[min(one.level, len(place.parents)) - 1]
             found = list(_beside(folder, one.module, one.names))
         else:
-            found = list(_beside(self._folder, one.module, one.names))
+            found = self._look_for(one)
             first = one.module.split(".")[0]
             known = first in sys.stdlib_module_names or first == "__main__"
-            if not found and not known and not guarded and not _is_extension(self._folder, first):
+            extension = any(_is_extension(folder, first) for folder in self._folders)
+            if not found and not known and not guarded and not extension:
                 self._needed.add(first)
         self.files |= set(found)
         return found
+
+    def _look_for(self, one: _Import) -> list[Path]:
+        for folder in self._folders:
+            if found := list(_beside(folder, one.module, one.names)):
+                return found
+        return []
 
 
 def _imports_of(source: Source) -> Iterator[_Import]:

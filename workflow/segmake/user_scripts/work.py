@@ -11,22 +11,23 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from pathlib import Path
+from threading import Semaphore
 from types import TracebackType
 from typing import Any
 
 from segmake.disk import disk_problem, probe
 from segmake.files import fingerprint, naming, open_own, readable
 from segmake.messages import Problem
-from segmake.pipeline import Ended, Leave, Task, Work
+from segmake.pipeline import BEHIND, Ended, Leave, Task, Work
 from segmake.plan import Plan
 from segmake.slurm import times_of_this_job
 from segmake.user_scripts.command import command_line, known_words, variables
 from segmake.user_scripts.constants import Change
 from segmake.user_scripts.copies import copy_place, remove_copy, write_copy
-from segmake.user_scripts.definition import OWN, run_label
-from segmake.user_scripts.planning import code_of
+from segmake.user_scripts.definition import OWN
+from segmake.user_scripts.meaning import text_of
+from segmake.user_scripts.planning import facts_in_job
 from segmake.user_scripts.process import Outcome, Processes, killed_for_memory, last_lines
-from segmake.user_scripts.results import write_tables_for
 
 # So many lines of the end of a log are shown on the screen and in the report.
 LAST_LINES = 8
@@ -64,7 +65,9 @@ class Parallel:
         self, number: int, stop: Callable[[], None], work: Work, ended: Callable[[Ended], None]
     ) -> None:
         self._number, self._stop, self._work, self._ended = number, stop, work, ended
-        self._pool = ThreadPoolExecutor(number, "run")
+        # While the results of some are brought to the disk, the next ones are at work.
+        self._pool = ThreadPoolExecutor(number + BEHIND, "run")
+        self._free = Semaphore(number)
         self._places: dict[Future, Task] = {}
 
     def __enter__(self) -> Parallel:
@@ -82,9 +85,14 @@ class Parallel:
 
     def add(self, task: Task, *, alone: bool) -> None:
         """Put a task in; return when there is room for the next one."""
-        self._leave(0 if alone else self._number - 1)
+        if alone:
+            self._leave(0)
+        self._free.acquire()
         self._places[self._pool.submit(self._do, task, alone)] = task
-        self._leave(0 if alone else self._number - 1)
+        self._leave(0 if alone else self._number + BEHIND - 1)
+        with self._free:
+            # One place is free: only this thread takes any.
+            pass
 
     def finish(self) -> None:
         """Return when all tasks that were put in have come to their end."""
@@ -113,16 +121,20 @@ class Parallel:
             raise
         except Exception as error:
             ended = Ended(task, {}, error, alone)
+        finally:
+            self._free.release()
         self._ended(ended)
 
     def _leave(self, keep: int) -> None:
         """Wait until no more than so many tasks are at work."""
-        while len(self._places) > keep:
-            # The main thread has to answer signals meanwhile.
-            done, _ = wait(self._places, return_when=FIRST_COMPLETED)
-            for part in done:
+        while True:
+            for part in [part for part in self._places if part.done()]:
                 part.result()
                 del self._places[part]
+            if len(self._places) <= keep:
+                return
+            # The main thread has to answer signals meanwhile.
+            wait(self._places, return_when=FIRST_COMPLETED)
 
 
 class ScriptWork:
@@ -151,10 +163,10 @@ class ScriptWork:
             self.at_once = min(self.at_once, cpus)
         self._cpus = max(1, cpus // self.at_once)
         self._processes = Processes()
-        points = self._script.runs() if self._script.run == "sweep" else []
-        self._parameters = {run_label(point): point for point in points}
+        self._parameters = facts_in_job(plan).runs(name)
         self._tables: dict[str, Path] | None = None
         self._code = plan.scripts[name].text
+        self._files = [Path(file) for file in plan.scripts[name].files]
         self._seen: list[tuple[int, int]] = []
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Parallel:
@@ -163,7 +175,11 @@ class ScriptWork:
 
     def prepare(self) -> None:
         """Write the tables about all images that the script works on."""
-        self._tables = write_tables_for(self._plan, self._script)
+        if self._script.works_on_images and not self._script.per_image:
+            # Most jobs need none, and begin in half the time without this.
+            from segmake.user_scripts.results import write_tables_for
+
+            self._tables = write_tables_for(self._plan, self._script)
 
     def read(self, task: Task) -> None:
         """Nothing is read ahead."""
@@ -214,7 +230,12 @@ class ScriptWork:
         if ended and _lacked_memory(outcome.code, killed, killed_for_memory()):
             # A job that is sent again has more.
             raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
-        self._judge(task, outcome, limit, log, last_lines(log, LAST_LINES, start))
+        # The log of a run that went well is nobody's concern.
+        failed = outcome.code or outcome.out_of_time or task.missing()
+        self._judge(task, outcome, limit, log, last_lines(log, LAST_LINES, start) if failed else "")
+        if log.stat().st_size == start:
+            # Thousands of runs that said nothing need no file each.
+            log.unlink()
         return {"script": self._script.name}
 
     def _judge(self, task: Task, outcome: Outcome, limit: float, log: Path, said: str) -> None:
@@ -261,11 +282,11 @@ class ScriptWork:
 
     def _refuse_other_code(self) -> None:
         """Refuse to go on with a file that was edited since the run was planned."""
-        stat = self._script.file.stat() if self._script.file.exists() else None
-        seen = [(stat.st_size, stat.st_mtime_ns)] if stat else []
+        stats = [path.stat() for path in self._files if path.exists()]
+        seen = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
         if seen and seen == self._seen:
             return
-        if code_of(self._script, self._plan.settings) != self._code:
+        if text_of(self._files) != self._code:
             raise Problem("SM-SCR-036", script=str(self._script.file))
         self._seen = seen
 

@@ -1,0 +1,73 @@
+"""Leaves out of the text of a shell or R script what is not run: comments, empty lines, blanks at the ends of lines."""
+
+from __future__ import annotations
+
+import re
+
+# What the few rules below can't read: here-documents, quotes of a third kind, raw strings, a line that goes on.
+_UNCLEAR = {
+    "shell": re.compile(r"<<|\$['\"]|\\\n[ \t]*(#|\n)"),
+    "R": re.compile(r"\b[rR]['\"]-*[\[({]"),
+}
+
+
+def without_comments(text: str, kind: str) -> str:
+    """Return the text of a script as it is run; all of it where that can't be told for sure.
+
+    Parameters
+    ----------
+    text : str
+    kind : str
+        ``"shell"``, ``"R"``, or any other, of which nothing is left out.
+    """
+    if kind not in _UNCLEAR or _UNCLEAR[kind].search(text):
+        return text
+    kept: list[str] = []
+    # The quotes and the commands within quotes that are open: `"$(dirname "$0")"`.
+    inside, place = [""], 0
+    while place < len(text):
+        code = inside[-1] in ("", "(")
+        if code and text[place] == "#" and (kind == "R" or _is_between(kept)):
+            place = text.find("\n", place) % (len(text) + 1)
+        elif code and text[place] == "\n":
+            _end_line(kept)
+            place += 1
+        else:
+            length = _step(text, place, kind, inside)
+            kept.append(text[place : place + length])
+            place += length
+    if inside != [""]:
+        return text
+    _end_line(kept)
+    return "".join(kept)
+
+
+def _step(text: str, place: int, kind: str, inside: list[str]) -> int:
+    """Note which quote a sign opens or ends, and return how many signs belong together."""
+    sign, within = text[place], inside[-1]
+    if sign == "\\" and ((kind == "shell" and within != "'") or (kind == "R" and within)):
+        return 2
+    if kind == "shell" and within in ("", "(", '"') and text.startswith("$(", place):
+        inside.append("(")
+        return 2
+    if within in ("", "("):
+        if sign in "'\"`" or (within and sign == "("):
+            inside.append(sign)
+        elif within and sign == ")":
+            inside.pop()
+    elif sign == within:
+        inside.pop()
+    return 1
+
+
+def _is_between(kept: list[str]) -> bool:
+    """Whether a word of a shell may begin here: an escaped blank is none."""
+    return not kept or kept[-1] in tuple(" \t\n;&|(")
+
+
+def _end_line(kept: list[str]) -> None:
+    """End a line outside of quotes: without blanks at its end, and not at all if it is empty."""
+    while kept and kept[-1] in (" ", "\t", "\r"):
+        kept.pop()
+    if kept and kept[-1] != "\n":
+        kept.append("\n")

@@ -1,0 +1,281 @@
+"""What a script is itself, and which of its changes are none: a comment, a number written in another way.
+
+Keys hold a fingerprint of a script's files as they are written. So that a comment runs nothing again, a table in the
+state folder holds which fingerprint was first used for what a script means, and keys go on with that one. It also keeps
+the results of earlier versions, which did not see all files that a script runs: what a script was made of when it was
+looked at first is what they were computed with.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from segmake.files import append_line, fingerprint
+from segmake.user_scripts.comments import without_comments
+from segmake.user_scripts.definition import Script, same_number
+from segmake.user_scripts.followed import Unseen, follow, named_files
+from segmake.user_scripts.static import cell_tree, notebook_code, read_source
+
+# Raised when meanings are told in another way: results go on all the same, since the table has the texts as well.
+_VERSION = 1
+
+# A larger file is told from another by its size and its time.
+_SMALL = 1 << 20
+
+# What sees more of a file than what it does.
+_SEES_TEXTS = re.compile(r"__doc__|getdoc|getsource|docopt")
+_SEES_VARIABLES = re.compile(r"\benviron\b|\bgetenv\b")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a script is itself: its code, arguments, environment.
+
+    Attributes
+    ----------
+    code : str
+        What stands for it in keys.
+    text : str
+        Fingerprint of all of its files as they are written.
+    names : tuple of str
+        By which the table finds `code` again: by what it means, and by how it is written.
+    files : tuple of Path
+        All files that it is made of.
+    unseen : tuple of Unseen
+        Where it runs what can't be told.
+    unmatched : tuple of str
+        The patterns in its ``files`` that no file fits.
+    """
+
+    code: str
+    text: str
+    names: tuple[str, ...]
+    files: tuple[Path, ...]
+    unseen: tuple[Unseen, ...]
+    unmatched: tuple[str, ...]
+
+
+def identity_of(
+    script: Script, table: Path, code_of: Callable[[Script], str], files: Sequence[Path]
+) -> Identity:
+    """Return what a script is itself, whatever it works on.
+
+    Parameters
+    ----------
+    script : Script
+    table : Path
+        `table_of` the script.
+    code_of : callable
+        The fingerprint of a script as every version has made it: of its settings and `files`.
+    files : sequence of Path
+        The script, and the files beside it that it imports, as far as they are there.
+    """
+    followed = follow(script.file)
+    named, unmatched = named_files(script)
+    more = sorted((followed.files | named) - {Path(os.path.realpath(path)) for path in files})
+    plain = code_of(script)
+    written = fingerprint(plain, [_content(path, _SMALL) for path in more])
+    # Without its files: all else that counts, whatever that is.
+    bare = replace(script, file=script.file / "-", arguments=_meant_arguments(script, files))
+    meant = [[_meant(path) for path in several] for several in (files, more)]
+    names = (fingerprint(_VERSION, meant, code_of(bare)), fingerprint("written", written))
+    known = _read(table)
+    first = next((known[name] for name in names if name in known), "")
+    return Identity(
+        # That of another meaning was used for what the script was at first.
+        code=first or (written if plain in known.values() else plain),
+        text=text_of([*files, *more]),
+        names=names,
+        files=(*files, *more),
+        unseen=() if script.files else tuple(followed.unseen),
+        unmatched=tuple(unmatched),
+    )
+
+
+def table_of(state: Path, script: str) -> Path:
+    """Return the table of a script that holds what was first used in keys for what it means."""
+    return state / "scripts" / script / "meanings.txt"
+
+
+def note(state: Path, script: str, meanings: Mapping[str, str]) -> None:
+    """Write down what stands for a script from now on; what is known stays.
+
+    Raises
+    ------
+    OSError
+        If it can't be written.
+    """
+    table = table_of(state, script)
+    known = _read(table)
+    for name, code in meanings.items():
+        if name not in known:
+            append_line(table, f"{name} {code}")
+
+
+def text_of(files: Sequence[Path]) -> str:
+    """Return the fingerprint of files as they are written; one that is gone counts as well."""
+    return fingerprint([_content(path, _SMALL) if path.is_file() else "" for path in files])
+
+
+def _read(table: Path) -> dict[str, str]:
+    known: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        for line in table.read_text(encoding="ascii").splitlines():
+            # Half a line, from a process that was killed while it wrote, says nothing.
+            if found := re.fullmatch(r"([0-9a-f]{16}) ([0-9a-f]{16})", line):
+                known.setdefault(found[1], found[2])
+    return known
+
+
+def _content(path: Path, limit: int | None = None) -> Any:
+    stat = path.stat()
+    if limit is not None and stat.st_size > limit:
+        return [stat.st_size, stat.st_mtime_ns]
+    return path.read_bytes().hex()
+
+
+def _meant(path: Path) -> Any:
+    """Return what a file means: the same for files that differ in comments."""
+    if path.stat().st_size > _SMALL:
+        return _content(path, _SMALL)
+    try:
+        if path.suffix == ".py":
+            trees = read_source(path).trees
+            return [_meant_tree(tree, _strips(path)) for tree in trees] or _content(path)
+        if path.suffix == ".ipynb":
+            return _meant_notebook(path) or _content(path)
+        if kind := {".sh": "shell", ".R": "R", ".r": "R"}.get(path.suffix):
+            return without_comments(path.read_text(encoding="utf-8"), kind)
+    except (RecursionError, UnicodeDecodeError):
+        pass
+    return _content(path)
+
+
+def _strips(path: Path) -> bool:
+    return not _SEES_TEXTS.search(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _meant_notebook(path: Path) -> Any:
+    code = notebook_code(path)
+    if code is None:
+        return None
+    language, cells = code
+    trees = [cell_tree(text) if language == "python" else None for text in cells]
+    # Lines that are no Python are none of the tree.
+    plain = [not re.search(r"^\s*[%!?]", text, re.MULTILINE) for text in cells]
+    return [
+        _meant_tree(tree, strips=False) if tree and is_plain else text.rstrip()
+        for tree, text, is_plain in zip(trees, cells, plain, strict=True)
+        if text.strip()
+    ]
+
+
+def _meant_tree(tree: ast.Module, strips: bool) -> Any:
+    """Return a syntax tree in a way that every version of Python writes alike: what is empty is left out."""
+
+    def meant(node: Any) -> Any:
+        if isinstance(node, list):
+            return [meant(each) for each in node]
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        parts = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+        if strips and isinstance(node, _WITH_DOCSTRINGS) and ast.get_docstring(node) is not None:
+            parts["body"] = node.body[1:]
+        parts.pop("ctx", None)
+        return [type(node).__name__, {name: meant(value) for name, value in parts.items()}]
+
+    return meant(tree)
+
+
+_WITH_DOCSTRINGS = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _meant_arguments(script: Script, files: Sequence[Path]) -> dict[str, Any] | list[str]:
+    """Return arguments without what makes no difference: a script's own defaults, and how a number is written."""
+    if not isinstance(script.arguments, dict):
+        return [meant_value(value) for value in script.arguments]
+    defaults = _defaults(files) if script.file.suffix == ".py" else None
+    found = {}
+    for name, value in script.arguments.items():
+        default = (defaults or {}).get(_word(name))
+        left_out = value is None or (value is False and defaults is not None)
+        if not left_out and not (default and default.is_meant_by(value)):
+            found[name] = default.meant(value) if default else meant_value(value)
+    return found
+
+
+def meant_value(value: Any) -> Any:
+    """Return a value of the config so that ``1`` and ``1.0`` are the same."""
+    if isinstance(value, list):
+        return [meant_value(each) for each in value]
+    return same_number(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class _Default:
+    """What argparse takes where an option is not given."""
+
+    kind: type | None
+    value: Any
+
+    def meant(self, value: Any) -> Any:
+        """Return a value as the script's number, if it is to be one."""
+        with suppress(ValueError, ArithmeticError):
+            if self.kind is float and isinstance(value, str):
+                return str(Decimal(repr(float(value))).normalize())
+        return meant_value(value)
+
+    def is_meant_by(self, value: Any) -> bool:
+        if not isinstance(value, str) or self.value is None:
+            return False
+        try:
+            convert = self.kind or str
+            default = convert(self.value) if isinstance(self.value, str) else self.value
+            return bool(convert(value) == default)
+        except ValueError:
+            return False
+
+
+def _word(name: str) -> str:
+    """Return an argument's name as the command line has it."""
+    return name if name.startswith("-") else f"-{name}" if len(name) == 1 else f"--{name}"
+
+
+def _defaults(files: Sequence[Path]) -> dict[str, _Default] | None:
+    """Return the options of a script by their names; None where they can't be told, or it reads variables as well."""
+    from segmake.user_scripts.options import parser_of
+
+    trees = read_source(files[0]).trees if files else ()
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
+    if not trees or parser_of(trees[0]) is None or any(map(_SEES_VARIABLES.search, texts)):
+        return None
+    found: dict[str, _Default] = {}
+    for node in ast.walk(trees[0]):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+            found |= dict.fromkeys(_names(node), _default(node))
+    return found
+
+
+def _names(call: ast.Call) -> Iterator[str]:
+    for each in call.args:
+        if isinstance(each, ast.Constant) and str(each.value).startswith("-"):
+            yield str(each.value)
+
+
+def _default(call: ast.Call) -> _Default:
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+    kind = {"int": int, "float": float}.get(getattr(keywords.get("type"), "id", ""))
+    # Values of another type, or several at once, are not looked into.
+    plain = (kind or "type" not in keywords) and not {"nargs", "action"} & {*keywords}
+    value = None
+    with suppress(ValueError, TypeError, KeyError):
+        value = ast.literal_eval(keywords["default"]) if plain else None
+    return _Default(kind, value)
