@@ -472,7 +472,7 @@ def test_a_script_that_was_killed_for_memory_is_left_to_a_job_with_more(planned,
         assert stopped.value.code == "SM-SCR-038"
     # At the third time it is its own fault.
     ended = do(plan).last("s")
-    assert ended is not None and ended.details["code"] == "SM-RUN-002"
+    assert ended is not None and ended.details["code"] == "SM-SCR-047"
 
 
 def test_jobs_that_a_killed_run_left_are_ended(planned, tmp_path):

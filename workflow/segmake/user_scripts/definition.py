@@ -55,6 +55,8 @@ class Script:
         Runs at the same time in a job.
     variables : tuple of str
     resources : dict
+    protect : bool
+        Whether it may write to nothing but its own folder.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Script:
     parallel: int
     variables: tuple[str, ...]
     resources: dict[str, Any]
+    protect: bool = True
 
     @property
     def per_image(self) -> bool:
@@ -134,6 +137,7 @@ def _script(section: dict[str, Any]) -> Script:
         parallel=section["parallel"] or (1 if alone else resources["cpus"]),
         variables=tuple(section["variables"]),
         resources=resources,
+        protect=section["protect"],
     )
 
 
