@@ -27,7 +27,7 @@ from segmake.pipeline import Ended, Leave, Line, NotBegun, Pipeline, Task, Work
 from segmake.records import as_record, keep_changed, name_of, record_of, was_changed
 from segmake.runs import Origin
 from segmake.slurm import times_of_this_job
-from segmake.user_scripts.made import is_whole, made_any
+from segmake.user_scripts.made import changed_in, is_whole, made_any
 
 STEPS = ("segment", "masks", "measure", "overlay")
 
@@ -372,7 +372,7 @@ def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> l
         If it can't be moved; then it is where it was.
     """
     if task.aside is not None:
-        return []
+        return _keep_changed_outputs(task, journal, tell)
     record, made = journal.record(task.image), journal.made_at(task.image)
     names = [*(record or ()), *(name_of(p, task.results) for p in task.made())]
     kept = []
@@ -380,6 +380,18 @@ def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> l
         path = task.results / name
         own = name.startswith(STATE) or not path.is_relative_to(task.results)
         if not own and was_changed(path, record, task.results, made):
+            kept.append(name_of(keep_changed(path, task.results), task.results))
+            tell(told_of_changed(task.results, name, kept[-1]))
+    return kept
+
+
+def _keep_changed_outputs(task: Task, journal: Journal, tell: Callable[[str], None]) -> list[str]:
+    """Move what a user changed, or laid, in the folder of a run of a script, as far as that is known."""
+    last = journal.last(task.image)
+    kept = []
+    if last is not None and last.event == "done" and task.outputs[0].is_relative_to(task.results):
+        for path in changed_in(last.details.get("made"), task.outputs[0]):
+            name = name_of(path, task.results)
             kept.append(name_of(keep_changed(path, task.results), task.results))
             tell(told_of_changed(task.results, name, kept[-1]))
     return kept

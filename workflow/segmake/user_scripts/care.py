@@ -193,7 +193,11 @@ class Run:
             words.append(say("step.evidence.opened", opened=opened))
         if self.made_any:
             words.append(
-                say("step.evidence.made", files=self.made["files"], size=brief(self.made["bytes"] / 1000))
+                say(
+                    "step.evidence.made",
+                    files=self.made["files"],
+                    size=brief(self.made["bytes"] / 1000),
+                )
             )
         else:
             words.append(say("step.evidence.nothing"))

@@ -100,7 +100,9 @@ def _children(number: int) -> Iterator[int]:
     with suppress(OSError):
         for task in os.listdir(f"/proc/{number}/task"):
             with suppress(OSError):
-                yield from map(int, Path(f"/proc/{number}/task/{task}/children").read_text().split())
+                yield from map(
+                    int, Path(f"/proc/{number}/task/{task}/children").read_text().split()
+                )
 
 
 class Watch:
@@ -140,7 +142,7 @@ class Watch:
 
     def events(self) -> list[tuple[int, int]]:
         """Return number and kind of what happened since this was last asked."""
-        found = []
+        found: list[tuple[int, int]] = []
         while True:
             try:
                 data = os.read(self._file, 1 << 16)

@@ -36,12 +36,7 @@ def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
         that made the same: tables if there are any, else all files. Empty files are no content.
     """
     own = set(known)
-    paths = sorted(
-        Path(top, name)
-        for top, _, names in os.walk(folder)
-        for name in names
-        if name not in own and not Path(top, name).is_symlink()
-    )
+    paths = [path for path in _files(folder) if path.name not in own]
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
     full = [path for path in paths if sizes[path.relative_to(folder).as_posix()]]
     return {
@@ -88,6 +83,33 @@ def is_whole(made: Any, folder: Path, patterns: Iterable[str] = ()) -> bool:
     return True
 
 
+def changed_in(made: Any, folder: Path) -> list[Path]:
+    """Return the files in a folder that are not as they were noted, or were not there then.
+
+    Parameters
+    ----------
+    made : mapping
+        What `made_in` returned; where it does not name every file, nothing is known.
+    folder : Path
+    """
+    sizes = made.get("sizes") if isinstance(made, dict) else None
+    if not isinstance(sizes, dict) or len(sizes) != made["files"] + made["empty"]:
+        return []
+    return [
+        path
+        for path in _files(folder)
+        # Of notebooks, the one that is executed lies there too.
+        if path.suffix != ".ipynb"
+        and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+        and sizes.get(path.relative_to(folder).as_posix()) != path.stat().st_size
+    ]
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())
+
+
 def made_any(details: Mapping[str, Any]) -> bool:
     """Whether a run made a file with anything in it, as far as its line of the journal tells."""
     made = details.get("made")
@@ -122,6 +144,9 @@ class Summary:
     nothing: int = 0
     same: int = 0
     gone: int = 0
+
+
+NOTHING_KNOWN = Summary()
 
 
 def summarise(details: Iterable[Mapping[str, Any]], gone: int = 0) -> Summary:

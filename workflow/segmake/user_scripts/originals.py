@@ -113,6 +113,9 @@ def _look(path: Path) -> list[tuple[str, _State | None]]:
             inside = sorted(path.iterdir())
             found += [(str(each), _state(each)) for each in inside]
             found += [
-                (str(each), _state(each)) for top in inside if top.is_dir() for each in top.iterdir()
+                (str(each), _state(each))
+                for top in inside
+                if top.is_dir()
+                for each in top.iterdir()
             ]
     return found

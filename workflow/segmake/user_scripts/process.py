@@ -89,9 +89,7 @@ class Processes:
         The bytes of memory that all of them together may use; else nobody counts, as where Slurm does.
     """
 
-    def __init__(
-        self, protection: Protection | None = None, memory: float | None = None
-    ) -> None:
+    def __init__(self, protection: Protection | None = None, memory: float | None = None) -> None:
         self._protection = protection if protection and protection.works else None
         self._memory = memory
         self._running: dict[str, _Running] = {}

@@ -177,7 +177,9 @@ class Copies:
         if self._folder is None:
             return []
         now = {str(path): _state(path) for path in self._folder.rglob("*") if path.is_file()}
-        return [Path(path) for path in {**self._known, **now} if now.get(path) != self._known.get(path)]
+        return [
+            Path(path) for path in {**self._known, **now} if now.get(path) != self._known.get(path)
+        ]
 
     def remove(self) -> None:
         """Remove them."""
