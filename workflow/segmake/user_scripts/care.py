@@ -49,14 +49,11 @@ class Care:
         self._lock = Lock()
 
     @cached_property
-    def _originals(self) -> Originals | None:
-        """The images as they were; None where they can't be written to, or there are none."""
-        images = [
-            task.path for batch in self._plan.batches.values() for task in batch.tasks["segment"]
-        ]
-        if self.protection.works or not images:
-            return None
-        return Originals(images, whole=self._script.run in ("dataset", "once"))
+    def _originals(self) -> Originals:
+        """The images as they were; where they can't be written to, those alone that runs work on."""
+        batches = () if self.protection.works else self._plan.batches.values()
+        images = [task.path for batch in batches for task in batch.tasks["segment"]]
+        return Originals(images, whole=self._script.run in ("dataset", "once") and bool(images))
 
     @contextmanager
     def of(self, task: Task, given: dict[str, str]) -> Iterator[Run]:
@@ -73,8 +70,7 @@ class Care:
         copies = Copies(inputs if copied else {})
         inputs |= copies.given
         with self._lock:
-            if self._originals:
-                self._originals.before(task)
+            self._originals.before(task)
             # A run that is at work beside others is not blamed for all that happens meanwhile.
             beside = dict.fromkeys([*self._at_work, task.image], bool(self._at_work))
             self._at_work.update(beside)
@@ -102,7 +98,7 @@ class Care:
         if run.task.outputs[0].is_dir():
             own = [self._script.file.name] if self._script.file.suffix == ".ipynb" else []
             run.made = made_in(run.task.outputs[0], own)
-        if self._originals is None or outcome.protected:
+        if outcome.protected:
             return
         alone = not self._at_work.get(run.task.image)
         changed, others = self._originals.changed(run.task, alone=alone)

@@ -51,8 +51,11 @@ class Protection:
         real = {os.path.realpath(folder) for folder in folders if os.path.exists(folder)}
         # What lies within another one is a part of it.
         self._closed = sorted(each for each in real - {"/"} if not _within(each, real - {each}))
-        home = Path.home()
-        own = [tempfile.gettempdir(), *(str(home / name) for name in _CACHES)]
+        home = os.path.expanduser("~")
+        own = [os.path.join(home, name) for name in _CACHES]
+        # There may be no place for temporary files at all.
+        with suppress(OSError):
+            own.append(tempfile.gettempdir())
         self._open = [path for path in map(os.path.realpath, own) if _within(path, self._closed)]
 
     @cached_property
@@ -71,6 +74,11 @@ class Protection:
                 os.close(end)
         return False
 
+    @cached_property
+    def _below(self) -> list[str]:
+        """Where other disks are mounted in these folders."""
+        return [each for top in self._closed for each in kernel.mounts_below(top)]
+
     def entrance(self, folder: Path, others: Iterable[Path], told: int) -> Callable[[], None]:
         """Return what a new process calls before its program begins.
 
@@ -84,8 +92,8 @@ class Protection:
             An open file that gets the number of its namespace, if all went well.
         """
         own = os.path.realpath(folder)
-        more = [each for each in map(os.path.realpath, others) if not _within(each, self._closed)]
-        below = [each for top in self._closed for each in kernel.mounts_below(top)]
+        more = [os.path.realpath(each) for each in others if os.path.exists(each)]
+        more = [each for each in more if not _within(each, self._closed)]
         opened, beside = [each for each in self._open if os.path.exists(each)], []
         if _within(own, self._closed):
             # Many scripts begin by removing their folder of outputs, and make it anew: for that, the one above it has
@@ -94,7 +102,7 @@ class Protection:
             beside = _beside(own)
         open_ones, closed, again, others_made = (
             [os.fsencode(each) for each in paths]
-            for paths in (opened, [*self._closed, *more], below, beside)
+            for paths in (opened, [*self._closed, *more], self._below, beside)
         )
         home = os.fsencode(own)
 
