@@ -17,6 +17,7 @@ from tests.workflow.test_scripts import runs, table, write
 
 ON_GPU = """
     import csv, os
+    open(os.environ["SEGMAKE_INPUT"], "rb").close()
     with open("gpu.csv", "w") as file:
         csv.writer(file).writerows([["gpu", "job"], [os.environ["CUDA_VISIBLE_DEVICES"], os.environ["SLURM_JOB_ID"]]])
 """
@@ -99,6 +100,7 @@ def test_a_sweep_is_stopped_loses_a_job_and_has_each_run_once(slurm_project: Pro
 
 HUNGRY = """
     import sys, time
+    open(sys.argv[2], "rb").close()
     if "img_6" in sys.argv[2]:
         time.sleep(600)
     if "img_3" in sys.argv[2]:

@@ -131,7 +131,7 @@ def test_a_script_runs_in_the_environment_that_it_names(conda_project: Project) 
     )
     packages = {"growth": {"packages": ["tqdm==4.67.1", "PyYAML"]}}
     conda_project.settings["environments"] = packages
-    step = {"name": "where", "script": str(script), "outputs": ["python.csv"]}
+    step = {"name": "where", "script": str(script), "needs": [], "outputs": ["python.csv"]}
     conda_project.settings["scripts"] = [step | {"environment": "growth"}]
     first = conda_project.run(*CONDA)
     assert first.returncode == 0, first.stderr

@@ -247,6 +247,7 @@ HOSTILE = [
 ]
 ECHO = """
     import json, os, sys
+    open(os.environ["SEGMAKE_INPUT"], "rb").close()
     json.dump(sys.argv[1:], open("argv.json", "w"))
     json.dump({k: v for k, v in os.environ.items()}, open("environ.json", "w"))
 """
@@ -304,6 +305,7 @@ def test_hostile_values_and_file_names_arrive_as_they_are(project: Project):
 
 HUNG = """
     import subprocess, sys, time
+    open(sys.argv[2], "rb").close()
     # A child that leaves, as daemons do.
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     if "img_1" in sys.argv[2]:
@@ -349,8 +351,8 @@ def test_what_outputs_names_must_be_there_and_what_was_made_is_kept(project: Pro
 @pytest.mark.parametrize("suffix", [".sh", ".R"])
 def test_other_languages(project: Project, suffix: str):
     text = {
-        ".sh": 'echo "$2" > "$SEGMAKE_OUTPUT_DIR/out.txt"\n',
-        ".R": 'writeLines("x", "out.txt")',
+        ".sh": 'head -c 9 "$2" > "$SEGMAKE_OUTPUT_DIR/out.txt"\n',
+        ".R": 'writeLines(format(readBin(commandArgs(TRUE)[2], "raw", 9)), "out.txt")',
     }
     if suffix == ".R" and not shutil.which("Rscript"):
         pytest.skip("R is not on this machine")
@@ -365,7 +367,9 @@ def test_other_languages(project: Project, suffix: str):
 def test_a_killed_run_leaves_no_script_behind_for_the_next(project: Project):
     (project.images / "a" / "img_4.tif").unlink()
     script = write(
-        project, "slow.py", "import time, sys; time.sleep(60 if 'img_1' in sys.argv[2] else 0)"
+        project,
+        "slow.py",
+        "import time, sys; open(sys.argv[2]); time.sleep(60 if 'img_1' in sys.argv[2] else 0)",
     )
     project.settings["scripts"] = [{"name": "slow", "script": script}]
     run = project.start()
@@ -375,6 +379,6 @@ def test_a_killed_run_leaves_no_script_behind_for_the_next(project: Project):
         if "slow.py" not in str(process.cmdline()[1:2]):
             process.kill()
     run.wait()
-    (project.folder / script).write_text("print('quick now')")
+    (project.folder / script).write_text("import sys; open(sys.argv[2])")
     assert project.run().returncode == 0
     assert not processes("slow.py")

@@ -21,7 +21,13 @@ def test_tables_that_users_changed_are_kept_and_results_of_the_future_are_no_obs
     project.settings["images"]["include"] = ["img_1.tif", "img_7.tif"]
     (project.folder / "count.py").write_text(COUNT)
     project.settings["scripts"] = [
-        {"name": "count", "script": "count.py", "run": "image", "arguments": ["{output_dir}"]}
+        {
+            "name": "count",
+            "script": "count.py",
+            "run": "image",
+            "needs": [],
+            "arguments": ["{output_dir}"],
+        }
     ]
     first = project.run()
     assert first.returncode == 0, first.stderr

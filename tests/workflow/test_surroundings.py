@@ -101,7 +101,13 @@ def test_modules_an_unwritable_home_and_temporary_files_without_room_are_no_obst
 ) -> None:
     (few.folder / "fill.py").write_text(FILL)
     few.settings["scripts"] = [
-        {"name": "fill", "script": "fill.py", "run": "image", "arguments": ["{output_dir}"]}
+        {
+            "name": "fill",
+            "script": "fill.py",
+            "run": "image",
+            "needs": [],
+            "arguments": ["{output_dir}"],
+        }
     ]
     variables = FOREIGN | {
         "PYTHONPATH": str(broken),

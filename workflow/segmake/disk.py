@@ -19,6 +19,9 @@ _CODES = {
     errno.EIO: "SM-RUN-042",
 }
 
+# A disk that a script has filled.
+FILLED_BY_SCRIPT = "SM-SCR-049"
+
 # Libraries of C++ tell the system's error in words alone; NumPy tells that fewer values were written than were to be.
 _WORDS = {os.strerror(number): number for number in _CODES}
 _CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
@@ -48,7 +51,7 @@ def disk_problem(
         ``SM-RUN-042`` if it fails.
     """
     if isinstance(error, Problem):
-        return error if error.code in _CODES.values() else None
+        return error if error.code in (*_CODES.values(), FILLED_BY_SCRIPT) else None
     for each in _chain(error):
         if number := _number(each):
             file = getattr(each, "filename", None)

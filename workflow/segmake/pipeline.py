@@ -97,15 +97,20 @@ class Task:
         """Return all files and folders that it may make."""
         return self.outputs + self.beside + self.optional
 
-    def missing(self) -> list[str]:
-        """Return the patterns that no file fits."""
-        return [pattern for pattern in self.patterns if not _fits(self.outputs[0], pattern)]
+    def missing(self, *, filled: bool = False) -> list[str]:
+        """Return the patterns that no file fits; `filled`: none with anything in it."""
+        at_least = 1 if filled else 0
+        return [
+            pattern for pattern in self.patterns if not _fits(self.outputs[0], pattern, at_least)
+        ]
 
 
-def _fits(folder: Path, pattern: str) -> bool:
-    """Whether a file in a folder fits a pattern; none fits one that is no pattern, such as ``a**b``."""
+def _fits(folder: Path, pattern: str, at_least: int) -> bool:
+    """Whether a file of so many bytes fits a pattern; none fits one that is no pattern, such as ``a**b``."""
     try:
-        return any(found.is_file() for found in folder.glob(pattern))
+        return any(
+            found.is_file() and found.stat().st_size >= at_least for found in folder.glob(pattern)
+        )
     except (ValueError, NotImplementedError):
         return False
 

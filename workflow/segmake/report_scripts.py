@@ -10,7 +10,8 @@ from typing import Any
 
 from segmake.messages import say
 from segmake.report_parts import href, inside, shown, shown_lines
-from segmake.wording import duration, number, plural
+from segmake.user_scripts.made import NOTHING_KNOWN, Summary
+from segmake.wording import brief, duration, number, plural
 
 PICTURES_LIMIT = 24
 # Of a run that made many pictures, so many are shown before runs are left out.
@@ -79,6 +80,8 @@ class ScriptResults:
         The results folder, absolute.
     inputs : sequence of (str, int, int)
         Where it did not work on all: of what (a script whose runs it takes; empty: images), on how many, of how many.
+    evidence : Summary
+        What the runs took and made.
     """
 
     name: str
@@ -95,6 +98,7 @@ class ScriptResults:
     section: Path | None
     results: Path
     inputs: Sequence[tuple[str, int, int]] = ()
+    evidence: Summary = NOTHING_KNOWN
 
 
 def describe_scripts(scripts: Sequence[ScriptResults]) -> list[dict[str, Any]]:
@@ -180,6 +184,7 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
         "name": shown(script.name),
         "file": shown(script.file),
         "state": _state(script),
+        "evidence": _evidence(script),
         "failed": failed,
         "failed_words": _short(script, failed, alone=True),
         "first_message": _groups(script)[0]["message"] if failed else "",
@@ -197,7 +202,8 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
 
 
 def _not_run(script: ScriptResults) -> int:
-    return max(script.waiting, script.runs - script.done - len(script.failures), 0)
+    gone = script.evidence.gone
+    return max(script.waiting, script.runs - script.done - len(script.failures) - gone, 0)
 
 
 def _state(script: ScriptResults) -> list[tuple[str, str]]:
@@ -206,7 +212,7 @@ def _state(script: ScriptResults) -> list[tuple[str, str]]:
         return [_state_of_one(script), *_state_of_inputs(script)]
     unit = "image" if script.kind == "image" else "run"
     failed, waiting = len(script.failures), script.waiting
-    left = script.runs - script.done - failed - waiting
+    left = script.runs - script.done - failed - waiting - script.evidence.gone
     numbers = {"done": number(script.done), "runs": number(script.runs)}
     look = "good" if script.runs and script.done == script.runs else ""
     pieces = [(say(plural(f"report.scripts.done.{unit}", script.runs), **numbers), look)]
@@ -234,6 +240,45 @@ def said_of_inputs(script: ScriptResults) -> list[str]:
         section = plural(f"report.scripts.inputs.{'runs' if name else 'images'}", runs)
         found.append(say(section, n=number(done), runs=number(runs), name=name))
     return found
+
+
+def _evidence(script: ScriptResults) -> list[tuple[str, str]]:
+    """Return what is known of what the runs took and made, in pieces, each with the look that it has."""
+    found, pieces = script.evidence, []
+    if found.judged:
+        numbers = {"opened": number(found.opened), "judged": number(found.judged)}
+        look = "" if found.opened == found.judged else "mixed"
+        pieces.append((say("report.scripts.evidence.opened", **numbers), look))
+    if found.files:
+        sizes = {"files": number(found.files), "size": brief(found.bytes / 1000)}
+        pieces.append((say("report.scripts.evidence.made", **sizes), ""))
+    for count, section in (
+        (found.nothing, "report.scripts.evidence.nothing"),
+        (found.same, "report.scripts.evidence.same"),
+        (found.gone, "report.scripts.evidence.gone"),
+    ):
+        if count:
+            words = say(section, number=number(count), done=number(found.noted))
+            pieces.append((words, "bad" if section.endswith("gone") else "mixed"))
+    return pieces
+
+
+def same_words(failures: Sequence[Failure]) -> list[list[Failure]]:
+    """Return failures that say the same, but for the names of their runs, the most frequent first."""
+    groups: dict[tuple[str, str, str], list[Failure]] = {}
+    for failure in failures:
+        said, message = (_without_run(text, failure) for text in (failure.said, failure.message))
+        groups.setdefault((failure.code, message, said), []).append(failure)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _without_run(text: str, failure: Failure) -> str:
+    """Return a text in which neither the name of a run nor a part of it stands."""
+    name = Path(failure.run)
+    for part in (Path(failure.log).stem, failure.run, name.name, name.stem):
+        if len(part) > 2:
+            text = text.replace(part, "*")
+    return text
 
 
 def _state_of_one(script: ScriptResults) -> tuple[str, str]:
@@ -273,10 +318,16 @@ def _groups(script: ScriptResults) -> list[dict[str, Any]]:
         groups.setdefault((failure.code, message), []).append(failure)
     found, logs = [], LOGS_LIMIT
     for (code, message), failures in sorted(groups.items(), key=lambda group: -len(group[1])):
+        # Of many that say the same, the words of the first one are enough.
+        first = {id(each[0]) for each in same_words(failures)}
         remedies = [_without_log(failure.remedy, failure, script) for failure in failures]
         common = len(set(remedies)) == 1
         runs = [
-            _failed_run(failure, "" if common else remedy, with_log=place < logs)
+            _failed_run(
+                failure,
+                "" if common else remedy,
+                with_log=place < logs and id(failure) in first,
+            )
             for place, (failure, remedy) in enumerate(zip(failures, remedies, strict=True))
         ]
         logs -= len(failures)

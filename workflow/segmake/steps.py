@@ -27,6 +27,7 @@ from segmake.pipeline import Ended, Leave, Line, NotBegun, Pipeline, Task, Work
 from segmake.records import as_record, keep_changed, name_of, record_of, was_changed
 from segmake.runs import Origin
 from segmake.slurm import times_of_this_job
+from segmake.user_scripts.made import changed_in, is_whole, made_any
 
 STEPS = ("segment", "masks", "measure", "overlay")
 
@@ -48,7 +49,10 @@ UNKNOWN = Origin()
 SETTLE_SECONDS = 10.0
 
 # What an image beside others may fail of, and not when it is alone.
-MEMORY = ("SM-RUN-003", "SM-RUN-004", "SM-OMN-003")
+MEMORY = ("SM-RUN-003", "SM-RUN-004", "SM-OMN-003", "SM-SCR-044")
+
+# What the process died of too often, or took too long for.
+GIVEN_UP = ("SM-RUN-002", "SM-RUN-012", "SM-SCR-047")
 
 # What a process says that can't use its GPU any more, whatever image comes next.
 _GPU_LOST = re.compile(r"CUDA error|CUDNN_STATUS|CUBLAS_STATUS|device-side assert")
@@ -60,6 +64,10 @@ def is_current(entry: Entry | None, task: Task) -> bool:
         return False
     # Size alone can't tell what an attempt with another key left.
     exactly = bool(entry.details.get("overwritten"))
+    if task.aside is not None and not is_whole(
+        entry.details.get("made"), task.outputs[0], task.patterns
+    ):
+        return False
     return task.is_there(as_record(entry.details.get("outputs")), exactly=exactly)
 
 
@@ -172,6 +180,9 @@ class _Record:
         if self._journal.deaths(task.image, task.key, self._origin.is_fault) < limit:
             return False
         code = "SM-RUN-012" if self._journal.ran_out_of_time(task.image) else "SM-RUN-002"
+        if task.aside is not None:
+            # A run of a script, which may be of no image.
+            code = "SM-SCR-047"
         self._fail(task, Problem(code, where=task.image, times=limit))
         return True
 
@@ -276,7 +287,10 @@ class _Record:
             self._tell(say("step.done", place=place, image=task.image, **numbers))
         elif "script" in details:
             names = {key: details[key] for key in ("script", "seconds")}
-            self._tell(say("step.run_done", place=self._place(), image=task.image, **names))
+            words = "step.run_done" if made_any(details) else "step.run_done.nothing"
+            self._tell(say(words, place=self._place(), image=task.image, **names))
+            for told in details.get("told", ()):
+                self._tell(told)
 
     def _fail(self, task: Task, problem: Problem) -> None:
         # A result of other settings, or of the file before this one, would be taken for this image's.
@@ -314,7 +328,7 @@ def pending(tasks: list[Task], journal: Journal) -> list[Task]:
 
 def _was_given_up(task: Task, journal: Journal) -> bool:
     last = journal.last(task.image)
-    return last is not None and last.details.get("code") in ("SM-RUN-002", "SM-RUN-012")
+    return last is not None and last.details.get("code") in GIVEN_UP
 
 
 def write_outcome(path: Path, tasks: list[Task], journal: Journal) -> None:
@@ -358,7 +372,7 @@ def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> l
         If it can't be moved; then it is where it was.
     """
     if task.aside is not None:
-        return []
+        return _keep_changed_outputs(task, journal, tell)
     record, made = journal.record(task.image), journal.made_at(task.image)
     names = [*(record or ()), *(name_of(p, task.results) for p in task.made())]
     kept = []
@@ -366,6 +380,18 @@ def keep_changes(task: Task, journal: Journal, tell: Callable[[str], None]) -> l
         path = task.results / name
         own = name.startswith(STATE) or not path.is_relative_to(task.results)
         if not own and was_changed(path, record, task.results, made):
+            kept.append(name_of(keep_changed(path, task.results), task.results))
+            tell(told_of_changed(task.results, name, kept[-1]))
+    return kept
+
+
+def _keep_changed_outputs(task: Task, journal: Journal, tell: Callable[[str], None]) -> list[str]:
+    """Move what a user changed, or laid, in the folder of a run of a script, as far as that is known."""
+    last = journal.last(task.image)
+    kept = []
+    if last is not None and last.event == "done" and task.outputs[0].is_relative_to(task.results):
+        for path in changed_in(last.details.get("made"), task.outputs[0]):
+            name = name_of(path, task.results)
             kept.append(name_of(keep_changed(path, task.results), task.results))
             tell(told_of_changed(task.results, name, kept[-1]))
     return kept

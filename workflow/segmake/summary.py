@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,15 @@ from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
 from segmake.report import Run, write_report
-from segmake.report_scripts import Failure, ScriptResults, said_of_inputs
+from segmake.report_scripts import Failure, ScriptResults, said_of_inputs, same_words
 from segmake.run_files import note_files
 from segmake.steps import STEPS
 from segmake.tables import image_table, write_csv, write_parquet
 from segmake.timing import timing_of
 from segmake.usage import usage_of_runs
+from segmake.user_scripts.made import Summary
 from segmake.user_scripts.results import script_results
+from segmake.wording import brief
 
 # So many failed images are named on the screen; the report names all.
 NAMED_FAILURES = 10
@@ -82,15 +85,51 @@ def describe_end(plan: Plan, images: pd.DataFrame, scripts: Sequence[ScriptResul
             words += say("end.script.failed", number=len(script.failures))
         if script.waiting:
             words += say("end.script.waiting", number=script.waiting)
-        told.append(words)
-        told += [_describe_failure(script, failure) for failure in script.failures[:NAMED_RUNS]]
-        if len(script.failures) > NAMED_RUNS:
-            told.append("  " + say("end.more", number=len(script.failures) - NAMED_RUNS))
+        if script.evidence.gone:
+            words += say("end.script.gone", number=script.evidence.gone)
+        told += [words, *_describe_evidence(script.evidence)]
+        told += _describe_failures(script)
+    told += _describe_failed_kept(plan)
     if any(script.failures for script in scripts):
         told.append(say("end.again_runs"))
     elif (images["state"] != "done").any():
         told.append(say("end.again"))
     return "\n".join(told)
+
+
+def _describe_evidence(found: Summary) -> list[str]:
+    """Return what speaks against runs that ended well."""
+    lines = []
+    if unopened := found.judged - found.opened:
+        lines.append(say("end.script.unopened", number=unopened, judged=found.judged))
+    if found.nothing:
+        lines.append(say("end.script.nothing", number=found.nothing, done=found.noted))
+    if found.same:
+        lines.append(say("end.script.same", number=found.same))
+    return lines
+
+
+def _describe_failures(script: ScriptResults) -> list[str]:
+    """Return why runs failed, each reason once, and how many more there are."""
+    groups = same_words(script.failures)
+    lines = []
+    for failures in groups[:NAMED_RUNS]:
+        lines.append(_describe_failure(script, failures[0]))
+        if more := failures[1:]:
+            runs = ", ".join(failure.run for failure in more[:NAMED_RUNS])
+            runs += ", ..." if len(more) > NAMED_RUNS else ""
+            lines.append(say("end.same_words", number=len(more), runs=runs))
+    if left := sum(map(len, groups[NAMED_RUNS:])):
+        lines.append("  " + say("end.more", number=left))
+    return lines
+
+
+def _describe_failed_kept(plan: Plan) -> list[str]:
+    """Return where what failed runs of scripts made is kept, and how much it is."""
+    folder = plan.folders.scripts / "_failed"
+    files = [Path(top, name) for top, _, names in os.walk(folder) for name in names]
+    size = sum(path.lstat().st_size for path in files)
+    return [say("end.failed_kept", size=brief(size / 1e6), folder=folder)] if size else []
 
 
 def _describe_failure(script: ScriptResults, failure: Failure) -> str:

@@ -73,6 +73,8 @@ class Script:
         The parameters of each row of a file, which go together; none: there is no file.
     files : tuple of str
         Patterns of other files that its results depend on.
+    protect : bool
+        Whether it may write to nothing but its own folder.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Script:
     values: dict[str, str] = field(default_factory=dict)
     design: list[dict[str, str]] = field(default_factory=list)
     files: tuple[str, ...] = ()
+    protect: bool = True
 
     @property
     def per_image(self) -> bool:
@@ -189,6 +192,7 @@ def _script(section: dict[str, Any]) -> Script:
         values=values,
         design=design,
         files=tuple(section["files"]),
+        protect=section["protect"],
     )
 
 

@@ -7,23 +7,36 @@ import re
 import signal
 import subprocess
 import time
+import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from threading import Event, Lock, Timer
+from threading import Event, Lock, Thread, Timer
 
 import psutil
 
 from segmake.files import open_own
+from segmake.messages import say
 from segmake.plan import PLAN_VARIABLE
-from segmake.user_scripts.orphans import adopt_orphans, adopted, bury
+from segmake.user_scripts import kernel
+from segmake.user_scripts.protection import Protection
+from segmake.wording import number as amount
 
 # Tells the processes of a run of a script from all others, also those that left its group or lost their parent.
 MARK = "SEGMAKE_RUN"
 
 # Between the signal that a program can answer and the one that it can't.
 GRACE_SECONDS = 5.0
+
+# Of a log that is longer than this, so much of its beginning and of its end is kept.
+LONGEST_LOG = 50_000_000
+KEPT_OF_LOG = 5_000_000
+
+# How often logs and memory are looked at.
+LOOK_SECONDS = 0.25
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 # So much of the end of a log is looked through for its last lines.
 _TAIL_BYTES = 20_000
@@ -41,26 +54,57 @@ class Outcome:
         Whether it was ended because its time was up.
     stopped : bool
         Whether it was ended because all is.
+    memory : int
+        The bytes of memory that it was ended for; 0 if it was not.
+    protected : bool
+        Whether it could write to nothing but what is its own.
     """
 
     code: int
     out_of_time: bool = False
     stopped: bool = False
+    memory: int = 0
+    protected: bool = False
+
+
+@dataclass
+class _Running:
+    """A command at work: its process, its log and, if it has one of its own, its namespace."""
+
+    process: subprocess.Popen
+    log: Path
+    space: str
+    memory: int = 0
+    left_out: int = 0
 
 
 class Processes:
-    """The commands that are at work; each is run by a thread of its own, and all can be ended at once."""
+    """The commands that are at work; each is run by a thread of its own, and all can be ended at once.
 
-    def __init__(self) -> None:
-        self._running: dict[str, subprocess.Popen] = {}
+    Parameters
+    ----------
+    protection : Protection, optional
+        What they may not write to.
+    memory : float, optional
+        The bytes of memory that all of them together may use; else nobody counts, as where Slurm does.
+    """
+
+    def __init__(self, protection: Protection | None = None, memory: float | None = None) -> None:
+        self._protection = protection if protection and protection.works else None
+        self._memory = memory
+        self._running: dict[str, _Running] = {}
         self._stopped = False
         self._lock = Lock()
-        self._adopts = adopt_orphans()
+        self._watched = Event()
+        self._watcher: Thread | None = None
+        # What a script leaves behind comes to this process, and is known by that.
+        self._adopts = kernel.adopt_orphans()
+        self._left_before: set[str] | None = None
 
-    @cached_property
-    def _left(self) -> set[str]:
-        """The marks that processes of this computer had before the first run."""
-        return _marks()
+    @property
+    def at_work(self) -> int:
+        """How many are at work."""
+        return len(self._running)
 
     def run(
         self,
@@ -71,6 +115,7 @@ class Processes:
         log: Path,
         seconds: float | None,
         mark: str,
+        closed: Iterable[Path] = (),
     ) -> Outcome:
         """Run a command, without a shell, and return once it and all that it started have ended.
 
@@ -82,71 +127,242 @@ class Processes:
         variables : dict
             Its environment, but for the mark.
         log : Path
-            What it says is added to this file as it says it.
+            What it says is added to this file as it says it; of very much, the beginning and the end stay.
         seconds : float or None
             The time that it has.
         mark : str
             What its processes have in their environment; those that an earlier run with this mark left are ended first.
+        closed : iterable of Path
+            What it may not write to besides.
 
         Raises
         ------
         OSError
             If it can't be started.
         """
-        with self._lock:
-            left = self._left
-        if mark in left:
-            _end(mark)
+        self._end_earlier(mark)
         late = Event()
-        with open_own(log, "ab") as said:
-            with self._lock:
-                if self._stopped:
-                    return Outcome(-signal.SIGTERM, stopped=True)
-                process = self._running[mark] = subprocess.Popen(
-                    words,
-                    cwd=folder,
-                    env={**variables, MARK: mark},
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-
-            def end_late() -> None:
-                late.set()
-                _end(mark, process)
-
-            timer = Timer(seconds or 0.0, end_late)
-            timer.daemon = True
-            if seconds is not None:
-                timer.start()
-            try:
-                code = process.wait()
-            finally:
-                timer.cancel()
-                with self._lock:
-                    del self._running[mark]
-        self._end_what_is_left(mark)
-        return Outcome(code, out_of_time=late.is_set(), stopped=self._stopped)
-
-    def _end_what_is_left(self, mark: str) -> None:
-        """End what a command that has ended has left behind."""
         with self._lock:
-            others = adopted([each.pid for each in self._running.values()])
-        if not self._adopts or others is None or others:
-            _end(mark)
-            bury(others or ())
+            if self._stopped:
+                return Outcome(-signal.SIGTERM, stopped=True)
+            running = self._start(words, folder, {**variables, MARK: mark}, log, closed)
+            self._running[mark] = running
+            self._watch()
+        process = running.process
+
+        def end_late() -> None:
+            late.set()
+            _end(mark, process)
+
+        timer = Timer(seconds or 0.0, end_late)
+        timer.daemon = True
+        if seconds is not None:
+            timer.start()
+        try:
+            code = process.wait()
+        finally:
+            timer.cancel()
+            with self._lock:
+                del self._running[mark]
+        self._end_left(mark, running)
+        running.left_out += shorten(log, running.left_out)
+        return Outcome(
+            code,
+            out_of_time=late.is_set(),
+            stopped=self._stopped,
+            memory=running.memory,
+            protected=bool(running.space),
+        )
 
     def stop(self) -> None:
         """End all commands, and start no more."""
         with self._lock:
             self._stopped = True
             running = dict(self._running)
-        for process in running.values():
-            _signal(process, signal.SIGTERM)
+        for each in running.values():
+            _signal(each.process, signal.SIGTERM)
         patience = time.monotonic() + GRACE_SECONDS
-        for mark, process in running.items():
-            _end(mark, process, max(0.0, patience - time.monotonic()))
+        for mark, each in running.items():
+            _end(mark, each.process, max(0.0, patience - time.monotonic()))
+
+    def _start(
+        self,
+        words: list[str],
+        folder: Path,
+        variables: dict[str, str],
+        log: Path,
+        closed: Iterable[Path],
+    ) -> _Running:
+        end, told = os.pipe()
+        enter = self._protection.entrance(folder, closed, told) if self._protection else None
+        try:
+            with open_own(log, "ab") as said, warnings.catch_warnings():
+                # Nothing but calls of the kernel is done between the fork and the program.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process = subprocess.Popen(
+                    words,
+                    cwd=folder,
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=enter,
+                )
+            os.close(told)
+            told = -1
+            return _Running(process, log, os.read(end, 64).decode())
+        finally:
+            os.close(end)
+            if told >= 0:
+                os.close(told)
+
+    def _watch(self) -> None:
+        """Look at memory and logs while anything is at work."""
+        if self._watcher is None:
+            self._watcher = Thread(target=self._look_on, name="watch", daemon=True)
+            self._watcher.start()
+
+    def _look_on(self) -> None:
+        # What ends sooner than that needs no look.
+        while not self._watched.wait(LOOK_SECONDS):
+            with self._lock:
+                if not self._running:
+                    self._watcher = None
+                    return
+                running = list(self._running.values())
+            for each in running:
+                each.left_out += shorten(each.log, each.left_out)
+            if self._memory is not None:
+                self._look_at_memory(running, self._memory)
+
+    def _look_at_memory(self, running: list[_Running], limit: float) -> None:
+        """End the largest command if all of them together use more memory than they may."""
+        trees = [[each.process.pid, *kernel.descendants(each.process.pid)] for each in running]
+        if sum(_memory(tree) for tree in trees) <= limit:
+            return
+        # What processes share was counted for each of them.
+        used = [_memory(tree, shared=True) for tree in trees]
+        if sum(used) > limit:
+            largest = max(range(len(used)), key=used.__getitem__)
+            running[largest].memory = int(used[largest])
+            _signal(running[largest].process, signal.SIGKILL)
+
+    def _end_earlier(self, mark: str) -> None:
+        """End what a job that was killed left of a run."""
+        with self._lock:
+            if self._left_before is None:
+                self._left_before = _all_marks()
+            left = mark in self._left_before
+        if left:
+            _end(mark)
+
+    def _end_left(self, mark: str, ended: _Running) -> None:
+        """End what a command that has ended left behind, also what has left its group, and its environment."""
+        if not self._adopts:
+            _end(mark)
+            return
+        patience = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < patience:
+            # First of all: what begins meanwhile is not among them.
+            there = kernel.descendants(os.getpid())
+            with self._lock:
+                others = {each.process.pid for each in self._running.values()}
+                spaces = {each.space for each in self._running.values()} - {""}
+            if not set(there) - others:
+                return
+            of_others = {pid for other in others for pid in kernel.descendants(other)} | others
+            left = [
+                pid
+                for pid in there
+                if pid not in of_others
+                and _is_left(pid, mark, ended, alone=not others, spaces=spaces)
+            ]
+            if not left:
+                return
+            for pid in left:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+                with suppress(OSError):
+                    os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.005)
+
+
+def _is_left(pid: int, mark: str, ended: _Running, *, alone: bool, spaces: set[str]) -> bool:
+    """Whether a process is what a command left, by its session, its namespace or its mark."""
+    try:
+        session = os.getsid(pid)
+        if session == os.getsid(0):
+            # One that SegMake started for itself.
+            return False
+        space = str(os.stat(f"/proc/{pid}/ns/mnt").st_ino) if ended.space or spaces else ""
+        if session == ended.process.pid or (space and space == ended.space):
+            return True
+        if space in spaces:
+            return False
+        if alone:
+            return True
+        return f"{MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        # It has ended, and waits for somebody to ask how.
+        with suppress(OSError):
+            os.waitpid(pid, os.WNOHANG)
+        return False
+
+
+def _all_marks() -> set[str]:
+    """Return the marks of all processes of this user."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if mark := process.environ().get(MARK):
+                found.add(mark)
+    return found
+
+
+def _memory(numbers: Iterable[int], *, shared: bool = False) -> int:
+    """Return the bytes of memory that processes use; `shared`: of what several use, each has its part."""
+    used = 0
+    for number in numbers:
+        with suppress(OSError, ValueError, IndexError):
+            if shared:
+                text = Path(f"/proc/{number}/smaps_rollup").read_text()
+                used += int(text.split("\nPss:")[1].split()[0]) * 1024
+            else:
+                pages = Path(f"/proc/{number}/statm").read_text().split()[1]
+                used += int(pages) * _PAGE
+    return used
+
+
+def shorten(log: Path, before: int = 0) -> int:
+    """Take the middle out of a log that has become very long, and say so in it.
+
+    The program that writes to it goes on at its end.
+
+    Parameters
+    ----------
+    log : Path
+    before : int
+        The bytes that were taken out already.
+
+    Returns
+    -------
+    int
+        The bytes that were taken out now.
+    """
+    left_out = 0
+    with suppress(OSError):
+        if log.stat().st_size <= LONGEST_LOG:
+            return 0
+        with open_own(log, "ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(size - KEPT_OF_LOG)
+            end = file.read(KEPT_OF_LOG)
+            file.truncate(KEPT_OF_LOG)
+            left_out = size - 2 * KEPT_OF_LOG
+            words = say("step.log_shortened", size=amount((before + left_out) / 1e6))
+            file.write(f"\n\n[... {words} ...]\n\n".encode() + end)
+    return left_out
 
 
 def last_lines(log: Path, number: int, start: int = 0) -> str:
@@ -232,15 +448,6 @@ def _signal(process: subprocess.Popen, number: int) -> None:
     # A process that is not waited for yet keeps its number, and so its group.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-
-
-def _marks() -> set[str]:
-    """Return the marks of all processes of this user."""
-    found = set()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            found.add(process.environ().get(MARK, ""))
-    return found
 
 
 def _marked(mark: str) -> list[psutil.Process]:

@@ -20,6 +20,7 @@ from segmake.steps import is_current, problem_of, told_of_changed
 from segmake.user_scripts.definition import OWN, Script, as_text
 from segmake.user_scripts.joined import join, join_own
 from segmake.user_scripts.keys import Keys
+from segmake.user_scripts.made import summarise
 from segmake.user_scripts.planning import facts_in_job
 
 # What the report shows of what a script made.
@@ -130,6 +131,12 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
                     attempt=entry.attempt,
                 )
             )
+    ended = (entries.get(run) for run in runs)
+    gone = sum(
+        entry.event == "done" and entry.key == keys.key(script.name, entry.image)
+        for entry in ended
+        if entry
+    ) - len(done)
     failures.sort(key=lambda failure: natural_key(failure.run))
     folder = plan.folders.scripts / script.name
     section = next(_sections(script, folder, done), None)
@@ -143,7 +150,7 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         kind=script.run,
         runs=len(runs),
         done=len(done),
-        waiting=len(runs) - len(done) - len(failures),
+        waiting=len(runs) - len(done) - len(failures) - gone,
         seconds=statistics.median(seconds) if seconds else None,
         failures=failures,
         tables=[
@@ -162,6 +169,7 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         section=section,
         results=plan.folders.results.absolute(),
         inputs=inputs_of(script, keys),
+        evidence=summarise((entries[task.image].details for task in done), gone),
     )
 
 

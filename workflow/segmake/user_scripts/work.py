@@ -21,6 +21,7 @@ from segmake.messages import Problem
 from segmake.pipeline import BEHIND, Ended, Leave, Task, Work
 from segmake.plan import Plan
 from segmake.slurm import times_of_this_job
+from segmake.user_scripts.care import Care, Run
 from segmake.user_scripts.command import command_line, known_words, variables
 from segmake.user_scripts.constants import Change
 from segmake.user_scripts.copies import copy_place, remove_copy, write_copy
@@ -28,12 +29,16 @@ from segmake.user_scripts.definition import OWN
 from segmake.user_scripts.meaning import text_of
 from segmake.user_scripts.planning import facts_in_job
 from segmake.user_scripts.process import Outcome, Processes, killed_for_memory, last_lines
+from segmake.wording import brief
 
 # So many lines of the end of a log are shown on the screen and in the report.
 LAST_LINES = 8
 
 # So many files that a run made are named where the one that it should have made is missing.
 NAMED_FILES = 5
+
+# A run that wrote this part of a disk that is full has filled it.
+LARGE_PART = 0.05
 
 # What is kept of a job's time to write down how it ended: Slurm kills without asking at the end of it.
 MARGIN_SECONDS = 60.0
@@ -162,7 +167,11 @@ class ScriptWork:
             # Snakemake gives a job no more cores than there are.
             self.at_once = min(self.at_once, cpus)
         self._cpus = max(1, cpus // self.at_once)
-        self._processes = Processes()
+        self._care = Care(plan, self._script)
+        self._memory_gb = float(self._script.resources["memory_gb"])
+        # Slurm itself ends a job that uses more than its memory.
+        limit = None if "SLURM_JOB_ID" in os.environ else self._memory_gb * 2**30
+        self._processes = Processes(self._care.protection, limit)
         self._parameters = facts_in_job(plan).runs(name)
         self._tables: dict[str, Path] | None = None
         self._code = plan.scripts[name].text
@@ -189,23 +198,46 @@ class ScriptWork:
         return computed
 
     def compute(self, task: Task, read: None) -> dict[str, Any]:
-        """Run the script once, and look at what it made."""
+        """Run the script once, and look at what it took and made."""
         self._refuse_other_code()
         seconds, limit = self._time()
-        name = self._script.name
         folder, log = task.outputs[0], self._plan.folders.script_log(self._script, task.image)
-        given, values = self._given(task, folder), self._values(task)
-        parameters = self._parameters.get(task.image, {})
-        words = command_line(self._script, self._python, given, values, parameters)
-        environment = variables(self._script, given, values, parameters, os.environ)
         self._clear(task, folder)
+        with self._care.of(task, self._given(task, folder)) as run:
+            killed = killed_for_memory()
+            outcome, start = self._start(run, log, seconds)
+            self._care.look(run, outcome)
+            name = self._script.name
+            if outcome.stopped:
+                raise Stopped
+            if outcome.out_of_time and seconds < FAIR_PART * limit:
+                raise Leave(Problem("SM-SCR-034", where=task.image, script=name))
+            ended = outcome.code and not outcome.out_of_time and not outcome.memory
+            if ended and _lacked_memory(outcome.code, killed, killed_for_memory()):
+                # A job that is sent again has more.
+                raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
+            self._judge(run, outcome, limit, log, last_lines(log, LAST_LINES, start))
+            if log.stat().st_size == start:
+                # Thousands of runs that said nothing need no file each.
+                log.unlink()
+            else:
+                with naming(log), open_own(log, "a", errors="backslashreplace") as end:
+                    end.write(f"$ # {run.describe()}\n")
+            return {"script": name, **run.details()}
+
+    def _start(self, run: Run, log: Path, seconds: float) -> tuple[Outcome, int]:
+        """Run the script, and return how it ended, and where in its log its own words begin."""
+        task, folder = run.task, run.task.outputs[0]
+        values, parameters = self._values(task), self._parameters.get(task.image, {})
+        words = command_line(self._script, self._python, run.given, values, parameters)
+        environment = variables(self._script, run.given, values, parameters, os.environ)
         copy = copy_place(self._plan.folders.state, self._script, task.image)
-        known = known_words(given, values, parameters)
+        known = known_words(run.given, values, parameters)
         words, changes = write_copy(self._script, words, known, copy)
         log.parent.mkdir(parents=True, exist_ok=True)
         with naming(log), open_own(log, "w", errors="backslashreplace") as said:
             said.write(_head(words, folder) + _set_lines(changes))
-        start, killed = log.stat().st_size, killed_for_memory()
+        start = log.stat().st_size
         try:
             outcome = self._processes.run(
                 words,
@@ -214,6 +246,7 @@ class ScriptWork:
                 log=log,
                 seconds=seconds,
                 mark=fingerprint(str(folder.absolute())),
+                closed=run.closed(),
             )
         except OSError as error:
             if problem := disk_problem(error, folder):
@@ -222,41 +255,53 @@ class ScriptWork:
             raise Problem("SM-SCR-032", where=task.image, error=reason) from None
         finally:
             remove_copy(copy)
-        if outcome.stopped:
-            raise Stopped
-        if outcome.out_of_time and seconds < FAIR_PART * limit:
-            raise Leave(Problem("SM-SCR-034", where=task.image, script=name))
-        ended = outcome.code and not outcome.out_of_time
-        if ended and _lacked_memory(outcome.code, killed, killed_for_memory()):
-            # A job that is sent again has more.
-            raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
-        # The log of a run that went well is nobody's concern.
-        failed = outcome.code or outcome.out_of_time or task.missing()
-        self._judge(task, outcome, limit, log, last_lines(log, LAST_LINES, start) if failed else "")
-        if log.stat().st_size == start:
-            # Thousands of runs that said nothing need no file each.
-            log.unlink()
-        return {"script": self._script.name}
+        return outcome, start
 
-    def _judge(self, task: Task, outcome: Outcome, limit: float, log: Path, said: str) -> None:
-        """Raise the problem of a run that did not end well."""
+    def _judge(self, run: Run, outcome: Outcome, limit: float, log: Path, said: str) -> None:
+        """Raise the problem of a run that did not end well, or did not take or make what it should."""
+        task, folder = run.task, run.task.outputs[0]
         names = {"script": self._script.file.name, "log": str(log)}
-        problem = None
-        if outcome.out_of_time:
+        problem, missing = None, task.missing(filled=True)
+        if outcome.memory:
+            sizes = {"used": brief(outcome.memory / 2**30), "limit": brief(self._memory_gb)}
+            problem = Problem("SM-SCR-044", where=task.image, said=said, **sizes, **names)
+        elif outcome.out_of_time:
             problem = Problem(
                 "SM-SCR-033", where=task.image, minutes=f"{limit / 60:.3g}", said=said, **names
             )
         elif outcome.code:
             code = _ended_how(outcome.code)
-            problem = Problem("SM-SCR-031", where=task.image, ended=code, said=said, **names)
-        elif missing := task.missing():
-            made = sorted(path.name for path in task.outputs[0].iterdir()) or ["-"]
+            problem = run.wrote_elsewhere(said, log) or Problem(
+                "SM-SCR-031", where=task.image, ended=code, said=said, **names
+            )
+        elif not folder.is_dir():
+            problem = Problem("SM-SCR-048", where=task.image, folder=str(folder), **names)
+        elif wrote := run.wrote_elsewhere("" if run.made_any and not missing else said, log):
+            problem = wrote
+        elif missing:
+            made = run.named() or ["-"]
             names |= {"made": readable(", ".join(made[:NAMED_FILES])), "aside": str(task.aside)}
             names["missing"] = ", ".join(missing)
             problem = Problem("SM-SCR-035", where=task.image, said=said, **names)
+        else:
+            problem = run.took_nothing(log)
         if problem:
             # A script knows only in its own words that there is no room for what it makes.
-            raise probe(task.outputs[0]) or problem
+            raise self._no_room(run, log) or problem
+
+    def _no_room(self, run: Run, log: Path) -> Problem | None:
+        """Return what is wrong with the disk that a run wrote to; where it is full of what this run made, that."""
+        folder = run.task.outputs[0]
+        problem = probe(folder) if folder.is_dir() else None
+        if problem is None or problem.code != "SM-RUN-040":
+            return problem
+        size = run.made.get("bytes", 0) + log.stat().st_size
+        if size < shutil.disk_usage(folder).total * LARGE_PART:
+            return problem
+        names = {"script": self._script.file.name, "folder": folder.absolute()}
+        return Problem(
+            "SM-SCR-049", where=run.task.image, size=brief(size / 1e9), log=str(log), **names
+        )
 
     def _time(self) -> tuple[float, float]:
         """Return the seconds that are left for a run now, and those that it may take."""

@@ -1,0 +1,335 @@
+"""What a user's script may not do, and what is known of a run: what it took, what it made, what became of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from segmake.messages import Problem
+from segmake.plan import Plan, read_plan, write_plan
+from segmake.planning import make_plan
+from segmake.steps import run_step
+from segmake.summary import describe_end
+from segmake.tables import image_table
+from segmake.user_scripts import evidence, kernel, process, protection
+from segmake.user_scripts.planning import facts_in_job, journal_of
+from segmake.user_scripts.process import Processes
+from segmake.user_scripts.results import script_results
+from segmake.user_scripts.work import ScriptWork
+
+READS = "import os, sys\ndata = open(os.environ['SEGMAKE_INPUT'], 'rb').read()\n"
+
+
+@pytest.fixture
+def project(configure, tmp_path, draw):
+    """Plan a script that is run for each of some drawn images, and return the plan."""
+
+    def make(code: str, *, images: int = 1, config: dict | None = None, **section) -> Plan:
+        for number in range(images):
+            path = tmp_path / "images" / "day" / f"cell_{number}.tif"
+            if not path.exists():
+                draw(path, number + 1)
+        script = tmp_path / "script.py"
+        script.write_text(code)
+        known = {"name": "s", "script": str(script)}
+        plan, _ = make_plan(configure(scripts=[known | section], **(config or {})))
+        write_plan(plan)
+        return read_plan(plan.folders.plan)
+
+    return make
+
+
+@pytest.fixture
+def no_mounts(monkeypatch):
+    """A computer on which users get no mounts of their own."""
+    monkeypatch.setattr(kernel, "new_mounts", lambda: False)
+
+
+def do(plan: Plan):
+    """Do the runs of the script, as a job does, and return how each ended, and what was said."""
+    work = ScriptWork(plan, "s", sys.executable, 2)
+    keys, said = facts_in_job(plan), []
+    for batch, tasks in plan.scripts["s"].batches.items():
+        journal = journal_of(plan.folders, "s", batch)
+        ready = [replace(task, key=keys.key("s", task.image)) for task in tasks]
+        work.prepare()
+        run_step(ready, journal, work, said.append, said.append, work.line)
+    ends = journal_of(plan.folders, "s").finished()
+    return {image: entry.details for image, entry in ends.items()}, "\n".join(said)
+
+
+def last_words(plan: Plan) -> str:
+    return describe_end(plan, image_table(plan), script_results(plan))
+
+
+def need_mounts(folder: Path) -> None:
+    if not protection.Protection([folder]).works:
+        pytest.skip("users get no mounts of their own here")
+
+
+WRITES = {
+    "its image": "open(os.environ['SEGMAKE_INPUT'], 'wb').write(b'x')",
+    "beside it": "open(os.path.dirname(os.environ['SEGMAKE_INPUT']) + '/mask.npy', 'w').write('x')",
+    "results": "open('../../../../masks/x.tif', 'w').write('x')",
+    "another run": "os.remove('../cell_1_s/t.csv')",
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_a_script_can_write_to_nothing_but_its_own_folder(project, tmp_path, what):
+    need_mounts(tmp_path)
+    table = tmp_path / "results" / "scripts" / "s" / "day" / "cell_1_s" / "t.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("a\n1\n")
+    (tmp_path / "results" / "masks").mkdir()
+    plan = project(f"{READS}open('own.txt', 'w').write('x')\n{WRITES[what]}")
+    image = tmp_path / "images" / "day" / "cell_0.tif"
+    before = image.read_bytes()
+    (ended,) = do(plan)[0].values()
+    assert ended["code"] == "SM-SCR-042" and "Read-only" in ended["values"]["files"]
+    assert image.read_bytes() == before and table.read_text() == "a\n1\n"
+    assert os.listdir(image.parent) == ["cell_0.tif"] and not os.listdir(
+        plan.folders.results / "masks"
+    )
+
+
+def test_a_script_may_make_its_own_folder_anew_and_that_may_be_elsewhere(project, tmp_path):
+    need_mounts(tmp_path)
+    anew = "import shutil; d = os.getcwd(); shutil.rmtree(d); os.makedirs(d); os.chdir(d)\n"
+    plan = project(f"{READS}{anew}open('t.csv', 'w').write('a\\n1\\n')", outputs=["t.csv"])
+    ends, _ = do(plan)
+    assert ends["day/cell_0.tif"]["protected"] and "code" not in ends["day/cell_0.tif"]
+    # A link to another disk in the place of the script's folder.
+    folder, other = plan.folders.scripts / "s", tmp_path / "other disk"
+    shutil.move(folder, other)
+    folder.symlink_to(other)
+    shutil.rmtree(other / "day")
+    plan = project(f"{READS}open('t.csv', 'w').write('a\\n2\\n')", outputs=["t.csv"])
+    ends, _ = do(plan)
+    assert ends["day/cell_0.tif"]["protected"] and "code" not in ends["day/cell_0.tif"]
+    assert (other / "day" / "cell_0_s" / "t.csv").read_text() == "a\n2\n"
+
+
+@pytest.mark.parametrize("what", ["its image", "beside it"])
+def test_without_mounts_a_script_gets_true_copies(project, tmp_path, no_mounts, what):
+    plan = project(f"{READS}open('own.txt', 'w').write('x')\n{WRITES[what]}")
+    image = tmp_path / "images" / "day" / "cell_0.tif"
+    before = image.read_bytes()
+    (ended,) = do(plan)[0].values()
+    assert ended["code"] == "SM-SCR-042" and "segmake-copies" in ended["values"]["files"]
+    assert image.read_bytes() == before and os.listdir(image.parent) == ["cell_0.tif"]
+    assert not Path(ended["values"]["files"].split(", ")[0]).exists()
+
+
+@pytest.mark.parametrize("what", ["its image", "beside it"])
+def test_changed_originals_fail_the_run_by_name(
+    project, tmp_path, draw, no_mounts, monkeypatch, what
+):
+    monkeypatch.setattr(protection, "LARGEST_COPY", 0)
+    code = f"{READS}open('own.txt', 'w').write('x')\n{WRITES[what]}"
+    name = {"its image": "cell_0.tif", "beside it": "mask.npy"}[what]
+    plan = project(code)
+    (ended,) = do(plan)[0].values()
+    assert ended["code"] == "SM-SCR-041" and name in ended["values"]["files"]
+    # Who allows it is told.
+    (tmp_path / "images" / "day" / "mask.npy").unlink(missing_ok=True)
+    draw(tmp_path / "images" / "day" / "cell_0.tif")
+    ends, said = do(project(code + "# again", protect=False))
+    assert "code" not in ends["day/cell_0.tif"]
+    assert name in said and "changed, or are new" in said
+
+
+def test_what_a_microscope_adds_meanwhile_is_no_scripts_fault(
+    project, tmp_path, no_mounts, monkeypatch
+):
+    monkeypatch.setattr(protection, "LARGEST_COPY", 0)
+    new = tmp_path / "images" / "day" / "frame_77.tif"
+    plan = project(f"{READS}open('own.txt', 'w').write('x')\nopen({str(new)!r}, 'w').write('x')")
+    ends, said = do(plan)
+    assert "code" not in ends["day/cell_0.tif"] and "frame_77.tif" in said
+
+
+def test_a_run_that_opens_nothing_of_what_it_was_given_is_not_done(project, monkeypatch):
+    plan = project("open('t.csv', 'w').write('a\\n1\\n')")
+    (ended,) = do(plan)[0].values()
+    assert ended["code"] == "SM-SCR-043" and "cell_0.tif" in ended["values"]["files"]
+    # One that reads, also by a program that it starts, and one that needs nothing.
+    reads = "import os, subprocess; subprocess.run(['head', '-c1', os.environ['SEGMAKE_IMAGE']])\n"
+    ends, _ = do(project(f"{reads}open('t.csv', 'w').write('a\\n1\\n')"))
+    assert ends["day/cell_0.tif"]["opened"] == ["input"]
+    ends, _ = do(project("open('t.csv', 'w').write('a\\n2\\n')", needs=[]))
+    assert "code" not in ends["day/cell_0.tif"]
+    # Where the kernel tells nothing, nothing is judged.
+    monkeypatch.setattr(evidence, "Watch", lambda: (_ for _ in ()).throw(OSError()))
+    ends, _ = do(project("open('t.csv', 'w').write('a\\n3\\n')"))
+    assert "code" not in ends["day/cell_0.tif"] and "opened" not in ends["day/cell_0.tif"]
+
+
+def test_what_is_opened_in_folders_is_seen_of_each_run_alone(tmp_path):
+    zarr, plain = tmp_path / "a.ome.zarr", tmp_path / "b.tif"
+    (zarr / "0" / "1").mkdir(parents=True)
+    (zarr / "0" / "1" / "chunk").write_text("x")
+    plain.write_text("x")
+    opened = evidence.Opened()
+    opened.begin("one", {"input": str(zarr), "mask": str(plain)})
+    opened.begin("two", {"input": str(plain)})
+    (zarr / "0" / "1" / "chunk").read_text()
+    assert opened.end("one") == (["input"], ["mask"])
+    plain.read_text()
+    opened.begin("three", {"input": str(plain)})
+    assert opened.end("two") == (["input"], [])
+    assert opened.end("three") == ([], ["input"])
+
+
+def test_runs_that_make_nothing_or_all_the_same_are_told(project):
+    plan = project(f"{READS}print('only words')", images=3)
+    _, said = do(plan)
+    assert said.count("made no file with anything in it") == 3
+    assert "3 of 3 runs that ended well made no file" in last_words(plan)
+    plan = project(f"{READS}open(f'{{len(data)}}', 'w')", images=3)
+    do(plan)
+    assert "3 of 3 runs that ended well made no file" in last_words(plan)
+    same = "open(f'{len(data)}.csv', 'w').write('a\\n1\\n')"
+    plan = project(f"{READS}{same}", images=3)
+    do(plan)
+    (result,) = script_results(plan)
+    assert result.evidence.same == 3 and result.evidence.opened == 3
+    assert "3 of 3 runs made the same file(s), byte for byte" in last_words(plan)
+    log = plan.folders.script_log(plan.definitions["s"], "day/cell_0.tif").read_text()
+    assert "SegMake: of what it was given it opened: input; it made 1 file(s)" in log
+    plan = project(f"{READS}open('t.csv', 'w').write(f'a\\n{{hash(data)}}\\n')", images=3)
+    do(plan)
+    assert "byte for byte" not in last_words(plan)
+
+
+def test_an_empty_file_is_none_of_the_outputs(project):
+    plan = project(f"{READS}open('t.csv', 'w')", outputs=["t.csv"])
+    (ended,) = do(plan)[0].values()
+    assert ended["code"] == "SM-SCR-035" and ended["values"]["made"] == "t.csv (0 bytes)"
+
+
+def test_what_disappears_or_changes_is_told_and_not_counted_as_done(project):
+    code = f"{READS}open('t.csv', 'w').write(f'a\\n{{len(data)}}\\n'); open('big', 'w').write('x')"
+    plan = project(code, images=3)
+    do(plan)
+    folder = plan.folders.scripts / "s" / "day"
+    (folder / "cell_0_s" / "t.csv").unlink()
+    (folder / "cell_1_s" / "t.csv").write_text("mine, and longer")
+    (folder / "cell_1_s" / "notes.txt").write_text("mine")
+    assert "1 of 3 runs done, 2 whose results have disappeared or were changed" in last_words(plan)
+    again = project(code, images=3)
+    assert again.scripts["s"].counts["to_run"] == 2
+    do(again)
+    assert "3 of 3 runs done" in last_words(again)
+    # What users changed is kept.
+    kept = plan.folders.results / "changed" / "scripts" / "s" / "day" / "cell_1_s"
+    assert {path.name: path.read_text() for path in kept.iterdir()} == {
+        "t.csv": "mine, and longer",
+        "notes.txt": "mine",
+    }
+    # What `outputs` does not name may be tidied up.
+    plan = project(code + "\n1", images=3, outputs=["t.csv"])
+    do(plan)
+    (folder / "cell_0_s" / "big").unlink()
+    assert project(code + "\n1", images=3, outputs=["t.csv"]).scripts["s"].counts["to_run"] == 0
+
+
+def test_memory_holds_without_slurm_and_a_run_is_tried_alone_first(project, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    # Two of them at the same time need more than there is, and one alone does not.
+    code = f"{READS}import time; x = bytes(120_000_000)[:]; y = bytearray(b'1') * 150_000_000\ntime.sleep(1.5)\nopen('t', 'w').write(str(len(data)))"
+    plan = project(code, images=2, resources={"memory_gb": 0.25, "cpus": 2})
+    ends, _ = do(plan)
+    assert all("code" not in ended for ended in ends.values())
+    plan = project(code + "\n1", images=1, resources={"memory_gb": 0.1})
+    ends, _ = do(plan)
+    assert ends["day/cell_0.tif"]["code"] == "SM-SCR-044"
+    assert ends["day/cell_0.tif"]["values"]["limit"] == "0.10"
+
+
+def test_a_long_log_keeps_its_beginning_and_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "LONGEST_LOG", 3_000_000)
+    monkeypatch.setattr(process, "KEPT_OF_LOG", 500_000)
+    code = "print('first')\nfor n in range(400_000): print('line', n, 'x' * 60)\nprint('last')"
+    log = tmp_path / "log"
+    words, names = [sys.executable, "-c", code], {"folder": tmp_path, "variables": dict(os.environ)}
+    assert Processes().run(words, **names, log=log, seconds=60, mark=str(tmp_path)).code == 0
+    text = log.read_text()
+    assert len(text) < 3_100_000 and text.startswith("first\n") and text.endswith("\nlast\n")
+    assert text.count("MB of this log are left out here") == 1
+
+
+def test_daemons_that_have_thrown_off_everything_end_with_their_script(tmp_path):
+    code = "import subprocess, sys; subprocess.Popen(['env', '-i', sys.executable, '-c', 'import os, time; os.chdir(\"/\"); os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep(987)']).wait()"
+    names = {"folder": tmp_path, "variables": dict(os.environ), "log": tmp_path / "log"}
+    before = psutil.Process().children()
+    Processes().run([sys.executable, "-c", code], **names, seconds=60, mark=str(tmp_path))
+    left = [p for p in psutil.process_iter(["cmdline"]) if "time.sleep(987)" in str(p.info)]
+    assert not left and psutil.Process().children() == before
+
+
+def test_what_segmake_itself_starts_is_not_taken_for_a_scripts(tmp_path):
+    own = psutil.Popen(["sleep", "300"])
+    names = {"folder": tmp_path, "variables": dict(os.environ), "log": tmp_path / "log"}
+    Processes().run(["true"], **names, seconds=60, mark=str(tmp_path))
+    assert own.poll() is None
+    own.kill()
+    own.wait()
+
+
+def test_a_script_that_removes_its_folder_is_told_so(project, no_mounts):
+    plan = project(f"{READS}import shutil; shutil.rmtree(os.getcwd())")
+    (ended,) = do(plan)[0].values()
+    assert ended["code"] == "SM-SCR-048"
+
+
+def test_failures_that_say_the_same_are_told_once(project):
+    plan = project(f"{READS}raise KeyError('area of ' + sys.argv[2])", images=5)
+    do(plan)
+    words = last_words(plan)
+    assert words.count("Traceback") == 1 and "4 more failed of the same" in words
+
+
+def test_a_disk_that_a_script_has_filled_is_told_with_its_name(project, monkeypatch):
+    full = Problem("SM-RUN-040", folder="x")
+    monkeypatch.setattr("segmake.user_scripts.work.probe", lambda folder: full)
+    monkeypatch.setattr("segmake.user_scripts.work.LARGE_PART", 0.0)
+    plan = project(
+        f"{READS}open('big', 'wb').write(bytes(3_000_000)); sys.exit('no room')", images=2
+    )
+    with pytest.raises(Problem) as told:
+        do(plan)
+    assert told.value.code == "SM-SCR-049" and "script.py" in told.value.what
+
+
+def test_looking_after_ten_thousand_images_costs_a_run_little(tmp_path):
+    """Folders that nothing was added to are not read again, whatever lies in them."""
+    from segmake.user_scripts import originals
+
+    paths = [tmp_path / f"{number}.tif" for number in range(200)]
+    for path in paths:
+        path.touch()
+    looked = originals.Originals(paths, whole=False)
+    listed = []
+    names, originals._names = (
+        originals._names,
+        lambda folder: listed.append(folder) or names(folder),
+    )
+    try:
+        task = type("T", (), {"path": paths[0], "image": "0.tif"})()
+        looked.before(task)
+        assert looked.changed(task, alone=True) == ([], [])
+        assert not listed
+        time.sleep(0.02)
+        (tmp_path / "0_mask.tif").touch()
+        assert looked.changed(task, alone=False) == ([tmp_path / "0_mask.tif"], [])
+        assert listed == [tmp_path]
+    finally:
+        originals._names = names

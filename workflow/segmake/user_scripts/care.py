@@ -1,0 +1,205 @@
+"""Takes care of the runs of a script: that they change nothing that is not theirs, and what they took and made.
+
+What a run may not do it is kept from, where the kernel helps; else it is seen afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from segmake.files import readable
+from segmake.messages import Problem, say
+from segmake.pipeline import Task
+from segmake.plan import Plan
+from segmake.user_scripts.definition import Script
+from segmake.user_scripts.evidence import Opened
+from segmake.user_scripts.made import made_in
+from segmake.user_scripts.originals import Originals
+from segmake.user_scripts.process import Outcome
+from segmake.user_scripts.protection import Copies, protection_of
+from segmake.wording import brief
+
+# So many files are named in a message.
+NAMED_FILES = 5
+
+# What programs say that may not write somewhere.
+_READ_ONLY = ("Read-only file system", "Errno 30", "EROFS", os.strerror(30), "lecture seule")
+
+
+class Care:
+    """The care that is taken of the runs of a script in a job.
+
+    Parameters
+    ----------
+    plan : Plan
+    script : Script
+    """
+
+    def __init__(self, plan: Plan, script: Script) -> None:
+        self._plan, self._script = plan, script
+        self.protection = protection_of(plan, wanted=script.protect)
+        self._opened = Opened()
+        self._at_work: dict[str, bool] = {}
+        self._lock = Lock()
+
+    @cached_property
+    def _originals(self) -> Originals:
+        """The images as they were; where they can't be written to, those alone that runs work on."""
+        batches = () if self.protection.works else self._plan.batches.values()
+        images = [task.path for batch in batches for task in batch.tasks["segment"]]
+        return Originals(images, whole=self._script.run in ("dataset", "once") and bool(images))
+
+    @contextmanager
+    def of(self, task: Task, given: dict[str, str]) -> Iterator[Run]:
+        """Take care of a run; in the block, it may be made.
+
+        Parameters
+        ----------
+        task : Task
+        given : dict
+            What it works on, by the names of the placeholders, and its folder of outputs.
+        """
+        inputs = {name: path for name, path in given.items() if name != "output_dir"}
+        copied = self._script.per_image and self._script.protect and not self.protection.works
+        copies = Copies(inputs if copied else {})
+        inputs |= copies.given
+        with self._lock:
+            self._originals.before(task)
+            # A run that is at work beside others is not blamed for all that happens meanwhile.
+            beside = dict.fromkeys([*self._at_work, task.image], bool(self._at_work))
+            self._at_work.update(beside)
+        self._opened.begin(task.image, inputs)
+        run = Run(task, self._script, {**inputs, "output_dir": given["output_dir"]}, copies)
+        try:
+            yield run
+        finally:
+            if not run.ended:
+                self._opened.end(task.image)
+            self._at_work.pop(task.image, None)
+            copies.remove()
+
+    def look(self, run: Run, outcome: Outcome) -> None:
+        """Look at what a run that has ended did to the images, and at what it took and made.
+
+        Raises
+        ------
+        Problem
+            ``SM-SCR-041`` if it changed images.
+        """
+        run.took = self._opened.end(run.task.image)
+        run.ended = True
+        run.protected = outcome.protected
+        if run.task.outputs[0].is_dir():
+            own = [self._script.file.name] if self._script.file.suffix == ".ipynb" else []
+            run.made = made_in(run.task.outputs[0], own)
+        if outcome.protected:
+            return
+        alone = not self._at_work.get(run.task.image)
+        changed, others = self._originals.changed(run.task, alone=alone)
+        names = {"script": self._script.file.name}
+        if changed and self._script.protect:
+            raise Problem("SM-SCR-041", where=run.task.image, files=_named(changed), **names)
+        if changed or others:
+            files = _named([*changed, *others])
+            run.told.append(say("step.images_changed", files=files, **names))
+
+
+class Run:
+    """A run of a script that care is taken of.
+
+    Attributes
+    ----------
+    given : dict
+        What it gets: paths of what it works on, or of copies, by the names of the placeholders.
+    told : list of str
+        What is to be said of it on the screen.
+    """
+
+    def __init__(self, task: Task, script: Script, given: dict[str, str], copies: Copies) -> None:
+        self.task, self.given, self.told = task, given, list[str]()
+        self._script, self._copies = script, copies
+        self.took: tuple[list[str], list[str]] | None = None
+        self.made: dict[str, Any] = {}
+        self.ended = self.protected = False
+
+    @property
+    def made_any(self) -> bool:
+        """Whether it made a file with anything in it."""
+        return bool(self.made.get("files"))
+
+    def named(self) -> list[str]:
+        """Return what lies in its folder of outputs, and which of it is empty."""
+        inside = sorted(self.task.outputs[0].iterdir())
+        return [
+            path.name if path.is_dir() or path.stat().st_size else f"{path.name} (0 bytes)"
+            for path in inside
+            if path.exists()
+        ]
+
+    def closed(self) -> list[Path]:
+        """Return what it may not write to, wherever it lies."""
+        return [Path(path) for name, path in self.given.items() if name != "output_dir"]
+
+    def wrote_elsewhere(self, said: str, log: Path) -> Problem | None:
+        """Return the problem of a run that wanted to write to what is not its own, as far as that is known.
+
+        Parameters
+        ----------
+        said : str
+            The last lines of its log.
+        log : Path
+        """
+        names = {"script": self._script.file.name, "log": str(log), "said": said}
+        if changed := self._copies.changed():
+            return Problem("SM-SCR-042", where=self.task.image, files=_named(changed), **names)
+        lines = [line for line in said.splitlines() if any(words in line for words in _READ_ONLY)]
+        if self.protected and lines:
+            files = readable(lines[-1].strip())
+            return Problem("SM-SCR-042", where=self.task.image, files=files, **names)
+        return None
+
+    def took_nothing(self, log: Path) -> Problem | None:
+        """Return the problem of a run for an image that opened nothing of what it was given."""
+        if not self._script.per_image or self.took is None:
+            return None
+        opened, left = self.took
+        if opened or not left:
+            return None
+        files = _named([Path(self.given[name]) for name in left])
+        names = {"script": self._script.file.name, "log": str(log), "files": files}
+        return Problem("SM-SCR-043", where=self.task.image, **names)
+
+    def details(self) -> dict[str, Any]:
+        """Return what the journal notes of it."""
+        opened = {} if self.took is None else {"opened": self.took[0], "unopened": self.took[1]}
+        told = {"told": self.told} if self.told else {}
+        return {**opened, **told, "made": self.made, "protected": self.protected}
+
+    def describe(self) -> str:
+        """Return in a sentence what it took and made, for its log."""
+        words = []
+        if self.took is not None and (self.took[0] or self.took[1]):
+            opened = ", ".join(self.took[0]) or "-"
+            words.append(say("step.evidence.opened", opened=opened))
+        if self.made_any:
+            words.append(
+                say(
+                    "step.evidence.made",
+                    files=self.made["files"],
+                    size=brief(self.made["bytes"] / 1000),
+                )
+            )
+        else:
+            words.append(say("step.evidence.nothing"))
+        return "; ".join(words)
+
+
+def _named(paths: list[Path]) -> str:
+    names = [readable(str(path)) for path in paths[:NAMED_FILES]]
+    return ", ".join([*names, *(["..."] if len(paths) > NAMED_FILES else [])])

@@ -1,0 +1,159 @@
+"""What SegMake asks of Linux itself for the users' scripts: mounts of their own, watches on files, orphans.
+
+Python's standard library has none of these calls. Each of them may be refused, and nothing depends on one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000
+_READ_ONLY, _REMOUNT, _BIND, _WITH_ALL_BELOW, _SLAVE = 1, 1 << 5, 1 << 12, 1 << 14, 1 << 19
+# What statvfs says of a mount, and what mount takes: who has no rights may not change it.
+_KEPT = {2: 2, 4: 4, 8: 8, 1024: 1 << 10, 2048: 1 << 11, 4096: 1 << 21}
+
+_SET_CHILD_SUBREAPER = 36
+
+# Some kernels are built without this file.
+_TELLS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+OPENED, OVERFLOW = 0x01 | 0x20, 0x4000
+_ONCE = 0x80000000
+_EVENT = struct.Struct("iIII")
+_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
+
+
+def new_mounts() -> bool:
+    """Give this process a table of mounts of its own, and return whether that was allowed.
+
+    An ordinary user gets one with a namespace of users in which there is but this one. Must not be called with threads.
+    """
+    if _libc.unshare(_NEW_MOUNTS) != 0:
+        user, group = os.geteuid(), os.getegid()
+        # root would lose its rights to the files of others.
+        if user == 0 or _libc.unshare(_NEW_USER | _NEW_MOUNTS) != 0:
+            return False
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{user} {user} 1"),
+            ("gid_map", f"{group} {group} 1"),
+        ):
+            file = os.open(f"/proc/self/{name}", os.O_WRONLY)
+            try:
+                os.write(file, text.encode())
+            finally:
+                os.close(file)
+    # What is mounted outside meanwhile is seen, and nothing of it seen outside.
+    return _mount(None, b"/", _WITH_ALL_BELOW | _SLAVE)
+
+
+def bind(path: bytes) -> bool:
+    """Mount a file or folder onto itself, with all that is mounted below it; return whether that was allowed."""
+    return _mount(path, path, _BIND | _WITH_ALL_BELOW)
+
+
+def make_read_only(path: bytes) -> bool:
+    """Let nothing be written through a mount, and return whether that was allowed."""
+    said = os.statvfs(path).f_flag
+    kept = sum(flag for known, flag in _KEPT.items() if said & known)
+    return _mount(None, path, _BIND | _REMOUNT | _READ_ONLY | kept)
+
+
+def mounts_below(folder: str) -> list[str]:
+    """Return where something is mounted below a folder."""
+    found = []
+    with suppress(OSError, IndexError):
+        for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+            place = os.fsdecode(line.split()[4].decode("unicode_escape").encode("latin-1"))
+            if place.startswith(f"{folder.rstrip('/')}/"):
+                found.append(place)
+    return found
+
+
+def adopt_orphans() -> bool:
+    """Let processes that lose their parent, and that this one started, become its own; return whether they do."""
+    return _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def descendants(number: int) -> list[int]:
+    """Return the processes that a process started, and those that they did."""
+    if not _TELLS_CHILDREN:
+        with suppress(psutil.Error):
+            return [each.pid for each in psutil.Process(number).children(recursive=True)]
+        return []
+    found = [number]
+    for each in found:
+        found += _children(each)
+    return found[1:]
+
+
+def _children(number: int) -> Iterator[int]:
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{number}/task"):
+            with suppress(OSError):
+                yield from map(
+                    int, Path(f"/proc/{number}/task/{task}/children").read_text().split()
+                )
+
+
+class Watch:
+    """Tells whether files and folders were opened by any process of this computer, each once.
+
+    Also on a disk of the network.
+
+    Raises
+    ------
+    OSError
+        If the kernel has no more watches for this user.
+    """
+
+    def __init__(self) -> None:
+        self._file = _libc.inotify_init1(_NONBLOCK_CLOEXEC)
+        if self._file < 0:
+            raise OSError(ctypes.get_errno(), "inotify_init1")
+
+    def add(self, path: Path) -> int:
+        """Watch a file, or a folder with what is directly in it, and return the number of the watch.
+
+        Raises
+        ------
+        OSError
+            If it can't be watched.
+        """
+        number = _libc.inotify_add_watch(
+            self._file, os.fsencode(path), ctypes.c_uint32(OPENED | _ONCE)
+        )
+        if number < 0:
+            raise OSError(ctypes.get_errno(), "inotify_add_watch", str(path))
+        return number
+
+    def remove(self, number: int) -> None:
+        """End a watch, if it has not ended."""
+        _libc.inotify_rm_watch(self._file, number)
+
+    def events(self) -> list[tuple[int, int]]:
+        """Return number and kind of what happened since this was last asked."""
+        found: list[tuple[int, int]] = []
+        while True:
+            try:
+                data = os.read(self._file, 1 << 16)
+            except (BlockingIOError, InterruptedError):
+                return found
+            place = 0
+            while place < len(data):
+                number, kind, _, length = _EVENT.unpack_from(data, place)
+                found.append((number, kind))
+                place += _EVENT.size + length
+
+
+def _mount(source: bytes | None, target: bytes, flags: int) -> bool:
+    return _libc.mount(source, target, None, ctypes.c_ulong(flags), None) == 0

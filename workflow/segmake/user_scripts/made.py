@@ -1,0 +1,168 @@
+"""What a run of a script made: noted in the journal, so that what disappears or changes afterwards is seen."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# So many files of a run are noted by name, each with its size.
+MOST_NAMES = 50
+
+# Contents of more bytes are not compared.
+MOST_COMPARED = 32 * 1024**2
+
+TABLES = (".csv", ".tsv")
+
+
+def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what the journal notes of what a run made.
+
+    Parameters
+    ----------
+    folder : Path
+        Of its outputs.
+    known : iterable of str
+        Names in it that SegMake wrote.
+
+    Returns
+    -------
+    dict
+        ``files`` and ``bytes`` in all; ``sizes`` of the first of them by name; ``content``, which is the same for runs
+        that made the same: tables if there are any, else all files. Empty files are no content.
+    """
+    own = set(known)
+    paths = [path for path in _files(folder) if path.name not in own]
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    full = [path for path in paths if sizes[path.relative_to(folder).as_posix()]]
+    return {
+        "files": len(full),
+        "empty": len(paths) - len(full),
+        "bytes": sum(sizes.values()),
+        "sizes": dict(list(sizes.items())[:MOST_NAMES]),
+        "content": _content(full),
+    }
+
+
+def _content(paths: list[Path]) -> str | None:
+    """Return a checksum of what is in files, whatever they are called; None of none, or of too much."""
+    chosen = [path for path in paths if path.suffix.lower() in TABLES] or paths
+    if not chosen or sum(path.stat().st_size for path in chosen) > MOST_COMPARED:
+        return None
+    sums = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in chosen)
+    return hashlib.sha256("".join(sums).encode()).hexdigest()[:16]
+
+
+def is_whole(made: Any, folder: Path, patterns: Iterable[str] = ()) -> bool:
+    """Whether what was noted of a run is still there, as far as its results are.
+
+    Parameters
+    ----------
+    made : mapping
+        What `made_in` returned; anything else says nothing.
+    folder : Path
+    patterns : iterable of str
+        The files that are its results; none: all of them.
+    """
+    sizes = made.get("sizes") if isinstance(made, dict) else None
+    if not isinstance(sizes, dict):
+        return True
+    wanted = list(patterns)
+    for name, size in sizes.items():
+        if wanted and not any(Path(name).match(pattern) for pattern in wanted):
+            continue
+        try:
+            if os.stat(os.path.join(folder, name)).st_size != size:
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def changed_in(made: Any, folder: Path) -> list[Path]:
+    """Return the files in a folder that are not as they were noted, or were not there then.
+
+    Parameters
+    ----------
+    made : mapping
+        What `made_in` returned; where it does not name every file, nothing is known.
+    folder : Path
+    """
+    sizes = made.get("sizes") if isinstance(made, dict) else None
+    if not isinstance(sizes, dict) or len(sizes) != made["files"] + made["empty"]:
+        return []
+    return [
+        path
+        for path in _files(folder)
+        # Of notebooks, the one that is executed lies there too.
+        if path.suffix != ".ipynb"
+        and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+        and sizes.get(path.relative_to(folder).as_posix()) != path.stat().st_size
+    ]
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())
+
+
+def made_any(details: Mapping[str, Any]) -> bool:
+    """Whether a run made a file with anything in it, as far as its line of the journal tells."""
+    made = details.get("made")
+    return not isinstance(made, dict) or bool(made.get("files"))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is known of the runs of a script that went well.
+
+    Attributes
+    ----------
+    judged, opened : int
+        Of how many runs it is known what they opened, and how many opened something of what they were given.
+    files, bytes : int
+        What they made in all.
+    noted : int
+        Of how many runs it is known what they made.
+    nothing : int
+        How many made no file with anything in it.
+    same : int
+        How many made the same as all others; 0 if not all did.
+    gone : int
+        Runs that went well, and whose results have disappeared or were changed since.
+    """
+
+    judged: int = 0
+    opened: int = 0
+    files: int = 0
+    bytes: int = 0
+    noted: int = 0
+    nothing: int = 0
+    same: int = 0
+    gone: int = 0
+
+
+NOTHING_KNOWN = Summary()
+
+
+def summarise(details: Iterable[Mapping[str, Any]], gone: int = 0) -> Summary:
+    """Return what is known of runs by what the journal notes of each."""
+    noted = [each for each in details if isinstance(each.get("made"), dict)]
+    made = [each["made"] for each in noted]
+    contents = Counter(each.get("content") for each in made)
+    same = len(made) if len(made) > 1 and len(contents) == 1 and None not in contents else 0
+    judged = [each["opened"] for each in noted if isinstance(each.get("opened"), list)]
+    return Summary(
+        judged=len(judged),
+        opened=sum(bool(each) for each in judged),
+        files=sum(each.get("files", 0) for each in made),
+        bytes=sum(each.get("bytes", 0) for each in made),
+        noted=len(made),
+        nothing=sum(not each.get("files") for each in made),
+        same=same,
+        gone=gone,
+    )
