@@ -173,7 +173,7 @@ def run_copy(tmp_path, name, text, values, *arguments):
     section = {
         **{"needs": None, "arguments": [str(script), *arguments], "environment": None},
         **{"outputs": [], "sweep": {}, "max_runs": 1, "batch_size": "auto", "parallel": None},
-        **{"variables": [], "resources": {"gpu": 0, "cpus": 1}},
+        **{"variables": [], "files": [], "protect": True, "resources": {"gpu": 0, "cpus": 1}},
         **section,
     }
     definition = scripts_of({"scripts": [section]})["s"]
@@ -535,7 +535,7 @@ def test_each_image_with_each_value_is_told_how_to_do(scripted):
 def test_a_run_with_set_leaves_its_results_alone(configure, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "s.py"
-    script.write_text("OUT = 'x'\nN = 1\nopen(f'{OUT}/a.csv', 'w').write(f'n\\n{N}\\n')\n")
+    script.write_text("OUT = 'x'\nN = 1\nprint(open(f'{OUT}/a.csv', 'w').write(f'n\\n{N}\\n'))\n")
     section = {"name": "s", "script": str(script), "run": "sweep", "sweep": {"n": [5, 7]}}
     section["set"] = {"N": "{n}", "OUT": "{output_dir}"}
     plan, _ = make_plan(configure(images={"folder": None}, scripts=[section]))

@@ -196,7 +196,7 @@ def test_runs_that_make_nothing_or_all_the_same_are_told(project):
     plan = project(f"{READS}open(f'{{len(data)}}', 'w')", images=3)
     do(plan)
     assert "3 of 3 runs that ended well made no file" in last_words(plan)
-    same = "open(f'{len(data)}.csv', 'w').write('a\\n1\\n')"
+    same = "print(open(f'{len(data)}.csv', 'w').write('a\\n1\\n'))"
     plan = project(f"{READS}{same}", images=3)
     do(plan)
     (result,) = script_results(plan)

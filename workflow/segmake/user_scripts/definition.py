@@ -188,7 +188,7 @@ def _script(section: dict[str, Any]) -> Script:
         parallel=section["parallel"] or (1 if alone else resources["cpus"]),
         variables=names,
         resources=resources,
-        constants=section.get("set") or {},
+        constants=section["set"],
         values=values,
         design=design,
         files=tuple(section["files"]),
