@@ -226,6 +226,7 @@ def conda(bare, tmp_path):
         f'echo "python $*" >>"{tmp_path}/asked"',
         f'case "$2" in */installed.py) exec "{sys.executable}" "$@" ;; esac',
         f'case "$*" in *"pip install"*) test ! -e "{tmp_path}/offline" || exit 1 ;; esac',
+        'case "$*" in *segmake.engine_fit*) echo "$PWD/workflow/envs/$3.yaml" ;; esac',
         f'case "$*" in *segmake.engines.*) test ! -e "{tmp_path}/unfit" || exit 1 ;; esac',
     )
     (bare / "cp").symlink_to(shutil.which("cp"))

@@ -215,6 +215,7 @@ PLACEHOLDERS = {
     "SM-OUT.kept": {"en": "new place", "fr": "nouvel emplacement"},
     "SM-OUT.reason": {"en": "reason", "fr": "raison"},
     "SM-RUN-020.number": {"en": "number", "fr": "nombre"},
+    "here": {"en": "versions", "fr": "versions"},
     "made": {"en": "files", "fr": "fichiers"},
     "gpus": {"en": "number", "fr": "nombre"},
     "most": {"en": "number", "fr": "nombre"},
