@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
-from segmake.pythons import find_python
-from tests.projects import Project, wait_until
+from tests.projects import Project
 
 SCRIPT = """\
 import subprocess, sys
@@ -77,147 +70,11 @@ def test_a_script_runs_in_an_environment_that_uv_made_once(scripted: Project) ->
     }
     assert "natsort==8.4.0" in (scripted.results / "environments" / "growth.txt").read_text()
 
-    # Another folder of results has the same; and what was done is not done again.
-    assert "nothing to compute" in scripted.run().stderr
+    # Another folder of results has the same.
     scripted.settings["results"] = "other"
     other = scripted.run()
     assert other.returncode == 0 and "making the environment" not in other.stderr
     assert answer(scripted)["prefix"] == str(place)
-
-
-def test_two_runs_at_once_make_it_once(scripted: Project, tmp_path: Path) -> None:
-    assert scripted.run("-n").returncode == 0
-    other = Project(tmp_path / "other", scripted.settings, variables=scripted.variables)
-    shutil.copytree(scripted.folder / ".snakemake", other.folder / ".snakemake")
-    runs = [project.start() for project in (scripted, other)]
-    assert [run.wait() for run in runs] == [0, 0], (
-        scripted.said.read_text() + other.said.read_text()
-    )
-    said = scripted.said.read_text() + other.said.read_text()
-    assert said.count("making the environment growth") == 1
-    assert len(made(scripted)) == 1
-
-
-def at_work(project: Project) -> list[psutil.Process]:
-    """Return the processes of uv that write into an environment of a project."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if words and words[0].endswith("uv") and any(str(own(project)) in word for word in words):
-            found.append(process)
-    return found
-
-
-@pytest.fixture
-def silent_index() -> Iterator[str]:
-    """The address of an index of packages that takes what it is asked, and never answers."""
-    import socket
-
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen(16)
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/simple"
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_one_that_was_interrupted_is_made_anew(
-    scripted: Project, silent_index: str, tmp_path: Path, how: int
-) -> None:
-    assert scripted.run("-n").returncode == 0
-    before = dict(scripted.variables)
-    scripted.variables |= {"UV_DEFAULT_INDEX": silent_index, "UV_CACHE_DIR": str(tmp_path / "new")}
-    run = scripted.start()
-    wait_until(lambda: any("install" in process.cmdline() for process in at_work(scripted)), run)
-    (unfinished,) = (path for path in own(scripted).iterdir() if path.is_dir())
-    (unfinished / "half-written").touch()
-    run.send_signal(how)
-    assert run.wait() != 0
-    said = scripted.said.read_text()
-    assert "Traceback" not in said and not made(scripted)
-    if how != signal.SIGKILL:
-        assert "stopped while the environment growth was being made" in said
-        assert not at_work(scripted)
-    scripted.variables = before
-    again = scripted.run()
-    assert again.returncode == 0, again.stderr
-    assert made(scripted) == [unfinished] and not (unfinished / "half-written").exists()
-    assert not at_work(scripted)
-
-
-def test_one_whose_python_has_gone_is_made_anew(scripted: Project) -> None:
-    assert scripted.run().returncode == 0
-    (place,) = made(scripted)
-    (place / "bin" / "python").unlink()
-    (place / "bin" / "python").symlink_to("/opt/removed/python3.11")
-    scripted.settings["scripts"][0]["arguments"] = {"again": 1}
-    again = scripted.run()
-    assert again.returncode == 0, again.stderr
-    assert "making the environment growth" in again.stderr
-
-
-def test_the_python_that_is_asked_for(scripted: Project, tmp_path: Path) -> None:
-    """One of pyenv or of the PATH; where there is none, those that are here are named."""
-    here = find_python("3.12", tmp_path) or find_python("3.10", tmp_path)
-    if here is None:
-        pytest.skip("there is but one Python here")
-    version = here.name.removeprefix("python")
-    scripted.settings["environments"]["growth"]["python"] = version
-    assert scripted.run().returncode == 0
-    assert (made(scripted)[0] / "lib" / f"python{version}").is_dir()
-
-    (tmp_path / "home").mkdir()
-    # Of this machine's Pythons, the one that runs SegMake is left; a command that does not run is none.
-    bare = tmp_path / "bin"
-    bare.mkdir()
-    for name in ("bash", "sh", "env", "touch", "test", "rm", "mkdir", "which"):
-        (bare / name).symlink_to(shutil.which(name) or "/bin/true")
-    (bare / f"python{version}").write_text("#!/bin/sh\necho pyenv: not found >&2; exit 127\n")
-    (bare / f"python{version}").chmod(0o755)
-    shutil.rmtree(own(scripted))
-    scripted.settings["scripts"][0]["arguments"] = {"again": 1}
-    scripted.variables |= {"PATH": str(bare), "HOME": str(tmp_path / "home"), "PYENV_ROOT": ""}
-    scripted.variables |= {"UV_OFFLINE": "1"}
-    dry = scripted.run("-n")
-    assert f"there is no Python {version} on this machine" in dry.stderr, dry.stderr
-    run = scripted.run()
-    assert run.returncode == 1 and said_codes(run) == ["SM-ENV-041"], run.stderr
-    own_version = ".".join(map(str, sys.version_info[:2]))
-    assert f"Here there are: {own_version}." in run.stderr
-    assert "Traceback" not in run.stderr and not scripted.journal("scripts/where")
-
-
-@pytest.mark.parametrize(
-    ("code", "index"), [("SM-ENV-003", "http://127.0.0.1:9/simple"), ("SM-ENV-005", "empty")]
-)
-def test_packages_that_cannot_be_had_are_told(
-    scripted: Project, tmp_path: Path, code: str, index: str
-) -> None:
-    assert scripted.run("-n").returncode == 0
-    (tmp_path / "empty").mkdir()
-    if index == "empty":
-        index = (tmp_path / "empty").as_uri()
-    scripted.variables |= {"UV_DEFAULT_INDEX": index, "UV_CACHE_DIR": str(tmp_path / "new")}
-    scripted.variables |= {"UV_HTTP_RETRIES": "0"}
-    run = scripted.run()
-    assert run.returncode == 1 and said_codes(run) == [code], run.stderr
-    assert "    | " in run.stderr and "Traceback" not in run.stderr
-    assert not list(own(scripted).glob("growth-*"))
-
-
-def test_a_disk_without_room_is_told(scripted: Project, tmp_path: Path) -> None:
-    assert scripted.run("-n").returncode == 0
-    folder = tmp_path / "little room"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system can only be mounted by root")
-    try:
-        scripted.variables["SNAKEMAKE_CONDA_PREFIX"] = str(folder)
-        run = scripted.run()
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-    assert run.returncode == 1 and said_codes(run) == ["SM-ENV-004"], run.stderr
-    assert "Traceback" not in run.stderr
 
 
 def test_an_environment_that_no_script_needs_stops_nothing(

@@ -221,11 +221,12 @@ def _ended_together() -> Iterator[None]:
 
 
 def _end_remains(place: Path) -> None:
-    """End what is left of a run that was killed: a conda or pip that still writes into an environment."""
+    """End what is left of a run that was killed: a conda, pip or uv that still writes into an environment."""
     remains = []
+    own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if any(str(place) in word for word in process.cmdline()):
+            if process.pid not in own and any(str(place) in word for word in process.cmdline()):
                 remains.append(process)
     _kill(remains)
 
