@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.projects import Project
+from tests.projects import ROOT, Project
 
 SCRIPT = """\
 import subprocess, sys
@@ -102,3 +104,25 @@ def test_an_environment_that_no_script_needs_stops_nothing(
     scripted.settings["scripts"][0]["environment"] = "r"
     refused = scripted.run()
     assert refused.returncode == 1 and "SM-ENV-040  config/config.yaml, line" in refused.stderr
+
+
+@pytest.mark.parametrize(("profile", "code"), [("slurm", 1), ("local", 0)])
+def test_an_engine_that_the_driver_does_not_run_is_told_before_anything_runs(
+    project: Project, tmp_path: Path, profile: str, code: int
+) -> None:
+    project.root = tmp_path / "clone"
+    for folder in ("workflow", "profiles"):
+        shutil.copytree(ROOT / folder, project.root / folder)
+    prefix = project.root / ".environments" / "cellpose3"
+    packages = prefix / "lib" / "python3.11" / "site-packages"
+    (packages / "nvidia_cuda_runtime-13.0.88.dist-info").mkdir(parents=True)
+    (prefix / "bin").mkdir()
+    (prefix / "bin" / "python").symlink_to(sys.executable)
+    project.profile = profile
+    project.settings["segmentation"] = {"engine": "cellpose3", "model": "bact_phase_cp3"}
+    project.settings["cluster"] = {"cuda_driver": "12.2"}
+    dry = project.run("-n")
+    assert dry.returncode == code, dry.stderr
+    assert said_codes(dry) == ["SM-ENV-043"] and "setup.sh --engine cellpose3" in dry.stderr
+    project.settings["cluster"] = {"cuda_driver": "13.0"}
+    assert not said_codes(project.run("-n"))
