@@ -57,7 +57,10 @@ _CAUSES = {
         r"|Unsatisfiable|nothing provides|No candidates were found|No solution found|not found in the package registry"
     ),
 }
-_TELLING = re.compile(r"error|cannot|could not|no space|quota|nothing provides", re.IGNORECASE)
+_TELLING = re.compile(
+    r"error|cannot|could not|no space|quota|nothing provides|no version of|not found in",
+    re.IGNORECASE,
+)
 _NOT_TELLING = re.compile(r"^\s*(File \"|Traceback|\^)|Pip failed|^WARNING: Retrying")
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segmake import uv_environments
-from segmake.builder import environment_files
-from segmake.config import Config
 from segmake.files import fingerprint, write_atomically
 from segmake.messages import Problem, say
 from segmake.plan import Plan
-from segmake.uv_environments import is_made, place_of
+
+# What finds versions and makes environments takes its time to load, and each job reads this module.
+if TYPE_CHECKING:
+    from segmake.config import Config
 
 # Beside the record of an environment: what kept it from being made or used.
 _FAILED = ".failed"
@@ -70,6 +70,8 @@ class OwnEnvironments:
             If one that a script needs can't be made.
         """
         for name in self._missing():
+            from segmake import uv_environments
+
             file, version = self._plan.environments[name], self._version(name)
             place = Path(self._plan.pythons[name]).parents[1]
             try:
@@ -81,6 +83,8 @@ class OwnEnvironments:
     def say_what_would_be_made(self) -> None:
         """Say in a dry run what `make` would do."""
         for name in self._missing():
+            from segmake import uv_environments
+
             place = Path(self._plan.pythons[name]).parents[1]
             print(say("environments.would_be_made", name=name, path=place), file=sys.stderr)
             if uv_environments.python_of(self._version(name), place.parents[1]) is None:
@@ -91,11 +95,16 @@ class OwnEnvironments:
         return str(self._plan.settings["environments"][name]["python"])
 
     def _missing(self) -> list[str]:
+        if not self._plan.pythons:
+            return []
+        from segmake.uv_environments import is_made
+
+        names = sorted(self._plan.pythons, key=lambda name: name not in self._needed)
         return [
             name
-            for name, python in self._plan.pythons.items()
+            for name in names
             if (name in self._needed or not self.record(name).exists())
-            and not is_made(Path(python).parents[1])
+            and not is_made(Path(self._plan.pythons[name]).parents[1])
         ]
 
 
@@ -127,6 +136,8 @@ def find_files(
     Problems
         What is wrong with those that a script needs.
     """
+    from segmake.builder import environment_files
+
     hold = needed(plan)
 
     def forgive(name: str, problem: Problem) -> bool:
@@ -142,6 +153,8 @@ def pythons_of(
     files: dict[str, Path], settings: dict[str, Any], prefix: Path | None
 ) -> dict[str, str]:
     """Return where the Python of each environment is, or will be, that uv makes."""
+    from segmake.uv_environments import place_of
+
     sections = settings["environments"]
     return {
         name: str(place_of(name, sections[name]["python"], file, prefix) / "bin" / "python")
