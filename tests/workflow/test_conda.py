@@ -124,20 +124,19 @@ def test_an_environment_of_the_config_is_made_once_and_again_when_its_list_chang
     assert (folder / "other.txt").exists()
 
 
-def test_packages_of_conda_and_one_that_cannot_be_had(conda_project: Project) -> None:
+def test_packages_of_conda_that_cannot_be_had_and_that_nothing_needs(
+    conda_project: Project,
+) -> None:
     """The conda of the tests has none of R: what no script needs stops nothing."""
     project = conda_project
-    project.settings["environments"] = {
-        "growth": {"packages": ["tqdm==4.67.1", "PyYAML"], "conda": ["pip >=20"]},
-        "statistics": {"conda": ["r-base", "r-lme4=1.1"]},
-    }
+    project.settings["environments"] = {"statistics": {"conda": ["r-base", "r-lme4=1.1"]}}
     run = project.run(*CONDA)
     assert run.returncode == 0, run.stderr
     assert re.findall(r"SM-\w+-\d+", run.stderr) == ["SM-ENV-005"], run.stderr
     assert "the environment statistics can't be had" in run.stderr
     assert "Traceback" not in run.stderr
     folder = project.results / "environments"
-    assert (folder / "growth.txt").exists() and not (folder / "statistics.txt").exists()
+    assert not (folder / "statistics.txt").exists()
     listed = (folder / "statistics.yaml").read_text(encoding="utf-8")
     assert '  - pip\n  - "r-base"\n  - "r-lme4=1.1"\n' in listed
     assert project.finished("measure")
