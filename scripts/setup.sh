@@ -233,6 +233,20 @@ check_engine() {
     fail SM-SET-011 engine="$engine" log="$log"
 }
 
+# Whether an environment has a PyTorch, of another version than a file pins.
+has_another_torch() {
+    local wanted found
+    wanted=$(pins "$2" | sed -n 's/^torch==//p')
+    for found in "$1"/lib/python*/site-packages/torch-*.dist-info; do
+        found=${found##*/torch-}
+        found=${found%.dist-info}
+        if [[ $found != '*' && ${found%%+*} != "$wanted" ]]; then
+            return
+        fi
+    done
+    return 1
+}
+
 conda=$(find_conda)
 
 # -- the main environment: what was made before, else conda's `segmake`, else .venv
@@ -278,10 +292,17 @@ quietly "$prefix/bin/python" -P "$root/workflow/segmake/installed.py" "$root/wor
 
 if [[ -n $engine_file ]]; then
     engine_prefix=$environments/$engine
+    # With a PyTorch that the driver of the GPUs runs.
+    fitted=$(cd -- "$root" && PYTHONPATH=$root/workflow "$prefix/bin/python" -m segmake.engine_fit "$engine") || exit 1
+    engine_file=${fitted##*$'\n'}
     if is_usable "$engine_prefix" && is_current "$engine_prefix" "$engine_file"; then
         $brief || say setup.engine_current engine="$engine" path="$engine_prefix"
     else
         say setup.engine_starts engine="$engine" log="$log"
+        if has_another_torch "$engine_prefix" "$engine_file"; then
+            # The CUDA of one would stay behind beside that of the other.
+            rm -rf -- "$engine_prefix"
+        fi
         if ! is_usable "$engine_prefix"; then
             rm -rf -- "$engine_prefix"
             if [[ -n $conda ]]; then

@@ -23,10 +23,10 @@ from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
 from segmake.user_scripts import work as script_work
-from segmake.user_scripts.command import command_line, variables
+from segmake.user_scripts.command import command_line, interpreter, variables
 from segmake.user_scripts.definition import folder_name, run_name, scripts_of, values_of
 from segmake.user_scripts.keys import ImageFacts, Keys
-from segmake.user_scripts.planning import facts_in_job, journal_of, runs_per_job
+from segmake.user_scripts.planning import code_of, facts_in_job, journal_of, runs_per_job
 from segmake.user_scripts.process import Processes, end_orphans, last_lines
 from segmake.user_scripts.results import inputs_of, join_tables, script_results
 from segmake.user_scripts.work import ScriptWork
@@ -145,6 +145,27 @@ def test_a_list_is_the_whole_command_line(scripts):
         {"name": "own", "arguments": ["{image}", "-o", "{output_dir}/x", 5]}
     ).values()
     assert call(script, input="/i.tif", output_dir="/out")[0] == ["/i.tif", "-o", "/out/x", "5"]
+
+
+def test_r_runs_with_the_rscript_of_its_environment(tmp_path):
+    python = tmp_path / "environment" / "bin" / "python"
+    script = Path("growth.R")
+    assert interpreter(script, str(python)) == ["Rscript"]
+    python.parent.mkdir(parents=True)
+    python.with_name("Rscript").touch()
+    assert interpreter(script, str(python)) == [str(python.with_name("Rscript"))]
+
+
+def test_packages_of_conda_count_for_a_script_only_where_there_are_any(scripts):
+    (script,) = scripts({"name": "growth"}).values()
+    script = replace(script, environment="growth")
+
+    def code(**section):
+        return code_of(script, {"environments": {"growth": {"python": "3.11", **section}}})
+
+    plain = code(packages=["natsort"])
+    assert code(packages=["natsort"], conda=[]) == plain
+    assert code(packages=["natsort"], conda=["r-base"]) != plain
 
 
 @pytest.mark.parametrize("number", ["-5", "-0.5", "-.5", "-1e-5", "-1.5e3", "-5,3", "-x"])

@@ -124,6 +124,24 @@ def test_an_environment_of_the_config_is_made_once_and_again_when_its_list_chang
     assert (folder / "other.txt").exists()
 
 
+def test_packages_of_conda_that_cannot_be_had_and_that_nothing_needs(
+    conda_project: Project,
+) -> None:
+    """The conda of the tests has none of R: what no script needs stops nothing."""
+    project = conda_project
+    project.settings["environments"] = {"statistics": {"conda": ["r-base", "r-lme4=1.1"]}}
+    run = project.run(*CONDA)
+    assert run.returncode == 0, run.stderr
+    assert re.findall(r"SM-\w+-\d+", run.stderr) == ["SM-ENV-005"], run.stderr
+    assert "the environment statistics can't be had" in run.stderr
+    assert "Traceback" not in run.stderr
+    folder = project.results / "environments"
+    assert not (folder / "statistics.txt").exists()
+    listed = (folder / "statistics.yaml").read_text(encoding="utf-8")
+    assert '  - pip\n  - "r-base"\n  - "r-lme4=1.1"\n' in listed
+    assert project.finished("measure")
+
+
 def test_a_script_runs_in_the_environment_that_it_names(conda_project: Project) -> None:
     script = conda_project.folder / "script.py"
     script.write_text(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 from segmake.builder import pins
 from tests.projects import Project
@@ -48,21 +47,6 @@ def test_two_runs_at_once_find_the_versions_once(conda_project: Project) -> None
     assert [run.returncode for run in runs] == [0, 0], said
     assert "".join(said).count("SegMake: finding versions of packages") == 1, said
     assert "Traceback" not in "".join(said)
-
-
-def test_without_conda_nothing_runs(project: Project, conda: Path) -> None:
-    project.settings["environments"] = {"growth": {"packages": ["natsort"]}}
-    cases = (
-        (None, (), "SM-ENV-011"),
-        (None, ("--sdm", "conda"), "SM-ENV-011"),
-        (conda, (), "SM-ENV-010"),
-    )
-    for project.conda, options, code in cases:
-        run = project.run(*options)
-        assert run.returncode == 1
-        assert code in run.stderr and "Miniforge" in run.stderr
-        assert "Traceback" not in run.stderr
-        assert not project.results.exists()
 
 
 def test_lists_that_can_not_work_are_refused_with_their_lines(

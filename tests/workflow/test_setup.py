@@ -226,6 +226,7 @@ def conda(bare, tmp_path):
         f'echo "python $*" >>"{tmp_path}/asked"',
         f'case "$2" in */installed.py) exec "{sys.executable}" "$@" ;; esac',
         f'case "$*" in *"pip install"*) test ! -e "{tmp_path}/offline" || exit 1 ;; esac',
+        'case "$*" in *segmake.engine_fit*) echo "$PWD/workflow/envs/$3.yaml" ;; esac',
         f'case "$*" in *segmake.engines.*) test ! -e "{tmp_path}/unfit" || exit 1 ;; esac',
     )
     (bare / "cp").symlink_to(shutil.which("cp"))
@@ -352,6 +353,23 @@ def test_packages_that_do_not_work_together_are_not_kept(clone, home, bare, cond
     (conda / "unfit").unlink()
     assert setup(clone, home, "--engine", "cellpose", PATH=str(bare)).returncode == 0
     assert (clone / ".environments/cellpose/.segmake-cellpose.yaml").exists()
+
+
+def test_an_engine_with_another_torch_is_made_anew(clone, home, bare, conda):
+    """Installed over the other one, the CUDA of both would be there."""
+    setup(clone, home, PATH=str(bare))
+    packages = clone / ".environments/cellpose3/lib/python3.11/site-packages"
+    file = clone / "workflow/envs/cellpose3.yaml"
+    for version, line in (
+        ("2.13.0+cpu", "numpy==1.26.0 # was "),
+        ("2.9.1", "numpy==1.26.1 # was "),
+    ):
+        (packages / f"torch-{version}.dist-info").mkdir(parents=True)
+        file.write_text(file.read_text().replace("numpy==", line, 1))
+        asked(conda)
+        assert setup(clone, home, PATH=str(bare)).returncode == 0
+        anew = any(line.startswith("conda env create") for line in asked(conda))
+        assert anew is (version == "2.9.1")
 
 
 def test_engine_none_leaves_the_engines_alone(clone, home, bare, conda):

@@ -1,4 +1,4 @@
-"""Makes the environments of the config, and tries them.
+"""Tries the environments of the config, which Snakemake makes with conda, or `session` with uv.
 
 In: their files, which `session` makes when the Snakefile is read (segmake.builder).
 Out: a record that its packages, and what scripts import, can be used; and results/environments/NAME.txt with the
@@ -27,6 +27,12 @@ rule environment:
     conda:
         lambda wildcards: plan.environments[wildcards.environment]
     params:
+        python=lambda wildcards: session.python_of(wildcards.environment),
+        # One that no script needs never fails a run: that it did is written down, and told.
+        failed=lambda wildcards: session.own_environments.failed(wildcards.environment),
+        otherwise=lambda wildcards: session.own_environments.otherwise(
+            wildcards.environment
+        ),
         script=Path(workflow.basedir) / "scripts/check_environment.py",
         packages=lambda wildcards: session.imports(wildcards.environment),
         message=lambda wildcards: session.bad_environment(wildcards.environment),
@@ -35,5 +41,6 @@ rule environment:
         versions=lambda wildcards: folders.results
         / f"environments/{wildcards.environment}.txt",
     shell:
-        "python {params.script:q} {params.packages:q} --message {params.message:q} --imports {params.imports:q}"
-        " --missing {params.missing:q} --out {params.versions:q} --log {log:q} && touch {output:q}"
+        "test -e {params.failed:q} || {params.python} {params.script:q} {params.packages:q} --message {params.message:q} --imports {params.imports:q}"
+        " --missing {params.missing:q} --out {params.versions:q} --log {log:q}"
+        " || {params.otherwise} {params.failed:q} && touch {output:q}"

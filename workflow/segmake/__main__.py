@@ -224,6 +224,7 @@ def _run_script(options: argparse.Namespace) -> None:
             else:
                 # What it needs is not there: it waits for another run of SegMake, and has no results meanwhile.
                 discard(task, journal, tell)
+        _put_first(Path(options.python).parent)
         work = ScriptWork(plan, options.name, options.python, options.cpus)
         if left := pending(ready, journal):
             batch = {"batch": options.batch, "number": len(left)}
@@ -346,6 +347,12 @@ class _Log:
             with suppress(OSError):
                 self._file.write(text)
                 self._file.flush()
+
+
+def _put_first(folder: Path) -> None:
+    """Put the commands of a script's environment first on the PATH, as activating it would."""
+    if folder != Path(sys.executable).parent:
+        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
 def _speaker(log: _Log) -> tuple[Callable[[str], None], Callable[[str], None]]:

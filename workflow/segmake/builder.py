@@ -8,10 +8,11 @@ folder was deleted, those among the results are taken over.
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,19 +51,23 @@ class _Request:
     python: str
     wanted: list[Wanted]
     where: str
+    of_conda: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """What a file was made for. The driver is none of it, nor the catalogue: a file that fits stays."""
         requirements = sorted(str(one.requirement) for one in self.wanted)
-        return fingerprint(self.python, requirements, platform.machine())
+        more = [sorted(self.of_conda)] if self.of_conda else []
+        return fingerprint(self.python, requirements, platform.machine(), *more)
 
 
 def environment_files(
     config: Config,
     *,
     kept: Path = KEPT,
+    conda: bool = True,
     ask_driver: Callable[[], str | None] = lambda: None,
+    forgive: Callable[[str, Problem], bool] = lambda name, problem: False,
 ) -> dict[str, Path]:
     """Return the conda environment file of each environment of the config; those that are missing are made.
 
@@ -71,9 +76,13 @@ def environment_files(
     config : Config
     kept : Path
         The folder of the files.
+    conda : bool
+        Whether conda will make the environments.
     ask_driver : callable
         Returns the newest CUDA that the nodes' driver supports, or None; called where a package brings CUDA and
         ``cluster.cuda_driver`` does not say it.
+    forgive : callable
+        Returns whether the run can do without an environment, given its name and what is wrong: it is left out then.
 
     Raises
     ------
@@ -82,15 +91,22 @@ def environment_files(
     """
     problems: list[Problem] = []
     files: dict[str, Path] = {}
-    requests = list(_requests(config, problems))
+    requests = []
+    for name in config.settings["environments"]:
+        request, faults = _request(config, name, conda=conda)
+        grave = [fault for fault in faults if not forgive(name, fault)]
+        problems += grave
+        if not faults:
+            requests.append(request)
     if problems:
         raise Problems(problems)
     for request in requests:
         try:
             files[request.name] = _file(request, config.settings, kept, ask_driver)
         except Problem as problem:
-            problems.append(problem)
-            if problem.code == "SM-ENV-020":
+            if not forgive(request.name, problem):
+                problems.append(problem)
+            if problem.code == "SM-ENV-020" and problems:
                 break
     if problems:
         raise Problems(problems)
@@ -142,17 +158,23 @@ def pins(file: Path) -> dict[str, str]:
         return {}
 
 
-def _requests(config: Config, problems: list[Problem]) -> Iterator[_Request]:
-    for name, section in config.settings["environments"].items():
-        wanted = []
-        for index, words in enumerate(section["packages"]):
-            where = config.where("environments", name, "packages", index)
-            try:
-                wanted.append(understand(words, where))
-            except Problem as problem:
-                problems.append(problem)
-        where = config.where("environments", name, "packages")
-        yield _Request(name, str(section["python"]), wanted, where)
+def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[Problem]]:
+    """Return an environment of the config as it is understood, and what is wrong with it."""
+    section = config.settings["environments"][name]
+    wanted, problems = [], []
+    for index, words in enumerate(section["packages"]):
+        where = config.where("environments", name, "packages", index)
+        try:
+            wanted.append(understand(words, where))
+        except Problem as problem:
+            problems.append(problem)
+    of_conda = tuple(" ".join(words.split()) for words in section.get("conda", ()))
+    if of_conda and not conda:
+        where = config.where("environments", name, "conda")
+        names = {"name": name, "packages": ", ".join(of_conda)}
+        problems.append(Problem("SM-ENV-040", where=where, **names))
+    where = config.where("environments", name, "packages")
+    return _Request(name, str(section["python"]), wanted, where, of_conda), problems
 
 
 def _file(
@@ -164,6 +186,10 @@ def _file(
     file = kept.absolute() / f"{request.name}.{request.fingerprint}.yaml"
     if not file.exists():
         _take_over(request, Path(settings["results"]), file)
+    if not request.wanted:
+        # There is nothing to find: conda knows by itself.
+        _write(file, _text(request, Resolution({})))
+        return file
     if _fits(file, settings, ask_driver):
         return file
     # Two runs that find versions at once may find others, while one of them makes the environment already.
@@ -200,8 +226,13 @@ def _find_versions(
             resolution = resolve(request.wanted, request.python, driver, request.where)
     if resolution.built:
         _tell("builder.source", name=request.name, packages=", ".join(resolution.built))
-    with write_atomically(file) as part:
-        part.write_text(_text(request, resolution), encoding="utf-8")
+    _write(file, _text(request, resolution))
+
+
+def _write(file: Path, text: str) -> None:
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        with write_atomically(file) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def _take_over(request: _Request, results: Path, file: Path) -> None:
@@ -214,19 +245,22 @@ def _take_over(request: _Request, results: Path, file: Path) -> None:
 
 
 def _text(request: _Request, resolution: Resolution) -> str:
+    words = [" ".join(one.words.split()) for one in request.wanted]
     header = _HEADER.format(
         name=request.name,
         python=request.python,
-        packages=", ".join(" ".join(one.words.split()) for one in request.wanted),
+        packages=", ".join([*words, *request.of_conda]),
         mark=_REQUEST,
         request=request.fingerprint,
     )
     lines = ["channels:", "  - conda-forge", "  - nodefaults", "dependencies:"]
-    lines += [f"  - python={request.python}", "  - pip", "  - pip:"]
-    lines += [
+    lines += [f"  - python={request.python}", "  - pip"]
+    lines += [f"  - {json.dumps(package)}" for package in request.of_conda]
+    pins = [
         f"      - {canonicalize_name(project)}=={version}"
         for project, version in sorted(resolution.pins.items())
     ]
+    lines += ["  - pip:", *pins] if pins else []
     return header + "\n".join(lines) + "\n"
 
 

@@ -157,6 +157,16 @@ def _ask_node(options: Iterable[str]) -> str | None:
     return driver_in(answer.stdout)
 
 
+def driver_here() -> str | None:
+    """Return the newest CUDA that the driver of this computer supports; None if it has no GPU."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        answer = subprocess.run(
+            ["nvidia-smi"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+        return driver_in(answer.stdout)
+    return None
+
+
 def driver_in(words: str) -> str | None:
     """Return the newest CUDA that a driver supports, from what nvidia-smi says."""
     found = _DRIVER.search(words)

@@ -1,4 +1,4 @@
-"""The environments that Snakemake makes with conda: whether it can, what is said meanwhile, and what went wrong.
+"""The making of environments: whether conda can do it, what is said meanwhile, and what went wrong.
 
 Snakemake (9.27) makes them before the first job, also those that no job will use; two runs that make the same one spoil
 it for each other; one that it can't remove it takes for finished; and what conda says comes in a traceback.
@@ -42,22 +42,25 @@ LAST_WORDS = 4
 # What Snakemake and conda write into their shell commands as it is, or between quotes.
 _UNFIT = "'\"$`\\:\n"
 
-# What conda and pip say, and what it means; the first that fits counts, since a pip without a network ends with
+# What conda, pip and uv say, and what it means; the first that fits counts, since a pip without a network ends with
 # "no matching distribution".
 _CAUSES = {
     "SM-ENV-004": r"No space left on device|NoSpaceLeftError|[Dd]isk quota exceeded",
     "SM-ENV-003": (
         r"NewConnectionError|ConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|HTTPError|CONNECTION FAILED"
         r"|[Nn]ame resolution|Name or service not known|Could not (resolve host|connect to server)"
-        r"|Network is unreachable"
+        r"|Network is unreachable|error sending request|dns error|Failed to (fetch|download)|tcp connect error"
     ),
     "SM-ENV-006": r"Permission denied|Read-only file system|NotWritableError|NoWritable\w+Error",
     "SM-ENV-005": (
         r"No matching distribution|ResolutionImpossible|PackagesNotFoundError|ResolvePackageNotFound"
-        r"|Unsatisfiable|nothing provides|No candidates were found"
+        r"|Unsatisfiable|nothing provides|No candidates were found|No solution found|not found in the package registry"
     ),
 }
-_TELLING = re.compile(r"error|cannot|could not|no space|quota|nothing provides", re.IGNORECASE)
+_TELLING = re.compile(
+    r"error|cannot|could not|no space|quota|nothing provides|no version of|not found in",
+    re.IGNORECASE,
+)
 _NOT_TELLING = re.compile(r"^\s*(File \"|Traceback|\^)|Pip failed|^WARNING: Retrying")
 
 
@@ -102,13 +105,15 @@ def check_place(prefix: Path | None) -> None:
         raise Problem("SM-ENV-009", path=readable(str(place)))
 
 
-def tend(refuse: Callable[[Problem], NoReturn]) -> None:
+def tend(refuse: Callable[[Problem], NoReturn], forgive: Callable[[str, Problem], bool]) -> None:
     """Let Snakemake make the environments that a run needs and no others, one run at a time, in plain words.
 
     Parameters
     ----------
     refuse : callable
         Ends the run with a message.
+    forgive : callable
+        Returns whether the run can do without an environment, given its file and what is wrong.
     """
     make = Env.create
 
@@ -116,9 +121,23 @@ def tend(refuse: Callable[[Problem], NoReturn]) -> None:
         try:
             _create(env, make, dryrun=dryrun)
         except Problem as problem:
-            refuse(problem)
+            if not forgive(env.file.get_path_or_uri(secret_free=True), problem):
+                refuse(problem)
+            _let_go(env)
 
     Env.create = create
+
+
+def _let_go(env: Any) -> None:
+    """Let Snakemake start the jobs of an environment that could not be made without it."""
+    dag = env.workflow.dag
+    for key, other in dag.conda_envs.items():
+        if other is env:
+            # Snakemake goes through them at this moment: none may be taken away.
+            dag.conda_envs[key] = None
+    for job in dag.needrun_jobs():
+        if job.conda_env is env:
+            job._conda_env = None
 
 
 def _create(env: Any, make: Callable[[Any], Any], *, dryrun: bool) -> None:
@@ -134,26 +153,44 @@ def _create(env: Any, make: Callable[[Any], Any], *, dryrun: bool) -> None:
     elif dryrun:
         print(say("environments.would_be_made", name=name, path=place), file=sys.stderr)
     else:
-        _make(env, make, name, place)
+        make_once(name, place, lambda: make(env), lambda: _is_made(place))
 
 
-def _make(env: Any, make: Callable[[Any], Any], name: str, place: Path) -> None:
-    """Make an environment, unless another run makes it at this moment."""
+def make_once(name: str, place: Path, work: Callable[[], Any], is_made: Callable[[], bool]) -> None:
+    """Make an environment, unless another run makes it at this moment; the user is told.
+
+    Parameters
+    ----------
+    name : str
+    place : Path
+        Its folder.
+    work : callable
+        Makes it; what an earlier attempt has left there is its to remove.
+    is_made : callable
+        Whether it is there, whole.
+
+    Raises
+    ------
+    Problem
+        ``SM-ENV-002`` to ``SM-ENV-006`` if it can't be made, ``SM-ENV-008`` if it is unfinished and can't be removed.
+    SystemExit
+        If the user stops it.
+    """
     began = time.monotonic()
     try:
         with alone(place.parent, "environments.waiting"):
-            if _is_made(place):
+            if is_made():
                 return
             print(say("environments.making", name=name, path=place), file=sys.stderr, flush=True)
             _end_remains(place)
             with _ended_together():
-                make(env)
+                work()
     except KeyboardInterrupt:
         print("\n" + say("environments.stopped", name=name), file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except (WorkflowError, OSError) as error:
         raise _explain(error, name, place) from None
-    if not _is_made(place):
+    if not is_made():
         raise Problem("SM-ENV-008", where=str(place), environment=name, path=place)
     print(
         say("environments.made", name=name, time=duration(time.monotonic() - began)),
@@ -187,11 +224,12 @@ def _ended_together() -> Iterator[None]:
 
 
 def _end_remains(place: Path) -> None:
-    """End what is left of a run that was killed: a conda or pip that still writes into an environment."""
+    """End what is left of a run that was killed: a conda, pip or uv that still writes into an environment."""
     remains = []
+    own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if any(str(place) in word for word in process.cmdline()):
+            if process.pid not in own and any(str(place) in word for word in process.cmdline()):
                 remains.append(process)
     _kill(remains)
 
@@ -203,8 +241,12 @@ def _kill(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
 
 
+class Failed(OSError):
+    """What a program that makes an environment said when it failed."""
+
+
 def _explain(error: Exception, name: str, place: Path) -> Problem:
-    """Return what kept an environment from being made, with the last words of conda or pip."""
+    """Return what kept an environment from being made, with the last words of conda, pip or uv."""
     # Snakemake raises its own error while it handles that of the command, which has the output.
     output = str(getattr(error.__context__, "output", None) or error)
     found = [code for code, words in _CAUSES.items() if re.search(words, output)]

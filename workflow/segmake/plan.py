@@ -313,6 +313,8 @@ class Plan:
         For each image, what tells whether a script has to see it again; empty where there are no scripts.
     environments : dict
         The environment file of each environment of the config, by its name.
+    pythons : dict
+        The Python of each of them, where there is no conda to make them.
     known_errors : dict
         By the code of each error of an earlier version that results have, or had until this run: the images.
     """
@@ -327,6 +329,7 @@ class Plan:
     to_do: dict[str, int]
     small: list[str]
     environments: dict[str, str] = field(default_factory=dict)
+    pythons: dict[str, str] = field(default_factory=dict)
     unselected: dict[str, int] = field(default_factory=dict)
     lossy: int = 0
     stopped: int = 0

@@ -5,7 +5,6 @@ What the catalogue has tried is preferred, and given way where it does not go wi
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import subprocess
@@ -24,6 +23,7 @@ from packaging.version import Version
 from segmake import catalogue, clashes, cuda
 from segmake.messages import Problem, say
 from segmake.packages import Wanted
+from segmake.uv_settings import variables_of_uv
 
 # The versions of Python that conda-forge and most packages have; the config's schema has the same.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -192,13 +192,12 @@ def _compile(
 
 
 def _run_uv(arguments: list[str], text: str) -> str:
-    environment = {**os.environ, "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"}
     command = [uv.find_uv_bin(), *arguments, "--python", sys.executable]
     try:
         answer = subprocess.run(
             command,
             input=text,
-            env=environment,
+            env=variables_of_uv(),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,

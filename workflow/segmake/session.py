@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -46,6 +46,7 @@ from segmake.history import shorten
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs, Sent
 from segmake.messages import Problem, Problems, say
+from segmake.own_environments import OwnEnvironments, find_files, forget_failed, pythons_of
 from segmake.past import past_files
 from segmake.plan import PLAN_VARIABLE, Folders, read_plan, write_plan
 from segmake.planning import make_plan, model_fingerprint
@@ -57,7 +58,7 @@ from segmake.status import who_runs
 from segmake.steps import STEPS, told_of_changed
 from segmake.user_scripts.planning import note_meanings
 from segmake.user_scripts.process import end_orphans
-from segmake.user_scripts.rules import ScriptRule, script_rules
+from segmake.user_scripts.rules import ScriptRule, python_words, script_rules
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
@@ -114,7 +115,7 @@ class Session:
         self._next_job = ""
         # The plugin takes these away, and with them where Slurm is, and which job this is.
         self._slurm = {name: os.environ[name] for name in _OF_SLURM if name in os.environ}
-        self._conda_refused = False
+        self._driver_asked = False
         self._conda = self._use_conda()
         written = os.environ.get(PLAN_VARIABLE)
         if workflow.is_main_process or not written:
@@ -146,7 +147,7 @@ class Session:
         from segmake.builder import KEPT
         from segmake.cuda import fitted
 
-        file = ROOT / "workflow" / "envs" / f"{self.engine_environment}.yaml"
+        file = self._plain_engine_file
         driver = self.plan.settings["cluster"]["cuda_driver"]
         if not self._conda or driver is None:
             return str(file)
@@ -278,6 +279,29 @@ class Session:
         if not self._conda and not Path(self._engine_python).exists():
             raise Problem("SM-ENV-001", engine=self.engine)
 
+    @property
+    def _plain_engine_file(self) -> Path:
+        return ROOT / "workflow" / "envs" / f"{self.engine_environment}.yaml"
+
+    def _fit_engine(self) -> None:
+        """Have the engine's environment made for the driver of the GPUs, or tell that the one here does not fit."""
+        from segmake import engine_fit
+
+        settings = self.plan.settings
+        if not needs_gpu(settings):
+            return
+        if self._conda:
+            place = Path(
+                self._workflow.deployment_settings.conda_prefix or environments.DEFAULT_PLACE
+            )
+            made = engine_fit.was_made(self._plain_engine_file, place)
+            # The jobs look for the same environment.
+            settings["cluster"]["cuda_driver"] = self._driver(ask=not made)
+            return
+        refuse = self._on_cluster and not settings["segmentation"]["allow_cpu"]
+        prefix = Path(self._engine_python).parents[1]
+        engine_fit.check(self.engine, prefix, self._driver(ask=False), refuse=refuse)
+
     def start(self) -> None:
         """Take the results folder for this run, and write down its plan.
 
@@ -293,6 +317,7 @@ class Session:
             if self._on_cluster and not slurm.is_here():
                 raise Problem("SM-RUN-011")
             self._take_folder()
+            self.own_environments.make()
             note_begin(self.plan.folders.runs, self.plan.name)
             self._give_up_on_failing_disk()
             if self.plan.scripts:
@@ -332,6 +357,7 @@ class Session:
             self._screen.stop()
         if self._lock:
             with suppress(OSError):
+                self._forget_failed_environments()
                 note_end(self.plan.folders.runs, self.plan.name)
         if self._executor and self._executor.leaves_jobs:
             print(f"\n{self._next_job}", file=sys.stderr)
@@ -398,6 +424,7 @@ class Session:
                 print(say("cluster.adopted", number=len(numbers)), file=sys.stderr)
             if self.plan.to_do["segment"]:
                 self._refuse_missing_engine()
+                self._fit_engine()
             self._forget_another_model()
         if config.settings["environments"]:
             self._make_environments(config)
@@ -467,7 +494,6 @@ class Session:
             return False
         if self._workflow.is_main_process:
             if not environments.conda_is_usable():
-                self._conda_refused = True
                 settings.deployment_method = set(settings.deployment_method) - {
                     DeploymentMethod.CONDA
                 }
@@ -476,30 +502,46 @@ class Session:
                 environments.check_place(settings.conda_prefix)
             except Problem as problem:
                 _refuse(problem)
-        environments.tend(_refuse)
+        environments.tend(_refuse, lambda *words: self.own_environments.forgive(*words))
         return True
 
     def _make_environments(self, config: Config) -> None:
         """Find the file of each environment of the config; only what is new or has changed takes time."""
-        from segmake.builder import KEPT, environment_files
+        conda, prefix = self._conda, self._workflow.deployment_settings.conda_prefix
+        dry = self._workflow.output_settings.dryrun
+        files = find_files(config, self.plan, conda=conda, ask_driver=self._driver)
+        self.plan = replace(
+            self.plan,
+            environments={name: str(file) for name, file in files.items()},
+            imports={name: self._imports_of_scripts(name) for name in files},
+            pythons={} if conda else pythons_of(files, config.settings, prefix),
+        )
+        if dry:
+            self.own_environments.say_what_would_be_made()
+        elif not who_runs(self.plan.folders.lock):
+            self._forget_failed_environments()
+
+    def _driver(self, *, ask: bool = True) -> str | None:
+        """Return the newest CUDA that the nodes' driver supports, as far as the config or a node says."""
+        from segmake.builder import KEPT
         from segmake.cuda import driver_of_nodes
 
-        if not self._conda:
-            refused = self._conda_refused or not environments.conda_is_usable()
-            code = "SM-ENV-011" if refused else "SM-ENV-010"
-            raise Problem(code, where=config.where("environments"))
+        settings = self.plan.settings
+        if settings["cluster"]["cuda_driver"] is None and self._on_cluster and slurm.is_here():
+            # A dry run asks nothing of the cluster, and a node that did not answer is not asked twice.
+            ask = ask and not self._workflow.output_settings.dryrun and not self._driver_asked
+            self._driver_asked |= ask
+            return driver_of_nodes(settings, KEPT, ask=ask)
+        return settings["cluster"]["cuda_driver"]
 
-        @cache
-        def ask() -> str | None:
-            reachable = self._on_cluster and slurm.is_here()
-            # A dry run asks nothing of the cluster.
-            dry = self._workflow.output_settings.dryrun
-            return driver_of_nodes(config.settings, KEPT, ask=not dry) if reachable else None
+    @property
+    def own_environments(self) -> OwnEnvironments:
+        """The environments of the config."""
+        return OwnEnvironments(self.plan)
 
-        files = environment_files(config, ask_driver=ask)
-        paths = {name: str(file) for name, file in files.items()}
-        imports = {name: self._imports_of_scripts(name) for name in files}
-        self.plan = replace(self.plan, environments=paths, imports=imports)
+    def _forget_failed_environments(self) -> None:
+        for record in forget_failed(self.plan.folders.state):
+            self._workflow.persistence.cleanup_metadata(IOFile(str(record)))
 
     def imports(self, environment: str) -> list[str]:
         """Return the packages of an environment and what to import of them: ``project=module``."""
@@ -525,11 +567,11 @@ class Session:
     @property
     def environment_records(self) -> list[Path]:
         """The files that are there once the environments of the config were tried."""
-        return [self._environment_record(name) for name in self.plan.environments]
+        return [self.own_environments.record(name) for name in self.plan.environments]
 
-    def _environment_record(self, name: str) -> Path:
-        wanted = fingerprint(self.plan.environments[name], self.plan.imports[name])
-        return self.plan.folders.state / "environments" / f"{name}.{wanted}.txt"
+    def python_of(self, environment: str) -> str:
+        """Return the Python of an environment of the config, as a shell takes it."""
+        return python_words(self.plan, environment, conda=self._conda)
 
     def _imports_of_scripts(self, environment: str) -> list[str]:
         """Return the modules that scripts import in an environment: ``module=script``."""
@@ -553,7 +595,7 @@ class Session:
             self.plan,
             cluster=self._cluster,
             jobs=self._jobs,
-            records={name: self._environment_record(name) for name in self.plan.environments},
+            records={name: self.own_environments.record(name) for name in self.plan.environments},
             conda=self._conda,
             in_job=not self._workflow.is_main_process,
         )
@@ -572,7 +614,7 @@ class Session:
     def bad_environment(self, environment: str) -> str:
         """Return what to say if packages of an environment can't be used; the check fills in PACKAGES and PREFIX."""
         names = {"packages": "PACKAGES", "prefix": "PREFIX"}
-        name = self._environment_record(environment).with_suffix(".log").name
+        name = self.own_environments.record(environment).with_suffix(".log").name
         log = self.plan.folders.results / "logs" / "environments" / name
         return str(Problem("SM-ENV-028", name=environment, log=log, **names))
 

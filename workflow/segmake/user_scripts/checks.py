@@ -337,7 +337,9 @@ class _Check:
         if source.fault:
             yield self._fault(source, source.fault)
         program = PROGRAMS.get(source.kind)
-        if program and shutil.which(program) is None:
+        # What conda puts into the environment is not there yet.
+        of_conda = environments.get(environment, {}).get("conda")
+        if program and not of_conda and shutil.which(program) is None:
             yield self.problem("SM-SCR-009", "script", program=program)
         if known and source.kind in ("python", "notebook"):
             yield from self._package_problems(source, environment)
@@ -447,6 +449,9 @@ class _Check:
             modules += ["ipykernel"] if source.language == "python" else []
         if environment is None:
             there = own_projects()
+        elif self.config.settings["environments"][environment].get("conda"):
+            # What a package of conda brings is not known here.
+            return
         else:
             there = projects_of(self.config.settings["environments"][environment]["packages"])
         missing = lacking(dict.fromkeys(modules), there)

@@ -141,7 +141,9 @@ def fill(text: str, known: Mapping[str, str]) -> str:
 def interpreter(file: Path, python: str) -> list[str]:
     """Return what starts a file of this kind."""
     if file.suffix in (".R", ".r"):
-        return ["Rscript"]
+        # That of the environment, if it has one.
+        own = Path(python).with_name("Rscript")
+        return [str(own) if own.exists() else "Rscript"]
     if file.suffix == ".sh":
         return ["bash"]
     if file.suffix == ".ipynb":

@@ -178,9 +178,15 @@ def code_of(script: Script, settings: dict[str, Any]) -> str:
         [path.read_bytes().hex() for path in local_files(script.file) if path.is_file()],
         [script.run, script.needs],
         script.arguments,
-        environment and [str(environment["python"]), sorted(environment["packages"])],
+        environment and [str(environment["python"]), *_listed(environment)],
         *script.added,
     )
+
+
+def _listed(environment: dict[str, Any]) -> list[list[str]]:
+    """Return the packages of an environment of the config; of conda's only if there are any, as in earlier keys."""
+    of_conda = environment.get("conda")
+    return [sorted(environment["packages"]), *([sorted(of_conda)] if of_conda else [])]
 
 
 def _identity(script: Script, settings: dict[str, Any], folders: Folders) -> Identity:

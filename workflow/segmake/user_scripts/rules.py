@@ -94,7 +94,7 @@ def script_rules(
                     before=partial(_before, plan, name),
                     environment=plan.environments.get(own) or str(OWN_ENVIRONMENT),
                     environment_record=[records[own]] if own in records else [],
-                    python='"$CONDA_PREFIX/bin/python"' if conda else shlex.quote(sys.executable),
+                    python=python_words(plan, own, conda=conda),
                     cpus=script.resources["cpus"],
                     resources=_resources(plan, script, cluster, jobs),
                     batches="|".join(batches),
@@ -102,6 +102,22 @@ def script_rules(
                 )
             )
     return rules
+
+
+def python_words(plan: Plan, environment: str, *, conda: bool) -> str:
+    """Return the Python of an environment of the config, or of SegMake's own, as a shell takes it.
+
+    Parameters
+    ----------
+    plan : Plan
+    environment : str
+        Empty: SegMake's own.
+    conda : bool
+        Whether Snakemake makes the environments: that of a rule is active then.
+    """
+    if conda:
+        return '"$CONDA_PREFIX/bin/python"'
+    return shlex.quote(plan.pythons.get(environment, sys.executable))
 
 
 def _before(plan: Plan, name: str, wildcards: Any) -> list[Path]:

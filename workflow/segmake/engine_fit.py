@@ -1,0 +1,146 @@
+"""Fits the PyTorch of an engine to the driver of the nodes' GPUs: when its environment is made, and before a run.
+
+The set-up runs ``python -m segmake.engine_fit ENGINE``, which says on its last line from which file to make it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from segmake import catalogue, cuda, slurm
+from segmake.builder import KEPT
+from segmake.config import load_config
+from segmake.files import write_atomically
+from segmake.messages import Problem, Problems, say
+
+ROOT = Path(__file__).parents[2]
+
+
+def installed(prefix: Path) -> dict[str, str]:
+    """Return the version of each package in an environment, by its name on PyPI."""
+    names = [path.stem for path in prefix.glob("lib/python*/site-packages/*.dist-info")]
+    pairs = (name.rsplit("-", 1) for name in names if "-" in name)
+    return {str(canonicalize_name(name)): version for name, version in pairs}
+
+
+def check(engine: str, prefix: Path, driver: str | None, *, refuse: bool) -> None:
+    """Tell that an engine's environment has a CUDA which the driver of the nodes' GPUs does not run.
+
+    Parameters
+    ----------
+    engine : str
+    prefix : Path
+        Its environment.
+    driver : str or None
+        The newest CUDA that the driver supports; None: not known.
+    refuse : bool
+        Whether every job would fail.
+
+    Raises
+    ------
+    Problem
+        ``SM-ENV-043``, if `refuse`.
+    """
+    brought = cuda.cuda_of(installed(prefix))
+    if cuda.runs(brought, driver):
+        return
+    problem = Problem("SM-ENV-043", engine=engine, cuda=brought, driver=driver)
+    if refuse:
+        raise problem
+    print(f"\n{problem}", file=sys.stderr)
+
+
+def was_made(file: Path, place: Path) -> bool:
+    """Return whether Snakemake has made an environment of a file in a folder, or begun to."""
+    content = file.read_bytes()
+    return any(copy.read_bytes() == content for copy in place.glob("*.yaml"))
+
+
+def fitting_text(file: Path, prefix: Path, known: str | None, ask: Callable[[], str | None]) -> str:
+    """Return the environment file from which an engine is to be made, or that it was made from if that fits.
+
+    Parameters
+    ----------
+    file : Path
+        The engine's file in ``workflow/envs``.
+    prefix : Path
+        Its environment, which may not be there.
+    known : str or None
+        The newest CUDA that the driver supports, as far as it is known without asking.
+    ask : callable
+        Asks a node for it.
+
+    Raises
+    ------
+    Problem
+        ``SM-ENV-024`` if there is no PyTorch for this driver.
+    """
+    made_from = _made_from(file, prefix)
+    if made_from and cuda.runs(cuda.cuda_of(installed(prefix)), known):
+        return made_from
+    return cuda.fitted(file, known or ask())
+
+
+def _made_from(file: Path, prefix: Path) -> str | None:
+    """Return which of its files, each for another driver, an engine's environment was made from."""
+    try:
+        stamp = (prefix / f".segmake-{file.name}").read_text(encoding="utf-8").split(" ")[0]
+    except OSError:
+        return None
+    texts = [cuda.fitted(file, str(major)) for major in catalogue.contents()["torch"]]
+    return next(
+        (text for text in texts if hashlib.sha256(text.encode()).hexdigest() == stamp), None
+    )
+
+
+def _settings() -> dict[str, Any] | None:
+    """Return the settings of the clone's config; None if something is wrong with it, which a run will tell."""
+    try:
+        return load_config(ROOT / "config" / "config.yaml").settings
+    except (Problems, OSError):
+        return None
+
+
+def _driver(settings: dict[str, Any] | None, *, ask: bool) -> str | None:
+    """Return the newest CUDA that the driver supports, by the config, a node, or this computer; None: not known."""
+    if settings and settings["cluster"]["cuda_driver"]:
+        return settings["cluster"]["cuda_driver"]
+    if not slurm.is_here():
+        return cuda.driver_here()
+    if settings:
+        return cuda.driver_of_nodes(settings, ROOT / KEPT, ask=ask)
+    if ask:
+        print(say("builder.unanswered"), file=sys.stderr)
+    return None
+
+
+def main(engine: str) -> int:
+    """Print the path of the file from which an engine's environment is to be made, and return the exit code."""
+    file = ROOT / "workflow" / "envs" / f"{engine}.yaml"
+    environments = ROOT / ".environments"
+    settings = _settings()
+    if settings and settings["segmentation"].get("gpu") is False:
+        print(file)
+        return 0
+    try:
+        known = _driver(settings, ask=False)
+        text = fitting_text(file, environments / engine, known, lambda: _driver(settings, ask=True))
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    if text != file.read_text(encoding="utf-8"):
+        file = environments / "fitted" / file.name
+        with write_atomically(file) as part:
+            part.write_text(text, encoding="utf-8")
+    print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
