@@ -27,13 +27,7 @@ rule environment:
     conda:
         lambda wildcards: plan.environments[wildcards.environment]
     params:
-        script=Path(workflow.basedir) / "scripts/check_environment.py",
-        packages=lambda wildcards: session.imports(wildcards.environment),
-        message=lambda wildcards: session.bad_environment(wildcards.environment),
-        imports=lambda wildcards: plan.imports[wildcards.environment],
-        missing=lambda wildcards: session.missing_imports(wildcards.environment),
-        versions=lambda wildcards: folders.results
-        / f"environments/{wildcards.environment}.txt",
+        python='"$CONDA_PREFIX/bin/python"',
     shell:
-        "python {params.script:q} {params.packages:q} --message {params.message:q} --imports {params.imports:q}"
-        " --missing {params.missing:q} --out {params.versions:q} --log {log:q} && touch {output:q}"
+        "segmake_here try-environment --name {wildcards.environment} --python {params.python} --log {log:q}"
+        " && touch {output:q}"

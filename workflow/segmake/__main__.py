@@ -101,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("--out", required=True, type=Path, help="file that says that it was done")
     join.set_defaults(run=_join)
     _add_common(join)
+    tried = commands.add_parser("try-environment", help="import the packages of an environment")
+    tried.add_argument("--name", required=True)
+    tried.add_argument("--python", required=True, help="its Python")
+    tried.set_defaults(run=_try_environment)
+    _add_common(tried)
     model = commands.add_parser("check-model", help="download the model if needed, and load it")
     model.add_argument("--out", required=True, type=Path, help="record of its files")
     model.set_defaults(run=_check_model)
@@ -245,6 +250,12 @@ def _join(options: argparse.Namespace) -> None:
         join_tables(plan, options.name, _speaker(log)[0])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.touch()
+
+
+def _try_environment(options: argparse.Namespace) -> None:
+    from segmake.trial import try_environment
+
+    try_environment(read_plan(options.plan), options.name, options.python, options.log)
 
 
 def _check_model(options: argparse.Namespace) -> None:
