@@ -77,6 +77,8 @@ class ScriptResults:
         A text for the report: ``report.md`` or ``report.html``.
     results : Path
         The results folder, absolute.
+    environments : sequence of str
+        What runs were made in: names of files in ``environments/history``, without their endings.
     """
 
     name: str
@@ -92,6 +94,7 @@ class ScriptResults:
     pictures: Sequence[tuple[str, Path]]
     section: Path | None
     results: Path
+    environments: Sequence[str] = ()
 
 
 def describe_scripts(scripts: Sequence[ScriptResults]) -> list[dict[str, Any]]:
@@ -182,6 +185,9 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
         "first_message": _groups(script)[0]["message"] if failed else "",
         "folder": (shown(script.folder) + "/", href(script.folder) + "/"),
         "tables": [(shown(Path(table).name), href(table)) for table in script.tables],
+        "environments": [
+            (shown(name), href(f"environments/history/{name}.txt")) for name in script.environments
+        ],
         "failures": _groups(script),
         "pictures": pictures,
         "pictures_notes": of_pictures,

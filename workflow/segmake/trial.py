@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.builder import imports
+from segmake.environment_history import keep
 from segmake.files import write_atomically
 from segmake.messages import Problem, Problems, say
 from segmake.plan import Plan
@@ -81,6 +82,7 @@ def try_environment(plan: Plan, name: str, python: str, log: Path) -> None:
     if not unusable:
         with write_atomically(known) as part:
             part.write_text(json.dumps(_without_output(found)), encoding="utf-8")
+        keep(name, file, plan.folders.results)
     missing = [words for words in plan.imports[name] if words.partition("=")[0] in found["missing"]]
     if missing:
         modules = ", ".join("{} ({})".format(*words.split("=", 1)) for words in missing)

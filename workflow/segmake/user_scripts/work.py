@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from segmake.disk import disk_problem, probe
+from segmake.environment_history import noted
 from segmake.files import fingerprint, naming, open_own, readable
 from segmake.messages import Problem
 from segmake.pipeline import Ended, Leave, Task, Work
@@ -153,6 +154,8 @@ class ScriptWork:
         self._parameters = {run_label(point): point for point in points}
         self._tables: dict[str, Path] | None = None
         self._code = plan.scripts[name].text
+        own = self._script.environment
+        self._environment = noted(own, plan.environments, plan.folders.results)
         self._seen: list[tuple[int, int]] = []
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Parallel:
@@ -208,7 +211,7 @@ class ScriptWork:
             # A job that is sent again has more.
             raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
         self._judge(task, outcome, limit, log, last_lines(log, LAST_LINES, start))
-        return {"script": self._script.name}
+        return {"script": self._script.name, **self._environment}
 
     def _judge(self, task: Task, outcome: Outcome, limit: float, log: Path, said: str) -> None:
         """Raise the problem of a run that did not end well."""
