@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segmake import catalogue
+from segmake.catalogue_imports import Imported, failures, import_all, imported
 from segmake.packages import understand
 from segmake.resolver import PYTHONS, compile_pins, resolve
 
@@ -70,3 +71,14 @@ def test_versions_that_can_not_be_imported_are_not_found_first():
             found = resolve([understand(package.name)], "3.11", None, "line 1")
             assert found.pins[package.project] == package.version
             assert f"{package.project}=={package.version}" in found.built
+
+
+def test_every_package_was_imported_in_the_version_that_is_taken():
+    known = {one.project: Imported(one.version, one.modules[0]) for one in ALL}
+    # After an edit: PYTHONPATH=workflow python -m segmake.catalogue_imports
+    assert imported() == known
+
+
+@pytest.mark.long
+def test_every_package_can_be_imported(tmp_path):
+    assert failures(import_all(tmp_path)) == []
