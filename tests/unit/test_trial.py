@@ -29,6 +29,8 @@ class Environment:
         self.python = str(place / "bin" / "python")
         (self.packages,) = place.glob("lib/*/site-packages")
         self.results = folder / "results"
+        self.file = folder / "lab.0123.yaml"
+        self.file.write_text("dependencies: [python=3.11, pip, {pip: []}]\n", encoding="utf-8")
         self.listed: list[str] = []
         self.imported: list[str] = []
 
@@ -51,7 +53,7 @@ class Environment:
         """Try it, and return code and text of each problem."""
         plan = SimpleNamespace(
             settings={"environments": {"lab": {"packages": self.listed}}},
-            environments={"lab": "lab.0123.yaml"},
+            environments={"lab": str(self.file)},
             imports={"lab": self.imported},
             folders=Folders(self.results),
         )
@@ -78,10 +80,16 @@ def test_modules_are_found_by_the_files_of_a_package(environment: Environment) -
     environment.add("lab-tools.io", {"lab/tools/io/__init__": "", "lab/tools/io/more": wrong})
     environment.add("labsum", {"labsum": "", "helper": wrong})
     environment.add("no-modules", {})
+    environment.add("lab-old", {"labold": ""})
+    (info,) = environment.packages.glob("lab_old*.dist-info")
+    (info / "RECORD").unlink()
+    (info / "top_level.txt").write_text("labold\n")
+    (environment.packages / "remains-1.0.dist-info").mkdir()
     assert environment.try_it() == []
     lines = [" ".join(line.split()) for line in environment.record.splitlines()]
     assert any(line.startswith("# lab-reader 1.2 import fancy") for line in lines)
     assert any(line.startswith("# lab-tools-io 1.2 import lab.tools.io") for line in lines)
+    assert any(line.startswith("# lab-old 1.2 import labold") for line in lines)
     assert any(line.startswith("# labsum 1.2 import labsum") for line in lines)
     assert any(line.startswith("# no-modules 1.2 -") for line in lines)
     assert "labsum==1.2" in lines and any(line.startswith("python==3.") for line in lines)

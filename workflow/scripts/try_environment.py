@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
 
@@ -46,7 +47,11 @@ _LIBRARY = re.compile(
 
 def distributions():
     """Return the version of each package that is installed, by its name."""
-    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    found = {}
+    for one in importlib.metadata.distributions():
+        # What is left of a package that was removed has no name; each Python fails in its own way.
+        with suppress(Exception):
+            found[one.metadata["Name"]] = one.version
     return {name: found[name] for name in sorted(filter(None, found), key=str.lower)}
 
 
@@ -64,6 +69,10 @@ def modules_of(project):
     # What lies in a package is reached by it; of a folder without an `__init__`, what is in it counts.
     tops = {each for each in packages | found if each and not _is_inside(each, packages)}
     names = sorted(".".join(each) for each in tops if not _is_beside(each))
+    if not names:
+        # Some installers leave no list of files.
+        listed = importlib.metadata.distribution(project).read_text("top_level.txt") or ""
+        names = [name for name in listed.split() if not _is_beside((name,))]
     same = [name for name in names if _plain(name) == _plain(project)]
     return same or names
 
@@ -121,10 +130,8 @@ def attempt(modules, then, folder, seconds):
 
 
 def _end_group(child):
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     child.wait()
 
 
@@ -186,7 +193,7 @@ def _failure(error):
     """Return the kind of an exception, and which library or place it is about."""
     words = " ".join(f"{type(error).__name__}: {error}".split())
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if _DRIVER.search(text) and not _has_driver():
+    if _DRIVER.search(text) and not _has_gpu():
         return {"kind": "no_gpu", "why": words}
     if libraries := [one or other for one, other in _LIBRARY.findall(text)]:
         return {"kind": "library", "why": words, "what": libraries[-1]}
@@ -196,12 +203,12 @@ def _failure(error):
     return {"kind": "error", "why": words}
 
 
-def _has_driver():
+def _has_gpu():
+    """Return whether a GPU can be used: a login node may have the driver alone."""
     try:
-        ctypes.CDLL("libcuda.so.1")
+        return ctypes.CDLL("libcuda.so.1").cuInit(0) == 0
     except OSError:
         return False
-    return True
 
 
 def is_there(module):
