@@ -113,6 +113,7 @@ DELETED = {
     "SM-OUT-001": "path",  # a label image below the results folder
     "SM-ENV-008": "path",  # an environment
     "SM-ENV-028": "prefix",  # an environment
+    "SM-ENV-057": "path",  # an environment
     "SM-MOD-002": "note",  # the checksum beside a model
     "demo.next": "folder",
     "demo.next_own": "folder",

@@ -450,3 +450,10 @@ def test_a_text_that_is_hard_to_read_does_not_stop_the_report(results):
     for text in ("[" * 50_000, "*a " * 30_000, ">" * 50_000, "<b>" * 5_000):
         (folder / "report.md").write_text(text)
         assert read_fragment(folder / "report.md", folder=folder, results=results) is not None
+
+
+def test_the_environments_of_the_runs_are_named(results):
+    page = write(results, script(results, environments=("growth.2026-11-28.1a2b3c4d",)))
+    assert "Environment: growth.2026-11-28.1a2b3c4d" in page.words
+    assert "./environments/history/growth.2026-11-28.1a2b3c4d.txt" in page.links()
+    assert "Environment:" not in write(results, script(results)).words

@@ -111,17 +111,21 @@ def test_an_environment_of_the_config_is_made_once_and_again_when_its_list_chang
     folder = conda_project.results / "environments"
     assert "tqdm==4.67.1" in (folder / "growth.yaml").read_text(encoding="utf-8")
     versions = (folder / "growth.txt").read_text(encoding="utf-8")
-    assert "tqdm" in versions and "4.67.1" in versions
+    assert "tqdm==4.67.1" in versions.splitlines() and "import yaml" in versions
+    (lock,) = (folder / "history").glob("growth.*.txt")
+    assert "--hash=sha256:" in (kept := lock.read_text(encoding="utf-8"))
 
     again = conda_project.run(*CONDA)
     assert again.returncode == 0, again.stderr
     assert "making the environment" not in again.stderr
 
-    conda_project.settings["environments"]["other"] = {"packages": ["tqdm"]}
+    # Which is imported by another name than it is installed by.
+    conda_project.settings["environments"]["other"] = {"packages": ["Pillow"]}
     more = conda_project.run(*CONDA)
     assert more.returncode == 0, more.stderr
     assert re.findall(r"making the environment (\w+)", more.stderr) == ["other"]
-    assert (folder / "other.txt").exists()
+    assert "import PIL" in (folder / "other.txt").read_text(encoding="utf-8")
+    assert lock.read_text(encoding="utf-8") == kept
 
 
 def test_packages_of_conda_that_cannot_be_had_and_that_nothing_needs(
@@ -158,6 +162,9 @@ def test_a_script_runs_in_the_environment_that_it_names(conda_project: Project) 
     assert len(prefixes) == 1
     (prefix,) = prefixes
     assert Path(prefix).parent == place(conda_project) and not Path(prefix, "bin/jinja2").exists()
+    (lock,) = (conda_project.results / "environments" / "history").iterdir()
+    report = (conda_project.results / "report.html").read_text(encoding="utf-8")
+    assert f'href="./environments/history/{lock.name}"' in report
 
     # A module that no catalogue knows is looked for in the environment itself, before the script is run.
     script.write_text("import nobodys_module\n")

@@ -33,14 +33,7 @@ rule environment:
         otherwise=lambda wildcards: session.own_environments.otherwise(
             wildcards.environment
         ),
-        script=Path(workflow.basedir) / "scripts/check_environment.py",
-        packages=lambda wildcards: session.imports(wildcards.environment),
-        message=lambda wildcards: session.bad_environment(wildcards.environment),
-        imports=lambda wildcards: plan.imports[wildcards.environment],
-        missing=lambda wildcards: session.missing_imports(wildcards.environment),
-        versions=lambda wildcards: folders.results
-        / f"environments/{wildcards.environment}.txt",
     shell:
-        "test -e {params.failed:q} || {params.python} {params.script:q} {params.packages:q} --message {params.message:q} --imports {params.imports:q}"
-        " --missing {params.missing:q} --out {params.versions:q} --log {log:q}"
+        "test -e {params.failed:q}"
+        " || segmake_here try-environment --name {wildcards.environment} --python {params.python} --log {log:q}"
         " || {params.otherwise} {params.failed:q} && touch {output:q}"

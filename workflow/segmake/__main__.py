@@ -101,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("--out", required=True, type=Path, help="file that says that it was done")
     join.set_defaults(run=_join)
     _add_common(join)
+    tried = commands.add_parser("try-environment", help="import the packages of an environment")
+    tried.add_argument("--name", required=True)
+    tried.add_argument("--python", required=True, help="its Python")
+    tried.set_defaults(run=_try_environment)
+    _add_common(tried)
     model = commands.add_parser("check-model", help="download the model if needed, and load it")
     model.add_argument("--out", required=True, type=Path, help="record of its files")
     model.set_defaults(run=_check_model)
@@ -121,6 +126,21 @@ def _parser() -> argparse.ArgumentParser:
         "--follow", action="store_true", help="say it again and again, until the run has ended"
     )
     status.set_defaults(run=_show_status)
+    kept = commands.add_parser(
+        "environments", help="list the environments that were made; export or remove some"
+    )
+    kept.add_argument("action", nargs="?", choices=("list", "export", "remove"), default="list")
+    kept.add_argument(
+        "names", nargs="*", metavar="NAME", help="of environments, as the list has them"
+    )
+    kept.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    kept.add_argument("--results", type=Path, help="the results folder, if not the config's")
+    kept.add_argument("--to", type=Path, metavar="FOLDER", help="export to this folder")
+    kept.add_argument(
+        "--unused", action="store_true", help="remove all that the config does not use"
+    )
+    kept.add_argument("--yes", action="store_true", help="remove without asking")
+    kept.set_defaults(run=_show_environments)
     sent = commands.add_parser(
         "submit",
         help="run snakemake as a job of its own; takes its options",
@@ -248,6 +268,12 @@ def _join(options: argparse.Namespace) -> None:
     options.out.touch()
 
 
+def _try_environment(options: argparse.Namespace) -> None:
+    from segmake.trial import try_environment
+
+    try_environment(read_plan(options.plan), options.name, options.python, options.log)
+
+
 def _check_model(options: argparse.Namespace) -> None:
     from segmake.checked import write_record
     from segmake.engines import BUILTIN_MODELS, engine
@@ -305,6 +331,35 @@ def _show_status(options: argparse.Namespace) -> None:
             return
         time.sleep(LOOK_SECONDS)
         print()
+
+
+def _show_environments(options: argparse.Namespace) -> int:
+    from segmake import kept_environments as kept
+    from segmake.config import load_config
+
+    config = load_config(options.configfile)
+    results = options.results or Path(config.settings["results"])
+    if options.action == "export":
+        for name in options.names or list(config.settings["environments"]):
+            for path in kept.export(name, results, options.to):
+                print(say("kept.exported", path=path))
+        return 0
+    found = kept.find(config, results)
+    if options.action == "list":
+        print("\n".join(kept.table(found, config)) if found else say("kept.none"))
+        return 0
+    going = kept.chosen(found, options.names, unused=options.unused)
+    if not going:
+        print(say("kept.nothing_to_go"))
+        return 0
+    kept.refuse_while_used(going, results)
+    if not kept.confirmed(going, config, yes=options.yes):
+        print(say("kept.kept"))
+        return 1
+    for one in going:
+        kept.remove(one)
+        print(say("kept.removed", path=one.place))
+    return 0
 
 
 def _submit(options: argparse.Namespace) -> None:

@@ -37,23 +37,26 @@ class Package:
     version : str
         The version that is taken if nothing stands against it.
     purpose : str
-    imported : str or None
-        What a script imports; None if that can't be tried everywhere.
+    modules : tuple of str
+        What a script imports: first the one by which the package is tried.
     aliases : tuple of str
     cuda : dict
         Another requirement for an older major version of CUDA.
     excepted : tuple of str
         The versions of Python on which `version` does not work.
+    least : str
+        The oldest version that works, where older ones can be had and don't; else empty.
     """
 
     name: str
     requirement: str
     version: str
     purpose: str
-    imported: str | None
+    modules: tuple[str, ...]
     aliases: tuple[str, ...] = ()
     cuda: dict[int, str] = field(default_factory=dict)
     excepted: tuple[str, ...] = ()
+    least: str = ""
 
     @property
     def project(self) -> str:
@@ -83,16 +86,17 @@ def groups() -> dict[str, list[Package]]:
 
 def _package(entry: dict[str, Any]) -> Package:
     requirement = entry.get("package") or re.sub(r"[ _]+", "-", entry["name"].lower())
-    imported = Requirement(requirement).name.replace("-", "_")
+    imported = entry.get("import", Requirement(requirement).name.replace("-", "_"))
     return Package(
         name=entry["name"],
         requirement=requirement,
         version=entry["version"],
         purpose=entry["for"],
-        imported=entry.get("import", imported),
+        modules=(imported,) if isinstance(imported, str) else tuple(imported),
         aliases=tuple(entry.get("aliases", ())),
         cuda=entry.get("cuda", {}),
         excepted=tuple(entry.get("except", ())),
+        least=entry.get("least", ""),
     )
 
 

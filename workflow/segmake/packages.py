@@ -62,15 +62,16 @@ class Wanted:
 
     @property
     def imported(self) -> str:
-        """The module by which it is tried; empty if it is not imported there."""
-        return (self.package.imported or "") if self.package else ""
+        """The module by which it is tried; empty if that is to be found in the list of its files."""
+        return self.package.modules[0] if self.package else ""
 
     def fitting(self, cuda: int | None) -> Requirement:
         """Return the requirement, with the package that goes with a driver's major version of CUDA."""
         if self.package is None or self.own_extras:
             return self.requirement
         fitting = self.package.requirement_for(cuda)
-        fitting.specifier = self.requirement.specifier
+        least = SpecifierSet(f">={self.package.least}" if self.package.least else "")
+        fitting.specifier = self.requirement.specifier or least
         return fitting
 
     def any_version(self) -> Wanted:

@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from segmake import known_errors
+from segmake import known_errors, licences
 from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import LANGUAGES, Problem, language, say
 from segmake.outputs import files
@@ -469,6 +469,8 @@ class Plan:
             ),
             say("plan.found", number=len(self.states), left_out=self.left_out),
         ]
+        if licence := licences.warning(segmentation):
+            lines.append(f"  {licence}")
         lines += [
             say(f"plan.{state}", number=counts[state])
             for state in get_args(State)

@@ -22,6 +22,7 @@ from segmake.config import describe, schema
 from segmake.fates import Fate, Moment, fates
 from segmake.files import write_atomically
 from segmake.known_errors import known_errors
+from segmake.licences import licences_page
 from segmake.messages import LANGUAGES, catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -282,6 +283,10 @@ PLACEHOLDERS = {
     "SM-ENV-019.nearest": {"en": "package", "fr": "paquet"},
     "SM-ENV-026.nearest": {"en": "list of packages", "fr": "liste des paquets"},
     "SM-ENV-025.remedy": {"en": "what works", "fr": "ce qui fonctionne"},
+    "SM-ENV-049.what": {"en": "names of libraries", "fr": "noms des bibliothèques"},
+    "SM-ENV-050.remedy": {"en": "what works", "fr": "ce qui fonctionne"},
+    "SM-ENV-052.what": {"en": "paths", "fr": "chemins"},
+    "SM-ENV-053.known": {"en": "list of environments", "fr": "liste des environnements"},
     "dimensions": {"en": "number", "fr": "nombre"},
     "anisotropy": {"fr": "anisotropie"},
     "depth": {"fr": "profondeur"},
@@ -365,8 +370,19 @@ PLACEHOLDERS = {
     "times": {"en": "number of", "fr": "nombre de"},
     "value": {"fr": "valeur"},
     "what": {"en": "what is wrong with it", "fr": "ce qui ne va pas"},
+    "who": {"en": "process, job or file", "fr": "processus, tâche ou fichier"},
     "width": {"fr": "largeur"},
 }
+
+
+_LICENCES = """\
+# Licences of the engines and their models
+
+SegMake itself is free for every use (BSD-3-Clause). What finds the cells belongs to others, and not all of it is. What
+stands here is what they say themselves, and no advice in law. A dry run (`snakemake -n`) and the report name an engine
+or a model that is not free for every use. Of a model of your own you know more than SegMake does: one that was trained
+from another goes on from it.
+"""
 
 
 def settings_reference() -> str:
@@ -503,6 +519,9 @@ def references() -> dict[str, str]:
             f"{before}{_TABLE_BEGINS}\n\n{catalogue_reference()}\n\n{_TABLE_ENDS}{after}"
         ),
     }
+    licences_note = _NOTE.format(sources="workflow/licences.toml")
+    with _speaking("en"):
+        pages["docs/licences.md"] = f"{licences_note}\n\n{_LICENCES}\n{licences_page()}"
     for language in LANGUAGES:
         name = "docs/faq.md" if language == "en" else f"docs/faq.{language}.md"
         pages[name] = f"{faq_note}\n\n{faq(language)}"

@@ -82,6 +82,8 @@ class ScriptResults:
         Where it did not work on all: of what (a script whose runs it takes; empty: images), on how many, of how many.
     evidence : Summary
         What the runs took and made.
+    environments : sequence of str
+        What runs were made in: names of files in ``environments/history``, without their endings.
     """
 
     name: str
@@ -99,6 +101,7 @@ class ScriptResults:
     results: Path
     inputs: Sequence[tuple[str, int, int]] = ()
     evidence: Summary = NOTHING_KNOWN
+    environments: Sequence[str] = ()
 
 
 def describe_scripts(scripts: Sequence[ScriptResults]) -> list[dict[str, Any]]:
@@ -190,6 +193,9 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
         "first_message": _groups(script)[0]["message"] if failed else "",
         "folder": (shown(script.folder) + "/", href(script.folder) + "/"),
         "tables": [(shown(Path(table).name), href(table)) for table in script.tables],
+        "environments": [
+            (shown(name), href(f"environments/history/{name}.txt")) for name in script.environments
+        ],
         "failures": _groups(script),
         "pictures": pictures,
         "pictures_notes": of_pictures,

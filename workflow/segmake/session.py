@@ -543,12 +543,6 @@ class Session:
         for record in forget_failed(self.plan.folders.state):
             self._workflow.persistence.cleanup_metadata(IOFile(str(record)))
 
-    def imports(self, environment: str) -> list[str]:
-        """Return the packages of an environment and what to import of them: ``project=module``."""
-        from segmake.builder import imports
-
-        return imports(self.plan.settings, environment, Path(self.plan.environments[environment]))
-
     def _check_own_environment(self, config: Config) -> None:
         """Refuse scripts that import what they will not find in SegMake's own environment, in which this runs."""
         from segmake.user_scripts.static import modules_of
@@ -584,10 +578,6 @@ class Session:
             for module in modules_of(script.file)
         ]
 
-    def missing_imports(self, environment: str) -> str:
-        """Return what to say if scripts import what an environment does not have; the check fills in MODULES."""
-        return str(Problem("SM-SCR-037", name=environment, modules="MODULES"))
-
     @property
     def scripts(self) -> list[ScriptRule]:
         """What the rules of the users' scripts are made of; only of those with something to do."""
@@ -610,13 +600,6 @@ class Session:
         plan = self.plan
         own = [plan.script_batch(script, batch) for batch in plan.scripts[script].batches]
         return [*own, *plan.before_script(script)]
-
-    def bad_environment(self, environment: str) -> str:
-        """Return what to say if packages of an environment can't be used; the check fills in PACKAGES and PREFIX."""
-        names = {"packages": "PACKAGES", "prefix": "PREFIX"}
-        name = self.own_environments.record(environment).with_suffix(".log").name
-        log = self.plan.folders.results / "logs" / "environments" / name
-        return str(Problem("SM-ENV-028", name=environment, log=log, **names))
 
     def _meet_cluster(self, config: Config) -> None:
         """Hold what is to be sent against what the cluster has; a run that sends nothing needs no cluster."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmake import __version__, known_errors
+from segmake import __version__, known_errors, licences
 from segmake.cell_tables import fail_broken, join_cells
 from segmake.files import readable
 from segmake.journal import Journal
@@ -212,6 +212,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         batches=len(plan.batches),
         warnings=[
             *_warnings(segmentation, devices, plan.kept),
+            *filter(None, [licences.warning(segmentation)]),
             *known_errors.describe(plan.known_errors, "warning.known_error"),
         ],
         not_selected=[

@@ -18,16 +18,6 @@ from segmake.packages import understand
 _BROUGHT = Path(__file__).with_name("brought.toml")
 _OWN = Path(__file__).parents[2] / "envs" / "imaging.yaml"
 
-# What is imported under another name than the catalogue says, which names one module a package.
-_OTHER_MODULES = {
-    "PIL": "pillow",
-    "SimpleITK": "simpleitk",
-    "cupy": "cupy",
-    "cupyx": "cupy",
-    "mpl_toolkits": "matplotlib",
-    "pylab": "matplotlib",
-}
-
 
 def package_of(module: str) -> catalogue.Package | None:
     """Return the package of the catalogue that a module belongs to."""
@@ -36,13 +26,11 @@ def package_of(module: str) -> catalogue.Package | None:
 
 @cache
 def _packages_by_module() -> dict[str, catalogue.Package]:
-    found = {
-        package.imported.split(".")[0]: package
+    return {
+        module.split(".")[0]: package
         for package in catalogue.packages()
-        if package.imported
+        for module in package.modules
     }
-    others = {module: catalogue.find(name) for module, name in _OTHER_MODULES.items()}
-    return found | {module: package for module, package in others.items() if package}
 
 
 def projects_of(listed: Iterable[str]) -> set[str] | None:

@@ -143,6 +143,7 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
     # What the section shows need not be shown twice.
     text = section.read_text(encoding="utf-8", errors="replace") if section else ""
     noted = [entries[task.image].details.get("seconds") for task in done]
+    environments = {entries[task.image].details.get("environment", "") for task in done}
     seconds = [taken for taken in noted if taken is not None]
     return ScriptResults(
         name=script.name,
@@ -170,6 +171,7 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         results=plan.folders.results.absolute(),
         inputs=inputs_of(script, keys),
         evidence=summarise((entries[task.image].details for task in done), gone),
+        environments=sorted(filter(None, environments)),
     )
 
 

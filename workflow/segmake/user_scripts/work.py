@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from segmake.disk import disk_problem, probe
+from segmake.environment_history import noted
 from segmake.files import fingerprint, naming, open_own, readable
 from segmake.messages import Problem
 from segmake.pipeline import BEHIND, Ended, Leave, Task, Work
@@ -176,6 +177,8 @@ class ScriptWork:
         self._tables: dict[str, Path] | None = None
         self._code = plan.scripts[name].text
         self._files = [Path(file) for file in plan.scripts[name].files]
+        own = self._script.environment
+        self._environment = noted(own, plan.environments, plan.folders.results)
         self._seen: list[tuple[int, int]] = []
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Parallel:
@@ -223,7 +226,7 @@ class ScriptWork:
             else:
                 with naming(log), open_own(log, "a", errors="backslashreplace") as end:
                     end.write(f"$ # {run.describe()}\n")
-            return {"script": name, **run.details()}
+            return {"script": name, **self._environment, **run.details()}
 
     def _start(self, run: Run, log: Path, seconds: float) -> tuple[Outcome, int]:
         """Run the script, and return how it ended, and where in its log its own words begin."""

@@ -1,0 +1,169 @@
+"""Keeps what was in each environment: every version with the checksums of its files, under its name and date.
+
+Other files tell how things are now, and are overwritten. These stay, so that it is known what a result was computed
+with; pip and uv read them: ``pip install --require-hashes -r FILE``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import uv
+from packaging.utils import canonicalize_name
+
+from segmake.builder import pins
+from segmake.files import fingerprint, write_atomically
+from segmake.messages import say
+from segmake.resolver import target_platform
+
+# Below the results.
+PLACE = Path("environments") / "history"
+
+# So long may the index take to answer: nothing hangs on it.
+_PATIENCE_SECONDS = 120
+
+# So many digits of a fingerprint tell the environments of a project apart.
+_SHORT = 8
+
+_PYTHON = re.compile(r"^\s*-\s*python=(\S+)", re.MULTILINE)
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
+
+
+def short(file: Path) -> str:
+    """Return what tells an environment from others: of the versions in its file, and of its Python."""
+    return fingerprint(python_of(file), sorted(pins(file).items()))[:_SHORT]
+
+
+def python_of(file: Path) -> str:
+    """Return the version of Python that an environment's file asks for, or nothing."""
+    found = _PYTHON.search(file.read_text(encoding="utf-8"))
+    return found[1] if found else ""
+
+
+def kept_as(name: str, file: Path, results: Path) -> Path | None:
+    """Return the file in the history that has what is in an environment; None if it was not kept.
+
+    Parameters
+    ----------
+    name : str
+        The environment's.
+    file : Path
+        Its file for conda.
+    results : Path
+    """
+    try:
+        found = sorted((results / PLACE).glob(f"{name}.*.{short(file)}.txt"))
+    except OSError:
+        return None
+    return found[0] if found else None
+
+
+def keep(name: str, file: Path, results: Path) -> Path:
+    """Write down what is in an environment, unless that was done before; nothing is ever overwritten.
+
+    Parameters
+    ----------
+    name, file, results
+        As for `kept_as`.
+    """
+    if earlier := kept_as(name, file, results):
+        return earlier
+    kept = results / PLACE / f"{name}.{date.today()}.{short(file)}.txt"
+    with write_atomically(kept) as part:
+        part.write_text(requirements(name, file, kept.name), encoding="utf-8")
+    return kept
+
+
+def noted(name: str | None, files: Mapping[str, str], results: Path) -> dict[str, str]:
+    """Return what a run of a script notes of its environment: the name of the file in the history.
+
+    Parameters
+    ----------
+    name : str or None
+        The environment's; None for SegMake's own.
+    files : mapping
+        The file of each environment of the config.
+    results : Path
+    """
+    kept = kept_as(name, Path(files[name]), results) if name and name in files else None
+    return {"environment": kept.stem} if kept else {}
+
+
+def requirements(name: str, file: Path, kept: str) -> str:
+    """Return the requirements of an environment as pip reads them, with checksums if the index of packages says them.
+
+    Parameters
+    ----------
+    name, file
+        As for `kept_as`.
+    kept : str
+        The name of the file that this is for.
+    """
+    lines = hashed(file)
+    words = {"name": name, "day": date.today(), "python": python_of(file), "short": short(file)}
+    head = [say("history.head", **words)]
+    if lines is None:
+        lines = "".join(f"{project}=={version}\n" for project, version in pins(file).items())
+        head.append(say("history.no_hashes"))
+    else:
+        head.append(f"pip install --require-hashes -r {kept}")
+    return "".join(f"# {line}\n" for line in head) + lines
+
+
+def hashed(file: Path) -> str | None:
+    """Return every package of an environment's file with the checksums of its files; None if the index can't be asked.
+
+    What was found is kept beside the file.
+    """
+    found = file.with_suffix(".hashes.txt")
+    pinned = pins(file)
+    try:
+        text = found.read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    if _pinned(text) == pinned:
+        return text
+    text = _ask(pinned, python_of(file))
+    # One without a checksum makes pip refuse all of them.
+    if _pinned(text) != pinned or not _all_hashed(text):
+        return None
+    with write_atomically(found) as part:
+        part.write_text(text, encoding="utf-8")
+    return text
+
+
+def _all_hashed(text: str) -> bool:
+    return all("--hash=" in part for part in re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:])
+
+
+def _pinned(text: str) -> dict[str, str]:
+    return {str(canonicalize_name(name)): version for name, version in _PIN.findall(text)}
+
+
+def _ask(pinned: dict[str, str], python: str) -> str:
+    """Return what uv says of the checksums of packages; nothing if it can't."""
+    options = ["--generate-hashes", "--no-deps", "--no-header", "--no-annotate", "--no-progress"]
+    options += ["--python-version", python, "--python", sys.executable]
+    options += ["--python-platform", target] if (target := target_platform()) else []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            answer = subprocess.run(
+                [uv.find_uv_bin(), "pip", "compile", "-", *options],
+                input="".join(f"{name}=={version}\n" for name, version in pinned.items()),
+                env={**os.environ, "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"},
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return ""
+    return answer.stdout if answer.returncode == 0 else ""
