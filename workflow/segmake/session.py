@@ -493,7 +493,8 @@ class Session:
             dry = self._workflow.output_settings.dryrun
             return driver_of_nodes(config.settings, KEPT, ask=not dry) if reachable else None
 
-        files = environment_files(config, ask_driver=ask)
+        tell = self._workflow.is_main_process
+        files = environment_files(config, ask_driver=ask, tell=tell)
         paths = {name: str(file) for name, file in files.items()}
         imports = {name: self._imports_of_scripts(name) for name in files}
         self.plan = replace(self.plan, environments=paths, imports=imports)
