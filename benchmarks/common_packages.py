@@ -4,8 +4,9 @@
     python benchmarks/common_packages.py --install           makes those whose Python is here, one after the other, too
 
 Writes docs/common-packages.tsv, from which the table in docs/common-packages.md is made. What was not installed is
-marked: a row of an earlier run is kept while its versions are the same. A Python is here if it is on the PATH. An environment takes up to 9 GB of disk while it
-is tried, and is deleted then. GPUs are hidden from it: what is tried is whether the packages can be imported together.
+marked: a row of an earlier run is kept while its versions are the same. A Python is here if it is on the PATH. An
+environment takes up to 9 GB of disk while it is tried, and is deleted then. GPUs are hidden from it: what is tried is
+whether the packages can be imported together.
 """
 
 from __future__ import annotations
@@ -45,7 +46,17 @@ MARKS = (
     "<!-- Made by `python benchmarks/common_packages.py`: the table. -->",
     "<!-- The end of what was made. -->",
 )
-COLUMNS = ("python", "driver", "part", "versions", "said", "packages", "imports", "gigabytes", "key")
+COLUMNS = (
+    "python",
+    "driver",
+    "part",
+    "versions",
+    "said",
+    "packages",
+    "imports",
+    "gigabytes",
+    "key",
+)
 
 # The frameworks, each of which brings libraries that another's may get in the way of.
 PAIRED = {"PyTorch": "torch", "TensorFlow": "tensorflow"}
@@ -149,7 +160,10 @@ def _trials(listed: Sequence[Wanted], pins: dict[str, str]) -> Iterator[tuple[st
     there = [module for module in PAIRED.values() if module in modules]
     for pair in permutations(there, 2):
         # The second one is used, too: some of it is loaded only then.
-        yield f"{pair[0]}, then {pair[1]}", "\n".join([*(f"import {one}" for one in pair), *_use(pair)])
+        yield (
+            f"{pair[0]}, then {pair[1]}",
+            "\n".join([*(f"import {one}" for one in pair), *_use(pair)]),
+        )
     if "torch" in modules:
         yield "torch.from_numpy", NUMBERS
         if "triton" in pins:
@@ -209,7 +223,15 @@ def _page(rows: list[dict[str, str]]) -> Iterator[str]:
         driver += f" ({row['part']})" if row["part"] else ""
         imported = row["imports"] or ("not installed, resolved only" if row["packages"] else "")
         size = f"{row['gigabytes']} GB" if row["gigabytes"] else ""
-        cells = (row["python"], driver, row["versions"], row["packages"], size, imported, row["said"])
+        cells = (
+            row["python"],
+            driver,
+            row["versions"],
+            row["packages"],
+            size,
+            imported,
+            row["said"],
+        )
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 

@@ -261,9 +261,9 @@ def test_files_are_kept_and_only_what_changed_is_resolved(configure, tmp_path, m
     kept, results = tmp_path / "kept", tmp_path / "results"
     resolved: list[str] = []
 
-    def note(wanted, python, driver, where):
+    def note(wanted, python, driver, where, capability):
         resolved.append(wanted[0].words)
-        return resolver.resolve(wanted, python, driver, where)
+        return resolver.resolve(wanted, python, driver, where, capability)
 
     monkeypatch.setattr(builder, "resolve", note)
 
@@ -342,6 +342,7 @@ def test_another_catalogue_leaves_what_was_found(configure, tmp_path, monkeypatc
 
 
 def test_everything_wrong_is_told_at_once(configure, tmp_path):
+    (tmp_path / "images").mkdir()
     environments = {"a": {"packages": ["os", "pandsa"]}, "b": {"packages": ["R", "numpy"]}}
     with pytest.raises(Problems) as caught:
         environment_files(configure(environments=environments), kept=tmp_path / "kept")

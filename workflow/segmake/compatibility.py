@@ -1,4 +1,4 @@
-"""Rules about packages that the registry's metadata lack: ``workflow/compatibility.toml``, which says what its keys mean."""
+"""Rules about packages that the registry's metadata lack: ``workflow/compatibility.toml``."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import uv
@@ -90,12 +91,19 @@ def compile_pins(
     options += [] if dependencies else ["--no-deps"]
     options += ["--prerelease=explicit"] if finished else []
     pins, without_extra = _compile(requirements, options, limits)
-    if limits and without_extra:
-        # Without limits, too, the version that the user wants may not know it.
-        free = _compile(requirements, [*options, "--no-deps"], [])[1]
-        if without_extra - free:
-            raise Forbidden(say("clash.extra", package=", ".join(sorted(without_extra))))
+    if (
+        limits
+        and without_extra
+        and without_extra - _lacking_anyway(tuple(requirements), tuple(options))
+    ):
+        raise Forbidden(say("clash.extra", package=", ".join(sorted(without_extra))))
     return pins
+
+
+@cache
+def _lacking_anyway(requirements: tuple[str, ...], options: tuple[str, ...]) -> set[str]:
+    """Return the packages that lack an extra without limits, too: the user wants a version that does not know it."""
+    return _compile(list(requirements), list(options), [])[1]
 
 
 def _compile(

@@ -132,9 +132,9 @@ def capability_of_nodes(settings: dict[str, Any], folder: Path) -> str | None:
     folder : Path
         Where the answer of a node that was asked for its driver is kept: no node is asked for this alone.
     """
-    return settings["cluster"]["compute_capability"] or _said_by_a_node(
-        settings, folder, ask=False
-    )[1]
+    return (
+        settings["cluster"]["compute_capability"] or _said_by_a_node(settings, folder, ask=False)[1]
+    )
 
 
 def _said_by_a_node(

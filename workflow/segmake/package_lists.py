@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from segmake import catalogue
@@ -55,7 +56,15 @@ class _List:
     pythons: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def line(self, text: str, where: str, *, conda: bool = False, beside: Path | None = None, depth: int = 0) -> None:
+    def line(
+        self,
+        text: str,
+        where: str,
+        *,
+        conda: bool = False,
+        beside: Path | None = None,
+        depth: int = 0,
+    ) -> None:
         """Take in a line, with whatever pip or conda allows in one."""
         try:
             self._line(text, where, conda=conda, beside=beside, depth=depth)
@@ -141,8 +150,8 @@ class _List:
             if isinstance(item, str):
                 self.line(item, say("config.line", file=path, line=number), conda=True)
                 continue
-            pip = item.get("pip") if isinstance(item, dict) else None
-            for index, words in enumerate(pip or ()):
+            pip = (item.get("pip") if isinstance(item, dict) else None) or CommentedSeq()
+            for index, words in enumerate(pip):
                 place = say("config.line", file=path, line=pip.lc.item(index)[0] + 1)
                 self.line(str(words), place, beside=path.parent)
 
