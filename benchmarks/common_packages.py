@@ -154,7 +154,6 @@ def _tried(pins: dict[str, str], listed: Sequence[Wanted], python: str) -> dict[
 def _trials(listed: Sequence[Wanted], pins: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield what is tried, in words and as code."""
     modules = [one.imported for one in listed]
-    yield from ((f"import {module}", f"import {module}") for module in modules)
     yield "all in this order", "\n".join(f"import {module}" for module in modules)
     yield "all in the other order", "\n".join(f"import {module}" for module in modules[::-1])
     there = [module for module in PAIRED.values() if module in modules]
