@@ -34,6 +34,7 @@ def test_the_order_of_a_list_does_not_count():
     assert Version(one.pins["tensorflow"]) >= Version("2.19")
 
 
+@pytest.mark.long
 def test_pytorch_and_tensorflow_share_one_cuda_and_do_not_crash():
     found = resolve("torch", "tensorflow")
     assert of_cuda(found.pins) == {"12"}
@@ -47,7 +48,7 @@ def test_pytorch_and_tensorflow_share_one_cuda_and_do_not_crash():
 @pytest.mark.parametrize(
     ("words", "python", "driver"),
     [
-        (("numpy", "torch"), "3.11", "11.4"),
+        pytest.param(("numpy", "torch"), "3.11", "11.4", marks=pytest.mark.long),
         (("numpy", "torch==2.2.2"), "3.11", None),
         (("numpy", "tensorflow==2.15.1"), "3.11", None),
         (("numpy", "pims"), "3.11", None),
@@ -98,7 +99,11 @@ def test_two_packages_that_are_one_module_are_told(names):
 
 @pytest.mark.parametrize(
     ("words", "added"),
-    [("stardist", "tensorflow"), ("csbdeep", "tensorflow"), ("keras", "tensorflow")],
+    [
+        ("stardist", "tensorflow"),
+        pytest.param("csbdeep", "tensorflow", marks=pytest.mark.long),
+        pytest.param("keras", "tensorflow", marks=pytest.mark.long),
+    ],
 )
 def test_what_needs_a_framework_gets_it(words, added):
     found = resolve(words, driver="12.4")
@@ -162,6 +167,7 @@ def test_names_that_are_other_projects(name, meant):
     assert understand(f"pypi:{name}")
 
 
+@pytest.mark.long
 def test_a_driver_of_cuda_11_says_which_python_or_driver_would_do():
     with pytest.raises(Problem) as caught:
         resolve("tensorflow", python="3.12", driver="11.4")

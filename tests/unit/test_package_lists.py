@@ -130,6 +130,7 @@ def test_an_empty_list_is_told(listed, text):
         ("numpy pandas matplotlib", ["numpy", "pandas", "matplotlib"]),
         ("numpy==1.26.4 pandas>=2", ["numpy==1.26.4", "pandas>=2"]),
         ("numpy, pandas", ["numpy", "pandas"]),
+        ("numpy pandsa", ["numpy", "pandsa"]),
         ("scikit image", ["scikit image"]),
         ("PyTorch 2.4", ["PyTorch 2.4"]),
         ("numpy>=1.26 <2", ["numpy>=1.26 <2"]),

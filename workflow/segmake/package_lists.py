@@ -163,7 +163,8 @@ def apart(text: str) -> list[str]:
         return [text]
     items = [match.group().strip(",") for match in _ITEM.finditer(plain)]
     covered = re.sub(r"[\s,]", "", plain) == re.sub(r",", "", "".join(items))
-    known = all(catalogue.find(re.split(r"[\[=<>!~]", item)[0]) for item in items)
+    names = [re.split(r"[\[=<>!~]", item)[0] for item in items]
+    known = all(catalogue.find(name) or catalogue.mistaken_for(name) for name in names)
     if len(items) < 2 or not covered or not known or catalogue.simplify(plain) in _ONE_NAME:
         return [text]
     return items

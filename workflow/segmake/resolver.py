@@ -167,7 +167,8 @@ def _unknown(project: str, wanted: Sequence[Wanted], where: str) -> Problem:
 def _too_new(wanted: Sequence[Wanted], target: Target, where: str) -> Problem:
     """Return the problem of a package that does not work with the nodes' driver, or with their GPUs."""
     anywhere = Target(target.python)
-    for one in sorted(wanted, key=lambda one: not one.has_version):
+    suspects = [one for one in wanted if _may_bring_cuda(one)]
+    for one in sorted(suspects, key=lambda one: not one.has_version):
         pins = _try([one], anywhere)
         if pins is None or _fitting_pins([one], target):
             continue
@@ -190,7 +191,7 @@ def _not_for_nodes(
 ) -> Problem:
     brought = cuda.cuda_of(pins)
     remedy = " ".join(_other_targets(wanted, target)) or say("works.driver")
-    if cuda.runs(brought, target.driver):
+    if target.capability and cuda.runs(brought, target.driver):
         if works:
             remedy = say("works.fitting", fitting=_pin(one, works, target))
         names = {"package": package, "capability": target.capability, "remedy": remedy}
@@ -221,6 +222,14 @@ def _other_targets(wanted: Sequence[Wanted], target: Target) -> Iterator[str]:
         if _fitting_pins(wanted, Target(target.python, str(major))):
             yield say("works.newer_driver", driver=major)
             break
+
+
+def _may_bring_cuda(one: Wanted) -> bool:
+    """Whether a package is not known to do without CUDA."""
+    known = brought().get(one.project)
+    if one.package is None or one.package.cuda or known is None:
+        return True
+    return not {one.project, *known}.isdisjoint(_FRAMEWORKS)
 
 
 def _heavy(wanted: Sequence[Wanted], target: Target) -> dict[str, str]:
