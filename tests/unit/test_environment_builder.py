@@ -342,7 +342,6 @@ def test_another_catalogue_leaves_what_was_found(configure, tmp_path, monkeypatc
 
 
 def test_everything_wrong_is_told_at_once(configure, tmp_path):
-    (tmp_path / "images").mkdir()
     environments = {"a": {"packages": ["os", "pandsa"]}, "b": {"packages": ["R", "numpy"]}}
     with pytest.raises(Problems) as caught:
         environment_files(configure(environments=environments), kept=tmp_path / "kept")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from segmake.builder import environment_files
 from segmake.messages import Problems
 from segmake.package_lists import apart
 
@@ -14,12 +15,14 @@ HASHES = "--hash=sha256:00 \\\n    --hash=sha256:11"
 def listed(configure, tmp_path, monkeypatch):
     """Return what an environment's section comes to; files are written beside first."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
 
     def read(section: dict, **files: str) -> dict:
         for name, text in files.items():
             (tmp_path / name.replace("_txt", ".txt").replace("_yml", ".yml")).write_text(text)
-        found = configure(environments={"a": section}).settings["environments"]["a"]
+        config = configure(environments={"a": section})
+        if config.list_faults["a"]:
+            raise Problems(config.list_faults["a"])
+        found = config.settings["environments"]["a"]
         return {"python": found["python"], "packages": found["packages"]}
 
     return read
@@ -96,14 +99,13 @@ def test_everything_wrong_with_all_lists_is_told_at_once_with_its_line(
     configure, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
     (tmp_path / "one.txt").write_text("numpy\n\npandsa\n-e .\n", encoding="utf-8")
     (tmp_path / "two.txt").write_text(
         "git+https://example.org/a.git@abc\nDeLTA\n", encoding="utf-8"
     )
     environments = {"a": {"file": "one.txt"}, "b": {"file": "two.txt"}, "c": {"file": "no.txt"}}
     with pytest.raises(Problems) as caught:
-        configure(environments=environments)
+        environment_files(configure(environments=environments), kept=tmp_path / "kept")
     found = {(one.code, one.where.rpartition("/")[2]) for one in caught.value.problems}
     assert found == {
         ("SM-ENV-019", "one.txt, line 3"),

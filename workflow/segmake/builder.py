@@ -150,6 +150,7 @@ def pins(file: Path) -> dict[str, str]:
 
 def _requests(config: Config, problems: list[Problem]) -> Iterator[_Request]:
     for name, section in config.settings["environments"].items():
+        problems += config.list_faults.get(name, [])
         wanted = []
         for index, words in enumerate(section["packages"]):
             where = config.where("environments", name, "packages", index)

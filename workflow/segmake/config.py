@@ -69,6 +69,8 @@ class Config:
         The nested settings that the user wrote, without defaults.
     origins : dict
         File and line of what was read from another file, or stands on one line with others, by its keys.
+    list_faults : dict
+        What is wrong with the list of packages of an environment, by its name. A run that does not need it goes on.
     """
 
     settings: dict[str, Any]
@@ -76,6 +78,7 @@ class Config:
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
     written: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
+    list_faults: dict[str, list[Problem]] = field(default_factory=dict)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""
@@ -119,7 +122,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     if faults := list(results_problems(config)):
         problems += faults
         config.settings["results"] = schema()["properties"]["results"]["default"]
-    problems += read_lists(config)
+    read_lists(config)
     problems += checks(config)
     if problems and config.settings["images"]["folder"]:
         problems += folder_problems(config)

@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from segmake import catalogue
 from segmake.messages import Problem, say
-from segmake.packages import LITERAL, understand
+from segmake.packages import LITERAL
 
 if TYPE_CHECKING:
     from segmake.config import Config
@@ -170,41 +170,44 @@ def apart(text: str) -> list[str]:
     return items
 
 
-def read_lists(config: Config) -> Iterator[Problem]:
-    """Put the packages of lists into the settings of a config, and yield all that is wrong with them.
+def read_lists(config: Config) -> None:
+    """Put the packages of lists into the settings of a config, and what is wrong with them into its `list_faults`.
 
     Parameters
     ----------
     config : Config
-        Its `settings` and `origins` are completed.
+        Its `settings`, `origins` and `list_faults` are completed.
     """
-    project = Path.cwd()
     for name, section in config.settings["environments"].items():
         if not isinstance(section, dict):
             continue
         written = (config.written.get("environments") or {}).get(name) or {}
-        found = _read(config, name, section, project)
-        python = section["python"]
-        yield from _set_python(name, section, found, said="python" in written)
-        if section["python"] != python:
-            # Markers may mean another thing with it.
-            found = _read(config, name, section, project)
-        yield from found.problems
-        if not found.packages and not found.problems:
+        found, faults = _with_its_python(config, name, section, said="python" in written)
+        if not found.packages and not faults:
             path, where = section.get("file") or "", config.where("environments", name)
-            yield Problem("SM-ENV-032", where=where, path=path, error=say("list.empty"))
+            faults.append(Problem("SM-ENV-032", where=where, path=path, error=say("list.empty")))
         section["packages"] = [words for words, _ in found.packages]
-        for index, (words, where) in enumerate(found.packages):
+        config.list_faults[name] = faults
+        for index, (_, where) in enumerate(found.packages):
             config.origins["environments", name, "packages", index] = where
-            try:
-                understand(words, where)
-            except Problem as problem:
-                yield problem
 
 
-def _read(config: Config, name: str, section: dict[str, Any], project: Path) -> _List:
-    python = str(section["python"])
-    found = _List(project, python)
+def _with_its_python(
+    config: Config, name: str, section: dict[str, Any], *, said: bool
+) -> tuple[_List, list[Problem]]:
+    """Return a list, read for the Python that it asks for, and what is wrong with it."""
+    found = _read(config, name, section)
+    python = section["python"]
+    faults = list(_set_python(name, section, found, said=said))
+    if section["python"] != python:
+        # Markers may mean another thing with it.
+        found = _read(config, name, section)
+    return found, [*found.problems, *faults]
+
+
+def _read(config: Config, name: str, section: dict[str, Any]) -> _List:
+    project = Path.cwd()
+    found = _List(project, str(section["python"]))
     for index, words in enumerate(section.get("packages") or ()):
         where = config.where("environments", name, "packages", index)
         for line in str(words).splitlines() or [""]:

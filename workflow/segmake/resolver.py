@@ -194,9 +194,9 @@ def _not_for_nodes(
     if target.capability and cuda.runs(brought, target.driver):
         if works:
             remedy = say("works.fitting", fitting=_pin(one, works, target))
-        names = {"package": package, "capability": target.capability, "remedy": remedy}
-        return Problem("SM-ENV-029", where=where, **names)
-    names = {"package": package, "cuda": brought, "driver": target.driver}
+        values = {"package": package, "capability": target.capability, "remedy": remedy}
+        return Problem("SM-ENV-029", where=where, **values)
+    names = {"package": package, "cuda": str(brought), "driver": str(target.driver)}
     if works:
         return Problem("SM-ENV-022", where=where, fitting=_pin(one, works, target), **names)
     return Problem("SM-ENV-023", where=where, remedy=remedy, **names)
