@@ -258,9 +258,9 @@ def test_files_are_kept_and_only_what_changed_is_resolved(configure, tmp_path, m
     kept, results = tmp_path / "kept", tmp_path / "results"
     resolved: list[str] = []
 
-    def note(wanted, python, driver, where):
+    def note(wanted, python, driver, where, capability):
         resolved.append(wanted[0].words)
-        return resolver.resolve(wanted, python, driver, where)
+        return resolver.resolve(wanted, python, driver, where, capability)
 
     monkeypatch.setattr(builder, "resolve", note)
 

@@ -12,7 +12,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from segmake import cuda
+from segmake import compatibility, cuda
 from segmake.config import Config
 from segmake.files import alone, fingerprint, write_atomically
 from segmake.messages import Problem, Problems, say
@@ -68,6 +68,7 @@ def environment_files(
     conda: bool = True,
     ask_driver: Callable[[], str | None] = lambda: None,
     forgive: Callable[[str, Problem], bool] = lambda name, problem: False,
+    tell: bool = True,
 ) -> dict[str, Path]:
     """Return the conda environment file of each environment of the config; those that are missing are made.
 
@@ -83,6 +84,8 @@ def environment_files(
         ``cluster.cuda_driver`` does not say it.
     forgive : callable
         Returns whether the run can do without an environment, given its name and what is wrong: it is left out then.
+    tell : bool
+        Whether to say of each environment what a user should know of its versions.
 
     Raises
     ------
@@ -103,6 +106,8 @@ def environment_files(
     for request in requests:
         try:
             files[request.name] = _file(request, config.settings, kept, ask_driver)
+            if tell:
+                _tell_remarks(files[request.name])
         except Problem as problem:
             if not forgive(request.name, problem):
                 problems.append(problem)
@@ -161,7 +166,7 @@ def pins(file: Path) -> dict[str, str]:
 def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[Problem]]:
     """Return an environment of the config as it is understood, and what is wrong with it."""
     section = config.settings["environments"][name]
-    wanted, problems = [], []
+    wanted, problems = list[Wanted](), list(config.list_faults.get(name, []))
     for index, words in enumerate(section["packages"]):
         where = config.where("environments", name, "packages", index)
         try:
@@ -200,12 +205,17 @@ def _file(
 
 
 def _fits(file: Path, settings: dict[str, Any], ask_driver: Callable[[], str | None]) -> bool:
-    """Return whether an environment's file is there, and made for the driver of the nodes."""
+    """Return whether an environment's file is there, and made for the driver of the nodes, and for their GPUs."""
     there = pins(file)
     driver = settings["cluster"]["cuda_driver"]
     if brought := cuda.cuda_of(there):
         driver = driver or ask_driver()
-    return bool(there) and cuda.runs(brought, driver)
+    if not there or not cuda.runs(brought, driver):
+        return False
+    capability = cuda.capability_of_nodes(settings, file.parent) if brought else None
+    return compatibility.has_code(there, capability) and cuda.runs(
+        brought, compatibility.driver_for(capability)
+    )
 
 
 def _find_versions(
@@ -215,17 +225,19 @@ def _find_versions(
     ask_driver: Callable[[], str | None],
 ) -> None:
     driver = settings["cluster"]["cuda_driver"]
+    capability = cuda.capability_of_nodes(settings, file.parent)
     if cuda.cuda_of(pins(file)):
         driver = driver or ask_driver()
     _tell("builder.resolving", name=request.name)
-    resolution = resolve(request.wanted, request.python, driver, request.where)
-    brought = cuda.cuda_of(resolution.pins)
-    if brought and driver is None:
-        driver = ask_driver()
-        if not cuda.runs(brought, driver):
-            resolution = resolve(request.wanted, request.python, driver, request.where)
-    if resolution.built:
-        _tell("builder.source", name=request.name, packages=", ".join(resolution.built))
+    resolution = resolve(request.wanted, request.python, driver, request.where, capability)
+    if cuda.cuda_of(resolution.pins) and driver is None:
+        driver, before = ask_driver(), capability
+        capability = cuda.capability_of_nodes(settings, file.parent)
+        if (driver, capability) != (None, before):
+            resolution = resolve(request.wanted, request.python, driver, request.where, capability)
+    # What is said is kept first: a file that is there is final.
+    with write_atomically(_remarks_file(file)) as part:
+        part.write_text(json.dumps(list(_remarks(request.name, resolution))), encoding="utf-8")
     _write(file, _text(request, resolution))
 
 
@@ -233,6 +245,32 @@ def _write(file: Path, text: str) -> None:
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         with write_atomically(file) as part:
             part.write_text(text, encoding="utf-8")
+
+
+def _remarks(name: str, resolution: Resolution) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield what a user should know of an answer before anything is made."""
+    if resolution.built:
+        yield "builder.source", {"name": name, "packages": ", ".join(resolution.built)}
+    for package, added in sorted(resolution.added.items()):
+        yield "builder.added", {"name": name, "package": package, "added": added}
+    for one in resolution.behind:
+        values = {"package": one.package, "found": one.found, "newest": one.newest}
+        yield "builder.behind", {"name": name, "reason": one.reason, **values}
+    if resolution.apart:
+        yield "builder.apart", {"words": resolution.apart}
+    if resolution.unfinished:
+        yield "builder.unfinished", {"name": name, "packages": ", ".join(resolution.unfinished)}
+
+
+def _remarks_file(file: Path) -> Path:
+    return file.with_suffix(".said.json")
+
+
+def _tell_remarks(file: Path) -> None:
+    """Say what a user should know of an environment, each time: it is made by the run that follows a dry one."""
+    with suppress(OSError, ValueError, KeyError):
+        for words, values in json.loads(_remarks_file(file).read_text(encoding="utf-8")):
+            _tell(words, **values)
 
 
 def _take_over(request: _Request, results: Path, file: Path) -> None:

@@ -164,6 +164,12 @@ def comes_with_cuda(name: str) -> bool:
     return simplify(name) in {simplify(part) for part in contents()["with_cuda"]}
 
 
+def is_of_conda(name: str) -> bool:
+    """Whether it is in lists of conda alone: libraries, tools and parts of CUDA, which packages of PyPI bring along."""
+    known = {simplify(one) for one in contents()["of_conda"]}
+    return name.startswith("_") or simplify(name) in known or comes_with_cuda(name)
+
+
 def preferred_versions() -> dict[str, str]:
     """Return the version of each package of the catalogue, by its name on PyPI."""
     return {package.project: package.version for package in packages()}

@@ -21,8 +21,8 @@ import uv
 
 from segmake import catalogue
 from segmake.catalogue import Package
+from segmake.compiling import compile_pins
 from segmake.files import write_atomically
-from segmake.resolver import compile_pins
 from segmake.trial import LIMIT_SECONDS, PROGRAM
 
 TABLE = catalogue.CATALOGUE.with_name("catalogue_imports.toml")

@@ -62,6 +62,35 @@ def sentence(words: str, python: str) -> str:
     )
 
 
+def held_back(words: str, told: bool, demanded: set[str]) -> str:
+    """Return what keeps packages from being new, in the user's language.
+
+    Parameters
+    ----------
+    words : str
+        What uv said when newer ones were demanded, or a sentence for users.
+    told : bool
+        Whether it is such a sentence.
+    demanded : set of str
+        The packages of which newer versions were demanded, which no list has.
+    """
+    if told:
+        return words
+    flat = _flat(words)
+    depends = [(_plain(one), _plain(need)) for one, need in _DEPENDS.findall(flat)]
+    asked = [_plain(item) for pair in _ASKED.findall(flat) for item in pair if item]
+    for one, need in depends:
+        for other in asked:
+            if _name(need) == _name(other) != _name(one) and _name(other) in demanded:
+                return say("clash.needs", one=one, need=need)
+    return _clash_of_pair(depends, []) or say("clash.other", words=_conclusion(flat))
+
+
+def named(words: str) -> set[str]:
+    """Return the normalized names of all that uv, or a rule, speaks of."""
+    return {canonicalize_name(name) for name in re.findall(r"[A-Za-z0-9][\w.-]*[A-Za-z0-9]", words)}
+
+
 def _clash_of_pair(depends: list[tuple[str, str]], asked: list[str]) -> str | None:
     """Return which two demands on the same package exclude each other."""
     for one, need in depends:

@@ -36,6 +36,7 @@ from segmake.engines import BUILTIN_MODELS, SAM_MODELS, SAM_TILE, keeps_volume
 from segmake.folders import folder_problems, results_problems
 from segmake.measurement import measurement_problems
 from segmake.messages import Problem, Problems, say
+from segmake.package_lists import read_lists
 from segmake.user_scripts.checks import script_problems
 from segmake.user_scripts.designs import read_designs
 from segmake.wording import hours_of
@@ -67,15 +68,23 @@ class Config:
         The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
     written : dict
         The nested settings that the user wrote, without defaults.
+    origins : dict
+        File and line of what was read from another file, or stands on one line with others, by its keys.
+    list_faults : dict
+        What is wrong with the list of packages of an environment, by its name. A run that does not need it goes on.
     """
 
     settings: dict[str, Any]
     path: Path
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
     written: dict[str, Any] = field(default_factory=dict)
+    origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
+    list_faults: dict[str, list[Problem]] = field(default_factory=dict)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""
+        if keys in self.origins:
+            return self.origins[keys]
         for length in range(len(keys), 0, -1):
             if line := self.lines.get(keys[:length]):
                 return say("config.line", file=self.path, line=line)
@@ -114,6 +123,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     if faults := list(results_problems(config)):
         problems += faults
         config.settings["results"] = schema()["properties"]["results"]["default"]
+    read_lists(config)
     problems += checks(config)
     if problems and config.settings["images"]["folder"]:
         problems += folder_problems(config)
@@ -373,8 +383,9 @@ def _write_versions_as_text(settings: dict[str, Any]) -> None:
     """Make text of versions that YAML took for numbers."""
     for environment in settings["environments"].values():
         environment["python"] = str(environment["python"])
-    driver = settings["cluster"]["cuda_driver"]
-    settings["cluster"]["cuda_driver"] = None if driver is None else str(driver)
+    for key in ("cuda_driver", "compute_capability"):
+        version = settings["cluster"][key]
+        settings["cluster"][key] = None if version is None else str(version)
 
 
 def _write_arguments_as_text(

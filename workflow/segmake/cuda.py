@@ -25,8 +25,12 @@ from segmake.messages import Problem, say
 PATIENCE_SECONDS = 20
 
 # nvidia-smi's heading; newer ones tell the versions of the driver's two halves apart.
-_VERSION = re.compile(r"\d+(\.\d+)*")
+_VERSION = re.compile(r"(\d+(?:\.\d+)*)(?:\s+(\d+\.\d+))?")
 _DRIVER = re.compile(r"CUDA (?:UMD )?Version\s*:\s*(\d+\.\d+)")
+
+# Its answer to the question after compute_cap, which drivers before 510 do not know.
+_CAPABILITY = re.compile(r"^(\d+\.\d+)\s*$", re.MULTILINE)
+_QUESTION = "nvidia-smi; nvidia-smi --query-gpu=compute_cap --format=csv,noheader"
 
 # Packages whose own version is that of CUDA, and those that have it in their names.
 _RUNTIME = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
@@ -115,21 +119,44 @@ def driver_of_nodes(settings: dict[str, Any], folder: Path, *, ask: bool = True)
     ask : bool
         Whether to ask a node if no answer is kept.
     """
+    return _said_by_a_node(settings, folder, ask=ask)[0]
+
+
+def capability_of_nodes(settings: dict[str, Any], folder: Path) -> str | None:
+    """Return the compute capability of the nodes' GPUs, such as ``"8.6"``; None: not known.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    folder : Path
+        Where the answer of a node that was asked for its driver is kept: no node is asked for this alone.
+    """
+    return (
+        settings["cluster"]["compute_capability"] or _said_by_a_node(settings, folder, ask=False)[1]
+    )
+
+
+def _said_by_a_node(
+    settings: dict[str, Any], folder: Path, *, ask: bool
+) -> tuple[str | None, str | None]:
+    """Return the CUDA of the driver, and the compute capability of the GPUs."""
     options = _srun_options(settings)
     kept = folder / f"driver.{fingerprint(options)}.txt"
     with suppress(OSError, ValueError):
         if known := _VERSION.fullmatch(kept.read_text(encoding="ascii").strip()):
-            return known[0]
+            return known[1], known[2]
     if not ask:
-        return None
+        return None, None
     print(say("builder.asking"), file=sys.stderr, flush=True)
-    answer = _ask_node(options)
-    if answer is None:
+    words = _ask_node(options)
+    driver, capability = driver_in(words), capability_in(words)
+    if driver is None:
         print(say("builder.unanswered"), file=sys.stderr)
     else:
         with suppress(OSError), write_atomically(kept) as part:
-            part.write_text(f"{answer}\n", encoding="ascii")
-    return answer
+            part.write_text(f"{driver}\n{capability or ''}\n", encoding="ascii")
+    return driver, capability
 
 
 def _srun_options(settings: dict[str, Any]) -> list[str]:
@@ -138,10 +165,11 @@ def _srun_options(settings: dict[str, Any]) -> list[str]:
     return [*request_options(resources), *option_words(settings["cluster"]["sbatch_options"])]
 
 
-def _ask_node(options: Iterable[str]) -> str | None:
+def _ask_node(options: Iterable[str]) -> str:
+    """Return what nvidia-smi says on a node; nothing if none answers."""
     command = ["srun", *options, "--ntasks=1", "--time=1", "--mem=500", "--quiet"]
     # Slurm lets go of a request that it can't grant at once.
-    command += [f"--immediate={PATIENCE_SECONDS // 2}", "nvidia-smi"]
+    command += [f"--immediate={PATIENCE_SECONDS // 2}", "sh", "-c", _QUESTION]
     try:
         answer = subprocess.run(
             command,
@@ -153,8 +181,8 @@ def _ask_node(options: Iterable[str]) -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return driver_in(answer.stdout)
+        return ""
+    return answer.stdout
 
 
 def driver_here() -> str | None:
@@ -171,3 +199,9 @@ def driver_in(words: str) -> str | None:
     """Return the newest CUDA that a driver supports, from what nvidia-smi says."""
     found = _DRIVER.search(words)
     return found[1] if found else None
+
+
+def capability_in(words: str) -> str | None:
+    """Return the compute capability of a node's GPUs, the lowest of several, from what nvidia-smi says."""
+    found = _CAPABILITY.findall(words)
+    return min(found, key=lambda one: [int(part) for part in one.split(".")], default=None)

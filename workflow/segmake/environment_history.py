@@ -19,9 +19,9 @@ import uv
 from packaging.utils import canonicalize_name
 
 from segmake.builder import pins
+from segmake.compiling import target_platform
 from segmake.files import fingerprint, write_atomically
 from segmake.messages import say
-from segmake.resolver import target_platform
 
 # Below the results.
 PLACE = Path("environments") / "history"

@@ -118,7 +118,12 @@ def needed(plan: Plan) -> set[str]:
 
 
 def find_files(
-    config: Config, plan: Plan, *, conda: bool, ask_driver: Callable[[], str | None]
+    config: Config,
+    plan: Plan,
+    *,
+    conda: bool,
+    ask_driver: Callable[[], str | None],
+    tell: bool,
 ) -> dict[str, Path]:
     """Return the file of each environment of the config; without those that can't be had and that nothing needs.
 
@@ -128,7 +133,7 @@ def find_files(
     plan : Plan
     conda : bool
         Whether conda makes the environments.
-    ask_driver : callable
+    ask_driver, tell
         As for `environment_files`.
 
     Raises
@@ -146,7 +151,7 @@ def find_files(
         goes_on(name, problem)
         return True
 
-    return environment_files(config, conda=conda, ask_driver=ask_driver, forgive=forgive)
+    return environment_files(config, conda=conda, ask_driver=ask_driver, forgive=forgive, tell=tell)
 
 
 def pythons_of(

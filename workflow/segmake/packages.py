@@ -9,8 +9,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from segmake import catalogue
-from segmake.messages import Problem
+from segmake import catalogue, compatibility
+from segmake.messages import Problem, say
 
 # The user's way to say: exactly this name of PyPI, whatever SegMake knows or suspects.
 LITERAL = "pypi:"
@@ -94,7 +94,7 @@ def understand(words: str, where: str = "") -> Wanted:
     Raises
     ------
     Problem
-        ``SM-ENV-013`` to ``SM-ENV-019``, each for a kind of name or version that can't be had.
+        ``SM-ENV-013`` to ``SM-ENV-019`` and ``SM-ENV-037``, each for a kind of name or version that can't be had.
     """
     literal = words.strip().lower().startswith(LITERAL)
     match = _WORDS.fullmatch(words.strip()[len(LITERAL) if literal else 0 :].strip())
@@ -122,6 +122,10 @@ def _refuse_what_is_none(name: str, where: str) -> None:
         raise Problem(code, where=where, package=found[0], nearest=found[1])
     if catalogue.is_standard(name):
         raise Problem("SM-ENV-018", where=where, package=name)
+    if other := compatibility.other_project(name):
+        words = "works.other_name" if other[1] else "works.conda_forge"
+        remedy = say(words, package=name, name=other[1])
+        raise Problem("SM-ENV-037", where=where, package=name, remedy=remedy)
     if meant := catalogue.mistaken_for(name):
         raise Problem("SM-ENV-019", where=where, package=name, nearest=meant.name)
 

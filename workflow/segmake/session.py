@@ -509,7 +509,8 @@ class Session:
         """Find the file of each environment of the config; only what is new or has changed takes time."""
         conda, prefix = self._conda, self._workflow.deployment_settings.conda_prefix
         dry = self._workflow.output_settings.dryrun
-        files = find_files(config, self.plan, conda=conda, ask_driver=self._driver)
+        tell = self._workflow.is_main_process
+        files = find_files(config, self.plan, conda=conda, ask_driver=self._driver, tell=tell)
         self.plan = replace(
             self.plan,
             environments={name: str(file) for name, file in files.items()},
