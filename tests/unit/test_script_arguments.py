@@ -515,6 +515,8 @@ def test_a_script_without_an_option_for_outputs_writes_where_it_is_run(scripted)
         ("p.add_argument('--outfile', required=True)\n", {}, 'outfile: "{output_dir}/out.csv"'),
         ("p.add_argument('--save-png', required=True)\n", {}, 'save-png: "{output_dir}/out.png"'),
         ("p.add_argument('--k', type=int)\n", {"k": 3}, '`"--k": VALUE`'),
+        ("import os\nos.environ['SIZE']\n", {"size": 3}, "variables: {SIZE: VALUE}"),
+        ("SIZE = 1\n", {"SIZE": 3}, "set: {SIZE: VALUE}"),
         ("p.add_argument('--results-folder')\n", {}, 'results-folder: "{output_dir}"'),
     ],
 )
@@ -522,7 +524,11 @@ def test_remedies_that_can_be_typed_in(scripted, options, arguments, words):
     text = PARSER.format(f"p.add_argument('--input')\n{options}")
     found = scripted(text, arguments=arguments)
     assert len(found) == 1 and words in found[0].remedy, found
-    key, value = words.strip("`").split(": ")
+    key, value = words.strip("`").split(": ", 1)
+    if value.startswith("{"):
+        name = value[1:].split(":")[0]
+        assert scripted(text, **{key: {name: 3}}).settings
+        return
     value = 3 if value == "VALUE" else value.strip('"')
     assert scripted(text, arguments={key.strip('"'): value}).settings
 

@@ -64,11 +64,13 @@ GOOD: dict[str, tuple[str, str, str]] = {
     "variables": (
         """\
         import os
+        os.environ["OWN"] = os.environ["HOME"]
+        data = os.environ["OWN"] + os.environ["SIZE"] + os.environ["OMP_NUM_THREADS"]
         data = os.environ.get("INPUT_FILE") or os.environ["SEGMAKE_INPUT"]
         debug = os.getenv("HOME")
         print(open(data).read())
         """,
-        "",
+        "arguments: {size: 3}\n",
         "own.py",
     ),
     "variables as a whole": ("import os\nsettings = dict(os.environ)\n", "", "own.py"),
@@ -219,6 +221,13 @@ BAD: dict[str, tuple[str, str, str, list[str], str]] = {
         "own.py",
         ["SM-SCR-055"],
         "askopenfilename()",
+    ),
+    "a variable that is not there": (
+        "import os, sys\nprint(os.environ['HOME'], sys.argv)\nprint(os.environ['DATA'])\n",
+        "",
+        "own.py",
+        [],
+        "variable DATA will not be there (own.py, line 3). Write `variables: {DATA: VALUE}`",
     ),
     "Windows in R": (
         'setwd("C:/Users/me")\nx <- Sys.getenv("SEGMAKE_INPUT")\n',
