@@ -121,6 +121,21 @@ GOOD: dict[str, tuple[str, str, str]] = {
         "",
         "own.py",
     ),
+    "its own pictures": (
+        """\
+        import sys, glob, matplotlib.pyplot as plt
+        for number in range(3):
+            plt.savefig(f"frame_{number}.png")
+        print(glob.glob("*.png"), sys.argv)
+        """,
+        "",
+        "own.py",
+    ),
+    "a program that it starts": (
+        'import os\nos.system("cp $SEGMAKE_INPUT a.tif")\nprint(open("a.tif", "rb").read())\n',
+        "",
+        "own.py",
+    ),
     "another input": (
         "import sys\ndef main(input):\n    return input(1)\nmain(sys.argv.count)\n",
         "",
@@ -210,6 +225,14 @@ BAD: dict[str, tuple[str, str, str, list[str], str]] = {
     ),
     "a folder of its own": (
         "from glob import glob\nfor path in glob('data/*.tif'):\n    print(path)\n",
+        "",
+        "own.py",
+        ["SM-SCR-052"],
+        "It looks for its files itself (data/*.tif)",
+    ),
+    "a folder of its own, and pictures": (
+        "import glob, os\nfrom skimage.io import imread, imsave\nfor path in glob.glob('data/*.tif'):\n"
+        "    imsave(os.path.basename(path), imread(path) // 2)\n",
         "",
         "own.py",
         ["SM-SCR-052"],

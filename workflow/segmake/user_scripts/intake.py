@@ -90,6 +90,12 @@ def _python_takes(script: Script, source: Source) -> bool:
         return True
     names = {last_name(node) for node in nodes if isinstance(node, ast.expr)}
     names |= {a.name for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names}
+    if any(
+        "SEGMAKE_" in n.value
+        for n in nodes
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    ):
+        return True
     if names & {"argv", "orig_argv", "exec", "eval", "__import__"}:
         return True
     return bool(names & {"environ", "environb", "getenv"}) and _reads_given(script, nodes)
