@@ -233,7 +233,7 @@ def test_constants_of_a_notebook_are_set_as_papermill_does(tmp_path):
 
 
 BESIDE = """\
-import sys, json, multiprocessing
+import os, sys, json, multiprocessing
 from pathlib import Path
 import beside
 SIZE = 1
@@ -242,7 +242,8 @@ def times(number):
 if __name__ == "__main__":
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         seen = pool.map(times, [2])
-    print(json.dumps([seen, sys.argv, (Path(__file__).parent / "beside.py").exists()]))
+    kept = os.environ["NUMBA_CACHE_DIR"]
+    print(json.dumps([seen, sys.argv, (Path(__file__).parent / "beside.py").exists(), kept]))
     beside.fail()
 """
 
@@ -252,9 +253,10 @@ def test_a_copy_runs_as_if_it_were_the_script(tmp_path):
     (tmp_path / "own" / "beside.py").write_text("def fail():\n    raise ValueError('é')\n")
     done = run_copy(tmp_path, "a b.py", BESIDE, {"SIZE": 5}, "--x", "y z")
     script = str(tmp_path / "own" / "a b.py")
-    assert json.loads(done.stdout) == [[10], [script, script, "--x", "y z"], True]
+    kept = str(tmp_path / "copies" / "numba")
+    assert json.loads(done.stdout) == [[10], [script, script, "--x", "y z"], True, kept]
     told = done.stderr.decode()
-    assert told.startswith(f'Traceback (most recent call last):\n  File "{script}", line 11')
+    assert told.startswith(f'Traceback (most recent call last):\n  File "{script}", line 12')
     assert "launcher" not in told and "beside.py" in told and done.returncode == 1
 
 
@@ -515,6 +517,8 @@ def test_a_script_without_an_option_for_outputs_writes_where_it_is_run(scripted)
         ("p.add_argument('--outfile', required=True)\n", {}, 'outfile: "{output_dir}/out.csv"'),
         ("p.add_argument('--save-png', required=True)\n", {}, 'save-png: "{output_dir}/out.png"'),
         ("p.add_argument('--k', type=int)\n", {"k": 3}, '`"--k": VALUE`'),
+        ("import os\nos.environ['SIZE']\n", {"size": 3}, "variables: {SIZE: VALUE}"),
+        ("SIZE = 1\n", {"SIZE": 3}, "set: {SIZE: VALUE}"),
         ("p.add_argument('--results-folder')\n", {}, 'results-folder: "{output_dir}"'),
     ],
 )
@@ -522,7 +526,11 @@ def test_remedies_that_can_be_typed_in(scripted, options, arguments, words):
     text = PARSER.format(f"p.add_argument('--input')\n{options}")
     found = scripted(text, arguments=arguments)
     assert len(found) == 1 and words in found[0].remedy, found
-    key, value = words.strip("`").split(": ")
+    key, value = words.strip("`").split(": ", 1)
+    if value.startswith("{"):
+        name = value[1:].split(":")[0]
+        assert scripted(text, **{key: {name: 3}}).settings
+        return
     value = 3 if value == "VALUE" else value.strip('"')
     assert scripted(text, arguments={key.strip('"'): value}).settings
 

@@ -64,11 +64,13 @@ GOOD: dict[str, tuple[str, str, str]] = {
     "variables": (
         """\
         import os
+        os.environ["OWN"] = os.environ["HOME"]
+        data = os.environ["OWN"] + os.environ["SIZE"] + os.environ["OMP_NUM_THREADS"]
         data = os.environ.get("INPUT_FILE") or os.environ["SEGMAKE_INPUT"]
         debug = os.getenv("HOME")
         print(open(data).read())
         """,
-        "",
+        "arguments: {size: 3}\n",
         "own.py",
     ),
     "variables as a whole": ("import os\nsettings = dict(os.environ)\n", "", "own.py"),
@@ -116,6 +118,21 @@ GOOD: dict[str, tuple[str, str, str]] = {
         import matplotlib.pyplot as plt
         plt.plot([1]); plt.show()
         """,
+        "",
+        "own.py",
+    ),
+    "its own pictures": (
+        """\
+        import sys, glob, matplotlib.pyplot as plt
+        for number in range(3):
+            plt.savefig(f"frame_{number}.png")
+        print(glob.glob("*.png"), sys.argv)
+        """,
+        "",
+        "own.py",
+    ),
+    "a program that it starts": (
+        'import os\nos.system("cp $SEGMAKE_INPUT a.tif")\nprint(open("a.tif", "rb").read())\n',
         "",
         "own.py",
     ),
@@ -213,12 +230,27 @@ BAD: dict[str, tuple[str, str, str, list[str], str]] = {
         ["SM-SCR-052"],
         "It looks for its files itself (data/*.tif)",
     ),
+    "a folder of its own, and pictures": (
+        "import glob, os\nfrom skimage.io import imread, imsave\nfor path in glob.glob('data/*.tif'):\n"
+        "    imsave(os.path.basename(path), imread(path) // 2)\n",
+        "",
+        "own.py",
+        ["SM-SCR-052"],
+        "It looks for its files itself (data/*.tif)",
+    ),
     "a dialog": (
         "from tkinter.filedialog import askopenfilename\nimport sys\nprint(askopenfilename(), sys.argv)\n",
         "",
         "own.py",
         ["SM-SCR-055"],
         "askopenfilename()",
+    ),
+    "a variable that is not there": (
+        "import os, sys\nprint(os.environ['HOME'], sys.argv)\nprint(os.environ['DATA'])\n",
+        "",
+        "own.py",
+        [],
+        "variable DATA will not be there (own.py, line 3). Write `variables: {DATA: VALUE}`",
     ),
     "Windows in R": (
         'setwd("C:/Users/me")\nx <- Sys.getenv("SEGMAKE_INPUT")\n',

@@ -11,8 +11,17 @@ from itertools import islice
 from typing import Any
 
 from segmake.messages import Problem, say
-from segmake.user_scripts.command import OPTIONS, command_line, left_over, option, passed
+from segmake.user_scripts.command import (
+    OPTIONS,
+    command_line,
+    left_over,
+    option,
+    passed,
+    variable_of,
+)
+from segmake.user_scripts.constants import constants_of
 from segmake.user_scripts.definition import Script, placeholders, values_of
+from segmake.user_scripts.intake import variables_read
 from segmake.user_scripts.options import UNKNOWN, Option, Parser
 
 # By which placeholder each of SegMake's own is given.
@@ -208,7 +217,9 @@ def _unknown(call: Call, word: str, section: str, key: str | int) -> Problem:
         for name in one.names
     }
     nearest = difflib.get_close_matches(_simple(word), known, 1, 0.6)
-    if nearest and known[nearest[0]].startswith("--") and not isinstance(key, int):
+    if other := _other_way(call, key):
+        remedy = other
+    elif nearest and known[nearest[0]].startswith("--") and not isinstance(key, int):
         # `k: 3` alone would be `-k`.
         remedy = say("script.option.dashes", name=key, nearest=known[nearest[0]], word=word)
     elif nearest:
@@ -218,6 +229,24 @@ def _unknown(call: Call, word: str, section: str, key: str | int) -> Problem:
     else:
         remedy = say("script.option.none", option=word)
     return call.problem("SM-SCR-013", section, key, option=word, remedy=remedy)
+
+
+def _other_way(call: Call, key: str | int) -> str:
+    """Return how to give a script what it has a constant or a variable for, and no option; else nothing."""
+    if isinstance(key, int):
+        return ""
+    bare = key.lstrip("-")
+    names = list(dict.fromkeys((bare, bare.replace("-", "_"), variable_of(bare))))
+    read = variables_read(call.script.file)
+    constants = constants_of(call.script.file)
+    for name in names:
+        if name in read:
+            return say(
+                "script.option.variable", line=f"variables: {{{name}: {say('script.value')}}}"
+            )
+        if name in constants:
+            return say("script.option.constant", line=f"set: {{{name}: {say('script.value')}}}")
+    return ""
 
 
 def _options(call: Call) -> list[Option]:

@@ -200,6 +200,12 @@ def variables(
     return found
 
 
+def is_passed(name: str) -> bool:
+    """Whether every script sees a variable, if it is there."""
+    python = ("PYTHONUNBUFFERED", "PYTHONNOUSERSITE", "MPLBACKEND")
+    return bool(_PASSED.fullmatch(name)) or name in (*_THREADS, *python)
+
+
 def _known(given: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
     """Return what each placeholder stands for."""
     known = {**values, **given}

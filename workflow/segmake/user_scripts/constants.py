@@ -86,13 +86,10 @@ def constants_of(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     kind = KINDS.get(path.suffix, "")
-    if kind == "notebook":
-        return {
-            name: text
-            for _, _, cell in _python_cells(data)
-            for name, text in _python_constants(cell)
-        }
     try:
+        if kind == "notebook":
+            cells = [text for _, _, text in _python_cells(data)]
+            return {name: text for cell in cells for name, text in _python_constants(cell)}
         if kind == "python":
             text, _ = _decoded(data)
             return dict(_python_constants(text))

@@ -6,11 +6,12 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from segmake.user_scripts.command import variable_of
+from segmake.user_scripts.command import is_passed, variable_of
 from segmake.user_scripts.definition import Script, placeholders
 from segmake.user_scripts.provided import package_of
-from segmake.user_scripts.static import Source, last_name, local_files, read_source
+from segmake.user_scripts.static import Source, last_name, local_files, read_source, statements
 
 # What reads a command line by names.
 PARSERS = {
@@ -23,6 +24,8 @@ _HIDDEN = {"importlib", "runpy", "papermill"}
 
 # The same for every run, or for most of them.
 _SAME = {"output_dir", "project", "cpus"}
+
+_VARIABLE_READ = re.compile(r"""(?:environ(?:\.get)?\s*[\[(]|getenv\s*\()\s*["'](\w+)["']""")
 
 _R_PARSERS = re.compile(
     r"commandArgs|optparse|argparse|argparser|docopt|getopt|\bsource\s*\(|R\.utils"
@@ -87,6 +90,12 @@ def _python_takes(script: Script, source: Source) -> bool:
         return True
     names = {last_name(node) for node in nodes if isinstance(node, ast.expr)}
     names |= {a.name for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names}
+    if any(
+        "SEGMAKE_" in n.value
+        for n in nodes
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    ):
+        return True
     if names & {"argv", "orig_argv", "exec", "eval", "__import__"}:
         return True
     return bool(names & {"environ", "environb", "getenv"}) and _reads_given(script, nodes)
@@ -127,6 +136,44 @@ def _is_read(call: ast.Call) -> bool:
 
 def _is_given(script: Script, name: str) -> bool:
     return name.startswith("SEGMAKE_") or name in given_variables(script)
+
+
+def variables_read(path: Path) -> set[str]:
+    """Return the variables of the environment that a Python script reads by names that are written out."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return set()
+    return set(_VARIABLE_READ.findall(text))
+
+
+def variables_missing(script: Script, source: Source) -> list[tuple[str, int]]:
+    """Return the variables that Python code can't do without and that it will not see, each with its line."""
+    found: dict[str, int] = {}
+    own: set[str] = set()
+    for tree in source.trees:
+        for node, perhaps, guarded in statements(tree):
+            for part in _parts(node):
+                if not isinstance(part, ast.Subscript) or last_name(part.value) != "environ":
+                    continue
+                name = part.slice.value if isinstance(part.slice, ast.Constant) else None
+                if not isinstance(part.ctx, ast.Load):
+                    own.add(str(name))
+                elif isinstance(name, str) and not perhaps and not guarded:
+                    found.setdefault(name, part.lineno)
+    given = given_variables(script) | own
+    return [
+        (name, line)
+        for name, line in found.items()
+        if name not in given and not name.startswith("SEGMAKE_") and not is_passed(name)
+    ]
+
+
+def _parts(node: ast.stmt) -> Iterator[ast.AST]:
+    """Yield the parts of a statement, but for those of the statements within it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from ast.walk(child)
 
 
 def _r_takes(script: Script, text: str) -> bool:

@@ -12,7 +12,7 @@ from segmake.user_scripts.command import known_words
 from segmake.user_scripts.constants import Change, SetError, constants_of
 from segmake.user_scripts.copies import changes_of, filled
 from segmake.user_scripts.definition import Script, as_text, placeholders
-from segmake.user_scripts.intake import takes_something
+from segmake.user_scripts.intake import takes_something, variables_missing
 from segmake.user_scripts.pitfalls import (
     MOST_PATHS,
     ReadPath,
@@ -55,6 +55,9 @@ def script_notes(script: Script, runs: int) -> list[str]:
     if runs > 1 and not takes_something(script, source):
         remedy = way_of(script, next(iter(read_paths(source, script.constants)), None))
         lines.append(say("notes.nothing", name=script.name, runs=runs, remedy=remedy))
+    for name, line in variables_missing(script, source):
+        values = {"variable": name, "file": script.file.name, "line": line}
+        lines.append(say("notes.variable", name=script.name, **values))
     if source.kind in ("shell", "R") and (line := windows_line(script.file)):
         lines.append(say("notes.windows", name=script.name, file=script.file.name, line=line))
     if source.kind == "shell":

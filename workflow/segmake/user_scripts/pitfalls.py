@@ -38,6 +38,35 @@ _NEITHER = {
     *("is_dir", "basename", "dirname", "splitext", "abspath", "expanduser", "info", "warning"),
 }
 
+# What may make files of any name: a program that is started, and what writes under a name that is put together.
+_STARTS = {
+    "system",
+    "run",
+    "call",
+    "check_call",
+    "check_output",
+    "Popen",
+    "extractall",
+    "copy",
+    "copyfile",
+    "copytree",
+}
+_WRITES = {
+    *(
+        "open",
+        "savefig",
+        "imwrite",
+        "imsave",
+        "save",
+        "savez",
+        "savetxt",
+        "to_csv",
+        "to_excel",
+        "to_parquet",
+    ),
+    *("to_json", "write_text", "write_bytes", "write_image", "touch"),
+}
+
 # Windows in which one chooses a file, for which there is no screen.
 _DIALOGS = {
     "askopenfilename",
@@ -94,6 +123,8 @@ class _Reading:
     constants: dict[str, str] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     moves: bool = False
+    makes_files: bool = False
+    makes_folders: bool = False
 
     def paths(self) -> Iterator[ReadPath]:
         stored: list[str] = []
@@ -122,6 +153,13 @@ class _Reading:
             path.text == made or path.text.startswith(f"{made}/") for made in self.written
         )
 
+    def may_be_there(self, path: ReadPath) -> bool:
+        """Whether a relative path may be right: from another folder, or as what the script has made by then."""
+        if os.path.isabs(path.text) or path.windows:
+            return False
+        inside = "/" in path.text.removeprefix("./")
+        return self.moves or self.makes_folders or (self.makes_files and not inside)
+
     def _of_call(self, call: ast.Call, perhaps: bool) -> Iterator[ReadPath]:
         name = last_name(call.func)
         self.moves = self.moves or name == "chdir"
@@ -133,13 +171,18 @@ class _Reading:
         text, node = (os.path.join(base, first), call.func) if base else (first, None)
         if base and name in ("read_text", "read_bytes", "open"):
             text = base
+        named = [self._text(each) for each in (*call.args[:1], *_receiver(call))]
         writes = name == "open" and _writes(call, 0 if base else 1)
         if text and not writes and (base or name in _READ):
             held = node.value if isinstance(node, ast.Attribute) else call.args[0]
             constant = next((n for n in _names(held) if n in self.constants), "")
             yield ReadPath(text, call.lineno, constant, not perhaps)
+        elif name in _STARTS or (name in ("mkdir", "makedirs") and not any(named)):
+            self.makes_folders = True
+        elif name in _WRITES and (writes or name != "open") and not text:
+            self.makes_files = True
         elif name not in _NEITHER:
-            self.written |= {t for arg in (*call.args, *_receiver(call)) if (t := self._text(arg))}
+            self.written |= {*named, *map(self._text, call.args)} - {""}
 
     def _text(self, node: ast.expr | None) -> str:
         """Return a path that can be told without running the script; empty if it can't."""
@@ -180,8 +223,7 @@ def read_paths(source: Source, known: Mapping[str, Any]) -> list[ReadPath]:
         found = list(reading.paths())
     except RecursionError:
         return []
-    # From another folder, relative paths may be right.
-    return [p for p in found if not reading.moves or os.path.isabs(p.text) or p.windows]
+    return [path for path in found if not reading.may_be_there(path)]
 
 
 def _writes(call: ast.Call, place: int) -> bool:
