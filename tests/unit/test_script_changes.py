@@ -250,9 +250,10 @@ def test_how_numbers_are_written(project, text, arguments, other, to_run):
 
 
 def test_a_docstring_that_a_script_reads_is_code(project):
-    project.write("s.py", '"""One."""\nprint(__doc__)\n')
+    project.write("s.py", "import other\nprint(other.__doc__)\n")
+    project.write("other.py", '"""One."""\n')
     project.run()
-    project.write("s.py", '"""Two."""\nprint(__doc__)\n')
+    project.write("other.py", '"""Two."""\n')
     assert project.to_run() == 1
 
 

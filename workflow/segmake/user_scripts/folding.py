@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise, product
 from pathlib import Path
@@ -31,6 +32,8 @@ _SAME = {
     "absolute",
     "as_posix",
 }
+
+_INSTALLED = {"site-packages", "dist-packages"}
 
 # So many values are looked at that an expression may have.
 _MOST = 50
@@ -206,8 +209,11 @@ class _Reading:
         for one in several:
             values = self.values(one)
             self._tell_unless(values, node, seen)
-            folders = [Path(os.path.realpath(self._file.parent / value)) for value in values]
-            seen.folders += [folder for folder in folders if folder.is_dir()]
+            # Any text may stand there; installed packages are those of an environment.
+            with suppress(OSError, ValueError):
+                folders = [Path(os.path.realpath(self._file.parent / value)) for value in values]
+                own = [each for each in folders if not _INSTALLED & {*each.parts}]
+                seen.folders += [folder for folder in own if folder.is_dir()]
 
     def note_words(self, node: ast.List | ast.Tuple, seen: Seen) -> None:
         """Note what a command line starts: ``[sys.executable, path]``."""

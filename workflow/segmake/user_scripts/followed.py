@@ -33,7 +33,9 @@ _KIND = {".R": "R", ".r": "R", ".Rmd": "R", ".qmd": "R", ".sh": "shell", ".bash"
 # Stands for the folder of a script, whose name may have blanks.
 _FOLDER_OF_SCRIPT = "\ue001"
 
-_WORD = re.compile(rf"[^\s\"'`;|&()<>=,]+\.(?:{CODE})(?![\w.])")
+_ENDING = re.compile(rf"\.(?:{CODE})(?![\w.])")
+_BETWEEN = re.compile(r"[\s\"'`;|&()<>=,]")
+_LONGEST_PATH = 400
 _STRING = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'")
 
 # How a shell script says in which folder it lies.
@@ -58,7 +60,9 @@ _STARTED = re.compile(
 )
 _MODULE = re.compile(r"(?:^|\s)-m[ \t]+([\w.]+)")
 
-_SOURCED = re.compile(r"\b(source|sys\.source|source_python|py_run_file|sourceCpp|render)[ \t]*\(")
+_SOURCED = re.compile(
+    r"(?<![\w.$@])(source|sys\.source|source_python|py_run_file|sourceCpp|rmarkdown::render)[ \t]*\("
+)
 _APPLIED = re.compile(
     r"\b[a-z]*apply\s*\([^()]*(?:\([^()]*\)[^()]*)*,\s*(?:base::)?source\b|\bwalk\s*\(.*\bsource\b"
 )
@@ -137,7 +141,8 @@ def _fitting(script: Path, pattern: str) -> list[Path]:
         whole = os.path.join(glob.escape(str(folder)), os.path.expanduser(pattern))
         paths = [Path(path) for path in glob.glob(whole, recursive=True)]
         below = [file for path in paths if path.is_dir() for file in path.rglob("*")]
-        if files := [path for path in (*paths, *below) if path.is_file()]:
+        files = [path for path in (*paths, *below) if path.is_file()]
+        if files := [path for path in files if os.access(path, os.R_OK)]:
             return files
     return []
 
@@ -214,15 +219,18 @@ def _existing(file: Path, name: str) -> Path | None:
         for folder in (file.parent, Path.cwd()):
             for one in (name, name.lstrip("/\\")):
                 path = Path(os.path.realpath(folder / one))
-                if one and path.is_file():
+                if one and path.is_file() and os.access(path, os.R_OK):
                     return path
     return None
 
 
 def _programs(file: Path, text: str) -> list[Path]:
     """Return the code files that a text names which are there."""
-    names = [match[0] for match in _WORD.finditer(text)]
-    found = [_existing(file, name) for name in [text.strip(), *names] if _is_code(name)]
+    names = [text.strip()] if _is_code(text.strip()) else []
+    for match in _ENDING.finditer(text):
+        before = text[max(0, match.start() - _LONGEST_PATH) : match.start()]
+        names.append(_BETWEEN.split(before)[-1] + match[0])
+    found = [_existing(file, name) for name in names]
     return [path for path in dict.fromkeys(found) if path and path != file]
 
 

@@ -82,10 +82,12 @@ def identity_of(
     named, unmatched = named_files(script)
     more = sorted((followed.files | named) - {Path(os.path.realpath(path)) for path in files})
     plain = code_of(script)
-    written = fingerprint(plain, [_content(path, _SMALL) for path in more])
+    written = fingerprint(plain, [_content(path) for path in more])
     # Without its files: all else that counts, whatever that is.
     bare = replace(script, file=script.file / "-", arguments=_meant_arguments(script, files))
-    meant = [[_meant(path) for path in several] for several in (files, more)]
+    # A docstring may be read by another file.
+    strips = not any(_SEES_TEXTS.search(_text(path)) for path in (*files, *more))
+    meant = [[_meant(path, strips) for path in several] for several in (files, more)]
     names = (fingerprint(_VERSION, meant, code_of(bare)), fingerprint("written", written))
     known = _read(table)
     first = next((known[name] for name in names if name in known), "")
@@ -122,7 +124,7 @@ def note(state: Path, script: str, meanings: Mapping[str, str]) -> None:
 
 def text_of(files: Sequence[Path]) -> str:
     """Return the fingerprint of files as they are written; one that is gone counts as well."""
-    return fingerprint([_content(path, _SMALL) if path.is_file() else "" for path in files])
+    return fingerprint([_content(path) for path in files])
 
 
 def _read(table: Path) -> dict[str, str]:
@@ -135,32 +137,40 @@ def _read(table: Path) -> dict[str, str]:
     return known
 
 
-def _content(path: Path, limit: int | None = None) -> Any:
-    stat = path.stat()
-    if limit is not None and stat.st_size > limit:
-        return [stat.st_size, stat.st_mtime_ns]
-    return path.read_bytes().hex()
+def _content(path: Path) -> Any:
+    """Return what tells a file from another one; nothing of one that is gone."""
+    try:
+        stat = path.stat()
+        return (
+            [stat.st_size, stat.st_mtime_ns] if stat.st_size > _SMALL else path.read_bytes().hex()
+        )
+    except OSError:
+        return ""
 
 
-def _meant(path: Path) -> Any:
-    """Return what a file means: the same for files that differ in comments."""
-    if path.stat().st_size > _SMALL:
-        return _content(path, _SMALL)
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") if path.suffix == ".py" else ""
+    except OSError:
+        return ""
+
+
+def _meant(path: Path, strips: bool) -> Any:
+    """Return what a file means: the same for files that differ in comments, and if it strips them, in docstrings."""
+    content = _content(path)
+    if not isinstance(content, str):
+        return content
     try:
         if path.suffix == ".py":
             trees = read_source(path).trees
-            return [_meant_tree(tree, _strips(path)) for tree in trees] or _content(path)
+            return [_meant_tree(tree, strips) for tree in trees] or content
         if path.suffix == ".ipynb":
-            return _meant_notebook(path) or _content(path)
+            return _meant_notebook(path) or content
         if kind := {".sh": "shell", ".R": "R", ".r": "R"}.get(path.suffix):
             return without_comments(path.read_text(encoding="utf-8"), kind)
-    except (RecursionError, UnicodeDecodeError):
+    except (RecursionError, UnicodeDecodeError, OSError):
         pass
-    return _content(path)
-
-
-def _strips(path: Path) -> bool:
-    return not _SEES_TEXTS.search(path.read_text(encoding="utf-8", errors="replace"))
+    return content
 
 
 def _meant_notebook(path: Path) -> Any:
