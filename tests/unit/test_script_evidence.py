@@ -226,6 +226,7 @@ def test_what_disappears_or_changes_is_told_and_not_counted_as_done(project):
     assert "1 of 3 runs done, 2 whose results have disappeared or were changed" in last_words(plan)
     again = project(code, images=3)
     assert again.scripts["s"].counts["to_run"] == 2
+    assert "2 were done, and their results have disappeared or were changed" in again.describe()
     do(again)
     assert "3 of 3 runs done" in last_words(again)
     # What users changed is kept.
