@@ -435,6 +435,8 @@ class Plan:
         lines = [say("plan.no_images")] if folder is None else self._describe_images()
         for name, script in self.scripts.items():
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
+            if gone := script.counts.get("gone"):
+                lines.append(say("plan.script.gone", number=gone))
             lines += script_notes(self.definitions[name], script.counts["runs"])
             for code, values in script.remarks:
                 problem = Problem(code, **values)

@@ -1,4 +1,4 @@
-"""What SegMake asks of Linux itself for the users' scripts: mounts of their own, watches on files, orphans.
+"""What SegMake asks of Linux itself for the users' scripts: where disks are mounted, watches on files, orphans.
 
 Python's standard library has none of these calls. Each of them may be refused, and nothing depends on one.
 """
@@ -16,11 +16,6 @@ import psutil
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000
-_READ_ONLY, _REMOUNT, _BIND, _WITH_ALL_BELOW, _SLAVE = 1, 1 << 5, 1 << 12, 1 << 14, 1 << 19
-# What statvfs says of a mount, and what mount takes: who has no rights may not change it.
-_KEPT = {2: 2, 4: 4, 8: 8, 1024: 1 << 10, 2048: 1 << 11, 4096: 1 << 21}
-
 _SET_CHILD_SUBREAPER = 36
 
 # Some kernels are built without this file.
@@ -30,42 +25,6 @@ OPENED, OVERFLOW = 0x01 | 0x20, 0x4000
 _ONCE = 0x80000000
 _EVENT = struct.Struct("iIII")
 _NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
-
-
-def new_mounts() -> bool:
-    """Give this process a table of mounts of its own, and return whether that was allowed.
-
-    An ordinary user gets one with a namespace of users in which there is but this one. Must not be called with threads.
-    """
-    if _libc.unshare(_NEW_MOUNTS) != 0:
-        user, group = os.geteuid(), os.getegid()
-        # root would lose its rights to the files of others.
-        if user == 0 or _libc.unshare(_NEW_USER | _NEW_MOUNTS) != 0:
-            return False
-        for name, text in (
-            ("setgroups", "deny"),
-            ("uid_map", f"{user} {user} 1"),
-            ("gid_map", f"{group} {group} 1"),
-        ):
-            file = os.open(f"/proc/self/{name}", os.O_WRONLY)
-            try:
-                os.write(file, text.encode())
-            finally:
-                os.close(file)
-    # What is mounted outside meanwhile is seen, and nothing of it seen outside.
-    return _mount(None, b"/", _WITH_ALL_BELOW | _SLAVE)
-
-
-def bind(path: bytes) -> bool:
-    """Mount a file or folder onto itself, with all that is mounted below it; return whether that was allowed."""
-    return _mount(path, path, _BIND | _WITH_ALL_BELOW)
-
-
-def make_read_only(path: bytes) -> bool:
-    """Let nothing be written through a mount, and return whether that was allowed."""
-    said = os.statvfs(path).f_flag
-    kept = sum(flag for known, flag in _KEPT.items() if said & known)
-    return _mount(None, path, _BIND | _REMOUNT | _READ_ONLY | kept)
 
 
 def mounts_below(folder: str) -> list[str]:
@@ -121,6 +80,11 @@ class Watch:
         if self._file < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")
 
+    def __del__(self) -> None:
+        # A user has few of them.
+        if self._file >= 0:
+            os.close(self._file)
+
     def add(self, path: Path) -> int:
         """Watch a file, or a folder with what is directly in it, and return the number of the watch.
 
@@ -153,7 +117,3 @@ class Watch:
                 number, kind, _, length = _EVENT.unpack_from(data, place)
                 found.append((number, kind))
                 place += _EVENT.size + length
-
-
-def _mount(source: bytes | None, target: bytes, flags: int) -> bool:
-    return _libc.mount(source, target, None, ctypes.c_ulong(flags), None) == 0

@@ -61,7 +61,8 @@ class ScriptPlan:
     names : dict
         For each batch, what names the file that Snakemake asks for.
     counts : dict
-        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``).
+        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
+        were done and have lost their results (``gone``).
     files : list of str
         All files that the script is made of.
     meanings : dict
@@ -294,7 +295,7 @@ def _plan_script(
     places = {t.image: (b.name, t) for b in batches.values() for t in b.tasks["segment"]}
     pending: dict[str, list[Task]] = {}
     attempts: dict[str, int] = {}
-    counts = dict.fromkeys(("runs", "done", "failed", "to_run"), 0)
+    counts = dict.fromkeys(("runs", "done", "failed", "to_run", "gone"), 0)
     for run in keys.runs(script.name):
         entry, key = finished.get(run), keys.key(script.name, run)
         batch, image = places.get(run, ("", None)) if script.per_image else ("", None)
@@ -305,6 +306,8 @@ def _plan_script(
         counts["done"] += current
         if not current and entry and entry.event == "failed":
             counts["failed"] += 1
+        # It went well with the same key: what it made is not as it was.
+        counts["gone"] += bool(not current and entry and (entry.event, entry.key) == ("done", key))
         if (current and settled) or (image and not image.positions):
             continue
         counts["to_run"] += not current

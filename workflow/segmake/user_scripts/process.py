@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import time
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from segmake.messages import say
 from segmake.plan import PLAN_VARIABLE
 from segmake.user_scripts import kernel
 from segmake.user_scripts.protection import Protection
+from segmake.user_scripts.starting import Started, Starter
 from segmake.wording import number as amount
 
 # Tells the processes of a run of a script from all others, also those that left its group or lost their parent.
@@ -71,9 +71,10 @@ class Outcome:
 class _Running:
     """A command at work: its process, its log and, if it has one of its own, its namespace."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen | Started
     log: Path
     space: str
+    starter: Starter | None = None
     memory: int = 0
     left_out: int = 0
 
@@ -100,6 +101,8 @@ class Processes:
         # What a script leaves behind comes to this process, and is known by that.
         self._adopts = kernel.adopt_orphans()
         self._left_before: set[str] | None = None
+        self._idle: list[Starter] = []
+        self._starters: set[int] = set()
 
     @property
     def at_work(self) -> int:
@@ -159,11 +162,13 @@ class Processes:
         if seconds is not None:
             timer.start()
         try:
-            code = process.wait()
+            code = process.follow() if isinstance(process, Started) else process.wait()
         finally:
             timer.cancel()
             with self._lock:
                 del self._running[mark]
+                if running.starter:
+                    self._idle.append(running.starter)
         self._end_left(mark, running)
         running.left_out += shorten(log, running.left_out)
         return Outcome(
@@ -193,29 +198,25 @@ class Processes:
         log: Path,
         closed: Iterable[Path],
     ) -> _Running:
-        end, told = os.pipe()
-        enter = self._protection.entrance(folder, closed, told) if self._protection else None
-        try:
-            with open_own(log, "ab") as said, warnings.catch_warnings():
-                # Nothing but calls of the kernel is done between the fork and the program.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                process = subprocess.Popen(
-                    words,
-                    cwd=folder,
-                    env=variables,
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    preexec_fn=enter,
-                )
-            os.close(told)
-            told = -1
-            return _Running(process, log, os.read(end, 64).decode())
-        finally:
-            os.close(end)
-            if told >= 0:
-                os.close(told)
+        with open_own(log, "ab") as said:
+            if self._protection:
+                order = {"words": words, "folder": str(folder.absolute()), "variables": variables}
+                order |= {"mounts": self._protection.mounts(folder, closed)}
+                # Each has its own: a script that ends the process above it ends no other's.
+                starter = self._idle.pop() if self._idle else Starter()
+                started = starter.start(order, said.fileno())
+                self._starters.add(starter.pid)
+                return _Running(started, log, started.space, starter)
+            process = subprocess.Popen(
+                words,
+                cwd=folder,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            return _Running(process, log, "")
 
     def _watch(self) -> None:
         """Look at memory and logs while anything is at work."""
@@ -269,6 +270,7 @@ class Processes:
             with self._lock:
                 others = {each.process.pid for each in self._running.values()}
                 spaces = {each.space for each in self._running.values()} - {""}
+            there = [pid for pid in there if pid not in self._starters]
             if not set(there) - others:
                 return
             of_others = {pid for other in others for pid in kernel.descendants(other)} | others
@@ -423,7 +425,9 @@ def killed_for_memory() -> int | None:
     return None
 
 
-def _end(mark: str, process: subprocess.Popen | None = None, seconds: float | None = None) -> None:
+def _end(
+    mark: str, process: subprocess.Popen | Started | None = None, seconds: float | None = None
+) -> None:
     """End a command and all that it started: first asked, then forced."""
     if process is not None:
         _signal(process, signal.SIGTERM)
@@ -444,7 +448,7 @@ def _end(mark: str, process: subprocess.Popen | None = None, seconds: float | No
         time.sleep(0.01)
 
 
-def _signal(process: subprocess.Popen, number: int) -> None:
+def _signal(process: subprocess.Popen | Started, number: int) -> None:
     # A process that is not waited for yet keeps its number, and so its group.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

@@ -1,7 +1,7 @@
 """Keeps scripts from writing to what is not theirs: the images, SegMake's results, and what other runs made.
 
-Where the kernel allows it, a script sees these folders through mounts that can only be read (`Protection.enter`); only
-its own folder of outputs can be written to. Where it does not, a run for an image works on true copies of small files
+Where the kernel allows it, a script sees these folders through mounts that can only be read, and can write to none but
+its own (`segmake.user_scripts.starter`). Where it does not, a run for an image works on true copies of small files
 (`Copies`), and the images are looked at after each run (`segmake.user_scripts.originals`). There are no links, through
 which the originals would be written to.
 """
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from segmake.plan import Plan
 from segmake.user_scripts import kernel
+from segmake.user_scripts.starting import Starter
 
 # A larger file takes longer to copy than most scripts need for it.
 LARGEST_COPY = 64 * 1024**2
@@ -63,24 +63,22 @@ class Protection:
         """Whether the kernel allows it; asked once for each process."""
         if not self.wanted or not self._closed:
             return False
-        with suppress(OSError, subprocess.SubprocessError):
-            end, start = os.pipe()
-            try:
-                enter = self.entrance(Path("/"), (), start)
-                subprocess.run(["true"], preexec_fn=enter, check=False, stdin=subprocess.DEVNULL)
-                os.close(start)
-                return bool(os.read(end, 64))
-            finally:
-                os.close(end)
-        return False
+        order = {"words": ["true"], "folder": "/", "variables": dict(os.environ)}
+        starter, space = Starter(), ""
+        with suppress(OSError), open(os.devnull, "wb") as said:
+            started = starter.start({**order, "mounts": self.mounts(Path("/"))}, said.fileno())
+            started.follow()
+            space = started.space
+        starter.close()
+        return bool(space)
 
     @cached_property
     def _below(self) -> list[str]:
         """Where other disks are mounted in these folders."""
         return [each for top in self._closed for each in kernel.mounts_below(top)]
 
-    def entrance(self, folder: Path, others: Iterable[Path], told: int) -> Callable[[], None]:
-        """Return what a new process calls before its program begins.
+    def mounts(self, folder: Path, others: Iterable[Path] = ()) -> dict[str, list[str]]:
+        """Return what a run can only read, and what it can write to, as `segmake.user_scripts.starter` takes it.
 
         Parameters
         ----------
@@ -88,8 +86,6 @@ class Protection:
             The one that it works in, and writes to.
         others : iterable of Path
             Files that can only be read as well, wherever they lie.
-        told : int
-            An open file that gets the number of its namespace, if all went well.
         """
         own = os.path.realpath(folder)
         more = [os.path.realpath(each) for each in others if os.path.exists(each)]
@@ -100,29 +96,8 @@ class Protection:
             # to be open, and all others in that one closed.
             opened.append(os.path.dirname(own))
             beside = _beside(own)
-        open_ones, closed, again, others_made = (
-            [os.fsencode(each) for each in paths]
-            for paths in (opened, [*self._closed, *more], self._below, beside)
-        )
-        home = os.fsencode(own)
-
-        def enter() -> None:
-            # Whatever goes wrong, the script is run, and its images are looked at.
-            with suppress(OSError):
-                if not kernel.new_mounts():
-                    return
-                good = all([kernel.bind(path) for path in (*open_ones, *closed)])
-                good &= all([kernel.make_read_only(path) for path in (*closed, *again)])
-                for path in others_made:
-                    # One that was removed meanwhile is no result.
-                    if kernel.bind(path):
-                        kernel.make_read_only(path)
-                # The folder as it is under the new mounts.
-                os.chdir(home)
-                if good:
-                    os.write(told, str(os.stat("/proc/self/ns/mnt").st_ino).encode())
-
-        return enter
+        closed = [*self._closed, *more]
+        return {"opened": opened, "closed": closed, "below": self._below, "beside": beside}
 
 
 def _beside(folder: str) -> list[str]:
