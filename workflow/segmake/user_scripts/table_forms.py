@@ -20,6 +20,9 @@ from segmake.messages import say
 # The separator is chosen by so many lines; all others are held against it.
 _LINES = 200
 
+# By so many bytes it is seen whether a file is a text.
+_BEGIN = 4096
+
 _NUMBER = re.compile(
     r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|infinity)", re.I
 )
@@ -123,7 +126,7 @@ def encoding_of(path: Path) -> str:
         If it is no text.
     """
     with path.open("rb") as file:
-        begin = file.read(4096)
+        begin = file.read(_BEGIN)
     for mark, encoding in (
         (codecs.BOM_UTF32_LE, "utf-32"),
         (codecs.BOM_UTF32_BE, "utf-32"),
@@ -137,6 +140,8 @@ def encoding_of(path: Path) -> str:
         if zeros[0] == zeros[1]:
             raise NoTable(say("step.not_joined.no_text"))
         return "utf-16-be" if zeros[0] else "utf-16-le"
+    if len(begin) < _BEGIN and begin.isascii():
+        return "utf-8-sig"
     valid, odd = _count_of_letters(path)
     # Names of files that are no UTF-8 may stand in a table that is.
     return "utf-8-sig" if valid or not odd else _before_unicode(path)
