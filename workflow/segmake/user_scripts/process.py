@@ -91,7 +91,7 @@ class Processes:
     """
 
     def __init__(self, protection: Protection | None = None, memory: float | None = None) -> None:
-        self._protection = protection if protection and protection.works else None
+        self._protection = protection
         self._memory = memory
         self._running: dict[str, _Running] = {}
         self._stopped = False
@@ -199,7 +199,7 @@ class Processes:
         closed: Iterable[Path],
     ) -> _Running:
         with open_own(log, "ab") as said:
-            if self._protection:
+            if self._protection and self._protection.works:
                 order = {"words": words, "folder": str(folder.absolute()), "variables": variables}
                 order |= {"mounts": self._protection.mounts(folder, closed)}
                 # Each has its own: a script that ends the process above it ends no other's.
