@@ -20,6 +20,7 @@ from segmake.report import Run, write_report
 from segmake.report_fragment import LONGEST_TEXT, read_fragment
 from segmake.report_pictures import embedded
 from segmake.report_scripts import PICTURES_LIMIT, Failure, ScriptResults
+from segmake.user_scripts.made import Summary
 
 RUN = Run(
     title="t",
@@ -169,6 +170,26 @@ def test_how_the_runs_went(results):
 def test_each_kind_has_its_words(results, kind, more, words):
     page = write(results, script(results, **{"kind": kind, "runs": 1, **more}))
     assert words in page.words
+
+
+def test_what_the_runs_took_and_made(results):
+    known = Summary(judged=300, opened=299, files=300, bytes=1500, noted=300, same=300, gone=2)
+    page = write(results, script(results, done=298, evidence=known))
+    for words in (
+        "299 of 300 runs opened what they were given; 300 file(s), 1.50 kB made",
+        "300 of 300 runs made the same file(s), byte for byte",
+        "2 whose results have disappeared",
+    ):
+        assert words in page.words
+    # They are neither failed nor waiting.
+    assert "waiting" not in page.words and "not run yet" not in page.words
+
+
+def test_words_that_many_runs_end_with_are_there_once(results):
+    said = "Traceback\n  in measure\nKeyError: 'area' of {}"
+    many = [failure(f"cell_{n}.tif", said.format(f"cell_{n}.tif")) for n in range(30)]
+    page = write(results, script(results, failures=[*many, failure("x.tif", "ValueError: other")]))
+    assert page.words.count("in measure") == 1 and "ValueError: other" in page.words
 
 
 def test_failures_are_grouped_and_the_path_of_the_log_keeps_none_apart(results):

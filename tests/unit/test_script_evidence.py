@@ -166,6 +166,10 @@ def test_a_run_that_opens_nothing_of_what_it_was_given_is_not_done(project, monk
     assert ends["day/cell_0.tif"]["opened"] == ["input"]
     ends, _ = do(project("open('t.csv', 'w').write('a\\n2\\n')", needs=[]))
     assert "code" not in ends["day/cell_0.tif"]
+    # Another computer may have opened it: that is told, and no failure.
+    plan = project("open('t.csv', 'w').write('a\\n4\\n')", protect=False)
+    do(plan)
+    assert "1 of 1 runs opened nothing of what they were given" in last_words(plan)
     # Where the kernel tells nothing, nothing is judged.
     monkeypatch.setattr(evidence, "Watch", lambda: (_ for _ in ()).throw(OSError()))
     ends, _ = do(project("open('t.csv', 'w').write('a\\n3\\n')"))

@@ -166,7 +166,8 @@ class Run:
 
     def took_nothing(self, log: Path) -> Problem | None:
         """Return the problem of a run for an image that opened nothing of what it was given."""
-        if not self._script.per_image or self.took is None:
+        # What a script has opened on another computer is not seen here.
+        if not self._script.per_image or not self._script.protect or self.took is None:
             return None
         opened, left = self.took
         if opened or not left:

@@ -27,7 +27,7 @@ def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
     folder : Path
         Of its outputs.
     known : iterable of str
-        Names in it that SegMake wrote.
+        Names in it that SegMake wrote: a notebook, which is executed where it lies.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
         that made the same: tables if there are any, else all files. Empty files are no content.
     """
     own = set(known)
-    paths = [path for path in _files(folder) if path.name not in own]
+    paths = _files(folder)
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
     full = [path for path in paths if sizes[path.relative_to(folder).as_posix()]]
     return {
@@ -44,7 +44,7 @@ def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
         "empty": len(paths) - len(full),
         "bytes": sum(sizes.values()),
         "sizes": dict(list(sizes.items())[:MOST_NAMES]),
-        "content": _content(full),
+        "content": _content([path for path in full if path.name not in own]),
     }
 
 

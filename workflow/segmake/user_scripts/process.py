@@ -91,23 +91,17 @@ class Processes:
     """
 
     def __init__(self, protection: Protection | None = None, memory: float | None = None) -> None:
-        self._protection = protection if protection and protection.works else None
+        self._protection = protection
         self._memory = memory
         self._running: dict[str, _Running] = {}
         self._stopped = False
         self._lock = Lock()
-        self._watched = Event()
         self._watcher: Thread | None = None
         # What a script leaves behind comes to this process, and is known by that.
         self._adopts = kernel.adopt_orphans()
         self._left_before: set[str] | None = None
         self._idle: list[Starter] = []
         self._starters: set[int] = set()
-
-    @property
-    def at_work(self) -> int:
-        """How many are at work."""
-        return len(self._running)
 
     def run(
         self,
@@ -199,7 +193,7 @@ class Processes:
         closed: Iterable[Path],
     ) -> _Running:
         with open_own(log, "ab") as said:
-            if self._protection:
+            if self._protection and self._protection.works:
                 order = {"words": words, "folder": str(folder.absolute()), "variables": variables}
                 order |= {"mounts": self._protection.mounts(folder, closed)}
                 # Each has its own: a script that ends the process above it ends no other's.
@@ -225,8 +219,9 @@ class Processes:
             self._watcher.start()
 
     def _look_on(self) -> None:
-        # What ends sooner than that needs no look.
-        while not self._watched.wait(LOOK_SECONDS):
+        while True:
+            # What ends sooner than that needs no look.
+            time.sleep(LOOK_SECONDS)
             with self._lock:
                 if not self._running:
                     self._watcher = None
