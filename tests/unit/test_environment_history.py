@@ -77,6 +77,8 @@ def project(tmp_path, monkeypatch):
     """A folder in which a run has made the environments of its config, an engine's, and some that are not used now."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SNAKEMAKE_CONDA_PREFIX", raising=False)
+    # Not the environments of the clone that is tested.
+    monkeypatch.setattr(kept_environments, "ROOT", tmp_path / "clone")
     (tmp_path / "config").mkdir()
     script = tmp_path / "count.py"
     script.write_text("print(1)\n")
@@ -137,6 +139,14 @@ def test_only_what_nothing_uses_is_removed_and_only_after_a_yes(project, capsys)
     assert "Nothing" in capsys.readouterr().out
     assert main(["environments", "remove", "growth", "--yes"]) == 0
     assert there() == {"cc_", "cc_.yaml", "cc_.env_setup_done"}
+    # Made by uv, where there is no conda.
+    own = project / "clone" / ".environments" / "own" / "growth-0123456789abcdef"
+    (own / "bin").mkdir(parents=True)
+    (own / ".segmake-made").touch()
+    beside = own.with_name("growth-unfinished")
+    beside.mkdir()
+    assert main(["environments", "remove", "growth.01234567", "--yes"]) == 0
+    assert not own.exists() and beside.exists()
     assert main(["environments", "remove", "grwoth", "--yes"]) == 1
     assert "SM-ENV-053" in capsys.readouterr().err
 

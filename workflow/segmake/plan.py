@@ -469,10 +469,10 @@ class Plan:
                 engine=segmentation["engine"],
                 model=f", {model}" if model else "",
             ),
-            say("plan.found", number=len(self.states), left_out=self.left_out),
         ]
         if licence := licences.warning(segmentation):
             lines.append(f"  {licence}")
+        lines.append(say("plan.found", number=len(self.states), left_out=self.left_out))
         lines += [
             say(f"plan.{state}", number=counts[state])
             for state in get_args(State)
