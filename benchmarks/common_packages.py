@@ -69,18 +69,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--install", action="store_true", help="make and try the environments, too")
     parser.add_argument("--python", default=",".join(PYTHONS), help="these only, such as 3.10,3.12")
+    parser.add_argument("--driver", help="this only, such as 12.4")
     options = parser.parse_args()
+    drivers = [options.driver] if options.driver else DRIVERS
     rows = {(row["python"], row["driver"], row["part"]): row for row in _kept()}
-    done: dict[str, dict[str, str]] = {row["key"]: row for row in rows.values() if row["imports"]}
     for python in options.python.split(","):
-        for driver in DRIVERS:
+        for driver in drivers:
             for row, pins, listed in _answers(python, driver):
-                tried = done.get(row["key"])
-                if tried is None and options.install and pins and (there := _python(python)):
-                    tried = _tried(pins, listed, there)
-                    done[row["key"]] = tried
-                if tried:
-                    row |= {name: tried[name] for name in ("imports", "gigabytes")}
+                tried = any(row["key"] == one["key"] and one["imports"] for one in rows.values())
+                if not tried and options.install and pins and (there := _python(python)):
+                    row |= _tried(pins, listed, there)
                 print(*row.values(), sep="\t", flush=True)
                 rows[row["python"], row["driver"], row["part"]] = row
                 _write(list(rows.values()))
@@ -199,6 +197,11 @@ def _size(place: Path) -> int:
 
 
 def _write(rows: list[dict[str, str]]) -> None:
+    # The same versions are the same environment.
+    tried = {row["key"]: row for row in rows if row["imports"]}
+    for row in rows:
+        if same := tried.get(row["key"]):
+            row |= {name: same[name] for name in ("imports", "gigabytes")}
     order = {python: number for number, python in enumerate(PYTHONS)}
     rows.sort(key=lambda r: (order[r["python"]], float(r["driver"] or 99), r["part"]))
     with TABLE.open("w", encoding="utf-8", newline="") as file:
