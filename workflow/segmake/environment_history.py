@@ -6,7 +6,6 @@ with; pip and uv read them: ``pip install --require-hashes -r FILE``.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from segmake.builder import pins
 from segmake.compiling import target_platform
 from segmake.files import fingerprint, write_atomically
 from segmake.messages import say
+from segmake.uv_settings import variables_of_uv
 
 # Below the results.
 PLACE = Path("environments") / "history"
@@ -157,7 +157,7 @@ def _ask(pinned: dict[str, str], python: str) -> str:
             answer = subprocess.run(
                 [uv.find_uv_bin(), "pip", "compile", "-", *options],
                 input="".join(f"{name}=={version}\n" for name, version in pinned.items()),
-                env={**os.environ, "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"},
+                env=variables_of_uv(),
                 cwd=folder,
                 capture_output=True,
                 text=True,

@@ -14,6 +14,7 @@ import uv
 from packaging.utils import canonicalize_name
 
 from segmake.builder import pins
+from segmake.environment_history import hashed
 from segmake.environments import Failed, make_once
 from segmake.files import fingerprint, readable, write_atomically
 from segmake.messages import Problem, say
@@ -97,8 +98,11 @@ def _install(name: str, python: str, file: Path, place: Path) -> None:
     wanted = pins(file)
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "packages.txt")
-        listed.write_text("".join(f"{project}=={version}\n" for project, version in wanted.items()))
+        checked = hashed(file)
+        plain = "".join(f"{project}=={version}\n" for project, version in wanted.items())
+        listed.write_text(checked or plain)
         options = ["--no-deps", "--compile-bytecode", "--python", str(place / "bin" / "python")]
+        options += ["--require-hashes"] if checked else []
         _run("pip", "install", *options, "--requirements", str(listed), cache=place.parents[1])
     if other := _other_versions(wanted, place):
         raise Problem("SM-ENV-042", where=str(place), environment=name, packages=", ".join(other))
