@@ -164,8 +164,9 @@ def test_a_run_that_opens_nothing_of_what_it_was_given_is_not_done(project, monk
     reads = "import os, subprocess; subprocess.run(['head', '-c1', os.environ['SEGMAKE_IMAGE']])\n"
     ends, _ = do(project(f"{reads}open('t.csv', 'w').write('a\\n1\\n')"))
     assert ends["day/cell_0.tif"]["opened"] == ["input"]
-    ends, _ = do(project("open('t.csv', 'w').write('a\\n2\\n')", needs=[]))
-    assert "code" not in ends["day/cell_0.tif"]
+    plan = project("open('t.csv', 'w').write('a\\n2\\n')", needs=[])
+    ends, _ = do(plan)
+    assert "code" not in ends["day/cell_0.tif"] and "opened nothing" not in last_words(plan)
     # Another computer may have opened it: that is told, and no failure.
     plan = project("open('t.csv', 'w').write('a\\n4\\n')", protect=False)
     do(plan)
@@ -272,11 +273,14 @@ def test_a_long_log_keeps_its_beginning_and_end(tmp_path, monkeypatch):
 
 
 def test_daemons_that_have_thrown_off_everything_end_with_their_script(tmp_path):
-    code = "import subprocess, sys; subprocess.Popen(['env', '-i', sys.executable, '-c', 'import os, time; os.chdir(\"/\"); os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep(987)']).wait()"
+    daemon = "import os, time; os.chdir('/'); os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep(99)"
+    words = ["env", "-i", sys.executable, "-c", daemon, str(tmp_path)]
+    code = f"import subprocess; subprocess.Popen({words!r}).wait()"
     names = {"folder": tmp_path, "variables": dict(os.environ), "log": tmp_path / "log"}
     before = psutil.Process().children()
     Processes().run([sys.executable, "-c", code], **names, seconds=60, mark=str(tmp_path))
-    left = [p for p in psutil.process_iter(["cmdline"]) if "time.sleep(987)" in str(p.info)]
+    left = [p for p in psutil.process_iter(["cmdline"]) if "sleep(99)" in str(p.info)]
+    left = [p for p in left if str(tmp_path) in str(p.info)]
     assert not left and not set(psutil.Process().children()) - set(before)
 
 

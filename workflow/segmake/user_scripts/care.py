@@ -178,7 +178,9 @@ class Run:
 
     def details(self) -> dict[str, Any]:
         """Return what the journal notes of it."""
-        opened = {} if self.took is None else {"opened": self.took[0], "unopened": self.took[1]}
+        opened: dict[str, Any] = {}
+        if self.took is not None and any(self.took):
+            opened = {"opened": self.took[0], "unopened": self.took[1]}
         told = {"told": self.told} if self.told else {}
         return {**opened, **told, "made": self.made, "protected": self.protected}
 

@@ -259,24 +259,22 @@ class Processes:
             _end(mark)
             return
         patience = time.monotonic() + GRACE_SECONDS
+        before: list[int] = []
         while time.monotonic() < patience:
             # First of all: what begins meanwhile is not among them.
             there = kernel.descendants(os.getpid())
             with self._lock:
                 others = {each.process.pid for each in self._running.values()}
                 spaces = {each.space for each in self._running.values()} - {""}
-            there = [pid for pid in there if pid not in self._starters]
-            if not set(there) - others:
-                return
-            of_others = {pid for other in others for pid in kernel.descendants(other)} | others
+            known = {pid for other in others for pid in kernel.descendants(other)} | others
+            there = [pid for pid in there if pid not in known | self._starters]
             left = [
-                pid
-                for pid in there
-                if pid not in of_others
-                and _is_left(pid, mark, ended, alone=not others, spaces=spaces)
+                pid for pid in there if _is_left(pid, mark, ended, alone=not others, spaces=spaces)
             ]
-            if not left:
+            # One that ended while it was looked at may have started another one.
+            if not left and there == before:
                 return
+            before = there
             for pid in left:
                 with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
