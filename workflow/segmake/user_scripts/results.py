@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from segmake.files import natural_key, write_atomically
+from segmake.journal import Entry
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.records import record_of
@@ -114,37 +115,15 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
     entries = keys.journals(script.name)
     runs = list(keys.runs(script.name))
     done = [task for task, _ in _done(plan, script, keys)]
-    failures = []
-    for run in runs:
-        entry = entries.get(run)
-        if entry and entry.key == keys.key(script.name, run) and (failed := problem_of(entry)):
-            log = plan.folders.script_log(script, run).relative_to(plan.folders.results)
-            name = "" if script.run in ("dataset", "once") else run
-            failures.append(
-                Failure(
-                    run=name,
-                    code=failed.code,
-                    message=failed.what,
-                    remedy=failed.remedy,
-                    said=str(failed.values.get("said", "")),
-                    log=log.as_posix(),
-                    attempt=entry.attempt,
-                )
-            )
-    ended = (entries.get(run) for run in runs)
-    gone = sum(
-        entry.event == "done" and entry.key == keys.key(script.name, entry.image)
-        for entry in ended
-        if entry
-    ) - len(done)
+    details = [entries[task.image].details for task in done]
+    ended = [entry for run in runs if (entry := _as_now(entries.get(run), script, keys))]
+    failures = [failure for entry in ended if (failure := _failure(plan, script, entry))]
     failures.sort(key=lambda failure: natural_key(failure.run))
+    gone = sum(entry.event == "done" for entry in ended) - len(done)
     folder = plan.folders.scripts / script.name
     section = next(_sections(script, folder, done), None)
-    # What the section shows need not be shown twice.
-    text = section.read_text(encoding="utf-8", errors="replace") if section else ""
-    noted = [entries[task.image].details.get("seconds") for task in done]
-    environments = {entries[task.image].details.get("environment", "") for task in done}
-    seconds = [taken for taken in noted if taken is not None]
+    seconds = [each["seconds"] for each in details if each.get("seconds") is not None]
+    tables = folder.glob(f"{JOINED}*.csv" if script.run in ("image", "sweep") else "*.csv")
     return ScriptResults(
         name=script.name,
         file=script.file.name,
@@ -154,25 +133,45 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         waiting=len(runs) - len(done) - len(failures) - gone,
         seconds=statistics.median(seconds) if seconds else None,
         failures=failures,
-        tables=[
-            path.relative_to(plan.folders.results).as_posix()
-            for path in sorted(
-                folder.glob(f"{JOINED}*.csv" if script.run in ("image", "sweep") else "*.csv")
-            )
-        ],
+        tables=[path.relative_to(plan.folders.results).as_posix() for path in sorted(tables)],
         folder=f"scripts/{script.name}",
-        pictures=[
-            ("" if task.image == script.name else task.image, path.absolute())
-            for task in done
-            for path in sorted(task.outputs[0].rglob("*"))
-            if path.suffix.lower() in PICTURES and path.is_file() and path.name not in text
-        ],
+        pictures=list(_pictures(script, done, section)),
         section=section,
         results=plan.folders.results.absolute(),
         inputs=inputs_of(script, keys),
-        evidence=summarise((entries[task.image].details for task in done), gone),
-        environments=sorted(filter(None, environments)),
+        evidence=summarise(details, gone),
+        environments=sorted({each.get("environment", "") for each in details} - {""}),
     )
+
+
+def _as_now(entry: Entry | None, script: Script, keys: Keys) -> Entry | None:
+    """Return how a run came to its end, if that was with what it works on now."""
+    return entry if entry and entry.key == keys.key(script.name, entry.image) else None
+
+
+def _failure(plan: Plan, script: Script, entry: Entry) -> Failure | None:
+    if (failed := problem_of(entry)) is None:
+        return None
+    log = plan.folders.script_log(script, entry.image).relative_to(plan.folders.results)
+    return Failure(
+        run="" if script.run in ("dataset", "once") else entry.image,
+        code=failed.code,
+        message=failed.what,
+        remedy=failed.remedy,
+        said=str(failed.values.get("said", "")),
+        log=log.as_posix(),
+        attempt=entry.attempt,
+    )
+
+
+def _pictures(script: Script, done: list[Task], section: Path | None) -> Iterator[tuple[str, Path]]:
+    """Yield the pictures that runs made, each with the name of its run; without those that the section shows."""
+    text = section.read_text(encoding="utf-8", errors="replace") if section else ""
+    for task in done:
+        name = "" if task.image == script.name else task.image
+        for path in sorted(task.outputs[0].rglob("*")):
+            if path.suffix.lower() in PICTURES and path.is_file() and path.name not in text:
+                yield name, path.absolute()
 
 
 def inputs_of(script: Script, keys: Keys) -> list[tuple[str, int, int]]:
