@@ -515,7 +515,7 @@ class Session:
             self.plan,
             environments={name: str(file) for name, file in files.items()},
             imports={name: self._imports_of_scripts(name) for name in files},
-            pythons={} if conda else pythons_of(files, config.settings, prefix),
+            pythons=pythons_of(files, config.settings, prefix, conda=conda),
         )
         if dry:
             self.own_environments.say_what_would_be_made()
