@@ -125,6 +125,8 @@ def test_names_are_those_of_conda(section, tmp_path: Path, monkeypatch) -> None:
     listed.write_text(f"{root}\n{noted}\n{made(tmp_path / 'miniconda3' / 'envs' / 'noted')}\n")
     (tmp_path / "miniconda3" / "envs" / "noted" / "conda-meta").mkdir()
     assert str(noted) in refused(section, existing="noted")["SM-ENV-036"]
+    monkeypatch.setenv("CONDA_EXE", str(root / "bin" / "conda"))
+    assert existing_environments.find("noted").prefix == noted
 
 
 def test_what_can_not_be_used_is_told(section, tmp_path: Path) -> None:

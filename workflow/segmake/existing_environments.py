@@ -118,6 +118,8 @@ def _place(words: str, where: str) -> Path:
     is_path = os.sep in words or words.startswith((".", "~"))
     for known in () if is_path else (_of_files, _of_conda):
         places = known().get(words, [])
+        if len(own := [place for place in places if _is_of_conda_in_use(place)]) == 1:
+            places = own
         if len(places) > 1:
             raise _unusable(
                 words, where, say("existing.several", paths=readable(", ".join(places)))
@@ -132,6 +134,12 @@ def _place(words: str, where: str) -> Path:
         return Path(path)
     offered = ", ".join(_nearest(words, path if is_path else "")) or "-"
     raise Problem("SM-ENV-035", where=where, existing=readable(words), known=readable(offered))
+
+
+def _is_of_conda_in_use(place: str) -> bool:
+    """Return whether an environment belongs to the conda that is set up in this shell, where there are several."""
+    program = os.environ.get("CONDA_EXE")
+    return bool(program) and Path(place).is_relative_to(Path(str(program)).parents[1])
 
 
 def _nearest(words: str, path: str) -> list[str]:
