@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,30 @@ def test_an_engine_gets_the_torch_that_the_driver_runs(
 
     assert TORCH[wanted] in engine_fit.fitting_text(file, tmp_path, known, ask)
     assert len(calls) == asked
+
+
+def test_an_old_gpu_gets_a_torch_with_code_for_it(file: Path, tmp_path: Path) -> None:
+    v100, a40 = (lambda: "7.0"), (lambda: "8.6")
+    fit = partial(engine_fit.fitting_text, file, tmp_path)
+    assert TORCH["12.4"] in fit("13.0", lambda: None, v100)
+    assert TORCH["13.0"] in fit("13.0", lambda: None, a40)
+    # That of an old driver for new GPUs; and what a node says of both when it is asked.
+    assert TORCH["12.4"] in fit("12.4", lambda: None, a40)
+    said = []
+    assert TORCH["12.4"] in fit(
+        None, lambda: said.append("7.0") or "13.0", lambda: max(said, default=None)
+    )
+    # One that was made with another is made anew, and refused until then.
+    engine_made_for("13.0", file, tmp_path)
+    assert TORCH["12.4"] in fit("13.0", lambda: None, v100)
+    assert TORCH["13.0"] in fit("13.0", lambda: None, a40)
+    with pytest.raises(Problem, match="SM-ENV-029") as caught:
+        engine_fit.check("cellpose3", tmp_path, "13.0", "7.0", refuse=True)
+    assert "7.0" in caught.value.what and "setup.sh --engine cellpose3" in caught.value.remedy
+    engine_fit.check("cellpose3", tmp_path, "13.0", "8.6", refuse=True)
+    with pytest.raises(Problem, match="SM-ENV-029") as caught:
+        cuda.fitted(file, "13.0", "6.0")
+    assert "gpu: false" in caught.value.remedy
 
 
 def test_one_that_does_not_fit_is_told(

@@ -178,6 +178,26 @@ def test_a_script_runs_in_the_environment_that_it_names(conda_project: Project) 
     assert "SM-SCR-0" in refused.stderr and "pandas" in refused.stderr
 
 
+def test_an_environment_that_was_there_is_used_and_not_made(
+    conda_project: Project, tmp_path: Path
+) -> None:
+    own = tmp_path / "own lab"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(own)], check=True)
+    script = conda_project.folder / "script.py"
+    script.write_text("import sys\nopen('python.csv', 'w').write(f'prefix\\n{sys.prefix}')\n")
+    conda_project.settings["images"] = {"folder": None}
+    conda_project.settings["environments"] = {"lab": {"existing": str(own)}}
+    step = {"name": "where", "script": str(script), "run": "once", "outputs": ["python.csv"]}
+    conda_project.settings["scripts"] = [step | {"environment": "lab"}]
+    conda_project.variables["SNAKEMAKE_CONDA_PREFIX"] = str(tmp_path / "of conda")
+    # Of what joins tables, and of the report, the environments are made by others of these tests.
+    run = conda_project.run(*CONDA, "--until", "step_where")
+    assert run.returncode == 0, run.stderr
+    (table,) = (conda_project.results / "scripts" / "where").rglob("python.csv")
+    assert table.read_text() == f"prefix\n{own}"
+    assert not list((tmp_path / "of conda").glob("*.env_setup_done"))
+
+
 def test_an_older_driver_gets_an_engine_that_it_runs(conda_project: Project) -> None:
     model = str(ROOT / "resources" / "models" / "segmake_demo_cp3")
     conda_project.settings["segmentation"] = {"engine": "cellpose3", "model": model}

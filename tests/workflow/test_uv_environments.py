@@ -79,6 +79,27 @@ def test_a_script_runs_in_an_environment_that_uv_made_once(scripted: Project) ->
     assert answer(scripted)["prefix"] == str(place)
 
 
+def test_a_script_runs_in_an_environment_that_was_there(scripted: Project, tmp_path: Path) -> None:
+    place = tmp_path / "l'été" / "lab"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    (site,) = place.glob("lib/python*/site-packages")
+    (site / "natsort.py").write_text("__version__ = '1.2'\n")
+    (info := site / "natsort-1.2.dist-info").mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: natsort\nVersion: 1.2\n")
+    scripted.settings["environments"] = {
+        "growth": {"existing": str(place), "packages": ["natsort"]}
+    }
+    first = scripted.run()
+    assert first.returncode == 0, first.stderr
+    command = str(place / "bin" / "python")
+    assert answer(scripted) == {"prefix": str(place), "version": "1.2", "which": command}
+    assert "making the environment" not in first.stderr and not own(scripted).exists()
+    (kept,) = (scripted.results / "environments" / "history").iterdir()
+    assert "natsort==1.2" in kept.read_text()
+    assert kept.stem in (scripted.results / "report.html").read_text()
+    assert "done 1, failed before 0, to run 0" in scripted.run("-n").stderr
+
+
 def test_an_environment_that_no_script_needs_stops_nothing(
     scripted: Project, tmp_path: Path
 ) -> None:

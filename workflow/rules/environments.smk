@@ -25,7 +25,7 @@ rule environment:
         folders.results / "logs/environments/{environment}.{checked}.log",
     retries: 0
     conda:
-        lambda wildcards: plan.environments[wildcards.environment]
+        lambda wildcards: session.own_environments.conda_file(wildcards.environment)
     params:
         python=lambda wildcards: session.python_of(wildcards.environment),
         # One that no script needs never fails a run: that it did is written down, and told.

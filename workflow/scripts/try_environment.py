@@ -1,7 +1,7 @@
 """Imports the packages of an environment, each in a process of its own, and looks for what scripts import.
 
-It runs with the Python of that environment, which need not have anything of SegMake: standard library only. What is to
-be tried, and what came of it, are files in JSON; `segmake.trial` writes the one and reads the other.
+It runs with the Python of that environment, 3.8 or newer, which need not have anything of SegMake: standard library
+only. What is to be tried, and what came of it, are files in JSON; `segmake.trial` writes the one and reads the other.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def attempt(modules, then, folder, seconds):
         output.seek(max(0, output.seek(0, os.SEEK_END) - OUTPUT_BYTES))
         said = output.read().decode("utf-8", "replace")
     found = {"seconds": round(time.monotonic() - began, 1), "output": said}
-    return found | _outcome(code, _read(answer), seconds)
+    return {**found, **_outcome(code, _read(answer), seconds)}
 
 
 def _end_group(child):
@@ -249,14 +249,12 @@ class Trial:
             modules = [] if version is None else [module] if module else modules_of(project)
             record = {"package": project, "version": version, "modules": modules}
             if version is None:
-                record |= {"kind": "absent", "why": "", "seconds": 0}
+                record.update(kind="absent", why="", seconds=0)
             elif not modules:
-                record |= {"kind": "ok", "why": "no module", "seconds": 0}
+                record.update(kind="ok", why="no module", seconds=0)
             records.append(record)
         tried = [(record, module) for record in records for module in record["modules"]]
-        for (record, module), found in zip(
-            tried, self.all([([m],) for _, m in tried]), strict=True
-        ):
+        for (record, module), found in zip(tried, self.all([([m],) for _, m in tried])):
             if record.get("kind") not in ("ok", "no_gpu"):
                 record.update(found, module=module)
         return records
@@ -274,15 +272,13 @@ class Trial:
         left = [module for module in wanted if module not in known]
         if len(wanted) > 1:
             results = self.all([([module],) for module in left])
-            known = {**known, **{m: one["kind"] for m, one in zip(left, results, strict=True)}}
+            known = {**known, **{m: one["kind"] for m, one in zip(left, results)}}
         good = [module for module in there if known.get(module) == "ok"]
         pairs = [(list(pair), "") for pair in permutations(good, 2)]
         if "torch" in good and known.get("numpy") == "ok":
             pairs.append((["torch", "numpy"], "from_numpy"))
         results = self.all(pairs)
-        return [
-            {"modules": m, "then": t, **one} for (m, t), one in zip(pairs, results, strict=True)
-        ]
+        return [{"modules": m, "then": t, **one} for (m, t), one in zip(pairs, results)]
 
 
 def main():
@@ -307,7 +303,7 @@ def main():
     }
     known = request["known"] or {}
     if all(known.get(key) == found[key] for key in ("python", "prefix", "there")):
-        found |= {key: known[key] for key in ("packages", "together", "tried")}
+        found.update({key: known[key] for key in ("packages", "together", "tried")})
     else:
         found["tried"] = time.time()
         with tempfile.TemporaryDirectory() as folder:

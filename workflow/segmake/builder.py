@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from segmake import compatibility, cuda
+from segmake import compatibility, cuda, existing_environments
 from segmake.config import Config
 from segmake.files import alone, fingerprint, write_atomically
 from segmake.messages import Problem, Problems, say
@@ -52,6 +52,7 @@ class _Request:
     wanted: list[Wanted]
     where: str
     of_conda: tuple[str, ...] = ()
+    existing: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -133,7 +134,7 @@ def imports(settings: dict[str, Any], name: str, file: Path) -> list[str]:
     pinned = pins(file)
     found = []
     for one in map(understand, listed):
-        project = next((name for name in one.projects if name in pinned), one.project)
+        project = next((name for name in one.names if name in pinned), one.project)
         found.append(f"{project}={one.imported}")
     return found
 
@@ -174,12 +175,13 @@ def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[
         except Problem as problem:
             problems.append(problem)
     of_conda = tuple(" ".join(words.split()) for words in section.get("conda", ()))
-    if of_conda and not conda:
+    existing = section.get("existing")
+    if of_conda and not conda and not existing:
         where = config.where("environments", name, "conda")
         names = {"name": name, "packages": ", ".join(of_conda)}
         problems.append(Problem("SM-ENV-040", where=where, **names))
     where = config.where("environments", name, "packages")
-    return _Request(name, str(section["python"]), wanted, where, of_conda), problems
+    return _Request(name, str(section["python"]), wanted, where, of_conda, existing), problems
 
 
 def _file(
@@ -188,6 +190,9 @@ def _file(
     kept: Path,
     ask_driver: Callable[[], str | None],
 ) -> Path:
+    if request.existing:
+        words, wanted = request.existing, request.wanted
+        return existing_environments.file_of(request.name, words, wanted, request.where, kept)
     file = kept.absolute() / f"{request.name}.{request.fingerprint}.yaml"
     if not file.exists():
         _take_over(request, Path(settings["results"]), file)

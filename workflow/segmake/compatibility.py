@@ -161,6 +161,12 @@ def driver_for(capability: str | None) -> str | None:
     return None if newest is None else str(newest)
 
 
+def older(driver: str | None, capability: str | None) -> str | None:
+    """Return the newest CUDA that both a driver and GPUs of a compute capability can do with; None: not known."""
+    both = [one for one in (driver, driver_for(capability)) if one is not None]
+    return min(both, key=lambda one: int(one.partition(".")[0]), default=None)
+
+
 def _of_gpus(capability: str | None) -> Iterator[dict[str, Any]]:
     if capability is None:
         return

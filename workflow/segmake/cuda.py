@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from segmake import catalogue
+from segmake import catalogue, compatibility
 from segmake.cluster import executor_resources, option_words, request_options
 from segmake.files import fingerprint, write_atomically
 from segmake.messages import Problem, say
@@ -74,8 +74,8 @@ def limits(driver: str | None) -> list[str]:
     return [f"cuda-toolkit<{newest + 1}", f"nvidia-cuda-runtime<{newest + 1}", *named]
 
 
-def fitted(file: Path, driver: str | None) -> str:
-    """Return an engine's environment file, with a PyTorch that the driver runs.
+def fitted(file: Path, driver: str | None, capability: str | None = None) -> str:
+    """Return an engine's environment file, with a PyTorch that the driver runs and that has code for the GPUs.
 
     Parameters
     ----------
@@ -83,6 +83,8 @@ def fitted(file: Path, driver: str | None) -> str:
         A file of ``workflow/envs``, with pinned packages.
     driver : str or None
         The newest CUDA that the driver supports, such as ``"12.4"``; None: not known.
+    capability : str or None
+        The compute capability of the GPUs, such as ``"7.0"``; None: not known.
 
     Returns
     -------
@@ -92,8 +94,17 @@ def fitted(file: Path, driver: str | None) -> str:
     Raises
     ------
     Problem
-        ``SM-ENV-024`` if there is no PyTorch for this driver.
+        ``SM-ENV-024`` if there is no PyTorch for this driver, ``SM-ENV-029`` if there is none for these GPUs.
     """
+    text = _for_driver(file, compatibility.older(driver, capability))
+    torch = re.search(r"^ *- torch==(\S+)", text, re.MULTILINE)
+    if torch and not compatibility.has_code({"torch": torch[1]}, capability):
+        names = {"package": f"torch {torch[1]}", "capability": capability}
+        raise Problem("SM-ENV-029", where=file.name, remedy=say("engine.other_gpus"), **names)
+    return text
+
+
+def _for_driver(file: Path, driver: str | None) -> str:
     text = file.read_text(encoding="utf-8")
     written = re.search(r"^ *- torch==", text, re.MULTILINE)
     if driver is None or not written or major(driver) >= max(catalogue.contents()["torch"]):
@@ -187,12 +198,22 @@ def _ask_node(options: Iterable[str]) -> str:
 
 def driver_here() -> str | None:
     """Return the newest CUDA that the driver of this computer supports; None if it has no GPU."""
+    return driver_in(_ask_here())
+
+
+def capability_here() -> str | None:
+    """Return the compute capability of this computer's GPUs, the lowest of several; None if it has none."""
+    return capability_in(_ask_here("--query-gpu=compute_cap", "--format=csv,noheader"))
+
+
+def _ask_here(*options: str) -> str:
+    """Return what nvidia-smi says on this computer; nothing if there is none."""
+    command = ["nvidia-smi", *options]
     with suppress(OSError, subprocess.TimeoutExpired):
-        answer = subprocess.run(
-            ["nvidia-smi"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-        )
-        return driver_in(answer.stdout)
-    return None
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        ).stdout
+    return ""
 
 
 def driver_in(words: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Fits the PyTorch of an engine to the driver of the nodes' GPUs: when its environment is made, and before a run.
+"""Fits the PyTorch of an engine to the nodes' GPUs and their driver: when its environment is made, and before a run.
 
 The set-up runs ``python -m segmake.engine_fit ENGINE``, which says on its last line from which file to make it.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from segmake import catalogue, cuda, slurm
+from segmake import catalogue, compatibility, cuda, slurm
 from segmake.builder import KEPT
 from segmake.config import load_config
 from segmake.files import write_atomically
@@ -29,8 +29,10 @@ def installed(prefix: Path) -> dict[str, str]:
     return {str(canonicalize_name(name)): version for name, version in pairs}
 
 
-def check(engine: str, prefix: Path, driver: str | None, *, refuse: bool) -> None:
-    """Tell that an engine's environment has a CUDA which the driver of the nodes' GPUs does not run.
+def check(
+    engine: str, prefix: Path, driver: str | None, capability: str | None = None, *, refuse: bool
+) -> None:
+    """Tell that an engine's environment has a CUDA which the nodes' driver does not run, or no code for their GPUs.
 
     Parameters
     ----------
@@ -39,21 +41,34 @@ def check(engine: str, prefix: Path, driver: str | None, *, refuse: bool) -> Non
         Its environment.
     driver : str or None
         The newest CUDA that the driver supports; None: not known.
+    capability : str or None
+        The compute capability of the GPUs; None: not known.
     refuse : bool
         Whether every job would fail.
 
     Raises
     ------
     Problem
-        ``SM-ENV-043``, if `refuse`.
+        ``SM-ENV-043`` or ``SM-ENV-029``, if `refuse`.
     """
-    brought = cuda.cuda_of(installed(prefix))
-    if cuda.runs(brought, driver):
+    there = installed(prefix)
+    brought = cuda.cuda_of(there)
+    torch = f"torch {there['torch']}" if "torch" in there else f"CUDA {brought}"
+    if not cuda.runs(brought, driver):
+        problem = Problem("SM-ENV-043", engine=engine, cuda=brought, driver=driver)
+    elif not _has_code(there, capability):
+        remedy = say("engine.another", engine=engine)
+        problem = Problem("SM-ENV-029", package=torch, capability=capability, remedy=remedy)
+    else:
         return
-    problem = Problem("SM-ENV-043", engine=engine, cuda=brought, driver=driver)
     if refuse:
         raise problem
     print(f"\n{problem}", file=sys.stderr)
+
+
+def _has_code(there: dict[str, str], capability: str | None) -> bool:
+    newest = compatibility.driver_for(capability)
+    return compatibility.has_code(there, capability) and cuda.runs(cuda.cuda_of(there), newest)
 
 
 def was_made(file: Path, place: Path) -> bool:
@@ -62,7 +77,13 @@ def was_made(file: Path, place: Path) -> bool:
     return any(copy.read_bytes() == content for copy in place.glob("*.yaml"))
 
 
-def fitting_text(file: Path, prefix: Path, known: str | None, ask: Callable[[], str | None]) -> str:
+def fitting_text(
+    file: Path,
+    prefix: Path,
+    known: str | None,
+    ask: Callable[[], str | None],
+    capability: Callable[[], str | None] = lambda: None,
+) -> str:
     """Return the environment file from which an engine is to be made, or that it was made from if that fits.
 
     Parameters
@@ -75,16 +96,19 @@ def fitting_text(file: Path, prefix: Path, known: str | None, ask: Callable[[], 
         The newest CUDA that the driver supports, as far as it is known without asking.
     ask : callable
         Asks a node for it.
+    capability : callable
+        Returns the compute capability of the GPUs, as far as it is known by then: a node that is asked says it, too.
 
     Raises
     ------
     Problem
-        ``SM-ENV-024`` if there is no PyTorch for this driver.
+        ``SM-ENV-024`` if there is no PyTorch for this driver, ``SM-ENV-029`` if there is none for these GPUs.
     """
-    made_from = _made_from(file, prefix)
-    if made_from and cuda.runs(cuda.cuda_of(installed(prefix)), known):
+    made_from, there = _made_from(file, prefix), installed(prefix)
+    if made_from and cuda.runs(cuda.cuda_of(there), known) and _has_code(there, capability()):
         return made_from
-    return cuda.fitted(file, known or ask())
+    driver = known or ask()
+    return cuda.fitted(file, driver, capability())
 
 
 def _made_from(file: Path, prefix: Path) -> str | None:
@@ -120,6 +144,13 @@ def _driver(settings: dict[str, Any] | None, *, ask: bool) -> str | None:
     return None
 
 
+def _capability(settings: dict[str, Any] | None) -> str | None:
+    """Return the compute capability of the GPUs, by the config, a node that was asked, or this computer."""
+    if settings and (known := cuda.capability_of_nodes(settings, ROOT / KEPT)):
+        return known
+    return None if slurm.is_here() else cuda.capability_here()
+
+
 def main(engine: str) -> int:
     """Print the path of the file from which an engine's environment is to be made, and return the exit code."""
     file = ROOT / "workflow" / "envs" / f"{engine}.yaml"
@@ -130,7 +161,13 @@ def main(engine: str) -> int:
         return 0
     try:
         known = _driver(settings, ask=False)
-        text = fitting_text(file, environments / engine, known, lambda: _driver(settings, ask=True))
+        text = fitting_text(
+            file,
+            environments / engine,
+            known,
+            lambda: _driver(settings, ask=True),
+            lambda: _capability(settings),
+        )
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1

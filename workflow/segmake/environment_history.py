@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from segmake.builder import pins
 from segmake.compiling import target_platform
+from segmake.existing_environments import is_described
 from segmake.files import fingerprint, write_atomically
 from segmake.messages import say
 from segmake.uv_settings import variables_of_uv
@@ -111,7 +112,7 @@ def requirements(name: str, file: Path, kept: str) -> str:
     head = [say("history.head", **words)]
     if lines is None:
         lines = "".join(f"{project}=={version}\n" for project, version in pins(file).items())
-        head.append(say("history.no_hashes"))
+        head.append(say("history.existing" if is_described(file) else "history.no_hashes"))
     else:
         head.append(f"pip install --require-hashes -r {kept}")
     return "".join(f"# {line}\n" for line in head) + lines
@@ -122,6 +123,9 @@ def hashed(file: Path) -> str | None:
 
     What was found is kept beside the file.
     """
+    if is_described(file):
+        # Where those files came from is not known.
+        return None
     found = file.with_suffix(".hashes.txt")
     pinned = pins(file)
     try:

@@ -10,13 +10,14 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import psutil
 
-from segmake import environment_history
+from segmake import environment_history, existing_environments
 from segmake.builder import pins
 from segmake.config import Config
 from segmake.environments import DEFAULT_PLACE
@@ -62,6 +63,8 @@ class Kept:
         What uses it: scripts, or SegMake itself; empty if nothing in the config does.
     shared : bool
         Whether projects share the folder in which it lies.
+    existing : bool
+        Whether it is the user's own, which SegMake has not made.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Kept:
     made: float
     users: tuple[str, ...]
     shared: bool = False
+    existing: bool = False
 
     @property
     def label(self) -> str:
@@ -107,6 +111,7 @@ def find(config: Config, results: Path) -> list[Kept]:
         place = Path(shared).expanduser().absolute()
         found += _of_conda(place, config, plan, shared=True)
         found += _of_uv(place / _OF_UV, config, plan, shared=True)
+    found += _of_users(config)
     return sorted(found, key=lambda kept: (kept.name, kept.made))
 
 
@@ -152,6 +157,15 @@ def _of_uv(
         yield Kept(name, content[:8], place, mark.stat().st_mtime, users, shared)
 
 
+def _of_users(config: Config) -> Iterator[Kept]:
+    """Yield those that were there before, as far as they are there still."""
+    for name, section in config.settings["environments"].items():
+        if words := section["existing"]:
+            with suppress(Problem):
+                own = existing_environments.find(words)
+                yield Kept(name, "", own.prefix, 0.0, _users(name, config), existing=True)
+
+
 def _files(plan: Plan | None, config: Config) -> dict[bytes, str]:
     """Return the environments of the config by what is in their files, as the last run had them."""
     found = {}
@@ -179,8 +193,9 @@ def table(found: Sequence[Kept], config: Config) -> Iterator[str]:
     rows = [say("kept.columns").split("\t")]
     for kept in found:
         users = ", ".join(kept.users) or (say("kept.shared") if kept.shared else unused)
-        day = str(date.fromtimestamp(kept.made))
-        rows.append([kept.label, _gigabytes(kept.size()), day, users, readable(str(kept.place))])
+        about = [_gigabytes(kept.size()), str(date.fromtimestamp(kept.made))]
+        about = ["-", say("kept.existing")] if kept.existing else about
+        rows.append([kept.label, *about, users, readable(str(kept.place))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
@@ -205,7 +220,8 @@ def chosen(found: Sequence[Kept], names: Iterable[str], *, unused: bool) -> list
     Raises
     ------
     Problem
-        ``SM-ENV-053`` for a name that is not there, ``SM-ENV-055`` for one in a place that projects share.
+        ``SM-ENV-053`` for a name that is not there, ``SM-ENV-055`` for one in a place that projects share,
+        ``SM-ENV-058`` for one that SegMake has not made.
     """
     names = list(names)
     known = {name for kept in found for name in (kept.name, kept.label)}
@@ -215,6 +231,8 @@ def chosen(found: Sequence[Kept], names: Iterable[str], *, unused: bool) -> list
             raise Problem("SM-ENV-053", name=readable(name), known=there)
     asked = [kept for kept in found if kept.name in names or kept.label in names]
     for kept in asked:
+        if kept.existing:
+            raise Problem("SM-ENV-058", name=kept.label, path=readable(str(kept.place)))
         if kept.shared:
             raise Problem("SM-ENV-055", name=kept.label, path=readable(str(kept.place)))
     spare = [kept for kept in found if unused and not kept.users and not kept.shared]

@@ -91,6 +91,13 @@ class OwnEnvironments:
                 words = say("uv.no_python", name=name, python=self._version(name))
                 print(words, file=sys.stderr)
 
+    def conda_file(self, name: str) -> str | None:
+        """Return the file from which conda would make an environment; None for one that is there and used as it is."""
+        return None if self._is_existing(name) else self._plan.environments[name]
+
+    def _is_existing(self, name: str) -> bool:
+        return bool(self._plan.settings["environments"][name].get("existing"))
+
     def _version(self, name: str) -> str:
         return str(self._plan.settings["environments"][name]["python"])
 
@@ -103,7 +110,8 @@ class OwnEnvironments:
         return [
             name
             for name in names
-            if (name in self._needed or not self.record(name).exists())
+            if not self._is_existing(name)
+            and (name in self._needed or not self.record(name).exists())
             and not is_made(Path(self._plan.pythons[name]).parents[1])
         ]
 
@@ -155,16 +163,21 @@ def find_files(
 
 
 def pythons_of(
-    files: dict[str, Path], settings: dict[str, Any], prefix: Path | None
+    files: dict[str, Path], settings: dict[str, Any], prefix: Path | None, *, conda: bool
 ) -> dict[str, str]:
-    """Return where the Python of each environment is, or will be, that uv makes."""
+    """Return where the Python of each environment is, or will be, that conda does not make."""
+    from segmake.existing_environments import find
     from segmake.uv_environments import place_of
 
-    sections = settings["environments"]
-    return {
-        name: str(place_of(name, sections[name]["python"], file, prefix) / "bin" / "python")
-        for name, file in files.items()
-    }
+    found = {}
+    for name, file in files.items():
+        section = settings["environments"][name]
+        if words := section.get("existing"):
+            found[name] = str(find(words).python)
+        elif not conda:
+            place = place_of(name, section["python"], file, prefix)
+            found[name] = str(place / "bin" / "python")
+    return found
 
 
 def goes_on(name: str, problem: Problem) -> None:

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from segmake import catalogue
+from segmake import catalogue, existing_environments
 from segmake.messages import Problem, say
 from segmake.packages import LITERAL
 
@@ -182,8 +182,12 @@ def read_lists(config: Config) -> None:
         if not isinstance(section, dict):
             continue
         written = (config.written.get("environments") or {}).get(name) or {}
-        found, faults = _with_its_python(config, name, section, said="python" in written)
-        if not found.packages and not faults:
+        existing = section.get("existing")
+        wrong = existing_environments.settle(config, name) if existing else []
+        said = "python" in written or bool(existing)
+        found, faults = _with_its_python(config, name, section, said=said)
+        faults = [*wrong, *faults]
+        if not found.packages and not faults and not existing:
             path, where = section.get("file") or "", config.where("environments", name)
             faults.append(Problem("SM-ENV-032", where=where, path=path, error=say("list.empty")))
         section["packages"] = [words for words, _ in found.packages]
@@ -215,7 +219,7 @@ def _read(config: Config, name: str, section: dict[str, Any]) -> _List:
                 found.line(line, where)
             else:
                 found.packages.append((words, where))
-    if listed := section.get("file"):
+    if (listed := section.get("file")) and not section.get("existing"):
         where = config.where("environments", name, "file")
         try:
             found.file(project / Path(listed).expanduser(), where)

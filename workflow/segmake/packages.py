@@ -56,6 +56,12 @@ class Wanted:
         return (self.project, *(canonicalize_name(Requirement(other).name) for other in others))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names that it may have where somebody else has installed it."""
+        others = self.package.aliases if self.package else ()
+        return (*self.projects, *map(canonicalize_name, others))
+
+    @property
     def has_version(self) -> bool:
         """Whether the user says which versions will do."""
         return bool(self.requirement.specifier)

@@ -143,16 +143,16 @@ class Session:
 
     @cached_property
     def engine_file(self) -> str:
-        """The engine's environment file; where the GPUs' driver is too old for its PyTorch, one with another."""
+        """The engine's environment file; one with another PyTorch where GPUs or their driver are too old for it."""
         from segmake.builder import KEPT
         from segmake.cuda import fitted
 
         file = self._plain_engine_file
-        driver = self.plan.settings["cluster"]["cuda_driver"]
-        if not self._conda or driver is None:
+        cluster = self.plan.settings["cluster"]
+        if not self._conda or not needs_gpu(self.plan.settings):
             return str(file)
         try:
-            text = fitted(file, driver)
+            text = fitted(file, cluster["cuda_driver"], cluster["compute_capability"])
         except Problem as problem:
             _refuse(problem)
         if text == file.read_text(encoding="utf-8"):
@@ -286,6 +286,8 @@ class Session:
     def _fit_engine(self) -> None:
         """Have the engine's environment made for the driver of the GPUs, or tell that the one here does not fit."""
         from segmake import engine_fit
+        from segmake.builder import KEPT
+        from segmake.cuda import capability_of_nodes
 
         settings = self.plan.settings
         if not needs_gpu(settings):
@@ -297,10 +299,12 @@ class Session:
             made = engine_fit.was_made(self._plain_engine_file, place)
             # The jobs look for the same environment.
             settings["cluster"]["cuda_driver"] = self._driver(ask=not made)
+            settings["cluster"]["compute_capability"] = capability_of_nodes(settings, KEPT)
             return
         refuse = self._on_cluster and not settings["segmentation"]["allow_cpu"]
         prefix = Path(self._engine_python).parents[1]
-        engine_fit.check(self.engine, prefix, self._driver(ask=False), refuse=refuse)
+        driver, capability = self._driver(ask=False), capability_of_nodes(settings, KEPT)
+        engine_fit.check(self.engine, prefix, driver, capability, refuse=refuse)
 
     def start(self) -> None:
         """Take the results folder for this run, and write down its plan.
@@ -515,7 +519,7 @@ class Session:
             self.plan,
             environments={name: str(file) for name, file in files.items()},
             imports={name: self._imports_of_scripts(name) for name in files},
-            pythons={} if conda else pythons_of(files, config.settings, prefix),
+            pythons=pythons_of(files, config.settings, prefix, conda=conda),
         )
         if dry:
             self.own_environments.say_what_would_be_made()

@@ -19,6 +19,7 @@ from typing import Any
 
 from segmake.builder import imports
 from segmake.environment_history import keep
+from segmake.existing_environments import is_described, missing
 from segmake.files import write_atomically
 from segmake.messages import Problem, Problems, say
 from segmake.plan import Plan
@@ -73,20 +74,26 @@ def try_environment(plan: Plan, name: str, python: str, log: Path) -> None:
         "known": _read(known),
     }
     print(say("trial.begins", name=name), file=sys.stderr, flush=True)
-    found = _run(python, request, name, log)
+    existing = is_described(file)
+    try:
+        found = _run(python, request, name, log)
+    except Problem as problem:
+        said = [str(problem.values["packages"])]
+        raise missing(name, python, said) if existing else problem from None
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("\n".join(_said(found)), encoding="utf-8")
     with write_atomically(plan.folders.results / "environments" / f"{name}.txt") as part:
         part.write_text("\n".join(record(name, found)) + "\n", encoding="utf-8")
-    unusable = list(_problems(found, name, log))
+    unusable = list(_problems(found, name, log, python if existing else ""))
     if not unusable:
         with write_atomically(known) as part:
             part.write_text(json.dumps(_without_output(found)), encoding="utf-8")
         keep(name, file, plan.folders.results)
-    missing = [words for words in plan.imports[name] if words.partition("=")[0] in found["missing"]]
-    if missing:
-        modules = ", ".join("{} ({})".format(*words.split("=", 1)) for words in missing)
-        unusable.append(Problem("SM-SCR-037", name=name, modules=modules))
+    absent = [words for words in plan.imports[name] if words.partition("=")[0] in found["missing"]]
+    if absent:
+        modules = ", ".join("{} ({})".format(*words.split("=", 1)) for words in absent)
+        own = Problem("SM-SCR-037", name=name, modules=modules)
+        unusable.append(missing(name, python, [modules]) if existing else own)
     if unusable:
         raise Problems(unusable)
 
@@ -130,10 +137,19 @@ def _without_python(name: str, python: str, why: str, log: Path) -> Problem:
     return Problem("SM-ENV-028", name=name, packages=f"Python ({why})", log=log, prefix=prefix)
 
 
-def _problems(found: dict[str, Any], name: str, log: Path) -> Iterator[Problem]:
-    """Yield one problem for each way in which packages fail, and for those that don't go together."""
+def _problems(found: dict[str, Any], name: str, log: Path, existing: str = "") -> Iterator[Problem]:
+    """Yield one problem for each way in which packages fail, and for those that don't go together.
+
+    Of an environment that was there before, whose Python is `existing`, all packages are in one: it is not SegMake's to
+    say which other versions to put into it.
+    """
     names = {"name": name, "log": log, "prefix": found["prefix"]}
     failed = [one for one in found["packages"] if one["kind"] not in _FINE]
+    if failed and existing:
+        yield missing(
+            name, existing, (f"{one['package']} ({_reason(one)}; {log})" for one in failed)
+        )
+        failed = []
     for code in dict.fromkeys(_CODES[one["kind"]] for one in failed):
         alike = [one for one in failed if _CODES[one["kind"]] == code]
         packages = "; ".join(f"{one['package']} ({_reason(one)})" for one in alike)

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from segmake.catalogue import Package
+from segmake.existing_environments import has_program
 from segmake.messages import Problem, say
 from segmake.user_scripts.argument_checks import PLACEHOLDERS, Call, argument_problems, is_switch
 from segmake.user_scripts.command import left_over
@@ -338,8 +339,11 @@ class _Check:
             yield self._fault(source, source.fault)
         program = PROGRAMS.get(source.kind)
         # What conda puts into the environment is not there yet.
-        of_conda = environments.get(environment, {}).get("conda")
-        if program and not of_conda and shutil.which(program) is None:
+        section = environments.get(environment, {})
+        brought = section.get("conda") or (
+            program and section.get("existing") and has_program(section["existing"], program)
+        )
+        if program and not brought and shutil.which(program) is None:
             yield self.problem("SM-SCR-009", "script", program=program)
         if known and source.kind in ("python", "notebook"):
             yield from self._package_problems(source, environment)
@@ -449,8 +453,7 @@ class _Check:
             modules += ["ipykernel"] if source.language == "python" else []
         if environment is None:
             there = own_projects()
-        elif self.config.settings["environments"][environment].get("conda"):
-            # What a package of conda brings is not known here.
+        elif self._holds_what_is_unknown(environment):
             return
         else:
             there = projects_of(self.config.settings["environments"][environment]["packages"])
@@ -471,6 +474,11 @@ class _Check:
             where = self.config.where("environments", environment, "packages")
         values = {"script": self.script.file.name, "about": about, "remedy": remedy}
         yield Problem("SM-SCR-011", where=where, **keys, **values)
+
+    def _holds_what_is_unknown(self, environment: str) -> bool:
+        """Return whether there is more in an environment than its packages tell: of conda, or from before."""
+        section = self.config.settings["environments"][environment]
+        return bool(section.get("conda") or section.get("existing"))
 
     def _own_environment(self, modules: list[str]) -> str:
         """Return what to write where SegMake's own environment will not do."""

@@ -184,8 +184,12 @@ def code_of(script: Script, settings: dict[str, Any]) -> str:
     )
 
 
-def _listed(environment: dict[str, Any]) -> list[list[str]]:
+def _listed(environment: dict[str, Any]) -> list[Any]:
     """Return the packages of an environment of the config; of conda's only if there are any, as in earlier keys."""
+    if environment.get("existing"):
+        from segmake.existing_environments import listed
+
+        return listed(environment)
     of_conda = environment.get("conda")
     return [sorted(environment["packages"]), *([sorted(of_conda)] if of_conda else [])]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from segmake.cluster import Cluster, executor_resources, first_request, script_settings
 from segmake.jobs import Jobs
+from segmake.own_environments import OwnEnvironments
 from segmake.plan import Plan
 from segmake.slurm import SCRIPT, SlurmError
 from segmake.user_scripts.definition import ROUNDS, Script
@@ -29,8 +30,8 @@ class ScriptRule:
     name : str
     before : callable
         From wildcards to the files that have to be there before.
-    environment : str
-        The environment's file.
+    environment : str or None
+        The environment's file for conda; None for one that is there and used as it is.
     environment_record : list of Path
         The file that says that the environment can be used; empty for SegMake's own.
     python : str
@@ -45,7 +46,7 @@ class ScriptRule:
 
     name: str
     before: Callable[[Any], list[Path]]
-    environment: str
+    environment: str | None
     environment_record: list[Path]
     python: str
     cpus: int
@@ -92,7 +93,7 @@ def script_rules(
                 ScriptRule(
                     name=name,
                     before=partial(_before, plan, name),
-                    environment=plan.environments.get(own) or str(OWN_ENVIRONMENT),
+                    environment=_file_for_conda(plan, own),
                     environment_record=[records[own]] if own in records else [],
                     python=python_words(plan, own, conda=conda),
                     cpus=script.resources["cpus"],
@@ -115,9 +116,15 @@ def python_words(plan: Plan, environment: str, *, conda: bool) -> str:
     conda : bool
         Whether Snakemake makes the environments: that of a rule is active then.
     """
-    if conda:
+    if conda and environment not in plan.pythons:
         return '"$CONDA_PREFIX/bin/python"'
     return shlex.quote(plan.pythons.get(environment, sys.executable))
+
+
+def _file_for_conda(plan: Plan, environment: str) -> str | None:
+    if environment in plan.environments:
+        return OwnEnvironments(plan).conda_file(environment)
+    return str(OWN_ENVIRONMENT)
 
 
 def _before(plan: Plan, name: str, wildcards: Any) -> list[Path]:
