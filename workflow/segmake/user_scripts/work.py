@@ -25,7 +25,7 @@ from segmake.slurm import times_of_this_job
 from segmake.user_scripts.care import Care, Run
 from segmake.user_scripts.command import command_line, known_words, variables
 from segmake.user_scripts.constants import Change
-from segmake.user_scripts.copies import copy_place, remove_copy, write_copy
+from segmake.user_scripts.copies import copy_place, fresh_cache, remove_copy, write_copy
 from segmake.user_scripts.definition import OWN
 from segmake.user_scripts.meaning import text_of
 from segmake.user_scripts.planning import facts_in_job
@@ -242,15 +242,16 @@ class ScriptWork:
             said.write(_head(words, folder) + _set_lines(changes))
         start = log.stat().st_size
         try:
-            outcome = self._processes.run(
-                words,
-                folder=folder,
-                variables=environment,
-                log=log,
-                seconds=seconds,
-                mark=fingerprint(str(folder.absolute())),
-                closed=run.closed(),
-            )
+            with fresh_cache(self._script) as cache:
+                outcome = self._processes.run(
+                    words,
+                    folder=folder,
+                    variables=environment | cache,
+                    log=log,
+                    seconds=seconds,
+                    mark=fingerprint(str(folder.absolute())),
+                    closed=run.closed(),
+                )
         except OSError as error:
             if problem := disk_problem(error, folder):
                 raise problem from None
