@@ -18,7 +18,7 @@ from segmake.planning import make_plan
 from segmake.steps import run_step
 from segmake.summary import describe_end
 from segmake.tables import image_table
-from segmake.user_scripts import evidence, process, protection
+from segmake.user_scripts import evidence, made, process, protection
 from segmake.user_scripts.planning import facts_in_job, journal_of
 from segmake.user_scripts.process import Processes
 from segmake.user_scripts.results import script_results
@@ -245,6 +245,34 @@ def test_what_disappears_or_changes_is_told_and_not_counted_as_done(project):
     do(plan)
     (folder / "cell_0_s" / "big").unlink()
     assert project(code + "\n1", images=3, outputs=["t.csv"]).scripts["s"].counts["to_run"] == 0
+
+
+def test_what_users_changed_is_kept_of_many_files_and_of_notebooks(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for number in range(made.MOST_NAMES + 10):
+        (folder / f"{number:03}.txt").write_text("x")
+    known = made.made_in(folder)
+    assert made.changed_in(known, folder) == []
+    for name in ("000.txt", "055.txt", "new.txt"):
+        before = (folder / name).read_text() if (folder / name).exists() else None
+        (folder / name).write_text("mine")
+        assert made.changed_in(known, folder) == [folder]
+        (folder / name).unlink() if before is None else (folder / name).write_text(before)
+    (tmp_path / "link").symlink_to(folder)
+    (folder / "000.txt").unlink()
+    assert tmp_path / "link" / "001.txt" in made.changed_in(known, tmp_path / "link")
+    shutil.rmtree(folder)
+    assert made.changed_in(known, folder) == []
+    # A notebook that was opened and saved is no reason to run it again, and is kept.
+    folder.mkdir()
+    book, table = folder / "a.ipynb", folder / "t.csv"
+    book.write_text("executed")
+    table.write_text("a")
+    known = made.made_in(folder, ["a.ipynb"])
+    assert made.changed_in(known, folder) == []
+    book.write_text("executed, and saved")
+    assert made.is_whole(known, folder) and made.changed_in(known, folder) == [book]
 
 
 def test_memory_holds_without_slurm_and_a_run_is_tried_alone_first(project, monkeypatch):
