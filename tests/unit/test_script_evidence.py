@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -18,7 +19,7 @@ from segmake.planning import make_plan
 from segmake.steps import run_step
 from segmake.summary import describe_end
 from segmake.tables import image_table
-from segmake.user_scripts import evidence, made, process, protection
+from segmake.user_scripts import evidence, made, originals, process, protection, starter
 from segmake.user_scripts.planning import facts_in_job, journal_of
 from segmake.user_scripts.process import Processes
 from segmake.user_scripts.results import script_results
@@ -115,24 +116,22 @@ def test_a_script_may_make_its_own_folder_anew_and_that_may_be_elsewhere(project
     ends, _ = do(plan)
     assert ends["day/cell_0.tif"]["protected"] and "code" not in ends["day/cell_0.tif"]
     assert (other / "day" / "cell_0_s" / "t.csv").read_text() == "a\n2\n"
+    plan = project("open('t.csv', 'w').write('a\\n3\\n')", run="once")
+    ends, _ = do(plan)
+    assert ends["s"]["protected"] and "code" not in ends["s"], ends
+    assert (other / "t.csv").read_text() == "a\n3\n"
+
+
+def test_without_mounts_a_script_works_on_the_originals(project, tmp_path, no_mounts):
+    code = "names = os.listdir(os.path.dirname(os.environ['SEGMAKE_INPUT']))\n"
+    plan = project(f"{READS}{code}open('t.csv', 'w').write(f'n\\n{{len(names)}}\\n')", images=3)
+    do(plan)
+    folders = (plan.folders.scripts / "s" / "day").iterdir()
+    assert {(each / "t.csv").read_text() for each in folders} == {"n\n3\n"}
 
 
 @pytest.mark.parametrize("what", ["its image", "beside it"])
-def test_without_mounts_a_script_gets_true_copies(project, tmp_path, no_mounts, what):
-    plan = project(f"{READS}open('own.txt', 'w').write('x')\n{WRITES[what]}")
-    image = tmp_path / "images" / "day" / "cell_0.tif"
-    before = image.read_bytes()
-    (ended,) = do(plan)[0].values()
-    assert ended["code"] == "SM-SCR-042" and "segmake-copies" in ended["values"]["files"]
-    assert image.read_bytes() == before and os.listdir(image.parent) == ["cell_0.tif"]
-    assert not Path(ended["values"]["files"].split(", ")[0]).exists()
-
-
-@pytest.mark.parametrize("what", ["its image", "beside it"])
-def test_changed_originals_fail_the_run_by_name(
-    project, tmp_path, draw, no_mounts, monkeypatch, what
-):
-    monkeypatch.setattr(protection, "LARGEST_COPY", 0)
+def test_changed_originals_fail_the_run_by_name(project, tmp_path, draw, no_mounts, what):
     code = f"{READS}open('own.txt', 'w').write('x')\n{WRITES[what]}"
     name = {"its image": "cell_0.tif", "beside it": "mask.npy"}[what]
     plan = project(code)
@@ -146,10 +145,7 @@ def test_changed_originals_fail_the_run_by_name(
     assert name in said and "changed, or are new" in said
 
 
-def test_what_a_microscope_adds_meanwhile_is_no_scripts_fault(
-    project, tmp_path, no_mounts, monkeypatch
-):
-    monkeypatch.setattr(protection, "LARGEST_COPY", 0)
+def test_what_a_microscope_adds_meanwhile_is_no_scripts_fault(project, tmp_path, no_mounts):
     new = tmp_path / "images" / "day" / "frame_77.tif"
     plan = project(f"{READS}open('own.txt', 'w').write('x')\nopen({str(new)!r}, 'w').write('x')")
     ends, said = do(plan)
@@ -365,10 +361,22 @@ def test_a_disk_that_a_script_has_filled_is_told_with_its_name(project, monkeypa
     assert told.value.code == "SM-SCR-049" and "script.py" in told.value.what
 
 
+def test_files_are_named_for_their_image_alone():
+    assert originals.named_for("1_mask.npy", "1") and originals.named_for("a-1.txt", "1")
+    assert not originals.named_for("10.npy", "1") and not originals.named_for("11.npy", "1")
+
+
+def test_a_starter_ends_when_who_orders_is_killed_within_an_order():
+    orders, other = socket.socketpair()
+    socket.send_fds(orders, [starter.LENGTH.pack(100)], [0, 1])
+    orders.sendall(b"{")
+    orders.close()
+    with other:
+        assert starter._take(other) is None
+
+
 def test_looking_after_ten_thousand_images_costs_a_run_little(tmp_path):
     """Folders that nothing was added to are not read again, whatever lies in them."""
-    from segmake.user_scripts import originals
-
     paths = [tmp_path / f"{number}.tif" for number in range(200)]
     for path in paths:
         path.touch()
@@ -384,8 +392,8 @@ def test_looking_after_ten_thousand_images_costs_a_run_little(tmp_path):
         assert looked.changed(task, alone=True) == ([], [])
         assert not listed
         time.sleep(0.02)
-        (tmp_path / "0_mask.tif").touch()
-        assert looked.changed(task, alone=False) == ([tmp_path / "0_mask.tif"], [])
+        (tmp_path / "0_mask.npy").touch()
+        assert looked.changed(task, alone=False) == ([tmp_path / "0_mask.npy"], [])
         assert listed == [tmp_path]
     finally:
         originals._names = names

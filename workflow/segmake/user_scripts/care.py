@@ -22,7 +22,7 @@ from segmake.user_scripts.evidence import Opened
 from segmake.user_scripts.made import made_in
 from segmake.user_scripts.originals import Originals
 from segmake.user_scripts.process import Outcome
-from segmake.user_scripts.protection import Copies, protection_of
+from segmake.user_scripts.protection import protection_of
 from segmake.wording import brief
 
 # So many files are named in a message.
@@ -66,23 +66,19 @@ class Care:
             What it works on, by the names of the placeholders, and its folder of outputs.
         """
         inputs = {name: path for name, path in given.items() if name != "output_dir"}
-        copied = self._script.per_image and self._script.protect and not self.protection.works
-        copies = Copies(inputs if copied else {})
-        inputs |= copies.given
         with self._lock:
             self._originals.before(task)
             # A run that is at work beside others is not blamed for all that happens meanwhile.
             beside = dict.fromkeys([*self._at_work, task.image], bool(self._at_work))
             self._at_work.update(beside)
         self._opened.begin(task.image, inputs)
-        run = Run(task, self._script, {**inputs, "output_dir": given["output_dir"]}, copies)
+        run = Run(task, self._script, given)
         try:
             yield run
         finally:
             if not run.ended:
                 self._opened.end(task.image)
             self._at_work.pop(task.image, None)
-            copies.remove()
 
     def look(self, run: Run, outcome: Outcome) -> None:
         """Look at what a run that has ended did to the images, and at what it took and made.
@@ -116,14 +112,14 @@ class Run:
     Attributes
     ----------
     given : dict
-        What it gets: paths of what it works on, or of copies, by the names of the placeholders.
+        What it gets: paths of what it works on, by the names of the placeholders.
     told : list of str
         What is to be said of it on the screen.
     """
 
-    def __init__(self, task: Task, script: Script, given: dict[str, str], copies: Copies) -> None:
+    def __init__(self, task: Task, script: Script, given: dict[str, str]) -> None:
         self.task, self.given, self.told = task, given, list[str]()
-        self._script, self._copies = script, copies
+        self._script = script
         self.took: tuple[list[str], list[str]] | None = None
         self.made: dict[str, Any] = {}
         self.ended = self.protected = False
@@ -156,8 +152,6 @@ class Run:
         log : Path
         """
         names = {"script": self._script.file.name, "log": str(log), "said": said}
-        if changed := self._copies.changed():
-            return Problem("SM-SCR-042", where=self.task.image, files=_named(changed), **names)
         lines = [line for line in said.splitlines() if any(words in line for words in _READ_ONLY)]
         if self.protected and lines:
             files = readable(lines[-1].strip())
