@@ -152,10 +152,49 @@ def test_what_a_microscope_adds_meanwhile_is_no_scripts_fault(project, tmp_path,
     assert "code" not in ends["day/cell_0.tif"] and "frame_77.tif" in said
 
 
-def test_a_run_that_opens_nothing_of_what_it_was_given_is_not_done(project, monkeypatch):
-    plan = project("open('t.csv', 'w').write('a\\n1\\n')")
-    (ended,) = do(plan)[0].values()
-    assert ended["code"] == "SM-SCR-043" and "cell_0.tif" in ended["values"]["files"]
+def failures_of(plan: Plan) -> list[str]:
+    return [failure.code for failure in script_results(plan)[0].failures]
+
+
+@pytest.mark.parametrize("code", ["open('t.csv', 'w').write('a\\n1\\n')", "1"])
+def test_runs_that_open_nothing_and_make_the_same_are_not_done(project, code):
+    plan = project(code, images=2)
+    do(plan)
+    words = last_words(plan)
+    assert failures_of(plan) == ["SM-SCR-043"] * 2 and "0 of 2 runs done" in words
+    assert "2 of 2 runs opened nothing" in words and "1 more failed of the same" in words
+    log = plan.folders.results / script_results(plan)[0].failures[0].log
+    assert log.is_file()
+
+
+RIGHT = {
+    "one alone": (1, "open('t.csv', 'w').write('a\\n1\\n')"),
+    "by the name": (2, "open('t.csv', 'w').write('a\\n' + os.environ['SEGMAKE_INPUT'])"),
+    "one is left out": (3, "f = os.environ['SEGMAKE_INPUT']\n'cell_0' in f or open(f)"),
+}
+
+
+@pytest.mark.parametrize("what", RIGHT)
+def test_runs_that_rightly_open_nothing_are_done_and_told(project, what):
+    images, code = RIGHT[what]
+    plan = project(f"import os, sys\n{code}", images=images)
+    do(plan)
+    assert not failures_of(plan)
+    opened = images - 1 if what == "one is left out" else 0
+    assert f"{images - opened} of {images} runs opened nothing" in last_words(plan)
+
+
+def test_a_run_that_reads_what_lies_beside_its_image_has_opened_something(project, tmp_path):
+    (tmp_path / "images" / "day").mkdir(parents=True)
+    for number in range(2):
+        (tmp_path / "images" / "day" / f"cell_{number}.txt").write_text("x")
+    code = "import os; open(os.environ['SEGMAKE_INPUT'][:-3] + 'txt').read(); open('t', 'w').write('1')"
+    plan = project(code, images=2)
+    do(plan)
+    assert not failures_of(plan) and "opened nothing" not in last_words(plan)
+
+
+def test_what_runs_opened_is_judged_only_where_it_is_known(project, monkeypatch):
     # One that reads, also by a program that it starts, and one that needs nothing.
     reads = "import os, subprocess; subprocess.run(['head', '-c1', os.environ['SEGMAKE_IMAGE']])\n"
     ends, _ = do(project(f"{reads}open('t.csv', 'w').write('a\\n1\\n')"))
@@ -164,9 +203,10 @@ def test_a_run_that_opens_nothing_of_what_it_was_given_is_not_done(project, monk
     ends, _ = do(plan)
     assert "code" not in ends["day/cell_0.tif"] and "opened nothing" not in last_words(plan)
     # Another computer may have opened it: that is told, and no failure.
-    plan = project("open('t.csv', 'w').write('a\\n4\\n')", protect=False)
+    plan = project("open('t.csv', 'w').write('a\\n4\\n')", images=2, protect=False)
     do(plan)
-    assert "1 of 1 runs opened nothing of what they were given" in last_words(plan)
+    assert not failures_of(plan)
+    assert "2 of 2 runs opened nothing of what they were given" in last_words(plan)
     # Where the kernel tells nothing, nothing is judged.
     monkeypatch.setattr(evidence, "Watch", lambda: (_ for _ in ()).throw(OSError()))
     ends, _ = do(project("open('t.csv', 'w').write('a\\n3\\n')"))

@@ -158,17 +158,10 @@ class Run:
             return Problem("SM-SCR-042", where=self.task.image, files=files, **names)
         return None
 
-    def took_nothing(self, log: Path) -> Problem | None:
-        """Return the problem of a run for an image that opened nothing of what it was given."""
-        # What a script has opened on another computer is not seen here.
-        if not self._script.per_image or not self._script.protect or self.took is None:
-            return None
-        opened, left = self.took
-        if opened or not left:
-            return None
-        files = _named([Path(self.given[name]) for name in left])
-        names = {"script": self._script.file.name, "log": str(log), "files": files}
-        return Problem("SM-SCR-043", where=self.task.image, **names)
+    @property
+    def opened_nothing(self) -> bool:
+        """Whether it is known to have opened nothing of what it was given."""
+        return self.took is not None and not self.took[0] and bool(self.took[1])
 
     def details(self) -> dict[str, Any]:
         """Return what the journal notes of it."""

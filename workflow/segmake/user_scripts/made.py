@@ -157,6 +157,15 @@ class Summary:
     same: int = 0
     gone: int = 0
 
+    @property
+    def took_nothing(self) -> bool:
+        """Whether all of several runs opened nothing of what they were given, and made the same, or nothing."""
+        return (
+            self.judged == self.noted > 1
+            and not self.opened
+            and self.noted in (self.same, self.nothing)
+        )
+
 
 NOTHING_KNOWN = Summary()
 

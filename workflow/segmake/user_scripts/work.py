@@ -220,7 +220,7 @@ class ScriptWork:
                 # A job that is sent again has more.
                 raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
             self._judge(run, outcome, limit, log, last_lines(log, LAST_LINES, start))
-            if log.stat().st_size == start:
+            if log.stat().st_size == start and not run.opened_nothing:
                 # Thousands of runs that said nothing need no file each.
                 log.unlink()
             else:
@@ -262,7 +262,7 @@ class ScriptWork:
         return outcome, start
 
     def _judge(self, run: Run, outcome: Outcome, limit: float, log: Path, said: str) -> None:
-        """Raise the problem of a run that did not end well, or did not take or make what it should."""
+        """Raise the problem of a run that did not end well, or did not make what it should."""
         task, folder = run.task, run.task.outputs[0]
         names = {"script": self._script.file.name, "log": str(log)}
         problem, missing = None, task.missing(filled=True)
@@ -287,8 +287,6 @@ class ScriptWork:
             names |= {"made": readable(", ".join(made[:NAMED_FILES])), "aside": str(task.aside)}
             names["missing"] = ", ".join(missing)
             problem = Problem("SM-SCR-035", where=task.image, said=said, **names)
-        else:
-            problem = run.took_nothing(log)
         if problem:
             # A script knows only in its own words that there is no room for what it makes.
             raise self._no_room(run, log) or problem
