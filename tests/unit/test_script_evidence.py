@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from segmake.messages import Problem
+from segmake.messages import Problem, remembered
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
@@ -99,6 +99,19 @@ def test_a_script_can_write_to_nothing_but_its_own_folder(project, tmp_path, wha
     assert os.listdir(image.parent) == ["cell_0.tif"] and not os.listdir(
         plan.folders.results / "masks"
     )
+
+
+def test_what_mounts_refuse_is_told_with_what_to_do(project, tmp_path):
+    need_mounts(tmp_path)
+    code = "import numpy; numpy.memmap(os.environ['SEGMAKE_INPUT'])"
+    (ended,) = do(project(f"{READS}{code}"))[0].values()
+    told = remembered(ended["code"], ended["where"], ended["values"])
+    assert told.code == "SM-SCR-042" and '`mode="r"`' in told.remedy
+    (tmp_path / "elsewhere").touch()
+    code = f"os.rename({str(tmp_path / 'elsewhere')!r}, 'own.txt')"
+    (ended,) = do(project(f"{READS}{code}"))[0].values()
+    told = remembered(ended["code"], ended["where"], ended["values"])
+    assert told.code == "SM-SCR-045" and "shutil.move" in told.remedy
 
 
 def test_a_script_may_make_its_own_folder_anew_and_that_may_be_elsewhere(project, tmp_path):

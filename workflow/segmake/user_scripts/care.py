@@ -5,6 +5,7 @@ What a run may not do it is kept from, where the kernel helps; else it is seen a
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ NAMED_FILES = 5
 
 # What programs say that may not write somewhere.
 _READ_ONLY = ("Read-only file system", "Errno 30", "EROFS", os.strerror(30), "lecture seule")
+
+# And that rename a file onto another disk.
+_OTHER_DISK = ("Invalid cross-device link", "Errno 18", "EXDEV", os.strerror(errno.EXDEV))
 
 
 class Care:
@@ -152,10 +156,15 @@ class Run:
         log : Path
         """
         names = {"script": self._script.file.name, "log": str(log), "said": said}
-        lines = [line for line in said.splitlines() if any(words in line for words in _READ_ONLY)]
-        if self.protected and lines:
-            files = readable(lines[-1].strip())
-            return Problem("SM-SCR-042", where=self.task.image, files=files, **names)
+        for code, told, known in (
+            ("SM-SCR-042", _READ_ONLY, self.protected),
+            ("SM-SCR-045", _OTHER_DISK, True),
+        ):
+            lines = [line for line in said.splitlines() if any(words in line for words in told)]
+            if known and lines:
+                return Problem(
+                    code, where=self.task.image, files=readable(lines[-1].strip()), **names
+                )
         return None
 
     @property
