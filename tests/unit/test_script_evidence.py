@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -12,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from segmake.messages import Problem
+from segmake.messages import Problem, remembered
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
 from segmake.summary import describe_end
 from segmake.tables import image_table
-from segmake.user_scripts import evidence, process, protection
+from segmake.user_scripts import evidence, made, originals, process, protection, starter
 from segmake.user_scripts.planning import facts_in_job, journal_of
 from segmake.user_scripts.process import Processes
 from segmake.user_scripts.results import script_results
@@ -100,6 +101,19 @@ def test_a_script_can_write_to_nothing_but_its_own_folder(project, tmp_path, wha
     )
 
 
+def test_what_mounts_refuse_is_told_with_what_to_do(project, tmp_path):
+    need_mounts(tmp_path)
+    code = "import numpy; numpy.memmap(os.environ['SEGMAKE_INPUT'])"
+    (ended,) = do(project(f"{READS}{code}"))[0].values()
+    told = remembered(ended["code"], ended["where"], ended["values"])
+    assert told.code == "SM-SCR-042" and '`mode="r"`' in told.remedy
+    (tmp_path / "elsewhere").touch()
+    code = f"os.rename({str(tmp_path / 'elsewhere')!r}, 'own.txt')"
+    (ended,) = do(project(f"{READS}{code}"))[0].values()
+    told = remembered(ended["code"], ended["where"], ended["values"])
+    assert told.code == "SM-SCR-045" and "shutil.move" in told.remedy
+
+
 def test_a_script_may_make_its_own_folder_anew_and_that_may_be_elsewhere(project, tmp_path):
     need_mounts(tmp_path)
     anew = "import shutil; d = os.getcwd(); shutil.rmtree(d); os.makedirs(d); os.chdir(d)\n"
@@ -115,24 +129,22 @@ def test_a_script_may_make_its_own_folder_anew_and_that_may_be_elsewhere(project
     ends, _ = do(plan)
     assert ends["day/cell_0.tif"]["protected"] and "code" not in ends["day/cell_0.tif"]
     assert (other / "day" / "cell_0_s" / "t.csv").read_text() == "a\n2\n"
+    plan = project("open('t.csv', 'w').write('a\\n3\\n')", run="once")
+    ends, _ = do(plan)
+    assert ends["s"]["protected"] and "code" not in ends["s"], ends
+    assert (other / "t.csv").read_text() == "a\n3\n"
+
+
+def test_without_mounts_a_script_works_on_the_originals(project, tmp_path, no_mounts):
+    code = "names = os.listdir(os.path.dirname(os.environ['SEGMAKE_INPUT']))\n"
+    plan = project(f"{READS}{code}open('t.csv', 'w').write(f'n\\n{{len(names)}}\\n')", images=3)
+    do(plan)
+    folders = (plan.folders.scripts / "s" / "day").iterdir()
+    assert {(each / "t.csv").read_text() for each in folders} == {"n\n3\n"}
 
 
 @pytest.mark.parametrize("what", ["its image", "beside it"])
-def test_without_mounts_a_script_gets_true_copies(project, tmp_path, no_mounts, what):
-    plan = project(f"{READS}open('own.txt', 'w').write('x')\n{WRITES[what]}")
-    image = tmp_path / "images" / "day" / "cell_0.tif"
-    before = image.read_bytes()
-    (ended,) = do(plan)[0].values()
-    assert ended["code"] == "SM-SCR-042" and "segmake-copies" in ended["values"]["files"]
-    assert image.read_bytes() == before and os.listdir(image.parent) == ["cell_0.tif"]
-    assert not Path(ended["values"]["files"].split(", ")[0]).exists()
-
-
-@pytest.mark.parametrize("what", ["its image", "beside it"])
-def test_changed_originals_fail_the_run_by_name(
-    project, tmp_path, draw, no_mounts, monkeypatch, what
-):
-    monkeypatch.setattr(protection, "LARGEST_COPY", 0)
+def test_changed_originals_fail_the_run_by_name(project, tmp_path, draw, no_mounts, what):
     code = f"{READS}open('own.txt', 'w').write('x')\n{WRITES[what]}"
     name = {"its image": "cell_0.tif", "beside it": "mask.npy"}[what]
     plan = project(code)
@@ -146,20 +158,56 @@ def test_changed_originals_fail_the_run_by_name(
     assert name in said and "changed, or are new" in said
 
 
-def test_what_a_microscope_adds_meanwhile_is_no_scripts_fault(
-    project, tmp_path, no_mounts, monkeypatch
-):
-    monkeypatch.setattr(protection, "LARGEST_COPY", 0)
+def test_what_a_microscope_adds_meanwhile_is_no_scripts_fault(project, tmp_path, no_mounts):
     new = tmp_path / "images" / "day" / "frame_77.tif"
     plan = project(f"{READS}open('own.txt', 'w').write('x')\nopen({str(new)!r}, 'w').write('x')")
     ends, said = do(plan)
     assert "code" not in ends["day/cell_0.tif"] and "frame_77.tif" in said
 
 
-def test_a_run_that_opens_nothing_of_what_it_was_given_is_not_done(project, monkeypatch):
-    plan = project("open('t.csv', 'w').write('a\\n1\\n')")
-    (ended,) = do(plan)[0].values()
-    assert ended["code"] == "SM-SCR-043" and "cell_0.tif" in ended["values"]["files"]
+def failures_of(plan: Plan) -> list[str]:
+    return [failure.code for failure in script_results(plan)[0].failures]
+
+
+@pytest.mark.parametrize("code", ["open('t.csv', 'w').write('a\\n1\\n')", "1"])
+def test_runs_that_open_nothing_and_make_the_same_are_not_done(project, code):
+    plan = project(code, images=2)
+    do(plan)
+    words = last_words(plan)
+    assert failures_of(plan) == ["SM-SCR-043"] * 2 and "0 of 2 runs done" in words
+    assert "2 of 2 runs opened nothing" in words and "1 more failed of the same" in words
+    log = plan.folders.results / script_results(plan)[0].failures[0].log
+    assert log.is_file()
+
+
+RIGHT = {
+    "one alone": (1, "open('t.csv', 'w').write('a\\n1\\n')"),
+    "by the name": (2, "open('t.csv', 'w').write('a\\n' + os.environ['SEGMAKE_INPUT'])"),
+    "one is left out": (3, "f = os.environ['SEGMAKE_INPUT']\n'cell_0' in f or open(f)"),
+}
+
+
+@pytest.mark.parametrize("what", RIGHT)
+def test_runs_that_rightly_open_nothing_are_done_and_told(project, what):
+    images, code = RIGHT[what]
+    plan = project(f"import os, sys\n{code}", images=images)
+    do(plan)
+    assert not failures_of(plan)
+    opened = images - 1 if what == "one is left out" else 0
+    assert f"{images - opened} of {images} runs opened nothing" in last_words(plan)
+
+
+def test_a_run_that_reads_what_lies_beside_its_image_has_opened_something(project, tmp_path):
+    (tmp_path / "images" / "day").mkdir(parents=True)
+    for number in range(2):
+        (tmp_path / "images" / "day" / f"cell_{number}.txt").write_text("x")
+    code = "import os; open(os.environ['SEGMAKE_INPUT'][:-3] + 'txt').read(); open('t', 'w').write('1')"
+    plan = project(code, images=2)
+    do(plan)
+    assert not failures_of(plan) and "opened nothing" not in last_words(plan)
+
+
+def test_what_runs_opened_is_judged_only_where_it_is_known(project, monkeypatch):
     # One that reads, also by a program that it starts, and one that needs nothing.
     reads = "import os, subprocess; subprocess.run(['head', '-c1', os.environ['SEGMAKE_IMAGE']])\n"
     ends, _ = do(project(f"{reads}open('t.csv', 'w').write('a\\n1\\n')"))
@@ -168,9 +216,10 @@ def test_a_run_that_opens_nothing_of_what_it_was_given_is_not_done(project, monk
     ends, _ = do(plan)
     assert "code" not in ends["day/cell_0.tif"] and "opened nothing" not in last_words(plan)
     # Another computer may have opened it: that is told, and no failure.
-    plan = project("open('t.csv', 'w').write('a\\n4\\n')", protect=False)
+    plan = project("open('t.csv', 'w').write('a\\n4\\n')", images=2, protect=False)
     do(plan)
-    assert "1 of 1 runs opened nothing of what they were given" in last_words(plan)
+    assert not failures_of(plan)
+    assert "2 of 2 runs opened nothing of what they were given" in last_words(plan)
     # Where the kernel tells nothing, nothing is judged.
     monkeypatch.setattr(evidence, "Watch", lambda: (_ for _ in ()).throw(OSError()))
     ends, _ = do(project("open('t.csv', 'w').write('a\\n3\\n')"))
@@ -245,6 +294,34 @@ def test_what_disappears_or_changes_is_told_and_not_counted_as_done(project):
     do(plan)
     (folder / "cell_0_s" / "big").unlink()
     assert project(code + "\n1", images=3, outputs=["t.csv"]).scripts["s"].counts["to_run"] == 0
+
+
+def test_what_users_changed_is_kept_of_many_files_and_of_notebooks(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for number in range(made.MOST_NAMES + 10):
+        (folder / f"{number:03}.txt").write_text("x")
+    known = made.made_in(folder)
+    assert made.changed_in(known, folder) == []
+    for name in ("000.txt", "055.txt", "new.txt"):
+        before = (folder / name).read_text() if (folder / name).exists() else None
+        (folder / name).write_text("mine")
+        assert made.changed_in(known, folder) == [folder]
+        (folder / name).unlink() if before is None else (folder / name).write_text(before)
+    (tmp_path / "link").symlink_to(folder)
+    (folder / "000.txt").unlink()
+    assert tmp_path / "link" / "001.txt" in made.changed_in(known, tmp_path / "link")
+    shutil.rmtree(folder)
+    assert made.changed_in(known, folder) == []
+    # A notebook that was opened and saved is no reason to run it again, and is kept.
+    folder.mkdir()
+    book, table = folder / "a.ipynb", folder / "t.csv"
+    book.write_text("executed")
+    table.write_text("a")
+    known = made.made_in(folder, ["a.ipynb"])
+    assert made.changed_in(known, folder) == []
+    book.write_text("executed, and saved")
+    assert made.is_whole(known, folder) and made.changed_in(known, folder) == [book]
 
 
 def test_memory_holds_without_slurm_and_a_run_is_tried_alone_first(project, monkeypatch):
@@ -337,10 +414,22 @@ def test_a_disk_that_a_script_has_filled_is_told_with_its_name(project, monkeypa
     assert told.value.code == "SM-SCR-049" and "script.py" in told.value.what
 
 
+def test_files_are_named_for_their_image_alone():
+    assert originals.named_for("1_mask.npy", "1") and originals.named_for("a-1.txt", "1")
+    assert not originals.named_for("10.npy", "1") and not originals.named_for("11.npy", "1")
+
+
+def test_a_starter_ends_when_who_orders_is_killed_within_an_order():
+    orders, other = socket.socketpair()
+    socket.send_fds(orders, [starter.LENGTH.pack(100)], [0, 1])
+    orders.sendall(b"{")
+    orders.close()
+    with other:
+        assert starter._take(other) is None
+
+
 def test_looking_after_ten_thousand_images_costs_a_run_little(tmp_path):
     """Folders that nothing was added to are not read again, whatever lies in them."""
-    from segmake.user_scripts import originals
-
     paths = [tmp_path / f"{number}.tif" for number in range(200)]
     for path in paths:
         path.touch()
@@ -356,8 +445,8 @@ def test_looking_after_ten_thousand_images_costs_a_run_little(tmp_path):
         assert looked.changed(task, alone=True) == ([], [])
         assert not listed
         time.sleep(0.02)
-        (tmp_path / "0_mask.tif").touch()
-        assert looked.changed(task, alone=False) == ([tmp_path / "0_mask.tif"], [])
+        (tmp_path / "0_mask.npy").touch()
+        assert looked.changed(task, alone=False) == ([tmp_path / "0_mask.npy"], [])
         assert listed == [tmp_path]
     finally:
         originals._names = names

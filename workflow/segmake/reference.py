@@ -264,6 +264,7 @@ PLACEHOLDERS = {
     "SM-SCR-041.files": {"en": "files", "fr": "fichiers"},
     "SM-SCR-042.files": {"en": "files", "fr": "fichiers"},
     "SM-SCR-043.files": {"en": "files", "fr": "fichiers"},
+    "SM-SCR-045.files": {"en": "what it said", "fr": "ce qu'il a dit"},
     "SM-SCR-044.used": {"en": "number", "fr": "nombre"},
     "account": {"fr": "compte"},
     "accounts": {"en": "list of accounts", "fr": "liste des comptes"},

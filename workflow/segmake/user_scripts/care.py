@@ -5,6 +5,7 @@ What a run may not do it is kept from, where the kernel helps; else it is seen a
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from segmake.user_scripts.evidence import Opened
 from segmake.user_scripts.made import made_in
 from segmake.user_scripts.originals import Originals
 from segmake.user_scripts.process import Outcome
-from segmake.user_scripts.protection import Copies, protection_of
+from segmake.user_scripts.protection import protection_of
 from segmake.wording import brief
 
 # So many files are named in a message.
@@ -30,6 +31,9 @@ NAMED_FILES = 5
 
 # What programs say that may not write somewhere.
 _READ_ONLY = ("Read-only file system", "Errno 30", "EROFS", os.strerror(30), "lecture seule")
+
+# And that rename a file onto another disk.
+_OTHER_DISK = ("Invalid cross-device link", "Errno 18", "EXDEV", os.strerror(errno.EXDEV))
 
 
 class Care:
@@ -66,23 +70,19 @@ class Care:
             What it works on, by the names of the placeholders, and its folder of outputs.
         """
         inputs = {name: path for name, path in given.items() if name != "output_dir"}
-        copied = self._script.per_image and self._script.protect and not self.protection.works
-        copies = Copies(inputs if copied else {})
-        inputs |= copies.given
         with self._lock:
             self._originals.before(task)
             # A run that is at work beside others is not blamed for all that happens meanwhile.
             beside = dict.fromkeys([*self._at_work, task.image], bool(self._at_work))
             self._at_work.update(beside)
         self._opened.begin(task.image, inputs)
-        run = Run(task, self._script, {**inputs, "output_dir": given["output_dir"]}, copies)
+        run = Run(task, self._script, given)
         try:
             yield run
         finally:
             if not run.ended:
                 self._opened.end(task.image)
             self._at_work.pop(task.image, None)
-            copies.remove()
 
     def look(self, run: Run, outcome: Outcome) -> None:
         """Look at what a run that has ended did to the images, and at what it took and made.
@@ -116,14 +116,14 @@ class Run:
     Attributes
     ----------
     given : dict
-        What it gets: paths of what it works on, or of copies, by the names of the placeholders.
+        What it gets: paths of what it works on, by the names of the placeholders.
     told : list of str
         What is to be said of it on the screen.
     """
 
-    def __init__(self, task: Task, script: Script, given: dict[str, str], copies: Copies) -> None:
+    def __init__(self, task: Task, script: Script, given: dict[str, str]) -> None:
         self.task, self.given, self.told = task, given, list[str]()
-        self._script, self._copies = script, copies
+        self._script = script
         self.took: tuple[list[str], list[str]] | None = None
         self.made: dict[str, Any] = {}
         self.ended = self.protected = False
@@ -156,25 +156,21 @@ class Run:
         log : Path
         """
         names = {"script": self._script.file.name, "log": str(log), "said": said}
-        if changed := self._copies.changed():
-            return Problem("SM-SCR-042", where=self.task.image, files=_named(changed), **names)
-        lines = [line for line in said.splitlines() if any(words in line for words in _READ_ONLY)]
-        if self.protected and lines:
-            files = readable(lines[-1].strip())
-            return Problem("SM-SCR-042", where=self.task.image, files=files, **names)
+        for code, told, known in (
+            ("SM-SCR-042", _READ_ONLY, self.protected),
+            ("SM-SCR-045", _OTHER_DISK, True),
+        ):
+            lines = [line for line in said.splitlines() if any(words in line for words in told)]
+            if known and lines:
+                return Problem(
+                    code, where=self.task.image, files=readable(lines[-1].strip()), **names
+                )
         return None
 
-    def took_nothing(self, log: Path) -> Problem | None:
-        """Return the problem of a run for an image that opened nothing of what it was given."""
-        # What a script has opened on another computer is not seen here.
-        if not self._script.per_image or not self._script.protect or self.took is None:
-            return None
-        opened, left = self.took
-        if opened or not left:
-            return None
-        files = _named([Path(self.given[name]) for name in left])
-        names = {"script": self._script.file.name, "log": str(log), "files": files}
-        return Problem("SM-SCR-043", where=self.task.image, **names)
+    @property
+    def opened_nothing(self) -> bool:
+        """Whether it is known to have opened nothing of what it was given."""
+        return self.took is not None and not self.took[0] and bool(self.took[1])
 
     def details(self) -> dict[str, Any]:
         """Return what the journal notes of it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,29 @@ def _with_own_path(script: Script, data: bytes) -> bytes:
     for word in (b"${BASH_SOURCE[0]}", b"${BASH_SOURCE}", b"$BASH_SOURCE"):
         data = data.replace(word, b"${0}")
     return data
+
+
+@contextmanager
+def fresh_cache(script: Script) -> Iterator[dict[str, str]]:
+    """Give a copy a new folder for what numba compiles; in the block it is there.
+
+    Numba would go on with what it has compiled with other values, also where it may not write to its folder.
+
+    Returns
+    -------
+    dict
+        The variable that names it; nothing where no constants are set.
+
+    Raises
+    ------
+    OSError
+        If there is no room for temporary files.
+    """
+    if not script.constants:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="segmake-numba-", ignore_cleanup_errors=True) as folder:
+        yield {"NUMBA_CACHE_DIR": folder}
 
 
 def remove_copy(copy: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 
 from segmake.user_scripts.kernel import OPENED, OVERFLOW, Watch
+from segmake.user_scripts.originals import named_for
 
 # Of a folder that a run is given, so many folders are watched; of one with more, nothing is said.
 MOST_FOLDERS = 300
@@ -50,7 +51,7 @@ class Opened:
             found.unknown.add(name)
             return
         try:
-            for number, each in enumerate(_to_watch(path)):
+            for number, each in enumerate([*_to_watch(path), *_beside(path, name)]):
                 if number == MOST_FOLDERS:
                     found.unknown.add(name)
                     return
@@ -79,6 +80,15 @@ class Opened:
                     found.unknown |= set(found.watches.values())
                 elif kind & OPENED and number in found.watches:
                     found.opened.add(found.watches[number])
+
+
+def _beside(path: Path, name: str) -> Iterator[Path]:
+    """Yield what lies beside an image and is named for it: a script may read only that."""
+    if name == "input":
+        for each in os.scandir(path.parent):
+            # Another image is not.
+            if Path(each.name).suffix != path.suffix and named_for(each.name, path.stem):
+                yield path.parent / each.name
 
 
 def _to_watch(path: Path) -> Iterator[Path]:

@@ -25,8 +25,6 @@ def _start():
     sys.excepthook = _hide_launcher(sys.excepthook)
     with open(copy, "rb") as file:
         code = compile(file.read(), script, "exec", dont_inherit=True)
-    # Numba would go on with what it has compiled with other values.
-    os.environ["NUMBA_CACHE_DIR"] = os.path.join(os.path.dirname(copy), "numba")
     # Processes that the script starts load the copy again, with its values.
     return code, {"__file__": copy, "__doc__": None}
 

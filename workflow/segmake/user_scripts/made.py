@@ -32,18 +32,21 @@ def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``files`` and ``bytes`` in all; ``sizes`` of the first of them by name; ``content``, which is the same for runs
-        that made the same: tables if there are any, else all files. Empty files are no content.
+        ``files`` and ``bytes`` in all; ``sizes`` of the first of them by name; ``own``, those of what SegMake wrote,
+        which people open and save; ``content``, which is the same for runs that made the same: tables if there are any,
+        else all files. Empty files are no content.
     """
     own = set(known)
     paths = _files(folder)
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
     full = [path for path in paths if sizes[path.relative_to(folder).as_posix()]]
+    named = {name: size for name, size in sizes.items() if name not in own}
     return {
         "files": len(full),
         "empty": len(paths) - len(full),
         "bytes": sum(sizes.values()),
-        "sizes": dict(list(sizes.items())[:MOST_NAMES]),
+        "sizes": dict(list(named.items())[:MOST_NAMES]),
+        **({"own": {name: sizes[name] for name in own & set(sizes)}} if own else {}),
         "content": _content([path for path in full if path.name not in own]),
     }
 
@@ -89,20 +92,29 @@ def changed_in(made: Any, folder: Path) -> list[Path]:
     Parameters
     ----------
     made : mapping
-        What `made_in` returned; where it does not name every file, nothing is known.
+        What `made_in` returned. Where it does not name every file, and they are not as many or as large as they were,
+        all that is in the folder is returned.
     folder : Path
     """
     sizes = made.get("sizes") if isinstance(made, dict) else None
-    if not isinstance(sizes, dict) or len(sizes) != made["files"] + made["empty"]:
+    if not isinstance(sizes, dict):
         return []
-    return [
-        path
-        for path in _files(folder)
-        # Of notebooks, the one that is executed lies there too.
-        if path.suffix != ".ipynb"
-        and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
-        and sizes.get(path.relative_to(folder).as_posix()) != path.stat().st_size
-    ]
+    sizes = sizes | made.get("own", {})
+    paths = _files(folder)
+    now = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    if len(sizes) == made["files"] + made["empty"]:
+        return [
+            folder / name
+            for name, size in now.items()
+            if sizes.get(name) != size
+            and not any(part.startswith((".", "__")) for part in Path(name).parts)
+        ]
+    as_noted = all(now.get(name) == size for name, size in sizes.items())
+    as_many = (len(now), sum(now.values())) == (made["files"] + made["empty"], made["bytes"])
+    if not now or (as_noted and as_many):
+        return []
+    # The folder itself may be a link to another disk.
+    return sorted(folder.iterdir()) if folder.is_symlink() else [folder]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -144,6 +156,15 @@ class Summary:
     nothing: int = 0
     same: int = 0
     gone: int = 0
+
+    @property
+    def took_nothing(self) -> bool:
+        """Whether all of several runs opened nothing of what they were given, and made the same, or nothing."""
+        return (
+            self.judged == self.noted > 1
+            and not self.opened
+            and self.noted in (self.same, self.nothing)
+        )
 
 
 NOTHING_KNOWN = Summary()

@@ -7,6 +7,7 @@ was added to or removed from keeps its time.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -61,14 +62,15 @@ class Originals:
             looked = list(self._files) if self._whole else own
             bad = [path for path in looked if _look(path) != self._files.get(path)]
             new = self._new_names()
-            # A new picture without a word of this one in its name may come from a microscope.
+            # A new file like the images may come from a microscope.
             images = {path.suffix.lower() for path in self._files}
             stem = task.path.stem
             mine = [
                 path
                 for path in new
-                if (stem and stem in path.name)
-                or (alone and path.suffix.lower() not in images and _is_own(path))
+                if path.suffix.lower() not in images
+                and _is_own(path)
+                and (alone or (stem and named_for(path.name, stem)))
             ]
             for path in looked:
                 self._files[path] = _look(path)
@@ -83,6 +85,11 @@ class Originals:
                 found += [folder / name for name in sorted(names - self._names[folder])]
                 self._times[folder], self._names[folder] = now, names
         return found
+
+
+def named_for(name: str, stem: str) -> bool:
+    """Whether a word in the name of a file is that of an image: of ``1``, ``1_mask.npy`` is, and ``10.npy`` is not."""
+    return bool(re.search(rf"(?<![^\W_]){re.escape(stem)}(?![^\W_])", name))
 
 
 def _is_own(path: Path) -> bool:

@@ -1,17 +1,16 @@
 """Keeps scripts from writing to what is not theirs: the images, SegMake's results, and what other runs made.
 
 Where the kernel allows it, a script sees these folders through mounts that can only be read, and can write to none but
-its own (`segmake.user_scripts.starter`). Where it does not, a run for an image works on true copies of small files
-(`Copies`), and the images are looked at after each run (`segmake.user_scripts.originals`). There are no links, through
-which the originals would be written to.
+its own (`segmake.user_scripts.starter`). Where it does not, the images are looked at after each run
+(`segmake.user_scripts.originals`). There are no copies and no links: what lies beside
+an image would be missing there.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -20,13 +19,6 @@ from pathlib import Path
 from segmake.plan import Plan
 from segmake.user_scripts import kernel
 from segmake.user_scripts.starting import Starter
-
-# A larger file takes longer to copy than most scripts need for it.
-LARGEST_COPY = 64 * 1024**2
-
-# Files of these kinds are complete by themselves; of others, parts may lie beside them.
-_WHOLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nd2", ".lsm", ".csv", ".npy")
-_OF_SEVERAL = ".ome."
 
 # What other runs of the script made is closed one by one; where they are more, it is only noted in the journal.
 MOST_BESIDE = 100
@@ -91,13 +83,17 @@ class Protection:
         more = [os.path.realpath(each) for each in others if os.path.exists(each)]
         more = [each for each in more if not _within(each, self._closed)]
         opened, beside = [each for each in self._open if os.path.exists(each)], []
-        if _within(own, self._closed):
+        # It may itself be a link to another disk.
+        closed = [each for each in self._closed if each != own]
+        if _within(own, closed):
             # Many scripts begin by removing their folder of outputs, and make it anew: for that, the one above it has
             # to be open, and all others in that one closed.
             opened.append(os.path.dirname(own))
             beside = _beside(own)
-        closed = [*self._closed, *more]
-        return {"opened": opened, "closed": closed, "below": self._below, "beside": beside}
+        below = self._below
+        if len(closed) < len(self._closed):
+            below = [each for each in below if not _within(each, [own])]
+        return {"opened": opened, "closed": [*closed, *more], "below": below, "beside": beside}
 
 
 def _beside(folder: str) -> list[str]:
@@ -119,60 +115,6 @@ def protection_of(plan: Plan, *, wanted: bool) -> Protection:
         with suppress(OSError):
             found += [each for each in folder.iterdir() if each.is_symlink()]
     return Protection(found, wanted=wanted)
-
-
-class Copies:
-    """True copies of what a run is given.
-
-    They lie in the folder for temporary files of the computer that it runs on, under the names of the folders that
-    the originals are in, and are removed when it ends.
-
-    Parameters
-    ----------
-    given : dict
-        The paths of what it works on, by the names of the placeholders.
-    """
-
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self._folder: Path | None = None
-        self._known: dict[str, tuple[int, int]] = {}
-        self.given = {word: self._copied(word, Path(path)) for word, path in given.items()}
-
-    def _copied(self, word: str, path: Path) -> str:
-        name = path.name.lower()
-        if not name.endswith(_WHOLE) or _OF_SEVERAL in name or not path.is_file():
-            return str(path)
-        try:
-            if path.stat().st_size > LARGEST_COPY:
-                return str(path)
-            if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="segmake-copies-"))
-            copy = self._folder / word / Path(*path.parts[-3:]).as_posix().lstrip("/")
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-        except OSError:
-            return str(path)
-        self._known[str(copy)] = _state(copy)
-        return str(copy)
-
-    def changed(self) -> list[Path]:
-        """Return the copies that were written to, and what was laid beside them."""
-        if self._folder is None:
-            return []
-        now = {str(path): _state(path) for path in self._folder.rglob("*") if path.is_file()}
-        return [
-            Path(path) for path in {**self._known, **now} if now.get(path) != self._known.get(path)
-        ]
-
-    def remove(self) -> None:
-        """Remove them."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _state(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
 
 
 def _within(path: str, folders: Iterable[str]) -> bool:

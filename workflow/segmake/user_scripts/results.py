@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from segmake.files import natural_key, write_atomically
+from segmake.files import natural_key, readable, write_atomically
 from segmake.journal import Entry
+from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.records import record_of
@@ -120,6 +121,11 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
     failures = [failure for entry in ended if (failure := _failure(plan, script, entry))]
     failures.sort(key=lambda failure: natural_key(failure.run))
     gone = sum(entry.event == "done" for entry in ended) - len(done)
+    evidence = summarise(details, gone)
+    # One such run alone may be right: it is an image that the script leaves out.
+    nothing = done if script.per_image and script.protect and evidence.took_nothing else []
+    nothing = nothing if evidence.noted == len(done) else []
+    failures += [_took_nothing(plan, script, entries[task.image], task) for task in nothing]
     folder = plan.folders.scripts / script.name
     section = next(_sections(script, folder, done), None)
     seconds = [each["seconds"] for each in details if each.get("seconds") is not None]
@@ -129,8 +135,8 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         file=script.file.name,
         kind=script.run,
         runs=len(runs),
-        done=len(done),
-        waiting=len(runs) - len(done) - len(failures) - gone,
+        done=len(done) - len(nothing),
+        waiting=len(runs) - len(done) + len(nothing) - len(failures) - gone,
         seconds=statistics.median(seconds) if seconds else None,
         failures=failures,
         tables=[path.relative_to(plan.folders.results).as_posix() for path in sorted(tables)],
@@ -139,7 +145,7 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         section=section,
         results=plan.folders.results.absolute(),
         inputs=inputs_of(script, keys),
-        evidence=summarise(details, gone),
+        evidence=evidence,
         environments=sorted({each.get("environment", "") for each in details} - {""}),
     )
 
@@ -152,6 +158,16 @@ def _as_now(entry: Entry | None, script: Script, keys: Keys) -> Entry | None:
 def _failure(plan: Plan, script: Script, entry: Entry) -> Failure | None:
     if (failed := problem_of(entry)) is None:
         return None
+    return _failed_of(plan, script, entry, failed)
+
+
+def _took_nothing(plan: Plan, script: Script, entry: Entry, task: Task) -> Failure:
+    names = {"script": script.file.name, "files": readable(str(task.path))}
+    names["log"] = str(plan.folders.script_log(script, task.image))
+    return _failed_of(plan, script, entry, Problem("SM-SCR-043", where=task.image, **names))
+
+
+def _failed_of(plan: Plan, script: Script, entry: Entry, failed: Problem) -> Failure:
     log = plan.folders.script_log(script, entry.image).relative_to(plan.folders.results)
     return Failure(
         run="" if script.run in ("dataset", "once") else entry.image,

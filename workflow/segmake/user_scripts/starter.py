@@ -60,7 +60,11 @@ def _take(orders: socket.socket) -> tuple[dict, int, int] | None:
         return None
     data = bytearray()
     while len(data) < LENGTH.unpack(start)[0]:
-        data += orders.recv(1 << 20)
+        more = orders.recv(1 << 20)
+        if not more:
+            # Who ordered was killed meanwhile.
+            return None
+        data += more
     return json.loads(data), *files
 
 

@@ -25,7 +25,7 @@ from segmake.slurm import times_of_this_job
 from segmake.user_scripts.care import Care, Run
 from segmake.user_scripts.command import command_line, known_words, variables
 from segmake.user_scripts.constants import Change
-from segmake.user_scripts.copies import copy_place, remove_copy, write_copy
+from segmake.user_scripts.copies import copy_place, fresh_cache, remove_copy, write_copy
 from segmake.user_scripts.definition import OWN
 from segmake.user_scripts.meaning import text_of
 from segmake.user_scripts.planning import facts_in_job
@@ -220,7 +220,7 @@ class ScriptWork:
                 # A job that is sent again has more.
                 raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
             self._judge(run, outcome, limit, log, last_lines(log, LAST_LINES, start))
-            if log.stat().st_size == start:
+            if log.stat().st_size == start and not run.opened_nothing:
                 # Thousands of runs that said nothing need no file each.
                 log.unlink()
             else:
@@ -242,15 +242,16 @@ class ScriptWork:
             said.write(_head(words, folder) + _set_lines(changes))
         start = log.stat().st_size
         try:
-            outcome = self._processes.run(
-                words,
-                folder=folder,
-                variables=environment,
-                log=log,
-                seconds=seconds,
-                mark=fingerprint(str(folder.absolute())),
-                closed=run.closed(),
-            )
+            with fresh_cache(self._script) as cache:
+                outcome = self._processes.run(
+                    words,
+                    folder=folder,
+                    variables=environment | cache,
+                    log=log,
+                    seconds=seconds,
+                    mark=fingerprint(str(folder.absolute())),
+                    closed=run.closed(),
+                )
         except OSError as error:
             if problem := disk_problem(error, folder):
                 raise problem from None
@@ -261,7 +262,7 @@ class ScriptWork:
         return outcome, start
 
     def _judge(self, run: Run, outcome: Outcome, limit: float, log: Path, said: str) -> None:
-        """Raise the problem of a run that did not end well, or did not take or make what it should."""
+        """Raise the problem of a run that did not end well, or did not make what it should."""
         task, folder = run.task, run.task.outputs[0]
         names = {"script": self._script.file.name, "log": str(log)}
         problem, missing = None, task.missing(filled=True)
@@ -286,8 +287,6 @@ class ScriptWork:
             names |= {"made": readable(", ".join(made[:NAMED_FILES])), "aside": str(task.aside)}
             names["missing"] = ", ".join(missing)
             problem = Problem("SM-SCR-035", where=task.image, said=said, **names)
-        else:
-            problem = run.took_nothing(log)
         if problem:
             # A script knows only in its own words that there is no room for what it makes.
             raise self._no_room(run, log) or problem
