@@ -10,6 +10,7 @@ import pytest
 from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
+from segmake.user_scripts import followed, static
 from segmake.user_scripts.comments import without_comments
 from segmake.user_scripts.followed import follow
 from segmake.user_scripts.planning import facts_in_job, journal_of, note_meanings
@@ -104,6 +105,38 @@ def test_what_runs_no_file_of_its_own_is_not_told(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     found = follow(tmp_path / name)
     assert found.files == set() and found.unseen == []
+
+
+def test_modules_that_import_each_other_are_read_once(tmp_path, monkeypatch):
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    every = "".join(f"import m{number}\n" for number in range(30))
+    for number in range(30):
+        (lib / f"m{number}.py").write_text(every + f"# {number}\n")
+    path = tmp_path / "a.py"
+    path.write_text("import sys\nsys.path.append('lib')\nimport m0\n")
+    parsed = []
+    parse = static._parse
+    monkeypatch.setattr(static, "_parse", lambda *words: parsed.append(words) or parse(*words))
+    assert len(follow(path).files) == 30
+    # For its imports, and for what else it runs.
+    assert len(parsed) <= 2 * 31
+
+
+def test_of_too_many_files_the_first_are_followed_and_that_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(followed, "MOST_FILES", 5)
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    for number in range(9):
+        (lib / f"m{number}.py").write_text(f"import m{number + 1}\n")
+    path = tmp_path / "a.py"
+    path.write_text("import sys\nsys.path.append('lib')\nimport m0\n")
+    found = follow(path, [path])
+    assert {file.name for file in found.files} == {f"m{number}.py" for number in range(5)}
+    (unseen,) = found.unseen
+    assert unseen.file.name == "m5.py"
+    # Those that count anyway are not too many.
+    assert follow(path, [path, *lib.iterdir()]).unseen == []
 
 
 @pytest.mark.parametrize(

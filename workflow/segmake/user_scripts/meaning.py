@@ -78,18 +78,16 @@ def identity_of(
     files : sequence of Path
         The script, and the files beside it that it imports, as far as they are there.
     """
-    followed = follow(script.file)
+    followed = follow(script.file, [Path(os.path.realpath(path)) for path in files])
     named, unmatched = named_files(script)
     more = sorted((followed.files | named) - {Path(os.path.realpath(path)) for path in files})
     plain = code_of(script)
     written = fingerprint(plain, [_content(path) for path in more])
-    # Without its files: all else that counts, whatever that is.
-    bare = replace(script, file=script.file / "-", arguments=_meant_arguments(script, files))
-    # A docstring may be read by another file.
-    strips = not any(_SEES_TEXTS.search(_text(path)) for path in (*files, *more))
-    meant = [[_meant(path, strips) for path in several] for several in (files, more)]
-    names = (fingerprint(_VERSION, meant, code_of(bare)), fingerprint("written", written))
+    names: tuple[str, ...] = (fingerprint("written", written),)
     known = _read(table)
+    # What was written down by its text was so by its meaning before, which takes longer to tell.
+    if names[0] not in known:
+        names = (_meaning(script, code_of, files, more), *names)
     first = next((known[name] for name in names if name in known), "")
     return Identity(
         # That of another meaning was used for what the script was at first.
@@ -100,6 +98,17 @@ def identity_of(
         unseen=() if script.files else tuple(followed.unseen),
         unmatched=tuple(unmatched),
     )
+
+
+def _meaning(
+    script: Script, code_of: Callable[[Script], str], files: Sequence[Path], more: Sequence[Path]
+) -> str:
+    """Return the fingerprint of what a script means: of its files, those that it runs, and all else that counts."""
+    bare = replace(script, file=script.file / "-", arguments=_meant_arguments(script, files))
+    # A docstring may be read by another file.
+    strips = not any(_SEES_TEXTS.search(_text(path)) for path in (*files, *more))
+    meant = [[_meant(path, strips) for path in several] for several in (files, more)]
+    return fingerprint(_VERSION, meant, code_of(bare))
 
 
 def table_of(state: Path, script: str) -> Path:
