@@ -169,6 +169,8 @@ a = p.parse_args()
 print(a.sigma)
 '''
 
+TAGGED = PLAIN.replace("--output-dir", "--tag")
+
 
 @pytest.fixture
 def project(configure, tmp_path):
@@ -267,6 +269,11 @@ def test_what_makes_no_difference_runs_nothing_again(project, text, arguments):
         (PLAIN, {"sigma": 1, "num": 2}, {"num": 2, "sigma": 1.0}, 0),
         (PLAIN, {"sigma": 0.001}, {"sigma": "1e-3"}, 0),
         (PLAIN, ["--sigma", 2], ["--sigma", 2.0], 0),
+        # What a script takes as text is another one.
+        (TAGGED, {"tag": 1}, {"tag": 1.0}, 1),
+        (TAGGED, ["--tag", 1], ["--tag", 1.0], 1),
+        (TAGGED, {"sigma": 1}, {"sigma": 1.0}, 0),
+        (TAGGED, {"tag": 1, "sigma": 2}, {"sigma": 2, "tag": 1}, 0),
         # Names and versions are no numbers.
         ("print(1)", {"plate": "007"}, {"plate": "7"}, 1),
         ("print(1)", {"release": "1.10"}, {"release": "1.1"}, 1),
@@ -280,6 +287,25 @@ def test_how_numbers_are_written(project, text, arguments, other, to_run):
     note_meanings(plan)
     before = plan.scripts["s"].code
     assert (project.plan(arguments=other).scripts["s"].code != before) == bool(to_run)
+
+
+@pytest.mark.parametrize(
+    ("line", "to_run"),
+    [
+        ("p.set_defaults(sigma=3)", 1),
+        ("p = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)", 1),
+        ("p = argparse.ArgumentParser(parents=[common()])", 1),
+        ("pathlib.Path('x').mkdir(parents=True)", 0),
+    ],
+)
+def test_a_default_counts_only_where_it_is_told_beside_its_option(project, line, to_run):
+    making = "p = argparse.ArgumentParser()\n"
+    text = PLAIN.replace(making, f"{making if 'p = ' not in line else ''}{line}\n")
+    project.write("s.py", text)
+    plan = project.plan(arguments={})
+    note_meanings(plan)
+    other = project.plan(arguments={"sigma": 1.5}).scripts["s"].code
+    assert (other != plan.scripts["s"].code) == bool(to_run)
 
 
 def test_a_docstring_that_a_script_reads_is_code(project):

@@ -22,7 +22,7 @@ from segmake.files import append_line, fingerprint
 from segmake.user_scripts.comments import without_comments
 from segmake.user_scripts.definition import Script, same_number
 from segmake.user_scripts.followed import Unseen, follow, named_files
-from segmake.user_scripts.static import cell_tree, notebook_code, read_source
+from segmake.user_scripts.static import cell_tree, last_name, notebook_code, read_source
 
 # Raised when meanings are told in another way: results go on all the same, since the table has the texts as well.
 _VERSION = 1
@@ -217,11 +217,11 @@ def _meant_tree(tree: ast.Module, strips: bool) -> Any:
 _WITH_DOCSTRINGS = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def _meant_arguments(script: Script, files: Sequence[Path]) -> dict[str, Any] | list[str]:
+def _meant_arguments(script: Script, files: Sequence[Path]) -> dict[str, Any] | list[Any]:
     """Return arguments without what makes no difference: a script's own defaults, and how a number is written."""
-    if not isinstance(script.arguments, dict):
-        return [meant_value(value) for value in script.arguments]
     defaults = _defaults(files) if script.file.suffix == ".py" else None
+    if not isinstance(script.arguments, dict):
+        return _meant_words(script.arguments, defaults)
     found = {}
     for name, value in script.arguments.items():
         default = (defaults or {}).get(_word(name))
@@ -229,6 +229,18 @@ def _meant_arguments(script: Script, files: Sequence[Path]) -> dict[str, Any] | 
         if not left_out and not (default and default.is_meant_by(value)):
             found[name] = default.meant(value) if default else meant_value(value)
     return found
+
+
+def _meant_words(words: Sequence[Any], defaults: Mapping[str, _Default] | None) -> list[Any]:
+    """Return a command line with each number as the option before it takes it."""
+    if defaults is None:
+        return [meant_value(word) for word in words]
+    # What stands for itself may be a text.
+    other = _Default(None, None)
+    return [
+        defaults.get(str(before), other).meant(word)
+        for before, word in zip(["", *words], words, strict=False)
+    ]
 
 
 def meant_value(value: Any) -> Any:
@@ -246,7 +258,9 @@ class _Default:
     value: Any
 
     def meant(self, value: Any) -> Any:
-        """Return a value as the script's number, if it is to be one."""
+        """Return a value as the script's number, if it is to be one; a text is another one however alike it looks."""
+        if self.kind is None:
+            return value
         with suppress(ValueError, ArithmeticError):
             if self.kind is float and isinstance(value, str):
                 return str(Decimal(repr(float(value))).normalize())
@@ -276,11 +290,26 @@ def _defaults(files: Sequence[Path]) -> dict[str, _Default] | None:
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
     if not trees or parser_of(trees[0]) is None or any(map(_SEES_VARIABLES.search, texts)):
         return None
+    every = [tree for path in files for tree in read_source(path).trees]
+    if any(_sets_defaults(node) for tree in every for node in ast.walk(tree)):
+        return None
     found: dict[str, _Default] = {}
     for node in ast.walk(trees[0]):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
             found |= dict.fromkeys(_names(node), _default(node))
     return found
+
+
+def _sets_defaults(node: ast.AST) -> bool:
+    """Whether a call may give options other defaults than stand beside their names."""
+    if not isinstance(node, ast.Call):
+        return False
+    keywords = {keyword.arg for keyword in node.keywords}
+    makes = last_name(node.func) in ("ArgumentParser", "add_parser")
+    # Of a parser made in another way, by a function or a class of its own, `parents` are not those of a folder.
+    parents = "parents" in keywords and last_name(node.func) not in ("mkdir", "makedirs")
+    unclear = parents or "argument_default" in keywords or (makes and None in keywords)
+    return last_name(node.func) == "set_defaults" or unclear
 
 
 def _names(call: ast.Call) -> Iterator[str]:
