@@ -334,6 +334,32 @@ def test_a_sweep_in_another_order_runs_nothing_again(project):
     assert project.to_run(sweep={"seed": [1], "rate": [1, 1.0]}) == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "to_run"),
+    [
+        ("0.50", "0.5", 0),
+        ("1e-3", "0.001", 0),
+        (".5", "5E-1", 0),
+        ("100", "1e2", 0),
+        ("0.50", "0.51", 1),
+        ("007", "7", 1),
+        ("1e-3b", "0.001b", 1),
+        ("1234567890.123456789012345678901", "1234567890.123456789012345678902", 1),
+    ],
+)
+def test_a_value_of_a_sweep_written_in_another_way_runs_nothing_again(
+    project, before, after, to_run
+):
+    project.write("s.py", "import sys\nopen('t.csv', 'w').write(f'x\\n{len(sys.argv)}\\n')\n")
+    project.run(run="sweep", sweep={"rate": [before]})
+    folder = project.plan().folders.results / "scripts" / "s"
+    tables = {path: path.stat().st_mtime_ns for path in folder.rglob("t.csv")}
+    assert tables and project.to_run(sweep={"rate": [after]}) == to_run
+    if not to_run:
+        project.run()
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("t.csv")} == tables
+
+
 def test_files_that_are_named_are_watched(project):
     project.write("s.py", "import importlib, sys\nimportlib.import_module(sys.argv[0] or 'x')\n")
     project.write("lib/a.json", "1")
