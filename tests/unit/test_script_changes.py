@@ -10,6 +10,7 @@ import pytest
 from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
+from segmake.user_scripts import followed, static
 from segmake.user_scripts.comments import without_comments
 from segmake.user_scripts.followed import follow
 from segmake.user_scripts.planning import facts_in_job, journal_of, note_meanings
@@ -106,6 +107,38 @@ def test_what_runs_no_file_of_its_own_is_not_told(tmp_path, name, text):
     assert found.files == set() and found.unseen == []
 
 
+def test_modules_that_import_each_other_are_read_once(tmp_path, monkeypatch):
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    every = "".join(f"import m{number}\n" for number in range(30))
+    for number in range(30):
+        (lib / f"m{number}.py").write_text(every + f"# {number}\n")
+    path = tmp_path / "a.py"
+    path.write_text("import sys\nsys.path.append('lib')\nimport m0\n")
+    parsed = []
+    parse = static._parse
+    monkeypatch.setattr(static, "_parse", lambda *words: parsed.append(words) or parse(*words))
+    assert len(follow(path).files) == 30
+    # For its imports, and for what else it runs.
+    assert len(parsed) <= 2 * 31
+
+
+def test_of_too_many_files_the_first_are_followed_and_that_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(followed, "MOST_FILES", 5)
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    for number in range(9):
+        (lib / f"m{number}.py").write_text(f"import m{number + 1}\n")
+    path = tmp_path / "a.py"
+    path.write_text("import sys\nsys.path.append('lib')\nimport m0\n")
+    found = follow(path, [path])
+    assert {file.name for file in found.files} == {f"m{number}.py" for number in range(5)}
+    (unseen,) = found.unseen
+    assert unseen.file.name == "m5.py"
+    # Those that count anyway are not too many.
+    assert follow(path, [path, *lib.iterdir()]).unseen == []
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "other", "same"),
     [
@@ -116,6 +149,15 @@ def test_what_runs_no_file_of_its_own_is_not_told(tmp_path, name, text):
         ("shell", 'a "$(b "c # d")"\n', 'a "$(b "c # e")"\n', False),
         ("shell", "a \\ #b\n", "a \\ #c\n", False),
         ("shell", "a ${b#c} $#\n", "a ${b#d} $#\n", False),
+        ("shell", 'echo "${x:-"a #b"}"\n', 'echo "${x:-"a #c"}"\n', False),
+        ("shell", "echo ${x:-a #b}\n", "echo ${x:-a #c}\n", False),
+        ("shell", "[[ $a =~ #x ]]\n", "[[ $a =~ #y ]]\n", False),
+        ("shell", "shopt -s extglob\nls @(#a|#b)\n", "shopt -s extglob\nls @(#a|#c)\n", False),
+        ("shell", 'a "`b "c" #d`"\n', 'a "`b "c" #e`"\n', False),
+        ("shell", 'a "$(case b in b) echo " #c";; esac)"\n', 'a "$(case b in b) echo " #d";; esac)"\n', False),
+        ("shell", 'a "${x%.*}" "${#y[@]}" ${z:-1}\n', 'a "${x%.*}" "${#y[@]}" ${z:-1} # b\n', True),
+        ("R", "x %#% y\n", "x %#% z\n", False),
+        ("R", "x %in% y\n", "x %in% y # z\n", True),
         ("R", "a <- 1\n", "# x\na <- 1 # isn't\n\n", True),
         ("R", "a <- '#1'\n", "a <- '#2'\n", False),
         ("R", "a <- r\"(\n# b)\"\n", "a <- r\"(\n# c)\"\n", False),
@@ -135,6 +177,8 @@ p.add_argument("--fast", action="store_true")
 a = p.parse_args()
 print(a.sigma)
 '''
+
+TAGGED = PLAIN.replace("--output-dir", "--tag")
 
 
 @pytest.fixture
@@ -234,6 +278,11 @@ def test_what_makes_no_difference_runs_nothing_again(project, text, arguments):
         (PLAIN, {"sigma": 1, "num": 2}, {"num": 2, "sigma": 1.0}, 0),
         (PLAIN, {"sigma": 0.001}, {"sigma": "1e-3"}, 0),
         (PLAIN, ["--sigma", 2], ["--sigma", 2.0], 0),
+        # What a script takes as text is another one.
+        (TAGGED, {"tag": 1}, {"tag": 1.0}, 1),
+        (TAGGED, ["--tag", 1], ["--tag", 1.0], 1),
+        (TAGGED, {"sigma": 1}, {"sigma": 1.0}, 0),
+        (TAGGED, {"tag": 1, "sigma": 2}, {"sigma": 2, "tag": 1}, 0),
         # Names and versions are no numbers.
         ("print(1)", {"plate": "007"}, {"plate": "7"}, 1),
         ("print(1)", {"release": "1.10"}, {"release": "1.1"}, 1),
@@ -247,6 +296,25 @@ def test_how_numbers_are_written(project, text, arguments, other, to_run):
     note_meanings(plan)
     before = plan.scripts["s"].code
     assert (project.plan(arguments=other).scripts["s"].code != before) == bool(to_run)
+
+
+@pytest.mark.parametrize(
+    ("line", "to_run"),
+    [
+        ("p.set_defaults(sigma=3)", 1),
+        ("p = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)", 1),
+        ("p = argparse.ArgumentParser(parents=[common()])", 1),
+        ("pathlib.Path('x').mkdir(parents=True)", 0),
+    ],
+)
+def test_a_default_counts_only_where_it_is_told_beside_its_option(project, line, to_run):
+    making = "p = argparse.ArgumentParser()\n"
+    text = PLAIN.replace(making, f"{making if 'p = ' not in line else ''}{line}\n")
+    project.write("s.py", text)
+    plan = project.plan(arguments={})
+    note_meanings(plan)
+    other = project.plan(arguments={"sigma": 1.5}).scripts["s"].code
+    assert (other != plan.scripts["s"].code) == bool(to_run)
 
 
 def test_a_docstring_that_a_script_reads_is_code(project):
@@ -273,6 +341,32 @@ def test_a_sweep_in_another_order_runs_nothing_again(project):
     assert rows[0] == "rate,seed,x" and len(rows) == 7
     # Two values that look alike are two runs.
     assert project.to_run(sweep={"seed": [1], "rate": [1, 1.0]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "to_run"),
+    [
+        ("0.50", "0.5", 0),
+        ("1e-3", "0.001", 0),
+        (".5", "5E-1", 0),
+        ("100", "1e2", 0),
+        ("0.50", "0.51", 1),
+        ("007", "7", 1),
+        ("1e-3b", "0.001b", 1),
+        ("1234567890.123456789012345678901", "1234567890.123456789012345678902", 1),
+    ],
+)
+def test_a_value_of_a_sweep_written_in_another_way_runs_nothing_again(
+    project, before, after, to_run
+):
+    project.write("s.py", "import sys\nopen('t.csv', 'w').write(f'x\\n{len(sys.argv)}\\n')\n")
+    project.run(run="sweep", sweep={"rate": [before]})
+    folder = project.plan().folders.results / "scripts" / "s"
+    tables = {path: path.stat().st_mtime_ns for path in folder.rglob("t.csv")}
+    assert tables and project.to_run(sweep={"rate": [after]}) == to_run
+    if not to_run:
+        project.run()
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("t.csv")} == tables
 
 
 def test_files_that_are_named_are_watched(project):

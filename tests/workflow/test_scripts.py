@@ -253,6 +253,21 @@ ECHO = """
 """
 
 
+def test_an_upgrade_with_nothing_to_do_is_enough_to_see_later_edits(project: Project):
+    script = write(project, "a.sh", 'bash "$(dirname "$0")/part.sh"\n')
+    part = project.folder / write(project, "part.sh", "echo x > t.csv; echo 1 >> t.csv\n")
+    project.settings["images"]["folder"] = None
+    project.settings["scripts"] = [{"name": "a", "script": script, "run": "once"}]
+    assert project.run().returncode == 0
+    # Earlier versions did not write it.
+    table = project.results / ".segmake" / "scripts" / "a" / "meanings.txt"
+    table.unlink()
+    assert project.run("-n").returncode == 0 and not table.exists()
+    assert project.run().returncode == 0 and table.exists()
+    part.write_text("# one\n" + part.read_text().replace("1", "2"))
+    assert project.run().returncode == 0 and len(runs(project, "a")) == 2
+
+
 def test_hostile_values_and_file_names_arrive_as_they_are(project: Project):
     for path in project.images.rglob("*.tif"):
         path.unlink()

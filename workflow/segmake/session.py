@@ -56,7 +56,7 @@ from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
 from segmake.status import who_runs
 from segmake.steps import STEPS, told_of_changed
-from segmake.user_scripts.planning import note_meanings
+from segmake.user_scripts.planning import note_meanings, note_meanings_of_results
 from segmake.user_scripts.process import end_orphans
 from segmake.user_scripts.rules import ScriptRule, python_words, script_rules
 
@@ -439,6 +439,11 @@ class Session:
         if self._cluster is None:
             # On one computer the steps of a batch are no more together than those of others.
             self.plan = replace(self.plan, small=[])
+        idle = workflow.is_main_process and not self.plan.has_work
+        if idle and not workflow.output_settings.dryrun and not who_runs(self.plan.folders.lock):
+            # Snakemake begins no run then; whoever may not write here can read the results all the same.
+            with suppress(OSError, Problem):
+                note_meanings_of_results(self.plan)
 
     def _ask_what_is_left(self) -> list[Sent]:
         """Return the jobs that the last run left in the queue, if it is lost."""

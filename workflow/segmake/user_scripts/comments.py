@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 
-# What the few rules below can't read: here-documents, quotes of a third kind, raw strings, a line that goes on.
+# What the few rules below can't read: a text that has it is left as it is.
 _UNCLEAR = {
-    "shell": re.compile(r"<<|\$['\"]|\\\n[ \t]*(#|\n)"),
-    "R": re.compile(r"\b[rR]['\"]-*[\[({]"),
+    "shell": re.compile(
+        # Here-documents, quotes of a third kind, a line that goes on.
+        r"<<|\$['\"]|\\\n[ \t]*(#|\n)"
+        # What stands for a missing value may have blanks and quotes of its own: "${a:-"b #c"}".
+        r"|\$\{(?![\w@*#?!$:.%/+\-=,^~\[\]]*\})"
+        # Patterns: [[ $a =~ #b ]], @(#a|#b). A parenthesis that ends a word of `case`, and no command.
+        r"|=~[^\n]*#|[@?*+!]\([^\n]*#|\$\([^)]*\bcase\b"
+    ),
+    # Raw strings; operators that users name: %#%.
+    "R": re.compile(r"\b[rR]['\"]-*[\[({]|%[^%\n]*#[^%\n]*%"),
 }
 
 
@@ -26,6 +34,9 @@ def without_comments(text: str, kind: str) -> str:
     # The quotes and the commands within quotes that are open: `"$(dirname "$0")"`.
     inside, place = [""], 0
     while place < len(text):
+        # A command within a text, with quotes of its own.
+        if kind == "shell" and inside[-1] == '"' and text[place] == "`":
+            return text
         code = inside[-1] in ("", "(")
         if code and text[place] == "#" and (kind == "R" or _is_between(kept)):
             place = text.find("\n", place) % (len(text) + 1)

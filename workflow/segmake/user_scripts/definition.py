@@ -35,6 +35,12 @@ _DIGITS = Context(prec=6)
 # A whole number that is written as a decimal one.
 _WHOLE = re.compile(r"((?:\A|=)-?(?:0|[1-9]\d*))\.0+\Z")
 
+# A number of a sweep, in any way that it is written. What begins with a needless zero is more often a name: 007.
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:0|[1-9]\d{0,30})(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII
+)
+_EXACT = Context(prec=80)
+
 
 @dataclass(frozen=True)
 class Script:
@@ -295,12 +301,20 @@ def label_meant(label: str, names: Collection[str]) -> tuple[str, ...]:
     parts = sorted(label.split(", "))
     if sorted(part.partition("=")[0] for part in parts) != sorted(names):
         return ()
-    return tuple(same_number(part) for part in parts)
+    return tuple(_same_value(part) for part in parts)
 
 
 def same_number(text: str) -> str:
     """Return a text so that ``1`` and ``1.0``, or ``rate=1`` and ``rate=1.0``, are the same."""
     return _WHOLE.sub(r"\1", text)
+
+
+def _same_value(text: str) -> str:
+    """Return a parameter with its value, so that ``0.5``, ``0.50`` and ``5e-1`` are the same."""
+    name, _, value = text.partition("=")
+    if not _NUMBER.fullmatch(value):
+        return text
+    return f"{name}={_EXACT.create_decimal(value).normalize(_EXACT)}"
 
 
 def folder_name(label: str) -> str:

@@ -9,21 +9,27 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from segmake.messages import say
 from segmake.user_scripts.comments import without_comments
 from segmake.user_scripts.definition import Script
 from segmake.user_scripts.folding import Seen, seen_in_python
 from segmake.user_scripts.static import (
+    Import,
     cell_tree,
-    imported_files,
-    module_files,
+    files_of_import,
+    imports_of,
     notebook_code,
     read_source,
 )
+
+# So many files are followed beside those that lie beside a script: more are a library, not what is edited every day.
+MOST_FILES = 500
 
 # Files of such endings are code, wherever a script names them. Others may be what it writes: `files` is for these.
 CODE = r"py|ipynb|R|r|Rmd|qmd|sh|bash|jl|m|pl|awk|sed|c|cpp|stan|ijm|groovy|bsh"
@@ -100,15 +106,17 @@ class Followed:
     unseen: list[Unseen] = field(default_factory=list)
 
 
-def follow(script: Path) -> Followed:
+def follow(script: Path, beside: Collection[Path] = ()) -> Followed:
     """Return which other files a script runs, as far as that can be seen, and where it can't.
 
     Parameters
     ----------
     script : Path
         A file that is no script, or is not there, runs nothing.
+    beside : collection of Path
+        Files that count whatever is found here: they are none of the `MOST_FILES`.
     """
-    walk = _Walk()
+    walk = _Walk(beside)
     # Where a link stands for the script, what lies beside the file it leads to is meant.
     walk.start(Path(os.path.realpath(script)), [])
     walk.found.files.discard(Path(os.path.realpath(script)))
@@ -150,17 +158,20 @@ def _fitting(script: Path, pattern: str) -> list[Path]:
 class _Walk:
     """Goes from program to program."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Collection[Path]) -> None:
         self.found = Followed()
+        self._beside = frozenset(beside)
         self._looked: dict[Path, Seen] = {}
         self._started: set[Path] = set()
+        self._imported: dict[tuple[object, ...], list[Path]] = {}
+        self._left = MOST_FILES
 
     def start(self, program: Path, folders: list[Path]) -> None:
         """Follow a program, which finds modules beside it and in some folders."""
         pending = [(program, folders)]
         while pending:
             program, folders = pending.pop()
-            if program in self._started:
+            if program in self._started or not self._has_room(program):
                 continue
             self._started.add(program)
             search = [program.parent, *(each for each in folders if each != program.parent)]
@@ -172,18 +183,44 @@ class _Walk:
 
     def _modules(self, program: Path, search: list[Path]) -> set[Path]:
         """Return a program and all that it imports; folders that it adds are put to those that are searched."""
-        known = {program}
-        while True:
-            before = (len(known), len(search))
-            for file in sorted(known):
-                seen = self._look(file)
-                search += [folder for folder in seen.folders if folder not in search]
-                if file.suffix in (".py", ".ipynb"):
-                    known |= imported_files(file, search)
-                for module in seen.modules:
-                    known |= set(module_files(module, search))
-            if before == (len(known), len(search)):
-                return known
+        known, pending = {program}, [program]
+        # What was in none of the folders may be in one that is added later.
+        absent: dict[Import, Path] = {}
+        while pending:
+            file = pending.pop()
+            seen = self._look(file)
+            imports = [(Import(module, (), 0, True), file) for module in seen.modules]
+            if file.suffix in (".py", ".ipynb"):
+                imports += [(one, file) for one in imports_of(file)]
+            if added := [each for each in dict.fromkeys(seen.folders) if each not in search]:
+                search += added
+                imports += absent.items()
+                absent = {}
+            for one, place in imports:
+                found = self._files_of(one, place, search)
+                if not found and not one.level:
+                    absent[one] = place
+                new = [each for each in found if each not in known and self._has_room(each)]
+                known.update(new)
+                pending += new
+        return known
+
+    def _files_of(self, one: Import, place: Path, search: list[Path]) -> list[Path]:
+        """Return the files that an import reads, looked for once for all files that import the same."""
+        key = (one, place.parent if one.level else None, *search)
+        if key not in self._imported:
+            self._imported[key] = files_of_import(one, place, search)
+        return self._imported[key]
+
+    def _has_room(self, file: Path) -> bool:
+        """Whether a file is followed as well; the first that is not is told."""
+        if file in self._looked or file in self._beside:
+            return True
+        self._left -= 1
+        if self._left == -1:
+            words = say("scripts.too_many_files", number=MOST_FILES)
+            self.found.unseen.append(Unseen(file, words))
+        return self._left >= 0
 
     def _look(self, file: Path) -> Seen:
         if file not in self._looked:

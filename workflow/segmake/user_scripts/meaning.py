@@ -22,7 +22,7 @@ from segmake.files import append_line, fingerprint
 from segmake.user_scripts.comments import without_comments
 from segmake.user_scripts.definition import Script, same_number
 from segmake.user_scripts.followed import Unseen, follow, named_files
-from segmake.user_scripts.static import cell_tree, notebook_code, read_source
+from segmake.user_scripts.static import cell_tree, last_name, notebook_code, read_source
 
 # Raised when meanings are told in another way: results go on all the same, since the table has the texts as well.
 _VERSION = 1
@@ -78,18 +78,16 @@ def identity_of(
     files : sequence of Path
         The script, and the files beside it that it imports, as far as they are there.
     """
-    followed = follow(script.file)
+    followed = follow(script.file, [Path(os.path.realpath(path)) for path in files])
     named, unmatched = named_files(script)
     more = sorted((followed.files | named) - {Path(os.path.realpath(path)) for path in files})
     plain = code_of(script)
     written = fingerprint(plain, [_content(path) for path in more])
-    # Without its files: all else that counts, whatever that is.
-    bare = replace(script, file=script.file / "-", arguments=_meant_arguments(script, files))
-    # A docstring may be read by another file.
-    strips = not any(_SEES_TEXTS.search(_text(path)) for path in (*files, *more))
-    meant = [[_meant(path, strips) for path in several] for several in (files, more)]
-    names = (fingerprint(_VERSION, meant, code_of(bare)), fingerprint("written", written))
+    names: tuple[str, ...] = (fingerprint("written", written),)
     known = _read(table)
+    # What was written down by its text was so by its meaning before, which takes longer to tell.
+    if names[0] not in known:
+        names = (_meaning(script, code_of, files, more), *names)
     first = next((known[name] for name in names if name in known), "")
     return Identity(
         # That of another meaning was used for what the script was at first.
@@ -100,6 +98,17 @@ def identity_of(
         unseen=() if script.files else tuple(followed.unseen),
         unmatched=tuple(unmatched),
     )
+
+
+def _meaning(
+    script: Script, code_of: Callable[[Script], str], files: Sequence[Path], more: Sequence[Path]
+) -> str:
+    """Return the fingerprint of what a script means: of its files, those that it runs, and all else that counts."""
+    bare = replace(script, file=script.file / "-", arguments=_meant_arguments(script, files))
+    # A docstring may be read by another file.
+    strips = not any(_SEES_TEXTS.search(_text(path)) for path in (*files, *more))
+    meant = [[_meant(path, strips) for path in several] for several in (files, more)]
+    return fingerprint(_VERSION, meant, code_of(bare))
 
 
 def table_of(state: Path, script: str) -> Path:
@@ -208,11 +217,11 @@ def _meant_tree(tree: ast.Module, strips: bool) -> Any:
 _WITH_DOCSTRINGS = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def _meant_arguments(script: Script, files: Sequence[Path]) -> dict[str, Any] | list[str]:
+def _meant_arguments(script: Script, files: Sequence[Path]) -> dict[str, Any] | list[Any]:
     """Return arguments without what makes no difference: a script's own defaults, and how a number is written."""
-    if not isinstance(script.arguments, dict):
-        return [meant_value(value) for value in script.arguments]
     defaults = _defaults(files) if script.file.suffix == ".py" else None
+    if not isinstance(script.arguments, dict):
+        return _meant_words(script.arguments, defaults)
     found = {}
     for name, value in script.arguments.items():
         default = (defaults or {}).get(_word(name))
@@ -220,6 +229,18 @@ def _meant_arguments(script: Script, files: Sequence[Path]) -> dict[str, Any] | 
         if not left_out and not (default and default.is_meant_by(value)):
             found[name] = default.meant(value) if default else meant_value(value)
     return found
+
+
+def _meant_words(words: Sequence[Any], defaults: Mapping[str, _Default] | None) -> list[Any]:
+    """Return a command line with each number as the option before it takes it."""
+    if defaults is None:
+        return [meant_value(word) for word in words]
+    # What stands for itself may be a text.
+    other = _Default(None, None)
+    return [
+        defaults.get(str(before), other).meant(word)
+        for before, word in zip(["", *words], words, strict=False)
+    ]
 
 
 def meant_value(value: Any) -> Any:
@@ -237,7 +258,9 @@ class _Default:
     value: Any
 
     def meant(self, value: Any) -> Any:
-        """Return a value as the script's number, if it is to be one."""
+        """Return a value as the script's number, if it is to be one; a text is another one however alike it looks."""
+        if self.kind is None:
+            return value
         with suppress(ValueError, ArithmeticError):
             if self.kind is float and isinstance(value, str):
                 return str(Decimal(repr(float(value))).normalize())
@@ -267,11 +290,26 @@ def _defaults(files: Sequence[Path]) -> dict[str, _Default] | None:
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
     if not trees or parser_of(trees[0]) is None or any(map(_SEES_VARIABLES.search, texts)):
         return None
+    every = [tree for path in files for tree in read_source(path).trees]
+    if any(_sets_defaults(node) for tree in every for node in ast.walk(tree)):
+        return None
     found: dict[str, _Default] = {}
     for node in ast.walk(trees[0]):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
             found |= dict.fromkeys(_names(node), _default(node))
     return found
+
+
+def _sets_defaults(node: ast.AST) -> bool:
+    """Whether a call may give options other defaults than stand beside their names."""
+    if not isinstance(node, ast.Call):
+        return False
+    keywords = {keyword.arg for keyword in node.keywords}
+    makes = last_name(node.func) in ("ArgumentParser", "add_parser")
+    # Of a parser made in another way, by a function or a class of its own, `parents` are not those of a folder.
+    parents = "parents" in keywords and last_name(node.func) not in ("mkdir", "makedirs")
+    unclear = parents or "argument_default" in keywords or (makes and None in keywords)
+    return last_name(node.func) == "set_defaults" or unclear
 
 
 def _names(call: ast.Call) -> Iterator[str]:

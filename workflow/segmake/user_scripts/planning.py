@@ -223,6 +223,18 @@ def note_meanings(plan: Plan) -> None:
         note(plan.folders.state, name, script.meanings)
 
 
+def note_meanings_of_results(plan: Plan) -> None:
+    """Write down what stands in keys for each script that has results, where no run begins: nothing is to be done.
+
+    Results of an earlier version have no such table, and a later edit would be taken for what they were made with.
+    """
+    from segmake.user_scripts.meaning import note
+
+    for name, script in plan.scripts.items():
+        if journal_of(plan.folders, name).finished():
+            note(plan.folders.state, name, script.meanings)
+
+
 def _named_files(arguments: Any) -> list[tuple[str, int, int]]:
     """Return size and time of change of the files that arguments name, such as a model."""
     values = list(arguments.values()) if isinstance(arguments, dict) else arguments

@@ -12,6 +12,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,7 +93,20 @@ class Source:
 
 
 @dataclass(frozen=True)
-class _Import:
+class Import:
+    """What one import names.
+
+    Attributes
+    ----------
+    module : str
+    names : tuple of str
+        What is taken from it: modules as well, where it is a package.
+    level : int
+        How many dots are in front of it.
+    guarded : bool
+        Whether it may fail.
+    """
+
     module: str
     names: tuple[str, ...]
     level: int
@@ -109,12 +123,16 @@ def read_source(path: Path, python: str = PYTHON) -> Source:
         The version of Python that will run it. Syntax that is newer than this very Python can't be judged, and is
         no fault.
     """
-    kind = KINDS.get(path.suffix, "")
     data, fault = _read(path)
-    if fault is None and not kind:
-        fault = Fault("suffix", words=path.suffix)
     if fault is not None:
-        return Source(path, kind, fault=fault)
+        return Source(path, KINDS.get(path.suffix, ""), fault=fault)
+    return _source(path, data, python)
+
+
+def _source(path: Path, data: bytes, python: str) -> Source:
+    kind = KINDS.get(path.suffix, "")
+    if not kind:
+        return Source(path, kind, fault=Fault("suffix", words=path.suffix))
     if kind == "python":
         trees, fault = _parse(data, python)
         return Source(path, kind, trees, fault)
@@ -156,22 +174,26 @@ def local_files(path: Path) -> list[Path]:
     return [path, *sorted(_Walk(path).files)]
 
 
-def imported_files(path: Path, folders: Sequence[Path]) -> set[Path]:
-    """Return the files in some folders that a Python file imports, and those that they import in turn.
+def imports_of(path: Path) -> tuple[Import, ...]:
+    """Return what a Python file, or a notebook, imports itself; nothing of a file that can't be read."""
+    return _contents(path)[0]
+
+
+def files_of_import(one: Import, place: Path, folders: Sequence[Path]) -> list[Path]:
+    """Return the files that an import reads, of the first folder that has it.
 
     Parameters
     ----------
-    path : Path
+    one : Import
+    place : Path
+        The file that imports: dots in front of a module start from its folder.
     folders : sequence of Path
-        Where modules are looked for, the first ones first.
+        Where other modules are looked for, the first ones first.
     """
-    return _Walk(path, folders).files
-
-
-def module_files(module: str, folders: Sequence[Path]) -> list[Path]:
-    """Return the files that the import of a module reads, of the first of some folders that has it."""
+    if one.level:
+        folders = [place.parents[min(one.level, len(place.parents)) - 1]]
     for folder in folders:
-        if found := list(_beside(folder, module, ())):
+        if found := list(_beside(folder, one.module, one.names)):
             return found
     return []
 
@@ -250,7 +272,7 @@ def last_name(node: ast.AST) -> str:
 class _Walk:
     """What a script imports, and the files beside it that import in turn."""
 
-    def __init__(self, path: Path, folders: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path) -> None:
         self.files: set[Path] = set()
         self._needed: set[str] = set()
         self._moves_path = False
@@ -259,13 +281,13 @@ class _Walk:
             script = Path(os.path.realpath(path)) if path.suffix == ".py" else path.absolute()
         except ValueError:
             script = path
-        self._folders = list(folders) or [script.parent]
+        self._folder = script.parent
         pending, seen = [(path, script, False)], {(script, False)}
         while pending:
             read, place, guarded = pending.pop()
-            source = read_source(read, _OURS)
-            self._moves_path = self._moves_path or any(map(_moves_path, source.trees))
-            for one in _imports_of(source):
+            imports, moves_path = _contents(read)
+            self._moves_path = self._moves_path or moves_path
+            for one in imports:
                 doubtful = guarded or one.guarded
                 for file in self._follow(one, place, doubtful):
                     if (file, doubtful) not in seen:
@@ -281,56 +303,59 @@ class _Walk:
             return sorted(module for module in self._needed if package_of(module))
         return sorted(self._needed)
 
-    def _follow(self, one: _Import, place: Path, guarded: bool) -> list[Path]:
+    def _follow(self, one: Import, place: Path, guarded: bool) -> list[Path]:
         """Return the files that an import reads; a module that is elsewhere is noted."""
-        if one.level:
-            folder = place.parents[min(one.level, len(place.parents)) - 1]
-            found = list(_beside(folder, one.module, one.names))
-        else:
-            found = self._look_for(one)
-            first = one.module.split(".")[0]
-            known = first in sys.stdlib_module_names or first == "__main__"
-            extension = any(_is_extension(folder, first) for folder in self._folders)
-            if not found and not known and not guarded and not extension:
-                self._needed.add(first)
+        found = files_of_import(one, place, [self._folder])
+        first = one.module.split(".")[0]
+        known = one.level or first in sys.stdlib_module_names or first == "__main__"
+        # The folder is looked into last: it may be long, and imports are many.
+        if not (found or known or guarded or _is_extension(self._folder, first)):
+            self._needed.add(first)
         self.files |= set(found)
         return found
 
-    def _look_for(self, one: _Import) -> list[Path]:
-        for folder in self._folders:
-            if found := list(_beside(folder, one.module, one.names)):
-                return found
-        return []
+
+def _contents(path: Path) -> tuple[tuple[Import, ...], bool]:
+    """Return what a file imports, and whether it has Python look for modules elsewhere too."""
+    data, fault = _read(path)
+    return ((), False) if fault else _contents_of(path.suffix, data)
 
 
-def _imports_of(source: Source) -> Iterator[_Import]:
+@lru_cache(maxsize=2048)
+def _contents_of(suffix: str, data: bytes) -> tuple[tuple[Import, ...], bool]:
+    # Many files import the same ones, and they are asked for more than once: each text is parsed once.
+    source = _source(Path(f"-{suffix}"), data, _OURS)
+    return tuple(_imports_of(source, data)), any(map(_moves_path, source.trees))
+
+
+def _imports_of(source: Source, data: bytes) -> Iterator[Import]:
     for tree in source.trees:
         yield from _imports(tree)
     if source.kind == "python" and not source.trees:
         # Another Python may well read it, and has to come to the same files.
-        text = _read(source.path)[0].decode("utf-8", "replace")
+        text = data.decode("utf-8", "replace")
         for match in _IMPORT_LINE.finditer(text):
             yield from _written_imports(*match.groups())
 
 
-def _written_imports(start: str | None, listed: str | None, plain: str | None) -> Iterator[_Import]:
+def _written_imports(start: str | None, listed: str | None, plain: str | None) -> Iterator[Import]:
     words = re.sub(r"#.*|[()\\]", " ", listed or plain or "").split(",")
     names = [word.split()[0] for word in words if word.split()]
     if start is None:
-        yield from (_Import(name, (), 0, True) for name in names)
+        yield from (Import(name, (), 0, True) for name in names)
     else:
         module = start.lstrip(".")
-        yield _Import(module, tuple(names), len(start) - len(module), True)
+        yield Import(module, tuple(names), len(start) - len(module), True)
 
 
-def _imports(tree: ast.Module) -> Iterator[_Import]:
+def _imports(tree: ast.Module) -> Iterator[Import]:
     for node, _, guarded in statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield _Import(alias.name, (), 0, guarded)
+                yield Import(alias.name, (), 0, guarded)
         elif isinstance(node, ast.ImportFrom):
             names = tuple(alias.name for alias in node.names)
-            yield _Import(node.module or "", names, node.level, guarded)
+            yield Import(node.module or "", names, node.level, guarded)
 
 
 def _beside(folder: Path, module: str, names: tuple[str, ...]) -> Iterator[Path]:
