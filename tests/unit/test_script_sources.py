@@ -36,6 +36,23 @@ def read(tmp_path, monkeypatch, draw):
 
 # As laboratories write them; with what the config says of each.
 GOOD: dict[str, tuple[str, str, str]] = {
+    "a question that is not asked": (
+        """\
+        import sys
+        from contextlib import suppress
+        path = sys.argv[1] if len(sys.argv) > 1 else input("Which image? ")
+        other = path or input("Another? ")
+        with suppress(EOFError):
+            input("Go on?")
+        def main():
+            input("Never called")
+        def old_analysis():
+            return open("D:/thesis/x.csv")
+        print(open(path), [input() for _ in other if not path])
+        """,
+        'arguments: ["{image}"]\n',
+        "own.py",
+    ),
     "argparse in a function": (
         """\
         import argparse
@@ -286,6 +303,14 @@ BAD: dict[str, tuple[str, str, str, list[str], str]] = {
         "",
         "own.py",
         ["SM-SCR-055"],
+        "line 3",
+    ),
+    "a path of Windows in a function that is called": (
+        "import sys\ndef read():\n    return open('D:/x.csv')\ndef work():\n    return read()\nwork()\n"
+        "print(sys.argv)\n",
+        "",
+        "own.py",
+        ["SM-SCR-054"],
         "line 3",
     ),
     "a path that is not there": (

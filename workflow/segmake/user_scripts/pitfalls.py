@@ -141,10 +141,12 @@ class _Reading:
                     text = self._text(each.value)
                     if text and stored.count(target.id) == 1 and target.id not in self.known:
                         self.constants[target.id] = text
-        found = []
+        found: list[ReadPath] = []
         for tree in self.trees:
-            for node, perhaps, _ in statements(tree):
-                found += [path for call in _calls(node) for path in self._of_call(call, perhaps)]
+            reached = set(_sure_calls_of(tree))
+            for node, _, _ in statements(tree):
+                for call in _calls(node):
+                    found += self._of_call(call, call not in reached)
         yield from (path for path in found if self._is_read(path))
 
     def _is_read(self, path: ReadPath) -> bool:
@@ -267,12 +269,10 @@ def question(source: Source) -> tuple[str, int]:
         names = {n.id for n in _nodes(tree, ast.Name) if not isinstance(n.ctx, ast.Load)}
         names |= {n.arg for n in _nodes(tree, ast.arg)} | _imported(tree)
         names |= {n.name for n in _nodes(tree, ast.FunctionDef)}
-        inside = set(_of_functions(tree))
-        for node, perhaps, _ in statements(tree):
-            for call in () if perhaps or node in inside else _calls(node):
-                asked = isinstance(call.func, ast.Name) and call.func.id == "input"
-                if last_name(call.func) in _DIALOGS or (asked and "input" not in names):
-                    return last_name(call.func), call.lineno
+        for call in _sure_calls_of(tree):
+            asked = isinstance(call.func, ast.Name) and call.func.id == "input"
+            if last_name(call.func) in _DIALOGS or (asked and "input" not in names):
+                return last_name(call.func), call.lineno
     return "", 0
 
 
@@ -289,13 +289,60 @@ def _imported(tree: ast.Module) -> set[str]:
     }
 
 
-def _of_functions(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Yield the statements of functions but `main`: they may never be called."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "main":
-            yield from (
-                part for part in ast.walk(node) if isinstance(part, ast.stmt) and part != node
-            )
+def _sure_calls_of(tree: ast.Module) -> Iterator[ast.Call]:
+    """Yield the calls that each run of a file comes to: outside of functions, and in functions that these call."""
+    functions = {node.name: node for node in _nodes(tree, ast.FunctionDef | ast.AsyncFunctionDef)}
+    owners = dict(_owners(tree))
+    calls: dict[ast.AST | None, list[ast.Call]] = {}
+    for node, perhaps, _ in statements(tree):
+        if not perhaps:
+            calls.setdefault(owners.get(node), []).extend(_sure_calls(node))
+    todo: list[ast.AST | None] = [None]
+    seen = set(todo)
+    while todo:
+        for call in calls.get(todo.pop(0), []):
+            yield call
+            called = functions.get(call.func.id) if isinstance(call.func, ast.Name) else None
+            if called is not None and called not in seen:
+                seen.add(called)
+                todo.append(called)
+
+
+def _owners(tree: ast.Module) -> Iterator[tuple[ast.stmt, ast.AST]]:
+    """Yield the statements of functions, each with the innermost one that it is in."""
+    todo: list[tuple[ast.AST, ast.AST | None]] = [(tree, None)]
+    while todo:
+        node, owner = todo.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.stmt) and owner is not None:
+                yield child, owner
+            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            todo.append((child, child if is_function else owner))
+
+
+def _sure_calls(node: ast.stmt) -> Iterator[ast.Call]:
+    """Yield the calls of a statement that it always makes, but for those of the statements within it."""
+    todo: list[ast.AST] = [node]
+    while todo:
+        part = todo.pop(0)
+        if isinstance(part, ast.Call):
+            yield part
+        if isinstance(part, ast.Lambda):
+            continue
+        if isinstance(part, _FOR_EACH):
+            # There may be none.
+            todo.append(part.generators[0].iter)
+        elif isinstance(part, ast.IfExp):
+            todo.append(part.test)
+        elif isinstance(part, ast.BoolOp):
+            todo.append(part.values[0])
+        else:
+            inner = ast.iter_child_nodes(part)
+            todo += [each for each in inner if not isinstance(each, _STATEMENTS)]
+
+
+_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
+_FOR_EACH = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def shell_pitfalls(path: Path) -> Iterator[tuple[str, int]]:

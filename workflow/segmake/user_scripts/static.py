@@ -241,6 +241,7 @@ def _blocks(node: ast.stmt) -> Iterator[tuple[list[ast.stmt], bool, bool]]:
             yield handler.body, True, guarded
     elif isinstance(node, ast.With):
         guarded = any(_suppresses_import(item.context_expr) for item in node.items)
+        perhaps = any(_suppresses(item.context_expr) for item in node.items)
     for case in getattr(node, "cases", ()):
         yield case.body, True, guarded
     for key in ("body", "orelse"):
@@ -259,9 +260,13 @@ def _catches_import(caught: ast.expr | None) -> bool:
 
 
 def _suppresses_import(manager: ast.expr) -> bool:
-    if not isinstance(manager, ast.Call) or last_name(manager.func) != "suppress":
+    if not isinstance(manager, ast.Call) or not _suppresses(manager):
         return False
     return any(_catches_import(argument) for argument in manager.args)
+
+
+def _suppresses(manager: ast.expr) -> bool:
+    return isinstance(manager, ast.Call) and last_name(manager.func) == "suppress"
 
 
 def last_name(node: ast.AST) -> str:
