@@ -52,6 +52,7 @@ def joined(tmp_path, *texts, tell=None):
         ("a\tb\n1,5\t2\n", ["run,a,b", "1,1.5,2"]),
         ("a\tb\n1,500\t2\n", ["run,a,b", '1,"1,500",2']),
         ("a b\n1.5 2\n", ["run,a,b", "1,1.5,2"]),
+        ("sep=;\nn;area\n1;2,5\n", ["run,n,area", "1,1,2.5"]),
         ("# t A\n0.0 5\n", ["run,t,A", "1,0.0,5"]),
         ("5.0e-01,2.0e+00\n1.0e+00,3.0e+00\n", ["run,column_1,column_2", "1,5.0e-01,2.0e+00", "1,1.0e+00,3.0e+00"]),
         ("0,5,5\n1,6,4\n", ["run,column_1,column_2,column_3", "1,0,5,5", "1,1,6,4"]),

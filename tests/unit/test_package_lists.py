@@ -64,6 +64,9 @@ dependencies:
   - numpy=1.26.4=py310hb13e2d6_0
   - conda-forge::scikit-image
   - cudatoolkit=11.8
+  - nettle=3.9
+  - libjpeg-turbo=3.0
+  - xorg-libxau
   - pip:
       - tifffile==2024.2.12
       - tomli; python_version < "3.11"

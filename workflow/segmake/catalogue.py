@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -166,8 +167,10 @@ def comes_with_cuda(name: str) -> bool:
 
 def is_of_conda(name: str) -> bool:
     """Whether it is in lists of conda alone: libraries, tools and parts of CUDA, which packages of PyPI bring along."""
-    known = {simplify(one) for one in contents()["of_conda"]}
-    return name.startswith("_") or simplify(name) in known or comes_with_cuda(name)
+    if find(name) is not None:
+        return False
+    known = any(fnmatchcase(name.lower(), pattern) for pattern in contents()["of_conda"])
+    return name.startswith("_") or known or comes_with_cuda(name)
 
 
 def preferred_versions() -> dict[str, str]:

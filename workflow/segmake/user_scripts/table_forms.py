@@ -20,6 +20,9 @@ from segmake.messages import say
 # The separator is chosen by so many lines; all others are held against it.
 _LINES = 200
 
+# Excel's way to say the separator, on a line before the table.
+_SAYS_SEPARATOR = re.compile(r'"?sep=.?"?\s*', re.I)
+
 # By so many bytes it is seen whether a file is a text.
 _BEGIN = 4096
 
@@ -170,7 +173,10 @@ def _before_unicode(path: Path) -> str:
 
 
 def _opened(path: Path, encoding: str) -> TextIO:
-    return path.open(encoding=encoding, errors="surrogateescape", newline="")
+    lines = path.open(encoding=encoding, errors="surrogateescape", newline="")
+    if not _SAYS_SEPARATOR.fullmatch(lines.readline(_BEGIN)):
+        lines.seek(0)
+    return lines
 
 
 def _split(lines: Sequence[str] | TextIO, separator: str) -> Iterator[list[str]]:
