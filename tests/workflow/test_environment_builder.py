@@ -57,6 +57,11 @@ def test_lists_that_can_not_work_are_refused_with_their_lines(
         "a": {"packages": ["numpy==1.26.4", "opencv==5.0.0.93"]},
         "b": {"packages": ["pandas==99"]},
     }
+    script = project.folder / "step.py"
+    script.write_text("print('needs nothing')\n")
+    steps = [{"name": f"in_{name}", "environment": name} for name in "ab"]
+    same = {"script": str(script), "run": "once"}
+    project.settings["scripts"] = [each | same for each in steps]
     run = project.run("-n", "--sdm", "conda")
     assert run.returncode == 1
     assert run.stderr.count("SM-ENV-025  config/config.yaml, line") == 2

@@ -187,7 +187,7 @@ def read_lists(config: Config) -> None:
         said = "python" in written or bool(existing)
         found, faults = _with_its_python(config, name, section, said=said)
         faults = [*wrong, *faults]
-        if not found.packages and not faults and not existing:
+        if not found.packages and not faults and not existing and not section.get("conda"):
             path, where = section.get("file") or "", config.where("environments", name)
             faults.append(Problem("SM-ENV-032", where=where, path=path, error=say("list.empty")))
         section["packages"] = [words for words, _ in found.packages]
