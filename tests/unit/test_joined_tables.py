@@ -50,9 +50,12 @@ def joined(tmp_path, *texts, tell=None):
         ("a;b\n1.5;x,y\n", ["run,a,b", '1,1.5,"x,y"']),
         ("a;b\n1.5;2,5\n", ["run,a,b", '1,1.5,"2,5"']),
         ("a\tb\n1,5\t2\n", ["run,a,b", "1,1.5,2"]),
-        ("a\tb\n1,500\t2\n", ["run,a,b", '1,"1,500",2']),
         ("a b\n1.5 2\n", ["run,a,b", "1,1.5,2"]),
         ("sep=;\nn;area\n1;2,5\n", ["run,n,area", "1,1,2.5"]),
+        ("sep=|\na,b|c;d\n1|2\n", ['run,"a,b",c;d', "1,1,2"]),
+        ("n;area\n1,234;0,512\n", ["run,n,area", "1,1.234,0.512"]),
+        # Empty lines between rows, and rows without values.
+        ("a,b\n1,x\n\n2,\n\nn/a,y\n\n", ["run,a,b", "1,1,x", "1,2,", "1,n/a,y"]),
         ("# t A\n0.0 5\n", ["run,t,A", "1,0.0,5"]),
         ("5.0e-01,2.0e+00\n1.0e+00,3.0e+00\n", ["run,column_1,column_2", "1,5.0e-01,2.0e+00", "1,1.0e+00,3.0e+00"]),
         ("0,5,5\n1,6,4\n", ["run,column_1,column_2,column_3", "1,0,5,5", "1,1,6,4"]),
@@ -74,6 +77,14 @@ def test_a_table_is_taken_for_what_it_is(tmp_path, text, rows):
         ("a;b;c\n1;2;3\n1;2\n", "line 3 has 2 values"),
         ("a;b\n1;2\n" * 150 + "1;2;3\n", "has 3 values"),
         ("0,5,10\n1,4,12\n", "numbers alone"),
+        (
+            "a,b\n1,2\n\nSummary\nmean,2\n",
+            "an empty line, something else than its rows begins: Summary",
+        ),
+        ("a,b\n1,2\n2,3\n\nmean,2.5\n", "begins: mean,2.5"),
+        ("a;b\n1;2\n;\nmean;2\n", "begins: mean;2"),
+        ("a,b\nx,y\n\nz,w\n\na,b\nx,y\n", "begins: a,b"),
+        ("name,b\nx,2\n,\nSummary,\nmean,2\n", "begins: Summary"),
         (b"\x89PNG\0\0\1\0\0\0\0\0\0\1", "no text"),
     ],
 )
@@ -94,6 +105,16 @@ def test_encodings(tmp_path, encoding):
 def test_a_name_that_is_no_utf_8_stays_in_a_table_that_is(tmp_path):
     joined(tmp_path, "name,µm\n".encode() + b"a\xff,1\n")
     assert b"1,a\xff,1" in (tmp_path / "all.csv").read_bytes()
+
+
+def test_commas_that_may_stand_between_thousands_are_told_and_left(tmp_path):
+    rows, (said,) = joined(tmp_path, "n;area\n1;1,234\n", "n;area\n2;23,456\n")
+    assert rows == ["run,n,area", '1,1,"1,234"', '2,2,"23,456"']
+    assert "all.csv" in said and "thousands" in said and "2 of 2" in said
+    assert joined(tmp_path, "a\tb\n1,500\t2\n")[0] == ["run,a,b", '1,"1,500",2']
+    # Another table of the same script says what they are.
+    found = joined(tmp_path, "n;area\n1;1,234\n", "n;area\n2;0,5\n")
+    assert found == (["run,n,area", "1,1,1.234", "2,2,0.5"], [])
 
 
 def test_numbers_without_names_in_all_runs(tmp_path):

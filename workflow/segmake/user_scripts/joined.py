@@ -55,10 +55,11 @@ def join(parts: Sequence[Part], joined: Path, tell: Callable[[str], None]) -> bo
         return False
     _tell_of_other_columns(kept, forms, joined.name, tell)
     columns = _numeric_columns(forms.values())
+    decimal = _settled_commas(kept, forms, columns, joined.name, tell)
 
     def rows(path: Path) -> Iterator[list[str]]:
         form = forms[path]
-        commas = [name in columns for name in form.columns] if form.decimal_commas else []
+        commas = [name in columns for name in form.columns] if path in decimal else []
         for row in rows_of(path, form):
             yield [_with_point(*pair) for pair in zip(row, commas, strict=False)] if commas else row
 
@@ -138,10 +139,35 @@ def _tell_of_other_columns(
         return
     (usual, _), *_ = Counter(columns.values()).most_common(1)
     odd = [", ".join(first.values()) for first, path in parts if columns.get(path, usual) != usual]
-    names = readable("; ".join(odd[:NAMED]) + ("; ..." if len(odd) > NAMED else ""))
     common = frozenset.intersection(*columns.values()) - {""}
     words = "step.other_columns" if common else "step.no_common_column"
-    tell(say(words, table=table, number=len(odd), of=len(columns), names=names))
+    tell(say(words, table=table, number=len(odd), of=len(columns), names=_some(odd)))
+
+
+def _settled_commas(
+    parts: Sequence[Part],
+    forms: Mapping[Path, Form],
+    columns: set[str],
+    table: str,
+    tell: Callable[[str], None],
+) -> set[Path]:
+    """Return the tables with decimal commas; say of which it is not clear, as none of the others has any."""
+    answers = {path: form.decimal_commas for path, form in forms.items()}
+    unclear = [(first, path) for first, path in parts if answers[path] == "unclear"]
+    if unclear and "yes" not in answers.values():
+        names = _some(", ".join(first.values()) for first, _ in unclear)
+        found = {name for _, path in unclear for name in forms[path].columns} & columns
+        if found:
+            numbers = {"number": len(unclear), "of": len(parts)}
+            tell(say("step.thousands", table=table, names=names, **numbers))
+        return set()
+    return {path for path, answer in answers.items() if answer != "no"}
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return the first of some names, readable."""
+    listed = list(names)
+    return readable("; ".join(listed[:NAMED]) + ("; ..." if len(listed) > NAMED else ""))
 
 
 def _numeric_columns(forms: Iterable[Form]) -> set[str]:

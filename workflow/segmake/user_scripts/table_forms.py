@@ -11,17 +11,18 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, pairwise
+from itertools import dropwhile, islice, pairwise, takewhile
 from pathlib import Path
 from typing import Literal, TextIO
 
+from segmake.files import readable
 from segmake.messages import say
 
 # The separator is chosen by so many lines; all others are held against it.
 _LINES = 200
 
 # Excel's way to say the separator, on a line before the table.
-_SAYS_SEPARATOR = re.compile(r'"?sep=.?"?\s*', re.I)
+_SAYS_SEPARATOR = re.compile(r'"?sep=(?P<separator>[^"\n\r]?)"?\s*', re.I)
 
 # By so many bytes it is seen whether a file is a text.
 _BEGIN = 4096
@@ -34,6 +35,8 @@ _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 # A number as it is written by hand, and not by a program that writes numbers.
 _PLAIN = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d{1,4})?")
 _MISSING = ("", "NA", "NaN", "nan", "NULL", "Inf", "-Inf")
+# What people and programs write where a number is missing, too.
+_NO_VALUE = ("n/a", "n.a.", "none", "null", "-", "--", "?", "#n/a", "#div/0!", "true", "false")
 
 
 class NoTable(ValueError):
@@ -56,8 +59,8 @@ class Form:
         Whether each row begins with a name, for which the first line has none, as R writes it.
     numeric : list of bool
         For each column, whether all of its values are numbers; empty where that was not looked at.
-    decimal_commas : bool
-        Whether numbers have a comma before their decimals.
+    decimal_commas : {"yes", "no", "unclear"}
+        Whether numbers have a comma before their decimals; unclear where it may as well stand between thousands.
     """
 
     encoding: str
@@ -66,7 +69,7 @@ class Form:
     first: Literal["names", "numbers", "unclear"] = "names"
     named_rows: bool = False
     numeric: list[bool] = field(default_factory=list)
-    decimal_commas: bool = False
+    decimal_commas: Literal["yes", "no", "unclear"] = "no"
 
     @property
     def columns(self) -> list[str]:
@@ -89,8 +92,13 @@ def form_of(path: Path) -> Form:
     encoding = encoding_of(path)
     with _opened(path, encoding) as lines:
         sample = list(islice(lines, _LINES))
-    rows = {each: _sampled(sample, each) for each in ",;\t "}
-    separator, named = _separator(rows, [line.startswith('"') for line in sample if line.strip()])
+    said = _said_separator(path, encoding)
+    rows = {each: _sampled(sample, each) for each in (*",;\t ", *said)}
+    if said and len(rows[said][0]) > 1:
+        separator, named = said, _widths(rows[said]) == {len(rows[said][0]) + 1}
+    else:
+        quoted = [line.startswith('"') for line in sample if line.strip()]
+        separator, named = _separator(rows, quoted)
     first = _first(rows[separator])
     header = rows[separator][0] if rows[separator] else []
     return _checked(path, Form(encoding, separator, header, first, named))
@@ -172,6 +180,13 @@ def _before_unicode(path: Path) -> str:
     return "cp1252"
 
 
+def _said_separator(path: Path, encoding: str) -> str:
+    """Return the separator that the line before a table names; empty without such a line."""
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as lines:
+        said = _SAYS_SEPARATOR.fullmatch(lines.readline(_BEGIN))
+    return said["separator"] if said else ""
+
+
 def _opened(path: Path, encoding: str) -> TextIO:
     lines = path.open(encoding=encoding, errors="surrogateescape", newline="")
     if not _SAYS_SEPARATOR.fullmatch(lines.readline(_BEGIN)):
@@ -179,13 +194,15 @@ def _opened(path: Path, encoding: str) -> TextIO:
     return lines
 
 
-def _split(lines: Sequence[str] | TextIO, separator: str) -> Iterator[list[str]]:
-    """Yield the values of each line that has any."""
+def _split(
+    lines: Sequence[str] | TextIO, separator: str, *, empty: bool = False
+) -> Iterator[list[str]]:
+    """Yield the values of each line that has any, or of the empty ones, too."""
     blank = separator == " "
     for row in csv.reader(lines, delimiter=separator, skipinitialspace=blank):
         if blank and row and not row[-1]:
             row.pop()
-        if row:
+        if row or empty:
             yield row
 
 
@@ -320,13 +337,52 @@ def _checked(path: Path, form: Form) -> Form:
         if not commas:
             for kind, value in zip(kinds, row, strict=False):
                 kind.add(value.strip())
+    if other := _other_block(path, checked, width):
+        raise NoTable(say("step.not_joined.block", begin=readable(other)))
     if commas:
         return form
     # One that has decimal points has no decimal commas.
     decimal = any(kind.commas for kind in kinds) and not any(kind.points for kind in kinds)
-    sure = form.separator == ";" or any(kind.sure for kind in kinds)
+    sure = any(kind.sure for kind in kinds)
     numeric = [not kind.other for kind in kinds]
-    return replace(form, numeric=numeric, decimal_commas=decimal and sure)
+    answer: Literal["yes", "unclear"] = "yes" if sure else "unclear"
+    return replace(form, numeric=numeric, decimal_commas=answer if decimal else "no")
+
+
+def _other_block(path: Path, form: Form, width: int) -> str:
+    """Return how a block below an empty line begins that is no more of the table, such as means; empty if none is."""
+    with _opened(path, form.encoding) as lines:
+        rows = dropwhile(lambda row: not row, _split(lines, form.separator, empty=True))
+        names = next(rows, []) if form.first == "names" else []
+        above = sum(1 for _ in takewhile(any, rows))
+        kinds: list[_Kinds] = []
+        for row in filter(any, rows):
+            kinds = kinds or _kinds_of(islice(rows_of(path, form), above), width)
+            if row == names or _is_other(row, kinds):
+                return form.separator.join(row)
+    return ""
+
+
+def _kinds_of(rows: Iterator[list[str]], width: int) -> list[_Kinds]:
+    kinds = [_Kinds() for _ in range(width)]
+    for row in rows:
+        for kind, value in zip(kinds, row, strict=False):
+            kind.add(value.strip())
+    return kinds
+
+
+def _is_other(row: list[str], kinds: list[_Kinds]) -> bool:
+    """Whether a row has a single word alone, or words where the rows of its table have numbers."""
+    if len(kinds) > 1 and (len(row) == 1 or not (any(row[1:]) or _is_number(row[0]))):
+        return True
+    pairs = zip(kinds, row, strict=False)
+    return any(kind.is_of_numbers and not _is_value(value) for kind, value in pairs)
+
+
+def _is_value(text: str) -> bool:
+    """Whether it may stand in a column of numbers."""
+    text = text.strip()
+    return _is_number(text) or text in _MISSING or text.lower() in _NO_VALUE
 
 
 @dataclass
@@ -337,14 +393,21 @@ class _Kinds:
     points: bool = False
     other: bool = False
     sure: bool = False
+    numbers: bool = False
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether there are numbers, and no words."""
+        return self.numbers and not self.other
 
     def add(self, value: str) -> None:
         if value in _MISSING:
             return
         if _DECIMAL_COMMA.fullmatch(value):
-            self.commas = True
+            self.commas = self.numbers = True
             self.sure = self.sure or not _THOUSANDS.fullmatch(value)
         elif _NUMBER.fullmatch(value):
+            self.numbers = True
             self.points = self.points or "." in value
         else:
             self.other = True
