@@ -94,7 +94,7 @@ def form_of(path: Path) -> Form:
         sample = list(islice(lines, _LINES))
     said = _said_separator(path, encoding)
     rows = {each: _sampled(sample, each) for each in (*",;\t ", *said)}
-    if said and len(rows[said][0]) > 1:
+    if said and rows[said] and len(rows[said][0]) > 1:
         separator, named = said, _widths(rows[said]) == {len(rows[said][0]) + 1}
     else:
         quoted = [line.startswith('"') for line in sample if line.strip()]
