@@ -230,7 +230,11 @@ def test_another_build_than_the_one_asked_for_is_not_kept(
     assert not place.exists()
 
 
-def test_a_disk_without_room_is_told(file: Path, tmp_path: Path) -> None:
+def test_a_disk_without_room_is_told(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # uv breaks its words into lines of a terminal's width.
+    monkeypatch.setenv("COLUMNS", "20")
     folder = tmp_path / "little room"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]

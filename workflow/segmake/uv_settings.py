@@ -54,7 +54,9 @@ def variables_of_uv(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         known = found.get(variable) or found.get(variable.lower())
         if variable and not known and not (variable == "UV_DEFAULT_INDEX" and has_index):
             found[variable] = value
-    return {**found, "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    # What uv says is read: where a terminal's width is known (COLUMNS), it would be broken into lines.
+    plain = {"NO_COLOR": "1", "UV_NO_WRAP": "1", "UV_NO_PROGRESS": "1"}
+    return {**found, **plain, "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def _files_of_uv(environ: Mapping[str, str]) -> list[Path]:
