@@ -23,7 +23,7 @@ def listed(configure, tmp_path, monkeypatch):
         if config.list_faults["a"]:
             raise Problems(config.list_faults["a"])
         found = config.settings["environments"]["a"]
-        return {"python": found["python"], "packages": found["packages"]}
+        return {key: found[key] for key in ("python", "packages", "conda") if found[key]}
 
     return read
 
@@ -67,6 +67,8 @@ dependencies:
   - nettle=3.9
   - libjpeg-turbo=3.0
   - xorg-libxau
+  - r-base=4.3.1=h1
+  - librosa
   - pip:
       - tifffile==2024.2.12
       - tomli; python_version < "3.11"
@@ -76,8 +78,9 @@ dependencies:
 def test_an_environment_of_conda_brings_its_python(listed):
     found = listed({"file": "environment.yml"}, environment_yml=CONDA)
     assert found["python"] == "3.10"
-    packages = ["numpy=1.26.4", "scikit-image", "tifffile==2024.2.12", "tomli"]
+    packages = ["numpy=1.26.4", "scikit-image", "librosa", "tifffile==2024.2.12", "tomli"]
     assert found["packages"] == packages
+    assert found["conda"] == ["r-base=4.3.1"]
 
 
 def test_a_python_that_contradicts_is_refused_with_its_line(listed):

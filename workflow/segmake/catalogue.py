@@ -173,6 +173,11 @@ def is_of_conda(name: str) -> bool:
     return name.startswith("_") or known or comes_with_cuda(name)
 
 
+def is_only_of_conda(name: str) -> bool:
+    """Whether it is a program or a library that conda has, and PyPI has not, or as something else."""
+    return any(fnmatchcase(name.lower(), pattern) for pattern in contents()["only_conda"])
+
+
 def preferred_versions() -> dict[str, str]:
     """Return the version of each package of the catalogue, by its name on PyPI."""
     return {package.project: package.version for package in packages()}

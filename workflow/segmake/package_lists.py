@@ -53,6 +53,7 @@ class _List:
     project: Path
     python: str
     packages: list[tuple[str, str]] = field(default_factory=list)
+    of_conda: list[str] = field(default_factory=list)
     pythons: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -88,9 +89,12 @@ class _List:
         text = _LOCAL.sub(r"\1", text.strip())
         if conda:
             text = _BUILD.sub(r"\1", text.rpartition("::")[2])
+        name = re.split(r"[=<>!~\s]", text)[0]
         if asked := _PYTHON.fullmatch(text):
             self.pythons.append((asked["versions"] or "", where))
-        elif not (conda and catalogue.is_of_conda(re.split(r"[=<>!~\s]", text)[0])):
+        elif conda and catalogue.is_only_of_conda(name):
+            self.of_conda.append(text)
+        elif not (conda and catalogue.is_of_conda(name)):
             self.packages += [(words, where) for words in apart(text)]
 
     def _applies(self, marker: str, where: str) -> bool:
@@ -191,6 +195,7 @@ def read_lists(config: Config) -> None:
             path, where = section.get("file") or "", config.where("environments", name)
             faults.append(Problem("SM-ENV-032", where=where, path=path, error=say("list.empty")))
         section["packages"] = [words for words, _ in found.packages]
+        section["conda"] = [*section.get("conda", ()), *found.of_conda]
         config.list_faults[name] = faults
         for index, (_, where) in enumerate(found.packages):
             config.origins["environments", name, "packages", index] = where
