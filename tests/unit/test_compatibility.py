@@ -9,8 +9,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from segmake import builder, compatibility, cuda, resolver, solutions
-from segmake.builder import environment_files, pins
+from segmake.builder import environment_files
 from segmake.compiling import compile_pins
+from segmake.environment_file import pins
 from segmake.messages import Problem
 from segmake.packages import understand
 from segmake.solutions import Target

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from roifile import ROI_TYPE, ImagejRoi, roiwrite
 
 from segmake import outputs
-from segmake.corrections import correction_fingerprint, find_corrections, read_correction
+from segmake.corrected_masks import read_correction
+from segmake.corrections import correction_fingerprint, find_corrections
 from segmake.labels import LabelStack, write_masks
 from segmake.messages import Problem, Problems
+from segmake.output_files import files
 from tests.projects import ROOT
 from tests.unit.test_outputs import View, cells
 
@@ -103,8 +105,8 @@ def test_what_segmake_writes_is_read_and_what_the_user_changes_in_it(tmp_path, a
     with LabelStack(mask) as stack:
         for kind in ("rois", "cellpose"):
             outputs.write(kind, tmp_path, "a.tif", stack, View(stack))
-    _, seg = outputs.files("cellpose", tmp_path, "a.tif")
-    (rois,) = outputs.files("rois", tmp_path, "a.tif")
+    _, seg = files("cellpose", tmp_path, "a.tif")
+    (rois,) = files("rois", tmp_path, "a.tif")
     for path in (mask, seg, rois):
         assert np.array_equal(read(path, labels, axes), labels), path.name
     changed = labels.copy()
@@ -289,7 +291,7 @@ def test_a_file_that_leads_numpy_astray_is_refused(tmp_path):
     path = hostile_seg(tmp_path / "a_seg.npy")
     # In a process of its own, which may die of it.
     program = (
-        "import sys; from pathlib import Path; from segmake.corrections import read_correction\n"
+        "import sys; from pathlib import Path; from segmake.corrected_masks import read_correction\n"
         "try: list(read_correction(Path(sys.argv[1]), 'YX', (1, 1)))\n"
         "except Exception as error: print(error.code)"
     )

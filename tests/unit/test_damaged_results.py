@@ -21,6 +21,7 @@ from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.label_work import measure
 from segmake.labels import LabelStack
+from segmake.last_words import describe_outcome
 from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import read_plan, write_plan
@@ -29,7 +30,6 @@ from segmake.run_files import keep_changed_files
 from segmake.runs import ended_runs
 from segmake.status import describe_status
 from segmake.steps import STEPS
-from segmake.summary import describe_outcome
 from segmake.tables import image_table
 
 IMAGES = ("a", "b", "c")

@@ -8,7 +8,8 @@ import stat
 import pytest
 
 from segmake import builder, clashes, cuda, resolver
-from segmake.builder import copy_to_results, environment_files, imports, pins
+from segmake.builder import copy_to_results, environment_files, imports
+from segmake.environment_file import pins
 from segmake.messages import Problem, Problems
 from segmake.packages import understand
 

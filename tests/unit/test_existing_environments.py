@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from segmake import existing_environments, kept_environments
-from segmake.builder import environment_files, pins
+from segmake.builder import environment_files
+from segmake.environment_file import pins
 from segmake.environment_history import requirements
 from segmake.messages import Problem, Problems
 from segmake.own_environments import OwnEnvironments, pythons_of

@@ -19,7 +19,7 @@ from pylibCZIrw import czi
 
 from segmake.messages import Problem
 from segmake.readers import open_image, read_headers
-from segmake.readers.selection import FieldOfView
+from segmake.readers.field_of_view import FieldOfView
 from tests.unit.identity import python_of, run
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.zarr_folders import write_array, write_group, write_image

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake import inventory, readers
+from segmake import inventory, readers, versions
 from segmake.inventory import read_inventory, take_inventory, write_inventory
 from segmake.journal import Journal
 from segmake.listing import list_images
@@ -99,7 +99,7 @@ def test_what_other_readers_said_is_read_again_in_the_same_batch(take, images, d
     take(cluster=ONE_EACH)
     draw(images / "a.tif")
     before = take(cluster=ONE_EACH)
-    monkeypatch.setattr(readers, "HEADER_VERSION", readers.HEADER_VERSION + 1)
+    monkeypatch.setattr(versions, "HEADERS", versions.HEADERS + 1)
     assert take(cluster=ONE_EACH) == before
 
 

@@ -12,7 +12,7 @@ from segmake import reach
 from segmake.inventory import take_inventory, write_inventory
 from segmake.messages import Problem
 from segmake.reach import as_pattern
-from segmake.readers.selection import FieldOfView
+from segmake.readers.field_of_view import FieldOfView
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ from skimage.measure import label, regionprops, regionprops_table
 
 from segmake import measurement
 from segmake.config import Config, schema
-from segmake.measurement import (
+from segmake.measurement import measure_cells, measure_volume
+from segmake.measurement_choices import (
     INTENSITY_PROPERTIES,
     SHAPE_PROPERTIES,
     SIZE_PROPERTIES,
-    measure_cells,
-    measure_volume,
     measurement_problems,
 )
 from segmake.messages import Problem

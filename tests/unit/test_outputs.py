@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from roifile import ROI_TYPE, roiread
 
-from segmake import outputs
+from segmake import output_files, outputs
 from segmake.labels import LabelStack, write_masks
 from segmake.messages import Problem
+from segmake.output_files import KINDS
 from segmake.readers import open_image
 
 
@@ -113,7 +114,7 @@ def test_rois_are_named_and_placed(tmp_path, make):
     for axes, expected in places.items():
         stacked = {"YX": (), "TZYX": (2, 3)}.get(axes, (3,))
         stack = make(cells(*stacked), axes)
-        files = outputs.files("rois", tmp_path, f"day1/{axes}.nd2 (p3)")
+        files = output_files.files("rois", tmp_path, f"day1/{axes}.nd2 (p3)")
         assert files == (tmp_path / "rois" / "day1" / f"{axes}_p3_rois.zip",)
         outputs.write("rois", tmp_path, f"day1/{axes}.nd2 (p3)", stack, View(stack))
         rois = roiread(files[0])
@@ -148,7 +149,7 @@ def test_cellpose_gets_the_planes_and_their_labels(tmp_path, make, dtype):
         stack = make(cells(*stacked), axes)
         view = View(stack, dtype)
         outputs.write("cellpose", tmp_path, f"{axes}.nd2", stack, view)
-        picture, labels = outputs.files("cellpose", tmp_path, f"{axes}.nd2")
+        picture, labels = output_files.files("cellpose", tmp_path, f"{axes}.nd2")
         flat = (int(np.prod(stacked)), 24, 30) if stacked else (24, 30)
         pixels = tifffile.imread(picture)
         assert pixels.dtype == dtype and np.array_equal(pixels, view.pixels.reshape(flat))
@@ -176,7 +177,7 @@ import sys, numpy as np
 from cellpose.io import imread
 np.savez(sys.argv[3], pixels=imread(sys.argv[1]), masks=imread(sys.argv[2]))
 """
-    files = [*outputs.files("cellpose", tmp_path, "a.nd2"), tmp_path / "read.npz"]
+    files = [*output_files.files("cellpose", tmp_path, "a.nd2"), tmp_path / "read.npz"]
     subprocess.run([python, "-c", program, *files], check=True, capture_output=True)
     read = np.load(files[-1])
     assert np.array_equal(read["pixels"], view.pixels[:, 0])
@@ -188,7 +189,7 @@ def test_what_was_corrected_in_the_window_of_cellpose_is_never_lost(tmp_path, ma
     view = View(stack)
     for _ in range(2):
         outputs.write("cellpose", tmp_path, "day1/a.nd2", stack, view)
-    _, labels = outputs.files("cellpose", tmp_path, "day1/a.nd2")
+    _, labels = output_files.files("cellpose", tmp_path, "day1/a.nd2")
     # Cellpose writes down what it knows, which is not all that it read.
     saved = {"masks": cells() * 2, "outlines": cells(), "filename": "a.tif", "flows": []}
     np.save(labels, np.array(saved, dtype=object))
@@ -221,7 +222,7 @@ def test_ome_zarr_has_the_planes_and_their_labels(tmp_path, make):
         stack = make(cells(*stacked), axes, **sizes)
         view = View(stack)
         outputs.write("ome_zarr", tmp_path, f"{axes}.nd2", stack, view)
-        (folder,) = outputs.files("ome_zarr", tmp_path, f"{axes}.nd2")
+        (folder,) = output_files.files("ome_zarr", tmp_path, f"{axes}.nd2")
         assert folder.name == f"{axes}.ome.zarr"
         assert np.array_equal(read_zarr(folder / "0"), view.pixels.reshape(stack.shape))
         assert np.array_equal(read_zarr(folder / "labels" / "cells" / "0"), cells(*stacked))
@@ -261,14 +262,14 @@ def test_large_planes_are_there_in_smaller_sizes_too(tmp_path, make):
 
 def test_an_image_without_cells_has_all_outputs(tmp_path, make):
     stack = make(np.zeros((24, 30), int))
-    for kind in outputs.KINDS:
+    for kind in KINDS:
         outputs.write(kind, tmp_path, "a.tif", stack, View(stack))
     assert roiread(tmp_path / "rois" / "a_rois.zip") == []
     assert not np.load(tmp_path / "cellpose" / "a_seg.npy", allow_pickle=True).item()["masks"].any()
     assert not read_zarr(tmp_path / "ome_zarr" / "a.ome.zarr" / "labels" / "cells" / "0").any()
 
 
-@pytest.mark.parametrize("kind", outputs.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_outputs_are_replaced_or_stay_and_can_be_removed(tmp_path, make, monkeypatch, kind):
     def content() -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -295,4 +296,4 @@ def test_outputs_are_replaced_or_stay_and_can_be_removed(tmp_path, make, monkeyp
 
 def test_the_config_knows_the_kinds(root):
     schema = json.loads((root / "workflow" / "schemas" / "config.schema.json").read_text())
-    assert schema["properties"]["outputs"]["items"]["enum"] == list(outputs.KINDS)
+    assert schema["properties"]["outputs"]["items"]["enum"] == list(KINDS)

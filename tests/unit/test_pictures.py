@@ -21,7 +21,7 @@ from segmake.pictures import (
     write_pictures,
     write_strip,
 )
-from segmake.readers.selection import FieldOfView
+from segmake.readers.field_of_view import FieldOfView
 
 
 def paths(folder: Path) -> dict[str, Path]:

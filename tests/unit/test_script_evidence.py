@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from segmake.image_rows import image_rows
+from segmake.last_words import describe_end
 from segmake.messages import Problem, remembered
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
-from segmake.summary import describe_end
-from segmake.tables import image_table
 from segmake.user_scripts import evidence, made, originals, process, protection, starter
 from segmake.user_scripts.planning import facts_in_job, journal_of
 from segmake.user_scripts.process import Processes
@@ -67,7 +67,7 @@ def do(plan: Plan):
 
 
 def last_words(plan: Plan) -> str:
-    return describe_end(plan, image_table(plan), script_results(plan))
+    return describe_end(plan, image_rows(plan), script_results(plan))
 
 
 def need_mounts(folder: Path) -> None:
@@ -361,8 +361,12 @@ def test_daemons_that_have_thrown_off_everything_end_with_their_script(tmp_path)
     assert not left and not set(psutil.Process().children()) - set(before)
 
 
-def test_a_script_that_ends_the_process_above_it_harms_no_other_run(project, tmp_path):
+@pytest.mark.parametrize("most", [protection.MOST_BESIDE, 0])
+def test_a_script_that_ends_the_process_above_it_harms_no_other_run(
+    project, tmp_path, monkeypatch, most
+):
     need_mounts(tmp_path)
+    monkeypatch.setattr(protection, "MOST_BESIDE", most)
     # Not the tests themselves, should it be given no other.
     kill = "import signal, time; above = os.getppid()\n"
     kill += "'starter.py' in open(f'/proc/{above}/cmdline').read() or sys.exit('no starter')\n"
@@ -373,11 +377,37 @@ def test_a_script_that_ends_the_process_above_it_harms_no_other_run(project, tmp
     assert "4 of 4 runs done" in last_words(plan)
 
 
-def test_what_cannot_be_started_is_told(project, tmp_path, monkeypatch):
+def test_many_runs_share_mounts_and_are_kept_from_all_but_their_script_s_folder(
+    project, tmp_path, monkeypatch
+):
+    need_mounts(tmp_path)
+    monkeypatch.setattr(protection, "MOST_BESIDE", 0)
+    code = f"""{READS}import signal, subprocess
+assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL and os.getsid(0) == os.getpid()
+assert not sys.stdin.read() and os.getcwd() == os.environ["SEGMAKE_OUTPUT_DIR"]
+subprocess.Popen(["sleep", "4711"], start_new_session=True)
+try:
+    open(os.environ["SEGMAKE_INPUT"], "ab")
+except OSError as error:
+    print(os.stat("/proc/self/ns/mnt").st_ino, file=open("space.txt", "w"))
+"""
+    plan = project(code, images=8)
+    ends, _ = do(plan)
+    assert len(ends) == 8 and all(end["protected"] and "code" not in end for end in ends.values())
+    spaces = {path.read_text() for path in plan.folders.scripts.rglob("space.txt")}
+    assert len(spaces) < 8 and str(os.stat("/proc/self/ns/mnt").st_ino) not in spaces
+    assert not any("4711" in each.cmdline() for each in psutil.process_iter() if each.pid > 1)
+
+
+@pytest.mark.parametrize("most", [protection.MOST_BESIDE, 0])
+def test_what_cannot_be_started_is_told(project, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(protection, "MOST_BESIDE", most)
     monkeypatch.setattr("segmake.user_scripts.command.interpreter", lambda *_: ["/no/such/bash"])
-    (ended,) = do(project("1"))[0].values()
-    assert ended["code"] == "SM-SCR-032"
-    assert ended["values"]["error"] == "No such file or directory: /no/such/bash"
+    ends = do(project("1", images=3))[0].values()
+    assert {ended["code"] for ended in ends} == {"SM-SCR-032"} and len(ends) == 3
+    assert all(
+        ended["values"]["error"] == "No such file or directory: /no/such/bash" for ended in ends
+    )
 
 
 def test_what_segmake_itself_starts_is_not_taken_for_a_scripts(tmp_path):

@@ -13,14 +13,8 @@ from scipy import ndimage
 
 from segmake.messages import Problem
 from segmake.readers import Header
-from segmake.readers.selection import (
-    FieldOfView,
-    channel_index,
-    chosen,
-    has_channel,
-    interpreted,
-    select,
-)
+from segmake.readers.field_of_view import FieldOfView
+from segmake.readers.selection import channel_index, chosen, has_channel, interpreted, select
 
 NOTHING = {
     "channel": None,

@@ -300,13 +300,13 @@ def _write_report(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from segmake.summary import describe_end
-    from segmake.tables import image_table
+    from segmake.image_rows import image_rows
+    from segmake.last_words import describe_end
     from segmake.user_scripts.results import script_results
 
     plan = read_plan(options.plan)
-    images, scripts = image_table(plan), script_results(plan)
-    failed = int((images["state"] != "done").sum()) + sum(s.runs - s.done for s in scripts)
+    images, scripts = image_rows(plan), script_results(plan)
+    failed = sum(row["state"] != "done" for row in images) + sum(s.runs - s.done for s in scripts)
     with _Log(options.log) as log:
         log.write(describe_end(plan, images, scripts) + "\n")
     return 1 if failed else 0

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from segmake import compatibility, cuda, existing_environments
 from segmake.config import Config
+from segmake.environment_file import pins
 from segmake.files import alone, fingerprint, write_atomically
 from segmake.messages import Problem, Problems, say
 from segmake.packages import Wanted, understand
@@ -153,15 +152,6 @@ def copy_to_results(files: dict[str, Path], results: Path) -> None:
         if not copy.exists() or copy.read_bytes() != file.read_bytes():
             with write_atomically(copy) as part:
                 shutil.copy2(file, part)
-
-
-def pins(file: Path) -> dict[str, str]:
-    """Return the version of each package of an environment file, by its name on PyPI; none if it can't be read."""
-    try:
-        listed = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
-        return dict(str(pin).split("==") for pin in listed)
-    except (OSError, UnicodeDecodeError, YAMLError, LookupError, TypeError, ValueError):
-        return {}
 
 
 def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[Problem]]:

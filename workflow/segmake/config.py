@@ -34,7 +34,7 @@ from ruamel.yaml.reader import ReaderError
 
 from segmake.engines import BUILTIN_MODELS, SAM_MODELS, SAM_TILE, keeps_volume
 from segmake.folders import folder_problems, results_problems
-from segmake.measurement import measurement_problems
+from segmake.measurement_choices import measurement_problems
 from segmake.messages import Problem, Problems, say
 from segmake.package_lists import read_lists
 from segmake.user_scripts.checks import script_problems

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from segmake.files import result_name, write_atomically
 from segmake.readers.isolated import kinds_of
-from segmake.readers.made import WORDS
+from segmake.readers.made_names import WORDS
 
 if TYPE_CHECKING:
     from segmake.inventory import ImageFile

@@ -10,60 +10,23 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 import uv
 from packaging.utils import canonicalize_name
 
-from segmake.builder import pins
 from segmake.compiling import target_platform
+from segmake.environment_file import PLACE, kept_as, pins, python_of, short
 from segmake.existing_environments import is_described
-from segmake.files import fingerprint, write_atomically
+from segmake.files import write_atomically
 from segmake.messages import say
 from segmake.uv_settings import variables_of_uv
-
-# Below the results.
-PLACE = Path("environments") / "history"
 
 # So long may the index take to answer: nothing hangs on it.
 _PATIENCE_SECONDS = 120
 
-# So many digits of a fingerprint tell the environments of a project apart.
-_SHORT = 8
-
-_PYTHON = re.compile(r"^\s*-\s*python=(\S+)", re.MULTILINE)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
-
-
-def short(file: Path) -> str:
-    """Return what tells an environment from others: of the versions in its file, and of its Python."""
-    return fingerprint(python_of(file), sorted(pins(file).items()))[:_SHORT]
-
-
-def python_of(file: Path) -> str:
-    """Return the version of Python that an environment's file asks for, or nothing."""
-    found = _PYTHON.search(file.read_text(encoding="utf-8"))
-    return found[1] if found else ""
-
-
-def kept_as(name: str, file: Path, results: Path) -> Path | None:
-    """Return the file in the history that has what is in an environment; None if it was not kept.
-
-    Parameters
-    ----------
-    name : str
-        The environment's.
-    file : Path
-        Its file for conda.
-    results : Path
-    """
-    try:
-        found = sorted((results / PLACE).glob(f"{name}.*.{short(file)}.txt"))
-    except OSError:
-        return None
-    return found[0] if found else None
 
 
 def keep(name: str, file: Path, results: Path) -> Path:
@@ -80,21 +43,6 @@ def keep(name: str, file: Path, results: Path) -> Path:
     with write_atomically(kept) as part:
         part.write_text(requirements(name, file, kept.name), encoding="utf-8")
     return kept
-
-
-def noted(name: str | None, files: Mapping[str, str], results: Path) -> dict[str, str]:
-    """Return what a run of a script notes of its environment: the name of the file in the history.
-
-    Parameters
-    ----------
-    name : str or None
-        The environment's; None for SegMake's own.
-    files : mapping
-        The file of each environment of the config.
-    results : Path
-    """
-    kept = kept_as(name, Path(files[name]), results) if name and name in files else None
-    return {"environment": kept.stem} if kept else {}
 
 
 def requirements(name: str, file: Path, kept: str) -> str:

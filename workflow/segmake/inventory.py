@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segmake import readers
+from segmake import versions
 from segmake.batches import assign_batches
 from segmake.channel_numbers import mixed_numbers
 from segmake.config import Config
@@ -585,7 +585,7 @@ def _to_row(image: ImageFile) -> dict[str, Any]:
         "position": image.position,
         "positions": image.positions,
         "batch": image.batch,
-        "reader": 0 if image.outdated else readers.HEADER_VERSION,
+        "reader": 0 if image.outdated else versions.HEADERS,
         "header": json.dumps(image.header.as_dict()) if image.header else "",
         "problem": json.dumps([problem.code, problem.where, problem.values]) if problem else "",
     }
@@ -605,7 +605,7 @@ def _from_row(row: dict[str, str]) -> ImageFile:
     # A line that was cut off has no last column.
     if row["problem"] is None or (image.batch and not image.batch.isdecimal()):
         raise ValueError(f"no line of an inventory: {row}")
-    outdated = row["reader"] != str(readers.HEADER_VERSION)
+    outdated = row["reader"] != str(versions.HEADERS)
     if row["header"]:
         header = Header.from_dict(json.loads(row["header"]))
         image = replace(image, header=header, outdated=outdated)

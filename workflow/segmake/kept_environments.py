@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psutil
 
-from segmake import environment_history, existing_environments
-from segmake.builder import pins
+from segmake import environment_file, environment_history, existing_environments
 from segmake.config import Config
+from segmake.environment_file import pins
 from segmake.environments import DEFAULT_PLACE
 from segmake.files import alone, readable, write_atomically
 from segmake.jobs import Jobs
@@ -136,7 +136,7 @@ def _of_conda(
             named = _NAMED.search(text.decode("utf-8", "replace"))
             name = engine or (named[1] if named else place.name)
             users = _engine_users(engine, config) if engine else _users(listed.get(text), config)
-            short = environment_history.short(file) if pins(file) else ""
+            short = environment_file.short(file) if pins(file) else ""
         except OSError:
             continue
         yield Kept(name, short, place, made, users, shared)
@@ -317,7 +317,7 @@ def export(name: str, results: Path, folder: Path | None) -> list[Path]:
     if name not in known:
         raise Problem("SM-ENV-053", name=readable(name), known=", ".join(known) or "-")
     folder = folder or place / name
-    kept = environment_history.kept_as(name, file, results)
+    kept = environment_file.kept_as(name, file, results)
     listed = kept.read_text(encoding="utf-8") if kept else ""
     if "--hash=" not in listed:
         listed = environment_history.requirements(name, file, "requirements.txt")

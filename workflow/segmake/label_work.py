@@ -17,13 +17,15 @@ import pandas as pd
 from segmake import engines, outputs, tracking
 from segmake.calibration import doubts, pixel_sizes
 from segmake.cell_tables import restore_cells, write_cells
-from segmake.corrections import read_correction
+from segmake.corrected_masks import read_correction
 from segmake.labels import LabelStack, selection_notes, write_masks
 from segmake.messages import Problem
+from segmake.output_files import KINDS
 from segmake.pipeline import Task
 from segmake.plan import Folders, Plan
 from segmake.readers import Header
-from segmake.readers.selection import FieldOfView, channel_index, channel_key, has_channel
+from segmake.readers.field_of_view import FieldOfView
+from segmake.readers.selection import channel_index, channel_key, has_channel
 from segmake.records import is_as_noted, keep_changed, name_of
 
 Work = Callable[[Task], dict[str, Any]]
@@ -41,7 +43,7 @@ def masks(plan: Plan) -> Work:
 
     def work(task: Task) -> dict[str, Any]:
         folders.lineage(task.image).unlink(missing_ok=True)
-        for kind in outputs.KINDS:
+        for kind in KINDS:
             outputs.remove(kind, folders.results, task.image)
         correction = plan.corrections.get(task.image)
         with _field(task, settings) as view, _raw_labels(task, folders) as raw:

@@ -26,10 +26,7 @@ from segmake.messages import Problem
 from segmake.readers import unreadable
 
 if TYPE_CHECKING:
-    from segmake.readers.selection import FieldOfView
-
-# Raised when the label files change, so that they are written again.
-VERSION = 1
+    from segmake.readers.field_of_view import FieldOfView
 
 # What offsets of 32 bits can reach, less some room for what is written about the file.
 _CLASSIC_BYTES = 2**32 - 2**25

@@ -16,7 +16,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,17 +23,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segmake import __version__
-from segmake.files import fingerprint, flush, flush_folder, result_name, write_atomically
+from segmake.files import fingerprint, flush, flush_folder, write_atomically
 from segmake.messages import Problem
+from segmake.output_files import files
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
 
     from segmake.labels import LabelStack
-    from segmake.readers.selection import FieldOfView
-
-# Raised when one of these files changes, so that they are written again.
-VERSION = 1
+    from segmake.readers.field_of_view import FieldOfView
 
 # OME-Zarr 0.4, which is Zarr 2: whatever reads 0.5 reads it too, and some programs (ilastik, bigdataviewer-omezarr in
 # Fiji) read no newer one.
@@ -124,35 +121,12 @@ def write_ome_zarr(folder: Path, stack: LabelStack, view: FieldOfView) -> None:
         _write_levels(cells, stack, stack.planes())
 
 
-@dataclass(frozen=True)
-class _Output:
-    """A kind of output: how its files end, and what writes them, given their paths, a mask and a field of view."""
-
-    suffixes: tuple[str, ...]
-    write: Callable[..., None]
-
-
-_OUTPUTS = {
-    "rois": _Output(("_rois.zip",), lambda path, stack, view: write_rois(path, stack)),
-    "cellpose": _Output((".tif", "_seg.npy"), write_cellpose),
-    "ome_zarr": _Output((".ome.zarr",), write_ome_zarr),
+# What writes a kind of output, given the paths of its files, a mask and a field of view.
+_WRITERS: dict[str, Callable[..., None]] = {
+    "rois": lambda path, stack, view: write_rois(path, stack),
+    "cellpose": write_cellpose,
+    "ome_zarr": write_ome_zarr,
 }
-KINDS = tuple(_OUTPUTS)
-
-
-def files(kind: str, results: Path, image: str) -> tuple[Path, ...]:
-    """Return the files (or the folder that is an OME-Zarr) of one kind of output of an image.
-
-    Parameters
-    ----------
-    kind : one of `KINDS`
-    results : Path
-        The results folder.
-    image : str
-        The image's name.
-    """
-    base = results / kind / result_name(image)
-    return tuple(base.with_name(base.name + suffix) for suffix in _OUTPUTS[kind].suffixes)
 
 
 def write(kind: str, results: Path, image: str, stack: LabelStack, view: FieldOfView) -> None:
@@ -160,7 +134,7 @@ def write(kind: str, results: Path, image: str, stack: LabelStack, view: FieldOf
 
     Parameters
     ----------
-    kind : one of `KINDS`
+    kind : one of `segmake.output_files.KINDS`
     results : Path
         The results folder.
     image : str
@@ -176,7 +150,7 @@ def write(kind: str, results: Path, image: str, stack: LabelStack, view: FieldOf
         ``SM-OUT-002``, as `remove` does.
     """
     _refuse_to_lose_work(kind, results, image)
-    _OUTPUTS[kind].write(*files(kind, results, image), stack, view)
+    _WRITERS[kind](*files(kind, results, image), stack, view)
 
 
 def remove(kind: str, results: Path, image: str) -> None:

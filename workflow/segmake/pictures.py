@@ -15,10 +15,7 @@ from segmake.wording import brief
 
 if TYPE_CHECKING:
     from segmake.labels import LabelStack
-    from segmake.readers.selection import FieldOfView
-
-# Raised when the pictures change, so that they are drawn again.
-VERSION = 2
+    from segmake.readers.field_of_view import FieldOfView
 
 Color = tuple[int, int, int]
 

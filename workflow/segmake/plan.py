@@ -17,18 +17,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from segmake import known_errors, licences
+from segmake import known_errors, licences, versions
 from segmake.files import fingerprint, result_name, write_atomically
 from segmake.messages import LANGUAGES, Problem, language, say
-from segmake.outputs import files
+from segmake.output_files import files
 from segmake.pipeline import Task
 from segmake.slurm import SCRIPT
 from segmake.steps import AFTER, STEPS
 from segmake.user_scripts.definition import Script, run_name, scripts_of
 from segmake.user_scripts.planning import ScriptPlan
-
-# Raised when the report or the tables of the run change, so that they are written again.
-REPORT_VERSION = 4
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
@@ -419,7 +416,7 @@ class Plan:
         outcomes = [str(self.outcome(step, batch)) for step in STEPS for batch in self.batches]
         outcomes += [script.outcome for script in self.scripts.values()]
         again = [self.report_round] if self.report_round else []
-        about = (sorted(self.images()), REPORT_VERSION, spoken or language(), *again)
+        about = (sorted(self.images()), versions.REPORT, spoken or language(), *again)
         return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
 
     def is_reported(self) -> bool:

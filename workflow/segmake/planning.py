@@ -10,9 +10,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
-from numpy import dtype
-
-from segmake import engines, labels, measurement, outputs, pictures, readers, tracking
+from segmake import engines, versions
 from segmake.batches import megapixels
 from segmake.bindings import bind_corrections
 from segmake.calibration import corrected_since_0_1_0
@@ -177,18 +175,18 @@ class _KeyMaker:
         self._segment = fingerprint(
             decisive,
             model_fingerprint(segmentation),
-            [engines.VERSIONS[engine], readers.PIXELS_VERSION],
+            [versions.ENGINES[engine], versions.PIXELS],
             # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
             images["pixel_size_um"] if self._whole else None,
         )
-        self._tracking = [settings["tracking"], tracking.VERSION] if settings["tracking"] else None
+        self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
         self._masks = fingerprint(
-            settings["outputs"], images["pixel_size_um"], labels.VERSION, outputs.VERSION
+            settings["outputs"], images["pixel_size_um"], versions.LABELS, versions.OUTPUTS
         )
         self._measure = fingerprint(
-            settings["measurements"], images["pixel_size_um"], measurement.VERSION
+            settings["measurements"], images["pixel_size_um"], versions.MEASUREMENT
         )
-        self._overlay = fingerprint(settings["overlays"], pictures.VERSION)
+        self._overlay = fingerprint(settings["overlays"], versions.OVERLAYS)
 
     def keys(self, image: ImageFile) -> dict[str, str]:
         """Return the key of each step for an image."""
@@ -240,7 +238,7 @@ class _KeyMaker:
         header = interpreted(image.header, self._images["pages"])
         planes = header.slices if self._whole else 1
         planes *= 1 if self._images["second_channel"] is None else 2
-        return header.width * header.height * planes * dtype(header.dtype).itemsize > LARGE_BYTES
+        return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
 
     def is_tracked(self, image: ImageFile) -> bool:
         """Whether the cells of an image are followed in time."""

@@ -28,7 +28,7 @@ from segmake.report_scripts import (
 )
 from segmake.timing import Timing
 from segmake.usage import Usage, describe
-from segmake.wording import brief, duration, finite, localised, moment, number, plural, text_of
+from segmake.wording import brief, duration, finite, localised, moment, number, plural
 
 GALLERY_LIMIT = 300
 FAILURES_IN_SIGHT = 20
@@ -335,8 +335,8 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
     """Return the failed images by what is wrong with them, the most frequent first."""
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for row in failed:
-        message = text_of(row.get("message")) or say("report.failed.unknown")
-        reason = text_of(row.get("code")), message, text_of(row.get("remedy"))
+        message = _text_of(row.get("message")) or say("report.failed.unknown")
+        reason = _text_of(row.get("code")), message, _text_of(row.get("remedy"))
         attempt = finite(row.get("attempt")) or 1
         again = say("report.failed.attempt", n=int(attempt)) if attempt > 1 else ""
         groups.setdefault(reason, []).append((shown(row["image"]), again))
@@ -361,17 +361,17 @@ def _card(
         "cells": -1 if cells is None else int(cells),
         "counts": _counts(row, cells),
         "seconds": -1 if seconds is None else seconds,
-        "selection": text_of(row.get("selection")),
+        "selection": _text_of(row.get("selection")),
         "left_out": _left_out(row),
         "corrected": finite(row.get("corrected")) == 1,
-        "warning": text_of(row.get("warning")),
+        "warning": _text_of(row.get("warning")),
         "details": _details(row, seconds),
         "before": _data_uri(pair[0]) if pair else None,
         "after": _data_uri(pair[1]) if pair else None,
         "links": [
             (say(f"report.card.{kind}"), href(file))
             for kind in ("picture", "movie", "mask")
-            if (file := text_of(row.get(kind)))
+            if (file := _text_of(row.get(kind)))
         ],
     }
 
@@ -404,12 +404,12 @@ def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
         if (height := finite(row.get("pixel_height_um"))) is not None and height != size:
             text = f"{text} × {localised(f'{height:.4g}')}"
         details.append(say("report.card.pixel_size", size=text))
-    channel = text_of(row.get("channel"))
-    if channel and channel not in text_of(row.get("selection")):
+    channel = _text_of(row.get("channel"))
+    if channel and channel not in _text_of(row.get("selection")):
         details.append(say("report.card.channel", channel=channel))
-    if position := text_of(row.get("position")):
+    if position := _text_of(row.get("position")):
         details.append(say("report.card.position", position=position))
-    details += [text_of(row.get("objective")), moment(text_of(row.get("acquired")))]
+    details += [_text_of(row.get("objective")), moment(_text_of(row.get("acquired")))]
     if seconds is not None:
         details.append(say("report.card.seconds", time=duration(seconds)))
     return [detail for detail in details if detail]
@@ -429,7 +429,7 @@ def _notes(run: Run, done: list[dict]) -> list[tuple[str, str]]:
     """Return what a reader should know first, each with the names of the images that it is about."""
     images: dict[str, list[str]] = {}
     for row in done:
-        if warning := text_of(row.get("warning")):
+        if warning := _text_of(row.get("warning")):
             images.setdefault(warning, []).append(shown(row["image"]))
     return [*((warning, "") for warning in run.warnings), *_named(images)]
 
@@ -446,7 +446,7 @@ def _named(images: dict[str, list[str]]) -> list[tuple[str, str]]:
 
 def _selections(done: list[dict]) -> list[tuple[str, str]]:
     """Return what was taken of the images, the most frequent first, and of how many images."""
-    counts = Counter(text for row in done if (text := text_of(row.get("selection"))))
+    counts = Counter(text for row in done if (text := _text_of(row.get("selection"))))
     return [
         (text, say(plural("report.run.selection.images", count), n=number(count)))
         for text, count in counts.most_common(SELECTIONS_LIMIT)
@@ -513,3 +513,8 @@ def _setting(value: Any) -> str:
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value) and value:
         return ", ".join(value)
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _text_of(value: Any) -> str:
+    """Return a value as text, empty if it is missing."""
+    return "" if value is None or (not isinstance(value, str) and pd.isna(value)) else str(value)

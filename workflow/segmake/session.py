@@ -355,7 +355,7 @@ class Session:
 
     def end(self) -> None:
         """Say what became of the run."""
-        from segmake.summary import describe_outcome
+        from segmake.last_words import describe_outcome
 
         if self._screen:
             self._screen.stop()

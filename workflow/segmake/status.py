@@ -13,11 +13,11 @@ import yaml
 from segmake import slurm
 from segmake.files import lock_file, open_own, read_lock
 from segmake.jobs import Jobs
+from segmake.last_words import describe_outcome
 from segmake.messages import Problem, say
 from segmake.plan import Folders, read_plan
 from segmake.progress import Observer, reasons_to_wait
 from segmake.slurm import SCRIPT, SlurmError
-from segmake.summary import describe_outcome
 from segmake.usage import IMAGE_RULES
 
 DEFAULT_CONFIG = Path("config/config.yaml")

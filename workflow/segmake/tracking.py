@@ -23,9 +23,6 @@ from skimage.util import map_array
 from segmake.messages import Problem
 from segmake.tables import write_csv
 
-# Raised when movies are linked differently, so that they are linked again.
-VERSION = 1
-
 # Drift is looked for in pictures of at most so many pixels a side: planes, volumes.
 _COARSE = {2: 512, 3: 128}
 

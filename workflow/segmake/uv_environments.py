@@ -13,7 +13,7 @@ from pathlib import Path
 import uv
 from packaging.utils import canonicalize_name
 
-from segmake.builder import pins
+from segmake.environment_file import pins
 from segmake.environment_history import hashed
 from segmake.environments import Failed, make_once
 from segmake.files import fingerprint, readable, write_atomically

@@ -7,8 +7,6 @@ import re
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
-
 from segmake.messages import language
 
 
@@ -19,11 +17,6 @@ def finite(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
-
-
-def text_of(value: Any) -> str:
-    """Return a value as text, empty if it is missing."""
-    return "" if value is None or (not isinstance(value, str) and pd.isna(value)) else str(value)
 
 
 def localised(written: str) -> str:

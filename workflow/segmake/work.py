@@ -19,10 +19,11 @@ from segmake.calibration import mean_size
 from segmake.files import position_number
 from segmake.labels import LabelWriter
 from segmake.messages import Problem, say
+from segmake.output_files import KINDS
 from segmake.pipeline import InOneGo, Task, Work
 from segmake.plan import Folders, Plan
 from segmake.readers import Header
-from segmake.readers.selection import FieldOfView
+from segmake.readers.field_of_view import FieldOfView
 
 # What the report names of an engine's environment.
 _PACKAGES = ("cellpose", "omnipose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
@@ -53,7 +54,7 @@ def forget(folders: Folders, image: str) -> None:
     """
     with suppress(OSError):
         folders.lineage(image).unlink(missing_ok=True)
-    for kind in outputs.KINDS:
+    for kind in KINDS:
         with suppress(Problem, OSError):
             outputs.remove(kind, folders.results, image)
 

@@ -22,11 +22,12 @@ import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from segmake.messages import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The names that each Cellpose downloads by itself (cellpose.models.MODEL_NAMES of 4.2.1.1 and of 3.1.1.3). The two
 # transformers of Cellpose 3 are left out: they need packages that Cellpose does not bring with it.
@@ -77,9 +78,6 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
 # Cellpose-SAM knows the places of its tokens in a tile of this side, and no other.
 SAM_TILE = 256
 SAM_MODELS = ("cpsam_v2", "cpsam")
-
-# Raised when the masks change, so that images are computed again.
-VERSIONS = {"cellpose": 1, "cellpose3": 1, "omnipose": 1, "threshold": 1}
 
 # Settings of how the cells are found, which do not decide what cells there are.
 NOT_DECISIVE = ("gpu", "allow_cpu", "batch_size", "models_folder")

@@ -8,6 +8,7 @@ config selects of a field of view is in `segmake.readers.selection`.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -15,19 +16,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from segmake.files import readable
 from segmake.messages import Problem
 from segmake.reach import out_of_reach
 from segmake.readers.believed import believed
 
-# Raised when other pixels are read from the same file, so that images are computed again.
-PIXELS_VERSION = 2
-# Raised when more, or something else, is known of the same file, so that its header is read again.
-HEADER_VERSION = 3
+if TYPE_CHECKING:
+    import numpy as np
 
 # For each suffix, what the format is called, the module and the class that read it.
 FORMATS = {
@@ -147,6 +144,14 @@ class Header:
         """Keep what can be true only."""
         for name, value in believed(self).items():
             object.__setattr__(self, name, value)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of a pixel: of ``uint16``, or ``>u2``, two."""
+        kind = re.fullmatch(r"[<>=|]?(?:[a-z](?P<bytes>\d+)|[a-z]+(?P<bits>\d+))", self.dtype)
+        if kind is None:
+            return 1
+        return int(kind["bytes"] or int(kind["bits"]) // 8)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the header as plain values that JSON can hold."""

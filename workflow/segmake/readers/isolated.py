@@ -24,7 +24,6 @@ from typing import Any
 
 from segmake.messages import Problem, Problems, say
 from segmake.readers import Header, read_headers
-from segmake.readers.made import kind_of
 
 # A header is read in milliseconds; on a slow disk, that of a file with very many pages takes a while.
 SECONDS = 120
@@ -244,6 +243,9 @@ def _limit() -> None:
 def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
     try:
         if image:
+            # The process that asks has no need of numpy.
+            from segmake.readers.made import kind_of
+
             return {"kind": kind_of(Path(path), Path(image), words)}
         return {"headers": [header.as_dict() for header in read_headers(Path(path))]}
     except Problem as problem:

@@ -8,31 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segmake.readers import Header, open_image
-
-# What programs call the files that they make from an image, by what these hold.
-WORDS = {
-    "labels": {
-        *("mask", "masks", "seg", "segmentation", "segmented", "label", "labels", "labeled"),
-        *("labelled", "lbl", "lbls", "identities", "instance", "instances", "object", "objects"),
-        *("watershed", "stardist", "cellpose", "omnipose", "binary", "bw", "annotation"),
-        *("annotations", "gt", "truth", "prediction", "predictions", "pred"),
-    },
-    "maps": {
-        *("flows", "prob", "probs", "probability", "probabilities", "cellprob", "uncertainty"),
-        *("features", "prediction", "predictions", "pred"),
-    },
-    "outlines": {
-        *("outline", "outlines", "overlay", "overlays", "contour", "contours", "boundary"),
-        "boundaries",
-    },
-    "thumbnails": {"thumb", "preview", "previews"},
-}
-
-# Labels have many names, and programs join them to others, as in `flows_cp_masks`.
-_OWN_WORDS = {kind: words - WORDS["labels"] for kind, words in WORDS.items()}
-
-# What may be kept in numbers as images have them, and has words that mean nothing else.
-_CERTAIN = {"flows", "prob", "probs", "probability", "probabilities", "cellprob", "uncertainty"}
+from segmake.readers.made_names import CERTAIN, OWN_WORDS, WORDS
 
 # Neighbouring pixels of a cell have the same label; those of a picture rarely the same grey value.
 _EQUAL = 0.7
@@ -45,7 +21,7 @@ _SMALL, _SHAPE = 0.6, 0.06
 
 
 def kind_of(path: Path, original: Path, words: Collection[str]) -> str:
-    """Look at a file that may be made from an image, and return what it holds: a key of `WORDS`.
+    """Look at a file that may be made from an image, and return what it holds.
 
     Parameters
     ----------
@@ -72,7 +48,7 @@ def kind_of(path: Path, original: Path, words: Collection[str]) -> str:
                 0, time=header.times // 2, slice=header.slices // 2, page=header.unnamed // 2
             )
         if kinds != ["thumbnails"] and _is_labels(first, middle):
-            return next((kind for kind in kinds if said & _OWN_WORDS[kind]), kinds[0])
+            return next((kind for kind in kinds if said & OWN_WORDS[kind]), kinds[0])
         with open_image(original) as image:
             whole = image.fields[0]
     except Exception:
@@ -107,5 +83,5 @@ def _fits(kind: str, words: set[str], header: Header, original: Header) -> bool:
     if kind == "outlines":
         return colored
     decimal = header.dtype.startswith("float") and not original.dtype.startswith("float")
-    certain = bool(words & _CERTAIN) and header.dtype != original.dtype
+    certain = bool(words & CERTAIN) and header.dtype != original.dtype
     return colored or decimal or certain

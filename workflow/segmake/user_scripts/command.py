@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def variables(
     seen = {
         name: value
         for name, value in environ.items()
-        if _PASSED.fullmatch(name) or name in script.variables
+        if _is_passed(name) or name in script.variables
     }
     own = {f"SEGMAKE_{variable_of(n)}": value for n, value in _known(given, values).items()}
     threads = dict.fromkeys(_THREADS, values["cpus"])
@@ -203,7 +204,12 @@ def variables(
 def is_passed(name: str) -> bool:
     """Whether every script sees a variable, if it is there."""
     python = ("PYTHONUNBUFFERED", "PYTHONNOUSERSITE", "MPLBACKEND")
-    return bool(_PASSED.fullmatch(name)) or name in (*_THREADS, *python)
+    return _is_passed(name) or name in (*_THREADS, *python)
+
+
+@cache
+def _is_passed(name: str) -> bool:
+    return bool(_PASSED.fullmatch(name))
 
 
 def _known(given: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:

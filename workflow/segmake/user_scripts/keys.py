@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from segmake import versions
 from segmake.files import fingerprint
 from segmake.journal import Entry
 from segmake.user_scripts.definition import OWN, Script, label_meant, run_label
-
-# Raised when scripts are called in another way, or see other things, so that their results may differ.
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ class Keys:
             if part is None:
                 return None
             parts.append(part)
-        return fingerprint(VERSION, self.codes[name], parts, self.runs_key(name, run))
+        return fingerprint(versions.SCRIPT_RUNS, self.codes[name], parts, self.runs_key(name, run))
 
     def runs_key(self, name: str, run: str) -> str:
         """Return what tells the runs of a script apart, where what they work on does not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread, Timer
+from typing import Any
 
 import psutil
 
@@ -75,6 +77,7 @@ class _Running:
     log: Path
     space: str
     starter: Starter | None = None
+    mounts: str = ""
     memory: int = 0
     left_out: int = 0
 
@@ -100,8 +103,9 @@ class Processes:
         # What a script leaves behind comes to this process, and is known by that.
         self._adopts = kernel.adopt_orphans()
         self._left_before: set[str] | None = None
-        self._idle: list[Starter] = []
+        self._idle: dict[str, list[Starter]] = {}
         self._starters: set[int] = set()
+        self._last_mounts = ""
 
     def run(
         self,
@@ -161,9 +165,11 @@ class Processes:
             timer.cancel()
             with self._lock:
                 del self._running[mark]
-                if running.starter:
-                    self._idle.append(running.starter)
         self._end_left(mark, running)
+        if running.starter:
+            # What another run leaves in these mounts must not be taken for what this one left.
+            with self._lock:
+                self._idle.setdefault(running.mounts, []).append(running.starter)
         running.left_out += shorten(log, running.left_out)
         return Outcome(
             code,
@@ -194,13 +200,16 @@ class Processes:
     ) -> _Running:
         with open_own(log, "ab") as said:
             if self._protection and self._protection.works:
-                order = {"words": words, "folder": str(folder.absolute()), "variables": variables}
-                order |= {"mounts": self._protection.mounts(folder, closed)}
+                mounts = self._protection.mounts(folder, closed)
+                stays = self._are_the_last(mounts)
+                order: dict[str, Any] = {"words": words, "variables": variables}
+                order |= {"folder": str(folder.absolute()), "mounts": mounts, "stays": stays}
+                key = self._last_mounts if stays else ""
                 # Each has its own: a script that ends the process above it ends no other's.
-                starter = self._idle.pop() if self._idle else Starter()
+                starter = idle.pop() if (idle := self._idle.get(key)) else Starter()
                 started = starter.start(order, said.fileno())
                 self._starters.add(starter.pid)
-                return _Running(started, log, started.space, starter)
+                return _Running(started, log, started.space, starter, key)
             process = subprocess.Popen(
                 words,
                 cwd=folder,
@@ -211,6 +220,15 @@ class Processes:
                 start_new_session=True,
             )
             return _Running(process, log, "")
+
+    def _are_the_last(self, mounts: dict[str, list[str]]) -> bool:
+        """Whether the run before had the same mounts: then the next one will have them, too."""
+        before, self._last_mounts = self._last_mounts, json.dumps(mounts)
+        if before == self._last_mounts:
+            return True
+        # Processes with mounts that no run has any more are ended.
+        self._idle = {"": self._idle.get("", [])}
+        return False
 
     def _watch(self) -> None:
         """Look at memory and logs while anything is at work."""
@@ -258,6 +276,8 @@ class Processes:
         if not self._adopts:
             _end(mark)
             return
+        if self._nothing_is_left():
+            return
         patience = time.monotonic() + GRACE_SECONDS
         before: list[int] = []
         while time.monotonic() < patience:
@@ -281,6 +301,17 @@ class Processes:
                 with suppress(OSError):
                     os.waitpid(pid, os.WNOHANG)
             time.sleep(0.005)
+
+    def _nothing_is_left(self) -> bool:
+        """Whether this process has no children but those that it started itself: what is left behind comes to it."""
+        for _ in range(2):
+            # One that ended while it was looked at may have started another one.
+            there = set(kernel.children(os.getpid()))
+            with self._lock:
+                own = {each.process.pid for each in self._running.values()} | self._starters
+            if there - own:
+                return False
+        return True
 
 
 def _is_left(pid: int, mark: str, ended: _Running, *, alone: bool, spaces: set[str]) -> bool:

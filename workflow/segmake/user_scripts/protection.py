@@ -45,6 +45,7 @@ class Protection:
         self._closed = sorted(each for each in real - {"/"} if not _within(each, real - {each}))
         home = os.path.expanduser("~")
         own = [os.path.join(home, name) for name in _CACHES]
+        self._crowded: set[str] = set()
         # There may be no place for temporary files at all.
         with suppress(OSError):
             own.append(tempfile.gettempdir())
@@ -89,19 +90,24 @@ class Protection:
             # Many scripts begin by removing their folder of outputs, and make it anew: for that, the one above it has
             # to be open, and all others in that one closed.
             opened.append(os.path.dirname(own))
-            beside = _beside(own)
+            beside = self._beside(own)
         below = self._below
         if len(closed) < len(self._closed):
             below = [each for each in below if not _within(each, [own])]
         return {"opened": opened, "closed": [*closed, *more], "below": below, "beside": beside}
 
-
-def _beside(folder: str) -> list[str]:
-    """Return what lies beside a folder; nothing if that is very much."""
-    with suppress(OSError), os.scandir(os.path.dirname(folder)) as inside:
-        found = [entry.path for entry in islice(inside, MOST_BESIDE + 1) if entry.path != folder]
-        return found if len(found) <= MOST_BESIDE else []
-    return []
+    def _beside(self, folder: str) -> list[str]:
+        """Return what lies beside a folder; nothing if that is very much."""
+        above = os.path.dirname(folder)
+        if above in self._crowded:
+            return []
+        found: list[str] = []
+        with suppress(OSError), os.scandir(above) as inside:
+            found = [entry.path for entry in islice(inside, MOST_BESIDE + 1)]
+        if len(found) > MOST_BESIDE:
+            self._crowded.add(above)
+            return []
+        return [path for path in found if path != folder]
 
 
 def protection_of(plan: Plan, *, wanted: bool) -> Protection:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from segmake.files import natural_key, readable, write_atomically
 from segmake.journal import Entry
 from segmake.messages import Problem
@@ -43,6 +41,9 @@ def write_tables_for(plan: Plan, script: Script) -> dict[str, Path]:
     """
     if script.per_image or not any(need in OWN for need in script.needs):
         return {}
+    # Takes longer to import than most runs of scripts take.
+    import pandas as pd
+
     keys = facts_in_job(plan)
     folder = (plan.folders.state / "scripts" / script.name).absolute()
     tasks = _images_of(plan, script, keys)

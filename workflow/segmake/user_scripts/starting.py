@@ -106,7 +106,8 @@ class Starter:
         Parameters
         ----------
         order : dict
-            ``words``, ``folder``, ``variables`` and ``mounts``.
+            ``words``, ``folder``, ``variables``, ``mounts``, and ``stays`` if all orders to this process have the same
+            mounts.
         said : int
             An open file that gets what it says.
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from segmake.disk import disk_problem, probe
-from segmake.environment_history import noted
+from segmake.environment_file import noted
 from segmake.files import fingerprint, naming, open_own, readable
 from segmake.messages import Problem
 from segmake.pipeline import BEHIND, Ended, Leave, Task, Work
@@ -170,8 +170,9 @@ class ScriptWork:
         self._cpus = max(1, cpus // self.at_once)
         self._care = Care(plan, self._script)
         self._memory_gb = float(self._script.resources["memory_gb"])
+        self._in_a_job = "SLURM_JOB_ID" in os.environ
         # Slurm itself ends a job that uses more than its memory.
-        limit = None if "SLURM_JOB_ID" in os.environ else self._memory_gb * 2**30
+        limit = None if self._in_a_job else self._memory_gb * 2**30
         self._processes = Processes(self._care.protection, limit)
         self._parameters = facts_in_job(plan).runs(name)
         self._tables: dict[str, Path] | None = None
@@ -180,6 +181,7 @@ class ScriptWork:
         own = self._script.environment
         self._environment = noted(own, plan.environments, plan.folders.results)
         self._seen: list[tuple[int, int]] = []
+        self._environ = dict(os.environ)
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Parallel:
         """Return what passes the runs through this work."""
@@ -207,7 +209,7 @@ class ScriptWork:
         folder, log = task.outputs[0], self._plan.folders.script_log(self._script, task.image)
         self._clear(task, folder)
         with self._care.of(task, self._given(task, folder)) as run:
-            killed = killed_for_memory()
+            killed = killed_for_memory() if self._in_a_job else None
             outcome, start = self._start(run, log, seconds)
             self._care.look(run, outcome)
             name = self._script.name
@@ -216,7 +218,11 @@ class ScriptWork:
             if outcome.out_of_time and seconds < FAIR_PART * limit:
                 raise Leave(Problem("SM-SCR-034", where=task.image, script=name))
             ended = outcome.code and not outcome.out_of_time and not outcome.memory
-            if ended and _lacked_memory(outcome.code, killed, killed_for_memory()):
+            if (
+                ended
+                and self._in_a_job
+                and _lacked_memory(outcome.code, killed, killed_for_memory())
+            ):
                 # A job that is sent again has more.
                 raise Leave(Problem("SM-SCR-038", where=task.image, script=name), died=True)
             self._judge(run, outcome, limit, log, last_lines(log, LAST_LINES, start))
@@ -233,7 +239,7 @@ class ScriptWork:
         task, folder = run.task, run.task.outputs[0]
         values, parameters = self._values(task), self._parameters.get(task.image, {})
         words = command_line(self._script, self._python, run.given, values, parameters)
-        environment = variables(self._script, run.given, values, parameters, os.environ)
+        environment = variables(self._script, run.given, values, parameters, self._environ)
         copy = copy_place(self._plan.folders.state, self._script, task.image)
         known = known_words(run.given, values, parameters)
         words, changes = write_copy(self._script, words, known, copy)
@@ -390,8 +396,6 @@ class ScriptWork:
 
 def _lacked_memory(code: int, before: int | None, after: int | None) -> bool:
     """Whether a script of a Slurm job was ended for memory; where nobody counts, any SIGKILL is taken for that."""
-    if "SLURM_JOB_ID" not in os.environ:
-        return False
     if before is None or after is None:
         return code in (-signal.SIGKILL, 128 + signal.SIGKILL)
     return after > before
