@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import yaml
 
 from segmake.installed import activation, install
 from tests.disks import small_disk
+from tests.programs import program
 from tests.projects import ROOT, Project
 
 # What no user should have to read.
@@ -188,23 +188,11 @@ def test_two_experiments_can_be_run_at_once_from_one_folder(few: Project, comman
 SHELLS = {"bash": "activate", "zsh": "activate", "tcsh": "activate.csh", "fish": "activate.fish"}
 
 
-def shell(name: str) -> str:
-    """Return the path of a shell; install it where that is possible."""
-    if (
-        not shutil.which(name)
-        and os.geteuid() == 0
-        and shutil.which("apt-get")
-        and "CI" in os.environ
-    ):
-        subprocess.run(["apt-get", "install", "-y", "-q", name], capture_output=True, check=False)
-    return shutil.which(name) or pytest.skip(f"there is no {name} here: apt-get install {name}")
-
-
 @pytest.mark.parametrize("name", SHELLS)
 def test_activation_takes_foreign_variables_away_and_deactivate_gives_them_back(
     command: Path, name: str, tmp_path: Path
 ) -> None:
-    program = shell(name)
+    shell = program(name)
     show = "sh -c 'echo \"${PYTHONPATH-none} ${PYTHONHOME-none} $PATH\"'"
     # Twice: a user may activate again.
     script = command.with_name(SHELLS[name])
@@ -223,7 +211,7 @@ def test_activation_takes_foreign_variables_away_and_deactivate_gives_them_back(
     (tmp_path / "typed").write_text("\n".join(lines))
     bare = ["-f"] if name in ("tcsh", "zsh") else []
     done = subprocess.run(
-        [program, *bare, tmp_path / "typed"],
+        [shell, *bare, tmp_path / "typed"],
         env={
             "PATH": "/usr/bin:/bin",
             "HOME": str(tmp_path),

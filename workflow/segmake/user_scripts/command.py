@@ -46,6 +46,9 @@ _NOT_FOR_ARGUMENTS = re.compile(
 # Libraries that would otherwise take every core, for each of the runs that work side by side.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
+# What R reads first: it lets scripts find what lies beside them.
+_R_PROFILE = Path(__file__).with_name("beside.R")
+
 # What argparse takes for a number.
 _NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
@@ -182,6 +185,9 @@ def variables(
         # It works in its folder of outputs, and imports what lies beside the original.
         python |= {"PYTHONPATH": str(script.file.absolute().parent)}
         del python["MPLBACKEND"]
+    if script.file.suffix == ".R":
+        python["R_PROFILE_USER"] = str(_R_PROFILE)
+    python["SEGMAKE_SCRIPT_FOLDER"] = str(script.file.absolute().parent)
     set_here = {name: fill(value, known) for name, value in script.values.items()}
     if "PYTHONPATH" in python and "PYTHONPATH" in set_here:
         set_here["PYTHONPATH"] += os.pathsep + python["PYTHONPATH"]

@@ -39,7 +39,9 @@ def mounts_below(folder: str) -> list[str]:
 
 def adopt_orphans() -> bool:
     """Let processes that lose their parent, and that this one started, become its own; return whether they do."""
-    return _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    # Linux alone has it.
+    prctl = getattr(_libc, "prctl", None)
+    return prctl is not None and prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def descendants(number: int) -> list[int]:
