@@ -80,6 +80,7 @@ def describe_end(plan: Plan, images: pd.DataFrame, scripts: Sequence[ScriptResul
         inputs = said_of_inputs(script)
         section = "end.script.one" if inputs and script.runs == 1 else "end.script"
         words = say(section, name=script.name, done=script.done, runs=script.runs)
+        words += f" ({script.each})" if script.each else ""
         words += "".join(f", {each}" for each in inputs)
         if script.failures:
             words += say("end.script.failed", number=len(script.failures))
