@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from itertools import product
@@ -84,6 +84,8 @@ class Script:
         Patterns of other files that its results depend on.
     protect : bool
         Whether it may write to nothing but its own folder.
+    quoted : tuple of str
+        The parameters of a sweep that are texts also where they look like numbers.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Script:
     design: list[dict[str, str]] = field(default_factory=list)
     files: tuple[str, ...] = ()
     protect: bool = True
+    quoted: tuple[str, ...] = ()
 
     @property
     def per_image(self) -> bool:
@@ -209,6 +212,7 @@ def _script(section: dict[str, Any]) -> Script:
         design=design,
         files=tuple(section["files"]),
         protect=section["protect"],
+        quoted=tuple(section.get("quoted", ())),
     )
 
 
@@ -316,19 +320,21 @@ def label_of(script: Script, run: str) -> str:
     return run.partition(WITH)[2] if script.per_image else run
 
 
-def label_meant(label: str, names: Collection[str]) -> tuple[str, ...]:
+def label_meant(label: str, script: Script) -> tuple[str, ...]:
     """Return the parameters that a `run_label` has, in alphabetical order; none where it is not clear which they are.
 
     Parameters
     ----------
     label : str
-    names : collection of str
-        The parameters of the sweep.
+    script : Script
+        The one whose parameters these are.
     """
     parts = sorted(label.split(", "))
-    if sorted(part.partition("=")[0] for part in parts) != sorted(names):
+    names = [part.partition("=")[0] for part in parts]
+    if sorted(names) != sorted(script.parameters):
         return ()
-    return tuple(_same_value(part) for part in parts)
+    pairs = zip(names, parts, strict=True)
+    return tuple(part if name in script.quoted else _same_value(part) for name, part in pairs)
 
 
 def same_number(text: str) -> str:
@@ -336,10 +342,15 @@ def same_number(text: str) -> str:
     return _WHOLE.sub(r"\1", text)
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number, in any way of writing it."""
+    return bool(_NUMBER.fullmatch(text))
+
+
 def _same_value(text: str) -> str:
     """Return a parameter with its value, so that ``0.5``, ``0.50`` and ``5e-1`` are the same."""
     name, _, value = text.partition("=")
-    if not _NUMBER.fullmatch(value):
+    if not is_number(value):
         return text
     return f"{name}={_EXACT.create_decimal(value).normalize(_EXACT)}"
 

@@ -34,13 +34,13 @@ def runs_of(
     before: dict[tuple[str, tuple[str, ...]], str] = {}
     for run in sorted(entries, key=lambda run: entries[run].time):
         label = label_of(script, run)
-        if label not in wanted and (meant := label_meant(label, script.parameters)):
+        if label not in wanted and (meant := label_meant(label, script)):
             before[image_of(script, run), meant] = run
     every = list(images)
     found = {}
     # Runs of the same image are not neighbours: of runs at work beside each other it can be told which opened theirs.
     for label, parameters in wanted.items():
-        meant = label_meant(label, script.parameters) if before else ()
+        meant = label_meant(label, script) if before else ()
         for image in every:
             run = run_of(image, label)
             if meant and run not in entries:
