@@ -439,6 +439,8 @@ class Plan:
             definition, runs = self.definitions[name], script.counts["runs"]
             if each := said_of_each(definition, len(self.images()), runs):
                 lines.append(f"    {each}")
+            if unread := script.counts.get("unread"):
+                lines.append(say("plan.script.unread", number=unread))
             if gone := script.counts.get("gone"):
                 lines.append(say("plan.script.gone", number=gone))
             lines += script_notes(definition, runs)

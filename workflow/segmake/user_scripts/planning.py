@@ -17,6 +17,7 @@ from segmake.pipeline import Task
 from segmake.steps import AFTER, is_current
 from segmake.user_scripts.command import fill
 from segmake.user_scripts.definition import MADE_BY, Script, image_of, scripts_of
+from segmake.user_scripts.judged import took_nothing
 from segmake.user_scripts.keys import ImageFacts, Keys
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class ScriptPlan:
         For each batch, what names the file that Snakemake asks for.
     counts : dict
         How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
-        were done and have lost their results (``gone``).
+        were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
     files : list of str
         All files that the script is made of.
     meanings : dict
@@ -312,6 +313,7 @@ def _plan_script(
     pending: dict[str, list[Task]] = {}
     attempts: dict[str, int] = {}
     counts = dict.fromkeys(("runs", "done", "failed", "to_run", "gone"), 0)
+    noted: dict[str, dict[str, Any]] = {}
     for run in keys.runs(script.name):
         entry, key = finished.get(run), keys.key(script.name, run)
         batch, image = places.get(image_of(script, run), ("", None))
@@ -319,8 +321,9 @@ def _plan_script(
         current = is_current(entry, task)
         attempts[run] = next_attempt(entry, current=current, present=True)
         counts["runs"] += 1
-        counts["done"] += current
-        if not current and entry and entry.event == "failed":
+        if current and entry:
+            noted[run] = entry.details
+        elif entry and entry.event == "failed":
             counts["failed"] += 1
         # It went well with the same key: what it made is not as it was.
         counts["gone"] += bool(not current and entry and (entry.event, entry.key) == ("done", key))
@@ -330,6 +333,10 @@ def _plan_script(
         batch = UNSETTLED if current else batch
         task = folders.script_task(script, run, image, key or "", attempts[run])
         pending.setdefault(batch, []).append(task)
+    # As the report has it.
+    counts["unread"] = len(noted) if took_nothing(script, keys.runs(script.name), noted) else 0
+    counts["failed"] += counts["unread"]
+    counts["done"] = len(noted) - counts["unread"]
     before = {batch: _before(script, batches, plans, batch) for batch in {*pending, ""}}
     before[UNSETTLED] = before[""]
     code = keys.codes[script.name]
