@@ -192,6 +192,20 @@ def test_all_ways_to_pass_values_have_the_image_and_the_parameters(project):
         assert f"+{row['k']}+{row['seed']}".endswith(row["b"][-4:])
 
 
+def test_a_run_gets_what_segmake_made_of_its_image(project):
+    section = {
+        "name": "s",
+        "run": "image",
+        "needs": ["images", "masks", "cells"],
+        "sweep": {"k": [1]},
+    }
+    plan = project.plan(section, s="import sys; sys.argv")
+    (tasks,) = plan.scripts["s"].batches.values()
+    given = ScriptWork(plan, "s", sys.executable, 1)._given(tasks[0], Path("out"))
+    names = [Path(given[name]).name for name in ("input", "mask", "cells")]
+    assert names == ["a.tif", "a_masks.ome.tif", "a_cells.csv"]
+
+
 def test_what_works_on_such_runs_gets_those_of_its_image_or_all(project):
     first = SWEEP | {"name": "s", "sweep": {"threshold": [1, 2], "method": ["m"]}}
     looks = "import os, pathlib\nfound = pathlib.Path(os.environ['SEGMAKE_S']).rglob('t.csv')\n"

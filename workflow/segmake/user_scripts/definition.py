@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -355,6 +356,7 @@ def _same_value(text: str) -> str:
     return f"{name}={_EXACT.create_decimal(value).normalize(_EXACT)}"
 
 
+@lru_cache(1 << 16)
 def folder_name(label: str) -> str:
     """Return a name for the folder of a run: its label, without what a name can't have or that would lead elsewhere.
 
@@ -381,11 +383,17 @@ def run_name(script: Script, run: str) -> str:
     label = label_of(script, run)
     of_label = [folder_name(label)] if label else []
     if script.per_image:
-        # A folder of images may be called like an image: without an ending, one folder would be within another. No
-        # folder on the way has the same ending. That of a sweep is none in which the image's results lie without one.
-        *folders, name = result_name(image_of(script, run)).split("/")
-        own = f"{script.name}_sweep" if script.parameters else script.name
-        ending = re.compile(rf"_{re.escape(own)}_*\Z")
-        folders = [f"{each}_" if ending.search(each) else each for each in folders]
-        return "/".join([*folders, f"{name}_{own}", *of_label])
+        # In the folder of an image's results without a sweep, no others lie.
+        ending = f"{script.name}_sweep" if script.parameters else script.name
+        return "/".join([_image_folder(image_of(script, run), ending), *of_label])
     return "".join(of_label)
+
+
+@lru_cache(1 << 16)
+def _image_folder(image: str, ending: str) -> str:
+    # A folder of images may be called like an image: without an ending, one folder would be within another. No folder
+    # on the way has the same ending.
+    *folders, name = result_name(image).split("/")
+    same = re.compile(rf"_{re.escape(ending)}_*\Z")
+    folders = [f"{each}_" if same.search(each) else each for each in folders]
+    return "/".join([*folders, f"{name}_{ending}"])

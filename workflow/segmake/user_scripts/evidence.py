@@ -42,8 +42,6 @@ class Opened:
     def begin(self, run: str, given: Mapping[str, str]) -> None:
         """Watch what a run is given."""
         with self._lock:
-            # What others opened before is none of this run's, which may be given the same.
-            self._take()
             found = self._runs[run] = _Given()
             for name, path in given.items():
                 self._add(found, name, Path(path))
