@@ -246,6 +246,27 @@ def test_runs_that_take_nothing_of_their_image_are_judged_for_each_combination(p
     assert not result.failures and result.evidence.opened == 2
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("os.path.basename(i)", "Whatever the parameters"),
+        ("k", "With the same parameters, all images"),
+        ("0", "8 of 8 runs made the same"),
+        ("k + i", ""),
+    ],
+)
+def test_what_makes_no_difference_is_told(project, written, words):
+    text = (
+        f"import os\ni, k = os.environ['SEGMAKE_INPUT'], os.environ['K']\nopen(i)\nt = {written}\n"
+    )
+    text += "open('t.csv', 'w').write(f't\\n{t}\\n')\n"
+    plan = project.run({"name": "s", "run": "image", "sweep": {"k": [1, 2, 3, 4]}}, s=text)
+    said = last_words(plan)
+    assert words in said and said.count("byte for byte") == bool(words)
+    (shown,) = describe_scripts(script_results(plan))
+    assert sum("byte for byte" in piece for piece, _ in shown["evidence"]) == bool(words)
+
+
 def test_an_image_that_changes_under_several_runs_fails_them_all(project, monkeypatch):
     monkeypatch.setattr(protection.Protection, "works", False)
     text = """

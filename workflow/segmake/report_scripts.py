@@ -88,6 +88,8 @@ class ScriptResults:
         What runs were made in: names of files in ``environments/history``, without their endings.
     each : str
         How the runs come about, where images and parameters are combined.
+    ignored : {"", "images", "parameters"}
+        What makes no difference there.
     """
 
     name: str
@@ -107,6 +109,7 @@ class ScriptResults:
     evidence: Summary = NOTHING_KNOWN
     environments: Sequence[str] = ()
     each: str = ""
+    ignored: str = ""
 
 
 def describe_scripts(scripts: Sequence[ScriptResults]) -> list[dict[str, Any]]:
@@ -271,6 +274,8 @@ def _evidence(script: ScriptResults) -> list[tuple[str, str]]:
     if found.files:
         sizes = {"files": number(found.files), "size": brief(found.bytes / 1000)}
         pieces.append((say("report.scripts.evidence.made", **sizes), ""))
+    if script.ignored:
+        pieces.append((say(f"script.ignored.{script.ignored}"), "mixed"))
     for count, section in (
         (found.nothing, "report.scripts.evidence.nothing"),
         (found.same, "report.scripts.evidence.same"),

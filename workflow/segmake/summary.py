@@ -89,6 +89,7 @@ def describe_end(plan: Plan, images: pd.DataFrame, scripts: Sequence[ScriptResul
         if script.evidence.gone:
             words += say("end.script.gone", number=script.evidence.gone)
         told += [words, *_describe_evidence(script.evidence)]
+        told += [f"  {say(f'script.ignored.{script.ignored}')}"] if script.ignored else []
         told += _describe_failures(script)
     told += _describe_failed_kept(plan)
     if any(script.failures for script in scripts):

@@ -21,7 +21,7 @@ from segmake.run_files import keep_all, read_record
 from segmake.steps import is_current, problem_of, told_of_changed
 from segmake.user_scripts.definition import OWN, Script, as_text, image_of
 from segmake.user_scripts.joined import join, join_own
-from segmake.user_scripts.judged import took_nothing
+from segmake.user_scripts.judged import ignored, took_nothing
 from segmake.user_scripts.keys import Keys
 from segmake.user_scripts.made import summarise
 from segmake.user_scripts.planning import facts_in_job
@@ -149,6 +149,7 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         evidence=evidence,
         environments=sorted({each.get("environment", "") for each in noted.values()} - {""}),
         each=said_of_each(script, len(keys.images), len(runs)),
+        ignored=ignored(script, runs, noted),
     )
 
 
