@@ -182,8 +182,9 @@ def test_all_ways_to_pass_values_have_the_image_and_the_parameters(project):
         named="import os\nopen(os.environ['A'])\nopen('t.csv', 'w').write('b\\n' + os.environ['B'][-6:] + '\\n')\n",
     )
     assert [result.done for result in script_results(plan)] == [8, 8, 8]
-    (project._folder / "design.csv").write_text("mode,k\nx,.50\ny,1.0\nz,1\n")
+    (project._folder / "design.csv").write_text("mode,k\nx,0.5\ny,1.0\n")
     again = project.plan(section | {"name": "listed", "arguments": ["{image}", "{k}{mode}{seed}"]})
+    # Columns that changed places are the same; of a table it is not known what is a number.
     assert again.scripts["listed"].counts["to_run"] == 4
     for row in project.table("scripts/listed/all_t.csv"):
         assert row["b"] == row["k"] + row["mode"] + row["seed"] and row["a"].startswith("/")

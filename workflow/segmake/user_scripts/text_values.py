@@ -28,10 +28,13 @@ def note_texts(settings: dict[str, Any], written: Mapping[str, Any]) -> None:
 
 
 def _texts(section: Mapping[str, Any], sweep: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the parameters with a number in quotes, but for those that the script's argparse makes numbers of."""
+    """Yield the parameters with a number in quotes, or in a table, that the script's argparse makes no numbers of."""
+    rows = section["sweep"].get("file")
+    design = rows if isinstance(rows, list) and isinstance(rows[0], dict) else []
+    columns = {name: [row[name] for row in design] for row in design[:1] for name in row}
     quoted = [
         name
-        for name, values in sweep.items()
+        for name, values in {**sweep, **columns}.items()
         if isinstance(values, list) and any(isinstance(v, str) and is_number(v) for v in values)
     ]
     trees = read_source(Path(section["script"]).expanduser()).trees if quoted else ()
