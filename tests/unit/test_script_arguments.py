@@ -537,11 +537,6 @@ def test_remedies_that_can_be_typed_in(scripted, options, arguments, words):
     assert scripted(text, arguments={key.strip('"'): value}).settings
 
 
-def test_each_image_with_each_value_is_told_how_to_do(scripted):
-    found = scripted("import sys\nsys.argv\n", run="image", sweep={"x": [1]})
-    assert [problem.code for problem in found] == ["SM-SCR-058"]
-
-
 def test_a_run_with_set_leaves_its_results_alone(configure, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "s.py"

@@ -4,9 +4,11 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from segmake.config import load_config
 from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
@@ -343,30 +345,52 @@ def test_a_sweep_in_another_order_runs_nothing_again(project):
     assert project.to_run(sweep={"seed": [1], "rate": [1, 1.0]}) == 1
 
 
+FLOAT = (
+    "import argparse\np = argparse.ArgumentParser()\np.add_argument('--rate', type=float)\n"
+    "p.parse_args()\n"
+)
+TEXT = FLOAT.replace(", type=float", "")
+UNKNOWN = "import sys\n"
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "to_run"),
+    ("before", "after", "code", "to_run"),
     [
-        ("0.50", "0.5", 0),
-        ("1e-3", "0.001", 0),
-        (".5", "5E-1", 0),
-        ("100", "1e2", 0),
-        ("0.50", "0.51", 1),
-        ("007", "7", 1),
-        ("1e-3b", "0.001b", 1),
-        ("1234567890.123456789012345678901", "1234567890.123456789012345678902", 1),
+        ("0.50", "0.5", UNKNOWN, 0),
+        ("1e-3", "0.001", TEXT, 0),
+        ("100", "1e2", UNKNOWN, 0),
+        ("0.50", "0.51", UNKNOWN, 1),
+        ('".5"', '"5E-1"', FLOAT, 0),
+        ('"1.10"', '"1.1"', FLOAT, 0),
+        ('"1.10"', '"1.1"', TEXT, 1),
+        ('"1.10"', '"1.1"', UNKNOWN, 1),
+        ('"1"', '"1.0"', UNKNOWN, 1),
+        # Whether it stands in quotes is no other value.
+        ("1.10", '"1.10"', UNKNOWN, 0),
+        ('"007"', '"7"', UNKNOWN, 1),
+        ('"1e-3b"', '"0.001b"', UNKNOWN, 1),
+        ('"1234567890.123456789012345678901"', '"1234567890.123456789012345678902"', FLOAT, 1),
     ],
 )
-def test_a_value_of_a_sweep_written_in_another_way_runs_nothing_again(
-    project, before, after, to_run
+def test_a_number_of_a_sweep_written_in_another_way_runs_nothing_again(
+    project, tmp_path, monkeypatch, before, after, code, to_run
 ):
-    project.write("s.py", "import sys\nopen('t.csv', 'w').write(f'x\\n{len(sys.argv)}\\n')\n")
-    project.run(run="sweep", sweep={"rate": [before]})
+    def rewritten(path: Path) -> Any:
+        text = path.read_text(encoding="utf-8").replace('"<value>"', value)
+        path.write_text(text, encoding="utf-8")
+        return load_config(path)
+
+    monkeypatch.setattr("tests.conftest.load_config", rewritten)
+    project.write("s.py", f"{code}open('t.csv', 'w').write('x\\n1\\n')\n")
+    value = before
+    project.run(run="sweep", sweep={"rate": ["<value>"]})
     folder = project.plan().folders.results / "scripts" / "s"
     tables = {path: path.stat().st_mtime_ns for path in folder.rglob("t.csv")}
-    assert tables and project.to_run(sweep={"rate": [after]}) == to_run
-    if not to_run:
-        project.run()
-        assert {path: path.stat().st_mtime_ns for path in folder.rglob("t.csv")} == tables
+    value = after
+    assert tables and project.to_run() == to_run
+    project.run()
+    now = {path: path.stat().st_mtime_ns for path in folder.rglob("t.csv")}
+    assert tables.items() <= now.items() and len(now) == 1 + to_run
 
 
 def test_files_that_are_named_are_watched(project):

@@ -178,6 +178,13 @@ def test_runs_that_open_nothing_and_make_the_same_are_not_done(project, code):
     assert "2 of 2 runs opened nothing" in words and "1 more failed of the same" in words
     log = plan.folders.results / script_results(plan)[0].failures[0].log
     assert log.is_file()
+    # A plan that is made afterwards says the same, and runs nothing in vain.
+    plan = project(code, images=2)
+    counts = plan.scripts["s"].counts
+    assert [counts[key] for key in ("done", "failed", "to_run")] == [0, 2, 0]
+    assert "of these, 2 opened nothing" in plan.describe() and "SM-SCR-043" in plan.describe()
+    plan = project(code, images=2, protect=False)
+    assert plan.scripts["s"].counts["done"] == 2
 
 
 RIGHT = {

@@ -39,6 +39,7 @@ from segmake.messages import Problem, Problems, say
 from segmake.package_lists import read_lists
 from segmake.user_scripts.checks import script_problems
 from segmake.user_scripts.designs import read_designs
+from segmake.user_scripts.text_values import note_texts
 from segmake.wording import hours_of
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
@@ -133,6 +134,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])
     read_designs(config.settings)
+    note_texts(config.settings, config.written)
     return config
 
 

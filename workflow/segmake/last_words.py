@@ -42,6 +42,7 @@ def describe_end(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -
         inputs = said_of_inputs(script)
         section = "end.script.one" if inputs and script.runs == 1 else "end.script"
         words = say(section, name=script.name, done=script.done, runs=script.runs)
+        words += f" ({script.each})" if script.each else ""
         words += "".join(f", {each}" for each in inputs)
         if script.failures:
             words += say("end.script.failed", number=len(script.failures))
@@ -50,6 +51,7 @@ def describe_end(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -
         if script.evidence.gone:
             words += say("end.script.gone", number=script.evidence.gone)
         told += [words, *_describe_evidence(script.evidence)]
+        told += [f"  {say(f'script.ignored.{script.ignored}')}"] if script.ignored else []
         told += _describe_failures(script)
     told += _describe_failed_kept(plan)
     if any(script.failures for script in scripts):

@@ -426,15 +426,21 @@ class Plan:
     def describe(self) -> str:
         """Return the plan in plain words, for the screen."""
         # The environments of the engines have not all that this needs.
+        from segmake.report_scripts import said_of_each
         from segmake.user_scripts.notes import script_notes
 
         folder = self.settings["images"]["folder"]
         lines = [say("plan.no_images")] if folder is None else self._describe_images()
         for name, script in self.scripts.items():
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
+            definition, runs = self.definitions[name], script.counts["runs"]
+            if each := said_of_each(definition, len(self.images()), runs):
+                lines.append(f"    {each}")
+            if unread := script.counts.get("unread"):
+                lines.append(say("plan.script.unread", number=unread))
             if gone := script.counts.get("gone"):
                 lines.append(say("plan.script.gone", number=gone))
-            lines += script_notes(self.definitions[name], script.counts["runs"])
+            lines += script_notes(definition, runs)
             for code, values in script.remarks:
                 problem = Problem(code, **values)
                 lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")

@@ -254,7 +254,7 @@ PLACEHOLDERS = {
     "SM-SCR.remedy": {"en": "what to do about it", "fr": "que faire"},
     "SM-SCR-051.stands": {"en": "another value", "fr": "autre valeur"},
     "SM-SCR-052.line": {"en": "number", "fr": "numéro"},
-    "SM-SCR-058.run": {"en": "image or dataset", "fr": "image ou dataset"},
+    "SM-SCR-026.size": {"en": "number of runs", "fr": "nombre d'exécutions"},
     "SM-SCR-055.word": {"en": "function", "fr": "fonction"},
     "SM-SCR-056.file": {"en": "file and line", "fr": "fichier et ligne"},
     "SM-SCR-015.wanted": {"en": "number", "fr": "nombre"},

@@ -10,6 +10,7 @@ from typing import Any
 
 from segmake.messages import say
 from segmake.report_parts import href, inside, shown, shown_lines
+from segmake.user_scripts.definition import WITH, Script
 from segmake.user_scripts.made import NOTHING_KNOWN, Summary
 from segmake.wording import brief, duration, number, plural
 
@@ -32,7 +33,8 @@ class Failure:
     Parameters
     ----------
     run : str
-        The name of the image, or the values of the sweep, ``"seed=1, rate=0.1"``; empty where there is only one run.
+        The name of the image, the values of the sweep, ``"seed=1, rate=0.1"``, or both; empty where there is only one
+        run.
     code, message, remedy : str
         As of a `Problem`, in the user's language.
     said : str
@@ -60,7 +62,7 @@ class ScriptResults:
     name, file : str
         What the step is called, and the file of the script.
     kind : str
-        What it runs over: ``"image"``, ``"dataset"``, ``"sweep"`` or ``"once"``.
+        What it runs over: ``"image"``, ``"dataset"``, ``"sweep"`` (with images or without) or ``"once"``.
     runs, done : int
         How many runs there are, and how many of them went well.
     waiting : int
@@ -84,6 +86,10 @@ class ScriptResults:
         What the runs took and made.
     environments : sequence of str
         What runs were made in: names of files in ``environments/history``, without their endings.
+    each : str
+        How the runs come about, where images and parameters are combined.
+    ignored : {"", "images", "parameters"}
+        What makes no difference there.
     """
 
     name: str
@@ -102,6 +108,8 @@ class ScriptResults:
     inputs: Sequence[tuple[str, int, int]] = ()
     evidence: Summary = NOTHING_KNOWN
     environments: Sequence[str] = ()
+    each: str = ""
+    ignored: str = ""
 
 
 def describe_scripts(scripts: Sequence[ScriptResults]) -> list[dict[str, Any]]:
@@ -229,6 +237,7 @@ def _state(script: ScriptResults) -> list[tuple[str, str]]:
     ):
         if count > 0:
             pieces.append((say(plural(section, count), n=number(count)), look))
+    pieces += [(script.each, "")] if script.each else []
     pieces += _state_of_inputs(script)
     if script.seconds is not None and script.done:
         pieces.append((say(f"report.scripts.seconds.{unit}", time=duration(script.seconds)), ""))
@@ -248,6 +257,13 @@ def said_of_inputs(script: ScriptResults) -> list[str]:
     return found
 
 
+def said_of_each(script: Script, images: int, runs: int) -> str:
+    """Return how the runs of a script come about that is run for each image with each combination of parameters."""
+    if not images or not script.per_image or not script.parameters:
+        return ""
+    return say("script.each", images=number(images), number=number(runs // images))
+
+
 def _evidence(script: ScriptResults) -> list[tuple[str, str]]:
     """Return what is known of what the runs took and made, in pieces, each with the look that it has."""
     found, pieces = script.evidence, []
@@ -258,6 +274,8 @@ def _evidence(script: ScriptResults) -> list[tuple[str, str]]:
     if found.files:
         sizes = {"files": number(found.files), "size": brief(found.bytes / 1000)}
         pieces.append((say("report.scripts.evidence.made", **sizes), ""))
+    if script.ignored:
+        pieces.append((say(f"script.ignored.{script.ignored}"), "mixed"))
     for count, section in (
         (found.nothing, "report.scripts.evidence.nothing"),
         (found.same, "report.scripts.evidence.same"),
@@ -280,8 +298,9 @@ def same_words(failures: Sequence[Failure]) -> list[list[Failure]]:
 
 def _without_run(text: str, failure: Failure) -> str:
     """Return a text in which neither the name of a run nor a part of it stands."""
-    name = Path(failure.run)
-    for part in (Path(failure.log).stem, failure.run, name.name, name.stem):
+    image, _, label = failure.run.partition(WITH)
+    name = Path(image)
+    for part in (Path(failure.log).stem, failure.run, label, name.name, name.stem):
         if len(part) > 2:
             text = text.replace(part, "*")
     return text

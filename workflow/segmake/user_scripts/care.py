@@ -57,7 +57,7 @@ class Care:
         """The images as they were; where they can't be written to, those alone that runs work on."""
         batches = () if self.protection.works else self._plan.batches.values()
         images = [task.path for batch in batches for task in batch.tasks["segment"]]
-        return Originals(images, whole=self._script.run in ("dataset", "once") and bool(images))
+        return Originals(images, whole=self._script.alone and bool(images))
 
     @contextmanager
     def of(self, task: Task, given: dict[str, str]) -> Iterator[Run]:

@@ -159,13 +159,21 @@ class _Check:
 
     def _script(self, needs: list[str]) -> Script:
         """Return the script without the values of its sweep, of which there may be billions."""
-        swept = self.sweep if self.section["run"] == "sweep" else {}
+        swept = self.sweep if self._goes_together else {}
         sweep = {name: [True if is_switch(value) else UNKNOWN] for name, value in swept.items()}
         changes = {"sweep": sweep, "name": self.name, "script": self.section["script"] or ""}
         if self.section["needs"] is not None:
             changes["needs"] = needs
         (script,) = scripts_of({"scripts": [self.section | changes]}).values()
         return script
+
+    @property
+    def _goes_together(self) -> bool:
+        """Whether there are parameters where `run` wants some, and none where it does not."""
+        run, written = self.section["run"], self.config.written["scripts"][self.index]
+        # Who forgets `run` may mean each image or not.
+        may = "run" in written and run in ("image", "dataset")
+        return run == "sweep" or may if self.sweep else run != "sweep"
 
     def problem(self, code: str, *keys: str | int, **values: object) -> Problem:
         return Problem(code, where=self.where(*keys), script=self.script.file.name, **values)
@@ -223,13 +231,10 @@ class _Check:
 
     def _sweep_problems(self) -> Iterator[Problem]:
         yield from self.of_design
-        swept = self.section["run"] == "sweep"
-        if swept != bool(self.sweep):
-            written = self.config.written["scripts"][self.index]
-            both = self.sweep and written.get("run") in ("image", "dataset")
-            code = "SM-SCR-058" if both else "SM-SCR-023"
-            yield self.problem(code, "run" if swept or both else "sweep", run=self.section["run"])
+        if not self._goes_together:
+            yield self.problem("SM-SCR-023", "sweep" if self.sweep else "run")
             return
+        yield from self._taken_problems()
         numbers = {}
         for name, value in self.sweep.items():
             numbers[name] = _number(value)
@@ -249,9 +254,18 @@ class _Check:
         runs = min(numbers.values(), default=0) if zipped else prod(numbers.values())
         if runs > self.section["max_runs"]:
             jobs = ceil(runs / self.script.runs_per_job) if runs < _UNCOUNTABLE else runs
-            values = {"runs": _shown(runs), "jobs": _shown(jobs)}
-            limit = self.section["max_runs"]
-            yield self.problem("SM-SCR-026", "sweep", limit=limit, **values)
+            words = "script.sweep_size.image" if self.script.per_image else "script.sweep_size"
+            size = say(words, runs=_shown(runs), jobs=_shown(jobs))
+            values = {"runs": _shown(runs), "limit": self.section["max_runs"]}
+            yield self.problem("SM-SCR-026", "sweep", size=size, **values)
+
+    def _taken_problems(self) -> Iterator[Problem]:
+        """Yield a problem for each parameter that would stand in the place of the image."""
+        for name in self.sweep if self.script.per_image else ():
+            if name.lstrip("-").lower() in ("image", "input"):
+                key = "file" if self.rows and name in self.rows[0] else name
+                remedy = say("script.sweep_name", name=name, line=f'{name}: "{{value}}"')
+                yield self.problem("SM-SCR-058", "sweep", key, name=name, remedy=remedy)
 
     def _variable_problems(self) -> Iterator[Problem]:
         """Yield a problem for each variable that can't be set without changing how the programs themselves work."""
@@ -499,13 +513,12 @@ class _Check:
                 error = say("script.notebook")
                 yield self.problem("SM-SCR-019", "arguments", error=error, remedy=remedy)
             return
-        swept = self.section["run"] == "sweep"
-        if swept != bool(self.sweep) or self.of_design:
+        if not self._goes_together or self.of_design:
             # Which arguments there will be is not known.
             return
         parser = parser_of(source.trees[0]) if source.trees else None
         listed = isinstance(self.section["arguments"], list)
-        lost = left_over(self.script, self.sweep) if swept and listed else []
+        lost = left_over(self.script, self.sweep) if listed else []
         if lost and not _reads_variables(source, self.script):
             words = ", ".join(f'"{{{name.lstrip("-")}}}"' for name in lost)
             error, remedy = say("script.sweep_list"), say("script.sweep_list.remedy", words=words)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,9 @@ ROUNDS = 25
 
 # A word in braces, which stands for something else.
 PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
+
+# Between an image and what it is run with: no path, and so no name of an image, has two slashes in a row.
+WITH = " // "
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9=.,_+-]+")
 _LONGEST_NAME = 100
@@ -81,6 +85,8 @@ class Script:
         Patterns of other files that its results depend on.
     protect : bool
         Whether it may write to nothing but its own folder.
+    quoted : tuple of str
+        The parameters of a sweep that are texts also where they look like numbers.
     """
 
     name: str
@@ -102,11 +108,17 @@ class Script:
     design: list[dict[str, str]] = field(default_factory=list)
     files: tuple[str, ...] = ()
     protect: bool = True
+    quoted: tuple[str, ...] = ()
 
     @property
     def per_image(self) -> bool:
-        """Whether it is run for each image."""
+        """Whether it is run for each image; of one that has parameters, with each combination of these."""
         return self.run == "image"
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nothing but a single run of it."""
+        return not self.per_image and not self.parameters
 
     @property
     def scripts_needed(self) -> tuple[str, ...]:
@@ -129,8 +141,8 @@ class Script:
         return self.batch_size or ROUNDS * self.parallel
 
     def runs(self) -> list[dict[str, str | bool]]:
-        """Return the parameters of each run of a sweep; of any other script, one run without."""
-        if self.run != "sweep":
+        """Return each combination of the parameters of a sweep; of any other script, one without any."""
+        if not self.parameters:
             return [{}]
         values = list(self.sweep.values())
         points = zip(*values, strict=False) if self.zipped else product(*values)
@@ -168,13 +180,15 @@ def scripts_of(settings: dict[str, Any]) -> dict[str, Script]:
 
 
 def _script(section: dict[str, Any]) -> Script:
-    run, needs = section["run"], section["needs"]
+    needs = section["needs"]
     if needs is None:
-        needs = {"image": ["images"], "dataset": ["cells"]}.get(run, [])
+        needs = {"image": ["images"], "dataset": ["cells"]}.get(section["run"], [])
+    sweep = {key: value for key, value in section["sweep"].items() if key != "zip"}
+    # All images together, with each combination of parameters, are a sweep that works on them.
+    run: Run = "sweep" if section["run"] == "dataset" and sweep else section["run"]
     resources = section["resources"]
     alone = resources["gpu"] or run in ("dataset", "once")
     size = section["batch_size"]
-    sweep = {key: value for key, value in section["sweep"].items() if key != "zip"}
     # What a file of a design holds was put in its place.
     rows = sweep.get("file")
     design = sweep.pop("file") if isinstance(rows, list) and isinstance(rows[0], dict) else []
@@ -199,6 +213,7 @@ def _script(section: dict[str, Any]) -> Script:
         design=design,
         files=tuple(section["files"]),
         protect=section["protect"],
+        quoted=tuple(section.get("quoted", ())),
     )
 
 
@@ -289,19 +304,38 @@ def run_label(parameters: dict[str, str | bool]) -> str:
     return ", ".join(f"{name}={as_text(value)}" for name, value in parameters.items())
 
 
-def label_meant(label: str, names: Collection[str]) -> tuple[str, ...]:
+def run_of(image: str, label: str) -> str:
+    """Return what the run of a script is called for an image, a combination of parameters, or both."""
+    return WITH.join(filter(None, (image, label)))
+
+
+def image_of(script: Script, run: str) -> str:
+    """Return the image that a run is for; empty if for none."""
+    return run.partition(WITH)[0] if script.per_image else ""
+
+
+def label_of(script: Script, run: str) -> str:
+    """Return the `run_label` of a run; empty if it has no parameters."""
+    if not script.parameters:
+        return ""
+    return run.partition(WITH)[2] if script.per_image else run
+
+
+def label_meant(label: str, script: Script) -> tuple[str, ...]:
     """Return the parameters that a `run_label` has, in alphabetical order; none where it is not clear which they are.
 
     Parameters
     ----------
     label : str
-    names : collection of str
-        The parameters of the sweep.
+    script : Script
+        The one whose parameters these are.
     """
     parts = sorted(label.split(", "))
-    if sorted(part.partition("=")[0] for part in parts) != sorted(names):
+    names = [part.partition("=")[0] for part in parts]
+    if sorted(names) != sorted(script.parameters):
         return ()
-    return tuple(_same_value(part) for part in parts)
+    pairs = zip(names, parts, strict=True)
+    return tuple(part if name in script.quoted else _same_value(part) for name, part in pairs)
 
 
 def same_number(text: str) -> str:
@@ -309,14 +343,20 @@ def same_number(text: str) -> str:
     return _WHOLE.sub(r"\1", text)
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number, in any way of writing it."""
+    return bool(_NUMBER.fullmatch(text))
+
+
 def _same_value(text: str) -> str:
     """Return a parameter with its value, so that ``0.5``, ``0.50`` and ``5e-1`` are the same."""
     name, _, value = text.partition("=")
-    if not _NUMBER.fullmatch(value):
+    if not is_number(value):
         return text
     return f"{name}={_EXACT.create_decimal(value).normalize(_EXACT)}"
 
 
+@lru_cache(1 << 16)
 def folder_name(label: str) -> str:
     """Return a name for the folder of a run: its label, without what a name can't have or that would lead elsewhere.
 
@@ -338,13 +378,22 @@ def run_name(script: Script, run: str) -> str:
     ----------
     script : Script
     run : str
-        The image's name, or `run_label`.
+        What `run_of` gives; of an image alone, the folder with all of its runs.
     """
+    label = label_of(script, run)
+    of_label = [folder_name(label)] if label else []
     if script.per_image:
-        # A folder of images may be called like an image: without an ending, one folder would be within another. No
-        # folder on the way has the same ending.
-        *folders, name = result_name(run).split("/")
-        ending = re.compile(rf"_{re.escape(script.name)}_*\Z")
-        folders = [f"{each}_" if ending.search(each) else each for each in folders]
-        return "/".join([*folders, f"{name}_{script.name}"])
-    return folder_name(run) if script.run == "sweep" else ""
+        # In the folder of an image's results without a sweep, no others lie.
+        ending = f"{script.name}_sweep" if script.parameters else script.name
+        return "/".join([_image_folder(image_of(script, run), ending), *of_label])
+    return "".join(of_label)
+
+
+@lru_cache(1 << 16)
+def _image_folder(image: str, ending: str) -> str:
+    # A folder of images may be called like an image: without an ending, one folder would be within another. No folder
+    # on the way has the same ending.
+    *folders, name = result_name(image).split("/")
+    same = re.compile(rf"_{re.escape(ending)}_*\Z")
+    folders = [f"{each}_" if same.search(each) else each for each in folders]
+    return "/".join([*folders, f"{name}_{ending}"])

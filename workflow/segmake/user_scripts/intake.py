@@ -6,10 +6,12 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from segmake.user_scripts.command import is_passed, variable_of
-from segmake.user_scripts.definition import Script, placeholders
+from segmake.user_scripts.copies import filled
+from segmake.user_scripts.definition import Script, as_text, placeholders
 from segmake.user_scripts.provided import package_of
 from segmake.user_scripts.static import Source, last_name, local_files, read_source, statements
 
@@ -48,12 +50,16 @@ _SHELL_CALLS = re.compile(
 def takes_something(script: Script, source: Source) -> bool:
     """Whether a script may take something that differs between its runs; true where that can't be told.
 
+    Of one that is run for each image, parameters of a sweep don't count: its images differ.
+
     Parameters
     ----------
     script : Script
     source : Source
         Of its file.
     """
+    if script.per_image and script.parameters:
+        return _takes_its_image(script, source)
     if placeholders([script.constants]) - _SAME:
         return True
     if source.kind == "shell":
@@ -63,6 +69,12 @@ def takes_something(script: Script, source: Source) -> bool:
     if source.kind not in ("python", "notebook") or source.language != "python":
         return True
     return _python_takes(script, source)
+
+
+def _takes_its_image(script: Script, source: Source) -> bool:
+    swept = {name.lstrip("-"): as_text(value) for name, value in script.runs()[0].items()}
+    constants = filled(script.constants, swept)
+    return takes_something(replace(script, constants=constants, sweep={}, design=[]), source)
 
 
 def given_variables(script: Script) -> set[str]:

@@ -15,7 +15,8 @@ from typing import Literal
 from segmake import versions
 from segmake.files import fingerprint
 from segmake.journal import Entry
-from segmake.user_scripts.definition import OWN, Script, label_meant, run_label
+from segmake.user_scripts.definition import OWN, Script, image_of, label_of
+from segmake.user_scripts.runs import runs_of
 
 
 @dataclass(frozen=True)
@@ -62,34 +63,28 @@ class Keys:
     _keys: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _whole: dict[str, str | None] = field(default_factory=dict)
     _sweeps: dict[str, dict[str, dict[str, str | bool]]] = field(default_factory=dict)
+    _by_image: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def runs(self, name: str) -> dict[str, dict[str, str | bool]]:
         """Return the runs of a script by what they are called, each with its parameters of a sweep."""
         script = self.scripts[name]
-        if script.per_image:
-            return {image: {} for image in self.images}
-        if script.run == "sweep":
-            if name not in self._sweeps:
-                self._sweeps[name] = self._swept(script)
-            return self._sweeps[name]
-        return {name: {}}
+        if not script.parameters:
+            return {image: {} for image in self.images} if script.per_image else {name: {}}
+        if name not in self._sweeps:
+            images = list(self.images) if script.per_image else [""]
+            self._sweeps[name] = runs_of(script, images, self.journals(name))
+        return self._sweeps[name]
 
-    def _swept(self, script: Script) -> dict[str, dict[str, str | bool]]:
-        """Return the runs of a sweep: one that was done by its name of then, whatever order the parameters have now."""
-        wanted = {run_label(parameters): parameters for parameters in script.runs()}
-        before: dict[tuple[str, ...], str] = {}
-        entries = self.journals(script.name)
-        for label in sorted(entries, key=lambda label: entries[label].time):
-            if label not in wanted and (meant := label_meant(label, script.sweep)):
-                before[meant] = label
-        if not before:
-            return wanted
-        found = {}
-        for label, parameters in wanted.items():
-            meant = label_meant(label, script.sweep)
-            earlier = before.pop(meant, label) if meant and label not in entries else label
-            found[earlier] = parameters
-        return found
+    def runs_of_image(self, name: str, image: str) -> list[str]:
+        """Return the runs for an image of a script that is run for each."""
+        script = self.scripts[name]
+        if not script.parameters:
+            return [image]
+        if name not in self._by_image:
+            runs = self._by_image[name] = {}
+            for run in self.runs(name):
+                runs.setdefault(image_of(script, run), []).append(run)
+        return self._by_image[name].get(image, [])
 
     def key(self, name: str, run: str) -> str | None:
         """Return the key of a run; None where what it needs is not there."""
@@ -113,7 +108,7 @@ class Keys:
         facts = self.images[image]
         if need in OWN:
             return facts.readable and self._is_there(facts, need)
-        return self.is_done(need, image)
+        return any(self.is_done(need, run) for run in self.runs_of_image(need, image))
 
     def is_settled(self, name: str) -> bool:
         """Whether its keys are those that its runs will have: not where something it works on failed, and is retried.
@@ -126,9 +121,10 @@ class Keys:
                 return False
             if not script.per_image and any(self._has_failed(need, image) for image in self.images):
                 return False
-            # All of its runs are taken; each is tried again if it failed.
-            whole = need not in OWN and not self.scripts[need].per_image
-            if whole and any(self._has_failed(need, run) for run in self.runs(need)):
+            # Several of its runs are taken; each is tried again if it failed.
+            other = self.scripts.get(need)
+            several = other is not None and bool(other.parameters or not other.per_image)
+            if several and any(self._has_failed(need, run) for run in self.runs(need)):
                 return False
         return True
 
@@ -144,7 +140,8 @@ class Keys:
         script = self.scripts[name]
         parts = []
         for need in script.needs:
-            part = self._of_image(need, run) if script.per_image else self._of_all(need)
+            image = image_of(script, run)
+            part = self._of_image(need, image) if script.per_image else self._of_all(need)
             if part is None:
                 return None
             parts.append(part)
@@ -152,15 +149,18 @@ class Keys:
 
     def runs_key(self, name: str, run: str) -> str:
         """Return what tells the runs of a script apart, where what they work on does not."""
-        return run if self.scripts[name].run == "sweep" else ""
+        return label_of(self.scripts[name], run)
 
     def _of_image(self, need: str, image: str) -> str | None:
         """Return the key of what a run for one image takes; None if it is not there."""
         if need in OWN:
             return self.images[image].needs[need] if self.is_there(need, image) else None
-        if self.scripts[need].per_image:
-            return self.key(need, image) if self.is_done(need, image) else None
-        return self._of_all(need)
+        if not self.scripts[need].per_image:
+            return self._of_all(need)
+        runs = [run for run in self.runs_of_image(need, image) if self.is_done(need, run)]
+        if self.scripts[need].parameters:
+            return fingerprint({run: self.key(need, run) for run in runs}) if runs else None
+        return self.key(need, image) if runs else None
 
     def _of_all(self, need: str) -> str | None:
         """Return the key of what a run takes that works on all images, or takes all of another script."""

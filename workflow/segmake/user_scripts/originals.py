@@ -40,13 +40,17 @@ class Originals:
         self._times = {folder: _state(folder) for folder in self._folders}
         self._names = {folder: _names(folder) for folder in self._folders}
         self._files = {path: _look(path) for path in files} if whole else {}
+        self._kinds = {path.suffix.lower() for path in self._files}
+        # Several runs at the same time may work on the same image.
+        self._own: dict[str, list[tuple[str, _State | None]]] = {}
 
     def before(self, task: Task) -> None:
         """Note what the image of a run is like before it begins."""
         if task.path != Path() and not self._whole:
             state = _look(task.path)
             with self._lock:
-                self._files[task.path] = state
+                self._own[task.image] = state
+                self._kinds.add(task.path.suffix.lower())
 
     def changed(self, task: Task, *, alone: bool) -> tuple[list[Path], list[Path]]:
         """Return what a run changed of the images, and what changed that perhaps others did.
@@ -58,22 +62,20 @@ class Originals:
             Whether no other run of the job was at work meanwhile.
         """
         with self._lock:
-            own = [task.path] if task.path != Path() else []
-            looked = list(self._files) if self._whole else own
-            bad = [path for path in looked if _look(path) != self._files.get(path)]
+            before = self._own.pop(task.image, None)
+            looked = self._files if self._whole else {task.path: before} if before else {}
+            bad = [path for path, state in looked.items() if _look(path) != state]
             new = self._new_names()
-            # A new file like the images may come from a microscope.
-            images = {path.suffix.lower() for path in self._files}
             stem = task.path.stem
             mine = [
                 path
                 for path in new
-                if path.suffix.lower() not in images
+                # A new file like the images may come from a microscope.
+                if path.suffix.lower() not in self._kinds
                 and _is_own(path)
                 and (alone or (stem and named_for(path.name, stem)))
             ]
-            for path in looked:
-                self._files[path] = _look(path)
+            self._files = {path: _look(path) for path in self._files}
             return [*bad, *mine], [path for path in new if path not in mine]
 
     def _new_names(self) -> list[Path]:

@@ -16,7 +16,8 @@ from segmake.journal import Entry, Journal, next_attempt
 from segmake.pipeline import Task
 from segmake.steps import AFTER, is_current
 from segmake.user_scripts.command import fill
-from segmake.user_scripts.definition import MADE_BY, Script, scripts_of
+from segmake.user_scripts.definition import MADE_BY, Script, image_of, scripts_of
+from segmake.user_scripts.judged import took_nothing
 from segmake.user_scripts.keys import ImageFacts, Keys
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class ScriptPlan:
         For each batch, what names the file that Snakemake asks for.
     counts : dict
         How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
-        were done and have lost their results (``gone``).
+        were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
     files : list of str
         All files that the script is made of.
     meanings : dict
@@ -312,15 +313,17 @@ def _plan_script(
     pending: dict[str, list[Task]] = {}
     attempts: dict[str, int] = {}
     counts = dict.fromkeys(("runs", "done", "failed", "to_run", "gone"), 0)
+    noted: dict[str, dict[str, Any]] = {}
     for run in keys.runs(script.name):
         entry, key = finished.get(run), keys.key(script.name, run)
-        batch, image = places.get(run, ("", None)) if script.per_image else ("", None)
+        batch, image = places.get(image_of(script, run), ("", None))
         task = folders.script_task(script, run, image, key or "", 1)
         current = is_current(entry, task)
         attempts[run] = next_attempt(entry, current=current, present=True)
         counts["runs"] += 1
-        counts["done"] += current
-        if not current and entry and entry.event == "failed":
+        if current and entry:
+            noted[run] = entry.details
+        elif entry and entry.event == "failed":
             counts["failed"] += 1
         # It went well with the same key: what it made is not as it was.
         counts["gone"] += bool(not current and entry and (entry.event, entry.key) == ("done", key))
@@ -330,6 +333,10 @@ def _plan_script(
         batch = UNSETTLED if current else batch
         task = folders.script_task(script, run, image, key or "", attempts[run])
         pending.setdefault(batch, []).append(task)
+    # As the report has it.
+    counts["unread"] = len(noted) if took_nothing(script, keys.runs(script.name), noted) else 0
+    counts["failed"] += counts["unread"]
+    counts["done"] = len(noted) - counts["unread"]
     before = {batch: _before(script, batches, plans, batch) for batch in {*pending, ""}}
     before[UNSETTLED] = before[""]
     code = keys.codes[script.name]
@@ -338,7 +345,8 @@ def _plan_script(
     names: dict[str, str] = {}
     if not folders.script_outcome(script.name, outcome).exists():
         for batch, tasks in pending.items():
-            for name, part in _parts(script, batch, tasks, finished.values(), cores):
+            others = len(pending) if script.parameters else 1
+            for name, part in _parts(script, batch, tasks, finished.values(), cores, others):
                 made[name] = part
                 runs = [(task.image, task.key, task.attempt) for task in part]
                 names[name] = fingerprint(code, runs, before[batch])
@@ -372,10 +380,11 @@ def _parts(
     tasks: Sequence[Task],
     finished: Iterable[Entry],
     cores: int | None,
+    batches: int,
 ) -> list[tuple[str, list[Task]]]:
-    """Divide the runs of a batch into jobs."""
+    """Divide the runs of a batch, one of several, into jobs."""
     seconds = [entry.details["seconds"] for entry in finished if "seconds" in entry.details]
-    size = runs_per_job(script, seconds, len(tasks), cores)
+    size = runs_per_job(script, seconds, len(tasks), cores, batches)
     size *= MANY if batch == UNSETTLED else 1
     number = ceil(len(tasks) / size)
     if batch and number == 1:
@@ -389,7 +398,11 @@ def _parts(
 
 
 def runs_per_job(
-    script: Script, seconds: Sequence[float], number: int, cores: int | None = None
+    script: Script,
+    seconds: Sequence[float],
+    number: int,
+    cores: int | None = None,
+    batches: int = 1,
 ) -> int:
     """Return how many runs a job gets.
 
@@ -402,11 +415,13 @@ def runs_per_job(
         How many there are to be done.
     cores : int or None
         Those of this computer, if it does the jobs itself: then their time is not limited.
+    batches : int
+        Among how many such numbers of runs a cluster's jobs are divided.
     """
     if script.batch_size:
         return script.batch_size
     usual = script.runs_per_job
-    at_once = max(1, cores // script.resources["cpus"]) if cores else MOST_UNKNOWN
+    at_once = max(1, cores // script.resources["cpus"] if cores else MOST_UNKNOWN // batches)
     if not seconds:
         # With two for each place, none waits long for the last one.
         return max(usual, ceil(number / (2 * at_once if cores else at_once)))

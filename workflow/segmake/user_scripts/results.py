@@ -14,11 +14,12 @@ from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.records import record_of
-from segmake.report_scripts import Failure, ScriptResults
+from segmake.report_scripts import Failure, ScriptResults, said_of_each
 from segmake.run_files import keep_all, read_record
 from segmake.steps import is_current, problem_of, told_of_changed
-from segmake.user_scripts.definition import OWN, Script, as_text
+from segmake.user_scripts.definition import OWN, Script, as_text, image_of
 from segmake.user_scripts.joined import join, join_own
+from segmake.user_scripts.judged import ignored, took_nothing
 from segmake.user_scripts.keys import Keys
 from segmake.user_scripts.made import summarise
 from segmake.user_scripts.planning import facts_in_job
@@ -64,7 +65,7 @@ def write_tables_for(plan: Plan, script: Script) -> dict[str, Path]:
 def join_tables(plan: Plan, name: str, tell: Callable[[str], None]) -> list[Path]:
     """Join the tables that the runs of a script made, each with the tables of the same name, and return them.
 
-    A table of all runs begins with the image, or with the parameters of the sweep. Tables that are no longer made of
+    A table of all runs begins with the image, the parameters of the sweep, or both. Tables that are no longer made of
     any run are removed.
 
     Parameters
@@ -78,12 +79,13 @@ def join_tables(plan: Plan, name: str, tell: Callable[[str], None]) -> list[Path
     script = plan.definitions[name]
     folder = plan.folders.scripts / name
     made: list[Path] = []
-    if script.run in ("image", "sweep"):
+    if not script.alone:
         keys = facts_in_job(plan)
         tables: dict[str, list[tuple[dict[str, str], Path]]] = {}
         for task, parameters in _done(plan, script, keys):
             swept = {key: as_text(value) for key, value in parameters.items()}
-            first = swept if script.run == "sweep" else {"image": task.image}
+            image = image_of(script, task.image)
+            first = {"image": image, **swept} if image else swept
             for path in sorted(task.outputs[0].rglob("*.csv")):
                 if path.is_file():
                     relative = path.relative_to(task.outputs[0]).as_posix()
@@ -115,26 +117,25 @@ def script_results(plan: Plan) -> list[ScriptResults]:
 
 def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
     entries = keys.journals(script.name)
-    runs = list(keys.runs(script.name))
+    runs = keys.runs(script.name)
     done = [task for task, _ in _done(plan, script, keys)]
-    details = [entries[task.image].details for task in done]
+    noted = {task.image: entries[task.image].details for task in done}
     ended = [entry for run in runs if (entry := _as_now(entries.get(run), script, keys))]
     failures = [failure for entry in ended if (failure := _failure(plan, script, entry))]
     failures.sort(key=lambda failure: natural_key(failure.run))
     gone = sum(entry.event == "done" for entry in ended) - len(done)
-    evidence = summarise(details, gone)
+    evidence = summarise(noted.values(), gone)
     # One such run alone may be right: it is an image that the script leaves out.
-    nothing = done if script.per_image and script.protect and evidence.took_nothing else []
-    nothing = nothing if evidence.noted == len(done) else []
+    nothing = done if took_nothing(script, runs, noted) else []
     failures += [_took_nothing(plan, script, entries[task.image], task) for task in nothing]
     folder = plan.folders.scripts / script.name
     section = next(_sections(script, folder, done), None)
-    seconds = [each["seconds"] for each in details if each.get("seconds") is not None]
-    tables = folder.glob(f"{JOINED}*.csv" if script.run in ("image", "sweep") else "*.csv")
+    seconds = [s for each in noted.values() if (s := each.get("seconds")) is not None]
+    tables = folder.glob("*.csv" if script.alone else f"{JOINED}*.csv")
     return ScriptResults(
         name=script.name,
         file=script.file.name,
-        kind=script.run,
+        kind="sweep" if script.parameters else script.run,
         runs=len(runs),
         done=len(done) - len(nothing),
         waiting=len(runs) - len(done) + len(nothing) - len(failures) - gone,
@@ -147,7 +148,9 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         results=plan.folders.results.absolute(),
         inputs=inputs_of(script, keys),
         evidence=evidence,
-        environments=sorted({each.get("environment", "") for each in details} - {""}),
+        environments=sorted({each.get("environment", "") for each in noted.values()} - {""}),
+        each=said_of_each(script, len(keys.images), len(runs)),
+        ignored=ignored(script, runs, noted),
     )
 
 
@@ -171,7 +174,7 @@ def _took_nothing(plan: Plan, script: Script, entry: Entry, task: Task) -> Failu
 def _failed_of(plan: Plan, script: Script, entry: Entry, failed: Problem) -> Failure:
     log = plan.folders.script_log(script, entry.image).relative_to(plan.folders.results)
     return Failure(
-        run="" if script.run in ("dataset", "once") else entry.image,
+        run="" if script.alone else entry.image,
         code=failed.code,
         message=failed.what,
         remedy=failed.remedy,
@@ -201,18 +204,22 @@ def inputs_of(script: Script, keys: Keys) -> list[tuple[str, int, int]]:
     """
     if script.per_image:
         return []
-    of_images = [need for need in script.needs if need in OWN or keys.scripts[need].per_image]
+    several = [need for need in script.scripts_needed if keys.scripts[need].parameters]
+    of_images = [
+        need
+        for need in script.needs
+        if need in OWN or (keys.scripts[need].per_image and need not in several)
+    ]
     there = [all(keys.is_there(need, image) for need in of_images) for image in keys.images]
     found = [("", sum(there), len(there))] if of_images else []
-    for need in script.scripts_needed:
-        if keys.scripts[need].run == "sweep":
-            runs = keys.runs(need)
-            found.append((need, sum(keys.is_done(need, run) for run in runs), len(runs)))
+    for need in several:
+        runs = keys.runs(need)
+        found.append((need, sum(keys.is_done(need, run) for run in runs), len(runs)))
     return [each for each in found if each[1] < each[2]]
 
 
 def _sections(script: Script, folder: Path, done: list[Task]) -> Iterator[Path]:
-    if script.run in ("dataset", "once") and done:
+    if script.alone and done:
         yield from (path for name in SECTIONS if (path := folder / name).is_file())
 
 
@@ -255,6 +262,6 @@ def _image_row(plan: Plan, script: Script, keys: Keys, task: Task) -> dict[str, 
         row["cells"] = folders.cells(task.image).absolute()
     for need in script.scripts_needed:
         other = keys.scripts[need]
-        if other.per_image and keys.is_done(need, task.image):
+        if other.per_image and keys.is_there(need, task.image):
             row[need] = folders.script_folder(other, task.image).absolute()
     return row

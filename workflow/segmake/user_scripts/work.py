@@ -26,7 +26,7 @@ from segmake.user_scripts.care import Care, Run
 from segmake.user_scripts.command import command_line, known_words, variables
 from segmake.user_scripts.constants import Change
 from segmake.user_scripts.copies import copy_place, fresh_cache, remove_copy, write_copy
-from segmake.user_scripts.definition import OWN
+from segmake.user_scripts.definition import OWN, image_of
 from segmake.user_scripts.meaning import text_of
 from segmake.user_scripts.planning import facts_in_job
 from segmake.user_scripts.process import Outcome, Processes, killed_for_memory, last_lines
@@ -345,12 +345,12 @@ class ScriptWork:
 
     def _given(self, task: Task, folder: Path) -> dict[str, str]:
         """Return what the run works on, by the names of the placeholders."""
-        folders = self._plan.folders
+        folders, image = self._plan.folders, image_of(self._script, task.image)
         if self._script.per_image:
             own = {
                 "images": ("input", task.path.absolute()),
-                "masks": ("mask", folders.mask(task.image).absolute()),
-                "cells": ("cells", folders.cells(task.image).absolute()),
+                "masks": ("mask", folders.mask(image).absolute()),
+                "cells": ("cells", folders.cells(image).absolute()),
             }
         else:
             tables = self._tables or {}
@@ -364,7 +364,7 @@ class ScriptWork:
             whole = not (self._script.per_image and self._scripts[need].per_image)
             other = folders.scripts / need
             if not whole:
-                other = folders.script_folder(self._scripts[need], task.image)
+                other = folders.script_folder(self._scripts[need], image)
             given[need] = str(other.absolute())
         return {**given, "output_dir": str(folder.absolute())}
 
@@ -372,7 +372,7 @@ class ScriptWork:
         """Return what the other placeholders stand for."""
         seed = int(fingerprint(self._script.name, task.image)[:8], 16) // 2
         return {
-            "name": readable(task.image),
+            "name": readable(image_of(self._script, task.image) or task.image),
             "position": str(task.position + 1),
             "seed": str(seed),
             "cpus": str(self._cpus),
