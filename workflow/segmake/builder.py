@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from segmake import compatibility, cuda, existing_environments
+from segmake import compatibility, cuda, existing_environments, git_packages
 from segmake.config import Config
 from segmake.files import alone, fingerprint, write_atomically
 from segmake.messages import Problem, Problems, say
@@ -53,11 +53,13 @@ class _Request:
     where: str
     of_conda: tuple[str, ...] = ()
     existing: str | None = None
+    places: dict[str, str] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def fingerprint(self) -> str:
         """What a file was made for. The driver is none of it, nor the catalogue: a file that fits stays."""
-        requirements = sorted(str(one.requirement) for one in self.wanted)
+        requirements = sorted(one.asked for one in self.wanted)
         more = [sorted(self.of_conda)] if self.of_conda else []
         return fingerprint(self.python, requirements, platform.machine(), *more)
 
@@ -156,22 +158,33 @@ def copy_to_results(files: dict[str, Path], results: Path) -> None:
 
 
 def pins(file: Path) -> dict[str, str]:
-    """Return the version of each package of an environment file, by its name on PyPI; none if it can't be read."""
+    """Return the version of each package of an environment file, by its name on PyPI; none if it can't be read.
+
+    Those that come from git repositories are not among them.
+    """
     try:
         listed = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
-        return dict(str(pin).split("==") for pin in listed)
+        return dict(str(pin).split("==") for pin in listed if not git_packages.read_line(str(pin)))
     except (OSError, UnicodeDecodeError, YAMLError, LookupError, TypeError, ValueError):
         return {}
+
+
+def contents(file: Path) -> list[Any]:
+    """Return what tells the packages of an environment file from those of another one."""
+    sources = sorted(one.line for one in git_packages.read_file(file))
+    return [sorted(pins(file).items()), *([sources] if sources else [])]
 
 
 def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[Problem]]:
     """Return an environment of the config as it is understood, and what is wrong with it."""
     section = config.settings["environments"][name]
     wanted, problems = list[Wanted](), list(config.list_faults.get(name, []))
+    places: dict[str, str] = {}
     for index, words in enumerate(section["packages"]):
         where = config.where("environments", name, "packages", index)
         try:
             wanted.append(understand(words, where))
+            places.setdefault(wanted[-1].project, where)
         except Problem as problem:
             problems.append(problem)
     of_conda = tuple(" ".join(words.split()) for words in section.get("conda", ()))
@@ -181,7 +194,17 @@ def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[
         names = {"name": name, "packages": ", ".join(of_conda)}
         problems.append(Problem("SM-ENV-040", where=where, **names))
     where = config.where("environments", name, "packages")
-    return _Request(name, str(section["python"]), wanted, where, of_conda, existing), problems
+    request = _Request(
+        name,
+        str(section["python"]),
+        wanted,
+        where,
+        of_conda,
+        existing,
+        places,
+        config.list_remarks.get(name, ""),
+    )
+    return request, problems
 
 
 def _file(
@@ -215,7 +238,7 @@ def _fits(file: Path, settings: dict[str, Any], ask_driver: Callable[[], str | N
     driver = settings["cluster"]["cuda_driver"]
     if brought := cuda.cuda_of(there):
         driver = driver or ask_driver()
-    if not there or not cuda.runs(brought, driver):
+    if not (there or git_packages.read_file(file)) or not cuda.runs(brought, driver):
         return False
     capability = cuda.capability_of_nodes(settings, file.parent) if brought else None
     return compatibility.has_code(there, capability) and cuda.runs(
@@ -234,16 +257,27 @@ def _find_versions(
     if cuda.cuda_of(pins(file)):
         driver = driver or ask_driver()
     _tell("builder.resolving", name=request.name)
-    resolution = resolve(request.wanted, request.python, driver, request.where, capability)
+    if request.remark:
+        _tell("builder.left_out", name=request.name, left_out=request.remark)
+    resolution = _resolve(request, driver, capability)
     if cuda.cuda_of(resolution.pins) and driver is None:
         driver, before = ask_driver(), capability
         capability = cuda.capability_of_nodes(settings, file.parent)
         if (driver, capability) != (None, before):
-            resolution = resolve(request.wanted, request.python, driver, request.where, capability)
+            resolution = _resolve(request, driver, capability)
     # What is said is kept first: a file that is there is final.
     with write_atomically(_remarks_file(file)) as part:
         part.write_text(json.dumps(list(_remarks(request.name, resolution))), encoding="utf-8")
     _write(file, _text(request, resolution))
+
+
+def _resolve(request: _Request, driver: str | None, capability: str | None) -> Resolution:
+    try:
+        return resolve(request.wanted, request.python, driver, request.where, capability)
+    except git_packages.Failed as failed:
+        named = canonicalize_name(failed.values.get("package") or failed.values["line"])
+        where = request.places.get(named, request.where)
+        raise Problem(failed.code, where=where, **failed.values) from None
 
 
 def _write(file: Path, text: str) -> None:
@@ -303,6 +337,8 @@ def _text(request: _Request, resolution: Resolution) -> str:
         f"      - {canonicalize_name(project)}=={version}"
         for project, version in sorted(resolution.pins.items())
     ]
+    sources = git_packages.sources(one.asked for one in request.wanted)
+    pins += [f"      - {json.dumps(one.line)}" for one in sources]
     lines += ["  - pip:", *pins] if pins else []
     return header + "\n".join(lines) + "\n"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import uv
 from packaging.utils import canonicalize_name
 
-from segmake.builder import pins
+from segmake import git_packages
+from segmake.builder import contents, pins
 from segmake.compiling import target_platform
 from segmake.existing_environments import is_described
 from segmake.files import fingerprint, write_atomically
@@ -39,7 +40,7 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
 def short(file: Path) -> str:
     """Return what tells an environment from others: of the versions in its file, and of its Python."""
-    return fingerprint(python_of(file), sorted(pins(file).items()))[:_SHORT]
+    return fingerprint(python_of(file), *contents(file))[:_SHORT]
 
 
 def python_of(file: Path) -> str:
@@ -107,14 +108,18 @@ def requirements(name: str, file: Path, kept: str) -> str:
     kept : str
         The name of the file that this is for.
     """
-    lines = hashed(file)
+    lines, sources = hashed(file), git_packages.read_file(file)
     words = {"name": name, "day": date.today(), "python": python_of(file), "short": short(file)}
     head = [say("history.head", **words)]
     if lines is None:
         lines = "".join(f"{project}=={version}\n" for project, version in pins(file).items())
         head.append(say("history.existing" if is_described(file) else "history.no_hashes"))
+    elif sources:
+        # pip takes no checksums beside a commit, which is one.
+        head += [f"uv pip install --no-deps -r {kept}", say("history.git")]
     else:
         head.append(f"pip install --require-hashes -r {kept}")
+    lines += "".join(f"{one.line}\n" for one in sources)
     return "".join(f"# {line}\n" for line in head) + lines
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from segmake import environment_history, existing_environments
-from segmake.builder import pins
+from segmake.builder import contents
 from segmake.config import Config
 from segmake.environments import DEFAULT_PLACE
 from segmake.files import alone, readable, write_atomically
@@ -136,7 +136,7 @@ def _of_conda(
             named = _NAMED.search(text.decode("utf-8", "replace"))
             name = engine or (named[1] if named else place.name)
             users = _engine_users(engine, config) if engine else _users(listed.get(text), config)
-            short = environment_history.short(file) if pins(file) else ""
+            short = environment_history.short(file) if any(contents(file)) else ""
         except OSError:
             continue
         yield Kept(name, short, place, made, users, shared)
