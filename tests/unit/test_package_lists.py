@@ -117,6 +117,8 @@ def test_everything_wrong_with_all_lists_is_told_at_once_with_its_line(
         ("SM-ENV-019", "one.txt, line 3"),
         ("SM-ENV-033", "one.txt, line 4"),
         ("SM-ENV-070", "two.txt, line 1"),
+        ("SM-ENV-071", "two.txt, line 1"),
+        ("SM-ENV-076", "two.txt, line 1"),
         ("SM-ENV-037", "two.txt, line 2"),
         ("SM-ENV-032", "config.yaml, line 1"),
     }

@@ -6,7 +6,7 @@ A commit is its own checksum: whatever a repository answers, what is installed i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ _LINE = re.compile(
     rf"{_NAME}\s*@\s*git\+(?P<place>https://\S+)@(?P<commit>[0-9a-f]{{40}})(?:#subdirectory=(?P<folder>\S+))?",
     re.ASCII,
 )
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII | re.IGNORECASE)
 _IN_FILE = re.compile(r'^(?: *- ")?([^"#\n]+ @ git\+[^"\s]+)"?$', re.MULTILINE)
 
 # How addresses begin that are not taken, and the sentence that says why.
@@ -138,8 +139,12 @@ def is_address(text: str) -> bool:
     return bool(_ADDRESS.search(text) or _PATH.fullmatch(text.strip()))
 
 
-def permitted(text: str, where: str, *, installed: bool = False) -> str:
-    """Return a line with an address in the form that `read_line` takes.
+def understand(
+    text: str, where: str, *, installed: bool = False
+) -> tuple[str | None, list[Problem]]:
+    """Return a line with an address in the form that `read_line` takes, and what is wrong with it.
+
+    One that is only not permitted has its line all the same: results that were made with it before go on.
 
     Parameters
     ----------
@@ -150,37 +155,58 @@ def permitted(text: str, where: str, *, installed: bool = False) -> str:
     installed : bool
         Whether it is installed already, and needs no permission.
 
+    Returns
+    -------
+    line : str or None
+        None if it lacks its name or commit.
+    problems : list of Problem
+        ``SM-ENV-070`` if the site file does not permit it, ``SM-ENV-071`` and ``SM-ENV-076`` for what it lacks.
+
     Raises
     ------
     Problem
-        ``SM-ENV-034`` for an address of another kind, ``SM-ENV-070`` if the site file does not permit it,
-        ``SM-ENV-071`` if it names no commit, ``SM-ENV-076`` if it can't be read.
+        ``SM-ENV-034`` for an address of another kind, ``SM-ENV-076`` for one that can't be read.
     """
     before = _BEFORE.fullmatch(text.strip())
     address = before["address"] if before else text.strip()
     if kind := next((words for start, words in _REFUSED if start.match(address)), None):
         raise Problem("SM-ENV-034", where=where, line=_without_secret(text), reason=say(kind))
-    behind, folder = _BEHIND.search(address), _FOLDER.search(address)
-    named = before or behind
-    place, at, version = address[len("git+") :].partition("#")[0].rpartition("@")
-    if "/" not in place.partition("://")[2]:
-        # It names no version, or what stands before the host is none.
-        place, version = f"{place}{at}{version}", ""
-    found = site.read_address(place)
-    unclear = "subdirectory=" in address and not folder
-    if found is None or not found.segments or unclear:
+    place, version = _parted(address)
+    found, folder = site.read_address(place), _FOLDER.search(address)
+    if found is None or not found.segments or ("subdirectory=" in address and not folder):
         line, reason = _without_secret(text), say("git.address")
         raise Problem("SM-ENV-076", where=where, line=line, reason=reason)
+    named = before or _BEHIND.search(address)
+    name = named["name"] + re.sub(r"\s", "", named["extras"] or "") if named else ""
+    problems = list(_lacking(text, where, name, version, found))
+    source = Source(name, str(found), version.lower(), folder["folder"] if folder else "")
+    lacking = bool(problems)
     if not installed and not site.read_site().permits(found):
         prefix = f"{str(found).rpartition('/')[0]}/"
-        raise Problem("SM-ENV-070", where=where, line=text, path=site.SITE, prefix=prefix)
-    if named is None:
-        raise Problem("SM-ENV-076", where=where, line=text, reason=say("git.nameless", line=text))
-    name = named["name"] + re.sub(r"\s", "", named["extras"] or "")
-    if not re.fullmatch(r"[0-9a-fA-F]{40}", version):
-        values = {"version": version or "-", "line": f"{name} @ git+{found}@"}
-        raise Problem("SM-ENV-071", where=where, address=str(found), **values)
-    return Source(name, str(found), version.lower(), folder["folder"] if folder else "").line
+        values = {"line": text, "path": site.SITE, "prefix": prefix}
+        problems.append(Problem("SM-ENV-070", where=where, **values))
+    return None if lacking else source.line, problems
+
+
+def _parted(address: str) -> tuple[str, str]:
+    """Return the place in an address of git, and its branch, tag or commit."""
+    place, at, version = address[len("git+") :].partition("#")[0].rpartition("@")
+    if "/" in place.partition("://")[2]:
+        return place, version
+    # It names no version, or what stands before the host is none.
+    return f"{place}{at}{version}", ""
+
+
+def _lacking(
+    text: str, where: str, name: str, version: str, found: site.Address
+) -> Iterator[Problem]:
+    """Yield a problem for a name and a commit that are missing."""
+    if not name:
+        yield Problem("SM-ENV-076", where=where, line=text, reason=say("git.nameless", line=text))
+    if not _COMMIT.fullmatch(version):
+        line = f"{name or say('git.name')} @ git+{found}@"
+        values = {"version": version or "-", "line": line, "address": str(found)}
+        yield Problem("SM-ENV-071", where=where, **values)
 
 
 def _without_secret(text: str) -> str:

@@ -97,8 +97,9 @@ class _List:
         if marker.strip() and not self._applies(marker, where):
             return
         if git_packages.is_address(text):
-            line = git_packages.permitted(text.strip(), where, installed=self.installed)
-            self.packages.append((line, where))
+            line, problems = git_packages.understand(text, where, installed=self.installed)
+            self.problems += problems
+            self.packages += [(line, where)] if line else []
             return
         text = _LOCAL.sub(r"\1", text.strip())
         if conda:

@@ -47,8 +47,8 @@ to change it; this page has them all in one place.
 - Mistakes are found before anything runs: all at once, each with its line. Every message has a code, such as
   `SM-CFG-001`, that is explained in [docs/faq.md](../docs/faq.md) (en français : [docs/faq.fr.md](../docs/faq.fr.md)).
 
-One more file is for whoever set up SegMake, and optional: `site.yaml` in SegMake's own folder says once what holds for all
-of its users. So far that is from which git repositories
+One more file is for whoever set up SegMake, and optional: `site.yaml` in SegMake's own folder says once what holds for
+all of its users. So far that is from which git repositories
 [packages](../docs/environment-builder.md#packages-of-git-repositories) may come:
 
 ```yaml
