@@ -113,6 +113,7 @@ class _List:
         elif conda and catalogue.is_of_conda(name):
             self.left_out += [] if name in _EVERYWHERE else [name]
         else:
+            text = catalogue.name_of_conda(name) + text[len(name) :] if conda else text
             self.packages += [(words, where) for words in apart(text)]
 
     def _applies(self, marker: str, where: str) -> bool:
