@@ -97,16 +97,7 @@ def environment_files(
     """
     problems: list[Problem] = []
     files: dict[str, Path] = {}
-    requests = []
-    for name in config.settings["environments"]:
-        request, faults = _request(config, name, conda=conda)
-        grave = [fault for fault in faults if not forgive(name, fault)]
-        problems += grave
-        if not faults:
-            requests.append(request)
-    if problems:
-        raise Problems(problems)
-    for request in requests:
+    for request in _requests(config, conda=conda, forgive=forgive):
         try:
             files[request.name] = _file(request, config.settings, kept, ask_driver)
             if tell:
@@ -115,6 +106,7 @@ def environment_files(
             if not forgive(request.name, problem):
                 problems.append(problem)
             if problem.code == "SM-ENV-020" and problems:
+                # Without PyPI, no other list would fare better.
                 break
     if problems:
         raise Problems(problems)
@@ -173,6 +165,26 @@ def contents(file: Path) -> list[Any]:
     """Return what tells the packages of an environment file from those of another one."""
     sources = sorted(one.line for one in git_packages.read_file(file))
     return [sorted(pins(file).items()), *([sources] if sources else [])]
+
+
+def _requests(
+    config: Config, *, conda: bool, forgive: Callable[[str, Problem], bool]
+) -> list[_Request]:
+    """Return the environments of the config that are sound.
+
+    Raises
+    ------
+    Problems
+        What is wrong with those that the run can't do without.
+    """
+    requests, problems = [], []
+    for name in config.settings["environments"]:
+        request, faults = _request(config, name, conda=conda)
+        problems += [fault for fault in faults if not forgive(name, fault)]
+        requests += [] if faults else [request]
+    if problems:
+        raise Problems(problems)
+    return requests
 
 
 def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[Problem]]:
