@@ -16,7 +16,14 @@ import pytest
 import uv
 from ruamel.yaml import YAML
 
-from segmake import environment_history, git_packages, kept_environments, site, uv_environments
+from segmake import (
+    environment_history,
+    git_packages,
+    kept_environments,
+    report_scripts,
+    site,
+    uv_environments,
+)
 from segmake.builder import copy_to_results, environment_files
 from segmake.compiling import NoSolution, compile_pins
 from segmake.environments import Failed, _explain
@@ -312,7 +319,8 @@ def test_an_environment_with_a_package_of_a_repository(
     install = [uv.find_uv_bin(), "pip", "install", "--quiet", *options, "-r", str(exported[1])]
     subprocess.run(install, check=True)
     assert (target / "tiny_module").is_dir() and (target / "natsort").is_dir()
-    assert [one.line for one in git_packages.read_file(kept)] == [listed]
+    commit = first.rpartition("@")[2]
+    assert report_scripts._from_git(kept) == f"tiny-cells: commit {commit} of {LAB}tiny"
 
     # Another commit is another environment, though nothing else is another.
     (tmp_path / "the lab" / "tiny" / "more.txt").write_text("more")

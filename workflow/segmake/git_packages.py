@@ -9,11 +9,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from segmake import site
 from segmake.messages import Problem, say
+
+# The report reads what is in environments, and its own has no YAML.
+if TYPE_CHECKING:
+    from segmake.site import Address
 
 # pip's two forms: the name before the address, and behind it.
 _NAME = r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?"
@@ -167,6 +171,8 @@ def understand(
     Problem
         ``SM-ENV-034`` for an address of another kind, ``SM-ENV-076`` for one that can't be read.
     """
+    from segmake import site
+
     before = _BEFORE.fullmatch(text.strip())
     address = before["address"] if before else text.strip()
     if kind := next((words for start, words in _REFUSED if start.match(address)), None):
@@ -197,9 +203,7 @@ def _parted(address: str) -> tuple[str, str]:
     return f"{place}{at}{version}", ""
 
 
-def _lacking(
-    text: str, where: str, name: str, version: str, found: site.Address
-) -> Iterator[Problem]:
+def _lacking(text: str, where: str, name: str, version: str, found: Address) -> Iterator[Problem]:
     """Yield a problem for a name and a commit that are missing."""
     if not name:
         yield Problem("SM-ENV-076", where=where, line=text, reason=say("git.nameless", line=text))
