@@ -224,7 +224,7 @@ def test_both_forms_of_pip_come_to_the_same_line(permit):
     assert git_packages.read_line(line).line == line
 
 
-def test_the_message_names_the_line_that_permits_it(permit):
+def test_the_message_names_the_line_that_permits_it(permit, configure):
     path = permit("")
     wanted = f"tiny @ git+{LAB}tiny@{COMMIT}"
     line, (problem,) = git_packages.understand(wanted, "requirements.txt, line 3")
@@ -234,7 +234,9 @@ def test_the_message_names_the_line_that_permits_it(permit):
     permit("packages:\n  " + lines[lines.index("packages:") + 1])
     assert codes_of(wanted) == []
     path.unlink()
-    assert codes_of(wanted) == ["SM-ENV-070"]
+    config = configure(environments={"growth": {"packages": [wanted]}})
+    assert [one.code for one in config.list_faults["growth"]] == ["SM-ENV-070"]
+    assert config.settings["environments"]["growth"]["packages"] == [wanted]
 
 
 @pytest.mark.parametrize(
@@ -329,6 +331,18 @@ def test_an_environment_with_a_package_of_a_repository(
     assert environment_history.short(other) != environment_history.short(file)
 
 
+def test_a_package_that_needs_no_other_is_found_once(
+    permit, repository, configure, tmp_path, capsys
+):
+    lone = repository("lone", **{"setup.py": SETUP.format(name="lone", needs=[])})
+    files = {made(configure, tmp_path, f"lone @ {lone}") for _ in range(2)}
+    assert capsys.readouterr().err.count("finding versions") == len(files) == 1
+    (file,) = files
+    uv_environments.make("growth", OWN, file, place := place_of("growth", OWN, file, tmp_path))
+    assert uv_environments.is_made(place)
+    assert f"lone @ {lone}" in environment_history.requirements("growth", file, "growth.txt")
+
+
 def test_only_that_package_is_built_and_another_commit_is_not_taken_for_it(
     permit, repository, configure, tmp_path
 ):
@@ -347,10 +361,8 @@ def test_only_that_package_is_built_and_another_commit_is_not_taken_for_it(
 
 
 def test_what_keeps_a_package_of_a_repository_from_being_had(
-    permit, repository, configure, tmp_path, monkeypatch
+    permit, repository, configure, tmp_path
 ):
-    monkeypatch.setenv("LANG", "fr_FR.UTF-8")
-    monkeypatch.setenv("LANGUAGE", "fr")
     address = tiny(repository)
     codes = {
         f"tiny-cells @ git+{LAB}gone@{COMMIT}": "SM-ENV-073",
@@ -363,6 +375,9 @@ def test_what_keeps_a_package_of_a_repository_from_being_had(
     needs = [f"tiny-cells @ {address}"]
     carrier = repository("carrier", **{"setup.py": SETUP.format(name="carrier", needs=needs)})
     codes[f"carrier @ {carrier}"] = "SM-ENV-077"
+    inner = repository("inner", **{"setup.py": SETUP.format(name="inner", needs=[])})
+    outer = SETUP.format(name="outer", needs=[f"inner @ {inner}"])
+    codes[f"outer @ {repository('outer', **{'setup.py': outer})}"] = "SM-ENV-077"
     found = {}
     for line in codes:
         problem = refusal(configure, tmp_path, "six", line)
