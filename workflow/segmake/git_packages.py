@@ -74,6 +74,7 @@ _OF_GIT = re.compile(r"(?:fatal|remote): ")
 _OF_BUILD = re.compile(
     r"[\w.]*(?:Error|Exception)\b|error: |.*does not appear to be|.*has no subdirectory"
 )
+_NOT_TELLING = re.compile(r"Pip failed|CalledProcessError|subprocess-exited-with-error")
 _LONGEST_REASON = 300
 
 
@@ -255,7 +256,7 @@ def _culprit(said: str) -> str | None:
 def _last_words(said: str, telling: re.Pattern[str]) -> str:
     """Return the line of what a program said that tells most."""
     lines = [line.strip().removeprefix("cause: ") for line in said.splitlines()]
-    lines = [line for line in lines if line]
+    lines = [line for line in lines if line and not _NOT_TELLING.search(line)]
     found = [line for line in lines if telling.match(line)]
     # git says first what it is; a build says last why it ends.
     words = (found[:1] if telling is _OF_GIT else found[-1:]) or lines[-1:] or [""]
