@@ -423,6 +423,17 @@ def test_a_machine_without_git(permit, repository, configure, tmp_path, monkeypa
     assert refusal(configure, tmp_path, f"tiny-cells @ {address}").code == "SM-ENV-072"
 
 
+def test_an_index_that_is_silent_is_no_fault_of_the_repository(
+    permit, repository, configure, tmp_path, monkeypatch
+):
+    # What builds it comes from the index, which is asked for it first.
+    address = repository("dyn", **{"setup.py": SETUP.format(name="dyn", needs=[])})
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
+    assert refusal(configure, tmp_path, f"dyn @ {address}").code == "SM-ENV-020"
+
+
 def test_a_build_that_fails_when_the_environment_is_made(permit, repository, configure, tmp_path):
     # What it needs is known without its code, which runs only then.
     late = repository(

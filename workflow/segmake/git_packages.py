@@ -76,6 +76,9 @@ _OF_BUILD = re.compile(
 )
 _NOT_TELLING = re.compile(r"Pip failed|CalledProcessError|subprocess-exited-with-error")
 _LONGEST_REASON = 300
+_INDEX_SILENT = re.compile(
+    r"Request failed|error sending request|NewConnectionError|ConnectionError"
+)
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,9 @@ def failure(said: str) -> Failed | None:
     package = _culprit(said)
     if code is None or package is None:
         return None
+    if code == "SM-ENV-075" and _INDEX_SILENT.search(said):
+        # What would build it can't be downloaded.
+        return Failed("SM-ENV-020", package=package, error=_last_words(said, _INDEX_SILENT))
     return Failed(
         code,
         package=package,
