@@ -193,6 +193,8 @@ def test_an_address_that_may_be_another_one_than_it_looks_like_is_none(address):
         ("tiny @ /data/tiny", "SM-ENV-034"),
         ("tiny-1.2-py3-none-any.whl", "SM-ENV-034"),
         (f"hg+{LAB}tiny", "SM-ENV-034"),
+        (f"tiny[,] @ git+{LAB}tiny@{COMMIT}", "SM-ENV-034"),
+        (f"tiny[a, b-c] @ git+{LAB}tiny@{COMMIT}", ""),
     ],
 )
 def test_what_is_taken_and_what_is_refused(permit, text, codes):

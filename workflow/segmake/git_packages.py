@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from segmake.site import Address
 
 # pip's two forms: the name before the address, and behind it.
-_NAME = r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?"
+_EXTRA = r"[A-Za-z0-9](?:[\w.-]*\w)?"
+_NAME = (
+    r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*"
+    rf"(?P<extras>\[\s*{_EXTRA}(?:\s*,\s*{_EXTRA})*\s*\])?"
+)
 _BEFORE = re.compile(rf"{_NAME}\s*@\s*(?P<address>\S+)", re.ASCII)
 _BEHIND = re.compile(rf"[#&]egg={_NAME}(?=&|$)", re.ASCII)
 _PART = r"(?!\.{1,2}(?:[/&]|$))[\w.-]+"
