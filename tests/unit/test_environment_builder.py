@@ -144,9 +144,11 @@ def test_a_version_that_is_not_there():
 
 
 def test_a_name_that_is_not_on_pypi():
-    assert problem("no-such-package-qqq").code == "SM-ENV-021"
+    unknown = problem("no-such-package-qqq")
+    assert unknown.code == "SM-ENV-021" and "`conda: [no-such-package-qqq]`" in unknown.remedy
     found = problem("matplotlibxx")
     assert found.code == "SM-ENV-026" and "Matplotlib" in found.remedy
+    assert "`conda: [matplotlibxx]`" in found.remedy
 
 
 def test_what_is_there_as_source_only_is_built():

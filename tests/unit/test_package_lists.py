@@ -116,7 +116,9 @@ def test_everything_wrong_with_all_lists_is_told_at_once_with_its_line(
     assert found == {
         ("SM-ENV-019", "one.txt, line 3"),
         ("SM-ENV-033", "one.txt, line 4"),
-        ("SM-ENV-034", "two.txt, line 1"),
+        ("SM-ENV-070", "two.txt, line 1"),
+        ("SM-ENV-071", "two.txt, line 1"),
+        ("SM-ENV-076", "two.txt, line 1"),
         ("SM-ENV-037", "two.txt, line 2"),
         ("SM-ENV-032", "config.yaml, line 1"),
     }
@@ -154,3 +156,86 @@ def test_a_plain_list_is_the_same_in_a_file(listed):
     written = listed({"packages": ["PyTorch 2.4", "numpy<2"]})
     assert written["packages"] == ["PyTorch 2.4", "numpy<2"]
     assert listed({"file": "list.txt"}, list_txt="PyTorch 2.4\nnumpy<2  # old\n") == written
+
+
+# As `conda env export` writes it where PyTorch came from its own channel.
+EXPORTED = """name: lab
+channels: [pytorch, nvidia, conda-forge]
+dependencies:
+  - _openmp_mutex=4.5=2_gnu
+  - pip=24.0=pyhd8ed1ab_0
+  - python=3.11
+  - pytorch=2.3.1=py3.11_cuda12.1_cudnn8.9.2_0
+  - pytorch-cuda=12.1=ha16c6d3_5
+  - cuda-cupti=12.1.105=0
+  - cuda-python=12.8
+  - libcublas=12.1.0.26=0
+  - libnetcdf=4.9.2=nompi_h9612171_113
+  - hdf5=1.14.3=nompi_hdf9ad27_105
+  - yaml=0.2.5=h7f98852_2
+  - igraph=0.10.13=h6f1f9d8_0
+  - python-igraph=0.11.6=py311h1234_0
+  - qt-material
+  - mysql-connector-python
+  - libpysal
+  - msgpack-python=1.0.8=py311h52f7536_0
+  - python-graphviz=0.20.3=pyh717bed2_0
+  - faiss-cpu
+  - pyg=2.5.3
+  - ninja=1.12.1=h297d8ca_0
+  - numpy-base=1.26
+  - ffmpeg=4.3=hf484d3e_0
+  - gdal
+  - graphviz
+  - perlin-noise
+"""
+
+
+def test_what_an_export_of_conda_comes_to(listed):
+    found = listed({"file": "environment.yml"}, environment_yml=EXPORTED)
+    assert found["packages"] == [
+        "pytorch=2.3.1",
+        "cuda-python=12.8",
+        "python-igraph=0.11.6",
+        "qt-material",
+        "mysql-connector-python",
+        "libpysal",
+        "msgpack=1.0.8",
+        "graphviz=0.20.3",
+        "faiss-cpu",
+        "torch-geometric=2.5.3",
+        "pypi:ninja=1.12.1",
+        "perlin-noise",
+    ]
+    assert found["conda"] == ["ffmpeg=4.3", "gdal", "graphviz"]
+
+
+def test_what_is_left_out_is_told_when_versions_are_found_and_not_again(
+    configure, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    text = "channels: [bioconda, conda-forge]\ndependencies: [pip, six=1.17.0=py_0, libpng, tbb]\n"
+    (tmp_path / "environment.yml").write_text(text)
+
+    def told() -> list[str]:
+        config = configure(environments={"a": {"file": "environment.yml"}})
+        environment_files(config, kept=tmp_path / "kept")
+        return [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+
+    (line,) = told()
+    for word in ("libpng, tbb", "the channels bioconda", "builds of packages (there are 1)"):
+        assert word in line
+    assert "pip," not in line
+    assert told() == []
+    (tmp_path / "requirements.txt").write_text("six==1.16.0\n")
+    config = configure(environments={"a": {"file": "requirements.txt"}})
+    environment_files(config, kept=tmp_path / "kept")
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_many_names_that_are_left_out_are_one_line(configure, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = "".join(f"  - libexample{number}\n" for number in range(90))
+    (tmp_path / "environment.yml").write_text(f"dependencies:\n  - six\n{names}")
+    said = configure(environments={"a": {"file": "environment.yml"}}).list_remarks["a"]
+    assert "libexample0" in said and "78 more" in said and "libexample89" not in said

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,6 +19,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from segmake import report_scripts
 from segmake.report import Run, write_report
 from segmake.report_fragment import LONGEST_TEXT, read_fragment
 from segmake.report_pictures import embedded
@@ -478,3 +482,13 @@ def test_the_environments_of_the_runs_are_named(results):
     assert "Environment: growth.2026-11-28.1a2b3c4d" in page.words
     assert "./environments/history/growth.2026-11-28.1a2b3c4d.txt" in page.links()
     assert "Environment:" not in write(results, script(results)).words
+
+
+def test_the_report_needs_nothing_that_its_environment_lacks():
+    absent = "import sys; sys.modules |= dict.fromkeys(('jsonschema', 'ruamel', 'snakemake', 'uv'))"
+    command = [sys.executable, "-c", f"{absent}; import segmake.report_scripts"]
+    path = str(Path(report_scripts.__file__).parents[1])
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.steps import run_step
 from segmake.user_scripts import followed, static
-from segmake.user_scripts.comments import without_comments
+from segmake.user_scripts.comments import lines_that_run, without_comments
 from segmake.user_scripts.followed import follow
 from segmake.user_scripts.planning import facts_in_job, journal_of, note_meanings
 from segmake.user_scripts.results import join_tables
@@ -167,6 +167,20 @@ def test_of_too_many_files_the_first_are_followed_and_that_is_told(tmp_path, mon
 )  # fmt: skip
 def test_comments_of_shell_and_r(kind, text, other, same):
     assert (without_comments(text, kind) == without_comments(other, kind)) is same
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "lines"),
+    [
+        ("shell", "#!/bin/bash\n\n  # a\necho '#b' # c\n", ["", "", "", "echo '#b'", ""]),
+        ("shell", "a 'b\n# c\n'\n\nd\n", ["a 'b", "# c", "'", "", "d", ""]),
+        ("R", "a <- '#1'  # b\n\n# c\nd", ["a <- '#1'", "", "", "d", ""]),
+        # What a here-document is, is not known: what looks like a comment is none of the lines that run.
+        ("shell", "cat <<E\n# a\nE\n# b\nc\n", ["cat <<E", "", "E", "", "c", ""]),
+    ],
+)
+def test_lines_that_run_keep_their_places(kind, text, lines):
+    assert lines_that_run(text, kind) == lines
 
 
 PLAIN = '''"""A script."""

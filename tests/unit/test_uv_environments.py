@@ -148,6 +148,8 @@ def test_settings_that_change_versions_do_not_count_and_those_of_the_index_do(
     assert {name: found.get(name) for name in kept} == kept
     assert not {"UV_RESOLUTION", "UV_CONSTRAINT", "PYTHONPATH"} & set(found)
     assert found["UV_DEFAULT_INDEX"] == "https://lab/simple"
+    # What git says is read, and nobody would see its question for a password.
+    assert (found["LANGUAGE"], found["GIT_TERMINAL_PROMPT"]) == ("en", "0")
     assert found["HTTPS_PROXY"] == "http://lab:3128"
     # What uv itself is told is stronger than what pip is told.
     told = {"UV_INDEX_URL": "https://other/simple", "https_proxy": "http://other:1"}

@@ -14,13 +14,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from segmake import compatibility, cuda, existing_environments
+from segmake import compatibility, cuda, existing_environments, git_packages
 from segmake.config import Config
 from segmake.environment_file import pins
 from segmake.files import alone, fingerprint, write_atomically
@@ -52,11 +52,13 @@ class _Request:
     where: str
     of_conda: tuple[str, ...] = ()
     existing: str | None = None
+    places: dict[str, str] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def fingerprint(self) -> str:
         """What a file was made for. The driver is none of it, nor the catalogue: a file that fits stays."""
-        requirements = sorted(str(one.requirement) for one in self.wanted)
+        requirements = sorted(one.asked for one in self.wanted)
         more = [sorted(self.of_conda)] if self.of_conda else []
         return fingerprint(self.python, requirements, platform.machine(), *more)
 
@@ -94,16 +96,7 @@ def environment_files(
     """
     problems: list[Problem] = []
     files: dict[str, Path] = {}
-    requests = []
-    for name in config.settings["environments"]:
-        request, faults = _request(config, name, conda=conda)
-        grave = [fault for fault in faults if not forgive(name, fault)]
-        problems += grave
-        if not faults:
-            requests.append(request)
-    if problems:
-        raise Problems(problems)
-    for request in requests:
+    for request in _requests(config, conda=conda, forgive=forgive):
         try:
             files[request.name] = _file(request, config.settings, kept, ask_driver)
             if tell:
@@ -112,6 +105,7 @@ def environment_files(
             if not forgive(request.name, problem):
                 problems.append(problem)
             if problem.code == "SM-ENV-020" and problems:
+                # Without PyPI, no other list would fare better.
                 break
     if problems:
         raise Problems(problems)
@@ -154,14 +148,36 @@ def copy_to_results(files: dict[str, Path], results: Path) -> None:
                 shutil.copy2(file, part)
 
 
+def _requests(
+    config: Config, *, conda: bool, forgive: Callable[[str, Problem], bool]
+) -> list[_Request]:
+    """Return the environments of the config that are sound.
+
+    Raises
+    ------
+    Problems
+        What is wrong with those that the run can't do without.
+    """
+    requests, problems = [], []
+    for name in config.settings["environments"]:
+        request, faults = _request(config, name, conda=conda)
+        problems += [fault for fault in faults if not forgive(name, fault)]
+        requests += [] if faults else [request]
+    if problems:
+        raise Problems(problems)
+    return requests
+
+
 def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[Problem]]:
     """Return an environment of the config as it is understood, and what is wrong with it."""
     section = config.settings["environments"][name]
     wanted, problems = list[Wanted](), list(config.list_faults.get(name, []))
+    places: dict[str, str] = {}
     for index, words in enumerate(section["packages"]):
         where = config.where("environments", name, "packages", index)
         try:
             wanted.append(understand(words, where))
+            places.setdefault(wanted[-1].project, where)
         except Problem as problem:
             problems.append(problem)
     of_conda = tuple(" ".join(words.split()) for words in section.get("conda", ()))
@@ -171,7 +187,17 @@ def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[
         names = {"name": name, "packages": ", ".join(of_conda)}
         problems.append(Problem("SM-ENV-040", where=where, **names))
     where = config.where("environments", name, "packages")
-    return _Request(name, str(section["python"]), wanted, where, of_conda, existing), problems
+    request = _Request(
+        name,
+        str(section["python"]),
+        wanted,
+        where,
+        of_conda,
+        existing,
+        places,
+        config.list_remarks.get(name, ""),
+    )
+    return request, problems
 
 
 def _file(
@@ -205,7 +231,7 @@ def _fits(file: Path, settings: dict[str, Any], ask_driver: Callable[[], str | N
     driver = settings["cluster"]["cuda_driver"]
     if brought := cuda.cuda_of(there):
         driver = driver or ask_driver()
-    if not there or not cuda.runs(brought, driver):
+    if not (there or git_packages.read_file(file)) or not cuda.runs(brought, driver):
         return False
     capability = cuda.capability_of_nodes(settings, file.parent) if brought else None
     return compatibility.has_code(there, capability) and cuda.runs(
@@ -224,16 +250,27 @@ def _find_versions(
     if cuda.cuda_of(pins(file)):
         driver = driver or ask_driver()
     _tell("builder.resolving", name=request.name)
-    resolution = resolve(request.wanted, request.python, driver, request.where, capability)
+    if request.remark:
+        _tell("builder.left_out", name=request.name, left_out=request.remark)
+    resolution = _resolve(request, driver, capability)
     if cuda.cuda_of(resolution.pins) and driver is None:
         driver, before = ask_driver(), capability
         capability = cuda.capability_of_nodes(settings, file.parent)
         if (driver, capability) != (None, before):
-            resolution = resolve(request.wanted, request.python, driver, request.where, capability)
+            resolution = _resolve(request, driver, capability)
     # What is said is kept first: a file that is there is final.
     with write_atomically(_remarks_file(file)) as part:
         part.write_text(json.dumps(list(_remarks(request.name, resolution))), encoding="utf-8")
     _write(file, _text(request, resolution))
+
+
+def _resolve(request: _Request, driver: str | None, capability: str | None) -> Resolution:
+    try:
+        return resolve(request.wanted, request.python, driver, request.where, capability)
+    except git_packages.Failed as failed:
+        named = canonicalize_name(failed.values.get("package") or failed.values["line"])
+        where = request.places.get(named, request.where)
+        raise Problem(failed.code, where=where, **failed.values) from None
 
 
 def _write(file: Path, text: str) -> None:
@@ -293,6 +330,8 @@ def _text(request: _Request, resolution: Resolution) -> str:
         f"      - {canonicalize_name(project)}=={version}"
         for project, version in sorted(resolution.pins.items())
     ]
+    sources = git_packages.sources(one.asked for one in request.wanted)
+    pins += [f"      - {json.dumps(one.line)}" for one in sources]
     lines += ["  - pip:", *pins] if pins else []
     return header + "\n".join(lines) + "\n"
 

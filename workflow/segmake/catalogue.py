@@ -167,10 +167,18 @@ def comes_with_cuda(name: str) -> bool:
 
 def is_of_conda(name: str) -> bool:
     """Whether it is in lists of conda alone: libraries, tools and parts of CUDA, which packages of PyPI bring along."""
-    if find(name) is not None:
+    name = name.lower()
+    if name in contents()["of_conda"]:
+        return True
+    if find(name) is not None or name in contents()["of_pypi"]:
         return False
-    known = any(fnmatchcase(name.lower(), pattern) for pattern in contents()["of_conda"])
+    known = any(fnmatchcase(name, pattern) for pattern in contents()["of_conda"])
     return name.startswith("_") or known or comes_with_cuda(name)
+
+
+def name_of_conda(name: str) -> str:
+    """Return the name on PyPI of what a list of conda calls so."""
+    return contents()["conda_names"].get(name.lower(), name)
 
 
 def is_only_of_conda(name: str) -> bool:

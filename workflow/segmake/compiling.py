@@ -14,7 +14,7 @@ from pathlib import Path
 import uv
 from packaging.utils import canonicalize_name
 
-from segmake import catalogue
+from segmake import catalogue, git_packages
 from segmake.messages import Problem, say
 from segmake.uv_settings import variables_of_uv
 
@@ -61,6 +61,8 @@ def compile_pins(
 ) -> dict[str, str]:
     """Run ``uv pip compile``, and return the version of each package by its normalized name.
 
+    Those that come from git repositories have none; they, and no others, may be built from source for it.
+
     Limits never cost an extra: rather than meet them with an old version that does not know ``jax[cuda13]`` yet, and
     so has no GPU, there is no solution.
 
@@ -82,12 +84,15 @@ def compile_pins(
     ------
     NoSolution
         `Forbidden`, where all that is left lacks an extra.
+    git_packages.Failed
+        If a package of a git repository can't be had.
     Problem
         ``SM-ENV-020`` if PyPI can't be reached.
     """
     # uv takes the first solution that it finds, which depends on the order.
     requirements, limits = sorted(requirements), sorted(set(limits))
     options = [f"--only-binary={name}" for name in wheels] + ["--python-version", python]
+    options += git_packages.build_options(requirements)
     options += [] if dependencies else ["--no-deps"]
     options += ["--prerelease=explicit"] if finished else []
     pins, without_extra = _compile(requirements, options, limits)
@@ -125,7 +130,10 @@ def _compile(
         options += ["--python-platform", target] if target else []
         said = _run_uv(["pip", "compile", "-", *options], "\n".join(requirements))
         lines = found.read_text(encoding="utf-8").splitlines()
-    pins = (line.split(";")[0].strip().split("==") for line in lines if "==" in line)
+    if foreign := git_packages.foreign(lines, requirements):
+        raise git_packages.Failed("SM-ENV-077", package=foreign[0])
+    plain = (line.split(";")[0].strip() for line in lines)
+    pins = (line.split("==") for line in plain if "==" in line and " @ " not in line)
     versions: dict[str, str] = {
         str(canonicalize_name(name.split("[")[0])): version for name, version in pins
     }
@@ -148,6 +156,8 @@ def _run_uv(arguments: list[str], text: str) -> str:
         raise Problem("SM-ENV-020", error=say("uv.silent", number=TIMEOUT_SECONDS)) from None
     if answer.returncode == 0:
         return answer.stderr
+    if failure := git_packages.failure(answer.stderr):
+        raise failure
     if _NO_NETWORK.search(answer.stderr) and "No solution found" not in answer.stderr:
         causes = re.findall(r"cause: (.+)|[Cc]aused by: (.+)", answer.stderr)
         last = "".join(causes[-1]) if causes else answer.stderr.strip().splitlines()[0]

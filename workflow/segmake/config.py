@@ -37,6 +37,7 @@ from segmake.folders import folder_problems, results_problems
 from segmake.measurement_choices import measurement_problems
 from segmake.messages import Problem, Problems, say
 from segmake.package_lists import read_lists
+from segmake.site import read_site
 from segmake.user_scripts.checks import script_problems
 from segmake.user_scripts.designs import read_designs
 from segmake.user_scripts.text_values import note_texts
@@ -73,6 +74,8 @@ class Config:
         File and line of what was read from another file, or stands on one line with others, by its keys.
     list_faults : dict
         What is wrong with the list of packages of an environment, by its name. A run that does not need it goes on.
+    list_remarks : dict
+        What of the list of an environment is left out, in words, by its name.
     """
 
     settings: dict[str, Any]
@@ -81,6 +84,7 @@ class Config:
     written: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
     list_faults: dict[str, list[Problem]] = field(default_factory=dict)
+    list_remarks: dict[str, str] = field(default_factory=dict)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""
@@ -125,7 +129,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
         problems += faults
         config.settings["results"] = schema()["properties"]["results"]["default"]
     read_lists(config)
-    problems += checks(config)
+    problems += [*checks(config), *read_site().problems]
     if problems and config.settings["images"]["folder"]:
         problems += folder_problems(config)
     if problems:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
+from segmake import git_packages
 from segmake.files import fingerprint
 
 # The history, below the results.
@@ -20,12 +22,21 @@ _PYTHON = re.compile(r"^\s*-\s*python=(\S+)", re.MULTILINE)
 
 
 def pins(file: Path) -> dict[str, str]:
-    """Return the version of each package of an environment file, by its name on PyPI; none if it can't be read."""
+    """Return the version of each package of an environment file, by its name on PyPI; none if it can't be read.
+
+    Those that come from git repositories are not among them.
+    """
     try:
         listed = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
-        return dict(str(pin).split("==") for pin in listed)
+        return dict(str(pin).split("==") for pin in listed if not git_packages.read_line(str(pin)))
     except (OSError, UnicodeDecodeError, YAMLError, LookupError, TypeError, ValueError):
         return {}
+
+
+def contents(file: Path) -> list[Any]:
+    """Return what tells the packages of an environment file from those of another one."""
+    sources = sorted(one.line for one in git_packages.read_file(file))
+    return [sorted(pins(file).items()), *([sources] if sources else [])]
 
 
 def python_of(file: Path) -> str:
@@ -36,7 +47,7 @@ def python_of(file: Path) -> str:
 
 def short(file: Path) -> str:
     """Return what tells an environment from others: of the versions in its file, and of its Python."""
-    return fingerprint(python_of(file), sorted(pins(file).items()))[:_SHORT]
+    return fingerprint(python_of(file), *contents(file))[:_SHORT]
 
 
 def kept_as(name: str, file: Path, results: Path) -> Path | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import uv
 from packaging.utils import canonicalize_name
 
+from segmake import git_packages
 from segmake.compiling import target_platform
 from segmake.environment_file import PLACE, kept_as, pins, python_of, short
 from segmake.existing_environments import is_described
@@ -55,14 +56,18 @@ def requirements(name: str, file: Path, kept: str) -> str:
     kept : str
         The name of the file that this is for.
     """
-    lines = hashed(file)
+    lines, sources = hashed(file), git_packages.read_file(file)
     words = {"name": name, "day": date.today(), "python": python_of(file), "short": short(file)}
     head = [say("history.head", **words)]
     if lines is None:
         lines = "".join(f"{project}=={version}\n" for project, version in pins(file).items())
         head.append(say("history.existing" if is_described(file) else "history.no_hashes"))
+    elif sources:
+        # pip takes no checksums beside a commit, which is one.
+        head += [f"uv pip install --no-deps -r {kept}", say("history.git")]
     else:
         head.append(f"pip install --require-hashes -r {kept}")
+    lines += "".join(f"{one.line}\n" for one in sources)
     return "".join(f"# {line}\n" for line in head) + lines
 
 

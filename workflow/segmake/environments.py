@@ -25,6 +25,7 @@ from packaging.version import Version
 from snakemake.deployment.conda import MIN_CONDA_VER, Env, get_env_setup_done_flag_file
 from snakemake.exceptions import WorkflowError
 
+from segmake import git_packages
 from segmake.disk import disk_problem
 from segmake.files import alone, readable
 from segmake.messages import Problem, say
@@ -250,6 +251,8 @@ def _explain(error: Exception, name: str, place: Path) -> Problem:
     # Snakemake raises its own error while it handles that of the command, which has the output.
     output = str(getattr(error.__context__, "output", None) or error)
     found = [code for code, words in _CAUSES.items() if re.search(words, output)]
+    if not found and (failure := git_packages.failure(output)):
+        return Problem(failure.code, where=str(place), **failure.values)
     # A full disk, or one to read, has a message here that knows of conda's own folders.
     if not found and (failing := disk_problem(error, place)):
         return failing

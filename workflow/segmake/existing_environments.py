@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from segmake import git_packages
 from segmake.files import fingerprint, readable, write_atomically
 from segmake.messages import Problem, say
 
@@ -43,13 +44,15 @@ _MARK = "# Found by SegMake, which did not make it, in "
 _ASK = """\
 import json, sys
 from importlib.metadata import distributions
-there = {}
+there, origins = {}, {}
 for one in distributions():
     try:
         there.setdefault(one.metadata["Name"], one.version)
+        origins.setdefault(one.metadata["Name"], one.read_text("direct_url.json"))
     except Exception:
         pass
-print("\\n" + json.dumps(["%d.%d.%d" % sys.version_info[:3], {n: v for n, v in there.items() if n and v}]))
+there = {n: v for n, v in there.items() if n and v}
+print("\\n" + json.dumps(["%d.%d.%d" % sys.version_info[:3], there, {n: v for n, v in origins.items() if n and v}]))
 """
 
 
@@ -282,8 +285,8 @@ def file_of(name: str, words: str, wanted: Sequence[Wanted], where: str, kept: P
         other versions.
     """
     own = find(words, where)
-    python, there = _look(own, words, where)
-    if faults := list(_not_there(wanted, there)):
+    python, there, origins = _look(own, words, where)
+    if faults := [*_not_there(wanted, there), *_of_another_commit(wanted, there, origins)]:
         raise missing(name, own.python, faults, where)
     place = readable(json.dumps(str(own.prefix), ensure_ascii=False))
     lines = [f"{_MARK}{place}", "channels:", "  - conda-forge", "  - nodefaults"]
@@ -319,8 +322,19 @@ def _not_there(wanted: Iterable[Wanted], there: dict[str, str]) -> Iterator[str]
             yield f"{one.words} ({say('existing.version', version=version)})"
 
 
-def _look(own: Existing, words: str, where: str) -> tuple[str, dict[str, str]]:
-    """Return the version of an environment's Python, and of each package, by its normalized name."""
+def _of_another_commit(
+    wanted: Iterable[Wanted], there: dict[str, str], origins: dict[str, str]
+) -> Iterator[str]:
+    sources = git_packages.sources(one.asked for one in wanted)
+    commits = {name: git_packages.commit_of(text) for name, text in origins.items()}
+    yield from git_packages.other_commits((s for s in sources if s.project in there), commits)
+
+
+def _look(own: Existing, words: str, where: str) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Return the version of an environment's Python, and of each package, by its normalized name.
+
+    What installers have noted of where a package came from is returned, too.
+    """
     # What modules set for other Pythons must not keep this one from starting.
     variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     try:
@@ -335,12 +349,15 @@ def _look(own: Existing, words: str, where: str) -> tuple[str, dict[str, str]]:
             check=False,
         )
         error = (answer.stderr.strip().splitlines() or [str(answer.returncode)])[-1]
-        python, there = json.loads((answer.stdout.strip().splitlines() or [""])[-1])
+        python, *found = json.loads((answer.stdout.strip().splitlines() or [""])[-1])
     except (OSError, subprocess.TimeoutExpired) as failure:
         error = getattr(failure, "strerror", None) or say("existing.slow")
     except (ValueError, TypeError):
         pass
     else:
-        return python, {str(canonicalize_name(one)): version for one, version in there.items()}
+        there, origins = (
+            {str(canonicalize_name(name)): text for name, text in one.items()} for one in found
+        )
+        return python, there, origins
     broken = say("existing.broken", path=readable(str(own.python)), error=readable(error))
     raise _unusable(words, where, broken)

@@ -19,7 +19,7 @@ import psutil
 
 from segmake import environment_file, environment_history, existing_environments
 from segmake.config import Config
-from segmake.environment_file import pins
+from segmake.environment_file import contents
 from segmake.environments import DEFAULT_PLACE
 from segmake.files import alone, readable, write_atomically
 from segmake.jobs import Jobs
@@ -136,7 +136,7 @@ def _of_conda(
             named = _NAMED.search(text.decode("utf-8", "replace"))
             name = engine or (named[1] if named else place.name)
             users = _engine_users(engine, config) if engine else _users(listed.get(text), config)
-            short = environment_file.short(file) if pins(file) else ""
+            short = environment_file.short(file) if any(contents(file)) else ""
         except OSError:
             continue
         yield Kept(name, short, place, made, users, shared)

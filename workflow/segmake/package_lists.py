@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from segmake import catalogue, existing_environments
+from segmake import catalogue, existing_environments, git_packages
 from segmake.messages import Problem, say
 from segmake.packages import LITERAL
 
@@ -36,11 +36,19 @@ _COMMENT = re.compile(r"(^|\s)#.*$")
 _HASHES = re.compile(r"\s+--hash[= ]\S+")
 _OPTION = re.compile(r"-{1,2}[A-Za-z][\w-]*")
 _INCLUDED = re.compile(r"(?:-r|--requirement)[= ]?\s*(?P<file>.+)")
-_ADDRESS = re.compile(r"(?:^|@\s*|\s)(?:git\+|https?://|file:|ssh://)\S+", re.IGNORECASE)
 _LOCAL = re.compile(r"(==\s*[^\s,;+]+)\+[\w.]+")
 _PYTHON = re.compile(r"python\s*(?P<versions>(?:[=<>~!]|\s+\d).*)?", re.IGNORECASE)
 _ITEM = re.compile(r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?(?:[=<>~!]=?[^\s,]+(?:,[=<>~!]=?[^\s,]+)*)?")
 _BUILD = re.compile(r"^([^=<>!~\s]+=[^=\s]+)=[^=\s]+$")
+
+# Every list of conda has them, and every environment gets them.
+_EVERYWHERE = {"pip", "setuptools", "wheel"}
+
+# Channels that say nothing of their own.
+_USUAL_CHANNELS = {"conda-forge", "defaults", "nodefaults"}
+
+# So many names of what is left out are told.
+_TOLD = 12
 
 # Two names that people write apart, and mean one.
 _ONE_NAME = {"pytorchlightning", "numbascipy"}
@@ -52,10 +60,14 @@ class _List:
 
     project: Path
     python: str
+    installed: bool = False
     packages: list[tuple[str, str]] = field(default_factory=list)
     of_conda: list[str] = field(default_factory=list)
     pythons: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    builds: int = 0
 
     def line(
         self,
@@ -81,20 +93,27 @@ class _List:
             return
         if _OPTION.match(text):
             raise Problem("SM-ENV-033", where=where, line=text)
-        if _ADDRESS.search(text):
-            raise Problem("SM-ENV-034", where=where, line=text)
         text, _, marker = text.partition(";")
         if marker.strip() and not self._applies(marker, where):
             return
+        if git_packages.is_address(text):
+            line, problems = git_packages.understand(text, where, installed=self.installed)
+            self.problems += problems
+            self.packages += [(line, where)] if line else []
+            return
         text = _LOCAL.sub(r"\1", text.strip())
         if conda:
-            text = _BUILD.sub(r"\1", text.rpartition("::")[2])
+            text, builds = _BUILD.subn(r"\1", text.rpartition("::")[2])
+            self.builds += builds
         name = re.split(r"[=<>!~\s]", text)[0]
         if asked := _PYTHON.fullmatch(text):
             self.pythons.append((asked["versions"] or "", where))
         elif conda and catalogue.is_only_of_conda(name):
             self.of_conda.append(text)
-        elif not (conda and catalogue.is_of_conda(name)):
+        elif conda and catalogue.is_of_conda(name):
+            self.left_out += [] if name in _EVERYWHERE else [name]
+        else:
+            text = catalogue.name_of_conda(name) + text[len(name) :] if conda else text
             self.packages += [(words, where) for words in apart(text)]
 
     def _applies(self, marker: str, where: str) -> bool:
@@ -146,10 +165,13 @@ class _List:
 
     def _conda_file(self, path: Path, text: str, where: str) -> None:
         try:
-            listed = YAML().load(text)["dependencies"]
+            written = YAML().load(text)
+            listed, channels = written["dependencies"], written.get("channels")
             lines = [(item, listed.lc.item(index)[0] + 1) for index, item in enumerate(listed)]
         except (YAMLError, LookupError, TypeError, AttributeError):
             raise Problem("SM-ENV-032", where=where, path=path, error=say("list.conda")) from None
+        named = map(str, channels if isinstance(channels, list) else ())
+        self.channels += [one for one in named if one not in _USUAL_CHANNELS]
         for item, number in lines:
             if isinstance(item, str):
                 self.line(item, say("config.line", file=path, line=number), conda=True)
@@ -158,6 +180,17 @@ class _List:
             for index, words in enumerate(pip):
                 place = say("config.line", file=path, line=pip.lc.item(index)[0] + 1)
                 self.line(str(words), place, beside=path.parent)
+
+    def remark(self) -> str:
+        """Return what of a list of conda is left out, in the user's language; nothing if that is nothing."""
+        names = list(dict.fromkeys(self.left_out))
+        shown, more = ", ".join(names[:_TOLD]), len(names) - _TOLD
+        if more > 0:
+            shown = say("list.more", names=shown, number=more)
+        parts = [say("list.libraries", names=shown)] if names else []
+        parts += [say("list.channels", names=", ".join(self.channels))] if self.channels else []
+        parts += [say("list.builds", number=self.builds)] if self.builds else []
+        return "; ".join(parts)
 
 
 def apart(text: str) -> list[str]:
@@ -180,7 +213,7 @@ def read_lists(config: Config) -> None:
     Parameters
     ----------
     config : Config
-        Its `settings`, `origins` and `list_faults` are completed.
+        Its `settings`, `origins`, `list_faults` and `list_remarks` are completed.
     """
     for name, section in config.settings["environments"].items():
         if not isinstance(section, dict):
@@ -197,6 +230,7 @@ def read_lists(config: Config) -> None:
         section["packages"] = [words for words, _ in found.packages]
         section["conda"] = [*section.get("conda", ()), *found.of_conda]
         config.list_faults[name] = faults
+        config.list_remarks[name] = found.remark()
         for index, (_, where) in enumerate(found.packages):
             config.origins["environments", name, "packages", index] = where
 
@@ -216,7 +250,7 @@ def _with_its_python(
 
 def _read(config: Config, name: str, section: dict[str, Any]) -> _List:
     project = Path.cwd()
-    found = _List(project, str(section["python"]))
+    found = _List(project, str(section["python"]), bool(section.get("existing")))
     for index, words in enumerate(section.get("packages") or ()):
         where = config.where("environments", name, "packages", index)
         for line in str(words).splitlines() or [""]:

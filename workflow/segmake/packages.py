@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from segmake import catalogue, compatibility
+from segmake import catalogue, compatibility, git_packages
 from segmake.messages import Problem, say
 
 # The user's way to say: exactly this name of PyPI, whatever SegMake knows or suspects.
@@ -62,6 +62,12 @@ class Wanted:
         return (*self.projects, *map(canonicalize_name, others))
 
     @property
+    def asked(self) -> str:
+        """The requirement as a text that no version of a library writes in another way."""
+        source = git_packages.read_line(self.words) if self.requirement.url else None
+        return source.line if source else str(self.requirement)
+
+    @property
     def has_version(self) -> bool:
         """Whether the user says which versions will do."""
         return bool(self.requirement.specifier)
@@ -102,6 +108,8 @@ def understand(words: str, where: str = "") -> Wanted:
     Problem
         ``SM-ENV-013`` to ``SM-ENV-019`` and ``SM-ENV-037``, each for a kind of name or version that can't be had.
     """
+    if source := git_packages.read_line(words):
+        return Wanted(words, Requirement(source.line), None)
     literal = words.strip().lower().startswith(LITERAL)
     match = _WORDS.fullmatch(words.strip()[len(LITERAL) if literal else 0 :].strip())
     if match is None:

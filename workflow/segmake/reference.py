@@ -47,6 +47,15 @@ to change it; this page has them all in one place.
 - Mistakes are found before anything runs: all at once, each with its line. Every message has a code, such as
   `SM-CFG-001`, that is explained in [docs/faq.md](../docs/faq.md) (en français : [docs/faq.fr.md](../docs/faq.fr.md)).
 
+One more file is for whoever set up SegMake, and optional: `site.yaml` in SegMake's own folder says once what holds for
+all of its users. So far that is from which git repositories
+[packages](../docs/environment-builder.md#packages-of-git-repositories) may come:
+
+```yaml
+packages:
+  git: ["https://github.com/our-lab/"]
+```
+
 ## Several experiments
 
 Keep a file for each, with a folder for `results` of its own, and name it when you run SegMake. It is then read in
@@ -203,6 +212,7 @@ _FAMILIES = {
     "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
     "SM-SCR": {"en": "Your own scripts", "fr": "Vos propres scripts"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
+    "SM-SIT": {"en": "The site file", "fr": "Le fichier du site"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
         "fr": "La préparation, la démo et les tests",
@@ -281,6 +291,17 @@ PLACEHOLDERS = {
     "SM-ENV-031.python": {"en": "version", "fr": "version"},
     "SM-ENV-033.line": {"en": "line", "fr": "ligne"},
     "SM-ENV-034.line": {"en": "line", "fr": "ligne"},
+    "SM-ENV-034.reason": {"en": "the reason for this kind", "fr": "la raison pour ce genre"},
+    "SM-ENV-070.line": {"en": "line", "fr": "ligne"},
+    "SM-ENV-070.prefix": {"en": "https://host/owner/", "fr": "https://hôte/propriétaire/"},
+    "SM-ENV-071.line": {"en": "package and address", "fr": "paquet et adresse"},
+    "SM-ENV-071.version": {"en": "branch, tag or digits", "fr": "branche, étiquette ou chiffres"},
+    "SM-ENV-076.line": {"en": "line", "fr": "ligne"},
+    "SM-ENV-076.reason": {"en": "what is wrong with it", "fr": "ce qui ne va pas"},
+    "address": {"en": "address", "fr": "adresse"},
+    "SM-SIT.key": {"en": "setting", "fr": "réglage"},
+    "SM-SIT.section": {"en": "section", "fr": "section"},
+    "SM-SIT.example": {"en": "example", "fr": "exemple"},
     "fitting": {"en": "package and version", "fr": "paquet et version"},
     "package": {"fr": "paquet"},
     "packages": {"en": "list of packages", "fr": "liste des paquets"},

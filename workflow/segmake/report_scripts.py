@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segmake import git_packages
 from segmake.messages import say
 from segmake.report_parts import href, inside, shown, shown_lines
 from segmake.user_scripts.definition import WITH, Script
@@ -202,7 +203,12 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
         "folder": (shown(script.folder) + "/", href(script.folder) + "/"),
         "tables": [(shown(Path(table).name), href(table)) for table in script.tables],
         "environments": [
-            (shown(name), href(f"environments/history/{name}.txt")) for name in script.environments
+            (
+                shown(name),
+                href(f"environments/history/{name}.txt"),
+                _from_git(script.results / "environments" / "history" / f"{name}.txt"),
+            )
+            for name in script.environments
         ],
         "failures": _groups(script),
         "pictures": pictures,
@@ -210,6 +216,14 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
         "fragment": fragment,
         "fragment_notes": of_fragment,
     }
+
+
+def _from_git(kept: Path) -> str:
+    """Return which commits of git repositories are in an environment, in words."""
+    return "; ".join(
+        say("history.commit", package=one.name, commit=one.commit, address=shown(one.place))
+        for one in git_packages.read_file(kept)
+    )
 
 
 # How the runs went

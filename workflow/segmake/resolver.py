@@ -84,6 +84,8 @@ def resolve(
         ``SM-ENV-020`` without network, ``SM-ENV-021`` for a name that is not on PyPI, ``SM-ENV-022`` or
         ``SM-ENV-023`` for a CUDA that is too new for the driver, ``SM-ENV-029`` for GPUs that a package has no code
         for, ``SM-ENV-025`` for packages that clash.
+    git_packages.Failed
+        If a package of a git repository can't be had.
     """
     target = Target(python, driver, capability)
     wanted = sorted(wanted, key=lambda one: (one.project, str(one.requirement)))
@@ -140,7 +142,7 @@ def _otherwise(
 def _pin(one: Wanted, pins: dict[str, str], target: Target) -> str:
     """Return what a user may write to get what was found."""
     project = target.project(one)
-    return f"{project}=={pins[project]}"
+    return f"{project}=={pins[project]}" if project in pins else one.words
 
 
 def _try(wanted: Sequence[Wanted], target: Target) -> dict[str, str] | None:

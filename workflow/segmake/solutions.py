@@ -339,5 +339,8 @@ def _months(version: Version) -> int:
 
 
 def _is_exact(one: Wanted) -> bool:
+    """Whether there is one version alone: a commit is one, too."""
+    if one.requirement.url:
+        return True
     signs = list(one.requirement.specifier)
     return any(s.operator in ("==", "===") and not s.version.endswith("*") for s in signs)

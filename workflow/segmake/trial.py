@@ -17,6 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
+from segmake import git_packages
 from segmake.builder import imports
 from segmake.environment_history import keep
 from segmake.existing_environments import is_described, missing
@@ -83,7 +86,8 @@ def try_environment(plan: Plan, name: str, python: str, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("\n".join(_said(found)), encoding="utf-8")
     with write_atomically(plan.folders.results / "environments" / f"{name}.txt") as part:
-        part.write_text("\n".join(record(name, found)) + "\n", encoding="utf-8")
+        lines = record(name, found, git_packages.read_file(file))
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     unusable = list(_problems(found, name, log, python if existing else ""))
     if not unusable:
         with write_atomically(known) as part:
@@ -185,7 +189,9 @@ def _pair(one: dict[str, Any]) -> str:
     return say("trial.pair", first=one["modules"][0], second=one["modules"][1])
 
 
-def record(name: str, found: dict[str, Any]) -> list[str]:
+def record(
+    name: str, found: dict[str, Any], sources: Iterable[git_packages.Source] = ()
+) -> list[str]:
     """Return the lines that tell how an environment was tried, and what is in it.
 
     Parameters
@@ -193,6 +199,8 @@ def record(name: str, found: dict[str, Any]) -> list[str]:
     name : str
     found : dict
         The answer of the program.
+    sources : iterable of git_packages.Source
+        The packages that come from git repositories.
     """
     day = datetime.fromtimestamp(found["tried"]).astimezone().isoformat(" ", "minutes")
     head = [say("trial.head", name=name, day=day), f"{found['python']}: {found['prefix']}", ""]
@@ -201,7 +209,13 @@ def record(name: str, found: dict[str, Any]) -> list[str]:
         rows = [(_pair(one), _time(one), _verdict(one)) for one in found["together"]]
         head += [say("trial.together"), *_table(rows), ""]
     head.append(say("trial.there"))
-    there = [f"{package}=={version}" for package, version in found["there"].items()]
+    of_git = {one.project: one.line for one in sources}
+    there = [
+        f"{line}  # {version}"
+        if (line := of_git.get(canonicalize_name(package)))
+        else f"{package}=={version}"
+        for package, version in found["there"].items()
+    ]
     return [*(f"# {line}".rstrip() for line in head), f"python=={found['python']}", *there]
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import uv
 from packaging.utils import canonicalize_name
 
-from segmake.environment_file import pins
+from segmake import git_packages
+from segmake.environment_file import contents, pins
 from segmake.environment_history import hashed
 from segmake.environments import Failed, make_once
 from segmake.files import fingerprint, readable, write_atomically
@@ -42,7 +43,7 @@ def place_of(name: str, python: str, file: Path, prefix: Path | None) -> Path:
     prefix : Path or None
         Where the user keeps environments (``SNAKEMAKE_CONDA_PREFIX``); None for the clone's own folder.
     """
-    content = fingerprint(python, sorted(pins(file).items()))
+    content = fingerprint(python, *contents(file))
     return Path(prefix or HOME).expanduser().absolute() / "own" / f"{name}-{content}"
 
 
@@ -95,7 +96,7 @@ def python_of(version: str, prefix: Path | None = None) -> Path | None:
 def _install(name: str, python: str, file: Path, place: Path) -> None:
     found = _python(name, python, place.parent.parent)
     _run("venv", "--no-project", "--python", str(found), "--prompt", name, "--", str(place))
-    wanted = pins(file)
+    wanted, sources = pins(file), git_packages.read_file(file)
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "packages.txt")
         checked = hashed(file)
@@ -104,10 +105,22 @@ def _install(name: str, python: str, file: Path, place: Path) -> None:
         options = ["--no-deps", "--compile-bytecode", "--python", str(place / "bin" / "python")]
         options += ["--require-hashes"] if checked else []
         _run("pip", "install", *options, "--requirements", str(listed), cache=place.parents[1])
-    if other := _other_versions(wanted, place):
+        _install_from_git(sources, place, Path(folder, "git.txt"))
+    if other := [*_other_versions(wanted, place), *_other_commits(sources, place)]:
         raise Problem("SM-ENV-042", where=str(place), environment=name, packages=", ".join(other))
     with write_atomically(place / _MADE) as part:
         part.write_text(f"{python}\n", encoding="utf-8")
+
+
+def _install_from_git(sources: list[git_packages.Source], place: Path, listed: Path) -> None:
+    """Install packages of git repositories: these alone, and what builds them comes as wheels."""
+    if not sources:
+        return
+    lines = [one.line for one in sources]
+    listed.write_text("\n".join(lines), encoding="utf-8")
+    options = ["--no-deps", "--compile-bytecode", "--python", str(place / "bin" / "python")]
+    options += ["--only-binary=:all:", *git_packages.build_options(lines)]
+    _run("pip", "install", *options, "--requirements", str(listed), cache=place.parents[1])
 
 
 def _python(name: str, version: str, home: Path) -> Path:
@@ -133,16 +146,27 @@ def _downloaded(home: Path) -> Path:
 
 def _other_versions(wanted: dict[str, str], place: Path) -> list[str]:
     """Return the packages of which something else was installed: an index may have builds of its own."""
-    folders = [str(folder) for folder in place.glob("lib/python*/site-packages")]
-    there = {
-        str(canonicalize_name(one.metadata["Name"])): one.version
-        for one in importlib.metadata.distributions(path=folders)
-    }
+    there = {name: one.version for name, one in _installed(place).items()}
     return [
         f"{project} {there.get(project, '-')} ({version})"
         for project, version in wanted.items()
         if there.get(project) != version
     ]
+
+
+def _other_commits(sources: list[git_packages.Source], place: Path) -> list[str]:
+    """Return the packages of git repositories of which another commit was installed."""
+    there = {
+        name: git_packages.commit_of(one.read_text("direct_url.json"))
+        for name, one in (_installed(place) if sources else {}).items()
+    }
+    return git_packages.other_commits(sources, there)
+
+
+def _installed(place: Path) -> dict[str, importlib.metadata.Distribution]:
+    folders = [str(folder) for folder in place.glob("lib/python*/site-packages")]
+    found = importlib.metadata.distributions(path=folders)
+    return {str(canonicalize_name(one.metadata["Name"])): one for one in found}
 
 
 def _run(*words: str, cache: Path | None = None) -> None:

@@ -56,7 +56,9 @@ def variables_of_uv(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
             found[variable] = value
     # What uv says is read: where a terminal's width is known (COLUMNS), it would be broken into lines.
     plain = {"NO_COLOR": "1", "UV_NO_WRAP": "1", "UV_NO_PROGRESS": "1"}
-    return {**found, **plain, "UV_PYTHON_DOWNLOADS": "never"}
+    # git, which uv runs, neither asks for a password, which nobody would see, nor speaks another language.
+    git = {"GIT_TERMINAL_PROMPT": "0", "LANGUAGE": "en"}
+    return {**found, **plain, **git, "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def _files_of_uv(environ: Mapping[str, str]) -> list[Path]:

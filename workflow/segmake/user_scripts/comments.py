@@ -18,6 +18,8 @@ _UNCLEAR = {
     "R": re.compile(r"\b[rR]['\"]-*[\[({]|%[^%\n]*#[^%\n]*%"),
 }
 
+_LIKE_A_COMMENT = re.compile(r"(^|\s)#.*")
+
 
 def without_comments(text: str, kind: str) -> str:
     """Return the text of a script as it is run; all of it where that can't be told for sure.
@@ -28,28 +30,48 @@ def without_comments(text: str, kind: str) -> str:
     kind : str
         ``"shell"``, ``"R"``, or any other, of which nothing is left out.
     """
+    found = _run(text, kind, empty=False)
+    return text if found is None else found
+
+
+def lines_that_run(text: str, kind: str) -> list[str]:
+    """Return the lines of a script for a shell or in R as they are run, each in its place: empty where nothing is.
+
+    Where that can't be told for sure, whatever looks like a comment is left out.
+
+    Parameters
+    ----------
+    text, kind
+        As for `without_comments`.
+    """
+    found = _run(text, kind, empty=True)
+    return (_LIKE_A_COMMENT.sub(r"\1", text) if found is None else found).split("\n")
+
+
+def _run(text: str, kind: str, *, empty: bool) -> str | None:
+    """Return what of a text is run, with its empty lines or without; None where that can't be told for sure."""
     if kind not in _UNCLEAR or _UNCLEAR[kind].search(text):
-        return text
+        return None
     kept: list[str] = []
     # The quotes and the commands within quotes that are open: `"$(dirname "$0")"`.
     inside, place = [""], 0
     while place < len(text):
         # A command within a text, with quotes of its own.
         if kind == "shell" and inside[-1] == '"' and text[place] == "`":
-            return text
+            return None
         code = inside[-1] in ("", "(")
         if code and text[place] == "#" and (kind == "R" or _is_between(kept)):
             place = text.find("\n", place) % (len(text) + 1)
         elif code and text[place] == "\n":
-            _end_line(kept)
+            _end_line(kept, empty=empty)
             place += 1
         else:
             length = _step(text, place, kind, inside)
             kept.append(text[place : place + length])
             place += length
     if inside != [""]:
-        return text
-    _end_line(kept)
+        return None
+    _end_line(kept, empty=False)
     return "".join(kept)
 
 
@@ -76,9 +98,9 @@ def _is_between(kept: list[str]) -> bool:
     return not kept or kept[-1] in tuple(" \t\n;&|(")
 
 
-def _end_line(kept: list[str]) -> None:
-    """End a line outside of quotes: without blanks at its end, and not at all if it is empty."""
+def _end_line(kept: list[str], *, empty: bool) -> None:
+    """End a line outside of quotes: without blanks at its end, and not at all if it is empty, unless these count."""
     while kept and kept[-1] in (" ", "\t", "\r"):
         kept.pop()
-    if kept and kept[-1] != "\n":
+    if empty or (kept and kept[-1] != "\n"):
         kept.append("\n")

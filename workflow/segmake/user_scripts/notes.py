@@ -58,7 +58,7 @@ def script_notes(script: Script, runs: int) -> list[str]:
     for name, line in variables_missing(script, source):
         values = {"variable": name, "file": script.file.name, "line": line}
         lines.append(say("notes.variable", name=script.name, **values))
-    if source.kind in ("shell", "R") and (line := windows_line(script.file)):
+    if source.kind in ("shell", "R") and (line := windows_line(script.file, source.kind)):
         lines.append(say("notes.windows", name=script.name, file=script.file.name, line=line))
     if source.kind == "shell":
         for kind, line in shell_pitfalls(script.file):

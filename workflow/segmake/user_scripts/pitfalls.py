@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segmake.user_scripts.comments import lines_that_run
 from segmake.user_scripts.static import Source, last_name, statements
 
 # What takes the path of a file or folder first, and reads it.
@@ -347,7 +348,7 @@ _FOR_EACH = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 def shell_pitfalls(path: Path) -> Iterator[tuple[str, int]]:
     """Yield what is unwise in a script for bash, with its line: ``activate``, ``set_e``."""
-    lines = without_comments(path).split("\n")
+    lines = _lines(path, "shell")
     hook = any(re.search(r"conda\.sh|shell\.\w+ hook|mamba\.sh", line) for line in lines)
     for number, line in enumerate(lines, start=1):
         if _ACTIVATES.search(line) and not hook:
@@ -366,18 +367,16 @@ def shell_pitfalls(path: Path) -> Iterator[tuple[str, int]]:
         yield "set_e", 0
 
 
-def windows_line(path: Path) -> int:
-    """Return the line in which a script that is not Python has a path of Windows; 0 if none has."""
-    for number, line in enumerate(without_comments(path).split("\n"), start=1):
+def windows_line(path: Path, kind: str) -> int:
+    """Return the line in which a script of a kind that is not Python has a path of Windows; 0 if none has."""
+    for number, line in enumerate(_lines(path, kind), start=1):
         if re.search(r"""["'][A-Za-z]:[\\/]""", line):
             return number
     return 0
 
 
-def without_comments(path: Path) -> str:
-    """Return the text of a script for bash or in R without its comments."""
+def _lines(path: Path, kind: str) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return lines_that_run(path.read_text(encoding="utf-8", errors="replace"), kind)
     except OSError:
-        return ""
-    return re.sub(r"(^|\s)#.*", r"\1", text)
+        return []
