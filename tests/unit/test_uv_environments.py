@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from segmake import pythons, uv_environments, uv_settings
+from segmake.environment_history import hashed
 from segmake.messages import Problem
 from segmake.pythons import find_python
 from segmake.uv_environments import is_made, make, place_of
@@ -104,6 +105,8 @@ def silent_index() -> Iterator[str]:
 def test_one_that_was_interrupted_is_made_anew(
     file: Path, place: Path, tmp_path: Path, silent_index: str, how: int
 ) -> None:
+    # What is asked of the index first is kept: else two minutes pass before the installation begins.
+    assert hashed(file)
     index = {"UV_DEFAULT_INDEX": silent_index, "UV_CACHE_DIR": str(tmp_path / "empty")}
     run = start(file, place, **index)
     while not any("install" in process.cmdline() for process in at_work(place)):
