@@ -53,6 +53,25 @@ GOOD: dict[str, tuple[str, str, str]] = {
         'arguments: ["{image}"]\n',
         "own.py",
     ),
+    "R that reads what it made, and sources what lies beside it": (
+        """\
+        source("own.R")
+        # read.csv("config.yaml")
+        x <- Sys.getenv("SEGMAKE_INPUT")
+        saveRDS(x, "x.rds"); y <- readRDS("x.rds")
+        log <- file("log.txt", "w")
+        if (FALSE) {
+          read.csv("other.csv")
+        }
+        """,
+        "",
+        "own.R",
+    ),
+    "a shell script that goes elsewhere": (
+        'set -e\ncd "$(dirname "$0")"\n. ./config.yaml\nwc -c "$SEGMAKE_INPUT"\n',
+        "",
+        "own.sh",
+    ),
     "argparse in a function": (
         """\
         import argparse
@@ -327,6 +346,20 @@ BAD: dict[str, tuple[str, str, str, list[str], str]] = {
         "own.py",
         [],
         'Path(__file__).parent / "config.yaml"',
+    ),
+    "a file beside a script in R": (
+        'x <- Sys.getenv("SEGMAKE_INPUT")\nplates <- read.csv("config.yaml")\n',
+        "",
+        "own.R",
+        [],
+        'file.path(Sys.getenv("SEGMAKE_SCRIPT_FOLDER"), "config.yaml")',
+    ),
+    "a file beside a shell script": (
+        'set -e\n. ./config.yaml\nwc -c "$SEGMAKE_INPUT"\n',
+        "",
+        "own.sh",
+        [],
+        '"$(dirname "$0")/config.yaml"',
     ),
     "a notebook": (
         '{"cells": [{"cell_type": "code", "metadata": {}, "source": '

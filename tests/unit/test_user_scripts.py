@@ -406,8 +406,10 @@ def test_how_many_runs_a_job_gets(scripts):
     assert runs_per_job(found["e"], [0.05], 20_000) == 4800
     assert runs_per_job(found["c"], [0.05], 20_000) == 7
     # This computer has no limit of time, and no need of more jobs than it can do at once.
-    assert runs_per_job(found["d"], [], 2000, cores=2) == 1000
-    assert runs_per_job(found["d"], [], 2000, cores=16) == 125
+    assert runs_per_job(found["d"], [], 2000, cores=2) == 2000
+    assert runs_per_job(found["d"], [], 2000, cores=4) == 1000
+    assert runs_per_job(found["d"], [], 190, cores=2) == 95
+    assert runs_per_job(found["d"], [], 2000, cores=16) == 250
     assert runs_per_job(found["d"], [0.05], 2000, cores=16) == 250
     assert runs_per_job(found["d"], [], 60, cores=2) == 50
 

@@ -8,12 +8,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from markupsafe import escape
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from segmake.messages import say
 from segmake.wording import brief, finite, localised, number, plural
@@ -175,8 +172,7 @@ def _plot(
         words = say("report.plot.median", n=brief(median))
         axes.set_title(words, color="#9a3508", fontsize=9, loc="right")
         axes.set_xlabel(label)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        _mark(axes.xaxis, 6, whole=whole)
 
     note = say(plural("report.plot.tail", left_out), n=number(left_out)) if left_out else ""
     alt = f"{label}. {say('report.plot.median', n=brief(median))}"
@@ -215,8 +211,7 @@ def _plot_over_time(
         axes.set_ylim(bottom=0)
         _count_upwards(axes, say("report.plot.of_cells"))
         axes.set_xlabel(label)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=not minutes, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        _mark(axes.xaxis, 6, whole=not minutes)
 
     tracked = [value for row in done if (value := finite(row.get("divisions"))) is not None]
     divisions = int(sum(tracked))
@@ -236,6 +231,10 @@ def _minutes(cells: pd.DataFrame) -> float | None:
 
 def _svg(draw: Callable[[Any], None], name: str, alt: str) -> str:
     """Return a small plot as an element of the page; `name` differs from plot to plot."""
+    # Takes half a second to import; a report on scripts alone has no plots.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(
         {
             "font.size": 9,
@@ -258,8 +257,15 @@ def _svg(draw: Callable[[Any], None], name: str, alt: str) -> str:
 
 def _count_upwards(axes: Any, counted: str) -> None:
     axes.set_ylabel(counted)
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+    _mark(axes.yaxis, 5, whole=True)
+
+
+def _mark(axis: Any, number: int, *, whole: bool) -> None:
+    """Give an axis its numbers, at most so many."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(number, integer=whole, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(_tick))
 
 
 def _draw_dots(axes: Any, values: np.ndarray) -> None:

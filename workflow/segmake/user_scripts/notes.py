@@ -22,6 +22,7 @@ from segmake.user_scripts.pitfalls import (
     windows_line,
 )
 from segmake.user_scripts.static import Source, read_source
+from segmake.user_scripts.text_paths import text_paths
 
 # What SegMake has a placeholder for, and a sweep may have too.
 _OWN = ("name", "position", "seed", "cpus", "project", "input", "image", "output_dir")
@@ -30,6 +31,13 @@ _OWN = ("name", "position", "seed", "cpus", "project", "input", "image", "output
 _WRITTEN_OUT = re.compile(
     r"[rf]?[\"']|[-+.\d\[({]|(True|False|None|TRUE|FALSE|NULL)\b|(\w+\.)?Path\(|c\(|[\w./]+$"
 )
+
+# How a script finds what lies beside it.
+_BESIDE = {
+    "python": 'Path(__file__).parent / "{path}"',
+    "R": 'file.path(Sys.getenv("SEGMAKE_SCRIPT_FOLDER"), "{path}")',
+    "shell": '"$(dirname "$0")/{path}"',
+}
 
 # So many lines that `set` changes are shown, and so many constants are named.
 _MOST = 8
@@ -143,12 +151,13 @@ def _swept_lines(script: Script) -> Iterator[str]:
 
 
 def _path_lines(script: Script, source: Source) -> Iterator[str]:
-    paths = [path for path in read_paths(source, script.constants) if leads_nowhere(path)]
+    read = [*read_paths(source, script.constants), *text_paths(script.file, source.kind)]
+    paths = [path for path in read if leads_nowhere(path)]
     told = list({path.text: path for path in paths}.values())
     for path in told[:MOST_PATHS]:
         kind = "path" if os.path.isabs(path.text) else "relative"
         values: dict[str, Any] = {"name": script.name, "file": script.file.name, "line": path.line}
         if kind == "relative" and (script.file.parent / path.text).exists():
             kind = "beside"
-        values["instead"] = f'Path(__file__).parent / "{path.text}"'
+        values["instead"] = _BESIDE.get(source.kind, _BESIDE["python"]).format(path=path.text)
         yield say(f"notes.{kind}", path=path.text, **values)

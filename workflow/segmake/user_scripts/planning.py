@@ -36,6 +36,9 @@ PART_OF_LIMIT = 0.5
 # Short runs fill a job up to so many seconds: to begin one takes some, and on a cluster a minute.
 WORTH_A_JOB = 180.0
 
+# So many runs in a job take about as long together as so many others.
+MANY_RUNS = 200
+
 # So many jobs of a cluster get runs of which nothing is known: one that can't do all in its time is sent again.
 MOST_UNKNOWN = 100
 
@@ -423,8 +426,9 @@ def runs_per_job(
     usual = script.runs_per_job
     at_once = max(1, cores // script.resources["cpus"] if cores else MOST_UNKNOWN // batches)
     if not seconds:
-        # With two for each place, none waits long for the last one.
-        return max(usual, ceil(number / (2 * at_once if cores else at_once)))
+        # With two for each place, none waits long for the last one; of many, each gets short and long ones.
+        few = cores and number < MANY_RUNS * at_once
+        return max(usual, ceil(number / (2 * at_once if few else at_once)))
     limit = script.resources["hours"] * 3600 * PART_OF_LIMIT
     one = max(statistics.median(seconds), 0.001) / script.parallel
     most = int(min(WORTH_A_JOB, limit) / one)
