@@ -6,11 +6,22 @@ Out: `session` and `plan`; nothing is written here.
 
 import sys
 
+from snakemake.exceptions import WorkflowError
+
 sys.path.insert(0, workflow.basedir)
 
-from segmake.session import Session
+try:
+    from segmake.session import Session
+except ModuleNotFoundError as error:
+    # As a module from git, it comes without the package.
+    raise WorkflowError(
+        f"SegMake's package is not installed beside this Snakemake ({error}). Start the one that "
+        "`bash scripts/setup.sh` of SegMake's folder made. / Le paquet de SegMake n'est pas installé à côté de ce "
+        "Snakemake : lancez celui que `bash scripts/setup.sh` a créé dans le dossier de SegMake."
+    )
 
 session = Session(workflow)
+session.take_part()
 plan = session.plan
 folders = plan.folders
 cluster = plan.settings["cluster"]

@@ -42,6 +42,7 @@ from segmake.files import (
     write_atomically,
     write_lock,
 )
+from segmake.handlers import register
 from segmake.history import shorten
 from segmake.inventory import Inventory, write_inventory
 from segmake.jobs import Jobs, Sent
@@ -130,6 +131,13 @@ class Session:
         else:
             self.plan = read_plan(Path(written))
             self._jobs = Jobs(self.plan.folders.jobs)
+
+    def take_part(self) -> None:
+        """Have Snakemake call `start` and `end`, also where SegMake is a module."""
+        try:
+            register(self._workflow, self.start, self.end)
+        except Problem as problem:
+            _refuse(problem)
 
     @property
     def engine(self) -> str:
