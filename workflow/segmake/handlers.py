@@ -1,6 +1,6 @@
 """Has Snakemake call SegMake when a run begins and ends, also where SegMake is a module of somebody's own workflow.
 
-Snakemake 9.27 passes over ``onstart``, ``onsuccess`` and ``onerror`` of modules (`snakemake.workflow.Workflow.onstart`).
+Snakemake 9.27 passes over ``onstart``, ``onsuccess`` and ``onerror`` of modules (see its `Workflow.onstart`).
 """
 
 from __future__ import annotations
