@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake.config import Config, load_config
+from segmake.checked_config import Config
+from segmake.config import load_config
 from segmake.readers import isolated
 from tests.conda import KEPT
 

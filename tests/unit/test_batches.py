@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmake.batches import assign_batches, balance, number_of_batches
-from segmake.inventory import ImageFile, take_inventory
+from segmake.image import ImageFile
+from segmake.inventory import take_inventory
 from segmake.messages import Problem
-from segmake.readers import Header, read_headers
+from segmake.readers import read_headers
+from segmake.readers.believed import Header
 
 IMAGES = {
     **dict.fromkeys(("channel", "second_channel", "z", "time", "positions", "pages")),

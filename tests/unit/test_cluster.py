@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from segmake import slurm
-from segmake.cluster import Cluster, executor_resources
+from segmake.cluster import Cluster
 from segmake.messages import Problem, Problems
 from segmake.slurm import Partition, SlurmError
+from segmake.slurm_requests import executor_resources
 
 PARTITIONS = [
     Partition("cpu", default=True, minutes=30, memory_mb=2048, cpus=8),

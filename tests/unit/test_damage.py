@@ -20,6 +20,7 @@ import tifffile
 from PIL import Image
 from pylibCZIrw import czi
 
+from segmake.image_table import image_table
 from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems
@@ -29,7 +30,6 @@ from segmake.readers import isolated, open_image, read_headers
 from segmake.readers.axes import leading
 from segmake.readers.tiff_damage import refuse_unwritten
 from segmake.steps import STEPS, run_step
-from segmake.tables import image_table
 from segmake.work import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages

@@ -17,6 +17,7 @@ from segmake import __version__
 from segmake.__main__ import main
 from segmake.cell_tables import restore_cells, write_cells
 from segmake.config import load_config
+from segmake.image_table import image_table
 from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.label_work import measure
@@ -30,7 +31,6 @@ from segmake.run_files import keep_changed_files
 from segmake.runs import ended_runs
 from segmake.status import describe_status
 from segmake.steps import STEPS
-from segmake.tables import image_table
 
 IMAGES = ("a", "b", "c")
 

@@ -17,7 +17,8 @@ import pytest
 from segmake.inventory import write_inventory
 from segmake.messages import Problem
 from segmake.planning import make_plan
-from segmake.readers import Header, read_headers
+from segmake.readers import read_headers
+from segmake.readers.believed import Header
 from segmake.summary import write_summary
 from tests.unit.fact_files import DRAW
 from tests.unit.test_planning import compute

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from segmake import slurm
-from segmake.cluster import Cluster, first_request
-from segmake.config import Config, load_config
+from segmake.checked_config import Config
+from segmake.cluster import Cluster
+from segmake.config import load_config
 from segmake.messages import LANGUAGES, Problems
 from segmake.slurm import Partition
+from segmake.slurm_requests import first_request
 from segmake.wording import hours_of, hours_setting, whole_minutes
 
 MINUTES = {

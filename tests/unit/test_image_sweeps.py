@@ -14,9 +14,10 @@ from segmake.last_words import describe_end
 from segmake.messages import Problems
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
-from segmake.report_scripts import describe_scripts, same_words
+from segmake.report_scripts import describe_scripts
 from segmake.steps import run_step
 from segmake.user_scripts import planning, protection
+from segmake.user_scripts.outcome import same_words
 from segmake.user_scripts.planning import facts_in_job, journal_of, note_meanings
 from segmake.user_scripts.results import join_tables, script_results, write_tables_for
 from segmake.user_scripts.work import ScriptWork

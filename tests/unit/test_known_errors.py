@@ -12,10 +12,10 @@ import pytest
 import tifffile
 
 from segmake import known_errors
-from segmake.inventory import ImageFile
+from segmake.image import ImageFile
 from segmake.known_errors import Seen, affected, describe
 from segmake.messages import LANGUAGES, Problem
-from segmake.readers import Header
+from segmake.readers.believed import Header
 from segmake.steps import STEPS
 
 SECTION = {"channel": 1, "pixel_size_um": None}

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from segmake import labels
 from segmake.labels import LabelStack, LabelWriter, selection_notes, write_masks
 from segmake.messages import Problem
-from segmake.readers import Header, read_headers
+from segmake.readers import read_headers
+from segmake.readers.believed import Header
 from segmake.readers.selection import Selection
 
 LARGEST = (0, 1, 65_535, 65_536, 2**32 - 1)

@@ -9,7 +9,8 @@ from scipy.spatial.distance import cdist
 from skimage.measure import label, regionprops, regionprops_table
 
 from segmake import measurement
-from segmake.config import Config, schema
+from segmake.checked_config import Config
+from segmake.config import schema
 from segmake.measurement import measure_cells, measure_volume
 from segmake.measurement_choices import (
     INTENSITY_PROPERTIES,

@@ -12,15 +12,17 @@ import tifffile
 from segmake import bindings, label_work, planning
 from segmake.bindings import write_bindings
 from segmake.cell_tables import join_cells
-from segmake.inventory import ImageFile, write_inventory
+from segmake.image import ImageFile
+from segmake.image_table import image_table
+from segmake.inventory import write_inventory
 from segmake.journal import Journal
 from segmake.messages import Problem, Problems
 from segmake.plan import Plan, read_plan, write_plan
 from segmake.planning import make_plan
-from segmake.readers import Header, read_headers
+from segmake.readers import read_headers
+from segmake.readers.believed import Header
 from segmake.steps import STEPS, run_step
 from segmake.summary import _describe_run
-from segmake.tables import image_table
 from segmake.work import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")

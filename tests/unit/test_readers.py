@@ -16,7 +16,8 @@ import pytest
 import tifffile
 
 from segmake.messages import Problem
-from segmake.readers import Header, nikon, open_image, read_headers
+from segmake.readers import nikon, open_image, read_headers
+from segmake.readers.believed import Header
 from tests.conftest import ROOT
 from tests.unit.identity import python_of
 from tests.unit.tiff_files import (

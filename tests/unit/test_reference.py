@@ -11,11 +11,11 @@ import pytest
 from segmake import reference
 from segmake.config import default_of, load_config, schema
 from segmake.fates import all_fates
+from segmake.image_rows import IMAGE_COLUMNS
 from segmake.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
 from segmake.plan import Folders
 from segmake.steps import STEPS
-from segmake.tables import IMAGE_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "config.yaml"

@@ -23,8 +23,9 @@ from segmake import report_scripts
 from segmake.report import Run, write_report
 from segmake.report_fragment import LONGEST_TEXT, read_fragment
 from segmake.report_pictures import embedded
-from segmake.report_scripts import PICTURES_LIMIT, Failure, ScriptResults
+from segmake.report_scripts import PICTURES_LIMIT
 from segmake.user_scripts.made import Summary
+from segmake.user_scripts.outcome import Failure, ScriptResults
 
 RUN = Run(
     title="t",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from segmake.messages import Problem
-from segmake.readers import Header
+from segmake.readers.believed import Header
 from segmake.readers.field_of_view import FieldOfView
 from segmake.readers.selection import channel_index, chosen, has_channel, interpreted, select
 

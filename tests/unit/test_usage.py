@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from segmake.history import shorten
+from segmake.image_table import image_table
 from segmake.jobs import Sent
 from segmake.journal import Journal
 from segmake.memory import note, notes
@@ -17,7 +18,6 @@ from segmake.plan import Batch, Plan
 from segmake.report import Run, write_report
 from segmake.slurm import Job, SlurmError
 from segmake.steps import STEPS, Task
-from segmake.tables import image_table
 from segmake.usage import describe, usage_of, usage_of_runs
 from segmake.wording import hours_of, whole_minutes
 

@@ -12,10 +12,9 @@ from dataclasses import replace
 
 from segmake.engines import needs_gpu
 from segmake.jobs import Sent
-from segmake.plan import Batch, Plan
+from segmake.plan import Batch, Plan, ScriptPlan
 from segmake.slurm import AFTERWARDS, SCRIPT
 from segmake.steps import STEPS
-from segmake.user_scripts.planning import ScriptPlan
 
 # What a job asks of the cluster, in the section ``cluster`` of the config.
 REQUEST = (

@@ -13,7 +13,7 @@ from segmake.messages import Problem
 from segmake.readers.selection import select
 
 if TYPE_CHECKING:
-    from segmake.inventory import ImageFile
+    from segmake.image import ImageFile
 
 # So many images are the work of a job, however small they are: each has work of its own, with its files and its lines
 # in the journals, and what a job that was stopped has to look through again takes a moment.

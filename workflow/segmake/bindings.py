@@ -19,7 +19,7 @@ from segmake.inventory import read_inventory
 from segmake.journal import Journal
 
 if TYPE_CHECKING:
-    from segmake.inventory import ImageFile
+    from segmake.image import ImageFile
     from segmake.plan import Folders
 
 # The file, in the folder `.segmake`.

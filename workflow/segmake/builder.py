@@ -21,7 +21,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from segmake import compatibility, cuda, existing_environments, git_packages
-from segmake.config import Config
+from segmake.checked_config import Config
 from segmake.environment_file import pins
 from segmake.files import alone, fingerprint, write_atomically
 from segmake.messages import Problem, Problems, say

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from segmake.readers import Header
+from segmake.readers.believed import Header
 
 
 def pixel_sizes(header: Header, images: Mapping[str, Any]) -> tuple[float | None, float | None]:

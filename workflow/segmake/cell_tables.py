@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pandas as pd
 
 from segmake.files import write_atomically
-from segmake.journal import Entry, Journal
+from segmake.journal import Entry, Journal, as_record
 from segmake.messages import Problem, say
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.readers.selection import channel_key
-from segmake.records import as_record, keep_changed, looks_whole, name_of
+from segmake.records import keep_changed, looks_whole, name_of
 
 if TYPE_CHECKING:
     import pyarrow

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from segmake.config import Config
+from segmake.checked_config import Config
 from segmake.messages import Problem, say
 from segmake.readers.selection import channel_key, interpreted
 
 if TYPE_CHECKING:
-    from segmake.inventory import ImageFile
+    from segmake.image import ImageFile
 
 # So many images are named of each channel.
 NAMED = 2

@@ -7,41 +7,32 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from segmake import slurm
-from segmake.config import Config
+from segmake.checked_config import Config
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.slurm import Partition, SlurmError
+from segmake.slurm_requests import (
+    AFTERWARDS_CORES,
+    _partition_name,
+    executor_resources,
+    first_request,
+    option_words,
+    request_options,
+)
 from segmake.user_scripts.definition import Script, scripts_of
 from segmake.wording import hours_setting, whole_minutes
-
-# What a job without a GPU asks for at first: measurements and pictures work on one image at a time.
-CPU_MEMORY_MB = 4096
-CPU_MINUTES = 60
 
 # How much a job asks for.
 _OF_A_JOB = ("memory_gb", "hours", "cpus")
 
-# What follows the segmentation of a small batch is one job of so many cores and so much memory: measuring takes most of
-# the time, and drawing has a core beside it.
-AFTERWARDS_CORES = 4
-AFTERWARDS_MEMORY_MB = 8192
 
 # Snakemake's executor refuses other names, and there is no way around it.
 _ASKABLE_MODEL = re.compile(r"[A-Za-z0-9_.]+")
 
-# What the executor makes of its resources.
-_OPTIONS = {
-    "slurm_partition": "partition",
-    "slurm_account": "account",
-    "qos": "qos",
-    "constraint": "constraint",
-    "gres": "gres",
-}
 
 # Options that are settings of their own, and those that belong to the executor.
 _OWN_SETTING = {
@@ -299,70 +290,6 @@ class Cluster:
         return ", ".join([*words, "…"] if len(shown) > _NAMED_AT_MOST else words)
 
 
-def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -> dict[str, Any]:
-    """Return what Snakemake's executor is to ask of Slurm, save for memory and time, in its own words.
-
-    Parameters
-    ----------
-    settings : dict
-        The settings of a checked config.
-    gpu : bool
-        Whether the job needs a GPU.
-    accounts : bool
-        Whether the cluster has an accounting database; without one an account means nothing, and the executor would
-        refuse it.
-    """
-    section = settings["cluster"]
-    resources: dict[str, Any] = {
-        "slurm_partition": _partition_name(settings, gpu=gpu),
-        "slurm_account": section["account"] if accounts else None,
-        "qos": section["qos"],
-        "slurm_extra": shlex.join(option_words(section["sbatch_options"])) or None,
-    }
-    if gpu:
-        model, number = section["gpu_model"], section.get("gpu", 1)
-        resources |= {"constraint": section["constraint"], "gpus_at_once": number}
-        if section["gpu_request"] == "gres":
-            resources["gres"] = f"gpu:{model}:{number}" if model else f"gpu:{number}"
-        else:
-            resources |= {"gpu": number, "gpu_model": model}
-    return {name: value for name, value in resources.items() if value is not None}
-
-
-def request_options(resources: dict[str, Any]) -> list[str]:
-    """Return what the executor makes of `executor_resources` for sbatch, save for ``sbatch_options``."""
-    options = [f"--{word}={resources[key]}" for key, word in _OPTIONS.items() if key in resources]
-    if "gpu" in resources:
-        model = resources.get("gpu_model")
-        number = resources["gpu"]
-        options.append(f"--gpus={model}:{number}" if model else f"--gpus={number}")
-    return options
-
-
-def first_request(
-    settings: dict[str, Any], *, segment: bool, afterwards: bool = False
-) -> tuple[int, int, int]:
-    """Return what a job asks for at first: memory in MB, time in minutes, cores.
-
-    Parameters
-    ----------
-    settings : dict
-        The settings of a checked config.
-    segment : bool
-        Whether it finds cells.
-    afterwards : bool
-        Whether it does all that follows.
-    """
-    section = settings["cluster"]
-    if segment:
-        # Slurm takes 0 for all of a node's memory.
-        memory = max(1, int(section["memory_gb"] * 1024))
-        return memory, whole_minutes(section["hours"]), section["cpus"]
-    if afterwards:
-        return AFTERWARDS_MEMORY_MB, CPU_MINUTES, AFTERWARDS_CORES
-    return CPU_MEMORY_MB, CPU_MINUTES, 1
-
-
 def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
     """Return settings in whose section ``cluster`` stands what the jobs of a user's script ask for."""
     shared, own = settings["cluster"], script.resources
@@ -374,11 +301,6 @@ def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
     if own["partition"]:
         section |= {"partition": own["partition"], "cpu_partition": None}
     return {**settings, "cluster": section}
-
-
-def _partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:
-    section = settings["cluster"]
-    return section["partition"] if gpu else section["cpu_partition"] or section["partition"]
 
 
 def _gigabytes(memory_mb: int) -> tuple[float, str]:
@@ -423,18 +345,6 @@ def _option_problems(config: Config) -> Iterator[Problem]:
 def _option_name(word: str) -> str:
     """Return ``--exclude`` for ``--exclude=node7``, and ``-x`` for ``-xnode7``."""
     return word.split("=")[0] if word.startswith("--") else word[:2]
-
-
-def option_words(options: Iterable[str]) -> list[str]:
-    """Return options as a shell would take them apart: ``--exclude node7`` is two words to sbatch.
-
-    One that a shell would not take, with a quotation mark that lacks its other half, is left out.
-    """
-    words = []
-    for option in options:
-        with suppress(ValueError):
-            words += shlex.split(option)
-    return words
 
 
 def _best_of(name: str, partitions: list[Partition]) -> Partition:

@@ -97,14 +97,11 @@ def _only(kept: str, rule: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the limits that keep one package and none of the others; with CUDA, everything of another CUDA goes."""
     if "cuda" not in rule:
         return tuple(f"{name}{NONE}" for name in _names(rule) if name != kept)
-    # It reads the cluster's part of the config, whose lists of packages are read by these rules.
-    from segmake import cuda
-
     major = int(kept.removeprefix(rule["cuda"]))
     starts = [other["cuda"] for other in rules()["apart"] if "cuda" in other] + [_RUNTIME]
     others = [other for other in CUDAS if other != major]
     forbidden = [f"{start}{other}{NONE}" for start in starts for other in others]
-    return tuple(dict.fromkeys([*cuda.limits(str(major)), *forbidden]))
+    return tuple(dict.fromkeys([*limits(str(major)), *forbidden]))
 
 
 def _holds(requirement: Requirement, pins: Mapping[str, str]) -> bool:
@@ -188,3 +185,18 @@ def other_project(name: str) -> tuple[str, str | None] | None:
         if simplify(rule["name"]) == simple:
             return canonicalize_name(rule["name"]), rule.get("meant")
     return None
+
+
+def major(cuda: str) -> int:
+    """Return the major version of CUDA."""
+    return int(cuda.split(".")[0])
+
+
+def limits(driver: str | None) -> list[str]:
+    """Return what keeps a resolver from packages with a CUDA that is too new for a driver."""
+    if driver is None:
+        return []
+    newest = major(driver)
+    # Up to CUDA 12 its packages had the major version in their names; the next ones may, too.
+    named = [f"nvidia-cuda-runtime-cu{newer}<0" for newer in range(newest + 1, newest + 4)]
+    return [f"cuda-toolkit<{newest + 1}", f"nvidia-cuda-runtime<{newest + 1}", *named]

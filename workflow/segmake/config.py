@@ -16,7 +16,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from segmake.checked_config import Config
 from segmake.engines import BUILTIN_MODELS, SAM_MODELS, SAM_TILE, keeps_volume
 from segmake.folders import folder_problems, results_problems
 from segmake.measurement_choices import measurement_problems
@@ -54,46 +54,6 @@ _DEEPEST = 50
 _HOURS = "x-hours"
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.json"
-
-
-@dataclass(frozen=True)
-class Config:
-    """A checked config: what the user wrote, with the defaults filled in.
-
-    Attributes
-    ----------
-    settings : dict
-        The nested settings. ``segmentation`` holds only what the chosen engine takes.
-    path : Path
-        The file that they were read from.
-    lines : dict
-        The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
-    written : dict
-        The nested settings that the user wrote, without defaults.
-    origins : dict
-        File and line of what was read from another file, or stands on one line with others, by its keys.
-    list_faults : dict
-        What is wrong with the list of packages of an environment, by its name. A run that does not need it goes on.
-    list_remarks : dict
-        What of the list of an environment is left out, in words, by its name.
-    """
-
-    settings: dict[str, Any]
-    path: Path
-    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
-    written: dict[str, Any] = field(default_factory=dict)
-    origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
-    list_faults: dict[str, list[Problem]] = field(default_factory=dict)
-    list_remarks: dict[str, str] = field(default_factory=dict)
-
-    def where(self, *keys: str | int) -> str:
-        """Return the file and line of a key, or of the nearest key above it that the user wrote."""
-        if keys in self.origins:
-            return self.origins[keys]
-        for length in range(len(keys), 0, -1):
-            if line := self.lines.get(keys[:length]):
-                return say("config.line", file=self.path, line=line)
-        return str(self.path)
 
 
 @cache

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from segmake import catalogue, compatibility
-from segmake.cluster import executor_resources, option_words, request_options
+from segmake.compatibility import major
 from segmake.files import fingerprint, write_atomically
 from segmake.messages import Problem, say
+from segmake.slurm_requests import executor_resources, option_words, request_options
 
 # A node that is free answers at once; SegMake waits no longer than a user at the screen would.
 PATIENCE_SECONDS = 20
@@ -54,24 +55,9 @@ def cuda_of(pins: Mapping[str, str]) -> str | None:
     return max(found, key=lambda cuda: [int(part) for part in cuda.split(".")], default=None)
 
 
-def major(cuda: str) -> int:
-    """Return the major version of CUDA."""
-    return int(cuda.split(".")[0])
-
-
 def runs(cuda: str | None, driver: str | None) -> bool:
     """Whether a driver runs a CUDA, as far as both are known."""
     return cuda is None or driver is None or major(cuda) <= major(driver)
-
-
-def limits(driver: str | None) -> list[str]:
-    """Return what keeps a resolver from packages with a CUDA that is too new for a driver."""
-    if driver is None:
-        return []
-    newest = major(driver)
-    # Up to CUDA 12 its packages had the major version in their names; the next ones may, too.
-    named = [f"nvidia-cuda-runtime-cu{newer}<0" for newer in range(newest + 1, newest + 4)]
-    return [f"cuda-toolkit<{newest + 1}", f"nvidia-cuda-runtime<{newest + 1}", *named]
 
 
 def fitted(file: Path, driver: str | None, capability: str | None = None) -> str:

@@ -20,7 +20,7 @@ from segmake.readers.isolated import kinds_of
 from segmake.readers.made_names import WORDS
 
 if TYPE_CHECKING:
-    from segmake.inventory import ImageFile
+    from segmake.image import ImageFile
 
 # The file, in the folder `.segmake`, that keeps what was found in files that were looked at.
 RECORD = "derived.json"

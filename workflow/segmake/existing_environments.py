@@ -26,7 +26,7 @@ from segmake.files import fingerprint, readable, write_atomically
 from segmake.messages import Problem, say
 
 if TYPE_CHECKING:
-    from segmake.config import Config
+    from segmake.checked_config import Config
     from segmake.packages import Wanted
 
 # What looks into an environment (workflow/scripts/try_environment.py) needs no newer Python.

@@ -11,7 +11,7 @@ from segmake.files import readable
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
-    from segmake.config import Config
+    from segmake.checked_config import Config
 
 
 # The longest name of a file in bytes, and the longest path, less some room for what lies in the results.

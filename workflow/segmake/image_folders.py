@@ -20,7 +20,7 @@ from segmake.files import readable, write_atomically
 from segmake.messages import Problem, Problems
 
 if TYPE_CHECKING:
-    from segmake.inventory import ImageFile
+    from segmake.image import ImageFile
     from segmake.listing import Listed
 
 # The file, in the folder `.segmake`.

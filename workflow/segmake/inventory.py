@@ -20,20 +20,20 @@ from typing import Any
 from segmake import versions
 from segmake.batches import assign_batches
 from segmake.channel_numbers import mixed_numbers
-from segmake.config import Config
+from segmake.checked_config import Config
 from segmake.derived import Derived, find_derived, write_derived
 from segmake.files import (
     file_and_position,
     image_name,
     natural_key,
-    result_name,
     write_atomically,
 )
+from segmake.image import ImageFile
 from segmake.image_folders import ImageFolder, name_of, read_folders, settle_folders, write_folders
 from segmake.journal import Journal
 from segmake.listing import Found, Listed, list_images
 from segmake.messages import Problem, Problems, remembered
-from segmake.readers import Header
+from segmake.readers.believed import Header
 from segmake.readers.isolated import headers_of
 from segmake.readers.selection import chosen, has_channel, interpreted, select
 
@@ -57,104 +57,6 @@ COLUMNS = (
 
 # To so many nanoseconds file systems and archives keep the times of files.
 _TIME_STEPS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """One image of the inventory.
-
-    Attributes
-    ----------
-    image : str
-        What the image is called everywhere: the file's path below the images folder, with forward slashes, and its
-        position where the file holds several. Always valid text, where a file's own name need not be.
-    file : str
-        The same without the position.
-    path : Path
-        The file; or the folder that is an OME-Zarr image.
-    size, mtime_ns : int
-        Size in bytes and time of change in nanoseconds: together the fingerprint of the file, or of all the files that
-        hold a part of the image.
-    position : int
-        Which field of view of the file it is, from 0.
-    positions : int
-        How many the file holds.
-    batch : str
-        The batch that computes it, such as ``"0001"``; empty before it was given one.
-    header : Header or None
-        What the file holds at this position; None if it could not be read.
-    problem : Problem or None
-        Why it could not be read, or has no position that the config asks for.
-    present : bool
-        Whether it is still there and still chosen by the config.
-    outdated : bool
-        Whether another version of the readers said what is in `header`: the file is read again, if it can be.
-    """
-
-    image: str
-    file: str
-    path: Path
-    size: int
-    mtime_ns: int
-    position: int = 0
-    positions: int = 1
-    batch: str = ""
-    header: Header | None = None
-    problem: Problem | None = None
-    present: bool = True
-    outdated: bool = False
-
-    @property
-    def result_name(self) -> str:
-        """The image's name without its suffix, which all of its results start with."""
-        return result_name(self.image)
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """All images, those no longer there included.
-
-    Attributes
-    ----------
-    images : tuple of ImageFile
-        In natural order of their names.
-    left_out : int
-        Number of files in the images folders that are not taken for images.
-    unselected : tuple of ImageFile
-        The positions of their files that the config does not select.
-    folders : tuple of ImageFolder
-        The folders that the results belong to.
-    hidden : tuple of str
-        The images whose files can't be looked at now, and which keep the results that they have.
-    derived : Derived
-        The files that are no images, since they were made from images beside them.
-    derived_before : int
-        Number of images that an earlier run took these for.
-    system : tuple of str
-        The folders of servers and systems among the images, which are passed over.
-    replaced : int
-        Number of images that have another file than the one that they were last planned with.
-    all_replaced : bool
-        Whether these are several, and none of those that were planned has its file still.
-    """
-
-    images: tuple[ImageFile, ...]
-    left_out: int
-    unselected: tuple[ImageFile, ...] = ()
-    folders: tuple[ImageFolder, ...] = ()
-    hidden: tuple[str, ...] = ()
-    derived: Derived | None = None
-    derived_before: int = 0
-    system: tuple[str, ...] = ()
-    replaced: int = 0
-    all_replaced: bool = False
-
-    def batches(self) -> dict[str, list[ImageFile]]:
-        """Return the images of each batch, in the order of the inventory."""
-        found: dict[str, list[ImageFile]] = {}
-        for image in self.images:
-            found.setdefault(image.batch, []).append(image)
-        return dict(sorted(found.items()))
 
 
 def take_inventory(config: Config, kept: Path) -> Inventory:
@@ -613,3 +515,50 @@ def _from_row(row: dict[str, str]) -> ImageFile:
         code, where, values = json.loads(row["problem"])
         image = replace(image, problem=remembered(code, where, values))
     return image
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All images, those no longer there included.
+
+    Attributes
+    ----------
+    images : tuple of ImageFile
+        In natural order of their names.
+    left_out : int
+        Number of files in the images folders that are not taken for images.
+    unselected : tuple of ImageFile
+        The positions of their files that the config does not select.
+    folders : tuple of ImageFolder
+        The folders that the results belong to.
+    hidden : tuple of str
+        The images whose files can't be looked at now, and which keep the results that they have.
+    derived : Derived
+        The files that are no images, since they were made from images beside them.
+    derived_before : int
+        Number of images that an earlier run took these for.
+    system : tuple of str
+        The folders of servers and systems among the images, which are passed over.
+    replaced : int
+        Number of images that have another file than the one that they were last planned with.
+    all_replaced : bool
+        Whether these are several, and none of those that were planned has its file still.
+    """
+
+    images: tuple[ImageFile, ...]
+    left_out: int
+    unselected: tuple[ImageFile, ...] = ()
+    folders: tuple[ImageFolder, ...] = ()
+    hidden: tuple[str, ...] = ()
+    derived: Derived | None = None
+    derived_before: int = 0
+    system: tuple[str, ...] = ()
+    replaced: int = 0
+    all_replaced: bool = False
+
+    def batches(self) -> dict[str, list[ImageFile]]:
+        """Return the images of each batch, in the order of the inventory."""
+        found: dict[str, list[ImageFile]] = {}
+        for image in self.images:
+            found.setdefault(image.batch, []).append(image)
+        return dict(sorted(found.items()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from segmake import __version__
 from segmake.files import append_line, lock_file, open_own
-from segmake.records import Record, as_record
 
 Event = Literal["started", "stopped", "done", "failed"]
 
@@ -263,3 +262,15 @@ def _is_sound(entry: Entry) -> bool:
         and all(isinstance(number, int | float) for number in numbers)
         and isinstance(entry.details, dict)
     )
+
+
+# Size in bytes and checksum (SHA-256) by the path below the results folder, with forward slashes.
+Record = Mapping[str, tuple[int, str]]
+
+
+def as_record(noted: Any) -> Record | None:
+    """Return what a journal noted of files as a record; None where it noted nothing, or nothing of sense."""
+    if not isinstance(noted, dict):
+        return None
+    pairs = {name: value for name, value in noted.items() if isinstance(value, list | tuple)}
+    return {name: (pair[0], pair[1]) for name, pair in pairs.items() if len(pair) == 2}

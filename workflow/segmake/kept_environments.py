@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from segmake import environment_file, environment_history, existing_environments
-from segmake.config import Config
+from segmake.checked_config import Config
 from segmake.environment_file import contents
 from segmake.environments import DEFAULT_PLACE
 from segmake.files import alone, readable, write_atomically

@@ -20,7 +20,7 @@ from segmake.readers.selection import channel_key
 from segmake.records import looks_whole
 
 if TYPE_CHECKING:
-    from segmake.inventory import ImageFile
+    from segmake.image import ImageFile
 
 FILE = Path(__file__).with_suffix(".toml")
 

@@ -23,7 +23,7 @@ from segmake.messages import Problem
 from segmake.output_files import KINDS
 from segmake.pipeline import Task
 from segmake.plan import Folders, Plan
-from segmake.readers import Header
+from segmake.readers.believed import Header
 from segmake.readers.field_of_view import FieldOfView
 from segmake.readers.selection import channel_index, channel_key, has_channel
 from segmake.records import is_as_noted, keep_changed, name_of

@@ -12,9 +12,9 @@ from segmake.image_rows import image_rows
 from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
-from segmake.report_scripts import Failure, ScriptResults, said_of_inputs, same_words
 from segmake.steps import STEPS
 from segmake.user_scripts.made import Summary
+from segmake.user_scripts.outcome import Failure, ScriptResults, said_of_inputs, same_words
 from segmake.user_scripts.results import script_results
 from segmake.wording import brief
 

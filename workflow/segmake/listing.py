@@ -15,7 +15,7 @@ from typing import Literal
 
 import pathspec
 
-from segmake.config import Config
+from segmake.checked_config import Config
 from segmake.folders import folder_problems
 from segmake.messages import Problem, Problems
 from segmake.readers import FOLDER_SUFFIX

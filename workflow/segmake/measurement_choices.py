@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
-    from segmake.config import Config
+    from segmake.checked_config import Config
 
 
 class Size(NamedTuple):

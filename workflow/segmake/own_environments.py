@@ -17,7 +17,7 @@ from segmake.plan import Plan
 
 # What finds versions and makes environments takes its time to load, and each job reads this module.
 if TYPE_CHECKING:
-    from segmake.config import Config
+    from segmake.checked_config import Config
 
 # Beside the record of an environment: what kept it from being made or used.
 _FAILED = ".failed"

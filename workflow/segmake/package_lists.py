@@ -23,7 +23,7 @@ from segmake.messages import Problem, say
 from segmake.packages import LITERAL
 
 if TYPE_CHECKING:
-    from segmake.config import Config
+    from segmake.checked_config import Config
 
 # What no list that somebody wrote comes near to.
 _MOST_BYTES = 1_000_000

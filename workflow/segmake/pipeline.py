@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
+from segmake.journal import Record
 from segmake.messages import Problem
-from segmake.records import Record, has_its_size, is_as_noted, name_of
+from segmake.records import has_its_size, is_as_noted, name_of
 
 # Images that are read before their turn, and that are being finished after it: what memory has to hold besides. A fast
 # network is done with an image sooner than its labels are on a disk that all share: several are written at a time.

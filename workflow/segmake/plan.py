@@ -25,7 +25,6 @@ from segmake.pipeline import Task
 from segmake.slurm import SCRIPT
 from segmake.steps import AFTER, STEPS
 from segmake.user_scripts.definition import Script, run_name, scripts_of
-from segmake.user_scripts.planning import ScriptPlan
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
@@ -426,8 +425,8 @@ class Plan:
     def describe(self) -> str:
         """Return the plan in plain words, for the screen."""
         # The environments of the engines have not all that this needs.
-        from segmake.report_scripts import said_of_each
         from segmake.user_scripts.notes import script_notes
+        from segmake.user_scripts.runs import said_of_each
 
         folder = self.settings["images"]["folder"]
         lines = [say("plan.no_images")] if folder is None else self._describe_images()
@@ -610,3 +609,41 @@ def _read_runs(
         ]
         for batch, tasks in batches.items()
     }
+
+
+@dataclass(frozen=True)
+class ScriptPlan:
+    """What a run of SegMake will do of one script.
+
+    Attributes
+    ----------
+    text : str
+        Fingerprint of the script's files as they are written.
+    code : str
+        Fingerprint of the script itself: its code, arguments and environment, and the files that its arguments name.
+    outcome : str
+        Names the file that is there once all of its runs were tried.
+    batches : dict
+        The tasks of each job, by the name of its batch.
+    names : dict
+        For each batch, what names the file that Snakemake asks for.
+    counts : dict
+        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
+        were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
+    files : list of str
+        All files that the script is made of.
+    meanings : dict
+        What stands for the script in keys, by what it means and how it is written: `segmake.user_scripts.meaning`.
+    remarks : list
+        What is to be said of it: the name of a sentence, and its values.
+    """
+
+    text: str
+    code: str
+    outcome: str
+    batches: dict[str, list[Task]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    meanings: dict[str, str] = field(default_factory=dict)
+    remarks: list[tuple[str, dict[str, str]]] = field(default_factory=list)

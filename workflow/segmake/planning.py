@@ -14,10 +14,11 @@ from segmake import engines, versions
 from segmake.batches import megapixels
 from segmake.bindings import bind_corrections
 from segmake.calibration import corrected_since_0_1_0
-from segmake.config import Config
+from segmake.checked_config import Config
 from segmake.corrections import correction_fingerprint, find_corrections
 from segmake.files import fingerprint
-from segmake.inventory import ImageFile, Inventory, take_inventory
+from segmake.image import ImageFile
+from segmake.inventory import Inventory, take_inventory
 from segmake.journal import Entry, Journal, next_attempt
 from segmake.known_errors import Seen, affected
 from segmake.messages import Problem

@@ -13,11 +13,12 @@ import hashlib
 import os
 import shutil
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from segmake.journal import Record
 from segmake.readers.tiff_chain import (
     COUNTS,
     DESCRIPTION,
@@ -29,9 +30,6 @@ from segmake.readers.tiff_chain import (
     pages_of,
     tags_of,
 )
-
-# Size in bytes and checksum (SHA-256) by the path below the results folder, with forward slashes.
-Record = Mapping[str, tuple[int, str]]
 
 # These are made to be edited where they lie; `segmake.outputs` watches over what users save there.
 _EDITED = "_seg.npy"
@@ -59,14 +57,6 @@ def record_of(paths: Iterable[Path], results: Path) -> dict[str, tuple[int, str]
         The results folder.
     """
     return {name_of(path, results): _state(path) for path in paths if os.path.exists(path)}
-
-
-def as_record(noted: Any) -> Record | None:
-    """Return what a journal noted of files as a record; None where it noted nothing, or nothing of sense."""
-    if not isinstance(noted, dict):
-        return None
-    pairs = {name: value for name, value in noted.items() if isinstance(value, list | tuple)}
-    return {name: (pair[0], pair[1]) for name, pair in pairs.items() if len(pair) == 2}
 
 
 def name_of(path: Path, results: Path) -> str:

@@ -20,14 +20,10 @@ from segmake.files import natural_key, write_atomically
 from segmake.messages import language, say
 from segmake.pictures import evenly_spread
 from segmake.report_parts import data_uri, href, shown
-from segmake.report_scripts import (
-    ScriptResults,
-    describe_scripts,
-    script_tiles,
-    verdict_with_scripts,
-)
+from segmake.report_scripts import describe_scripts, script_tiles, verdict_with_scripts
 from segmake.timing import Timing
 from segmake.usage import Usage, describe
+from segmake.user_scripts.outcome import ScriptResults
 from segmake.wording import brief, duration, finite, localised, moment, number, plural
 
 GALLERY_LIMIT = 300

@@ -9,15 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from segmake.files import write_atomically
-from segmake.records import (
-    Record,
-    as_record,
-    has_its_size,
-    keep_changed,
-    name_of,
-    record_of,
-    was_changed,
-)
+from segmake.journal import Record, as_record
+from segmake.records import has_its_size, keep_changed, name_of, record_of, was_changed
 
 NAMES = ("report.html", "images.csv", "cells.csv", "cells.parquet")
 

@@ -27,8 +27,9 @@ from segmake import environments, slurm, submit
 from segmake.adoption import Adopted, adopt
 from segmake.bindings import write_bindings
 from segmake.checked import is_current
-from segmake.cluster import Cluster, executor_resources, first_request
-from segmake.config import Config, load_config
+from segmake.checked_config import Config
+from segmake.cluster import Cluster
+from segmake.config import load_config
 from segmake.disk import disk_problem, probe
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.executor import Executor, name_of_jobs, take_over
@@ -55,6 +56,7 @@ from segmake.progress import Observer, Screen
 from segmake.run_files import NAMES, keep_changed_files
 from segmake.runs import note_begin, note_end
 from segmake.slurm import SlurmError
+from segmake.slurm_requests import executor_resources, first_request
 from segmake.status import who_runs
 from segmake.steps import STEPS, told_of_changed
 from segmake.user_scripts.planning import note_meanings, note_meanings_of_results

@@ -55,14 +55,14 @@ class Target:
     def cuda(self) -> int | None:
         """The major version of the newest CUDA that driver and GPUs can do with."""
         known = [compatibility.newest_cuda(self.capability)]
-        known += [cuda.major(self.driver)] if self.driver else []
+        known += [compatibility.major(self.driver)] if self.driver else []
         return min((major for major in known if major is not None), default=None)
 
     @property
     def limits(self) -> list[str]:
         """What keeps a resolver from packages that do not work there."""
         newest = None if self.cuda is None else str(self.cuda)
-        return [*cuda.limits(newest), *compatibility.limits_of_gpus(self.capability)]
+        return [*compatibility.limits(newest), *compatibility.limits_of_gpus(self.capability)]
 
     def runs(self, pins: dict[str, str]) -> bool:
         """Whether the CUDA that packages bring can be used."""

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from segmake.messages import Problem
+from segmake.parallel import Parallel, Stopped
 from segmake.pipeline import Ended, Leave, Line, Task, Work
 from segmake.plan import read_plan
-from segmake.user_scripts.work import Parallel, Stopped
 
 # One that waits for a disk that does not answer can't be ended.
 PATIENCE_SECONDS = 2.0

@@ -21,10 +21,10 @@ from typing import Any
 
 from segmake.disk import disk_problem
 from segmake.files import flush, readable, write_atomically
-from segmake.journal import Entry, Event, Journal
+from segmake.journal import Entry, Event, Journal, as_record
 from segmake.messages import Problem, remembered, say
 from segmake.pipeline import Ended, Leave, Line, NotBegun, Pipeline, Task, Work
-from segmake.records import as_record, keep_changed, name_of, record_of, was_changed
+from segmake.records import keep_changed, name_of, record_of, was_changed
 from segmake.runs import Origin
 from segmake.slurm import times_of_this_job
 from segmake.user_scripts.made import changed_in, is_whole, made_any

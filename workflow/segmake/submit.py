@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from segmake import slurm
-from segmake.cluster import Cluster, option_words
+from segmake.cluster import Cluster
 from segmake.config import load_config
 from segmake.files import write_atomically
 from segmake.messages import Problem, say
 from segmake.plan import Folders
 from segmake.slurm import Partition, SlurmError
+from segmake.slurm_requests import option_words
 from segmake.status import DEFAULT_CONFIG, main_job, who_runs
 
 # Snakemake plans and waits; the largest thing that it does itself is to load the model once.

@@ -14,13 +14,14 @@ import pandas as pd
 from segmake import __version__, known_errors, licences
 from segmake.cell_tables import fail_broken, join_cells
 from segmake.files import readable
+from segmake.image_table import image_table
 from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
 from segmake.report import Run, write_report
 from segmake.run_files import note_files
 from segmake.steps import STEPS
-from segmake.tables import image_table, write_csv, write_parquet
+from segmake.tables import write_csv, write_parquet
 from segmake.timing import timing_of
 from segmake.usage import usage_of_runs
 from segmake.user_scripts.results import script_results

@@ -22,7 +22,7 @@ from segmake.messages import Problem, say
 from segmake.output_files import KINDS
 from segmake.pipeline import InOneGo, Task, Work
 from segmake.plan import Folders, Plan
-from segmake.readers import Header
+from segmake.readers.believed import Header
 from segmake.readers.field_of_view import FieldOfView
 
 # What the report names of an engine's environment.

@@ -8,20 +8,18 @@ config selects of a field of view is in `segmake.readers.selection`.
 from __future__ import annotations
 
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from segmake.files import readable
 from segmake.messages import Problem
 from segmake.reach import out_of_reach
-from segmake.readers.believed import believed
+from segmake.readers.believed import Header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,101 +65,6 @@ _SIGNATURES = (
     (b"BM", "BMP"),
     (b"GIF8", "GIF"),
 )
-
-
-@dataclass(frozen=True)
-class Header:
-    """What one field of view of an image file holds, read without its pixels.
-
-    Attributes
-    ----------
-    width, height : int
-        Size of a plane in pixels.
-    times, slices : int
-        Number of time points and of z slices.
-    channels : tuple of str
-        Name of each channel; ``"1"``, ``"2"``... where the file names none.
-    color : bool
-        Whether the channels are the samples (red, green, blue) of a colour picture.
-    dtype : str
-        NumPy's name of the pixels' type.
-    pixel_size_um : float or None
-        Width of a pixel in micrometres; None where the file does not say.
-    unnamed : int
-        Number of pages that nothing in the file explains: they may be time points, slices or channels.
-    slice_step_um : float or None
-        Distance of neighbouring slices in micrometres.
-    interval_s : float or None
-        Mean time between time points in seconds.
-    acquired : str or None
-        When the microscope took it: ISO 8601.
-    objective : str or None
-        The objective, as the microscope calls it.
-    position : str
-        Name of the position, as the microscope calls it; empty where it has none.
-    lossy : bool
-        Whether the pixels were compressed with loss (JPEG).
-    parts : tuple of str
-        The names of the other files beside this one in which a part of its pixels lies (OME-TIFF of several files).
-    pixel_height_um : float or None
-        Height of a pixel in micrometres, where it differs from the width.
-    doubted : tuple of str
-        The lengths and times that the file says and that can't be true: ``pixel_size_um 10.58``. They are None.
-    planned_times, planned_slices : int or None
-        How many time points or slices were to be taken, where the acquisition was stopped before; None if all are
-        there.
-    copies, copies_before : int
-        Number of pages of the file that are smaller copies of others, and no fields of view, told of its first one; and
-        of the series of such pages that stand before this field of view.
-
-    What is given for a fact and can't be true is replaced when the header is made; see `segmake.readers.believed`.
-    """
-
-    width: int
-    height: int
-    times: int
-    slices: int
-    channels: tuple[str, ...]
-    color: bool
-    dtype: str
-    pixel_size_um: float | None
-    unnamed: int = 1
-    slice_step_um: float | None = None
-    interval_s: float | None = None
-    acquired: str | None = None
-    objective: str | None = None
-    position: str = ""
-    lossy: bool = False
-    parts: tuple[str, ...] = ()
-    pixel_height_um: float | None = None
-    doubted: tuple[str, ...] = ()
-    planned_times: int | None = None
-    planned_slices: int | None = None
-    copies: int = 0
-    copies_before: int = 0
-
-    def __post_init__(self) -> None:
-        """Keep what can be true only."""
-        for name, value in believed(self).items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def pixel_bytes(self) -> int:
-        """Bytes of a pixel: of ``uint16``, or ``>u2``, two."""
-        kind = re.fullmatch(r"[<>=|]?(?:[a-z](?P<bytes>\d+)|[a-z]+(?P<bits>\d+))", self.dtype)
-        if kind is None:
-            return 1
-        return int(kind["bytes"] or int(kind["bits"]) // 8)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the header as plain values that JSON can hold."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Header:
-        """Return the header that `as_dict` gave, of this version or an earlier one."""
-        tuples = {key: tuple(values.get(key, ())) for key in ("channels", "parts", "doubted")}
-        return cls(**{**values, **tuples})
 
 
 class Image(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from segmake.messages import Problem
-from segmake.readers import Header
+from segmake.readers.believed import Header
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from segmake.messages import Problem, Problems, say
-from segmake.readers import Header, read_headers
+from segmake.readers import read_headers
+from segmake.readers.believed import Header
 
 # A header is read in milliseconds; on a slow disk, that of a file with very many pages takes a while.
 SECONDS = 120

@@ -21,8 +21,8 @@ import liffile
 import numpy as np
 
 from segmake.messages import Problem
-from segmake.readers import CutShort, Header, unreadable
-from segmake.readers.believed import first_told
+from segmake.readers import CutShort, unreadable
+from segmake.readers.believed import Header, first_told
 from segmake.readers.broken import Broken, Headers
 from segmake.readers.claims import refuse_number, refuse_size
 from segmake.readers.ome import positive

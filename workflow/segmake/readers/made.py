@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segmake.readers import Header, open_image
+from segmake.readers import open_image
+from segmake.readers.believed import Header
 from segmake.readers.made_names import CERTAIN, OWN_WORDS, WORDS
 
 # Neighbouring pixels of a cell have the same label; those of a picture rarely the same grey value.

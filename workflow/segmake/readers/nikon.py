@@ -12,8 +12,9 @@ import nd2
 import numpy as np
 
 from segmake.messages import Problem
-from segmake.readers import Header, unreadable
+from segmake.readers import unreadable
 from segmake.readers.axes import index_of, leading, size_of
+from segmake.readers.believed import Header
 from segmake.readers.claims import refuse_number, refuse_size
 from segmake.readers.ome import positive
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from segmake.readers import Header
-from segmake.readers.believed import first_told
+from segmake.readers.believed import Header, first_told
 from segmake.readers.claims import LARGEST_PLANE, refuse_number, refuse_size
 
 MICROMETRES = {

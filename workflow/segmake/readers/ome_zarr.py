@@ -19,8 +19,9 @@ import tensorstore
 
 from segmake.files import readable
 from segmake.messages import Problem
-from segmake.readers import Header, unreadable
+from segmake.readers import unreadable
 from segmake.readers.axes import index_of, size_of
+from segmake.readers.believed import Header
 from segmake.readers.broken import Broken, Headers
 from segmake.readers.claims import LARGEST_PLANE, PLANNED, refuse_number, refuse_size
 from segmake.readers.ome import Document, Facts

@@ -13,7 +13,8 @@ import imagecodecs
 import numpy as np
 from tifffile.tifffile import jpeg_shape
 
-from segmake.readers import Header, unreadable
+from segmake.readers import unreadable
+from segmake.readers.believed import Header
 from segmake.readers.claims import refuse_size
 
 # The size of a JPEG stands behind what the camera wrote about itself, which is less than this.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.messages import Problem
-from segmake.readers import Header
+from segmake.readers.believed import Header
 
 # What the config calls the ways to make one plane of several slices.
 PROJECTIONS = ("max", "mean", "best_focus")

@@ -18,8 +18,9 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 from segmake.messages import Problem
-from segmake.readers import CutShort, Header, unreadable
+from segmake.readers import CutShort, unreadable
 from segmake.readers.axes import index_of, leading, size_of
+from segmake.readers.believed import Header
 from segmake.readers.claims import refuse_size
 from segmake.readers.ome import Document, Facts
 from segmake.readers.tiff_damage import refuse_cut, refuse_unwritten

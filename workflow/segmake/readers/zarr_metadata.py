@@ -19,9 +19,8 @@ import numpy as np
 
 from segmake.files import readable
 from segmake.messages import Problem
-from segmake.readers import Header
 from segmake.readers.axes import size_of
-from segmake.readers.believed import first_told
+from segmake.readers.believed import Header, first_told
 from segmake.readers.ome import Facts, positive
 
 _MICROMETRES = {

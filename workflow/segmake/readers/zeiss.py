@@ -19,8 +19,9 @@ import numpy as np
 from pylibCZIrw import czi
 
 from segmake.messages import Problem
-from segmake.readers import Header, unreadable
+from segmake.readers import unreadable
 from segmake.readers.axes import leading
+from segmake.readers.believed import Header
 from segmake.readers.claims import refuse_number, refuse_size
 from segmake.readers.ome import positive
 

@@ -53,7 +53,7 @@ from segmake.user_scripts.static import (
 )
 
 if TYPE_CHECKING:
-    from segmake.config import Config
+    from segmake.checked_config import Config
 
 # What a script is given by these names already; `run` is the name of a variable that SegMake sets itself.
 RESERVED = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from segmake.files import fingerprint, readable
 from segmake.journal import Entry, Journal, next_attempt
 from segmake.pipeline import Task
+from segmake.plan import ScriptPlan
 from segmake.steps import AFTER, is_current
 from segmake.user_scripts.command import fill
 from segmake.user_scripts.definition import MADE_BY, Script, image_of, scripts_of
@@ -46,44 +47,6 @@ MOST_UNKNOWN = 100
 # So many places in a script are named where code is run that can't be seen, each up to so many letters.
 NAMED = 3
 LONGEST_PLACE = 100
-
-
-@dataclass(frozen=True)
-class ScriptPlan:
-    """What a run of SegMake will do of one script.
-
-    Attributes
-    ----------
-    text : str
-        Fingerprint of the script's files as they are written.
-    code : str
-        Fingerprint of the script itself: its code, arguments and environment, and the files that its arguments name.
-    outcome : str
-        Names the file that is there once all of its runs were tried.
-    batches : dict
-        The tasks of each job, by the name of its batch.
-    names : dict
-        For each batch, what names the file that Snakemake asks for.
-    counts : dict
-        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
-        were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
-    files : list of str
-        All files that the script is made of.
-    meanings : dict
-        What stands for the script in keys, by what it means and how it is written: `segmake.user_scripts.meaning`.
-    remarks : list
-        What is to be said of it: the name of a sentence, and its values.
-    """
-
-    text: str
-    code: str
-    outcome: str
-    batches: dict[str, list[Task]] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    meanings: dict[str, str] = field(default_factory=dict)
-    remarks: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
 
 def image_keys(size: int, mtime_ns: int, position: int, labels: str) -> dict[str, str]:

@@ -14,7 +14,6 @@ from segmake.messages import Problem
 from segmake.pipeline import Task
 from segmake.plan import Plan
 from segmake.records import record_of
-from segmake.report_scripts import Failure, ScriptResults, said_of_each
 from segmake.run_files import keep_all, read_record
 from segmake.steps import is_current, problem_of, told_of_changed
 from segmake.user_scripts.definition import OWN, Script, as_text, image_of
@@ -22,7 +21,9 @@ from segmake.user_scripts.joined import join, join_own
 from segmake.user_scripts.judged import ignored, took_nothing
 from segmake.user_scripts.keys import Keys
 from segmake.user_scripts.made import summarise
+from segmake.user_scripts.outcome import Failure, ScriptResults
 from segmake.user_scripts.planning import facts_in_job
+from segmake.user_scripts.runs import said_of_each
 
 # What the report shows of what a script made.
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".tif", ".tiff")

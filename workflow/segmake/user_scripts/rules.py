@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from segmake.cluster import Cluster, executor_resources, first_request, script_settings
+from segmake.cluster import Cluster, script_settings
 from segmake.jobs import Jobs
 from segmake.own_environments import OwnEnvironments
 from segmake.plan import Plan
 from segmake.slurm import SCRIPT, SlurmError
+from segmake.slurm_requests import executor_resources, first_request
 from segmake.user_scripts.definition import ROUNDS, Script
 
 OWN_ENVIRONMENT = Path(__file__).parents[2] / "envs" / "imaging.yaml"

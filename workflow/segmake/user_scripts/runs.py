@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from segmake.journal import Entry
+from segmake.messages import say
 from segmake.user_scripts.definition import (
     Script,
     image_of,
@@ -13,6 +14,7 @@ from segmake.user_scripts.definition import (
     run_label,
     run_of,
 )
+from segmake.wording import number
 
 
 def runs_of(
@@ -47,3 +49,10 @@ def runs_of(
                 run = before.pop((image, meant), run)
             found[run] = parameters
     return found
+
+
+def said_of_each(script: Script, images: int, runs: int) -> str:
+    """Return how the runs of a script come about that is run for each image with each combination of parameters."""
+    if not images or not script.per_image or not script.parameters:
+        return ""
+    return say("script.each", images=number(images), number=number(runs // images))

@@ -1,0 +1,49 @@
+"""A config that was read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segmake.messages import Problem, say
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked config: what the user wrote, with the defaults filled in.
+
+    Attributes
+    ----------
+    settings : dict
+        The nested settings. ``segmentation`` holds only what the chosen engine takes.
+    path : Path
+        The file that they were read from.
+    lines : dict
+        The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
+    written : dict
+        The nested settings that the user wrote, without defaults.
+    origins : dict
+        File and line of what was read from another file, or stands on one line with others, by its keys.
+    list_faults : dict
+        What is wrong with the list of packages of an environment, by its name. A run that does not need it goes on.
+    list_remarks : dict
+        What of the list of an environment is left out, in words, by its name.
+    """
+
+    settings: dict[str, Any]
+    path: Path
+    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
+    origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
+    list_faults: dict[str, list[Problem]] = field(default_factory=dict)
+    list_remarks: dict[str, str] = field(default_factory=dict)
+
+    def where(self, *keys: str | int) -> str:
+        """Return the file and line of a key, or of the nearest key above it that the user wrote."""
+        if keys in self.origins:
+            return self.origins[keys]
+        for length in range(len(keys), 0, -1):
+            if line := self.lines.get(keys[:length]):
+                return say("config.line", file=self.path, line=line)
+        return str(self.path)
