@@ -324,6 +324,15 @@ def test_a_result_of_the_same_size_that_was_changed_is_seen_and_one_that_was_tou
     assert [path.name for path in kept.iterdir()] == ["t.csv"]
 
 
+def test_what_runs_write_beside_their_folders_is_told(project):
+    plan = project(f"{READS}open('../été.csv', 'w').write('a')\nopen('t.csv', 'w').write('a')")
+    do(plan)
+    (result,) = script_results(plan)
+    assert result.strays == ["day/été.csv"]
+    told = last_words(plan)
+    assert "1 file(s) that the runs wrote beside their own folders" in told and "été.csv" in told
+
+
 def test_a_folder_that_another_run_removed_is_told(project, tmp_path, monkeypatch):
     plan = project(f"{READS}1")
 

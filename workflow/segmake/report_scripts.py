@@ -85,6 +85,8 @@ class ScriptResults:
         Where it did not work on all: of what (a script whose runs it takes; empty: images), on how many, of how many.
     evidence : Summary
         What the runs took and made.
+    strays : sequence of str
+        Files beside the folders of its runs, as seen from its folder.
     environments : sequence of str
         What runs were made in: names of files in ``environments/history``, without their endings.
     each : str
@@ -108,6 +110,7 @@ class ScriptResults:
     results: Path
     inputs: Sequence[tuple[str, int, int]] = ()
     evidence: Summary = NOTHING_KNOWN
+    strays: Sequence[str] = ()
     environments: Sequence[str] = ()
     each: str = ""
     ignored: str = ""
@@ -150,12 +153,12 @@ def _said_of_runs(scripts: Sequence[ScriptResults], *, told: bool) -> list[str]:
     failed = [_short(script, len(script.failures)) for script in scripts if script.failures]
     if failed:
         section = plural("report.scripts.verdict.failed", len(failed))
-        words = say(section, names=_listed(failed, SCRIPTS_IN_VERDICT))
+        words = say(section, names=listed(failed, SCRIPTS_IN_VERDICT))
         return [words] if told else [words, say("report.scripts.verdict.below")]
     waiting = [_short(script, left) for script in scripts if (left := _not_run(script))]
     if told or not waiting:
         return []
-    return [say("report.scripts.verdict.waiting", names=_listed(waiting, SCRIPTS_IN_VERDICT))]
+    return [say("report.scripts.verdict.waiting", names=listed(waiting, SCRIPTS_IN_VERDICT))]
 
 
 def script_tiles(scripts: Sequence[ScriptResults], elapsed: float | None) -> list[dict[str, str]]:
@@ -290,6 +293,10 @@ def _evidence(script: ScriptResults) -> list[tuple[str, str]]:
         pieces.append((say("report.scripts.evidence.made", **sizes), ""))
     if script.ignored:
         pieces.append((say(f"script.ignored.{script.ignored}"), "mixed"))
+    if script.strays:
+        files = listed([shown(name) for name in script.strays], NAMES_IN_A_NOTE)
+        words = say("script.strays", number=number(len(script.strays)), files=files)
+        pieces.append((words, "bad"))
     for count, section in (
         (found.nothing, "report.scripts.evidence.nothing"),
         (found.same, "report.scripts.evidence.same"),
@@ -339,11 +346,10 @@ def _short(script: ScriptResults, count: int, *, alone: bool = False) -> str:
     return numbers if alone else f"{shown(script.name)} ({numbers})"
 
 
-def _listed(names: Sequence[str], most: int) -> str:
-    listed, more = ", ".join(names[:most]), len(names) - most
-    return (
-        say(plural("report.note.more", more), names=listed, n=number(more)) if more > 0 else listed
-    )
+def listed(names: Sequence[str], most: int) -> str:
+    """Return names in a line, the first of them and how many more there are."""
+    words, more = ", ".join(names[:most]), len(names) - most
+    return say(plural("report.note.more", more), names=words, n=number(more)) if more > 0 else words
 
 
 # What failed
@@ -417,7 +423,7 @@ def _fragment(script: ScriptResults) -> tuple[str, list[tuple[str, str, str]]]:
         size = number(LONGEST_TEXT / 1000)
         notes.append((say("report.scripts.section.cut", size=size), name, link))
     if fragment.refused:
-        names = _listed([shown(address) for address in fragment.refused], NAMES_IN_A_NOTE)
+        names = listed([shown(address) for address in fragment.refused], NAMES_IN_A_NOTE)
         notes.append((say("report.scripts.section.refused", names=names), "", ""))
     return fragment.html, notes
 
