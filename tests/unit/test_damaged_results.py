@@ -443,7 +443,7 @@ def test_a_run_that_reads_its_images_is_starting(results, tmp_path, monkeypatch)
     wait = "import time; print(flush=True); time.sleep(60)"
     words = [sys.executable, "-c", wait, "/bin/snakemake"]
     (tmp_path / "other").mkdir()
-    for folder, more, said in ((".", [], True), (".", ["-n"], False), ("other", [], False)):
+    for folder, more, said in ((".", [], True), (".", ["-np"], False), ("other", [], False)):
         process = subprocess.Popen([*words, *more], cwd=folder, stdout=subprocess.PIPE)
         process.stdout.readline()
         try:

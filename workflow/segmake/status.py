@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,19 +24,11 @@ from segmake.usage import IMAGE_RULES
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
-# Options of a Snakemake that begins no run.
-_NO_RUN = {
-    "-n",
-    "--dry-run",
-    "--dryrun",
-    "--mode",
-    "--lint",
-    "--version",
-    "-v",
-    "--help",
-    "-h",
-    "--unlock",
-}
+# Options of a Snakemake that begins no run; short ones may stand together: -np.
+_NO_RUN = re.compile(
+    r"-[npqF]*n[npqF]*|--dry-?run|--mode|--lint|-v|--version|-h|--help|--unlock|-S|--summary|-l|--list(-rules)?"
+    r"|--dag|--rulegraph|--filegraph|--report"
+)
 
 
 def results_of(config: Path) -> Path:
@@ -119,7 +112,7 @@ def _starting(last: Plan | None) -> int | None:
         words = process.info["cmdline"] or []
         is_run = any(Path(word).name == "snakemake" for word in words[:4])
         # A job is a Snakemake, too; and a dry run, or one that only answers a question, never begins.
-        if not is_run or _NO_RUN & set(words):
+        if not is_run or any(map(_NO_RUN.fullmatch, words)):
             continue
         if last is None or process.info["create_time"] > last.started:
             with suppress(psutil.Error, OSError):
