@@ -11,6 +11,8 @@ import pytest
 
 # No question is asked, and nothing more installed than is needed.
 _INSTALL = ("apt-get", "install", "-y", "-qq", "--no-install-recommends")
+# Another test may be installing something.
+_INSTALL += ("-o", "DPkg::Lock::Timeout=300")
 
 
 def program(name: str, package: str = "") -> str:

@@ -363,7 +363,9 @@ def _install(*packages: str, commands: tuple[str, ...]) -> None:
     # No service of a package is to start: the cluster brings its own configuration.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     _run("apt-get", "update", "-qq", env=environment)
-    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends")
+    # Another test may be installing something.
+    patience = ("-o", "DPkg::Lock::Timeout=300")
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *patience)
     _run(*install, *packages, env=environment)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +32,7 @@ from segmake.plan import read_plan, write_plan
 from segmake.planning import make_plan
 from segmake.run_files import keep_changed_files
 from segmake.runs import ended_runs
-from segmake.status import describe_status
+from segmake.status import describe_status, is_over
 from segmake.steps import STEPS
 
 IMAGES = ("a", "b", "c")
@@ -433,3 +436,22 @@ def test_a_journal_that_was_lost_is_made_again(results, content):
     assert results.to_do() == {"masks": 3}
     assert results.run() == 0
     assert results.to_do() == {}
+
+
+def test_a_run_that_reads_its_images_is_starting(results, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wait = "import time; print(flush=True); time.sleep(60)"
+    words = [sys.executable, "-c", wait, "/bin/snakemake"]
+    (tmp_path / "other").mkdir()
+    for folder, more, said in ((".", [], True), (".", ["-np"], False), ("other", [], False)):
+        process = subprocess.Popen([*words, *more], cwd=folder, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        try:
+            told = describe_status(results.folder)
+            assert ("is starting" in told) == said and "3 images done" in told
+            assert is_over(results.folder) is not said
+            with pytest.raises(Problem) if not said else nullcontext():
+                assert "is starting" in describe_status(tmp_path / "new")
+        finally:
+            process.kill()
+            process.wait()

@@ -302,6 +302,8 @@ CONSTANTS = 'INPUT = "a.tif"\nSIZE = 3\nprint(open(INPUT))\n'
         ({"set": {"INPUT": "{image}"}, "variables": ["PATH=/x"]}, "SM-SCR-053", ""),
         ({"set": {"INPUT": "{image}"}, "variables": {"a b": "x"}}, "SM-SCR-053", ""),
         ({"set": {"INPUT": "{image}"}, "variables": ["a b"]}, "SM-CFG-002", ""),
+        ({"run": "sweep", "sweep": {"a b": [1]}}, "SM-SCR-059", "`growth_rate`"),
+        ({"run": "sweep", "sweep": {"": [1]}}, "SM-SCR-059", ""),
     ],
 )
 def test_what_set_and_variables_can_not_do(scripted, section, code, words):

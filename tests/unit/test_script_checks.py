@@ -638,6 +638,13 @@ def test_sweeps(check, section, code, words):
     assert words in "".join(problem.what for problem in problems)
 
 
+def test_a_parameter_that_only_numbers_repeats_need_be_no_option(check):
+    repeats = {"seed": [1], "rep": [1, 2]}
+    (problem,) = check({"sim.py": SIMULATION}, [sweep(sweep=repeats)])
+    assert 'variables: {REP: "{rep}"}' in problem.remedy
+    assert not check({"sim.py": SIMULATION}, [sweep(sweep=repeats, variables={"REP": "{rep}"})])
+
+
 @pytest.mark.parametrize(
     ("listed", "text", "packages", "words"),
     [

@@ -303,6 +303,48 @@ def test_what_disappears_or_changes_is_told_and_not_counted_as_done(project):
     assert project(code + "\n1", images=3, outputs=["t.csv"]).scripts["s"].counts["to_run"] == 0
 
 
+def test_a_result_of_the_same_size_that_was_changed_is_seen_and_one_that_was_touched_is_not(
+    project,
+):
+    code = f"{READS}open('t.csv', 'w').write(f'a\\n{{data[9]}}\\n'); open('x.txt', 'w').write('1')"
+    plan = project(code, images=3)
+    do(plan)
+    table = plan.folders.scripts / "s" / "day" / "cell_1_s" / "t.csv"
+    text = table.read_text()
+    (table.parent.with_name("cell_0_s") / "t.csv").touch()
+    assert project(code, images=3).scripts["s"].counts["to_run"] == 0
+    # As another run may do that was at work when this one began.
+    table.write_text(text.replace("a", "b"))
+    again = project(code, images=3)
+    assert again.scripts["s"].counts["to_run"] == 1
+    assert "1 whose results have disappeared or were changed" in last_words(again)
+    do(again)
+    assert table.read_text() == text
+    kept = plan.folders.results / "changed" / "scripts" / "s" / "day" / "cell_1_s"
+    assert [path.name for path in kept.iterdir()] == ["t.csv"]
+
+
+def test_what_runs_write_beside_their_folders_is_told(project):
+    plan = project(f"{READS}open('../été.csv', 'w').write('a')\nopen('t.csv', 'w').write('a')")
+    do(plan)
+    (result,) = script_results(plan)
+    assert result.strays == ["day/été.csv"]
+    told = last_words(plan)
+    assert "1 file(s) that the runs wrote beside their own folders" in told and "été.csv" in told
+
+
+def test_a_folder_that_another_run_removed_is_told(project, tmp_path, monkeypatch):
+    plan = project(f"{READS}1")
+
+    def gone(processes, words, *, folder, **other):
+        shutil.rmtree(folder)
+        raise FileNotFoundError(2, "No such file or directory", "bash")
+
+    monkeypatch.setattr(Processes, "run", gone)
+    (ended,) = do(plan)[0].values()
+    assert ended["code"] == "SM-SCR-048"
+
+
 def test_what_users_changed_is_kept_of_many_files_and_of_notebooks(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -389,10 +431,12 @@ def test_many_runs_share_mounts_and_are_kept_from_all_but_their_script_s_folder(
 ):
     need_mounts(tmp_path)
     monkeypatch.setattr(protection, "MOST_BESIDE", 0)
+    # As no other test does, here or elsewhere on this computer.
+    seconds = f"{4000 + os.getpid() / 1e7:.7f}"
     code = f"""{READS}import signal, subprocess
 assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL and os.getsid(0) == os.getpid()
 assert not sys.stdin.read() and os.getcwd() == os.environ["SEGMAKE_OUTPUT_DIR"]
-subprocess.Popen(["sleep", "4711"], start_new_session=True)
+subprocess.Popen(["sleep", "{seconds}"], start_new_session=True)
 try:
     open(os.environ["SEGMAKE_INPUT"], "ab")
 except OSError as error:
@@ -403,7 +447,8 @@ except OSError as error:
     assert len(ends) == 8 and all(end["protected"] and "code" not in end for end in ends.values())
     spaces = {path.read_text() for path in plan.folders.scripts.rglob("space.txt")}
     assert len(spaces) < 8 and str(os.stat("/proc/self/ns/mnt").st_ino) not in spaces
-    assert not any("4711" in each.cmdline() for each in psutil.process_iter() if each.pid > 1)
+    running = [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
+    assert not any(seconds in words for words in running)
 
 
 @pytest.mark.parametrize("most", [protection.MOST_BESIDE, 0])

@@ -24,7 +24,7 @@ module segmake:
     snakefile:
         {snakefile}
     config:
-        config
+        config{more}
 
 
 use rule * from segmake{names}
@@ -64,9 +64,9 @@ def own(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, snakefile: str, *options: str, names: str = ""
+    folder: Path, snakefile: str, *options: str, names: str = "", more: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    text = SNAKEFILE.format(snakefile=snakefile, names=names)
+    text = SNAKEFILE.format(snakefile=snakefile, names=names, more=more)
     (folder / "workflow" / "Snakefile").write_text(text)
     words = [sys.executable, "-m", "snakemake", "--cores", "2", *options]
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
@@ -99,8 +99,16 @@ def test_from_a_commit_of_a_git_repository(own: Path, tmp_path: Path) -> None:
     assert "2 images done, 10 cells" in done.stderr
 
 
-def test_other_names_of_rules_are_refused(own: Path) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"names": " as segmake_*"},
+        {"more": '\n    prefix:\n        "mine"'},
+        {"more": '\n    replace_prefix:\n        {"results/": "mine/"}'},
+    ],
+)
+def test_other_names_of_rules_and_files_are_refused(own: Path, other: dict[str, str]) -> None:
     snakefile = repr(str(ROOT / "workflow" / "Snakefile"))
-    refused = run(own, snakefile, "-n", names=" as segmake_*")
+    refused = run(own, snakefile, "-n", **other)
     assert refused.returncode == 1 and "SM-RUN-063" in refused.stderr
     assert "Traceback" not in refused.stderr

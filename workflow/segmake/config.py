@@ -126,7 +126,9 @@ def checks(config: Config) -> Iterator[Problem]:
     yield from measurement_problems(config)
     images = config.settings["images"]
     named = "folder" in (config.written.get("images") or {})
-    if images["folder"] is None and named and not config.settings["scripts"]:
+    # One with a fault is there all the same.
+    scripts = config.settings["scripts"] or ("scripts", 0) in config.lines
+    if images["folder"] is None and named and not scripts:
         yield Problem("SM-SCR-030", where=config.where("images", "folder"))
     most = config.settings["cluster"]["max_gpus"]
     for index, script in enumerate(config.settings["scripts"]):
@@ -417,7 +419,8 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
                     name = _name((*keys, key))
                     yield Problem("SM-CFG-003", where=config.where(*keys), name=name)
         elif "propertyNames" in error.absolute_schema_path:
-            yield Problem("SM-ENV-027", where=config.where(*keys, given), name=given)
+            code = "SM-ENV-027" if keys[0] == "environments" else "SM-SCR-059"
+            yield Problem(code, where=config.where(*keys, given), name=given)
         elif keys[:1] == ("environments",) and keys[2:] == ("python",) and error.instance == 3.1:
             yield Problem("SM-ENV-012", where=config.where(*keys), name=keys[1])
         elif keys not in told:
@@ -467,7 +470,7 @@ def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
             section: Any = settings
             # A fault in a list is a fault of the key that holds the list.
             names = list(itertools.takewhile(lambda key: isinstance(key, str), parents))
-            if "propertyNames" in error.absolute_schema_path:
+            if "propertyNames" in error.absolute_schema_path and len(names) == len(parents):
                 names.append(error.instance)
             for key in names[:-1]:
                 section = section.get(key, {})

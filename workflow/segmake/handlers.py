@@ -54,5 +54,7 @@ def _refuse_other_names(modifier: Any) -> None:
         return
     if modifier.modify_rulename("segment") != "segment":
         raise Problem("SM-RUN-063", what="use rule * from segmake as ...")
-    if getattr(modifier.path_modifier, "prefix", None):
-        raise Problem("SM-RUN-063", what="prefix: ...")
+    paths = modifier.path_modifier
+    for kept, what in (("prefix", "prefix: ..."), ("_prefix_replacements", "replace_prefix: ...")):
+        if getattr(paths, kept, None):
+            raise Problem("SM-RUN-063", what=what)

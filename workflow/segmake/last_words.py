@@ -8,13 +8,14 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from segmake.files import readable
 from segmake.image_rows import image_rows
 from segmake.journal import Journal
 from segmake.messages import say
 from segmake.plan import Plan
 from segmake.steps import STEPS
 from segmake.user_scripts.made import Summary
-from segmake.user_scripts.outcome import Failure, ScriptResults, said_of_inputs, same_words
+from segmake.user_scripts.outcome import Failure, ScriptResults, listed, said_of_inputs, same_words
 from segmake.user_scripts.results import script_results
 from segmake.wording import brief
 
@@ -52,6 +53,7 @@ def describe_end(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -
             words += say("end.script.gone", number=script.evidence.gone)
         told += [words, *_describe_evidence(script.evidence)]
         told += [f"  {say(f'script.ignored.{script.ignored}')}"] if script.ignored else []
+        told += _describe_strays(script)
         told += _describe_failures(script)
     told += _describe_failed_kept(plan)
     if any(script.failures for script in scripts):
@@ -71,6 +73,14 @@ def _describe_evidence(found: Summary) -> list[str]:
     if found.same:
         lines.append(say("end.script.same", number=found.same))
     return lines
+
+
+def _describe_strays(script: ScriptResults) -> list[str]:
+    """Return the line on files that runs wrote beside their folders."""
+    if not script.strays:
+        return []
+    files = listed([readable(name) for name in script.strays], NAMED_RUNS)
+    return [f"  {say('script.strays', number=len(script.strays), files=files)}"]
 
 
 def _describe_failures(script: ScriptResults) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from segmake import git_packages
 from segmake.messages import say
 from segmake.report_parts import href, inside, shown, shown_lines
-from segmake.user_scripts.outcome import Failure, ScriptResults, said_of_inputs, same_words
+from segmake.user_scripts.outcome import Failure, ScriptResults, listed, said_of_inputs, same_words
 from segmake.wording import brief, duration, number, plural
 
 PICTURES_LIMIT = 24
@@ -62,12 +62,12 @@ def _said_of_runs(scripts: Sequence[ScriptResults], *, told: bool) -> list[str]:
     failed = [_short(script, len(script.failures)) for script in scripts if script.failures]
     if failed:
         section = plural("report.scripts.verdict.failed", len(failed))
-        words = say(section, names=_listed(failed, SCRIPTS_IN_VERDICT))
+        words = say(section, names=listed(failed, SCRIPTS_IN_VERDICT))
         return [words] if told else [words, say("report.scripts.verdict.below")]
     waiting = [_short(script, left) for script in scripts if (left := _not_run(script))]
     if told or not waiting:
         return []
-    return [say("report.scripts.verdict.waiting", names=_listed(waiting, SCRIPTS_IN_VERDICT))]
+    return [say("report.scripts.verdict.waiting", names=listed(waiting, SCRIPTS_IN_VERDICT))]
 
 
 def script_tiles(scripts: Sequence[ScriptResults], elapsed: float | None) -> list[dict[str, str]]:
@@ -186,6 +186,10 @@ def _evidence(script: ScriptResults) -> list[tuple[str, str]]:
         pieces.append((say("report.scripts.evidence.made", **sizes), ""))
     if script.ignored:
         pieces.append((say(f"script.ignored.{script.ignored}"), "mixed"))
+    if script.strays:
+        files = listed([shown(name) for name in script.strays], NAMES_IN_A_NOTE)
+        words = say("script.strays", number=number(len(script.strays)), files=files)
+        pieces.append((words, "bad"))
     for count, section in (
         (found.nothing, "report.scripts.evidence.nothing"),
         (found.same, "report.scripts.evidence.same"),
@@ -214,13 +218,6 @@ def _short(script: ScriptResults, count: int, *, alone: bool = False) -> str:
     unit = "image" if script.kind == "image" else "run"
     numbers = say(f"report.scripts.of.{unit}", n=number(count), runs=number(script.runs))
     return numbers if alone else f"{shown(script.name)} ({numbers})"
-
-
-def _listed(names: Sequence[str], most: int) -> str:
-    listed, more = ", ".join(names[:most]), len(names) - most
-    return (
-        say(plural("report.note.more", more), names=listed, n=number(more)) if more > 0 else listed
-    )
 
 
 # What failed
@@ -294,7 +291,7 @@ def _fragment(script: ScriptResults) -> tuple[str, list[tuple[str, str, str]]]:
         size = number(LONGEST_TEXT / 1000)
         notes.append((say("report.scripts.section.cut", size=size), name, link))
     if fragment.refused:
-        names = _listed([shown(address) for address in fragment.refused], NAMES_IN_A_NOTE)
+        names = listed([shown(address) for address in fragment.refused], NAMES_IN_A_NOTE)
         notes.append((say("report.scripts.section.refused", names=names), "", ""))
     return fragment.html, notes
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import yaml
 
 from segmake import slurm
@@ -15,12 +17,18 @@ from segmake.files import lock_file, open_own, read_lock
 from segmake.jobs import Jobs
 from segmake.last_words import describe_outcome
 from segmake.messages import Problem, say
-from segmake.plan import Folders, read_plan
+from segmake.plan import Folders, Plan, read_plan
 from segmake.progress import Observer, reasons_to_wait
 from segmake.slurm import SCRIPT, SlurmError
 from segmake.usage import IMAGE_RULES
 
 DEFAULT_CONFIG = Path("config/config.yaml")
+
+# Options of a Snakemake that begins no run; short ones may stand together: -np.
+_NO_RUN = re.compile(
+    r"-[npqF]*n[npqF]*|--dry-?run|--mode|--lint|-v|--version|-h|--help|--unlock|-S|--summary|-l|--list(-rules)?"
+    r"|--dag|--rulegraph|--filegraph|--report"
+)
 
 
 def results_of(config: Path) -> Path:
@@ -42,11 +50,29 @@ def describe_status(results: Path) -> str:
         ``SM-RUN-013`` if nothing was ever run there.
     """
     folders = Folders(results)
+    plan = _last_plan(folders)
+    starting = ""
+    if who_runs(folders.lock) is None and (process := _starting(plan)):
+        starting = say("status.starting", pid=process)
+    if plan is None:
+        if not starting:
+            raise Problem("SM-RUN-013", where=str(results), results=results)
+        return starting
+    return "\n".join(filter(None, [starting, _describe_last(plan)]))
+
+
+def _last_plan(folders: Folders) -> Plan | None:
+    """Return the plan of the last run; None if there was none."""
     try:
-        plan = read_plan(folders.plan, results)
+        return read_plan(folders.plan, folders.results)
     # A plan of another version of SegMake may lack what this one looks for.
     except (OSError, ValueError, KeyError, TypeError):
-        raise Problem("SM-RUN-013", where=str(results), results=results) from None
+        return None
+
+
+def _describe_last(plan: Plan) -> str:
+    """Return in words where the run of a plan is, or how it ended."""
+    folders, results = plan.folders, plan.folders.results
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(plan.started))
     jobs = Jobs(folders.jobs)
     if runner := who_runs(folders.lock):
@@ -69,7 +95,30 @@ def describe_status(results: Path) -> str:
 def is_over(results: Path) -> bool:
     """Whether no run is at work in a results folder, nor about to be."""
     folders = Folders(results)
-    return who_runs(folders.lock) is None and main_job(folders) is None
+    if who_runs(folders.lock) or main_job(folders):
+        return False
+    return _starting(_last_plan(folders)) is None
+
+
+def _starting(last: Plan | None) -> int | None:
+    """Return the process of a run that reads the config and the images, and has written nothing yet.
+
+    Parameters
+    ----------
+    last : Plan or None
+        Of the last run: its process may be about to end.
+    """
+    for process in psutil.process_iter(["cmdline", "create_time"]):
+        words = process.info["cmdline"] or []
+        is_run = any(Path(word).name == "snakemake" for word in words[:4])
+        # A job is a Snakemake, too; and a dry run, or one that only answers a question, never begins.
+        if not is_run or any(map(_NO_RUN.fullmatch, words)):
+            continue
+        if last is None or process.info["create_time"] > last.started:
+            with suppress(psutil.Error, OSError):
+                if Path(process.cwd()).samefile(Path()):
+                    return process.pid
+    return None
 
 
 def main_job(folders: Folders) -> tuple[str, str] | None:

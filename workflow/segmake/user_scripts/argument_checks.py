@@ -228,6 +228,10 @@ def _unknown(call: Call, word: str, section: str, key: str | int) -> Problem:
         remedy = say("script.option.known", options=", ".join(dict.fromkeys(known.values())))
     else:
         remedy = say("script.option.none", option=word)
+    if section == "sweep" and isinstance(key, str) and not nearest and not other:
+        bare = key.lstrip("-")
+        line = f'variables: {{{variable_of(bare)}: "{{{bare}}}"}}'
+        remedy = f"{remedy} {say('script.option.repeats', line=line)}"
     return call.problem("SM-SCR-013", section, key, option=word, remedy=remedy)
 
 

@@ -123,7 +123,7 @@ class _Reading:
                 os.path.dirname(one) for one in self.values(node.value) if node.attr == "parent"
             ]
         if isinstance(node, ast.Subscript):
-            return self._of_parents(node)
+            return self._of_variable(node.value, node.slice) or self._of_parents(node)
         if isinstance(node, ast.BinOp):
             signs: dict[type, str] = {ast.Div: os.sep, ast.Add: ""}
             between = signs.get(type(node.op))
@@ -146,6 +146,12 @@ class _Reading:
                 break
         self._busy.discard(name)
         return found[:_MOST]
+
+    def _of_variable(self, owner: ast.AST | None, name: ast.AST | None) -> list[str]:
+        """Return the folder of the script, where the variable that SegMake says it in is asked for."""
+        of_folder = isinstance(name, ast.Constant) and name.value == "SEGMAKE_SCRIPT_FOLDER"
+        asked = last_name(owner) in ("environ", "getenv") if owner else False
+        return [os.path.dirname(self._file)] if of_folder and asked else []
 
     def _of_parents(self, node: ast.Subscript) -> list[str]:
         place = getattr(node.slice, "value", None)
@@ -170,6 +176,8 @@ class _Reading:
             return self._joined([*of_owner, *node.args], os.sep)
         if name in _SAME:
             return self.values((of_owner or node.args or [None])[0])
+        if name in ("get", "getenv") and node.args:
+            return self._of_variable(owner if name == "get" else node.func, node.args[0])
         if name == "dirname" and node.args:
             return [os.path.dirname(value) for value in self.values(node.args[0])]
         return []

@@ -48,7 +48,10 @@ _STRING = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'")
 _NAME = r"\"?(?:\$0|\$\{?BASH_SOURCE(?:\[0\])?\}?|\$\{0\})\"?"
 _FULL = rf"\$\((?:readlink -[fe]|realpath)(?: --)? {_NAME}\)"
 _PLAIN = rf"(?:{_FULL}|\"{_FULL}\"|{_NAME})"
-_FOLDER = rf"(?:\$\(dirname(?: --)? {_PLAIN}\)|`dirname {_PLAIN}`|\$\{{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}})"
+_FOLDER = (
+    rf"(?:\$\(dirname(?: --)? {_PLAIN}\)|`dirname {_PLAIN}`|\$\{{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}}"
+    r"|\$SEGMAKE_SCRIPT_FOLDER\b|\$\{SEGMAKE_SCRIPT_FOLDER\})"
+)
 _HERE = re.compile(
     rf"\$\(\s*(?:builtin )?cd (?:-P )?(?:-- )?\"?{_FOLDER}\"?(?P<below>[\w./-]*)\"?\s*(?:>\s*/dev/null(?:\s*2>&1)?)?"
     rf"\s*(?:&&|;)\s*pwd(?: -P)?\s*\)|{_FOLDER}"

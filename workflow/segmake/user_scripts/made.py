@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -34,12 +35,12 @@ def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
     dict
         ``files`` and ``bytes`` in all; ``sizes`` of the first of them by name; ``own``, those of what SegMake wrote,
         which people open and save; ``content``, which is the same for runs that made the same: tables if there are any,
-        else all files. Empty files are no content.
+        else all files. Empty files are no content. ``newest`` is when the last of them was written, in nanoseconds.
     """
     own = set(known)
     paths = _files(folder)
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
-    full = [path for path in paths if sizes[path.relative_to(folder).as_posix()]]
+    full = [path for path in paths if path.stat().st_size]
     named = {name: size for name, size in sizes.items() if name not in own}
     return {
         "files": len(full),
@@ -48,7 +49,15 @@ def made_in(folder: Path, known: Iterable[str] = ()) -> dict[str, Any]:
         "sizes": dict(list(named.items())[:MOST_NAMES]),
         **({"own": {name: sizes[name] for name in own & set(sizes)}} if own else {}),
         "content": _content([path for path in full if path.name not in own]),
+        "newest": max((path.stat().st_mtime_ns for path in paths), default=0),
     }
+
+
+def _content_changed(made: Mapping[str, Any], folder: Path) -> bool:
+    """Whether what is in files is not what was noted; False where that was not noted, or not of all."""
+    own = made.get("own", {})
+    full = [path for path in _files(folder) if path.stat().st_size and path.name not in own]
+    return made.get("content") is not None and _content(full) != made["content"]
 
 
 def _content(paths: list[Path]) -> str | None:
@@ -74,16 +83,19 @@ def is_whole(made: Any, folder: Path, patterns: Iterable[str] = ()) -> bool:
     sizes = made.get("sizes") if isinstance(made, dict) else None
     if not isinstance(sizes, dict):
         return True
-    wanted = list(patterns)
+    wanted, newest = list(patterns), 0
     for name, size in sizes.items():
         if wanted and not any(Path(name).match(pattern) for pattern in wanted):
             continue
         try:
-            if os.stat(os.path.join(folder, name)).st_size != size:
-                return False
+            now = os.stat(os.path.join(folder, name))
         except OSError:
             return False
-    return True
+        if now.st_size != size:
+            return False
+        newest = max(newest, now.st_mtime_ns)
+    # One that was only touched, or copied, is what it was.
+    return newest <= made.get("newest", newest) or not _content_changed(made, folder)
 
 
 def changed_in(made: Any, folder: Path) -> list[Path]:
@@ -102,14 +114,20 @@ def changed_in(made: Any, folder: Path) -> list[Path]:
     sizes = sizes | made.get("own", {})
     paths = _files(folder)
     now = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    later = {
+        path.relative_to(folder).as_posix()
+        for path in paths
+        if path.stat().st_mtime_ns > made.get("newest", math.inf)
+    }
+    later = later if later and _content_changed(made, folder) else set()
     if len(sizes) == made["files"] + made["empty"]:
         return [
             folder / name
             for name, size in now.items()
-            if sizes.get(name) != size
+            if (sizes.get(name) != size or name in later)
             and not any(part.startswith((".", "__")) for part in Path(name).parts)
         ]
-    as_noted = all(now.get(name) == size for name, size in sizes.items())
+    as_noted = all(now.get(name) == size for name, size in sizes.items()) and not later
     as_many = (len(now), sum(now.values())) == (made["files"] + made["empty"], made["bytes"])
     if not now or (as_noted and as_many):
         return []

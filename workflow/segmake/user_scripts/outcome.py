@@ -70,6 +70,8 @@ class ScriptResults:
         Where it did not work on all: of what (a script whose runs it takes; empty: images), on how many, of how many.
     evidence : Summary
         What the runs took and made.
+    strays : sequence of str
+        Files beside the folders of its runs, as seen from its folder.
     environments : sequence of str
         What runs were made in: names of files in ``environments/history``, without their endings.
     each : str
@@ -93,6 +95,7 @@ class ScriptResults:
     results: Path
     inputs: Sequence[tuple[str, int, int]] = ()
     evidence: Summary = NOTHING_KNOWN
+    strays: Sequence[str] = ()
     environments: Sequence[str] = ()
     each: str = ""
     ignored: str = ""
@@ -124,3 +127,9 @@ def _without_run(text: str, failure: Failure) -> str:
         if len(part) > 2:
             text = text.replace(part, "*")
     return text
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return names in a line, the first of them and how many more there are."""
+    words, more = ", ".join(names[:most]), len(names) - most
+    return say(plural("report.note.more", more), names=words, n=number(more)) if more > 0 else words

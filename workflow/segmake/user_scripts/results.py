@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,7 +153,23 @@ def _results(plan: Plan, script: Script, keys: Keys) -> ScriptResults:
         environments=sorted({each.get("environment", "") for each in noted.values()} - {""}),
         each=said_of_each(script, len(keys.images), len(runs)),
         ignored=ignored(script, runs, noted),
+        strays=_strays(script, folder, done),
     )
+
+
+def _strays(script: Script, folder: Path, done: list[Task]) -> list[str]:
+    """Return the files beside the folders of runs: a run that wrote there was none of SegMake's, or wrote elsewhere."""
+    places = set() if script.alone else {task.outputs[0].parent for task in done}
+    found: list[str] = []
+    for place in places:
+        with os.scandir(place) as inside:
+            files = [entry.name for entry in inside if entry.is_file()]
+        found += [
+            (place / name).relative_to(folder).as_posix()
+            for name in files
+            if not name.startswith((JOINED, "."))
+        ]
+    return sorted(found, key=natural_key)
 
 
 def _as_now(entry: Entry | None, script: Script, keys: Keys) -> Entry | None:

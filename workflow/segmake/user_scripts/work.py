@@ -165,6 +165,10 @@ class ScriptWork:
         except OSError as error:
             if problem := disk_problem(error, folder):
                 raise problem from None
+            if not folder.is_dir():
+                # Another run has removed it meanwhile.
+                names = {"script": self._script.file.name, "folder": str(folder), "log": str(log)}
+                raise Problem("SM-SCR-048", where=task.image, **names) from None
             reason = readable(f"{error.strerror}: {error.filename or words[0]}")
             raise Problem("SM-SCR-032", where=task.image, error=reason) from None
         finally:
