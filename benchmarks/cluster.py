@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
 from tests.slurm import cluster  # noqa: E402
 
-from segmake.synthetic import draw_field  # noqa: E402
+from segmake.demo.synthetic import draw_field  # noqa: E402
 
 ENGINE_PYTHON = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"

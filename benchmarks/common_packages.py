@@ -27,11 +27,11 @@ import uv
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow")]
 
-from segmake.files import fingerprint  # noqa: E402
+from segmake.core.files import fingerprint  # noqa: E402
+from segmake.environments.solving.resolver import resolve, split  # noqa: E402
+from segmake.environments.solving.solutions import Target  # noqa: E402
+from segmake.environments.wanted.words import Wanted, understand  # noqa: E402
 from segmake.messages import Problem  # noqa: E402
-from segmake.packages import Wanted, understand  # noqa: E402
-from segmake.resolver import resolve, split  # noqa: E402
-from segmake.solutions import Target  # noqa: E402
 
 PACKAGES = (
     *("Cellpose", "ND2", "TiffFile", "Scikit-Image", "OpenCV", "Pandas", "Numpy", "Matplotlib"),

@@ -25,8 +25,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
 from benchmarks.cluster import draw  # noqa: E402
 
-from segmake.plan import read_plan  # noqa: E402
-from segmake.timing import timing_of  # noqa: E402
+from segmake.outcome.timing import timing_of  # noqa: E402
+from segmake.plan.plan import read_plan  # noqa: E402
 
 
 def main() -> None:

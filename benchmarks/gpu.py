@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
 from tests.slurm import cluster  # noqa: E402
 
-from segmake.synthetic import draw_field  # noqa: E402
+from segmake.demo.synthetic import draw_field  # noqa: E402
 
 # The last revision that did all steps of a small batch in one job.
 ONE_JOB = "ff33fed"

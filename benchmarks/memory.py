@@ -21,11 +21,11 @@ import numpy as np
 import tifffile
 from skimage.draw import ellipse
 
-from segmake.config import load_config
-from segmake.inventory import write_inventory
-from segmake.plan import write_plan
-from segmake.planning import make_plan
-from segmake.steps import STEPS
+from segmake.config.load import load_config
+from segmake.images.inventory import write_inventory
+from segmake.plan.make import make_plan
+from segmake.plan.plan import write_plan
+from segmake.runner.run_step import STEPS
 
 ROOT = Path(__file__).parents[1]
 SIDE = 1024

@@ -285,7 +285,7 @@ else
 fi
 
 # SegMake's package, the command snakemake, and activations that leave out what modules set for other Pythons.
-quietly "$prefix/bin/python" -P "$root/workflow/segmake/installed.py" "$root/workflow" "$prefix" ||
+quietly "$prefix/bin/python" -P "$root/workflow/segmake/adapter/installed.py" "$root/workflow" "$prefix" ||
     fail_with_log SM-SET-005
 
 # -- the engine's environment
@@ -293,7 +293,7 @@ quietly "$prefix/bin/python" -P "$root/workflow/segmake/installed.py" "$root/wor
 if [[ -n $engine_file ]]; then
     engine_prefix=$environments/$engine
     # With a PyTorch that the driver of the GPUs runs.
-    fitted=$(cd -- "$root" && PYTHONPATH=$root/workflow "$prefix/bin/python" -m segmake.engine_fit "$engine") || exit 1
+    fitted=$(cd -- "$root" && PYTHONPATH=$root/workflow "$prefix/bin/python" -m segmake.environments.making.engine_fit "$engine") || exit 1
     engine_file=${fitted##*$'\n'}
     if is_usable "$engine_prefix" && is_current "$engine_prefix" "$engine_file"; then
         $brief || say setup.engine_current engine="$engine" path="$engine_prefix"

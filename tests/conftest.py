@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake.checked_config import Config
-from segmake.config import load_config
-from segmake.readers import isolated
+from segmake.config.load import load_config
+from segmake.core.config import Config
+from segmake.formats import isolated
 from tests.conda import KEPT
 
 ROOT = Path(__file__).parents[1]

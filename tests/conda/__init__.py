@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from segmake.files import lock_file
+from segmake.core.files import lock_file
 from tests.conda import channel
 from tests.projects import Project
 

@@ -22,12 +22,12 @@ import numpy as np
 import tifffile
 
 from segmake.__main__ import main
-from segmake.config import load_config
-from segmake.inventory import write_inventory
-from segmake.plan import write_plan
-from segmake.planning import make_plan
-from segmake.steps import STEPS
-from segmake.summary import write_summary
+from segmake.config.load import load_config
+from segmake.images.inventory import write_inventory
+from segmake.plan.make import make_plan
+from segmake.plan.plan import write_plan
+from segmake.report.summary import write_summary
+from segmake.runner.run_step import STEPS
 from tests.golden import drawing
 from tests.golden.drawing import field as draw_field
 from tests.projects import ROOT, Project

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from segmake.cluster import Cluster
+from segmake.cluster.checks import Cluster
 from segmake.messages import Problems
 from tests.slurm import cluster
 

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from segmake import slurm
-from segmake.cluster import Cluster
-from segmake.fates import ended, refused
+from segmake.cluster.checks import Cluster
 from segmake.messages import Problems
-from segmake.progress import Waiting, reasons_to_wait
-from segmake.slurm import SlurmError
+from segmake.outcome.progress import Waiting, reasons_to_wait
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import SlurmError
+from segmake.slurm.fates import ended, refused
 from tests.slurm import cluster
 
 pytestmark = pytest.mark.usefixtures("slurm")

@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 from pylibCZIrw import czi
 
-from segmake.readers import nikon
+from segmake.formats import nd2 as nikon
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import OME, write_micromanager
 from tests.unit.zarr_folders import write_image

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segmake import synthetic
-from segmake.tracking import Links
+from segmake.demo import synthetic
+from segmake.labels.tracking import Links
 
 Cell = tuple[int, int]
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from segmake.config import load_config
-from segmake.journal import Journal
-from segmake.labels import LabelStack
-from segmake.plan import Plan, write_plan
-from segmake.planning import make_plan
+from segmake.config.load import load_config
+from segmake.core.journal import Journal
+from segmake.labels.labels import LabelStack
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Plan, write_plan
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from segmake.adoption import adopt
-from segmake.inventory import write_inventory
-from segmake.jobs import Sent
-from segmake.journal import Journal
-from segmake.plan import read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.slurm import AFTERWARDS, Job
-from segmake.steps import STEPS
+from segmake.cluster.adoption import adopt
+from segmake.core.journal import Journal
+from segmake.images.inventory import write_inventory
+from segmake.plan.make import make_plan
+from segmake.plan.plan import read_plan, write_plan
+from segmake.runner.run_step import STEPS
+from segmake.slurm.commands import AFTERWARDS, Job
+from segmake.slurm.jobs import Sent
 
 SWEEP = {
     "name": "sweep",

@@ -11,9 +11,9 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmake.readers import open_image
-from segmake.readers.axes import index_of, size_of
-from segmake.readers.believed import Header
+from segmake.formats import open_image
+from segmake.formats.axes import index_of, size_of
+from segmake.formats.believed import Header
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
 
 SIZES = st.fixed_dictionaries(

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmake.batches import assign_batches, balance, number_of_batches
-from segmake.image import ImageFile
-from segmake.inventory import take_inventory
+from segmake.formats import read_headers
+from segmake.formats.believed import Header
+from segmake.images.batches import assign_batches, balance, number_of_batches
+from segmake.images.image import ImageFile
+from segmake.images.inventory import take_inventory
 from segmake.messages import Problem
-from segmake.readers import read_headers
-from segmake.readers.believed import Header
 
 IMAGES = {
     **dict.fromkeys(("channel", "second_channel", "z", "time", "positions", "pages")),
@@ -138,8 +138,8 @@ def test_a_flipped_byte_leaves_the_batches_of_the_others(configure, draw, tmp_pa
             except Problem as problem:
                 yield problem
 
-    monkeypatch.setattr("segmake.inventory.headers_of", lambda paths: list(headers(paths)))
-    monkeypatch.setattr("segmake.batches.SMALLEST_MEGAPIXELS", 1e-6)
+    monkeypatch.setattr("segmake.images.inventory.headers_of", lambda paths: list(headers(paths)))
+    monkeypatch.setattr("segmake.images.batches.SMALLEST_MEGAPIXELS", 1e-6)
     config = configure(cluster={"max_gpus": 4})
 
     def batches() -> dict[str, str]:

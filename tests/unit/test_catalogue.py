@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from segmake import catalogue
-from segmake.catalogue_imports import Imported, failures, import_all, imported
-from segmake.packages import understand
-from segmake.resolver import PYTHONS, compile_pins, resolve
+from segmake.environments.solving.resolver import PYTHONS, compile_pins, resolve
+from segmake.environments.wanted import catalogue
+from segmake.environments.wanted.words import understand
+from segmake.tools.catalogue_imports import Imported, failures, import_all, imported
 
 ALL = [package for group in catalogue.groups().values() for package in group]
 
@@ -75,7 +75,7 @@ def test_versions_that_can_not_be_imported_are_not_found_first():
 
 def test_every_package_was_imported_in_the_version_that_is_taken():
     known = {one.project: Imported(one.version, one.modules[0]) for one in ALL}
-    # After an edit: PYTHONPATH=workflow python -m segmake.catalogue_imports
+    # After an edit: PYTHONPATH=workflow python -m segmake.tools.catalogue_imports
     assert imported() == known
 
 

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from segmake import slurm
-from segmake.cluster import Cluster
+from segmake.cluster.checks import Cluster
 from segmake.messages import Problem, Problems
-from segmake.slurm import Partition, SlurmError
-from segmake.slurm_requests import executor_resources
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Partition, SlurmError
+from segmake.slurm.requests import executor_resources
 
 PARTITIONS = [
     Partition("cpu", default=True, minutes=30, memory_mb=2048, cpus=8),

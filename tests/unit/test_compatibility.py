@@ -8,13 +8,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from segmake import builder, compatibility, cuda, resolver, solutions
-from segmake.builder import environment_files
-from segmake.compiling import compile_pins
-from segmake.environment_file import pins
+from segmake.environments.solving import cuda, resolver, solutions
+from segmake.environments.solving import environment_files as builder
+from segmake.environments.solving.compiling import compile_pins
+from segmake.environments.solving.environment_file import pins
+from segmake.environments.solving.environment_files import environment_files
+from segmake.environments.solving.solutions import Target
+from segmake.environments.wanted import compatibility
+from segmake.environments.wanted.words import understand
 from segmake.messages import Problem
-from segmake.packages import understand
-from segmake.solutions import Target
 
 
 def resolve(*words: str, python: str = "3.11", driver: str | None = None, **others: str):

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from segmake.config import SCHEMA, load_config, schema
-from segmake.files import result_name
+from segmake.config.load import SCHEMA, load_config, schema
+from segmake.core.files import result_name
 from segmake.messages import Problem, Problems
 
 

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from roifile import ROI_TYPE, ImagejRoi, roiwrite
 
-from segmake import outputs
-from segmake.corrected_masks import read_correction
-from segmake.corrections import correction_fingerprint, find_corrections
-from segmake.labels import LabelStack, write_masks
+from segmake.core.output_files import files
+from segmake.images.corrections import correction_fingerprint, find_corrections
+from segmake.labels import exports as outputs
+from segmake.labels.corrected_masks import read_correction
+from segmake.labels.labels import LabelStack, write_masks
 from segmake.messages import Problem, Problems
-from segmake.output_files import files
 from tests.projects import ROOT
 from tests.unit.test_outputs import View, cells
 
@@ -291,7 +291,7 @@ def test_a_file_that_leads_numpy_astray_is_refused(tmp_path):
     path = hostile_seg(tmp_path / "a_seg.npy")
     # In a process of its own, which may die of it.
     program = (
-        "import sys; from pathlib import Path; from segmake.corrected_masks import read_correction\n"
+        "import sys; from pathlib import Path; from segmake.labels.corrected_masks import read_correction\n"
         "try: list(read_correction(Path(sys.argv[1]), 'YX', (1, 1)))\n"
         "except Exception as error: print(error.code)"
     )

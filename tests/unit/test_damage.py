@@ -20,17 +20,17 @@ import tifffile
 from PIL import Image
 from pylibCZIrw import czi
 
-from segmake.image_table import image_table
-from segmake.inventory import write_inventory
-from segmake.journal import Journal
+from segmake.core.journal import Journal
+from segmake.formats import isolated, open_image, read_headers
+from segmake.formats.axes import leading
+from segmake.formats.tiff_damage import refuse_unwritten
+from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, Problems
-from segmake.plan import Plan
-from segmake.planning import make_plan
-from segmake.readers import isolated, open_image, read_headers
-from segmake.readers.axes import leading
-from segmake.readers.tiff_damage import refuse_unwritten
-from segmake.steps import STEPS, run_step
-from segmake.work import work_of
+from segmake.outcome.image_table import image_table
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Plan
+from segmake.runner.run_step import STEPS, run_step
+from segmake.steps.segmentation import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
 from tests.unit.zarr_folders import write_image
@@ -230,7 +230,7 @@ def test_a_file_that_changes_while_it_is_read_is_still_being_copied(tmp_path, mo
             file.write(b"more")
         return open_image(it)
 
-    monkeypatch.setattr("segmake.readers.open_image", opened)
+    monkeypatch.setattr("segmake.formats.open_image", opened)
     with pytest.raises(Problem) as told:
         read_headers(path)
     assert told.value.code == "SM-IMG-052"

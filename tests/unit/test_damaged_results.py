@@ -18,22 +18,22 @@ import tifffile
 
 from segmake import __version__
 from segmake.__main__ import main
-from segmake.cell_tables import restore_cells, write_cells
-from segmake.config import load_config
-from segmake.image_table import image_table
-from segmake.inventory import write_inventory
-from segmake.journal import Journal
-from segmake.label_work import measure
-from segmake.labels import LabelStack
-from segmake.last_words import describe_outcome
+from segmake.config.load import load_config
+from segmake.core.ended_runs import ended_runs
+from segmake.core.journal import Journal
+from segmake.images.inventory import write_inventory
+from segmake.labels.cell_tables import restore_cells, write_cells
+from segmake.labels.labels import LabelStack
 from segmake.messages import Problem
-from segmake.pipeline import Task
-from segmake.plan import read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.run_files import keep_changed_files
-from segmake.runs import ended_runs
-from segmake.status import describe_status, is_over
-from segmake.steps import STEPS
+from segmake.outcome.image_table import image_table
+from segmake.outcome.last_words import describe_outcome
+from segmake.outcome.status import describe_status, is_over
+from segmake.plan.make import make_plan
+from segmake.plan.plan import read_plan, write_plan
+from segmake.runner.pipeline import Task
+from segmake.runner.run_files import keep_changed_files
+from segmake.runner.run_step import STEPS
+from segmake.steps.label_work import measure
 
 IMAGES = ("a", "b", "c")
 
@@ -163,7 +163,7 @@ def frames(sizes):
 
 @pytest.mark.parametrize("sizes", [[2, 0, 3, 1], [0, 0, 4], [0, 0], [3]])
 def test_a_table_is_made_anew_from_the_own_one_byte_for_byte(tmp_path, monkeypatch, sizes):
-    monkeypatch.setattr("segmake.cell_tables.ROWS", 3)
+    monkeypatch.setattr("segmake.labels.cell_tables.ROWS", 3)
     own, path, plain = (tmp_path / name for name in ("own.parquet", "a_cells.csv", "plain.csv"))
     task = Task("a", tmp_path / "a", 0, 1, "k", 1, (path,), results=tmp_path)
     write_cells(frames(sizes), own, tmp_path / "mask", task, lambda: {"left_out": 5})
@@ -382,7 +382,7 @@ def test_a_change_that_cannot_be_kept_is_not_overwritten(results, monkeypatch):
     def full(path, folder):
         raise OSError(13, "Permission denied")
 
-    monkeypatch.setattr("segmake.steps.keep_changed", full)
+    monkeypatch.setattr("segmake.runner.run_step.keep_changed", full)
     assert results.run() == 1
     assert results.mask("a").read_bytes() == painted
     states = image_table(results.now)["state"].tolist()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake import synthetic
+from segmake.demo import synthetic
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".environments" / "cellpose3" / "bin" / "python"

@@ -7,8 +7,8 @@ import pytest
 import tifffile
 from skimage.measure import label
 
-from segmake import derived
-from segmake.inventory import take_inventory, write_inventory
+from segmake.images import derived
+from segmake.images.inventory import take_inventory, write_inventory
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from segmake.__main__ import _Log
-from segmake.disk import disk_problem, probe
-from segmake.files import open_own, write_atomically
-from segmake.journal import Journal
+from segmake.core.disk import disk_problem, probe
+from segmake.core.files import open_own, write_atomically
+from segmake.core.journal import Journal
+from segmake.formats import unreadable
 from segmake.messages import Problem
-from segmake.pipeline import InOneGo, Task
-from segmake.readers import unreadable
-from segmake.steps import run_step
+from segmake.runner.pipeline import InOneGo, Task
+from segmake.runner.run_step import run_step
 from tests import disks
 
 FAULTS = [

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from segmake import cuda, engine_fit
+from segmake.environments.making import engine_fit
+from segmake.environments.solving import cuda
 from segmake.messages import Problem
 
 TORCH = {"13.0": "torch==2.13.0", "12.4": "torch==2.10.0"}

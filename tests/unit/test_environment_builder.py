@@ -7,11 +7,16 @@ import stat
 
 import pytest
 
-from segmake import builder, clashes, cuda, resolver
-from segmake.builder import copy_to_results, environment_files, imports
-from segmake.environment_file import pins
+from segmake.environments.solving import clashes, cuda, resolver
+from segmake.environments.solving import environment_files as builder
+from segmake.environments.solving.environment_file import pins
+from segmake.environments.solving.environment_files import (
+    copy_to_results,
+    environment_files,
+    imports,
+)
+from segmake.environments.wanted.words import understand
 from segmake.messages import Problem, Problems
-from segmake.packages import understand
 
 FREE_PORT = "http://127.0.0.1:9"  # the port "discard": nobody listens
 
@@ -337,7 +342,9 @@ def test_what_is_wrong_whatever_the_driver():
 def test_another_catalogue_leaves_what_was_found(configure, tmp_path, monkeypatch):
     config = configure(environments={"a": {"packages": ["natsort"]}})
     first = environment_files(config, kept=tmp_path)
-    monkeypatch.setattr("segmake.catalogue.preferred_versions", lambda: {"natsort": "8.3.0"})
+    monkeypatch.setattr(
+        "segmake.environments.wanted.catalogue.preferred_versions", lambda: {"natsort": "8.3.0"}
+    )
     assert environment_files(config, kept=tmp_path) == first
 
 

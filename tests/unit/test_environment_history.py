@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from segmake import environment_history, kept_environments
 from segmake.__main__ import main
-from segmake.builder import KEPT
-from segmake.config import load_config
-from segmake.files import lock_file, write_lock
-from segmake.plan import Folders, write_plan
-from segmake.planning import make_plan
+from segmake.config.load import load_config
+from segmake.core.files import lock_file, write_lock
+from segmake.environments.making import kept_environments
+from segmake.environments.solving import history as environment_history
+from segmake.environments.solving.environment_files import KEPT
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Folders, write_plan
 
 FILE = """\
 # The environment {name}, made by SegMake from `environments` in the config: every package with its version.

@@ -18,7 +18,7 @@ import pytest
 import tifffile
 import yaml
 
-from segmake.labels import write_masks
+from segmake.labels.labels import write_masks
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from segmake import executor as module
-from segmake import slurm
-from segmake.executor import Executor, name_of_jobs
-from segmake.jobs import BEGAN, Jobs
-from segmake.slurm import Job, SlurmError
+from segmake.adapter import executor as module
+from segmake.adapter.executor import Executor, name_of_jobs
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Job, SlurmError
+from segmake.slurm.jobs import BEGAN, Jobs
 
 # A site may have sbatch print words of its own before the number.
 ACCEPTED = "--> Verifying valid submit host (login3)...OK\n17;test\n"

@@ -10,17 +10,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from segmake import existing_environments, kept_environments
-from segmake.builder import environment_files
-from segmake.environment_file import pins
-from segmake.environment_history import requirements
+from segmake.adapter.script_rules import python_words
+from segmake.environments.making import kept_environments
+from segmake.environments.making.own_environments import OwnEnvironments, pythons_of
+from segmake.environments.making.trial import try_environment
+from segmake.environments.solving import existing_environments
+from segmake.environments.solving.environment_file import pins
+from segmake.environments.solving.environment_files import environment_files
+from segmake.environments.solving.history import requirements
 from segmake.messages import Problem, Problems
-from segmake.own_environments import OwnEnvironments, pythons_of
-from segmake.plan import Folders
-from segmake.trial import try_environment
-from segmake.user_scripts.definition import scripts_of
-from segmake.user_scripts.planning import code_of
-from segmake.user_scripts.rules import python_words
+from segmake.plan.plan import Folders
+from segmake.plan.scripts import code_of
+from segmake.scripts.definition import scripts_of
 
 OWN = ".".join(map(str, sys.version_info[:2]))
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 
-from segmake.inventory import write_inventory
+from segmake.formats import read_headers
+from segmake.formats.believed import Header
+from segmake.images.inventory import write_inventory
 from segmake.messages import Problem
-from segmake.planning import make_plan
-from segmake.readers import read_headers
-from segmake.readers.believed import Header
-from segmake.summary import write_summary
+from segmake.plan.make import make_plan
+from segmake.report.summary import write_summary
 from tests.unit.fact_files import DRAW
 from tests.unit.test_planning import compute
 
@@ -703,7 +703,7 @@ def headers_here(paths: Iterable[Path]) -> list[tuple[Header, ...]]:
 def computed(tmp_path, configure, monkeypatch):
     """Take the images in the test's folder through all steps, and return images.csv and cells.csv."""
     # The stand-in for an ND2 file is in this process alone.
-    monkeypatch.setattr("segmake.inventory.headers_of", headers_here)
+    monkeypatch.setattr("segmake.images.inventory.headers_of", headers_here)
 
     def compute_all(**sections: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         plan, inventory = make_plan(configure(**sections))

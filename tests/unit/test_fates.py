@@ -7,8 +7,8 @@ from string import Formatter
 
 import pytest
 
-from segmake.fates import Fate, all_fates, ended, fates, refused, waits
 from segmake.messages import LANGUAGES
+from segmake.slurm.fates import Fate, all_fates, ended, fates, refused, waits
 
 FATES = list(all_fates())
 EXAMPLES = [(fate, words) for fate in FATES for words in fate.examples]

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pylibCZIrw import czi
 
+from segmake.formats import open_image, read_headers
+from segmake.images.field_of_view import FieldOfView
 from segmake.messages import Problem
-from segmake.readers import open_image, read_headers
-from segmake.readers.field_of_view import FieldOfView
 from tests.unit.identity import python_of, run
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.zarr_folders import write_array, write_group, write_image
@@ -649,7 +649,7 @@ def test_a_library_that_is_missing_is_named(path, monkeypatch, suffix, module, p
     path.write_bytes(b"content")
     monkeypatch.setitem(sys.modules, module, None)
     for name in ("zeiss", "leica", "ome_zarr", "picture"):
-        monkeypatch.delitem(sys.modules, f"segmake.readers.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"segmake.formats.{name}", raising=False)
     with pytest.raises(Problem) as told:
         open_image(path)
     assert told.value.code == "SM-IMG-006" and told.value.values["package"] == package
@@ -659,7 +659,7 @@ def test_a_library_that_is_missing_is_named(path, monkeypatch, suffix, module, p
 READ = """
 import sys
 from pathlib import Path
-from segmake.readers import open_image
+from segmake.formats import open_image
 for name in sys.argv[1:]:
     with open_image(Path(name)) as image:
         print(image.fields[0], image.plane(0, time=1).tolist() if image.fields[0].times > 1 else image.plane(0).tolist())

@@ -16,23 +16,21 @@ import pytest
 import uv
 from ruamel.yaml import YAML
 
-from segmake import (
-    environment_file,
-    environment_history,
-    git_packages,
-    kept_environments,
-    report_scripts,
-    site,
-    uv_environments,
-)
-from segmake.builder import copy_to_results, environment_files
-from segmake.compiling import NoSolution, compile_pins
-from segmake.environments import Failed, _explain
+from segmake.core import site
+from segmake.core.site import read_address
+from segmake.environments.making import kept_environments
+from segmake.environments.making import uv as uv_environments
+from segmake.environments.making.conda import Failed, _explain
+from segmake.environments.making.trial import try_environment
+from segmake.environments.making.uv import place_of
+from segmake.environments.solving import environment_file
+from segmake.environments.solving import history as environment_history
+from segmake.environments.solving.compiling import NoSolution, compile_pins
+from segmake.environments.solving.environment_files import copy_to_results, environment_files
+from segmake.environments.wanted import git_packages
 from segmake.messages import Problem, Problems
-from segmake.plan import Folders
-from segmake.site import read_address
-from segmake.trial import try_environment
-from segmake.uv_environments import place_of
+from segmake.plan.plan import Folders
+from segmake.report import scripts as report_scripts
 
 LAB = "https://git.example.org/our-lab/"
 OWN = ".".join(map(str, sys.version_info[:2]))

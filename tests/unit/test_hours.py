@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from segmake import slurm
-from segmake.checked_config import Config
-from segmake.cluster import Cluster
-from segmake.config import load_config
+from segmake.cluster.checks import Cluster
+from segmake.config.load import load_config
+from segmake.core.config import Config
 from segmake.messages import LANGUAGES, Problems
-from segmake.slurm import Partition
-from segmake.slurm_requests import first_request
-from segmake.wording import hours_of, hours_setting, whole_minutes
+from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Partition
+from segmake.slurm.requests import first_request
 
 MINUTES = {
     "2": 120,
@@ -165,7 +165,7 @@ def test_the_advice_on_time_works_when_it_is_typed_in(typed, monkeypatch, minute
 @pytest.mark.parametrize("memory_mb", [50, 900, 1000, 1100, 128000])
 def test_the_advice_on_memory_works_when_it_is_typed_in(typed, monkeypatch, memory_mb):
     only_partition(monkeypatch, memory_mb=memory_mb)
-    monkeypatch.setattr("segmake.cluster.CPU_MEMORY_MB", 1)
+    monkeypatch.setattr("segmake.cluster.checks.CPU_MEMORY_MB", 1)
     config = typed("1", memory="1000")
     setting = advised(config)["`memory_gb` under `cluster`"]
     better = typed("1", memory=setting)

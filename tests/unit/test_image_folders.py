@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from segmake.image_folders import RECORD
-from segmake.inventory import take_inventory, write_inventory
+from segmake.images.image_folders import RECORD
+from segmake.images.inventory import take_inventory, write_inventory
 from segmake.messages import Problem, Problems
 
 

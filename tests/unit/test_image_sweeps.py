@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from segmake.image_rows import image_rows
-from segmake.last_words import describe_end
 from segmake.messages import Problems
-from segmake.plan import Plan, read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.report_scripts import describe_scripts
-from segmake.steps import run_step
-from segmake.user_scripts import planning, protection
-from segmake.user_scripts.outcome import same_words
-from segmake.user_scripts.planning import facts_in_job, journal_of, note_meanings
-from segmake.user_scripts.results import join_tables, script_results, write_tables_for
-from segmake.user_scripts.work import ScriptWork
+from segmake.outcome.image_rows import image_rows
+from segmake.outcome.last_words import describe_end
+from segmake.plan import scripts as planning
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Plan, read_plan, write_plan
+from segmake.plan.scripts import facts_in_job, journal_of, note_meanings
+from segmake.report.scripts import describe_scripts
+from segmake.runner.run_step import run_step
+from segmake.scripts.results.outcome import same_words
+from segmake.scripts.results.results import join_tables, script_results, write_tables_for
+from segmake.scripts.running import protection
+from segmake.scripts.running.work import ScriptWork
 
 # Counts what is brighter than its threshold.
 COUNTS = """

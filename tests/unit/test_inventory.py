@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake import inventory, readers, versions
-from segmake.inventory import read_inventory, take_inventory, write_inventory
-from segmake.journal import Journal
-from segmake.listing import list_images
+from segmake import formats as readers
+from segmake.core import versions
+from segmake.core.journal import Journal
+from segmake.images import inventory
+from segmake.images.inventory import read_inventory, take_inventory, write_inventory
+from segmake.images.listing import list_images
 from segmake.messages import Problem, Problems
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from segmake import slurm
-from segmake.jobs import BEGAN, Jobs
-from segmake.slurm import Job, SlurmError
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Job, SlurmError
+from segmake.slurm.jobs import BEGAN, Jobs
 
 
 class Answers:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmake.user_scripts.joined import join
+from segmake.scripts.results.joined import join
 
 R_ROWS = '"A" "B"\n"1" 5 "x y"\n"2" 6 "z"\n'
 

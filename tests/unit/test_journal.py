@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from segmake.journal import Entry, Journal, next_attempt
+from segmake.core.journal import Entry, Journal, next_attempt
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_the_attempt_that_an_image_is_on(last, current, present, expected):
 
 def test_another_process_waits_and_then_sees_what_was_written(path, root):
     program = (
-        "import sys; from pathlib import Path; from segmake.journal import Journal\n"
+        "import sys; from pathlib import Path; from segmake.core.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1])); print('waiting', flush=True)\n"
         "with journal.locked(): print(sorted(journal.finished()))\n"
     )

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake import known_errors
-from segmake.image import ImageFile
-from segmake.known_errors import Seen, affected, describe
+from segmake.formats.believed import Header
+from segmake.images.image import ImageFile
 from segmake.messages import LANGUAGES, Problem
-from segmake.readers.believed import Header
-from segmake.steps import STEPS
+from segmake.plan import known_errors
+from segmake.plan.known_errors import Seen, affected, describe
+from segmake.runner.run_step import STEPS
 
 SECTION = {"channel": 1, "pixel_size_um": None}
 HEADER = Header(10, 10, 1, 1, ("Phase", "GFP"), False, "uint16", 0.1)

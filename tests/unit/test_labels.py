@@ -12,12 +12,12 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segmake import labels
-from segmake.labels import LabelStack, LabelWriter, selection_notes, write_masks
+from segmake.formats import read_headers
+from segmake.formats.believed import Header
+from segmake.images.selection import Selection
+from segmake.labels import labels
+from segmake.labels.labels import LabelStack, LabelWriter, selection_notes, write_masks
 from segmake.messages import Problem
-from segmake.readers import read_headers
-from segmake.readers.believed import Header
-from segmake.readers.selection import Selection
 
 LARGEST = (0, 1, 65_535, 65_536, 2**32 - 1)
 
@@ -267,7 +267,7 @@ def test_the_environments_of_the_engines_write_what_this_one_reads(root, tmp_pat
     program = """
 import sys, numpy as np
 from pathlib import Path
-from segmake.labels import LabelWriter
+from segmake.labels.labels import LabelWriter
 with LabelWriter(Path(sys.argv[1]), times=2, depth=1) as writer:
     writer.add(np.eye(5, dtype=np.int32))
     writer.add(np.eye(5, dtype=np.int32) * 70_000)

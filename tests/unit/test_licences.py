@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segmake.engines import BUILTIN_MODELS
-from segmake.licences import licences, licences_of, warning
+from segmake.engines.licences import licences, licences_of, warning
 
 
 def test_every_engine_and_every_model_that_it_brings_has_one_entry():

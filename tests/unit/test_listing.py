@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from segmake import reach
-from segmake.inventory import take_inventory, write_inventory
+from segmake.core import installation
+from segmake.formats.reach import as_pattern
+from segmake.images.field_of_view import FieldOfView
+from segmake.images.inventory import take_inventory, write_inventory
 from segmake.messages import Problem
-from segmake.reach import as_pattern
-from segmake.readers.field_of_view import FieldOfView
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def test_the_advice_leaves_out_one_path_and_no_other_of_the_name(take, configure
 def _take_without_rights(kept: Path, *configs: Path) -> list[dict[str, tuple[str, str]]]:
     """Take inventories as someone who may not read all: the superuser may, but not in a name space of its own."""
     code = (
-        "import json, sys; from pathlib import Path; from segmake.config import load_config;"
-        "from segmake.inventory import take_inventory;"
+        "import json, sys; from pathlib import Path; from segmake.config.load import load_config;"
+        "from segmake.images.inventory import take_inventory;"
         "kept, *configs = map(Path, sys.argv[1:]);"
         "print(json.dumps([{i.image: [i.problem.code, i.problem.remedy] if i.problem else ['', '']"
         " for i in take_inventory(load_config(config), kept).images if i.present}"
@@ -144,7 +144,7 @@ def _take_without_rights(kept: Path, *configs: Path) -> list[dict[str, tuple[str
     )
     alone = ["unshare", "-U"] if os.geteuid() == 0 else []
     command = [*alone, sys.executable, "-c", code, str(kept), *map(str, configs)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(reach.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(installation.python_path())}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if alone and "unshare" in done.stderr:
         pytest.skip(done.stderr)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.exceptions import CreateCondaEnvironmentException
 
-from segmake import environments
+from segmake.environments.making import conda as environments
 from segmake.messages import Problem
 
 # What conda and pip say, shortened; the conda of the tests can't be brought to say all of it.

@@ -8,18 +8,18 @@ import tifffile
 from scipy.spatial.distance import cdist
 from skimage.measure import label, regionprops, regionprops_table
 
-from segmake import measurement
-from segmake.checked_config import Config
-from segmake.config import schema
-from segmake.measurement import measure_cells, measure_volume
-from segmake.measurement_choices import (
+from segmake.config.load import schema
+from segmake.config.measurement import (
     INTENSITY_PROPERTIES,
     SHAPE_PROPERTIES,
     SIZE_PROPERTIES,
     measurement_problems,
 )
+from segmake.core.config import Config
+from segmake.core.tables import write_csv
+from segmake.labels import measurement
+from segmake.labels.measurement import measure_cells, measure_volume
 from segmake.messages import Problem
-from segmake.tables import write_csv
 from tests.unit.drawn_cells import draw_disc, draw_rod
 
 SECTION = schema()["properties"]["measurements"]["properties"]

@@ -6,7 +6,7 @@ import tifffile
 from scipy.spatial import cKDTree
 from skimage.measure import regionprops
 
-from segmake.medial_axis import measure_rod, rod_surface, rod_volume
+from segmake.labels.medial_axis import measure_rod, rod_surface, rod_volume
 from tests.unit.drawn_cells import draw_disc, draw_rod
 
 ANGLES = [0, 7, 15, 22.5, 30, 38, 45, 60, 72, 80, 90, 105, 120, 135, 150, 171]

@@ -9,11 +9,11 @@ from string import Formatter
 
 import pytest
 
-from segmake.journal import Entry
-from segmake.labels import LabelStack
+from segmake.core.journal import Entry
+from segmake.labels.labels import LabelStack
 from segmake.messages import LANGUAGES, Problem, catalogue, language, remembered, say
-from segmake.plan import Folders
-from segmake.steps import problem_of
+from segmake.plan.plan import Folders
+from segmake.runner.run_step import problem_of
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [
@@ -161,7 +161,7 @@ def test_a_problem_that_another_version_wrote_down_is_still_told():
 
 
 def test_every_step_has_its_words():
-    from segmake.steps import STEPS
+    from segmake.runner.run_step import STEPS
 
     for step in STEPS:
         assert say(f"step.{step}") and say(f"usage.kind.{step}")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from segmake.demo.synthetic import draw_field
 from segmake.engines import BUILTIN_MODELS
-from segmake.synthetic import draw_field
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".environments" / "omnipose" / "bin" / "python"

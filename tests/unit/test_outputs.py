@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from roifile import ROI_TYPE, roiread
 
-from segmake import output_files, outputs
-from segmake.labels import LabelStack, write_masks
+from segmake.core import output_files
+from segmake.core.output_files import KINDS
+from segmake.formats import open_image
+from segmake.labels import exports as outputs
+from segmake.labels.labels import LabelStack, write_masks
 from segmake.messages import Problem
-from segmake.output_files import KINDS
-from segmake.readers import open_image
 
 
 class View:
@@ -295,5 +296,7 @@ def test_outputs_are_replaced_or_stay_and_can_be_removed(tmp_path, make, monkeyp
 
 
 def test_the_config_knows_the_kinds(root):
-    schema = json.loads((root / "workflow" / "schemas" / "config.schema.json").read_text())
+    schema = json.loads(
+        (root / "workflow" / "segmake" / "config" / "config.schema.json").read_text()
+    )
     assert schema["properties"]["outputs"]["items"]["enum"] == list(KINDS)

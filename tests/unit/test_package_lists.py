@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from segmake.builder import environment_files
+from segmake.environments.solving.environment_files import environment_files
+from segmake.environments.solving.package_lists import apart
 from segmake.messages import Problems
-from segmake.package_lists import apart
 
 HASHES = "--hash=sha256:00 \\\n    --hash=sha256:11"
 

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from segmake.inventory import write_inventory
-from segmake.past import KEPT_LOGS, past_files
-from segmake.planning import make_plan
+from segmake.images.inventory import write_inventory
+from segmake.plan.make import make_plan
+from segmake.plan.past import KEPT_LOGS, past_files
 
 
 @pytest.fixture

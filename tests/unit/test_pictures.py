@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmake.labels import LabelStack, LabelWriter
-from segmake.pictures import (
+from segmake.images.field_of_view import FieldOfView
+from segmake.labels.labels import LabelStack, LabelWriter
+from segmake.labels.pictures import (
     CELL_COLORS,
     GAP,
     Frame,
@@ -21,7 +22,6 @@ from segmake.pictures import (
     write_pictures,
     write_strip,
 )
-from segmake.readers.field_of_view import FieldOfView
 
 
 def paths(folder: Path) -> dict[str, Path]:

@@ -9,21 +9,23 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake import bindings, label_work, planning
-from segmake.bindings import write_bindings
-from segmake.cell_tables import join_cells
-from segmake.image import ImageFile
-from segmake.image_table import image_table
-from segmake.inventory import write_inventory
-from segmake.journal import Journal
+from segmake.core.journal import Journal
+from segmake.formats import read_headers
+from segmake.formats.believed import Header
+from segmake.images.image import ImageFile
+from segmake.images.inventory import write_inventory
+from segmake.labels.cell_tables import join_cells
 from segmake.messages import Problem, Problems
-from segmake.plan import Plan, read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.readers import read_headers
-from segmake.readers.believed import Header
-from segmake.steps import STEPS, run_step
-from segmake.summary import _describe_run
-from segmake.work import work_of
+from segmake.outcome.image_table import image_table
+from segmake.plan import bindings
+from segmake.plan import make as planning
+from segmake.plan.bindings import write_bindings
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Plan, read_plan, write_plan
+from segmake.report.summary import _describe_run
+from segmake.runner.run_step import STEPS, run_step
+from segmake.steps import label_work
+from segmake.steps.segmentation import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")
 
@@ -468,7 +470,7 @@ def test_what_cannot_be_opened_for_now_keeps_its_results(images, plan, monkeypat
         return [closed if path.name == "b.tif" else read_headers(path) for path in paths]
 
     with monkeypatch.context() as patched:
-        patched.setattr("segmake.inventory.headers_of", some)
+        patched.setattr("segmake.images.inventory.headers_of", some)
         made = plan()
         assert made.hidden == ["b.tif"] and set(made.states.values()) == {"done"}
         # It is still to be read.

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from segmake.formats import nd2 as nikon
+from segmake.formats import open_image, read_headers
+from segmake.formats.believed import Header
 from segmake.messages import Problem
-from segmake.readers import nikon, open_image, read_headers
-from segmake.readers.believed import Header
 from tests.conftest import ROOT
 from tests.unit.identity import python_of
 from tests.unit.tiff_files import (
@@ -806,7 +807,7 @@ def test_an_engine_reads_the_same(shared):
     program = (
         "import hashlib, sys\n"
         "from pathlib import Path\n"
-        "from segmake.readers import open_image\n"
+        "from segmake.formats import open_image\n"
         "for name in sys.argv[1:]:\n"
         "    with open_image(Path(name)) as image:\n"
         "        planes = [image.plane(0, position=p) for p in range(len(image.fields))]\n"
@@ -824,7 +825,7 @@ def test_an_engine_reads_the_same(shared):
 MEMORY = """
 import re, sys
 from pathlib import Path
-from segmake.readers import open_image
+from segmake.formats import open_image
 with open_image(Path(sys.argv[1])) as image:
     for time in range(image.fields[0].times):
         image.plane(0, time=time)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segmake import reference
-from segmake.config import default_of, load_config, schema
-from segmake.fates import all_fates
-from segmake.image_rows import IMAGE_COLUMNS
-from segmake.measurement import measure_cells, measure_volume
+from segmake.config.load import default_of, load_config, schema
+from segmake.labels.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
-from segmake.plan import Folders
-from segmake.steps import STEPS
+from segmake.outcome.image_rows import IMAGE_COLUMNS
+from segmake.plan.plan import Folders
+from segmake.runner.run_step import STEPS
+from segmake.slurm.fates import all_fates
+from segmake.tools import reference
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "config.yaml"

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segmake.distributions import cells_over_time
-from segmake.report import GALLERY_LIMIT, Run, write_report
+from segmake.report.distributions import cells_over_time
+from segmake.report.page import GALLERY_LIMIT, Run, write_report
 
 EVIL = "a/<script>alert('x')</script> \"q\" javascript:é\n#1%.tif"
 RUN = Run(

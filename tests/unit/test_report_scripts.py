@@ -19,13 +19,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segmake import report_scripts
-from segmake.report import Run, write_report
-from segmake.report_fragment import LONGEST_TEXT, read_fragment
-from segmake.report_pictures import embedded
-from segmake.report_scripts import PICTURES_LIMIT
-from segmake.user_scripts.made import Summary
-from segmake.user_scripts.outcome import Failure, ScriptResults
+from segmake.core import installation
+from segmake.report.embedded_pictures import embedded
+from segmake.report.fragment import LONGEST_TEXT, read_fragment
+from segmake.report.page import Run, write_report
+from segmake.report.scripts import PICTURES_LIMIT
+from segmake.runner.script_products import Summary
+from segmake.scripts.results.outcome import Failure, ScriptResults
 
 RUN = Run(
     title="t",
@@ -487,8 +487,8 @@ def test_the_environments_of_the_runs_are_named(results):
 
 def test_the_report_needs_nothing_that_its_environment_lacks():
     absent = "import sys; sys.modules |= dict.fromkeys(('jsonschema', 'ruamel', 'snakemake', 'uv'))"
-    command = [sys.executable, "-c", f"{absent}; import segmake.report_scripts"]
-    path = str(Path(report_scripts.__file__).parents[1])
+    command = [sys.executable, "-c", f"{absent}; import segmake.report.scripts"]
+    path = str(installation.python_path())
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
     )

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from segmake.config import load_config
+from segmake.config.load import load_config
 from segmake.messages import Problems
-from segmake.plan import read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.steps import run_step
-from segmake.user_scripts.command import command_line, variables
-from segmake.user_scripts.constants import SetError, constants_of, with_values
-from segmake.user_scripts.definition import scripts_of, values_of
-from segmake.user_scripts.designs import DesignError, read_design
-from segmake.user_scripts.notes import script_notes
-from segmake.user_scripts.planning import code_of, facts_in_job, journal_of
-from segmake.user_scripts.results import script_results
-from segmake.user_scripts.work import ScriptWork
+from segmake.plan.make import make_plan
+from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.scripts import code_of, facts_in_job, journal_of
+from segmake.runner.run_step import run_step
+from segmake.scripts.checks.command import command_line, variables
+from segmake.scripts.checks.notes import script_notes
+from segmake.scripts.definition import scripts_of, values_of
+from segmake.scripts.designs import DesignError, read_design
+from segmake.scripts.results.results import script_results
+from segmake.scripts.running.work import ScriptWork
+from segmake.scripts.source.constants import SetError, constants_of, with_values
 
 # Quotes, a shell's signs, a line's end, letters that an encoding may not have, a byte that is no letter.
 HOSTILE = "a\"b'c\\n$(touch evil) `id` ${HOME} {0} é€\n#;\udcff"
@@ -166,7 +166,7 @@ printf '%s\\0' "$INPUT" "$SIZE" "${NAMES[@]}"
 
 def run_copy(tmp_path, name, text, values, *arguments):
     """Run the copy of a script as a job does, and return what it says as bytes."""
-    from segmake.user_scripts.copies import write_copy
+    from segmake.scripts.checks.copies import write_copy
 
     script = tmp_path / "own" / name
     script.parent.mkdir(exist_ok=True)
@@ -360,7 +360,7 @@ def test_only_what_is_used_is_in_the_key(scripted):
         return code_of(scripts_of({"scripts": [section | changes]})["s"], plain.settings)
 
     # As it was before there were `set` and variables with values.
-    from segmake.files import fingerprint
+    from segmake.core.files import fingerprint
 
     data = Path("s.py").read_bytes().hex()
     assert key() == fingerprint([data], ["image", ("images",)], {}, None)

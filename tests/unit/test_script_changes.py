@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from segmake.config import load_config
-from segmake.plan import read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.steps import run_step
-from segmake.user_scripts import followed, static
-from segmake.user_scripts.comments import lines_that_run, without_comments
-from segmake.user_scripts.followed import follow
-from segmake.user_scripts.planning import facts_in_job, journal_of, note_meanings
-from segmake.user_scripts.results import join_tables
-from segmake.user_scripts.work import ScriptWork
+from segmake.config.load import load_config
+from segmake.plan.make import make_plan
+from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.scripts import facts_in_job, journal_of, note_meanings
+from segmake.runner.run_step import run_step
+from segmake.scripts.results.results import join_tables
+from segmake.scripts.running.work import ScriptWork
+from segmake.scripts.source import followed, static
+from segmake.scripts.source.comments import lines_that_run, without_comments
+from segmake.scripts.source.followed import follow
 
 HERE = '"$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"'
 

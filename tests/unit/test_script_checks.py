@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from segmake import catalogue
+from segmake.environments.wanted import catalogue, provided
 from segmake.messages import Problem, Problems
-from segmake.user_scripts import provided
-from segmake.user_scripts.checks import script_problems
-from segmake.user_scripts.options import parser_of
-from segmake.user_scripts.static import local_files, modules_of, read_source
+from segmake.scripts.checks.checks import script_problems
+from segmake.scripts.source.options import parser_of
+from segmake.scripts.source.static import local_files, modules_of, read_source
 
 ROOT = Path(__file__).parents[2]
 
@@ -488,7 +487,7 @@ def test_the_line_of_the_config_and_that_of_the_script_are_told(check, tmp_path,
     """
     path.write_text(textwrap.dedent(lines))
     (tmp_path / "growth.py").write_text(textwrap.dedent(GROWTH))
-    from segmake.config import load_config
+    from segmake.config.load import load_config
 
     with pytest.raises(Problems) as raised:
         load_config(path)
@@ -930,7 +929,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 sys.modules.update(dict.fromkeys(["ruamel", "ruamel.yaml", "rapidfuzz", "packaging", "jsonschema"]))
 from pathlib import Path
-from segmake.user_scripts.static import local_files, modules_of
+from segmake.scripts.source.static import local_files, modules_of
 print(len(local_files(Path(sys.argv[2]))), "skimage" in modules_of(Path(sys.argv[2])))
 """
     words = [sys.executable, "-c", code, str(ROOT / "workflow"), str(folder / "main.py")]

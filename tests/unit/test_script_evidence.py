@@ -13,17 +13,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from segmake.image_rows import image_rows
-from segmake.last_words import describe_end
 from segmake.messages import Problem, remembered
-from segmake.plan import Plan, read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.steps import run_step
-from segmake.user_scripts import evidence, made, originals, process, protection, starter
-from segmake.user_scripts.planning import facts_in_job, journal_of
-from segmake.user_scripts.process import Processes
-from segmake.user_scripts.results import script_results
-from segmake.user_scripts.work import ScriptWork
+from segmake.outcome.image_rows import image_rows
+from segmake.outcome.last_words import describe_end
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Plan, read_plan, write_plan
+from segmake.plan.scripts import facts_in_job, journal_of
+from segmake.runner import script_products as made
+from segmake.runner.run_step import run_step
+from segmake.scripts.results.results import script_results
+from segmake.scripts.running import evidence, originals, process, protection, starter
+from segmake.scripts.running.process import Processes
+from segmake.scripts.running.work import ScriptWork
 
 READS = "import os, sys\ndata = open(os.environ['SEGMAKE_INPUT'], 'rb').read()\n"
 
@@ -454,7 +455,7 @@ except OSError as error:
 @pytest.mark.parametrize("most", [protection.MOST_BESIDE, 0])
 def test_what_cannot_be_started_is_told(project, tmp_path, monkeypatch, most):
     monkeypatch.setattr(protection, "MOST_BESIDE", most)
-    monkeypatch.setattr("segmake.user_scripts.command.interpreter", lambda *_: ["/no/such/bash"])
+    monkeypatch.setattr("segmake.scripts.checks.command.interpreter", lambda *_: ["/no/such/bash"])
     ends = do(project("1", images=3))[0].values()
     assert {ended["code"] for ended in ends} == {"SM-SCR-032"} and len(ends) == 3
     assert all(
@@ -486,8 +487,8 @@ def test_failures_that_say_the_same_are_told_once(project):
 
 def test_a_disk_that_a_script_has_filled_is_told_with_its_name(project, monkeypatch):
     full = Problem("SM-RUN-040", folder="x")
-    monkeypatch.setattr("segmake.user_scripts.work.probe", lambda folder: full)
-    monkeypatch.setattr("segmake.user_scripts.work.LARGE_PART", 0.0)
+    monkeypatch.setattr("segmake.scripts.running.work.probe", lambda folder: full)
+    monkeypatch.setattr("segmake.scripts.running.work.LARGE_PART", 0.0)
     plan = project(
         f"{READS}open('big', 'wb').write(bytes(3_000_000)); sys.exit('no room')", images=2
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from segmake.config import load_config
+from segmake.config.load import load_config
 from segmake.messages import Problems
-from segmake.user_scripts.definition import scripts_of
-from segmake.user_scripts.notes import script_notes
+from segmake.scripts.checks.notes import script_notes
+from segmake.scripts.definition import scripts_of
 
 HEAD = "images: {folder: images}\nsegmentation: {engine: threshold}\nscripts:\n"
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from segmake.formats.believed import Header
+from segmake.images.field_of_view import FieldOfView
+from segmake.images.selection import channel_index, chosen, has_channel, interpreted, select
 from segmake.messages import Problem
-from segmake.readers.believed import Header
-from segmake.readers.field_of_view import FieldOfView
-from segmake.readers.selection import channel_index, chosen, has_channel, interpreted, select
 
 NOTHING = {
     "channel": None,

@@ -13,8 +13,8 @@ import subprocess
 
 import pytest
 
-from segmake import slurm
-from segmake.slurm import Job, Partition, SlurmError
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Job, Partition, SlurmError
 
 OLD = "1795461483"
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from segmake.journal import Journal
+from segmake.core.journal import Journal
 from segmake.messages import Problem
-from segmake.plan import write_plan
-from segmake.planning import make_plan
-from segmake.spread import Spread
-from segmake.steps import STEPS, run_step
-from segmake.work import work_of
+from segmake.plan.make import make_plan
+from segmake.plan.plan import write_plan
+from segmake.runner.run_step import STEPS, run_step
+from segmake.steps.segmentation import work_of
+from segmake.steps.spread import Spread
 
 IMAGES = 12
 

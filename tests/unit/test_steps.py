@@ -12,11 +12,11 @@ from threading import Barrier
 
 import pytest
 
-from segmake.journal import Journal
+from segmake.core.ended_runs import Origin
+from segmake.core.journal import Journal
 from segmake.messages import Problem
-from segmake.pipeline import Pipeline, Task
-from segmake.runs import Origin
-from segmake.steps import problem_of, run_step, write_outcome
+from segmake.runner.pipeline import Pipeline, Task
+from segmake.runner.run_step import problem_of, run_step, write_outcome
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_an_image_in_work_when_the_job_is_stopped_is_not_to_blame(tasks, journal
 def test_an_image_that_uses_up_its_jobs_time_is_given_up_at_the_third(tasks, journal, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     # A job of a second, that should have ended by now.
-    monkeypatch.setattr("segmake.steps.times_of_this_job", lambda: (1e-6, -1.0))
+    monkeypatch.setattr("segmake.runner.run_step.times_of_this_job", lambda: (1e-6, -1.0))
     for _ in range(3):
         with pytest.raises(SystemExit):
             Work(b=SystemExit(143)).run(tasks, journal)
@@ -391,7 +391,7 @@ class Killed(BaseException):
 )
 def test_a_killed_run_is_told_from_a_crash(tasks, journal, monkeypatch, details, ended, tried):
     monkeypatch.setattr("socket.gethostname", lambda: "here")
-    monkeypatch.setattr("segmake.runs._boot", lambda: "now")
+    monkeypatch.setattr("segmake.core.ended_runs._boot", lambda: "now")
     for _ in range(2):
         journal.add("b", "started", tasks[1].key, 1, **details)
     work = Work()
@@ -402,9 +402,9 @@ def test_a_killed_run_is_told_from_a_crash(tasks, journal, monkeypatch, details,
 POISON = """
 import os, signal, sys
 from pathlib import Path
-from segmake.journal import Journal
-from segmake.pipeline import InOneGo, Task
-from segmake.steps import run_step
+from segmake.core.journal import Journal
+from segmake.runner.pipeline import InOneGo, Task
+from segmake.runner.run_step import run_step
 
 folder, death, attempt = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from segmake import slurm
 from segmake.__main__ import main
-from segmake.files import lock_file
+from segmake.cluster.submit import IDLE_JOBS, send_again, submit
+from segmake.core.files import lock_file
 from segmake.messages import Problem
-from segmake.plan import Folders
-from segmake.slurm import Partition, SlurmError
-from segmake.submit import IDLE_JOBS, send_again, submit
+from segmake.plan.plan import Folders
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Partition, SlurmError
 
 
 @pytest.fixture

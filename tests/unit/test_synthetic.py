@@ -7,9 +7,9 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from segmake import synthetic
+from segmake.demo import synthetic
+from segmake.formats import open_image
 from segmake.messages import Problem
-from segmake.readers import open_image
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import tifffile
 
-from segmake.config import schema, section_of
+from segmake.config.load import schema, section_of
+from segmake.labels.tracking import Links, Settings, add_parents, link, write_lineage
 from segmake.messages import Problem, Problems
-from segmake.tracking import Links, Settings, add_parents, link, write_lineage
 from tests.unit.growing_colony import colony, origins_of, score
 
 

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 import uv
 
-from segmake import trial
+from segmake.environments.making import trial
+from segmake.environments.making.trial import try_environment
 from segmake.messages import Problems
-from segmake.plan import Folders
-from segmake.trial import try_environment
+from segmake.plan.plan import Folders
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 

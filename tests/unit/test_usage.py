@@ -9,17 +9,17 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from segmake.history import shorten
-from segmake.image_table import image_table
-from segmake.jobs import Sent
-from segmake.journal import Journal
-from segmake.memory import note, notes
-from segmake.plan import Batch, Plan
-from segmake.report import Run, write_report
-from segmake.slurm import Job, SlurmError
-from segmake.steps import STEPS, Task
-from segmake.usage import describe, usage_of, usage_of_runs
-from segmake.wording import hours_of, whole_minutes
+from segmake.core.journal import Journal
+from segmake.messages.numbers import hours_of, whole_minutes
+from segmake.outcome.image_table import image_table
+from segmake.outcome.memory import note, notes
+from segmake.outcome.usage import describe, usage_of, usage_of_runs
+from segmake.plan.plan import Batch, Plan
+from segmake.report.page import Run, write_report
+from segmake.runner.run_step import STEPS, Task
+from segmake.slurm.commands import Job, SlurmError
+from segmake.slurm.history import shorten
+from segmake.slurm.jobs import Sent
 
 START = 1_800_000_000.0
 BATCHES = ("0001", "0002", "0003")
@@ -97,7 +97,7 @@ def words(plan, queue, now=START + HOUR):
 
 def test_the_environment_of_the_report_is_enough(root):
     blocked = "import sys; sys.modules |= dict.fromkeys(('jsonschema', 'pathspec', 'ruamel.yaml', 'snakemake'))"
-    command = f"{blocked}; import segmake.summary"
+    command = f"{blocked}; import segmake.report.summary"
     folder = root / "workflow"
     subprocess.run([sys.executable, "-c", command], cwd=folder, check=True)
 
@@ -281,8 +281,8 @@ def silent(monkeypatch):
     def answer(*words):
         raise SlurmError("no answer")
 
-    monkeypatch.setattr("segmake.slurm.jobs_of_run", answer)
-    monkeypatch.setattr("segmake.slurm.memory_of", answer)
+    monkeypatch.setattr("segmake.slurm.commands.jobs_of_run", answer)
+    monkeypatch.setattr("segmake.slurm.commands.memory_of", answer)
 
 
 def test_the_jobs_of_all_runs_count(plan, queue, silent):
@@ -336,13 +336,13 @@ def test_memory_is_what_the_accounts_say(plan, queue, monkeypatch):
         # The number of the second was another job's once.
         return {"99": (START, 1126.4), "100": (START - 9999, 50_000.0)}
 
-    monkeypatch.setattr("segmake.slurm.memory_of", accounts)
+    monkeypatch.setattr("segmake.slurm.commands.memory_of", accounts)
     noted = made.folders.state / "memory" / "0003.jsonl"
     noted.parent.mkdir()
     lines = [{"job": "101", "time": START + 30, "mb": mb, "gpu": True} for mb in (700, 900)]
     lines.append({"job": "101", "time": START - 9999, "mb": 7000, "gpu": True})
     noted.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{")
-    monkeypatch.setattr("segmake.memory.time.time", lambda: START + 9999)
+    monkeypatch.setattr("segmake.outcome.memory.time.time", lambda: START + 9999)
     (kind,) = usage_of(made, queue.sent, START + HOUR).kinds
     assert (kind.used_mb, kind.measured) == (1126.4, 3)
     assert words(made, queue)["rows"][0][-1] == "1.1\u00a0GB"
@@ -352,7 +352,7 @@ def test_memory_is_what_the_accounts_say(plan, queue, monkeypatch):
     assert asked == [["100", "101", "99"], ["102"]]
     # Without accounts it is what the jobs saw of themselves, Snakemake's own processes among them.
     (noted.parent / "accounts.json").unlink()
-    monkeypatch.setattr("segmake.slurm.memory_of", lambda ids: {})
+    monkeypatch.setattr("segmake.slurm.commands.memory_of", lambda ids: {})
     assert usage_of(made, queue.sent, START + HOUR).kinds[0].used_mb == 900
 
 

@@ -15,21 +15,22 @@ from pathlib import Path
 import psutil
 import pytest
 
-from segmake.config import load_config
-from segmake.journal import Entry, Journal
+from segmake.config.load import load_config
+from segmake.core import installation
+from segmake.core.journal import Entry, Journal
 from segmake.messages import Problem
-from segmake.pipeline import Task
-from segmake.plan import read_plan, write_plan
-from segmake.planning import make_plan
-from segmake.steps import run_step
-from segmake.user_scripts import work as script_work
-from segmake.user_scripts.command import command_line, interpreter, variables
-from segmake.user_scripts.definition import folder_name, run_name, scripts_of, values_of
-from segmake.user_scripts.keys import ImageFacts, Keys
-from segmake.user_scripts.planning import code_of, facts_in_job, journal_of, runs_per_job
-from segmake.user_scripts.process import Processes, end_orphans, last_lines
-from segmake.user_scripts.results import inputs_of, join_tables, script_results
-from segmake.user_scripts.work import ScriptWork
+from segmake.plan.make import make_plan
+from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.script_keys import ImageFacts, Keys
+from segmake.plan.scripts import code_of, facts_in_job, journal_of, runs_per_job
+from segmake.runner.pipeline import Task
+from segmake.runner.run_step import run_step
+from segmake.scripts.checks.command import command_line, interpreter, variables
+from segmake.scripts.definition import folder_name, run_name, scripts_of, values_of
+from segmake.scripts.results.results import inputs_of, join_tables, script_results
+from segmake.scripts.running import work as script_work
+from segmake.scripts.running.process import Processes, end_orphans, last_lines
+from segmake.scripts.running.work import ScriptWork
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ def sleepers(folder: Path) -> list[psutil.Process]:
 
 
 def test_a_command_that_is_out_of_time_is_ended_with_its_daemons(tmp_path, monkeypatch):
-    monkeypatch.setattr("segmake.user_scripts.process.GRACE_SECONDS", 1.0)
+    monkeypatch.setattr("segmake.scripts.running.process.GRACE_SECONDS", 1.0)
     outcome = run_python(Processes(), tmp_path, STUBBORN, 3.0)
     assert outcome.out_of_time and not outcome.stopped
     assert (tmp_path / "log").read_text() == "here\n"
@@ -457,7 +458,7 @@ def test_a_run_that_had_little_of_a_jobs_time_is_no_failure(planned, monkeypatch
     plan = planned_again(plan)
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setattr(script_work, "killed_for_memory", lambda: None)
-    monkeypatch.setattr("segmake.user_scripts.process.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("segmake.scripts.running.process.GRACE_SECONDS", 0.5)
     ended = do(plan).last("s")
     assert ended is not None and ended.details["code"] == "SM-SCR-033"
     (result,) = script_results(plan)
@@ -567,7 +568,7 @@ def test_a_script_that_was_killed_for_memory_is_left_to_a_job_with_more(planned,
 def test_jobs_that_a_killed_run_left_are_ended(planned, tmp_path):
     plan = planned("import time; time.sleep(555)")
     variables = {**os.environ, "SEGMAKE_PLAN": str(plan.folders.plan.absolute())}
-    variables |= {"PYTHONPATH": str(Path(script_work.__file__).parents[2])}
+    variables |= {"PYTHONPATH": str(installation.python_path())}
     words = ["-m", "segmake", "script", "--name", "s", "--batch", "0001", "--cpus", "1"]
     words += ["--python", sys.executable, "--out", str(tmp_path / "out.tsv")]
     job = subprocess.Popen([sys.executable, *words], env=variables)

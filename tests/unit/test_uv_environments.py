@@ -15,11 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from segmake import pythons, uv_environments, uv_settings
-from segmake.environment_history import hashed
+from segmake.core import installation
+from segmake.environments.making.uv import is_made, make, place_of
+from segmake.environments.solving import pythons, uv_settings
+from segmake.environments.solving.history import hashed
+from segmake.environments.solving.pythons import find_python
 from segmake.messages import Problem
-from segmake.pythons import find_python
-from segmake.uv_environments import is_made, make, place_of
 
 FILE = """\
 dependencies:
@@ -32,7 +33,7 @@ OWN = ".".join(map(str, sys.version_info[:2]))
 
 # What a run does, as a process that can be killed.
 MAKE = (
-    "import json, os; from pathlib import Path; from segmake.uv_environments import make;"
+    "import json, os; from pathlib import Path; from segmake.environments.making.uv import make;"
     "python, file, place = json.loads(os.environ['TO_MAKE']);"
     "make('growth', python, Path(file), Path(place))"
 )
@@ -54,7 +55,7 @@ def place(tmp_path: Path, file: Path) -> Path:
 def start(file: Path, place: Path, **variables: str) -> subprocess.Popen[str]:
     # On the command line the folder would look like that of a uv which was left behind.
     variables["TO_MAKE"] = json.dumps([OWN, str(file), str(place)])
-    path = str(Path(uv_environments.__file__).parents[1])
+    path = str(installation.python_path())
     environment = {**os.environ, "PYTHONPATH": path, "SEGMAKE_LANG": "en", **variables}
     command = [sys.executable, "-c", MAKE]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from segmake import engines
-from segmake.config import load_config
+from segmake.config.load import load_config
 from segmake.messages import Problem, Problems
 from tests.unit.identity import CONSTRUCTOR, HERE, ROOT, python_of, run
 

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from segmake import slurm
-from segmake.jobs import Jobs
 from segmake.messages import LANGUAGES
-from segmake.progress import Progress, reasons_to_wait
-from segmake.slurm import Job
-from segmake.status import _job_lines
+from segmake.outcome.progress import Progress, reasons_to_wait
+from segmake.outcome.status import _job_lines
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Job
+from segmake.slurm.jobs import Jobs
 
 HELD = "launch failed requeued held"
 CLOSED = (

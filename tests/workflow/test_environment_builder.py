@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from segmake.environment_file import pins
+from segmake.environments.solving.environment_file import pins
 from tests.projects import Project
 
 

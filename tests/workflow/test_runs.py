@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from segmake.labels import LabelStack
+from segmake.labels.labels import LabelStack
 from tests.projects import ROOT, Project, draw_image
 
 

@@ -22,7 +22,8 @@ def clone(tmp_path):
     for name in ("scripts", "profiles", "workflow/envs", "workflow/segmake/messages"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "environment.yml", folder)
-    shutil.copy(ROOT / "workflow/segmake/installed.py", folder / "workflow/segmake")
+    (folder / "workflow/segmake/adapter").mkdir()
+    shutil.copy(ROOT / "workflow/segmake/adapter/installed.py", folder / "workflow/segmake/adapter/installed.py")
     return folder
 
 
@@ -226,7 +227,7 @@ def conda(bare, tmp_path):
         f'echo "python $*" >>"{tmp_path}/asked"',
         f'case "$2" in */installed.py) exec "{sys.executable}" "$@" ;; esac',
         f'case "$*" in *"pip install"*) test ! -e "{tmp_path}/offline" || exit 1 ;; esac',
-        'case "$*" in *segmake.engine_fit*) echo "$PWD/workflow/envs/$3.yaml" ;; esac',
+        'case "$*" in *segmake.environments.making.engine_fit*) echo "$PWD/workflow/envs/$3.yaml" ;; esac',
         f'case "$*" in *segmake.engines.*) test ! -e "{tmp_path}/unfit" || exit 1 ;; esac',
     )
     (bare / "cp").symlink_to(shutil.which("cp"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from segmake.installed import activation, install
+from segmake.adapter.installed import activation, install
 from tests.disks import small_disk
 from tests.programs import program
 from tests.projects import ROOT, Project

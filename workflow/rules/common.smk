@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 try:
-    from segmake.session import Session
+    from segmake.adapter.session import Session
 except ModuleNotFoundError as error:
     # As a module from git, it comes without the package.
     raise WorkflowError(

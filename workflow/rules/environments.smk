@@ -1,6 +1,6 @@
 """Tries the environments of the config, which Snakemake makes with conda, or `session` with uv.
 
-In: their files, which `session` makes when the Snakefile is read (segmake.builder).
+In: their files, which `session` makes when the Snakefile is read (segmake.environments.solving.environment_files).
 Out: a record that its packages, and what scripts import, can be used; and results/environments/NAME.txt with the
 versions that are in it, beside which lies NAME.yaml.
 """

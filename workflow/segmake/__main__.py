@@ -16,15 +16,15 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
-from segmake import memory
-from segmake.disk import disk_problem
-from segmake.files import open_own
-from segmake.jobs import BEGAN
-from segmake.journal import Journal
+from segmake.core.disk import disk_problem
+from segmake.core.ended_runs import Origin, ended_runs
+from segmake.core.files import open_own
+from segmake.core.journal import Journal
 from segmake.messages import Problem, Problems, say
-from segmake.plan import PLAN_VARIABLE, Plan, read_plan
-from segmake.runs import Origin, ended_runs
-from segmake.steps import AFTER, STEPS, discard, pending, run_step, write_outcome
+from segmake.outcome import memory
+from segmake.plan.plan import PLAN_VARIABLE, Plan, read_plan
+from segmake.runner.run_step import AFTER, STEPS, discard, pending, run_step, write_outcome
+from segmake.slurm.jobs import BEGAN
 
 # So many images to a process at least, where several are at work: it takes seconds to start.
 IMAGES_OF_A_PROCESS = 8
@@ -175,7 +175,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 def _run_step(options: argparse.Namespace) -> None:
     # The environment of the report has none of what the steps need.
     from segmake.engines import needs_gpu
-    from segmake.work import forget, work_of
+    from segmake.steps.segmentation import forget, work_of
 
     plan = read_plan(options.plan)
     batch = plan.batches[options.batch]
@@ -210,7 +210,7 @@ def _run_step(options: argparse.Namespace) -> None:
         origin = _origin(plan)
         try:
             if options.step != STEPS[0] and processes > 1:
-                from segmake.spread import Spread
+                from segmake.steps.spread import Spread
 
                 spread = Spread(options.step, options.plan, processes)
                 run_step(ready, journal, spread, tell, detail, spread.line, origin)
@@ -229,8 +229,8 @@ def _origin(plan: Plan) -> Origin:
 
 
 def _run_script(options: argparse.Namespace) -> None:
-    from segmake.user_scripts.planning import facts_in_job, journal_of
-    from segmake.user_scripts.work import ScriptWork
+    from segmake.plan.scripts import facts_in_job, journal_of
+    from segmake.scripts.running.work import ScriptWork
 
     plan = read_plan(options.plan)
     journal = journal_of(plan.folders, options.name, options.batch)
@@ -259,7 +259,7 @@ def _run_script(options: argparse.Namespace) -> None:
 
 
 def _join(options: argparse.Namespace) -> None:
-    from segmake.user_scripts.results import join_tables
+    from segmake.scripts.results.results import join_tables
 
     plan = read_plan(options.plan)
     with _Log(options.log) as log:
@@ -269,15 +269,15 @@ def _join(options: argparse.Namespace) -> None:
 
 
 def _try_environment(options: argparse.Namespace) -> None:
-    from segmake.trial import try_environment
+    from segmake.environments.making.trial import try_environment
 
     try_environment(read_plan(options.plan), options.name, options.python, options.log)
 
 
 def _check_model(options: argparse.Namespace) -> None:
-    from segmake.checked import write_record
     from segmake.engines import BUILTIN_MODELS, engine
     from segmake.engines.weights import note_content
+    from segmake.steps.checked_model import write_record
 
     settings = read_plan(options.plan).settings["segmentation"]
     module = engine(settings["engine"])
@@ -290,7 +290,7 @@ def _check_model(options: argparse.Namespace) -> None:
 
 
 def _write_report(options: argparse.Namespace) -> None:
-    from segmake.summary import write_summary
+    from segmake.report.summary import write_summary
 
     write_summary(read_plan(options.plan))
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -300,9 +300,9 @@ def _write_report(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from segmake.image_rows import image_rows
-    from segmake.last_words import describe_end
-    from segmake.user_scripts.results import script_results
+    from segmake.outcome.image_rows import image_rows
+    from segmake.outcome.last_words import describe_end
+    from segmake.scripts.results.results import script_results
 
     plan = read_plan(options.plan)
     images, scripts = image_rows(plan), script_results(plan)
@@ -313,8 +313,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _show_status(options: argparse.Namespace) -> None:
-    from segmake.progress import LOOK_SECONDS
-    from segmake.status import describe_status, is_over, results_of
+    from segmake.outcome.progress import LOOK_SECONDS
+    from segmake.outcome.status import describe_status, is_over, results_of
 
     results = options.results or results_of(options.configfile)
     while True:
@@ -334,8 +334,8 @@ def _show_status(options: argparse.Namespace) -> None:
 
 
 def _show_environments(options: argparse.Namespace) -> int:
-    from segmake import kept_environments as kept
-    from segmake.config import load_config
+    from segmake.config.load import load_config
+    from segmake.environments.making import kept_environments as kept
 
     config = load_config(options.configfile)
     results = options.results or Path(config.settings["results"])
@@ -363,7 +363,7 @@ def _show_environments(options: argparse.Namespace) -> int:
 
 
 def _submit(options: argparse.Namespace) -> None:
-    from segmake.submit import submit
+    from segmake.cluster.submit import submit
 
     own = ["--profile", options.profile]
     if options.configfile != Path("config/config.yaml"):
@@ -372,7 +372,7 @@ def _submit(options: argparse.Namespace) -> None:
 
 
 def _draw_demo(options: argparse.Namespace) -> None:
-    from segmake.synthetic import write_demo_images
+    from segmake.demo.synthetic import write_demo_images
 
     write_demo_images(options.folder)
 

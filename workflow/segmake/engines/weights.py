@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from segmake.disk import disk_problem
+from segmake.core.disk import disk_problem
+from segmake.core.files import alone, write_atomically
 from segmake.engines.device import one_line
-from segmake.files import alone, write_atomically
 from segmake.messages import Problem, say
 
 # A server that says nothing for so long says nothing any more.

@@ -1,0 +1,262 @@
+"""Looks at files in processes of their own: one that crashes a library, never ends or eats memory stops nothing else.
+
+``python -m segmake.formats.isolated`` is such a process: each line that it takes is a folder, the path of a file from
+there, and what else belongs to the question, as JSON; each line that it answers is what the file holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import accumulate, chain
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from segmake.core import installation
+from segmake.formats import read_headers
+from segmake.formats.believed import Header
+from segmake.messages import Problem, Problems, say
+
+# A header is read in milliseconds; on a slow disk, that of a file with very many pages takes a while.
+SECONDS = 120
+# The headers of large movies take a few hundred megabytes.
+GIGABYTES = 4
+# More would wait for the disk, or take the processors of a login node from others.
+MOST = 4
+# Starting a process takes as long as reading so many small files.
+WORTH_A_PROCESS = 250
+# Files that a process is given at once, so that it need not wait for the next; as bytes, what a pipe holds.
+_PIECE, _MOST_ASKED = 64, 32_768
+
+Headers = tuple[Header, ...]
+# The path of a file; of one that may be made from an image also that image, and the words in its name that say so.
+Question = tuple[str, ...]
+
+
+def headers_of(paths: Sequence[Path], seconds: float = SECONDS) -> list[Headers | Problem]:
+    """Return what each field of view of each file holds, or why a file could not be read.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        No process is started for none.
+    seconds : float
+        How long a file may take.
+
+    Raises
+    ------
+    Problems
+        ``SM-IMG-056`` if no process can be started.
+    """
+    return list(map(_headers, _answers([(str(path),) for path in paths], seconds)))
+
+
+def kinds_of(suspects: Sequence[tuple[Path, Path, Iterable[str]]]) -> list[str]:
+    """Return what files hold that may be made from images beside them; empty for an image, or what can't be read.
+
+    Parameters
+    ----------
+    suspects : sequence of tuple
+        The file, the image, and the words in the file's name that say so; see `segmake.formats.made.kind_of`.
+    """
+    asked = [(str(path), str(image), *sorted(words)) for path, image, words in suspects]
+    # Whatever is wrong with one is told when it is read as an image.
+    return [str(answer.get("kind", "")) for answer in _answers(asked, SECONDS)]
+
+
+def _answers(questions: Sequence[Question], seconds: float) -> list[dict[str, Any]]:
+    number = min(-(-len(questions) // WORTH_A_PROCESS), MOST, max(2, os.cpu_count() or 1))
+    if not number:
+        return []
+    pieces = [questions[start : start + _PIECE] for start in range(0, len(questions), _PIECE)]
+    idle: SimpleQueue[Reader] = SimpleQueue()
+
+    def ask(piece: Sequence[Question]) -> list[dict[str, Any]]:
+        reader = idle.get()
+        try:
+            return reader.ask(piece)
+        finally:
+            idle.put(reader)
+
+    with readers(number, seconds) as made, ThreadPoolExecutor(number, "readers") as pool:
+        for reader in made:
+            idle.put(reader)
+        return list(chain.from_iterable(pool.map(ask, pieces)))
+
+
+def _headers(answer: dict[str, Any]) -> Headers | Problem:
+    if "headers" in answer:
+        return tuple(map(Header.from_dict, answer["headers"]))
+    code, where, values = answer["problem"]
+    return Problem(code, where=where, **values)
+
+
+@contextmanager
+def readers(number: int, seconds: float) -> Iterator[list[Reader]]:
+    """Give some processes that look at files, and end them."""
+    made = [Reader(seconds) for _ in range(number)]
+    try:
+        yield made
+    finally:
+        for reader in made:
+            reader.stop()
+
+
+class Reader:
+    """A process that looks at files, started when it is needed, and again after a file that it did not survive."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._number = 0
+        self._heard = b""
+
+    def read(self, paths: Sequence[Path]) -> list[Headers | Problem]:
+        """Return what the fields of view of each file hold, or why it can't be read."""
+        return list(map(_headers, self.ask([(str(path),) for path in paths])))
+
+    def ask(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """Return the answer to each question: the ``headers`` or the ``kind`` of a file, or its ``problem``."""
+        found: list[dict[str, Any]] = []
+        while len(found) < len(questions):
+            found += self._ask_some(questions[len(found) :])
+        return found
+
+    def _ask_some(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """Return the answers to the first questions, up to one that the process does not survive."""
+        process = self._process = self._process or self._start()
+        asked = [json.dumps([os.getcwd(), *question]).encode() + b"\n" for question in questions]
+        sizes = accumulate(map(len, asked))
+        number = max(1, sum(size <= _MOST_ASKED for size in sizes))
+        # If it has died meanwhile, it does not answer.
+        with suppress(OSError):
+            process.stdin.write(b"".join(asked[:number]))  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+        found: list[dict[str, Any]] = []
+        for question in questions[:number]:
+            answer = self._answer(process)
+            if "died" in answer:
+                self.stop()
+                # Else it may have been the files before that used up the memory: it is tried once more, alone.
+                if self._number == 0 or answer["died"] == "reading.slow":
+                    found.append(self._problem(question[0], answer["died"]))
+                break
+            self._number += 1
+            found.append(answer)
+        return found
+
+    def _problem(self, path: str, died: str) -> dict[str, Any]:
+        values = {"seconds": round(self._seconds), "gigabytes": GIGABYTES}
+        return {"problem": ["SM-IMG-053", path, {"what": say(died, **values)}]}
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+        # One that waits for a disk that does not answer can't be ended.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        places = [str(installation.python_path()), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+        try:
+            process = subprocess.Popen(
+                # -P: a file of the user's called like a module of Python (resource.py) is none.
+                [sys.executable, "-P", "-m", "segmake.formats.isolated", str(round(self._seconds))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError as error:
+            raise Problems([Problem("SM-IMG-056", error=error.strerror)]) from error
+        self._process, self._number, self._heard = process, 0, b""
+        if not self._line(process, time.monotonic() + SECONDS):
+            self.stop()
+            raise Problems([Problem("SM-IMG-056", error=sys.executable)])
+        return process
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """Return the next answer, or how the process died."""
+        end = time.monotonic() + self._seconds
+        if line := self._line(process, end):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        return {"died": "reading.slow" if time.monotonic() >= end else "reading.crashed"}
+
+    def _line(self, process: subprocess.Popen[bytes], end: float) -> bytes:
+        """Return the next line that the process says; nothing if it dies or the time is over."""
+        place = process.stdout.fileno()  # type: ignore[union-attr]
+        poll = select.poll()
+        poll.register(place, select.POLLIN)
+        pieces = [self._heard]
+        while b"\n" not in pieces[-1]:
+            if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+                return b""
+            pieces.append(os.read(place, 1 << 20))
+            if not pieces[-1]:
+                return b""
+        line, _, self._heard = b"".join(pieces).partition(b"\n")
+        return line
+
+
+def _serve(seconds: int) -> None:
+    """Answer until nobody asks any more."""
+    # What libraries print is no answer.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _limit()
+    answers.write(b"ready\n")
+    answers.flush()
+    for line in sys.stdin.buffer:
+        # Should the one who asked be gone, nobody else ends a file that does not end.
+        signal.alarm(seconds + 10)
+        folder, *question = json.loads(line)
+        os.chdir(folder)
+        answers.write(json.dumps(_answer(*question), default=str).encode() + b"\n")
+        answers.flush()
+        signal.alarm(0)
+
+
+def _limit() -> None:
+    for what, most in ((resource.RLIMIT_DATA, GIGABYTES << 30), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(what, (most, hard))
+
+
+def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
+    try:
+        if image:
+            # The process that asks has no need of numpy.
+            from segmake.formats.made import kind_of
+
+            return {"kind": kind_of(Path(path), Path(image), words)}
+        return {"headers": [header.as_dict() for header in read_headers(Path(path))]}
+    except Problem as problem:
+        if problem.code == "SM-RUN-003":
+            return {"died": "reading.memory"}
+        return {"problem": [problem.code, problem.where, problem.values]}
+    except MemoryError:
+        return {"died": "reading.memory"}
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -1,0 +1,184 @@
+"""What TIFF files without OME-XML say beside their pixels: ImageJ, Micro-Manager, MetaMorph, plain tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from tifffile import TiffFile, TiffPage, TiffPageSeries
+
+from segmake.formats import SUFFIXES
+from segmake.formats.believed import ROUNDING, first_told, is_printing
+from segmake.formats.ome import SECONDS, Document, Facts, length_um, positive
+
+_INCH, _CENTIMETRE = 2, 3  # values of the tag ResolutionUnit
+_UNIT_UM = {_CENTIMETRE: 10_000.0, _INCH: 25_400.0}
+# In tags, 72 or 300 dots per inch are what drawing programs write: about printing, not about a microscope.
+_LARGEST_UM = 20.0
+_MICROMANAGER = 51123  # the tag with what Micro-Manager says of a plane
+
+_JPEG, _JPEG_2000, _WEBP = (6, 7, 33007, 34892), (33003, 33005, 34712), (34927, 50001)
+_JPEG_2000_LOSSY = 33004
+
+
+def facts_of(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
+    """Return what a file says of one position of a series."""
+    if series.kind == "mmstack":
+        return _micromanager(file, series, position)
+    if series.kind == "imagej":
+        return _imagej(file, series)
+    if file.is_metaseries:
+        return _metamorph(file)
+    return _plain(series.keyframe)
+
+
+def is_lossy(page: TiffPage) -> bool:
+    """Whether the compression changed the values of pixels, as far as the first strip or tile says it."""
+    kind = int(page.compression)
+    if kind == _JPEG_2000_LOSSY:
+        return True
+    if kind not in (*_JPEG, *_JPEG_2000, *_WEBP):
+        return False
+    handle = page.parent.filehandle
+    closed = handle.closed
+    if closed:
+        handle.open()
+    handle.seek(next(filter(None, page.dataoffsets), 0))
+    start = handle.read(65_536)
+    if closed:
+        handle.close()
+    if kind in _JPEG:
+        return b"\xff\xc3" not in start  # the marker of the lossless kind of JPEG
+    if kind in _WEBP:
+        return b"VP8L" not in start[:32]
+    # In the marker segment COD the last byte says which wavelet: 1 can be undone, 0 can't.
+    place = start.find(b"\xff\x52\x00")
+    return place >= 0 and start[place + 13 : place + 14] == b"\0"
+
+
+def _imagej(file: TiffFile, series: TiffPageSeries) -> Facts:
+    metadata = file.imagej_metadata or {}
+    labels = metadata.get("Labels", [])
+    channels = metadata.get("channels", 1)
+    # The label of a single plane is often the name of the file that it was taken from.
+    named = isinstance(labels, list) and len(labels) == channels > 1
+    # So are those of planes that were joined: channels would have other names in each file.
+    stem = file.filename.rpartition(".")[0]
+    if named and any(stem in name or name.lower().endswith(SUFFIXES) for name in labels):
+        named = False
+    seconds = SECONDS.get(str(metadata.get("tunit", "sec")).strip(), 0.0)
+    return replace(
+        _imagej_lengths(metadata, series.keyframe),
+        channels=tuple(labels) if named else (),
+        interval_s=positive(metadata.get("finterval"), seconds),
+    )
+
+
+def _imagej_lengths(metadata: Mapping[str, Any], page: TiffPage) -> Facts:
+    unit = _unit(metadata, "unit", "")
+    across, down = _resolution(page)
+    width, height = length_um(across, unit), length_um(down, _unit(metadata, "yunit", unit))
+    # ImageJ takes the unit over from the tags of a picture that was scanned or drawn. In a kymograph, rows are seconds.
+    printed = width is not None and unit == "cm" and is_printing(width)
+    doubted: list[str] = []
+    if width and (printed or (height is None and "yunit" in metadata)):
+        doubted.append(f"pixel_size_um {width:g}")
+        width = None
+    step = length_um(metadata.get("spacing"), _unit(metadata, "zunit", unit))
+    # 0.1.0 took the unit of x for that of z.
+    taken = length_um(metadata.get("spacing"), unit)
+    if taken and taken != step:
+        doubted.append(f"slice_step_um {taken:g}")
+    return Facts(
+        pixel_size_um=width,
+        pixel_height_um=height,
+        slice_step_um=step,
+        doubted=tuple(doubted),
+    )
+
+
+def _unit(metadata: Mapping[str, Any], name: str, otherwise: str) -> str:
+    """Return a unit of ImageJ; those of y and z are written where they differ from that of x."""
+    return str(metadata.get(name, otherwise)).replace("\\u00B5", "µ")
+
+
+def _micromanager(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
+    summary = _told((file.micromanager_metadata or {}).get("Summary"))
+    plane = _told(series.keyframe.tags.valueof(_MICROMANAGER))
+    names = summary.get("ChNames") or ()
+    written: Facts | None = None
+    try:
+        document = Document(file.ome_metadata or "", Path(file.filename))
+        written = document.facts(document.images[position])
+    except (ParseError, IndexError):
+        pass
+    size = _first(plane, summary, "PixelSizeUm", "PixelSize_um")
+    doubted: tuple[str, ...] = ()
+    # Nothing says whether the size is then that of the width or of the height.
+    if size and abs((_first(plane, summary, "PixelAspect") or 1.0) - 1.0) > ROUNDING:
+        size, doubted = None, (f"pixel_size_um {size:g}",)
+    return Facts(
+        channels=tuple(map(str, names)) if isinstance(names, list) else (),
+        pixel_size_um=size,
+        slice_step_um=_first(summary, plane, "z-step_um"),
+        interval_s=positive(summary.get("Interval_ms"), 1e-3),
+        acquired=written.acquired if written else None,
+        objective=written.objective if written else None,
+        position=first_told(
+            written.position if written else "", str(plane.get("PositionName") or "")
+        ),
+        doubted=doubted,
+    )
+
+
+def _told(value: object) -> Mapping[str, Any]:
+    """Return what a program wrote, if it wrote names and values."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _first(one: Mapping[str, Any], other: Mapping[str, Any], *names: str) -> float | None:
+    found = (positive(where.get(name)) for where in (one, other) for name in names)
+    return next(filter(None, found), None)
+
+
+def _metamorph(file: TiffFile) -> Facts:
+    try:
+        plane = _told(_told(file.metaseries_metadata).get("PlaneInfo"))
+    except ParseError:
+        plane = {}
+    acquired: Any = plane.get("acquisition-time-local")
+    axes = ("x", "y") if plane.get("spatial-calibration-state") else ()
+    unit = str(plane.get("spatial-calibration-units", ""))
+    sizes = [length_um(plane.get(f"spatial-calibration-{axis}"), unit) for axis in axes]
+    width, height = sizes or (None, None)
+    return Facts(
+        pixel_size_um=width,
+        pixel_height_um=height,
+        acquired=acquired.isoformat() if hasattr(acquired, "isoformat") else None,
+        objective=str(plane.get("_MagSetting_") or "") or None,
+    )
+
+
+def _plain(page: TiffPage) -> Facts:
+    unit = page.tags.valueof("ResolutionUnit")
+    scale = _UNIT_UM.get(unit, 0.0) if isinstance(unit, int) else 0.0
+    width, height = (positive(size, scale) for size in _resolution(page))
+    if width is None or width >= _LARGEST_UM:
+        return Facts()
+    if is_printing(width):
+        return Facts(doubted=(f"pixel_size_um {width:g}",))
+    return Facts(pixel_size_um=width, pixel_height_um=height)
+
+
+def _resolution(page: TiffPage) -> tuple[float | None, float | None]:
+    """Return width and height of a pixel in the unit of the tag, or in ImageJ's."""
+    told = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
+    # One by one is what tifffile writes where nobody gave a size.
+    if told[0] == (1, 1) and told[1] in ((1, 1), None):
+        return None, None
+    ratios = [size if isinstance(size, tuple) and len(size) == 2 else (0, 0) for size in told]
+    width, height = (float(under / over) if over and under else None for over, under in ratios)
+    return width, height

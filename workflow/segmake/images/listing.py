@@ -1,0 +1,229 @@
+"""Lists what lies in the images folders, without opening any of it.
+
+What the config chooses by name is an image, and so is what can't be looked at: a link that leads nowhere and a folder
+that can't be read fail by name when they are computed, so that no image is lost without a word.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import pathspec
+
+from segmake.core.config import Config
+from segmake.formats import FOLDER_SUFFIX
+from segmake.images.folders import folder_problems
+from segmake.messages import Problem, Problems
+
+# What file servers and operating systems make beside images: bins, snapshots, small pictures. In lower case.
+SYSTEM_FOLDERS = frozenset(
+    {
+        "$recycle.bin",
+        "recycler",
+        "recycled",
+        "system volume information",
+        "found.000",
+        "lost+found",
+        "#recycle",
+        "#snapshot",
+        "@eadir",
+        "@recycle",
+        "@recently-snapshot",
+        "@tmp",
+        "~snapshot",
+        "__macosx",
+        "network trash folder",
+        "temporary items",
+        "thevolumesettingsfolder",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry of an images folder that is taken for an image.
+
+    Attributes
+    ----------
+    relative : str
+        Its path in the folder, with forward slashes.
+    path : Path
+    lost : bool
+        Whether it can't be looked at: a link that leads nowhere, a folder that can't be read.
+    folder : bool
+        Whether it is a folder that can't be looked at, or seems to have been one.
+    system : bool
+        Whether it is a folder of a server or system, which is passed over.
+    """
+
+    relative: str
+    path: Path
+    lost: bool = False
+    folder: bool = False
+    system: bool = False
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An images folder of the config, and what is in it.
+
+    Attributes
+    ----------
+    text : str
+        What the config says.
+    where : str
+        Where it says it.
+    path : Path
+        The folder itself, without links.
+    found : tuple of Found
+    left_out : int
+        Number of the other files; hidden files count as none.
+    system : tuple of str
+        The folders of servers and systems that were passed over.
+    """
+
+    text: str
+    where: str
+    path: Path
+    found: tuple[Found, ...]
+    left_out: int
+    system: tuple[str, ...] = ()
+
+
+def list_images(config: Config) -> list[Listed]:
+    """List the files that the config chooses, folder by folder; none where it names no folder.
+
+    Raises
+    ------
+    Problems
+        If a folder is missing or unreadable, or no file is chosen.
+    """
+    section = config.settings["images"]
+    folders = section["folder"]
+    if folders is None:
+        return []
+    folders = [folders] if isinstance(folders, str) else folders
+    if problems := list(folder_problems(config)):
+        raise Problems(problems)
+    results = Path(config.settings["results"]).resolve()
+    include, exclude = _patterns(section["include"]), _patterns(section["exclude"])
+    listed: list[Listed] = []
+    other: list[str] = []
+    for index, text in enumerate(folders):
+        where = config.where("images", "folder", index)
+        folder = Path(os.path.expanduser(text))
+        images: list[Found] = []
+        others: list[str] = []
+        system: list[str] = []
+        for found in _walk(folder, results, exclude, where):
+            if found.system:
+                system.append(found.relative)
+                continue
+            name = found.relative.lower()
+            excluded = exclude.match_file(name) or (
+                found.lost and _is_excluded(exclude, found.relative)
+            )
+            if not excluded and not found.folder and include.match_file(name):
+                images.append(found)
+            elif not excluded and (found.folder or (found.lost and _may_be_folder(found.path))):
+                images.append(replace(found, folder=True))
+            else:
+                others.append(found.relative)
+        found_here = (tuple(images), len(others), tuple(system))
+        listed.append(Listed(text, where, folder.resolve(), *found_here))
+        other += others
+    if not any(each.found for each in listed):
+        raise Problems([_nothing_chosen(config, ", ".join(folders), other)])
+    return listed
+
+
+def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
+    return pathspec.PathSpec.from_lines("gitignore", [pattern.lower() for pattern in patterns])
+
+
+def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -> Iterator[Found]:
+    """Yield the files below a folder, the folders that are images, what can't be looked at, and folders of servers.
+
+    Hidden files, the results and excluded folders are passed over.
+    """
+    seen: set[str] = set()
+    stack = [""]
+    links: list[str] = []
+    while stack or links:
+        # Links last: an image keeps its name when someone links to its folder.
+        below = stack.pop() if stack else links.pop(0)
+        here = os.path.join(folder, below)
+        # A link to a folder above would lead round for ever.
+        if (real := os.path.realpath(here)) in seen or real == str(results):
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except OSError as error:
+            if below:
+                yield Found(below[:-1], folder / below, lost=True, folder=True)
+                continue
+            raise Problems(
+                [Problem("SM-DIR-009", where=where, folder=here, error=error.strerror)]
+            ) from None
+        # What runs with another `results` made is no image either.
+        if below and any(entry.name == ".segmake" for entry in entries):
+            continue
+        for entry in entries:
+            relative = f"{below}{entry.name}"
+            # Hidden files are not images: a Mac leaves a "._picture.tif" beside each picture that it copies.
+            if entry.name.startswith("."):
+                continue
+            if entry.name.lower() in SYSTEM_FOLDERS:
+                yield Found(relative, folder / relative, system=True)
+                continue
+            kind = "file" if relative.lower().endswith(FOLDER_SUFFIX) else _kind(entry)
+            if kind == "folder":
+                if _is_excluded(exclude, relative):
+                    continue
+                (links if entry.is_symlink() else stack).append(f"{relative}/")
+            elif kind != "other":
+                yield Found(relative, folder / relative, lost=kind == "lost")
+
+
+def _is_excluded(exclude: pathspec.PathSpec, folder: str) -> bool:
+    """Whether a pattern leaves a whole folder out."""
+    return exclude.match_file(f"{folder}/".lower())
+
+
+def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder", "lost", "other"]:
+    """Return what an entry of a folder is; of a link, what it leads to."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+        # One that leads nowhere is neither.
+        return "lost" if entry.is_symlink() and not os.path.exists(entry.path) else "other"
+    except OSError:
+        return "lost"
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Whether a link that leads nowhere may have led to a folder, by its name: one without a suffix."""
+    suffix = path.suffix[1:]
+    return not (suffix.isalnum() and len(suffix) <= 5) or suffix.isdecimal()
+
+
+def _nothing_chosen(config: Config, folders: str, other: list[str]) -> Problem:
+    if not other:
+        return Problem("SM-DIR-004", where=config.where("images", "folder"), folder=folders)
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "-" for name in other)
+    return Problem(
+        "SM-DIR-005",
+        where=config.where("images", "include"),
+        number=len(other),
+        folder=folders,
+        include=", ".join(config.settings["images"]["include"]),
+        kinds=", ".join(f"{number} {kind}" for kind, number in kinds.most_common(6)),
+    )

@@ -1,0 +1,177 @@
+"""What the config selects of a field of view: channels, time points, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from segmake.formats.believed import Header
+from segmake.messages import Problem
+
+# What the config calls the ways to make one plane of several slices.
+PROJECTIONS = ("max", "mean", "best_focus")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The planes of a field of view that the config asks for; all numbers count from 0.
+
+    Attributes
+    ----------
+    channel : int
+        The channel to segment.
+    second_channel : int or None
+        The channel that helps the network.
+    times, slices : tuple of int
+        The time points and slices, in order.
+    projection : {"max", "mean", "best_focus"} or None
+        How the slices become one plane; None: they stay apart.
+    """
+
+    channel: int
+    second_channel: int | None
+    times: tuple[int, ...]
+    slices: tuple[int, ...]
+    projection: str | None
+
+    @property
+    def depth(self) -> int:
+        """The number of slices of the label image."""
+        return 1 if self.projection else len(self.slices)
+
+    @property
+    def axes(self) -> str:
+        """The axes of the label image: ``YX``, ``TYX``, ``ZYX`` or ``TZYX``."""
+        return ("T" if len(self.times) > 1 else "") + ("Z" if self.depth > 1 else "") + "YX"
+
+
+def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
+    """Return the planes of a field of view that the config asks for.
+
+    Parameters
+    ----------
+    header : Header
+    images : mapping
+        The section ``images`` of the config.
+    path : Path
+        The file, for messages.
+
+    Raises
+    ------
+    Problem
+        ``SM-IMG-010`` to ``SM-IMG-012`` if the channel is not there, not chosen or ambiguous; ``SM-IMG-021`` or
+        ``SM-IMG-023`` if a time point or slice is not there; ``SM-IMG-022`` if there are several slices and the config
+        does not say what to do with them; ``SM-IMG-025`` if nothing says what the pages of the file are.
+    """
+    header = interpreted(header, images["pages"])
+    if header.unnamed > 1:
+        raise Problem("SM-IMG-025", where=str(path), number=header.unnamed)
+    first = channel_index(header, images["channel"], path)
+    second = images["second_channel"]
+    wanted = images["z"]
+    if wanted is None and header.slices > 1:
+        raise Problem("SM-IMG-022", where=str(path), number=header.slices)
+    projection = wanted if wanted in PROJECTIONS and header.slices > 1 else None
+    slices = chosen("all" if wanted in (*PROJECTIONS, None) else wanted, header.slices)
+    if not slices:
+        raise Problem("SM-IMG-023", where=str(path), wanted=wanted, number=header.slices)
+    times = chosen(images["time"], header.times)
+    if not times:
+        raise Problem("SM-IMG-021", where=str(path), wanted=images["time"], number=header.times)
+    return Selection(
+        channel=first,
+        second_channel=None if second is None else channel_index(header, second, path),
+        times=times,
+        slices=slices,
+        projection=projection,
+    )
+
+
+def chosen(wanted: str | int | list[int] | None, number: int) -> tuple[int, ...]:
+    """Return which of some numbered things the config chooses, counted from 0.
+
+    Parameters
+    ----------
+    wanted : {"all"}, None, int, or list of int
+        All of them; one, counted from 1; or the first, the last and, if there are three, the step.
+    number : int
+        How many there are; those of a range that are not there are passed over.
+    """
+    if wanted is None or wanted == "all":
+        return tuple(range(number))
+    if isinstance(wanted, int):
+        return (wanted - 1,) if 1 <= wanted <= number else ()
+    first, last, step = (*(int(value) for value in wanted), 1)[:3]
+    return tuple(range(first - 1, min(last, number), step))
+
+
+def channel_index(header: Header, wanted: int | str | list[str] | None, path: Path) -> int:
+    """Return the index (from 0) of the channel that the config asks for.
+
+    Parameters
+    ----------
+    wanted : int, str, list of str or None
+        A number (the first is 1), a name (`channel_key` tells which are the same), several names of which the first
+        that is there counts, or None for the only channel.
+
+    Raises
+    ------
+    Problem
+        ``SM-IMG-010`` if there is no such channel, ``SM-IMG-011`` if there are several and none is named,
+        ``SM-IMG-012`` if two channels have the name.
+    """
+    if isinstance(wanted, list):
+        there = [name for name in wanted if has_channel(header, name)]
+        wanted = there[0] if there else ", ".join(wanted)
+    names = header.channels
+    listed = ", ".join(f"{number} ({name})" for number, name in enumerate(names, start=1))
+    if wanted is None:
+        if len(names) == 1 or header.color:
+            return 0
+        raise Problem("SM-IMG-011", where=str(path), number=len(names), channels=listed)
+    if isinstance(wanted, int) and 1 <= wanted <= len(names):
+        return wanted - 1
+    matches = [i for i, name in enumerate(names) if channel_key(name) == channel_key(str(wanted))]
+    # Names that differ in a blank alone are told apart where the config has the very same.
+    exact = [i for i in matches if names[i].casefold() == str(wanted).casefold()]
+    if len(matches) == 1 or len(exact) == 1:
+        return (exact or matches)[0]
+    code = "SM-IMG-012" if matches else "SM-IMG-010"
+    raise Problem(code, where=str(path), channel=wanted, channels=listed)
+
+
+def channel_key(name: str) -> str:
+    """Return what two names of a channel have in common that are the same but for case and stray blanks."""
+    return " ".join(name.split()).casefold()
+
+
+def has_channel(header: Header, wanted: int | str) -> bool:
+    """Whether a field of view has one channel of this number or name."""
+    try:
+        channel_index(header, wanted, Path())
+    except Problem:
+        return False
+    return True
+
+
+def interpreted(header: Header, pages: str | None) -> Header:
+    """Return a header whose unnamed pages are what the config says.
+
+    Parameters
+    ----------
+    pages : {"time", "z", "channel"} or None
+        ``pages`` of the section ``images``. A file that has time points (slices, channels) already, and unnamed pages
+        besides, stays as it is.
+    """
+    if header.unnamed == 1 or pages is None:
+        return header
+    if pages == "time" and header.times == 1:
+        return replace(header, times=header.unnamed, unnamed=1)
+    if pages == "z" and header.slices == 1:
+        return replace(header, slices=header.unnamed, unnamed=1)
+    if pages == "channel" and len(header.channels) == 1:
+        names = tuple(str(number) for number in range(1, header.unnamed + 1))
+        return replace(header, channels=names, unnamed=1)
+    return header

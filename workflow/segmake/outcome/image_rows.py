@@ -1,0 +1,194 @@
+"""What became of each image, as the journals of all batches have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from segmake.core.files import natural_key
+from segmake.core.journal import Entry, Journal
+from segmake.messages import Problem, say
+from segmake.outcome.timing import PHASES
+from segmake.plan.plan import Plan
+from segmake.runner.pipeline import Task
+from segmake.runner.run_step import STEPS, is_current, problem_of
+
+# Where fewer cells are found again from one time point to the next, tracks say little.
+WELL_FOLLOWED = 0.8
+
+PIXEL_SIDES = ("pixel_size_um", "pixel_height_um")
+
+IMAGE_COLUMNS = (
+    "image",
+    "state",
+    "cells",
+    "seconds",
+    "code",
+    "message",
+    "remedy",
+    "batch",
+    "attempt",
+    "width_px",
+    "height_px",
+    *PIXEL_SIDES,
+    "channel",
+    "selection",
+    "position",
+    "objective",
+    "acquired",
+    "tracks",
+    "divisions",
+    "corrected",
+    "left_out",
+    "warning",
+    "device",
+    *(f"{phase}_seconds" for phase in PHASES),
+    "mask",
+    "picture",
+    "movie",
+)
+
+
+def image_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Return a row per image that is there, with what became of it: values or None by `IMAGE_COLUMNS`, in order.
+
+    ``state`` is ``"done"`` where every step ended well, else ``"failed"`` with the code, the message and the remedy
+    of the first step that did not. ``seconds`` is the time of the segmentation, and ``load_seconds`` to
+    ``write_seconds`` its phases. ``cells`` counts those of each time point (and of each slice that was segmented on
+    its own). ``mask`` and ``picture`` are paths in the results folder.
+    """
+    rows = []
+    for batch in plan.batches.values():
+        finished = {
+            step: Journal(plan.folders.journal(step, batch.name)).finished() for step in STEPS
+        }
+        for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
+            entries = [finished[step].get(tasks[0].image) for step in STEPS]
+            row = _image_row(plan, batch.name, list(tasks), entries)
+            rows.append({column: row.get(column) for column in IMAGE_COLUMNS})
+    return sorted(rows, key=lambda row: natural_key(row["image"]))
+
+
+def describe_selection(details: Mapping[str, Any]) -> str:
+    """Return in a sentence which channel, time points and slices of an image were taken.
+
+    Parameters
+    ----------
+    details : mapping
+        What the journal notes of a segmented image.
+    """
+    words = []
+    if details["channels"] > 1:
+        numbers = {"number": details["channel_number"], "all": details["channels"]}
+        words.append(say("selection.channel", channel=details["channel"], **numbers))
+    for axis in ("times", "slices"):
+        total, taken = details[f"all_{axis}"], details[axis]
+        if total == 1:
+            continue
+        if len(taken) == total:
+            words.append(say(f"selection.{axis}.all", all=total))
+        else:
+            words.append(say(f"selection.{axis}", taken=_numbers(taken), all=total))
+    if details["projection"]:
+        words.append(say(f"selection.{details['projection']}"))
+    return "; ".join(words)
+
+
+def _numbers(taken: list[int]) -> str:
+    """Return numbers in few characters: ``1-20``, ``1, 11, 21... 91``."""
+    if len(taken) > 1 and taken == list(range(taken[0], taken[-1] + 1)):
+        return f"{taken[0]}-{taken[-1]}"
+    if len(taken) > 4:
+        return f"{taken[0]}, {taken[1]}, {taken[2]}... {taken[-1]}"
+    return ", ".join(map(str, taken))
+
+
+def _warning(details: Mapping[str, Any]) -> str:
+    """Return what a reader should know before trusting the numbers of an image.
+
+    Parameters
+    ----------
+    details : mapping
+        What the journals note of its labels, its mask and its cells.
+    """
+    words = [say("warning.lossy")] if details["lossy"] else []
+    for axis in ("times", "slices"):
+        if planned := details.get(f"planned_{axis}"):
+            numbers = {"saved": details[f"all_{axis}"], "planned": planned}
+            words.append(say(f"warning.stopped.{axis}", **numbers))
+    if details.get("anisotropy_unknown"):
+        words.append(say("warning.anisotropy"))
+    if details.get("followed", 1.0) < WELL_FOLLOWED:
+        words.append(say("warning.tracking", percent=round(100 * details["followed"])))
+    width, height = (details.get(name) for name in PIXEL_SIDES)
+    if height and width != height:
+        words.append(say("warning.oblong", width=f"{width:.4g}", height=f"{height:.4g}"))
+    if details.get("step_unknown"):
+        words.append(say("warning.step_unknown"))
+    if details.get("doubted"):
+        words.append(say("warning.doubted", facts=", ".join(details["doubted"])))
+    if changed := details.get("changed"):
+        words.append(say("warning.changed", files=", ".join(changed)))
+    return " ".join(words)
+
+
+def _told(problem: Problem | None) -> dict[str, str]:
+    if problem is None:
+        return {}
+    return {"code": problem.code, "message": problem.what, "remedy": problem.remedy}
+
+
+def _is_of_now(entry: Entry | None, task: Task) -> bool:
+    return entry is not None and (entry.key, entry.attempt) == (task.key, task.attempt)
+
+
+def _image_row(
+    plan: Plan, batch: str, tasks: list[Task], entries: list[Entry | None]
+) -> dict[str, Any]:
+    folders, image = plan.folders, tasks[0].image
+    segmented = entries[0]
+    # What another version noted, or of other settings, says nothing of this run.
+    current = segmented is not None and (segmented.event, segmented.key) == ("done", tasks[0].key)
+    details = segmented.details if segmented and current else {}
+    row: dict[str, Any] = {
+        "image": image,
+        "state": "failed",
+        "batch": batch,
+        "attempt": segmented.attempt if segmented else None,
+        "code": "",
+        "message": "",
+        "remedy": "",
+    }
+    names = ("seconds", "width_px", "height_px", "channel", "position", "objective", "acquired")
+    row |= {name: details.get(name) for name in (*names, "device")}
+    if details:
+        row["selection"] = describe_selection(details)
+    seconds = details.get("phases", {})
+    row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
+    made, measured = (entries[STEPS.index(step)] for step in ("masks", "measure"))
+    masks = made.details if made else {}
+    row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
+    row["cells"] = masks.get("cells_kept")
+    changed = [file for entry in entries if entry for file in entry.details.get("changed", ())]
+    cells = measured.details if measured else {}
+    row["warning"] = _warning({**details, **masks, **cells, "changed": changed}) if details else ""
+    if file := plan.outdated.get(image):
+        outdated = Problem("SM-OUT-020", file=file)
+        row["warning"] = f"{row['warning']} {outdated.what} {outdated.remedy}".strip()
+    row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
+    # What 0.1.0 measured has square pixels.
+    row["pixel_height_um"] = cells.get("pixel_height_um", row["pixel_size_um"])
+    problems = [problem_of(entry) if entry else None for entry in entries]
+    for number, (task, entry) in enumerate(zip(tasks, entries, strict=True)):
+        if is_current(entry, task) and problems[number] is None:
+            continue
+        # A step that found what the one before it had made damaged says so, and that one has no result any more.
+        later = [found for found in range(number, len(tasks)) if problems[found]]
+        if later and (later[0] == number or _is_of_now(entries[later[0]], tasks[later[0]])):
+            return row | _told(problems[later[0]])
+        return row
+    paths = {"mask": folders.mask(image), "picture": folders.picture(image)}
+    if (movie := folders.movie(image)).exists():
+        paths["movie"] = movie
+    here = {name: path.relative_to(folders.results).as_posix() for name, path in paths.items()}
+    return row | {"state": "done", **here}

@@ -1,0 +1,20 @@
+"""What became of each image, as a table of pandas."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from segmake.outcome.image_rows import IMAGE_COLUMNS, PIXEL_SIDES, image_rows
+from segmake.outcome.timing import PHASES
+from segmake.plan.plan import Plan
+
+
+def image_table(plan: Plan) -> pd.DataFrame:
+    """Return what `segmake.outcome.image_rows.image_rows` does, with a type for each column."""
+    table = pd.DataFrame(image_rows(plan), columns=list(IMAGE_COLUMNS))
+    whole = (
+        *("cells", "attempt", "width_px", "height_px"),
+        *("tracks", "divisions", "left_out"),
+    )
+    fractions = ("seconds", *PIXEL_SIDES, *(f"{phase}_seconds" for phase in PHASES))
+    return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(fractions, "float64"))

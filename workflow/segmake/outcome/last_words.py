@@ -1,0 +1,171 @@
+"""The last words of a run on the screen, and what ``segmake status`` says of one that is over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+from segmake.core.files import readable
+from segmake.core.journal import Journal
+from segmake.messages import say
+from segmake.messages.numbers import brief
+from segmake.outcome.image_rows import image_rows
+from segmake.plan.plan import Plan
+from segmake.runner.run_step import STEPS
+from segmake.runner.script_products import Summary
+from segmake.scripts.results.outcome import (
+    Failure,
+    ScriptResults,
+    listed,
+    said_of_inputs,
+    same_words,
+)
+from segmake.scripts.results.results import script_results
+
+# What `image_rows` gives.
+Images = Sequence[dict[str, Any]]
+
+# So many failed images are named on the screen; the report names all.
+NAMED_FAILURES = 10
+
+# Runs of a script fail with its last lines, and often of the same mistake.
+NAMED_RUNS = 3
+
+
+def describe_end(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -> str:
+    """Return the last words of a run: how many images are done, which failed and why, where the report is.
+
+    Parameters
+    ----------
+    images : list of dict
+        What `segmake.outcome.image_rows.image_rows` gave.
+    scripts : sequence of ScriptResults
+    """
+    told = _describe_images(plan, images)
+    for script in scripts:
+        inputs = said_of_inputs(script)
+        section = "end.script.one" if inputs and script.runs == 1 else "end.script"
+        words = say(section, name=script.name, done=script.done, runs=script.runs)
+        words += f" ({script.each})" if script.each else ""
+        words += "".join(f", {each}" for each in inputs)
+        if script.failures:
+            words += say("end.script.failed", number=len(script.failures))
+        if script.waiting:
+            words += say("end.script.waiting", number=script.waiting)
+        if script.evidence.gone:
+            words += say("end.script.gone", number=script.evidence.gone)
+        told += [words, *_describe_evidence(script.evidence)]
+        told += [f"  {say(f'script.ignored.{script.ignored}')}"] if script.ignored else []
+        told += _describe_strays(script)
+        told += _describe_failures(script)
+    told += _describe_failed_kept(plan)
+    if any(script.failures for script in scripts):
+        told.append(say("end.again_runs"))
+    elif any(row["state"] != "done" for row in images):
+        told.append(say("end.again"))
+    return "\n".join(told)
+
+
+def _describe_evidence(found: Summary) -> list[str]:
+    """Return what speaks against runs that ended well."""
+    lines = []
+    if unopened := found.judged - found.opened:
+        lines.append(say("end.script.unopened", number=unopened, judged=found.judged))
+    if found.nothing:
+        lines.append(say("end.script.nothing", number=found.nothing, done=found.noted))
+    if found.same:
+        lines.append(say("end.script.same", number=found.same))
+    return lines
+
+
+def _describe_strays(script: ScriptResults) -> list[str]:
+    """Return the line on files that runs wrote beside their folders."""
+    if not script.strays:
+        return []
+    files = listed([readable(name) for name in script.strays], NAMED_RUNS)
+    return [f"  {say('script.strays', number=len(script.strays), files=files)}"]
+
+
+def _describe_failures(script: ScriptResults) -> list[str]:
+    """Return why runs failed, each reason once, and how many more there are."""
+    groups = same_words(script.failures)
+    lines = []
+    for failures in groups[:NAMED_RUNS]:
+        lines.append(_describe_failure(script, failures[0]))
+        if more := failures[1:]:
+            runs = ", ".join(failure.run for failure in more[:NAMED_RUNS])
+            runs += ", ..." if len(more) > NAMED_RUNS else ""
+            lines.append(say("end.same_words", number=len(more), runs=runs))
+    if left := sum(map(len, groups[NAMED_RUNS:])):
+        lines.append("  " + say("end.more", number=left))
+    return lines
+
+
+def _describe_failed_kept(plan: Plan) -> list[str]:
+    """Return where what failed runs of scripts made is kept, and how much it is."""
+    folder = plan.folders.scripts / "_failed"
+    files = [Path(top, name) for top, _, names in os.walk(folder) for name in names]
+    size = sum(path.lstat().st_size for path in files)
+    return [say("end.failed_kept", size=brief(size / 1e6), folder=folder)] if size else []
+
+
+def _describe_failure(script: ScriptResults, failure: Failure) -> str:
+    said = "".join(f"\n    | {line}" for line in failure.said.splitlines())
+    names = {"image": failure.run or script.name, "code": failure.code}
+    words = say("end.failed_image", message=failure.message, remedy=failure.remedy, **names)
+    return indent(words + said, "  ")
+
+
+def _describe_images(plan: Plan, images: Images) -> list[str]:
+    failed = [row for row in images if row["state"] != "done"]
+    numbers = {
+        "done": len(images) - len(failed),
+        "failed": len(failed),
+        "cells": sum(row["cells"] or 0 for row in images),
+        "report": plan.folders.results / "report.html",
+    }
+    if not plan.batches:
+        return [say("end.scripts_alone", report=numbers["report"])]
+    if not failed:
+        return [say("end.good", **numbers)]
+    lines = [say("end.failed", **numbers)]
+    for row in failed[:NAMED_FAILURES]:
+        names = {name: row[name] for name in ("image", "code", "message", "remedy")}
+        lines.append(say("end.failed_image", **names))
+    if len(failed) > NAMED_FAILURES:
+        lines.append(say("end.more", number=len(failed) - NAMED_FAILURES))
+    return lines
+
+
+def describe_outcome(plan: Plan) -> str:
+    """Return the last words of a run, whether every image was tried or not."""
+    images = image_rows(plan)
+    tried = all(row["state"] == "done" or row["code"] for row in images)
+    scripts_tried = all(plan.script_outcome(name).exists() for name in plan.scripts)
+    if tried and scripts_tried and plan.is_reported():
+        return describe_end(plan, images, script_results(plan))
+    return describe_unfinished(plan, images)
+
+
+def describe_unfinished(plan: Plan, images: Images) -> str:
+    """Return the last words of a run that did not come to its end: what it was working on, where the logs are.
+
+    Parameters
+    ----------
+    images : list of dict
+        What `segmake.outcome.image_rows.image_rows` gave.
+    """
+    words = say("end.broken", logs=plan.folders.results / "logs")
+    there = {row["image"] for row in images}
+    in_work = [
+        image
+        for batch in plan.batches
+        for image in Journal(plan.folders.journal(STEPS[0], batch)).in_work()
+        if image in there
+    ]
+    if in_work:
+        words += "\n" + say("end.in_work", images=", ".join(in_work[:NAMED_FAILURES]))
+    return words

@@ -1,0 +1,347 @@
+"""Makes the plan of a run from the config, the images and the journals."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections import Counter
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+from segmake import engines
+from segmake.core import versions
+from segmake.core.config import Config
+from segmake.core.files import fingerprint
+from segmake.core.journal import Entry, Journal, next_attempt
+from segmake.images.batches import megapixels
+from segmake.images.calibration import corrected_since_0_1_0
+from segmake.images.corrections import correction_fingerprint, find_corrections
+from segmake.images.image import ImageFile
+from segmake.images.inventory import Inventory, take_inventory
+from segmake.images.selection import chosen, interpreted, select
+from segmake.messages import Problem
+from segmake.plan.bindings import bind_corrections
+from segmake.plan.known_errors import Seen, affected
+from segmake.plan.plan import Batch, Folders, Plan, State
+from segmake.plan.scripts import image_keys, plan_scripts
+from segmake.runner.pipeline import Task
+from segmake.runner.run_files import round_of
+from segmake.runner.run_step import STEPS, is_current
+
+# More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
+LARGE_BYTES = 50_000_000
+
+# Masks, measurements and pictures of so much take minutes: three jobs of their own would wait and start for a good part
+# of that. They share one, which has no GPU, since it would be idle for as long.
+SMALL_MEGAPIXELS = 200.0
+
+
+def make_plan(
+    config: Config, command: str = "", cores: int | None = None
+) -> tuple[Plan, Inventory]:
+    """Make the plan of a run; nothing is written.
+
+    Parameters
+    ----------
+    config : Config
+    command : str
+        What the user typed, for the report.
+    cores : int or None
+        Those of this computer, if it does the jobs itself.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-010`` if the results folder is a file.
+    Problems
+        What `take_inventory` raises.
+    """
+    folders = Folders(Path(config.settings["results"]), tuple(config.settings["outputs"]))
+    if folders.results.exists() and not folders.results.is_dir():
+        where = config.where("results")
+        reason = os.strerror(errno.ENOTDIR)
+        raise Problem("SM-RUN-010", where=where, results=folders.results, error=reason)
+    inventory = take_inventory(config, folders.inventory)
+    present = [image for image in inventory.images if image.present]
+    corrections, stray = find_corrections(
+        folders.corrections, [image.result_name for image in present]
+    )
+    bound = bind_corrections(corrections, present, folders)
+    keys = _KeyMaker(config.settings, bound.used)
+    planned = _plan_batches(inventory, folders, keys, config.settings["images"])
+    of_scripts = {image.image: keys.script_keys(image) for image in present}
+    settings = config.settings
+    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores)
+    plan = Plan(
+        settings=config.settings,
+        config=str(config.path),
+        command=command,
+        started=time.time(),
+        left_out=inventory.left_out,
+        **planned,
+        unselected=_unselected(inventory, config.settings["images"]),
+        **_facts(present),
+        hidden=list(inventory.hidden),
+        derived=inventory.derived.kinds if inventory.derived else {},
+        derived_before=inventory.derived_before,
+        system=list(inventory.system),
+        replaced=inventory.replaced,
+        all_replaced=inventory.all_replaced,
+        corrections=_by_image(bound.used, present),
+        outdated=_by_image(bound.outdated, present),
+        bindings=bound.bindings,
+        stray=[str(path) for path in stray],
+        scripts=scripts,
+        images_of_scripts=of_scripts if scripts else {},
+    )
+    number = round_of(
+        folders.run_files,
+        folders.results,
+        lambda number: replace(plan, report_round=number).summary(),
+    )
+    return replace(plan, report_round=number), inventory
+
+
+def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str, str]:
+    """Return corrections by the names of their images."""
+    return {
+        image.image: str(corrections[image.result_name])
+        for image in images
+        if image.result_name in corrections
+    }
+
+
+def _plan_batches(
+    inventory: Inventory, folders: Folders, keys: _KeyMaker, section: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a `Plan` says of the batches: the batches, the states of the images, what is to do, the small ones.
+
+    Parameters
+    ----------
+    section : dict
+        The section ``images`` of the config.
+    """
+    batches: dict[str, Batch] = {}
+    states: dict[str, State] = {}
+    seen: list[Seen] = []
+    to_do: Counter[str] = Counter(dict.fromkeys((*STEPS, "batches"), 0))
+    small: list[str] = []
+    for name, images in inventory.batches().items():
+        if not any(image.present for image in images):
+            continue
+        batch, before = _plan_batch(name, images, folders, keys)
+        batches[name] = batch
+        segmented = to_do["segment"]
+        for image in images:
+            if image.present:
+                entries, current = before[image.image]
+                states[image.image] = _state(entries, current)
+                seen.append(
+                    Seen(
+                        image,
+                        entries,
+                        keys.correction(image),
+                        *(folders.mask(image.image), folders.cells(image.image)),
+                    )
+                )
+                to_do.update(step for step in STEPS if not current[step])
+        to_do["batches"] += to_do["segment"] > segmented
+        new = [i for i in images if i.present and not all(before[i.image][1].values())]
+        if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
+            small.append(name)
+    return {
+        "batches": batches,
+        "states": states,
+        "to_do": dict(to_do),
+        "small": small,
+        "known_errors": affected(seen, section),
+    }
+
+
+class _KeyMaker:
+    """Makes the fingerprints of what decides a result of each step, from the settings."""
+
+    def __init__(self, settings: dict[str, Any], corrections: dict[str, Path]) -> None:
+        segmentation = settings["segmentation"]
+        decisive = {k: v for k, v in segmentation.items() if k not in engines.NOT_DECISIVE}
+        engine = segmentation["engine"]
+        self._images = images = settings["images"]
+        self._whole = engines.keeps_volume(segmentation)
+        self._in_3d = bool(segmentation.get("do_3D")) and segmentation["anisotropy"] is None
+        self._has_distances = (
+            self._whole and settings["measurements"]["neighbour_distance"] is not None
+        )
+        self._corrections = corrections
+        self._segment = fingerprint(
+            decisive,
+            model_fingerprint(segmentation),
+            [versions.ENGINES[engine], versions.PIXELS],
+            # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
+            images["pixel_size_um"] if self._whole else None,
+        )
+        self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
+        self._masks = fingerprint(
+            settings["outputs"], images["pixel_size_um"], versions.LABELS, versions.OUTPUTS
+        )
+        self._measure = fingerprint(
+            settings["measurements"], images["pixel_size_um"], versions.MEASUREMENT
+        )
+        self._overlay = fingerprint(settings["overlays"], versions.OVERLAYS)
+
+    def keys(self, image: ImageFile) -> dict[str, str]:
+        """Return the key of each step for an image."""
+        segment, cells = self._segment_and_cells(image)
+        corrected = corrected_since_0_1_0(image.header, self._images)
+        return {
+            "segment": segment,
+            "masks": fingerprint(cells, self._masks, *corrected),
+            "measure": fingerprint(cells, self._measure, *corrected, *self._distances(image)),
+            "overlay": fingerprint(cells, self._overlay),
+        }
+
+    def correction(self, image: ImageFile) -> Path | None:
+        """Return the corrected mask of an image, if it has one."""
+        return self._corrections.get(image.result_name)
+
+    def script_keys(self, image: ImageFile) -> dict[str, str]:
+        """Return what decides what the users' scripts see of an image, and of its mask."""
+        cells = self._segment_and_cells(image)[1]
+        corrected = corrected_since_0_1_0(image.header, self._images)
+        labels = fingerprint(cells, self._images["pixel_size_um"], *corrected)
+        return image_keys(image.size, image.mtime_ns, image.position, labels)
+
+    def _segment_and_cells(self, image: ImageFile) -> tuple[str, str]:
+        """Return what decides the labels that the engine finds, and those that are kept in the end."""
+        file = (image.size, image.mtime_ns, image.position)
+        # Only in 3D do the sizes of pixels decide the cells.
+        others: list[Any] = corrected_since_0_1_0(image.header, self._images) if self._in_3d else []
+        # A position that comes after pages which counted as positions once is another one now.
+        if image.header and image.header.copies_before:
+            others = [*others, image.header.copies_before]
+        segment = fingerprint(self._segment, *file, self._selection(image), *others)
+        correction = self.correction(image)
+        corrected = correction_fingerprint(correction) if correction else None
+        return segment, fingerprint(segment, corrected, self._tracking)
+
+    def _distances(self, image: ImageFile) -> list[Any]:
+        """Return what is in the key besides where 0.1.0 took slices of an unknown distance for one pixel apart."""
+        if image.header is None or not self._has_distances:
+            return []
+        header = interpreted(image.header, self._images["pages"])
+        unknown = header.slices > 1 and not header.slice_step_um
+        return [["slice_step_um", None]] if unknown else []
+
+    def is_large(self, image: ImageFile) -> bool:
+        """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
+        if image.header is None:
+            return False
+        header = interpreted(image.header, self._images["pages"])
+        planes = header.slices if self._whole else 1
+        planes *= 1 if self._images["second_channel"] is None else 2
+        return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
+
+    def is_tracked(self, image: ImageFile) -> bool:
+        """Whether the cells of an image are followed in time."""
+        if image.header is None or self._tracking is None:
+            return False
+        header = interpreted(image.header, self._images["pages"])
+        return len(chosen(self._images["time"], header.times)) > 1
+
+    def _selection(self, image: ImageFile) -> list[Any]:
+        """Return the planes that the config selects; what it says, where they can't be known."""
+        if image.header:
+            try:
+                return list(astuple(select(image.header, self._images, image.path)))
+            except Problem:
+                pass
+        keys = ("channel", "second_channel", "z", "time", "pages")
+        return [self._images[key] for key in keys]
+
+
+def _facts(present: list[ImageFile]) -> dict[str, Any]:
+    """Return what is to be said of the images as a whole, in numbers."""
+    headers = [image.header for image in present if image.header]
+    return {
+        "lossy": sum(header.lossy for header in headers),
+        "stopped": sum(bool(h.planned_times or h.planned_slices) for h in headers),
+        "copies": sum(header.copies for header in headers),
+    }
+
+
+def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
+    """Return how many positions, time points and slices of the images the config does not select."""
+    number = Counter({"positions": len(inventory.unselected), "times": 0, "slices": 0})
+    for image in inventory.images:
+        if not image.present or image.header is None:
+            continue
+        try:
+            selection = select(image.header, images, image.path)
+        except Problem:
+            continue
+        header = interpreted(image.header, images["pages"])
+        number["times"] += header.times - len(selection.times)
+        number["slices"] += header.slices - len(selection.slices)
+    return dict(number)
+
+
+def model_fingerprint(segmentation: dict[str, Any]) -> list[int] | None:
+    """Return size and time of change of a model's file; None for a model that the engine knows by its name.
+
+    Parameters
+    ----------
+    segmentation : dict
+        The section ``segmentation`` of a checked config.
+    """
+    model = segmentation.get("model")
+    if model is None or model in engines.BUILTIN_MODELS.get(segmentation["engine"], ()):
+        return None
+    stat = Path(model).expanduser().stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+Before = dict[str, tuple[dict[str, Entry | None], dict[str, bool]]]
+
+
+def _plan_batch(
+    name: str, images: list[ImageFile], folders: Folders, keys: _KeyMaker
+) -> tuple[Batch, Before]:
+    """Plan one batch, and return beside it what its journals say of each image."""
+    tasks: dict[str, list[Task]] = {step: [] for step in STEPS}
+    attempts: dict[str, list[int]] = {step: [] for step in STEPS}
+    before: Before = {image.image: ({}, {}) for image in images}
+    wanted = {image.image: keys.keys(image) for image in images}
+    for step in STEPS:
+        finished = Journal(folders.journal(step, name)).finished()
+        for image in images:
+            entry = finished.get(image.image)
+            key = wanted[image.image][step]
+            positions = image.positions if image.header else 0
+            place = (image.image, image.path, image.position, positions)
+            task = folders.task(step, *place, key, 1, keys.is_large(image), keys.is_tracked(image))
+            current = is_current(entry, task)
+            attempt = next_attempt(entry, current=current, present=image.present)
+            attempts[step].append(attempt)
+            before[image.image][0][step] = entry
+            before[image.image][1][step] = current
+            if image.present:
+                tasks[step].append(task)
+        to_do = [image.present and not before[image.image][1][step] for image in images]
+        # Where a journal was lost, its images count from 1 again, and Snakemake would take them for done.
+        while any(to_do) and folders.outcome(step, name, attempts).exists():
+            attempts[step] = [a + new for a, new in zip(attempts[step], to_do, strict=True)]
+        of_present = [a for a, i in zip(attempts[step], images, strict=True) if i.present]
+        numbered = zip(tasks[step], of_present, strict=True)
+        tasks[step] = [replace(task, attempt=attempt) for task, attempt in numbered]
+    return Batch(name, tasks, attempts), before
+
+
+def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:
+    if all(current.values()):
+        return "done"
+    if any(entry and entry.event == "failed" for entry in entries.values()):
+        return "failed"
+    if current["segment"] and None in entries.values():
+        return "unfinished"
+    return "changed" if entries["segment"] else "new"

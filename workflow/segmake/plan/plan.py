@@ -1,0 +1,651 @@
+"""What a run will do: which images, in which batches, at which attempt.
+
+The main process of Snakemake makes the plan from the config, the images and the journals, each time that it is
+started, and writes it down when the run really starts. Jobs read it: whatever the user edits meanwhile, and whatever
+other jobs have finished, they do what was planned. `segmake.plan.make` makes plans; this module is all that
+a job needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from segmake.core import versions
+from segmake.core.files import fingerprint, result_name, write_atomically
+from segmake.core.output_files import files
+from segmake.engines import licences
+from segmake.messages import LANGUAGES, Problem, language, say
+from segmake.plan import known_errors
+from segmake.runner.pipeline import Task
+from segmake.runner.run_step import AFTER, STEPS
+from segmake.scripts.definition import Script, run_name, scripts_of
+from segmake.slurm.commands import SCRIPT
+
+# Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
+PLAN_VARIABLE = "SEGMAKE_PLAN"
+
+# So many images are named on the screen.
+NAMED = 5
+
+State = Literal["done", "failed", "unfinished", "changed", "new"]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where everything lies in a results folder.
+
+    Attributes
+    ----------
+    results : Path
+    kinds : tuple of str
+        The kinds of files that are written beside the masks: ``outputs`` of the config.
+    """
+
+    results: Path
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Path:
+        """What SegMake needs to know from one run to the next."""
+        return self.results / ".segmake"
+
+    @property
+    def plan(self) -> Path:
+        """The plan of the last run that started."""
+        return self.state / "plan.json"
+
+    @property
+    def inventory(self) -> Path:
+        """The inventory of the images."""
+        return self.state / "inventory.tsv"
+
+    @property
+    def lock(self) -> Path:
+        """What a run keeps for itself while it works; in it stands who that is."""
+        return self.state / "lock"
+
+    @property
+    def runs(self) -> Path:
+        """The record of when runs began, and ended."""
+        return self.state / "runs.jsonl"
+
+    @property
+    def run_files(self) -> Path:
+        """What is noted of the tables and the report of the whole run."""
+        return self.state / "report.json"
+
+    @property
+    def jobs(self) -> Path:
+        """The record of the jobs that were sent to Slurm."""
+        return self.state / "jobs.jsonl"
+
+    @property
+    def submitted(self) -> Path:
+        """How the main process was sent as a job, to send it again."""
+        return self.state / "submitted.json"
+
+    def journal(self, step: str, batch: str) -> Path:
+        """The journal of one step of one batch."""
+        return self.state / step / f"{batch}.jsonl"
+
+    def outcome(self, step: str, batch: str, attempts: Mapping[str, list[int]]) -> Path:
+        """The file that Snakemake asks for of one step of one batch, once its images are on these attempts."""
+        # A missing file is made again only if the target needs it, so a name tells what went before it too.
+        before, chain = step, [attempts[step]]
+        while before := AFTER.get(before, ""):
+            chain.append(attempts[before])
+        return self.state / step / f"{batch}.{fingerprint(chain)}.tsv"
+
+    def labels(self, image: str) -> Path:
+        """The labels as the engine gave them, before corrections and tracking."""
+        return self.state / "labels" / f"{result_name(image)}.tif"
+
+    @property
+    def corrections(self) -> Path:
+        """Where the user lays corrected masks; SegMake only reads there."""
+        return self.results / "corrections"
+
+    def mask(self, image: str) -> Path:
+        """The label image."""
+        return self.results / "masks" / f"{result_name(image)}_masks.ome.tif"
+
+    def lineage(self, image: str) -> Path:
+        """The table of a movie's tracks: who came of whom, and when."""
+        return self.results / "lineages" / f"{result_name(image)}_lineage.csv"
+
+    def own_lineage(self, image: str) -> Path:
+        """The same for SegMake itself, whatever the user does with the other."""
+        return self.state / "lineages" / f"{result_name(image)}.csv"
+
+    def cells(self, image: str) -> Path:
+        """The table of an image's cells."""
+        return self.results / "cells" / f"{result_name(image)}_cells.csv"
+
+    def table(self, image: str) -> Path:
+        """The same for SegMake itself, which all other tables are made from."""
+        return self.state / "tables" / f"{result_name(image)}.parquet"
+
+    def picture(self, image: str) -> Path:
+        """The before/after picture."""
+        return self.results / "overlays" / f"{result_name(image)}_overlay.png"
+
+    def movie(self, image: str) -> Path:
+        """The small moving picture of a movie."""
+        return self.picture(image).with_suffix(".webp")
+
+    def thumbnails(self, image: str) -> tuple[Path, Path]:
+        """The small pictures before and after, for the report."""
+        base = self.state / "thumbnails" / result_name(image)
+        return base.with_name(base.name + "_before.jpg"), base.with_name(base.name + "_after.jpg")
+
+    @property
+    def scripts(self) -> Path:
+        """What the users' own scripts made."""
+        return self.results / "scripts"
+
+    def script_folder(self, script: Script, run: str) -> Path:
+        """The folder that a run of a script writes to."""
+        return self.scripts / script.name / run_name(script, run)
+
+    def script_aside(self, script: Script, run: str) -> Path:
+        """Where what a failed run made is kept. No script is called so."""
+        return self.scripts / "_failed" / script.name / run_name(script, run)
+
+    def script_log(self, script: Script, run: str) -> Path:
+        """What a run of a script said."""
+        name = run_name(script, run) or script.name
+        return self.results / "logs" / "scripts" / script.name / f"{name}.log"
+
+    def script_outcome(self, name: str, outcome: str) -> Path:
+        """The file that Snakemake asks for of a script: there once all of its runs were tried."""
+        return self.state / "scripts" / name / f"{outcome}.done"
+
+    def script_task(
+        self, script: Script, run: str, image: Task | None, key: str, attempt: int
+    ) -> Task:
+        """Return what is to be done for a run of a script, for an image or for none."""
+        return Task(
+            image=run,
+            path=image.path if image else Path(),
+            position=image.position if image else 0,
+            positions=image.positions if image else 0,
+            key=key,
+            attempt=attempt,
+            outputs=(self.script_folder(script, run),),
+            patterns=script.outputs,
+            aside=self.script_aside(script, run),
+            results=self.results,
+        )
+
+    def outputs(self, step: str, image: str) -> tuple[Path, ...]:
+        """The files that a step makes of an image."""
+        if step == "segment":
+            return (self.labels(image),)
+        if step == "masks":
+            return (self.mask(image),)
+        if step == "measure":
+            return (self.cells(image),)
+        return (self.picture(image), *self.thumbnails(image))
+
+    def optional(self, step: str, image: str) -> tuple[Path, ...]:
+        """The files that a step may make of an image besides: SegMake's own table, and the small moving picture."""
+        own = {"measure": (self.table(image),), "overlay": (self.movie(image),)}
+        return own.get(step, ())
+
+    def task(
+        self,
+        step: str,
+        image: str,
+        path: Path,
+        position: int,
+        positions: int,
+        key: str,
+        attempt: int,
+        large: bool,
+        tracked: bool,
+    ) -> Task:
+        """Return what a step has to do with an image.
+
+        Parameters
+        ----------
+        step : str
+        image, path, position, positions, key, attempt, large
+            As `Task` has them.
+        tracked : bool
+            Whether its cells are followed in time.
+        """
+        beside: tuple[Path, ...] = ()
+        if step == "masks":
+            beside = tuple(chain(*(files(kind, self.results, image) for kind in self.kinds)))
+            beside += (self.lineage(image), self.own_lineage(image)) if tracked else ()
+        return Task(
+            image,
+            path,
+            position,
+            positions,
+            key,
+            attempt,
+            self.outputs(step, image),
+            large,
+            beside,
+            optional=self.optional(step, image),
+            results=self.results,
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of the plan.
+
+    Attributes
+    ----------
+    name : str
+    tasks : dict
+        For each step, a `Task` for each image that is there.
+    attempts : dict
+        For each step, the attempt that each image is on, those that are gone included. They are in the name of the
+        file that Snakemake asks for, so a batch with an image to compute is one whose file is not there.
+    """
+
+    name: str
+    tasks: dict[str, list[Task]]
+    attempts: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do; see the module.
+
+    Attributes
+    ----------
+    left_out : int
+        Number of files in the images folders that are no images.
+    small : list of str
+        The batches with so little to do that what needs no GPU is done in one job on a cluster.
+    cores : int
+        How many cores such a job has, if the cells were found on a GPU.
+    unselected : dict
+        How many positions, time points and slices the config does not select.
+    lossy : int
+        Number of images that were compressed with loss.
+    stopped : int
+        Number of images that have fewer time points or slices than were planned.
+    copies : int
+        Number of pages that are smaller copies of others, and not taken.
+    hidden : list of str
+        Images that can't be looked at now, and keep the results that they have.
+    derived : dict
+        The names of the files of each kind that are no images (`segmake.images.derived`).
+    system : list of str
+        The folders of servers and systems that were passed over.
+    replaced : int
+        Number of images that have another file than the one that they were last planned with.
+    all_replaced : bool
+        Whether these are several, and none of those that were planned has its file still.
+    derived_before : int
+        Number of images that an earlier run took these for.
+    corrections : dict
+        The corrected mask of each image that has one, by the image's name.
+    outdated : dict
+        The same of corrections that were made for something else than what is in the image's file now.
+    bindings : dict
+        What each correction was made for (`segmake.plan.bindings`).
+    stray : list of str
+        Files among the corrections that fit no image.
+    imports : dict
+        For each environment what scripts import in it, as ``module=script``.
+    scripts : dict
+        What is to be done of each of the users' scripts, by its name.
+    report_round : int
+        Raised when the tables and the report of the whole run are to be written again: one is not there as it was.
+    kept : dict
+        What users changed of these, and where it was moved.
+    images_of_scripts : dict
+        For each image, what tells whether a script has to see it again; empty where there are no scripts.
+    environments : dict
+        The environment file of each environment of the config, by its name.
+    pythons : dict
+        The Python of each of them, where there is no conda to make them.
+    known_errors : dict
+        By the code of each error of an earlier version that results have, or had until this run: the images.
+    """
+
+    settings: dict[str, Any]
+    config: str
+    command: str
+    started: float
+    left_out: int
+    batches: dict[str, Batch]
+    states: dict[str, State]
+    to_do: dict[str, int]
+    small: list[str]
+    environments: dict[str, str] = field(default_factory=dict)
+    pythons: dict[str, str] = field(default_factory=dict)
+    unselected: dict[str, int] = field(default_factory=dict)
+    lossy: int = 0
+    stopped: int = 0
+    copies: int = 0
+    hidden: list[str] = field(default_factory=list)
+    derived: dict[str, list[str]] = field(default_factory=dict)
+    derived_before: int = 0
+    system: list[str] = field(default_factory=list)
+    replaced: int = 0
+    all_replaced: bool = False
+    corrections: dict[str, str] = field(default_factory=dict)
+    outdated: dict[str, str] = field(default_factory=dict)
+    bindings: dict[str, Any] = field(default_factory=dict)
+    stray: list[str] = field(default_factory=list)
+    imports: dict[str, list[str]] = field(default_factory=dict)
+    scripts: dict[str, ScriptPlan] = field(default_factory=dict)
+    images_of_scripts: dict[str, dict[str, str]] = field(default_factory=dict)
+    report_round: int = 0
+    cores: int = 1
+    kept: dict[str, str] = field(default_factory=dict)
+    known_errors: dict[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def definitions(self) -> dict[str, Script]:
+        """The users' scripts by their names."""
+        return scripts_of(self.settings)
+
+    @property
+    def folders(self) -> Folders:
+        """Where the results go."""
+        return Folders(Path(self.settings["results"]), tuple(self.settings["outputs"]))
+
+    @property
+    def name(self) -> str:
+        """What the run is called in what it notes of itself."""
+        return str(self.started)
+
+    def images(self) -> list[str]:
+        """Return the images that are there."""
+        return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether an image has to be computed, or the report to be written."""
+        outcomes = [self.outcome(step, batch) for step in STEPS for batch in self.batches]
+        scripts = [self.script_outcome(name) for name in self.scripts]
+        return not all(path.exists() for path in [self.summary(), *outcomes, *scripts])
+
+    def outcome(self, step: str, batch: str) -> Path:
+        """Return the file that Snakemake asks for of one step of one batch: there once all images were tried."""
+        return self.folders.outcome(step, batch, self.batches[batch].attempts)
+
+    def script_outcome(self, name: str) -> Path:
+        """Return the file that Snakemake asks for of a script: there once all of its runs were tried."""
+        return self.folders.script_outcome(name, self.scripts[name].outcome)
+
+    def script_batch(self, name: str, batch: str) -> Path:
+        """Return the file that Snakemake asks for of one batch of a script's runs."""
+        names = self.scripts[name].names
+        return self.folders.state / "scripts" / name / f"{batch}.{names[batch]}.tsv"
+
+    def outcome_of(self, rule: str, batch: str) -> Path | None:
+        """Return the file that a rule's job makes; None for jobs that this plan does not have."""
+        name = rule.removeprefix(SCRIPT)
+        if name != rule:
+            known = name in self.scripts and batch in self.scripts[name].names
+            return self.script_batch(name, batch) if known else None
+        return self.outcome(rule, batch) if rule in STEPS and batch in self.batches else None
+
+    def before_script(self, name: str, batch: str = "") -> list[Path]:
+        """Return the files that have to be there before a batch of a script's runs, or all of them: what it needs."""
+        script = self.definitions[name]
+        # A batch of a script that is run for each image is a batch of images, or a part of one.
+        of_batch = script.per_image and batch.partition("-")[0] in self.batches
+        images = [batch.partition("-")[0]] if of_batch else list(self.batches)
+        own = [self.outcome(step, each) for step in script.steps_needed for each in images]
+        return [*own, *(self.script_outcome(other) for other in script.scripts_needed)]
+
+    def summary(self, spoken: str | None = None) -> Path:
+        """Return the file that Snakemake asks for of the report: there once it was written about these results.
+
+        Parameters
+        ----------
+        spoken : str, optional
+            The language of the report, if not that of this process.
+        """
+        outcomes = [str(self.outcome(step, batch)) for step in STEPS for batch in self.batches]
+        outcomes += [script.outcome for script in self.scripts.values()]
+        again = [self.report_round] if self.report_round else []
+        about = (sorted(self.images()), versions.REPORT, spoken or language(), *again)
+        return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
+
+    def is_reported(self) -> bool:
+        """Whether the report was written about these results, in whatever language."""
+        return any(self.summary(spoken).exists() for spoken in LANGUAGES)
+
+    def describe(self) -> str:
+        """Return the plan in plain words, for the screen."""
+        # The environments of the engines have not all that this needs.
+        from segmake.scripts.checks.notes import script_notes
+        from segmake.scripts.runs import said_of_each
+
+        folder = self.settings["images"]["folder"]
+        lines = [say("plan.no_images")] if folder is None else self._describe_images()
+        for name, script in self.scripts.items():
+            lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
+            definition, runs = self.definitions[name], script.counts["runs"]
+            if each := said_of_each(definition, len(self.images()), runs):
+                lines.append(f"    {each}")
+            if unread := script.counts.get("unread"):
+                lines.append(say("plan.script.unread", number=unread))
+            if gone := script.counts.get("gone"):
+                lines.append(say("plan.script.gone", number=gone))
+            lines += script_notes(definition, runs)
+            for code, values in script.remarks:
+                problem = Problem(code, **values)
+                lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
+        return "\n".join(lines)
+
+    def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
+        """Return which files are left out that were made from the images beside them, for the screen or the report."""
+        if not self.derived:
+            return []
+        kinds = [
+            say(f"derived.{kind}", number=len(names), names=_some(names))
+            for kind, names in self.derived.items()
+        ]
+        number = sum(map(len, self.derived.values()))
+        lines = [say(f"{place}.derived", number=number, kinds="; ".join(kinds))]
+        if self.derived_before:
+            lines.append(say(f"{place}.derived_before", number=self.derived_before))
+        return lines
+
+    def _describe_images(self) -> list[str]:
+        folder = self.settings["images"]["folder"]
+        segmentation = self.settings["segmentation"]
+        model = segmentation.get("model")
+        counts = Counter(self.states.values())
+        lines = [
+            say(
+                "plan.head",
+                folder=folder if isinstance(folder, str) else ", ".join(folder),
+                engine=segmentation["engine"],
+                model=f", {model}" if model else "",
+            ),
+        ]
+        if licence := licences.warning(segmentation):
+            lines.append(f"  {licence}")
+        lines.append(say("plan.found", number=len(self.states), left_out=self.left_out))
+        lines += [
+            say(f"plan.{state}", number=counts[state])
+            for state in get_args(State)
+            if counts[state] or state == "done"
+        ]
+        lines += [
+            say(f"plan.unselected.{what}", number=number)
+            for what, number in self.unselected.items()
+            if number
+        ]
+        for what in ("copies", "stopped", "lossy"):
+            if number := getattr(self, what):
+                lines.append(say(f"plan.{what}", number=number))
+        if self.replaced:
+            words = "plan.all_replaced" if self.all_replaced else "plan.replaced"
+            lines.append(say(words, number=self.replaced))
+        lines += self.describe_derived("plan")
+        if self.system:
+            lines.append(say("plan.system", number=len(self.system), names=_some(self.system)))
+        if self.hidden:
+            lines.append(say("plan.hidden", number=len(self.hidden), names=_some(self.hidden)))
+        if self.corrections:
+            lines.append(say("plan.corrected", number=len(self.corrections)))
+        for file in list(self.outdated.values())[:NAMED]:
+            problem = Problem("SM-OUT-020", file=file)
+            lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
+        lines += [say("plan.stray", file=file) for file in self.stray]
+        lines += known_errors.describe(self.known_errors, "plan.known_error")
+        if self.to_do["segment"]:
+            batches = self.to_do["batches"]
+            lines.append(say("plan.to_do", images=self.to_do["segment"], batches=batches))
+        elif any(self.to_do[step] for step in STEPS):
+            lines.append(say("plan.after", **self.to_do))
+        elif not any(script.batches for script in self.scripts.values()):
+            lines.append(say("plan.nothing"))
+        return lines
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of some names."""
+    return ", ".join(names[:NAMED]) + ("..." if len(names) > NAMED else "")
+
+
+def write_plan(plan: Plan) -> None:
+    """Write down the plan of a run that starts."""
+    batches = {
+        batch.name: {
+            "tasks": {
+                step: [
+                    _written(task, tracked=plan.folders.lineage(task.image) in task.beside)
+                    for task in batch.tasks[step]
+                ]
+                for step in STEPS
+            },
+            "attempts": batch.attempts,
+        }
+        for batch in plan.batches.values()
+    }
+    scripts = {
+        name: {
+            **vars(script),
+            "batches": {
+                batch: [_written_run(task) for task in tasks]
+                for batch, tasks in script.batches.items()
+            },
+        }
+        for name, script in plan.scripts.items()
+    }
+    own = {each.name: getattr(plan, each.name) for each in fields(plan)}
+    values = {**own, "batches": batches, "scripts": scripts}
+    with write_atomically(plan.folders.plan) as part:
+        part.write_text(json.dumps(values), encoding="ascii")
+
+
+def _written(task: Task, *, tracked: bool) -> list[Any]:
+    """Return what a plan has to say of a task for `Folders.task` to make it again."""
+    place = [task.image, str(task.path), task.position, task.positions]
+    return [*place, task.key, task.attempt, task.large, tracked]
+
+
+def _written_run(task: Task) -> list[Any]:
+    """Return the same of a run of a script."""
+    return [task.image, str(task.path), task.position, task.positions, task.key, task.attempt]
+
+
+def read_plan(path: Path, results: Path | None = None) -> Plan:
+    """Return the plan that `write_plan` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    results : Path, optional
+        The results folder as seen from here, where that is not the folder in which the run was started.
+    """
+    values = json.loads(path.read_text(encoding="ascii"))
+    if results:
+        values["settings"]["results"] = str(results)
+    folders = Folders(Path(values["settings"]["results"]), tuple(values["settings"]["outputs"]))
+    batches = {
+        name: Batch(
+            name,
+            {
+                step: [folders.task(step, image, Path(file), *rest) for image, file, *rest in tasks]
+                for step, tasks in batch["tasks"].items()
+            },
+            batch["attempts"],
+        )
+        for name, batch in values["batches"].items()
+    }
+    scripts = {
+        name: ScriptPlan(
+            **{**script, "batches": _read_runs(folders, definition, script["batches"])}
+        )
+        for name, definition in scripts_of(values["settings"]).items()
+        if (script := values["scripts"].get(name))
+    }
+    return Plan(**{**values, "batches": batches, "scripts": scripts})
+
+
+def _read_runs(
+    folders: Folders, script: Script, batches: dict[str, list[list[Any]]]
+) -> dict[str, list[Task]]:
+    return {
+        batch: [
+            replace(
+                folders.script_task(script, run, None, key, attempt),
+                path=Path(path),
+                position=position,
+                positions=positions,
+            )
+            for run, path, position, positions, key, attempt in tasks
+        ]
+        for batch, tasks in batches.items()
+    }
+
+
+@dataclass(frozen=True)
+class ScriptPlan:
+    """What a run of SegMake will do of one script.
+
+    Attributes
+    ----------
+    text : str
+        Fingerprint of the script's files as they are written.
+    code : str
+        Fingerprint of the script itself: its code, arguments and environment, and the files that its arguments name.
+    outcome : str
+        Names the file that is there once all of its runs were tried.
+    batches : dict
+        The tasks of each job, by the name of its batch.
+    names : dict
+        For each batch, what names the file that Snakemake asks for.
+    counts : dict
+        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
+        were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
+    files : list of str
+        All files that the script is made of.
+    meanings : dict
+        What stands for the script in keys, by what it means and how it is written: `segmake.scripts.source.meaning`.
+    remarks : list
+        What is to be said of it: the name of a sentence, and its values.
+    """
+
+    text: str
+    code: str
+    outcome: str
+    batches: dict[str, list[Task]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    meanings: dict[str, str] = field(default_factory=dict)
+    remarks: list[tuple[str, dict[str, str]]] = field(default_factory=list)

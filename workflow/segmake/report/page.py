@@ -1,0 +1,516 @@
+"""The report: one page, in one file, that opens from disk and loads nothing from a network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from segmake.core.files import natural_key, write_atomically
+from segmake.engines import BUILTIN_MODELS
+from segmake.labels.pictures import evenly_spread
+from segmake.messages import language, say
+from segmake.messages.numbers import brief, duration, finite, localised, moment, number, plural
+from segmake.outcome.timing import Timing
+from segmake.outcome.usage import Usage, describe
+from segmake.report.distributions import cells_over_time, distributions, note_on_cells
+from segmake.report.parts import data_uri, href, shown
+from segmake.report.scripts import describe_scripts, script_tiles, verdict_with_scripts
+from segmake.scripts.results.outcome import ScriptResults
+
+GALLERY_LIMIT = 300
+FAILURES_IN_SIGHT = 20
+NAMES_IN_A_NOTE = 3
+SELECTIONS_LIMIT = 20
+
+MIME = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+
+# What to cite, and the DOI that it links to.
+_CELLPOSE = (
+    "Stringer, Wang, Michaelos, Pachitariu (2021). Cellpose: a generalist algorithm for cellular "
+    "segmentation. Nature Methods 18, 100–106.",
+    "10.1038/s41592-020-01018-x",
+)
+_CELLPOSE3 = (
+    "Stringer, Pachitariu (2025). Cellpose3: one-click image restoration for improved cellular "
+    "segmentation. Nature Methods 22, 592–599.",
+    "10.1038/s41592-025-02595-5",
+)
+_CELLPOSE_SAM = (
+    "Pachitariu, Rariden, Stringer (2025). Cellpose-SAM: superhuman generalization for cellular "
+    "segmentation. bioRxiv.",
+    "10.1101/2025.04.28.651001",
+)
+_OMNIPOSE = (
+    "Cutler et al. (2022). Omnipose: a high-precision morphology-independent solution for "
+    "bacterial cell segmentation. Nature Methods 19, 1438–1448.",
+    "10.1038/s41592-022-01639-4",
+)
+_SCIKIT_IMAGE = (
+    "van der Walt et al. (2014). scikit-image: image processing in Python. PeerJ 2, e453.",
+    "10.7717/peerj.453",
+)
+_LAPTRACK = (
+    "Fukai, Kawaguchi (2023). LapTrack: linear assignment particle tracking with tunable metrics. "
+    "Bioinformatics 39, btac799.",
+    "10.1093/bioinformatics/btac799",
+)
+_SNAKEMAKE = (
+    "Mölder et al. (2021). Sustainable data analysis with Snakemake. F1000Research 10, 33.",
+    "10.12688/f1000research.29032.2",
+)
+CITATIONS = {
+    "cellpose": [_CELLPOSE_SAM, _CELLPOSE],
+    "cellpose3": [_CELLPOSE, _CELLPOSE3],
+    "omnipose": [_OMNIPOSE, _CELLPOSE],
+    "threshold": [_SCIKIT_IMAGE],
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was run, as the report tells it.
+
+    Parameters
+    ----------
+    title : str
+        The heading of the page, such as the name of the experiment or of the results folder.
+    started, finished : str
+        ISO 8601 times; a text that is none is shown as it is.
+    settings : mapping
+        The whole config as run, nested.
+    engine, model, device : str
+        ``device`` is ``"CPU"`` or the name of the GPU.
+    versions : mapping
+        Package name to version.
+    command : str
+        What the user typed.
+    warnings : sequence of str
+        Sentences in the user's language.
+    files_found, files_left_out : int
+        Files that matched, and those among them that are no images.
+    batches : int
+    tables : sequence of str
+        Paths of the tables, relative to the report's folder, that the page links to.
+    usage : Usage or None
+        What the run asked of the cluster and used of it; None where it sent no jobs.
+    timing : Timing or None
+        Where the time of the segmentation went; None where nothing was segmented.
+    not_selected : sequence of str
+        Sentences in the user's language on what the config leaves out of the files, such as positions.
+    """
+
+    title: str
+    started: str
+    finished: str
+    settings: Mapping[str, Any]
+    engine: str
+    model: str
+    versions: Mapping[str, str]
+    device: str
+    command: str
+    warnings: Sequence[str] = ()
+    files_found: int = 0
+    files_left_out: int = 0
+    batches: int = 0
+    tables: Sequence[str] = ("cells.csv", "cells.parquet", "images.csv")
+    usage: Usage | None = None
+    timing: Timing | None = None
+    not_selected: Sequence[str] = ()
+
+
+def write_report(
+    path: Path,
+    *,
+    images: pd.DataFrame,
+    cells: pd.DataFrame,
+    thumbnails: Callable[[str], tuple[Path, Path] | None],
+    run: Run,
+    scripts: Sequence[ScriptResults] = (),
+) -> None:
+    """Write the report, in the user's language, as one self-contained HTML file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the page, in the results folder: links to masks and pictures are relative to it.
+    images : DataFrame
+        A row per image: ``image``, ``state`` (``"done"`` or ``"failed"``), ``cells``, ``seconds``,
+        and, where there are any, ``code``, ``message``, ``remedy``, ``attempt``, ``width_px``,
+        ``height_px``, ``pixel_size_um``, ``channel``, ``selection`` (which of its channels, time points and slices were
+        taken, in words), ``position`` (its name), ``objective``, ``acquired`` (ISO 8601), ``tracks``, ``divisions``,
+        ``corrected`` (True: the mask is the user's), ``left_out`` (cells that filters keep out of `cells`),
+        ``warning``, ``mask``, ``picture``, ``movie``. NA where unknown.
+    cells : DataFrame
+        A row per cell: ``image``, ``area_px``, ``length_px``, ``width_px``, and the same in ``_um`` and ``_um2`` where
+        the pixel size is known; ``volume_um3``; of movies ``time``. May be empty, and without columns.
+    thumbnails : callable
+        From the ``image`` of a row to its thumbnails before and after, or None if it has none.
+    run : Run
+        What was run.
+    scripts : sequence of ScriptResults
+        What became of the user's own scripts. Where there are no images, the page is about them alone.
+
+    Raises
+    ------
+    KeyError
+        If `images` lacks ``image`` or ``state``, or the catalogue lacks a text.
+    OSError
+        If the page cannot be written. A thumbnail that cannot be read is left out.
+    """
+    rows: list[dict[str, Any]] = [
+        {str(key): value for key, value in row.items()} for row in images.to_dict("records")
+    ]
+    rows.sort(key=lambda row: natural_key(str(row["image"])))
+    done = [row for row in rows if row["state"] == "done"]
+    failed = [row for row in rows if row["state"] != "done"]
+    taken = [done[place] for place in evenly_spread(len(done), GALLERY_LIMIT)]
+    plots, summary = distributions(done, cells)
+    # Without scripts the page says that there was no image.
+    with_images = bool(rows) or not scripts
+    tracked = with_images and run.settings.get("tracking")
+
+    page = _template().render(
+        lang=language(),
+        run=run,
+        verdict=_whole_verdict(done, failed, scripts),
+        tiles=_whole_tiles(done, failed, run, scripts, movies=bool(cells_over_time(cells))),
+        notes=_notes(run, done),
+        failures=_failures(failed),
+        images_failed=len(failed),
+        failures_in_sight=FAILURES_IN_SIGHT,
+        cards=[_card(row, thumbnails) for row in taken],
+        images_done=len(done),
+        with_images=with_images,
+        scripts=describe_scripts(scripts),
+        cells_measured=len(cells),
+        plots=plots,
+        plots_note=note_on_cells(done, cells),
+        summary=summary,
+        usage=describe(run.usage) if run.usage else None,
+        timing=_timing(run.timing, run.engine) if run.timing else None,
+        facts=_facts(run, with_images=with_images),
+        selections=_selections(done),
+        settings=_settings(run.settings),
+        versions=sorted(run.versions.items(), key=lambda item: item[0].lower()),
+        tables=[(table, href(table)) for table in run.tables],
+        citations=[
+            *(CITATIONS.get(run.engine, []) if with_images else []),
+            *([_LAPTRACK] if tracked else []),
+            _SNAKEMAKE,
+        ],
+    )
+    # A file name that is not text on this system must not keep the page from being written.
+    with write_atomically(path) as part:
+        part.write_text(page, encoding="utf-8", errors="replace")
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(say=say, number=number, plural=plural)
+    return environment.get_template("report.html.j2")
+
+
+# What the page says at its top
+
+
+def _verdict(done: list[dict], failed: list[dict]) -> dict[str, str]:
+    images = len(done) + len(failed)
+    cells = sum(finite(row.get("cells")) or 0 for row in done)
+    if not images:
+        return {"kind": "bad", "text": say("report.verdict.no_images")}
+    if not done:
+        return {"kind": "bad", "text": say("report.verdict.all_failed")}
+    if failed:
+        numbers = {"done": number(len(done)), "images": number(images), "failed": len(failed)}
+        return {"kind": "mixed", "text": say("report.verdict.some_failed", **numbers)}
+    text = say(plural("report.verdict.all_done", images), images=number(images))
+    if not cells:
+        text += " " + say("report.verdict.no_cells")
+    return {"kind": "good", "text": text}
+
+
+def _whole_verdict(
+    done: list[dict], failed: list[dict], scripts: Sequence[ScriptResults]
+) -> dict[str, str]:
+    """Return the verdict on the images and the scripts; without images, on the scripts alone."""
+    if not scripts:
+        return _verdict(done, failed)
+    return verdict_with_scripts(_verdict(done, failed) if done or failed else None, scripts)
+
+
+def _whole_tiles(
+    done: list[dict],
+    failed: list[dict],
+    run: Run,
+    scripts: Sequence[ScriptResults],
+    *,
+    movies: bool,
+) -> list[dict[str, str]]:
+    """Return the big numbers on the images; without images, on the runs of scripts."""
+    if scripts and not (done or failed):
+        return script_tiles(scripts, _elapsed(run))
+    tiles = _tiles(done, failed, run, movies=movies)
+    if runs := sum(len(script.failures) for script in scripts):
+        tiles[1] |= {
+            "label": say("report.scripts.tile.images_failed"),
+            "remark": say(plural("report.scripts.tile.also", runs), n=number(runs)),
+            "kind": "bad",
+        }
+    return tiles
+
+
+def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> list[dict[str, str]]:
+    """Return the big numbers: what each counts, its value, and a remark below."""
+    counts = [value for row in done if (value := finite(row.get("cells"))) is not None]
+    seconds = [value for row in done if (value := finite(row.get("seconds"))) is not None]
+    total = int(sum(counts))
+    without = sum(count == 0 for count in counts)
+    remark = say("report.tile.cells.median", n=brief(np.median(counts))) if counts else ""
+    if movies:
+        remark = say("report.tile.cells.times")
+    if without and total:
+        remark += say(plural("report.tile.cells.without", without), n=number(without))
+    elapsed = _elapsed(run)
+    return [
+        {
+            "label": say("report.tile.done"),
+            "value": number(len(done)),
+            "remark": say("report.tile.done.of", n=number(len(done) + len(failed))),
+            "kind": "good" if done else "",
+        },
+        {
+            "label": say("report.tile.failed"),
+            "value": number(len(failed)),
+            "remark": say("report.tile.failed.below" if failed else "report.tile.failed.none"),
+            "kind": "bad" if failed else "",
+        },
+        {
+            "label": say("report.tile.cells"),
+            "value": number(total),
+            "remark": remark,
+            "kind": "",
+        },
+        {
+            "label": say("report.tile.time"),
+            "value": duration(sum(seconds) if elapsed is None else elapsed),
+            "remark": say("report.tile.time.median", time=duration(float(np.median(seconds))))
+            if seconds
+            else "",
+            "kind": "",
+        },
+    ]
+
+
+def _elapsed(run: Run) -> float | None:
+    try:
+        started = datetime.fromisoformat(run.started)
+        return max(0.0, (datetime.fromisoformat(run.finished) - started).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+# Images
+
+
+def _failures(failed: list[dict]) -> list[dict[str, Any]]:
+    """Return the failed images by what is wrong with them, the most frequent first."""
+    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for row in failed:
+        message = _text_of(row.get("message")) or say("report.failed.unknown")
+        reason = _text_of(row.get("code")), message, _text_of(row.get("remedy"))
+        attempt = finite(row.get("attempt")) or 1
+        again = say("report.failed.attempt", n=int(attempt)) if attempt > 1 else ""
+        groups.setdefault(reason, []).append((shown(row["image"]), again))
+    return [
+        {"code": code, "message": message, "remedy": remedy, "images": images}
+        for (code, message, remedy), images in sorted(groups.items(), key=lambda g: -len(g[1]))
+    ]
+
+
+def _card(
+    row: Mapping[str, Any], thumbnails: Callable[[str], tuple[Path, Path] | None]
+) -> dict[str, Any]:
+    name = shown(row["image"])
+    folder, _, file = name.rpartition("/")
+    cells = finite(row.get("cells"))
+    seconds = finite(row.get("seconds"))
+    pair = thumbnails(row["image"])
+    return {
+        "name": name,
+        "folder": folder + "/" if folder else "",
+        "file": file,
+        "cells": -1 if cells is None else int(cells),
+        "counts": _counts(row, cells),
+        "seconds": -1 if seconds is None else seconds,
+        "selection": _text_of(row.get("selection")),
+        "left_out": _left_out(row),
+        "corrected": finite(row.get("corrected")) == 1,
+        "warning": _text_of(row.get("warning")),
+        "details": _details(row, seconds),
+        "before": _data_uri(pair[0]) if pair else None,
+        "after": _data_uri(pair[1]) if pair else None,
+        "links": [
+            (say(f"report.card.{kind}"), href(file))
+            for kind in ("picture", "movie", "mask")
+            if (file := _text_of(row.get(kind)))
+        ],
+    }
+
+
+def _counts(row: Mapping[str, Any], cells: float | None) -> str:
+    """Say how many cells an image has and, of a tracked movie, how many tracks and divisions."""
+    if cells is None:
+        return say("report.card.cells.unknown")
+    if cells == 0:
+        return say("report.card.cells.none")
+    words = [say(plural("report.card.cells", cells), n=number(cells))]
+    for what in ("tracks", "divisions"):
+        if (count := finite(row.get(what))) is not None:
+            words.append(say(plural(f"report.card.{what}", count), n=number(count)))
+    return " · ".join(words)
+
+
+def _left_out(row: Mapping[str, Any]) -> str:
+    count = finite(row.get("left_out")) or 0
+    return say(plural("report.card.left_out", count), n=number(count)) if count else ""
+
+
+def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
+    details = []
+    width, height = finite(row.get("width_px")), finite(row.get("height_px"))
+    if width is not None and height is not None:
+        details.append(f"{number(width)} × {number(height)} px")
+    if (size := finite(row.get("pixel_size_um"))) is not None:
+        text = localised(f"{size:.4g}")
+        if (height := finite(row.get("pixel_height_um"))) is not None and height != size:
+            text = f"{text} × {localised(f'{height:.4g}')}"
+        details.append(say("report.card.pixel_size", size=text))
+    channel = _text_of(row.get("channel"))
+    if channel and channel not in _text_of(row.get("selection")):
+        details.append(say("report.card.channel", channel=channel))
+    if position := _text_of(row.get("position")):
+        details.append(say("report.card.position", position=position))
+    details += [_text_of(row.get("objective")), moment(_text_of(row.get("acquired")))]
+    if seconds is not None:
+        details.append(say("report.card.seconds", time=duration(seconds)))
+    return [detail for detail in details if detail]
+
+
+def _data_uri(path: Path) -> str | None:
+    try:
+        return data_uri(path.read_bytes(), MIME[path.suffix.lower()])
+    except OSError:
+        return None
+
+
+# What was run
+
+
+def _notes(run: Run, done: list[dict]) -> list[tuple[str, str]]:
+    """Return what a reader should know first, each with the names of the images that it is about."""
+    images: dict[str, list[str]] = {}
+    for row in done:
+        if warning := _text_of(row.get("warning")):
+            images.setdefault(warning, []).append(shown(row["image"]))
+    return [*((warning, "") for warning in run.warnings), *_named(images)]
+
+
+def _named(images: dict[str, list[str]]) -> list[tuple[str, str]]:
+    notes = []
+    for text, names in images.items():
+        named, more = ", ".join(names[:NAMES_IN_A_NOTE]), len(names) - NAMES_IN_A_NOTE
+        if more > 0:
+            named = say(plural("report.note.more", more), names=named, n=number(more))
+        notes.append((text, named))
+    return notes
+
+
+def _selections(done: list[dict]) -> list[tuple[str, str]]:
+    """Return what was taken of the images, the most frequent first, and of how many images."""
+    counts = Counter(text for row in done if (text := _text_of(row.get("selection"))))
+    return [
+        (text, say(plural("report.run.selection.images", count), n=number(count)))
+        for text, count in counts.most_common(SELECTIONS_LIMIT)
+    ]
+
+
+def _facts(run: Run, *, with_images: bool) -> list[tuple[str, str]]:
+    segmentation = [
+        ("report.run.engine", run.engine),
+        ("report.run.model", run.model),
+        ("report.run.device", run.device),
+    ]
+    times = [
+        ("report.run.started", moment(run.started)),
+        ("report.run.finished", moment(run.finished)),
+    ]
+    files = [
+        ("report.run.files", number(run.files_found)),
+        ("report.run.left_out", number(run.files_left_out)),
+        ("report.run.batches", number(run.batches)),
+    ]
+    facts = [*segmentation, *times, *files] if with_images else times
+    return [(say(key), value) for key, value in facts if value]
+
+
+def _timing(timing: Timing, engine: str) -> dict[str, Any]:
+    """Return a row for each phase (name, time, share of the sum), and a sentence on how busy the network was."""
+    total = sum(timing.phases.values())
+    rows = [
+        (say(f"report.time.{phase}"), duration(seconds), f"{100 * seconds / total:.0f} %")
+        for phase, seconds in timing.phases.items()
+        if seconds
+    ]
+    share = round(100 * timing.network_share)
+    words = say("report.time.network_share", share=share) if engine in BUILTIN_MODELS else ""
+    return {"rows": rows, "network": words}
+
+
+def _settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the settings by section, each as its rows of key and value."""
+    sections: list[tuple[str, list[tuple[str, str]]]] = []
+    alone = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            sections.append((str(key), _flat(value)))
+        else:
+            alone.append((str(key), _setting(value)))
+    return [("", alone), *sections] if alone else sections
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", _setting(value)))
+    return rows
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value) and value:
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _text_of(value: Any) -> str:
+    """Return a value as text, empty if it is missing."""
+    return "" if value is None or (not isinstance(value, str) and pd.isna(value)) else str(value)

@@ -1,0 +1,124 @@
+"""The tables and the report of the whole run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from segmake import __version__
+from segmake.core.files import readable
+from segmake.core.journal import Journal
+from segmake.core.tables import write_csv, write_parquet
+from segmake.engines import licences
+from segmake.labels.cell_tables import fail_broken, join_cells
+from segmake.messages import say
+from segmake.outcome.image_table import image_table
+from segmake.outcome.timing import timing_of
+from segmake.outcome.usage import usage_of_runs
+from segmake.plan import known_errors
+from segmake.plan.plan import Plan
+from segmake.report.page import Run, write_report
+from segmake.runner.run_files import note_files
+from segmake.runner.run_step import STEPS
+from segmake.scripts.results.results import script_results
+
+DEMO_MODEL = "segmake_demo_cp3"
+
+
+def write_summary(plan: Plan) -> None:
+    """Write ``images.csv``, ``cells.csv``, ``cells.parquet`` and ``report.html`` into the results folder."""
+    folders = plan.folders
+    images = image_table(plan)
+    cells, broken = join_cells(plan, images.loc[images["state"] == "done", "image"])
+    if broken:
+        fail_broken(plan, broken)
+        images = image_table(plan)
+    write_csv(images, folders.results / "images.csv")
+    write_csv(cells, folders.results / "cells.csv")
+    write_parquet(cells, folders.results / "cells.parquet")
+
+    def thumbnails(image: str) -> tuple[Path, Path] | None:
+        pair = folders.thumbnails(image)
+        return pair if all(path.is_file() for path in pair) else None
+
+    write_report(
+        folders.results / "report.html",
+        images=images,
+        cells=cells,
+        thumbnails=thumbnails,
+        run=_describe_run(plan, images),
+        scripts=script_results(plan),
+    )
+    note_files(folders.run_files, folders.results, plan.report_round)
+
+
+def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
+    segmentation = plan.settings["segmentation"]
+    devices = sorted(set(images["device"].dropna()))
+    return Run(
+        title=str(plan.folders.results),
+        started=_iso(plan.started),
+        finished=_iso(time.time()),
+        settings=plan.settings,
+        engine=segmentation["engine"],
+        model=segmentation.get("model") or segmentation.get("method", ""),
+        versions=_versions(plan),
+        device=", ".join(devices),
+        command=plan.command,
+        files_found=len(images),
+        files_left_out=plan.left_out,
+        batches=len(plan.batches),
+        warnings=[
+            *_warnings(segmentation, devices, plan.kept),
+            *filter(None, [licences.warning(segmentation)]),
+            *known_errors.describe(plan.known_errors, "warning.known_error"),
+        ],
+        not_selected=[
+            say(f"report.not_selected.{what}", number=number)
+            for what, number in plan.unselected.items()
+            if number
+        ]
+        + plan.describe_derived("report"),
+        usage=usage_of_runs(plan),
+        timing=timing_of(plan),
+    )
+
+
+def _warnings(
+    segmentation: dict[str, Any], devices: list[str], kept: Mapping[str, str]
+) -> list[str]:
+    """Return what a reader of the report should know before trusting it, or the time it took."""
+    warnings = []
+    if Path(segmentation.get("model") or "").name == DEMO_MODEL:
+        warnings.append(say("warning.demo_model"))
+    if segmentation.get("gpu") == "auto" and "CPU" in devices:
+        warnings.append(say("warning.cpu"))
+    if kept:
+        files = ", ".join(readable(place) for place in kept.values())
+        warnings.append(say("warning.changed", files=files))
+    return warnings
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    """Return the versions of SegMake, of Snakemake, and of what the engine's environment had."""
+    versions = {"SegMake": __version__, "Python": sys.version.split()[0]}
+    try:
+        versions["Snakemake"] = metadata.version("snakemake")
+    except metadata.PackageNotFoundError:
+        pass
+    for batch in plan.batches.values():
+        journal = Journal(plan.folders.journal(STEPS[0], batch.name))
+        for task in batch.tasks[STEPS[0]]:
+            if journal.is_done(task.image, task.key) and (entry := journal.last(task.image)):
+                versions |= entry.details.get("versions", {})
+    return versions
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))

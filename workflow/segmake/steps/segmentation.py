@@ -1,0 +1,265 @@
+"""The work of each step on one image, from files to files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib import metadata
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from segmake import engines
+from segmake.core.files import position_number
+from segmake.core.output_files import KINDS
+from segmake.formats.believed import Header
+from segmake.images.calibration import mean_size
+from segmake.images.field_of_view import FieldOfView
+from segmake.labels import exports as outputs
+from segmake.labels.labels import LabelWriter
+from segmake.messages import Problem, say
+from segmake.plan.plan import Folders, Plan
+from segmake.runner.pipeline import InOneGo, Task, Work
+
+# What the report names of an engine's environment.
+_PACKAGES = ("cellpose", "omnipose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
+
+
+def work_of(step: str, plan: Plan, tell: Callable[[str], None]) -> Work:
+    """Return a step's work on one image.
+
+    Parameters
+    ----------
+    step : {"segment", "masks", "measure", "overlay"}
+    plan : Plan
+    tell : callable
+        Takes a line for the screen.
+    """
+    if step == "segment":
+        return Segmentation(plan, tell)
+    # The environments of the engines have none of what these need.
+    from segmake.steps import label_work
+
+    return InOneGo(label_work.STEPS[step](plan))
+
+
+def forget(folders: Folders, image: str) -> None:
+    """Remove what goes with a mask that is not valid any more, but for what a user has corrected.
+
+    What can't be removed does not fail the images beside it.
+    """
+    with suppress(OSError):
+        folders.lineage(image).unlink(missing_ok=True)
+    for kind in KINDS:
+        with suppress(Problem, OSError):
+            outputs.remove(kind, folders.results, image)
+
+
+@dataclass
+class _Field:
+    """A field of view on its way through the engine, and the seconds that each phase took.
+
+    Attributes
+    ----------
+    view : FieldOfView
+        Open until the last plane is read.
+    places : list of tuple
+        Time and depth of each piece that the engine is given: a plane; or all planes of a time point (depth None).
+    planes : list of array
+        The piece that is next: for each channel YX, or ZYX.
+    writer : LabelWriter
+        Takes the labels, plane by plane.
+    """
+
+    view: FieldOfView
+    places: list[tuple[int, int | None]]
+    writer: LabelWriter
+    planes: list[np.ndarray] = field(default_factory=list)
+    prediction: Any = None
+    cells: int = 0
+    anisotropy_unknown: bool = False
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add up how long something took."""
+        started = time.perf_counter()
+        yield
+        took = time.perf_counter() - started
+        self.phases[name] = round(self.phases.get(name, 0.0) + took, 3)
+
+    def read(self, place: tuple[int, int | None]) -> list[np.ndarray]:
+        """Return the channels to segment: YX each, or ZYX where the engine takes all slices at once."""
+        moment, depth = place
+        with self.phase("read"):
+            if depth is not None:
+                return self.view.planes(moment, depth)
+            slices = [self.view.planes(moment, each) for each in range(self.view.selection.depth)]
+            return [np.stack(channel) for channel in zip(*slices, strict=True)]
+
+    def add(self, labels: np.ndarray) -> None:
+        """Write the labels of a piece: YX or ZYX."""
+        self.cells += len(np.unique(labels[labels > 0])) if labels.any() else 0
+        with self.phase("write"):
+            for plane in labels if labels.ndim == 3 else [labels]:
+                self.writer.add(plane)
+
+    def leave(self) -> None:
+        """Close what is open, without a result."""
+        self.view.close()
+        self.writer.abandon()
+
+
+class Segmentation:
+    """Segments images; the model is loaded for the first image that can be read, and once.
+
+    The network sees one plane while the next one is read, and the masks of the one before it are made and written:
+    planes of different images, and those of one movie or stack.
+    """
+
+    overlaps = True
+
+    def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
+        self._images = plan.settings["images"]
+        self._settings = plan.settings["segmentation"]
+        self._tell = tell
+        self._loaded: Any = None
+        self._refused: Problem | None = None
+        self._making_masks = Lock()
+
+    @cached_property
+    def _engine(self) -> engines.Engine:
+        return engines.engine(self._settings["engine"])
+
+    def read(self, task: Task) -> _Field:
+        """Open a field of view, and read the first of its planes."""
+        # Labels of other settings, or of the file before this one, must not outlive this attempt.
+        for output in task.outputs:
+            output.unlink(missing_ok=True)
+        started = time.perf_counter()
+        # A file that could not be read when the run was planned counts as one image.
+        expected = task.positions or (1 if task.position == 0 else None)
+        view = FieldOfView(task.path, task.position, self._images, expected)
+        try:
+            view.refuse_unwritten()
+            selection, whole = view.selection, engines.keeps_volume(self._settings)
+            if whole:
+                engines.refuse_flat(self._settings, selection.depth)
+            depths = [None] if whole else range(selection.depth)
+            places = [(moment, at) for moment in range(len(selection.times)) for at in depths]
+            times, depth = len(selection.times), selection.depth
+            writer = LabelWriter(task.outputs[0], times=times, depth=depth)
+            read = _Field(view, places, writer)
+            read.planes = read.read(places[0])
+        except BaseException:
+            view.close()
+            raise
+        read.phases["read"] = round(time.perf_counter() - started, 3)
+        return read
+
+    def compute(self, task: Task, read: _Field) -> _Field:
+        """Let the network see all planes; the masks of all but the last are made meanwhile."""
+        try:
+            with read.phase("load"):
+                self._load()
+            with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "masks") as maker:
+                made: Future | None = None
+                for number, place in enumerate(read.places):
+                    last = number + 1 == len(read.places)
+                    coming = None if last else reader.submit(read.read, read.places[number + 1])
+                    read.prediction = self._predict(read, place)
+                    if made:
+                        made.result()
+                    if coming:
+                        made = maker.submit(self._make_masks, read, read.prediction)
+                        read.planes = coming.result()
+            read.planes = []
+        except BaseException:
+            read.leave()
+            raise
+        return read
+
+    def finish(self, task: Task, computed: _Field) -> dict[str, Any]:
+        """Make the last masks, write the labels, and return what the journal notes of them."""
+        try:
+            self._make_masks(computed, computed.prediction)
+            with computed.phase("write"):
+                computed.writer.close()
+        finally:
+            computed.leave()
+        header, selection = computed.view.header, computed.view.selection
+        return {
+            "cells": computed.cells,
+            "width_px": header.width,
+            "height_px": header.height,
+            "channel": header.channels[selection.channel],
+            "channel_number": selection.channel + 1,
+            "channels": len(header.channels),
+            "times": [moment + 1 for moment in selection.times],
+            "all_times": header.times,
+            "slices": [index + 1 for index in selection.slices],
+            "all_slices": header.slices,
+            "projection": selection.projection,
+            "position": header.position or position_number(task.image),
+            "objective": header.objective,
+            "acquired": header.acquired,
+            "lossy": header.lossy,
+            **_stopped_early(header),
+            "anisotropy_unknown": computed.anisotropy_unknown,
+            **self._engine.describe(self._loaded),
+            "phases": computed.phases,
+            "versions": _versions(),
+        }
+
+    def _predict(self, read: _Field, place: tuple[int, int | None]) -> Any:
+        """Return what the engine makes masks of; for a volume, its labels."""
+        with read.phase("network"):
+            if place[1] is not None:
+                return self._engine.predict(self._loaded, read.planes)
+            header = read.view.header
+            anisotropy = engines.anisotropy(
+                self._settings, mean_size(header, self._images), header.slice_step_um
+            )
+            read.anisotropy_unknown = self._settings["do_3D"] and anisotropy is None
+            return self._engine.volume(self._loaded, read.planes, anisotropy)
+
+    def _make_masks(self, read: _Field, prediction: Any) -> None:
+        if engines.keeps_volume(self._settings):
+            read.add(prediction)
+            return
+        # The last masks of one image and the first of the next are made by two threads.
+        with self._making_masks, read.phase("masks"):
+            labels = self._engine.masks(self._loaded, prediction)
+        read.add(labels)
+
+    def _load(self) -> None:
+        # A model that can't be loaded is not loaded again for each image of the batch.
+        if self._refused:
+            raise self._refused
+        if self._loaded is None:
+            try:
+                self._loaded = self._engine.load(self._settings)
+            except Problem as problem:
+                self._refused = problem
+                raise
+            self._tell(say("step.model", **self._engine.describe(self._loaded)))
+
+
+def _stopped_early(header: Header) -> dict[str, int]:
+    """Return how many time points and slices were to be taken, where fewer were saved."""
+    planned = {"planned_times": header.planned_times, "planned_slices": header.planned_slices}
+    return {name: number for name, number in planned.items() if number is not None}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found

@@ -1,0 +1,107 @@
+"""A step's work on images, which several processes do at the same time on the cores of a job."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from segmake.messages import Problem
+from segmake.plan.plan import read_plan
+from segmake.runner.parallel import Parallel, Stopped
+from segmake.runner.pipeline import Ended, Leave, Line, Task, Work
+
+# One that waits for a disk that does not answer can't be ended.
+PATIENCE_SECONDS = 2.0
+
+# What a process does to each image that it is given.
+_work: Callable[[Task], dict[str, Any]]
+
+
+class Spread:
+    """The work of a step without a GPU, image by image in processes of its own.
+
+    A process that dies takes those images with it that were in work: another job goes on, with each of them alone.
+
+    Parameters
+    ----------
+    step : {"masks", "measure", "overlay"}
+    plan : Path
+        The file of the plan.
+    number : int
+        How many processes.
+    """
+
+    overlaps = True
+
+    def __init__(self, step: str, plan: Path, number: int) -> None:
+        self._number = number
+        self._stopped = False
+        # A copy of this process would have its threads' locks, and not its threads.
+        self._pool = ProcessPoolExecutor(
+            number,
+            multiprocessing.get_context("spawn"),
+            initializer=_prepare,
+            initargs=(step, plan),
+        )
+
+    def line(self, work: Work, ended: Callable[[Ended], None]) -> Line:
+        """Return what passes images through this work."""
+        return Parallel(self._number, self.stop, work, ended)
+
+    def read(self, task: Task) -> None:
+        """Nothing is read ahead."""
+
+    def compute(self, task: Task, read: None) -> dict[str, Any]:
+        """Have a process do the work, and return what to note in the journal."""
+        try:
+            return self._pool.submit(_do, task).result()
+        except (BrokenProcessPool, CancelledError):
+            if self._stopped:
+                raise Stopped from None
+            raise Leave(Problem("SM-CLU-040", where=task.image), died=True) from None
+
+    def finish(self, task: Task, computed: dict[str, Any]) -> dict[str, Any]:
+        """Nothing is left to do."""
+        return computed
+
+    def stop(self) -> None:
+        """End the processes, whatever they do."""
+        self._stopped = True
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join(PATIENCE_SECONDS)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """End the processes, which have nothing left to do."""
+        self._pool.shutdown()
+
+
+def _prepare(step: str, plan: Path) -> None:
+    global _work
+    # Who started this process says when it is to end; one that was killed can't.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Libraries warn of things that a user can do nothing about.
+    warnings.simplefilter("ignore")
+    from segmake.steps import label_work
+
+    _work = label_work.STEPS[step](read_plan(plan))
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _do(task: Task) -> dict[str, Any]:
+    return _work(task)

@@ -1,0 +1,673 @@
+"""Makes ``config/README.md``, pages of ``docs`` and a part of ``docs/environment-builder.md`` from their sources.
+
+The settings come from the JSON Schema of the config, the questions and answers (``docs/faq*.md``) from the catalogue
+of messages, ``docs/known-errors*.md`` from ``known_errors.toml``, ``docs/slurm-jobs*.md`` from ``fates.toml``, the
+table of packages from ``catalogue.yaml``.
+After an edit of either: ``PYTHONPATH=workflow python -m segmake.tools.reference``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import string
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segmake.config.load import describe, schema
+from segmake.core import installation
+from segmake.core.files import write_atomically
+from segmake.engines.licences import licences_page
+from segmake.environments.wanted.catalogue import groups
+from segmake.messages import LANGUAGES, catalogue
+from segmake.plan.known_errors import known_errors
+from segmake.slurm.fates import Fate, Moment, fates
+
+ROOT = installation.home()
+BUILDER = ROOT / "docs" / "environment-builder.md"
+COMMAND = "PYTHONPATH=workflow python -m segmake.tools.reference"
+
+_NOTE = f"<!-- Made by `{COMMAND}` from {{sources}}: edit these, not this file. -->"
+
+# Between these, the page on environments has the table of the catalogue; the rest of it is written by hand.
+_TABLE_BEGINS = f"<!-- Made by `{COMMAND}` from workflow/segmake/environments/wanted/catalogue.yaml: edit that. -->"
+_TABLE_ENDS = "<!-- The end of what was made. -->"
+
+_README = """\
+## The config file
+
+`config/config.yaml` is the only file that you edit. Each setting in it has a comment that says what it does and when
+to change it; this page has them all in one place.
+
+- Editors that know YAML (VS Code with the YAML extension, for example) complete and check settings while you type.
+- Paths start from SegMake's folder, unless they begin with `/`.
+- A setting that is left out has its default.
+- Mistakes are found before anything runs: all at once, each with its line. Every message has a code, such as
+  `SM-CFG-001`, that is explained in [docs/faq.md](../docs/faq.md) (en français : [docs/faq.fr.md](../docs/faq.fr.md)).
+
+One more file is for whoever set up SegMake, and optional: `site.yaml` in SegMake's own folder says once what holds for
+all of its users. So far that is from which git repositories
+[packages](../docs/environment-builder.md#packages-of-git-repositories) may come:
+
+```yaml
+packages:
+  git: ["https://github.com/our-lab/"]
+```
+
+## Several experiments
+
+Keep a file for each, with a folder for `results` of its own, and name it when you run SegMake. It is then read in
+place of `config/config.yaml`:
+
+```bash
+snakemake --profile slurm --configfile config/growth.yaml
+```
+
+## What is computed again after a change
+
+| you change | SegMake computes again |
+|---|---|
+| anything under `segmentation`, except `gpu` and `batch_size` | all images |
+| `channel`, `second_channel`, `z`, `time` or `pages` under `images` | the images of which other planes are taken now |
+| `positions` under `images` | only positions that are new; those no longer chosen leave the tables |
+| `pixel_size_um` under `images` | the tables, and the size noted in the masks; not the cells (but with `do_3D`) |
+| `include`, `exclude` or `derived` under `images` | only images that are new; those no longer chosen leave the tables |
+| `folder` under `images`: one more, one within or around it | only images that are new; the others keep their names |
+| `folder` under `images`: another experiment | nothing: it is refused, as it needs `results` of its own |
+| the file of an image, such as a new copy of it | this image |
+| the file of your own model | all images |
+| a file in `corrections` in the results | the mask, the table and the picture of its image |
+| `tracking` | masks, tables and pictures of movies, not the cells |
+| `outputs` | the files that it names, not the cells |
+| `measurements` | the tables, not the cells |
+| `overlays` | the pictures, not the cells |
+| `cluster` | nothing |
+| a script, its `arguments` or its environment | [this script](../docs/scripts.md), and those that need it |
+| `resources`, `batch_size`, `parallel` of a script | nothing |
+| `environments` | no image: the environment whose list has changed is made again, and its scripts run |
+| `results` | everything, in the new folder |
+
+`snakemake --profile slurm -n` says how many images that would be, and starts nothing.
+
+## All settings
+"""
+
+_ENGINES = """\
+The settings differ from engine to engine. One that the chosen engine does not take is refused: delete its line, or
+put `#` in front of it.
+"""
+
+# Code in backquotes, and what Markdown would read as formatting outside of it.
+_CODE = re.compile(r"(`[^`]*`)")
+_SPECIAL = re.compile(r"([\\*<])")
+
+# Headings and labels of the questions and answers.
+_TITLE = {"en": "Messages, and what to do", "fr": "Les messages, et que faire"}
+_INTRO = {
+    "en": (
+        "Each message of SegMake has a code. Look it up here, in your browser with Ctrl+F. Words in *italics* stand "
+        "for what the message names in your case. Which results of earlier versions were wrong: "
+        "[known-errors.md](known-errors.md). [En français](faq.fr.md)."
+    ),
+    "fr": (
+        "Chaque message de SegMake a un code. Cherchez-le ici, dans votre navigateur avec Ctrl+F. Les mots en "
+        "*italique* tiennent la place de ce que le message nomme dans votre cas. Quels résultats de versions "
+        "antérieures étaient faux : [known-errors.fr.md](known-errors.fr.md). [In English](faq.md)."
+    ),
+}
+_LABELS = {
+    "what": {"en": "What it says:", "fr": "Ce qu'il dit :"},
+    "why": {"en": "Why:", "fr": "Pourquoi :"},
+    "do": {"en": "What to do:", "fr": "Que faire :"},
+}
+_ERRORS_TITLE = {"en": "Known errors in results", "fr": "Erreurs connues dans les résultats"}
+_ERRORS_INTRO = {
+    "en": (
+        "Results of earlier versions of SegMake that were wrong, in which circumstances, and what to do. The report "
+        "says which version made your results. This version says which of your images are affected, as far as "
+        "their files tell. [En français](known-errors.fr.md)."
+    ),
+    "fr": (
+        "Les résultats faux de versions antérieures de SegMake, dans quelles circonstances, et que faire. Le rapport "
+        "dit quelle version a produit vos résultats. Cette version dit lesquelles de vos images sont touchées, pour "
+        "autant que leurs fichiers le disent. [In English](known-errors.md)."
+    ),
+}
+_ERRORS_BEFORE = {"en": "In versions before {before}.", "fr": "Dans les versions avant {before}."}
+_ERRORS_LABELS = {
+    "wrong": {"en": "What was wrong:", "fr": "Ce qui était faux :"},
+    "when": {"en": "When:", "fr": "Quand :"},
+    "do": {"en": "What to do:", "fr": "Que faire :"},
+}
+_JOBS_TITLE = {"en": "What Slurm says of jobs", "fr": "Ce que Slurm dit des tâches"}
+_JOBS_INTRO = {
+    "en": (
+        "Everything that can become of a job on the cluster, what it means, and what to do. SegMake says the same on "
+        "the screen, in `python -m segmake status` and in the report. [En français](slurm-jobs.fr.md)."
+    ),
+    "fr": (
+        "Tout ce qui peut advenir d'une tâche sur le cluster, ce que cela signifie, et que faire. SegMake dit la même "
+        "chose à l'écran, dans `python -m segmake status` et dans le rapport. [In English](slurm-jobs.md)."
+    ),
+}
+_JOBS_HEADINGS: dict[Moment, dict[str, str]] = {
+    "sending": {"en": "When Slurm refuses a job", "fr": "Quand Slurm refuse une tâche"},
+    "waiting": {"en": "When a job waits", "fr": "Quand une tâche attend"},
+    "ended": {"en": "When a job has ended", "fr": "Quand une tâche est terminée"},
+}
+_JOBS_COLUMNS: dict[Moment, dict[str, tuple[str, ...]]] = {
+    "sending": {
+        "en": ("Slurm says", "it means", "SegMake", "what to do"),
+        "fr": ("Slurm dit", "cela signifie", "SegMake", "que faire"),
+    },
+    "waiting": {
+        "en": ("Slurm says", "it means", "ends by itself", "what to do"),
+        "fr": ("Slurm dit", "cela signifie", "cesse de soi-même", "que faire"),
+    },
+    "ended": {
+        "en": ("Slurm says", "the job", "is an attempt", "what to do"),
+        "fr": ("Slurm dit", "la tâche", "compte comme essai", "que faire"),
+    },
+}
+_JOBS_NOTES: dict[Moment, dict[str, str]] = {
+    "sending": {
+        "en": "A refusal that passes is no attempt: jobs that run go on, and the rest is sent when Slurm takes it.",
+        "fr": (
+            "Un refus passager ne compte pas comme essai : les tâches en cours continuent, et le reste est envoyé "
+            "quand Slurm l'accepte."
+        ),
+    },
+    "waiting": {
+        "en": "`python -m segmake status` names the jobs that JOB stands for.",
+        "fr": "`python -m segmake status` nomme les tâches dont TÂCHE tient la place.",
+    },
+    "ended": {
+        "en": "A batch that has used up its attempts is given up by this run; the same command tries it again.",
+        "fr": "Un lot qui a épuisé ses essais est abandonné par ce calcul ; la même commande le réessaie.",
+    },
+}
+_JOBS_DOES = {
+    "waits": {"en": "waits and goes on", "fr": "attend et continue"},
+    "stops": {"en": "sends no more and says why", "fr": "n'en envoie plus et dit pourquoi"},
+    "yes": {"en": "yes", "fr": "oui"},
+    "no": {"en": "no", "fr": "non"},
+}
+_JOB = {"en": "JOB", "fr": "TÂCHE"}
+# So many of Slurm's words are shown for each row.
+_WORDS_SHOWN = 3
+
+_FAMILIES = {
+    "SM-CFG": {"en": "The config file", "fr": "Le fichier de configuration"},
+    "SM-DIR": {"en": "The folder of images", "fr": "Le dossier des images"},
+    "SM-IMG": {"en": "An image", "fr": "Une image"},
+    "SM-RUN": {"en": "The run", "fr": "Le calcul"},
+    "SM-MOD": {"en": "The model", "fr": "Le modèle"},
+    "SM-OMN": {"en": "Omnipose", "fr": "Omnipose"},
+    "SM-VOL": {"en": "Z-stacks in 3D", "fr": "Les piles z en 3D"},
+    "SM-OUT": {"en": "Masks and corrections", "fr": "Les masques et les corrections"},
+    "SM-TRK": {"en": "Tracking", "fr": "Le suivi dans le temps"},
+    "SM-MEA": {"en": "The measurements", "fr": "Les mesures"},
+    "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
+    "SM-SCR": {"en": "Your own scripts", "fr": "Vos propres scripts"},
+    "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
+    "SM-SIT": {"en": "The site file", "fr": "Le fichier du site"},
+    "SM-SET": {
+        "en": "The set-up, the demo and the tests",
+        "fr": "La préparation, la démo et les tests",
+    },
+}
+
+# How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
+# own name.
+PLACEHOLDERS = {
+    "SM-OUT.file": {"en": "file", "fr": "fichier"},
+    "SM-OUT.kept": {"en": "new place", "fr": "nouvel emplacement"},
+    "SM-OUT.reason": {"en": "reason", "fr": "raison"},
+    "SM-RUN-020.number": {"en": "number", "fr": "nombre"},
+    "SM-ENV-041.python": {"en": "version", "fr": "version"},
+    "here": {"en": "versions", "fr": "versions"},
+    "made": {"en": "files", "fr": "fichiers"},
+    "gpus": {"en": "number", "fr": "nombre"},
+    "most": {"en": "number", "fr": "nombre"},
+    "longest": {"en": "number", "fr": "nombre"},
+    "size": {"en": "number", "fr": "nombre"},
+    "script": {"en": "script", "fr": "script"},
+    "place": {"en": "file and line", "fr": "fichier et ligne"},
+    "program": {"en": "program", "fr": "programme"},
+    "modules": {"en": "list of modules", "fr": "liste des modules"},
+    "about": {"en": "the environment", "fr": "l'environnement"},
+    "pattern": {"en": "pattern", "fr": "motif"},
+    "places": {"en": "file and code", "fr": "fichier et code"},
+    "one": {"en": "option", "fr": "option"},
+    "instead": {"en": "path", "fr": "chemin"},
+    "numbers": {"en": "numbers of values", "fr": "nombres de valeurs"},
+    "runs": {"en": "number", "fr": "nombre"},
+    "jobs": {"en": "number", "fr": "nombre"},
+    "claim": {"en": "what it claims", "fr": "ce qu'il annonce"},
+    "SM-IMG-054.file": {"fr": "fichier"},
+    "SM-IMG-053.what": {"en": "what became of it", "fr": "ce qu'il en est advenu"},
+    "need": {"en": "word", "fr": "mot"},
+    "scripts": {"en": "names", "fr": "noms"},
+    "setting": {"en": "setting", "fr": "réglage"},
+    "ended": {"en": "exit code or signal", "fr": "code de sortie ou signal"},
+    "missing": {"en": "names", "fr": "noms"},
+    "aside": {"en": "folder", "fr": "dossier"},
+    "minutes": {"en": "number of minutes", "fr": "nombre"},
+    "SM-CLU-053.job": {"en": "number of the job", "fr": "numéro de la tâche"},
+    "SM-CLU-053.state": {"en": "its state", "fr": "son état"},
+    "SM-CLU-050.remedy": {"en": "what to do about it", "fr": "ce qu'il faut faire"},
+    "SM-CLU.says": {"en": "what it means", "fr": "ce que cela veut dire"},
+    "SM-CLU.said": {"en": "the end of the log", "fr": "la fin du journal"},
+    "SM-CLU-051.reason": {"en": "Slurm's reason", "fr": "la raison de Slurm"},
+    "SM-SCR.remedy": {"en": "what to do about it", "fr": "que faire"},
+    "SM-SCR-051.stands": {"en": "another value", "fr": "autre valeur"},
+    "SM-SCR-052.line": {"en": "number", "fr": "numéro"},
+    "SM-SCR-026.size": {"en": "number of runs", "fr": "nombre d'exécutions"},
+    "SM-SCR-055.word": {"en": "function", "fr": "fonction"},
+    "SM-SCR-056.file": {"en": "file and line", "fr": "fichier et ligne"},
+    "SM-SCR-015.wanted": {"en": "number", "fr": "nombre"},
+    "SM-SCR-016.other": {"en": "value", "fr": "valeur"},
+    "SM-SCR-025.first": {"en": "first value", "fr": "première valeur"},
+    "SM-SCR-025.last": {"en": "last value", "fr": "dernière valeur"},
+    "SM-SCR-041.files": {"en": "files", "fr": "fichiers"},
+    "SM-SCR-042.files": {"en": "files", "fr": "fichiers"},
+    "SM-SCR-043.files": {"en": "files", "fr": "fichiers"},
+    "SM-SCR-045.files": {"en": "what it said", "fr": "ce qu'il a dit"},
+    "SM-SCR-044.used": {"en": "number", "fr": "nombre"},
+    "account": {"fr": "compte"},
+    "accounts": {"en": "list of accounts", "fr": "liste des comptes"},
+    "allowed": {"en": "list", "fr": "liste"},
+    "answer": {"en": "Slurm's words", "fr": "les mots de Slurm"},
+    "channel": {"fr": "canal"},
+    "channels": {"en": "list of channels", "fr": "liste des canaux"},
+    "command": {"fr": "commande"},
+    "clash": {"en": "who clashes with whom", "fr": "qui contredit qui"},
+    "cuda": {"en": "version", "fr": "version"},
+    "driver": {"en": "version", "fr": "version"},
+    "capability": {"en": "version", "fr": "version"},
+    "listed": {"en": "python=version", "fr": "python=version"},
+    "SM-ENV-031.python": {"en": "version", "fr": "version"},
+    "SM-ENV-033.line": {"en": "line", "fr": "ligne"},
+    "SM-ENV-034.line": {"en": "line", "fr": "ligne"},
+    "SM-ENV-034.reason": {"en": "the reason for this kind", "fr": "la raison pour ce genre"},
+    "SM-ENV-070.line": {"en": "line", "fr": "ligne"},
+    "SM-ENV-070.prefix": {"en": "https://host/owner/", "fr": "https://hôte/propriétaire/"},
+    "SM-ENV-071.line": {"en": "package and address", "fr": "paquet et adresse"},
+    "SM-ENV-071.version": {"en": "branch, tag or digits", "fr": "branche, étiquette ou chiffres"},
+    "SM-ENV-076.line": {"en": "line", "fr": "ligne"},
+    "SM-ENV-076.reason": {"en": "what is wrong with it", "fr": "ce qui ne va pas"},
+    "address": {"en": "address", "fr": "adresse"},
+    "SM-SIT.key": {"en": "setting", "fr": "réglage"},
+    "SM-SIT.section": {"en": "section", "fr": "section"},
+    "SM-SIT.example": {"en": "example", "fr": "exemple"},
+    "fitting": {"en": "package and version", "fr": "paquet et version"},
+    "package": {"fr": "paquet"},
+    "packages": {"en": "list of packages", "fr": "liste des paquets"},
+    "prefix": {"en": "folder", "fr": "dossier"},
+    "SM-ENV-017.nearest": {"en": "package", "fr": "paquet"},
+    "SM-ENV-019.nearest": {"en": "package", "fr": "paquet"},
+    "SM-ENV-026.nearest": {"en": "list of packages", "fr": "liste des paquets"},
+    "SM-ENV-025.remedy": {"en": "what works", "fr": "ce qui fonctionne"},
+    "existing": {"en": "name or folder", "fr": "nom ou dossier"},
+    "SM-ENV-036.reason": {"en": "reason", "fr": "raison"},
+    "SM-ENV-035.known": {"en": "list of environments", "fr": "liste des environnements"},
+    "SM-ENV-038.keys": {"en": "keys", "fr": "clés"},
+    "SM-ENV-049.what": {"en": "names of libraries", "fr": "noms des bibliothèques"},
+    "SM-ENV-050.remedy": {"en": "what works", "fr": "ce qui fonctionne"},
+    "SM-ENV-052.what": {"en": "paths", "fr": "chemins"},
+    "SM-ENV-053.known": {"en": "list of environments", "fr": "liste des environnements"},
+    "dimensions": {"en": "number", "fr": "nombre"},
+    "anisotropy": {"fr": "anisotropie"},
+    "depth": {"fr": "profondeur"},
+    "default": {"en": "default", "fr": "valeur par défaut"},
+    "engine": {"fr": "moteur"},
+    "environment": {"en": "name", "fr": "nom"},
+    "engines": {"en": "list of engines", "fr": "liste des moteurs"},
+    "error": {"en": "details", "fr": "détails"},
+    "files": {"en": "files and addresses", "fr": "fichiers et adresses"},
+    "first": {"en": "first image", "fr": "première image"},
+    "SM-DIR-020.known": {"en": "folders", "fr": "dossiers"},
+    "SM-DIR-021.known": {"en": "folders", "fr": "dossiers"},
+    "SM-DIR-020.other": {"en": "another folder", "fr": "autre dossier"},
+    "SM-DIR-021.other": {"en": "another folder", "fr": "autre dossier"},
+    "SM-OUT-020.file": {"en": "correction", "fr": "correction"},
+    "SM-DIR-024.name": {"en": "name", "fr": "nom"},
+    "both": {"en": "list of both folders", "fr": "liste des deux dossiers"},
+    "exclude": {"en": "name", "fr": "nom"},
+    "target": {"en": "file or folder", "fr": "fichier ou dossier"},
+    "names": {"en": "channels and images", "fr": "canaux et images"},
+    "all": {"en": "list of names", "fr": "liste des noms"},
+    "SM-OUT-003.first": {"en": "first file", "fr": "premier fichier"},
+    "SM-OUT-003.second": {"en": "second file", "fr": "second fichier"},
+    "SM-CFG-034.first": {"en": "first number", "fr": "premier nombre"},
+    "last": {"en": "last number", "fr": "dernier nombre"},
+    "part": {"en": "part of the folder", "fr": "partie du dossier"},
+    "SM-IMG-007.part": {"en": "other file", "fr": "autre fichier"},
+    "kind": {"en": "other format", "fr": "autre format"},
+    "SM-IMG-036.kind": {"en": "kind", "fr": "type"},
+    "time": {"en": "number", "fr": "numéro"},
+    "slice": {"en": "number", "fr": "numéro"},
+    "wanted": {"en": "number or range", "fr": "numéro ou plage"},
+    "SM-OUT-005.wanted": {"en": "size of the image", "fr": "taille de l'image"},
+    "found": {"en": "size of the file", "fr": "taille du fichier"},
+    "corrections": {"en": "folder", "fr": "dossier"},
+    "folder": {"fr": "dossier"},
+    "inner": {"en": "inner folder", "fr": "dossier intérieur"},
+    "other": {"en": "other one", "fr": "autre"},
+    "bsize": {"en": "number", "fr": "nombre"},
+    "note": {"en": "file beside it", "fr": "fichier à côté"},
+    "addresses": {"en": "addresses", "fr": "adresses"},
+    "outer": {"en": "outer folder", "fr": "dossier extérieur"},
+    "height": {"fr": "hauteur"},
+    "high": {"en": "second value", "fr": "seconde valeur"},
+    "host": {"en": "computer", "fr": "ordinateur"},
+    "image": {"fr": "image"},
+    "include": {"en": "patterns", "fr": "motifs"},
+    "key": {"en": "setting", "fr": "réglage"},
+    "kinds": {"en": "kinds of files", "fr": "types de fichiers"},
+    "known": {"en": "list of engines", "fr": "liste des moteurs"},
+    "limit": {"fr": "limite"},
+    "log": {"en": "log file", "fr": "journal"},
+    "logs": {"en": "folder of logs", "fr": "dossier des journaux"},
+    "low": {"en": "first value", "fr": "première valeur"},
+    "model": {"fr": "modèle"},
+    "models": {"en": "list of models", "fr": "liste des modèles"},
+    "SM-CLU-006.models": {"en": "list of GPU models", "fr": "liste des modèles de GPU"},
+    "SM-CLU.name": {"en": "setting", "fr": "réglage"},
+    "SM-CFG-011.models": {"en": "nearest model", "fr": "modèle le plus proche"},
+    "name": {"fr": "nom"},
+    "SM-CFG.name": {"en": "setting", "fr": "réglage"},
+    "nearest": {"en": "nearest setting", "fr": "réglage le plus proche"},
+    "number": {"fr": "nombre"},
+    "option": {"fr": "option"},
+    "partition": {"fr": "partition"},
+    "path": {"fr": "chemin"},
+    "pid": {"en": "process number", "fr": "numéro de processus"},
+    "python": {"en": "path of Python", "fr": "chemin de Python"},
+    "remedy": {"en": "what to do about it", "fr": "que faire pour cette image"},
+    "result": {"fr": "résultat"},
+    "results": {"en": "results folder", "fr": "dossier des résultats"},
+    "said": {
+        "en": "the last words of conda, pip or uv",
+        "fr": "les derniers mots de conda, de pip ou de uv",
+    },
+    "second": {"en": "second image", "fr": "seconde image"},
+    "section": {"fr": "section"},
+    "since": {"en": "time", "fr": "heure"},
+    "suffix": {"fr": "extension"},
+    "there": {"en": "list of partitions", "fr": "liste des partitions"},
+    "times": {"en": "number of", "fr": "nombre de"},
+    "value": {"fr": "valeur"},
+    "what": {"en": "what is wrong with it", "fr": "ce qui ne va pas"},
+    "who": {"en": "process, job or file", "fr": "processus, tâche ou fichier"},
+    "width": {"fr": "largeur"},
+}
+
+
+_LICENCES = """\
+# Licences of the engines and their models
+
+SegMake itself is free for every use (BSD-3-Clause). What finds the cells belongs to others, and not all of it is. What
+stands here is what they say themselves, and no advice in law. A dry run (`snakemake -n`) and the report name an engine
+or a model that is not free for every use. Of a model of your own you know more than SegMake does: one that was trained
+from another goes on from it.
+"""
+
+
+def settings_reference() -> str:
+    """Return all settings of the config in Markdown: a table for each section of the schema, in English."""
+    with _speaking("en"):
+        sections = schema()["properties"]
+        parts = []
+        single = {}
+        for name, rule in sections.items():
+            if isinstance(each := rule.get("additionalProperties"), dict):
+                rule = each | {"description": rule["description"]}
+            elif "properties" not in rule:
+                single[name] = rule
+                continue
+            parts.append(f"### `{name}`\n\n{_escape(rule['description'])}\n")
+            if any("x-engines" in key for key in rule["properties"].values()):
+                parts.append(_ENGINES)
+            parts.append(_table(rule["properties"], rule.get("required", [])))
+        parts.append("### Settings without a section\n")
+        parts.append(_table(single, schema()["required"]))
+    return "\n".join(parts)
+
+
+def catalogue_reference() -> str:
+    """Return the packages that SegMake knows by name in Markdown: a table for each group, in English."""
+    parts = []
+    for title, packages in groups().items():
+        parts.append(f"### {title}\n\n| write | or | on PyPI | version | what it is for |\n")
+        parts.append("|---|---|---|---|---|\n")
+        for package in packages:
+            version = package.version
+            if package.excepted:
+                version += f" (another on Python {', '.join(package.excepted)})"
+            aliases = ", ".join(package.aliases)
+            cells = [package.name, aliases, f"`{package.requirement}`", version, package.purpose]
+            parts.append(f"| {' | '.join(cells)} |\n")
+        parts.append("\n")
+    return "".join(parts).rstrip()
+
+
+def faq(language: str) -> str:
+    """Return every problem of the catalogue in Markdown: what it says, why, and what to do.
+
+    The heading of each is its code alone, so that a link such as ``faq.md#sm-cfg-001`` stays right.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
+    families: dict[str, list[str]] = {family: [] for family in _FAMILIES}
+    for code in sorted(section for section in catalogue() if section.startswith("SM-")):
+        families.setdefault(code.rpartition("-")[0], []).append(code)
+    lines = [f"# {_TITLE[language]}", "", _INTRO[language], ""]
+    for family, codes in families.items():
+        if not codes:
+            continue
+        lines += [f"## {_FAMILIES.get(family, {}).get(language, family)}", ""]
+        for code in codes:
+            lines += [f"### {code}", ""]
+            for part, label in _LABELS.items():
+                lines.append(f"- **{label[language]}** {_readable(code, part, language)}")
+            lines.append("")
+    return "\n".join(lines)
+
+
+def known_errors_page(language: str) -> str:
+    """Return every known error of earlier versions in Markdown: what was wrong, when, and what to do.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
+    lines = [f"# {_ERRORS_TITLE[language]}", "", _ERRORS_INTRO[language], ""]
+    for code, error in known_errors().items():
+        title = f"{_escape(error.text('title', language))}."
+        before = _ERRORS_BEFORE[language].format(before=error.before)
+        lines += [f"## {code}", "", f"**{title}** {before}", ""]
+        for part, label in _ERRORS_LABELS.items():
+            lines.append(f"- **{label[language]}** {_escape(error.text(part, language))}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def jobs_page(language: str) -> str:
+    """Return every fate of a job in Markdown: what Slurm says, what it means, and what to do.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
+    lines = [f"# {_JOBS_TITLE[language]}", "", _JOBS_INTRO[language], ""]
+    for moment, heading in _JOBS_HEADINGS.items():
+        columns = _JOBS_COLUMNS[moment][language]
+        lines += [f"## {heading[language]}", "", _JOBS_NOTES[moment][language], ""]
+        lines += [_row(columns), _row(["---"] * len(columns))]
+        for fate in fates(moment).values():
+            remedy = fate.text("remedy", language).replace("{jobs}", _JOB[language])
+            says = fate.text("says", language)
+            cells = [_slurms_words(fate), says, _does(fate, language), remedy]
+            lines.append(_row(_escape(cell) for cell in cells))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _slurms_words(fate: Fate) -> str:
+    first = [words.splitlines()[0].split("failed: ", 1)[-1] for words in fate.examples]
+    words = [word.removeprefix("sbatch: ").removeprefix("error: ") for word in first]
+    return ", ".join(
+        f"`{word.replace('`', chr(39))}`" for word in (*fate.states, *words)[:_WORDS_SHOWN]
+    )
+
+
+def _does(fate: Fate, language: str) -> str:
+    if fate.moment == "sending":
+        return _JOBS_DOES["stops" if fate.stops else "waits"][language]
+    answer = fate.passes if fate.moment == "waiting" else fate.counts
+    return _JOBS_DOES["yes" if answer else "no"][language]
+
+
+def references() -> dict[str, str]:
+    """Return what the generated files should hold, by their paths in the repository."""
+    schema_note = _NOTE.format(
+        sources="workflow/segmake/config/config.schema.json and workflow/segmake/tools/reference.py"
+    )
+    builder = BUILDER.read_text(encoding="utf-8")
+    before, _, after = builder.partition(_TABLE_BEGINS)
+    after = after.partition(_TABLE_ENDS)[2]
+    faq_note = _NOTE.format(sources="workflow/segmake/messages")
+    errors_note = _NOTE.format(sources="workflow/segmake/plan/known_errors.toml")
+    jobs_note = _NOTE.format(sources="workflow/segmake/slurm/fates.toml")
+    pages = {
+        "config/README.md": f"{schema_note}\n\n{_README}\n{settings_reference()}",
+        "docs/environment-builder.md": (
+            f"{before}{_TABLE_BEGINS}\n\n{catalogue_reference()}\n\n{_TABLE_ENDS}{after}"
+        ),
+    }
+    licences_note = _NOTE.format(sources="workflow/segmake/engines/licences.toml")
+    with _speaking("en"):
+        pages["docs/licences.md"] = f"{licences_note}\n\n{_LICENCES}\n{licences_page()}"
+    for language in LANGUAGES:
+        name = "docs/faq.md" if language == "en" else f"docs/faq.{language}.md"
+        pages[name] = f"{faq_note}\n\n{faq(language)}"
+        page = f"{errors_note}\n\n{known_errors_page(language)}"
+        pages[name.replace("faq", "known-errors")] = page
+        pages[name.replace("faq", "slurm-jobs")] = f"{jobs_note}\n\n{jobs_page(language)}"
+    return {name: page.rstrip() + "\n" for name, page in pages.items()}
+
+
+def write_reference(root: Path = ROOT) -> list[Path]:
+    """Write the generated files.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the repository.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    written = []
+    for name, page in references().items():
+        with write_atomically(root / name) as part:
+            part.write_text(page, encoding="utf-8")
+        written.append(root / name)
+    return written
+
+
+@contextmanager
+def _speaking(language: str) -> Iterator[None]:
+    """Make the catalogue speak a language, whatever the user's is."""
+    before = os.environ.get("SEGMAKE_LANG")
+    os.environ["SEGMAKE_LANG"] = language
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SEGMAKE_LANG"]
+        else:
+            os.environ["SEGMAKE_LANG"] = before
+
+
+def _table(keys: dict[str, dict[str, Any]], required: list[str]) -> str:
+    engines = any("x-engines" in rule for rule in keys.values())
+    head = ["setting", "default", "can be", *(["engines"] if engines else []), "what it does"]
+    rows = [head, ["---"] * len(head)]
+    for key, rule in keys.items():
+        default = "none: must be set" if key in required else _default(rule)
+        row = [f"`{key}`", default, _escape(_allowed(rule))]
+        if engines:
+            row.append(", ".join(rule["x-engines"]) if "x-engines" in rule else "all")
+        rows.append([*row, _escape(rule["description"])])
+    return "".join(f"{_row(row)}\n" for row in rows)
+
+
+def _row(cells: Iterable[str]) -> str:
+    """Return a row of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _allowed(rule: dict[str, Any]) -> str:
+    # What a section that is not in this version could hold is no help.
+    kinds = (rule.get("type"), rule.get("items", {}).get("type"))
+    return "" if "object" in kinds else describe(rule)
+
+
+def _default(rule: dict[str, Any]) -> str:
+    """Return a default in Markdown; of engines that have another one, that too."""
+    others = [f"{engine}: `{_yaml(value)}`" for engine, value in rule.get("x-defaults", {}).items()]
+    return "; ".join([f"`{_yaml(rule['default'])}`", *others])
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as it is written in the config."""
+    return value if isinstance(value, str) and value[0].isalpha() else json.dumps(value)
+
+
+def _escape(text: str) -> str:
+    """Keep Markdown from reading plain text as formatting."""
+    return "".join(
+        piece if piece.startswith("`") else _SPECIAL.sub(r"\\\1", piece)
+        for piece in _CODE.split(text)
+    )
+
+
+def shown_placeholder(code: str, name: str, language: str) -> str:
+    """Return the words that stand for a placeholder of a message, such as *dossier* for ``{folder}``."""
+    for key in (f"{code}.{name}", f"{code.rpartition('-')[0]}.{name}", name):
+        if key in PLACEHOLDERS:
+            return PLACEHOLDERS[key].get(language, name)
+    return name.replace("_", " ")
+
+
+def _readable(code: str, part: str, language: str) -> str:
+    """Return a text of the catalogue in Markdown, with words in italics for its placeholders."""
+
+    def fill(text: str, before: str, after: str) -> str:
+        return "".join(
+            literal + (f"{before}{shown_placeholder(code, name, language)}{after}" if name else "")
+            for literal, name, _, _ in string.Formatter().parse(text)
+        )
+
+    pieces = []
+    for piece in _CODE.split(catalogue()[code][part][language]):
+        if piece.startswith("`") and not re.fullmatch(r"`\{\w+\}`", piece):
+            # Nothing is italic in code, so the usual brackets stand for it there.
+            pieces.append(fill(piece, "<", ">"))
+        else:
+            pieces.append(fill(_SPECIAL.sub(r"\\\1", piece.strip("`")), "*", "*"))
+    return "".join(pieces)
+
+
+if __name__ == "__main__":
+    for path in write_reference():
+        print(path.relative_to(ROOT))
