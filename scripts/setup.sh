@@ -105,11 +105,12 @@ fail_with_log() {
     fail "$1" log="$log"
 }
 
-# The pinned packages of an environment file (its `pip:` part) or of a requirements file.
+# The pinned packages of an environment file (its `pip:` part, without SegMake itself) or of a requirements file.
 pins() {
     case $1 in
         *.txt) sed 's/[[:space:]]*#.*//' "$1" | grep . ;;
         *) awk '/^ *- *pip: *$/ { inside = 1; next }
+                inside && /^ *- -e / { next }
                 inside && /^ *- / { sub(/ *#.*/, ""); sub(/^ *- */, ""); print; next }
                 /^[^ #]/ { inside = 0 }' "$1" ;;
     esac
@@ -284,7 +285,19 @@ else
     ln -sfn -- "$prefix" "$environments/main"
 fi
 
-# SegMake's package, the command snakemake, and activations that leave out what modules set for other Pythons.
+# SegMake's package, with the command segmake. It is read from this clone, so that an edit or an update counts at once;
+# what is noted is the clone, and what the package says of itself.
+package="$(cat -- "$root/pyproject.toml" "$root/workflow/segmake/__init__.py" | sha256sum | cut -d ' ' -f 1) $root"
+if [[ $(cat -- "$prefix/segmake-package.txt" 2>/dev/null) != "$package" ]]; then
+    (
+        cd -- "$root" && PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 quietly "$prefix/bin/python" -m pip install \
+            --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .
+    ) || fail_with_log SM-SET-005
+    printf '%s\n' "$package" >"$prefix/segmake-package.txt"
+fi
+
+# A start that cleans the surroundings, the command snakemake, and activations that leave out what modules set for
+# other Pythons.
 quietly "$prefix/bin/python" -P "$root/workflow/segmake/adapter/installed.py" "$root/workflow" "$prefix" ||
     fail_with_log SM-SET-005
 

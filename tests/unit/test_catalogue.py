@@ -75,7 +75,7 @@ def test_versions_that_can_not_be_imported_are_not_found_first():
 
 def test_every_package_was_imported_in_the_version_that_is_taken():
     known = {one.project: Imported(one.version, one.modules[0]) for one in ALL}
-    # After an edit: PYTHONPATH=workflow python -m segmake.tools.catalogue_imports
+    # After an edit: python -m segmake.tools.catalogue_imports
     assert imported() == known
 
 

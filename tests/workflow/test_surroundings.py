@@ -51,7 +51,7 @@ def command(tmp_path: Path) -> Path:
     version = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     packages = prefix / version
     for path in (Path(sys.prefix) / version).iterdir():
-        if path.name != "segmake.pth":
+        if path.name != "segmake_start.pth":
             (packages / path.name).symlink_to(path)
     install(ROOT / "workflow", prefix)
     return prefix / "bin" / "snakemake"

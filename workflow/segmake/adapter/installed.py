@@ -1,4 +1,4 @@
-"""What the set-up puts into the main environment: SegMake's package, the command snakemake, cleaner activations.
+"""What the set-up puts into the main environment beside the package: a start, the command snakemake, activations.
 
 ``python -P installed.py WORKFLOW PREFIX``: the folder with the package, and that of the environment. What is there
 already is brought up to date.
@@ -56,9 +56,10 @@ fi
 exec "$python" -P -m snakemake "$@"
 """
 
-# In a clone that is gone, or of a version without it, Python starts as ever.
-_PATH = (
-    "import os, sys; sys.path.append(os.fsdecode({workflow!r})); "
+# In a clone that is gone, or of a version without it, Python starts as ever. The path is there already, unless it has
+# letters in which such a file is not read today: pip wrote it down as text.
+_START = (
+    "import os, sys; here = os.fsdecode({workflow!r}); here in sys.path or sys.path.append(here); "
     'exec("try:\\n from segmake.adapter.front import enter\\nexcept ImportError:\\n pass\\nelse:\\n enter()")\n'
 )
 
@@ -76,7 +77,9 @@ def install(workflow: Path, prefix: Path) -> None:
     places = {"base": str(prefix), "platbase": str(prefix)}
     packages = Path(sysconfig.get_path("purelib", "posix_prefix", vars=places))
     # The path is written as escaped bytes: Python reads such a file in the locale's encoding, whatever it is that day.
-    _write(packages / "segmake.pth", _PATH.format(workflow=os.fsencode(workflow)))
+    _write(packages / "segmake_start.pth", _START.format(workflow=os.fsencode(workflow)))
+    # As earlier versions called it.
+    (packages / "segmake.pth").unlink(missing_ok=True)
     python = shlex.quote(str(prefix / "bin" / "python"))
     _write(
         prefix / "bin" / "snakemake",

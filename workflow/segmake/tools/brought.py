@@ -1,7 +1,7 @@
 """Makes ``brought.toml``: what each package that SegMake knows by name brings along of the others.
 
 After an edit of ``catalogue.yaml`` or ``workflow/envs/imaging.yaml``, with a network:
-``PYTHONPATH=workflow python -m segmake.tools.brought``.
+``python -m segmake.tools.brought``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PYTHON = "3.11"
 
 _HEAD = """\
 # What each package that SegMake knows by name brings along of the others, and so need not be listed beside it: made by
-# `PYTHONPATH=workflow python -m segmake.tools.brought`. Of a package that is not here nothing is known.
+# `python -m segmake.tools.brought`. Of a package that is not here nothing is known.
 
 """
 

@@ -1,7 +1,7 @@
 """Installs the packages of the catalogue and imports each: ``catalogue_imports.toml`` has what came of it.
 
 After an edit of ``catalogue.yaml``, with a network, some minutes and 15 GB of disk in the temporary folder:
-``PYTHONPATH=workflow python -m segmake.tools.catalogue_imports``.
+``python -m segmake.tools.catalogue_imports``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The settings come from the JSON Schema of the config, the questions and answers (``docs/faq*.md``) from the catalogue
 of messages, ``docs/known-errors*.md`` from ``known_errors.toml``, ``docs/slurm-jobs*.md`` from ``fates.toml``, the
 table of packages from ``catalogue.yaml``.
-After an edit of either: ``PYTHONPATH=workflow python -m segmake.tools.reference``.
+After an edit of either: ``python -m segmake.tools.reference``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from segmake.slurm.fates import Fate, Moment, fates
 
 ROOT = installation.home()
 BUILDER = ROOT / "docs" / "environment-builder.md"
-COMMAND = "PYTHONPATH=workflow python -m segmake.tools.reference"
+COMMAND = "python -m segmake.tools.reference"
 
 _NOTE = f"<!-- Made by `{COMMAND}` from {{sources}}: edit these, not this file. -->"
 
@@ -146,11 +146,11 @@ _JOBS_TITLE = {"en": "What Slurm says of jobs", "fr": "Ce que Slurm dit des tâc
 _JOBS_INTRO = {
     "en": (
         "Everything that can become of a job on the cluster, what it means, and what to do. SegMake says the same on "
-        "the screen, in `python -m segmake status` and in the report. [En français](slurm-jobs.fr.md)."
+        "the screen, in `segmake status` and in the report. [En français](slurm-jobs.fr.md)."
     ),
     "fr": (
         "Tout ce qui peut advenir d'une tâche sur le cluster, ce que cela signifie, et que faire. SegMake dit la même "
-        "chose à l'écran, dans `python -m segmake status` et dans le rapport. [In English](slurm-jobs.md)."
+        "chose à l'écran, dans `segmake status` et dans le rapport. [In English](slurm-jobs.md)."
     ),
 }
 _JOBS_HEADINGS: dict[Moment, dict[str, str]] = {
@@ -181,8 +181,8 @@ _JOBS_NOTES: dict[Moment, dict[str, str]] = {
         ),
     },
     "waiting": {
-        "en": "`python -m segmake status` names the jobs that JOB stands for.",
-        "fr": "`python -m segmake status` nomme les tâches dont TÂCHE tient la place.",
+        "en": "`segmake status` names the jobs that JOB stands for.",
+        "fr": "`segmake status` nomme les tâches dont TÂCHE tient la place.",
     },
     "ended": {
         "en": "A batch that has used up its attempts is given up by this run; the same command tries it again.",

@@ -1,0 +1,72 @@
+"""The command ``segmake``: what users run by hand, and what the rules run in their jobs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from segmake.cli.log import Log
+from segmake.cli.of_users import send
+from segmake.cli.parser import command_line
+from segmake.core.disk import disk_problem
+from segmake.messages import Problem, Problems
+from segmake.slurm.jobs import BEGAN
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
+    parser = command_line()
+    options, rest = parser.parse_known_args(arguments)
+    if options.run is send:
+        options.snakemake = rest
+        # They would be lost on what is read of the config here: the partition, the results folder.
+        if any(word.split("=")[0] == "--config" or word.startswith("-C") for word in rest):
+            parser.error(
+                "submit does not take --config (-C): put it into a config file, and use --configfile FILE"
+            )
+    elif rest:
+        parser.error(" ".join(rest))
+    if "SLURM_JOB_ID" in os.environ and hasattr(options, "log"):
+        # From Slurm's log of a job that failed, the main process sees that it got as far as this.
+        print(BEGAN, file=sys.stderr)
+    # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        return options.run(options) or 0
+    except (Problem, Problems) as problem:
+        print(problem, file=sys.stderr)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except ModuleNotFoundError as error:
+        if (error.name or "segmake").partition(".")[0] == "segmake":
+            raise
+        print(Problem("SM-RUN-065", package=error.name), file=sys.stderr)
+    except Exception as error:
+        if failing := disk_problem(error, _place(options)):
+            print(failing, file=sys.stderr)
+            return 1
+        # The log is for whoever has to find out; the user gets one sentence.
+        with suppress(Problem), Log(getattr(options, "log", None)) as log:
+            log.write(traceback.format_exc())
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        print(Problem("SM-RUN-001", error=reason), file=sys.stderr)
+    return 1
+
+
+def _place(options: argparse.Namespace) -> Path:
+    """Return the folder that a command writes to."""
+    plan = getattr(options, "plan", None)
+    return plan.parents[1] if plan else getattr(options, "results", None) or Path()
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    # A second signal would interrupt the writing of the journal.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)

@@ -1,0 +1,86 @@
+"""The commands that users run by hand: each loads only what it needs, so that it answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from segmake.messages import Problem, say
+
+
+def check(options: argparse.Namespace) -> None:
+    """Say that a config can be used, as far as the file alone tells; else raise all that is wrong with it."""
+    from segmake.config.load import load_config
+
+    load_config(options.configfile)
+    print(say("check.fine", path=options.configfile))
+
+
+def show_status(options: argparse.Namespace) -> None:
+    """Say what the last run does or did, with ``--follow`` until it has ended."""
+    from segmake.outcome.progress import LOOK_SECONDS
+    from segmake.outcome.status import describe_status, is_over, results_of
+
+    results = options.results or results_of(options.configfile)
+    while True:
+        # Asked first: what is said then is how a run that is over ended.
+        last = not options.follow or is_over(results)
+        try:
+            print(describe_status(results))
+        except Problem as problem:
+            # A run that was just sent has written nothing yet.
+            if last:
+                raise
+            print(problem)
+        if last:
+            return
+        time.sleep(LOOK_SECONDS)
+        print()
+
+
+def show_environments(options: argparse.Namespace) -> int:
+    """List the environments that SegMake has made, export or remove some; return 1 where none was removed after all."""
+    from segmake.config.load import load_config
+    from segmake.environments.making import kept_environments as kept
+
+    config = load_config(options.configfile)
+    results = options.results or Path(config.settings["results"])
+    if options.action == "export":
+        for name in options.names or list(config.settings["environments"]):
+            for path in kept.export(name, results, options.to):
+                print(say("kept.exported", path=path))
+        return 0
+    found = kept.find(config, results)
+    if options.action == "list":
+        print("\n".join(kept.table(found, config)) if found else say("kept.none"))
+        return 0
+    going = kept.chosen(found, options.names, unused=options.unused)
+    if not going:
+        print(say("kept.nothing_to_go"))
+        return 0
+    kept.refuse_while_used(going, results)
+    if not kept.confirmed(going, config, yes=options.yes):
+        print(say("kept.kept"))
+        return 1
+    for one in going:
+        kept.remove(one)
+        print(say("kept.removed", path=one.place))
+    return 0
+
+
+def send(options: argparse.Namespace) -> None:
+    """Send the main process of a run as a job, with Snakemake's options."""
+    from segmake.cluster.submit import submit
+
+    own = ["--profile", options.profile]
+    if options.configfile != Path("config/config.yaml"):
+        own += ["--configfile", str(options.configfile)]
+    print(submit(options.configfile, [*own, *options.snakemake]))
+
+
+def draw_demo(options: argparse.Namespace) -> None:
+    """Draw the pictures of the demo."""
+    from segmake.demo.synthetic import write_demo_images
+
+    write_demo_images(options.folder)
