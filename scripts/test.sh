@@ -27,6 +27,7 @@ check ruff check
 check ruff format --check
 check snakefmt --check workflow
 check mypy workflow/segmake
+check lint-imports
 check snakemake --lint --configfile "$checked/config.yaml"
 
 say test.tests

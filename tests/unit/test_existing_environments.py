@@ -21,7 +21,7 @@ from segmake.environments.solving.history import requirements
 from segmake.messages import Problem, Problems
 from segmake.plan.plan import Folders
 from segmake.plan.scripts import code_of
-from segmake.scripts.definition import scripts_of
+from segmake.scripts.definition.script import scripts_of
 
 OWN = ".".join(map(str, sys.version_info[:2]))
 

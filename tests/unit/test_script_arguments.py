@@ -22,8 +22,8 @@ from segmake.plan.scripts import code_of, facts_in_job, journal_of
 from segmake.runner.run_step import run_step
 from segmake.scripts.checks.command import command_line, variables
 from segmake.scripts.checks.notes import script_notes
-from segmake.scripts.definition import scripts_of, values_of
-from segmake.scripts.designs import DesignError, read_design
+from segmake.scripts.definition.designs import DesignError, read_design
+from segmake.scripts.definition.script import scripts_of, values_of
 from segmake.scripts.results.results import script_results
 from segmake.scripts.running.work import ScriptWork
 from segmake.scripts.source.constants import SetError, constants_of, with_values

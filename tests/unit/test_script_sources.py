@@ -10,7 +10,7 @@ import pytest
 from segmake.config.load import load_config
 from segmake.messages import Problems
 from segmake.scripts.checks.notes import script_notes
-from segmake.scripts.definition import scripts_of
+from segmake.scripts.definition.script import scripts_of
 
 HEAD = "images: {folder: images}\nsegmentation: {engine: threshold}\nscripts:\n"
 

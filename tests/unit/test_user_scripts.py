@@ -26,7 +26,7 @@ from segmake.plan.scripts import code_of, facts_in_job, journal_of, runs_per_job
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import run_step
 from segmake.scripts.checks.command import command_line, interpreter, variables
-from segmake.scripts.definition import folder_name, run_name, scripts_of, values_of
+from segmake.scripts.definition.script import folder_name, run_name, scripts_of, values_of
 from segmake.scripts.results.results import inputs_of, join_tables, script_results
 from segmake.scripts.running import work as script_work
 from segmake.scripts.running.process import Processes, end_orphans, last_lines

@@ -15,7 +15,7 @@ from segmake.cluster.checks import Cluster, script_settings
 from segmake.core import installation
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.plan.plan import Plan
-from segmake.scripts.definition import ROUNDS, Script
+from segmake.scripts.definition.script import ROUNDS, Script
 from segmake.slurm.commands import SCRIPT, SlurmError
 from segmake.slurm.jobs import Jobs
 from segmake.slurm.requests import executor_resources, first_request

@@ -14,7 +14,7 @@ from segmake.core.config import Config
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import hours_setting, whole_minutes
-from segmake.scripts.definition import Script, scripts_of
+from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
 from segmake.slurm.requests import (

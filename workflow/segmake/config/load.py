@@ -41,7 +41,7 @@ from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import hours_of
 from segmake.scripts.checks.checks import script_problems
 from segmake.scripts.checks.text_values import note_texts
-from segmake.scripts.designs import read_designs
+from segmake.scripts.definition.designs import read_designs
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
 _MOST_BYTES = 1_000_000

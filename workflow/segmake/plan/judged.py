@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from segmake.runner.script_products import summarise
-from segmake.scripts.definition import Script, image_of, run_label
+from segmake.scripts.definition.script import Script, image_of, run_label
 
 
 def took_nothing(

@@ -25,7 +25,7 @@ from segmake.messages import LANGUAGES, Problem, language, say
 from segmake.plan import known_errors
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import AFTER, STEPS
-from segmake.scripts.definition import Script, run_name, scripts_of
+from segmake.scripts.definition.script import Script, run_name, scripts_of
 from segmake.slurm.commands import SCRIPT
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
@@ -428,7 +428,7 @@ class Plan:
         """Return the plan in plain words, for the screen."""
         # The environments of the engines have not all that this needs.
         from segmake.scripts.checks.notes import script_notes
-        from segmake.scripts.runs import said_of_each
+        from segmake.scripts.definition.runs import said_of_each
 
         folder = self.settings["images"]["folder"]
         lines = [say("plan.no_images")] if folder is None else self._describe_images()

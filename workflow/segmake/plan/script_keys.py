@@ -15,8 +15,8 @@ from typing import Literal
 from segmake.core import versions
 from segmake.core.files import fingerprint
 from segmake.core.journal import Entry
-from segmake.scripts.definition import OWN, Script, image_of, label_of
-from segmake.scripts.runs import runs_of
+from segmake.scripts.definition.runs import runs_of
+from segmake.scripts.definition.script import OWN, Script, image_of, label_of
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from segmake.plan.script_keys import ImageFacts, Keys
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import AFTER, is_current
 from segmake.scripts.checks.command import fill
-from segmake.scripts.definition import MADE_BY, Script, image_of, scripts_of
+from segmake.scripts.definition.script import MADE_BY, Script, image_of, scripts_of
 
 if TYPE_CHECKING:
     from segmake.plan.plan import Batch, Folders, Plan

@@ -20,7 +20,7 @@ from segmake.scripts.checks.command import (
     variable_of,
 )
 from segmake.scripts.checks.intake import variables_read
-from segmake.scripts.definition import Script, placeholders, values_of
+from segmake.scripts.definition.script import Script, placeholders, values_of
 from segmake.scripts.source.constants import constants_of
 from segmake.scripts.source.options import UNKNOWN, Option, Parser
 

@@ -27,7 +27,8 @@ from segmake.scripts.checks.command import left_over
 from segmake.scripts.checks.copies import filled
 from segmake.scripts.checks.intake import PARSERS, by_places, last_place, takes_something
 from segmake.scripts.checks.notes import sample_values, way_of
-from segmake.scripts.definition import (
+from segmake.scripts.definition.designs import DesignError, read_design
+from segmake.scripts.definition.script import (
     OWN,
     Script,
     as_text,
@@ -37,7 +38,6 @@ from segmake.scripts.definition import (
     scripts_of,
     values_of,
 )
-from segmake.scripts.designs import DesignError, read_design
 from segmake.scripts.source.constants import SetError, with_values
 from segmake.scripts.source.options import UNKNOWN, parser_of
 from segmake.scripts.source.pitfalls import question, read_paths

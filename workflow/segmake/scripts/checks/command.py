@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from segmake.scripts.definition import PLACEHOLDER, Script, as_text, placeholders
+from segmake.scripts.definition.script import PLACEHOLDER, Script, as_text, placeholders
 from segmake.scripts.source.options import takes
 
 # The option by which each is given, where the arguments do not have its placeholder.

@@ -12,7 +12,7 @@ from typing import Any
 
 from segmake.core.files import fingerprint
 from segmake.scripts.checks.command import fill
-from segmake.scripts.definition import Script
+from segmake.scripts.definition.script import Script
 from segmake.scripts.source.constants import Change, with_values
 
 LAUNCHER = Path(__file__).with_name("launcher.py")

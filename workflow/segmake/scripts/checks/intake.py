@@ -12,7 +12,7 @@ from pathlib import Path
 from segmake.environments.wanted.provided import package_of
 from segmake.scripts.checks.command import is_passed, variable_of
 from segmake.scripts.checks.copies import filled
-from segmake.scripts.definition import Script, as_text, placeholders
+from segmake.scripts.definition.script import Script, as_text, placeholders
 from segmake.scripts.source.static import Source, last_name, local_files, read_source, statements
 
 # What reads a command line by names.

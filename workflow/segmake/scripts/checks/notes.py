@@ -11,7 +11,7 @@ from segmake.messages import say
 from segmake.scripts.checks.command import known_words
 from segmake.scripts.checks.copies import changes_of, filled
 from segmake.scripts.checks.intake import takes_something, variables_missing
-from segmake.scripts.definition import Script, as_text, placeholders
+from segmake.scripts.definition.script import Script, as_text, placeholders
 from segmake.scripts.source.constants import Change, SetError, constants_of
 from segmake.scripts.source.pitfalls import (
     MOST_PATHS,

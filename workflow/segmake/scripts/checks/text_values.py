@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.scripts.checks.argument_checks import word_of
-from segmake.scripts.definition import is_number
+from segmake.scripts.definition.script import is_number
 from segmake.scripts.source.options import parser_of
 from segmake.scripts.source.static import read_source
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from segmake.messages import say
 from segmake.messages.numbers import number, plural
 from segmake.runner.script_products import NOTHING_KNOWN, Summary
-from segmake.scripts.definition import WITH
+from segmake.scripts.definition.script import WITH
 
 
 @dataclass(frozen=True)

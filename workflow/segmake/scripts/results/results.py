@@ -21,10 +21,10 @@ from segmake.runner.records import record_of
 from segmake.runner.run_files import keep_all, read_record
 from segmake.runner.run_step import is_current, problem_of, told_of_changed
 from segmake.runner.script_products import summarise
-from segmake.scripts.definition import OWN, Script, as_text, image_of
+from segmake.scripts.definition.runs import said_of_each
+from segmake.scripts.definition.script import OWN, Script, as_text, image_of
 from segmake.scripts.results.joined import join, join_own
 from segmake.scripts.results.outcome import Failure, ScriptResults
-from segmake.scripts.runs import said_of_each
 
 # What the report shows of what a script made.
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".tif", ".tiff")

@@ -20,7 +20,7 @@ from segmake.messages.numbers import brief
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
 from segmake.runner.script_products import made_in
-from segmake.scripts.definition import Script
+from segmake.scripts.definition.script import Script
 from segmake.scripts.running.evidence import Opened
 from segmake.scripts.running.originals import Originals
 from segmake.scripts.running.process import Outcome

@@ -23,7 +23,7 @@ from segmake.runner.parallel import Parallel, Stopped
 from segmake.runner.pipeline import Ended, Leave, Task, Work
 from segmake.scripts.checks.command import command_line, known_words, variables
 from segmake.scripts.checks.copies import copy_place, fresh_cache, remove_copy, write_copy
-from segmake.scripts.definition import OWN, image_of
+from segmake.scripts.definition.script import OWN, image_of
 from segmake.scripts.running.care import Care, Run
 from segmake.scripts.running.process import Outcome, Processes, killed_for_memory, last_lines
 from segmake.scripts.source.constants import Change

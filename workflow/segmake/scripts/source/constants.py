@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segmake.scripts.definition.values import MISFIT, as_number, as_truth, r_value, shell_value
 from segmake.scripts.source.constants_of_text import Piece, r_constants, shell_constants
 from segmake.scripts.source.static import KINDS, cells_of, last_name, without_commands
-from segmake.scripts.values import MISFIT, as_number, as_truth, r_value, shell_value
 
 # The tag of the cell of a notebook whose constants are meant to be set, as papermill has it.
 TAG = "parameters"

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from segmake.messages import say
-from segmake.scripts.definition import Script
+from segmake.scripts.definition.script import Script
 from segmake.scripts.source.comments import without_comments
 from segmake.scripts.source.folding import Seen, seen_in_python
 from segmake.scripts.source.static import (

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.core.files import append_line, fingerprint
-from segmake.scripts.definition import Script, same_number
+from segmake.scripts.definition.script import Script, same_number
 from segmake.scripts.source.comments import without_comments
 from segmake.scripts.source.followed import Unseen, follow, named_files
 from segmake.scripts.source.static import cell_tree, last_name, notebook_code, read_source

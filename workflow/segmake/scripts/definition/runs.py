@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from segmake.core.journal import Entry
 from segmake.messages import say
 from segmake.messages.numbers import number
-from segmake.scripts.definition import Script, image_of, label_meant, label_of, run_label, run_of
+from segmake.scripts.definition.script import (
+    Script,
+    image_of,
+    label_meant,
+    label_of,
+    run_label,
+    run_of,
+)
 
 
 def runs_of(
