@@ -19,8 +19,7 @@ from segmake.config.load import load_config
 from segmake.core.config import Config
 from segmake.formats import isolated
 from tests.conda import KEPT
-
-ROOT = Path(__file__).parents[1]
+from tests.projects import ROOT
 
 
 def pytest_configure(config):

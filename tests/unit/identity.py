@@ -17,8 +17,8 @@ from segmake.core.journal import Journal
 from segmake.labels.labels import LabelStack
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan, write_plan
+from tests.projects import ROOT
 
-ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 DAPI = {"ecoli_sent_dapi_r0c1": (slice(60, 140), slice(100, 200))}
 # Settings that Cellpose takes when it loads the networks.

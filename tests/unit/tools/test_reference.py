@@ -16,8 +16,8 @@ from segmake.plan.plan import Folders
 from segmake.runner.run_step import STEPS
 from segmake.slurm.fates import all_fates
 from segmake.tools import reference
+from tests.projects import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "config.yaml"
 SECTIONS = schema()["properties"]
 

@@ -413,7 +413,7 @@ def test_what_can_not_work_is_told(read, case, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: name)
     if "books" in section:
         monkeypatch.setattr(
-            "tests.unit.test_script_sources.HEAD",
+            "tests.unit.scripts.test_script_sources.HEAD",
             f"environments: {{books: {{packages: [nbconvert, ipykernel]}}}}\n{HEAD}",
         )
     found, said = read(text, section, name)

@@ -21,7 +21,7 @@ from segmake.messages import Problem
 from segmake.plan.make import make_plan
 from segmake.report.summary import write_summary
 from tests.unit.fact_files import DRAW
-from tests.unit.test_planning import compute
+from tests.unit.plan.test_planning import compute
 
 LONG_AGO = 1_000_000_000
 

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 
 from segmake.demo import synthetic
+from tests.unit.identity import HERE, ROOT
 
-ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"
 
@@ -41,7 +41,7 @@ def segment(folder: Path, images: list[np.ndarray]) -> list[np.ndarray]:
     case = {"model": str(MODEL), "files": files, "planes": [], "constructor": {}, "arguments": {}}
     cases = folder / "cases.json"
     cases.write_text(json.dumps([case]))
-    script = Path(__file__).with_name("plain_cellpose.py")
+    script = HERE / "plain_cellpose.py"
     subprocess.run([PYTHON, script, cases], check=True, capture_output=True)
     return [np.load(masks) for _, masks in files]
 

@@ -165,7 +165,7 @@ def test_the_advice_on_time_works_when_it_is_typed_in(typed, monkeypatch, minute
 @pytest.mark.parametrize("memory_mb", [50, 900, 1000, 1100, 128000])
 def test_the_advice_on_memory_works_when_it_is_typed_in(typed, monkeypatch, memory_mb):
     only_partition(monkeypatch, memory_mb=memory_mb)
-    monkeypatch.setattr("segmake.cluster.checks.CPU_MEMORY_MB", 1)
+    monkeypatch.setattr("segmake.slurm.requests.CPU_MEMORY_MB", 1)
     config = typed("1", memory="1000")
     setting = advised(config)["`memory_gb` under `cluster`"]
     better = typed("1", memory=setting)

@@ -19,7 +19,7 @@ from segmake.formats import nd2 as nikon
 from segmake.formats import open_image, read_headers
 from segmake.formats.believed import Header
 from segmake.messages import Problem
-from tests.conftest import ROOT
+from tests.projects import ROOT
 from tests.unit.identity import python_of
 from tests.unit.tiff_files import (
     binary_only,

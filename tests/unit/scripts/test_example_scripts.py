@@ -19,8 +19,8 @@ import tifffile
 import yaml
 
 from segmake.labels.labels import write_masks
+from tests.projects import ROOT
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 EXAMPLES = sorted(path.name for path in SCRIPTS.glob("*.py"))
 CELLPOSE3 = ROOT / ".environments" / "cellpose3" / "bin" / "python"

@@ -14,8 +14,8 @@ from segmake.labels.labels import LabelStack
 from segmake.messages import LANGUAGES, Problem, catalogue, language, remembered, say
 from segmake.plan.plan import Folders
 from segmake.runner.run_step import problem_of
+from tests.projects import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS = [
     path
     for folder in ("workflow", "scripts", ".ci")

@@ -25,7 +25,7 @@ from segmake.labels.corrected_masks import read_correction
 from segmake.labels.labels import LabelStack, write_masks
 from segmake.messages import Problem, Problems
 from tests.projects import ROOT
-from tests.unit.test_outputs import View, cells
+from tests.unit.labels.test_outputs import View, cells
 
 STACKS = {"YX": (), "TYX": (3,), "ZYX": (2,), "TZYX": (2, 3)}
 

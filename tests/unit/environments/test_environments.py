@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+from tests.projects import ROOT
 
 # Cellpose 3 needs a numpy older than 2.1, which is why it has an environment of its own.
 APART = {"cellpose3": {"numpy"}}

@@ -18,8 +18,7 @@ from segmake.messages import Problem, Problems
 from segmake.scripts.checks.checks import script_problems
 from segmake.scripts.source.options import parser_of
 from segmake.scripts.source.static import local_files, modules_of, read_source
-
-ROOT = Path(__file__).parents[2]
+from tests.projects import ROOT
 
 GROWTH = """\
     import argparse

@@ -17,8 +17,8 @@ import pytest
 
 from segmake.demo.synthetic import draw_field
 from segmake.engines import BUILTIN_MODELS
+from tests.unit.identity import HERE, ROOT
 
-ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".environments" / "omnipose" / "bin" / "python"
 
 pytestmark = pytest.mark.skipif(
@@ -177,7 +177,7 @@ def folder(tmp_path_factory) -> Path:
     ]
     given = {"networks": networks, "cases": cases, "refused": refused}
     (top / "given.json").write_text(json.dumps(given))
-    names = run(PYTHON, Path(__file__).with_name("plain_omnipose.py"), top / "given.json")
+    names = run(PYTHON, HERE / "plain_omnipose.py", top / "given.json")
     (top / "names.json").write_text(names.stdout.splitlines()[-1])
     other_networks(top)
     return top
