@@ -1,8 +1,8 @@
 """What Snakemake passes before it starts: foreign variables are taken away, and where it has to write is tried.
 
 A cluster's modules, a home folder or a disk for temporary files would else end it before SegMake can speak, in a
-traceback. `segmake_start.pth` (see `segmake.adapter.installed`) calls `enter` in each Python of the main environment, since
-Snakemake is started in several ways, also in the jobs: nothing is imported here that is not needed.
+traceback. `segmake_start.pth` (see `segmake.adapter.installed`) calls `enter` in each Python of the main environment,
+since Snakemake is started in several ways, also in the jobs: nothing is imported here that is not needed.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _CLEANED = "SEGMAKE_CLEANED"
 def enter() -> None:
     """Clean the variables of a Snakemake or a SegMake that starts, and try where Snakemake has to write.
 
-    Only for `segmake_start.pth`. Starts the process anew if a variable was changed that it has read already, and ends it with
-    a message if it could not work.
+    Only for `segmake_start.pth`. Starts the process anew if a variable was changed that it has read already, and ends it
+    with a message if it could not work.
     """
     try:
         program, arguments = started(sys.orig_argv)
