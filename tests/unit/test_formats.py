@@ -648,7 +648,7 @@ def test_a_library_that_is_missing_is_named(path, monkeypatch, suffix, module, p
     path = path.with_suffix(suffix)
     path.write_bytes(b"content")
     monkeypatch.setitem(sys.modules, module, None)
-    for name in ("zeiss", "leica", "ome_zarr", "picture"):
+    for name in ("czi", "lif", "ome_zarr", "picture"):
         monkeypatch.delitem(sys.modules, f"segmake.formats.{name}", raising=False)
     with pytest.raises(Problem) as told:
         open_image(path)

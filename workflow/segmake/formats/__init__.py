@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 # For each suffix, what the format is called, the module and the class that read it.
 FORMATS = {
-    ".nd2": ("ND2", "nikon", "Nd2Image"),
+    ".nd2": ("ND2", "nd2", "Nd2Image"),
     ".tif": ("TIFF", "tiff", "TiffImage"),
     ".tiff": ("TIFF", "tiff", "TiffImage"),
-    ".czi": ("CZI", "zeiss", "CziImage"),
-    ".lif": ("LIF", "leica", "LifImage"),
+    ".czi": ("CZI", "czi", "CziImage"),
+    ".lif": ("LIF", "lif", "LifImage"),
     ".zarr": ("OME-Zarr", "ome_zarr", "ZarrImage"),
     ".png": ("PNG", "picture", "PictureImage"),
     ".jpg": ("JPEG", "picture", "PictureImage"),
