@@ -6,9 +6,10 @@ longer as SegMake needs it. A test does the same, and finds what is touched and 
 
 from __future__ import annotations
 
+import ast
 import inspect
-import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -459,7 +460,7 @@ def faults(point: TouchPoint) -> Iterator[str]:
                 f"be called with {call.arguments} arguments{names}"
             )
     for what, words in point.says:
-        if not is_there(what) or words not in _source(_find(what)):
+        if not is_there(what) or words not in _source(find(what)):
             yield f"{_brings(what)} no longer says `{words}` in {_bare(what)}"
 
 
@@ -481,7 +482,7 @@ def is_there(what: str) -> bool:
 def can_be_called(call: Call) -> bool:
     """Return whether something takes arguments as SegMake gives them."""
     try:
-        inspect.signature(_find(call.what)).bind(
+        inspect.signature(find(call.what)).bind(
             *[None] * call.arguments, **dict.fromkeys(call.names)
         )
     except (TypeError, ValueError):
@@ -496,9 +497,7 @@ def taken_names() -> list[str]:
     plugins = _import(_PLUGIN).Executor
     known = {what.rpartition(".")[2] for point in TOUCH_POINTS for what in point.touched}
     own = {name for name in vars(Executor) if not name.startswith(("__", "_abc_"))}
-    own |= set(Executor.__annotations__) | set(
-        re.findall(r"self\.(\w+)(?::[^=]+)? = ", _source(Executor))
-    )
+    own |= set(Executor.__annotations__) | given_to_self(Executor)
     theirs = set(dir(plugins)) | _attributes_of_objects(plugins)
     return sorted((own & theirs) - known)
 
@@ -509,7 +508,8 @@ def _import(module: str) -> Any:
     return import_module(module)
 
 
-def _find(what: str) -> Any:
+def find(what: str) -> Any:
+    """Return what is named ``module:Class.name``, of a property its function."""
     module, _, path = what.partition(":")
     found = _import(module)
     for name in filter(None, path.split(".")):
@@ -519,17 +519,24 @@ def _find(what: str) -> Any:
     return found.__func__ if isinstance(found, classmethod | staticmethod) else found
 
 
+def given_to_self(owner: type) -> set[str]:
+    """Return the names of what the methods of a class give to ``self``."""
+    # What has no source, such as a class of Python itself, gives nothing.
+    nodes = ast.walk(ast.parse(textwrap.dedent(_source(owner))))
+    stored = (node for node in nodes if isinstance(node, ast.Attribute))
+    return {
+        node.attr
+        for node in stored
+        if isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
+    }
+
+
 def _attributes_of_objects(owner: Any) -> set[str]:
-    """Return what objects of a class have once they are made: its fields, and what its methods give to `self`."""
-    classes = (
-        [one for one in inspect.getmro(owner) if one is not object]
-        if inspect.isclass(owner)
-        else []
-    )
-    names = set()
+    """Return what objects of a class have once they are made: its fields, and what its methods give to ``self``."""
+    classes = inspect.getmro(owner) if inspect.isclass(owner) else ()
+    names: set[str] = set()
     for one in classes:
-        names |= set(getattr(one, "__annotations__", {}))
-        names |= set(re.findall(r"self\.(\w+)(?:: [^=\n]+)? = ", _source(one)))
+        names |= set(getattr(one, "__annotations__", {})) | given_to_self(one)
     return names
 
 
