@@ -118,6 +118,10 @@ def test_a_module_from_git_works_with_the_package_installed_beside_it(
     assert done.returncode == 0, done.stderr
     assert "5 cells" in done.stderr
     assert (own / "out" / "report.html").is_file()
+    (packages / "segmake" / "__init__.py").write_text('__version__ = "9.9"')
+    other = run(python, "-m", "snakemake", "--cores", "2", folder=own)
+    assert other.returncode == 1 and "SM-RUN-066" in other.stderr
+    assert "9.9" in other.stderr and "Traceback" not in other.stderr
 
 
 def test_the_versions_that_are_pinned_are_those_that_the_package_allows() -> None:
@@ -157,3 +161,5 @@ def test_the_version_stands_in_one_place() -> None:
     assert "version" in PROJECT["dynamic"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == __version__
+    rules = (ROOT / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
+    assert f'refuse_untested("{__version__}")' in rules

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from segmake import __version__
 from segmake.adapter import tested_versions
 from segmake.adapter.tested_versions import ANY_VERSION, TESTED, is_tested, refuse_untested
 
@@ -28,23 +29,23 @@ def test_repairs_are_taken_and_other_versions_are_not(monkeypatch, capsys, found
         lambda name: found if name == "snakemake" else f"{TESTED[name]}.7",
     )
     if taken:
-        refuse_untested()
+        refuse_untested(__version__)
     else:
         with pytest.raises(SystemExit) as ended:
-            refuse_untested()
+            refuse_untested(__version__)
         said = capsys.readouterr().err
         assert ended.value.code == 1
         assert "SM-RUN-064" in said and f"snakemake {found} is installed" in said
         assert 'pip install "snakemake==9.27.*"' in said
         monkeypatch.setenv(ANY_VERSION, "1")
-        refuse_untested()
+        refuse_untested(__version__)
 
 
 def test_another_version_of_the_plugin_is_refused(monkeypatch, capsys):
     versions = {"snakemake": f"{TESTED['snakemake']}.0", "snakemake-executor-plugin-slurm": "99.1"}
     monkeypatch.setattr(tested_versions, "version", versions.__getitem__)
     with pytest.raises(SystemExit):
-        refuse_untested()
+        refuse_untested(__version__)
     assert "snakemake-executor-plugin-slurm 99.1" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""The versions of Snakemake and of its Slurm plugin that SegMake was tested with: others are refused.
+"""The versions of Snakemake, of its Slurm plugin and of SegMake's rules that go together: others are refused.
 
 SegMake uses parts of both that are not meant for others (`segmake.adapter.touch_points`), which a new minor version may
 change. ``bash scripts/test_next.sh`` tries the newest versions; what it finds in order can be written here.
@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from packaging.specifiers import SpecifierSet
 
+from segmake import __version__
 from segmake.adapter.refusal import refuse
 from segmake.messages import Problem
 
@@ -21,8 +22,16 @@ TESTED = {"snakemake": "9.27", "snakemake-executor-plugin-slurm": "2.8"}
 ANY_VERSION = "SEGMAKE_ANY_VERSION"
 
 
-def refuse_untested() -> None:
-    """End Snakemake with ``SM-RUN-064`` if it, or its plugin, is a version that SegMake was not tested with."""
+def refuse_untested(rules: str) -> None:
+    """End Snakemake if it, its plugin or the package beside it is a version that the rules were not tested with.
+
+    Parameters
+    ----------
+    rules : str
+        The version of SegMake that the rules are of: those of a module may come from another place than the package.
+    """
+    if rules != __version__:
+        refuse(Problem("SM-RUN-066", rules=rules, package=__version__))
     if os.environ.get(ANY_VERSION):
         return
     for name, tested in TESTED.items():
