@@ -23,7 +23,10 @@ def clone(tmp_path):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "environment.yml", folder)
     (folder / "workflow/segmake/adapter").mkdir()
-    shutil.copy(ROOT / "workflow/segmake/adapter/installed.py", folder / "workflow/segmake/adapter/installed.py")
+    shutil.copy(
+        ROOT / "workflow/segmake/adapter/installed.py",
+        folder / "workflow/segmake/adapter/installed.py",
+    )
     return folder
 
 

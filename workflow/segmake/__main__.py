@@ -18,7 +18,7 @@ from typing import IO, NoReturn
 
 from segmake.core.disk import disk_problem
 from segmake.core.ended_runs import Origin, ended_runs
-from segmake.core.files import open_own
+from segmake.core.files import error_line, open_own
 from segmake.core.journal import Journal
 from segmake.messages import Problem, Problems, say
 from segmake.outcome import memory
@@ -61,8 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         # The log is for whoever has to find out; the user gets one sentence.
         with suppress(Problem), _Log(getattr(options, "log", None)) as log:
             log.write(traceback.format_exc())
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        print(Problem("SM-RUN-001", error=reason), file=sys.stderr)
+        print(Problem("SM-RUN-001", error=error_line(error)), file=sys.stderr)
     return 1
 
 
