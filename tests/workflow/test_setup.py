@@ -21,7 +21,9 @@ def clone(tmp_path):
     folder = tmp_path / "clé n° 1" / "segmake"
     for name in ("scripts", "profiles", "workflow/envs", "workflow/segmake/messages"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "environment.yml", folder)
+    for name in ("environment.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "workflow/segmake/__init__.py", folder / "workflow/segmake")
     (folder / "workflow/segmake/adapter").mkdir()
     shutil.copy(
         ROOT / "workflow/segmake/adapter/installed.py",
@@ -261,13 +263,14 @@ def asked(conda):
 def test_conda_makes_both_environments(clone, home, bare, conda):
     done = setup(clone, home, PATH=str(bare))
     assert done.returncode == 0, done.stderr
-    create_main, install_main, create_engine, install_engine = asked(conda)
+    create_main, install_main, package, create_engine, install_engine = asked(conda)
     assert create_main == f"conda env create -f {clone}/environment.yml -n segmake"
     engine = clone / ".environments/cellpose3"
     assert create_engine == f"conda env create -f {clone}/workflow/envs/cellpose3.yaml -p {engine}"
     # The pins come from the files, all in one call.
     assert "snakemake==" in install_main
     assert "torch==" in install_engine
+    assert package.endswith("--editable .")
     assert "conda activate segmake" in done.stdout
     assert (clone / ".environments/main").resolve() == conda / "conda/envs/segmake"
     prefix = conda / "conda/envs/segmake"
@@ -378,7 +381,7 @@ def test_an_engine_with_another_torch_is_made_anew(clone, home, bare, conda):
 
 def test_engine_none_leaves_the_engines_alone(clone, home, bare, conda):
     assert setup(clone, home, "--engine", "none", PATH=str(bare)).returncode == 0
-    assert len(asked(conda)) == 2
+    assert len(asked(conda)) == 3
     assert not (clone / ".environments/cellpose3").exists()
 
 

@@ -30,7 +30,7 @@ from segmake.outcome.image_table import image_table
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import STEPS, run_step
-from segmake.steps.segmentation import work_of
+from segmake.steps.work import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
 from tests.unit.zarr_folders import write_image

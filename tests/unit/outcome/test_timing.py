@@ -6,7 +6,7 @@ from segmake.core.journal import Journal
 from segmake.outcome.timing import PHASES, Timing, _covered, timing_of
 from segmake.plan.make import make_plan
 from segmake.runner.run_step import STEPS, run_step
-from segmake.steps.segmentation import work_of
+from segmake.steps.work import work_of
 
 
 def test_phases_are_summed_and_overlapping_images_count_once(configure, draw, tmp_path):

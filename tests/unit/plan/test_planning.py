@@ -24,8 +24,8 @@ from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan, read_plan, write_plan
 from segmake.report.summary import _describe_run
 from segmake.runner.run_step import STEPS, run_step
-from segmake.steps import label_work
-from segmake.steps.segmentation import work_of
+from segmake.steps import measure
+from segmake.steps.work import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")
 
@@ -441,7 +441,7 @@ def test_tables_of_an_earlier_version_are_joined_into_one_column(plan, tmp_path,
     write_channels(tmp_path / "images" / "mon.ome.tif", **{"Phase ": 3, "GFP": 1})
     with monkeypatch.context() as patched:
         # Version 0.1.0 called columns as the files call their channels.
-        patched.setattr(label_work, "_column_name", lambda header, index: header.channels[index])
+        patched.setattr(measure, "_column_name", lambda header, index: header.channels[index])
         compute(plan(images={"channel": "Phase "}))
     write_channels(tmp_path / "images" / "tue.ome.tif", GFP=1, PHASE=3)
     made = plan(images={"channel": "Phase"})
@@ -498,5 +498,5 @@ def test_an_experiment_in_the_place_of_another_is_told(images, plan, draw):
 def test_every_channel_has_a_column_of_its_own():
     channels = ("A", "a ", "A (1)", "B")
     header = Header(9, 9, 1, 1, channels, False, "uint16", None)
-    columns = [label_work._column_name(header, index) for index in range(4)]
+    columns = [measure._column_name(header, index) for index in range(4)]
     assert columns == ["A (1) (1)", "a (2)", "A (1)", "B"]

@@ -33,7 +33,7 @@ from segmake.plan.plan import read_plan, write_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import keep_changed_files
 from segmake.runner.run_step import STEPS
-from segmake.steps.label_work import measure
+from segmake.steps.measure import work_of as measure
 
 IMAGES = ("a", "b", "c")
 

@@ -12,7 +12,7 @@ from segmake.messages import Problem
 from segmake.plan.make import make_plan
 from segmake.plan.plan import write_plan
 from segmake.runner.run_step import STEPS, run_step
-from segmake.steps.segmentation import work_of
+from segmake.steps.work import work_of
 from segmake.steps.spread import Spread
 
 IMAGES = 12

@@ -25,7 +25,7 @@ def do_step(options: argparse.Namespace) -> None:
     """Do a step for the images of a batch that are not done yet, and write the table of what became of all of them."""
     # The environment of the report has none of what the steps need.
     from segmake.engines import needs_gpu
-    from segmake.steps.segmentation import forget, work_of
+    from segmake.steps.work import forget, work_of
 
     plan = read_plan(options.plan)
     batch = plan.batches[options.batch]

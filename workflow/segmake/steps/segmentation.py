@@ -1,4 +1,4 @@
-"""The work of each step on one image, from files to files."""
+"""The step segment: the engine finds the cells of each image, and their raw labels are written."""
 
 from __future__ import annotations
 
@@ -16,48 +16,16 @@ import numpy as np
 
 from segmake import engines
 from segmake.core.files import position_number
-from segmake.core.output_files import KINDS
 from segmake.formats.believed import Header
 from segmake.images.calibration import mean_size
 from segmake.images.field_of_view import FieldOfView
-from segmake.labels import exports as outputs
 from segmake.labels.labels import LabelWriter
 from segmake.messages import Problem, say
-from segmake.plan.plan import Folders, Plan
-from segmake.runner.pipeline import InOneGo, Task, Work
+from segmake.plan.plan import Plan
+from segmake.runner.pipeline import Task
 
 # What the report names of an engine's environment.
 _PACKAGES = ("cellpose", "omnipose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
-
-
-def work_of(step: str, plan: Plan, tell: Callable[[str], None]) -> Work:
-    """Return a step's work on one image.
-
-    Parameters
-    ----------
-    step : {"segment", "masks", "measure", "overlay"}
-    plan : Plan
-    tell : callable
-        Takes a line for the screen.
-    """
-    if step == "segment":
-        return Segmentation(plan, tell)
-    # The environments of the engines have none of what these need.
-    from segmake.steps import label_work
-
-    return InOneGo(label_work.STEPS[step](plan))
-
-
-def forget(folders: Folders, image: str) -> None:
-    """Remove what goes with a mask that is not valid any more, but for what a user has corrected.
-
-    What can't be removed does not fail the images beside it.
-    """
-    with suppress(OSError):
-        folders.lineage(image).unlink(missing_ok=True)
-    for kind in KINDS:
-        with suppress(Problem, OSError):
-            outputs.remove(kind, folders.results, image)
 
 
 @dataclass

@@ -92,9 +92,9 @@ def _prepare(step: str, plan: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Libraries warn of things that a user can do nothing about.
     warnings.simplefilter("ignore")
-    from segmake.steps import label_work
+    from segmake.steps.work import after_segmentation
 
-    _work = label_work.STEPS[step](read_plan(plan))
+    _work = after_segmentation(step, read_plan(plan))
 
 
 def _end_with_parent() -> None:

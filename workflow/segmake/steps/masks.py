@@ -1,0 +1,134 @@
+"""The step masks: the label image of each image that users open, with the corrections, and cells linked in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segmake.core.output_files import KINDS
+from segmake.images.calibration import pixel_sizes
+from segmake.images.field_of_view import FieldOfView
+from segmake.labels import exports as outputs
+from segmake.labels import tracking
+from segmake.labels.corrected_masks import read_correction
+from segmake.labels.labels import LabelStack, selection_notes, write_masks
+from segmake.plan.plan import Plan
+from segmake.runner.pipeline import Task
+from segmake.steps.inputs import (
+    DoOne,
+    Planes,
+    field_of,
+    has_volumes,
+    raw_labels,
+)
+
+
+def work_of(plan: Plan) -> DoOne:
+    """Return what makes the label image of an image, and what the config wants besides.
+
+    The labels are the engine's, or the user's where there is a correction; linked in time where `tracking` asks for it.
+    """
+    settings, folders = plan.settings, plan.folders
+
+    def work(task: Task) -> dict[str, Any]:
+        folders.lineage(task.image).unlink(missing_ok=True)
+        for kind in KINDS:
+            outputs.remove(kind, folders.results, task.image)
+        correction = plan.corrections.get(task.image)
+        with field_of(task, settings) as view, raw_labels(task, folders) as raw:
+            planes = _planes(raw, correction)
+            details: dict[str, Any] = {}
+            if settings["tracking"] and raw.times > 1:
+                planes, details, lineage = _linked(planes, raw, view, settings["tracking"])
+                tracking.write_lineage(folders.lineage(task.image), lineage)
+                tracking.write_lineage(folders.own_lineage(task.image), lineage)
+            pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
+            counted = _Counter(planes(), depth=raw.depth if has_volumes(settings, raw) else 1)
+            write_masks(
+                task.outputs[0],
+                counted,
+                axes=raw.axes,
+                shape=raw.shape,
+                name=task.image,
+                pixel_size_um=pixel_size,
+                pixel_height_um=pixel_height,
+                slice_step_um=view.header.slice_step_um,
+                interval_s=_interval(view),
+                notes=_notes(settings, view, corrected=correction is not None),
+            )
+            with LabelStack(task.outputs[0]) as stack:
+                for kind in settings["outputs"]:
+                    outputs.write(kind, folders.results, task.image, stack, view)
+        return {"cells_kept": counted.cells, "corrected": correction is not None, **details}
+
+    return work
+
+
+def _planes(raw: LabelStack, correction: str | None) -> Planes:
+    """Return what yields the planes of the labels, as often as it is called."""
+    if correction is None:
+        return raw.planes
+    return lambda: iter(read_correction(Path(correction), raw.axes, raw.shape))
+
+
+def _frames(planes: Iterator[np.ndarray], raw: LabelStack) -> Iterator[np.ndarray]:
+    """Yield the labels of each time point: YX, or ZYX."""
+    for first in planes:
+        others = [next(planes) for _ in range(raw.depth - 1)]
+        yield np.stack([first, *others]) if others else first
+
+
+def _linked(
+    planes: Planes,
+    raw: LabelStack,
+    view: FieldOfView,
+    section: Mapping[str, Any] | bool,
+) -> tuple[Planes, dict[str, Any], pd.DataFrame]:
+    """Link the cells in time, and return the planes with the tracks' numbers, what to note, and the lineage."""
+    moments = [moment + 1 for moment in view.selection.times]
+    links = tracking.link(_frames(planes(), raw), section, times=moments)
+
+    def relabelled() -> Iterator[np.ndarray]:
+        for number, plane in enumerate(planes()):
+            yield links.relabel(number // raw.depth, plane)
+
+    names = ("tracks", "divisions", "followed")
+    return relabelled, {name: getattr(links, name) for name in names}, links.lineage
+
+
+def _interval(view: FieldOfView) -> float | None:
+    """Return the seconds from one time point that was taken to the next."""
+    times, interval = view.selection.times, view.header.interval_s
+    return interval * (times[1] - times[0]) if interval and len(times) > 1 else interval
+
+
+class _Counter:
+    """Passes planes on, and counts the cells in them: once in so many planes, the depth of a volume."""
+
+    def __init__(self, planes: Iterator[np.ndarray], *, depth: int) -> None:
+        self._planes, self._depth = planes, depth
+        self.cells = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        seen: set[int] = set()
+        for number, plane in enumerate(self._planes, start=1):
+            seen.update(np.unique(plane).tolist())
+            if number % self._depth == 0:
+                self.cells += len(seen - {0})
+                seen.clear()
+            yield plane
+
+
+def _notes(settings: Mapping[str, Any], view: FieldOfView, *, corrected: bool) -> dict[str, object]:
+    """Return what the metadata of a mask says of how it was made."""
+    segmentation = settings["segmentation"]
+    return {
+        **selection_notes(view),
+        **{f"segmentation.{key}": value for key, value in segmentation.items()},
+        "tracking": settings["tracking"],
+        "corrected": corrected,
+    }
