@@ -11,6 +11,10 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 try:
+    from segmake.adapter.tested_versions import refuse_untested
+
+    # The rest may not be read with another one. The version is that of these rules.
+    refuse_untested("0.2.0")
     from segmake.adapter.session import Session
 except ModuleNotFoundError as error:
     # As a module from git, it comes without the package.

@@ -21,11 +21,13 @@ rule masks:
     threads: session.cores("masks")
     resources:
         **session.resources("masks"),
+    params:
+        step="masks",
     shell:
-        "segmake masks --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
+        "segmake {params.step} --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
 
 
-rule measure:
+use rule masks as measure with:
     input:
         lambda wildcards: plan.outcome("masks", wildcards.batch),
     output:
@@ -34,18 +36,14 @@ rule measure:
         folders.results / "logs/measure/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/measure/{batch}.{attempts}.tsv"
-    group:
-        session.group
-    conda:
-        "../envs/imaging.yaml"
     threads: session.cores("measure")
     resources:
         **session.resources("measure"),
-    shell:
-        "segmake measure --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
+    params:
+        step="measure",
 
 
-rule overlay:
+use rule masks as overlay with:
     input:
         lambda wildcards: plan.outcome("masks", wildcards.batch),
     output:
@@ -54,12 +52,8 @@ rule overlay:
         folders.results / "logs/overlay/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/overlay/{batch}.{attempts}.tsv"
-    group:
-        session.group
-    conda:
-        "../envs/imaging.yaml"
     threads: session.cores("overlay")
     resources:
         **session.resources("overlay"),
-    shell:
-        "segmake overlay --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
+    params:
+        step="overlay",

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster
 from segmake.messages import Problem, Problems
 from segmake.slurm import commands as slurm
@@ -45,7 +46,7 @@ def gpu_config(configure):
 
 def problems(config):
     with pytest.raises(Problems) as caught:
-        Cluster(config.settings).check(config)
+        Cluster(config.settings).check(config, forbidden_options())
     return caught.value.problems
 
 
@@ -60,7 +61,7 @@ def problems(config):
 )
 def test_how_a_gpu_is_asked_for(gpu_config, asked, section, resources, option):
     config = gpu_config(constraint="big", qos="long", account="Biology", cpus=3, **section)
-    Cluster(config.settings).check(config)
+    Cluster(config.settings).check(config, forbidden_options())
     for gpu in (True, False):
         common = {"slurm_account": "Biology", "qos": "long"}
         own = {"slurm_partition": "gpu", "constraint": "big", "gpus_at_once": 1, **resources}
@@ -83,13 +84,13 @@ def test_a_limit_of_cores_that_only_slurm_knows(gpu_config, asked, monkeypatch):
     config = gpu_config(cpus=1)
     cluster = Cluster(config.settings)
     assert cluster.cores_afterwards == 4
-    cluster.check(config)
+    cluster.check(config, forbidden_options())
     assert cluster.cores_afterwards == 1 and "--cpus-per-task=1" in asked[-1]
     # Where all steps are one job it measures and draws beside each other, and no more.
     config = gpu_config(cpus=1, memory_gb=1, hours=0.1)
     config.settings["segmentation"]["gpu"] = False
     cluster = Cluster(config.settings)
-    cluster.check(config)
+    cluster.check(config, forbidden_options())
     assert cluster.cores_afterwards == 2 and "--cpus-per-task=2" in asked[-1]
 
 
@@ -145,7 +146,7 @@ def test_problems(gpu_config, asked, section, code, words):
 @pytest.mark.parametrize("name", ["secret", "gpu,gpu2"])
 def test_partitions_that_are_not_the_usual(gpu_config, asked, name):
     config = gpu_config(partition=name, hours=1)
-    Cluster(config.settings).check(config)
+    Cluster(config.settings).check(config, forbidden_options())
     assert f"--partition={name}" in asked[0]
 
 
@@ -184,7 +185,7 @@ def test_options_that_the_executor_takes_for_its_own(gpu_config, asked):
     from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
 
     config = gpu_config(sbatch_options=options[2:])
-    Cluster(config.settings).check(config)
+    Cluster(config.settings).check(config, forbidden_options())
     resources = executor_resources(config.settings, gpu=True, accounts=True)
     validate_slurm_extra(SimpleNamespace(resources=SimpleNamespace(**resources)))
 
@@ -198,7 +199,7 @@ def test_options_that_are_passed_on(gpu_config, asked):
     options = ["-x node7", "--exclude node8", "-xnode9", "--mail-user='a b'", "--nice"]
     words = ["-x", "node7", "--exclude", "node8", "-xnode9", "--mail-user=a b", "--nice"]
     config = gpu_config(sbatch_options=options)
-    Cluster(config.settings).check(config)
+    Cluster(config.settings).check(config, forbidden_options())
     assert [one[-len(words) :] for one in asked] == [words, words]
     extra = executor_resources(config.settings, gpu=True, accounts=True)["slurm_extra"]
     assert shlex.split(extra) == words
@@ -209,7 +210,7 @@ def test_an_account_that_can_not_be_looked_up(gpu_config, asked, monkeypatch, kn
     monkeypatch.setattr(slurm, "accounts", lambda: known)
     monkeypatch.setattr(slurm, "keeps_accounts", lambda: has_database)
     config = gpu_config(account="biology")
-    Cluster(config.settings).check(config)
+    Cluster(config.settings).check(config, forbidden_options())
     assert ("--account=biology" in asked[0]) == has_database
 
 
@@ -217,7 +218,7 @@ def test_only_what_is_used_is_checked(configure, asked):
     config = configure(
         cluster={"cpu_partition": "cpu", "partition": "gone", "hours": 0.5, "memory_gb": 1}
     )
-    Cluster(config.settings).check(config)
+    Cluster(config.settings).check(config, forbidden_options())
     assert not any("gpu" in option for options in asked for option in options)
 
 
@@ -244,7 +245,7 @@ def test_what_slurm_itself_says(gpu_config, asked, monkeypatch):
     config = gpu_config()
     incomplete = [replace(one, incomplete=True) for one in PARTITIONS]
     monkeypatch.setattr(slurm, "partitions", lambda: {one.name: one for one in incomplete})
-    Cluster(config.settings).check(config)
+    Cluster(config.settings).check(config, forbidden_options())
 
     def silent(*_):
         raise SlurmError("Unable to contact\nslurm controller")

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 from snakemake.exceptions import CreateCondaEnvironmentException
 
-from segmake.environments.making import conda as environments
+from segmake.adapter import conda_environments
+from segmake.environments.making.conda import _explain
 from segmake.messages import Problem
 
 # What conda and pip say, shortened; the conda of the tests can't be brought to say all of it.
@@ -29,31 +30,45 @@ OUTPUTS = {
 }
 
 
-def failure(output: str) -> CreateCondaEnvironmentException:
-    """Return the error that Snakemake raises when conda fails."""
-    try:
+@pytest.fixture
+def env(tmp_path: Path) -> SimpleNamespace:
+    """Stands in for Snakemake's Env: an environment that is in use by a job of the run."""
+    place = tmp_path / "0123_"
+    file = SimpleNamespace(get_path_or_uri=lambda secret_free: "workflow/envs/imaging.yaml")
+    env = SimpleNamespace(address=str(place), file=file)
+    jobs = [SimpleNamespace(conda_env=env)]
+    env.workflow = SimpleNamespace(dag=SimpleNamespace(needrun_jobs=lambda: jobs))
+    return env
+
+
+def problem_of(env: SimpleNamespace, output: str) -> Problem:
+    """Return what is told where conda fails: Snakemake raises an error of its own then."""
+
+    def make(env: SimpleNamespace) -> None:
         try:
             raise subprocess.CalledProcessError(1, "conda env create", output)
-        except subprocess.CalledProcessError as error:
-            raise CreateCondaEnvironmentException(f"Could not create: {error.output}")  # noqa: B904
-    except CreateCondaEnvironmentException as error:
-        return error
+        except subprocess.CalledProcessError:
+            raise CreateCondaEnvironmentException("Could not create it.")  # noqa: B904
+
+    with pytest.raises(Problem) as told:
+        conda_environments._create(env, make, dryrun=False)
+    return told.value
 
 
 @pytest.mark.parametrize("code", OUTPUTS)
-def test_what_conda_says_is_understood(code: str) -> None:
-    problem = environments._explain(failure(OUTPUTS[code]), "imaging", Path("e"))
+def test_what_conda_says_is_understood(env: SimpleNamespace, code: str) -> None:
+    problem = problem_of(env, OUTPUTS[code])
     assert problem.code == code
     assert OUTPUTS[code].splitlines()[-1].strip() in problem.what
 
 
-def test_a_network_that_is_gone_is_no_missing_version() -> None:
+def test_a_network_that_is_gone_is_no_missing_version(env: SimpleNamespace) -> None:
     output = (
         "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)'\n"
         "ERROR: No matching distribution found for numpy==2.4.6\n\n"
         "CondaEnvException: Pip failed\n"
     )
-    problem = environments._explain(failure(output), "imaging", Path("e"))
+    problem = problem_of(env, output)
     assert problem.code == "SM-ENV-003"
     assert problem.what.splitlines()[1:] == [
         "    | ERROR: No matching distribution found for numpy==2.4.6"
@@ -66,25 +81,14 @@ def test_what_the_system_refuses_is_understood() -> None:
         (OSError(5, "Input/output error"), "SM-RUN-042"),
         (PermissionError(13, "Permission denied"), "SM-ENV-006"),
     ]:
-        assert environments._explain(error, "imaging", Path("e")).code == code
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> SimpleNamespace:
-    """Stands in for Snakemake's Env: an environment that is in use by a job of the run."""
-    place = tmp_path / "0123_"
-    file = SimpleNamespace(get_path_or_uri=lambda secret_free: "workflow/envs/imaging.yaml")
-    env = SimpleNamespace(address=str(place), file=file)
-    jobs = [SimpleNamespace(conda_env=env)]
-    env.workflow = SimpleNamespace(dag=SimpleNamespace(needrun_jobs=lambda: jobs))
-    return env
+        assert _explain(error, "imaging", Path("e")).code == code
 
 
 def test_one_that_could_not_be_removed_is_not_used(env: SimpleNamespace) -> None:
     Path(env.address).mkdir()
     with pytest.raises(Problem, match="SM-ENV-008"):
         # As Snakemake does where it may not remove what is unfinished: nothing.
-        environments._create(env, lambda env: None, dryrun=False)
+        conda_environments._create(env, lambda env: None, dryrun=False)
 
 
 def _as_nobody(env_address: str, answer: multiprocessing.Queue) -> None:
@@ -92,7 +96,7 @@ def _as_nobody(env_address: str, answer: multiprocessing.Queue) -> None:
     os.setuid(65534)
     file = SimpleNamespace(get_path_or_uri=lambda secret_free: "imaging.yaml")
     try:
-        environments._create(
+        conda_environments._create(
             SimpleNamespace(address=env_address, file=file), lambda env: None, dryrun=False
         )
         answer.put("")

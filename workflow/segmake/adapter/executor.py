@@ -28,6 +28,7 @@ from typing import Any
 import snakemake_executor_plugin_slurm as plugin
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import get_job_wildcards, set_gres_string
+from snakemake_executor_plugin_slurm.validation import get_forbidden_slurm_options
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.utils import format_cli_arg
@@ -515,6 +516,11 @@ def take_over(
     executor.slurm_logdir = logs.absolute()
     executor._begin(jobs, adopted, words, room)
     return executor
+
+
+def forbidden_options() -> list[str]:
+    """Return regular expressions for the options of sbatch that the plugin keeps for itself."""
+    return list(get_forbidden_slurm_options())
 
 
 def name_of_jobs(run: str, folder: Path) -> str:

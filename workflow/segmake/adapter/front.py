@@ -53,8 +53,8 @@ _CLEANED = "SEGMAKE_CLEANED"
 def enter() -> None:
     """Clean the variables of a Snakemake or a SegMake that starts, and try where Snakemake has to write.
 
-    Only for `segmake_start.pth`. Starts the process anew if a variable was changed that it has read already, and ends it
-    with a message if it could not work.
+    Only for `segmake_start.pth`. Starts the process anew if a variable was changed that it has read already, and ends
+    it with a message if it could not work.
     """
     try:
         program, arguments = started(sys.orig_argv)

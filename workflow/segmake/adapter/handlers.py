@@ -1,25 +1,20 @@
-"""Has Snakemake call SegMake when a run begins and ends, also where SegMake is a module of somebody's own workflow.
-
-Snakemake 9.27 passes over ``onstart``, ``onsuccess`` and ``onerror`` of modules (see its `Workflow.onstart`).
-"""
+"""Has Snakemake call SegMake when a run begins and ends, also where SegMake is a module of somebody's own workflow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from segmake.adapter.workflow_object import WorkflowObject
 from segmake.messages import Problem
 
-# What Snakemake calls, with the path of its log.
-Handler = Callable[[Any], None]
 
-
-def register(workflow: Any, start: Callable[[], None], end: Callable[[], None]) -> None:
+def register(workflow: WorkflowObject, start: Callable[[], None], end: Callable[[], None]) -> None:
     """Have a run begin and end with SegMake's own steps, and then with those of the Snakefile that it is a part of.
 
     Parameters
     ----------
-    workflow : snakemake.workflow.Workflow
+    workflow : WorkflowObject
     start, end : callable
 
     Raises
@@ -28,24 +23,8 @@ def register(workflow: Any, start: Callable[[], None], end: Callable[[], None]) 
         ``SM-RUN-063`` if SegMake is a module whose rules or files are to have other names.
     """
     _refuse_other_names(workflow.modifier)
-    for name, own in (("onstart", start), ("onsuccess", end), ("onerror", end)):
-        _register(workflow, name, own)
-
-
-def _register(workflow: Any, name: str, own: Callable[[], None]) -> None:
-    def with_own(log: Any, then: Handler) -> None:
-        own()
-        then(log)
-
-    def add(then: Handler) -> Handler:
-        if workflow.modifier.is_main_snakefile():
-            setattr(workflow, f"_{name}", lambda log: with_own(log, then))
-        return then
-
-    # One may stand in the Snakefile before SegMake, or behind it.
-    add_now = getattr(workflow, f"_{name}")
-    setattr(workflow, f"_{name}", lambda log: with_own(log, add_now))
-    setattr(workflow, name, add)
+    for event, own in (("onstart", start), ("onsuccess", end), ("onerror", end)):
+        workflow.on(event, own)
 
 
 def _refuse_other_names(modifier: Any) -> None:

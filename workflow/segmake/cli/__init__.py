@@ -40,6 +40,7 @@ from segmake.cli.log import Log
 from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
 from segmake.core.disk import disk_problem
+from segmake.core.files import error_line
 from segmake.messages import Problem, Problems
 from segmake.slurm.jobs import BEGAN
 
@@ -79,8 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         # The log is for whoever has to find out; the user gets one sentence.
         with suppress(Problem), Log(getattr(options, "log", None)) as log:
             log.write(traceback.format_exc())
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        print(Problem("SM-RUN-001", error=reason), file=sys.stderr)
+        print(Problem("SM-RUN-001", error=error_line(error)), file=sys.stderr)
     return 1
 
 

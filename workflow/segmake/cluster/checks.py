@@ -126,8 +126,14 @@ class Cluster:
         """Return the time limit to ask for, likewise."""
         return _grown(first, too_little, getattr(self.partition(gpu=gpu), "minutes", None))
 
-    def check(self, config: Config) -> None:
+    def check(self, config: Config, forbidden: Iterable[str]) -> None:
         """Find out whether Slurm will take the jobs.
+
+        Parameters
+        ----------
+        config : Config
+        forbidden : iterable of str
+            Regular expressions for the options of sbatch that Snakemake's executor keeps for itself.
 
         Raises
         ------
@@ -140,7 +146,7 @@ class Cluster:
             kinds.append((self, (True, False)))
         for script in scripts_of(self._settings).values():
             kinds.append((self.of_script(script), (True,)))
-        problems = [*_option_problems(config), *self._account_problems(config)]
+        problems = [*_option_problems(config, forbidden), *self._account_problems(config)]
         for jobs, _ in kinds:
             problems += jobs._problems(config)
         if not problems:
@@ -316,14 +322,9 @@ def _grown(first: int, too_little: int, limit: int | None) -> int:
     return min(wanted, limit) if limit else wanted
 
 
-def _option_problems(config: Config) -> Iterator[Problem]:
-    # Only the main process has the executor.
-    from snakemake_executor_plugin_slurm.validation import (
-        get_forbidden_slurm_options,
-    )
-
-    # It looks for them anywhere in the options, joined: the end of one and the space behind it may be a match.
-    forbidden = re.compile("|".join(f"(?:{one})" for one in get_forbidden_slurm_options()))
+def _option_problems(config: Config, forbidden: Iterable[str]) -> Iterator[Problem]:
+    # The executor looks for them anywhere in the options, joined: the end of one and the space behind it may match.
+    executors = re.compile("|".join(f"(?:{one})" for one in forbidden))
     options = config.settings["cluster"]["sbatch_options"]
     for index, option in enumerate(options, start=1):
         where = config.where("cluster", "sbatch_options", index - 1)
@@ -337,7 +338,7 @@ def _option_problems(config: Config) -> Iterator[Problem]:
             not words
             or not words[0].startswith("-")
             or set(_EXECUTORS_OWN) & set(names)
-            or forbidden.search(joined)
+            or executors.search(joined)
         ):
             yield Problem("SM-CLU-012", where=where, option=option)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Collection
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segmake.core.files import append_line
 from segmake.core.journal import Entry
+from segmake.core.json_lines import add_line, read_lines
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -63,18 +62,12 @@ def note_end(path: Path, run: str) -> None:
 
 def ended_runs(path: Path) -> set[str]:
     """Return the names of the runs that ended in order; of a file that can't be read, none."""
-    ended = set()
-    with suppress(OSError):
-        for line in path.read_bytes().splitlines():
-            with suppress(ValueError, KeyError, TypeError):
-                noted = json.loads(line)
-                if noted["event"] == "ended":
-                    ended.add(str(noted["run"]))
-    return ended
+    noted = read_lines(path)
+    return {str(line["run"]) for line in noted if line.get("event") == "ended" and "run" in line}
 
 
 def _note(path: Path, line: dict[str, Any]) -> None:
-    append_line(path, json.dumps({**line, "time": time.time()}))
+    add_line(path, {**line, "time": time.time()})
 
 
 def _boot() -> str:

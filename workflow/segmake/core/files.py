@@ -285,6 +285,16 @@ def readable(text: str) -> str:
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()
 
 
+def one_line(words: object) -> str:
+    """Return words in one line that is short enough for a message."""
+    return " ".join(str(words).split())[:300]
+
+
+def error_line(error: BaseException) -> str:
+    """Return kind and words of an error in one line that is short enough for a message."""
+    return one_line(f"{type(error).__name__}: {error}")
+
+
 # How an image that is one position of a file is called: `day1/pos.nd2 (p3)`.
 _POSITION = re.compile(r" \(p(\d+)\)\Z")
 

@@ -6,7 +6,6 @@ is done, so a job that is killed at any moment goes on after the last image that
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +15,8 @@ from threading import Lock
 from typing import Any, Literal
 
 from segmake import __version__
-from segmake.core.files import append_line, lock_file, open_own
+from segmake.core.files import lock_file, open_own
+from segmake.core.json_lines import add_line, read_lines
 
 Event = Literal["started", "stopped", "done", "failed"]
 
@@ -175,7 +175,7 @@ class Journal:
         entry = Entry(image, event, key, attempt, time.time(), details, __version__)
         with self._lock:
             first = event == "started" and "started" in self._last and image not in self._entries
-            append_line(self.path, json.dumps(vars(entry)), lasting=not first)
+            add_line(self.path, vars(entry), lasting=not first)
             self._entries.setdefault(image, []).append(entry)
 
     @contextmanager
@@ -241,15 +241,10 @@ def next_attempt(last: Entry | None, *, current: bool, present: bool) -> int:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except (FileNotFoundError, IsADirectoryError):
-        return
-    for line in lines:
-        # Half a line, from a process that was killed while it wrote; or what is left of a damaged file.
-        with suppress(ValueError, TypeError, AttributeError, RecursionError):
-            # Versions to come may write what this one does not know.
-            known = {name: value for name, value in json.loads(line).items() if name in _FIELDS}
+    for line in read_lines(path, strict=True):
+        # Versions to come may write what this one does not know; what is left of a damaged file may lack something.
+        with suppress(TypeError):
+            known = {name: value for name, value in line.items() if name in _FIELDS}
             if _is_sound(entry := Entry(**known)):
                 yield entry
 

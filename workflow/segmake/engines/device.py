@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from segmake.core.files import error_line
 from segmake.messages import Problem
 
 Result = TypeVar("Result")
@@ -37,7 +38,7 @@ def choose_device(settings: Mapping[str, Any]) -> torch.device:
         _compute_on_gpu()
     # A torch without CUDA raises an AssertionError.
     except (RuntimeError, AssertionError) as error:
-        reason = one_line(error)
+        reason = error_line(error)
     else:
         return torch.device("cuda:0")
     expected = settings["gpu"] is True or "SLURM_JOB_ID" in os.environ or _has_gpu()
@@ -93,11 +94,6 @@ def fit_into_memory(run: Callable[[int], Result], tiles: int) -> tuple[Result, i
         if tiles == 1:
             raise Problem("SM-RUN-004")
         tiles //= 2
-
-
-def one_line(error: BaseException) -> str:
-    """Return what an error says, short enough for a message."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _compute_on_gpu() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from cellpose import models, utils
 
-from segmake.engines.device import device_name, fit_into_memory, is_out_of_memory, one_line
+from segmake.core.files import error_line
+from segmake.engines.device import device_name, fit_into_memory, is_out_of_memory
 from segmake.messages import Problem
 
 # Settings that are no arguments of Cellpose's eval, or are given to it otherwise.
@@ -115,7 +116,7 @@ def refusing(model: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise Problem("SM-RUN-004") from error
-        raise Problem("SM-RUN-006", where=model, model=model, error=one_line(error)) from error
+        raise Problem("SM-RUN-006", where=model, model=model, error=error_line(error)) from error
 
 
 def eval_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from segmake.core.files import error_line
 from segmake.engines import BUILTIN_MODELS, models_folder
 from segmake.engines.device import (
     choose_device,
     device_name,
     fit_into_memory,
     is_out_of_memory,
-    one_line,
 )
 from segmake.engines.weights import fetch_files, locate, read_weights
 from segmake.messages import Problem
@@ -169,7 +169,7 @@ def load(settings: Mapping[str, Any]) -> Loaded:
     except Exception as error:
         if is_out_of_memory(error):
             raise Problem("SM-RUN-004") from error
-        raise Problem("SM-RUN-006", where=name, model=name, error=one_line(error)) from error
+        raise Problem("SM-RUN-006", where=name, model=name, error=error_line(error)) from error
     for_network, for_masks = (
         {key: settings.get(key, _EVAL[key].default) for key in keys}
         for keys in (_FOR_NETWORK, _FOR_MASKS)

@@ -16,8 +16,7 @@ from typing import Any
 import torch
 
 from segmake.core.disk import disk_problem
-from segmake.core.files import alone, write_atomically
-from segmake.engines.device import one_line
+from segmake.core.files import alone, error_line, write_atomically
 from segmake.messages import Problem, say
 
 # A server that says nothing for so long says nothing any more.
@@ -110,7 +109,7 @@ def read_weights(path: Path, model: str, engine: str) -> Mapping[str, torch.Tens
     except Exception as error:
         # What PyTorch says of such a file is advice to programmers; of a short one, that an argument is invalid.
         refused = isinstance(error, OSError) and error.errno != errno.EINVAL
-        reason = one_line(error) if refused else say("model.no_weights")
+        reason = error_line(error) if refused else say("model.no_weights")
         raise Problem("SM-RUN-006", where=model, model=model, error=reason) from error
     other = engine_of(state)
     if other not in (engine, None):

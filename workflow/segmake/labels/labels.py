@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,12 +67,7 @@ class LabelWriter:
     def __enter__(self) -> LabelWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, where: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -168,12 +162,7 @@ class LabelStack:
     def __enter__(self) -> LabelStack:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, where: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmake.core.files import append_line, write_atomically
+from segmake.core.files import write_atomically
+from segmake.core.json_lines import add_line, read_lines
 from segmake.plan.plan import Folders
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Job, SlurmError
@@ -59,16 +60,15 @@ def note(folders: Folders, name: str, *, gpu: bool) -> None:
     with suppress(OSError):
         if job and (used := _peak_mb(job)):
             line = {"job": job, "time": time.time(), "mb": round(used, 1), "gpu": gpu}
-            append_line(folders.state / "memory" / f"{name}.jsonl", json.dumps(line))
+            add_line(folders.state / "memory" / f"{name}.jsonl", line)
 
 
 def notes(folders: Folders, jobs: Iterable[Job]) -> dict[Job, Note]:
     """Return what jobs noted of themselves, for those that did."""
     lines: dict[str, list[tuple[float, Note]]] = {}
     for path in (folders.state / "memory").glob("*.jsonl"):
-        for text in _text(path).splitlines():
+        for line in read_lines(path):
             with suppress(ValueError, KeyError, TypeError):
-                line = json.loads(text)
                 own = Note(float(line["mb"]), bool(line["gpu"]))
                 lines.setdefault(line["job"], []).append((float(line["time"]), own))
     found: dict[Job, Note] = {}
@@ -88,8 +88,8 @@ def in_accounts(folders: Folders, jobs: Iterable[Job]) -> dict[Job, float]:
     """
     path = folders.state / "memory" / "accounts.json"
     known: dict[str, float] = {}
-    with suppress(ValueError, AttributeError):
-        known = dict(json.loads(_text(path) or "{}").items())
+    with suppress(OSError, ValueError, AttributeError):
+        known = dict(json.loads(path.read_bytes()).items())
     ended = [job for job in jobs if job.ended is not None]
     asked = [job for job in ended if _name(job) not in known]
     answers: Mapping[str, tuple[float, float]] = {}
@@ -125,10 +125,3 @@ def _peak_mb(job: str) -> float:
                 )
                 total += int(peak[1]) if peak else 0
     return total / 1024
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

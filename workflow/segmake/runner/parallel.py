@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Semaphore
-from types import TracebackType
 
 from segmake.runner.pipeline import BEHIND, Ended, Task, Work
 
@@ -41,12 +40,7 @@ class Parallel:
     def __enter__(self) -> Parallel:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, where: object) -> None:
         if error is not None:
             self._stop()
         self._pool.shutdown(wait=True, cancel_futures=True)

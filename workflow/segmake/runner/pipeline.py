@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 from segmake.core.journal import Record
@@ -184,12 +183,7 @@ class Line(Protocol):
 
     def __enter__(self) -> Line: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, kind: object, error: object, where: object) -> None: ...
 
     def add(self, task: Task, *, alone: bool) -> None:
         """Put a task in; return when there is room for the next one."""
@@ -259,12 +253,7 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, where: object) -> None:
         for pool in (self._reader, self._finisher):
             pool.shutdown(wait=error is None, cancel_futures=True)
 

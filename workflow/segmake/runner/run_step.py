@@ -21,7 +21,7 @@ from typing import Any
 
 from segmake.core.disk import disk_problem
 from segmake.core.ended_runs import Origin
-from segmake.core.files import flush, readable, write_atomically
+from segmake.core.files import error_line, flush, readable, write_atomically
 from segmake.core.journal import Entry, Event, Journal, as_record
 from segmake.messages import Problem, remembered, say
 from segmake.runner.pipeline import Ended, Leave, Line, NotBegun, Pipeline, Task, Work
@@ -266,7 +266,9 @@ class _Record:
             if isinstance(error, RuntimeError) and _GPU_LOST.search(str(error)):
                 self._detail("".join(traceback.format_exception(error)))
                 # Without an end, the image counts as one that the process died of.
-                self._lost = Problem("SM-RUN-014", where=task.image, error=_one_line(error))
+                self._lost = Problem(
+                    "SM-RUN-014", where=task.image, error=readable(error_line(error))
+                )
                 self._started.pop(task, None)
                 return
             problem = self._problem(task, error)
@@ -311,7 +313,7 @@ class _Record:
         if isinstance(error, MemoryError):
             return Problem("SM-RUN-003", where=task.image)
         self._detail("".join(traceback.format_exception(error)))
-        return Problem("SM-RUN-001", where=task.image, error=_one_line(error))
+        return Problem("SM-RUN-001", where=task.image, error=readable(error_line(error)))
 
 
 def pending(tasks: list[Task], journal: Journal) -> list[Task]:
@@ -444,10 +446,6 @@ def _put_aside(folder: Path, aside: Path) -> None:
         shutil.move(folder, aside)
     else:
         folder.rmdir()
-
-
-def _one_line(error: Exception) -> str:
-    return readable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
 
 
 def _plain(value: object) -> object:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from segmake.core.files import one_line
 from segmake.slurm import fates
 
 # The group of Snakemake whose jobs do all steps of a batch, ``batch0003``: where none of them needs a GPU.
@@ -235,11 +236,6 @@ def room(account: str | None = None, qos: str | None = None) -> tuple[int, str] 
     except SlurmError:
         return None
     return min(((int(limit), word) for limit, word in limits if limit.isdigit()), default=None)
-
-
-def one_line(words: object) -> str:
-    """Return what Slurm said in one line, shortened."""
-    return " ".join(str(words).split())[:300]
 
 
 def reason(words: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from segmake.core.files import write_atomically
+from segmake.core.json_lines import read_lines
 from segmake.slurm.commands import Job
 from segmake.slurm.jobs import Sent
 
@@ -19,7 +19,7 @@ REMEMBERED = 20_000
 def all_jobs(path: Path) -> list[Sent]:
     """Return all jobs of a record as they were last seen, in the order in which they were sent."""
     found: dict[tuple[str, str], Sent] = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         # Another version of SegMake may have written other things.
         with suppress(KeyError, TypeError):
             sent = Sent(line["run"], Job(**line["job"]), line["cause"])
@@ -33,7 +33,7 @@ def shorten(path: Path) -> None:
 
     A record that can't be written stays as it is.
     """
-    lines = list(_lines(path))
+    lines = list(read_lines(path))
     last: dict[Any, int] = {}
     for number, line in enumerate(lines):
         job = line.get("job")
@@ -43,12 +43,3 @@ def shorten(path: Path) -> None:
     if len(kept) < len(lines):
         with suppress(OSError), write_atomically(path) as part:
             part.write_text("".join(json.dumps(lines[number]) + "\n" for number in kept))
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with suppress(OSError), path.open("rb") as lines:
-        for line in lines:
-            # Half a line, from a process that was killed while it wrote.
-            with suppress(ValueError, RecursionError):
-                if isinstance(read := json.loads(line), dict):
-                    yield read

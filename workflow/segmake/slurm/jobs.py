@@ -7,17 +7,16 @@ what the report's section on the cluster is made from.
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Literal, get_args
 
-from segmake.core.files import append_line
+from segmake.core.json_lines import add_line, read_lines
 from segmake.slurm import commands as slurm
 from segmake.slurm import fates
 from segmake.slurm.commands import ENDED, Job, SlurmError
@@ -110,7 +109,7 @@ class Jobs:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        for line in _read(self.path):
+        for line in read_lines(self.path):
             # Another version of SegMake may have written other things.
             with suppress(KeyError, TypeError, AttributeError):
                 if "held" in line:
@@ -318,7 +317,7 @@ class Jobs:
 
     def _write(self, line: dict) -> None:
         if self.keep:
-            append_line(self.path, json.dumps(line))
+            add_line(self.path, line)
 
 
 def _ended(jobs: list[Job]) -> dict[str, Job]:
@@ -337,16 +336,3 @@ def _ended(jobs: list[Job]) -> dict[str, Job]:
 
 def _when(sent: Sent) -> float:
     return sent.job.ended or sent.job.submitted or 0.0
-
-
-def _read(path: Path) -> Iterator[dict]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        with suppress(
-            ValueError, RecursionError
-        ):  # half a line, from a process that was killed while it wrote
-            if isinstance(read := json.loads(line), dict):
-                yield read

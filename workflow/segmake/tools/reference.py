@@ -223,6 +223,10 @@ _FAMILIES = {
 # How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
 # own name.
 PLACEHOLDERS = {
+    "SM-RUN-064.version": {"en": "version", "fr": "version"},
+    "tested": {"en": "version", "fr": "version"},
+    "rules": {"en": "version", "fr": "version"},
+    "SM-RUN-066.package": {"en": "version", "fr": "version"},
     "SM-OUT.file": {"en": "file", "fr": "fichier"},
     "SM-OUT.kept": {"en": "new place", "fr": "nouvel emplacement"},
     "SM-OUT.reason": {"en": "reason", "fr": "raison"},

@@ -1,17 +1,13 @@
-"""The making of environments: whether conda can do it, what is said meanwhile, and what went wrong.
+"""The making of environments, by conda or by uv: where, one run at a time, what is said meanwhile, and what went wrong.
 
-Snakemake (9.27) makes them before the first job, also those that no job will use; two runs that make the same one spoil
-it for each other; one that it can't remove it takes for finished; and what conda says comes in a traceback.
+Snakemake has conda make them: `segmake.adapter.conda_environments` has it do so as this module says.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +17,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import psutil
-from packaging.version import Version
-from snakemake.deployment.conda import MIN_CONDA_VER, Env, get_env_setup_done_flag_file
-from snakemake.exceptions import WorkflowError
 
 from segmake.core.disk import disk_problem
 from segmake.core.files import alone, readable
@@ -65,26 +58,6 @@ _TELLING = re.compile(
 _NOT_TELLING = re.compile(r"^\s*(File \"|Traceback|\^)|Pip failed|^WARNING: Retrying")
 
 
-def conda_is_usable() -> bool:
-    """Return whether Snakemake can use the conda of this machine; one that is too old is named on the screen."""
-    if not shutil.which("conda"):
-        return False
-    command = ["conda", "--version"]
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    found = re.findall(r"\d+\.\d+\.\d+", answer.stdout)
-    if len(found) != 1:
-        return False
-    if Version(found[0]) < Version(MIN_CONDA_VER):
-        print(say("environments.old", version=found[0], needed=MIN_CONDA_VER), file=sys.stderr)
-        return False
-    return True
-
-
 def check_place(prefix: Path | None) -> None:
     """Refuse a folder in which no environment can be made or used.
 
@@ -104,57 +77,6 @@ def check_place(prefix: Path | None) -> None:
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     if there != place and not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise Problem("SM-ENV-009", path=readable(str(place)))
-
-
-def tend(refuse: Callable[[Problem], NoReturn], forgive: Callable[[str, Problem], bool]) -> None:
-    """Let Snakemake make the environments that a run needs and no others, one run at a time, in plain words.
-
-    Parameters
-    ----------
-    refuse : callable
-        Ends the run with a message.
-    forgive : callable
-        Returns whether the run can do without an environment, given its file and what is wrong.
-    """
-    make = Env.create
-
-    def create(env: Any, dryrun: bool = False) -> None:
-        try:
-            _create(env, make, dryrun=dryrun)
-        except Problem as problem:
-            if not forgive(env.file.get_path_or_uri(secret_free=True), problem):
-                refuse(problem)
-            _let_go(env)
-
-    Env.create = create
-
-
-def _let_go(env: Any) -> None:
-    """Let Snakemake start the jobs of an environment that could not be made without it."""
-    dag = env.workflow.dag
-    for key, other in dag.conda_envs.items():
-        if other is env:
-            # Snakemake goes through them at this moment: none may be taken away.
-            dag.conda_envs[key] = None
-    for job in dag.needrun_jobs():
-        if job.conda_env is env:
-            job._conda_env = None
-
-
-def _create(env: Any, make: Callable[[Any], Any], *, dryrun: bool) -> None:
-    place = Path(env.address)
-    # Those of the config are called NAME.FINGERPRINT.yaml.
-    name = Path(env.file.get_path_or_uri(secret_free=True)).name.partition(".")[0]
-    if _is_made(place):
-        if not os.access(python := place / "bin" / "python", os.X_OK):
-            said = f"    | {python}: {os.strerror(errno.EACCES)}"
-            raise Problem("SM-ENV-006", where=str(place), environment=name, said=said)
-    elif not _is_needed(env):
-        return
-    elif dryrun:
-        print(say("environments.would_be_made", name=name, path=place), file=sys.stderr)
-    else:
-        make_once(name, place, lambda: make(env), lambda: _is_made(place))
 
 
 def make_once(name: str, place: Path, work: Callable[[], Any], is_made: Callable[[], bool]) -> None:
@@ -189,7 +111,7 @@ def make_once(name: str, place: Path, work: Callable[[], Any], is_made: Callable
     except KeyboardInterrupt:
         print("\n" + say("environments.stopped", name=name), file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    except (WorkflowError, OSError) as error:
+    except OSError as error:
         raise _explain(error, name, place) from None
     if not is_made():
         raise Problem("SM-ENV-008", where=str(place), environment=name, path=place)
@@ -197,15 +119,6 @@ def make_once(name: str, place: Path, work: Callable[[], Any], is_made: Callable
         say("environments.made", name=name, time=duration(time.monotonic() - began)),
         file=sys.stderr,
     )
-
-
-def _is_made(place: Path) -> bool:
-    return place.exists() and get_env_setup_done_flag_file(place).exists()
-
-
-def _is_needed(env: Any) -> bool:
-    """Return whether a job of this run will use an environment."""
-    return any(job.conda_env is env for job in env.workflow.dag.needrun_jobs())
 
 
 @contextmanager
@@ -246,10 +159,9 @@ class Failed(OSError):
     """What a program that makes an environment said when it failed."""
 
 
-def _explain(error: Exception, name: str, place: Path) -> Problem:
+def _explain(error: OSError, name: str, place: Path) -> Problem:
     """Return what kept an environment from being made, with the last words of conda, pip or uv."""
-    # Snakemake raises its own error while it handles that of the command, which has the output.
-    output = str(getattr(error.__context__, "output", None) or error)
+    output = str(error)
     found = [code for code, words in _CAUSES.items() if re.search(words, output)]
     if not found and (failure := git_packages.failure(output)):
         return Problem(failure.code, where=str(place), **failure.values)

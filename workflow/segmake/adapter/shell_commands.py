@@ -1,0 +1,48 @@
+"""What comes before each rule's shell command: how SegMake is called in it, and with how many threads."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from segmake.core import installation
+from segmake.plan.plan import PLAN_VARIABLE
+
+# How many threads libraries start that do not heed what Snakemake sets to a rule's cores (OMP_NUM_THREADS...): else as
+# many as the node has cores.
+_THREADS = ("TIFFFILE_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+
+
+def shell_prefix(plan: Path, engine_python: str, *, conda: bool) -> str:
+    """Return the shell's functions ``segmake``, ``segmake_engine`` and ``segmake_here``, and its variables.
+
+    Where Snakemake makes the environments (``--sdm conda``) the first two are run by the Python of the rule's
+    environment, which is active then; else by those that the set-up made. The third is run by Snakemake's own
+    Python whatever environment is active: that of a user's script need not have anything of SegMake.
+
+    Parameters
+    ----------
+    plan : Path
+        Where the plan is.
+    engine_python : str
+        The Python of the engine, where conda is not asked.
+    conda : bool
+        Whether Snakemake makes the environments.
+    """
+    here = shlex.quote(sys.executable)
+    if conda:
+        python = engine = '"$CONDA_PREFIX/bin/python"'
+    else:
+        python, engine = here, shlex.quote(engine_python)
+    prefix = (
+        "set -euo pipefail; "
+        f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={shlex.quote(str(installation.python_path()))} "
+        f"{PLAN_VARIABLE}={shlex.quote(str(plan.absolute()))}; "
+        f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in _THREADS)}; "
+        f'segmake() {{ {python} -m segmake "$@"; }}; '
+        f'segmake_engine() {{ {engine} -m segmake "$@"; }}; '
+        f'segmake_here() {{ {here} -m segmake "$@"; }}; '
+    )
+    # Snakemake fills in what stands in single braces.
+    return prefix.replace("{", "{{").replace("}", "}}")
