@@ -12,10 +12,6 @@ import sys
 from doctest import DocTestParser, DocTestRunner
 from pathlib import Path
 
-# An import of one that is None fails.
-for absent in ("snakemake", "snakemake_executor_plugin_slurm"):
-    sys.modules[absent] = None  # type: ignore[assignment]
-
 
 def failures_of(file: Path) -> str:
     """Return what the example in a file's docstring gives otherwise than it says; nothing if all is well."""
@@ -29,6 +25,9 @@ def failures_of(file: Path) -> str:
 
 
 if __name__ == "__main__":
+    for absent in ("snakemake", "snakemake_executor_plugin_slurm"):
+        # An import of what is None fails.
+        sys.modules[absent] = None  # type: ignore[assignment]
     place = Path(sys.argv[1])
     found = {}
     for number, name in enumerate(sys.argv[2:]):

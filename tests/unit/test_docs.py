@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import ast
 import re
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,20 +19,27 @@ WORD = re.compile(r"(?<!`)`([\w.]+)`(?!`)")
 
 
 def is_there(name: str) -> bool:
-    """Whether a name is that of a module, or of what a module has."""
-    parent, _, last = name.rpartition(".")
-    try:
-        return bool(find_spec(name)) or hasattr(import_module(parent), last)
-    except ModuleNotFoundError:
-        return bool(find_spec(parent)) and hasattr(import_module(parent), last)
+    """Whether a name is that of a module, or of a function, class or value of one."""
+    *folders, last = name.split(".")[1:]
+    place = PACKAGE.joinpath(*folders)
+    if is_module(place / last):
+        return True
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    return file.is_file() and defines(file, last)
 
 
 def is_in(folder: Path, word: str) -> bool:
-    """Whether a word is the name of a module in a folder, or of a class of one."""
-    if (folder / word).is_dir() or (folder / f"{word}.py").is_file():
-        return True
-    texts = [file.read_text(encoding="utf-8") for file in folder.glob("*.py")]
-    return any(re.search(rf"^class {word}\b", text, re.MULTILINE) for text in texts)
+    """Whether a word is the name of a module in a folder, or of what one has."""
+    return is_module(folder / word) or any(defines(file, word) for file in folder.glob("*.py"))
+
+
+def is_module(place: Path) -> bool:
+    return place.is_dir() or place.with_suffix(".py").is_file()
+
+
+def defines(file: Path, name: str) -> bool:
+    text = file.read_text(encoding="utf-8")
+    return bool(re.search(rf"^(?:class |def )?{name}\b", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -13,9 +13,9 @@ import pytest
 
 from segmake.tools.drawing import layer_of, layers
 from tests.projects import ROOT
-from tests.unit import folder_examples
 
 PACKAGE = ROOT / "workflow" / "segmake"
+EXAMPLES = ROOT / "tests" / "unit" / "folder_examples.py"
 LAYERS = layers()
 
 # What starts the package, and what holds folders that are layers themselves.
@@ -37,7 +37,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     # What lies lower comes first, and gets no module that a higher one has imported.
     files = [str(init_of(layer)) for layer in reversed(LAYERS)]
     environment = {**os.environ, "SEGMAKE_LANG": "en", "PYTHONPATH": str(PACKAGE.parent)}
-    words = [sys.executable, folder_examples.__file__, str(place), *files]
+    words = [sys.executable, str(EXAMPLES), str(place), *files]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
