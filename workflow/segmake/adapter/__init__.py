@@ -1,8 +1,9 @@
 """All that touches Snakemake and its Slurm executor plugin.
 
-`session` is what the Snakefile and its rules take from SegMake. `executor` sends jobs to Slurm and follows them,
-`handlers` has a run begin and end with SegMake's own steps, and `script_rules` makes the rules of the users' scripts.
-`front` and `installed` prepare the process and the environment in which Snakemake starts.
+`session` is what the Snakefile and its rules take from SegMake, put together of the other modules: `reading` makes
+the plan, `lifecycle` begins and ends a run, `resources`, `script_rules` and `shell_commands` say what the rules are
+made of, and `executor` sends jobs to Slurm and follows them. What of Snakemake is touched, and why, is listed in
+`touch_points`; `tested_versions` refuses new versions. `front` and `installed` prepare the Python in which Snakemake starts.
 
 May import `segmake.cluster` and what is below it. Without Snakemake only what runs before it can be used:
 
