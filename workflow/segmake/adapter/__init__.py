@@ -3,7 +3,8 @@
 `session` is what the Snakefile and its rules take from SegMake, put together of the other modules: `reading` makes
 the plan, `lifecycle` begins and ends a run, `resources`, `script_rules` and `shell_commands` say what the rules are
 made of, and `executor` sends jobs to Slurm and follows them. What of Snakemake is touched, and why, is listed in
-`touch_points`; `tested_versions` refuses new versions. `front` and `installed` prepare the Python in which Snakemake starts.
+`touch_points`; `tested_versions` refuses new versions. `front` and `installed` prepare the Python in which Snakemake
+starts.
 
 May import `segmake.cluster` and what is below it. Without Snakemake only what runs before it can be used:
 
