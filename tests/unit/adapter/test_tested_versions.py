@@ -14,6 +14,12 @@ from segmake.adapter.tested_versions import ANY_VERSION, TESTED, is_tested, refu
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Tests of another version are started with this variable."""
+    monkeypatch.delenv(ANY_VERSION, raising=False)
+
+
 @pytest.mark.parametrize(
     ("found", "taken"),
     [

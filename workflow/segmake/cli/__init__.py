@@ -1,4 +1,28 @@
-"""The command ``segmake``: what users run by hand, and what the rules run in their jobs."""
+r"""The command ``segmake``, for users and for the rules.
+
+`parser` has its command line, `of_users` what users run, each loading only what it needs, and `of_rules` what the
+rules run in their jobs, by the plan. `log` says a line on the screen and in the log. ``main`` turns whatever goes
+wrong into a message and an exit code.
+
+May import `segmake.adapter` and what is below it.
+
+>>> import sys
+>>> from contextlib import redirect_stderr
+>>> from pathlib import Path
+>>> from segmake.cli import main
+>>> Path("images").mkdir()
+>>> _ = Path("config.yaml").write_text("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+>>> main(["check", "config.yaml"])
+Nothing is wrong with config.yaml. Images and cluster are looked at when a run begins (snakemake -n).
+0
+>>> _ = Path("config.yaml").write_text("images: {folder: images}\nsegmentation: {engine: treshold}\n")
+>>> with redirect_stderr(sys.stdout):
+...     main(["check", "config.yaml"])
+SM-CFG-002  config.yaml, line 2
+  `engine` under `segmentation` can't be "treshold".
+  Allowed: cellpose, cellpose3, omnipose, threshold.
+1
+"""
 
 from __future__ import annotations
 

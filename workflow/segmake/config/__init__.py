@@ -1,0 +1,25 @@
+r"""Reads and checks the user's config file.
+
+`load` tells all faults of a config at once, each with its file and line: first what ``config.schema.json`` refuses,
+which also has the defaults and descriptions of all settings, then what does not go together. `measurement` knows what
+can be measured of a cell.
+
+May import `segmake.scripts.checks` and what is below it.
+
+>>> from pathlib import Path
+>>> from segmake.config.load import load_config
+>>> from segmake.messages import Problems
+>>> Path("images").mkdir()
+>>> _ = Path("config.yaml").write_text("images: {folder: images}\nsegmentation: {engine: threshold, diametre: 20}\n")
+>>> try:
+...     load_config(Path("config.yaml"))
+... except Problems as found:
+...     print(found)
+SM-CFG-001  config.yaml, line 2
+  `diametre` under `segmentation`: there is no such setting.
+  Did you mean `diameter`?
+>>> _ = Path("config.yaml").write_text("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+>>> config = load_config(Path("config.yaml"))
+>>> config.settings["segmentation"]["min_size"], config.where("segmentation", "engine")
+(15, 'config.yaml, line 2')
+"""

@@ -14,6 +14,19 @@ An engine is a module with
 
 ``settings`` is the section ``segmentation`` of the config. This module knows the engines without importing them: each
 lives in an environment of its own.
+
+May import `segmake.runner` and what is below it; an engine needs no more than `segmake.core`.
+
+>>> import numpy
+>>> from segmake.engines import engine
+>>> plane = numpy.full((40, 60), 100, numpy.uint16)
+>>> plane[5:15, 5:25] = plane[25:35, 30:50] = 900
+>>> threshold = engine("threshold")
+>>> settings = {"polarity": "bright", "method": "otsu", "smoothing": 1.0, "min_size": 15, "diameter": 10}
+>>> loaded = threshold.load(settings)
+>>> labels = threshold.masks(loaded, threshold.predict(loaded, [plane]))
+>>> labels.shape, int(labels.max()), labels.dtype.kind
+((40, 60), 2, 'i')
 """
 
 from __future__ import annotations

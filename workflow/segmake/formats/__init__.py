@@ -1,8 +1,23 @@
 """Reads microscope images, whatever the file format, plane by plane.
 
 ``open_image`` gives an `Image`: its `Header` for each field of view says what the file holds, and ``plane`` reads one
-plane. A format is one small module with a class that does the same; the suffix of the file's name chooses it. What the
-config selects of a field of view is in `segmake.images.selection`.
+plane. A format is one small module with a class that does the same; the suffix of the file's name chooses it. What
+the config selects of a field of view is in `segmake.images.selection`.
+
+May import `segmake.slurm` and what is below it; it needs no more than `segmake.core`.
+
+>>> from pathlib import Path
+>>> import numpy, tifffile
+>>> from segmake.formats import open_image
+>>> stack = numpy.arange(2 * 3 * 4, dtype=numpy.uint16).reshape(2, 3, 4)
+>>> tifffile.imwrite("cells.tif", stack, imagej=True, resolution=(10, 10), metadata={"axes": "CYX", "unit": "um"})
+>>> with open_image(Path("cells.tif")) as image:
+...     header = image.fields[0]
+...     second = image.plane(1)
+>>> header.channels, header.width, header.height, header.pixel_size_um
+(('1', '2'), 4, 3, 0.1)
+>>> second.tolist()
+[[12, 13, 14, 15], [16, 17, 18, 19], [20, 21, 22, 23]]
 """
 
 from __future__ import annotations

@@ -3,7 +3,24 @@
 The texts lie beside this file in TOML, one file per subject. A section whose name is a code, such as
 ``[SM-CFG-012]``, is a problem: ``what`` is wrong, ``why`` (for the FAQ), and what to ``do``. Every other
 section, such as ``[plan.found]``, is a plain sentence: ``say``. Codes are stable: once published, a code
-keeps its meaning and is never given to another problem.
+keeps its meaning and is never given to another problem. `numbers` writes numbers, times and plurals.
+
+The lowest layer: it imports nothing of SegMake.
+
+>>> import os
+>>> from segmake.messages import Problem
+>>> from segmake.messages.numbers import duration
+>>> problem = Problem("SM-IMG-002", where="day1/pos3.nd2")
+>>> print(problem)
+SM-IMG-002  day1/pos3.nd2
+  The file is empty (0 bytes).
+  Copy the file again from the microscope, then run the same command: only this image will be computed.
+>>> os.environ["SEGMAKE_LANG"] = "fr"
+>>> problem.what
+'Le fichier est vide (0 octet).'
+>>> print(duration(5000))
+1 h 23 min
+>>> os.environ["SEGMAKE_LANG"] = "en"
 """
 
 from __future__ import annotations
