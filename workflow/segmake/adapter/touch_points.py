@@ -492,8 +492,11 @@ def can_be_called(call: Call) -> bool:
 
 def taken_names() -> list[str]:
     """Return the names of SegMake's executor that the plugin's gives to its objects for something else."""
-    from segmake.adapter.executor import Executor
-
+    try:
+        from segmake.adapter.executor import Executor
+    except ImportError:
+        # What is not there for it is told already.
+        return []
     plugins = _import(_PLUGIN).Executor
     known = {what.rpartition(".")[2] for point in TOUCH_POINTS for what in point.touched}
     own = {name for name in vars(Executor) if not name.startswith(("__", "_abc_"))}
