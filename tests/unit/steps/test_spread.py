@@ -12,8 +12,8 @@ from segmake.messages import Problem
 from segmake.plan.make import make_plan
 from segmake.plan.plan import write_plan
 from segmake.runner.run_step import STEPS, run_step
-from segmake.steps.work import work_of
 from segmake.steps.spread import Spread
+from segmake.steps.work import work_of
 
 IMAGES = 12
 
