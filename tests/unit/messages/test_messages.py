@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
@@ -38,6 +39,13 @@ def test_every_text_says_the_same_in_every_language(section):
         assert set(texts) == set(LANGUAGES)
         assert all(text.strip() for text in texts.values())
         assert placeholders(texts["en"]) == placeholders(texts["fr"])
+
+
+def test_a_section_read_alone_says_what_it_does_in_its_file():
+    folder = ROOT / "workflow" / "segmake" / "messages"
+    files = [tomllib.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.toml")]
+    assert catalogue() == {section: entry for file in files for section, entry in file.items()}
+    assert len(catalogue()) == sum(map(len, files))
 
 
 def test_every_code_is_used_and_every_used_code_has_a_text():

@@ -20,7 +20,6 @@ from segmake.adapter.quiet import speak_plainly
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster
-from segmake.config.load import load_config
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
@@ -80,6 +79,9 @@ def read(workflow: WorkflowObject, *, conda: bool) -> Reading:
 
 
 def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
+    # A job reads the plan, and no config.
+    from segmake.config.load import load_config
+
     files = workflow.config_files or [Path(DEFAULT_CONFIG)]
     config = load_config(files[-1], workflow.overrides)
     # Slurm is asked before the journals are read: what ends in between is known by its files.

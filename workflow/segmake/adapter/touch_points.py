@@ -81,6 +81,13 @@ class TouchPoint:
 
 
 TOUCH_POINTS = (
+    # What is imported
+    TouchPoint(
+        "light_start.py",
+        (f"{_PLUGIN}.efficiency_report:create_efficiency_report",),
+        "to keep pandas out of each start: all plugins are imported, and the report is for one option alone",
+        upstream="https://github.com/snakemake/snakemake/issues/3847",
+    ),
     # What is known of a run
     TouchPoint(
         "workflow_object.py",

@@ -18,10 +18,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
-import jsonschema.validators
 import pathspec
 import yaml
 from ruamel.yaml import YAML
@@ -42,6 +40,9 @@ from segmake.messages.numbers import hours_of
 from segmake.scripts.checks.checks import script_problems
 from segmake.scripts.checks.text_values import note_texts
 from segmake.scripts.definition.designs import read_designs
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
 _MOST_BYTES = 1_000_000
@@ -438,17 +439,25 @@ def _schema_problems(config: Config) -> Iterator[Problem]:
 
 def _not_hours(
     _validator: Any, _wanted: Any, written: Any, _rule: Any
-) -> Iterator[jsonschema.ValidationError]:
+) -> Iterator[ValidationError]:
     """Yield an error for a text that is no time limit, which no pattern could tell in full."""
+    from jsonschema import ValidationError
+
     if isinstance(written, str) and hours_of(written) is None:
-        yield jsonschema.ValidationError(f"{written!r} is no time limit")
+        yield ValidationError(f"{written!r} is no time limit")
 
 
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {_HOURS: _not_hours})
+@cache
+def _validator() -> Any:
+    # No job reads the config.
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    return extend(Draft202012Validator, {_HOURS: _not_hours})(schema())
 
 
-def _errors(settings: dict[str, Any]) -> Iterator[jsonschema.ValidationError]:
-    for error in _Validator(schema()).iter_errors(settings):
+def _errors(settings: dict[str, Any]) -> Iterator[ValidationError]:
+    for error in _validator().iter_errors(settings):
         sections = [rule for rule in error.schema.get("oneOf", []) if "properties" in rule]
         if error.validator == "oneOf" and sections and isinstance(error.instance, dict):
             # What is wrong in a section says more than that it is neither this section nor true or false.
@@ -462,7 +471,7 @@ def _errors(settings: dict[str, Any]) -> Iterator[jsonschema.ValidationError]:
 def _without_faults(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings without what the schema refuses."""
     settings = copy.deepcopy(settings)
-    for error in list(_Validator(schema()).iter_errors(settings)):
+    for error in list(_validator().iter_errors(settings)):
         parents = list(error.absolute_path)
         if error.validator == "required":
             continue

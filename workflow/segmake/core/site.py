@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -141,7 +140,10 @@ def _schema() -> dict[str, Any]:
 
 def _faults(written: Any) -> Iterator[Problem]:
     """Yield what the schema refuses, each with its line."""
-    for error in jsonschema.Draft202012Validator(_schema()).iter_errors(written):
+    # Few have a site file.
+    from jsonschema import Draft202012Validator
+
+    for error in Draft202012Validator(_schema()).iter_errors(written):
         keys = list(error.absolute_path)
         rule: Any = error.schema
         given: Any = error.instance

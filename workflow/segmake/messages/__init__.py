@@ -27,12 +27,15 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
 from string import Formatter
 
 LANGUAGES = ("en", "fr")
+
+_HEAD = re.compile(r'^\["?([\w.-]+)"?\]$', re.MULTILINE)
 
 
 def language() -> str:
@@ -49,18 +52,29 @@ def language() -> str:
     return short if short in LANGUAGES else "en"
 
 
-@cache
 def catalogue() -> dict[str, dict[str, dict[str, str]]]:
     """Return every text: ``{section: {"what" | "why" | "do" | "say": {"en": ..., "fr": ...}}}``."""
-    entries: dict[str, dict[str, dict[str, str]]] = {}
+    return {section: _entry(section) for section in _sections()}
+
+
+@cache
+def _sections() -> dict[str, str]:
+    """Return what is written in each section: to parse them all takes longer than all else that a small step does."""
+    found: dict[str, str] = {}
     for path in sorted(Path(__file__).parent.glob("*.toml")):
-        for section, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
-            if section in entries:
+        pieces = _HEAD.split(path.read_text(encoding="utf-8"))[1:]
+        for section, text in zip(pieces[::2], pieces[1::2], strict=True):
+            if section in found:
                 raise ValueError(
                     f"{section} is in {path.name} and in another file of the catalogue"
                 )
-            entries[section] = entry
-    return entries
+            found[section] = text
+    return found
+
+
+@cache
+def _entry(section: str) -> dict[str, dict[str, str]]:
+    return tomllib.loads(_sections()[section])
 
 
 def say(section: str, part: str = "say", /, **values: object) -> str:
@@ -71,7 +85,7 @@ def say(section: str, part: str = "say", /, **values: object) -> str:
     KeyError
         If the catalogue has no such text, or a value that the text needs is missing.
     """
-    return catalogue()[section][part][language()].format_map(values)
+    return _entry(section)[part][language()].format_map(values)
 
 
 class Problem(Exception):
@@ -113,7 +127,7 @@ class Problem(Exception):
 
 def remembered(code: str, where: str, values: dict[str, object]) -> Problem:
     """Return a problem that was written down, perhaps by a version of SegMake whose texts needed other values."""
-    texts = [catalogue()[code][part][language()] for part in ("what", "do")]
+    texts = [_entry(code)[part][language()] for part in ("what", "do")]
     needed = {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
     return Problem(code, where=where, **{**dict.fromkeys(needed, where or "-"), **values})
 
