@@ -13,7 +13,7 @@ from segmake.__main__ import main
 from segmake.cluster.submit import IDLE_JOBS, send_again, submit
 from segmake.core.files import lock_file
 from segmake.messages import Problem
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
 
@@ -68,7 +68,7 @@ def test_the_folder_of_the_usual_config_needs_no_name(configure, sent, tmp_path,
 
 
 def test_nothing_is_sent_while_a_run_is_at_work(configure, sent, tmp_path):
-    folders = Folders(Path(configure().settings["results"]))
+    folders = ResultPaths(Path(configure().settings["results"]))
     folders.state.mkdir(parents=True)
     folders.lock.write_text("77\tlogin1\t2026-11-23 19:22")
     with folders.lock.open("r+") as other:
@@ -120,11 +120,11 @@ def test_it_sends_itself_again_as_it_was_sent(configure, sent, tmp_path):
     configure(results=str(tmp_path / "results"))
     submit(tmp_path / "config.yaml", ["--keep-going"])
     assert "--signal=B:USR1@300" in sent[0]
-    results = Folders(tmp_path / "results")
+    results = ResultPaths(tmp_path / "results")
     send_again(results, "1203", done=3)
     assert sent[1] == [*sent[0], "--dependency=afterany:1203"]
     with pytest.raises(SlurmError):
-        send_again(Folders(tmp_path / "elsewhere"), "1203", done=3)
+        send_again(ResultPaths(tmp_path / "elsewhere"), "1203", done=3)
     # A run that never gets on does not send itself for ever.
     for _ in range(IDLE_JOBS - 1):
         send_again(results, "1203", done=3)

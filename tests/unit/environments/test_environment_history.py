@@ -16,7 +16,8 @@ from segmake.environments.making import kept_environments
 from segmake.environments.solving import history as environment_history
 from segmake.environments.solving.environment_files import KEPT
 from segmake.plan.make import make_plan
-from segmake.plan.plan import Folders, write_plan
+from segmake.plan.plan import write_plan
+from segmake.plan.result_paths import ResultPaths
 
 FILE = """\
 # The environment {name}, made by SegMake from `environments` in the config: every package with its version.
@@ -156,7 +157,7 @@ def test_nothing_is_removed_while_a_run_uses_it_or_from_a_shared_place(
     project, capsys, monkeypatch
 ):
     before = there()
-    with Folders(Path("results")).lock.open("a+") as lock:
+    with ResultPaths(Path("results")).lock.open("a+") as lock:
         lock_file(lock, wait=False)
         write_lock(lock)
         assert main(["environments", "remove", "--unused", "--yes"]) == 1

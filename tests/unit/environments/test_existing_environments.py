@@ -19,7 +19,7 @@ from segmake.environments.solving.environment_file import pins
 from segmake.environments.solving.environment_files import environment_files
 from segmake.environments.solving.history import requirements
 from segmake.messages import Problem, Problems
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import code_of
 from segmake.scripts.definition.script import scripts_of
 
@@ -187,7 +187,7 @@ def test_what_fails_in_it_is_the_users_to_repair(section, tmp_path: Path) -> Non
         settings=config.settings,
         environments={"lab": str(file)},
         imports={"lab": ["absent=a.py"]},
-        folders=Folders(tmp_path / "results"),
+        folders=ResultPaths(tmp_path / "results"),
     )
     with pytest.raises(Problems) as caught:
         try_environment(plan, "lab", str(place / "bin" / "python"), tmp_path / "lab.log")

@@ -29,7 +29,7 @@ from segmake.environments.solving.compiling import NoSolution, compile_pins
 from segmake.environments.solving.environment_files import copy_to_results, environment_files
 from segmake.environments.wanted import git_packages
 from segmake.messages import Problem, Problems
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.report import scripts as report_scripts
 
 LAB = "https://git.example.org/our-lab/"
@@ -306,7 +306,7 @@ def test_an_environment_with_a_package_of_a_repository(
         settings={"environments": {"growth": {"packages": [listed, "six"]}}},
         environments={"growth": str(file)},
         imports={"growth": ["tiny_module=count.py"]},
-        folders=Folders(results),
+        folders=ResultPaths(results),
     )
     try_environment(plan, "growth", python, tmp_path / "log.txt")
     tried = (results / "environments" / "growth.txt").read_text()

@@ -14,7 +14,7 @@ import uv
 from segmake.environments.making import trial
 from segmake.environments.making.trial import try_environment
 from segmake.messages import Problems
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 
@@ -55,7 +55,7 @@ class Environment:
             settings={"environments": {"lab": {"packages": self.listed}}},
             environments={"lab": str(self.file)},
             imports={"lab": self.imported},
-            folders=Folders(self.results),
+            folders=ResultPaths(self.results),
         )
         try:
             try_environment(plan, "lab", self.python, self.results / "lab.log")

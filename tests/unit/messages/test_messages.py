@@ -13,7 +13,7 @@ import pytest
 from segmake.core.journal import Entry
 from segmake.labels.labels import LabelStack
 from segmake.messages import LANGUAGES, Problem, catalogue, language, remembered, say
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_step import problem_of
 from tests.projects import ROOT
 
@@ -149,7 +149,10 @@ def test_a_remedy_endangers_nothing_but_what_segmake_made(language):
 
 def test_a_label_image_that_is_to_be_deleted_is_named_in_full(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for path in (Folders(Path("results")).mask("a.tif"), Folders(Path("results")).labels("a.tif")):
+    for path in (
+        ResultPaths(Path("results")).mask("a.tif"),
+        ResultPaths(Path("results")).labels("a.tif"),
+    ):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"")
         with pytest.raises(Problem) as caught:

@@ -512,7 +512,7 @@ def test_a_starter_ends_when_who_orders_is_killed_within_an_order():
 
 
 def test_looking_after_ten_thousand_images_costs_a_run_little(tmp_path):
-    """Folders that nothing was added to are not read again, whatever lies in them."""
+    """ResultPaths that nothing was added to are not read again, whatever lies in them."""
     paths = [tmp_path / f"{number}.tif" for number in range(200)]
     for path in paths:
         path.touch()

@@ -12,7 +12,7 @@ from segmake.config.load import default_of, load_config, schema
 from segmake.labels.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
 from segmake.outcome.image_rows import IMAGE_COLUMNS
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_step import STEPS
 from segmake.slurm.fates import all_fates
 from segmake.tools import reference
@@ -207,7 +207,7 @@ def test_results_page_describes_every_column() -> None:
 
 def test_results_page_names_the_files_of_an_image() -> None:
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    folders = Folders(Path("results"))
+    folders = ResultPaths(Path("results"))
     for step in STEPS:
         path = folders.outputs(step, "day1/pos3.nd2")[0].relative_to("results").as_posix()
         assert f"`{path}`" in page or path.startswith(".segmake/")

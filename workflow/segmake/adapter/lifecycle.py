@@ -24,7 +24,8 @@ from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, say
 from segmake.plan.bindings import write_bindings
-from segmake.plan.plan import Folders, write_plan
+from segmake.plan.plan import write_plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings
 from segmake.scripts.running.process import end_orphans
 from segmake.slurm import commands as slurm
@@ -171,7 +172,7 @@ class Lifecycle:
         raise KeyboardInterrupt
 
 
-def failing_disk(folders: Folders) -> Problem | None:
+def failing_disk(folders: ResultPaths) -> Problem | None:
     """Return what keeps the results, or Snakemake's own files, from being written."""
     places = (folders.state, Path(".snakemake"))
     return next(filter(None, map(probe, places)), None)

@@ -24,7 +24,8 @@ from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
 from segmake.plan.make import make_plan
-from segmake.plan.plan import PLAN_VARIABLE, Folders, Plan, read_plan
+from segmake.plan.plan import PLAN_VARIABLE, Plan, read_plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings_of_results
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
@@ -85,7 +86,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     files = workflow.config_files or [Path(DEFAULT_CONFIG)]
     config = load_config(files[-1], workflow.overrides)
     # Slurm is asked before the journals are read: what ends in between is known by its files.
-    jobs = Jobs(Folders(Path(config.settings["results"])).jobs)
+    jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
     command = shlex.join(["snakemake", *sys.argv[1:]])
     plan, inventory = make_plan(config, command, workflow.cores)

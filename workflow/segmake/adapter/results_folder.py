@@ -13,7 +13,8 @@ from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core.files import lock_file, open_own, read_lock, refuse_link, write_lock
 from segmake.messages import Problem
 from segmake.plan.past import past_files
-from segmake.plan.plan import Folders, Plan
+from segmake.plan.plan import Plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_files import NAMES, keep_changed_files
 from segmake.runner.run_step import STEPS, told_of_changed
 
@@ -21,12 +22,12 @@ from segmake.runner.run_step import STEPS, told_of_changed
 CLOCK_SECONDS = 60.0
 
 
-def take(folders: Folders) -> IO[str]:
+def take(folders: ResultPaths) -> IO[str]:
     """Take a results folder for this run alone.
 
     Parameters
     ----------
-    folders : Folders
+    folders : ResultPaths
 
     Returns
     -------

@@ -20,7 +20,7 @@ from segmake.cluster.checks import Cluster
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, say
 from segmake.outcome.status import DEFAULT_CONFIG, main_job, who_runs
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
 from segmake.slurm.requests import option_words
@@ -73,7 +73,7 @@ def submit(config: Path, options: list[str]) -> str:
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:
         sys.exit(code)
     settings = load_config(config).settings
-    folders = Folders(Path(settings["results"]))
+    folders = ResultPaths(Path(settings["results"]))
     # The job would find it out too, but only its log would tell.
     if runner := who_runs(folders.lock):
         raise Problem("SM-RUN-009", where=str(folders.results), results=folders.results, **runner)
@@ -101,12 +101,12 @@ def sends_itself_again() -> bool:
     return VARIABLE in os.environ
 
 
-def send_again(folders: Folders, job: str | None, done: int) -> str:
+def send_again(folders: ResultPaths, job: str | None, done: int) -> str:
     """Send the main process again, to begin when this job has ended, and return the number of the next one.
 
     Parameters
     ----------
-    folders : Folders
+    folders : ResultPaths
     job : str or None
         The number of this job.
     done : int
@@ -139,7 +139,9 @@ def send_again(folders: Folders, job: str | None, done: int) -> str:
     return number
 
 
-def _remember(folders: Folders, options: list[str], script: str, job: str, **progress: int) -> None:
+def _remember(
+    folders: ResultPaths, options: list[str], script: str, job: str, **progress: int
+) -> None:
     folders.state.mkdir(parents=True, exist_ok=True)
     with write_atomically(folders.submitted) as part:
         part.write_text(json.dumps({"options": options, "script": script, "job": job, **progress}))

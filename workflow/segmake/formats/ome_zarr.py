@@ -1,4 +1,4 @@
-"""Folders in the format OME-Zarr, 0.1 to 0.5, whose pixels are read with the library tensorstore.
+"""ResultPaths in the format OME-Zarr, 0.1 to 0.5, whose pixels are read with the library tensorstore.
 
 The fields of view are the image itself, the fields of a plate's wells, or the series that bioformats2raw wrote; groups
 of labels are none. Of a pyramid, the full resolution is read. The values of an axis that is none of t, c, z, y, x are

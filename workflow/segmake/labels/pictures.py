@@ -144,7 +144,7 @@ def write_pictures(
     labels : array (Y, X), integers, or None
         None (or zeros only) draws no outline.
     picture : Path
-        Of the picture (``.png``). Folders are made.
+        Of the picture (``.png``). ResultPaths are made.
     before, after : Path
         Of the thumbnails; the suffix (``.jpg``, ``.png``, ``.webp``) says the format.
     color : tuple of int

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from segmake.core.files import write_atomically
 from segmake.core.json_lines import add_line, read_lines
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Job, SlurmError
 
@@ -44,12 +44,12 @@ class Note:
     gpu: bool = False
 
 
-def note(folders: Folders, name: str, *, gpu: bool) -> None:
+def note(folders: ResultPaths, name: str, *, gpu: bool) -> None:
     """Write down how much memory the job that this process is in has used; nothing where it is in none.
 
     Parameters
     ----------
-    folders : Folders
+    folders : ResultPaths
     name : str
         Of the file: the batch.
     gpu : bool
@@ -63,7 +63,7 @@ def note(folders: Folders, name: str, *, gpu: bool) -> None:
             add_line(folders.state / "memory" / f"{name}.jsonl", line)
 
 
-def notes(folders: Folders, jobs: Iterable[Job]) -> dict[Job, Note]:
+def notes(folders: ResultPaths, jobs: Iterable[Job]) -> dict[Job, Note]:
     """Return what jobs noted of themselves, for those that did."""
     lines: dict[str, list[tuple[float, Note]]] = {}
     for path in (folders.state / "memory").glob("*.jsonl"):
@@ -81,7 +81,7 @@ def notes(folders: Folders, jobs: Iterable[Job]) -> dict[Job, Note]:
     return found
 
 
-def in_accounts(folders: Folders, jobs: Iterable[Job]) -> dict[Job, float]:
+def in_accounts(folders: ResultPaths, jobs: Iterable[Job]) -> dict[Job, float]:
     """Return the most memory of ended jobs in MB, for those that the cluster's accounts know of.
 
     What they say is written down, and not asked for again.

@@ -17,7 +17,8 @@ from segmake.messages import Problem, say
 from segmake.outcome.last_words import describe_outcome
 from segmake.outcome.progress import Observer, reasons_to_wait
 from segmake.outcome.usage import IMAGE_RULES
-from segmake.plan.plan import Folders, Plan, read_plan
+from segmake.plan.plan import Plan, read_plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SCRIPT, SlurmError
 from segmake.slurm.jobs import Jobs
@@ -49,7 +50,7 @@ def describe_status(results: Path) -> str:
     Problem
         ``SM-RUN-013`` if nothing was ever run there.
     """
-    folders = Folders(results)
+    folders = ResultPaths(results)
     plan = _last_plan(folders)
     starting = ""
     if who_runs(folders.lock) is None and (process := _starting(plan)):
@@ -61,7 +62,7 @@ def describe_status(results: Path) -> str:
     return "\n".join(filter(None, [starting, _describe_last(plan)]))
 
 
-def _last_plan(folders: Folders) -> Plan | None:
+def _last_plan(folders: ResultPaths) -> Plan | None:
     """Return the plan of the last run; None if there was none."""
     try:
         return read_plan(folders.plan, folders.results)
@@ -94,7 +95,7 @@ def _describe_last(plan: Plan) -> str:
 
 def is_over(results: Path) -> bool:
     """Whether no run is at work in a results folder, nor about to be."""
-    folders = Folders(results)
+    folders = ResultPaths(results)
     if who_runs(folders.lock) or main_job(folders):
         return False
     return _starting(_last_plan(folders)) is None
@@ -121,7 +122,7 @@ def _starting(last: Plan | None) -> int | None:
     return None
 
 
-def main_job(folders: Folders) -> tuple[str, str] | None:
+def main_job(folders: ResultPaths) -> tuple[str, str] | None:
     """Return number and state of the job that the main process is, or is to go on as; None where there is none.
 
     The state is ``?`` where Slurm does not answer.

@@ -1,6 +1,6 @@
 r"""What a run will do: which images, in which batches, at which attempt.
 
-`make` compares the journals with what is wanted and makes the `Plan`; `plan` has it, with the class `Folders`: where
+`make` compares the journals with what is wanted and makes the `Plan`, which `plan` has; `result_paths` says where
 everything lies in a results folder. `scripts` and `script_keys` plan the runs of the users' scripts. `bindings` binds
 corrections to their images, and `known_errors` finds results of earlier versions that were wrong.
 

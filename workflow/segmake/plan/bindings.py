@@ -20,7 +20,7 @@ from segmake.images.inventory import read_inventory
 
 if TYPE_CHECKING:
     from segmake.images.image import ImageFile
-    from segmake.plan.plan import Folders
+    from segmake.plan.result_paths import ResultPaths
 
 # The file, in the folder `.segmake`.
 RECORD = "corrections.json"
@@ -64,7 +64,7 @@ class Bound:
 
 
 def bind_corrections(
-    corrections: Mapping[str, Path], images: Iterable[ImageFile], folders: Folders
+    corrections: Mapping[str, Path], images: Iterable[ImageFile], folders: ResultPaths
 ) -> Bound:
     """Tell the corrections that were made for what is in the files now from those that were not.
 
@@ -74,7 +74,7 @@ def bind_corrections(
         The correction of each image that has one, by the name of its results.
     images : iterable of ImageFile
         Those that are there now.
-    folders : Folders
+    folders : ResultPaths
     """
     known = _read(folders.state / RECORD)
     bound = Bound(bindings={name: vars(binding) for name, binding in known.items()})
@@ -128,7 +128,7 @@ def _content(image: ImageFile) -> str | None:
 
 
 def _used_for(
-    image: ImageFile, correction: list[int], before: Mapping[str, ImageFile], folders: Folders
+    image: ImageFile, correction: list[int], before: Mapping[str, ImageFile], folders: ResultPaths
 ) -> ImageFile | None:
     """Return the image of the last run that a correction was used for, where no binding says it: as 0.1.0 left it."""
     old = before.get(image.image)

@@ -24,7 +24,8 @@ from segmake.images.selection import chosen, interpreted, select
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
-from segmake.plan.plan import Batch, Folders, Plan, State
+from segmake.plan.plan import Batch, Plan, State
+from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import image_keys, plan_scripts
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
@@ -58,7 +59,7 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
-    folders = Folders(Path(config.settings["results"]), tuple(config.settings["outputs"]))
+    folders = ResultPaths(Path(config.settings["results"]), tuple(config.settings["outputs"]))
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
         reason = os.strerror(errno.ENOTDIR)
@@ -114,7 +115,7 @@ def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str
 
 
 def _plan_batches(
-    inventory: Inventory, folders: Folders, keys: _KeyMaker, section: dict[str, Any]
+    inventory: Inventory, folders: ResultPaths, keys: _KeyMaker, section: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what a `Plan` says of the batches: the batches, the states of the images, what is to do, the small ones.
 
@@ -305,7 +306,7 @@ Before = dict[str, tuple[dict[str, Entry | None], dict[str, bool]]]
 
 
 def _plan_batch(
-    name: str, images: list[ImageFile], folders: Folders, keys: _KeyMaker
+    name: str, images: list[ImageFile], folders: ResultPaths, keys: _KeyMaker
 ) -> tuple[Batch, Before]:
     """Plan one batch, and return beside it what its journals say of each image."""
     tasks: dict[str, list[Task]] = {step: [] for step in STEPS}

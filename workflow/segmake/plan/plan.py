@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from segmake.core import versions
-from segmake.core.files import fingerprint, result_name, write_atomically
-from segmake.core.output_files import files
+from segmake.core.files import fingerprint, write_atomically
 from segmake.engines import licences
 from segmake.messages import LANGUAGES, Problem, language, say
 from segmake.plan import known_errors
+from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
-from segmake.runner.run_step import AFTER, STEPS
-from segmake.scripts.definition.script import Script, run_name, scripts_of
+from segmake.runner.run_step import STEPS
+from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm.commands import SCRIPT
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
@@ -35,209 +33,6 @@ PLAN_VARIABLE = "SEGMAKE_PLAN"
 NAMED = 5
 
 State = Literal["done", "failed", "unfinished", "changed", "new"]
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where everything lies in a results folder.
-
-    Attributes
-    ----------
-    results : Path
-    kinds : tuple of str
-        The kinds of files that are written beside the masks: ``outputs`` of the config.
-    """
-
-    results: Path
-    kinds: tuple[str, ...] = ()
-
-    @property
-    def state(self) -> Path:
-        """What SegMake needs to know from one run to the next."""
-        return self.results / ".segmake"
-
-    @property
-    def plan(self) -> Path:
-        """The plan of the last run that started."""
-        return self.state / "plan.json"
-
-    @property
-    def inventory(self) -> Path:
-        """The inventory of the images."""
-        return self.state / "inventory.tsv"
-
-    @property
-    def lock(self) -> Path:
-        """What a run keeps for itself while it works; in it stands who that is."""
-        return self.state / "lock"
-
-    @property
-    def runs(self) -> Path:
-        """The record of when runs began, and ended."""
-        return self.state / "runs.jsonl"
-
-    @property
-    def run_files(self) -> Path:
-        """What is noted of the tables and the report of the whole run."""
-        return self.state / "report.json"
-
-    @property
-    def jobs(self) -> Path:
-        """The record of the jobs that were sent to Slurm."""
-        return self.state / "jobs.jsonl"
-
-    @property
-    def submitted(self) -> Path:
-        """How the main process was sent as a job, to send it again."""
-        return self.state / "submitted.json"
-
-    def journal(self, step: str, batch: str) -> Path:
-        """The journal of one step of one batch."""
-        return self.state / step / f"{batch}.jsonl"
-
-    def outcome(self, step: str, batch: str, attempts: Mapping[str, list[int]]) -> Path:
-        """The file that Snakemake asks for of one step of one batch, once its images are on these attempts."""
-        # A missing file is made again only if the target needs it, so a name tells what went before it too.
-        before, chain = step, [attempts[step]]
-        while before := AFTER.get(before, ""):
-            chain.append(attempts[before])
-        return self.state / step / f"{batch}.{fingerprint(chain)}.tsv"
-
-    def labels(self, image: str) -> Path:
-        """The labels as the engine gave them, before corrections and tracking."""
-        return self.state / "labels" / f"{result_name(image)}.tif"
-
-    @property
-    def corrections(self) -> Path:
-        """Where the user lays corrected masks; SegMake only reads there."""
-        return self.results / "corrections"
-
-    def mask(self, image: str) -> Path:
-        """The label image."""
-        return self.results / "masks" / f"{result_name(image)}_masks.ome.tif"
-
-    def lineage(self, image: str) -> Path:
-        """The table of a movie's tracks: who came of whom, and when."""
-        return self.results / "lineages" / f"{result_name(image)}_lineage.csv"
-
-    def own_lineage(self, image: str) -> Path:
-        """The same for SegMake itself, whatever the user does with the other."""
-        return self.state / "lineages" / f"{result_name(image)}.csv"
-
-    def cells(self, image: str) -> Path:
-        """The table of an image's cells."""
-        return self.results / "cells" / f"{result_name(image)}_cells.csv"
-
-    def table(self, image: str) -> Path:
-        """The same for SegMake itself, which all other tables are made from."""
-        return self.state / "tables" / f"{result_name(image)}.parquet"
-
-    def picture(self, image: str) -> Path:
-        """The before/after picture."""
-        return self.results / "overlays" / f"{result_name(image)}_overlay.png"
-
-    def movie(self, image: str) -> Path:
-        """The small moving picture of a movie."""
-        return self.picture(image).with_suffix(".webp")
-
-    def thumbnails(self, image: str) -> tuple[Path, Path]:
-        """The small pictures before and after, for the report."""
-        base = self.state / "thumbnails" / result_name(image)
-        return base.with_name(base.name + "_before.jpg"), base.with_name(base.name + "_after.jpg")
-
-    @property
-    def scripts(self) -> Path:
-        """What the users' own scripts made."""
-        return self.results / "scripts"
-
-    def script_folder(self, script: Script, run: str) -> Path:
-        """The folder that a run of a script writes to."""
-        return self.scripts / script.name / run_name(script, run)
-
-    def script_aside(self, script: Script, run: str) -> Path:
-        """Where what a failed run made is kept. No script is called so."""
-        return self.scripts / "_failed" / script.name / run_name(script, run)
-
-    def script_log(self, script: Script, run: str) -> Path:
-        """What a run of a script said."""
-        name = run_name(script, run) or script.name
-        return self.results / "logs" / "scripts" / script.name / f"{name}.log"
-
-    def script_outcome(self, name: str, outcome: str) -> Path:
-        """The file that Snakemake asks for of a script: there once all of its runs were tried."""
-        return self.state / "scripts" / name / f"{outcome}.done"
-
-    def script_task(
-        self, script: Script, run: str, image: Task | None, key: str, attempt: int
-    ) -> Task:
-        """Return what is to be done for a run of a script, for an image or for none."""
-        return Task(
-            image=run,
-            path=image.path if image else Path(),
-            position=image.position if image else 0,
-            positions=image.positions if image else 0,
-            key=key,
-            attempt=attempt,
-            outputs=(self.script_folder(script, run),),
-            patterns=script.outputs,
-            aside=self.script_aside(script, run),
-            results=self.results,
-        )
-
-    def outputs(self, step: str, image: str) -> tuple[Path, ...]:
-        """The files that a step makes of an image."""
-        if step == "segment":
-            return (self.labels(image),)
-        if step == "masks":
-            return (self.mask(image),)
-        if step == "measure":
-            return (self.cells(image),)
-        return (self.picture(image), *self.thumbnails(image))
-
-    def optional(self, step: str, image: str) -> tuple[Path, ...]:
-        """The files that a step may make of an image besides: SegMake's own table, and the small moving picture."""
-        own = {"measure": (self.table(image),), "overlay": (self.movie(image),)}
-        return own.get(step, ())
-
-    def task(
-        self,
-        step: str,
-        image: str,
-        path: Path,
-        position: int,
-        positions: int,
-        key: str,
-        attempt: int,
-        large: bool,
-        tracked: bool,
-    ) -> Task:
-        """Return what a step has to do with an image.
-
-        Parameters
-        ----------
-        step : str
-        image, path, position, positions, key, attempt, large
-            As `Task` has them.
-        tracked : bool
-            Whether its cells are followed in time.
-        """
-        beside: tuple[Path, ...] = ()
-        if step == "masks":
-            beside = tuple(chain(*(files(kind, self.results, image) for kind in self.kinds)))
-            beside += (self.lineage(image), self.own_lineage(image)) if tracked else ()
-        return Task(
-            image,
-            path,
-            position,
-            positions,
-            key,
-            attempt,
-            self.outputs(step, image),
-            large,
-            beside,
-            optional=self.optional(step, image),
-            results=self.results,
-        )
 
 
 @dataclass(frozen=True)
@@ -356,9 +151,9 @@ class Plan:
         return scripts_of(self.settings)
 
     @property
-    def folders(self) -> Folders:
+    def folders(self) -> ResultPaths:
         """Where the results go."""
-        return Folders(Path(self.settings["results"]), tuple(self.settings["outputs"]))
+        return ResultPaths(Path(self.settings["results"]), tuple(self.settings["outputs"]))
 
     @property
     def name(self) -> str:
@@ -552,7 +347,7 @@ def write_plan(plan: Plan) -> None:
 
 
 def _written(task: Task, *, tracked: bool) -> list[Any]:
-    """Return what a plan has to say of a task for `Folders.task` to make it again."""
+    """Return what a plan has to say of a task for `ResultPaths.task` to make it again."""
     place = [task.image, str(task.path), task.position, task.positions]
     return [*place, task.key, task.attempt, task.large, tracked]
 
@@ -574,7 +369,7 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     values = json.loads(path.read_text(encoding="ascii"))
     if results:
         values["settings"]["results"] = str(results)
-    folders = Folders(Path(values["settings"]["results"]), tuple(values["settings"]["outputs"]))
+    folders = ResultPaths(Path(values["settings"]["results"]), tuple(values["settings"]["outputs"]))
     batches = {
         name: Batch(
             name,
@@ -597,7 +392,7 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
 
 
 def _read_runs(
-    folders: Folders, script: Script, batches: dict[str, list[list[Any]]]
+    folders: ResultPaths, script: Script, batches: dict[str, list[list[Any]]]
 ) -> dict[str, list[Task]]:
     return {
         batch: [

@@ -22,7 +22,8 @@ from segmake.scripts.checks.command import fill
 from segmake.scripts.definition.script import MADE_BY, Script, image_of, scripts_of
 
 if TYPE_CHECKING:
-    from segmake.plan.plan import Batch, Folders, Plan
+    from segmake.plan.plan import Batch, Plan
+    from segmake.plan.result_paths import ResultPaths
     from segmake.scripts.source.meaning import Identity
 
 # The batch of runs that are done, unless what is tried again before them goes well this time.
@@ -56,7 +57,7 @@ def image_keys(size: int, mtime_ns: int, position: int, labels: str) -> dict[str
 
 def plan_scripts(
     settings: dict[str, Any],
-    folders: Folders,
+    folders: ResultPaths,
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
     cores: int | None = None,
@@ -67,7 +68,7 @@ def plan_scripts(
     ----------
     settings : dict
         The settings of a checked config.
-    folders : Folders
+    folders : ResultPaths
     batches : dict
         The planned batches of images.
     images : dict
@@ -129,7 +130,7 @@ def facts_in_job(plan: Plan) -> Keys:
     )
 
 
-def journal_of(folders: Folders, name: str, batch: str = "") -> Journal:
+def journal_of(folders: ResultPaths, name: str, batch: str = "") -> Journal:
     """Return the journal of a script: all of it, to which what happens to a batch is added."""
     folder = folders.state / "scripts" / name
     others = sorted(folder.glob("*.jsonl"))
@@ -161,7 +162,7 @@ def _listed(environment: dict[str, Any]) -> list[Any]:
     return [sorted(environment["packages"]), *([sorted(of_conda)] if of_conda else [])]
 
 
-def _identity(script: Script, settings: dict[str, Any], folders: Folders) -> Identity:
+def _identity(script: Script, settings: dict[str, Any], folders: ResultPaths) -> Identity:
     # The environments of the engines have none of what this needs.
     from segmake.scripts.source.meaning import identity_of, table_of
     from segmake.scripts.source.static import local_files
@@ -231,7 +232,7 @@ def _in_order(scripts: Mapping[str, Script]) -> list[str]:
 def _expected_keys(
     scripts: dict[str, Script],
     codes: dict[str, str],
-    folders: Folders,
+    folders: ResultPaths,
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
 ) -> Keys:
@@ -268,7 +269,7 @@ def _state(tasks: Mapping[str, Task], ends: Mapping[str, Entry | None]) -> Any:
 def _plan_script(
     script: Script,
     keys: Keys,
-    folders: Folders,
+    folders: ResultPaths,
     batches: Mapping[str, Batch],
     plans: Mapping[str, ScriptPlan],
     cores: int | None,

@@ -1,7 +1,8 @@
 r"""The steps on an image: segment, masks, measure, overlay.
 
-`segmentation` loads the model once and finds the cells, `label_work` does all that follows. `spread` works on several
-images at the same time, and `checked_model` notes that a model was loaded, so that no job finds out that it can't be.
+`segmentation` loads the model once and finds the cells; `masks`, `measure` and `overlay` are the steps after it, and
+`work` chooses among them. `spread` works on several images at the same time, and `checked_model` notes that a model was
+loaded, so that no job finds out that it can't be.
 
 May import `segmake.labels` and what is below it.
 
@@ -11,7 +12,7 @@ May import `segmake.labels` and what is below it.
 >>> from segmake.core.journal import Journal
 >>> from segmake.plan.make import make_plan
 >>> from segmake.runner.run_step import run_step
->>> from segmake.steps.segmentation import work_of
+>>> from segmake.steps.work import work_of
 >>> plane = numpy.full((40, 60), 100, numpy.uint16)
 >>> plane[5:15, 5:25] = plane[25:35, 30:50] = 900
 >>> Path("images").mkdir()

@@ -13,7 +13,7 @@ from segmake import engines
 from segmake.images.field_of_view import FieldOfView
 from segmake.labels.labels import LabelStack
 from segmake.messages import Problem
-from segmake.plan.plan import Folders
+from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
 from segmake.runner.records import is_as_noted, keep_changed, name_of
 
@@ -25,7 +25,7 @@ Planes = Callable[[], Iterator[np.ndarray]]
 
 
 @contextmanager
-def raw_labels(task: Task, folders: Folders) -> Iterator[LabelStack]:
+def raw_labels(task: Task, folders: ResultPaths) -> Iterator[LabelStack]:
     """Open the labels of the step before; damaged ones are removed, so that the next run finds the cells again.
 
     Raises
@@ -39,7 +39,7 @@ def raw_labels(task: Task, folders: Folders) -> Iterator[LabelStack]:
 
 
 @contextmanager
-def mask_of(task: Task, folders: Folders) -> Iterator[LabelStack]:
+def mask_of(task: Task, folders: ResultPaths) -> Iterator[LabelStack]:
     """Open the mask of the step before; one that was changed or damaged is moved, so that the next run makes it again.
 
     Raises
@@ -72,7 +72,7 @@ def _checked(path: Path, task: Task, put_away: Callable[[], Problem]) -> Iterato
         raise
 
 
-def remove_own(path: Path, folders: Folders) -> Problem:
+def remove_own(path: Path, folders: ResultPaths) -> Problem:
     """Remove a file of SegMake's own that was damaged, and return the problem that says so."""
     path.unlink(missing_ok=True)
     return Problem("SM-OUT-010", where=str(path), file=name_of(path, folders.results))

@@ -18,7 +18,8 @@ from segmake.images.selection import channel_index, channel_key, has_channel
 from segmake.labels import tracking
 from segmake.labels.cell_tables import restore_cells, write_cells
 from segmake.labels.labels import LabelStack
-from segmake.plan.plan import Folders, Plan
+from segmake.plan.plan import Plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
 from segmake.runner.records import is_as_noted
 from segmake.steps.inputs import (
@@ -82,7 +83,7 @@ def work_of(plan: Plan) -> DoOne:
     return work
 
 
-def _lineage(task: Task, folders: Folders) -> pd.DataFrame:
+def _lineage(task: Task, folders: ResultPaths) -> pd.DataFrame:
     """Return the lineage of a movie's tracks; a damaged one is removed, so that the next run links the cells again."""
     path = folders.own_lineage(task.image)
     if is_as_noted(path, task.source, task.results):

@@ -10,7 +10,8 @@ from typing import Any
 from segmake.core.output_files import KINDS
 from segmake.labels import exports as outputs
 from segmake.messages import Problem
-from segmake.plan.plan import Folders, Plan
+from segmake.plan.plan import Plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import InOneGo, Task, Work
 
 
@@ -37,7 +38,7 @@ def after_segmentation(step: str, plan: Plan) -> Callable[[Task], dict[str, Any]
     return import_module(f"segmake.steps.{step}").work_of(plan)
 
 
-def forget(folders: Folders, image: str) -> None:
+def forget(folders: ResultPaths, image: str) -> None:
     """Remove what goes with a mask that is not valid any more, but for what a user has corrected.
 
     What can't be removed does not fail the images beside it.

@@ -27,7 +27,8 @@ from segmake.environments.solving.environment_file import contents
 from segmake.messages import Problem, say
 from segmake.messages.numbers import brief
 from segmake.outcome.status import main_job, who_runs
-from segmake.plan.plan import Folders, Plan, read_plan
+from segmake.plan.plan import Plan, read_plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.slurm.jobs import Jobs
 
 ENGINES = installation.environment_file("imaging").parent
@@ -105,7 +106,7 @@ def find(config: Config, results: Path) -> list[Kept]:
         Whose scripts and engine use some of them.
     results : Path
     """
-    plan = _plan(Folders(results))
+    plan = _plan(ResultPaths(results))
     found = list(_of_conda(Path(DEFAULT_PLACE).absolute(), config, plan))
     found += _of_uv(installation.environments() / _OF_UV, config, plan)
     if shared := os.environ.get("SNAKEMAKE_CONDA_PREFIX"):
@@ -116,7 +117,7 @@ def find(config: Config, results: Path) -> list[Kept]:
     return sorted(found, key=lambda kept: (kept.name, kept.made))
 
 
-def _plan(folders: Folders) -> Plan | None:
+def _plan(folders: ResultPaths) -> Plan | None:
     try:
         return read_plan(folders.plan)
     except (OSError, ValueError, KeyError, TypeError):
@@ -248,7 +249,7 @@ def refuse_while_used(going: Sequence[Kept], results: Path) -> None:
     Problem
         ``SM-ENV-054``.
     """
-    folders = Folders(results)
+    folders = ResultPaths(results)
     if runner := who_runs(folders.lock):
         raise Problem("SM-ENV-054", who=f"{runner['pid']} ({runner['host']})")
     if job := main_job(folders):

@@ -159,7 +159,7 @@ def _close(opened: list[str], closed: list[str], below: list[str], beside: list[
     Parameters
     ----------
     opened : list of str
-        Folders that stay as they are.
+        ResultPaths that stay as they are.
     closed : list of str
         Files and folders that can only be read, with all in them but for what is opened.
     below : list of str

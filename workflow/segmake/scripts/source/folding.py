@@ -50,7 +50,7 @@ class Seen:
     modules : list of str
         Modules that it imports by a name that is a value.
     folders : list of Path
-        Folders in which it looks for modules, too.
+        ResultPaths in which it looks for modules, too.
     unseen : list of str
         Where it runs what can't be told, as it is written.
     """
