@@ -98,7 +98,7 @@ def test_neither_a_reading_of_the_snakefile_nor_status_loads_what_works_on_image
     assert "img_4" in status.stdout, status.stderr
     script.variables[PLAN_VARIABLE] = str(script.results / ".segmake" / "plan.json")
     job = run(script, *dry, "--mode", "remote", "--target-jobs", "verify:", "--force")
-    assert job.returncode == 0, job.stderr
+    assert job.returncode == 0, job.stdout + job.stderr
     assert record.asked == ""
 
 

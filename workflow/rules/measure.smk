@@ -21,10 +21,9 @@ rule masks:
     threads: session.cores("masks")
     resources:
         **session.resources("masks"),
-    params:
-        step="masks",
+    # Not by a parameter: for those, Snakemake loads pandas in each job.
     shell:
-        "segmake {params.step} --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
+        "segmake {rule} --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
 
 
 use rule masks as measure with:
@@ -39,8 +38,6 @@ use rule masks as measure with:
     threads: session.cores("measure")
     resources:
         **session.resources("measure"),
-    params:
-        step="measure",
 
 
 use rule masks as overlay with:
@@ -55,5 +52,3 @@ use rule masks as overlay with:
     threads: session.cores("overlay")
     resources:
         **session.resources("overlay"),
-    params:
-        step="overlay",

@@ -10,6 +10,7 @@ import pytest
 from segmake.adapter import reading as module
 from segmake.adapter.config_environments import check_own_environment, imports_of_scripts
 from segmake.adapter.reading import read
+from segmake.config.load import load_config
 from segmake.messages import Problem, Problems
 from segmake.plan.make import make_plan
 from segmake.plan.plan import PLAN_VARIABLE, write_plan
@@ -40,7 +41,7 @@ def test_the_main_process_makes_the_plan_says_it_and_writes_nothing(project, cap
 
 
 def test_a_job_reads_the_plan_whatever_the_config_says_by_now(project, monkeypatch, capsys):
-    plan, _ = make_plan(module.load_config(project))
+    plan, _ = make_plan(load_config(project))
     write_plan(plan)
     monkeypatch.setenv(PLAN_VARIABLE, str(plan.folders.plan))
     project.write_text("nonsense: [")
@@ -70,7 +71,7 @@ def test_a_missing_engine_is_told_when_there_is_work_for_it_alone(project, confi
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_jobs_of_a_lost_run_are_looked_for_unless_it_runs_still(project, monkeypatch, runs):
-    plan, _ = make_plan(module.load_config(project))
+    plan, _ = make_plan(load_config(project))
     plan.folders.state.mkdir(parents=True)
     jobs = Jobs(plan.folders.jobs)
     jobs.begin("run", 1.0, None)
@@ -85,7 +86,7 @@ def test_jobs_of_a_lost_run_are_looked_for_unless_it_runs_still(project, monkeyp
 
 
 def test_a_plan_that_can_not_be_read_adopts_nothing(project):
-    plan, _ = make_plan(module.load_config(project))
+    plan, _ = make_plan(load_config(project))
     plan.folders.state.mkdir(parents=True)
     plan.folders.plan.write_text("{}")
     assert module._adopt(plan, [Sent("run", Job("17", "segment", "0001", "RUNNING"))]) == (plan, {})
