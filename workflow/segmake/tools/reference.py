@@ -228,6 +228,8 @@ PLACEHOLDERS = {
     "SM-OUT.reason": {"en": "reason", "fr": "raison"},
     "SM-RUN-020.number": {"en": "number", "fr": "nombre"},
     "SM-ENV-041.python": {"en": "version", "fr": "version"},
+    "SM-RUN-064.version": {"en": "version", "fr": "version"},
+    "SM-RUN-064.tested": {"en": "tested version", "fr": "version testée"},
     "here": {"en": "versions", "fr": "versions"},
     "made": {"en": "files", "fr": "fichiers"},
     "gpus": {"en": "number", "fr": "nombre"},
