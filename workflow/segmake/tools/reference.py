@@ -223,8 +223,6 @@ _FAMILIES = {
 # How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
 # own name.
 PLACEHOLDERS = {
-    "SM-RUN-064.version": {"en": "version", "fr": "version"},
-    "tested": {"en": "version", "fr": "version"},
     "rules": {"en": "version", "fr": "version"},
     "SM-RUN-066.package": {"en": "version", "fr": "version"},
     "SM-OUT.file": {"en": "file", "fr": "fichier"},
@@ -232,6 +230,8 @@ PLACEHOLDERS = {
     "SM-OUT.reason": {"en": "reason", "fr": "raison"},
     "SM-RUN-020.number": {"en": "number", "fr": "nombre"},
     "SM-ENV-041.python": {"en": "version", "fr": "version"},
+    "SM-RUN-064.version": {"en": "version", "fr": "version"},
+    "SM-RUN-064.tested": {"en": "tested version", "fr": "version testée"},
     "here": {"en": "versions", "fr": "versions"},
     "made": {"en": "files", "fr": "fichiers"},
     "gpus": {"en": "number", "fr": "nombre"},
