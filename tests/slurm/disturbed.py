@@ -40,12 +40,13 @@ def settings(**segmentation: object) -> dict:
 
 
 def draw_large(path: Path, seed: int, times: int = 16) -> None:
-    """Write an image of so many times 125 pixels a side, with bright squares."""
+    """Write an image of so many times 125 pixels a side, with bright squares; few: it is size that takes time."""
     tile = np.random.default_rng(seed).integers(100, 200, (125, 125), np.uint16)
+    image = np.tile(tile, (times, times))
     for row in range(10, 100, 30):
-        tile[row : row + 8, 20 : 40 + seed] += 2000
+        image[row : row + 8, 20 : 40 + seed] += 2000
     path.parent.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, np.tile(tile, (times, times)))
+    tifffile.imwrite(path, image)
 
 
 def results_of(images: Path, folder: Path, wanted: dict) -> dict[str, bytes]:
@@ -70,14 +71,22 @@ def processes(project: Project, step: str) -> list[int]:
     return found
 
 
-def hold(project: Project, step: str = "segment") -> int:
-    """Hold a step of a project still; return how many processes."""
-    number = 0
+def hold(project: Project, step: str = "segment") -> list[str]:
+    """Hold a step of a project still; return the numbers of the jobs in which it works."""
+    jobs = []
     for process in processes(project, step):
         with suppress(OSError):
             os.kill(process, signal.SIGSTOP)
-            number += 1
-    return number
+            variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            jobs += [word[13:].decode() for word in variables if word.startswith(b"SLURM_JOB_ID=")]
+    return jobs
+
+
+def let_go(project: Project, step: str = "segment") -> None:
+    """Let what was held go on."""
+    for process in processes(project, step):
+        with suppress(OSError):
+            os.kill(process, signal.SIGCONT)
 
 
 @contextmanager
@@ -96,9 +105,7 @@ def held(project: Project, step: str = "segment") -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        for process in processes(project, step):
-            with suppress(OSError):
-                os.kill(process, signal.SIGCONT)
+        let_go(project, step)
 
 
 def lose(run: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> None:

@@ -18,6 +18,7 @@ from tests.slurm.disturbed import (
     draw_large,
     hold,
     jobs,
+    let_go,
     results_of,
     running,
     settings,
@@ -30,7 +31,7 @@ __all__ = ["RESULTS", "jobs"]
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images that take some seconds together, so that there is time to disturb a run."""
+    """Images of some size; the jobs are held still where there must be time."""
     folder = tmp_path_factory.mktemp("disturbed") / "images"
     for number in range(IMAGES):
         draw_large(folder / f"img_{number}.tif", number)
@@ -41,6 +42,14 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def calm(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The results of a run of the same images that nothing disturbed, on this computer."""
     return results_of(images, tmp_path_factory.mktemp("calm"), settings())
+
+
+def at_work(project: Project, run: subprocess.Popen) -> str:
+    """Hold the jobs of a run still once they have done an image, and return the number of one that has more to do."""
+    wait_until(lambda: len(project.finished()) >= 1, run)
+    held = hold(project)
+    assert held
+    return held[-1]
 
 
 def causes(project: Project, rule: str = "segment") -> list[str]:
@@ -57,8 +66,8 @@ def in_the_queue() -> str:
 
 def test_a_job_that_is_cancelled_is_sent_again(disturbed: Project, calm: dict[str, bytes]) -> None:
     run = disturbed.start()
-    wait_until(lambda: len(disturbed.finished()) >= 1 and running("segment") is not None, run)
-    subprocess.run(["scancel", running("segment")], check=True)
+    subprocess.run(["scancel", at_work(disturbed, run)], check=True)
+    let_go(disturbed)
     assert run.wait() == 0, disturbed.said.read_text()
     assert causes(disturbed) == ["cancelled"]
     assert_as_if_nothing_had_happened(disturbed, calm)
@@ -67,10 +76,8 @@ def test_a_job_that_is_cancelled_is_sent_again(disturbed: Project, calm: dict[st
 def test_a_job_that_runs_out_of_time_gets_more(disturbed: Project, calm: dict[str, bytes]) -> None:
     disturbed.settings["cluster"] |= {"hours": 0.1, "batch_size": IMAGES}
     run = disturbed.start()
-    wait_until(lambda: len(disturbed.finished()) >= 1 and running("segment") is not None, run)
     # Slurm ends a job some time after its limit: held still, it lasts until then.
-    first = running("segment")
-    assert hold(disturbed)
+    first = at_work(disturbed, run)
     wait_until(lambda: any(line["job"]["id"] == first for line in jobs(disturbed)), run)
     subprocess.run(["scontrol", "update", f"JobId={first}", "TimeLimit=00:01"], check=True)
     wait_until(lambda: running("segment") != first, run)
@@ -107,8 +114,7 @@ def test_a_job_that_runs_out_of_memory_gets_more(slurm_project: Project) -> None
 def test_a_node_that_goes_down(disturbed: Project, calm: dict[str, bytes]) -> None:
     disturbed.settings["cluster"]["batch_size"] = IMAGES
     run = disturbed.start()
-    wait_until(lambda: len(disturbed.finished()) >= 1 and running("segment") is not None, run)
-    where = ("squeue", "--noheader", f"--jobs={running('segment')}", "--format=%N")
+    where = ("squeue", "--noheader", f"--jobs={at_work(disturbed, run)}", "--format=%N")
     node = subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip()
     cluster.kill_node(node)
     assert run.wait() == 0, disturbed.said.read_text()
@@ -118,8 +124,9 @@ def test_a_node_that_goes_down(disturbed: Project, calm: dict[str, bytes]) -> No
 
 def test_slurm_is_down_for_a_while(disturbed: Project, calm: dict[str, bytes]) -> None:
     run = disturbed.start()
-    wait_until(lambda: len(disturbed.finished()) >= 1 and running("segment") is not None, run)
+    at_work(disturbed, run)
     cluster.kill_controller()
+    let_go(disturbed)
     # Longer than the executor asks in vain, and than the jobs take.
     time.sleep(30)
     assert run.poll() is None
@@ -132,7 +139,7 @@ def test_ctrl_c_cancels_the_jobs_and_says_what_next(
     disturbed: Project, calm: dict[str, bytes]
 ) -> None:
     run = disturbed.start()
-    wait_until(lambda: len(disturbed.finished()) >= 1, run)
+    at_work(disturbed, run)
 
     # A second run in the same folder is told about the first.
     second = disturbed.run()

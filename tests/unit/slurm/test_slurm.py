@@ -202,12 +202,6 @@ def test_accounting_database(command, storage, keeps):
     assert slurm.keeps_accounts() is keeps
 
 
-@pytest.mark.parametrize(("code", "answers"), [(0, True), (1, False)])
-def test_a_database_that_is_away(command, code, answers):
-    command("sacct", code=code)
-    assert slurm.accounting_answers() is answers
-
-
 def test_accounts(command):
     command("sacctmgr", "Biology\nroot\nbiology\n")
     assert slurm.accounts() == ["biology", "root"]

@@ -189,15 +189,6 @@ def keeps_accounts() -> bool:
     return any("AccountingStorageType" in line and "slurmdbd" in line for line in lines)
 
 
-def accounting_answers() -> bool:
-    """Whether ``sacct`` can say what became of jobs; the database may be away, or closed to users."""
-    try:
-        _lines("sacct", "--noheader", "--allocations", "--format=JobID")
-    except SlurmError:
-        return False
-    return True
-
-
 def accounts() -> list[str]:
     """Return the accounts that the user may charge, in lower case; empty where the cluster does not say."""
     try:
