@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from segmake.adapter.installed import activation, install
+from segmake.adapter.installed import activation
 from tests.disks import small_disk
 from tests.programs import program
-from tests.projects import ROOT, Project
+from tests.projects import Project
 
 # What no user should have to read.
 RAW = ("Traceback", "Errno", "Error:", "Matplotlib created")
@@ -41,20 +40,6 @@ except OSError:
     pass
 Path(sys.argv[1], "n.csv").write_text("n\\n3\\n")
 """
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> Path:
-    """The command snakemake as the set-up makes it, in an environment with the packages of the one that tests run in."""
-    prefix = tmp_path / "mon environnement"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
-    version = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-    packages = prefix / version
-    for path in (Path(sys.prefix) / version).iterdir():
-        if path.name != "segmake.pth":
-            (packages / path.name).symlink_to(path)
-    install(ROOT / "workflow", prefix)
-    return prefix / "bin" / "snakemake"
 
 
 @pytest.fixture

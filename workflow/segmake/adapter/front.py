@@ -60,6 +60,10 @@ def enter() -> None:
         program, arguments = started(sys.orig_argv)
         if program in ("snakemake", "segmake"):
             _clean()
+        if program == "snakemake":
+            from segmake.adapter.light_start import lighten
+
+            lighten()
         # To be asked what it is, it writes nothing.
         if program == "snakemake" and not {"-h", "--help", "-v", "--version"} & set(arguments):
             _prepare(arguments)

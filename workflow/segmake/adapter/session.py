@@ -29,7 +29,6 @@ from segmake.adapter.script_rules import ScriptRule, python_words, script_rules
 from segmake.cluster import submit
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster
-from segmake.config.load import load_config
 from segmake.core import installation
 from segmake.core.config import Config
 from segmake.core.disk import disk_problem, probe
@@ -425,6 +424,9 @@ class Session:
         return self._workflow.resource_settings.nodes is not None
 
     def _make_plan(self) -> None:
+        # A job reads the plan, and no config.
+        from segmake.config.load import load_config
+
         workflow = self._workflow
         files = [Path(file) for file in workflow.configfiles] or [Path(DEFAULT_CONFIG)]
         overrides = dict(workflow.config_settings.config)

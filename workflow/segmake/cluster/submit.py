@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from segmake.cluster.checks import Cluster
-from segmake.config.load import load_config
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, say
 from segmake.outcome.status import DEFAULT_CONFIG, main_job, who_runs
@@ -64,6 +63,9 @@ def submit(config: Path, options: list[str]) -> str:
     SystemExit
         If snakemake itself finds something wrong, after it has said so.
     """
+    # Jobs, which have this module too, read no config.
+    from segmake.config.load import load_config
+
     if not slurm.is_here():
         raise Problem("SM-RUN-011")
     snakemake = [sys.executable, "-m", "snakemake", *options]

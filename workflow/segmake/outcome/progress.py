@@ -11,12 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from segmake.core.journal import Entry, Event, Journal
 from segmake.messages import say
 from segmake.messages.numbers import duration, number, plural
@@ -336,6 +330,13 @@ class Screen:
             self._thread.join(timeout=LOOK_SECONDS)
 
     def _show_in_place(self) -> None:
+        # Only what shows a run has need of it, and no dry run, and no job.
+        from rich.console import Console
+        from rich.live import Live
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
         console = Console(file=self.stream)
         with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
             for progress in self._looks():
