@@ -21,7 +21,6 @@ from segmake.images.calibration import doubts, pixel_sizes
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.selection import channel_index, channel_key, has_channel
 from segmake.labels import exports as outputs
-from segmake.labels import tracking
 from segmake.labels.cell_tables import restore_cells, write_cells
 from segmake.labels.corrected_masks import read_correction
 from segmake.labels.labels import LabelStack, selection_notes, write_masks
@@ -52,9 +51,12 @@ def masks(plan: Plan) -> Work:
             planes = _planes(raw, correction)
             details: dict[str, Any] = {}
             if settings["tracking"] and raw.times > 1:
+                # What links cells loads half of scipy; few images are movies.
+                from segmake.labels.tracking import write_lineage
+
                 planes, details, lineage = _linked(planes, raw, view, settings["tracking"])
-                tracking.write_lineage(folders.lineage(task.image), lineage)
-                tracking.write_lineage(folders.own_lineage(task.image), lineage)
+                write_lineage(folders.lineage(task.image), lineage)
+                write_lineage(folders.own_lineage(task.image), lineage)
             pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
             counted = _Counter(planes(), depth=raw.depth if _has_volumes(settings, raw) else 1)
             write_masks(
@@ -109,7 +111,9 @@ def measure(plan: Plan) -> Work:
                         table = measure_cells(labels, planes, pixel_size, section, pixel_height)
                     left_out += table.attrs["left_out"]
                     if lineage is not None:
-                        table = tracking.add_parents(table, lineage)
+                        from segmake.labels.tracking import add_parents
+
+                        table = add_parents(table, lineage)
                     yield _placed(table, stack, view, time, depth)
 
             step_unknown = bool(None in depths and pixel_size and not view.header.slice_step_um)
@@ -259,8 +263,10 @@ def _linked(
     section: Mapping[str, Any] | bool,
 ) -> tuple[Planes, dict[str, Any], pd.DataFrame]:
     """Link the cells in time, and return the planes with the tracks' numbers, what to note, and the lineage."""
+    from segmake.labels.tracking import link
+
     moments = [moment + 1 for moment in view.selection.times]
-    links = tracking.link(_frames(planes(), raw), section, times=moments)
+    links = link(_frames(planes(), raw), section, times=moments)
 
     def relabelled() -> Iterator[np.ndarray]:
         for number, plane in enumerate(planes()):
