@@ -13,7 +13,6 @@ from segmake.core.output_files import KINDS
 from segmake.images.calibration import pixel_sizes
 from segmake.images.field_of_view import FieldOfView
 from segmake.labels import exports as outputs
-from segmake.labels import tracking
 from segmake.labels.corrected_masks import read_correction
 from segmake.labels.labels import LabelStack, selection_notes, write_masks
 from segmake.plan.plan import Plan
@@ -43,9 +42,12 @@ def work_of(plan: Plan) -> DoOne:
             planes = _planes(raw, correction)
             details: dict[str, Any] = {}
             if settings["tracking"] and raw.times > 1:
+                # What links cells loads half of scipy; few images are movies.
+                from segmake.labels.tracking import write_lineage
+
                 planes, details, lineage = _linked(planes, raw, view, settings["tracking"])
-                tracking.write_lineage(folders.lineage(task.image), lineage)
-                tracking.write_lineage(folders.own_lineage(task.image), lineage)
+                write_lineage(folders.lineage(task.image), lineage)
+                write_lineage(folders.own_lineage(task.image), lineage)
             pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
             counted = _Counter(planes(), depth=raw.depth if has_volumes(settings, raw) else 1)
             write_masks(
@@ -89,8 +91,10 @@ def _linked(
     section: Mapping[str, Any] | bool,
 ) -> tuple[Planes, dict[str, Any], pd.DataFrame]:
     """Link the cells in time, and return the planes with the tracks' numbers, what to note, and the lineage."""
+    from segmake.labels.tracking import link
+
     moments = [moment + 1 for moment in view.selection.times]
-    links = tracking.link(_frames(planes(), raw), section, times=moments)
+    links = link(_frames(planes(), raw), section, times=moments)
 
     def relabelled() -> Iterator[np.ndarray]:
         for number, plane in enumerate(planes()):

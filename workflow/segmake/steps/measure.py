@@ -15,7 +15,6 @@ from segmake.formats.believed import Header
 from segmake.images.calibration import doubts, pixel_sizes
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.selection import channel_index, channel_key, has_channel
-from segmake.labels import tracking
 from segmake.labels.cell_tables import restore_cells, write_cells
 from segmake.labels.labels import LabelStack
 from segmake.plan.plan import Plan
@@ -63,7 +62,9 @@ def work_of(plan: Plan) -> DoOne:
                         table = measure_cells(labels, planes, pixel_size, section, pixel_height)
                     left_out += table.attrs["left_out"]
                     if lineage is not None:
-                        table = tracking.add_parents(table, lineage)
+                        from segmake.labels.tracking import add_parents
+
+                        table = add_parents(table, lineage)
                     yield _placed(table, stack, view, time, depth)
 
             step_unknown = bool(None in depths and pixel_size and not view.header.slice_step_um)
