@@ -33,7 +33,7 @@ SIDE = 1024
 # The peak that the kernel counts for a process's children begins with that of their parent; this is the process's own.
 PROGRAM = """
 import sys
-from segmake.__main__ import main
+from segmake.cli import main
 main(sys.argv[1:])
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

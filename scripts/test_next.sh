@@ -26,6 +26,6 @@ uv pip install --quiet --python "$python" -r "$place/packages.txt"
 export SEGMAKE_ANY_VERSION=1
 status=0
 PYTHONPATH=$root/workflow "$python" -m segmake.adapter.touch_points || status=1
-"$python" -m pytest -q -p no:cacheprovider tests/unit/adapter tests/unit/test_executor.py || status=1
+"$python" -m pytest -q -p no:cacheprovider tests/unit/adapter || status=1
 "$python" -m pytest -q -p no:cacheprovider tests/workflow -k test_a_broken_image_fails_alone || status=1
 exit "$status"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from segmake.__main__ import main
+from segmake.cli import main
 from segmake.config.load import load_config
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan

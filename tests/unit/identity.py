@@ -27,7 +27,7 @@ CONSTRUCTOR = ("restore", "chan2_restore", "use_bfloat16")
 # The command of the rule `segment`, for one plan after another: loading torch takes longer than the pictures.
 OURS = """
 import sys
-from segmake.__main__ import main
+from segmake.cli import main
 for folder in sys.argv[1:]:
     plan = f"{folder}/results/.segmake/plan.json"
     code = main(["segment", "--plan", plan, "--batch", "0001", "--out", f"{folder}/out.tsv"])

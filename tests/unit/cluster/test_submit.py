@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segmake.__main__ import main
+from segmake.cli import main
 from segmake.cluster.submit import IDLE_JOBS, send_again, submit
 from segmake.core.files import lock_file
 from segmake.messages import Problem

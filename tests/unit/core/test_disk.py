@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmake.__main__ import _Log
+from segmake.cli.log import Log
 from segmake.core.disk import disk_problem, probe
 from segmake.core.files import open_own, write_atomically
 from segmake.core.journal import Journal
@@ -138,11 +138,11 @@ def test_a_full_disk_is_known_by_what_libraries_say_of_it(small_disk):
 
 def test_a_log_that_can_not_be_written_ends_nothing(small_disk):
     (small_disk / "a.txt").write_text("a")
-    with _Log(small_disk / "a.txt") as log:
+    with Log(small_disk / "a.txt") as log:
         log.write("x" * 100_000)
         log.write("y")
     (small_disk / "file").write_text("")
-    with _Log(small_disk / "file" / "a.txt") as log:
+    with Log(small_disk / "file" / "a.txt") as log:
         log.write("x")
 
 

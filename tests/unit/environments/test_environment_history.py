@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segmake.__main__ import main
+from segmake.cli import main
 from segmake.config.load import load_config
 from segmake.core.files import lock_file, write_lock
 from segmake.environments.making import kept_environments

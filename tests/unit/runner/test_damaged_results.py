@@ -17,7 +17,7 @@ import pytest
 import tifffile
 
 from segmake import __version__
-from segmake.__main__ import main
+from segmake.cli import main
 from segmake.config.load import load_config
 from segmake.core.ended_runs import ended_runs
 from segmake.core.journal import Journal
