@@ -27,9 +27,17 @@ def pytest_configure(config):
 
     To keep them from one session to the next: SEGMAKE_TEST_CONDA=FOLDER.
     """
+    # Threads that wait for each other would take the cores from other tests.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if KEPT not in os.environ:
         os.environ[KEPT] = tempfile.mkdtemp(prefix="segmake-conda-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(KEPT), ignore_errors=True))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the short tests for the end where processes share them: one that is long would then be waited for."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.nodeid.startswith("tests/unit/"))
 
 
 @pytest.hookimpl(optionalhook=True)

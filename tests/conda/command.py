@@ -16,6 +16,9 @@ import yaml
 
 VERSION = "25.11.0"
 
+# What takes pip minutes: gigabytes with PyTorch, and thousands of files to compile.
+LARGE = {"torch", "scikit-image"}
+
 
 def main(arguments: list[str]) -> int:
     """Answer as conda does; the first argument is the folder in which this conda is installed."""
@@ -95,6 +98,8 @@ def _install_wheels(wheels: list[str], file: Path, prefix: Path) -> int:
         listed = Path(folder) / "requirements.txt"
         listed.write_text("\n".join(wheels) + "\n", encoding="utf-8")
         python = prefix / "bin" / "python"
+        if LARGE & {package.partition("==")[0] for package in wheels}:
+            _unpack(python, listed)
         command = [str(python), "-m", "pip", "install", "-U", "-r", str(listed)]
         # What this command itself imports is not for the environment.
         own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -106,6 +111,13 @@ def _install_wheels(wheels: list[str], file: Path, prefix: Path) -> int:
     if code:
         print("failed\n\nCondaEnvException: Pip failed", file=sys.stderr)
     return 1 if code else 0
+
+
+def _unpack(python: Path, listed: Path) -> None:
+    """Let uv put packages where pip finds them, in seconds; what it can't get, pip tries, and says why it can't."""
+    uv = Path(sys.executable).with_name("uv")
+    command = [str(uv), "pip", "install", "--quiet", "--python", str(python), "-r", str(listed)]
+    subprocess.run(command, capture_output=True, check=False)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.slurm.disturbed import held, jobs, processes, queued
 
 # So many questions a minute, while nothing changes, whatever the number of jobs.
 QUESTIONS = 4
-SECONDS = 75.0
+SECONDS = 45.0
 
 # Jobs in the queue, and those of them that Slurm lets work at once.
 IMAGES = 24
