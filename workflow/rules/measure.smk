@@ -21,12 +21,11 @@ rule masks:
     threads: session.cores("masks")
     resources:
         **session.resources("masks"),
-    # Not by a parameter: for those, Snakemake loads pandas in each job.
     shell:
-        "segmake {rule} --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
+        "segmake masks --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
 
 
-use rule masks as measure with:
+rule measure:
     input:
         lambda wildcards: plan.outcome("masks", wildcards.batch),
     output:
@@ -35,12 +34,18 @@ use rule masks as measure with:
         folders.results / "logs/measure/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/measure/{batch}.{attempts}.tsv"
+    group:
+        session.group
+    conda:
+        "../envs/imaging.yaml"
     threads: session.cores("measure")
     resources:
         **session.resources("measure"),
+    shell:
+        "segmake measure --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
 
 
-use rule masks as overlay with:
+rule overlay:
     input:
         lambda wildcards: plan.outcome("masks", wildcards.batch),
     output:
@@ -49,6 +54,12 @@ use rule masks as overlay with:
         folders.results / "logs/overlay/{batch}.{attempts}.log",
     benchmark:
         folders.state / "benchmarks/overlay/{batch}.{attempts}.tsv"
+    group:
+        session.group
+    conda:
+        "../envs/imaging.yaml"
     threads: session.cores("overlay")
     resources:
         **session.resources("overlay"),
+    shell:
+        "segmake overlay --batch {wildcards.batch} --cpus {threads} --out {output:q} --log {log:q}"
