@@ -1,4 +1,4 @@
-"""SegMake as a module of somebody's own workflow: from a folder, and from a commit of a git repository."""
+"""SegMake as a module of somebody's own workflow: from a folder, and as snakedeploy writes it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.projects import ROOT, draw_image
+
+SNAKEDEPLOY = "snakedeploy==0.17.1"
 
 SNAKEFILE = """\
 onstart:
@@ -83,18 +85,44 @@ def test_a_rule_of_ones_own_follows_segmakes(own: Path) -> None:
     assert again.returncode == 0 and "Nothing to be done" in again.stderr
 
 
-def test_from_a_commit_of_a_git_repository(own: Path, tmp_path: Path) -> None:
-    repository = tmp_path / "segmake"
-    left_out = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "workflow", repository / "workflow", ignore=left_out)
-    identity = {
-        f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+def test_what_snakedeploy_writes_runs(own: Path, tmp_path: Path) -> None:
+    """The real snakedeploy and the real git; the address leads to a repository of this machine."""
+    tool = tmp_path / "tool" / "bin" / "python"
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run(
+        [*uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "tool"], check=True
+    )
+    subprocess.run([*uv, "pip", "install", "--quiet", "--python", tool, SNAKEDEPLOY], check=True)
+    repository = tmp_path / "repositories" / "cells" / "segmake"
+    for name in ("workflow", "config", "profiles"):
+        left_out = shutil.ignore_patterns("__pycache__", "segmake")
+        shutil.copytree(ROOT / name, repository / name, ignore=left_out)
+    shutil.copy(ROOT / "LICENSE", repository)
+    variables = os.environ | {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{repository.parents[1]}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        **{
+            f"GIT_{who}_{what}": "x"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        },
     }
-    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
-        subprocess.run(["git", *words], cwd=repository, env=os.environ | identity, check=True)
-    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
-    place = f'gitfile("{repository}", path="workflow/Snakefile", commit="{head}")'
-    done = run(own, place)
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"], ["tag", "v1"]):
+        subprocess.run(["git", *words], cwd=repository, env=variables, check=True)
+    settings = (own / "config" / "config.yaml").read_text()
+    shutil.rmtree(own / "config")
+    shutil.rmtree(own / "workflow")
+    deploy = ["deploy-workflow", "https://github.com/cells/segmake", own, "--tag", "v1"]
+    subprocess.run([tool.with_name("snakedeploy"), *deploy], env=variables, check=True)
+    assert 'github("cells/segmake"' in (own / "workflow" / "Snakefile").read_text()
+    assert "images:" in (own / "config" / "config.yaml").read_text()
+    (own / "config" / "config.yaml").write_text(settings)
+    words = [sys.executable, "-m", "snakemake", "--cores", "2"]
+    done = subprocess.run(
+        words, cwd=own, env=variables, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "2 images done, 10 cells" in done.stderr
 
