@@ -39,11 +39,8 @@ def gpu_project(slurm_project: Project) -> Project:
     return slurm_project
 
 
-@pytest.mark.parametrize("request_by", ["gpus", "gres"])
-def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(
-    gpu_project: Project, request_by: str
-) -> None:
-    gpu_project.settings["cluster"]["gpu_request"] = request_by
+def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(gpu_project: Project) -> None:
+    gpu_project.settings["cluster"]["gpu_request"] = "gpus"
     run = gpu_project.start()
     most = 0
     while run.poll() is None:
@@ -90,7 +87,7 @@ def test_a_large_batch_is_measured_and_drawn_in_jobs_of_their_own(gpu_project: P
     large = gpu_project.images / "large.tif"
     tifffile.memmap(large, shape=(16000, 16000), dtype=np.uint8).flush()
     os.truncate(large, 10_000_000)
-    gpu_project.settings["cluster"]["batch_size"] = 10
+    gpu_project.settings["cluster"] |= {"batch_size": 10, "gpu_request": "gres"}
     run = gpu_project.run()
     assert run.returncode == 1
     assert "6 images done, 1 FAILED" in run.stderr
