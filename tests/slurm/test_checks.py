@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster
 from segmake.messages import Problems
 from tests.slurm import cluster
@@ -23,7 +24,7 @@ def check(configure):
         engine = {"engine": "cellpose3", "model": "cyto3"}
         config = configure(segmentation=engine, cluster=known | section)
         try:
-            Cluster(config.settings).check(config)
+            Cluster(config.settings).check(config, forbidden_options())
         except Problems as problems:
             return {problem.code: str(problem) for problem in problems.problems}
         return {}

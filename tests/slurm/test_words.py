@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster
 from segmake.messages import Problems
 from segmake.outcome.progress import Waiting, reasons_to_wait
@@ -84,7 +85,7 @@ def test_the_advice_of_a_limit_is_taken_by_slurm_itself(configure, tight):
             cluster={"partition": "tight", "hours": hours, "memory_gb": 1, "cpus": 1}
         )
         try:
-            Cluster(config.settings).check(config)
+            Cluster(config.settings).check(config, forbidden_options())
         except Problems as problems:
             (problem,) = problems.problems
             assert problem.code == "SM-CLU-008"

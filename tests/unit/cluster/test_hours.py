@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster
 from segmake.config.load import load_config
 from segmake.core.config import Config
@@ -134,7 +135,7 @@ def only_partition(monkeypatch, **limits):
 def advised(config: Config) -> dict[str, str]:
     """Return what a check says to put at most, by the setting that it names."""
     try:
-        Cluster(config.settings).check(config)
+        Cluster(config.settings).check(config, forbidden_options())
     except Problems as problems:
         found = {}
         for problem in problems.problems:
