@@ -11,6 +11,8 @@ environments=$root/.environments
 
 # Libraries of other Pythons (a cluster's modules, ~/.local) must not mix with SegMake's own.
 unset PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONSTARTUP PYTHONWARNINGS PYTHONINSPECT
+# Where it is set, as in images of containers, each process translates the package anew.
+unset PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE=1
 
 # The user's language, chosen as the Python side does (workflow/segmake/messages).

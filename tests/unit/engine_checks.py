@@ -1,8 +1,8 @@
 """What the tests of devices and weights try in the environment of the engine cellpose3, where there is no pytest.
 
-``python engine_checks.py NAME FOLDER`` runs the function of that name and prints what it returns as JSON. There is no
-GPU on the machines of the tests: where one is needed, CUDA's part is played by a few lines here, and each function
-says which.
+``python engine_checks.py`` takes lines of JSON, the name of a function here and a folder, does each in a process of its
+own, writes what the function returns to ``answer.json`` in the folder, and says so. There is no GPU on the machines of
+the tests: where one is needed, CUDA's part is played by a few lines here, and each function says which.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -354,5 +355,26 @@ def volumes(folder: Path) -> dict[str, Any]:
     return found
 
 
+def serve() -> None:
+    """Do what is asked until there is no more; the libraries, which take ten seconds, are loaded once for all."""
+    for line in sys.stdin:
+        name, folder = json.loads(line)
+        if child := os.fork():
+            os.waitpid(child, 0)
+            print("done", flush=True)
+            continue
+        os.dup2(2, 1)
+        status = 1
+        try:
+            (Path(folder) / "answer.json").write_text(json.dumps(globals()[name](Path(folder))))
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](Path(sys.argv[2]))))
+    serve()

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from tests.unit.identity import HERE, ROOT, python_of, run
+from tests.unit.identity import python_of
 
 PYTHON = python_of("cellpose3")
 
 pytestmark = pytest.mark.skipif(
     not PYTHON.exists(), reason="the engine's environment is missing: bash scripts/setup.sh"
 )
-
-
-@pytest.fixture
-def try_in_engine(tmp_path):
-    def tried(name: str):
-        path = f"{ROOT / 'workflow'}:{ROOT}"
-        printed = run(PYTHON, HERE / "engine_checks.py", name, tmp_path, PYTHONPATH=path)
-        return json.loads(printed.splitlines()[-1])
-
-    return tried
 
 
 def test_a_gpu_that_runs_out_of_memory_gets_fewer_tiles_at_once(try_in_engine):

@@ -194,17 +194,6 @@ def test_labels_of_cellpose_4_are_those_of_a_plain_call(tmp_path, subtests):
     compare("cellpose", CASES_OF_SAM, tmp_path, subtests)
 
 
-@pytest.fixture
-def try_in_engine(tmp_path):
-    def tried(name: str):
-        path = f"{ROOT / 'workflow'}:{ROOT}"
-        program = HERE / "engine_checks.py"
-        printed = run(python_of("cellpose3"), program, name, tmp_path, PYTHONPATH=path)
-        return json.loads(printed.splitlines()[-1])
-
-    return tried
-
-
 @needs_cellpose3
 def test_stacks_with_little_memory_with_nothing_in_them_and_too_small(try_in_engine, tmp_path):
     np.save(tmp_path / "stack.npy", balls())
