@@ -128,6 +128,30 @@ def test_what_snakedeploy_writes_runs(own: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("results: results\n", "{**config, 'results': 'elsewhere'}"),
+        (None, "{'images': {'folder': 'images'}}"),
+    ],
+)
+def test_settings_that_are_not_in_the_config_file_are_refused(
+    own: Path, file: str | None, module: str
+) -> None:
+    place = own / "config" / "config.yaml"
+    if not file:
+        place.unlink()
+    (own / "workflow" / "Snakefile").write_text(
+        ('configfile: "config/config.yaml"\n\n\n' if file else "")
+        + f'module segmake:\n    snakefile:\n        "{ROOT}/workflow/Snakefile"\n'
+        f"    config:\n        {module}\n\n\nuse rule * from segmake\n"
+    )
+    words = [sys.executable, "-m", "snakemake", "-n", "--cores", "1"]
+    refused = subprocess.run(words, cwd=own, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1 and "SM-RUN-067" in refused.stderr, refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
     "other",
     [
         {"names": " as segmake_*"},

@@ -71,13 +71,19 @@ def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path)
     assert run(command.with_name("python"), "-c", heavy, folder=tmp_path).stdout == "[]\n"
     (tmp_path / "images").mkdir()
     config = tmp_path / "mine.yaml"
-    config.write_text("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    (tmp_path / "own.py").write_text("import argparse, numpy\nprint(1)\n")
+    config.write_text(
+        "images: {folder: images}\nsegmentation: {engine: threshold}\n"
+        "environments: {growth: {python: '3.11', packages: [pandas, numpy<3]}}\n"
+        "scripts: [{name: own, script: own.py, environment: growth, run: once}]\n"
+    )
     fine = run(command, "check", config.name, folder=tmp_path)
     assert fine.returncode == 0 and "Nothing is wrong with mine.yaml" in fine.stdout, fine.stderr
-    config.write_text("images: {folder: images}\nsegmentation: {diametr: 30}\n")
+    config.write_text("images: {folder: elsewhere}\nsegmentation: {diametr: 30}\n")
     wrong = run(command, "check", config.name, folder=tmp_path, language="fr")
     assert wrong.returncode == 1 and "mine.yaml, ligne 2" in wrong.stderr, wrong.stderr
-    assert "diameter" in wrong.stderr
+    # The images need not be on a laptop.
+    assert "diameter" in wrong.stderr and "SM-DIR" not in wrong.stderr
     asked = run(command, "status", folder=tmp_path)
     assert asked.returncode == 1 and "SM-" in asked.stderr and "Traceback" not in asked.stderr
     more = run(command, "demo-data", "demo", folder=tmp_path)

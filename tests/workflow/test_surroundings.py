@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from segmake.adapter.installed import activation
+from segmake.adapter.installed import activation, install
 from tests.disks import small_disk
 from tests.programs import program
-from tests.projects import Project
+from tests.projects import ROOT, Project
 
 # What no user should have to read.
 RAW = ("Traceback", "Errno", "Error:", "Matplotlib created")
@@ -138,6 +139,24 @@ def test_a_folder_that_can_only_be_read_is_told_before_snakemake_tells_it(
     assert refused.returncode == 1
     assert refused.stderr.count("SM-") == 1 and "SM-RUN-060" in refused.stderr
     assert not any(word in refused.stderr for word in RAW), refused.stderr
+
+
+def test_python_starts_whatever_the_locale_where_the_clone_has_an_accent(
+    command: Path, tmp_path: Path
+) -> None:
+    """Python reads what pip writes of a path in the locale's encoding, and ends if it can't."""
+    clone = tmp_path / "clé"
+    clone.mkdir()
+    (clone / "workflow").symlink_to(ROOT / "workflow")
+    prefix = command.parents[1]
+    packages = next((prefix / "lib").glob("python*/site-packages"))
+    (packages / "_segmake.pth").unlink(missing_ok=True)
+    (packages / "_segmake.pth").write_text(f"{clone}/workflow", encoding="utf-8")
+    install(clone / "workflow", prefix)
+    python = [command.with_name("python"), "-c", "import segmake; print(ascii(segmake.__file__))"]
+    variables = {"LC_ALL": "C", "PATH": os.environ["PATH"]}
+    found = subprocess.run(python, env=variables, capture_output=True, text=True, check=False)
+    assert found.returncode == 0 and "cl\\xe9" in found.stdout, found
 
 
 def test_another_clone_s_package_is_not_taken_from_the_environment(

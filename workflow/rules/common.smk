@@ -4,11 +4,7 @@ In: config/config.yaml (or --configfile), the images, the journals of earlier ru
 Out: `session` and `plan`; nothing is written here.
 """
 
-import sys
-
 from snakemake.exceptions import WorkflowError
-
-sys.path.insert(0, workflow.basedir)
 
 try:
     from segmake.adapter.tested_versions import refuse_untested
@@ -24,7 +20,7 @@ except ModuleNotFoundError as error:
         "Snakemake : lancez celui que `bash scripts/setup.sh` a créé dans le dossier de SegMake."
     )
 
-session = Session(workflow)
+session = Session(workflow, config)
 session.take_part()
 plan = session.plan
 folders = plan.folders

@@ -118,8 +118,8 @@ def test_the_commands_of_the_rules_are_a_shells(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     engine, variables, *usage = done.stdout.splitlines()
-    assert engine == "-m segmake hello"
+    assert engine == "-P -m segmake hello"
     assert variables == f"{plan} 3"
     assert any("usage" in line for line in usage)
-    assert '"$CONDA_PREFIX/bin/python" -m segmake' in shell_prefix(plan, "/bin/echo", conda=True)
+    assert '"$CONDA_PREFIX/bin/python" -P -m segmake' in shell_prefix(plan, "/bin/echo", conda=True)
     assert shlex.quote(str(plan)).replace("{", "{{").replace("}", "}}") in prefix

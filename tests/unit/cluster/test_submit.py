@@ -46,15 +46,7 @@ def test_what_is_sent_and_what_is_said(configure, sent, tmp_path):
     assert sent[0][-3:] == ["-x", "node7", "--mail-user=a b"]
     assert {"--partition=cpu", "--time=90", "--mem=4096"} < set(sent[0])
     follow, screen, _ = (shlex.split(line) for line in said.splitlines()[1:])
-    assert follow[2:] == [
-        "python",
-        "-m",
-        "segmake",
-        "status",
-        "--follow",
-        "--results",
-        str(results),
-    ]
+    assert follow[2:] == ["segmake", "status", "--follow", "--results", str(results)]
     assert screen[-1] == str(results / "logs" / "segmake_1203.log")
 
 

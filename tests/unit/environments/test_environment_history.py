@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import uv
 
 from segmake.cli import main
 from segmake.config.load import load_config
+from segmake.core import installation
 from segmake.core.files import lock_file, write_lock
 from segmake.environments.making import kept_environments
 from segmake.environments.solving import history as environment_history
@@ -51,8 +53,7 @@ def test_the_lock_has_checksums_that_uv_takes_and_is_never_overwritten(tmp_path,
         "-r",
         str(kept),
     ]
-    uv = environment_history.uv.find_uv_bin()
-    install = [uv, "pip", "install", "--quiet", "--python", sys.executable, *options]
+    install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable, *options]
     subprocess.run(install, check=True)
     assert (tmp_path / "there" / "six.py").exists()
 
@@ -80,7 +81,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SNAKEMAKE_CONDA_PREFIX", raising=False)
     # Not the environments of the clone that is tested.
-    monkeypatch.setattr(kept_environments, "ROOT", tmp_path / "clone")
+    monkeypatch.setattr(installation, "environments", lambda: tmp_path / "clone" / ".environments")
     (tmp_path / "config").mkdir()
     script = tmp_path / "count.py"
     script.write_text("print(1)\n")

@@ -55,7 +55,7 @@ def place(tmp_path: Path, file: Path) -> Path:
 def start(file: Path, place: Path, **variables: str) -> subprocess.Popen[str]:
     # On the command line the folder would look like that of a uv which was left behind.
     variables["TO_MAKE"] = json.dumps([OWN, str(file), str(place)])
-    path = str(installation.python_path())
+    path = str(installation.PACKAGE.parent)
     environment = {**os.environ, "PYTHONPATH": path, "SEGMAKE_LANG": "en", **variables}
     command = [sys.executable, "-c", MAKE]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -110,7 +110,7 @@ def test_one_that_was_interrupted_is_made_anew(
     assert hashed(file)
     index = {"UV_DEFAULT_INDEX": silent_index, "UV_CACHE_DIR": str(tmp_path / "empty")}
     run = start(file, place, **index)
-    while not any("install" in process.cmdline() for process in at_work(place)):
+    while not any("install" in process.info["cmdline"] for process in at_work(place)):
         assert run.poll() is None, run.communicate()[1]
         time.sleep(0.02)
     (place / "half-written").touch()

@@ -144,7 +144,7 @@ def _take_without_rights(kept: Path, *configs: Path) -> list[dict[str, tuple[str
     )
     alone = ["unshare", "-U"] if os.geteuid() == 0 else []
     command = [*alone, sys.executable, "-c", code, str(kept), *map(str, configs)]
-    environment = {**os.environ, "PYTHONPATH": str(installation.python_path())}
+    environment = {**os.environ, "PYTHONPATH": str(installation.PACKAGE.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if alone and "unshare" in done.stderr:
         pytest.skip(done.stderr)

@@ -488,7 +488,7 @@ def test_the_environments_of_the_runs_are_named(results):
 def test_the_report_needs_nothing_that_its_environment_lacks():
     absent = "import sys; sys.modules |= dict.fromkeys(('jsonschema', 'ruamel', 'snakemake', 'uv'))"
     command = [sys.executable, "-c", f"{absent}; import segmake.report.scripts"]
-    path = str(installation.python_path())
+    path = str(installation.PACKAGE.parent)
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
     )

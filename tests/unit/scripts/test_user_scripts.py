@@ -568,8 +568,8 @@ def test_a_script_that_was_killed_for_memory_is_left_to_a_job_with_more(planned,
 def test_jobs_that_a_killed_run_left_are_ended(planned, tmp_path):
     plan = planned("import time; time.sleep(555)")
     variables = {**os.environ, "SEGMAKE_PLAN": str(plan.folders.plan.absolute())}
-    variables |= {"PYTHONPATH": str(installation.python_path())}
-    words = ["-m", "segmake", "script", "--name", "s", "--batch", "0001", "--cpus", "1"]
+    variables |= {"PYTHONPATH": str(installation.PACKAGE.parent)}
+    words = ["-P", "-m", "segmake", "script", "--name", "s", "--batch", "0001", "--cpus", "1"]
     words += ["--python", sys.executable, "--out", str(tmp_path / "out.tsv")]
     job = subprocess.Popen([sys.executable, *words], env=variables)
     while not (plan.folders.scripts / "s").exists():

@@ -140,8 +140,8 @@ class Executor(plugin.Executor):
         return ""
 
     def get_python_executable(self) -> str:
-        """Return this Python, as a shell is to read it."""
-        return shlex.quote(sys.executable)
+        """Return this Python, as a shell is to read it; for -P see `segmake.adapter.shell_commands`."""
+        return f"{shlex.quote(sys.executable)} -P"
 
     def get_job_args(self, job: Any) -> str:
         """Return which work a job is to do, and which files it waits for.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
+
+import yaml
 
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.messages import Problem
@@ -25,6 +28,29 @@ def register(workflow: WorkflowObject, start: Callable[[], None], end: Callable[
     _refuse_other_names(workflow.modifier)
     for event, own in (("onstart", start), ("onsuccess", end), ("onerror", end)):
         workflow.on(event, own)
+
+
+def refuse_other_settings(workflow: WorkflowObject, config: Mapping[str, Any]) -> None:
+    """Refuse a module whose settings are not those of the config file: SegMake reads them there, with their lines.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-067``.
+    """
+    if workflow.modifier.is_main_snakefile() or not workflow.is_main_process:
+        return
+    from segmake.config.load import merged
+
+    file = workflow.config_file
+    # What is wrong with the file itself is told better by whoever reads it.
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        written = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        if not isinstance(written, dict) or config == merged(written, workflow.overrides):
+            return
+        raise Problem("SM-RUN-067", where=str(file))
+    if config and not file.exists():
+        raise Problem("SM-RUN-067", where=str(file))
 
 
 def _refuse_other_names(modifier: Any) -> None:

@@ -56,10 +56,10 @@ fi
 exec "$python" -P -m snakemake "$@"
 """
 
-# In a clone that is gone, or of a version without it, Python starts as ever. The path is there already, unless it has
-# letters in which such a file is not read today: pip wrote it down as text.
+# In a clone that is gone, or of a version without it, Python starts as ever. The path is written as escaped bytes:
+# Python reads such a file in the locale's encoding, whatever it is that day.
 _START = (
-    "import os, sys; here = os.fsdecode({workflow!r}); here in sys.path or sys.path.append(here); "
+    "import os, sys; sys.path.append(os.fsdecode({workflow!r})); "
     'exec("try:\\n from segmake.adapter.front import enter\\nexcept ImportError:\\n pass\\nelse:\\n enter()")\n'
 )
 
@@ -78,8 +78,9 @@ def install(workflow: Path, prefix: Path) -> None:
     packages = Path(sysconfig.get_path("purelib", "posix_prefix", vars=places))
     # The path is written as escaped bytes: Python reads such a file in the locale's encoding, whatever it is that day.
     _write(packages / "segmake_start.pth", _START.format(workflow=os.fsencode(workflow)))
-    # As earlier versions called it.
-    (packages / "segmake.pth").unlink(missing_ok=True)
+    # pip's own has the path as text, with which no Python starts where that can't be decoded; the other is of 0.1.0.
+    for other in ("_segmake.pth", "segmake.pth"):
+        (packages / other).unlink(missing_ok=True)
     python = shlex.quote(str(prefix / "bin" / "python"))
     _write(
         prefix / "bin" / "snakemake",

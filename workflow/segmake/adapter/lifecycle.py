@@ -18,6 +18,7 @@ from segmake.adapter.reading import Reading
 from segmake.adapter.refusal import refuse
 from segmake.adapter.sending import Sending, leave_nothing_behind
 from segmake.adapter.workflow_object import WorkflowObject
+from segmake.core import installation
 from segmake.core.disk import disk_problem, probe
 from segmake.core.ended_runs import note_begin, note_end
 from segmake.environments.making.own_environments import OwnEnvironments
@@ -72,6 +73,7 @@ class Lifecycle:
             self._check()
             self._lock = results_folder.take(self._plan.folders)
             OwnEnvironments(self._plan).make()
+            installation.link_package(self._plan.folders.state)
             note_begin(self._plan.folders.runs, self._plan.name)
             self._workflow.judge_failures(lambda: bool(self._failing_disk()), self._is_in_vain)
             if self._plan.scripts:

@@ -31,8 +31,6 @@ from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.jobs import Jobs, Sent
 
-DEFAULT_CONFIG = "config/config.yaml"
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -83,8 +81,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     # A job reads the plan, and no config.
     from segmake.config.load import load_config
 
-    files = workflow.config_files or [Path(DEFAULT_CONFIG)]
-    config = load_config(files[-1], workflow.overrides)
+    config = load_config(workflow.config_file, workflow.overrides)
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []

@@ -7,14 +7,14 @@ Snakemake by `workflow_object`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from segmake.adapter import conda_environments
 from segmake.adapter.engine_environment import EngineEnvironment
-from segmake.adapter.handlers import register
+from segmake.adapter.handlers import refuse_other_settings, register
 from segmake.adapter.lifecycle import Lifecycle
 from segmake.adapter.reading import read
 from segmake.adapter.refusal import refuse
@@ -39,12 +39,15 @@ class Session:
     ----------
     workflow : snakemake.workflow.Workflow
         Snakemake's own object.
+    config : mapping
+        What Snakemake has as ``config`` where SegMake's Snakefile is read.
     """
 
-    def __init__(self, workflow: Any) -> None:
+    def __init__(self, workflow: Any, config: Mapping[str, Any]) -> None:
         self._workflow = WorkflowObject(workflow)
         variables = variables_of_slurm()
         with _refusing():
+            refuse_other_settings(self._workflow, config)
             self._conda = conda_environments.take_charge(self._workflow, refuse, self._forgive)
             self._reading = read(self._workflow, conda=self._conda)
         self.plan = self._reading.plan

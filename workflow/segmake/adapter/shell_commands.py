@@ -30,19 +30,21 @@ def shell_prefix(plan: Path, engine_python: str, *, conda: bool) -> str:
     conda : bool
         Whether Snakemake makes the environments.
     """
+    # -P: a file of the user's called like a module of Python (random.py) is none.
     here = shlex.quote(sys.executable)
     if conda:
         python = engine = '"$CONDA_PREFIX/bin/python"'
     else:
         python, engine = here, shlex.quote(engine_python)
+    package = shlex.quote(str(installation.python_path(plan.parent)))
     prefix = (
         "set -euo pipefail; "
-        f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={shlex.quote(str(installation.python_path()))} "
+        f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={package} "
         f"{PLAN_VARIABLE}={shlex.quote(str(plan.absolute()))}; "
         f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in _THREADS)}; "
-        f'segmake() {{ {python} -m segmake "$@"; }}; '
-        f'segmake_engine() {{ {engine} -m segmake "$@"; }}; '
-        f'segmake_here() {{ {here} -m segmake "$@"; }}; '
+        f'segmake() {{ {python} -P -m segmake "$@"; }}; '
+        f'segmake_engine() {{ {engine} -P -m segmake "$@"; }}; '
+        f'segmake_here() {{ {here} -P -m segmake "$@"; }}; '
     )
     # Snakemake fills in what stands in single braces.
     return prefix.replace("{", "{{").replace("}", "}}")

@@ -16,7 +16,11 @@ from segmake.adapter.refusal import refuse
 from segmake.messages import Problem
 
 # The package, as PyPI calls it, and its minor version: each release that only repairs it is taken.
-TESTED = {"snakemake": "9.27", "snakemake-executor-plugin-slurm": "2.8"}
+TESTED = {
+    "snakemake": "9.27",
+    "snakemake-executor-plugin-slurm": "2.8",
+    "snakemake-interface-executor-plugins": "9.4",
+}
 
 # For those who try another version: refuse none.
 ANY_VERSION = "SEGMAKE_ANY_VERSION"

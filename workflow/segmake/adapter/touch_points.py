@@ -430,8 +430,9 @@ TOUCH_POINTS = (
     # The rules
     TouchPoint(
         "common.smk",
-        (f"{_WORKFLOW}.basedir", "snakemake.exceptions:WorkflowError"),
-        "to find the package beside the Snakefile, and to say that there is none",
+        ("snakemake.exceptions:WorkflowError",),
+        "to say that the package is not there; in a clone it is found since the Snakefile's folder is in `sys.path`",
+        says=((f"{_WORKFLOW}.include", "sys.path.insert(0, snakefile_path_or_uri)"),),
     ),
     TouchPoint(
         "common.smk",

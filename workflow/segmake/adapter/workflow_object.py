@@ -14,6 +14,8 @@ from snakemake.io import IOFile
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 
+from segmake.core.config import DEFAULT_CONFIG
+
 
 class WorkflowObject:
     """Snakemake's workflow, as SegMake sees it.
@@ -32,9 +34,10 @@ class WorkflowObject:
         return bool(self._workflow.is_main_process)
 
     @property
-    def config_files(self) -> list[Path]:
-        """What ``--configfile`` and ``configfile:`` name."""
-        return [Path(file) for file in self._workflow.configfiles]
+    def config_file(self) -> Path:
+        """The config file: the last that ``--configfile`` and ``configfile:`` name, else the usual one."""
+        files = self._workflow.configfiles
+        return Path(files[-1]) if files else DEFAULT_CONFIG
 
     @property
     def overrides(self) -> dict[str, Any]:

@@ -72,16 +72,21 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "segmake").partition(".")[0] == "segmake":
             raise
+        _note(options)
         print(Problem("SM-RUN-065", package=error.name), file=sys.stderr)
     except Exception as error:
         if failing := disk_problem(error, _place(options)):
             print(failing, file=sys.stderr)
             return 1
-        # The log is for whoever has to find out; the user gets one sentence.
-        with suppress(Problem), Log(getattr(options, "log", None)) as log:
-            log.write(traceback.format_exc())
+        _note(options)
         print(Problem("SM-RUN-001", error=error_line(error)), file=sys.stderr)
     return 1
+
+
+def _note(options: argparse.Namespace) -> None:
+    """Write the error to the log, for whoever has to find out; the user gets one sentence."""
+    with suppress(Problem), Log(getattr(options, "log", None)) as log:
+        log.write(traceback.format_exc())
 
 
 def _place(options: argparse.Namespace) -> Path:

@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, say
 
 
@@ -13,7 +14,7 @@ def check(options: argparse.Namespace) -> None:
     """Say that a config can be used, as far as the file alone tells; else raise all that is wrong with it."""
     from segmake.config.load import load_config
 
-    load_config(options.configfile)
+    load_config(options.configfile, images=False)
     print(say("check.fine", path=options.configfile))
 
 
@@ -74,7 +75,7 @@ def send(options: argparse.Namespace) -> None:
     from segmake.cluster.submit import submit
 
     own = ["--profile", options.profile]
-    if options.configfile != Path("config/config.yaml"):
+    if options.configfile != DEFAULT_CONFIG:
         own += ["--configfile", str(options.configfile)]
     print(submit(options.configfile, [*own, *options.snakemake]))
 

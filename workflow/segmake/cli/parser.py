@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from segmake.cli import of_rules, of_users
+from segmake.core.config import DEFAULT_CONFIG
 from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
@@ -59,12 +60,10 @@ def command_line() -> argparse.ArgumentParser:
     verify.set_defaults(run=of_rules.list_failed)
     _add_common(verify)
     check = commands.add_parser("check", help="look for mistakes in a config; nothing is run")
-    check.add_argument(
-        "configfile", nargs="?", type=Path, default=Path("config/config.yaml"), metavar="CONFIG"
-    )
+    check.add_argument("configfile", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="CONFIG")
     check.set_defaults(run=of_users.check)
     status = commands.add_parser("status", help="say what the last run does, or how it ended")
-    status.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    status.add_argument("--configfile", type=Path, default=DEFAULT_CONFIG)
     status.add_argument("--results", type=Path, help="the results folder, if not the config's")
     status.add_argument(
         "--follow", action="store_true", help="say it again and again, until the run has ended"
@@ -77,7 +76,7 @@ def command_line() -> argparse.ArgumentParser:
     kept.add_argument(
         "names", nargs="*", metavar="NAME", help="of environments, as the list has them"
     )
-    kept.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    kept.add_argument("--configfile", type=Path, default=DEFAULT_CONFIG)
     kept.add_argument("--results", type=Path, help="the results folder, if not the config's")
     kept.add_argument("--to", type=Path, metavar="FOLDER", help="export to this folder")
     kept.add_argument(
@@ -91,9 +90,7 @@ def command_line() -> argparse.ArgumentParser:
         # Else snakemake's --config would be taken for --configfile.
         allow_abbrev=False,
     )
-    sent.add_argument(
-        "--configfile", "--configfiles", type=Path, default=Path("config/config.yaml")
-    )
+    sent.add_argument("--configfile", "--configfiles", type=Path, default=DEFAULT_CONFIG)
     sent.add_argument("--profile", default="slurm")
     sent.set_defaults(run=of_users.send)
     demo = commands.add_parser("demo-data", help="draw the pictures of the demo")

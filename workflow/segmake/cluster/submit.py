@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from segmake.cluster.checks import Cluster
+from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, say
-from segmake.outcome.status import DEFAULT_CONFIG, main_job, who_runs
+from segmake.outcome.status import main_job, who_runs
 from segmake.plan.result_paths import ResultPaths
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
@@ -68,7 +69,7 @@ def submit(config: Path, options: list[str]) -> str:
 
     if not slurm.is_here():
         raise Problem("SM-RUN-011")
-    snakemake = [sys.executable, "-m", "snakemake", *options]
+    snakemake = [sys.executable, "-P", "-m", "snakemake", *options]
     # What is wrong is better said here than in a log.
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:
         sys.exit(code)
@@ -89,7 +90,7 @@ def submit(config: Path, options: list[str]) -> str:
     except SlurmError as error:
         raise Problem("SM-CLU-010", where=str(config), answer=slurm.one_line(error)) from None
     _remember(folders, options, script, job)
-    status = ["python", "-m", "segmake", "status", "--follow"]
+    status = ["segmake", "status", "--follow"]
     if config != DEFAULT_CONFIG:
         status += ["--results", str(folders.results)]
     log = shlex.quote(str((folders.results / "logs" / f"segmake_{job}.log").absolute()))

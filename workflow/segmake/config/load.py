@@ -63,7 +63,9 @@ def schema() -> dict[str, Any]:
     return json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
-def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
+def load_config(
+    path: Path, overrides: dict[str, Any] | None = None, *, images: bool = True
+) -> Config:
     """Read, check and complete a config file.
 
     Parameters
@@ -72,6 +74,9 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
         A YAML file.
     overrides : dict, optional
         Nested settings that replace those of the file (Snakemake's ``--config``).
+    images : bool
+        Whether the folders of the images are to be here, where anything else is wrong; if nothing is, whoever lists
+        the images tells.
 
     Raises
     ------
@@ -79,7 +84,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
         Everything that is wrong with the file, in the order of its lines.
     """
     written, lines, numbers = _read_yaml(path)
-    written = _merge(written, _plain(overrides or {}))
+    written = merged(written, _plain(overrides or {}))
     config = Config(written, path, lines, written)
     problems = list(_schema_problems(config))
     # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
@@ -91,7 +96,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
         config.settings["results"] = schema()["properties"]["results"]["default"]
     read_lists(config)
     problems += [*checks(config), *read_site().problems]
-    if problems and config.settings["images"]["folder"]:
+    if problems and images and config.settings["images"]["folder"]:
         problems += folder_problems(config)
     if problems:
         raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
@@ -291,12 +296,13 @@ def _line_number(where: str) -> int:
     return int(last) if last.isdecimal() else 0
 
 
-def _merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(settings)
+def merged(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with others in their place, section by section."""
+    found = dict(settings)
     for key, value in overrides.items():
-        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if nested else value
-    return merged
+        nested = isinstance(value, dict) and isinstance(found.get(key), dict)
+        found[key] = merged(found[key], value) if nested else value
+    return found
 
 
 def default_of(rule: dict[str, Any], engine: str) -> Any:

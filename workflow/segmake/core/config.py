@@ -8,6 +8,9 @@ from typing import Any
 
 from segmake.messages import Problem, say
 
+# As seen from the folder in which SegMake is started.
+DEFAULT_CONFIG = Path("config/config.yaml")
+
 
 @dataclass(frozen=True)
 class Config:

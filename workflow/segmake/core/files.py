@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -176,6 +175,9 @@ def lock_file(file: IO[str], *, wait: bool) -> None:
     BlockingIOError
         If another process has it and `wait` is False.
     """
+    # Windows, where a config can be checked, has no such module.
+    import fcntl
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

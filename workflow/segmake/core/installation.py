@@ -7,6 +7,7 @@ a wheel, it has no clone around it: the wheel brings ``workflow/envs`` along, an
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -36,20 +37,29 @@ def environment_file(name: str) -> Path:
     return folder / f"{name}.yaml"
 
 
-def python_path() -> Path:
+def python_path(state: Path) -> Path:
     """Return the folder from which a Python that has not installed SegMake finds the package, and nothing else.
 
     Each rule runs in an environment of its own, in which SegMake is not installed: it gets this folder in PYTHONPATH.
+
+    Parameters
+    ----------
+    state : Path
+        What is SegMake's own in a results folder; `link_package` has made the link there before any rule runs.
     """
-    if clone():
-        return PACKAGE.parent
     # Beside an installed package lie all others of its Python, which an engine's must not see.
-    folder = home() / "package"
+    return PACKAGE.parent if clone() else state.absolute() / "package"
+
+
+def link_package(state: Path) -> None:
+    """Make what `python_path` tells of, where the package was installed from a wheel."""
+    if clone():
+        return
+    folder = python_path(state)
+    folder.mkdir(parents=True, exist_ok=True)
     link = folder / PACKAGE.name
-    if not link.is_symlink():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            link.symlink_to(PACKAGE)
-        except FileExistsError:
-            pass
-    return folder
+    # An earlier run's may lead to an environment that is gone.
+    if not link.is_symlink() or link.readlink() != PACKAGE:
+        part = folder / f".{PACKAGE.name}.{os.getpid()}.part"
+        part.symlink_to(PACKAGE)
+        part.replace(link)

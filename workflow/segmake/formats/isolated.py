@@ -173,7 +173,7 @@ class Reader:
             process.wait(timeout=5)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        places = [str(installation.python_path()), os.environ.get("PYTHONPATH", "")]
+        places = [str(installation.PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         try:
             process = subprocess.Popen(

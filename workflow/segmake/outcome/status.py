@@ -23,8 +23,6 @@ from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SCRIPT, SlurmError
 from segmake.slurm.jobs import Jobs
 
-DEFAULT_CONFIG = Path("config/config.yaml")
-
 # Options of a Snakemake that begins no run; short ones may stand together: -np.
 _NO_RUN = re.compile(
     r"-[npqF]*n[npqF]*|--dry-?run|--mode|--lint|-v|--version|-h|--help|--unlock|-S|--summary|-l|--list(-rules)?"

@@ -11,7 +11,7 @@ The highest layer: it may import all others.
 >>> layers()[-2:]
 ['core', 'messages']
 >>> page = faq("en")
->>> page.count("### SM-IMG-002"), page.count("### SM-IMG-999")
+>>> page.count("### SM-IMG-002"), page.count("### Traceback")
 (1, 0)
 >>> shown_placeholder("SM-DIR-001", "folder", "fr")
 'dossier'

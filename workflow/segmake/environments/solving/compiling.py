@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-import uv
 from packaging.utils import canonicalize_name
 
 from segmake.environments.solving.uv_settings import variables_of_uv
@@ -141,6 +140,9 @@ def _compile(
 
 
 def _run_uv(arguments: list[str], text: str) -> str:
+    # What checks a config on a laptop does without.
+    import uv
+
     command = [uv.find_uv_bin(), *arguments, "--python", sys.executable]
     try:
         answer = subprocess.run(

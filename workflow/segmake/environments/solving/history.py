@@ -13,7 +13,6 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-import uv
 from packaging.utils import canonicalize_name
 
 from segmake.core.files import write_atomically
@@ -106,6 +105,9 @@ def _pinned(text: str) -> dict[str, str]:
 
 def _ask(pinned: dict[str, str], python: str) -> str:
     """Return what uv says of the checksums of packages; nothing if it can't."""
+    # What checks a config on a laptop does without.
+    import uv
+
     options = ["--generate-hashes", "--no-deps", "--no-header", "--no-annotate", "--no-progress"]
     options += ["--python-version", python, "--python", sys.executable]
     options += ["--python-platform", target] if (target := target_platform()) else []

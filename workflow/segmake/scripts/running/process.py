@@ -426,7 +426,7 @@ def end_orphans(plan: Path) -> None:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             words = process.cmdline()
-            is_job = words[1:4] == ["-m", "segmake", "script"]
+            is_job = ["-m", "segmake", "script"] in (words[1:4], words[2:5])
             if is_job and process.environ().get(PLAN_VARIABLE) == str(plan.absolute()):
                 process.terminate()
                 orphans.append(process)
