@@ -1,6 +1,6 @@
 """How much memory a long movie takes: the same small and large movie through every step.
 
-    PYTHONPATH=workflow python benchmarks/memory.py [--small 100] [--large 4000] [--tracking]
+    python benchmarks/memory.py [--small 100] [--large 4000] [--tracking]
 
 Draws two movies of so many megabytes, 16 bits, a few cells in each frame, and runs each step of the workflow on them in
 a process of its own. Prints the peak memory of each process, and the ratio of the two.

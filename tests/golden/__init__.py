@@ -27,7 +27,7 @@ are in ``stack_labels.tif``, and each cell has to match one of these to 90 %. It
     python -m tests.golden --write             writes golden.json (and stack_labels.tif), and lists what it changed
     python -m tests.golden --write plain real  the same for some of the runs
 
-from the folder of the clone, with SegMake's Python and ``PYTHONPATH=workflow``. Runs that this machine can't do (the real
+from the folder of the clone, with SegMake's Python. Runs that this machine can't do (the real
 images or an engine's environment are missing) keep their values.
 
 Beside them, ``results_0_1_0/`` holds results folders that 0.1.0 made (`tests.golden.make_old_results`): what was right in

@@ -1,6 +1,6 @@
 """Makes a results folder with the code of SegMake 0.1.0, and packs it as a test's input.
 
-    python -m tests.golden.make_old_results CASE     (from the folder of the clone, with PYTHONPATH=workflow)
+    python -m tests.golden.make_old_results CASE     (from the folder of the clone)
 
 The code is taken out of the clone's history and runs in a neutral place, since logs and tables name where they were made;
 an archive in which a path of this machine is found is refused. `.snakemake` and the logs are left out: Snakemake's own

@@ -90,6 +90,7 @@ def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path)
     assert more.returncode == 1 and more.stderr.startswith("SM-RUN-065"), more.stderr
     module = run(command.with_name("python"), "-m", "segmake", "--help", folder=tmp_path)
     assert module.returncode == 0
+    assert run(command, "--version", folder=tmp_path).stdout == f"SegMake {__version__}\n"
     assert module.stdout == run(command, "--help", folder=tmp_path).stdout
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from segmake import __version__
 from segmake.cli import of_rules, of_users
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.plan.plan import PLAN_VARIABLE
@@ -20,6 +21,7 @@ the workflow run in their jobs.
 def command_line() -> argparse.ArgumentParser:
     """Return what takes the words of a command apart: each command sets ``run``, the function that does it."""
     parser = argparse.ArgumentParser(prog="segmake", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"SegMake {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for step in STEPS:
         command = commands.add_parser(step, help=f"{step} the images of one batch of the plan")
