@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def slurm() -> Iterator[None]:
     """The cluster, installed if need be, started for the first test and stopped after the last."""
     if reason := cluster.why_not():
         pytest.skip(reason)
+    # Tests that were started with nohup would have runs that a lost connection does not end.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     cluster.start()
     yield
     cluster.stop()
