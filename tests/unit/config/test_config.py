@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from segmake.config.load import SCHEMA, load_config, schema
+from segmake.config.load import load_config
+from segmake.config.schema import SCHEMA, schema
 from segmake.core.files import result_name
 from segmake.messages import Problem, Problems
 

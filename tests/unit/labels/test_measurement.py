@@ -8,13 +8,13 @@ import tifffile
 from scipy.spatial.distance import cdist
 from skimage.measure import label, regionprops, regionprops_table
 
-from segmake.config.load import schema
 from segmake.config.measurement import (
     INTENSITY_PROPERTIES,
     SHAPE_PROPERTIES,
     SIZE_PROPERTIES,
     measurement_problems,
 )
+from segmake.config.schema import schema
 from segmake.core.config import Config
 from segmake.core.tables import write_csv
 from segmake.labels import measurement

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from segmake.config.load import schema, section_of
+from segmake.config.schema import schema, section_of
 from segmake.labels.tracking import Links, Settings, add_parents, link, write_lineage
 from segmake.messages import Problem, Problems
 from tests.unit.growing_colony import colony, origins_of, score

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segmake.config.load import default_of, load_config, schema
+from segmake.config.load import load_config
+from segmake.config.schema import default_of, schema
 from segmake.labels.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
 from segmake.outcome.image_rows import IMAGE_COLUMNS

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from segmake.config.load import describe, schema
+from segmake.config.schema import describe, schema
 from segmake.core import installation
 from segmake.core.files import write_atomically
 from segmake.engines.licences import licences_page

@@ -1,0 +1,243 @@
+"""What a single setting may hold, by ``config.schema.json``: faults, defaults, and descriptions."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import itertools
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segmake.core.config import Config
+from segmake.messages import Problem, say
+from segmake.messages.numbers import hours_of
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+# Of a text in the schema: that it is a time limit, which is kept in hours.
+_HOURS = "x-hours"
+
+SCHEMA = Path(__file__).with_name("config.schema.json")
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the config."""
+    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+
+def default_of(rule: dict[str, Any], engine: str) -> Any:
+    """Return the default of a setting, which may be another one for each engine."""
+    return copy.deepcopy(rule.get("x-defaults", {}).get(engine, rule.get("default")))
+
+
+def section_of(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a rule that has settings of its own, where there is one (``normalize``); else the rule."""
+    return next((part for part in rule.get("oneOf", []) if "properties" in part), rule)
+
+
+def engine_of(settings: dict[str, Any]) -> str:
+    """Return the engine that a config names, or the one that it gets by default."""
+    rule = schema()["properties"]["segmentation"]["properties"]["engine"]
+    return (settings.get("segmentation") or {}).get("engine", rule["default"])
+
+
+def with_defaults(value: Any, rule: dict[str, Any], engine: str) -> Any:
+    """Fill in the schema's defaults; a section left empty (null) is one with every default."""
+    if value is None and "default" in rule and not _takes_null(rule):
+        value = default_of(rule, engine)
+    if isinstance(value, list) and "items" in rule:
+        return [with_defaults(item, rule["items"], engine) for item in value]
+    each = rule.get("additionalProperties")
+    if isinstance(value, dict) and isinstance(each, dict):
+        return {name: with_defaults(item, each, engine) for name, item in value.items()}
+    properties = section_of(rule).get("properties")
+    if not isinstance(value, dict) or properties is None:
+        return _number(value, rule)
+    return {
+        key: with_defaults(value.get(key, default_of(child, engine)), child, engine)
+        for key, child in properties.items()
+    }
+
+
+def _takes_null(rule: dict[str, Any]) -> bool:
+    kinds = rule.get("type", ())
+    inner = any(_takes_null(choice) for choice in rule.get("oneOf", ()))
+    return inner or None in rule.get("enum", ()) or "null" in kinds
+
+
+def _number(value: Any, rule: dict[str, Any]) -> Any:
+    """Return a number as its rule means it: 16 and 16.0 are the same setting, and must not differ in a fingerprint."""
+    if isinstance(value, str) and any(_HOURS in choice for choice in rule.get("oneOf", [])):
+        return hours_of(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    kinds = [choice.get("type") for choice in rule.get("oneOf", [rule])]
+    return float(value) if "number" in kinds else int(value) if "integer" in kinds else value
+
+
+def schema_problems(config: Config) -> Iterator[Problem]:
+    """Tell what jsonschema finds in the user's words, one problem a key."""
+    sections = schema()["properties"]
+    settings = {
+        key: value
+        for key, value in config.settings.items()
+        if value is not None or "default" not in sections.get(key, {})
+    }
+    told: set[tuple[str | int, ...]] = set()
+    for error in _errors(settings):
+        keys = tuple(error.absolute_path)
+        # jsonschema's types say less than it keeps.
+        rule: Any = error.schema
+        missing: Any = error.validator_value
+        given: Any = error.instance
+        if error.validator == "additionalProperties":
+            allowed = rule["properties"]
+            for key in sorted(set(given) - set(allowed)):
+                yield _unknown_key(config, keys, key, list(allowed))
+        elif error.validator == "required":
+            for key in missing:
+                if key not in given:
+                    name = name_of((*keys, key))
+                    yield Problem("SM-CFG-003", where=config.where(*keys), name=name)
+        elif "propertyNames" in error.absolute_schema_path:
+            code = "SM-ENV-027" if keys[0] == "environments" else "SM-SCR-059"
+            yield Problem(code, where=config.where(*keys, given), name=given)
+        elif keys[:1] == ("environments",) and keys[2:] == ("python",) and error.instance == 3.1:
+            yield Problem("SM-ENV-012", where=config.where(*keys), name=keys[1])
+        elif keys not in told:
+            told.add(keys)
+            names = tuple(key for key in keys if isinstance(key, str))
+            rule = rule_of(names)
+            yield Problem(
+                "SM-CFG-002",
+                where=config.where(*keys),
+                name=name_of(names),
+                value=json.dumps(error.instance, ensure_ascii=False),
+                allowed=describe(rule),
+            )
+
+
+def _not_hours(
+    _validator: Any, _wanted: Any, written: Any, _rule: Any
+) -> Iterator[ValidationError]:
+    """Yield an error for a text that is no time limit, which no pattern could tell in full."""
+    from jsonschema import ValidationError
+
+    if isinstance(written, str) and hours_of(written) is None:
+        yield ValidationError(f"{written!r} is no time limit")
+
+
+@cache
+def _validator() -> Any:
+    # No job reads the config.
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    return extend(Draft202012Validator, {_HOURS: _not_hours})(schema())
+
+
+def _errors(settings: dict[str, Any]) -> Iterator[ValidationError]:
+    for error in _validator().iter_errors(settings):
+        sections = [rule for rule in error.schema.get("oneOf", []) if "properties" in rule]
+        if error.validator == "oneOf" and sections and isinstance(error.instance, dict):
+            # What is wrong in a section says more than that it is neither this section nor true or false.
+            for inner in error.context or ():
+                if inner.schema_path[0] == error.schema["oneOf"].index(sections[0]):
+                    yield inner
+        else:
+            yield error
+
+
+def without_faults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without what the schema refuses."""
+    settings = copy.deepcopy(settings)
+    for error in list(_validator().iter_errors(settings)):
+        parents = list(error.absolute_path)
+        if error.validator == "required":
+            continue
+        if error.validator != "additionalProperties" and parents:
+            section: Any = settings
+            # A fault in a list is a fault of the key that holds the list.
+            names = list(itertools.takewhile(lambda key: isinstance(key, str), parents))
+            if "propertyNames" in error.absolute_schema_path and len(names) == len(parents):
+                names.append(error.instance)
+            for key in names[:-1]:
+                section = section.get(key, {})
+            section.pop(names[-1], None)
+    settings.setdefault("images", {})
+    return settings
+
+
+def _unknown_key(config: Config, keys: tuple, key: str, allowed: list[str]) -> Problem:
+    where = config.where(*keys, key)
+    nearest = difflib.get_close_matches(key.lower(), allowed, 1, 0.6)
+    if nearest:
+        return Problem("SM-CFG-001", where=where, name=name_of((*keys, key)), nearest=nearest[0])
+    for section, rule in schema()["properties"].items():
+        if key in rule.get("properties", {}) and (section,) != keys:
+            return Problem("SM-CFG-017", where=where, name=name_of((*keys, key)), section=section)
+    return Problem(
+        "SM-CFG-018", where=where, name=name_of((*keys, key)), allowed=", ".join(allowed)
+    )
+
+
+def name_of(keys: tuple) -> str:
+    """Return how a key is called in messages: ```diameter` under `segmentation```."""
+    names = [f"`{key}`" for key in keys if isinstance(key, str)]
+    return say("config.under", key=names[-1], section=names[-2]) if len(names) > 1 else names[0]
+
+
+def rule_of(names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the schema says of a setting, given the names that lead to it."""
+    rule = schema()
+    for name in names:
+        rule = rule.get("items", rule)
+        each = rule.get("additionalProperties")
+        named = each if isinstance(each, dict) else rule
+        rule = section_of(rule).get("properties", {}).get(name, named)
+    return rule
+
+
+def describe(rule: dict[str, Any]) -> str:
+    """Return what a key may hold, in words, from its part of the schema."""
+    if "oneOf" in rule:
+        return say("allowed.or").join(describe(choice) for choice in rule["oneOf"])
+    if "enum" in rule:
+        # A version may be text or a number: it is told once.
+        words = (v if isinstance(v, str) else json.dumps(v) for v in rule["enum"])
+        return ", ".join(dict.fromkeys(words))
+    kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+    return say("allowed.or").join(_describe_type(kind, rule) for kind in kinds)
+
+
+def _describe_type(kind: str, rule: dict[str, Any]) -> str:
+    words = say(f"allowed.{kind}")
+    if kind in ("number", "integer"):
+        for limit in ("exclusiveMinimum", "minimum", "maximum", "multipleOf"):
+            if limit in rule:
+                words += " " + say(f"allowed.{limit}", limit=rule[limit])
+    if kind == "array" and "items" in rule:
+        words += " " + say("allowed.items", items=describe(rule["items"]))
+        if rule.get("minItems"):
+            words += " " + say("allowed.minItems", limit=rule["minItems"])
+    if kind in ("array", "object") and "examples" in rule:
+        words += " " + say("allowed.example", example=_as_yaml(rule["examples"][0]))
+    if "pattern" in rule:
+        words += " " + say(
+            "allowed.pattern", example=rule.get("examples", [rule.get("default")])[0]
+        )
+    return words
+
+
+def _as_yaml(example: Any) -> str:
+    """Return a list or a section as one writes it in one line."""
+    if isinstance(example, dict):
+        return "{" + ", ".join(f"{key}: {_as_yaml(value)}" for key, value in example.items()) + "}"
+    if isinstance(example, list):
+        return "[" + ", ".join(map(_as_yaml, example)) + "]"
+    return str(example)

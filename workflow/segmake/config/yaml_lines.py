@@ -1,0 +1,167 @@
+"""Reads the config file: its values as plain Python has them, the line of each, and how its numbers are written."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from segmake.messages import Problem, Problems, say
+
+# What no config that somebody wrote comes near to, and what can be read in seconds.
+_MOST_BYTES = 1_000_000
+# A text counts as one value for each so many characters.
+_LONG_TEXT = 1_000
+_MOST_VALUES = 20_000
+_DEEPEST = 50
+
+
+def read_yaml(
+    path: Path,
+) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int], dict[tuple[str | int, ...], str]]:
+    """Return what a file says, the line of each of its keys, and each number as it is written."""
+    try:
+        text = _text_of(path)
+    except FileNotFoundError:
+        raise Problems([Problem("SM-CFG-007", where=str(path))]) from None
+    except UnicodeDecodeError:
+        raise Problems([Problem("SM-CFG-008", where=str(path))]) from None
+    except OSError as error:
+        raise Problems([Problem("SM-CFG-009", where=str(path), error=error.strerror)]) from None
+    _refuse_endless(text, path)
+    try:
+        written = YAML(typ="rt").load(text)
+        settings, lines = plain(written), dict(_lines(written))
+        numbers = dict(_numbers(YAML().compose(text)))
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        key = text.split("\n")[line - 1].split(":")[0].strip()
+        place = say("config.line", file=path, line=line)
+        raise Problems([Problem("SM-CFG-006", where=place, key=key)]) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = say("config.line", file=path, line=mark.line + 1) if mark else str(path)
+        code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
+        raise Problems([Problem(code, where=place, error=error.problem or "")]) from None
+    except ReaderError as error:
+        if error.character == 0:
+            # Every other byte is zero in UTF-16 without its mark.
+            raise Problems([Problem("SM-CFG-008", where=str(path))]) from None
+        line = text.count("\n", 0, error.position) + 1
+        place = say("config.line", file=path, line=line)
+        raise Problems([Problem("SM-CFG-005", where=place, error=error.reason)]) from None
+    except Exception as error:
+        # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
+        reason = str(error) or type(error).__name__
+        raise Problems([Problem("SM-CFG-005", where=str(path), error=reason)]) from None
+    if not isinstance(settings, dict):
+        raise Problems([Problem("SM-CFG-004", where=str(path))])
+    return settings, lines, numbers
+
+
+def _text_of(path: Path) -> str:
+    """Return what stands in a file, if it is one and no larger than any config."""
+    size = path.stat().st_size
+    if not path.is_file() and not path.is_dir():
+        # A pipe would be waited for, and a device may have no end.
+        error = say("config.no_file")
+        raise Problems([Problem("SM-CFG-009", where=str(path), error=error)])
+    if size > _MOST_BYTES:
+        names = {"size": f"{size / 1e6:.0f}", "most": f"{_MOST_BYTES / 1e6:.0f}"}
+        raise Problems([Problem("SM-CFG-044", where=str(path), **names)])
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _refuse_endless(text: str, path: Path) -> None:
+    """Refuse a file that is nested too deeply, or grows beyond measure through its aliases (``*``), before it is read.
+
+    What is no YAML is left to who reads it.
+
+    Raises
+    ------
+    Problems
+        ``SM-CFG-043``, ``SM-CFG-045``
+    """
+    sizes: dict[str, int] = {}
+    # The anchor of each list or section that is open, and what was counted before it.
+    opened: list[tuple[str | None, int]] = []
+    count = 0
+    with suppress(yaml.YAMLError, ValueError):
+        for event in yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.SafeLoader)):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            anchor = getattr(event, "anchor", None)
+            if isinstance(event, yaml.AliasEvent):
+                # One that is still open holds itself.
+                count += _MOST_VALUES if anchor in dict(opened) else sizes.get(anchor or "", 0)
+            elif isinstance(event, yaml.ScalarEvent):
+                own = 1 + len(event.value) // _LONG_TEXT
+                count += own
+                sizes[anchor or ""] = own
+            elif isinstance(event, yaml.CollectionStartEvent):
+                opened.append((anchor, count))
+                count += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                name, before = opened.pop()
+                sizes[name or ""] = count - before
+            where = say("config.line", file=path, line=line)
+            if count > _MOST_VALUES:
+                raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])
+            if len(opened) > _DEEPEST:
+                raise Problems([Problem("SM-CFG-045", where=where, most=_DEEPEST)])
+
+
+def plain(node: Any) -> Any:
+    """Return what a node of ruamel.yaml holds, in Python's own types; every key is a text."""
+    if isinstance(node, dict):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    if isinstance(node, bool) or node is None:
+        return node
+    if isinstance(node, int) and abs(node) <= sys.float_info.max:
+        return int(node)
+    if isinstance(node, float) and math.isfinite(node):
+        return float(node)
+    # Infinity and its like fit no setting, but would pass as numbers.
+    return str(node)
+
+
+def _lines(
+    node: Any, keys: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    if isinstance(node, CommentedMap):
+        for key, value in node.items():
+            # A key that another section lends (`<<: *other`) has no line of its own.
+            if place := (node.lc.data or {}).get(key):
+                yield (*keys, str(key)), place[0] + 1
+            yield from _lines(value, (*keys, str(key)))
+    elif isinstance(node, CommentedSeq):
+        for index, value in enumerate(node):
+            if place := (node.lc.data or {}).get(index):
+                yield (*keys, index), place[0] + 1
+            yield from _lines(value, (*keys, index))
+
+
+def _numbers(
+    node: Any, keys: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the text of each number: 007 and 1e-3 are not what Python would make of them."""
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield from _numbers(value, (*keys, str(key.value)))
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _numbers(value, (*keys, index))
+    elif isinstance(node, ScalarNode) and str(node.tag).endswith((":int", ":float")):
+        yield keys, node.value
