@@ -20,7 +20,10 @@ from packaging.version import Version
 from snakemake.deployment.conda import MIN_CONDA_VER, Env, get_env_setup_done_flag_file
 from snakemake.exceptions import WorkflowError
 
+from segmake.adapter.front import typed
+from segmake.adapter.own_files import is_experiment
 from segmake.adapter.workflow_object import WorkflowObject
+from segmake.core import installation
 from segmake.environments.making.conda import PATIENCE_SECONDS, Failed, check_place, make_once
 from segmake.messages import Problem, say
 
@@ -48,7 +51,11 @@ def take_charge(
     if not workflow.uses_conda:
         return False
     if workflow.is_main_process:
-        if not conda_is_usable():
+        if workflow.conda_prefix is None and is_experiment(typed()):
+            workflow.make_environments_in(installation.conda_environments())
+        # An engine's takes gigabytes: where SegMake is shared, each experiment would get its own.
+        too_many = installation.is_shared() and workflow.conda_prefix is None
+        if too_many or not conda_is_usable():
             workflow.do_without_conda()
             return False
         check_place(workflow.conda_prefix)

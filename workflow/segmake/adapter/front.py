@@ -1,8 +1,9 @@
 """What Snakemake passes before it starts: foreign variables are taken away, and where it has to write is tried.
 
 A cluster's modules, a home folder or a disk for temporary files would else end it before SegMake can speak, in a
-traceback. `segmake_start.pth` (see `segmake.adapter.installed`) calls `enter` in each Python of the main environment,
-since Snakemake is started in several ways, also in the jobs: nothing is imported here that is not needed.
+traceback. In an experiment's folder, which has a config and no Snakefile, Snakemake gets SegMake's. `segmake_start.pth`
+(see `segmake.adapter.installed`) calls `enter` in each Python of the main environment, since Snakemake is started in
+several ways, also in the jobs: nothing is imported here that is not needed.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ def enter() -> None:
             lighten()
         # To be asked what it is, it writes nothing.
         if program == "snakemake" and not {"-h", "--help", "-v", "--version"} & set(arguments):
+            if "--mode" not in arguments:
+                from segmake.adapter.own_files import name_own_files
+
+                sys.argv[1:] = name_own_files(arguments)
             _prepare(arguments)
     finally:
         # A Snakefile of another clone brings a package of its own.
@@ -91,6 +96,12 @@ def started(words: list[str]) -> tuple[str, list[str]]:
         elif word == "-c" or not word.startswith("-"):
             return os.path.basename(word), left
     return "", []
+
+
+def typed() -> list[str]:
+    """Return what the user typed behind ``snakemake``."""
+    program, arguments = started(sys.orig_argv)
+    return arguments if program == "snakemake" else sys.argv[1:]
 
 
 def without_foreign(environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from segmake.adapter.cluster_fit import meet_cluster
 from segmake.adapter.config_environments import check_own_environment, with_environments
 from segmake.adapter.engine_environment import EngineEnvironment
+from segmake.adapter.front import typed
 from segmake.adapter.nodes_driver import NodesDriver
 from segmake.adapter.quiet import speak_plainly
 from segmake.adapter.workflow_object import WorkflowObject
@@ -85,7 +86,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
-    command = shlex.join(["snakemake", *sys.argv[1:]])
+    command = shlex.join(["snakemake", *typed()])
     plan, inventory = make_plan(config, command, workflow.cores)
     adopted: Adopted = {}
     if left and workflow.sends_jobs:

@@ -84,6 +84,10 @@ class WorkflowObject:
         """Where ``--conda-prefix`` has environments made."""
         return self._workflow.deployment_settings.conda_prefix
 
+    def make_environments_in(self, folder: Path | None) -> None:
+        """Have Snakemake make environments in a folder, as with ``--conda-prefix``; None: in its usual one."""
+        self._workflow.deployment_settings.conda_prefix = folder
+
     @property
     def modifier(self) -> Any:
         """How the Snakefile that is read changes rules, if it is a module of another one."""

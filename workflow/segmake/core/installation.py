@@ -25,9 +25,27 @@ def home() -> Path:
     return clone() or Path(sys.prefix) / "share" / "segmake"
 
 
+def is_shared() -> bool:
+    """Whether somebody else has set SegMake up: whoever runs it may only read there."""
+    return not os.access(home(), os.W_OK)
+
+
 def environments() -> Path:
-    """Return the folder of the environments that are made without conda."""
+    """Return the folder of the environments that the set-up makes."""
     return home() / ".environments"
+
+
+def made_environments() -> Path:
+    """Return the folder of the environments that runs make without conda: where SegMake is shared, the experiment's."""
+    return Path(".environments") if is_shared() else environments()
+
+
+def conda_environments() -> Path | None:
+    """Return the folder of the environments that Snakemake makes with conda, one for all experiments.
+
+    None where Snakemake's own place is right, in the clone itself, and where SegMake is shared.
+    """
+    return None if is_shared() or home() == Path.cwd() else home() / ".snakemake" / "conda"
 
 
 def environment_file(name: str) -> Path:

@@ -108,7 +108,9 @@ def find(config: Config, results: Path) -> list[Kept]:
     """
     plan = _plan(ResultPaths(results))
     found = list(_of_conda(Path(DEFAULT_PLACE).absolute(), config, plan))
-    found += _of_uv(installation.environments() / _OF_UV, config, plan)
+    found += _of_uv(installation.made_environments() / _OF_UV, config, plan)
+    if usual := installation.conda_environments():
+        found += _of_conda(usual, config, plan, shared=True)
     if shared := os.environ.get("SNAKEMAKE_CONDA_PREFIX"):
         place = Path(shared).expanduser().absolute()
         found += _of_conda(place, config, plan, shared=True)

@@ -24,9 +24,6 @@ from segmake.environments.solving.uv_settings import variables_of_uv
 from segmake.environments.wanted import git_packages
 from segmake.messages import Problem, say
 
-# Beside the environments of the engines.
-HOME = installation.environments()
-
 # The file that says that an environment is whole; it is written last.
 _MADE = ".segmake-made"
 
@@ -42,10 +39,10 @@ def place_of(name: str, python: str, file: Path, prefix: Path | None) -> Path:
     file : Path
         The environment's file.
     prefix : Path or None
-        Where the user keeps environments (``SNAKEMAKE_CONDA_PREFIX``); None for the clone's own folder.
+        Where the user keeps environments (``SNAKEMAKE_CONDA_PREFIX``); None for the usual folder.
     """
     content = fingerprint(python, *contents(file))
-    return Path(prefix or HOME).expanduser().absolute() / "own" / f"{name}-{content}"
+    return _folder(prefix).expanduser().absolute() / "own" / f"{name}-{content}"
 
 
 def is_made(place: Path) -> bool:
@@ -91,7 +88,11 @@ def make(name: str, python: str, file: Path, place: Path) -> None:
 
 def python_of(version: str, prefix: Path | None = None) -> Path | None:
     """Return the Python of this machine from which an environment would be made; None if one is to be downloaded."""
-    return find_python(version, _downloaded(Path(prefix or HOME)))
+    return find_python(version, _downloaded(_folder(prefix)))
+
+
+def _folder(prefix: Path | None) -> Path:
+    return Path(prefix or installation.made_environments())
 
 
 def _install(name: str, python: str, file: Path, place: Path) -> None:

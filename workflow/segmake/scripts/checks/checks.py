@@ -29,12 +29,14 @@ from segmake.scripts.checks.intake import PARSERS, by_places, last_place, takes_
 from segmake.scripts.checks.notes import sample_values, way_of
 from segmake.scripts.definition.designs import DesignError, read_design
 from segmake.scripts.definition.script import (
+    OF_SEGMAKE,
     OWN,
     Script,
     as_text,
     is_logarithmic,
     number_of_values,
     placeholders,
+    script_file,
     scripts_of,
     values_of,
 )
@@ -438,7 +440,7 @@ class _Check:
         path = self.section["script"].replace("\0", "\\0")
         tell = partial(self.problem, path=path)
         if fault.kind == "missing":
-            nearest = _nearest_file(self.script.file)
+            nearest = _nearest_file(self.section["script"])
             hint = say("script.nearest", nearest=nearest) if nearest else say("script.missing")
             return tell("SM-SCR-003", "script", remedy=hint)
         if fault.kind in ("folder", "closed"):
@@ -671,13 +673,16 @@ def _full_path(text: str) -> str:
     return path if home else "{project}/" + text.removeprefix("./")
 
 
-def _nearest_file(path: Path) -> str:
+def _nearest_file(words: str) -> str:
     """Return the script whose path is most like one that is not there."""
+    path = script_file(words)
     try:
         there = [p.name for p in path.parent.iterdir() if p.suffix in KINDS]
     except (OSError, ValueError):
         return ""
     nearest = difflib.get_close_matches(path.name, there, 1, 0.6)
+    if nearest and words.startswith(OF_SEGMAKE):
+        return f"{OF_SEGMAKE}{nearest[0]}"
     return str(path.parent / nearest[0]) if nearest else ""
 
 

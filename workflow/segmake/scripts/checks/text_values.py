@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from segmake.scripts.checks.argument_checks import word_of
-from segmake.scripts.definition.script import is_number
+from segmake.scripts.definition.script import is_number, script_file
 from segmake.scripts.source.options import parser_of
 from segmake.scripts.source.static import read_source
 
@@ -37,7 +36,7 @@ def _texts(section: Mapping[str, Any], sweep: Mapping[str, Any]) -> Iterator[str
         for name, values in {**sweep, **columns}.items()
         if isinstance(values, list) and any(isinstance(v, str) and is_number(v) for v in values)
     ]
-    trees = read_source(Path(section["script"]).expanduser()).trees if quoted else ()
+    trees = read_source(script_file(section["script"])).trees if quoted else ()
     parser = parser_of(trees[0]) if trees else None
     for name in quoted:
         found = parser.find(word_of(name)) if parser else None

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from segmake.core import installation
 from segmake.core.files import fingerprint, result_name
 
 Run = Literal["image", "dataset", "sweep", "once"]
@@ -29,6 +30,9 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
 
 # Between an image and what it is run with: no path, and so no name of an image, has two slashes in a row.
 WITH = " // "
+
+# Before the name of a script that SegMake brings.
+OF_SEGMAKE = "segmake:"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9=.,_+-]+")
 _LONGEST_NAME = 100
@@ -54,7 +58,7 @@ class Script:
     ----------
     name : str
     file : Path
-        As the config names it: from SegMake's folder.
+        As `script_file` returns it.
     run : {"image", "dataset", "sweep", "once"}
     needs : tuple of str
         What it works on: words of `OWN`, and names of other scripts.
@@ -195,7 +199,7 @@ def _script(section: dict[str, Any]) -> Script:
     names, values = variables_of(section["variables"])
     return Script(
         name=section["name"],
-        file=Path(section["script"]).expanduser(),
+        file=script_file(section["script"]),
         run=run,
         needs=tuple(needs),
         arguments=section["arguments"],
@@ -215,6 +219,20 @@ def _script(section: dict[str, Any]) -> Script:
         protect=section["protect"],
         quoted=tuple(section.get("quoted", ())),
     )
+
+
+def script_file(words: str) -> Path:
+    """Return the file of a script.
+
+    Parameters
+    ----------
+    words : str
+        As the config names it: a path from the folder in which SegMake is started, or ``segmake:growth_curve.py`` for
+        a script that SegMake brings.
+    """
+    if words.startswith(OF_SEGMAKE):
+        return installation.home() / "scripts" / words.removeprefix(OF_SEGMAKE)
+    return Path(words).expanduser()
 
 
 def variables_of(section: list[str] | dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:
