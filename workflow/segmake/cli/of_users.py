@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 
 from segmake.core.config import DEFAULT_CONFIG
-from segmake.messages import Problem, say
+from segmake.messages import Problem, language, say
 
 
 def check(options: argparse.Namespace) -> None:
@@ -16,6 +17,22 @@ def check(options: argparse.Namespace) -> None:
 
     load_config(options.configfile, images=False)
     print(say("check.fine", path=options.configfile))
+
+
+def new(options: argparse.Namespace) -> None:
+    """Make the folder of an experiment."""
+    from segmake.experiment.new import make_experiment
+
+    if options.lang:
+        os.environ["SEGMAKE_LANG"] = options.lang
+    told = make_experiment(
+        options.folder,
+        language(),
+        images=options.images,
+        other=options.other,
+        simulation=options.simulation,
+    )
+    print(told)
 
 
 def show_status(options: argparse.Namespace) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from segmake import __version__
 from segmake.cli import of_rules, of_users
 from segmake.core.config import DEFAULT_CONFIG
+from segmake.messages import LANGUAGES
 from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
@@ -61,6 +63,7 @@ def command_line() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="list the images that failed; exit 1 if any did")
     verify.set_defaults(run=of_rules.list_failed)
     _add_common(verify)
+    _add_new(commands)
     check = commands.add_parser("check", help="look for mistakes in a config; nothing is run")
     check.add_argument("configfile", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="CONFIG")
     check.set_defaults(run=of_users.check)
@@ -99,6 +102,22 @@ def command_line() -> argparse.ArgumentParser:
     demo.add_argument("folder", type=Path)
     demo.set_defaults(run=of_users.draw_demo)
     return parser
+
+
+def _add_new(commands: Any) -> None:
+    new = commands.add_parser("new", help="make the folder of an experiment, with its config")
+    new.add_argument("folder", type=Path, metavar="FOLDER")
+    new.add_argument("--images", type=Path, metavar="FOLDER", help="look at these images first")
+    new.add_argument(
+        "--from",
+        dest="other",
+        type=Path,
+        metavar="OTHER",
+        help="take the settings of another experiment",
+    )
+    new.add_argument("--simulation", action="store_true", help="without images")
+    new.add_argument("--lang", choices=LANGUAGES, help="language of the config's comments")
+    new.set_defaults(run=of_users.new)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

@@ -85,7 +85,7 @@ class Seen:
         """Whether what is there of one of the steps was made by a version before this one."""
         done = [entry for step in steps if (entry := self.entries.get(step))]
         return any(
-            entry.event == "done" and _number(_version_of(entry)) < _number(version)
+            entry.event == "done" and number_of(_version_of(entry)) < number_of(version)
             for entry in done
         )
 
@@ -228,13 +228,19 @@ def _cut_short(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
             yield seen
 
 
+def newest_version(seen: Iterable[Seen]) -> str:
+    """Return the newest version of SegMake that made any of the results; the first one if there are none."""
+    versions = {_version_of(entry) for each in seen for entry in each.entries.values() if entry}
+    return max(versions, key=number_of, default=FIRST_VERSION)
+
+
 def _version_of(entry: Entry) -> str:
     return getattr(entry, "version", FIRST_VERSION)
 
 
-def _number(version: str) -> tuple[int, ...]:
+def number_of(version: str) -> tuple[int, ...]:
     """Return what versions are compared by; a version that is none counts as the first."""
     try:
         return tuple(int(part) for part in version.split("."))
     except ValueError:
-        return _number(FIRST_VERSION)
+        return number_of(FIRST_VERSION)

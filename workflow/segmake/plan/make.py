@@ -10,7 +10,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
-from segmake import engines
+from segmake import __version__, engines
 from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint
@@ -23,7 +23,7 @@ from segmake.images.inventory import Inventory, take_inventory
 from segmake.images.selection import chosen, interpreted, select
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
-from segmake.plan.known_errors import Seen, affected
+from segmake.plan.known_errors import Seen, affected, newest_version, number_of
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import image_keys, plan_scripts
@@ -55,7 +55,8 @@ def make_plan(
     Raises
     ------
     Problem
-        ``SM-RUN-010`` if the results folder is a file.
+        ``SM-RUN-010`` if the results folder is a file, ``SM-RUN-068`` if a newer SegMake has worked in it
+        and something is to be done.
     Problems
         What `take_inventory` raises.
     """
@@ -152,6 +153,10 @@ def _plan_batches(
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
+    made_by = newest_version(seen)
+    if number_of(made_by) > number_of(__version__) and any(to_do.values()):
+        names = {"results": folders.results, "version": made_by, "own": __version__}
+        raise Problem("SM-RUN-068", where=str(folders.results), **names)
     return {
         "batches": batches,
         "states": states,

@@ -1,0 +1,17 @@
+r"""Experiments: folders with a config, images and results of their own, which share one installation of SegMake.
+
+`new` makes one; `seen` looks at the images that it is to have, and `carried` takes over the settings of another one.
+
+May import `segmake.environments.making` and what is below it; it needs no more than `segmake.config` and what is below.
+
+>>> from pathlib import Path
+>>> from segmake.config.load import load_config
+>>> from segmake.experiment.new import make_experiment
+>>> print(make_experiment(Path("growth"), "en").splitlines()[0])
+Made: growth/config/config.yaml. Results will be beside it, in growth/results.
+>>> config = Path("growth", "config", "config.yaml")
+>>> _ = config.write_text(config.read_text().replace("diameter: null", "diameter: 12"))
+>>> _ = make_experiment(Path("growth_2"), "en", other=Path("growth"))
+>>> load_config(Path("growth_2", "config", "config.yaml"), images=False).settings["segmentation"]["diameter"]
+12.0
+"""
