@@ -164,18 +164,27 @@ def wait_until(condition: Callable[[], bool], run: subprocess.Popen, seconds: fl
         time.sleep(0.02)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """Six drawn images in two folders, the fourth of them cut short, and the engine threshold."""
-    settings = {
+def settings() -> dict:
+    """Return a config with the engine threshold."""
+    return {
         "images": {"folder": "images"},
         "segmentation": {"engine": "threshold", "min_size": 30},
         "results": "results",
     }
-    project = Project(tmp_path, settings)
+
+
+def draw_images(folder: Path) -> None:
+    """Draw seven images in two folders, the last of them without cells."""
     for number in range(1, 7):
-        draw_image(project.images / "a" / f"img_{number}.tif", number, seed=number)
-    draw_image(project.images / "b" / "empty.tif", 0)
+        draw_image(folder / "a" / f"img_{number}.tif", number, seed=number)
+    draw_image(folder / "b" / "empty.tif", 0)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Seven drawn images in two folders, the fourth of them cut short, and the engine threshold."""
+    project = Project(tmp_path, settings())
+    draw_images(project.images)
     whole = (project.images / "a" / "img_4.tif").read_bytes()
     (project.images / "a" / "img_4.tif").write_bytes(whole[: len(whole) // 2])
     # Long ago: else it would count as one that is still being copied.

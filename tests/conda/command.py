@@ -17,7 +17,7 @@ import yaml
 VERSION = "25.11.0"
 
 # What takes pip minutes: gigabytes with PyTorch, and thousands of files to compile.
-LARGE = {"torch", "scikit-image"}
+LARGE = {"torch", "scikit-image", "pandas"}
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.projects import ROOT, Project, draw_image, wait_until
+from tests.projects import ROOT, Project, draw_image, draw_images, settings, wait_until
 
 RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
@@ -49,13 +49,24 @@ def pythons(project: Project, step: str) -> set[str]:
     }
 
 
-@pytest.fixture
-def reported(conda_project: Project, tmp_path: Path) -> Project:
-    """A project of which only the report is left to do, and which has no environment yet."""
-    assert conda_project.run().returncode == 0
-    shutil.rmtree(conda_project.results / ".segmake" / "report")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of which only the report is left to do."""
+    project = Project(tmp_path_factory.mktemp("finished"), settings())
+    draw_images(project.images)
+    assert project.run().returncode == 0
+    shutil.rmtree(project.results / ".segmake" / "report")
     for file in ("report.html", "images.csv", "cells.csv", "cells.parquet"):
-        (conda_project.results / file).unlink()
+        (project.results / file).unlink()
+    return project
+
+
+@pytest.fixture
+def reported(finished: Project, conda_project: Project, tmp_path: Path) -> Project:
+    """The same in a folder of its own, without any environment yet."""
+    shutil.rmtree(conda_project.images)
+    for folder in ("images", "results"):
+        shutil.copytree(finished.folder / folder, conda_project.folder / folder)
     conda_project.variables["SNAKEMAKE_CONDA_PREFIX"] = str(tmp_path / "own environments")
     return conda_project
 
@@ -286,6 +297,8 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+# The conda of the tests lets uv begin: it gets nothing either.
+NO_UV = {"UV_OFFLINE": "1", "UV_NO_CACHE": "1"}
 FAILURES = {
     "SM-ENV-003": {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"},
     "SM-ENV-005": {"PIP_NO_INDEX": "1"},
@@ -294,7 +307,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("code", FAILURES)
 def test_packages_that_cannot_be_had_are_told(reported: Project, code: str) -> None:
-    reported.variables |= BARE_PIP | FAILURES[code]
+    reported.variables |= BARE_PIP | NO_UV | FAILURES[code]
     run = reported.run(*CONDA)
     assert_told(run, code)
     assert re.search(
