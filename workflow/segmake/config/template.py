@@ -30,7 +30,7 @@ def commented_config(
     """Return a config with a comment for every setting.
 
     Settings that are rarely needed are commented out, as are those that the engine does not take; all others are
-    written out, and so is each of `values` that is not null.
+    written out, and so is each of `values`, but for a null that says nothing else than the default.
 
     Parameters
     ----------
@@ -158,12 +158,11 @@ class _Template:
     ) -> Iterator[str]:
         yield from _comment(f"{titled(rule)}. {text_of(rule)}{note}", "  ")
         yield from _rows(rule, "  ")
-        if (value := values.get(key)) is not None:
-            yield from self._written((section, key), value)
-            return
         engines = rule.get("x-engines", [self.engine])
-        default = default_of(rule, self._shown_engine(engines)) if "default" in rule else None
-        if "default" not in rule and key not in values:
+        default = default_of(rule, self._shown_engine(engines))
+        if key in values and not values[key] is default is None:
+            yield from self._written((section, key), values[key])
+        elif "x-written" in rule and "default" not in rule and key not in values:
             # It has to be said.
             yield from self._written((section, key), rule["x-written"])
         elif rule["x-group"] == "rare" or self.engine not in engines:
