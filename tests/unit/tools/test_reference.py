@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from pathlib import Path
 
@@ -18,18 +17,11 @@ from segmake.runner.run_step import STEPS
 from segmake.slurm.fates import all_fates
 from segmake.tools import reference
 from tests.projects import ROOT
+from tests.unit.all_settings import all_settings
 
 CONFIG = ROOT / "config" / "config.yaml"
+READMES = ["config/README.md", "config/README.fr.md"]
 SECTIONS = schema()["properties"]
-
-# What the users' file says on purpose otherwise than the schema.
-OWN_VALUES = {
-    ("images", "folder"): "images",
-    ("segmentation", "model"): "bact_phase_cp3",
-    ("cluster", "gpu_model"): "a40",
-}
-# A setting that is commented out has nothing between its # and its name; the comments have a space there.
-COMMENTED_OUT = re.compile(r"^(?P<indent> *)#(?P<key>\w+)(?P<value>: .*)$")
 
 
 def without_code(page: str) -> str:
@@ -58,15 +50,32 @@ def test_references_do_not_depend_on_the_users_language(monkeypatch: pytest.Monk
     monkeypatch.delenv("SEGMAKE_LANG")
     assert reference.references() == french
     assert "null (nothing)" in french["config/README.md"]
+    assert "null (rien)" in french["config/README.fr.md"]
 
 
-def test_config_readme_has_every_setting_and_no_title() -> None:
-    page = without_code(reference.references()["config/README.md"])
+@pytest.mark.parametrize("name", READMES)
+def test_config_readme_has_every_setting_and_no_title(name: str) -> None:
+    page = without_code(reference.references()[name])
     # The Snakemake workflow catalog gives the page a title of its own.
     assert not re.search(r"^# ", page, re.MULTILINE)
-    for section, rule in SECTIONS.items():
-        for key in rule.get("properties", [section]):
-            assert re.search(rf"^\| `{key}` \|", page, re.MULTILINE), f"{section}, {key}"
+    tables = {}
+    for part in re.split(r"^### ", page, flags=re.MULTILINE)[1:]:
+        heading, _, table = part.partition("\n")
+        tables[heading.strip("`")] = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    (single,) = (keys for heading, keys in tables.items() if " " in heading)
+    told = {f"{heading}.{key}" for heading, keys in tables.items() for key in keys} | {*single}
+    for path, rule in all_settings(schema()):
+        assert path in told or (path in tables and "properties" in rule), path
+
+
+def test_both_config_readmes_have_the_same_tables() -> None:
+    english, french = (reference.references()[name].splitlines() for name in READMES)
+    assert len(english) == len(french)
+    for line, other in zip(english, french, strict=True):
+        assert line.count(" | ") == other.count(" | ")
+        assert re.findall(r"^\| (`\w+` \| `.*?`)? ", line) == re.findall(
+            r"^\| (`\w+` \| `.*?`)? ", other
+        )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -110,73 +119,8 @@ def test_markdown_in_messages_is_escaped(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "## SM-NEW\n" in page
 
 
-def uncommented(engine: str) -> str:
-    """Return config.yaml with every setting that an engine takes, and none that it does not."""
-    rules = SECTIONS["segmentation"]["properties"]
-    lines = []
-    for line in CONFIG.read_text(encoding="utf-8").splitlines():
-        if match := COMMENTED_OUT.match(line):
-            if engine in rules[match["key"]]["x-engines"]:
-                line = f"{match['indent']}{match['key']}{match['value']}"
-        elif match := re.match(r"  (\w+): ", line):
-            if engine not in rules.get(match[1], {}).get("x-engines", [engine]):
-                line = f"#{line}"
-            elif match[1] == "engine":
-                line = f"  engine: {engine}"
-        key = line.strip().split(":")[0]
-        if line.startswith("  ") and engine in rules.get(key, {}).get("x-defaults", {}):
-            # The file has the default of cellpose3.
-            line = f"  {key}: {json.dumps(rules[key]['x-defaults'][engine])}"
-        lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
 def test_config_has_no_problem() -> None:
     load_config(CONFIG)
-
-
-def test_config_has_every_key() -> None:
-    lines = CONFIG.read_text(encoding="utf-8").splitlines()
-    written = load_config(CONFIG).lines
-    commented = {match["key"] for line in lines if (match := COMMENTED_OUT.match(line))}
-    for section, rule in SECTIONS.items():
-        assert (section,) in written
-        for key in rule.get("properties", {}):
-            out = section == "segmentation" and key in commented
-            assert ((section, key) in written) != out, f"{section}, {key}"
-
-
-@pytest.mark.parametrize("engine", SECTIONS["segmentation"]["properties"]["engine"]["enum"])
-def test_config_has_the_defaults(engine: str, tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_text(uncommented(engine), encoding="utf-8")
-    config = load_config(file)
-    differing = {}
-    for section, rule in SECTIONS.items():
-        value = config.settings[section]
-        if "properties" not in rule:
-            assert value == rule["default"], section
-            continue
-        for key, setting in value.items():
-            if section == "segmentation":
-                assert (section, key) in config.lines, f"{key} is missing for {engine}"
-            child = rule["properties"][key]
-            if key != "engine" and setting != default_of(child, engine):
-                differing[section, key] = setting
-    taken = {
-        (section, key): value
-        for (section, key), value in OWN_VALUES.items()
-        if key in config.settings[section]
-        and engine not in SECTIONS[section]["properties"][key].get("x-defaults", {})
-    }
-    assert differing == taken
-
-
-def test_config_reads_well_in_an_editor() -> None:
-    lines = CONFIG.read_text(encoding="utf-8").splitlines()
-    assert max(map(len, lines)) <= 100
-    modeline = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", lines[0])
-    assert modeline and (CONFIG.parent / modeline[1]).is_file()
 
 
 def _columns_of_cells() -> set[str]:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config
 from segmake.messages import Problem, say
 from segmake.messages.numbers import hours_of
@@ -21,13 +22,22 @@ if TYPE_CHECKING:
 # Of a text in the schema: that it is a time limit, which is kept in hours.
 _HOURS = "x-hours"
 
+# Of a list or a section, what is longer is no example that one takes in at a glance.
+_LONGEST_EXAMPLE = 80
+
+# It is made, as that in French is, by `segmake.tools.reference` from config.schema.yaml.
 SCHEMA = Path(__file__).with_name("config.schema.json")
 
 
+def schema_file(language: str) -> Path:
+    """Return the file with the JSON Schema of the config, its texts in a language."""
+    return SCHEMA if language == "en" else SCHEMA.with_suffix(f".{language}.json")
+
+
 @cache
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the config."""
-    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+def schema(language: str = "en") -> dict[str, Any]:
+    """Return the JSON Schema of the config, its texts in a language."""
+    return json.loads(schema_file(language).read_text(encoding="utf-8"))
 
 
 def default_of(rule: dict[str, Any], engine: str) -> Any:
@@ -225,19 +235,16 @@ def _describe_type(kind: str, rule: dict[str, Any]) -> str:
         words += " " + say("allowed.items", items=describe(rule["items"]))
         if rule.get("minItems"):
             words += " " + say("allowed.minItems", limit=rule["minItems"])
-    if kind in ("array", "object") and "examples" in rule:
-        words += " " + say("allowed.example", example=_as_yaml(rule["examples"][0]))
+    if (
+        kind in ("array", "object")
+        and "examples" in rule
+        and "examples" not in rule.get("items", ())
+    ):
+        example = in_one_line(rule["examples"][0])
+        if len(example) <= _LONGEST_EXAMPLE:
+            words += ", " + say("allowed.example", example=example)
     if "pattern" in rule:
         words += " " + say(
             "allowed.pattern", example=rule.get("examples", [rule.get("default")])[0]
         )
     return words
-
-
-def _as_yaml(example: Any) -> str:
-    """Return a list or a section as one writes it in one line."""
-    if isinstance(example, dict):
-        return "{" + ", ".join(f"{key}: {_as_yaml(value)}" for key, value in example.items()) + "}"
-    if isinstance(example, list):
-        return "[" + ", ".join(map(_as_yaml, example)) + "]"
-    return str(example)

@@ -1,14 +1,14 @@
-"""Makes ``config/README.md``, pages of ``docs`` and a part of ``docs/environment-builder.md`` from their sources.
+"""Makes the config and its schemas, its READMEs, pages of ``docs`` and a part of one of them from their sources.
 
-The settings come from the JSON Schema of the config, the questions and answers (``docs/faq*.md``) from the catalogue
+All about settings comes from ``config.schema.yaml``: the schemas in JSON, ``config/config.yaml``, and
+``config/README*.md``. The questions and answers (``docs/faq*.md``) from the catalogue
 of messages, ``docs/known-errors*.md`` from ``known_errors.toml``, ``docs/slurm-jobs*.md`` from ``fates.toml``, the
 table of packages from ``catalogue.yaml``.
-After an edit of either: ``python -m segmake.tools.reference``.
+After an edit of any: ``python -m segmake.tools.reference``.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import string
@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from segmake.config.schema import describe, schema
+from segmake.config.schema import describe, schema, schema_file, section_of
+from segmake.config.template import commented_config, in_order, meanings, text_of, titled
+from segmake.config.yaml_values import in_one_line
 from segmake.core import installation
 from segmake.core.files import write_atomically
 from segmake.engines.licences import licences_page
@@ -25,6 +27,7 @@ from segmake.environments.wanted.catalogue import groups
 from segmake.messages import LANGUAGES, catalogue
 from segmake.plan.known_errors import known_errors
 from segmake.slurm.fates import Fate, Moment, fates
+from segmake.tools.config_schema import COLON, config_schema_page
 
 ROOT = installation.home()
 BUILDER = ROOT / "docs" / "environment-builder.md"
@@ -40,10 +43,12 @@ _README = """\
 ## The config file
 
 `config/config.yaml` is the only file that you edit. Each setting in it has a comment that says what it does and when
-to change it; this page has them all in one place.
+to change it; this page has them all in one place. En français : [README.fr.md](README.fr.md).
 
-- Editors that know YAML (VS Code with the YAML extension, for example) complete and check settings while you type.
-- Paths start from SegMake's folder, unless they begin with `/`.
+- Editors that know YAML (VS Code with the YAML extension, for example) complete, explain and check settings while you
+  type.
+- Paths start from the folder in which you type `snakemake`, which is the experiment's, unless they begin with `/`.
+  The scripts that SegMake brings along are called `segmake:NAME` from everywhere.
 - A setting that is left out has its default.
 - Mistakes are found before anything runs: all at once, each with its line. Every message has a code, such as
   `SM-CFG-001`, that is explained in [docs/faq.md](../docs/faq.md) (en français : [docs/faq.fr.md](../docs/faq.fr.md)).
@@ -59,8 +64,9 @@ packages:
 
 ## Several experiments
 
-Keep a file for each, with a folder for `results` of its own, and name it when you run SegMake. It is then read in
-place of `config/config.yaml`:
+Each is a folder of its own, with a `config/config.yaml` of its own, in which you type the same commands;
+`segmake new FOLDER` makes one. Or keep several files in one folder, each with a folder for `results` of its own, and
+name the file when you run SegMake. It is then read in place of `config/config.yaml`:
 
 ```bash
 snakemake --profile slurm --configfile config/growth.yaml
@@ -95,10 +101,88 @@ snakemake --profile slurm --configfile config/growth.yaml
 ## All settings
 """
 
-_ENGINES = """\
-The settings differ from engine to engine. One that the chosen engine does not take is refused: delete its line, or
-put `#` in front of it.
+_README_IN_FRENCH = """\
+## Le fichier de configuration
+
+`config/config.yaml` est le seul fichier que vous modifiez. Chaque réglage y est accompagné d'un commentaire qui dit ce
+qu'il fait et quand le changer ; cette page les réunit tous. In English: [README.md](README.md).
+
+- Les éditeurs qui connaissent YAML (par exemple VS Code avec son extension YAML) complètent, expliquent et vérifient
+  les réglages pendant que vous écrivez.
+- Les chemins partent du dossier où vous tapez `snakemake`, celui de l'expérience, sauf s'ils commencent par `/`. Les
+  scripts fournis avec SegMake s'appellent partout `segmake:NOM`.
+- Un réglage absent a sa valeur par défaut.
+- Les erreurs sont trouvées avant que quoi que ce soit ne démarre : toutes à la fois, chacune avec sa ligne. Chaque
+  message a un code, comme `SM-CFG-001`, expliqué dans [docs/faq.fr.md](../docs/faq.fr.md).
+
+Un autre fichier, facultatif, revient à la personne qui a installé SegMake : `site.yaml`, dans le dossier de SegMake,
+dit une fois ce qui vaut pour tous. Pour l'instant, c'est de quels dépôts git des
+[paquets](../docs/environment-builder.md#packages-of-git-repositories) peuvent venir :
+
+```yaml
+packages:
+  git: ["https://github.com/our-lab/"]
+```
+
+## Plusieurs expériences
+
+Chacune est un dossier à elle, avec son propre `config/config.yaml`, où vous tapez les mêmes commandes ;
+`segmake new DOSSIER` en crée un. Ou bien gardez plusieurs fichiers dans un même dossier, chacun avec son propre dossier
+`results`, et nommez le fichier en lançant SegMake. Il est alors lu à la place de `config/config.yaml` :
+
+```bash
+snakemake --profile slurm --configfile config/growth.yaml
+```
+
+## Ce qui est recalculé après un changement
+
+| vous changez | SegMake recalcule |
+|---|---|
+| un réglage de `segmentation`, sauf `gpu` et `batch_size` | toutes les images |
+| `channel`, `second_channel`, `z`, `time` ou `pages` sous `images` | les images dont d'autres plans sont alors pris |
+| `positions` sous `images` | seulement les nouvelles ; celles qui ne sont plus choisies quittent les tableaux |
+| `pixel_size_um` sous `images` | les tableaux, et la taille notée dans les masques ; les cellules avec `do_3D` |
+| `include`, `exclude` ou `derived` sous `images` | seulement les nouvelles images ; les autres quittent les tableaux |
+| `folder` sous `images` : un de plus, qui l'entoure ou en fait partie | les nouvelles images ; les noms restent |
+| `folder` sous `images` : une autre expérience | rien : elle est refusée, car il lui faut son propre `results` |
+| le fichier d'une image, par exemple une nouvelle copie | cette image |
+| le fichier de votre propre modèle | toutes les images |
+| un fichier de `corrections` dans les résultats | le masque, le tableau et l'image avant/après de son image |
+| `tracking` | les masques, tableaux et images avant/après des films, pas les cellules |
+| `outputs` | les fichiers qu'il nomme, pas les cellules |
+| `measurements` | les tableaux, pas les cellules |
+| `overlays` | les images avant/après, pas les cellules |
+| `cluster` | rien |
+| un script, ses `arguments` ou son environnement | [ce script](../docs/scripts.md), et ceux qui en ont besoin |
+| `resources`, `batch_size`, `parallel` d'un script | rien |
+| `environments` | aucune image : l'environnement dont la liste a changé est refait, et ses scripts sont relancés |
+| `results` | tout, dans le nouveau dossier |
+
+`snakemake --profile slurm -n` dit combien d'images cela ferait, et ne lance rien.
+
+## Tous les réglages
 """
+
+_READMES = {"en": _README, "fr": _README_IN_FRENCH}
+
+_ENGINES = {
+    "en": (
+        "The settings differ from engine to engine. One that the chosen engine does not take is refused: delete its "
+        "line, or put `#` in front of it.\n"
+    ),
+    "fr": (
+        "Les réglages diffèrent d'un moteur à l'autre. Un réglage que le moteur choisi n'accepte pas est refusé : "
+        "supprimez sa ligne, ou mettez `#` devant.\n"
+    ),
+}
+_COLUMNS = {
+    "en": ["setting", "default", "can be", "engines", "what it does"],
+    "fr": ["réglage", "défaut", "valeurs possibles", "moteurs", "ce qu'il fait"],
+}
+_NO_SECTION = {"en": "Settings without a section", "fr": "Réglages sans section"}
+_REQUIRED = {"en": "none: must be set", "fr": "aucun : à donner"}
+_NONE = {"en": "none", "fr": "aucun"}
+_ALL = {"en": "all", "fr": "tous"}
 
 # Code in backquotes, and what Markdown would read as formatting outside of it.
 _CODE = re.compile(r"(`[^`]*`)")
@@ -421,25 +505,44 @@ from another goes on from it.
 """
 
 
-def settings_reference() -> str:
-    """Return all settings of the config in Markdown: a table for each section of the schema, in English."""
-    with _speaking("en"):
-        sections = schema()["properties"]
-        parts = []
-        single = {}
-        for name, rule in sections.items():
-            if isinstance(each := rule.get("additionalProperties"), dict):
-                rule = each | {"description": rule["description"]}
-            elif "properties" not in rule:
+def settings_reference(language: str) -> str:
+    """Return all settings of the config in Markdown: a table for each section of the schema.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
+    whole = schema(language)
+    single = {}
+    parts = []
+    with _speaking(language):
+        for name, rule in in_order(whole["properties"]):
+            if "properties" not in rule:
                 single[name] = rule
-                continue
-            parts.append(f"### `{name}`\n\n{_escape(rule['description'])}\n")
-            if any("x-engines" in key for key in rule["properties"].values()):
-                parts.append(_ENGINES)
-            parts.append(_table(rule["properties"], rule.get("required", [])))
-        parts.append("### Settings without a section\n")
-        parts.append(_table(single, schema()["required"]))
+            for path, words, inner in _sections(name, rule):
+                parts.append(f"### `{path}`\n\n{_escape(words)}\n")
+                if any("x-engines" in key for key in inner["properties"].values()):
+                    parts.append(_ENGINES[language])
+                parts.append(_table(inner, language))
+        parts.append(f"### {_NO_SECTION[language]}\n")
+        parts.append(_table({"properties": single, "required": whole["required"]}, language))
     return "\n".join(parts)
+
+
+def _sections(path: str, rule: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield each section in a rule: what it is called, what is said of it, and its own rule."""
+    words = f"{rule['title']}. {_in_a_line(text_of(rule))}"
+    each = rule.get("additionalProperties")
+    inner = section_of(rule)
+    if "items" in rule and "properties" in rule["items"]:
+        inner = rule["items"]
+    if "properties" in inner:
+        yield path, words, inner
+        for name, child in in_order(inner["properties"]):
+            yield from _sections(f"{path}.{name}", child)
+    if isinstance(each, dict) and "title" in each:
+        # Of these the user chooses the names.
+        yield from _sections(f"{path}.*", each)
 
 
 def catalogue_reference() -> str:
@@ -538,10 +641,18 @@ def _does(fate: Fate, language: str) -> str:
     return _JOBS_DOES["yes" if answer else "no"][language]
 
 
+def schemas() -> dict[str, str]:
+    """Return the schemas of the config, by their paths in the repository."""
+    return {
+        schema_file(language).relative_to(ROOT).as_posix(): config_schema_page(language) + "\n"
+        for language in LANGUAGES
+    }
+
+
 def references() -> dict[str, str]:
     """Return what the generated files should hold, by their paths in the repository."""
     schema_note = _NOTE.format(
-        sources="workflow/segmake/config/config.schema.json and workflow/segmake/tools/reference.py"
+        sources="workflow/segmake/config/config.schema.yaml and workflow/segmake/tools/reference.py"
     )
     builder = BUILDER.read_text(encoding="utf-8")
     before, _, after = builder.partition(_TABLE_BEGINS)
@@ -549,8 +660,8 @@ def references() -> dict[str, str]:
     faq_note = _NOTE.format(sources="workflow/segmake/messages")
     errors_note = _NOTE.format(sources="workflow/segmake/plan/known_errors.toml")
     jobs_note = _NOTE.format(sources="workflow/segmake/slurm/fates.toml")
-    pages = {
-        "config/README.md": f"{schema_note}\n\n{_README}\n{settings_reference()}",
+    pages = schemas() | {
+        "config/config.yaml": commented_config("en"),
         "docs/environment-builder.md": (
             f"{before}{_TABLE_BEGINS}\n\n{catalogue_reference()}\n\n{_TABLE_ENDS}{after}"
         ),
@@ -559,6 +670,9 @@ def references() -> dict[str, str]:
     with _speaking("en"):
         pages["docs/licences.md"] = f"{licences_note}\n\n{_LICENCES}\n{licences_page()}"
     for language in LANGUAGES:
+        name = "config/README.md" if language == "en" else f"config/README.{language}.md"
+        readme = f"{schema_note}\n\n{_READMES[language]}\n{settings_reference(language)}"
+        pages[name] = readme
         name = "docs/faq.md" if language == "en" else f"docs/faq.{language}.md"
         pages[name] = f"{faq_note}\n\n{faq(language)}"
         page = f"{errors_note}\n\n{known_errors_page(language)}"
@@ -580,12 +694,16 @@ def write_reference(root: Path = ROOT) -> list[Path]:
     list of Path
         The files.
     """
-    written = []
-    for name, page in references().items():
+    _write(root, schemas())
+    schema.cache_clear()
+    return _write(root, references())
+
+
+def _write(root: Path, pages: dict[str, str]) -> list[Path]:
+    for name, page in pages.items():
         with write_atomically(root / name) as part:
             part.write_text(page, encoding="utf-8")
-        written.append(root / name)
-    return written
+    return [root / name for name in pages]
 
 
 @contextmanager
@@ -602,17 +720,29 @@ def _speaking(language: str) -> Iterator[None]:
             os.environ["SEGMAKE_LANG"] = before
 
 
-def _table(keys: dict[str, dict[str, Any]], required: list[str]) -> str:
+def _table(section: dict[str, Any], language: str) -> str:
+    keys, required = section["properties"], section.get("required", [])
     engines = any("x-engines" in rule for rule in keys.values())
-    head = ["setting", "default", "can be", *(["engines"] if engines else []), "what it does"]
+    head = [word for place, word in enumerate(_COLUMNS[language]) if engines or place != 3]
     rows = [head, ["---"] * len(head)]
-    for key, rule in keys.items():
-        default = "none: must be set" if key in required else _default(rule)
-        row = [f"`{key}`", default, _escape(_allowed(rule))]
+    for key, rule in in_order(keys):
+        row = [f"`{key}`", _default(key, rule, required, language), _escape(_allowed(rule))]
         if engines:
-            row.append(", ".join(rule["x-engines"]) if "x-engines" in rule else "all")
-        rows.append([*row, _escape(rule["description"])])
+            row.append(", ".join(rule.get("x-engines", [_ALL[language]])))
+        rows.append([*row, _explained(rule, language)])
     return "".join(f"{_row(row)}\n" for row in rows)
+
+
+def _explained(rule: dict[str, Any], language: str) -> str:
+    """Return what a setting does, and what its values stand for, in Markdown."""
+    colon = COLON[language]
+    lines = [f"**{_escape(titled(rule))}.** {_escape(_in_a_line(text_of(rule)))}"]
+    lines += [f"`{value}`{colon} {_escape(text)}" for value, text in meanings(rule)]
+    return "<br>".join(lines)
+
+
+def _in_a_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -621,20 +751,20 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _allowed(rule: dict[str, Any]) -> str:
-    # What a section that is not in this version could hold is no help.
+    # What is in a section has a table of its own.
     kinds = (rule.get("type"), rule.get("items", {}).get("type"))
     return "" if "object" in kinds else describe(rule)
 
 
-def _default(rule: dict[str, Any]) -> str:
+def _default(key: str, rule: dict[str, Any], required: list[str], language: str) -> str:
     """Return a default in Markdown; of engines that have another one, that too."""
-    others = [f"{engine}: `{_yaml(value)}`" for engine, value in rule.get("x-defaults", {}).items()]
-    return "; ".join([f"`{_yaml(rule['default'])}`", *others])
-
-
-def _yaml(value: Any) -> str:
-    """Return a value as it is written in the config."""
-    return value if isinstance(value, str) and value[0].isalpha() else json.dumps(value)
+    if key in required:
+        return _REQUIRED[language]
+    if "default" not in rule:
+        return _NONE[language]
+    others = rule.get("x-defaults", {}).items()
+    words = [f"{engine}: `{in_one_line(value)}`" for engine, value in others]
+    return "; ".join([f"`{in_one_line(rule['default'])}`", *words])
 
 
 def _escape(text: str) -> str:
