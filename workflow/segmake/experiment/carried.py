@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from segmake.config.load import load_config
-from segmake.core.config import DEFAULT_CONFIG, Config
+from segmake.config.yaml_lines import read_yaml
+from segmake.config.yaml_values import Keys
+from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem
 from segmake.scripts.definition.script import OF_SEGMAKE
 
 _PROJECT = "{project}"
 
 
-def carried_settings(other: Path, folder: Path) -> dict[str, Any]:
+def carried_settings(other: Path, folder: Path) -> tuple[dict[str, Any], dict[Keys, str]]:
     """Return what the user of another experiment wrote, without its images and results, with paths that lead there.
+
+    Beside it is how its numbers are written, by the keys that lead to them.
 
     Parameters
     ----------
@@ -35,15 +40,17 @@ def carried_settings(other: Path, folder: Path) -> dict[str, Any]:
     path = other / DEFAULT_CONFIG if other.is_dir() else other
     if not path.is_file():
         raise Problem("SM-EXP-004", where=str(other), path=path)
-    config = load_config(path, images=False)
-    home = _home_of(path)
+    home, path = _home_of(path), path.absolute()
+    # Its paths start there.
+    with chdir(home):
+        config = load_config(path, images=False)
 
     def moved(text: str) -> str:
         return _moved(text, home, folder.absolute())
 
     settings = {key: value for key, value in config.written.items() if key != "results"}
     settings["images"] = {k: v for k, v in settings.get("images", {}).items() if k != "folder"}
-    return _with_paths(settings, config, moved)
+    return _with_paths(settings, moved), read_yaml(path)[2]
 
 
 def _home_of(config: Path) -> Path:
@@ -59,9 +66,7 @@ def _moved(text: str, home: Path, folder: Path) -> str:
     return str(home / text) if (home / text).exists() else text
 
 
-def _with_paths(
-    settings: dict[str, Any], config: Config, moved: Callable[[str], str]
-) -> dict[str, Any]:
+def _with_paths(settings: dict[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
     """Return settings in which paths from the experiment's folder lead to the same files from anywhere."""
     found = dict(settings)
     segmentation = dict(found.get("segmentation") or {})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from segmake.config.load import load_config
-from segmake.config.schema import SCHEMA
-from segmake.config.template import commented_config
+from segmake.config.schema import schema_file
+from segmake.config.template import commented_config, suggested
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import write_atomically
 from segmake.experiment.carried import carried_settings
@@ -60,7 +61,7 @@ def make_experiment(
         What is wrong with the other's config, or with the folder of images.
     """
     _refuse_what_is_there(folder)
-    settings = carried_settings(other, folder) if other else {}
+    settings, numbers = carried_settings(other, folder) if other else (suggested(), {})
     seen = NONE_SEEN
     if simulation:
         settings = _merged(settings, {"images": {"folder": None}})
@@ -70,7 +71,8 @@ def make_experiment(
         settings = _merged(settings, {"images": {"folder": _as_seen_from(images, folder)}})
         if seen.channel and not settings["images"].get("channel"):
             settings["images"]["channel"] = seen.channel
-    text = commented_config(language, schema_address=str(_schema(language)), values=settings)
+    address = str(schema_file(language))
+    text = commented_config(language, schema_address=address, values=settings, numbers=numbers)
     config = folder / DEFAULT_CONFIG
     try:
         (folder / DEFAULT_CONFIG.parent).mkdir(parents=True, exist_ok=True)
@@ -80,7 +82,8 @@ def make_experiment(
         reason = error.strerror or str(error)
         raise Problem("SM-EXP-002", where=str(folder), folder=folder, error=reason) from None
     # What could not be read back would be found at the first run only.
-    load_config(config, images=False)
+    with chdir(folder):
+        load_config(DEFAULT_CONFIG, images=False)
     return _what_next(folder, seen, images=images, simulation=simulation)
 
 
@@ -92,11 +95,6 @@ def _refuse_what_is_there(folder: Path) -> None:
         raise Problem("SM-EXP-002", where=str(folder), folder=folder, error=reason)
     if any((folder / name).exists() for name in _SNAKEFILES):
         raise Problem("SM-EXP-003", where=str(folder), folder=folder)
-
-
-def _schema(language: str) -> Path:
-    """Return the schema with a language's explanations, which editors show."""
-    return SCHEMA if language == "en" else SCHEMA.with_name(f"config.schema.{language}.json")
 
 
 def _merged(settings: dict[str, Any], more: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -116,7 +114,8 @@ def _with_notes(text: str, notes: dict[str, str]) -> str:
     for line in text.splitlines():
         if line[:1].isalpha():
             section = line.partition(":")[0]
-        key = line.strip().partition(":")[0]
+        # Rare settings are commented out.
+        key = line.strip().removeprefix("#").partition(":")[0]
         if section == "images" and line.startswith("  ") and key in notes:
             lines.append(f"  # {notes[key]}")
         lines.append(line)
