@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def environment(folder: Path, wheel: Path, *options: str) -> Path:
     installed = run(*install, folder=folder.parent)
     assert installed.returncode == 0, installed.stderr
     return python
+
+
+def test_the_schemas_are_in_the_wheel_and_what_they_are_made_from_is_not(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"segmake/config/config.schema{end}" for end in (".json", ".fr.json")} <= names
+    assert not [name for name in names if name.endswith("config.schema.yaml") or "/tools/" in name]
 
 
 def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path) -> None:
