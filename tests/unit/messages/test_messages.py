@@ -6,13 +6,12 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from string import Formatter
 
 import pytest
 
 from segmake.core.journal import Entry
 from segmake.labels.labels import LabelStack
-from segmake.messages import LANGUAGES, Problem, catalogue, language, remembered, say
+from segmake.messages import LANGUAGES, Problem, catalogue, language, names, remembered, say
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_step import problem_of
 from tests.projects import ROOT
@@ -26,10 +25,6 @@ PROGRAMS = [
 CODE = re.compile(r"SM-[A-Z]{3}-\d{3}")
 
 
-def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-
-
 @pytest.mark.parametrize("section", sorted(catalogue()))
 def test_every_text_says_the_same_in_every_language(section):
     entry = catalogue()[section]
@@ -38,7 +33,7 @@ def test_every_text_says_the_same_in_every_language(section):
     for texts in entry.values():
         assert set(texts) == set(LANGUAGES)
         assert all(text.strip() for text in texts.values())
-        assert placeholders(texts["en"]) == placeholders(texts["fr"])
+        assert names(texts["en"]) == names(texts["fr"])
 
 
 def test_a_section_read_alone_says_what_it_does_in_its_file():
@@ -62,8 +57,8 @@ def calls() -> Iterator[tuple[str, str, set[str]]]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name = getattr(node.func, "id", "")
-            names = {keyword.arg for keyword in node.keywords}
-            if name not in ("say", "Problem") or None in names:
+            given = {keyword.arg for keyword in node.keywords}
+            if name not in ("say", "Problem") or None in given:
                 continue
             first = node.args[0]
             choices = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
@@ -71,7 +66,7 @@ def calls() -> Iterator[tuple[str, str, set[str]]]:
                 if isinstance(choice, ast.Constant):
                     part = [a.value for a in node.args[1:] if isinstance(a, ast.Constant)]
                     where = f"{path.relative_to(ROOT)}:{node.lineno}"
-                    yield where, "/".join([choice.value, *part]), {str(n) for n in names}
+                    yield where, "/".join([choice.value, *part]), {str(n) for n in given}
 
 
 def test_every_value_that_a_text_needs_is_given():
@@ -81,7 +76,7 @@ def test_every_value_that_a_text_needs_is_given():
         assert section in catalogue(), f"{where}: no text for {section}"
         entry = catalogue()[section]
         parts = [part] if part else ["say"] if "say" in entry else ["what", "do"]
-        needed = set().union(*(placeholders(entry[part]["en"]) for part in parts))
+        needed = set().union(*(names(entry[part]["en"]) for part in parts))
         assert needed <= given, f"{where}: {section} needs {sorted(needed - given)}"
         seen += 1
     assert seen > 50

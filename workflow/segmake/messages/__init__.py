@@ -3,12 +3,15 @@
 The texts lie beside this file in TOML, one file per subject. A section whose name is a code, such as
 ``[SM-CFG-012]``, is a problem: ``what`` is wrong, ``why`` (for the FAQ), and what to ``do``. Every other
 section, such as ``[plan.found]``, is a plain sentence: ``say``. Codes are stable: once published, a code
-keeps its meaning and is never given to another problem. `numbers` writes numbers, times and plurals.
+keeps its meaning and is never given to another problem. `numbers` writes numbers and times.
+
+A text has names in braces for values. ``{number:image|images}`` is the word for one or for more, by the rules of
+CLDR: French counts 0 as one. The words may have names in braces themselves.
 
 The lowest layer: it imports nothing of SegMake.
 
 >>> import os
->>> from segmake.messages import Problem
+>>> from segmake.messages import Problem, say
 >>> from segmake.messages.numbers import duration
 >>> problem = Problem("SM-IMG-002", where="day1/pos3.nd2")
 >>> print(problem)
@@ -20,6 +23,8 @@ SM-IMG-002  day1/pos3.nd2
 'Le fichier est vide (0 octet).'
 >>> print(duration(5000))
 1 h 23 min
+>>> print(say("progress.jobs", number=1), say("progress.jobs", number=4), sep=", ")
+1 tâche, 4 tâches
 >>> os.environ["SEGMAKE_LANG"] = "en"
 """
 
@@ -29,11 +34,16 @@ import locale
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 LANGUAGES = ("en", "fr")
+
+# How a number stands in a text, with what it is written with in both languages (`numbers.localised`).
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 _HEAD = re.compile(r'^\["?([\w.-]+)"?\]$', re.MULTILINE)
 
@@ -85,7 +95,43 @@ def say(section: str, part: str = "say", /, **values: object) -> str:
     KeyError
         If the catalogue has no such text, or a value that the text needs is missing.
     """
-    return _entry(section)[part][language()].format_map(values)
+    return filled(_entry(section)[part][language()], values)
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """Return a text with its ``{names}`` filled in, and ``{number:one|more}`` by the number."""
+    return _FORMATTER.vformat(text, (), values)
+
+
+def names(text: str) -> set[str]:
+    """Return the names of all values that a text needs."""
+    found = set()
+    for _, name, form, _ in _FORMATTER.parse(text):
+        if name is not None:
+            found |= {name} | names(form or "")
+    return found
+
+
+class _Texts(Formatter):
+    def format_field(self, value: Any, spec: str) -> str:
+        one, either, more = spec.partition("|")
+        if not either:
+            return super().format_field(value, spec)
+        return one if _is_singular(value) else more
+
+
+_FORMATTER = _Texts()
+
+
+def _is_singular(value: object) -> bool:
+    """Return whether a number, or one that is written in the user's language, takes the singular."""
+    written = str(value).replace(" ", "").replace("\u202f", "")
+    if not _NUMBER.fullmatch(written):
+        return False
+    if language() == "fr":
+        return float(written.replace(",", ".")) < 2
+    # A comma stands between thousands.
+    return "," not in written and float(written) == 1
 
 
 class Problem(Exception):
@@ -128,7 +174,7 @@ class Problem(Exception):
 def remembered(code: str, where: str, values: dict[str, object]) -> Problem:
     """Return a problem that was written down, perhaps by a version of SegMake whose texts needed other values."""
     texts = [_entry(code)[part][language()] for part in ("what", "do")]
-    needed = {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
+    needed = {name for text in texts for name in names(text)}
     return Problem(code, where=where, **{**dict.fromkeys(needed, where or "-"), **values})
 
 

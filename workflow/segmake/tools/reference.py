@@ -657,10 +657,15 @@ def _readable(code: str, part: str, language: str) -> str:
     """Return a text of the catalogue in Markdown, with words in italics for its placeholders."""
 
     def fill(text: str, before: str, after: str) -> str:
-        return "".join(
-            literal + (f"{before}{shown_placeholder(code, name, language)}{after}" if name else "")
-            for literal, name, _, _ in string.Formatter().parse(text)
-        )
+        words = []
+        for literal, name, form, _ in string.Formatter().parse(text):
+            words.append(literal)
+            if form and "|" in form:
+                # Of the words for one and for more, those for more.
+                words.append(fill(form.partition("|")[2], before, after))
+            elif name:
+                words.append(f"{before}{shown_placeholder(code, name, language)}{after}")
+        return "".join(words)
 
     pieces = []
     for piece in _CODE.split(catalogue()[code][part][language]):
