@@ -131,7 +131,8 @@ DELETING = re.compile(
 def test_a_remedy_endangers_nothing_but_what_segmake_made(language):
     telling = {}
     for section, entry in catalogue().items():
-        for part in set(entry) & {"do", "say"}:
+        # The help tells what a command does.
+        for part in set(entry) & {"do", "say"} if not section.startswith("help.") else ():
             if found := list(DELETING.finditer(entry[part][language])):
                 telling[section] = entry[part][language], found
     assert set(telling) == set(DELETED)
