@@ -172,3 +172,23 @@ def test_every_step_has_its_words():
 
     for step in STEPS:
         assert say(f"step.{step}") and say(f"usage.kind.{step}")
+
+
+# What is English in French words, or is not what the field says.
+NOT_FRENCH = re.compile(
+    r"points? de temps|une tâche chacun|là-bas|images? d'étiquettes|ce que le réseau a vu|\bjobs?\b|reprend de là",
+    re.IGNORECASE,
+)
+CODE_IN_TEXT = re.compile(r"`[^`]*`|\"[^\"]*\"|\{[^{}]*\}|^ +\w+:.*$", re.MULTILINE)
+
+
+def test_french_has_its_own_words_and_spaces():
+    wrong = []
+    for section, entry in catalogue().items():
+        for part, texts in entry.items():
+            plain = CODE_IN_TEXT.sub("X", texts["fr"])
+            wrong += [f"{section}/{part}: {found[0]}" for found in NOT_FRENCH.finditer(plain)]
+            # Before these a space, unless it is code.
+            found = re.search(r"\w[;?!](?=\s|$)|[\w)»]:(?=\s|$)|«\S|\S»", plain)
+            wrong += [f"{section}/{part}: {found[0]}"] if found else []
+    assert not wrong

@@ -165,7 +165,7 @@ _JOBS_COLUMNS: dict[Moment, dict[str, tuple[str, ...]]] = {
     },
     "waiting": {
         "en": ("Slurm says", "it means", "ends by itself", "what to do"),
-        "fr": ("Slurm dit", "cela signifie", "cesse de soi-même", "que faire"),
+        "fr": ("Slurm dit", "cela signifie", "passe tout seul", "que faire"),
     },
     "ended": {
         "en": ("Slurm says", "the job", "is an attempt", "what to do"),
