@@ -17,11 +17,23 @@ export PYTHONNOUSERSITE=1
 
 # The user's language, chosen as the Python side does (workflow/segmake/messages).
 language() {
-    local wanted=${SEGMAKE_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-en}}}}
-    case ${wanted:0:2} in
-        [fF][rR]) echo fr ;;
-        *) echo en ;;
-    esac
+    local wanted=${SEGMAKE_LANG:-} locale=${LC_ALL:-${LC_MESSAGES:-${LANG:-C}}} each
+    if [[ -z $wanted ]]; then
+        wanted=$locale
+        if [[ $locale != C && $locale != POSIX ]]; then
+            wanted=${LANGUAGE:-$locale}
+        fi
+    fi
+    while [[ -n $wanted ]]; do
+        each=${wanted%%:*}
+        wanted=${wanted:${#each}}
+        wanted=${wanted#:}
+        case ${each%%[_.@-]*} in
+            [fF][rR]) echo fr && return ;;
+            [eE][nN] | [cC] | [pP][oO][sS][iI][xX]) break ;;
+        esac
+    done
+    echo en
 }
 
 # text SECTION PART [NAME=VALUE...]: one text of the catalogue, with its {names} filled in, and {name:one|more} by number.

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import pickle
 import re
+import shlex
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,24 +86,67 @@ def test_every_value_that_a_text_needs_is_given():
     assert seen > 50
 
 
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, "en"),
-        ({"LANG": "fr_FR.UTF-8"}, "fr"),
-        ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
-        ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": "en"}, "en"),
-        ({"LANG": "de_DE.UTF-8"}, "en"),
-        ({"LANG": "en_GB", "LC_MESSAGES": "fr_CA"}, "fr"),
-        ({"SEGMAKE_LANG": "FR"}, "fr"),
-    ],
-)
+LOCALES = [
+    ({}, "en"),
+    ({"LANG": "fr_FR.UTF-8"}, "fr"),
+    ({"LANG": "fr"}, "fr"),
+    ({"LANG": "fr_CH@euro"}, "fr"),
+    # Arpitan has no French.
+    ({"LANG": "frp_FR.UTF-8"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": "POSIX"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": ""}, "fr"),
+    ({"LANG": "fr_FR.UTF-8", "LC_MESSAGES": "C"}, "en"),
+    ({"LANG": "C", "LC_MESSAGES": "fr_FR.UTF-8"}, "fr"),
+    ({"LANG": "en_GB", "LC_MESSAGES": "fr_CA"}, "fr"),
+    ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "fr_CA", "LC_ALL": "de_DE"}, "en"),
+    ({"LANG": "de_DE.UTF-8"}, "en"),
+    # It says how letters are written, not what language is spoken.
+    ({"LC_CTYPE": "fr_FR.UTF-8"}, "en"),
+    ({"LANG": "en_GB.UTF-8", "LANGUAGE": "fr"}, "fr"),
+    ({"LANG": "de_DE.UTF-8", "LANGUAGE": "de:fr_CA:en"}, "fr"),
+    ({"LANG": "de_DE.UTF-8", "LANGUAGE": "de:en:fr"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LANGUAGE": "de:C:fr"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LANGUAGE": "de"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LANGUAGE": ""}, "fr"),
+    ({"LANG": "C", "LANGUAGE": "fr"}, "en"),
+    ({"LANGUAGE": "fr"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": "en"}, "en"),
+    ({"LC_ALL": "C", "LANGUAGE": "en", "SEGMAKE_LANG": "fr_FR"}, "fr"),
+    ({"SEGMAKE_LANG": "FR"}, "fr"),
+    ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": ""}, "fr"),
+    ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": "klingon"}, "en"),
+]
+NAMES = ("SEGMAKE_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LC_CTYPE", "LANG")
+
+
+@pytest.mark.parametrize(("variables", "expected"), LOCALES)
 def test_the_language_is_that_of_the_user(monkeypatch, variables, expected):
-    for name in ("SEGMAKE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+    for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert language() == expected
+
+
+def test_the_scripts_of_the_set_up_choose_the_same_language():
+    command = [shutil.which("bash"), "-c", f'. "{ROOT}/scripts/_common.sh" && language']
+    for variables, expected in LOCALES:
+        environment = {"PATH": os.environ["PATH"]} | variables
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == expected, variables
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+def test_the_scripts_of_the_set_up_write_plurals_as_the_package(monkeypatch, spoken):
+    monkeypatch.setenv("SEGMAKE_LANG", spoken)
+    for number in (0, 1, 2, 12):
+        values = {"done": number, "failed": "x", "message": "y"}
+        words = shlex.join(f"{name}={value}" for name, value in values.items())
+        command = f'. "{ROOT}/scripts/_common.sh" && say demo.one_failed {words}'
+        said = subprocess.run([shutil.which("bash"), "-c", command], capture_output=True, text=True)
+        assert said.stdout == say("demo.one_failed", **values) + "\n"
 
 
 def test_values_are_not_taken_for_texts():

@@ -30,7 +30,6 @@ SM-IMG-002  day1/pos3.nd2
 
 from __future__ import annotations
 
-import locale
 import os
 import re
 import tomllib
@@ -45,21 +44,31 @@ LANGUAGES = ("en", "fr")
 # How a number stands in a text, with what it is written with in both languages (`numbers.localised`).
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
+# Behind the language of a locale: its country, its encoding, its variant.
+_REGION = re.compile(r"[_.@-]")
+
 _HEAD = re.compile(r'^\["?([\w.-]+)"?\]$', re.MULTILINE)
 
 
 def language() -> str:
-    """Return the language to speak: ``SEGMAKE_LANG``, else the locale's, else ``"en"``."""
-    wanted = (
-        os.environ.get("SEGMAKE_LANG")
-        or os.environ.get("LC_ALL")
-        or os.environ.get("LC_MESSAGES")
-        or os.environ.get("LANG")
-        or locale.getlocale()[0]
-        or "en"
-    )
-    short = wanted[:2].lower()
-    return short if short in LANGUAGES else "en"
+    """Return the language to speak: that of ``SEGMAKE_LANG``, else that which gettext would choose, else English.
+
+    gettext takes ``LC_ALL``, ``LC_MESSAGES`` or ``LANG``, the first that is set; and if that is not ``C`` or ``POSIX``,
+    the first language of the list in ``LANGUAGE`` before it. ``language`` in scripts/_common.sh does the same.
+    """
+    wanted = os.environ.get("SEGMAKE_LANG")
+    if not wanted:
+        locales = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+        locale = next(filter(None, locales), "C")
+        listed = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE")
+        wanted = listed or locale
+    for each in wanted.split(":"):
+        short = _REGION.split(each, maxsplit=1)[0].lower()
+        if short in LANGUAGES:
+            return short
+        if short in ("c", "posix"):
+            break
+    return "en"
 
 
 def catalogue() -> dict[str, dict[str, dict[str, str]]]:
