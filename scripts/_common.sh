@@ -17,16 +17,28 @@ export PYTHONNOUSERSITE=1
 
 # The user's language, chosen as the Python side does (workflow/segmake/messages).
 language() {
-    local wanted=${SEGMAKE_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-en}}}}
-    case ${wanted:0:2} in
-        [fF][rR]) echo fr ;;
-        *) echo en ;;
-    esac
+    local wanted=${SEGMAKE_LANG:-} locale=${LC_ALL:-${LC_MESSAGES:-${LANG:-C}}} each
+    if [[ -z $wanted ]]; then
+        wanted=$locale
+        if [[ $locale != C && $locale != POSIX ]]; then
+            wanted=${LANGUAGE:-$locale}
+        fi
+    fi
+    while [[ -n $wanted ]]; do
+        each=${wanted%%:*}
+        wanted=${wanted:${#each}}
+        wanted=${wanted#:}
+        case ${each%%[_.@-]*} in
+            [fF][rR]) echo fr && return ;;
+            [eE][nN] | [cC] | [pP][oO][sS][iI][xX]) break ;;
+        esac
+    done
+    echo en
 }
 
-# text SECTION PART [NAME=VALUE...]: one text of the catalogue, with its {names} filled in.
+# text SECTION PART [NAME=VALUE...]: one text of the catalogue, with its {names} filled in, and {name:one|more} by number.
 text() {
-    local section=$1 key=$2 found pair
+    local section=$1 key=$2 found pair words
     shift 2
     key+=.$(language)
     found=$(awk -v section="$section" -v key="$key" '
@@ -40,9 +52,22 @@ text() {
             exit
         }' "$root/workflow/segmake/messages/setup.toml")
     for pair in "$@"; do
+        words="\\{${pair%%=*}:([^{}|]*)\\|([^{}|]*)\\}"
+        while [[ $found =~ $words ]]; do
+            if is_singular "${pair#*=}"; then
+                found=${found/"${BASH_REMATCH[0]}"/"${BASH_REMATCH[1]}"}
+            else
+                found=${found/"${BASH_REMATCH[0]}"/"${BASH_REMATCH[2]}"}
+            fi
+        done
         found=${found//"{${pair%%=*}}"/"${pair#*=}"}
     done
     printf '%s\n' "$found"
+}
+
+# French counts 0 as one.
+is_singular() {
+    [[ $1 == 1 || ($1 == 0 && $(language) == fr) ]]
 }
 
 # say SECTION [NAME=VALUE...]: a plain sentence, on the screen.

@@ -2,6 +2,7 @@
 # Set up all that SegMake needs: the main environment, an engine's environment, Snakemake's profiles.
 # Run it as often as you like: it does what is missing or out of date, and nothing else.
 #     bash scripts/setup.sh --help
+# Where the screen is no terminal, it says every SEGMAKE_PROGRESS_SECONDS (30) how far it is.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/_common.sh"
 
@@ -99,6 +100,71 @@ quietly() {
     "$@" >>"$log" 2>&1 </dev/null
 }
 
+# told COMMAND...: as quietly, and says meanwhile how far it is.
+told() {
+    local status=0 lines
+    lines=$(awk 'END { print NR }' "$log")
+    # In the background is what speaks: from there, Ctrl-C would not reach what installs.
+    speak "$lines" 9>&- &
+    speaker=$!
+    quietly "$@" || status=$?
+    hush
+    return "$status"
+}
+speaker=
+hush() {
+    if [[ -n $speaker ]]; then
+        kill "$speaker" 2>/dev/null || true
+        wait "$speaker" 2>/dev/null || true
+        speaker=
+        [[ ! -t 1 ]] || printf '\r\033[K'
+    fi
+}
+trap hush EXIT
+
+# speak LINES: on a terminal one line that is rewritten each second, else one now and then, on what the log has got
+# after so many lines.
+speak() {
+    local every=${SEGMAKE_PROGRESS_SECONDS:-30} seconds=0 line
+    # What waits must not hold the screen open once it is told to stop.
+    while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+        seconds=$((seconds + 1))
+        if [[ -t 1 ]]; then
+            line=$(progress "$1" "$seconds")
+            printf '\r\033[K%s' "$line"
+        elif ((seconds % every == 0)); then
+            progress "$1" "$seconds"
+        fi
+    done
+}
+
+# progress LINES SECONDS: how far an installation is, from what pip writes into the log.
+progress() {
+    local time number size package unpacks
+    printf -v time '%d:%02d' $(($2 / 60)) $(($2 % 60))
+    read -r number size package unpacks < <(awk -v after="$1" '
+        NR <= after { next }
+        /^ *(Downloading|Using cached) / && !/\.metadata/ {
+            number++
+            split($0, words, "[()]")
+            split(words[2], amount, " ")
+            unit = amount[2]
+            size += amount[1] * (unit == "GB" ? 1000 : unit == "kB" ? 0.001 : unit == "bytes" ? 0.000001 : 1)
+            package = $1 == "Using" ? $3 : $2
+            sub(/^.*\//, "", package)
+            sub(/-.*/, "", package)
+        }
+        /^Installing collected packages/ { unpacks = 1 }
+        END { printf "%d %.0f %s %d\n", number, size, package == "" ? "-" : package, unpacks }' "$log")
+    if ((unpacks)); then
+        say setup.unpacking time="$time" number="$number" size="$size"
+    elif ((number)); then
+        say setup.fetching time="$time" number="$number" size="$size" package="${package:0:24}"
+    else
+        say setup.working time="$time"
+    fi
+}
+
 # fail_with_log CODE: the end of the log, then what to do about it.
 fail_with_log() {
     tail -n 15 -- "$log" | sed 's/^/    | /' >&2
@@ -189,8 +255,8 @@ make_conda_environment() {
     fi
     touch "$unfinished"
     case ${conda##*/} in
-        micromamba) quietly "$conda" create -y -f "$file" "$@" ;;
-        *) MAMBA_ALWAYS_YES=true quietly "$conda" env create -f "$file" "$@" ;;
+        micromamba) told "$conda" create -y -f "$file" "$@" ;;
+        *) MAMBA_ALWAYS_YES=true told "$conda" env create -f "$file" "$@" ;;
     esac || fail_with_log SM-SET-005
     rm "$unfinished"
 }
@@ -213,7 +279,7 @@ install() {
         mapfile -t -O ${#packages[@]} packages < <(pins "$file")
     done
     # These settings are right for a user's own Python and wrong for an environment.
-    PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 quietly "$prefix/bin/python" -m pip install \
+    PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 told "$prefix/bin/python" -m pip install \
         --disable-pip-version-check --no-input --progress-bar off "${packages[@]}" ||
         fail_with_log SM-SET-005
     if [[ $prefix == "${engine_prefix-}" ]]; then
@@ -248,6 +314,72 @@ has_another_torch() {
     return 1
 }
 
+# ---- Disk space --------------------------------------------------------------------------------
+
+# In MB, as measured once they were installed. With PyPI's PyTorch for Linux come the libraries of CUDA.
+main_size=1500
+engine_size=2000
+cuda_size=4000
+
+# Whether pip takes packages from elsewhere too: PyTorch may then be one without CUDA.
+has_other_index() {
+    [[ -n ${PIP_INDEX_URL-}${PIP_EXTRA_INDEX_URL-}${PIP_FIND_LINKS-} ]] ||
+        grep -qsE '^ *(index-url|extra-index-url|find-links) *=' -- /etc/pip.conf /etc/xdg/pip/pip.conf \
+            "${PIP_CONFIG_FILE:-/dev/null}" "${HOME:-~}/.pip/pip.conf" "${XDG_CONFIG_HOME:-${HOME:-~}/.config}/pip/pip.conf"
+}
+
+# What is to be installed into the clone's folder, in MB.
+needed_room() {
+    local needed=0
+    if [[ $prefix == "$root/.venv" ]] && ! is_usable "$prefix"; then
+        needed=$main_size
+    fi
+    if [[ -n $engine_file ]] && ! is_usable "$environments/$engine"; then
+        needed=$((needed + engine_size))
+        if [[ $OSTYPE == linux* && $HOSTTYPE == x86_64 ]] && grep -q '^ *- torch==[0-9.]*$' "$engine_file" && ! has_other_index; then
+            needed=$((needed + cuda_size))
+        fi
+    fi
+    printf '%s\n' "$needed"
+}
+
+# How much may still be written to the clone's folder, in MB: by the disk, and by the user's quota on it; nothing where
+# that can't be told.
+free_room() {
+    local disk free left
+    read -r disk free < <(df -Pk -- "$root" 2>/dev/null | awk 'NR == 2 { print $1, int($4 / 1024) }') || return 0
+    left=$(quota -w 2>/dev/null | awk -v disk="$disk" '
+        $1 == disk {
+            limit = $4 > 0 ? $4 : $3
+            if (limit > 0) { left = int((limit - $2) / 1024); print (left > 0 ? left : 0) }
+        }') || left=
+    if [[ -n $left ]] && ((left < free)); then
+        free=$left
+    fi
+    printf '%s\n' "$free"
+}
+
+# gigabytes MB: with one digit behind the point, as the language writes it.
+gigabytes() {
+    local point=.
+    [[ $(language) == en ]] || point=,
+    printf '%d%s%d\n' $(($1 / 1000)) "$point" $(($1 % 1000 / 100))
+}
+
+# Tell how much room is needed, and end where it is not there.
+check_room() {
+    local needed free
+    needed=$(needed_room)
+    free=$(free_room)
+    if ((needed == 0)) || [[ -z $free ]]; then
+        return
+    fi
+    if ((free < needed)); then
+        fail SM-SET-012 folder="$root" needed="$(gigabytes "$needed")" free="$(gigabytes "$free")"
+    fi
+    say setup.room folder="$root" needed="$(gigabytes "$needed")" free="$(gigabytes "$free")"
+}
+
 conda=$(find_conda)
 
 # -- the main environment: what was made before, else conda's `segmake`, else .venv
@@ -259,6 +391,7 @@ if [[ -z $prefix || ! -d $prefix ]]; then
         prefix=$(conda_prefix)
     fi
 fi
+check_room
 
 if is_usable "$prefix" && is_current "$prefix" "${files[@]}"; then
     $brief || say setup.main_current path="$prefix"

@@ -1,6 +1,8 @@
 """What scripts/setup.sh does for a user, without installing anything."""
 
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -232,6 +234,7 @@ def conda(bare, tmp_path):
         f'echo "python $*" >>"{tmp_path}/asked"',
         f'case "$2" in */installed.py) exec "{sys.executable}" "$@" ;; esac',
         f'case "$*" in *"pip install"*) test ! -e "{tmp_path}/offline" || exit 1 ;; esac',
+        f'case "$*" in *"pip install"*==*) test ! -e "{tmp_path}/pip" || . "{tmp_path}/pip" ;; esac',
         'case "$*" in *segmake.environments.making.engine_fit*) echo "$PWD/workflow/envs/$3.yaml" ;; esac',
         f'case "$*" in *segmake.engines.*) test ! -e "{tmp_path}/unfit" || exit 1 ;; esac',
     )
@@ -377,6 +380,113 @@ def test_an_engine_with_another_torch_is_made_anew(clone, home, bare, conda):
         assert setup(clone, home, PATH=str(bare)).returncode == 0
         anew = any(line.startswith("conda env create") for line in asked(conda))
         assert anew is (version == "2.9.1")
+
+
+# ---- disk space and progress
+
+
+def disk(bare, *, free_gb, quota_gb=None):
+    """A stand-in for df, and for quota with so much used of so much."""
+    executable(
+        bare / "df",
+        "echo 'Filesystem 1024-blocks Used Available Capacity Mounted'",
+        f"echo 'server:/home 99 9 {int(free_gb * 1000 * 1024)} 9% /home'",
+    )
+    if quota_gb:
+        used, soft = (int(size * 1000 * 1024) for size in quota_gb)
+        executable(
+            bare / "quota",
+            "echo 'Disk quotas for user x (uid 1):'",
+            "echo 'Filesystem blocks quota limit grace files quota limit grace'",
+            "echo '/dev/other 1 1 1 1 0 0'",
+            f"echo 'server:/home {used}* {soft} 0 5 0 0'",
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "room", "needed", "free"),
+    [
+        (["--engine", "none"], {"free_gb": 1.4}, "1.5", "1.4"),
+        ([], {"free_gb": 7.4}, "7.5", "7.4"),
+        (["--engine", "none"], {"free_gb": 50, "quota_gb": (18.6, 20)}, "1.5", "1.4"),
+        (["--engine", "none"], {"free_gb": 50, "quota_gb": (21, 20)}, "1.5", "0.0"),
+    ],
+)
+def test_without_room_nothing_is_begun(clone, home, bare, conda, options, room, needed, free):
+    (bare / "conda").unlink()
+    executable(bare / "python3.11")
+    disk(bare, **room)
+    done = setup(clone, home, *options, PATH=str(bare))
+    assert done.returncode == 1
+    assert "SM-SET-012\n" in done.stderr
+    assert f"about {needed} GB are needed, {free} GB are free" in done.stderr
+    assert not (clone / ".venv").exists() and asked(conda) == []
+
+
+def test_room_is_told_first_and_less_is_needed_without_cuda(clone, home, bare, conda):
+    disk(bare, free_gb=5.5, quota_gb=(12, 0))
+    settings = home / ".config/pip/pip.conf"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[global]\nextra-index-url = https://example.org/cpu\n")
+    done = setup(clone, home, PATH=str(bare), SEGMAKE_LANG="fr")
+    assert done.returncode == 0, done.stderr
+    # What conda makes of its own is elsewhere.
+    told = "il faut environ 2,0 Go, 5,5 Go sont libres."
+    assert told in done.stdout and done.stdout.index(told) < done.stdout.index("installation")
+    again = setup(clone, home, PATH=str(bare))
+    assert "Disk space" not in again.stdout
+
+
+PIP = """
+echo "Collecting torch==2.13.0"
+echo "  Downloading torch-2.13.0-cp311.whl.metadata (30 kB)"
+echo "  Downloading torch-2.13.0-cp311.whl (821.5 MB)"
+echo "  Downloading tifffile-2026.3.3-py3.whl (500 kB)"
+sleep 2.5
+echo "Installing collected packages: torch, tifffile"
+sleep 2.5
+"""
+
+
+@pytest.fixture
+def slow(bare, conda):
+    """A stand-in for pip that takes some seconds: the real one would fetch a gigabyte."""
+    (bare / "sleep").symlink_to(shutil.which("sleep"))
+    (conda / "pip").write_text(PIP)
+
+
+def test_a_log_gets_a_line_now_and_then(clone, home, bare, slow):
+    variables = {"PATH": str(bare), "SEGMAKE_PROGRESS_SECONDS": "2"}
+    done = setup(clone, home, "--engine", "none", **variables)
+    assert done.returncode == 0, done.stderr
+    assert "  0:02  fetching: 2 packages, 822 MB; now tifffile\n" in done.stdout
+    assert "  0:04  installing 2 packages (822 MB)\n" in done.stdout
+    assert "\r" not in done.stdout and done.stderr == ""
+
+
+def test_a_terminal_gets_one_line_that_is_rewritten(clone, home, bare, slow):
+    ours, theirs = pty.openpty()
+    environment = {"PATH": str(bare), "HOME": str(home), "LC_ALL": "C.UTF-8", "SEGMAKE_LANG": "fr"}
+    command = [shutil.which("bash"), clone / "scripts/setup.sh", "--engine", "none"]
+    with subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        said = b""
+        # At its end the terminal is gone.
+        while piece := read(ours):
+            said += piece
+        assert running.wait(timeout=60) == 0, said
+    lines = re.split(r"\r\x1b\[K", said.decode())
+    assert "  0:01  téléchargement : 2 paquets, 822 Mo ; en ce moment tifffile" in lines
+    assert "  0:04  installation de 2 paquets (822 Mo)" in lines
+    # The last of them is gone, and what follows begins at the margin.
+    assert lines[-1].startswith("Environnement principal : prêt")
+
+
+def read(terminal):
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def test_engine_none_leaves_the_engines_alone(clone, home, bare, conda):

@@ -79,7 +79,8 @@ def test_nothing_is_sent_while_a_run_is_at_work(configure, sent, tmp_path):
 def test_overrides_are_refused(sent, capsys, options):
     with pytest.raises(SystemExit):
         main(["submit", *options])
-    assert "use --configfile FILE" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("SM-CMD-008") and "submit --configfile FILE" in said
     assert not sent
 
 

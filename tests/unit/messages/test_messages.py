@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import ast
+import os
 import pickle
 import re
+import shlex
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from string import Formatter
 
 import pytest
 
 from segmake.core.journal import Entry
 from segmake.labels.labels import LabelStack
-from segmake.messages import LANGUAGES, Problem, catalogue, language, remembered, say
+from segmake.messages import LANGUAGES, Problem, catalogue, language, names, remembered, say
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_step import problem_of
 from tests.projects import ROOT
@@ -26,10 +29,6 @@ PROGRAMS = [
 CODE = re.compile(r"SM-[A-Z]{3}-\d{3}")
 
 
-def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-
-
 @pytest.mark.parametrize("section", sorted(catalogue()))
 def test_every_text_says_the_same_in_every_language(section):
     entry = catalogue()[section]
@@ -38,7 +37,7 @@ def test_every_text_says_the_same_in_every_language(section):
     for texts in entry.values():
         assert set(texts) == set(LANGUAGES)
         assert all(text.strip() for text in texts.values())
-        assert placeholders(texts["en"]) == placeholders(texts["fr"])
+        assert names(texts["en"]) == names(texts["fr"])
 
 
 def test_a_section_read_alone_says_what_it_does_in_its_file():
@@ -62,8 +61,8 @@ def calls() -> Iterator[tuple[str, str, set[str]]]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name = getattr(node.func, "id", "")
-            names = {keyword.arg for keyword in node.keywords}
-            if name not in ("say", "Problem") or None in names:
+            given = {keyword.arg for keyword in node.keywords}
+            if name not in ("say", "Problem") or None in given:
                 continue
             first = node.args[0]
             choices = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
@@ -71,7 +70,7 @@ def calls() -> Iterator[tuple[str, str, set[str]]]:
                 if isinstance(choice, ast.Constant):
                     part = [a.value for a in node.args[1:] if isinstance(a, ast.Constant)]
                     where = f"{path.relative_to(ROOT)}:{node.lineno}"
-                    yield where, "/".join([choice.value, *part]), {str(n) for n in names}
+                    yield where, "/".join([choice.value, *part]), {str(n) for n in given}
 
 
 def test_every_value_that_a_text_needs_is_given():
@@ -81,30 +80,73 @@ def test_every_value_that_a_text_needs_is_given():
         assert section in catalogue(), f"{where}: no text for {section}"
         entry = catalogue()[section]
         parts = [part] if part else ["say"] if "say" in entry else ["what", "do"]
-        needed = set().union(*(placeholders(entry[part]["en"]) for part in parts))
+        needed = set().union(*(names(entry[part]["en"]) for part in parts))
         assert needed <= given, f"{where}: {section} needs {sorted(needed - given)}"
         seen += 1
     assert seen > 50
 
 
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, "en"),
-        ({"LANG": "fr_FR.UTF-8"}, "fr"),
-        ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
-        ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": "en"}, "en"),
-        ({"LANG": "de_DE.UTF-8"}, "en"),
-        ({"LANG": "en_GB", "LC_MESSAGES": "fr_CA"}, "fr"),
-        ({"SEGMAKE_LANG": "FR"}, "fr"),
-    ],
-)
+LOCALES = [
+    ({}, "en"),
+    ({"LANG": "fr_FR.UTF-8"}, "fr"),
+    ({"LANG": "fr"}, "fr"),
+    ({"LANG": "fr_CH@euro"}, "fr"),
+    # Arpitan has no French.
+    ({"LANG": "frp_FR.UTF-8"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": "POSIX"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LC_ALL": ""}, "fr"),
+    ({"LANG": "fr_FR.UTF-8", "LC_MESSAGES": "C"}, "en"),
+    ({"LANG": "C", "LC_MESSAGES": "fr_FR.UTF-8"}, "fr"),
+    ({"LANG": "en_GB", "LC_MESSAGES": "fr_CA"}, "fr"),
+    ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "fr_CA", "LC_ALL": "de_DE"}, "en"),
+    ({"LANG": "de_DE.UTF-8"}, "en"),
+    # It says how letters are written, not what language is spoken.
+    ({"LC_CTYPE": "fr_FR.UTF-8"}, "en"),
+    ({"LANG": "en_GB.UTF-8", "LANGUAGE": "fr"}, "fr"),
+    ({"LANG": "de_DE.UTF-8", "LANGUAGE": "de:fr_CA:en"}, "fr"),
+    ({"LANG": "de_DE.UTF-8", "LANGUAGE": "de:en:fr"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LANGUAGE": "de:C:fr"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LANGUAGE": "de"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "LANGUAGE": ""}, "fr"),
+    ({"LANG": "C", "LANGUAGE": "fr"}, "en"),
+    ({"LANGUAGE": "fr"}, "en"),
+    ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": "en"}, "en"),
+    ({"LC_ALL": "C", "LANGUAGE": "en", "SEGMAKE_LANG": "fr_FR"}, "fr"),
+    ({"SEGMAKE_LANG": "FR"}, "fr"),
+    ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": ""}, "fr"),
+    ({"LANG": "fr_FR.UTF-8", "SEGMAKE_LANG": "klingon"}, "en"),
+]
+NAMES = ("SEGMAKE_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LC_CTYPE", "LANG")
+
+
+@pytest.mark.parametrize(("variables", "expected"), LOCALES)
 def test_the_language_is_that_of_the_user(monkeypatch, variables, expected):
-    for name in ("SEGMAKE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+    for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert language() == expected
+
+
+def test_the_scripts_of_the_set_up_choose_the_same_language():
+    command = [shutil.which("bash"), "-c", f'. "{ROOT}/scripts/_common.sh" && language']
+    for variables, expected in LOCALES:
+        environment = {"PATH": os.environ["PATH"]} | variables
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == expected, variables
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+def test_the_scripts_of_the_set_up_write_plurals_as_the_package(monkeypatch, spoken):
+    monkeypatch.setenv("SEGMAKE_LANG", spoken)
+    for number in (0, 1, 2, 12):
+        values = {"done": number, "failed": "x", "message": "y"}
+        words = shlex.join(f"{name}={value}" for name, value in values.items())
+        command = f'. "{ROOT}/scripts/_common.sh" && say demo.one_failed {words}'
+        said = subprocess.run([shutil.which("bash"), "-c", command], capture_output=True, text=True)
+        assert said.stdout == say("demo.one_failed", **values) + "\n"
 
 
 def test_values_are_not_taken_for_texts():
@@ -136,7 +178,8 @@ DELETING = re.compile(
 def test_a_remedy_endangers_nothing_but_what_segmake_made(language):
     telling = {}
     for section, entry in catalogue().items():
-        for part in set(entry) & {"do", "say"}:
+        # The help tells what a command does.
+        for part in set(entry) & {"do", "say"} if not section.startswith("help.") else ():
             if found := list(DELETING.finditer(entry[part][language])):
                 telling[section] = entry[part][language], found
     assert set(telling) == set(DELETED)
@@ -176,3 +219,23 @@ def test_every_step_has_its_words():
 
     for step in STEPS:
         assert say(f"step.{step}") and say(f"usage.kind.{step}")
+
+
+# What is English in French words, or is not what the field says.
+NOT_FRENCH = re.compile(
+    r"points? de temps|une tâche chacun|là-bas|images? d'étiquettes|ce que le réseau a vu|\bjobs?\b|reprend de là",
+    re.IGNORECASE,
+)
+CODE_IN_TEXT = re.compile(r"`[^`]*`|\"[^\"]*\"|\{[^{}]*\}|^ +\w+:.*$", re.MULTILINE)
+
+
+def test_french_has_its_own_words_and_spaces():
+    wrong = []
+    for section, entry in catalogue().items():
+        for part, texts in entry.items():
+            plain = CODE_IN_TEXT.sub("X", texts["fr"])
+            wrong += [f"{section}/{part}: {found[0]}" for found in NOT_FRENCH.finditer(plain)]
+            # Before these a space, unless it is code.
+            found = re.search(r"\w[;?!](?=\s|$)|[\w)»]:(?=\s|$)|«\S|\S»", plain)
+            wrong += [f"{section}/{part}: {found[0]}"] if found else []
+    assert not wrong

@@ -181,8 +181,8 @@ def test_what_the_runs_took_and_made(results):
     known = Summary(judged=300, opened=299, files=300, bytes=1500, noted=300, same=300, gone=2)
     page = write(results, script(results, done=298, evidence=known))
     for words in (
-        "299 of 300 runs opened what they were given; 300 file(s), 1.50 kB made",
-        "300 of 300 runs made the same file(s), byte for byte",
+        "299 of 300 runs opened what they were given; 300 files, 1.50 kB made",
+        "300 of 300 runs made the same, byte for byte",
         "2 whose results have disappeared",
     ):
         assert words in page.words

@@ -133,7 +133,7 @@ def test_a_column_is_a_number_in_all_tables_or_in_none(tmp_path):
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["a,b\n1,2\n", "a,b\n3,4\n", "a,c\n5,6\n"], "1 of 3 tables have other columns"),
+        (["a,b\n1,2\n", "a,b\n3,4\n", "a,c\n5,6\n"], "1 of 3 tables has other columns"),
         (["a\n1\n", "b\n2\n"], "no column in common"),
     ],
 )

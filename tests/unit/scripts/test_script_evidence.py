@@ -202,7 +202,8 @@ def test_runs_that_rightly_open_nothing_are_done_and_told(project, what):
     do(plan)
     assert not failures_of(plan)
     opened = images - 1 if what == "one is left out" else 0
-    assert f"{images - opened} of {images} runs opened nothing" in last_words(plan)
+    runs = "runs" if images > 1 else "run"
+    assert f"{images - opened} of {images} {runs} opened nothing" in last_words(plan)
 
 
 def test_a_run_that_reads_what_lies_beside_its_image_has_opened_something(project, tmp_path):
@@ -263,9 +264,9 @@ def test_runs_that_make_nothing_or_all_the_same_are_told(project):
     do(plan)
     (result,) = script_results(plan)
     assert result.evidence.same == 3 and result.evidence.opened == 3
-    assert "3 of 3 runs made the same file(s), byte for byte" in last_words(plan)
+    assert "3 of 3 runs made the same, byte for byte" in last_words(plan)
     log = plan.folders.script_log(plan.definitions["s"], "day/cell_0.tif").read_text()
-    assert "SegMake: of what it was given it opened: input; it made 1 file(s)" in log
+    assert "SegMake: of what it was given it opened: input; it made 1 file," in log
     plan = project(f"{READS}open('t.csv', 'w').write(f'a\\n{{hash(data)}}\\n')", images=3)
     do(plan)
     assert "byte for byte" not in last_words(plan)
@@ -331,7 +332,7 @@ def test_what_runs_write_beside_their_folders_is_told(project):
     (result,) = script_results(plan)
     assert result.strays == ["day/été.csv"]
     told = last_words(plan)
-    assert "1 file(s) that the runs wrote beside their own folders" in told and "été.csv" in told
+    assert "1 file that the runs wrote beside their own folders" in told and "été.csv" in told
 
 
 def test_a_folder_that_another_run_removed_is_told(project, tmp_path, monkeypatch):

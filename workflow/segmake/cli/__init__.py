@@ -1,8 +1,9 @@
 r"""The command ``segmake``, for users and for the rules.
 
-`parser` has its command line, `of_users` what users run, each loading only what it needs, and `of_rules` what the
-rules run in their jobs, by the plan. `log` says a line on the screen and in the log. ``main`` turns whatever goes
-wrong into a message and an exit code.
+`parser` has its command line and its help, which `speaking` has argparse say in the user's language; `of_users` what
+users run, each loading only what it needs, and `of_rules` what the rules run in their jobs, by the plan. `here` says
+what can be done in a folder, `log` a line on the screen and in the log. ``main`` turns whatever goes wrong into a
+message and an exit code.
 
 May import `segmake.adapter` and what is below it.
 
@@ -46,18 +47,21 @@ from segmake.slurm.jobs import BEGAN
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
-    parser = command_line()
-    options, rest = parser.parse_known_args(arguments)
+    """Run a command, and return its exit code: 0, or 1 after a message about what is wrong.
+
+    Raises
+    ------
+    SystemExit
+        With 2 after a message about a mistake in the command line.
+    """
+    options, rest = command_line().parse_known_args(arguments)
     if options.run is send:
         options.snakemake = rest
         # They would be lost on what is read of the config here: the partition, the results folder.
         if any(word.split("=")[0] == "--config" or word.startswith("-C") for word in rest):
-            parser.error(
-                "submit does not take --config (-C): put it into a config file, and use --configfile FILE"
-            )
+            options.parser.refuse("SM-CMD-008")
     elif rest:
-        parser.error(" ".join(rest))
+        options.parser.refuse_words(rest)
     if "SLURM_JOB_ID" in os.environ and hasattr(options, "log"):
         # From Slurm's log of a job that failed, the main process sees that it got as far as this.
         print(BEGAN, file=sys.stderr)

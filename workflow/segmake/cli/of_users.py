@@ -11,6 +11,13 @@ from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, language, say
 
 
+def show_here(options: argparse.Namespace) -> None:
+    """Say what can be done in this folder."""
+    from segmake.cli.here import describe_here
+
+    print(describe_here())
+
+
 def check(options: argparse.Namespace) -> None:
     """Say that a config can be used, as far as the file alone tells; else raise all that is wrong with it."""
     from segmake.config.load import load_config

@@ -4,131 +4,196 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from segmake import __version__
 from segmake.cli import of_rules, of_users
+from segmake.cli.here import table
+from segmake.cli.speaking import Parser
 from segmake.core.config import DEFAULT_CONFIG
-from segmake.messages import LANGUAGES
+from segmake.messages import LANGUAGES, say
 from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
-_DESCRIPTION = """\
-What you may run by hand: check, status, environments, submit and demo-data. The other commands are what the rules of
-the workflow run in their jobs.
-"""
+# The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
+OF_USERS = ("new", "check", "status", "environments", "submit", "demo-data")
+
+# What argparse makes a command with.
+Commands = Any
 
 
-def command_line() -> argparse.ArgumentParser:
+class _CommandLine(Parser):
+    """All commands; those of users are listed."""
+
+    def format_help(self) -> str:
+        """Return what ``segmake --help`` says."""
+        rows = [
+            (f"snakemake --profile {name} -n", say(f"help.on_{place}"))
+            for name, place in (("slurm", "cluster"), ("local", "computer"))
+        ]
+        lines = [
+            f"{say('help.usage')}segmake {say('help.COMMAND')} ...",
+            "",
+            say("help.overview"),
+            "",
+            say("help.commands"),
+            *table([(name, say(f"help.{name}")) for name in OF_USERS]),
+            "",
+            say("help.runs"),
+            *table(rows),
+            "",
+            say("help.more"),
+        ]
+        return "\n".join(lines) + "\n"
+
+    def refuse(self, code: str, **values: object) -> NoReturn:
+        """End with a message; a command that is not there may be another one, mistyped."""
+        word = str(values.get("value", "")).strip('"')
+        if code != "SM-CMD-005" or not word:
+            super().refuse(code, **values)
+        remedy = say("mistake.commands", commands=", ".join(OF_USERS))
+        if near := get_close_matches(word, OF_USERS, 1):
+            remedy = say("mistake.nearest", line=f"segmake {near[0]}")
+        super().refuse("SM-CMD-001", word=word, remedy=remedy)
+
+
+def command_line() -> Parser:
     """Return what takes the words of a command apart: each command sets ``run``, the function that does it."""
-    parser = argparse.ArgumentParser(prog="segmake", description=_DESCRIPTION)
-    parser.add_argument("--version", action="version", version=f"SegMake {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for step in STEPS:
-        command = commands.add_parser(step, help=f"{step} the images of one batch of the plan")
-        command.add_argument("--batch", required=True)
-        command.add_argument("--out", required=True, type=Path, help="table of what became of them")
-        command.add_argument("--cpus", type=int, default=1, help="how many images at a time")
-        command.set_defaults(run=of_rules.do_step, step=step)
-        _add_common(command)
-    script = commands.add_parser("script", help="do the runs of a user's script in one batch")
-    script.add_argument("--name", required=True)
-    script.add_argument("--batch", required=True)
-    script.add_argument("--python", required=True, help="the Python of its environment")
-    script.add_argument("--cpus", required=True, type=int, help="the cores of the job")
-    script.add_argument("--out", required=True, type=Path, help="table of what became of them")
-    script.set_defaults(run=of_rules.do_script)
-    _add_common(script)
-    join = commands.add_parser("join", help="join the tables that the runs of a script made")
-    join.add_argument("--name", required=True)
-    join.add_argument("--out", required=True, type=Path, help="file that says that it was done")
-    join.set_defaults(run=of_rules.join_results)
-    _add_common(join)
-    tried = commands.add_parser("try-environment", help="import the packages of an environment")
-    tried.add_argument("--name", required=True)
-    tried.add_argument("--python", required=True, help="its Python")
-    tried.set_defaults(run=of_rules.try_packages)
-    _add_common(tried)
-    model = commands.add_parser("check-model", help="download the model if needed, and load it")
-    model.add_argument("--out", required=True, type=Path, help="record of its files")
-    model.set_defaults(run=of_rules.check_model)
-    _add_common(model)
-    report = commands.add_parser("report", help="join the tables and write the report")
-    report.add_argument(
-        "--out", required=True, type=Path, help="file that says that it was written"
-    )
-    report.set_defaults(run=of_rules.write_report)
-    _add_common(report)
-    verify = commands.add_parser("verify", help="list the images that failed; exit 1 if any did")
-    verify.set_defaults(run=of_rules.list_failed)
-    _add_common(verify)
+    parser = _CommandLine(prog="segmake")
+    version = f"SegMake {__version__}"
+    parser.add_argument("--version", action="version", version=version, help=say("help.version"))
+    parser.set_defaults(run=of_users.show_here, parser=parser)
+    commands = parser.add_subparsers(metavar=say("help.COMMAND"), parser_class=Parser)
     _add_new(commands)
-    check = commands.add_parser("check", help="look for mistakes in a config; nothing is run")
-    check.add_argument("configfile", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="CONFIG")
-    check.set_defaults(run=of_users.check)
-    status = commands.add_parser("status", help="say what the last run does, or how it ended")
-    status.add_argument("--configfile", type=Path, default=DEFAULT_CONFIG)
-    status.add_argument("--results", type=Path, help="the results folder, if not the config's")
-    status.add_argument(
-        "--follow", action="store_true", help="say it again and again, until the run has ended"
-    )
-    status.set_defaults(run=of_users.show_status)
-    kept = commands.add_parser(
-        "environments", help="list the environments that were made; export or remove some"
-    )
-    kept.add_argument("action", nargs="?", choices=("list", "export", "remove"), default="list")
-    kept.add_argument(
-        "names", nargs="*", metavar="NAME", help="of environments, as the list has them"
-    )
-    kept.add_argument("--configfile", type=Path, default=DEFAULT_CONFIG)
-    kept.add_argument("--results", type=Path, help="the results folder, if not the config's")
-    kept.add_argument("--to", type=Path, metavar="FOLDER", help="export to this folder")
-    kept.add_argument(
-        "--unused", action="store_true", help="remove all that the config does not use"
-    )
-    kept.add_argument("--yes", action="store_true", help="remove without asking")
-    kept.set_defaults(run=of_users.show_environments)
-    sent = commands.add_parser(
-        "submit",
-        help="run snakemake as a job of its own; takes its options",
-        # Else snakemake's --config would be taken for --configfile.
-        allow_abbrev=False,
-    )
-    sent.add_argument("--configfile", "--configfiles", type=Path, default=DEFAULT_CONFIG)
-    sent.add_argument("--profile", default="slurm")
-    sent.set_defaults(run=of_users.send)
-    demo = commands.add_parser("demo-data", help="draw the pictures of the demo")
-    demo.add_argument("folder", type=Path)
-    demo.set_defaults(run=of_users.draw_demo)
+    _add_check(commands)
+    _add_status(commands)
+    _add_environments(commands)
+    _add_submit(commands)
+    _add_demo_data(commands)
+    _add_commands_of_rules(commands)
     return parser
 
 
-def _add_new(commands: Any) -> None:
-    new = commands.add_parser("new", help="make the folder of an experiment, with its config")
-    new.add_argument("folder", type=Path, metavar="FOLDER")
-    new.add_argument("--images", type=Path, metavar="FOLDER", help="look at these images first")
-    new.add_argument(
-        "--from",
-        dest="other",
+# Those of users
+
+
+def _of_users(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], **settings: Any
+) -> Parser:
+    command = commands.add_parser(name, description=say(f"help.{name}"), **settings)
+    command.set_defaults(run=run, parser=command)
+    return command
+
+
+def _add_new(commands: Commands) -> None:
+    new = _of_users(commands, "new", of_users.new)
+    folder = say("help.FOLDER")
+    new.add_argument("folder", type=Path, metavar=folder, help=say("help.new.folder"))
+    new.add_argument("--images", type=Path, metavar=folder, help=say("help.new.images"))
+    other = {"dest": "other", "type": Path, "metavar": folder, "help": say("help.new.from")}
+    new.add_argument("--from", **other)
+    new.add_argument("--simulation", action="store_true", help=say("help.new.simulation"))
+    new.add_argument("--lang", choices=LANGUAGES, help=say("help.new.lang"))
+
+
+def _add_check(commands: Commands) -> None:
+    check = _of_users(commands, "check", of_users.check)
+    check.add_argument(
+        "configfile",
+        nargs="?",
         type=Path,
-        metavar="OTHER",
-        help="take the settings of another experiment",
+        default=DEFAULT_CONFIG,
+        metavar=say("help.FILE"),
+        help=say("help.configfile"),
     )
-    new.add_argument("--simulation", action="store_true", help="without images")
-    new.add_argument("--lang", choices=LANGUAGES, help="language of the config's comments")
-    new.set_defaults(run=of_users.new)
 
 
-def _add_common(command: argparse.ArgumentParser) -> None:
+def _add_status(commands: Commands) -> None:
+    status = _of_users(commands, "status", of_users.show_status)
+    _add_places(status)
+    status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
+
+
+def _add_environments(commands: Commands) -> None:
+    kept = _of_users(commands, "environments", of_users.show_environments)
+    kept.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "export", "remove"),
+        default="list",
+        help=say("help.environments.action"),
+    )
+    names = say("help.environments.names")
+    kept.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
+    _add_places(kept)
+    folder = say("help.FOLDER")
+    kept.add_argument("--to", type=Path, metavar=folder, help=say("help.environments.to"))
+    kept.add_argument("--unused", action="store_true", help=say("help.environments.unused"))
+    kept.add_argument("--yes", action="store_true", help=say("help.environments.yes"))
+
+
+def _add_submit(commands: Commands) -> None:
+    # Else snakemake's --config would be taken for --configfile.
+    sent = _of_users(commands, "submit", of_users.send, allow_abbrev=False)
+    _add_config(sent, "--configfile", "--configfiles")
+    profile = say("help.submit.profile")
+    sent.add_argument("--profile", default="slurm", metavar=say("help.NAME"), help=profile)
+
+
+def _add_demo_data(commands: Commands) -> None:
+    demo = _of_users(commands, "demo-data", of_users.draw_demo)
+    folder = say("help.FOLDER")
+    demo.add_argument("folder", type=Path, metavar=folder, help=say("help.demo-data.folder"))
+
+
+def _add_places(command: Parser) -> None:
+    _add_config(command, "--configfile")
+    folder = say("help.FOLDER")
+    command.add_argument("--results", type=Path, metavar=folder, help=say("help.results"))
+
+
+def _add_config(command: Parser, *names: str) -> None:
+    words = {"metavar": say("help.FILE"), "help": say("help.configfile")}
+    command.add_argument(*names, type=Path, default=DEFAULT_CONFIG, **words)
+
+
+# Those of the rules: the help does not list them
+
+
+def _add_commands_of_rules(commands: Commands) -> None:
+    for step in STEPS:
+        command = _of_rules(commands, step, of_rules.do_step, "batch", "out")
+        command.add_argument("--cpus", type=int, default=1, help=say("help.cpus"))
+        command.set_defaults(step=step)
+    script = _of_rules(commands, "script", of_rules.do_script, "name", "batch", "python", "out")
+    script.add_argument("--cpus", required=True, type=int, help=say("help.cpus"))
+    _of_rules(commands, "join", of_rules.join_results, "name", "out")
+    _of_rules(commands, "try-environment", of_rules.try_packages, "name", "python")
+    _of_rules(commands, "check-model", of_rules.check_model, "out")
+    _of_rules(commands, "report", of_rules.write_report, "out")
+    _of_rules(commands, "verify", of_rules.list_failed)
+
+
+def _of_rules(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], *needed: str
+) -> Parser:
+    """Add a command with the options that it needs, and with those that all have."""
+    words = f"{say(f'help.rule.{name}')} {say('help.of_rules')}"
+    command = commands.add_parser(name, description=words)
+    command.set_defaults(run=run, parser=command)
+    for option in needed:
+        kind = Path if option == "out" else str
+        command.add_argument(f"--{option}", required=True, type=kind, help=say(f"help.{option}"))
     plan = os.environ.get(PLAN_VARIABLE)
     command.add_argument(
         "--plan",
         type=Path,
         default=plan,
         required=plan is None,
-        help=f"the plan of the run (${PLAN_VARIABLE})",
+        help=say("help.plan", variable=PLAN_VARIABLE),
     )
-    command.add_argument(
-        "--log", type=Path, help="file that gets everything the screen gets, and more"
-    )
+    command.add_argument("--log", type=Path, help=say("help.log"))
+    return command

@@ -3,12 +3,15 @@
 The texts lie beside this file in TOML, one file per subject. A section whose name is a code, such as
 ``[SM-CFG-012]``, is a problem: ``what`` is wrong, ``why`` (for the FAQ), and what to ``do``. Every other
 section, such as ``[plan.found]``, is a plain sentence: ``say``. Codes are stable: once published, a code
-keeps its meaning and is never given to another problem. `numbers` writes numbers, times and plurals.
+keeps its meaning and is never given to another problem. `numbers` writes numbers and times.
+
+A text has names in braces for values. ``{number:image|images}`` is the word for one or for more, by the rules of
+CLDR: French counts 0 as one. The words may have names in braces themselves.
 
 The lowest layer: it imports nothing of SegMake.
 
 >>> import os
->>> from segmake.messages import Problem
+>>> from segmake.messages import Problem, say
 >>> from segmake.messages.numbers import duration
 >>> problem = Problem("SM-IMG-002", where="day1/pos3.nd2")
 >>> print(problem)
@@ -20,36 +23,52 @@ SM-IMG-002  day1/pos3.nd2
 'Le fichier est vide (0 octet).'
 >>> print(duration(5000))
 1 h 23 min
+>>> print(say("progress.jobs", number=1), say("progress.jobs", number=4), sep=", ")
+1 tâche, 4 tâches
 >>> os.environ["SEGMAKE_LANG"] = "en"
 """
 
 from __future__ import annotations
 
-import locale
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 LANGUAGES = ("en", "fr")
+
+# How a number stands in a text, with what it is written with in both languages (`numbers.localised`).
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+
+# Behind the language of a locale: its country, its encoding, its variant.
+_REGION = re.compile(r"[_.@-]")
 
 _HEAD = re.compile(r'^\["?([\w.-]+)"?\]$', re.MULTILINE)
 
 
 def language() -> str:
-    """Return the language to speak: ``SEGMAKE_LANG``, else the locale's, else ``"en"``."""
-    wanted = (
-        os.environ.get("SEGMAKE_LANG")
-        or os.environ.get("LC_ALL")
-        or os.environ.get("LC_MESSAGES")
-        or os.environ.get("LANG")
-        or locale.getlocale()[0]
-        or "en"
-    )
-    short = wanted[:2].lower()
-    return short if short in LANGUAGES else "en"
+    """Return the language to speak: that of ``SEGMAKE_LANG``, else that which gettext would choose, else English.
+
+    gettext takes ``LC_ALL``, ``LC_MESSAGES`` or ``LANG``, the first that is set; and if that is not ``C`` or ``POSIX``,
+    the first language of the list in ``LANGUAGE`` before it. ``language`` in scripts/_common.sh does the same.
+    """
+    wanted = os.environ.get("SEGMAKE_LANG")
+    if not wanted:
+        locales = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+        locale = next(filter(None, locales), "C")
+        listed = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE")
+        wanted = listed or locale
+    for each in wanted.split(":"):
+        short = _REGION.split(each, maxsplit=1)[0].lower()
+        if short in LANGUAGES:
+            return short
+        if short in ("c", "posix"):
+            break
+    return "en"
 
 
 def catalogue() -> dict[str, dict[str, dict[str, str]]]:
@@ -85,7 +104,43 @@ def say(section: str, part: str = "say", /, **values: object) -> str:
     KeyError
         If the catalogue has no such text, or a value that the text needs is missing.
     """
-    return _entry(section)[part][language()].format_map(values)
+    return filled(_entry(section)[part][language()], values)
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """Return a text with its ``{names}`` filled in, and ``{number:one|more}`` by the number."""
+    return _FORMATTER.vformat(text, (), values)
+
+
+def names(text: str) -> set[str]:
+    """Return the names of all values that a text needs."""
+    found = set()
+    for _, name, form, _ in _FORMATTER.parse(text):
+        if name is not None:
+            found |= {name} | names(form or "")
+    return found
+
+
+class _Texts(Formatter):
+    def format_field(self, value: Any, spec: str) -> str:
+        one, either, more = spec.partition("|")
+        if not either:
+            return super().format_field(value, spec)
+        return one if _is_singular(value) else more
+
+
+_FORMATTER = _Texts()
+
+
+def _is_singular(value: object) -> bool:
+    """Return whether a number, or one that is written in the user's language, takes the singular."""
+    written = str(value).replace(" ", "").replace("\u202f", "")
+    if not _NUMBER.fullmatch(written):
+        return False
+    if language() == "fr":
+        return float(written.replace(",", ".")) < 2
+    # A comma stands between thousands.
+    return "," not in written and float(written) == 1
 
 
 class Problem(Exception):
@@ -128,7 +183,7 @@ class Problem(Exception):
 def remembered(code: str, where: str, values: dict[str, object]) -> Problem:
     """Return a problem that was written down, perhaps by a version of SegMake whose texts needed other values."""
     texts = [_entry(code)[part][language()] for part in ("what", "do")]
-    needed = {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
+    needed = {name for text in texts for name in names(text)}
     return Problem(code, where=where, **{**dict.fromkeys(needed, where or "-"), **values})
 
 

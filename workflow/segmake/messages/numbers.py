@@ -1,4 +1,4 @@
-"""Numbers, times and plurals as people write them, in the user's language."""
+"""Numbers and times as people write them, in the user's language."""
 
 from __future__ import annotations
 
@@ -108,9 +108,3 @@ def moment(text: str) -> str:
         return text
     zone = f" {time.tzname()}" if time.tzinfo else ""
     return f"{time:%Y-%m-%d %H:%M}{zone}"
-
-
-def plural(section: str, count: float) -> str:
-    """Return the section for one or for many; French counts zero as one."""
-    singular = abs(count) < 2 if language() == "fr" else count == 1
-    return f"{section}.one" if singular else f"{section}.many"

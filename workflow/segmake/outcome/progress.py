@@ -13,7 +13,7 @@ from typing import TextIO
 
 from segmake.core.journal import Entry, Event, Journal
 from segmake.messages import say
-from segmake.messages.numbers import duration, number, plural
+from segmake.messages.numbers import duration, number
 from segmake.outcome.usage import IMAGE_RULES, describe_mishap
 from segmake.plan.plan import Batch, Plan
 from segmake.runner.run_step import STEPS
@@ -63,8 +63,7 @@ class Waiting:
     @property
     def count(self) -> str:
         """How many they are, in words."""
-        many = len(self.jobs)
-        return say(plural("progress.jobs", many), number=number(many))
+        return say("progress.jobs", number=number(len(self.jobs)))
 
     def describe(self) -> str:
         """Return in sentences why they wait, and what to do where that does not end by itself."""
@@ -73,7 +72,7 @@ class Waiting:
         # Names of jobs as scontrol and scancel take them.
         remedy = self.fate.remedy(jobs=" ".join(self.jobs))
         names = {"says": self.fate.says(), "reason": self.reason, "remedy": remedy}
-        return say(plural("progress.stuck", len(self.jobs)), number=number(len(self.jobs)), **names)
+        return say("progress.stuck", number=number(len(self.jobs)), **names)
 
 
 def reasons_to_wait(jobs: Iterable[Job]) -> tuple[Waiting, ...]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from segmake.core.journal import Entry, Journal
 from segmake.engines import needs_gpu
 from segmake.messages import say
-from segmake.messages.numbers import duration, finite, hours_setting, number, plural, whole_minutes
+from segmake.messages.numbers import duration, finite, hours_setting, number, whole_minutes
 from segmake.outcome.memory import in_accounts, notes
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import STEPS
@@ -555,23 +555,24 @@ def _gpu_sentence(usage: Usage) -> str:
 
 def _tell(mishap: Mishap) -> str:
     words = {"memory": _gigabytes, "time": _hours}.get(mishap.cause, str)
-    batches = len(mishap.batches)
+    number_of_batches = len(mishap.batches)
     named = ", ".join(mishap.batches[:NAMED_BATCHES])
-    if batches > NAMED_BATCHES:
-        named += say("usage.more", n=number(batches - NAMED_BATCHES))
+    if number_of_batches > NAMED_BATCHES:
+        named += say("usage.more", n=number(number_of_batches - NAMED_BATCHES))
     names = {
         "kind": _name(mishap.step),
+        "number": number_of_batches,
         "batches": named,
         "asked": words(mishap.asked) if mishap.asked else "?",
         "logs": _log_folder(mishap.step),
     }
-    told = say(plural(f"usage.mishap.{mishap.cause}", batches), **names)
+    told = say(f"usage.mishap.{mishap.cause}", **names)
     if not mishap.sent_again:
         return told
     if mishap.asked and mishap.then and mishap.then > mishap.asked:
-        again = say(plural("usage.again.more", batches), asked=words(mishap.then))
+        again = say("usage.again.more", number=number_of_batches, asked=words(mishap.then))
     else:
-        again = say(plural("usage.again.same", batches))
+        again = say("usage.again.same", number=number_of_batches)
     return f"{told} {again}"
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import escape
 
 from segmake.messages import say
-from segmake.messages.numbers import brief, finite, localised, number, plural
+from segmake.messages.numbers import brief, finite, localised, number
 
 DOTS_LIMIT = 30  # fewer values than this are drawn one by one: a histogram of ten is misleading
 
@@ -174,7 +174,7 @@ def _plot(
         axes.set_xlabel(label)
         _mark(axes.xaxis, 6, whole=whole)
 
-    note = say(plural("report.plot.tail", left_out), n=number(left_out)) if left_out else ""
+    note = say("report.plot.tail", n=number(left_out)) if left_out else ""
     alt = f"{label}. {say('report.plot.median', n=brief(median))}"
     return {"svg": _svg(draw, name, alt), "note": note}
 
@@ -215,7 +215,7 @@ def _plot_over_time(
 
     tracked = [value for row in done if (value := finite(row.get("divisions"))) is not None]
     divisions = int(sum(tracked))
-    note = say(plural("report.plot.divisions", divisions), n=number(divisions)) if tracked else ""
+    note = say("report.plot.divisions", n=number(divisions)) if tracked else ""
     return {"svg": _svg(draw, "over-time", f"{say('report.plot.of_cells')}, {label}"), "note": note}
 
 

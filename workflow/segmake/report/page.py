@@ -18,7 +18,7 @@ from segmake.core.files import natural_key, write_atomically
 from segmake.engines import BUILTIN_MODELS
 from segmake.labels.pictures import evenly_spread
 from segmake.messages import language, say
-from segmake.messages.numbers import brief, duration, finite, localised, moment, number, plural
+from segmake.messages.numbers import brief, duration, finite, localised, moment, number
 from segmake.outcome.timing import Timing
 from segmake.outcome.usage import Usage, describe
 from segmake.report.distributions import cells_over_time, distributions, note_on_cells
@@ -221,7 +221,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(say=say, number=number, plural=plural)
+    environment.globals.update(say=say, number=number)
     return environment.get_template("report.html.j2")
 
 
@@ -238,7 +238,7 @@ def _verdict(done: list[dict], failed: list[dict]) -> dict[str, str]:
     if failed:
         numbers = {"done": number(len(done)), "images": number(images), "failed": len(failed)}
         return {"kind": "mixed", "text": say("report.verdict.some_failed", **numbers)}
-    text = say(plural("report.verdict.all_done", images), images=number(images))
+    text = say("report.verdict.all_done", images=number(images))
     if not cells:
         text += " " + say("report.verdict.no_cells")
     return {"kind": "good", "text": text}
@@ -267,8 +267,8 @@ def _whole_tiles(
     tiles = _tiles(done, failed, run, movies=movies)
     if runs := sum(len(script.failures) for script in scripts):
         tiles[1] |= {
-            "label": say("report.scripts.tile.images_failed"),
-            "remark": say(plural("report.scripts.tile.also", runs), n=number(runs)),
+            "label": say("report.scripts.tile.images_failed", n=number(len(failed))),
+            "remark": say("report.scripts.tile.also", n=number(runs)),
             "kind": "bad",
         }
     return tiles
@@ -284,11 +284,11 @@ def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> l
     if movies:
         remark = say("report.tile.cells.times")
     if without and total:
-        remark += say(plural("report.tile.cells.without", without), n=number(without))
+        remark += say("report.tile.cells.without", n=number(without))
     elapsed = _elapsed(run)
     return [
         {
-            "label": say("report.tile.done"),
+            "label": say("report.tile.done", n=number(len(done))),
             "value": number(len(done)),
             "remark": say("report.tile.done.of", n=number(len(done) + len(failed))),
             "kind": "good" if done else "",
@@ -300,7 +300,7 @@ def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> l
             "kind": "bad" if failed else "",
         },
         {
-            "label": say("report.tile.cells"),
+            "label": say("report.tile.cells", n=number(total)),
             "value": number(total),
             "remark": remark,
             "kind": "",
@@ -378,16 +378,16 @@ def _counts(row: Mapping[str, Any], cells: float | None) -> str:
         return say("report.card.cells.unknown")
     if cells == 0:
         return say("report.card.cells.none")
-    words = [say(plural("report.card.cells", cells), n=number(cells))]
+    words = [say("report.card.cells", n=number(cells))]
     for what in ("tracks", "divisions"):
         if (count := finite(row.get(what))) is not None:
-            words.append(say(plural(f"report.card.{what}", count), n=number(count)))
+            words.append(say(f"report.card.{what}", n=number(count)))
     return " · ".join(words)
 
 
 def _left_out(row: Mapping[str, Any]) -> str:
     count = finite(row.get("left_out")) or 0
-    return say(plural("report.card.left_out", count), n=number(count)) if count else ""
+    return say("report.card.left_out", n=number(count)) if count else ""
 
 
 def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
@@ -435,7 +435,7 @@ def _named(images: dict[str, list[str]]) -> list[tuple[str, str]]:
     for text, names in images.items():
         named, more = ", ".join(names[:NAMES_IN_A_NOTE]), len(names) - NAMES_IN_A_NOTE
         if more > 0:
-            named = say(plural("report.note.more", more), names=named, n=number(more))
+            named = say("report.note.more", names=named, n=number(more))
         notes.append((text, named))
     return notes
 
@@ -444,7 +444,7 @@ def _selections(done: list[dict]) -> list[tuple[str, str]]:
     """Return what was taken of the images, the most frequent first, and of how many images."""
     counts = Counter(text for row in done if (text := _text_of(row.get("selection"))))
     return [
-        (text, say(plural("report.run.selection.images", count), n=number(count)))
+        (text, say("report.run.selection.images", n=number(count)))
         for text, count in counts.most_common(SELECTIONS_LIMIT)
     ]
 

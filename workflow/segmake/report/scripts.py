@@ -9,7 +9,7 @@ from typing import Any
 
 from segmake.environments.wanted import git_packages
 from segmake.messages import say
-from segmake.messages.numbers import brief, duration, number, plural
+from segmake.messages.numbers import brief, duration, number
 from segmake.report.parts import href, inside, shown, shown_lines
 from segmake.scripts.results.outcome import (
     Failure,
@@ -53,9 +53,7 @@ def verdict_with_scripts(
         runs, done = sum(script.runs for script in scripts), sum(script.done for script in scripts)
         kind = "good" if complete else "mixed" if done else "bad"
         words = "all_done" if complete else "some_done" if done else "none_done"
-        first = say(
-            plural(f"report.scripts.verdict.{words}", runs), done=number(done), runs=number(runs)
-        )
+        first = say(f"report.scripts.verdict.{words}", done=number(done), runs=number(runs))
     else:
         kind, first = verdict["kind"], verdict["text"]
         kind = "mixed" if kind == "good" and not complete else kind
@@ -67,8 +65,8 @@ def verdict_with_scripts(
 def _said_of_runs(scripts: Sequence[ScriptResults], *, told: bool) -> list[str]:
     failed = [_short(script, len(script.failures)) for script in scripts if script.failures]
     if failed:
-        section = plural("report.scripts.verdict.failed", len(failed))
-        words = say(section, names=listed(failed, SCRIPTS_IN_VERDICT))
+        names = listed(failed, SCRIPTS_IN_VERDICT)
+        words = say("report.scripts.verdict.failed", number=len(failed), names=names)
         return [words] if told else [words, say("report.scripts.verdict.below")]
     waiting = [_short(script, left) for script in scripts if (left := _not_run(script))]
     if told or not waiting:
@@ -90,7 +88,7 @@ def script_tiles(scripts: Sequence[ScriptResults], elapsed: float | None) -> lis
     ]
     tiles = [
         {
-            "label": say(f"report.scripts.tile.{name}"),
+            "label": say(f"report.scripts.tile.{name}", n=value),
             "value": value,
             "remark": remark,
             "kind": kind,
@@ -161,14 +159,14 @@ def _state(script: ScriptResults) -> list[tuple[str, str]]:
     left = script.runs - script.done - failed - waiting - script.evidence.gone
     numbers = {"done": number(script.done), "runs": number(script.runs)}
     look = "good" if script.runs and script.done == script.runs else ""
-    pieces = [(say(plural(f"report.scripts.done.{unit}", script.runs), **numbers), look)]
+    pieces = [(say(f"report.scripts.done.{unit}", **numbers), look)]
     for count, section, look in (
         (failed, "report.scripts.failed", "bad"),
         (waiting, "report.scripts.waiting", "mixed"),
         (left, "report.scripts.left", "mixed"),
     ):
         if count > 0:
-            pieces.append((say(plural(section, count), n=number(count)), look))
+            pieces.append((say(section, n=number(count)), look))
     pieces += [(script.each, "")] if script.each else []
     pieces += _state_of_inputs(script)
     if script.seconds is not None and script.done:
@@ -323,8 +321,7 @@ def _gallery(script: ScriptResults) -> tuple[list[dict[str, str]], list[str]]:
         numbers = {"shown": number(len(shots)), "pictures": number(len(script.pictures))}
         notes.append(say("report.scripts.pictures.capped", **numbers))
     if unread:
-        section = plural("report.scripts.pictures.unread", unread)
-        notes.append(say(section, n=number(unread)))
+        notes.append(say("report.scripts.pictures.unread", n=number(unread)))
     return shots, notes
 
 

@@ -249,7 +249,7 @@ _JOBS_COLUMNS: dict[Moment, dict[str, tuple[str, ...]]] = {
     },
     "waiting": {
         "en": ("Slurm says", "it means", "ends by itself", "what to do"),
-        "fr": ("Slurm dit", "cela signifie", "cesse de soi-même", "que faire"),
+        "fr": ("Slurm dit", "cela signifie", "passe tout seul", "que faire"),
     },
     "ended": {
         "en": ("Slurm says", "the job", "is an attempt", "what to do"),
@@ -297,6 +297,7 @@ _FAMILIES = {
     "SM-CLU": {"en": "The cluster", "fr": "Le cluster"},
     "SM-SCR": {"en": "Your own scripts", "fr": "Vos propres scripts"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
+    "SM-CMD": {"en": "The commands of segmake", "fr": "Les commandes de segmake"},
     "SM-SIT": {"en": "The site file", "fr": "Le fichier du site"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
@@ -388,6 +389,12 @@ PLACEHOLDERS = {
     "SM-ENV-076.line": {"en": "line", "fr": "ligne"},
     "SM-ENV-076.reason": {"en": "what is wrong with it", "fr": "ce qui ne va pas"},
     "address": {"en": "address", "fr": "adresse"},
+    "SM-CMD.word": {"en": "word", "fr": "mot"},
+    "SM-CMD.words": {"en": "words", "fr": "mots"},
+    "SM-CMD.names": {"en": "names", "fr": "noms"},
+    "SM-CMD.option": {"en": "option", "fr": "option"},
+    "SM-CMD.options": {"en": "options", "fr": "options"},
+    "SM-CMD.usage": {"en": "the line to type", "fr": "la ligne à taper"},
     "SM-SIT.key": {"en": "setting", "fr": "réglage"},
     "SM-SIT.section": {"en": "section", "fr": "section"},
     "SM-SIT.example": {"en": "example", "fr": "exemple"},
@@ -787,10 +794,15 @@ def _readable(code: str, part: str, language: str) -> str:
     """Return a text of the catalogue in Markdown, with words in italics for its placeholders."""
 
     def fill(text: str, before: str, after: str) -> str:
-        return "".join(
-            literal + (f"{before}{shown_placeholder(code, name, language)}{after}" if name else "")
-            for literal, name, _, _ in string.Formatter().parse(text)
-        )
+        words = []
+        for literal, name, form, _ in string.Formatter().parse(text):
+            words.append(literal)
+            if form and "|" in form:
+                # Of the words for one and for more, those for more.
+                words.append(fill(form.partition("|")[2], before, after))
+            elif name:
+                words.append(f"{before}{shown_placeholder(code, name, language)}{after}")
+        return "".join(words)
 
     pieces = []
     for piece in _CODE.split(catalogue()[code][part][language]):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmake.messages import say
-from segmake.messages.numbers import number, plural
+from segmake.messages.numbers import number
 from segmake.runner.script_products import NOTHING_KNOWN, Summary
 from segmake.scripts.definition.script import WITH
 
@@ -105,7 +105,7 @@ def said_of_inputs(script: ScriptResults) -> list[str]:
     """Return on how many of what it needs a script worked, where that was not all: ``on 16 of 20 images``."""
     found = []
     for name, done, runs in script.inputs if script.done else ():
-        section = plural(f"report.scripts.inputs.{'runs' if name else 'images'}", runs)
+        section = f"report.scripts.inputs.{'runs' if name else 'images'}"
         found.append(say(section, n=number(done), runs=number(runs), name=name))
     return found
 
@@ -132,4 +132,4 @@ def _without_run(text: str, failure: Failure) -> str:
 def listed(names: Sequence[str], most: int) -> str:
     """Return names in a line, the first of them and how many more there are."""
     words, more = ", ".join(names[:most]), len(names) - most
-    return say(plural("report.note.more", more), names=words, n=number(more)) if more > 0 else words
+    return say("report.note.more", names=words, n=number(more)) if more > 0 else words

@@ -1,0 +1,98 @@
+"""What segmake alone says: in an experiment's folder, by where its run is, and elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segmake.cli import here, main
+from segmake.core.files import lock_file
+from segmake.core.installation import clone
+from segmake.plan.result_paths import ResultPaths
+from segmake.slurm import commands as slurm
+
+GOOD = "images: {folder: images}\nsegmentation: {engine: threshold}\nresults: out\n"
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    """The folder of an experiment, on a computer without Slurm where the profiles are registered."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text(GOOD)
+    profiles = tmp_path / "home" / "snakemake"
+    for name in ("local", "slurm"):
+        (profiles / name).mkdir(parents=True)
+        (profiles / name / "profile.yaml").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(profiles.parent))
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    monkeypatch.setattr(slurm, "is_here", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def next_command(capsys) -> tuple[str, str]:
+    """Return what comes next, and the line to type for it."""
+    assert main([]) == 0
+    words, *lines = capsys.readouterr().out.split("\n\n")[1].splitlines()[-2:]
+    return words, lines[-1].strip()
+
+
+def test_nothing_was_run_yet(experiment, capsys):
+    assert next_command(capsys) == (
+        "Nothing was run yet. Look first what would be done:",
+        "snakemake --profile local -n",
+    )
+
+
+def test_on_a_cluster_its_profile_is_named(experiment, capsys, monkeypatch):
+    monkeypatch.setattr(slurm, "is_here", lambda: True)
+    assert next_command(capsys)[1] == "snakemake --profile slurm -n"
+
+
+def test_a_profile_that_is_not_registered_is_named_by_its_path(experiment, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(experiment / "other"))
+    assert next_command(capsys)[1] == f"snakemake --profile {clone()}/profiles/local -n"
+    assert Path(f"{clone()}/profiles/local/profile.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [("{}", "1 mistake. Next, see it"), ("a: 1\nb: 2\n", "mistakes. Next")]
+)
+def test_a_config_with_mistakes_is_to_be_looked_at(experiment, capsys, settings, said):
+    (experiment / "config" / "config.yaml").write_text(settings)
+    words, command = next_command(capsys)
+    assert said in words and command == "segmake check"
+
+
+def test_a_run_is_at_work(experiment, capsys):
+    folders = ResultPaths(Path("out"))
+    folders.lock.parent.mkdir(parents=True)
+    with folders.lock.open("w+") as file:
+        lock_file(file, wait=False)
+        words, command = next_command(capsys)
+    assert words.startswith("A run is at work") and command == "segmake status --follow"
+
+
+def test_the_last_run_was_begun_or_has_its_report(experiment, capsys):
+    folders = ResultPaths(Path("out"))
+    folders.plan.parent.mkdir(parents=True)
+    folders.plan.touch()
+    assert next_command(capsys)[0].startswith("A run was begun")
+    (folders.results / "report.html").touch()
+    assert main([]) == 0
+    assert "The last run wrote its report: out/report.html\n" in capsys.readouterr().out
+
+
+def test_elsewhere_the_way_to_an_experiment_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for language, said in (("en", "There is no experiment"), ("fr", "Il n'y a pas d'expérience")):
+        monkeypatch.setenv("SEGMAKE_LANG", language)
+        assert main([]) == 0
+        text = capsys.readouterr().out
+        assert said in text and f"cd {clone()}" in text and "segmake --help" in text
+
+
+def test_the_columns_stand_below_each_other():
+    assert here.table([("a", "x"), ("long", "y")]) == ["  a     x", "  long  y"]

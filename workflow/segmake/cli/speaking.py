@@ -1,0 +1,94 @@
+"""Python's argparse in the user's language: help, and mistakes as SegMake's own messages."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from segmake.messages import Problem, say
+
+# What argparse says of a mistake, in the Pythons that SegMake runs on, and the code of SegMake's own message.
+_MISTAKES = (
+    (re.compile(r"the following arguments are required: (?P<names>.+)"), "SM-CMD-003"),
+    (
+        re.compile(
+            r"argument (?P<option>\S+): invalid choice: (?P<value>.+?) \(choose from (?P<allowed>.+)\)"
+        ),
+        "SM-CMD-005",
+    ),
+    (re.compile(r"argument (?P<option>\S+): invalid int value: (?P<value>.+)"), "SM-CMD-005"),
+    (
+        re.compile(r"argument (?P<option>\S+): ignored explicit argument (?P<value>.+)"),
+        "SM-CMD-007",
+    ),
+    (re.compile(r"argument (?P<option>\S+): expected .+"), "SM-CMD-004"),
+    (re.compile(r"ambiguous option: (?P<option>\S+) could match (?P<options>.+)"), "SM-CMD-006"),
+)
+
+
+class _Help(argparse.HelpFormatter):
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        super().add_usage(usage, actions, groups, say("help.usage") if prefix is None else prefix)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help and messages are in the user's language.
+
+    Parameters
+    ----------
+    **settings
+        Those of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(add_help=False, formatter_class=_Help, **settings)
+        # argparse's own groups have English titles.
+        self._after = self.add_argument_group(say("help.values"))
+        self._switches = self.add_argument_group(say("help.options"))
+        self.words: list[str] = []
+        self.add_argument("-h", "--help", action="help", help=say("help.help"))
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Add an option or a word, as argparse does."""
+        is_option = names[0].startswith("-")
+        self.words += [name for name in names if name.startswith("--")]
+        return (self._switches if is_option else self._after).add_argument(*names, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """End with SegMake's message for one of argparse's."""
+        for pattern, code in _MISTAKES:
+            if found := pattern.fullmatch(message):
+                self.refuse(code, **self._values(found.groupdict()))
+        self.refuse("SM-CMD-009", error=message, usage=self.usage_line())
+
+    def refuse_words(self, words: list[str]) -> NoReturn:
+        """End with a message on words that mean nothing here."""
+        near = get_close_matches(words[0].partition("=")[0], self.words, 1)
+        remedy = say("mistake.usage", usage=self.usage_line())
+        if near:
+            remedy = say("mistake.nearest", line=f"{self.prog} {near[0]}")
+        self.refuse("SM-CMD-002", words=" ".join(words), remedy=remedy)
+
+    def refuse(self, code: str, **values: object) -> NoReturn:
+        """End with a message, and the exit code for mistakes in a command line."""
+        self.exit(2, f"{Problem(code, where=self.prog, **values)}\n")
+
+    def usage_line(self) -> str:
+        """Return how the command is typed, in one line."""
+        words = " ".join(self.format_usage().split())
+        return words.removeprefix(" ".join(say("help.usage").split())).strip()
+
+    def _values(self, found: dict[str, str]) -> dict[str, str]:
+        """Return what the message names, in SegMake's way of writing."""
+        allowed = found.get("allowed", "").replace("'", "") or say("allowed.integer")
+        value = found.get("value", "").replace("'", '"')
+        return found | {"allowed": allowed, "value": value, "usage": self.usage_line()}
