@@ -129,6 +129,17 @@ def test_failed_images_come_first_with_reason_and_remedy(tmp_path, thumbnails):
     assert "2 of 3 images" in page.text
 
 
+def test_whom_to_ask_is_said_with_the_failures_and_the_facts(tmp_path, thumbnails):
+    run = replace(RUN, contact="Jo, room <3>")
+    page = write(tmp_path, [done("a.tif"), failed("b.tif")], cells(4), thumbnails, run)
+    assert page.text.count("Jo, room <3>") == 2
+    assert page.text.index("Whom to ask: Jo") < page.text.index("It is <cut> off.")
+    page = write(tmp_path, [done("a.tif")], cells(4), thumbnails, run)
+    assert page.text.count("Jo, room <3>") == 1
+    page = write(tmp_path, [done("a.tif"), failed("b.tif")], cells(4), thumbnails)
+    assert "Whom to ask" not in page.text
+
+
 def test_french(tmp_path, thumbnails, monkeypatch):
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
     rows = [done("a.tif", 1234, pixel_size_um=0.065), done("b.tif", 0)]

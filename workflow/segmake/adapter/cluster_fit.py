@@ -35,7 +35,7 @@ def meet_cluster(plan: Plan, config: Config) -> tuple[Plan, Cluster | None]:
         If the cluster will not take the jobs.
     """
     try:
-        cluster = Cluster(config.settings)
+        cluster = Cluster(config.settings, config.site)
         if plan.has_work:
             check_paths(Path.cwd(), plan.folders.results)
             cluster.check(config, forbidden_options())

@@ -41,12 +41,14 @@ from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
 from segmake.core.disk import disk_problem
 from segmake.core.files import error_line
+from segmake.core.site import speak_its_language
 from segmake.messages import Problem, Problems
 from segmake.slurm.jobs import BEGAN
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code: 0, or 1 after a message about what is wrong."""
+    speak_its_language()
     parser = command_line()
     options, rest = parser.parse_known_args(arguments)
     if options.run is send:

@@ -7,10 +7,12 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from segmake.core.config import Config
+from segmake.core.site import Site
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import hours_setting, whole_minutes
@@ -68,6 +70,8 @@ class Cluster:
     ----------
     settings : dict
         The settings of a checked config.
+    site : Site, optional
+        What the site file says: its limits hold, too, for jobs that ask for more since they had too little.
 
     Raises
     ------
@@ -75,14 +79,17 @@ class Cluster:
         ``SM-CLU-001`` if Slurm does not answer.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], site: Site | None = None) -> None:
         self._settings = settings
+        self._site = site or Site()
         self._gpu = needs_gpu(settings)
         self._place: tuple[str | int, ...] = ("cluster",)
         try:
-            self.partitions = slurm.partitions()
+            there = slurm.partitions()
         except SlurmError as error:
             raise Problem("SM-CLU-001", error=slurm.one_line(error)) from None
+        limits = self._site.limits
+        self.partitions = {name: _lowered(one, limits) for name, one in there.items()}
 
     def of_script(self, script: Script) -> Cluster:
         """Return the cluster as the jobs of a user's script want to use it."""
@@ -109,6 +116,10 @@ class Cluster:
         several = [self.partitions.get(one) for one in name.split(",")]
         found = [partition for partition in several if partition]
         return _best_of(name, found) if len(found) == len(several) else None
+
+    def allows(self, partition: Partition) -> bool:
+        """Whether the site file lets jobs go to a partition."""
+        return partition.name in self._site.limits.get("partitions", [partition.name])
 
     @cached_property
     def cores_afterwards(self) -> int:
@@ -184,6 +195,8 @@ class Cluster:
             yield Problem("SM-CLU-002", where=where, **names)
         elif not found.up:
             yield Problem("SM-CLU-004", where=where, partition=found.name, there=self._there())
+        elif name is None and not self.allows(found):
+            yield self._site.partition_problem(where, found.name)
 
     def _gpu_problems(self, config: Config, found: Partition) -> Iterator[Problem]:
         section = self._settings["cluster"]
@@ -320,6 +333,20 @@ def _gigabytes(memory_mb: int) -> tuple[float, str]:
 def _grown(first: int, too_little: int, limit: int | None) -> int:
     wanted = max(first, 2 * too_little)
     return min(wanted, limit) if limit else wanted
+
+
+def _lowered(partition: Partition, limits: dict[str, Any]) -> Partition:
+    """Return a partition that gives no more to a job than the limits of the site file allow."""
+    most: dict[str, int] = {}
+    if "memory_gb" in limits:
+        most["memory_mb"] = int(limits["memory_gb"] * 1024)
+    if "cpus" in limits:
+        most["cpus"] = limits["cpus"]
+    if "hours" in limits:
+        most["minutes"] = whole_minutes(limits["hours"])
+    # Nothing, or 0, stands for what the cluster does not limit, or does not say.
+    lower = {key: min(getattr(partition, key) or limit, limit) for key, limit in most.items()}
+    return replace(partition, **lower)  # type: ignore[arg-type]
 
 
 def _option_problems(config: Config, forbidden: Iterable[str]) -> Iterator[Problem]:

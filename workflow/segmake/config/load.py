@@ -19,6 +19,7 @@ from segmake.config.schema import (
     with_defaults,
     without_faults,
 )
+from segmake.config.site_settings import limit_problems, take_from_site
 from segmake.config.together import checks
 from segmake.config.yaml_lines import plain, read_yaml
 from segmake.core.config import Config
@@ -56,13 +57,15 @@ def load_config(
     problems = list(schema_problems(config))
     # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
     sound = without_faults(config.settings) if problems else config.settings
-    config = Config(with_defaults(sound, schema(), engine_of(sound)), path, lines, sound)
+    settings = with_defaults(sound, schema(), engine_of(sound))
+    config = Config(settings, path, lines, sound, site=read_site())
+    take_from_site(config)
     _write_arguments_as_text(config.settings, {} if "scripts" in (overrides or {}) else numbers)
     if faults := list(results_problems(config)):
         problems += faults
         config.settings["results"] = schema()["properties"]["results"]["default"]
     read_lists(config)
-    problems += [*checks(config), *read_site().problems]
+    problems += [*checks(config), *limit_problems(config), *config.site.problems]
     if problems and images and config.settings["images"]["folder"]:
         problems += folder_problems(config)
     if problems:

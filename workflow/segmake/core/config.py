@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segmake.core.site import Site
 from segmake.messages import Problem, say
 
 # As seen from the folder in which SegMake is started.
@@ -32,6 +33,8 @@ class Config:
         What is wrong with the list of packages of an environment, by its name. A run that does not need it goes on.
     list_remarks : dict
         What of the list of an environment is left out, in words, by its name.
+    site : Site
+        What the site file says.
     """
 
     settings: dict[str, Any]
@@ -41,6 +44,7 @@ class Config:
     origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
     list_faults: dict[str, list[Problem]] = field(default_factory=dict)
     list_remarks: dict[str, str] = field(default_factory=dict)
+    site: Site = field(default_factory=Site)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""

@@ -96,6 +96,7 @@ def make_plan(
         stray=[str(path) for path in stray],
         scripts=scripts,
         images_of_scripts=of_scripts if scripts else {},
+        contact=config.site.contact,
     )
     number = round_of(
         folders.run_files,

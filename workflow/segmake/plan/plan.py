@@ -110,6 +110,8 @@ class Plan:
         The Python of each of them, where there is no conda to make them.
     known_errors : dict
         By the code of each error of an earlier version that results have, or had until this run: the images.
+    contact : str
+        Whom users may ask, by the site file; empty where it names nobody.
     """
 
     settings: dict[str, Any]
@@ -144,6 +146,7 @@ class Plan:
     cores: int = 1
     kept: dict[str, str] = field(default_factory=dict)
     known_errors: dict[str, list[str]] = field(default_factory=dict)
+    contact: str = ""
 
     @cached_property
     def definitions(self) -> dict[str, Script]:

@@ -106,6 +106,8 @@ class Run:
         Where the time of the segmentation went; None where nothing was segmented.
     not_selected : sequence of str
         Sentences in the user's language on what the config leaves out of the files, such as positions.
+    contact : str
+        Whom users may ask; empty where nobody is named.
     """
 
     title: str
@@ -125,6 +127,7 @@ class Run:
     usage: Usage | None = None
     timing: Timing | None = None
     not_selected: Sequence[str] = ()
+    contact: str = ""
 
 
 def write_report(
@@ -464,7 +467,8 @@ def _facts(run: Run, *, with_images: bool) -> list[tuple[str, str]]:
         ("report.run.left_out", number(run.files_left_out)),
         ("report.run.batches", number(run.batches)),
     ]
-    facts = [*segmentation, *times, *files] if with_images else times
+    contact = [("report.run.contact", run.contact)]
+    facts = [*segmentation, *times, *files, *contact] if with_images else [*times, *contact]
     return [(say(key), value) for key, value in facts if value]
 
 

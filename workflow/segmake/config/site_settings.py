@@ -1,0 +1,88 @@
+"""What the site file says for a config: values for what the config leaves open, and limits that it may not exceed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from segmake.config.schema import name_of
+from segmake.core.config import Config
+from segmake.messages import Problem
+
+Keys = tuple[str | int, ...]
+
+# The settings of a config that each limit is for.
+_LIMITED = {"max_gpus": "gpu", "hours": "hours", "memory_gb": "memory_gb", "cpus": "cpus"}
+
+
+def take_from_site(config: Config) -> None:
+    """Put what the site file says where the config says nothing, or null."""
+    site = config.site
+    said = config.written.get("cluster") or {}
+    for key, value in site.cluster.items():
+        if said.get(key) in (None, []):
+            _put(config, ("cluster", key), value, site.where("cluster", key))
+            for index in range(len(value)) if isinstance(value, list) else ():
+                origin = site.where("cluster", key, index)
+                config.origins["cluster", key, index] = origin
+    folder = site.models_folder
+    if folder and config.settings["segmentation"]["models_folder"] is None:
+        where = site.where("folders", "models")
+        _put(config, ("segmentation", "models_folder"), folder, where)
+    for keys, limit in _limited(config):
+        value = _at(config.settings, keys)
+        if value is not None and value > site.limits[limit] and not _is_said(config, keys):
+            _put(config, keys, site.limits[limit], site.where("limits", limit))
+
+
+def limit_problems(config: Config) -> Iterator[Problem]:
+    """Yield where a config asks for more than the site file allows."""
+    site = config.site
+    for keys, limit in _limited(config):
+        value = _at(config.settings, keys)
+        if value is not None and value > site.limits[limit]:
+            written = _at(config.written, keys)
+            shown = written if isinstance(written, str) else f"{written:g}"
+            yield site.limit_problem(config.where(*keys), name_of(keys), limit, shown)
+    allowed = site.limits.get("partitions", ())
+    for keys in _partitions(config) if allowed else ():
+        for name in str(_at(config.settings, keys) or "").split(","):
+            if name and name not in allowed:
+                yield site.partition_problem(config.where(*keys), name)
+
+
+def _limited(config: Config) -> Iterator[tuple[Keys, str]]:
+    """Yield the keys of each setting that has a limit, and the limit."""
+    limits = config.site.limits
+    for limit, of_script in _LIMITED.items():
+        if limit in limits:
+            yield ("cluster", limit), limit
+            for index in range(len(config.settings["scripts"])):
+                yield ("scripts", index, "resources", of_script), limit
+
+
+def _partitions(config: Config) -> Iterator[Keys]:
+    yield "cluster", "partition"
+    yield "cluster", "cpu_partition"
+    for index in range(len(config.settings["scripts"])):
+        yield "scripts", index, "resources", "partition"
+
+
+def _is_said(config: Config, keys: Keys) -> bool:
+    return _at(config.written, keys) is not None
+
+
+def _at(settings: Any, keys: Keys) -> Any:
+    """Return a setting; None where there is none."""
+    for key in keys:
+        try:
+            settings = settings[key]
+        except (LookupError, TypeError):
+            return None
+    return settings
+
+
+def _put(config: Config, keys: Keys, value: Any, origin: str) -> None:
+    section = _at(config.settings, keys[:-1])
+    section[keys[-1]] = value
+    config.origins[keys] = origin
