@@ -6,6 +6,7 @@ import pytest
 
 from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster
+from segmake.config.site_settings import settle
 from segmake.messages import Problems
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition
@@ -45,7 +46,7 @@ def test_it_stands_where_a_config_says_nothing_or_null(site_file, configure, tmp
 
 def test_without_it_the_defaults_hold(configure):
     section = configure().settings["cluster"]
-    assert (section["partition"], section["gpu_request"]) == (None, "gpus")
+    assert (section["partition"], section["gpu_request"]) == (None, None)
     # An engine without models has no folder for them.
     assert "models_folder" not in configure().settings["segmentation"]
 
@@ -167,3 +168,52 @@ def test_a_partition_of_the_site_file_that_is_not_there_is_told_with_its_line(
         Cluster(config.settings, config.site).check(config, forbidden_options())
     (problem,) = caught.value.problems
     assert (problem.code, problem.where) == ("SM-CLU-011", f"{path}, line 4")
+
+
+@pytest.mark.parametrize(
+    ("text", "cluster", "there", "expected", "origin"),
+    [
+        ("", {}, 9, 9, "the cluster"),
+        ("", {}, 0, 18, "config.yaml"),
+        ("", {"max_gpus": None}, 9, 9, "the cluster"),
+        ("", {"max_gpus": 18}, 9, 18, "config.yaml"),
+        ("cluster: {max_gpus: 6}\n", {}, 9, 6, "site.yaml"),
+        ("cluster: {max_gpus: 6}\n", {"max_gpus": 7}, 9, 7, "config.yaml"),
+        ("limits: {max_gpus: 4}\n", {}, 9, 4, "site.yaml"),
+        ("limits: {max_gpus: 4}\n", {}, 0, 4, "site.yaml"),
+        ("limits: {max_gpus: 12}\n", {}, 9, 9, "the cluster"),
+        ("limits: {max_gpus: 4}\ncluster: {max_gpus: 6}\n", {}, 9, 4, "site.yaml"),
+    ],
+)
+def test_how_many_gpus_work_at_once(site_file, configure, text, cluster, there, expected, origin):
+    site_file(text)
+    config = configure(cluster=cluster)
+    settle(config, there, "the cluster")
+    assert config.settings["cluster"]["max_gpus"] == expected
+    assert origin in config.where("cluster", "max_gpus")
+    # What is settled stays.
+    settle(config)
+    assert config.settings["cluster"]["max_gpus"] == expected
+
+
+def test_a_job_of_a_script_with_more_gpus_can_begin(configure, tmp_path):
+    config = configure(scripts=script(tmp_path, gpu=20))
+    settle(config, 4, "the cluster")
+    assert config.settings["cluster"]["max_gpus"] == 20
+
+
+def test_the_gpus_of_the_model_in_the_partition_count(configure, asked, monkeypatch):
+    gpus = {"a40": 9, "t4": 2}
+    there = {
+        "gpu": Partition("gpu", default=True, memory_mb=64000, cpus=16, gpus=gpus),
+        "cpu": Partition("cpu", memory_mb=64000, cpus=16),
+    }
+    monkeypatch.setattr(slurm, "partitions", lambda: there)
+
+    def found(engine=CELLPOSE, **cluster):
+        return Cluster(configure(segmentation=engine, cluster=cluster).settings).gpus
+
+    assert found() == 11
+    assert found(gpu_model="a40", partition="gpu") == 9
+    assert found(gpu_model="h100") == found(partition="cpu") == found(partition="gone") == 0
+    assert found(engine={"engine": "threshold"}) == 0

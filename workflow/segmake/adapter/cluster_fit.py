@@ -8,20 +8,37 @@ from pathlib import Path
 
 from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster
+from segmake.config.site_settings import settle
 from segmake.core.config import Config
 from segmake.core.files import readable
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import STEPS
 
 
-def meet_cluster(plan: Plan, config: Config) -> tuple[Plan, Cluster | None]:
+def ask_cluster(config: Config) -> Cluster | Problem:
+    """Return the cluster, or why it does not answer; with it, how many GPUs may work at once is settled."""
+    try:
+        cluster = Cluster(config.settings, config.site)
+    except Problem as problem:
+        return problem
+    found = cluster.partition(gpu=True)
+    origin = say("source.cluster", partition=found.name) if found else ""
+    settle(config, cluster.gpus, origin)
+    return cluster
+
+
+def meet_cluster(
+    plan: Plan, config: Config, cluster: Cluster | Problem
+) -> tuple[Plan, Cluster | None]:
     """Hold what is to be sent against the cluster; a run that sends nothing needs none.
 
     Parameters
     ----------
     plan : Plan
     config : Config
+    cluster : Cluster or Problem
+        What `ask_cluster` returned.
 
     Returns
     -------
@@ -34,15 +51,13 @@ def meet_cluster(plan: Plan, config: Config) -> tuple[Plan, Cluster | None]:
     Problem, Problems
         If the cluster will not take the jobs.
     """
-    try:
-        cluster = Cluster(config.settings, config.site)
+    if isinstance(cluster, Problem):
         if plan.has_work:
-            check_paths(Path.cwd(), plan.folders.results)
-            cluster.check(config, forbidden_options())
-    except Problem:
-        if plan.has_work:
-            raise
+            raise cluster
         return plan, None
+    if plan.has_work:
+        check_paths(Path.cwd(), plan.folders.results)
+        cluster.check(config, forbidden_options())
     cores = cluster.cores_afterwards
     places = [cluster.partition(gpu=gpu) for gpu in (True, False)]
     shortest = min((place.minutes for place in places if place and place.minutes), default=60)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segmake.adapter.cluster_fit import meet_cluster
+from segmake.adapter.cluster_fit import ask_cluster, meet_cluster
 from segmake.adapter.config_environments import check_own_environment, with_environments
 from segmake.adapter.engine_environment import EngineEnvironment
 from segmake.adapter.nodes_driver import NodesDriver
@@ -85,6 +85,8 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
+    sends = workflow.is_main_process and workflow.sends_jobs and slurm.is_here()
+    answer = ask_cluster(config) if sends else None
     command = shlex.join(["snakemake", *sys.argv[1:]])
     plan, inventory = make_plan(config, command, workflow.cores)
     adopted: Adopted = {}
@@ -101,8 +103,8 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     if not conda:
         check_own_environment(plan, config)
     cluster = None
-    if workflow.is_main_process and workflow.sends_jobs and slurm.is_here():
-        plan, cluster = meet_cluster(plan, config)
+    if answer:
+        plan, cluster = meet_cluster(plan, config, answer)
     if cluster is None:
         # On one computer the steps of a batch are no more together than those of others.
         plan = replace(plan, small=[])

@@ -121,6 +121,14 @@ class Cluster:
         """Whether the site file lets jobs go to a partition."""
         return partition.name in self._site.limits.get("partitions", [partition.name])
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs there are for the jobs that find cells; 0 where they need none, or it is not known."""
+        found = self.partition(gpu=True) if self._gpu else None
+        model = self._settings["cluster"]["gpu_model"]
+        numbers = found.gpus.items() if found else ()
+        return sum(number for name, number in numbers if model in (None, name))
+
     @cached_property
     def cores_afterwards(self) -> int:
         """The cores of a job that does what follows the segmentation of a small batch; 1 where Slurm takes none."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from segmake.config.schema import name_of
 from segmake.core.config import Config
+from segmake.images.batches import USUAL_GPUS
 from segmake.messages import Problem
 
 Keys = tuple[str | int, ...]
@@ -33,6 +34,31 @@ def take_from_site(config: Config) -> None:
         value = _at(config.settings, keys)
         if value is not None and value > site.limits[limit] and not _is_said(config, keys):
             _put(config, keys, site.limits[limit], site.where("limits", limit))
+
+
+def settle(config: Config, gpus: int | None = None, origin: str = "") -> None:
+    """Put numbers where neither the config nor the site file says how GPUs are asked for, and how many.
+
+    Parameters
+    ----------
+    config : Config
+    gpus : int or None
+        How many the cluster has for these jobs; None or 0 where that is not known.
+    origin : str
+        Where that number comes from.
+    """
+    section = config.settings["cluster"]
+    section["gpu_request"] = section["gpu_request"] or "gpus"
+    if section["max_gpus"] is not None:
+        return
+    limit = config.site.limits.get("max_gpus")
+    # A job with more would never begin.
+    least = max((script["resources"]["gpu"] for script in config.settings["scripts"]), default=1)
+    section["max_gpus"] = max(gpus or USUAL_GPUS, least)
+    if gpus:
+        config.origins["cluster", "max_gpus"] = origin
+    if limit and limit < section["max_gpus"]:
+        _put(config, ("cluster", "max_gpus"), limit, config.site.where("limits", "max_gpus"))
 
 
 def limit_problems(config: Config) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake import engines
+from segmake.config.site_settings import settle
 from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint
@@ -59,6 +60,7 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
+    settle(config)
     folders = ResultPaths(Path(config.settings["results"]), tuple(config.settings["outputs"]))
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
