@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from segmake.core import installation
+from segmake.core.site_paths import Share, shares_of, spelling_of
 from segmake.messages import LANGUAGES, Problem, say
 from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
 
@@ -138,6 +139,11 @@ class Site:
         return section
 
     @property
+    def shares(self) -> list[Share]:
+        """How folders of the cluster are called on users' computers."""
+        return shares_of(self.settings.get("paths"))
+
+    @property
     def models_folder(self) -> str | None:
         """The folder of the engines' own models."""
         return self.section("folders").get("models")
@@ -227,6 +233,8 @@ def read_site() -> Site:
     lines = dict(_lines(written)) if isinstance(written, dict | list) else {}
     site = Site(_plain(written), lines)
     problems = [*_faults(site), *_prefix_faults(site), *_limit_faults(site)]
+    # Of a file with faults, nothing is in force.
+    problems += [] if problems else _share_faults(site)
     return Site(lines=site.lines, problems=problems) if problems else site
 
 
@@ -316,6 +324,25 @@ def _limit_faults(site: Site) -> Iterator[Problem]:
     hours = limits.get("hours") if isinstance(limits, dict) else None
     if isinstance(hours, str) and hours_of(hours) is None:
         yield _unfit(site, ["limits", "hours"], "limits.hours")
+
+
+def _share_faults(site: Site) -> Iterator[Problem]:
+    """Yield the names of shares that are no paths of a user's computer, or stand for two folders."""
+    there: dict[Any, str] = {}
+    for index, share in enumerate(site.shares):
+        for place, here in enumerate(share.here):
+            keys: list[str | int] = ["paths", index, "here", place]
+            spelling = spelling_of(here)
+            if spelling is None:
+                yield _unfit(site, keys, "paths.here")
+                continue
+            # What Windows does not tell apart is one.
+            folders = spelling.folders
+            same = folders if spelling.root == "/" else tuple(map(str.casefold, folders))
+            other = there.setdefault((spelling.root, same), share.there)
+            if other != share.there:
+                names = {"here": here, "first": other, "second": share.there}
+                yield Problem("SM-SIT-008", where=site.where(*keys), **names)
 
 
 def _prefix_faults(site: Site) -> Iterator[Problem]:
