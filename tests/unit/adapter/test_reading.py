@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from segmake.adapter import cluster_fit
 from segmake.adapter import reading as module
 from segmake.adapter.config_environments import check_own_environment, imports_of_scripts
 from segmake.adapter.reading import read
+from segmake.cluster import checks
 from segmake.config.load import load_config
 from segmake.images import batches
 from segmake.images.inventory import write_inventory
@@ -137,7 +137,7 @@ def test_a_run_that_sends_jobs_makes_batches_for_the_gpus_that_are_there(
     monkeypatch.delenv(PLAN_VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(batches, "SMALLEST_MEGAPIXELS", 0.001)
-    monkeypatch.setattr(cluster_fit, "Cluster", lambda settings, site: GpuCluster())
+    monkeypatch.setattr(checks, "Cluster", lambda settings, site: GpuCluster())
     monkeypatch.setattr(module, "meet_cluster", lambda plan, config, answer: (plan, answer))
     monkeypatch.setattr(module.slurm, "is_here", lambda: True)
     for number in range(20):

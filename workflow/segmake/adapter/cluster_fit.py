@@ -7,25 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from segmake.adapter.executor import forbidden_options
-from segmake.cluster.checks import Cluster
-from segmake.config.site_settings import settle
+from segmake.cluster.checks import Cluster, name_partition
 from segmake.core.config import Config
 from segmake.core.files import readable
-from segmake.messages import Problem, say
+from segmake.messages import Problem
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import STEPS
-
-
-def ask_cluster(config: Config) -> Cluster | Problem:
-    """Return the cluster, or why it does not answer; with it, how many GPUs may work at once is settled."""
-    try:
-        cluster = Cluster(config.settings, config.site)
-    except Problem as problem:
-        return problem
-    found = cluster.partition(gpu=True)
-    origin = say("source.cluster", partition=found.name) if found else ""
-    settle(config, cluster.gpus, origin)
-    return cluster
 
 
 def meet_cluster(
@@ -38,7 +25,7 @@ def meet_cluster(
     plan : Plan
     config : Config
     cluster : Cluster or Problem
-        What `ask_cluster` returned.
+        What `segmake.cluster.checks.ask_cluster` returned.
 
     Returns
     -------
@@ -63,9 +50,7 @@ def meet_cluster(
     shortest = min((place.minutes for place in places if place and place.minutes), default=60)
     # With one core, nothing can be done beside the measuring; and each step of a group asks for a minute.
     grouped = cores > 1 and shortest >= len(STEPS)
-    section = plan.settings["cluster"]
-    if section["partition"] is None and (default := cluster.partition(gpu=True)):
-        section["partition"] = default.name
+    name_partition(plan, cluster)
     return replace(plan, cores=cores, small=plan.small if grouped else []), cluster
 
 

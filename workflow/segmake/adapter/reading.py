@@ -12,14 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segmake.adapter.cluster_fit import ask_cluster, meet_cluster
+from segmake.adapter.cluster_fit import meet_cluster
 from segmake.adapter.config_environments import check_own_environment, with_environments
 from segmake.adapter.engine_environment import EngineEnvironment
 from segmake.adapter.nodes_driver import NodesDriver
 from segmake.adapter.quiet import speak_plainly
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster.adoption import Adopted, adopt
-from segmake.cluster.checks import Cluster
+from segmake.cluster.checks import Cluster, ask_cluster
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs

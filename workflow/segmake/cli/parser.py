@@ -13,8 +13,8 @@ from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
 _DESCRIPTION = """\
-What you may run by hand: check, status, environments, submit and demo-data. The other commands are what the rules of
-the workflow run in their jobs.
+What you may run by hand: check, plan, status, environments, submit and demo-data. The other commands are what the
+rules of the workflow run in their jobs.
 """
 
 
@@ -64,6 +64,11 @@ def command_line() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="look for mistakes in a config; nothing is run")
     check.add_argument("configfile", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="CONFIG")
     check.set_defaults(run=of_users.check)
+    plan = commands.add_parser(
+        "plan", help="say what a run would do, and where each setting comes from; nothing is run"
+    )
+    plan.add_argument("--configfile", type=Path, default=DEFAULT_CONFIG)
+    plan.set_defaults(run=of_users.show_plan)
     status = commands.add_parser("status", help="say what the last run does, or how it ended")
     status.add_argument("--configfile", type=Path, default=DEFAULT_CONFIG)
     status.add_argument("--results", type=Path, help="the results folder, if not the config's")

@@ -11,11 +11,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from segmake.config.site_settings import settle
 from segmake.core.config import Config
 from segmake.core.site import Site
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import hours_setting, whole_minutes
+from segmake.plan.plan import Plan
 from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
@@ -315,6 +317,26 @@ class Cluster:
             )
             words.append(f"{partition.name} ({gpus or say('cluster.no_gpu')})")
         return ", ".join([*words, "…"] if len(shown) > _NAMED_AT_MOST else words)
+
+
+def ask_cluster(config: Config) -> Cluster | Problem:
+    """Return the cluster, or why it does not answer; with it, how many GPUs may work at once is settled."""
+    try:
+        cluster = Cluster(config.settings, config.site)
+    except Problem as problem:
+        return problem
+    found = cluster.partition(gpu=True)
+    origin = say("source.cluster", partition=found.name) if found else ""
+    settle(config, cluster.gpus, origin)
+    return cluster
+
+
+def name_partition(plan: Plan, cluster: Cluster) -> None:
+    """Put the name of the cluster's default partition into a plan that leaves it open."""
+    section = plan.settings["cluster"]
+    if section["partition"] is None and (default := cluster.partition(gpu=True)):
+        section["partition"] = default.name
+        plan.sources["cluster.partition"] = say("source.default_partition")
 
 
 def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:

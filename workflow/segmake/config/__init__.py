@@ -4,7 +4,7 @@ r"""Reads and checks the user's config file.
 ``config.schema.json`` refuses (`schema`, with the defaults and descriptions of all settings), then what does not go
 `together`. `shared_paths` understands paths as users' own computers have them; `site_settings` puts in what the site
 file says where a config says nothing, and holds a config against its limits. `measurement` knows what can be measured
-of a cell.
+of a cell, and `sources` where each setting comes from.
 
 May import `segmake.scripts.checks` and what is below it.
 

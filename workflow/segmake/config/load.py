@@ -54,8 +54,9 @@ def load_config(
         Everything that is wrong with the file, in the order of its lines.
     """
     written, lines, numbers = read_yaml(path)
-    written = merged(written, plain(overrides or {}))
-    config = Config(written, path, lines, written, site=read_site())
+    given = plain(overrides or {})
+    written = merged(written, given)
+    config = Config(written, path, lines, written, given, site=read_site())
     foreign = list(path_problems(config))
     written = understood(written, config)
     config = replace(config, settings=written, written=written)

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from segmake.config.schema import name_of
-from segmake.core.config import Config
+from segmake.core.config import Config, Keys, at
 from segmake.core.site_paths import is_foreign, translated
 from segmake.messages import Problem, say
-
-Keys = tuple[str | int, ...]
 
 # What is a path, whatever it looks like; and what may be one among other values. * stands for each.
 _PATHS: tuple[Keys, ...] = (
@@ -37,10 +35,7 @@ def understood(written: dict[str, Any], config: Config) -> dict[str, Any]:
     found = copy.deepcopy(written)
     for keys, text in [*_texts(written, _PATHS), *_texts(written, _VALUES)]:
         if path := translated(text, shares):
-            section: Any = found
-            for key in keys[:-1]:
-                section = section[key]
-            section[keys[-1]] = path
+            at(found, keys[:-1])[keys[-1]] = path
     return found
 
 

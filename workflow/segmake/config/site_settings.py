@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from segmake.config.schema import name_of
-from segmake.core.config import Config
+from segmake.core.config import Config, Keys, at
 from segmake.images.batches import USUAL_GPUS
 from segmake.messages import Problem
-
-Keys = tuple[str | int, ...]
 
 # The settings of a config that each limit is for.
 _LIMITED = {"max_gpus": "gpu", "hours": "hours", "memory_gb": "memory_gb", "cpus": "cpus"}
@@ -31,7 +29,7 @@ def take_from_site(config: Config) -> None:
         where = site.where("folders", "models")
         _put(config, ("segmentation", "models_folder"), folder, where)
     for keys, limit in _limited(config):
-        value = _at(config.settings, keys)
+        value = at(config.settings, keys)
         if value is not None and value > site.limits[limit] and not _is_said(config, keys):
             _put(config, keys, site.limits[limit], site.where("limits", limit))
 
@@ -65,14 +63,14 @@ def limit_problems(config: Config) -> Iterator[Problem]:
     """Yield where a config asks for more than the site file allows."""
     site = config.site
     for keys, limit in _limited(config):
-        value = _at(config.settings, keys)
+        value = at(config.settings, keys)
         if value is not None and value > site.limits[limit]:
-            written = _at(config.written, keys)
+            written = at(config.written, keys)
             shown = written if isinstance(written, str) else f"{written:g}"
             yield site.limit_problem(config.where(*keys), name_of(keys), limit, shown)
     allowed = site.limits.get("partitions", ())
     for keys in _partitions(config) if allowed else ():
-        for name in str(_at(config.settings, keys) or "").split(","):
+        for name in str(at(config.settings, keys) or "").split(","):
             if name and name not in allowed:
                 yield site.partition_problem(config.where(*keys), name)
 
@@ -95,20 +93,10 @@ def _partitions(config: Config) -> Iterator[Keys]:
 
 
 def _is_said(config: Config, keys: Keys) -> bool:
-    return _at(config.written, keys) is not None
-
-
-def _at(settings: Any, keys: Keys) -> Any:
-    """Return a setting; None where there is none."""
-    for key in keys:
-        try:
-            settings = settings[key]
-        except (LookupError, TypeError):
-            return None
-    return settings
+    return at(config.written, keys) is not None
 
 
 def _put(config: Config, keys: Keys, value: Any, origin: str) -> None:
-    section = _at(config.settings, keys[:-1])
+    section = at(config.settings, keys[:-1])
     section[keys[-1]] = value
     config.origins[keys] = origin

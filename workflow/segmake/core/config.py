@@ -9,6 +9,9 @@ from typing import Any
 from segmake.core.site import Site
 from segmake.messages import Problem, say
 
+# The keys that lead to a setting.
+Keys = tuple[str | int, ...]
+
 # As seen from the folder in which SegMake is started.
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -27,6 +30,8 @@ class Config:
         The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
     written : dict
         The nested settings that the user wrote, without defaults.
+    overrides : dict
+        The nested settings of the command, which took the place of those in the file.
     origins : dict
         File and line of what was read from another file, or stands on one line with others, by its keys.
     list_faults : dict
@@ -41,6 +46,7 @@ class Config:
     path: Path
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
     written: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
     list_faults: dict[str, list[Problem]] = field(default_factory=dict)
     list_remarks: dict[str, str] = field(default_factory=dict)
@@ -54,3 +60,13 @@ class Config:
             if line := self.lines.get(keys[:length]):
                 return say("config.line", file=self.path, line=line)
         return str(self.path)
+
+
+def at(settings: Any, keys: Keys) -> Any:
+    """Return a setting of nested ones; None where there is none."""
+    for key in keys:
+        try:
+            settings = settings[key]
+        except (LookupError, TypeError):
+            return None
+    return settings

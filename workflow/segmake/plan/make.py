@@ -12,6 +12,7 @@ from typing import Any
 
 from segmake import engines
 from segmake.config.site_settings import settle
+from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint
@@ -98,6 +99,7 @@ def make_plan(
         stray=[str(path) for path in stray],
         scripts=scripts,
         images_of_scripts=of_scripts if scripts else {},
+        sources=sources_of(config),
         contact=config.site.contact,
     )
     number = round_of(
