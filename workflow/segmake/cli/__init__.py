@@ -1,8 +1,8 @@
 r"""The command ``segmake``, for users and for the rules.
 
-`parser` has its command line, `of_users` what users run, each loading only what it needs, and `of_rules` what the
-rules run in their jobs, by the plan. `log` says a line on the screen and in the log. ``main`` turns whatever goes
-wrong into a message and an exit code.
+`parser` has its command line, `of_users` and `of_site` what users run, each loading only what it needs, and `of_rules`
+what the rules run in their jobs, by the plan. `log` says a line on the screen and in the log. ``main`` turns whatever
+goes wrong into a message and an exit code.
 
 May import `segmake.adapter` and what is below it.
 

@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 
 from segmake import __version__
-from segmake.cli import of_rules, of_users
+from segmake.cli import of_rules, of_site, of_users
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
 _DESCRIPTION = """\
-What you may run by hand: check, plan, status, environments, submit and demo-data. The other commands are what the
-rules of the workflow run in their jobs.
+What you may run by hand: check, plan, status, environments, submit, site and demo-data. The other commands are
+what the rules of the workflow run in their jobs.
 """
 
 
@@ -100,10 +100,27 @@ def command_line() -> argparse.ArgumentParser:
     sent.add_argument("--configfile", "--configfiles", type=Path, default=DEFAULT_CONFIG)
     sent.add_argument("--profile", default="slurm")
     sent.set_defaults(run=of_users.send)
+    _add_site(commands.add_parser("site", help="say what the site file says; check or export it"))
     demo = commands.add_parser("demo-data", help="draw the pictures of the demo")
     demo.add_argument("folder", type=Path)
     demo.set_defaults(run=of_users.draw_demo)
     return parser
+
+
+def _add_site(site: argparse.ArgumentParser) -> None:
+    site.set_defaults(run=of_site.show_site)
+    actions = site.add_subparsers(metavar="ACTION")
+    check = actions.add_parser(
+        "check", help="hold it against the cluster, and propose what it does not say"
+    )
+    check.add_argument("--node", action="store_true", help="ask a node for the driver of its GPUs")
+    check.add_argument("--write", action="store_true", help="write a site file, if there is none")
+    check.set_defaults(run=of_site.check_site)
+    export = actions.add_parser(
+        "export", help="write what a user's own computer needs before its first login"
+    )
+    export.add_argument("file", nargs="?", type=Path, help="to this file; else to the screen")
+    export.set_defaults(run=of_site.export_site)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

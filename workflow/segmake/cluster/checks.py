@@ -272,11 +272,11 @@ class Cluster:
         """Ask Slurm itself, which knows of rules that are not to be seen from here."""
         for segment in kinds:
             try:
-                answer = self._refusal(segment=segment)
+                answer = self.refusal(segment=segment)
                 if answer and not segment and self.cores_afterwards > 1:
                     # A limit that is not to be seen from here: the steps are jobs of their own, with a core each.
                     self.cores_afterwards = 1
-                    answer = self._refusal(segment=False)
+                    answer = self.refusal(segment=False)
             except SlurmError as error:
                 return [Problem("SM-CLU-001", error=slurm.one_line(error))]
             if answer:
@@ -284,8 +284,14 @@ class Cluster:
                 return [Problem("SM-CLU-010", where=where, answer=slurm.one_line(answer))]
         return []
 
-    def _refusal(self, *, segment: bool) -> str | None:
-        """Return why Slurm would refuse a kind of job, save that nodes are away now, which are waited for."""
+    def refusal(self, *, segment: bool) -> str | None:
+        """Return why Slurm would refuse a kind of job, save that nodes are away now, which are waited for.
+
+        Raises
+        ------
+        SlurmError
+            If Slurm does not answer.
+        """
         answer = slurm.refusal(self._sbatch_options(segment=segment))
         partition = self.partition(gpu=segment and self._gpu)
         away = partition and partition.incomplete and _NODES_AWAY.fullmatch(answer or "")
