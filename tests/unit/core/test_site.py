@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from segmake.core import site
+from segmake.core import site, site_language
 from segmake.messages import language
 
 
@@ -37,13 +37,17 @@ def test_each_setting_is_explained_in_both_languages_with_an_example_that_is_one
         assert rule["properties"], name
 
 
-def test_nothing_is_said_where_there_is_no_file_and_no_yaml_is_loaded(tmp_path):
+def test_nothing_is_said_where_there_is_no_file_and_nothing_more_is_loaded(tmp_path):
     script = f"""
 import sys
 from pathlib import Path
+import segmake.cli.parser
+from segmake.core import installation, site_language
+installation.home = lambda: Path({str(tmp_path)!r})
+loaded = set(sys.modules)
+site_language.speak_its_language()
+assert set(sys.modules) == loaded and "segmake.core.site" not in loaded
 from segmake.core import site
-site.SITE = Path({str(tmp_path)!r}, "site.yaml")
-site.speak_its_language()
 assert site.read_site() == site.Site()
 print([name for name in sys.modules if name.split(".")[0] in ("ruamel", "yaml", "jsonschema")])
 """
@@ -113,8 +117,9 @@ def test_its_language_is_spoken_where_nothing_names_one(site_file, monkeypatch, 
     for name in ("SEGMAKE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         # What is set by the test is taken back after it, too.
         monkeypatch.setenv(name, variables.get(name, ""))
-    site_file("language: fr\n")
-    site.speak_its_language()
+    path = site_file("language: fr\n")
+    monkeypatch.setattr(site_language.installation, "home", lambda: path.parent)
+    site_language.speak_its_language()
     assert language() == spoken
 
 

@@ -24,7 +24,7 @@ from segmake.adapter.sending import variables_of_slurm
 from segmake.adapter.shell_commands import shell_prefix
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core.disk import disk_problem
-from segmake.core.site import speak_its_language
+from segmake.core.site_language import speak_its_language
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.messages import Problem, Problems
 from segmake.runner.run_step import STEPS

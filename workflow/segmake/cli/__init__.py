@@ -41,7 +41,7 @@ from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
 from segmake.core.disk import disk_problem
 from segmake.core.files import error_line
-from segmake.core.site import speak_its_language
+from segmake.core.site_language import speak_its_language
 from segmake.messages import Problem, Problems
 from segmake.slurm.jobs import BEGAN
 

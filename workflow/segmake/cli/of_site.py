@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segmake import __version__
-from segmake.config.sources import leaves, name_in_full
-from segmake.core import site as site_module
 from segmake.core.files import write_atomically
-from segmake.core.site import Site, read_site
 from segmake.messages import Problem, Problems, say
-from segmake.slurm import commands as slurm
+
+if TYPE_CHECKING:
+    from segmake.core.site import Site
 
 # What a computer that is not of the cluster has to know of it.
 _FOR_OTHERS = ("login", "paths", "contact", "language")
@@ -20,12 +20,14 @@ _FOR_OTHERS = ("login", "paths", "contact", "language")
 
 def show_site(options: argparse.Namespace) -> None:
     """Say what the site file says, with the line of each setting."""
-    site = _sound()
-    if not site_module.SITE.exists():
-        print(say("site.none", path=site_module.SITE))
+    from segmake.config.sources import leaves, name_in_full
+
+    site, path = _sound()
+    if not path.exists():
+        print(say("site.none", path=path))
         return
     rows = [(name_in_full(keys), keys, value) for keys, value in leaves(site.settings)]
-    print(say("site.shown", path=site_module.SITE))
+    print(say("site.shown", path=path))
     width = max((len(name) for name, _, _ in rows), default=0)
     for name, keys, value in rows:
         line = site.lines.get(keys, site.lines.get(keys[:1], 1))
@@ -35,8 +37,9 @@ def show_site(options: argparse.Namespace) -> None:
 def check_site(options: argparse.Namespace) -> None:
     """Hold the site file against the cluster, and propose what it does not say; raise what is wrong with it."""
     from segmake.cluster.site_proposals import proposals, site_problems, written_out
+    from segmake.slurm import commands as slurm
 
-    site, path = _sound(), site_module.SITE
+    site, path = _sound()
     if options.write and path.exists():
         raise Problem("SM-SIT-009", where=str(path), path=path)
     print(say("site.fine" if path.exists() else "site.none", path=path))
@@ -65,10 +68,10 @@ def export_site(options: argparse.Namespace) -> None:
     """Write the part of the site file that a user's own computer needs before its first login."""
     from ruamel.yaml import YAML
 
-    site = _sound()
+    site, path = _sound()
     part = {key: site.settings[key] for key in _FOR_OTHERS if site.settings.get(key)}
     if "login" not in part and "paths" not in part:
-        raise Problem("SM-SIT-010", where=str(site_module.SITE))
+        raise Problem("SM-SIT-010", where=str(path))
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 1000
@@ -82,8 +85,11 @@ def export_site(options: argparse.Namespace) -> None:
     print(say("site.exported", path=file))
 
 
-def _sound() -> Site:
+def _sound() -> tuple[Site, Path]:
+    """Return what the site file says, if nothing is wrong with it, and where it is."""
+    from segmake.core.site import SITE, read_site
+
     site = read_site()
     if site.problems:
         raise Problems(site.problems)
-    return site
+    return site, SITE

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segmake.core.site import Site
 from segmake.messages import Problem, say
+
+if TYPE_CHECKING:
+    from segmake.core.site import Site
 
 # The keys that lead to a setting.
 Keys = tuple[str | int, ...]
 
 # As seen from the folder in which SegMake is started.
 DEFAULT_CONFIG = Path("config/config.yaml")
+
+
+def _no_site() -> Site:
+    # Whoever only wants to know where a config lies need not load it.
+    from segmake.core.site import Site
+
+    return Site()
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Config:
     origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
     list_faults: dict[str, list[Problem]] = field(default_factory=dict)
     list_remarks: dict[str, str] = field(default_factory=dict)
-    site: Site = field(default_factory=Site)
+    site: Site = field(default_factory=_no_site)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""

@@ -6,10 +6,8 @@ It is optional. ``workflow/segmake/core/site.schema.yaml`` says what it may hold
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,15 +16,12 @@ from urllib.parse import urlsplit
 
 from segmake.core import installation
 from segmake.core.site_paths import Share, shares_of, spelling_of
-from segmake.messages import LANGUAGES, Problem, say
+from segmake.messages import Problem, say
 from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
 
 SITE = installation.home() / "site.yaml"
 SCHEMA = Path(__file__).with_name("site.schema.yaml")
 
-# Where a shell says which language it speaks; with these it says none.
-_LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
-_NO_LANGUAGE = re.compile(r"(C|POSIX)?([.@].*)?")
 
 # Whatever else an address may have in it can make it another one than it looks like.
 _HOST = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
@@ -191,19 +186,6 @@ class Site:
 def typed_limit(name: str, limit: Any) -> str:
     """Return a limit as one types it into a config."""
     return hours_setting(whole_minutes(limit)) if name == "hours" else f"{limit:g}"
-
-
-def speak_its_language() -> None:
-    """Have this process, and those that it starts, speak the language of the site file, where nothing names another."""
-    said = next(filter(None, map(os.environ.get, _LOCALE)), "")
-    if os.environ.get("SEGMAKE_LANG") or not _NO_LANGUAGE.fullmatch(said):
-        return
-    with suppress(OSError, UnicodeDecodeError):
-        # To look for the word takes no time, to read YAML does.
-        if "language" in SITE.read_text(encoding="utf-8-sig"):
-            spoken = read_site().settings.get("language")
-            if spoken in LANGUAGES:
-                os.environ["SEGMAKE_LANG"] = spoken
 
 
 def read_site() -> Site:
