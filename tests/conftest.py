@@ -16,6 +16,7 @@ import pytest
 import tifffile
 
 from segmake.config.load import load_config
+from segmake.core import site
 from segmake.core.config import Config
 from segmake.formats import isolated
 from tests.conda import KEPT
@@ -106,6 +107,19 @@ def configure(tmp_path) -> Callable[..., Config]:
         return load_config(path)
 
     return make
+
+
+@pytest.fixture
+def site_file(tmp_path, monkeypatch) -> Callable[[str], Path]:
+    """Write the site file, which is then in force for this process, and return its path."""
+    path = tmp_path / "site.yaml"
+    monkeypatch.setattr(site, "SITE", path)
+
+    def write(text: str) -> Path:
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

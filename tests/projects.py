@@ -22,6 +22,15 @@ ROOT = Path(__file__).parents[1]
 QUICK = "--slurm-init-seconds-before-status-checks"
 
 
+def installation(folder: Path) -> Path:
+    """Make a folder that stands for SegMake's own, with a place for a site file of a test, and return it."""
+    folder.mkdir()
+    for name in ("workflow", "profiles", ".environments"):
+        if (ROOT / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
 def draw_image(path: Path, cells: int, *, seed: int = 0) -> None:
     """Write a TIFF of 120 x 160 pixels with bright, separate cells, at 0.1 um per pixel."""
     noise = np.random.default_rng(seed).normal(200, 10, (120, 160))

@@ -10,11 +10,14 @@ import pytest
 from segmake.adapter import reading as module
 from segmake.adapter.config_environments import check_own_environment, imports_of_scripts
 from segmake.adapter.reading import read
+from segmake.cluster import checks
 from segmake.config.load import load_config
+from segmake.images import batches
+from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, Problems
 from segmake.plan.make import make_plan
 from segmake.plan.plan import PLAN_VARIABLE, write_plan
-from segmake.slurm.commands import Job
+from segmake.slurm.commands import Job, Partition
 from segmake.slurm.jobs import Jobs, Sent
 from tests.unit.adapter.fake_workflow import fake
 
@@ -80,7 +83,8 @@ def test_jobs_of_a_lost_run_are_looked_for_unless_it_runs_still(project, monkeyp
     monkeypatch.setattr(module.slurm, "is_here", lambda: True)
     monkeypatch.setattr(module, "who_runs", lambda lock: {"process": "1"} if runs else None)
     monkeypatch.setattr(Jobs, "refresh", lambda self: None)
-    monkeypatch.setattr(module, "meet_cluster", lambda plan, config: (plan, None))
+    monkeypatch.setattr(module, "ask_cluster", lambda config: Problem("SM-CLU-001", error=""))
+    monkeypatch.setattr(module, "meet_cluster", lambda plan, config, answer: (plan, None))
     found = read(fake(project, nodes=10), conda=False)
     assert set(found.adopted.values()) == (set() if runs else {"17"})
 
@@ -116,3 +120,37 @@ def test_what_scripts_import_belongs_to_their_environment(scripted):
     assert imports_of_scripts(plan, "growth") == []
     plan.definitions["count"] = replace(plan.definitions["count"], environment="growth")
     assert "nobody_has_this=count.py" in imports_of_scripts(plan, "growth")
+
+
+class GpuCluster:
+    """Stands in for the cluster: it has four GPUs."""
+
+    gpus = 4
+
+    def partition(self, *, gpu: bool) -> Partition:
+        return Partition("gpu")
+
+
+def test_a_run_that_sends_jobs_makes_batches_for_the_gpus_that_are_there(
+    configure, draw, tmp_path, monkeypatch
+):
+    monkeypatch.delenv(PLAN_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(batches, "SMALLEST_MEGAPIXELS", 0.001)
+    monkeypatch.setattr(checks, "Cluster", lambda settings, site: GpuCluster())
+    monkeypatch.setattr(module, "meet_cluster", lambda plan, config, answer: (plan, answer))
+    monkeypatch.setattr(module.slurm, "is_here", lambda: True)
+    for number in range(20):
+        draw(tmp_path / "images" / f"{number:02d}.tif")
+    configure()
+    sent = read(fake(tmp_path / "config.yaml", nodes=10), conda=False).plan
+    assert len(sent.batches) == sent.settings["cluster"]["max_gpus"] == 4
+    # No cluster is asked for what is done on this computer.
+    here = read(fake(tmp_path / "config.yaml"), conda=False).plan
+    assert len(here.batches) == here.settings["cluster"]["max_gpus"] == 18
+    # What was begun keeps its batches, however many GPUs there are by now.
+    sent.folders.state.mkdir(parents=True)
+    write_inventory(
+        read(fake(tmp_path / "config.yaml"), conda=False).inventory, sent.folders.inventory
+    )
+    assert len(read(fake(tmp_path / "config.yaml", nodes=10), conda=False).plan.batches) == 18

@@ -54,17 +54,10 @@ setup(name="{name}", version="1." + "2", py_modules=["{name}_module"], install_r
 
 
 @pytest.fixture
-def permit(tmp_path, monkeypatch):
+def permit(site_file):
     """Write the site file, and return its path."""
-    path = tmp_path / "site.yaml"
-    monkeypatch.setattr(site, "SITE", path)
-
-    def write(text: str) -> Path:
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    write(f"packages:\n  git: [{LAB}]\n")
-    return write
+    site_file(f"packages:\n  git: [{LAB}]\n")
+    return site_file
 
 
 @pytest.fixture

@@ -129,6 +129,31 @@ def test_failed_images_come_first_with_reason_and_remedy(tmp_path, thumbnails):
     assert "2 of 3 images" in page.text
 
 
+def test_whom_to_ask_is_said_with_the_failures_and_the_facts(tmp_path, thumbnails):
+    run = replace(RUN, contact="Jo, room <3>")
+    page = write(tmp_path, [done("a.tif"), failed("b.tif")], cells(4), thumbnails, run)
+    assert page.text.count("Jo, room <3>") == 2
+    assert page.text.index("Whom to ask: Jo") < page.text.index("It is <cut> off.")
+    page = write(tmp_path, [done("a.tif")], cells(4), thumbnails, run)
+    assert page.text.count("Jo, room <3>") == 1
+    page = write(tmp_path, [done("a.tif"), failed("b.tif")], cells(4), thumbnails)
+    assert "Whom to ask" not in page.text
+
+
+def test_each_setting_has_where_it_comes_from(tmp_path, thumbnails):
+    settings = {"cluster": {"partition": "gpu", "hours": 2}, "environments": {"a": {"python": 3}}}
+    sources = {"cluster.partition": "site.yaml, line <2>", "environments": "config.yaml, line 9"}
+    run = replace(RUN, settings=settings, sources=sources)
+    page = write(tmp_path, [done("a.tif")], cells(4), thumbnails, run)
+    for key, value, source in (
+        ("partition", "gpu", "site.yaml, line &lt;2&gt;"),
+        ("hours", "2", "default"),
+        ("a.python", "3", "config.yaml, line 9"),
+    ):
+        row = rf"<code>{key}</code></th><td>{value}</td><td><small>{source}</small></td>"
+        assert re.search(row, page.source)
+
+
 def test_french(tmp_path, thumbnails, monkeypatch):
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
     rows = [done("a.tif", 1234, pixel_size_um=0.065), done("b.tif", 0)]

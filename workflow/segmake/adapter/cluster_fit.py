@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segmake.adapter.executor import forbidden_options
-from segmake.cluster.checks import Cluster
+from segmake.cluster.checks import Cluster, name_partition
 from segmake.core.config import Config
 from segmake.core.files import readable
 from segmake.messages import Problem
@@ -15,13 +15,17 @@ from segmake.plan.plan import Plan
 from segmake.runner.run_step import STEPS
 
 
-def meet_cluster(plan: Plan, config: Config) -> tuple[Plan, Cluster | None]:
+def meet_cluster(
+    plan: Plan, config: Config, cluster: Cluster | Problem
+) -> tuple[Plan, Cluster | None]:
     """Hold what is to be sent against the cluster; a run that sends nothing needs none.
 
     Parameters
     ----------
     plan : Plan
     config : Config
+    cluster : Cluster or Problem
+        What `segmake.cluster.checks.ask_cluster` returned.
 
     Returns
     -------
@@ -34,23 +38,19 @@ def meet_cluster(plan: Plan, config: Config) -> tuple[Plan, Cluster | None]:
     Problem, Problems
         If the cluster will not take the jobs.
     """
-    try:
-        cluster = Cluster(config.settings)
+    if isinstance(cluster, Problem):
         if plan.has_work:
-            check_paths(Path.cwd(), plan.folders.results)
-            cluster.check(config, forbidden_options())
-    except Problem:
-        if plan.has_work:
-            raise
+            raise cluster
         return plan, None
+    if plan.has_work:
+        check_paths(Path.cwd(), plan.folders.results)
+        cluster.check(config, forbidden_options())
     cores = cluster.cores_afterwards
     places = [cluster.partition(gpu=gpu) for gpu in (True, False)]
     shortest = min((place.minutes for place in places if place and place.minutes), default=60)
     # With one core, nothing can be done beside the measuring; and each step of a group asks for a minute.
     grouped = cores > 1 and shortest >= len(STEPS)
-    section = plan.settings["cluster"]
-    if section["partition"] is None and (default := cluster.partition(gpu=True)):
-        section["partition"] = default.name
+    name_partition(plan, cluster)
     return replace(plan, cores=cores, small=plan.small if grouped else []), cluster
 
 

@@ -20,7 +20,7 @@ from segmake.adapter.nodes_driver import NodesDriver
 from segmake.adapter.quiet import speak_plainly
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster.adoption import Adopted, adopt
-from segmake.cluster.checks import Cluster
+from segmake.cluster.checks import Cluster, ask_cluster
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
@@ -86,6 +86,8 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
+    sends = workflow.is_main_process and workflow.sends_jobs and slurm.is_here()
+    answer = ask_cluster(config) if sends else None
     command = shlex.join(["snakemake", *typed()])
     plan, inventory = make_plan(config, command, workflow.cores)
     adopted: Adopted = {}
@@ -102,8 +104,8 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     if not conda:
         check_own_environment(plan, config)
     cluster = None
-    if workflow.is_main_process and workflow.sends_jobs and slurm.is_here():
-        plan, cluster = meet_cluster(plan, config)
+    if answer:
+        plan, cluster = meet_cluster(plan, config, answer)
     if cluster is None:
         # On one computer the steps of a batch are no more together than those of others.
         plan = replace(plan, small=[])

@@ -24,6 +24,7 @@ from segmake.adapter.sending import variables_of_slurm
 from segmake.adapter.shell_commands import shell_prefix
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core.disk import disk_problem
+from segmake.core.site_language import speak_its_language
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.messages import Problem, Problems
 from segmake.runner.run_step import STEPS
@@ -44,6 +45,7 @@ class Session:
     """
 
     def __init__(self, workflow: Any, config: Mapping[str, Any]) -> None:
+        speak_its_language()
         self._workflow = WorkflowObject(workflow)
         variables = variables_of_slurm()
         with _refusing():

@@ -1,9 +1,9 @@
 r"""The command ``segmake``, for users and for the rules.
 
-`parser` has its command line and its help, which `speaking` has argparse say in the user's language; `of_users` what
-users run, each loading only what it needs, and `of_rules` what the rules run in their jobs, by the plan. `here` says
-what can be done in a folder, `log` a line on the screen and in the log. ``main`` turns whatever goes wrong into a
-message and an exit code.
+`parser` has its command line and its help, which `speaking` has argparse say in the user's language; `of_users` and
+`of_site` what users run, each loading only what it needs, and `of_rules` what the rules run in their jobs, by the plan.
+`here` says what can be done in a folder, `log` a line on the screen and in the log. ``main`` turns whatever goes wrong
+into a message and an exit code.
 
 May import `segmake.adapter` and what is below it.
 
@@ -42,6 +42,7 @@ from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
 from segmake.core.disk import disk_problem
 from segmake.core.files import error_line
+from segmake.core.site_language import speak_its_language
 from segmake.messages import Problem, Problems
 from segmake.slurm.jobs import BEGAN
 
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     SystemExit
         With 2 after a message about a mistake in the command line.
     """
+    speak_its_language()
     options, rest = command_line().parse_known_args(arguments)
     if options.run is send:
         options.snakemake = rest

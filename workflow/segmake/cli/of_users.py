@@ -42,6 +42,27 @@ def new(options: argparse.Namespace) -> None:
     print(told)
 
 
+def show_plan(options: argparse.Namespace) -> None:
+    """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
+    from segmake.cluster.checks import Cluster, ask_cluster, name_partition
+    from segmake.config.load import load_config
+    from segmake.config.sources import described
+    from segmake.plan.make import make_plan
+    from segmake.slurm import commands as slurm
+
+    config = load_config(options.configfile)
+    cluster = ask_cluster(config) if slurm.is_here() else None
+    plan, _ = make_plan(config)
+    print(plan.describe())
+    if plan.batches:
+        print(say("plan.batches", number=len(plan.batches), open=len(plan.open_batches)))
+    if isinstance(cluster, Cluster):
+        name_partition(plan, cluster)
+    elif cluster:
+        print(cluster)
+    print("\n".join(["", say("plan.settings"), *described(plan.settings, plan.sources)]))
+
+
 def show_status(options: argparse.Namespace) -> None:
     """Say what the last run does or did, with ``--follow`` until it has ended."""
     from segmake.outcome.progress import LOOK_SECONDS

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from segmake import __version__
-from segmake.cli import of_rules, of_users
+from segmake.cli import of_rules, of_site, of_users
 from segmake.cli.here import table
 from segmake.cli.speaking import Parser
 from segmake.core.config import DEFAULT_CONFIG
@@ -19,7 +19,7 @@ from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
 # The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
-OF_USERS = ("new", "check", "status", "environments", "submit", "demo-data")
+OF_USERS = ("new", "check", "plan", "status", "environments", "submit", "site", "demo-data")
 
 # What argparse makes a command with.
 Commands = Any
@@ -69,9 +69,11 @@ def command_line() -> Parser:
     commands = parser.add_subparsers(metavar=say("help.COMMAND"), parser_class=Parser)
     _add_new(commands)
     _add_check(commands)
+    _add_plan(commands)
     _add_status(commands)
     _add_environments(commands)
     _add_submit(commands)
+    _add_site(commands)
     _add_demo_data(commands)
     _add_commands_of_rules(commands)
     return parser
@@ -83,7 +85,8 @@ def command_line() -> Parser:
 def _of_users(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], **settings: Any
 ) -> Parser:
-    command = commands.add_parser(name, description=say(f"help.{name}"), **settings)
+    settings.setdefault("description", say(f"help.{name}"))
+    command = commands.add_parser(name, **settings)
     command.set_defaults(run=run, parser=command)
     return command
 
@@ -109,6 +112,10 @@ def _add_check(commands: Commands) -> None:
         metavar=say("help.FILE"),
         help=say("help.configfile"),
     )
+
+
+def _add_plan(commands: Commands) -> None:
+    _add_config(_of_users(commands, "plan", of_users.show_plan), "--configfile")
 
 
 def _add_status(commands: Commands) -> None:
@@ -141,6 +148,17 @@ def _add_submit(commands: Commands) -> None:
     _add_config(sent, "--configfile", "--configfiles")
     profile = say("help.submit.profile")
     sent.add_argument("--profile", default="slurm", metavar=say("help.NAME"), help=profile)
+
+
+def _add_site(commands: Commands) -> None:
+    site = _of_users(commands, "site", of_site.show_site)
+    actions = site.add_subparsers(metavar=say("help.ACTION"), parser_class=Parser)
+    check = _of_users(actions, "check", of_site.check_site, description=say("help.site.check"))
+    check.add_argument("--node", action="store_true", help=say("help.site.node"))
+    check.add_argument("--write", action="store_true", help=say("help.site.write"))
+    export = _of_users(actions, "export", of_site.export_site, description=say("help.site.export"))
+    file = {"metavar": say("help.FILE"), "help": say("help.site.file")}
+    export.add_argument("file", nargs="?", type=Path, **file)
 
 
 def _add_demo_data(commands: Commands) -> None:
@@ -193,7 +211,7 @@ def _of_rules(
         type=Path,
         default=plan,
         required=plan is None,
-        help=say("help.plan", variable=PLAN_VARIABLE),
+        help=say("help.plan_of_run", variable=PLAN_VARIABLE),
     )
     command.add_argument("--log", type=Path, help=say("help.log"))
     return command

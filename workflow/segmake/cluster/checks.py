@@ -7,13 +7,17 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from segmake.config.site_settings import settle
 from segmake.core.config import Config
+from segmake.core.site import Site
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import hours_setting, whole_minutes
+from segmake.plan.plan import Plan
 from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
@@ -68,6 +72,8 @@ class Cluster:
     ----------
     settings : dict
         The settings of a checked config.
+    site : Site, optional
+        What the site file says: its limits hold, too, for jobs that ask for more since they had too little.
 
     Raises
     ------
@@ -75,14 +81,17 @@ class Cluster:
         ``SM-CLU-001`` if Slurm does not answer.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], site: Site | None = None) -> None:
         self._settings = settings
+        self._site = site or Site()
         self._gpu = needs_gpu(settings)
         self._place: tuple[str | int, ...] = ("cluster",)
         try:
-            self.partitions = slurm.partitions()
+            there = slurm.partitions()
         except SlurmError as error:
             raise Problem("SM-CLU-001", error=slurm.one_line(error)) from None
+        limits = self._site.limits
+        self.partitions = {name: _lowered(one, limits) for name, one in there.items()}
 
     def of_script(self, script: Script) -> Cluster:
         """Return the cluster as the jobs of a user's script want to use it."""
@@ -109,6 +118,18 @@ class Cluster:
         several = [self.partitions.get(one) for one in name.split(",")]
         found = [partition for partition in several if partition]
         return _best_of(name, found) if len(found) == len(several) else None
+
+    def allows(self, partition: Partition) -> bool:
+        """Whether the site file lets jobs go to a partition."""
+        return partition.name in self._site.limits.get("partitions", [partition.name])
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs there are for the jobs that find cells; 0 where they need none, or it is not known."""
+        found = self.partition(gpu=True) if self._gpu else None
+        model = self._settings["cluster"]["gpu_model"]
+        numbers = found.gpus.items() if found else ()
+        return sum(number for name, number in numbers if model in (None, name))
 
     @cached_property
     def cores_afterwards(self) -> int:
@@ -184,6 +205,8 @@ class Cluster:
             yield Problem("SM-CLU-002", where=where, **names)
         elif not found.up:
             yield Problem("SM-CLU-004", where=where, partition=found.name, there=self._there())
+        elif name is None and not self.allows(found):
+            yield self._site.partition_problem(where, found.name)
 
     def _gpu_problems(self, config: Config, found: Partition) -> Iterator[Problem]:
         section = self._settings["cluster"]
@@ -249,11 +272,11 @@ class Cluster:
         """Ask Slurm itself, which knows of rules that are not to be seen from here."""
         for segment in kinds:
             try:
-                answer = self._refusal(segment=segment)
+                answer = self.refusal(segment=segment)
                 if answer and not segment and self.cores_afterwards > 1:
                     # A limit that is not to be seen from here: the steps are jobs of their own, with a core each.
                     self.cores_afterwards = 1
-                    answer = self._refusal(segment=False)
+                    answer = self.refusal(segment=False)
             except SlurmError as error:
                 return [Problem("SM-CLU-001", error=slurm.one_line(error))]
             if answer:
@@ -261,8 +284,14 @@ class Cluster:
                 return [Problem("SM-CLU-010", where=where, answer=slurm.one_line(answer))]
         return []
 
-    def _refusal(self, *, segment: bool) -> str | None:
-        """Return why Slurm would refuse a kind of job, save that nodes are away now, which are waited for."""
+    def refusal(self, *, segment: bool) -> str | None:
+        """Return why Slurm would refuse a kind of job, save that nodes are away now, which are waited for.
+
+        Raises
+        ------
+        SlurmError
+            If Slurm does not answer.
+        """
         answer = slurm.refusal(self._sbatch_options(segment=segment))
         partition = self.partition(gpu=segment and self._gpu)
         away = partition and partition.incomplete and _NODES_AWAY.fullmatch(answer or "")
@@ -296,6 +325,26 @@ class Cluster:
         return ", ".join([*words, "…"] if len(shown) > _NAMED_AT_MOST else words)
 
 
+def ask_cluster(config: Config) -> Cluster | Problem:
+    """Return the cluster, or why it does not answer; with it, how many GPUs may work at once is settled."""
+    try:
+        cluster = Cluster(config.settings, config.site)
+    except Problem as problem:
+        return problem
+    found = cluster.partition(gpu=True)
+    origin = say("source.cluster", partition=found.name) if found else ""
+    settle(config, cluster.gpus, origin)
+    return cluster
+
+
+def name_partition(plan: Plan, cluster: Cluster) -> None:
+    """Put the name of the cluster's default partition into a plan that leaves it open."""
+    section = plan.settings["cluster"]
+    if section["partition"] is None and (default := cluster.partition(gpu=True)):
+        section["partition"] = default.name
+        plan.sources["cluster.partition"] = say("source.default_partition")
+
+
 def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
     """Return settings in whose section ``cluster`` stands what the jobs of a user's script ask for."""
     shared, own = settings["cluster"], script.resources
@@ -320,6 +369,20 @@ def _gigabytes(memory_mb: int) -> tuple[float, str]:
 def _grown(first: int, too_little: int, limit: int | None) -> int:
     wanted = max(first, 2 * too_little)
     return min(wanted, limit) if limit else wanted
+
+
+def _lowered(partition: Partition, limits: dict[str, Any]) -> Partition:
+    """Return a partition that gives no more to a job than the limits of the site file allow."""
+    most: dict[str, int] = {}
+    if "memory_gb" in limits:
+        most["memory_mb"] = int(limits["memory_gb"] * 1024)
+    if "cpus" in limits:
+        most["cpus"] = limits["cpus"]
+    if "hours" in limits:
+        most["minutes"] = whole_minutes(limits["hours"])
+    # Nothing, or 0, stands for what the cluster does not limit, or does not say.
+    lower = {key: min(getattr(partition, key) or limit, limit) for key, limit in most.items()}
+    return replace(partition, **lower)  # type: ignore[arg-type]
 
 
 def _option_problems(config: Config, forbidden: Iterable[str]) -> Iterator[Problem]:

@@ -73,7 +73,8 @@ def submit(config: Path, options: list[str]) -> str:
     # What is wrong is better said here than in a log.
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:
         sys.exit(code)
-    settings = load_config(config).settings
+    loaded = load_config(config)
+    settings = loaded.settings
     folders = ResultPaths(Path(settings["results"]))
     # The job would find it out too, but only its log would tell.
     if runner := who_runs(folders.lock):
@@ -81,7 +82,7 @@ def submit(config: Path, options: list[str]) -> str:
     if waiting := main_job(folders):
         raise Problem("SM-CLU-053", where=str(folders.results), job=waiting[0], state=waiting[1])
     options = [
-        *_options(settings, folders.results),
+        *_options(Cluster(settings, loaded.site), settings["cluster"], folders.results),
         *option_words(settings["cluster"]["sbatch_options"]),
     ]
     script = f"export {VARIABLE}=1\nexec {shlex.join(snakemake)}\n"
@@ -148,9 +149,8 @@ def _remember(
         part.write_text(json.dumps({"options": options, "script": script, "job": job, **progress}))
 
 
-def _options(settings: dict[str, Any], results: Path) -> list[str]:
+def _options(cluster: Cluster, section: dict[str, Any], results: Path) -> list[str]:
     """Return the options of sbatch for the main process."""
-    section = settings["cluster"]
     logs = (results / "logs").absolute()
     logs.mkdir(parents=True, exist_ok=True)
     asked = {
@@ -163,7 +163,7 @@ def _options(settings: dict[str, Any], results: Path) -> list[str]:
         "--output": f"{str(logs).replace('%', '%%')}/segmake_%j.log",
     }
     words = [f"{name}={value}" for name, value in asked.items() if value is not None]
-    partition = _partition(Cluster(settings), words)
+    partition = _partition(cluster, words)
     minutes = min((partition and partition.minutes) or LONGEST_MINUTES, LONGEST_MINUTES)
     notice = max(min(NOTICE_SECONDS, minutes * 60 // 4), 1)
     where = [f"--partition={partition.name}"] if partition else []
@@ -176,7 +176,9 @@ def _partition(cluster: Cluster, options: list[str]) -> Partition | None:
     if own is None or not own.gpus:
         return own
     others = [
-        one for one in cluster.partitions.values() if one.up and not one.hidden and not one.gpus
+        one
+        for one in cluster.partitions.values()
+        if one.up and not one.hidden and not one.gpus and cluster.allows(one)
     ]
     for other in sorted(others, key=lambda one: -(one.minutes or LONGEST_MINUTES)):
         minutes = min(other.minutes or LONGEST_MINUTES, LONGEST_MINUTES)

@@ -2,8 +2,10 @@ r"""Reads and checks the user's config file.
 
 `load` tells all faults of a config at once, each with its file and line, which `yaml_lines` knows: first what
 ``config.schema.json`` refuses (`schema`, with the defaults and descriptions of all settings), then what does not go
-`together`. `measurement` knows what can be measured of a cell. `template` writes a config with a comment for every
-setting, its values by `yaml_values`. All that people are told of settings has one source, ``config.schema.yaml``.
+`together`. `shared_paths` understands paths as users' own computers have them; `site_settings` puts in what the site
+file says where a config says nothing, and holds a config against its limits. `measurement` knows what can be measured
+of a cell, and `sources` where each setting comes from. `template` writes a config with a comment for every setting, its
+values by `yaml_values`. All that people are told of settings has one source, ``config.schema.yaml``.
 
 May import `segmake.scripts.checks` and what is below it.
 

@@ -8,7 +8,8 @@ and line: `segmake.config.yaml_lines` knows the lines, `segmake.config.schema` w
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from segmake.config.schema import (
     with_defaults,
     without_faults,
 )
+from segmake.config.shared_paths import path_problems, understood
+from segmake.config.site_settings import limit_problems, take_from_site
 from segmake.config.together import checks
 from segmake.config.yaml_lines import plain, read_yaml
 from segmake.core.config import Config
 from segmake.core.site import read_site
 from segmake.environments.solving.package_lists import read_lists
 from segmake.images.folders import folder_problems, results_problems
-from segmake.messages import Problems
+from segmake.messages import Problem, Problems
 from segmake.scripts.checks.text_values import note_texts
 from segmake.scripts.definition.designs import read_designs
 
@@ -51,20 +54,28 @@ def load_config(
         Everything that is wrong with the file, in the order of its lines.
     """
     written, lines, numbers = read_yaml(path)
-    written = merged(written, plain(overrides or {}))
-    config = Config(written, path, lines, written)
+    given = plain(overrides or {})
+    written = merged(written, given)
+    config = Config(written, path, lines, written, given, site=read_site())
+    foreign = list(path_problems(config))
+    written = understood(written, config)
+    config = replace(config, settings=written, written=written)
     problems = list(schema_problems(config))
     # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
     sound = without_faults(config.settings) if problems else config.settings
-    config = Config(with_defaults(sound, schema(), engine_of(sound)), path, lines, sound)
+    settings = with_defaults(sound, schema(), engine_of(sound))
+    config = replace(config, settings=settings, written=sound)
+    take_from_site(config)
     _write_arguments_as_text(config.settings, {} if "scripts" in (overrides or {}) else numbers)
     if faults := list(results_problems(config)):
         problems += faults
         config.settings["results"] = schema()["properties"]["results"]["default"]
     read_lists(config)
-    problems += [*checks(config), *read_site().problems]
+    problems += [*checks(config), *limit_problems(config), *config.site.problems]
     if problems and images and config.settings["images"]["folder"]:
         problems += folder_problems(config)
+    # What else is wrong with a path that is none here says less.
+    problems = [*foreign, *(each for each in problems if each.where not in _places(foreign))]
     if problems:
         raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
     _keep_what_the_engine_takes(config.settings)
@@ -73,6 +84,10 @@ def load_config(
     read_designs(config.settings)
     note_texts(config.settings, config.written)
     return config
+
+
+def _places(problems: Iterable[Problem]) -> set[str]:
+    return {problem.where for problem in problems}
 
 
 def _line_number(where: str) -> int:

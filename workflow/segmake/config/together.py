@@ -48,7 +48,7 @@ def checks(config: Config) -> Iterator[Problem]:
         yield Problem("SM-SCR-030", where=config.where("images", "folder"))
     most = config.settings["cluster"]["max_gpus"]
     for index, script in enumerate(config.settings["scripts"]):
-        if (gpus := script["resources"]["gpu"]) > most:
+        if (gpus := script["resources"]["gpu"]) > (most or gpus):
             where = config.where("scripts", index, "resources", "gpu")
             yield Problem("SM-SCR-039", where=where, gpus=gpus, most=most)
     for key in ("include", "exclude"):

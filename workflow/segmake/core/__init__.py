@@ -2,7 +2,8 @@
 
 `files` writes files whole and makes fingerprints, `journal` notes what became of each image, and `disk` tells a full
 disk from a broken image. `config` is a checked config, whoever made it, and `versions` holds the numbers that go into
-the keys of results. `installation` knows where SegMake and its own environments lie.
+the keys of results. `installation` knows where SegMake and its own environments lie, `site` what whoever set it up says
+for all users, and `site_paths` how they call the folders of the cluster.
 
 May import `segmake.messages`.
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segmake.messages import Problem, say
 
+if TYPE_CHECKING:
+    from segmake.core.site import Site
+
+# The keys that lead to a setting.
+Keys = tuple[str | int, ...]
+
 # As seen from the folder in which SegMake is started.
 DEFAULT_CONFIG = Path("config/config.yaml")
+
+
+def _no_site() -> Site:
+    # Whoever only wants to know where a config lies need not load it.
+    from segmake.core.site import Site
+
+    return Site()
 
 
 @dataclass(frozen=True)
@@ -26,21 +39,27 @@ class Config:
         The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
     written : dict
         The nested settings that the user wrote, without defaults.
+    overrides : dict
+        The nested settings of the command, which took the place of those in the file.
     origins : dict
         File and line of what was read from another file, or stands on one line with others, by its keys.
     list_faults : dict
         What is wrong with the list of packages of an environment, by its name. A run that does not need it goes on.
     list_remarks : dict
         What of the list of an environment is left out, in words, by its name.
+    site : Site
+        What the site file says.
     """
 
     settings: dict[str, Any]
     path: Path
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
     written: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str | int, ...], str] = field(default_factory=dict)
     list_faults: dict[str, list[Problem]] = field(default_factory=dict)
     list_remarks: dict[str, str] = field(default_factory=dict)
+    site: Site = field(default_factory=_no_site)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""
@@ -50,3 +69,13 @@ class Config:
             if line := self.lines.get(keys[:length]):
                 return say("config.line", file=self.path, line=line)
         return str(self.path)
+
+
+def at(settings: Any, keys: Keys) -> Any:
+    """Return a setting of nested ones; None where there is none."""
+    for key in keys:
+        try:
+            settings = settings[key]
+        except (LookupError, TypeError):
+            return None
+    return settings

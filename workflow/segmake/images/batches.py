@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # in the journals, and what a job that was stopped has to look through again takes a moment.
 LARGEST_IMAGES = 2000
 
+# Where nothing says how many GPUs there are, images are divided as if there were so many.
+USUAL_GPUS = 18
+
 # A byte of a file holds no more than so many pixels: those of one bit, compressed a hundred times.
 PIXELS_PER_BYTE = 800
 
@@ -49,7 +52,8 @@ def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> lis
     cluster = settings["cluster"]
     work = megapixels([images[index] for index in new], settings["images"])
     if cluster["batch_size"] == "auto":
-        number = number_of_batches(sum(work), cluster["max_gpus"], len(new))
+        gpus = cluster["max_gpus"] or USUAL_GPUS
+        number = number_of_batches(sum(work), gpus, len(new))
         groups = balance(work, number, [images[index].position for index in new])
     else:
         size = cluster["batch_size"]

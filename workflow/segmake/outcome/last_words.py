@@ -63,10 +63,15 @@ def describe_end(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -
         told += _describe_failures(script)
     told += _describe_failed_kept(plan)
     if any(script.failures for script in scripts):
-        told.append(say("end.again_runs"))
+        told += [say("end.again_runs"), *_describe_contact(plan)]
     elif any(row["state"] != "done" for row in images):
-        told.append(say("end.again"))
+        told += [say("end.again"), *_describe_contact(plan)]
     return "\n".join(told)
+
+
+def _describe_contact(plan: Plan) -> list[str]:
+    """Return whom to ask about what failed, where the site file names somebody."""
+    return [say("site.contact", contact=plan.contact)] if plan.contact else []
 
 
 def _describe_evidence(found: Summary) -> list[str]:
@@ -168,4 +173,4 @@ def describe_unfinished(plan: Plan, images: Images) -> str:
     ]
     if in_work:
         words += "\n" + say("end.in_work", images=", ".join(in_work[:NAMED_FAILURES]))
-    return words
+    return "\n".join([words, *_describe_contact(plan)])

@@ -13,6 +13,8 @@ import psutil
 import yaml
 
 from segmake.core.files import lock_file, open_own, read_lock
+from segmake.core.site import read_site
+from segmake.core.site_paths import translated
 from segmake.messages import Problem, say
 from segmake.outcome.last_words import describe_outcome
 from segmake.outcome.progress import Observer, reasons_to_wait
@@ -35,7 +37,7 @@ def results_of(config: Path) -> Path:
     try:
         written = yaml.safe_load(config.read_text(encoding="utf-8"))["results"]
         # Unlike Path's method, this takes any text for a path.
-        return Path(os.path.expanduser(written))
+        return Path(os.path.expanduser(translated(written, read_site().shares) or written))
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError):
         return Path("results")
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from segmake import __version__, engines
+from segmake.config.site_settings import settle
+from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint
@@ -60,6 +62,7 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
+    settle(config)
     folders = ResultPaths(Path(config.settings["results"]), tuple(config.settings["outputs"]))
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
@@ -97,6 +100,8 @@ def make_plan(
         stray=[str(path) for path in stray],
         scripts=scripts,
         images_of_scripts=of_scripts if scripts else {},
+        sources=sources_of(config),
+        contact=config.site.contact,
     )
     number = round_of(
         folders.run_files,

@@ -110,6 +110,10 @@ class Plan:
         The Python of each of them, where there is no conda to make them.
     known_errors : dict
         By the code of each error of an earlier version that results have, or had until this run: the images.
+    sources : dict
+        In words, where each setting comes from that is no default, by its name (`segmake.config.sources`).
+    contact : str
+        Whom users may ask, by the site file; empty where it names nobody.
     """
 
     settings: dict[str, Any]
@@ -144,6 +148,8 @@ class Plan:
     cores: int = 1
     kept: dict[str, str] = field(default_factory=dict)
     known_errors: dict[str, list[str]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    contact: str = ""
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -163,6 +169,15 @@ class Plan:
     def images(self) -> list[str]:
         """Return the images that are there."""
         return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+
+    @property
+    def open_batches(self) -> list[str]:
+        """The batches with something to compute."""
+        return [
+            batch
+            for batch in self.batches
+            if not all(self.outcome(step, batch).exists() for step in STEPS)
+        ]
 
     @property
     def has_work(self) -> bool:

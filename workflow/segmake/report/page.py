@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,10 @@ class Run:
         Where the time of the segmentation went; None where nothing was segmented.
     not_selected : sequence of str
         Sentences in the user's language on what the config leaves out of the files, such as positions.
+    sources : mapping
+        In words, where each of the settings comes from that is no default, by its name: ``cluster.partition``.
+    contact : str
+        Whom users may ask; empty where nobody is named.
     """
 
     title: str
@@ -125,6 +129,8 @@ class Run:
     usage: Usage | None = None
     timing: Timing | None = None
     not_selected: Sequence[str] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    contact: str = ""
 
 
 def write_report(
@@ -199,7 +205,7 @@ def write_report(
         timing=_timing(run.timing, run.engine) if run.timing else None,
         facts=_facts(run, with_images=with_images),
         selections=_selections(done),
-        settings=_settings(run.settings),
+        settings=_settings(run.settings, run.sources),
         versions=sorted(run.versions.items(), key=lambda item: item[0].lower()),
         tables=[(table, href(table)) for table in run.tables],
         citations=[
@@ -464,7 +470,8 @@ def _facts(run: Run, *, with_images: bool) -> list[tuple[str, str]]:
         ("report.run.left_out", number(run.files_left_out)),
         ("report.run.batches", number(run.batches)),
     ]
-    facts = [*segmentation, *times, *files] if with_images else times
+    contact = [("report.run.contact", run.contact)]
+    facts = [*segmentation, *times, *files, *contact] if with_images else [*times, *contact]
     return [(say(key), value) for key, value in facts if value]
 
 
@@ -481,15 +488,20 @@ def _timing(timing: Timing, engine: str) -> dict[str, Any]:
     return {"rows": rows, "network": words}
 
 
-def _settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the settings by section, each as its rows of key and value."""
-    sections: list[tuple[str, list[tuple[str, str]]]] = []
+def _settings(
+    settings: Mapping[str, Any], sources: Mapping[str, str]
+) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Return the settings by section, each as its rows of key, value and where it comes from."""
+    sections: list[tuple[str, list[tuple[str, str, str]]]] = []
     alone = []
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
-            sections.append((str(key), _flat(value)))
+            rows = [
+                (name, shown, _source(f"{key}.{name}", sources)) for name, shown in _flat(value)
+            ]
+            sections.append((str(key), rows))
         else:
-            alone.append((str(key), _setting(value)))
+            alone.append((str(key), _setting(value), _source(str(key), sources)))
     return [("", alone), *sections] if alone else sections
 
 
@@ -501,6 +513,12 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         else:
             rows.append((f"{prefix}{key}", _setting(value)))
     return rows
+
+
+def _source(name: str, sources: Mapping[str, str]) -> str:
+    """Return where a setting comes from, or the section that it is in."""
+    section = name.partition(".")[0]
+    return sources.get(name) or sources.get(section) or say("source.default")
 
 
 def _setting(value: Any) -> str:

@@ -87,6 +87,8 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         + plan.describe_derived("report"),
         usage=usage_of_runs(plan),
         timing=timing_of(plan),
+        sources=plan.sources,
+        contact=plan.contact,
     )
 
 

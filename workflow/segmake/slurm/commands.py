@@ -200,6 +200,17 @@ def accounts() -> list[str]:
         return []
 
 
+def qualities() -> list[str]:
+    """Return the qualities of service that the user may ask for; empty where the cluster does not say."""
+    try:
+        user = getpass.getuser()
+        command = ("sacctmgr", "--noheader", "--parsable2", "list", "associations")
+        lines = _lines(*command, f"user={user}", "format=qos")
+        return sorted({name for line in lines for name in line.split(",") if name})
+    except SlurmError:
+        return []
+
+
 def room(account: str | None = None, qos: str | None = None) -> tuple[int, str] | None:
     """Return how many jobs Slurm takes at once of the user, and its word for that limit; None where it is unknown.
 

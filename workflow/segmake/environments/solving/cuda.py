@@ -119,6 +119,18 @@ def driver_of_nodes(settings: dict[str, Any], folder: Path, *, ask: bool = True)
     return _said_by_a_node(settings, folder, ask=ask)[0]
 
 
+def ask_a_node(settings: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return what a node says now: the newest CUDA that its driver supports, and its GPUs' compute capability.
+
+    Parameters
+    ----------
+    settings : dict
+        The settings of a checked config.
+    """
+    words = _ask_node(_srun_options(settings))
+    return driver_in(words), capability_in(words)
+
+
 def capability_of_nodes(settings: dict[str, Any], folder: Path) -> str | None:
     """Return the compute capability of the nodes' GPUs, such as ``"8.6"``; None: not known.
 
@@ -146,8 +158,7 @@ def _said_by_a_node(
     if not ask:
         return None, None
     print(say("builder.asking"), file=sys.stderr, flush=True)
-    words = _ask_node(options)
-    driver, capability = driver_in(words), capability_in(words)
+    driver, capability = ask_a_node(settings)
     if driver is None:
         print(say("builder.unanswered"), file=sys.stderr)
     else:

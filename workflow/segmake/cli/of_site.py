@@ -1,0 +1,95 @@
+"""The command ``segmake site``: what the site file says, whether it fits the cluster, its part for other computers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segmake import __version__
+from segmake.core.files import write_atomically
+from segmake.messages import Problem, Problems, say
+
+if TYPE_CHECKING:
+    from segmake.core.site import Site
+
+# What a computer that is not of the cluster has to know of it.
+_FOR_OTHERS = ("login", "paths", "contact", "language")
+
+
+def show_site(options: argparse.Namespace) -> None:
+    """Say what the site file says, with the line of each setting."""
+    from segmake.config.sources import leaves, name_in_full
+
+    site, path = _sound()
+    if not path.exists():
+        print(say("site.none", path=path))
+        return
+    rows = [(name_in_full(keys), keys, value) for keys, value in leaves(site.settings)]
+    print(say("site.shown", path=path))
+    width = max((len(name) for name, _, _ in rows), default=0)
+    for name, keys, value in rows:
+        line = site.lines.get(keys, site.lines.get(keys[:1], 1))
+        print(f"  {name:{width}}  {value}  ({say('site.line', line=line)})")
+
+
+def check_site(options: argparse.Namespace) -> None:
+    """Hold the site file against the cluster, and propose what it does not say; raise what is wrong with it."""
+    from segmake.cluster.site_proposals import proposals, site_problems, written_out
+    from segmake.slurm import commands as slurm
+
+    site, path = _sound()
+    if options.write and path.exists():
+        raise Problem("SM-SIT-009", where=str(path), path=path)
+    print(say("site.fine" if path.exists() else "site.none", path=path))
+    if not slurm.is_here():
+        if options.write:
+            raise Problem("SM-RUN-011")
+        print(say("site.no_slurm"))
+        return
+    if problems := site_problems(site) if path.exists() else []:
+        raise Problems(problems)
+    if options.node:
+        print(say("builder.asking"), file=sys.stderr, flush=True)
+    found = proposals(site, node=options.node)
+    if not found:
+        print(say("site.complete"))
+        return
+    text = f"# {say('site.made')}\n{written_out(found)}\n"
+    if options.write:
+        with write_atomically(path) as part:
+            part.write_text(text, encoding="utf-8")
+        print(say("site.written", path=path))
+    print(f"\n{text}" if options.write else f"{say('site.proposed', path=path)}\n\n{text}")
+
+
+def export_site(options: argparse.Namespace) -> None:
+    """Write the part of the site file that a user's own computer needs before its first login."""
+    from ruamel.yaml import YAML
+
+    site, path = _sound()
+    part = {key: site.settings[key] for key in _FOR_OTHERS if site.settings.get(key)}
+    if "login" not in part and "paths" not in part:
+        raise Problem("SM-SIT-010", where=str(path))
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 1000
+    content = {"segmake": __version__, **part}
+    if options.file is None:
+        yaml.dump(content, sys.stdout)
+        return
+    file: Path = options.file
+    with write_atomically(file) as written, written.open("w", encoding="utf-8") as stream:
+        yaml.dump(content, stream)
+    print(say("site.exported", path=file))
+
+
+def _sound() -> tuple[Site, Path]:
+    """Return what the site file says, if nothing is wrong with it, and where it is."""
+    from segmake.core.site import SITE, read_site
+
+    site = read_site()
+    if site.problems:
+        raise Problems(site.problems)
+    return site, SITE

@@ -1,0 +1,79 @@
+"""Understands paths in a config that are written as a user's own computer has them, by the site file."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from segmake.config.schema import name_of
+from segmake.core.config import Config, Keys, at
+from segmake.core.site_paths import is_foreign, translated
+from segmake.messages import Problem, say
+
+# What is a path, whatever it looks like; and what may be one among other values. * stands for each.
+_PATHS: tuple[Keys, ...] = (
+    ("images", "folder"),
+    ("results",),
+    ("segmentation", "model"),
+    ("segmentation", "models_folder"),
+    ("scripts", "*", "script"),
+    ("scripts", "*", "files"),
+    ("environments", "*", "file"),
+    ("environments", "*", "existing"),
+)
+_VALUES: tuple[Keys, ...] = tuple(
+    ("scripts", "*", key) for key in ("arguments", "set", "sweep", "variables")
+)
+
+
+def understood(written: dict[str, Any], config: Config) -> dict[str, Any]:
+    """Return what a user wrote, with the paths of a user's computer as the cluster calls them."""
+    shares = config.site.shares
+    if not shares:
+        return written
+    found = copy.deepcopy(written)
+    for keys, text in [*_texts(written, _PATHS), *_texts(written, _VALUES)]:
+        if path := translated(text, shares):
+            at(found, keys[:-1])[keys[-1]] = path
+    return found
+
+
+def path_problems(config: Config) -> Iterator[Problem]:
+    """Yield the paths that only a user's own computer understands."""
+    for keys, text in _texts(config.settings, _PATHS):
+        if is_foreign(text) and not translated(text, config.site.shares):
+            shares = [f"{here} = {one.there}" for one in config.site.shares for here in one.here]
+            known = say("site.shares", shares="; ".join(shares)) if shares else say("site.no_share")
+            names = {"name": name_of(keys), "path": text, "known": known}
+            yield Problem("SM-SIT-007", where=config.where(*keys), **names)
+
+
+def _texts(written: Any, patterns: tuple[Keys, ...]) -> Iterator[tuple[Keys, str]]:
+    """Yield the keys of the texts that are found where the patterns lead, or in lists and sections there."""
+    for pattern in patterns:
+        for keys, value in _found(written, pattern):
+            yield from _inner(keys, value)
+
+
+def _found(value: Any, pattern: Keys, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    if not pattern:
+        yield keys, value
+        return
+    for key, child in _children(value):
+        if pattern[0] in ("*", key):
+            yield from _found(child, pattern[1:], (*keys, key))
+
+
+def _inner(keys: Keys, value: Any) -> Iterator[tuple[Keys, str]]:
+    if isinstance(value, str):
+        yield keys, value
+    for key, child in _children(value):
+        yield from _inner((*keys, key), child)
+
+
+def _children(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from enumerate(value)

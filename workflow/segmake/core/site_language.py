@@ -1,0 +1,33 @@
+"""The language of the site file: spoken where neither SEGMAKE_LANG nor the locale names one.
+
+Each start asks for it, jobs too: what reads the site file is loaded only where it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from segmake.core import installation
+from segmake.messages import LANGUAGES
+
+# Where a shell says which language it speaks.
+_LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+
+def speak_its_language() -> None:
+    """Have this process, and those that it starts, speak the language of the site file, where nothing names another."""
+    said = next(filter(None, map(os.environ.get, _LOCALE)), "")
+    # C.UTF-8 is no language.
+    if os.environ.get("SEGMAKE_LANG") or said.partition(".")[0] not in ("", "C", "POSIX"):
+        return
+    if not (installation.home() / "site.yaml").exists():
+        return
+    from segmake.core.site import SITE, read_site
+
+    with suppress(OSError, UnicodeDecodeError):
+        # To look for the word takes no time, to read YAML does.
+        if "language" in SITE.read_text(encoding="utf-8-sig"):
+            spoken = read_site().settings.get("language")
+            if spoken in LANGUAGES:
+                os.environ["SEGMAKE_LANG"] = spoken
