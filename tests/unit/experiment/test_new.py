@@ -62,7 +62,8 @@ def test_what_the_images_hold_is_written_beside_the_settings() -> None:
     lines = (Path("growth") / CONFIG).read_text(encoding="utf-8").splitlines()
     above = {line.strip(): lines[number - 1] for number, line in enumerate(lines)}
     assert "GFP, Phase, DAPI" in above["channel: Phase"]
-    assert "5 slices" in above["z: null"] and "4 time points" in above["time: null"]
+    assert "Slices in your images: 5" in above["z: null"]
+    assert "Time points in your images: 4" in above["time: null"]
     assert "0.065 µm" in above["pixel_size_um: null"]
     assert "3" in told and "GFP, Phase, DAPI" in told
 

@@ -65,7 +65,7 @@ def test_every_error_can_be_told_and_has_its_texts():
     errors = known_errors.known_errors()
     assert set(errors) >= set(known_errors._CIRCUMSTANCES)
     for error in errors.values():
-        assert set(error.steps) <= set(STEPS) and known_errors._number(error.before) > (0, 1, 0)
+        assert set(error.steps) <= set(STEPS) and known_errors.number_of(error.before) > (0, 1, 0)
         assert all(set(texts) == set(LANGUAGES) for texts in error.texts.values())
         assert not any(error.text("title", words).endswith(".") for words in LANGUAGES)
     # Once published, a code keeps its meaning.
@@ -156,8 +156,8 @@ def test_files_that_were_not_all_there(tmp_path):
 def test_entries_without_a_version_are_of_the_first(tmp_path):
     old = Seen(seen(tmp_path, "a.tif").image, {"masks": OldLine()}, None, tmp_path, tmp_path)
     assert old.made_before("0.2.0", ["masks"]) and not old.made_before("0.2.0", ["segment"])
-    assert known_errors._number("0.10.0") > known_errors._number("0.9.0")
-    assert known_errors._number("odd") == (0, 1, 0)
+    assert known_errors.number_of("0.10.0") > known_errors.number_of("0.9.0")
+    assert known_errors.number_of("odd") == (0, 1, 0)
 
 
 def test_what_is_said_names_the_images_and_what_to_do(monkeypatch):

@@ -483,7 +483,7 @@ def test_an_experiment_in_the_place_of_another_is_told(images, plan, draw):
     compute(plan())
     draw(images / "b.tif", cells=7)
     made = plan()
-    assert made.replaced == 1 and "1  images have another file" in made.describe()
+    assert made.replaced == 1 and "1  image has another file" in made.describe()
     # Other settings are no other experiment.
     assert "Another experiment?" not in plan(segmentation={"min_size": 9}).describe()
     compute(plan())

@@ -85,8 +85,8 @@ def command_line() -> Parser:
 def _of_users(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], **settings: Any
 ) -> Parser:
-    settings.setdefault("description", say(f"help.{name}"))
-    command = commands.add_parser(name, **settings)
+    described = settings.pop("described", name)
+    command = commands.add_parser(name, description=say(f"help.{described}"), **settings)
     command.set_defaults(run=run, parser=command)
     return command
 
@@ -153,10 +153,10 @@ def _add_submit(commands: Commands) -> None:
 def _add_site(commands: Commands) -> None:
     site = _of_users(commands, "site", of_site.show_site)
     actions = site.add_subparsers(metavar=say("help.ACTION"), parser_class=Parser)
-    check = _of_users(actions, "check", of_site.check_site, description=say("help.site.check"))
+    check = _of_users(actions, "check", of_site.check_site, described="site.check")
     check.add_argument("--node", action="store_true", help=say("help.site.node"))
     check.add_argument("--write", action="store_true", help=say("help.site.write"))
-    export = _of_users(actions, "export", of_site.export_site, description=say("help.site.export"))
+    export = _of_users(actions, "export", of_site.export_site, described="site.export")
     file = {"metavar": say("help.FILE"), "help": say("help.site.file")}
     export.add_argument("file", nargs="?", type=Path, **file)
 

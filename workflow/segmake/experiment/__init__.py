@@ -1,8 +1,8 @@
-r"""Experiments: folders with a config, images and results of their own, which share one installation of SegMake.
+r"""Folders of experiments, which share one installation of SegMake.
 
-`new` makes one; `seen` looks at the images that it is to have, and `carried` takes over the settings of another one.
+Each has a config, images and results of its own. `new` makes one; `seen` looks at the images that it is to have, and `carried` takes over the settings of another one.
 
-May import `segmake.environments.making` and what is below it; it needs no more than `segmake.config` and what is below.
+May import `segmake.demo` and what is below it; it needs no more than `segmake.config` and what is below that.
 
 >>> from pathlib import Path
 >>> from segmake.config.load import load_config

@@ -298,6 +298,7 @@ _FAMILIES = {
     "SM-SCR": {"en": "Your own scripts", "fr": "Vos propres scripts"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-CMD": {"en": "The commands of segmake", "fr": "Les commandes de segmake"},
+    "SM-EXP": {"en": "Experiments", "fr": "Les expériences"},
     "SM-SIT": {"en": "The site file", "fr": "Le fichier du site"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
@@ -316,6 +317,8 @@ PLACEHOLDERS = {
     "SM-RUN-020.number": {"en": "number", "fr": "nombre"},
     "SM-ENV-041.python": {"en": "version", "fr": "version"},
     "SM-RUN-064.version": {"en": "version", "fr": "version"},
+    "SM-RUN-068.version": {"en": "version", "fr": "version"},
+    "SM-RUN-068.own": {"en": "version", "fr": "version"},
     "SM-RUN-064.tested": {"en": "tested version", "fr": "version testée"},
     "here": {"en": "versions", "fr": "versions"},
     "made": {"en": "files", "fr": "fichiers"},
