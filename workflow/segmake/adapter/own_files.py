@@ -13,26 +13,28 @@ from collections.abc import Iterator
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 
 # The first line of a profile of SegMake's; `scripts/setup.sh` looks for it too.
-_MARK = "# SegMake profile"
+MARK = "# SegMake profile"
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
 
 
-def name_own_files(arguments: list[str], home: str = _HOME) -> list[str]:
-    """Return Snakemake's arguments with SegMake's Snakefile, where there is no other, and with its profiles' paths.
+def with_snakefile(arguments: list[str]) -> list[str]:
+    """Return Snakemake's arguments with SegMake's Snakefile, where there is no other.
 
     Parameters
     ----------
     arguments : list of str
-        As they were typed.
-    home : str
-        SegMake's folder.
+        What follows ``snakemake``.
     """
-    snakefile = os.path.join(home, "workflow", "Snakefile")
-    if not os.path.isfile(snakefile):
-        return arguments
-    own = ["--snakefile", snakefile] if is_experiment(arguments) else []
-    return [*own, *_with_profiles(arguments, home)]
+    snakefile = os.path.join(_HOME, "workflow", "Snakefile")
+    if is_experiment(arguments) and os.path.isfile(snakefile):
+        return ["--snakefile", snakefile, *arguments]
+    return arguments
+
+
+def with_profiles(arguments: list[str]) -> list[str]:
+    """Return Snakemake's arguments with the paths of SegMake's profiles in place of their names."""
+    return list(_with_profiles(arguments))
 
 
 def is_experiment(arguments: list[str]) -> bool:
@@ -41,21 +43,21 @@ def is_experiment(arguments: list[str]) -> bool:
     return not named and not any(map(os.path.exists, _SNAKEFILES))
 
 
-def _with_profiles(arguments: list[str], home: str) -> Iterator[str]:
+def _with_profiles(arguments: list[str]) -> Iterator[str]:
     are_profiles = False
     for word in arguments:
         if word.startswith("--profile="):
-            yield f"--profile={_profile(word.partition('=')[2], home)}"
+            yield f"--profile={_profile(word.partition('=')[2])}"
         elif word.startswith("-"):
             are_profiles = word == "--profile"
             yield word
         else:
-            yield _profile(word, home) if are_profiles else word
+            yield _profile(word) if are_profiles else word
 
 
-def _profile(name: str, home: str) -> str:
+def _profile(name: str) -> str:
     """Return the folder of SegMake's profile of a name, unless the user has another one of the same name."""
-    own = os.path.join(home, "profiles", name)
+    own = os.path.join(_HOME, "profiles", name)
     if os.path.basename(name) != name or not os.path.isdir(own):
         return name
     settings = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
@@ -63,7 +65,7 @@ def _profile(name: str, home: str) -> str:
         for file in ("profile.yaml", "config.yaml"):
             try:
                 with open(os.path.join(place, file), encoding="utf-8") as text:
-                    if not text.readline().startswith(_MARK):
+                    if not text.readline().startswith(MARK):
                         return name
             except (OSError, UnicodeDecodeError):
                 continue

@@ -261,6 +261,20 @@ TOUCH_POINTS = (
         ),
     ),
     TouchPoint(
+        "wrong_start.py",
+        (),
+        "to tell in the user's language what is wrong with a start, and to keep the line on SegMake's own profile away",
+        says=(
+            ("snakemake.cli", "for setting default command line arguments."),
+            (
+                "snakemake.cli",
+                "search_dirs = [os.getcwd(), dirs.user_config_dir, dirs.site_config_dir]",
+            ),
+            ("snakemake.cli", '"--snakefile"'),
+            ("snakemake.cli", '"--configfile"'),
+        ),
+    ),
+    TouchPoint(
         "",
         (),
         "to find environments and runs: `.snakemake/conda` and `.snakemake/locks` (segmake.environments.making)",

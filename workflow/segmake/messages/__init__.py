@@ -30,6 +30,7 @@ SM-IMG-002  day1/pos3.nd2
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tomllib
@@ -143,6 +144,26 @@ def _is_singular(value: object) -> bool:
     return "," not in written and float(written) == 1
 
 
+def _spoken(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with the system's words for an error in the user's language: the system has English ones."""
+    if language() == "en":
+        return values
+    told = {}
+    for name, value in values.items():
+        words, colon, rest = value.partition(": ") if isinstance(value, str) else ("", "", "")
+        section = _system_words().get(words)
+        told[name] = f"{say(section)}{' ' if colon else ''}{colon}{rest}" if section else value
+    return told
+
+
+@cache
+def _system_words() -> dict[str, str]:
+    """Return the section of each of the system's words for an error."""
+    names = [section for section in _sections() if section.startswith("system.")]
+    numbers = {name: getattr(errno, name.partition(".")[2], None) for name in names}
+    return {os.strerror(number): name for name, number in numbers.items() if number is not None}
+
+
 class Problem(Exception):
     """Something that a user can put right, told in the user's words.
 
@@ -168,12 +189,12 @@ class Problem(Exception):
     @property
     def what(self) -> str:
         """What is wrong, in one sentence."""
-        return say(self.code, "what", **self.values)
+        return say(self.code, "what", **_spoken(self.values))
 
     @property
     def remedy(self) -> str:
         """What to do about it."""
-        return say(self.code, "do", **self.values)
+        return say(self.code, "do", **_spoken(self.values))
 
     def __str__(self) -> str:
         head = f"{self.code}  {self.where}" if self.where else self.code
