@@ -59,6 +59,12 @@ def english(monkeypatch):
     monkeypatch.setenv("SEGMAKE_LANG", "en")
 
 
+@pytest.fixture(autouse=True)
+def no_site_file(monkeypatch):
+    """Keep the tests apart from a site file of this clone; those that need one write their own."""
+    monkeypatch.setattr(site, "SITE", ROOT / "tests" / "no site.yaml")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_process_for_headers():
     """Keep the process that reads headers from one test to the next: most tests read a few small files."""

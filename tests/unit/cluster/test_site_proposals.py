@@ -62,8 +62,10 @@ def test_what_the_cluster_says_is_proposed_and_can_be_written(there, no_file, ca
     assert found.problems == []
     expected = {"partition": "gpu", "cpu_partition": "cpu", "gpu_model": "a40"}
     assert found.settings == {"cluster": {**expected, "gpu_request": "gres"}}
-    assert "# gpu: 9 a40, 2 t4, up to 24 h, 62 GB, 16 cores a job" in text
-    assert "# Yours: biology, physics." in text and "qos" not in text
+    assert (
+        "  # Partition with the GPUs. gpu: 9 a40, 2 t4, up to 24 h, 62 GB, 16 cores a job" in text
+    )
+    assert "# Account. Yours: biology, physics." in text and "qos" not in text
     # Without the signs in front, it is a site file too.
     no_file.write_text(re.sub(r"(?m)^#(?=\S|  \w)", "", text), encoding="utf-8")
     more = site.read_site()
@@ -199,8 +201,12 @@ def test_what_holds_is_shown_with_its_lines(site_file, capsys):
     assert main(["site"]) == 0
     said = capsys.readouterr().out
     assert str(path) in said
-    rows = [line.split() for line in said.splitlines()]
-    assert ["cluster.partition", "gpu", "(line", "3)"] in rows
-    assert ["limits.hours", "3", "(line", "4)"] in rows
+    for words in (
+        "cluster.partition: gpu\n    Partition with the GPUs, line 3\n",
+        "limits.hours: 3\n    Time limit of a job, line 4\n",
+        "paths: /data/lab = Z:\\, \\\\server\\lab, /Volumes/lab\n    The file share, line 5\n",
+        "contact: Jo, room 3\n    Whom to ask, line 1\n",
+    ):
+        assert words in said
     path.unlink()
     assert main(["site"]) == 0 and "There is no site file" in capsys.readouterr().out

@@ -123,17 +123,29 @@ def test_its_language_is_spoken_where_nothing_names_one(site_file, monkeypatch, 
     assert language() == spoken
 
 
-def test_the_documented_example_is_a_site_file_and_has_every_setting(site_file, root):
-    page = (root / "docs" / "site.md").read_text(encoding="utf-8")
-    site_file(page.split("```yaml\n")[1].split("```")[0])
+@pytest.mark.parametrize("name", ["site.md", "site.fr.md"])
+def test_the_documented_example_is_a_site_file_and_has_every_setting(site_file, root, name):
+    site_file(
+        (root / "docs" / name).read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    )
     found = site.read_site()
     assert found.problems == []
     sections = site.schema()["properties"]
     assert found.settings.keys() == sections.keys()
-    for name, rule in sections.items():
+    for section, rule in sections.items():
+        written = found.settings[section]
+        first = written[0] if isinstance(written, list) else written
         for keys in (rule.get("properties"), rule.get("items", {}).get("properties")):
-            written = found.settings[name]
-            assert (
-                not keys
-                or (written[0] if isinstance(written, list) else written).keys() == keys.keys()
-            )
+            assert not keys or first.keys() == keys.keys()
+
+
+def test_the_pages_in_both_languages_mean_the_same(site_file, root):
+    found = []
+    for name in ("site.md", "site.fr.md"):
+        text = (root / "docs" / name).read_text(encoding="utf-8")
+        site_file(text.split("```yaml\n")[1].split("```")[0])
+        settings = site.read_site().settings
+        words = {"contact", "login"}
+        own = {key: value for key, value in settings.items() if key not in words}
+        found.append((own, text.count("\n## ")))
+    assert found[0] == found[1]

@@ -24,6 +24,7 @@ from segmake.adapter.front import typed
 from segmake.adapter.own_files import is_experiment
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core import installation
+from segmake.core.made_folders import conda_environments, shared_environments
 from segmake.environments.making.conda import PATIENCE_SECONDS, Failed, check_place, make_once
 from segmake.messages import Problem, say
 
@@ -51,8 +52,9 @@ def take_charge(
     if not workflow.uses_conda:
         return False
     if workflow.is_main_process:
-        if workflow.conda_prefix is None and is_experiment(typed()):
-            workflow.make_environments_in(installation.conda_environments())
+        own_place = not is_experiment(typed()) and shared_environments() is None
+        if workflow.conda_prefix is None and not own_place:
+            workflow.make_environments_in(conda_environments())
         # An engine's takes gigabytes: where SegMake is shared, each experiment would get its own.
         too_many = installation.is_shared() and workflow.conda_prefix is None
         if too_many or not conda_is_usable():

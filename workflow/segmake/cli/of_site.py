@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segmake import __version__
 from segmake.core.files import write_atomically
@@ -19,19 +19,33 @@ _FOR_OTHERS = ("login", "paths", "contact", "language")
 
 
 def show_site(options: argparse.Namespace) -> None:
-    """Say what the site file says, with the line of each setting."""
-    from segmake.config.sources import leaves, name_in_full
+    """Say what the site file says, with what each setting is called and its line."""
+    from segmake.core.site import title_of
 
     site, path = _sound()
     if not path.exists():
         print(say("site.none", path=path))
         return
-    rows = [(name_in_full(keys), keys, value) for keys, value in leaves(site.settings)]
     print(say("site.shown", path=path))
-    width = max((len(name) for name, _, _ in rows), default=0)
-    for name, keys, value in rows:
-        line = site.lines.get(keys, site.lines.get(keys[:1], 1))
-        print(f"  {name:{width}}  {value}  ({say('site.line', line=line)})")
+    for name, value in site.settings.items():
+        section = value.items() if isinstance(value, dict) else ()
+        rows = [((name, key), inner) for key, inner in section if inner is not None]
+        for keys, inner in rows if section else [((name,), value)]:
+            shown = "; ".join(_shown(inner))
+            place = say("site.line", line=site.lines.get(keys, 1))
+            print(f"  {'.'.join(keys)}: {shown}\n    {title_of(*keys)}, {place}")
+
+
+def _shown(value: Any) -> list[str]:
+    """Return what a setting says, each of several things by itself."""
+    if isinstance(value, dict):
+        here = value["here"] if isinstance(value["here"], list) else [value["here"]]
+        return [f"{value['there']} = {', '.join(here)}"]
+    return (
+        [shown for each in value for shown in _shown(each)]
+        if isinstance(value, list)
+        else [str(value)]
+    )
 
 
 def check_site(options: argparse.Namespace) -> None:

@@ -204,6 +204,7 @@ def written_out(found: list[Proposal]) -> str:
             lines.append(f"{'#' if all(one.open for one in own) else ''}{section}:")
         for one in own:
             value = json.dumps(one.value, ensure_ascii=False)
-            lines.append(f"{indent}# {one.why}")
+            title = site_module.title_of(*filter(None, [section, one.key]))
+            lines.append(f"{indent}# {title}. {one.why}")
             lines.append(f"{'#' if one.open else ''}{indent}{one.key}: {value}")
     return "\n".join(lines)

@@ -35,19 +35,6 @@ def environments() -> Path:
     return home() / ".environments"
 
 
-def made_environments() -> Path:
-    """Return the folder of the environments that runs make without conda: where SegMake is shared, the experiment's."""
-    return Path(".environments") if is_shared() else environments()
-
-
-def conda_environments() -> Path | None:
-    """Return the folder of the environments that Snakemake makes with conda, one for all experiments.
-
-    None where Snakemake's own place is right, in the clone itself, and where SegMake is shared.
-    """
-    return None if is_shared() or home() == Path.cwd() else home() / ".snakemake" / "conda"
-
-
 def environment_file(name: str) -> Path:
     """Return the file of one of SegMake's own environments, ``"imaging"``, ``"report"``, or of an engine's."""
     found = clone()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from segmake.core import installation
 from segmake.core.site_paths import Share, shares_of, spelling_of
-from segmake.messages import Problem, say
+from segmake.messages import Problem, language, say
 from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
 
 SITE = installation.home() / "site.yaml"
@@ -256,6 +256,14 @@ def schema() -> dict[str, Any]:
     from ruamel.yaml import YAML
 
     return YAML(typ="safe").load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def title_of(*keys: str) -> str:
+    """Return what a setting, or a section, is called in the user's language."""
+    rule = schema()
+    for key in keys:
+        rule = rule["properties"][key]
+    return rule["title"][language()]
 
 
 def _faults(site: Site) -> Iterator[Problem]:

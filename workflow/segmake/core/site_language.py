@@ -21,13 +21,12 @@ def speak_its_language() -> None:
     # C.UTF-8 is no language.
     if os.environ.get("SEGMAKE_LANG") or said.partition(".")[0] not in ("", "C", "POSIX"):
         return
-    if not (installation.home() / "site.yaml").exists():
-        return
-    from segmake.core.site import SITE, read_site
-
     with suppress(OSError, UnicodeDecodeError):
         # To look for the word takes no time, to read YAML does.
-        if "language" in SITE.read_text(encoding="utf-8-sig"):
-            spoken = read_site().settings.get("language")
-            if spoken in LANGUAGES:
-                os.environ["SEGMAKE_LANG"] = spoken
+        if "language" not in (installation.home() / "site.yaml").read_text(encoding="utf-8-sig"):
+            return
+        from segmake.core.site import read_site
+
+        spoken = read_site().settings.get("language")
+        if spoken in LANGUAGES:
+            os.environ["SEGMAKE_LANG"] = spoken

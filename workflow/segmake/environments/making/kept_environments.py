@@ -20,6 +20,11 @@ import psutil
 from segmake.core import installation
 from segmake.core.config import Config
 from segmake.core.files import alone, readable, write_atomically
+from segmake.core.made_folders import (
+    conda_environments,
+    made_environments,
+    shared_environments,
+)
 from segmake.environments.making.conda import DEFAULT_PLACE
 from segmake.environments.solving import environment_file, existing_environments
 from segmake.environments.solving import history as environment_history
@@ -108,8 +113,9 @@ def find(config: Config, results: Path) -> list[Kept]:
     """
     plan = _plan(ResultPaths(results))
     found = list(_of_conda(Path(DEFAULT_PLACE).absolute(), config, plan))
-    found += _of_uv(installation.made_environments() / _OF_UV, config, plan)
-    if usual := installation.conda_environments():
+    of_all = shared_environments() is not None
+    found += _of_uv(made_environments() / _OF_UV, config, plan, shared=of_all)
+    if usual := conda_environments():
         found += _of_conda(usual, config, plan, shared=True)
     if shared := os.environ.get("SNAKEMAKE_CONDA_PREFIX"):
         place = Path(shared).expanduser().absolute()

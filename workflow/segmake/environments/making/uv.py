@@ -13,8 +13,8 @@ from pathlib import Path
 import uv
 from packaging.utils import canonicalize_name
 
-from segmake.core import installation
 from segmake.core.files import fingerprint, readable, write_atomically
+from segmake.core.made_folders import made_environments
 from segmake.environments.making.conda import Failed, make_once
 from segmake.environments.solving.environment_file import contents, pins
 from segmake.environments.solving.history import hashed
@@ -92,7 +92,7 @@ def python_of(version: str, prefix: Path | None = None) -> Path | None:
 
 
 def _folder(prefix: Path | None) -> Path:
-    return Path(prefix or installation.made_environments())
+    return Path(prefix or made_environments())
 
 
 def _install(name: str, python: str, file: Path, place: Path) -> None:

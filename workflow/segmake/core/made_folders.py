@@ -1,0 +1,32 @@
+"""Where environments are made: where the site file says, else in SegMake's folder, else in the experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segmake.core import installation
+from segmake.core.site import read_site
+
+
+def shared_environments() -> Path | None:
+    """Return the folder that the site file names for the environments of all users; None if it names none."""
+    return read_site().environments_folder
+
+
+def made_environments() -> Path:
+    """Return the folder of the environments that runs make without conda."""
+    if folder := shared_environments():
+        return folder
+    # Where SegMake is shared, its users may only read there.
+    return Path(".environments") if installation.is_shared() else installation.environments()
+
+
+def conda_environments() -> Path | None:
+    """Return the folder of the environments that Snakemake makes with conda, one for all experiments.
+
+    None where Snakemake's own place is right, in the clone itself, and where SegMake is shared.
+    """
+    if folder := shared_environments():
+        return folder
+    home = installation.home()
+    return None if installation.is_shared() or home == Path.cwd() else home / ".snakemake" / "conda"
