@@ -11,11 +11,22 @@ engine=cellpose3
 files=("$root/environment.yml")
 only_profiles=false
 brief=false
+shared=
+inside=false # no environment outside of this folder, such as in the home of whoever installs
+options=()
 
 while (($#)); do
     case $1 in
+        --shared)
+            shared=${2-}
+            [[ -n $shared ]] || fail SM-SET-001 option="$1"
+            shift 2
+            continue
+            ;;
+        --inside) inside=true ;;
         --engine)
             engine=${2-}
+            options+=("$1" "$engine")
             shift
             ;;
         --dev) files+=("$root/tests/requirements.txt") ;;
@@ -29,6 +40,24 @@ while (($#)); do
     esac
     shift || break
 done
+
+# ---- For a group: SegMake in a folder that all may read ------------------------------------------
+
+# A copy with its history, so that it can be brought up to date; what is there already is kept.
+if [[ -n $shared ]]; then
+    umask 022
+    if [[ ! -e $shared/scripts/setup.sh ]]; then
+        say setup.copying path="$shared"
+        git clone --quiet -- "$root" "$shared" || fail SM-SET-013 path="$shared"
+        if origin=$(git -C "$root" remote get-url origin 2>/dev/null); then
+            git -C "$shared" remote set-url origin "$origin"
+        fi
+    fi
+    shared=$(cd -P -- "$shared" && pwd)
+    bash "$shared/scripts/setup.sh" --inside --brief "${options[@]}"
+    say setup.shared line="bash $(printf %q "$shared/scripts/setup.sh")" folder="$shared"
+    exit
+fi
 
 # ---- Snakemake's profiles ----------------------------------------------------------------------
 
@@ -67,6 +96,40 @@ register_profile() {
 register_profile local
 register_profile slurm
 if $only_profiles; then
+    exit
+fi
+
+# The name of the shell that a new terminal of the user starts.
+login_shell() {
+    local shell=${SHELL-}
+    if [[ -z $shell ]] && command -v getent >/dev/null; then
+        shell=$(getent passwd "$(id -u)" | cut -d : -f 7)
+    fi
+    shell=${shell:-bash}
+    printf '%s\n' "${shell##*/}"
+}
+
+# activation PLACE: the line that activates the virtual environment in a place.
+activation() {
+    case $(login_shell) in
+        csh | tcsh) printf 'source %s/bin/activate.csh\n' "$1" ;;
+        fish) printf 'source %s/bin/activate.fish\n' "$1" ;;
+        bash | zsh) printf 'source %s/bin/activate\n' "$1" ;;
+        *) printf '. %s/bin/activate\n' "$1" ;;
+    esac
+}
+
+# Somebody else has set this up, and looks after it.
+if [[ ! -w $root ]]; then
+    prefix=$(main_prefix)
+    owner=$(stat -c %U -- "$root" 2>/dev/null || echo '?')
+    [[ -n $prefix && -x $prefix/bin/segmake ]] || fail SM-SET-014 path="$root" owner="$owner"
+    if [[ -f $prefix/pyvenv.cfg ]]; then
+        activate=$(activation "$(printf %q "$prefix")")
+    else
+        activate="conda activate $(printf %q "$prefix")"
+    fi
+    $brief || say setup.joined root="$root" owner="$owner" activate="$activate"
     exit
 fi
 
@@ -387,7 +450,7 @@ conda=$(find_conda)
 prefix=$(main_prefix)
 if [[ -z $prefix || ! -d $prefix ]]; then
     prefix=$root/.venv
-    if [[ -n $conda ]]; then
+    if [[ -n $conda ]] && ! $inside; then
         prefix=$(conda_prefix)
     fi
 fi
@@ -401,6 +464,8 @@ else
         if [[ -n $conda && $prefix != "$root/.venv" ]]; then
             make_conda_environment "$root/environment.yml" -n segmake
             prefix=$(conda_prefix)
+        elif [[ -n $conda ]] && $inside; then
+            make_conda_environment "$root/environment.yml" -p "$prefix"
         else
             prefix=$root/.venv
             make_virtual_environment "$prefix"
@@ -464,25 +529,12 @@ fi
 
 # ---- What next ---------------------------------------------------------------------------------
 
-# The name of the shell that a new terminal of the user starts.
-login_shell() {
-    local shell=${SHELL-}
-    if [[ -z $shell ]] && command -v getent >/dev/null; then
-        shell=$(getent passwd "$(id -u)" | cut -d : -f 7)
-    fi
-    shell=${shell:-bash}
-    printf '%s\n' "${shell##*/}"
-}
-
 if ! $brief; then
     activate="conda activate segmake"
-    if [[ $prefix == "$root/.venv" ]]; then
-        case $(login_shell) in
-            csh | tcsh) activate="source .venv/bin/activate.csh" ;;
-            fish) activate="source .venv/bin/activate.fish" ;;
-            bash | zsh) activate="source .venv/bin/activate" ;;
-            *) activate=". .venv/bin/activate" ;;
-        esac
+    if [[ -f $prefix/pyvenv.cfg ]]; then
+        activate=$(activation .venv)
+    elif [[ $prefix == "$root/.venv" ]]; then
+        activate="conda activate ./.venv"
     fi
     say setup.next root="$root" activate="$activate"
 fi

@@ -402,6 +402,7 @@ PLACEHOLDERS = {
     "SM-CMD.option": {"en": "option", "fr": "option"},
     "SM-CMD.options": {"en": "options", "fr": "options"},
     "SM-CMD.usage": {"en": "the line to type", "fr": "la ligne à taper"},
+    "SM-SET-014.owner": {"en": "user", "fr": "utilisateur"},
     "SM-SET-012.needed": {"en": "number", "fr": "nombre"},
     "SM-SET-012.free": {"en": "number", "fr": "nombre"},
     "SM-SIT.key": {"en": "setting", "fr": "réglage"},
