@@ -10,7 +10,7 @@ from segmake.tools.drawing import layers
 from tests.projects import ROOT
 
 PACKAGE = ROOT / "workflow" / "segmake"
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "config" / "README.md"])
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "config").glob("*.md"), ROOT / "README.md"])
 FOLDERS = [*layers(), "environments", "scripts"]
 
 MODULE = re.compile(r"(?:`|-m )(segmake(?:\.\w+)+)")

@@ -11,9 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from segmake.config import template
 from segmake.config.load import load_config, merged
 from segmake.config.schema import default_of, schema, schema_file, with_defaults
 from segmake.config.template import WIDTH, commented_config, suggested
@@ -250,8 +251,19 @@ def test_no_line_is_longer_than_an_editor_shows(language: str, engine: str) -> N
     text = commented_config(language, values=of_engine(engine))
     assert max(map(len, text.splitlines())) <= WIDTH
     assert not re.search(r" \n|\t|\N{NO-BREAK SPACE}", text)
-    # No line of a comment begins with what belongs to the end of the one before it.
-    assert not re.search(r"^ *# +[:;?!»]", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("width", [40, 47, 53, 60, 71, 83, WIDTH])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_lines_are_not_broken_before_what_belongs_to_their_end(
+    language: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "WIDTH", width)
+    text = commented_config(language)
+    assert len({len(line) for line in text.splitlines()}) > 20
+    assert not re.search(r"^ *# +[:;?!»]|«$|\bnull ?:$", text, re.MULTILINE)
+    # Code stays together.
+    assert all(line.count("`") % 2 == 0 for line in text.splitlines())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -404,7 +416,8 @@ def valid_section(rule: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 VALUES = valid_section(schema())
 
 
-@settings(deadline=None, max_examples=60)
+# A failing example of such size is made smaller for minutes, and hardly is.
+@settings(deadline=None, max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(VALUES, st.sampled_from(LANGUAGES))
 def test_any_values_are_read_back_as_they_were(values: dict[str, Any], language: str) -> None:
     assert not list(jsonschema.Draft202012Validator(schema()).iter_errors(values))

@@ -39,7 +39,8 @@ def commented_config(
     schema_address : str, optional
         Where an editor finds the schema, seen from the config. Otherwise as in ``config/config.yaml`` of the clone.
     values : mapping, optional
-        Nested settings, as a user wrote them; what is not in it is at its default. Otherwise those of `suggested`.
+        Nested settings, as a user wrote them; what is not in it is at its default, or, if it has none, as
+        `suggested`. Without them: those of `suggested`.
     numbers : mapping, optional
         How numbers of `values` are written, by the keys that lead to them, as `segmake.config.yaml_lines.read_yaml`
         returns them; what a script is given depends on it.
