@@ -99,6 +99,16 @@ def test_a_profile_that_is_not_there(start, name, said_of_it):
     assert not any(own in said for own in OWN)
 
 
+def test_a_workflow_profile_that_is_not_there(start):
+    """Snakemake would go on without it, on the login node."""
+    (start.folder / "Snakefile").write_text(SNAKEFILE)
+    code, said = start("--cores", "1", "--workflow-profile", "slrum")
+    assert code == 2 and "SM-CMD-012" in said and "snakemake --profile slurm" in said
+    for name in ("none", str(ROOT / "profiles" / "local")):
+        code, said = start("--cores", "1", "-n", "--workflow-profile", name)
+        assert code == 0, said
+
+
 def test_a_folder_of_the_name_of_a_profile(start):
     (start.folder / "lab").mkdir()
     code, said = start("--profile", "lab")
@@ -113,9 +123,16 @@ def test_a_mistyped_option(start):
     assert said.splitlines()[-1].endswith("Vouliez-vous dire : --dryrun")
     code, said = start("--cores", "1", "--of-nothing-like-it")
     assert code == 2 and "Tapez : snakemake --help" in said
-    code, said = start("--cores")
-    assert code == 2 and "SM-CMD-009" in said and "--cores" in said
+    code, said = start("--cores", "1", "--directory")
+    assert code == 2 and "SM-CMD-009" in said and "--directory" in said
     assert not any(own in said for own in OWN)
+
+
+def test_a_parser_of_the_users_own_speaks_as_ever(start):
+    own = "import argparse\nargparse.ArgumentParser(prog='mine').parse_args(['--other'])\n"
+    (start.folder / "Snakefile").write_text(own + SNAKEFILE)
+    code, said = start("--cores", "1")
+    assert code == 2 and "mine: error: unrecognized arguments: --other" in said
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import itertools
 import os
 import pickle
 import re
@@ -261,3 +262,35 @@ def test_the_systems_words_are_those_of_the_system():
     for section in sections:
         number = getattr(errno, section.partition(".")[2])
         assert catalogue()[section]["say"]["en"] == os.strerror(number)
+
+
+def details() -> Iterator[tuple[str, str]]:
+    """Yield where, and in which words, a reader tells what a file lacks, with 7 for each number."""
+    known = {"name": ["page 7"], "what": ["pixels", "description"]}
+    for path in sorted((ROOT / "workflow" / "segmake" / "formats").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_cut = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CutShort"
+            is_what = isinstance(node, ast.FunctionDef) and node.name == "_what"
+            words = node.args[0] if is_cut else node.body[-1].value if is_what else None
+            if isinstance(words, ast.Constant):
+                yield path.name, words.value
+            elif isinstance(words, ast.JoinedStr):
+                pieces = [
+                    [piece.value]
+                    if isinstance(piece, ast.Constant)
+                    else known.get(ast.unparse(piece.value), ["7"])
+                    for piece in words.values
+                ]
+                yield from ((path.name, "".join(each)) for each in itertools.product(*pieces))
+
+
+def test_what_a_file_lacks_is_said_in_french(monkeypatch):
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    seen = list(details())
+    assert len(seen) > 15
+    for where, words in seen:
+        said = Problem("SM-IMG-050", error=words).what
+        assert words not in said, f"{where}: {words}"
+        assert ("7" in said) == ("7" in words)
+    of_zeros = Problem("SM-IMG-050", error="its last 20 of 300 bytes are zeros").what
+    assert "ses 20 derniers octets sur 300 sont des zéros" in of_zeros

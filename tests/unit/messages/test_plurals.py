@@ -58,7 +58,8 @@ def texts(wanted: str) -> list[tuple[str, str]]:
         (f"{section}/{part}", entry[part][wanted])
         for section, entry in catalogue().items()
         for part in entry
-        if names(entry[part][wanted])
+        # Details have the number of a page.
+        if names(entry[part][wanted]) and not section.startswith("detail.")
     ]
 
 

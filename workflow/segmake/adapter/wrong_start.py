@@ -34,6 +34,9 @@ def what_is_wrong(arguments: list[str]) -> Exception | None:
     for name, file in zip([name for name in names if name != "none"], profiles, strict=True):
         if file is None:
             return _no_profile(name)
+    for name in _values(arguments, "--workflow-profile"):
+        if not _is_workflow_profile(name, _values(arguments, "--snakefile", "-s")):
+            return _no_workflow_profile(name)
     folder = "".join(_values(arguments, "--directory", "-d")[-1:])
     has_config = os.path.isfile(os.path.join(folder, _CONFIG)) or _has(arguments, "--configf")
     if is_experiment(arguments) and not has_config:
@@ -55,7 +58,15 @@ def explain(arguments: list[str]) -> None:
     """
     import argparse
 
-    argparse.ArgumentParser.error = _refuse_option  # type: ignore[method-assign, assignment]
+    usual = argparse.ArgumentParser.error
+
+    def error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+        # Not that of a program which a Snakefile brings along.
+        if type(parser).__module__.startswith("snakemake."):
+            _refuse_option(parser, message)
+        usual(parser, message)
+
+    argparse.ArgumentParser.error = error  # type: ignore[assignment, method-assign]
     files = [_profile(name) for name in _values(arguments, "--profile")]
     if files and all(file and _first_line(file).startswith(MARK) for file in files):
         sys.meta_path.insert(0, _QuietCli())
@@ -122,6 +133,23 @@ def _no_profile(name: str) -> Exception:
     else:
         remedy = say("mistake.profiles", names=", ".join(usable), line=_line())
     return _problem("SM-CMD-012", name=name, remedy=remedy)
+
+
+def _is_workflow_profile(name: str, snakefiles: list[str]) -> bool:
+    """Return whether there is such a profile: Snakemake goes on without one that it does not find."""
+    beside = [os.path.dirname(file) for file in snakefiles] or ["", "workflow"]
+    places = [name, *(os.path.join(each, "profiles", name) for each in ["", *beside])]
+    return name == "none" or any(map(os.path.exists, places))
+
+
+def _no_workflow_profile(name: str) -> Exception:
+    from difflib import get_close_matches
+
+    from segmake.messages import say
+
+    near = get_close_matches(name, _NAMES, 1)
+    line = f"snakemake --profile {near[0]}" if near else _line()
+    return _problem("SM-CMD-012", name=name, remedy=say("mistake.nearest", line=line))
 
 
 def _registered(name: str) -> str | None:

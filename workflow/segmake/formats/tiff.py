@@ -483,4 +483,4 @@ def _refuse_if_cut(file: TiffFile, series: TiffPageSeries) -> None:
     if imagej:
         said = math.prod(imagej.get(key, 1) for key in ("frames", "slices", "channels"))
         if said > len(file.pages):
-            raise CutShort(f"{len(file.pages)} planes of {said}")
+            raise CutShort(f"planes: {len(file.pages)} of {said}")

@@ -145,23 +145,44 @@ def _is_singular(value: object) -> bool:
 
 
 def _spoken(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with the system's words for an error in the user's language: the system has English ones."""
+    """Return values in the user's language where they are English words: the system's for an error, or of a detail."""
     if language() == "en":
         return values
-    told = {}
-    for name, value in values.items():
-        words, colon, rest = value.partition(": ") if isinstance(value, str) else ("", "", "")
-        section = _system_words().get(words)
-        told[name] = f"{say(section)}{' ' if colon else ''}{colon}{rest}" if section else value
-    return told
+    return {
+        name: _told(value) if isinstance(value, str) else value for name, value in values.items()
+    }
+
+
+def _told(value: str) -> str:
+    words, colon, rest = value.partition(": ")
+    if section := _system_words().get(words):
+        return f"{say(section)}{' ' if colon else ''}{colon}{rest}"
+    for section, pattern in _details().items():
+        if found := pattern.fullmatch(value):
+            return say(section, **found.groupdict())
+    return value
 
 
 @cache
 def _system_words() -> dict[str, str]:
     """Return the section of each of the system's words for an error."""
-    names = [section for section in _sections() if section.startswith("system.")]
-    numbers = {name: getattr(errno, name.partition(".")[2], None) for name in names}
+    sections = [section for section in _sections() if section.startswith("system.")]
+    numbers = {section: getattr(errno, section.partition(".")[2], None) for section in sections}
     return {os.strerror(number): name for name, number in numbers.items() if number is not None}
+
+
+@cache
+def _details() -> dict[str, re.Pattern[str]]:
+    """Return what finds each detail in the words in which it is written down."""
+    found = {}
+    for section in _sections():
+        if section.startswith("detail."):
+            pieces = _FORMATTER.parse(_entry(section)["say"]["en"])
+            plain = (
+                re.escape(text) + (f"(?P<{name}>.+)" if name else "") for text, name, _, _ in pieces
+            )
+            found[section] = re.compile("".join(plain))
+    return found
 
 
 class Problem(Exception):
