@@ -10,7 +10,7 @@ Makes figure.png, statistics.csv and report.md, a section of the report. In the 
 
     scripts:
       - name: comparison
-        script: scripts/compare_conditions.py
+        script: segmake:compare_conditions.py
         run: dataset
         needs: [cells]
         arguments: {measure: length_um}

@@ -9,7 +9,7 @@ Makes trajectory.csv (time, a, b) and summary.csv (the last numbers, and when a 
 
     scripts:
       - name: community
-        script: scripts/gillespie.py
+        script: segmake:gillespie.py
         run: sweep
         arguments: {end-time: 50}
         sweep:

@@ -10,7 +10,7 @@ Makes growth_curve.csv, growth_rate.csv and growth_curve.png; images that are no
 
     scripts:
       - name: growth
-        script: scripts/growth_curve.py
+        script: segmake:growth_curve.py
         needs: [cells]
         arguments: {window: 10}
 """

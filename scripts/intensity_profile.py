@@ -9,7 +9,7 @@ pixel is interpolated), mean_profile.csv (each cell divided by its own mean), an
 
     scripts:
       - name: profiles
-        script: scripts/intensity_profile.py
+        script: segmake:intensity_profile.py
         needs: [images, masks]
         arguments: {channel: 1, bins: 20, subtract-background: true}
 """

@@ -5,7 +5,7 @@ TIFF images of one channel and one time point. In the config (other arguments: a
 
     scripts:
       - name: bright
-        script: scripts/template.py
+        script: segmake:template.py
         needs: [images, masks]
         arguments: {threshold: 1000}
 """

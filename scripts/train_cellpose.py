@@ -9,7 +9,7 @@ Makes losses.csv and models/fine_tuned: copy it to a folder of your own, and put
 
     scripts:
       - name: training
-        script: scripts/train_cellpose.py
+        script: segmake:train_cellpose.py
         run: dataset
         needs: [images, masks]
         arguments: {model: cyto3, epochs: 100}

@@ -223,7 +223,7 @@ def test_what_is_left_out_is_told_when_versions_are_found_and_not_again(
         return [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
 
     (line,) = told()
-    for word in ("libpng, tbb", "the channels bioconda", "builds of packages (1)"):
+    for word in ("libpng, tbb", "the channels bioconda", "builds of packages (there is 1)"):
         assert word in line
     assert "pip," not in line
     assert told() == []

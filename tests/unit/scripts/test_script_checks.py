@@ -310,13 +310,14 @@ def examples() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", examples())
-def test_the_scripts_that_come_with_segmake_are_right(configure, monkeypatch, name):
-    monkeypatch.chdir(ROOT)
+def test_the_scripts_that_come_with_segmake_are_right(configure, monkeypatch, tmp_path, name):
+    # They are named alike in any folder.
+    monkeypatch.chdir(tmp_path)
     config = configure(**YAML(typ="safe").load(examples()[name]))
     script = config.settings["scripts"][0]
-    assert script["script"] == f"scripts/{name}"
+    assert script["script"] == f"segmake:{name}"
     # They are read in full, so that a wrong argument would be found.
-    (tree,) = read_source(Path(script["script"])).trees
+    (tree,) = read_source(script_file(script["script"])).trees
     assert parser_of(tree) is not None
 
 
@@ -415,7 +416,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str, str]] = {
         '`output-dir: "{output_dir}"`',
     ),
     "no such file": (GROWTH, {"script": "grwoth.py"}, "SM-SCR-003", "Did you mean `growth.py`?"),
-    "no file at all": (GROWTH, {"script": "a/\0.py"}, "SM-SCR-003", "SegMake's folder"),
+    "no file at all": (GROWTH, {"script": "a/\0.py"}, "SM-SCR-003", "your experiment's folder"),
     "a folder": (GROWTH, {"script": "models"}, "SM-SCR-004", "the file itself"),
     "another language": (GROWTH, {"script": "growth.m"}, "SM-SCR-005", ".py, .ipynb, .R, .r, .sh"),
     "not UTF-8": ("x = 'ä'\n".encode("latin-1"), {}, "SM-SCR-006", "UTF-8"),
