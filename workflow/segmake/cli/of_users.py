@@ -102,3 +102,18 @@ def draw_demo(options: argparse.Namespace) -> None:
     from segmake.demo.synthetic import write_demo_images
 
     write_demo_images(options.folder)
+
+
+def update(options: argparse.Namespace) -> int:
+    """Bring SegMake to a newer version or back; or say what is new, or take over the settings of a config."""
+    from segmake.updates import update as updates
+
+    if options.go_on:
+        return updates.go_on()
+    if options.settings:
+        print(updates.take_settings(options.settings))
+        return 0
+    if options.check:
+        print(updates.check())
+        return 0
+    return updates.update(yes=options.yes, back=options.back)

@@ -64,6 +64,7 @@ def command_line() -> argparse.ArgumentParser:
     verify.set_defaults(run=of_rules.list_failed)
     _add_common(verify)
     _add_new(commands)
+    _add_update(commands)
     check = commands.add_parser("check", help="look for mistakes in a config; nothing is run")
     check.add_argument("configfile", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="CONFIG")
     check.set_defaults(run=of_users.check)
@@ -118,6 +119,22 @@ def _add_new(commands: Any) -> None:
     new.add_argument("--simulation", action="store_true", help="without images")
     new.add_argument("--lang", choices=LANGUAGES, help="language of the config's comments")
     new.set_defaults(run=of_users.new)
+
+
+def _add_update(commands: Any) -> None:
+    update = commands.add_parser("update", help="bring SegMake to the newest version, or back")
+    what = update.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="say what is new; change nothing")
+    what.add_argument("--back", action="store_true", help="go back to before the last update")
+    what.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="only bring the settings of this config into config/config.yaml",
+    )
+    what.add_argument("--continue", dest="go_on", action="store_true", help=argparse.SUPPRESS)
+    update.add_argument("--yes", action="store_true", help="update without asking")
+    update.set_defaults(run=of_users.update)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
