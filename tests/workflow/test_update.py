@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from segmake.config.load import load_config
-from tests.projects import ROOT
+from tests.projects import ROOT, draw_image
 
 pytest.importorskip("segmake.config.template")
 
@@ -695,3 +695,76 @@ def test_an_interrupted_update_is_noted_where_git_clean_does_not_reach(
     git(installed.root, "clean", "-qxfd")
     noted = json.loads((installed.root / ".git" / "segmake" / "under_way.json").read_text())
     assert noted["stage"] == "placed"
+
+
+# The commit before which nothing knew of updates.
+OLD = "fbcb7cc"
+NOTHING = "nothing to compute"
+
+
+def snakemake(one: Installation, *words: str) -> str:
+    """Run Snakemake in the clone, as its user does."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
+    done = subprocess.run(
+        [*command, "--profile", "profiles/local", "--cores", "2", *words],
+        cwd=one.root,
+        env={**os.environ, "SEGMAKE_LANG": "en"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def documented_line() -> str:
+    """The line of docs/updates.md that helps with a pull by hand."""
+    page = (ROOT / "docs" / "updates.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^cp config/config\.yaml .*git pull.*$", page, re.MULTILINE)
+    assert line in (ROOT / "docs" / "updates.fr.md").read_text(encoding="utf-8")
+    return line
+
+
+def test_from_before_updates_by_the_documented_line_and_on_by_the_command(
+    published: Path, tmp_path: Path
+) -> None:
+    """A config that was edited in the clone: no image is computed again, by hand and by the command."""
+    there = subprocess.run(
+        ["git", "cat-file", "-e", OLD], cwd=ROOT, capture_output=True, check=False
+    )
+    if there.returncode:
+        pytest.skip(f"the history does not go back to {OLD}")
+    git(tmp_path, "clone", "--quiet", "--shared", str(ROOT), str(tmp_path / "origin"))
+    git(tmp_path / "origin", "checkout", "--quiet", "-B", "main", OLD)
+    git(tmp_path, "clone", "--quiet", "--shared", str(tmp_path / "origin"), str(tmp_path / "clone"))
+    one = Installation(tmp_path / "origin", tmp_path / "clone")
+    draw_image(one.root / "images" / "a.tif", 4)
+    one.edit(CONFIG, "engine: cellpose3", "engine: threshold")
+    one.edit(CONFIG, "  model: bact_phase_cp3", "  #model: bact_phase_cp3")
+    one.edit(CONFIG, "  cellprob_threshold: 0.0", "  #cellprob_threshold: 0.0")
+    one.edit(CONFIG, "  flow_threshold: 0.4", "  #flow_threshold: 0.4")
+    one.edit(CONFIG, "min_size: 15", "min_size: 30")
+    snakemake(one)
+    results = one.tree()
+    shutil.copytree(
+        published, one.origin, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git")
+    )
+    one.publish()
+    command = one.root / ".environments" / "main" / "bin" / "segmake"
+    command.parent.mkdir(parents=True)
+    command.write_text(f'#!/bin/sh\nPYTHONPATH=workflow exec {sys.executable} -P -m segmake "$@"\n')
+    command.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", documented_line()], cwd=one.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert one.head() == git(one.origin, "rev-parse", "HEAD").strip()
+    assert one.settings()["segmentation"]["min_size"] == 30
+    assert NOTHING in snakemake(one, "-n")
+    one.publish(NEWS, OTHER_DEFAULT)
+    shutil.rmtree(one.root / ".environments" / "main")
+    one.update()
+    assert one.settings()["segmentation"]["min_size"] == 30
+    assert NOTHING in snakemake(one, "-n")
+    masks = {name: text for name, text in results.items() if name.startswith("results/masks")}
+    assert masks and masks.items() <= one.tree().items()
