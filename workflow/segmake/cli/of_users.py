@@ -104,6 +104,16 @@ def draw_demo(options: argparse.Namespace) -> None:
     write_demo_images(options.folder)
 
 
+def space(options: argparse.Namespace) -> int:
+    """Say what takes room, or delete what the user names of it."""
+    from segmake.updates import space as room
+
+    if options.delete:
+        return room.delete(options.folder, options.delete, yes=options.yes)
+    print(room.describe(options.folder))
+    return 0
+
+
 def update(options: argparse.Namespace) -> int:
     """Bring SegMake to a newer version or back; or say what is new, or take over the settings of a config."""
     from segmake.updates import update as updates

@@ -65,6 +65,7 @@ def command_line() -> argparse.ArgumentParser:
     _add_common(verify)
     _add_new(commands)
     _add_update(commands)
+    _add_space(commands)
     check = commands.add_parser("check", help="look for mistakes in a config; nothing is run")
     check.add_argument("configfile", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="CONFIG")
     check.set_defaults(run=of_users.check)
@@ -135,6 +136,18 @@ def _add_update(commands: Any) -> None:
     what.add_argument("--continue", dest="go_on", action="store_true", help=argparse.SUPPRESS)
     update.add_argument("--yes", action="store_true", help="update without asking")
     update.set_defaults(run=of_users.update)
+
+
+def _add_space(commands: Any) -> None:
+    space = commands.add_parser("space", help="say what takes room on the disk, or free some")
+    space.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="of an experiment"
+    )
+    space.add_argument(
+        "--delete", nargs="+", metavar="KIND", help="delete these kinds of files, as it names them"
+    )
+    space.add_argument("--yes", action="store_true", help="delete without asking")
+    space.set_defaults(run=of_users.space)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

@@ -371,6 +371,7 @@ PLACEHOLDERS = {
     "commit": {"fr": "commit"},
     "owner": {"en": "whoever it belongs to", "fr": "son propriétaire"},
     "root": {"en": "SegMake's folder", "fr": "dossier de SegMake"},
+    "SM-SPC-002.known": {"en": "list of kinds", "fr": "liste des sortes"},
     "SM-UPD-007.number": {"en": "number of", "fr": "nombre"},
     "outer": {"en": "outer folder", "fr": "dossier extérieur"},
     "height": {"fr": "hauteur"},
