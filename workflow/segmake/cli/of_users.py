@@ -114,6 +114,13 @@ def space(options: argparse.Namespace) -> int:
     return 0
 
 
+def uninstall(options: argparse.Namespace) -> int:
+    """Remove what SegMake put on this computer outside of experiments."""
+    from segmake.updates.uninstall import uninstall as go
+
+    return go(yes=options.yes, models=options.models)
+
+
 def update(options: argparse.Namespace) -> int:
     """Bring SegMake to a newer version or back; or say what is new, or take over the settings of a config."""
     from segmake.updates import update as updates

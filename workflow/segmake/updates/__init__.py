@@ -3,7 +3,7 @@ r"""Updates of SegMake, what takes room on the disk, and what may go.
 `update` brings an installation to a newer version, and back: `news` tells what a version brings from its files alone,
 `clone` speaks to git, `edits` keeps what the user has edited, `settings` brings a config into the form of another
 version, and `record` notes where an update is. `space` says what takes room, by `kinds` and `sizes`, and deletes what
-the user names. `at_work` says whether a run is in the way.
+the user names; `uninstall` removes the rest. `at_work` says whether a run is in the way.
 
 May import `segmake.experiment` and what is below it.
 
