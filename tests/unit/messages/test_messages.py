@@ -169,6 +169,7 @@ DELETED = {
     "SM-MOD-002": "note",  # the checksum beside a model
     "demo.next": "folder",
     "demo.next_own": "folder",
+    "uninstall.last": "folder",  # SegMake's own folder, after a word on what of the user's lies in it
 }
 DELETING = re.compile(
     r"\b(?:delete|deletes|remove|erase|rmdir|rm|empty (?:the|it)|supprim\w+|effac\w+|enlevez|videz)\b",

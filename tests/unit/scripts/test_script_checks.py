@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from segmake.environments.wanted import catalogue, provided
 from segmake.messages import Problem, Problems
 from segmake.scripts.checks.checks import script_problems
+from segmake.scripts.definition.script import script_file
 from segmake.scripts.source.options import parser_of
 from segmake.scripts.source.static import local_files, modules_of, read_source
 from tests.projects import ROOT

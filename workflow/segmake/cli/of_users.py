@@ -130,3 +130,35 @@ def draw_demo(options: argparse.Namespace) -> None:
     from segmake.demo.synthetic import write_demo_images
 
     write_demo_images(options.folder)
+
+
+def space(options: argparse.Namespace) -> int:
+    """Say what takes room, or delete what the user names of it."""
+    from segmake.updates import space as room
+
+    if options.delete:
+        return room.delete(options.folder, options.delete, yes=options.yes)
+    print(room.describe(options.folder))
+    return 0
+
+
+def uninstall(options: argparse.Namespace) -> int:
+    """Remove what SegMake put on this computer outside of experiments."""
+    from segmake.updates.uninstall import uninstall as go
+
+    return go(yes=options.yes, models=options.models)
+
+
+def update(options: argparse.Namespace) -> int:
+    """Bring SegMake to a newer version or back; or say what is new, or take over the settings of a config."""
+    from segmake.updates import update as updates
+
+    if options.go_on:
+        return updates.go_on()
+    if options.settings:
+        print(updates.take_settings(options.settings))
+        return 0
+    if options.check:
+        print(updates.check())
+        return 0
+    return updates.update(yes=options.yes, back=options.back)

@@ -19,7 +19,10 @@ from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
 # The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
-OF_USERS = ("new", "check", "plan", "status", "environments", "submit", "site", "demo-data")
+OF_USERS = (
+    *("new", "check", "plan", "status", "environments", "submit"),
+    *("space", "site", "update", "uninstall", "demo-data"),
+)
 
 # What argparse makes a command with.
 Commands = Any
@@ -73,7 +76,10 @@ def command_line() -> Parser:
     _add_status(commands)
     _add_environments(commands)
     _add_submit(commands)
+    _add_space(commands)
     _add_site(commands)
+    _add_update(commands)
+    _add_uninstall(commands)
     _add_demo_data(commands)
     _add_commands_of_rules(commands)
     return parser
@@ -159,6 +165,32 @@ def _add_site(commands: Commands) -> None:
     export = _of_users(actions, "export", of_site.export_site, described="site.export")
     file = {"metavar": say("help.FILE"), "help": say("help.site.file")}
     export.add_argument("file", nargs="?", type=Path, **file)
+
+
+def _add_update(commands: Commands) -> None:
+    update = _of_users(commands, "update", of_users.update)
+    what = update.add_alternatives()
+    what.add_argument("--check", action="store_true", help=say("help.update.check"))
+    what.add_argument("--back", action="store_true", help=say("help.update.back"))
+    settings = {"metavar": say("help.FILE"), "help": say("help.update.settings")}
+    what.add_argument("--settings", type=Path, **settings)
+    what.add_argument("--continue", dest="go_on", action="store_true", help=argparse.SUPPRESS)
+    update.add_argument("--yes", action="store_true", help=say("help.yes"))
+
+
+def _add_space(commands: Commands) -> None:
+    space = _of_users(commands, "space", of_users.space)
+    words: dict[str, Any] = {"metavar": say("help.FOLDER"), "help": say("help.space.folder")}
+    space.add_argument("folder", nargs="?", type=Path, default=Path(), **words)
+    kinds = say("help.space.delete")
+    space.add_argument("--delete", nargs="+", metavar=say("help.KIND"), help=kinds)
+    space.add_argument("--yes", action="store_true", help=say("help.yes"))
+
+
+def _add_uninstall(commands: Commands) -> None:
+    gone = _of_users(commands, "uninstall", of_users.uninstall)
+    gone.add_argument("--models", action="store_true", help=say("help.uninstall.models"))
+    gone.add_argument("--yes", action="store_true", help=say("help.yes"))
 
 
 def _add_demo_data(commands: Commands) -> None:

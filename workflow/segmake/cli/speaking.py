@@ -63,6 +63,10 @@ class Parser(argparse.ArgumentParser):
         self.words += [name for name in names if name.startswith("--")]
         return (self._switches if is_option else self._after).add_argument(*names, **settings)
 
+    def add_alternatives(self) -> Any:
+        """Return what options are added to of which one at most may be typed."""
+        return self._switches.add_mutually_exclusive_group()
+
     def error(self, message: str) -> NoReturn:
         """End with SegMake's message for one of argparse's."""
         for pattern, code in _MISTAKES:

@@ -3,7 +3,7 @@ r"""Holds a run against what the Slurm cluster has, and sends it there.
 `checks` finds out before any job is sent whether Slurm will take it, `adoption` takes over the jobs that a lost run
 left in the queue, and `submit` sends the main process itself. `site_proposals` holds the site file against the cluster.
 
-May import `segmake.experiment` and what is below it.
+May import `segmake.updates` and what is below it.
 
 >>> from pathlib import Path
 >>> import numpy, tifffile

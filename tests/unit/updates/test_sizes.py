@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from segmake.updates.sizes import size_of
+
+
+def test_what_has_several_names_counts_once_and_links_are_not_followed(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside / "a", outside):
+        folder.mkdir(parents=True)
+        (folder / "one").write_bytes(bytes(100_000))
+    os.link(inside / "a" / "one", inside / "two")
+    (inside / "link").symlink_to(outside)
+    size = size_of([inside, tmp_path / "gone"])
+    assert size.files == 2
+    assert 100_000 <= size.bytes < 150_000
+    assert size.owners == {os.getuid()}
+
+
+def test_a_file_and_a_link_count_by_themselves(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(bytes(8192))
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    assert size_of([tmp_path / "one"]).bytes == 8192
+    assert size_of([tmp_path / "link"]).bytes < 8192
+
+
+def test_many_files_take_seconds(tmp_path: Path) -> None:
+    for folder in range(10):
+        (tmp_path / str(folder)).mkdir()
+        for number in range(500):
+            os.close(os.open(tmp_path / str(folder) / str(number), os.O_CREAT | os.O_WRONLY))
+    began = time.process_time()
+    assert size_of([tmp_path]).files == 5_000
+    assert time.process_time() - began < 0.5
