@@ -9,6 +9,7 @@ from pathlib import Path
 from segmake import __version__
 from segmake.cli import of_rules, of_site, of_users
 from segmake.core.config import DEFAULT_CONFIG
+from segmake.messages import say
 from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
 
@@ -64,9 +65,7 @@ def command_line() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="look for mistakes in a config; nothing is run")
     check.add_argument("configfile", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="CONFIG")
     check.set_defaults(run=of_users.check)
-    plan = commands.add_parser(
-        "plan", help="say what a run would do, and where each setting comes from; nothing is run"
-    )
+    plan = commands.add_parser("plan", help=say("help.what_plan"))
     plan.add_argument("--configfile", type=Path, default=DEFAULT_CONFIG)
     plan.set_defaults(run=of_users.show_plan)
     status = commands.add_parser("status", help="say what the last run does, or how it ended")
@@ -100,7 +99,7 @@ def command_line() -> argparse.ArgumentParser:
     sent.add_argument("--configfile", "--configfiles", type=Path, default=DEFAULT_CONFIG)
     sent.add_argument("--profile", default="slurm")
     sent.set_defaults(run=of_users.send)
-    _add_site(commands.add_parser("site", help="say what the site file says; check or export it"))
+    _add_site(commands.add_parser("site", help=say("help.site")))
     demo = commands.add_parser("demo-data", help="draw the pictures of the demo")
     demo.add_argument("folder", type=Path)
     demo.set_defaults(run=of_users.draw_demo)
@@ -110,16 +109,12 @@ def command_line() -> argparse.ArgumentParser:
 def _add_site(site: argparse.ArgumentParser) -> None:
     site.set_defaults(run=of_site.show_site)
     actions = site.add_subparsers(metavar="ACTION")
-    check = actions.add_parser(
-        "check", help="hold it against the cluster, and propose what it does not say"
-    )
-    check.add_argument("--node", action="store_true", help="ask a node for the driver of its GPUs")
-    check.add_argument("--write", action="store_true", help="write a site file, if there is none")
+    check = actions.add_parser("check", help=say("help.site.check"))
+    check.add_argument("--node", action="store_true", help=say("help.site.node"))
+    check.add_argument("--write", action="store_true", help=say("help.site.write"))
     check.set_defaults(run=of_site.check_site)
-    export = actions.add_parser(
-        "export", help="write what a user's own computer needs before its first login"
-    )
-    export.add_argument("file", nargs="?", type=Path, help="to this file; else to the screen")
+    export = actions.add_parser("export", help=say("help.site.export"))
+    export.add_argument("file", nargs="?", type=Path, help=say("help.site.file"))
     export.set_defaults(run=of_site.export_site)
 
 
