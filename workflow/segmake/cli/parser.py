@@ -107,15 +107,13 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _add_site(site: argparse.ArgumentParser) -> None:
-    site.set_defaults(run=of_site.show_site)
-    actions = site.add_subparsers(metavar="ACTION")
-    check = actions.add_parser("check", help=say("help.site.check"))
-    check.add_argument("--node", action="store_true", help=say("help.site.node"))
-    check.add_argument("--write", action="store_true", help=say("help.site.write"))
-    check.set_defaults(run=of_site.check_site)
-    export = actions.add_parser("export", help=say("help.site.export"))
-    export.add_argument("file", nargs="?", type=Path, help=say("help.site.file"))
-    export.set_defaults(run=of_site.export_site)
+    actions = tuple(of_site.ACTIONS)
+    words = say("help.site.action")
+    site.add_argument("action", nargs="?", choices=actions, default=actions[0], help=words)
+    site.add_argument("file", nargs="?", type=Path, help=say("help.site.file"))
+    site.add_argument("--node", action="store_true", help=say("help.site.node"))
+    site.add_argument("--write", action="store_true", help=say("help.site.write"))
+    site.set_defaults(run=of_site.do_site)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
