@@ -46,7 +46,7 @@ def test_it_stands_where_a_config_says_nothing_or_null(site_file, configure, tmp
 
 def test_without_it_the_defaults_hold(configure):
     section = configure().settings["cluster"]
-    assert (section["partition"], section["gpu_request"]) == (None, None)
+    assert (section["partition"], section["gpu_request"]) == (None, "gpus")
     # An engine without models has no folder for them.
     assert "models_folder" not in configure().settings["segmentation"]
 

@@ -110,11 +110,13 @@ def test_what_is_wrong_is_told_with_its_line_and_how_to_write_it(
         ({"LC_ALL": "POSIX", "LANG": "en_US.UTF-8"}, "fr"),
         ({"LANG": "en_US.UTF-8"}, "en"),
         ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "C.UTF-8", "LANGUAGE": "de"}, "en"),
+        ({"LANG": "C", "LANGUAGE": "en"}, "fr"),
         ({"SEGMAKE_LANG": "en"}, "en"),
     ],
 )
 def test_its_language_is_spoken_where_nothing_names_one(site_file, monkeypatch, variables, spoken):
-    for name in ("SEGMAKE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+    for name in ("SEGMAKE_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
         # What is set by the test is taken back after it, too.
         monkeypatch.setenv(name, variables.get(name, ""))
     path = site_file("language: fr\n")

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _FOR_OTHERS = ("login", "paths", "contact", "language")
 
 
+def do_site(options: argparse.Namespace) -> None:
+    """Do one of `ACTIONS` with the site file."""
+    ACTIONS[options.action](options)
+
+
 def show_site(options: argparse.Namespace) -> None:
     """Say what the site file says, with what each setting is called and its line."""
     from segmake.core.site import title_of
@@ -107,3 +112,7 @@ def _sound() -> tuple[Site, Path]:
     if site.problems:
         raise Problems(site.problems)
     return site, SITE
+
+
+# By their names on the command line; the first one is done where none is named.
+ACTIONS = {"show": show_site, "check": check_site, "export": export_site}

@@ -91,8 +91,7 @@ def command_line() -> Parser:
 def _of_users(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], **settings: Any
 ) -> Parser:
-    described = settings.pop("described", name)
-    command = commands.add_parser(name, description=say(f"help.{described}"), **settings)
+    command = commands.add_parser(name, description=say(f"help.{name}"), **settings)
     command.set_defaults(run=run, parser=command)
     return command
 
@@ -157,14 +156,14 @@ def _add_submit(commands: Commands) -> None:
 
 
 def _add_site(commands: Commands) -> None:
-    site = _of_users(commands, "site", of_site.show_site)
-    actions = site.add_subparsers(metavar=say("help.ACTION"), parser_class=Parser)
-    check = _of_users(actions, "check", of_site.check_site, described="site.check")
-    check.add_argument("--node", action="store_true", help=say("help.site.node"))
-    check.add_argument("--write", action="store_true", help=say("help.site.write"))
-    export = _of_users(actions, "export", of_site.export_site, described="site.export")
+    site = _of_users(commands, "site", of_site.do_site)
+    actions = tuple(of_site.ACTIONS)
+    words = say("help.site.action")
+    site.add_argument("action", nargs="?", choices=actions, default=actions[0], help=words)
     file = {"metavar": say("help.FILE"), "help": say("help.site.file")}
-    export.add_argument("file", nargs="?", type=Path, **file)
+    site.add_argument("file", nargs="?", type=Path, **file)
+    site.add_argument("--node", action="store_true", help=say("help.site.node"))
+    site.add_argument("--write", action="store_true", help=say("help.site.write"))
 
 
 def _add_update(commands: Commands) -> None:

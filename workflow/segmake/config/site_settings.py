@@ -35,7 +35,7 @@ def take_from_site(config: Config) -> None:
 
 
 def settle(config: Config, gpus: int | None = None, origin: str = "") -> None:
-    """Put numbers where neither the config nor the site file says how GPUs are asked for, and how many.
+    """Put a number where neither the config nor the site file says how many GPUs may work at once.
 
     Parameters
     ----------
@@ -46,7 +46,6 @@ def settle(config: Config, gpus: int | None = None, origin: str = "") -> None:
         Where that number comes from.
     """
     section = config.settings["cluster"]
-    section["gpu_request"] = section["gpu_request"] or "gpus"
     if section["max_gpus"] is not None:
         return
     limit = config.site.limits.get("max_gpus")

@@ -17,9 +17,10 @@ _LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 def speak_its_language() -> None:
     """Have this process, and those that it starts, speak the language of the site file, where nothing names another."""
-    said = next(filter(None, map(os.environ.get, _LOCALE)), "")
-    # C.UTF-8 is no language.
-    if os.environ.get("SEGMAKE_LANG") or said.partition(".")[0] not in ("", "C", "POSIX"):
+    said = next(filter(None, map(os.environ.get, _LOCALE)), "C")
+    # C.UTF-8 is no language; but with it, the list in LANGUAGE counts.
+    listed = said not in ("C", "POSIX") and os.environ.get("LANGUAGE")
+    if os.environ.get("SEGMAKE_LANG") or listed or said.partition(".")[0] not in ("C", "POSIX"):
         return
     with suppress(OSError, UnicodeDecodeError):
         # To look for the word takes no time, to read YAML does.
