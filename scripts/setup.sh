@@ -10,6 +10,7 @@ engine=cellpose3
 files=("$root/environment.yml")
 only_profiles=false
 brief=false
+bundle=
 
 while (($#)); do
     case $1 in
@@ -20,6 +21,11 @@ while (($#)); do
         --dev) files+=("$root/tests/requirements.txt") ;;
         --profiles-only) only_profiles=true ;;
         --brief) brief=true ;;
+        --bundle)
+            bundle=${2-}
+            [[ -e $bundle ]] || fail SM-SET-025 file="$bundle"
+            shift
+            ;;
         -h | --help)
             say setup.help
             exit
@@ -103,17 +109,6 @@ quietly() {
 fail_with_log() {
     tail -n 15 -- "$log" | sed 's/^/    | /' >&2
     fail "$1" log="$log"
-}
-
-# The pinned packages of an environment file (its `pip:` part, without SegMake itself) or of a requirements file.
-pins() {
-    case $1 in
-        *.txt) sed 's/[[:space:]]*#.*//' "$1" | grep . ;;
-        *) awk '/^ *- *pip: *$/ { inside = 1; next }
-                inside && /^ *- -e / { next }
-                inside && /^ *- / { sub(/ *#.*/, ""); sub(/^ *- */, ""); print; next }
-                /^[^ #]/ { inside = 0 }' "$1" ;;
-    esac
 }
 
 # A stamp in an environment says from which version of a file, and for which folder, it was made.
@@ -249,6 +244,12 @@ has_another_torch() {
 }
 
 conda=$(find_conda)
+if [[ -n $bundle ]]; then
+    . "$root/scripts/_bundle.sh"
+    open_bundle
+    # It asks the network, whatever is in the bundle.
+    conda=
+fi
 
 # -- the main environment: what was made before, else conda's `segmake`, else .venv
 
@@ -306,8 +307,12 @@ quietly "$prefix/bin/python" -P "$root/workflow/segmake/adapter/installed.py" "$
 if [[ -n $engine_file ]]; then
     engine_prefix=$environments/$engine
     # With a PyTorch that the driver of the GPUs runs.
-    fitted=$(cd -- "$root" && PYTHONPATH=$root/workflow "$prefix/bin/python" -m segmake.environments.making.engine_fit "$engine") || exit 1
-    engine_file=${fitted##*$'\n'}
+    if [[ -n $bundle ]]; then
+        engine_file=$bundle/envs/$engine.yaml
+    else
+        fitted=$(cd -- "$root" && PYTHONPATH=$root/workflow "$prefix/bin/python" -m segmake.environments.making.engine_fit "$engine") || exit 1
+        engine_file=${fitted##*$'\n'}
+    fi
     if is_usable "$engine_prefix" && is_current "$engine_prefix" "$engine_file"; then
         $brief || say setup.engine_current engine="$engine" path="$engine_prefix"
     else
@@ -328,6 +333,8 @@ if [[ -n $engine_file ]]; then
         say setup.engine_made engine="$engine" path="$engine_prefix"
     fi
 fi
+
+[[ -z $bundle ]] || close_bundle
 
 # ---- What next ---------------------------------------------------------------------------------
 
