@@ -94,6 +94,24 @@ fail() {
     exit 1
 }
 
+# The pinned packages of an environment file (its `pip:` part, without SegMake itself) or of a requirements file.
+pins() {
+    case $1 in
+        *.txt) sed 's/[[:space:]]*#.*//' "$1" | grep . ;;
+        *) awk '/^ *- *pip: *$/ { inside = 1; next }
+                inside && /^ *- -e / { next }
+                inside && /^ *- / { sub(/ *#.*/, ""); sub(/^ *- */, ""); print; next }
+                /^[^ #]/ { inside = 0 }' "$1" ;;
+    esac
+}
+
+# platform PYTHON: its version, the kind of computer, and the version of the C library, such as `3.11 linux-x86_64 2.36`.
+platform() {
+    "$1" -c '
+import platform, sys, sysconfig
+print("%d.%d" % sys.version_info[:2], sysconfig.get_platform(), platform.libc_ver()[1] or 0)'
+}
+
 # The folder of the main environment: empty until setup.sh has made one.
 main_prefix() {
     (cd -P -- "$environments/main" 2>/dev/null && pwd) || true

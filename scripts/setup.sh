@@ -11,9 +11,13 @@ engine=cellpose3
 files=("$root/environment.yml")
 only_profiles=false
 brief=false
+<<<<<<< HEAD
 shared=
 inside=false # no environment outside of this folder, such as in the home of whoever installs
 options=()
+=======
+bundle=
+>>>>>>> part-update
 
 while (($#)); do
     case $1 in
@@ -32,6 +36,11 @@ while (($#)); do
         --dev) files+=("$root/tests/requirements.txt") ;;
         --profiles-only) only_profiles=true ;;
         --brief) brief=true ;;
+        --bundle)
+            bundle=${2-}
+            [[ -e $bundle ]] || fail SM-SET-025 file="$bundle"
+            shift
+            ;;
         -h | --help)
             say setup.help
             exit
@@ -234,17 +243,6 @@ fail_with_log() {
     fail "$1" log="$log"
 }
 
-# The pinned packages of an environment file (its `pip:` part, without SegMake itself) or of a requirements file.
-pins() {
-    case $1 in
-        *.txt) sed 's/[[:space:]]*#.*//' "$1" | grep . ;;
-        *) awk '/^ *- *pip: *$/ { inside = 1; next }
-                inside && /^ *- -e / { next }
-                inside && /^ *- / { sub(/ *#.*/, ""); sub(/^ *- */, ""); print; next }
-                /^[^ #]/ { inside = 0 }' "$1" ;;
-    esac
-}
-
 # A stamp in an environment says from which version of a file, and for which folder, it was made.
 stamp() {
     printf '%s/.segmake-%s' "$1" "${2##*/}"
@@ -444,6 +442,12 @@ check_room() {
 }
 
 conda=$(find_conda)
+if [[ -n $bundle ]]; then
+    . "$root/scripts/_bundle.sh"
+    open_bundle
+    # It asks the network, whatever is in the bundle.
+    conda=
+fi
 
 # -- the main environment: what was made before, else conda's `segmake`, else .venv
 
@@ -504,8 +508,12 @@ quietly "$prefix/bin/python" -P "$root/workflow/segmake/adapter/installed.py" "$
 if [[ -n $engine_file ]]; then
     engine_prefix=$environments/$engine
     # With a PyTorch that the driver of the GPUs runs.
-    fitted=$(cd -- "$root" && PYTHONPATH=$root/workflow "$prefix/bin/python" -m segmake.environments.making.engine_fit "$engine") || exit 1
-    engine_file=${fitted##*$'\n'}
+    if [[ -n $bundle ]]; then
+        engine_file=$bundle/envs/$engine.yaml
+    else
+        fitted=$(cd -- "$root" && PYTHONPATH=$root/workflow "$prefix/bin/python" -m segmake.environments.making.engine_fit "$engine") || exit 1
+        engine_file=${fitted##*$'\n'}
+    fi
     if is_usable "$engine_prefix" && is_current "$engine_prefix" "$engine_file"; then
         $brief || say setup.engine_current engine="$engine" path="$engine_prefix"
     else
@@ -526,6 +534,8 @@ if [[ -n $engine_file ]]; then
         say setup.engine_made engine="$engine" path="$engine_prefix"
     fi
 fi
+
+[[ -z $bundle ]] || close_bundle
 
 # ---- What next ---------------------------------------------------------------------------------
 
