@@ -11,13 +11,10 @@ engine=cellpose3
 files=("$root/environment.yml")
 only_profiles=false
 brief=false
-<<<<<<< HEAD
 shared=
 inside=false # no environment outside of this folder, such as in the home of whoever installs
 options=()
-=======
 bundle=
->>>>>>> part-update
 
 while (($#)); do
     case $1 in
