@@ -36,6 +36,7 @@ while (($#)); do
         --bundle)
             bundle=${2-}
             [[ -e $bundle ]] || fail SM-SET-025 file="$bundle"
+            options+=("$1" "$(cd -- "$(dirname -- "$bundle")" && pwd)/${bundle##*/}")
             shift
             ;;
         -h | --help)
@@ -60,7 +61,8 @@ if [[ -n $shared ]]; then
         fi
     fi
     shared=$(cd -P -- "$shared" && pwd)
-    bash "$shared/scripts/setup.sh" --inside --brief "${options[@]}"
+    # In an older bash, an empty list is an unknown one.
+    bash "$shared/scripts/setup.sh" --inside --brief ${options[@]+"${options[@]}"}
     say setup.shared line="bash $(printf %q "$shared/scripts/setup.sh")" folder="$shared"
     exit
 fi

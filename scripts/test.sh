@@ -31,4 +31,5 @@ check lint-imports
 check snakemake --lint --configfile "$checked/config.yaml"
 
 say test.tests
-python -m pytest -n 2 --durations=10 "$@"
+# More processes than cores: many tests wait for Slurm, and for time to pass.
+python -m pytest -n 3 --durations=10 "$@"
