@@ -143,6 +143,8 @@ def test_two_users_share_an_installation_that_they_may_only_read(
 ) -> None:
     shared, (anna, bernard) = lab
     before = installation()
+    told = anna.run("bash", str(ROOT / "scripts" / "setup.sh"))
+    assert told.returncode == 0 and "/bin/activate" in told.stdout
     own = make(anna.home / "growth"), make(bernard.home / "growth", images=3)
     for user, folder in zip((anna, bernard), own, strict=True):
         subprocess.run(["chown", "-R", user.name, str(folder)], check=True)
@@ -168,11 +170,19 @@ def test_two_users_share_an_installation_that_they_may_only_read(
     assert "done           1" in second.stderr and "2 images done" in second.stderr
     assert {path.group() for path in (folder / "results").rglob("*")} == {GROUP}
 
+    # What only one may do at a time, such as to download a model, is kept from both in turn.
+    alone = "from segmake.core.files import alone\nwith alone(Path(sys.argv[1]), 'model.waiting'): print('alone')"
+    for user in (anna, bernard):
+        lock = ["bash", "-c", 'umask 002; exec "$@"', "bash", sys.executable, "-c"]
+        kept = user.run(
+            *lock, f"import sys\nfrom pathlib import Path\n{alone}", str(shared / "models")
+        )
+        assert kept.stdout == "alone\n", kept.stderr
+
     # Whoever may only read an experiment sees how it goes, and is told before anything is tried.
-    alone = own[0]
-    looked = bernard.run("segmake", "status", folder=alone)
+    looked = bernard.run("segmake", "status", folder=own[0])
     assert looked.returncode == 0 and "2 images done" in looked.stdout
-    refused = bernard.run(*words, folder=alone)
+    refused = bernard.run(*words, folder=own[0])
     assert refused.returncode == 1
     assert "SM-RUN-060" in refused.stderr and "segmake new" in refused.stderr
     assert "Traceback" not in refused.stderr
