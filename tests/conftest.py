@@ -43,12 +43,17 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give all that uses the Slurm cluster to one process: there is one cluster, and tests stop its nodes."""
+    """Give all that uses the Slurm cluster to one process: there is one cluster, and tests stop its nodes.
+
+    So with conda: its tests share the environments of a session, and say which of them are made.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class OneClusterScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "slurm" if nodeid.startswith("tests/slurm/") else nodeid
+            if nodeid.startswith("tests/slurm/"):
+                return "slurm"
+            return "conda" if nodeid.startswith("tests/workflow/test_conda.py") else nodeid
 
     return OneClusterScheduling(config, log)
 

@@ -79,7 +79,7 @@ def test_each_position_is_an_image_of_its_own(empty: Project) -> None:
     empty.settings["images"]["positions"] = [1, 2]
     fewer = empty.run()
     assert fewer.returncode == 0, fewer.stderr
-    assert "not taken      1  positions" in fewer.stderr
+    assert "not taken      1  position," in fewer.stderr
     assert list(images(empty).index) == names[:2]
     assert empty.computed(journal) == []
 
@@ -121,7 +121,7 @@ def test_a_movie_gives_a_label_movie_and_a_row_per_cell_and_time_point(empty: Pr
     empty.settings["images"]["time"] = [1, 3, 2]
     again = empty.run()
     assert again.returncode == 0, again.stderr
-    assert "not taken      1  time points" in again.stderr
+    assert "not taken      1  time point," in again.stderr
     assert empty.computed(journal) == ["growth.tif"]
     assert sorted(set(cells(empty)["time"].dropna())) == [1, 3]
     assert "1, 3 of 3" in images(empty).loc["growth.tif", "selection"]

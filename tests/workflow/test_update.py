@@ -204,7 +204,7 @@ def test_check_says_what_is_new_and_what_is_computed_again_and_changes_nothing(
     assert "Cells are found again with the engine threshold" in said
     assert "cellpose3," not in said
     assert "KE-999" in said and "title of it. wrong of it do of it" in said
-    assert "Environment cellpose3: 1 packages" in said
+    assert "Environment cellpose3: 1 package gets" in said
     french = installed.segmake("update", "--check", language="fr").stdout
     assert "cherchées à nouveau avec le moteur threshold" in french and "title de cela" in french
 

@@ -75,6 +75,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(problem, file=sys.stderr)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # `segmake ... | head` has read enough; at its end Python would try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except ModuleNotFoundError as error:
         if (error.name or "segmake").partition(".")[0] == "segmake":
             raise
