@@ -200,7 +200,7 @@ def _move(clone: Clone, notes: Notes, record: Record, *, again: bool) -> None:
             else:
                 _go(clone, notes, record, edits)
         except GitError as error:
-            raise Problem("SM-UPD-010", where=str(clone.root), error=error) from None
+            raise clone.refusal(error) from None
         record.stage = "moved"
         notes.note(record)
     if not record.has("placed"):
