@@ -113,10 +113,10 @@ def test_it_says_what_takes_room_and_what_it_costs(experiment: Project) -> None:
     ("kind", "again"),
     [
         ("pictures", {"to draw": 2}),
-        ("tables", {"to measure": 2}),
-        ("masks", {"to write": 2}),
+        pytest.param("tables", {"to measure": 2}, marks=pytest.mark.long),
+        pytest.param("masks", {"to write": 2}, marks=pytest.mark.long),
         ("labels", {"to segment": 2}),
-        ("scripts", {"to run": 2}),
+        pytest.param("scripts", {"to run": 2}, marks=pytest.mark.long),
     ],
 )
 def test_what_was_deleted_is_what_the_next_run_would_make_again(

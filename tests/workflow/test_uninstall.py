@@ -84,6 +84,25 @@ def test_what_a_link_leads_to_stays(used: Installation) -> None:
     assert (other / "cellpose3" / "bin" / "python").exists()
 
 
+def test_an_environment_of_condas_goes_by_conda(used: Installation) -> None:
+    home = used.root.parent
+    made = home / "conda" / "envs" / "segmake"
+    (made / "conda-meta").mkdir(parents=True)
+    main = used.root / ".environments" / "main"
+    main.unlink()
+    main.symlink_to(made)
+    conda = home / "bin" / "conda"
+    conda.parent.mkdir()
+    conda.write_text(f'#!/bin/sh\necho "$@" > "{home}/called.txt"\n')
+    conda.chmod(0o755)
+    environment = {**used.environment(), "PATH": f"{conda.parent}:/usr/bin:/bin"}
+    words = used.command("uninstall", "--yes")
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (home / "called.txt").read_text().strip() == f"env remove -y -p {made}"
+    assert not made.exists()
+
+
 def test_nothing_goes_while_a_run_is_at_work(used: Installation) -> None:
     program = used.root / ".venv" / "bin" / "snakemake"
     program.write_text("#!/bin/sh\nsleep 60 & echo; wait\n")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from segmake.config.load import load_config
+from tests.disks import small_disk
 from tests.projects import ROOT, draw_image
 
 pytest.importorskip("segmake.config.template")
@@ -299,7 +300,14 @@ def test_other_edited_files_are_joined_or_kept(installed: Installation) -> None:
     assert installed.read("scripts/mine.py") == "mine"
 
 
-@pytest.mark.parametrize("kind", ["file", "ignored", "staged", "folder", "in the way"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "file",
+        "in the way",
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("ignored", "staged", "folder")),
+    ],
+)
 def test_what_the_new_version_brings_too_is_kept(installed: Installation, kind: str) -> None:
     name = "scripts/new/new.txt"
     installed.publish((name, "", "theirs"))
@@ -496,7 +504,7 @@ STEPS = 20
 
 @pytest.mark.parametrize(
     "step",
-    [n if n in (9, 12) else pytest.param(n, marks=pytest.mark.long) for n in range(1, STEPS + 2)],
+    [n if n == 12 else pytest.param(n, marks=pytest.mark.long) for n in range(1, STEPS + 2)],
 )
 def test_killed_at_any_step_the_same_command_goes_on_and_nothing_is_lost(
     installed: Installation, step: int
@@ -597,6 +605,49 @@ sys.exit(main(["update", "--yes"]))
     assert installed.head() == commit
     assert installed.settings()["segmentation"]["diameter"] == 22
     assert installed.kept()[0].read_text() == own
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        0,
+        *(
+            pytest.param(kb, marks=pytest.mark.long)
+            for kb in (8, 16, 24, 40, 60, 80, 120, 160, 200)
+        ),
+    ],
+)
+def test_on_a_disk_that_is_really_full_nothing_is_lost(
+    published: Path, tmp_path: Path, left: int
+) -> None:
+    """As many kilobytes are left: git, the notes or the copies have no room."""
+    git(tmp_path, "clone", "--quiet", "--shared", str(published), str(tmp_path / "origin"))
+    with small_disk(tmp_path / "disk", "100m"):
+        target = tmp_path / "disk" / "clone"
+        git(tmp_path, "clone", "--quiet", "--shared", str(tmp_path / "origin"), str(target))
+        one = Installation(tmp_path / "origin", target)
+        large = "".join(f"# {number}\n" for number in range(20_000))
+        commit = one.publish(OTHER_DEFAULT, ("scripts/large.py", "", large))
+        own = one.edit(CONFIG, "diameter: null", "diameter: 22")
+        growth = one.edit("scripts/growth_curve.py", "import", "import  ")
+        filler = tmp_path / "disk" / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
+            while True:
+                file.write(bytes(4096))
+        os.truncate(filler, filler.stat().st_size - left * 1024)
+        done = one.segmake("update", "--yes")
+        assert done.returncode == 1, done.stdout
+        assert "SM-RUN-040" in done.stderr, done.stderr
+        assert own.encode() in one.tree().values() or own.encode() in [
+            path.read_bytes() for path in (one.root / ".git" / "segmake").rglob("config.yaml")
+        ]
+        filler.unlink()
+        one.update()
+        assert one.head() == commit
+        assert one.settings()["segmentation"]["diameter"] == 22
+        assert own.encode() in one.tree().values()
+        assert one.read("scripts/growth_curve.py") == growth
+        assert one.read("scripts/large.py") == large
 
 
 # ---- back

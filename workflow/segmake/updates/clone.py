@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmake.core import installation
+from segmake.core.disk import probe
 from segmake.core.files import one_line
 from segmake.messages import Problem
 
@@ -138,7 +139,11 @@ class Clone:
             self.git("fetch", "--quiet")
             return self.commit("@{upstream}")
         except GitError as error:
-            raise Problem("SM-UPD-006", where=str(self.root), error=error) from None
+            raise self.refusal(error, "SM-UPD-006") from None
+
+    def refusal(self, error: GitError, code: str = "SM-UPD-010") -> Problem:
+        """Return what to say of a git that refused: that the disk is full, where it is, else git's own words."""
+        return probe(self.root) or Problem(code, where=str(self.root), error=error)
 
     def refuse_own_commits(self, newest: str) -> None:
         """Refuse to go on from commits that the other side does not have.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
 from segmake.core import installation
 from segmake.core.journal import Journal
+from segmake.core.json_lines import read_lines
 from segmake.engines import models_folder
 from segmake.runner.run_step import STEPS
 from segmake.updates.sizes import Size, size_of
@@ -155,22 +156,35 @@ class Cost:
 
 def cost_of(kind: Kind, results: Path) -> Cost:
     """Return how long it took to make what is there of a kind, as far as the journals tell."""
+    return _cost(tuple(_journal_files(kind, results)))
+
+
+@cache
+def _cost(files: tuple[Path, ...]) -> Cost:
     cost = Cost()
-    for journal in journals(kind, results):
-        for entry in journal.finished().values():
-            seconds = entry.details.get("seconds")
-            if entry.event != "done" or not isinstance(seconds, int | float):
-                continue
-            if entry.details.get("device", "CPU") == "CPU":
+    for file in files:
+        # Of an image that was made several times, the last one counts.
+        done = {
+            line.get("image"): line.get("details") or {}
+            for line in read_lines(file)
+            if line.get("event") == "done"
+        }
+        for details in done.values():
+            seconds = details.get("seconds")
+            if isinstance(seconds, int | float) and details.get("device", "CPU") == "CPU":
                 cost.cpu += seconds
-            else:
+            elif isinstance(seconds, int | float):
                 cost.gpu += seconds
     return cost
 
 
 def journals(kind: Kind, results: Path) -> Iterator[Journal]:
     """Yield the journals of what makes a kind."""
+    yield from map(Journal, _journal_files(kind, results))
+
+
+def _journal_files(kind: Kind, results: Path) -> Iterator[Path]:
     state = results / ".segmake"
     of_scripts = _inside(state / "scripts") if kind.back == "scripts" else []
     for place in [state / kind.step] if kind.step in STEPS else of_scripts:
-        yield from (Journal(file) for file in sorted(place.glob("*.jsonl")))
+        yield from sorted(place.glob("*.jsonl"))

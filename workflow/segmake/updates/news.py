@@ -75,9 +75,20 @@ def describe_changes(clone: Clone, before: str, after: str) -> list[str]:
 def describe_again(clone: Clone, before: str, after: str) -> list[str]:
     """Return lines that say what a newer commit would compute again, and why; empty if nothing."""
     old, new = (_versions(clone.text(commit, VERSIONS)) for commit in (before, after))
-    lines = [say("update.unknown")] if not new else [*_raised(old, new)]
-    rules = [_json(clone.text(commit, SCHEMA)) for commit in (before, after)]
-    return [*lines, *_other_defaults(*rules)]
+    lines = list(_raised(old, new)) if new else [say("update.unknown")]
+    settings, others = (_settings_of(clone, commit) for commit in (before, after))
+    for keys, default in settings.items():
+        if keys[0] in _DECISIVE and keys in others and others[keys] != default:
+            values = {"before": _written(default), "after": _written(others[keys])}
+            lines.append(say("update.default", setting=" / ".join(keys), **values))
+    return lines
+
+
+def describe_gone(clone: Clone, before: str, after: str) -> list[str]:
+    """Return a line for each setting that a newer commit does not have any more."""
+    settings, others = (_settings_of(clone, commit) for commit in (before, after))
+    gone = [keys for keys in settings if others and keys not in others]
+    return [say("update.gone", setting=" / ".join(keys)) for keys in gone]
 
 
 def _versions(text: str) -> dict[str, Any]:
@@ -104,37 +115,24 @@ def _raised(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield say(known) if known in catalogue() else say("update.again.other", part=part)
 
 
-def _json(text: str) -> dict[str, Any]:
+def _settings_of(clone: Clone, commit: str) -> dict[tuple[str, ...], Any]:
+    """Return the default of each setting that a commit has; empty if its schema can't be read."""
     try:
-        return json.loads(text)
+        sections = json.loads(clone.text(commit, SCHEMA)).get("properties", {})
     except ValueError:
         return {}
-
-
-def _other_defaults(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what becomes of configs that leave out a setting, or have one that is gone."""
-    before, after = dict(_settings(old)), dict(_settings(new))
-    for keys, default in before.items():
-        names = {"setting": " / ".join(keys)}
-        if after and keys not in after:
-            yield say("update.gone", **names)
-        elif after and after[keys] != default and keys[0] in _DECISIVE:
-            yield say(
-                "update.default", before=_written(default), after=_written(after[keys]), **names
-            )
-
-
-def _settings(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for section, rule in schema.get("properties", {}).items():
+    found: dict[tuple[str, ...], Any] = {}
+    for section, rule in sections.items():
         if "properties" not in rule:
-            yield (section,), rule.get("default")
+            found[(section,)] = (rule.get("default"), None)
         for key, child in rule.get("properties", {}).items():
-            yield (section, key), (child.get("default"), child.get("x-defaults"))
+            found[section, key] = (child.get("default"), child.get("x-defaults"))
+    return found
 
 
-def _written(default: Any) -> str:
-    plain, others = default if isinstance(default, tuple) else (default, None)
-    return json.dumps(plain) + (f" {json.dumps(others)}" if others else "")
+def _written(default: tuple[Any, Any]) -> str:
+    plain, of_engines = default
+    return json.dumps(plain) + (f" {json.dumps(of_engines)}" if of_engines else "")
 
 
 def describe_errors(clone: Clone, before: str, after: str) -> list[str]:

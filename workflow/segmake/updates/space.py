@@ -39,9 +39,6 @@ from segmake.updates.kinds import (
 from segmake.updates.sizes import Size, size_of
 from segmake.updates.update import confirmed
 
-# A file may be dated so much later than its journal, by the clock of a file server.
-_LATE_SECONDS = 60.0
-
 
 @dataclass(frozen=True)
 class Place:
@@ -303,7 +300,8 @@ def _unedited(
         return is_as_noted(path, record, results)
     if status.st_size != record[name][0]:
         return False
-    return status.st_mtime <= entry.time + _LATE_SECONDS or checksum(path) == record[name][1]
+    # It was written before that was noted; a file server may have another clock.
+    return status.st_mtime <= entry.time or checksum(path) == record[name][1]
 
 
 def remove(path: Path) -> None:

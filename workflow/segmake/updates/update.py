@@ -102,6 +102,7 @@ def _told(clone: Clone, newest: str) -> list[str]:
     lines += news.describe_changes(clone, head, newest)
     again = news.describe_again(clone, head, newest)
     lines += [say("update.again"), *again] if again else [say("update.nothing_again")]
+    lines += news.describe_gone(clone, head, newest)
     lines += news.describe_errors(clone, head, newest)
     return [*lines, *news.describe_environments(clone, head, newest, engines_here())]
 
@@ -200,7 +201,7 @@ def _move(clone: Clone, notes: Notes, record: Record, *, again: bool) -> None:
             else:
                 _go(clone, notes, record, edits)
         except GitError as error:
-            raise Problem("SM-UPD-010", where=str(clone.root), error=error) from None
+            raise clone.refusal(error) from None
         record.stage = "moved"
         notes.note(record)
     if not record.has("placed"):
