@@ -70,7 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
     # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
     signal.signal(signal.SIGTERM, _end)
     try:
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        # Here, where it is seen if nobody reads it.
+        sys.stdout.flush()
+        return code
     except (Problem, Problems) as problem:
         print(problem, file=sys.stderr)
     except KeyboardInterrupt:
