@@ -27,7 +27,10 @@ def home() -> Path:
 
 def is_shared() -> bool:
     """Whether somebody else has set SegMake up: whoever runs it may only read there."""
-    return not os.access(home(), os.W_OK)
+    folder = home()
+    # Beside a package that pip installed, nothing has been made yet.
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return not os.access(there, os.W_OK)
 
 
 def environments() -> Path:
