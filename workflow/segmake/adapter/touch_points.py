@@ -261,6 +261,21 @@ TOUCH_POINTS = (
         ),
     ),
     TouchPoint(
+        "own_files.py",
+        (),
+        "to name SegMake's Snakefile and profiles where Snakemake would find no Snakefile: there is no setting for it",
+        says=(
+            ("snakemake.cli", '"--snakefile"'),
+            ("snakemake.cli", '"--profile"'),
+            (
+                "snakemake.cli",
+                r"(?P<main_file_name>profile|config)(?:\.v(?P<min_major>\d+)\+)?.yaml",
+            ),
+            ("snakemake.common", '"Snakefile"'),
+            ("snakemake.common", '"workflow/Snakefile"'),
+        ),
+    ),
+    TouchPoint(
         "wrong_start.py",
         (),
         "to tell in the user's language what is wrong with a start, and to keep the line on SegMake's own profile away",
