@@ -65,7 +65,10 @@ def test_what_the_images_hold_is_written_beside_the_settings() -> None:
     assert "Slices in your images: 5" in above["z: null"]
     assert "Time points in your images: 4" in above["time: null"]
     assert "0.065 µm" in above["pixel_size_um: null"]
-    assert "3" in told and "GFP, Phase, DAPI" in told
+    assert "3" in told
+    # Each is told with the setting that it concerns.
+    assert "  channel: In your images: GFP, Phase, DAPI." in told
+    assert "  z: Slices in your images: 5." in told
 
 
 def test_a_channel_is_not_guessed_where_no_name_tells_it() -> None:
