@@ -78,6 +78,15 @@ def test_a_channel_is_not_guessed_where_no_name_tells_it() -> None:
     assert "GFP, mCherry. Write here" in (Path("growth") / CONFIG).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "chosen"), [("Ph 1", "Ph 1"), ("PH3", "PH3"), ("FAM/pH 9.0", None), ("pH 7", None)]
+)
+def test_the_ph_of_a_buffer_is_no_phase_contrast(name: str, chosen: str | None) -> None:
+    draw(Path("data", "a.ome.tif"), (2, 8, 9), axes="CYX", Channel={"Name": ["GFP", name]})
+    make_experiment(Path("growth"), "en", images=Path("data"))
+    assert settings_of("growth")["images"]["channel"] == chosen
+
+
 def test_images_within_the_experiment_are_named_from_there() -> None:
     draw(Path("growth", "data", "a.ome.tif"), (8, 9), axes="YX")
     make_experiment(Path("growth"), "en", images=Path("growth/data"))
