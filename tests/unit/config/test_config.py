@@ -357,6 +357,42 @@ def test_french(tmp_path, monkeypatch):
     assert "Vouliez-vous dire `diameter` ?" in text
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("images:\n\tfolder: data\n", "une tabulation à la place d'espaces"),
+        (
+            "images:\n  folder: data\n  z:max\n  time: 1\n",
+            "il manque un deux-points suivi d'un espace",
+        ),
+        (
+            "images:\n  folder: data\n  channel: GFP: 1\n",
+            "un deux-points là où il ne peut pas y en avoir",
+        ),
+        ("images:\n  folder: data\n   z: max\n", "un deux-points là où il ne peut pas y en avoir"),
+        ("images:\n  folder: [a]\n   z: max\n", "elle ne commence pas dans la même colonne"),
+        ("images:\n  folder: data\n  exclude: *test*\n", "un texte qui commence par * ou &"),
+    ],
+)
+def test_the_usual_faults_of_yaml_are_told_in_the_users_language(
+    tmp_path, monkeypatch, content, words
+):
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    (problem,) = found(write(tmp_path, content))
+    assert problem.code == "SM-CFG-005" and words in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("0,065", "SM-CFG-046"), ("6,5 µm", "SM-CFG-002"), ("-0,5", "SM-CFG-002")],
+)
+def test_a_number_with_a_comma_is_told_how_to_be_written(tmp_path, written, code):
+    text = f"images:\n  folder: data\n  pixel_size_um: {written}\n"
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code == code and problem.where.endswith("line 3")
+    assert ("Write 0.065." in str(problem)) == (code == "SM-CFG-046")
+
+
 def result_of(path: Path) -> None:
     try:
         config = load_config(path)

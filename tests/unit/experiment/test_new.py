@@ -65,7 +65,10 @@ def test_what_the_images_hold_is_written_beside_the_settings() -> None:
     assert "Slices in your images: 5" in above["z: null"]
     assert "Time points in your images: 4" in above["time: null"]
     assert "0.065 µm" in above["pixel_size_um: null"]
-    assert "3" in told and "GFP, Phase, DAPI" in told
+    assert "3" in told
+    # Each is told with the setting that it concerns.
+    assert "  channel: In your images: GFP, Phase, DAPI." in told
+    assert "  z: Slices in your images: 5." in told
 
 
 def test_a_channel_is_not_guessed_where_no_name_tells_it() -> None:
@@ -73,6 +76,15 @@ def test_a_channel_is_not_guessed_where_no_name_tells_it() -> None:
     make_experiment(Path("growth"), "en", images=Path("data"))
     assert settings_of("growth")["images"]["channel"] is None
     assert "GFP, mCherry. Write here" in (Path("growth") / CONFIG).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"), [("Ph 1", "Ph 1"), ("PH3", "PH3"), ("FAM/pH 9.0", None), ("pH 7", None)]
+)
+def test_the_ph_of_a_buffer_is_no_phase_contrast(name: str, chosen: str | None) -> None:
+    draw(Path("data", "a.ome.tif"), (2, 8, 9), axes="CYX", Channel={"Name": ["GFP", name]})
+    make_experiment(Path("growth"), "en", images=Path("data"))
+    assert settings_of("growth")["images"]["channel"] == chosen
 
 
 def test_images_within_the_experiment_are_named_from_there() -> None:

@@ -6,6 +6,7 @@ import copy
 import difflib
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 # Of a text in the schema: that it is a time limit, which is kept in hours.
 _HOURS = "x-hours"
+
+# A number as it is written in French and other languages.
+_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 # Of a list or a section, what is longer is no example that one takes in at a glance.
 _LONGEST_EXAMPLE = 80
@@ -122,14 +126,25 @@ def schema_problems(config: Config) -> Iterator[Problem]:
         elif keys not in told:
             told.add(keys)
             names = tuple(key for key in keys if isinstance(key, str))
-            rule = rule_of(names)
-            yield Problem(
-                "SM-CFG-002",
-                where=config.where(*keys),
-                name=name_of(names),
-                value=json.dumps(error.instance, ensure_ascii=False),
-                allowed=describe(rule),
-            )
+            yield _unfit(config, keys, names, given)
+
+
+def _unfit(config: Config, keys: tuple, names: tuple[str, ...], given: Any) -> Problem:
+    """Return the problem of a value that its rule does not allow: a number with a comma is told as such."""
+    from jsonschema import Draft202012Validator
+
+    rule = rule_of(names)
+    words = {
+        "where": config.where(*keys),
+        "name": name_of(names),
+        "value": json.dumps(given, ensure_ascii=False),
+        "allowed": describe(rule),
+    }
+    if isinstance(given, str) and _COMMA.fullmatch(given):
+        point = given.replace(",", ".")
+        if Draft202012Validator(rule).is_valid(float(point)):
+            return Problem("SM-CFG-046", point=point, **words)
+    return Problem("SM-CFG-002", **words)
 
 
 def _not_hours(

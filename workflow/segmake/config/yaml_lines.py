@@ -26,6 +26,15 @@ _LONG_TEXT = 1_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
 
+# What the reader of YAML says of the faults that people make, and our own words for it.
+_FAULTS = {
+    r"found character '\t'": "yaml.tab",
+    "could not find expected ':'": "yaml.colon",
+    "mapping values are not allowed": "yaml.another_colon",
+    "expected <block end>": "yaml.column",
+    "found undefined alias": "yaml.star",
+}
+
 
 def read_yaml(
     path: Path,
@@ -53,7 +62,7 @@ def read_yaml(
         mark = error.problem_mark or error.context_mark
         place = say("config.line", file=path, line=mark.line + 1) if mark else str(path)
         code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
-        raise Problems([Problem(code, where=place, error=error.problem or "")]) from None
+        raise Problems([Problem(code, where=place, error=_in_words(error.problem or ""))]) from None
     except ReaderError as error:
         if error.character == 0:
             # Every other byte is zero in UTF-16 without its mark.
@@ -68,6 +77,11 @@ def read_yaml(
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=str(path))])
     return settings, lines, numbers
+
+
+def _in_words(problem: str) -> str:
+    """Return what the reader of YAML found wrong, in the user's language where it is a usual fault."""
+    return next((say(key) for start, key in _FAULTS.items() if problem.startswith(start)), problem)
 
 
 def _text_of(path: Path) -> str:

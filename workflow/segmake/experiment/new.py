@@ -126,7 +126,7 @@ def _what_next(folder: Path, seen: Seen, *, images: Path | None, simulation: boo
     told = [say("new.made", folder=folder, config=folder / DEFAULT_CONFIG)]
     if images:
         told.append(say("new.seen", seen=seen.files, folder=images))
-        told += [f"  {note}" for note in seen.notes.values()]
+        told += [f"  {say('new.note', key=key, note=note)}" for key, note in seen.notes.items()]
     key = "new.next.simulation" if simulation else "new.next.seen" if images else "new.next"
     told.append(say(key, shown=shlex.quote(str(folder))))
     return "\n".join(told)

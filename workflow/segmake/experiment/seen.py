@@ -17,8 +17,9 @@ from segmake.messages import Problem, say
 # More say no more, and each takes a look at a disk.
 MOST_FILES = 50
 
-# How microscopes call the channel in which bacteria are looked for most often, the surest first.
-_USUAL = (r"phase|\bph\d?\b|\bpc\b", r"bright|\bbf\b|trans|\bdic\b|\btl\b")
+# How microscopes call the channel in which bacteria are looked for most often, the surest first. The pH of a buffer
+# is none.
+_USUAL = (r"phase|\bph ?[1-4]?\b(?!\s*\d|[.,]\d)|\bpc\b", r"bright|\bbf\b|trans|\bdic\b|\btl\b")
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ packages:
 
 ## Plusieurs expériences
 
-Chacune est un dossier à elle, avec son propre `config/config.yaml`, où vous tapez les mêmes commandes ;
+Chacune a son dossier, avec son propre `config/config.yaml`, où vous tapez les mêmes commandes ;
 `segmake new DOSSIER` en crée un. Ou bien gardez plusieurs fichiers dans un même dossier, chacun avec son propre dossier
 `results`, et nommez le fichier en lançant SegMake. Il est alors lu à la place de `config/config.yaml` :
 
@@ -363,6 +363,7 @@ PLACEHOLDERS = {
     "SM-SCR-055.word": {"en": "function", "fr": "fonction"},
     "SM-SCR-056.file": {"en": "file and line", "fr": "fichier et ligne"},
     "SM-SCR-015.wanted": {"en": "number", "fr": "nombre"},
+    "SM-CFG-046.point": {"en": "the number with a point", "fr": "le nombre avec un point"},
     "SM-SCR-016.other": {"en": "value", "fr": "valeur"},
     "SM-SCR-025.first": {"en": "first value", "fr": "première valeur"},
     "SM-SCR-025.last": {"en": "last value", "fr": "dernière valeur"},

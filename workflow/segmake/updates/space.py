@@ -126,7 +126,7 @@ def _about(kind: Kind, experiment: Experiment | None) -> str:
         told.append(say("space.others", names=", ".join(sorted(map(_name, others)))))
     if kind.size.unread:
         told.append(say("space.unread", number=kind.size.unread))
-    return "; ".join(told)
+    return say("space.and").join(told)
 
 
 def _is_named(kind: Kind) -> bool:
@@ -155,8 +155,8 @@ def shown_bytes(size: int) -> str:
     """Return the size of files as people read it."""
     for unit, power in (("GB", 9), ("MB", 6)):
         if size >= 10**power:
-            return f"{brief(size / 10**power)} {unit}"
-    return f"{number(size / 1000)} kB"
+            return say(f"space.{unit}", number=brief(size / 10**power))
+    return say("space.kB", number=number(size / 1000))
 
 
 def delete(folder: Path, names: Sequence[str], *, yes: bool) -> int:
