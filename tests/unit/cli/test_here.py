@@ -51,12 +51,6 @@ def test_on_a_cluster_its_profile_is_named(experiment, capsys, monkeypatch):
     assert next_command(capsys)[1] == "snakemake --profile slurm -n"
 
 
-def test_a_profile_that_is_not_registered_is_named_by_its_path(experiment, capsys, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(experiment / "other"))
-    assert next_command(capsys)[1] == f"snakemake --profile {clone()}/profiles/local -n"
-    assert Path(f"{clone()}/profiles/local/profile.yaml").is_file()
-
-
 @pytest.mark.parametrize(
     ("settings", "said"), [("{}", "1 mistake. Next, see it"), ("a: 1\nb: 2\n", "mistakes. Next")]
 )

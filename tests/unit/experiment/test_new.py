@@ -87,6 +87,13 @@ def test_the_ph_of_a_buffer_is_no_phase_contrast(name: str, chosen: str | None) 
     assert settings_of("growth")["images"]["channel"] == chosen
 
 
+def test_a_channel_that_some_images_lack_is_not_proposed() -> None:
+    draw(Path("data", "a.ome.tif"), (2, 8, 9), axes="CYX", Channel={"Name": ["GFP", "Phase"]})
+    draw(Path("data", "b.ome.tif"), (2, 8, 9), axes="CYX", Channel={"Name": ["GFP", "DAPI"]})
+    make_experiment(Path("growth"), "en", images=Path("data"))
+    assert settings_of("growth")["images"]["channel"] is None
+
+
 def test_images_within_the_experiment_are_named_from_there() -> None:
     draw(Path("growth", "data", "a.ome.tif"), (8, 9), axes="YX")
     make_experiment(Path("growth"), "en", images=Path("growth/data"))

@@ -65,7 +65,9 @@ def look(folder: Path) -> Seen:
     headers = [one for read in headers_of(some) if not isinstance(read, Problem) for one in read]
     names = list(dict.fromkeys(name for header in headers for name in header.channels))
     several = any(len(header.channels) > 1 and not header.color for header in headers)
-    channel = _usual(names) if several else None
+    # Images without it would fail.
+    of_all = [name for name in names if all(name in header.channels for header in headers)]
+    channel = _usual(of_all) if several else None
     return Seen(len(paths), channel, dict(_notes(headers, names if several else [], channel)))
 
 
