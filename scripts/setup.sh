@@ -132,10 +132,10 @@ if [[ ! -w $root ]]; then
     prefix=$(main_prefix)
     owner=$(stat -c %U -- "$root" 2>/dev/null || echo '?')
     [[ -n $prefix && -x $prefix/bin/segmake ]] || fail SM-SET-014 path="$root" owner="$owner"
-    if [[ -f $prefix/pyvenv.cfg ]]; then
-        activate=$(activation "$(printf %q "$prefix")")
-    else
+    if [[ -d $prefix/conda-meta ]]; then
         activate="conda activate $(printf %q "$prefix")"
+    else
+        activate=$(activation "$(printf %q "$prefix")")
     fi
     $brief || say setup.joined root="$root" owner="$owner" activate="$activate"
     exit
@@ -540,10 +540,10 @@ fi
 
 if ! $brief; then
     activate="conda activate segmake"
-    if [[ -f $prefix/pyvenv.cfg ]]; then
-        activate=$(activation .venv)
-    elif [[ $prefix == "$root/.venv" ]]; then
+    if [[ -d $root/.venv/conda-meta && $prefix == "$root/.venv" ]]; then
         activate="conda activate ./.venv"
+    elif [[ $prefix == "$root/.venv" ]]; then
+        activate=$(activation .venv)
     fi
     say setup.next root="$root" activate="$activate"
 fi
