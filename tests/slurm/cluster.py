@@ -341,11 +341,15 @@ def _cancel_all() -> None:
 
 
 def _daemons(*names: str) -> list[psutil.Process]:
-    """Return the processes of these names that are of this cluster, and of no other one: they are in its folder."""
+    """Return the processes of these names that are of this cluster, and of no other one: they are in its folder.
+
+    One in a container is seen from outside, and its folder has the same name there.
+    """
     found = []
     for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.name() in names and Path(process.cwd()).is_relative_to(FOLDER):
+        with suppress(psutil.Error, OSError):
+            here = os.readlink(f"/proc/{process.pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+            if here and process.name() in names and Path(process.cwd()).is_relative_to(FOLDER):
                 found.append(process)
     return found
 

@@ -53,13 +53,29 @@ def run_in(folder: Path, results: Path | None = None) -> str | None:
     return None
 
 
-def run_with(prefixes: Iterable[Path]) -> str | None:
-    """Return which process that can be seen here works with a program of an environment, in words."""
+def run_with(prefixes: Iterable[Path], *, home: Path | None = None) -> str | None:
+    """Return which process that can be seen here works with a program of an environment, in words.
+
+    Parameters
+    ----------
+    prefixes : iterable of Path
+        The folders of environments.
+    home : Path, optional
+        The home that it has to have: that of another user, or another one, does not matter then.
+    """
     places = [f"{prefix}{os.sep}" for each in prefixes for prefix in {each, each.resolve()}]
     for process in psutil.process_iter(["pid", "cmdline"]):
         words = process.info["cmdline"] or []
-        if _is_run(process) and any(word.startswith(place) for word in words for place in places):
+        if not any(word.startswith(place) for word in words for place in places):
+            continue
+        if _is_run(process) and (home is None or _home_of(process) == home):
             return say("update.process", pid=process.pid, host=os.uname().nodename)
+    return None
+
+
+def _home_of(process: psutil.Process) -> Path | None:
+    with suppress(psutil.Error, OSError, KeyError):
+        return Path(process.environ()["HOME"])
     return None
 
 

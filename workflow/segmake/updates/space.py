@@ -213,9 +213,13 @@ def _chosen(found: Sequence[Place], names: Sequence[str]) -> list[Kind]:
 
 def _refuse_while_at_work(kinds: Sequence[Kind], experiment: Experiment | None) -> None:
     who = run_in(experiment.folder, experiment.results) if experiment else None
-    prefixes = [path for kind in kinds if kind.back in ("network", "set_up") for path in kind.paths]
-    if prefixes:
-        who = who or run_with([*prefixes, main_environment()])
+    paths = [path for kind in kinds if kind.back in ("network", "set_up") for path in kind.paths]
+    # What lies in a home is used by runs that have the same.
+    of_home = [path for path in paths if path.is_relative_to(Path.home())]
+    if of_home:
+        who = who or run_with([*of_home, main_environment()], home=Path.home())
+    if others := [path for path in paths if path not in of_home]:
+        who = who or run_with([*others, main_environment()])
     if who:
         raise Problem("SM-SPC-004", who=who)
 
