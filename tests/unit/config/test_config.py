@@ -446,3 +446,16 @@ def test_any_mapping_gives_a_config_or_problems(mapping):
 def test_any_text_gives_a_config_or_problems(text):
     with tempfile.TemporaryDirectory() as folder:
         result_of(write(Path(folder), text))
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "word"),
+    [
+        ("overlays: {color: }\n", "SM-CFG-047", '"#ffb000"'),
+        ("overlays:\n  color: #ff0000\n", "SM-CFG-047", "quotes"),
+        ("scripts: [{name: mon étape, script: a.py}]\n", "SM-SCR-062", "mon étape"),
+    ],
+)
+def test_what_people_often_write_is_told_as_such(tmp_path, lines, code, word):
+    problem = found(write(tmp_path, MINIMAL + lines))[0]
+    assert problem.code == code and word in str(problem)

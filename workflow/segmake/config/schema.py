@@ -130,7 +130,7 @@ def schema_problems(config: Config) -> Iterator[Problem]:
 
 
 def _unfit(config: Config, keys: tuple, names: tuple[str, ...], given: Any) -> Problem:
-    """Return the problem of a value that its rule does not allow: a number with a comma is told as such."""
+    """Return the problem of a value that its rule does not allow; what people often write is told as such."""
     from jsonschema import Draft202012Validator
 
     rule = rule_of(names)
@@ -144,6 +144,11 @@ def _unfit(config: Config, keys: tuple, names: tuple[str, ...], given: Any) -> P
         point = given.replace(",", ".")
         if Draft202012Validator(rule).is_valid(float(point)):
             return Problem("SM-CFG-046", point=point, **words)
+    if isinstance(given, str) and names == ("scripts", "name"):
+        return Problem("SM-SCR-062", where=words["where"], name=given)
+    if given is None and names == ("overlays", "color"):
+        # Without quotes, what it begins with makes a comment of it.
+        return Problem("SM-CFG-047", **words)
     return Problem("SM-CFG-002", **words)
 
 
