@@ -71,7 +71,7 @@ def test_is_short_and_says_how_to_make_it_a_step(name):
     assert snippet, "no lines for the config"
     config = yaml.safe_load(snippet.group())
     (section,) = config["scripts"]
-    assert section["script"] == f"scripts/{name}"
+    assert section["script"] == f"segmake:{name}"
     assert section.get("environment") in config.get("environments", {None: {}})
     for argument in [*section.get("arguments", {}), *section.get("sweep", {})]:
         # Options of several kinds are added in a loop, without their dashes.
