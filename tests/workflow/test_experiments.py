@@ -102,12 +102,17 @@ def test_scripts_of_segmake_are_named_from_any_folder(experiment: Path) -> None:
     assert "SM-SCR-003" in refused.stderr and "`segmake:template.py`" in refused.stderr
 
 
-def test_an_older_segmake_does_not_spoil_what_a_newer_one_made(experiment: Path) -> None:
-    assert run(experiment, "snakemake", "--profile", "local", "--cores", "2").returncode == 0
-    for path in (experiment / "results" / ".segmake").glob("*/*.jsonl"):
+def make_newer(folder: Path) -> None:
+    """Let all results of an experiment be those of a newer SegMake."""
+    for path in (folder / "results" / ".segmake").rglob("*.jsonl"):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         text = "".join(f"{json.dumps(line | {'version': '99.1.0'})}\n" for line in lines)
         path.write_text(text)
+
+
+def test_an_older_segmake_does_not_spoil_what_a_newer_one_made(experiment: Path) -> None:
+    assert run(experiment, "snakemake", "--profile", "local", "--cores", "2").returncode == 0
+    make_newer(experiment)
     # To look at them does no harm.
     assert "nothing to compute" in run(experiment, "snakemake", "--profile", "local").stderr
     before = sorted(path.name for path in (experiment / "results").rglob("*"))
@@ -116,6 +121,23 @@ def test_an_older_segmake_does_not_spoil_what_a_newer_one_made(experiment: Path)
     assert refused.returncode == 1
     assert "SM-RUN-068" in refused.stderr and "99.1.0" in refused.stderr
     assert sorted(path.name for path in (experiment / "results").rglob("*")) == before
+
+
+def test_results_of_scripts_that_a_newer_segmake_made_are_not_spoiled_either(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "simulation"
+    made = run(tmp_path, "segmake", "new", "simulation", "--simulation")
+    assert made.returncode == 0, made.stderr
+    config = folder / CONFIG
+    config.write_text(config.read_text(encoding="utf-8").replace("to: 10", "to: 2"), "utf-8")
+    done = run(folder, "snakemake", "--profile", "local", "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    make_newer(folder)
+    assert run(folder, "snakemake", "--profile", "local", "-n").returncode == 0
+    config.write_text(config.read_text(encoding="utf-8").replace("to: 2", "to: 3"), "utf-8")
+    refused = run(folder, "snakemake", "--profile", "local", "-n")
+    assert refused.returncode == 1 and "SM-RUN-068" in refused.stderr
 
 
 @pytest.fixture

@@ -19,8 +19,6 @@ from segmake.config.load import load_config
 from tests.disks import small_disk
 from tests.projects import ROOT, draw_image
 
-pytest.importorskip("segmake.config.template")
-
 IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org")
 PARTS = (
     "workflow",

@@ -16,8 +16,6 @@ from segmake.config.yaml_lines import read_yaml
 from segmake.messages import Problems
 from segmake.updates import settings as merging
 
-pytest.importorskip("segmake.config.template")
-
 SECTIONS = schema()["properties"]
 ENGINES = SECTIONS["segmentation"]["properties"]["engine"]["enum"]
 

@@ -100,10 +100,11 @@ def _add_new(commands: Commands) -> None:
     new = _of_users(commands, "new", of_users.new)
     folder = say("help.FOLDER")
     new.add_argument("folder", type=Path, metavar=folder, help=say("help.new.folder"))
-    new.add_argument("--images", type=Path, metavar=folder, help=say("help.new.images"))
+    what = new.add_alternatives()
+    what.add_argument("--images", type=Path, metavar=folder, help=say("help.new.images"))
+    what.add_argument("--simulation", action="store_true", help=say("help.new.simulation"))
     other = {"dest": "other", "type": Path, "metavar": folder, "help": say("help.new.from")}
     new.add_argument("--from", **other)
-    new.add_argument("--simulation", action="store_true", help=say("help.new.simulation"))
     new.add_argument("--lang", choices=LANGUAGES, help=say("help.new.lang"))
 
 

@@ -23,9 +23,10 @@ from segmake.config.schema import (
 from segmake.config.shared_paths import path_problems, understood
 from segmake.config.site_settings import limit_problems, take_from_site
 from segmake.config.together import checks
-from segmake.config.yaml_lines import plain, read_yaml
+from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
 from segmake.core.site import read_site
+from segmake.core.yaml_nodes import plain
 from segmake.environments.solving.package_lists import read_lists
 from segmake.images.folders import folder_problems, results_problems
 from segmake.messages import Problem, Problems

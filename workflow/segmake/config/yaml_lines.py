@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,12 +9,12 @@ from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
@@ -51,7 +49,7 @@ def read_yaml(
     _refuse_endless(text, path)
     try:
         written = YAML(typ="rt").load(text)
-        settings, lines = plain(written), dict(_lines(written))
+        settings, lines = plain(written), dict(lines_of(written))
         numbers = dict(_numbers(YAML().compose(text)))
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1
@@ -133,38 +131,6 @@ def _refuse_endless(text: str, path: Path) -> None:
                 raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])
             if len(opened) > _DEEPEST:
                 raise Problems([Problem("SM-CFG-045", where=where, most=_DEEPEST)])
-
-
-def plain(node: Any) -> Any:
-    """Return what a node of ruamel.yaml holds, in Python's own types; every key is a text."""
-    if isinstance(node, dict):
-        return {str(key): plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [plain(value) for value in node]
-    if isinstance(node, bool) or node is None:
-        return node
-    if isinstance(node, int) and abs(node) <= sys.float_info.max:
-        return int(node)
-    if isinstance(node, float) and math.isfinite(node):
-        return float(node)
-    # Infinity and its like fit no setting, but would pass as numbers.
-    return str(node)
-
-
-def _lines(
-    node: Any, keys: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    if isinstance(node, CommentedMap):
-        for key, value in node.items():
-            # A key that another section lends (`<<: *other`) has no line of its own.
-            if place := (node.lc.data or {}).get(key):
-                yield (*keys, str(key)), place[0] + 1
-            yield from _lines(value, (*keys, str(key)))
-    elif isinstance(node, CommentedSeq):
-        for index, value in enumerate(node):
-            if place := (node.lc.data or {}).get(index):
-                yield (*keys, index), place[0] + 1
-            yield from _lines(value, (*keys, index))
 
 
 def _numbers(

@@ -5,7 +5,6 @@ It is optional. ``workflow/segmake/core/site.schema.yaml`` says what it may hold
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from segmake.core import installation
 from segmake.core.site_paths import Share, shares_of, spelling_of
+from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, language, say
 from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
 
@@ -212,8 +212,7 @@ def read_site() -> Site:
         return _unreadable(str(error) or type(error).__name__)
     if written is None:
         return Site()
-    lines = dict(_lines(written)) if isinstance(written, dict | list) else {}
-    site = Site(_plain(written), lines)
+    site = Site(plain(written), dict(lines_of(written)))
     problems = [*_faults(site), *_prefix_faults(site), *_limit_faults(site)]
     # Of a file with faults, nothing is in force.
     problems += [] if problems else _share_faults(site)
@@ -223,31 +222,6 @@ def read_site() -> Site:
 def _unreadable(error: str, line: int | None = None) -> Site:
     where = say("config.line", file=SITE, line=line) if line else str(SITE)
     return Site(problems=[Problem("SM-SIT-001", where=where, error=error)])
-
-
-def _plain(node: Any) -> Any:
-    """Return what a node of ruamel.yaml holds, in Python's own types."""
-    if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value) for value in node]
-    if isinstance(node, bool) or node is None:
-        return node
-    if isinstance(node, int):
-        return int(node)
-    if isinstance(node, float) and math.isfinite(node):
-        return float(node)
-    return str(node)
-
-
-def _lines(node: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple, int]]:
-    """Yield the keys that lead to each value, and its line."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        name = str(key) if isinstance(node, dict) else key
-        if place := (node.lc.data or {}).get(key):
-            yield (*keys, name), place[0] + 1
-        if isinstance(value, dict | list):
-            yield from _lines(value, (*keys, name))
 
 
 @cache

@@ -85,7 +85,7 @@ class Seen:
         """Whether what is there of one of the steps was made by a version before this one."""
         done = [entry for step in steps if (entry := self.entries.get(step))]
         return any(
-            entry.event == "done" and number_of(_version_of(entry)) < number_of(version)
+            entry.event == "done" and number_of(version_of(entry)) < number_of(version)
             for entry in done
         )
 
@@ -228,13 +228,8 @@ def _cut_short(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
             yield seen
 
 
-def newest_version(seen: Iterable[Seen]) -> str:
-    """Return the newest version of SegMake that made any of the results; the first one if there are none."""
-    versions = {_version_of(entry) for each in seen for entry in each.entries.values() if entry}
-    return max(versions, key=number_of, default=FIRST_VERSION)
-
-
-def _version_of(entry: Entry) -> str:
+def version_of(entry: Entry) -> str:
+    """Return the version of SegMake that noted something."""
     return getattr(entry, "version", FIRST_VERSION)
 
 

@@ -10,7 +10,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
-from segmake import __version__, engines
+from segmake import engines
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
@@ -25,10 +25,11 @@ from segmake.images.inventory import Inventory, take_inventory
 from segmake.images.selection import chosen, interpreted, select
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
-from segmake.plan.known_errors import Seen, affected, newest_version, number_of
+from segmake.plan.known_errors import Seen, affected
+from segmake.plan.newer import refuse_newer
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
-from segmake.plan.scripts import image_keys, plan_scripts
+from segmake.plan.scripts import image_keys, journal_of, plan_scripts
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
 from segmake.runner.run_step import STEPS, is_current
@@ -79,6 +80,9 @@ def make_plan(
     of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
     scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores)
+    for name, script in scripts.items():
+        if not folders.script_outcome(name, script.outcome).exists():
+            refuse_newer(journal_of(folders, name).finished().values(), folders.results)
     plan = Plan(
         settings=config.settings,
         config=str(config.path),
@@ -158,10 +162,9 @@ def _plan_batches(
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
-    made_by = newest_version(seen)
-    if number_of(made_by) > number_of(__version__) and any(to_do.values()):
-        names = {"results": folders.results, "version": made_by, "own": __version__}
-        raise Problem("SM-RUN-068", where=str(folders.results), **names)
+    if any(to_do.values()):
+        noted = [entry for each in seen for entry in each.entries.values() if entry]
+        refuse_newer(noted, folders.results)
     return {
         "batches": batches,
         "states": states,
