@@ -16,6 +16,7 @@ from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_step import STEPS
 from segmake.slurm.fates import all_fates
 from segmake.tools import reference
+from segmake.tools.placeholders import PLACEHOLDERS
 from tests.projects import ROOT
 from tests.unit.all_settings import all_settings
 
@@ -106,8 +107,8 @@ def test_placeholders_have_french_words() -> None:
         for texts in entry.values():
             for name in re.findall(r"\{(\w+)", texts["fr"]):
                 keys = {f"{code}.{name}", f"{code.rpartition('-')[0]}.{name}", name}
-                known = any("fr" in reference.PLACEHOLDERS.get(key, {}) for key in keys)
-                assert known, f"{code}: add {name!r} to PLACEHOLDERS in {reference.__file__}"
+                known = any("fr" in PLACEHOLDERS.get(key, {}) for key in keys)
+                assert known, f"{code}: add {name!r} to tools/placeholders.py"
 
 
 def test_markdown_in_messages_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
