@@ -56,6 +56,9 @@ def test_the_same_words_work_in_any_experiment(experiment: Path) -> None:
     # The report shows what was typed, and not what it was completed by.
     report = (experiment / "results" / "report.html").read_text(encoding="utf-8")
     assert "snakemake --profile local --cores 2" in report
+    assert "<h1>growth of day 1</h1>" in report
+    # Otsu's method is no model.
+    assert ">Method<" in report and ">Model<" not in report
     status = run(experiment, "segmake", "status")
     assert "2 images done" in status.stdout
     again = run(experiment, "snakemake", "--profile=local")

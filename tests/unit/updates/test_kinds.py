@@ -9,6 +9,11 @@ from segmake.updates.kinds import of_experiment, of_home, of_installation
 from tests.projects import ROOT
 
 
+@pytest.fixture(autouse=True)
+def shared(site_file, tmp_path) -> None:
+    site_file(f"folders: {{environments: {tmp_path}}}\n")
+
+
 def names() -> list[str]:
     made = [*of_experiment(Path("a"), Path("a/results")), *of_installation(), *of_home()]
     return [kind.name for kind in made]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake import __version__
 from segmake.core.files import write_atomically
-from segmake.messages import Problem, Problems, say
+from segmake.messages import Problem, Problems, joined, say
 
 if TYPE_CHECKING:
     from segmake.core.site import Site
@@ -36,7 +36,7 @@ def show_site(options: argparse.Namespace) -> None:
         section = value.items() if isinstance(value, dict) else ()
         rows = [((name, key), inner) for key, inner in section if inner is not None]
         for keys, inner in rows if section else [((name,), value)]:
-            shown = "; ".join(_shown(inner))
+            shown = joined(_shown(inner))
             place = say("site.line", line=site.lines.get(keys, 1))
             print(f"  {'.'.join(keys)}: {shown}\n    {title_of(*keys)}, {place}")
 

@@ -16,7 +16,7 @@ from segmake.core import site as site_module
 from segmake.core.config import Config
 from segmake.core.site import Site
 from segmake.environments.solving.cuda import ask_a_node
-from segmake.messages import Problem, Problems, say
+from segmake.messages import Problem, Problems, joined, say
 from segmake.messages.numbers import hours_setting
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
@@ -187,7 +187,7 @@ def _facts(partitions: list[Partition]) -> str:
         values = {"name": one.name, "gpus": f" {gpus}," if gpus else "", "cpus": one.cpus}
         values |= {"memory": one.memory_mb // 1024, "hours": _hours(one)}
         words.append(say("proposed.partition", **values))
-    return "; ".join(words)
+    return joined(words)
 
 
 def _example(key: str) -> Any:

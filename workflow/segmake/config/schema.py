@@ -245,6 +245,17 @@ def describe(rule: dict[str, Any]) -> str:
     return say("allowed.or").join(_describe_type(kind, rule) for kind in kinds)
 
 
+def _describe_length(least: int | None, most: int | None) -> str:
+    """Return how many items a list may have, in words; nothing where any number is right."""
+    if least is None:
+        return ""
+    if most is None:
+        return " " + say("allowed.minItems", limit=least)
+    if least == most:
+        return " " + say("allowed.exactly", limit=least)
+    return " " + say("allowed.between", least=least, most=most)
+
+
 def _describe_type(kind: str, rule: dict[str, Any]) -> str:
     words = say(f"allowed.{kind}")
     if kind in ("number", "integer"):
@@ -253,8 +264,7 @@ def _describe_type(kind: str, rule: dict[str, Any]) -> str:
                 words += " " + say(f"allowed.{limit}", limit=rule[limit])
     if kind == "array" and "items" in rule:
         words += " " + say("allowed.items", items=describe(rule["items"]))
-        if rule.get("minItems"):
-            words += " " + say("allowed.minItems", limit=rule["minItems"])
+        words += _describe_length(rule.get("minItems"), rule.get("maxItems"))
     if (
         kind in ("array", "object")
         and "examples" in rule

@@ -9,7 +9,7 @@ from typing import Any
 from segmake.config.schema import name_of
 from segmake.core.config import Config, Keys, at
 from segmake.core.site_paths import is_foreign, translated
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
 
 # What is a path, whatever it looks like; and what may be one among other values. * stands for each.
 _PATHS: tuple[Keys, ...] = (
@@ -44,7 +44,7 @@ def path_problems(config: Config) -> Iterator[Problem]:
     for keys, text in _texts(config.settings, _PATHS):
         if is_foreign(text) and not translated(text, config.site.shares):
             shares = [f"{here} = {one.there}" for one in config.site.shares for here in one.here]
-            known = say("site.shares", shares="; ".join(shares)) if shares else say("site.no_share")
+            known = say("site.shares", shares=joined(shares)) if shares else say("site.no_share")
             names = {"name": name_of(keys), "path": text, "known": known}
             yield Problem("SM-SIT-007", where=config.where(*keys), **names)
 

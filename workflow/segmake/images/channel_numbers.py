@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from segmake.core.config import Config
 from segmake.images.selection import channel_key, interpreted
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
 
 if TYPE_CHECKING:
     from segmake.images.image import ImageFile
@@ -85,7 +85,7 @@ def _counting(number: int, named: Iterable[tuple[str, tuple[str, ...]]]) -> list
 
 def _listed(found: dict[str, list[str]]) -> str:
     """Return which channel how many images have there, with some of them."""
-    return "; ".join(
+    return joined(
         say(
             "channels.under_number",
             name=name,

@@ -34,7 +34,7 @@ import errno
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -106,6 +106,11 @@ def say(section: str, part: str = "say", /, **values: object) -> str:
         If the catalogue has no such text, or a value that the text needs is missing.
     """
     return filled(_entry(section)[part][language()], values)
+
+
+def joined(phrases: Iterable[str]) -> str:
+    """Return several phrases as one, with semicolons between them as the user's language writes them."""
+    return say("phrases.between").join(phrases)
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:

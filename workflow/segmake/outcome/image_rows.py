@@ -7,7 +7,7 @@ from typing import Any
 
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
 from segmake.outcome.timing import PHASES
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
@@ -91,7 +91,7 @@ def describe_selection(details: Mapping[str, Any]) -> str:
             words.append(say(f"selection.{axis}", taken=_numbers(taken), all=total))
     if details["projection"]:
         words.append(say(f"selection.{details['projection']}"))
-    return "; ".join(words)
+    return joined(words)
 
 
 def _numbers(taken: list[int]) -> str:

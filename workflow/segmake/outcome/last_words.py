@@ -134,15 +134,24 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
     }
     if not plan.batches:
         return [say("end.scripts_alone", report=numbers["report"])]
+    empty = _describe_empty(images)
     if not failed:
-        return [say("end.good", **numbers)]
-    lines = [say("end.failed", **numbers)]
+        return [say("end.good", **numbers), *empty]
+    lines = [say("end.failed", **numbers), *empty]
     for row in failed[:NAMED_FAILURES]:
         names = {name: row[name] for name in ("image", "code", "message", "remedy")}
         lines.append(say("end.failed_image", **names))
     if len(failed) > NAMED_FAILURES:
         lines.append(say("end.more", number=len(failed) - NAMED_FAILURES))
     return lines
+
+
+def _describe_empty(images: Images) -> list[str]:
+    """Return which images are done and have no cell: often the settings are wrong for them."""
+    empty = [row["image"] for row in images if row["state"] == "done" and row["cells"] == 0]
+    more = f" (+{len(empty) - NAMED_FAILURES})" if len(empty) > NAMED_FAILURES else ""
+    named = readable(", ".join(empty[:NAMED_FAILURES]))
+    return ["  " + say("end.empty", number=len(empty), images=named + more)] if empty else []
 
 
 def describe_outcome(plan: Plan) -> str:

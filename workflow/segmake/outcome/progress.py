@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from segmake.core.journal import Entry, Event, Journal
-from segmake.messages import say
+from segmake.messages import joined, say
 from segmake.messages.numbers import duration, number
 from segmake.outcome.usage import IMAGE_RULES, describe_mishap
 from segmake.plan.plan import Batch, Plan
@@ -356,7 +356,7 @@ class Screen:
         for progress in self._looks():
             for line in self.observer.mishaps():
                 print(f"{time.strftime('%H:%M')}  {line}", file=self.stream, flush=True)
-            text = "; ".join(progress.describe())
+            text = joined(progress.describe())
             changed = jobs != (progress.running, progress.waiting)
             patience = LINE_SECONDS_AT_LEAST if changed else LINE_SECONDS
             if text != last and time.monotonic() - written >= patience:

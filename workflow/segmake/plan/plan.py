@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from segmake.core import versions
 from segmake.core.files import fingerprint, write_atomically
 from segmake.engines import licences
-from segmake.messages import LANGUAGES, Problem, language, say
+from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
@@ -266,7 +266,7 @@ class Plan:
             for kind, names in self.derived.items()
         ]
         number = sum(map(len, self.derived.values()))
-        lines = [say(f"{place}.derived", number=number, kinds="; ".join(kinds))]
+        lines = [say(f"{place}.derived", number=number, kinds=joined(kinds))]
         if self.derived_before:
             lines.append(say(f"{place}.derived_before", number=self.derived_before))
         return lines

@@ -458,7 +458,7 @@ def _selections(done: list[dict]) -> list[tuple[str, str]]:
 def _facts(run: Run, *, with_images: bool) -> list[tuple[str, str]]:
     segmentation = [
         ("report.run.engine", run.engine),
-        ("report.run.model", run.model),
+        ("report.run.model" if _has_network(run.engine) else "report.run.method", run.model),
         ("report.run.device", run.device),
     ]
     times = [
@@ -475,16 +475,21 @@ def _facts(run: Run, *, with_images: bool) -> list[tuple[str, str]]:
     return [(say(key), value) for key, value in facts if value]
 
 
+def _has_network(engine: str) -> bool:
+    return engine in BUILTIN_MODELS
+
+
 def _timing(timing: Timing, engine: str) -> dict[str, Any]:
     """Return a row for each phase (name, time, share of the sum), and a sentence on how busy the network was."""
     total = sum(timing.phases.values())
+    place = "report.time" if _has_network(engine) else "report.time.method"
     rows = [
-        (say(f"report.time.{phase}"), duration(seconds), f"{100 * seconds / total:.0f} %")
+        (say(f"{place}.{phase}"), duration(seconds), f"{100 * seconds / total:.0f} %")
         for phase, seconds in timing.phases.items()
         if seconds
     ]
     share = round(100 * timing.network_share)
-    words = say("report.time.network_share", share=share) if engine in BUILTIN_MODELS else ""
+    words = say("report.time.network_share", share=share) if _has_network(engine) else ""
     return {"rows": rows, "network": words}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.environments.wanted import git_packages
-from segmake.messages import say
+from segmake.messages import joined, say
 from segmake.messages.numbers import brief, duration, number
 from segmake.report.parts import href, inside, shown, shown_lines
 from segmake.scripts.results.outcome import (
@@ -136,7 +136,7 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
 
 def _from_git(kept: Path) -> str:
     """Return which commits of git repositories are in an environment, in words."""
-    return "; ".join(
+    return joined(
         say("history.commit", package=one.name, commit=one.commit, address=shown(one.place))
         for one in git_packages.read_file(kept)
     )

@@ -62,7 +62,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
     segmentation = plan.settings["segmentation"]
     devices = sorted(set(images["device"].dropna()))
     return Run(
-        title=str(plan.folders.results),
+        title=_title(plan.folders.results),
         started=_iso(plan.started),
         finished=_iso(time.time()),
         settings=plan.settings,
@@ -90,6 +90,13 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         sources=plan.sources,
         contact=plan.contact,
     )
+
+
+def _title(results: Path) -> str:
+    """Return what tells this report from those of other experiments: each has its results in a folder of one name."""
+    folder = results.absolute()
+    names = folder.parent.name, folder.name
+    return readable(names[0] if folder.name == "results" else "/".join(names))
 
 
 def _warnings(

@@ -12,6 +12,7 @@ from typing import Literal
 from segmake.core import installation
 from segmake.core.journal import Journal
 from segmake.core.json_lines import read_lines
+from segmake.core.made_folders import shared_environments
 from segmake.engines import models_folder
 from segmake.runner.run_step import STEPS
 from segmake.updates.sizes import Size, size_of
@@ -119,6 +120,9 @@ def of_installation() -> list[Kind]:
     found.append(Kind("own", (place / "own",), "network"))
     found.append(Kind("conda-shared", (home / ".snakemake" / "conda",), "network"))
     found.append(Kind("cache", (place / "cache",), "network"))
+    if folder := shared_environments():
+        # Runs of anybody may be at work with them.
+        found.append(Kind("of-all", (folder,), "stays"))
     return found
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from segmake.core import installation
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.journal import Entry, as_record
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
 from segmake.messages.numbers import brief, duration, number
 from segmake.plan.plan import Plan, read_plan
 from segmake.plan.result_paths import ResultPaths
@@ -126,7 +126,7 @@ def _about(kind: Kind, experiment: Experiment | None) -> str:
         told.append(say("space.others", names=", ".join(sorted(map(_name, others)))))
     if kind.size.unread:
         told.append(say("space.unread", number=kind.size.unread))
-    return say("space.and").join(told)
+    return joined(told)
 
 
 def _is_named(kind: Kind) -> bool:

@@ -24,7 +24,7 @@ from segmake.environments.solving.environment_files import imports
 from segmake.environments.solving.existing_environments import is_described, missing
 from segmake.environments.solving.history import keep
 from segmake.environments.wanted import git_packages
-from segmake.messages import Problem, Problems, say
+from segmake.messages import Problem, Problems, joined, say
 from segmake.messages.numbers import duration
 from segmake.plan.plan import Plan
 
@@ -156,11 +156,11 @@ def _problems(found: dict[str, Any], name: str, log: Path, existing: str = "") -
         failed = []
     for code in dict.fromkeys(_CODES[one["kind"]] for one in failed):
         alike = [one for one in failed if _CODES[one["kind"]] == code]
-        packages = "; ".join(f"{one['package']} ({_reason(one)})" for one in alike)
+        packages = joined(f"{one['package']} ({_reason(one)})" for one in alike)
         what = ", ".join(dict.fromkeys(one["what"] for one in alike if "what" in one))
         yield Problem(code, packages=packages, what=what, **names)
     if apart := [one for one in found["together"] if one["kind"] not in _FINE]:
-        pairs = "; ".join(f"{_pair(one)} ({_reason(one)})" for one in apart)
+        pairs = joined(f"{_pair(one)} ({_reason(one)})" for one in apart)
         yield Problem("SM-ENV-050", packages=pairs, remedy=" ".join(_remedies(apart)), **names)
 
 

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 from segmake.core.files import fingerprint, readable, write_atomically
 from segmake.environments.wanted import git_packages
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
 
 if TYPE_CHECKING:
     from segmake.core.config import Config
@@ -309,7 +309,7 @@ def is_described(file: Path) -> bool:
 
 def missing(name: str, python: Path | str, faults: Iterable[str], where: str = "") -> Problem:
     """Return the problem of an existing environment that lacks something."""
-    values = {"name": name, "python": readable(str(python)), "packages": "; ".join(faults)}
+    values = {"name": name, "python": readable(str(python)), "packages": joined(faults)}
     return Problem("SM-ENV-039", where=where, **values)
 
 

@@ -21,7 +21,7 @@ from ruamel.yaml.error import YAMLError
 from segmake.environments.solving import existing_environments
 from segmake.environments.wanted import catalogue, git_packages
 from segmake.environments.wanted.words import LITERAL
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
 
 if TYPE_CHECKING:
     from segmake.core.config import Config
@@ -191,7 +191,7 @@ class _List:
         parts = [say("list.libraries", names=shown)] if names else []
         parts += [say("list.channels", names=", ".join(self.channels))] if self.channels else []
         parts += [say("list.builds", number=self.builds)] if self.builds else []
-        return "; ".join(parts)
+        return joined(parts)
 
 
 def apart(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 from segmake.core.files import readable
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
 from segmake.messages.numbers import brief
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
@@ -196,7 +196,7 @@ class Run:
             )
         else:
             words.append(say("step.evidence.nothing"))
-        return "; ".join(words)
+        return joined(words)
 
 
 def _named(paths: list[Path]) -> str:
