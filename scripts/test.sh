@@ -37,5 +37,5 @@ check snakemake --lint --configfile "$checked/config.yaml"
 wait "$engine"
 
 say test.tests
-# More processes than cores: many tests wait for Slurm, and for time to pass.
-python -m pytest -n 3 --durations=10 "$@"
+# More processes than cores: many tests wait for Slurm, for packages, and for time to pass.
+python -m pytest -n 4 --durations=10 "$@"

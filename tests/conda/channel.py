@@ -153,5 +153,7 @@ def _files(python: Python) -> Iterator[tuple[Path, str]]:
         yield path, f"lib/{path.name}"
     for path in sorted(python.library.rglob("*")):
         inner = path.relative_to(python.library)
-        if (path.is_file() or path.is_symlink()) and not _LEFT_OUT & set(inner.parts):
+        # Python as an archive, for programs that bring it with them, is half of all.
+        wanted = path.suffix != ".a" and not _LEFT_OUT & set(inner.parts)
+        if wanted and (path.is_file() or path.is_symlink()):
             yield path, f"lib/{python.library.name}/{inner.as_posix()}"

@@ -15,13 +15,14 @@ import pandas as pd
 import psutil
 import pytest
 
+from tests.conda.near import ONLY_PIP
 from tests.projects import ROOT, Project, draw_image, draw_images, settings, wait_until
 
 RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 CONDA = ("--sdm", "conda")
 # pip without the settings of this machine.
-BARE_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_RETRIES": "1"}
+BARE_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_RETRIES": "1", ONLY_PIP: "1"}
 
 
 def place(project: Project) -> Path:
@@ -297,8 +298,6 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-# The conda of the tests lets uv begin: it gets nothing either.
-NO_UV = {"UV_OFFLINE": "1", "UV_NO_CACHE": "1"}
 FAILURES = {
     "SM-ENV-003": {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"},
     "SM-ENV-005": {"PIP_NO_INDEX": "1"},
@@ -307,7 +306,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("code", FAILURES)
 def test_packages_that_cannot_be_had_are_told(reported: Project, code: str) -> None:
-    reported.variables |= BARE_PIP | NO_UV | FAILURES[code]
+    reported.variables |= BARE_PIP | FAILURES[code]
     run = reported.run(*CONDA)
     assert_told(run, code)
     assert re.search(
@@ -317,7 +316,7 @@ def test_packages_that_cannot_be_had_are_told(reported: Project, code: str) -> N
 
 
 def test_a_disk_without_room_is_told(reported: Project, little_room: Path) -> None:
-    reported.variables["SNAKEMAKE_CONDA_PREFIX"] = str(little_room)
+    reported.variables |= {"SNAKEMAKE_CONDA_PREFIX": str(little_room), ONLY_PIP: "1"}
     assert_told(reported.run(*CONDA), "SM-ENV-004")
 
 
