@@ -262,7 +262,9 @@ def left_behind(project: Project) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+)
 def test_an_environment_that_was_interrupted_is_made_anew(reported: Project, how: int) -> None:
     run = reported.start(*CONDA)
     wait_until(lambda: any(place(reported).glob("*/lib/python3.11/site-packages/pip")), run)
@@ -304,7 +306,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("code", FAILURES)
+@pytest.mark.parametrize("code", ["SM-ENV-003", pytest.param("SM-ENV-005", marks=pytest.mark.long)])
 def test_packages_that_cannot_be_had_are_told(reported: Project, code: str) -> None:
     reported.variables |= BARE_PIP | FAILURES[code]
     run = reported.run(*CONDA)
@@ -329,15 +331,19 @@ def assert_told(run: subprocess.CompletedProcess[str], code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("d'Anna", "SM-ENV-007"), ("a:b", "SM-ENV-007"), ("file/in", "SM-ENV-009")]
+    ("name", "code", "options"),
+    [
+        ("d'Anna", "SM-ENV-007", ()),
+        ("a:b", "SM-ENV-007", ("-n",)),
+        ("file/in", "SM-ENV-009", ()),
+    ],
 )
 def test_places_that_conda_cannot_take_are_told(
-    conda_project: Project, tmp_path: Path, name: str, code: str
+    conda_project: Project, tmp_path: Path, name: str, code: str, options: tuple[str, ...]
 ) -> None:
     (tmp_path / "file").touch()
     conda_project.variables["SNAKEMAKE_CONDA_PREFIX"] = str(tmp_path / name)
-    for options in (("-n",), ()):
-        assert_told(conda_project.run(*CONDA, *options), code)
+    assert_told(conda_project.run(*CONDA, *options), code)
 
 
 def test_without_conda_the_environments_of_the_set_up_are_used(conda_project: Project) -> None:
