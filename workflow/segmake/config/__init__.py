@@ -7,6 +7,10 @@ file says where a config says nothing, and holds a config against its limits. `m
 of a cell, and `sources` where each setting comes from. `template` writes a config with a comment for every setting, its
 values by `yaml_values`. All that people are told of settings has one source, ``config.schema.yaml``.
 
+`edit` sets single settings and leaves all else in the file as it is: `setting_names` and `typed_values` understand what
+a user types, `wanted_settings` is what the file is then to say (numbers `as_written`), `rewriting` changes the lines for
+it, and `edited_text` reads them back. `in_force` is what counts for each setting.
+
 May import `segmake.scripts.checks` and what is below it.
 
 >>> from pathlib import Path

@@ -35,11 +35,23 @@ _FAULTS = {
 
 
 def read_yaml(
-    path: Path,
+    path: Path, text: str | None = None
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int], dict[tuple[str | int, ...], str]]:
-    """Return what a file says, the line of each of its keys, and each number as it is written."""
+    """Return what a file says, the line of each of its keys, and each number as it is written.
+
+    Parameters
+    ----------
+    path : Path
+    text : str, optional
+        What is to stand in the file, in place of what stands there now.
+
+    Raises
+    ------
+    Problems
+        If it can't be read, or is no YAML.
+    """
     try:
-        text = _text_of(path)
+        text = _text_of(path) if text is None else text
     except FileNotFoundError:
         raise Problems([Problem("SM-CFG-007", where=str(path))]) from None
     except UnicodeDecodeError:
@@ -60,7 +72,7 @@ def read_yaml(
         mark = error.problem_mark or error.context_mark
         place = say("config.line", file=path, line=mark.line + 1) if mark else str(path)
         code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
-        raise Problems([Problem(code, where=place, error=_in_words(error.problem or ""))]) from None
+        raise Problems([Problem(code, where=place, error=in_words(error.problem or ""))]) from None
     except ReaderError as error:
         if error.character == 0:
             # Every other byte is zero in UTF-16 without its mark.
@@ -77,7 +89,7 @@ def read_yaml(
     return settings, lines, numbers
 
 
-def _in_words(problem: str) -> str:
+def in_words(problem: str) -> str:
     """Return what the reader of YAML found wrong, in the user's language where it is a usual fault."""
     return next((say(key) for start, key in _FAULTS.items() if problem.startswith(start)), problem)
 
