@@ -10,7 +10,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from segmake.config.as_written import as_written, is_merge, nodes_of, without_numbers
 from segmake.config.schema import fits
 from segmake.config.setting_names import names_of, rule_of_setting
-from segmake.config.yaml_lines import in_words
+from segmake.config.yaml_faults import in_words
 from segmake.messages import Problem
 
 
