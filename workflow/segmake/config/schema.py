@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config
-from segmake.messages import Problem, say
+from segmake.messages import Problem, language, say
 from segmake.messages.numbers import hours_of
 
 if TYPE_CHECKING:
@@ -240,8 +240,8 @@ def name_of(keys: tuple) -> str:
 
 
 def rule_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the schema says of a setting, given the names that lead to it."""
-    rule = schema()
+    """Return what the schema says of a setting, in the user's language, given the names that lead to it."""
+    rule = schema(language())
     for name in names:
         rule = rule.get("items", rule)
         each = rule.get("additionalProperties")
