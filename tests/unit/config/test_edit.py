@@ -18,6 +18,7 @@ from segmake.cli import main
 from segmake.config.as_written import with_numbers
 from segmake.config.edit import DEFAULT, get_value, set_values
 from segmake.config.edited_text import edited_text, settings_in
+from segmake.config.in_force import changed_values
 from segmake.config.template import commented_config
 from segmake.config.typed_values import typed_value
 from segmake.config.yaml_lines import read_yaml
@@ -301,6 +302,63 @@ def test_a_value_that_is_repeated_elsewhere_can_be_set_where_nothing_else_change
     )
     set_values(config, {"segmentation.max_size": 20})
     assert config.read_text().endswith("{min_size: &number 12, max_size: 20}\n")
+
+
+def test_what_is_written_around_a_setting_is_kept(config):
+    config.write_text(
+        "images:\n  folder: images\n  include: &all  # patterns\n    # of TIFF\n    - '*.tif'\n"
+        "segmentation:\n"
+        "  #niter: 300 did well with the old model\n"
+        "  # niter: 250   # put aside\n"
+        "  engine: cellpose3\n\n"
+        "  # rarely needed\n"
+        "# the cluster\ncluster:\n    #hours: 2\n\n# the end\n"
+    )
+    before = config.read_text()
+    wanted = {
+        "segmentation.niter": 200,
+        "segmentation.min_size": 9,
+        "cluster.hours": 3,
+        "cluster.cpus": 2,
+    }
+    set_values(
+        config, {**wanted, "images.include": ["*.tif", "*.nd2"], "overlays.contrast": [1, 99]}
+    )
+    assert (
+        config.read_text()
+        == before.replace("    - '*.tif'\n", "    - '*.tif'\n    - \"*.nd2\"\n")
+        .replace("  # niter: 250   #", "  niter: 200   #")
+        .replace("  # rarely needed\n", "  # rarely needed\n  min_size: 9\n")
+        .replace("    #hours: 2\n", "    hours: 3\n    cpus: 2\n")
+        + "\noverlays:\n  contrast: [1, 99]\n"
+    )
+
+
+def test_a_script_can_be_named_anew_and_its_settings_come_in_any_order(config):
+    Path("my.py").write_text("import sys\n")
+    set_values(config, {"scripts.mine.run": "once", "scripts.mine.script": "my.py"})
+    (change,) = set_values(config, {"scripts.mine.name": "ours"})
+    assert (change.before, change.after) == ("mine", "ours")
+    assert get_value(config, "scripts.ours.run") == "once"
+
+
+def test_what_the_site_file_says_counts_where_the_config_says_nothing(config, monkeypatch):
+    site = Path("site.yaml").absolute()
+    site.write_text("cluster: {partition: gpu_long}\n")
+    monkeypatch.setattr("segmake.core.site.SITE", site)
+    assert get_value(config, "cluster.partition") == "gpu_long"
+    assert changed_values(config)["cluster.partition"]["from"] == f"{site}, line 1"
+    set_values(config, {"cluster.partition": "mine"})
+    assert get_value(config, "cluster.partition") == "mine"
+
+
+def test_a_file_that_nobody_may_write_to_is_left_alone(config, monkeypatch):
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr(os, "access", lambda place, what: what != os.W_OK)
+    before = config.read_bytes()
+    with pytest.raises(Problem, match="SM-EDT-008"):
+        set_values(config, {"cluster.cpus": 3})
+    assert config.read_bytes() == before
 
 
 def test_the_file_keeps_its_link_and_rights_and_is_not_taken_from_an_editor(config, monkeypatch):

@@ -21,6 +21,7 @@ segmentation:
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -29,12 +30,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segmake.config.as_written import with_numbers
 from segmake.config.edited_text import edited_text, settings_in
 from segmake.config.in_force import get_value
 from segmake.config.load import load_config
 from segmake.config.setting_names import names_of
 from segmake.config.wanted_settings import DEFAULT, found_keys, put, said
 from segmake.config.yaml_lines import read_yaml
+from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, Problems, say
@@ -106,7 +109,10 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     old = settings_in(text)
     wanted = copy.deepcopy(old)
     named = {name: names_of(name) for name in values}
-    for name, names in named.items():
+    # A new script begins with its file.
+    for name, names in sorted(
+        named.items(), key=lambda pair: len(pair[1]) > 2 and pair[1][2:] != ("script",)
+    ):
         put(wanted, names, values[name])
     if wanted == old:
         return []
@@ -118,7 +124,8 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     told = Config({}, path, lines)
     changes = []
     for name, names in named.items():
-        before, after = (said(one, names) for one in (old, wanted))
+        before, value = said(old, names), values[name]
+        after = "" if value is DEFAULT else in_one_line(with_numbers(value))
         if before != after:
             changes.append(Change(name, before, after, told.where(*found_keys(wanted, names))))
     return changes
@@ -157,6 +164,8 @@ def _write(path: Path, before: bytes, after: bytes) -> None:
     place = path.resolve()
     try:
         with write_atomically(place) as part:
+            if not os.access(place, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             part.write_bytes(after)
             shutil.copystat(place, part)
             os.utime(part)

@@ -6,26 +6,30 @@ its ``#``. Any other is put at the end of its section, above the comments of the
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import Any
 
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
-from segmake.config.as_written import as_written, is_merge, nodes_of, walk
+from segmake.config.as_written import as_written, nodes_of, walk
+from segmake.config.text_places import (
+    BREAK,
+    Entry,
+    Section,
+    break_before,
+    column_of,
+    entries,
+    line_start,
+    next_line,
+)
 from segmake.config.yaml_values import Keys, entry, in_one_line, item_lines
 
 # The longest that a line of a list or a section may be.
 WIDTH = 97
 
-_BREAK = re.compile(r"\r\n|\n|\r")
 _BLANK = re.compile(r"^[ \t]*\r?\n", re.MULTILINE)
-_ALIAS = re.compile(r"[\s,\[]*(\*[^\s,\[\]{}]+)")
 
 
 class Elsewhere(Exception):
@@ -72,41 +76,8 @@ def rewritten(
     if not isinstance(root, MappingNode):
         raise ValueError("no section")
     work = _Rewriting(text, root, resting)
-    work.change(_Entry("", 0, 0, root, root.start_mark.index, len(text)), wanted, ())
+    work.change(Entry("", 0, 0, root, root.start_mark.index, len(text)), wanted, ())
     return work.result()
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A value in the text; places are indices of characters.
-
-    Attributes
-    ----------
-    name : str
-        The key of one in a section.
-    first : int
-        Where its key or its dash stands; in a list in brackets, the value.
-    head : int
-        Behind its colon or its dash.
-    node : Node
-    start, end : int
-        Of the value itself; both are `head` where there is none.
-    alias : bool
-        Whether it repeats what stands elsewhere.
-    """
-
-    name: str
-    first: int
-    head: int
-    node: Node
-    start: int
-    end: int
-    alias: bool = False
-
-    @property
-    def is_block(self) -> bool:
-        """Whether it is a list or a section with lines of its own."""
-        return isinstance(self.node, CollectionNode) and not self.node.flow_style
 
 
 class _Rewriting:
@@ -134,7 +105,7 @@ class _Rewriting:
 
     # What is to become of a value
 
-    def change(self, there: _Entry, wanted: Any, keys: Keys, *, in_line: bool = False) -> None:
+    def change(self, there: Entry, wanted: Any, keys: Keys, *, in_line: bool = False) -> None:
         """Bring a value to what is wanted; `in_line`: within brackets or braces."""
         old = as_written(there.node)
         if old == wanted:
@@ -157,9 +128,9 @@ class _Rewriting:
             self._put(there, wanted, keys, in_line=in_line)
 
     def _change_section(
-        self, there: _Entry, old: dict, wanted: dict, keys: Keys, *, in_line: bool
+        self, there: Entry, old: dict, wanted: dict, keys: Keys, *, in_line: bool
     ) -> None:
-        found = list(self._entries(there.node))
+        found = list(entries(self.text, there.node))
         own = {each.name: each for each in found if each.name != "<<"}
         gone = [name for name in old if name not in wanted]
         if lent := [name for name in gone if name not in own]:
@@ -179,18 +150,18 @@ class _Rewriting:
             if new:
                 self.replace(found[-1].end, found[-1].end, f", {in_one_line(new)[1:-1]}")
             return
-        section = _Section(self.text, there, found, is_root=not keys)
+        section = Section(self.text, there, found, is_root=not keys)
         for name in gone:
             self._remove(section, name, (*keys, name))
         self._insert(section, new, keys)
 
-    def _fill_section(self, there: _Entry, wanted: dict, keys: Keys) -> None:
+    def _fill_section(self, there: Entry, wanted: dict, keys: Keys) -> None:
         """Put settings into a section that has none: its line ends with its colon, perhaps with comments below."""
         if there.end > there.head:
             self.replace(there.head, there.end, "")
-        self._insert(_Section(self.text, there, []), wanted, keys)
+        self._insert(Section(self.text, there, []), wanted, keys)
 
-    def _insert(self, section: _Section, new: dict[str, Any], keys: Keys) -> None:
+    def _insert(self, section: Section, new: dict[str, Any], keys: Keys) -> None:
         """Put settings into a section with lines of its own, in the place of their comments or at its end."""
         lines: list[str] = []
         for name, value in new.items():
@@ -209,11 +180,11 @@ class _Rewriting:
         self.replace(start, end, written[0])
         rest = [f"{' ' * column}{line}" for line in written[1:]]
         if rest:
-            self._insert_lines(_next_line(self.text, end), rest)
+            self._insert_lines(next_line(self.text, end), rest)
 
     def _insert_lines(self, place: int, lines: list[str]) -> None:
         """Insert lines where a line begins, or at the end of a text, with the line ends of the line before."""
-        end = _line_end(self.text, place)
+        end = break_before(self.text, place)
         if place == len(self.text) and place and not self.text.endswith(("\n", "\r")):
             self.replace(place, place, "".join(f"{end}{line}" for line in lines))
         else:
@@ -221,17 +192,17 @@ class _Rewriting:
 
     def _delete_lines(self, start: int, end: int) -> None:
         """Delete the lines on which something stands."""
-        first, last = _line_start(self.text, start), _next_line(self.text, end)
+        first, last = line_start(self.text, start), next_line(self.text, end)
         if last == len(self.text) and first and not self.text.endswith(("\n", "\r")):
             # The file ends without a line end, as before.
-            first -= len(_line_end(self.text, first))
+            first -= len(break_before(self.text, first))
         self.replace(first, last, "")
 
-    def _remove(self, section: _Section, name: str, keys: Keys) -> None:
+    def _remove(self, section: Section, name: str, keys: Keys) -> None:
         """Make a comment of a setting, or remove its lines."""
         there = section.own[name]
         default = self.resting(keys)
-        alone = not self.text[_line_start(self.text, there.first) : there.first].strip()
+        alone = not self.text[line_start(self.text, there.first) : there.first].strip()
         if not alone:
             # The first of a list's item, behind the dash.
             rest = [each for each in section.found if each.first > there.first]
@@ -253,9 +224,9 @@ class _Rewriting:
     # Lists
 
     def _change_list(
-        self, there: _Entry, old: list, wanted: list, keys: Keys, *, in_line: bool
+        self, there: Entry, old: list, wanted: list, keys: Keys, *, in_line: bool
     ) -> None:
-        found = list(self._entries(there.node))
+        found = list(entries(self.text, there.node))
         if in_line:
             if len(old) == len(wanted):
                 for index, each in enumerate(found):
@@ -266,7 +237,7 @@ class _Rewriting:
             else:
                 self.replace(there.start, there.end, in_one_line(wanted))
             return
-        column = found[0].first - _line_start(self.text, found[0].first)
+        column = column_of(self.text, found[0].first)
         if self.text[found[0].first - column : found[0].first].strip():
             # A list that is the first item of another.
             raise ValueError("a list within a list")
@@ -282,188 +253,37 @@ class _Rewriting:
             if more := wanted[j1 + i2 - i1 : j2]:
                 place = found[0].first - column
                 if i2 == len(old):
-                    place = _Section(self.text, there, found).close
+                    place = Section(self.text, there, found).close
                 elif i2:
-                    place = _next_line(self.text, found[i2 - 1].end)
+                    place = next_line(self.text, found[i2 - 1].end)
                 lines = item_lines(more, WIDTH - column)
                 self._insert_lines(place, [f"{' ' * column}{line}" for line in lines])
 
     # A value as a whole
 
-    def _put(self, there: _Entry, wanted: Any, keys: Keys, *, in_line: bool) -> None:
+    def _put(self, there: Entry, wanted: Any, keys: Keys, *, in_line: bool) -> None:
         """Put a value in the place of another one."""
         in_line = in_line or not there.name
-        column = there.first - _line_start(self.text, there.first)
+        column = column_of(self.text, there.first)
         name = self.text[there.first : there.head - 1]
         lines = [f"{name}: {in_one_line(wanted)}"]
         if not in_line:
             lines = _lines(name, wanted, column, keys)
         value = lines[0][len(name) + 1 :]
-        if there.is_block and _BREAK.search(self.text, there.head, there.start):
+        if there.is_block and BREAK.search(self.text, there.head, there.start):
             self.replace(there.head, there.head, value)
             self._delete_lines(there.start, there.end)
-            below = _next_line(self.text, there.end)
+            below = next_line(self.text, there.end)
         else:
             # Spaces before a value stay, and go with it where nothing stands on this line any more.
             start = there.start if value else there.head
             self.replace(start, there.end, value if start == there.end else value.lstrip())
-            below = _next_line(self.text, there.end)
+            below = next_line(self.text, there.end)
         if lines[1:]:
             self._insert_lines(below, [f"{' ' * column}{line}" for line in lines[1:]])
-
-    # Where things stand
-
-    def _entries(self, node: Node) -> Iterator[_Entry]:
-        """Yield the values of a section or a list."""
-        if isinstance(node, MappingNode):
-            for key, value in node.value:
-                first, end = key.start_mark.index, key.end_mark.index
-                head = self.text.index(":", end) + 1
-                name = "<<" if is_merge(key) else str(key.value)
-                yield self._entry(name, first, head, value)
-            return
-        if not isinstance(node, SequenceNode):
-            return
-        place = node.start_mark.index
-        column = place - _line_start(self.text, place)
-        dash = re.compile(rf"^ {{{column}}}-(?=\s|\Z)", re.MULTILINE)
-        for index, value in enumerate(node.value):
-            if node.flow_style:
-                first = place = max(place, value.start_mark.index)
-            else:
-                found = dash.search(self.text, place) if index else None
-                first = found.end() - 1 if found else place
-                if self.text[first] != "-":
-                    raise ValueError("a list whose dashes are not seen")
-                place = first + 1
-            one = self._entry("", first, place, value)
-            yield one
-            place = one.end
-
-    def _entry(self, name: str, first: int, head: int, node: Node) -> _Entry:
-        start, end = node.start_mark.index, node.end_mark.index
-        if start < head:
-            # It stands further up, and is repeated here.
-            found = _ALIAS.match(self.text, head)
-            if not found:
-                raise ValueError("a repeated value that is not seen")
-            return _Entry(name, first, head, node, found.start(1), found.end(1), alias=True)
-        if start == end or (isinstance(node, ScalarNode) and not self.text[start:end].strip()):
-            return _Entry(name, first, head, node, head, head)
-        if isinstance(node, ScalarNode) and node.style and node.style in "|>":
-            end = start + len(self.text[start:end].rstrip())
-        elif isinstance(node, CollectionNode) and not node.flow_style:
-            *_, last = self._entries(node)
-            end = last.end
-        return _Entry(name, first, head, node, start, end)
-
-
-class _Section:
-    """The lines of a section (or a list).
-
-    Attributes
-    ----------
-    column : int
-        Where its keys begin.
-    close : int
-        Where a line at its end is put: below its last setting, and below the comments that are indented as belongs to
-        it.
-    """
-
-    def __init__(
-        self, text: str, there: _Entry, found: list[_Entry], *, is_root: bool = False
-    ) -> None:
-        self.text = text
-        self.found = found
-        self.own = {each.name: each for each in found}
-        above = -1 if is_root else there.first - _line_start(text, there.first)
-        last = found[-1].end if found else there.end
-        self.open = 0 if is_root else _next_line(text, there.head)
-        self.close, column = self._end(_next_line(text, last), above)
-        if found:
-            column = found[0].first - _line_start(text, found[0].first)
-        self.column = above + 2 if column is None else column
-
-    def _end(self, place: int, above: int) -> tuple[int, int | None]:
-        """Return where a section ends, with its comments, and the column of the first setting among these."""
-        close, column = place, None
-        while place < len(self.text):
-            after = _next_line(self.text, place)
-            line = self.text[place:after]
-            words = line.lstrip(" ")
-            indent = len(line) - len(words)
-            if words.startswith("#") and indent > above:
-                close = after
-                if column is None and re.match(r"#\w+:( |$)", words.rstrip()):
-                    column = indent
-            elif words.strip():
-                break
-            place = after
-        return close, column
-
-    def commented(self, name: str, plain: bool) -> tuple[int, int] | None:
-        """Return where a setting stands as a comment: its ``#``, and the end of its value.
-
-        Parameters
-        ----------
-        name : str
-        plain : bool
-            Whether it is a setting that has a default, which the config may show so.
-        """
-        key = f"(?:{re.escape(in_one_line(name))}|{re.escape(name)}|{re.escape(json.dumps(name))})"
-        line = re.compile(
-            rf"^ {{{self.column}}}(#( ?){key} *:(?=[ \r\n]|\Z)([^\r\n]*))", re.MULTILINE
-        )
-        for found in line.finditer(self.text, self.open, self.close):
-            if any(each.first < found.start(1) < each.end for each in self.found):
-                continue
-            end = _value_end(found[3])
-            words = found[3][:end].strip()
-            # "# model: the network" is no setting, but "# niter: 200" is one that somebody put aside.
-            if found[2] and not (plain and words and (words[0] in "[{\"'" or " " not in words)):
-                continue
-            return found.start(1), found.start(3) + end
-        return None
 
 
 def _lines(name: str, value: Any, column: int, keys: Keys) -> list[str]:
     """Return the lines of a setting; a section of the file, and the scripts, have a line for each of theirs."""
     spread = len(keys) == 1 and (isinstance(value, dict) or keys == ("scripts",))
     return entry(name, value, WIDTH - column, spread=spread)
-
-
-def _value_end(rest: str) -> int:
-    """Return where a value ends, of what stands behind a colon: a comment may follow."""
-    with suppress(YAMLError, ValueError):
-        node = nodes_of(f"a:{rest}")
-        if isinstance(node, MappingNode):
-            value = node.value[0][1]
-            if not _is_empty(value):
-                return value.end_mark.index - 2
-            return 0
-    return len(rest.rstrip())
-
-
-def _is_empty(node: Node) -> bool:
-    return isinstance(node, ScalarNode) and not node.value and not node.style
-
-
-def _line_start(text: str, place: int) -> int:
-    return max(text.rfind("\n", 0, place), text.rfind("\r", 0, place)) + 1
-
-
-def _next_line(text: str, place: int) -> int:
-    """Return where the line below the one of a place begins; the end of the text, if there is none."""
-    found = _BREAK.search(text, place)
-    return found.end() if found else len(text)
-
-
-def _line_end(text: str, place: int) -> str:
-    """Return how the line before the one that begins at a place ends, or else any line of the text."""
-    for found in (
-        re.search(r"(?:\r\n|\n|\r)\Z", text[max(0, place - 2) : place]),
-        _BREAK.search(text),
-    ):
-        if found:
-            return found[0]
-    return "\n"

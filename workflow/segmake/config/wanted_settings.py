@@ -56,7 +56,7 @@ def put(settings: dict[str, Any], names: Names, value: Any) -> None:
             section[key] = inner
         section = inner
     if names[0] == "scripts" and len(names) == 2 and isinstance(value, dict):
-        value = {"name": names[1], **value}
+        value = {"name": names[1], **{key: each for key, each in value.items() if key != "name"}}
     section[last] = with_numbers(value)
 
 
