@@ -29,16 +29,14 @@ def check(options: argparse.Namespace) -> None:
 
 def get(options: argparse.Namespace) -> None:
     """Say what counts for a setting, or all that are not at their defaults."""
-    from segmake.config.in_force import changed_values, described_changes, get_value
-    from segmake.config.yaml_values import in_one_line
+    from segmake.config.in_force import changed_values, described_changes, get_value, shown_value
 
     path, key = options.configfile, options.key
     if options.json:
         found = get_value(path, key) if key else changed_values(path)
         print(json.dumps(found, ensure_ascii=False))
     elif key:
-        value = get_value(path, key)
-        print(value if isinstance(value, str) else in_one_line(value))
+        print(shown_value(path, key))
     else:
         print(described_changes(path) or say("edit.at_defaults", path=path))
 
@@ -65,8 +63,8 @@ def edit(options: argparse.Namespace) -> None:
         print(json.dumps([vars(change) for change in changes], ensure_ascii=False))
         return
     for change in changes:
-        default = say("edit.default")
-        sides = {"before": change.before or default, "after": change.after or default}
+        none = say("edit.not_set")
+        sides = {"before": change.before or none, "after": change.after or none}
         print(say("edit.changed", name=change.name, where=change.where, **sides))
     if not changes:
         print(say("edit.same", path=path))

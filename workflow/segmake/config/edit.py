@@ -102,7 +102,7 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     Refused
         What would be wrong with it that is not so now.
     """
-    read_yaml(path)
+    lines = read_yaml(path)[1]
     content = path.read_bytes()
     marked = content.decode("utf-8")
     text = marked.removeprefix(_MARK)
@@ -120,15 +120,19 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     if not force:
         _refuse_new_problems(path, new)
     _write(path, content, (marked[: len(marked) - len(text)] + new).encode())
-    lines = read_yaml(path)[1]
-    told = Config({}, path, lines)
-    changes = []
-    for name, names in named.items():
-        before, value = said(old, names), values[name]
-        after = "" if value is DEFAULT else in_one_line(with_numbers(value))
-        if before != after:
-            changes.append(Change(name, before, after, told.where(*found_keys(wanted, names))))
-    return changes
+    # A setting that became a comment stands where it stood.
+    stayed = lines if len(new.splitlines()) == len(text.splitlines()) else {}
+    told = Config({}, path, stayed | read_yaml(path)[1])
+    found = (
+        Change(name, said(old, names), _typed(values[name]), told.where(*found_keys(wanted, names)))
+        for name, names in named.items()
+    )
+    return [change for change in found if change.before != change.after]
+
+
+def _typed(value: Any) -> str:
+    """Return a value as it is written into a config; empty where none is."""
+    return "" if value is DEFAULT else in_one_line(with_numbers(value))
 
 
 def _refuse_new_problems(path: Path, new: str) -> None:

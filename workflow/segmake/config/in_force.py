@@ -10,6 +10,7 @@ from segmake.config.load import completed
 from segmake.config.setting_names import keys_of, names_of, rule_of_setting
 from segmake.config.sources import changed, described, name_in_full, sources_of
 from segmake.config.yaml_lines import read_yaml
+from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config, at
 from segmake.core.site import read_site
 from segmake.messages import Problem, Problems
@@ -39,6 +40,20 @@ def get_value(path: Path, name: str) -> Any:
     if problems and at(written, keys) != at(config.written, keys):
         raise Problems(problems)
     return at(config.settings, keys)
+
+
+def shown_value(path: Path, name: str) -> str:
+    """Return what counts for a setting, as one types it; a number is as the config has it.
+
+    Raises
+    ------
+    Problem, Problems
+        As `get_value` does.
+    """
+    value = get_value(path, name)
+    written, _, numbers = read_yaml(path)
+    keys = keys_of(written, names_of(name))
+    return value if isinstance(value, str) else in_one_line(value, numbers, keys)
 
 
 def changed_values(path: Path) -> dict[str, dict[str, Any]]:
