@@ -214,6 +214,8 @@ def test_a_file_of_a_windows_editor_is_set_and_set_back_to_the_same_bytes(config
         ("cluster.account", "3.10", "3.10"),
         ("cluster.account", "'3.10'", "3.10"),
         ("cluster.account", "*all", "*all"),
+        ("cluster.account", "---", "---"),
+        ("cluster.account", ".inf", ".inf"),
         ("cluster.account", "null", None),
         ("results", "null", "null"),
         ("images.channel", "1", 1),

@@ -47,8 +47,8 @@ def typed_value(name: str, text: str) -> Any:
         reason = error.problem if isinstance(error, MarkedYAMLError) else None
         words = {"value": raw, "error": in_words(reason or str(error))}
         raise Problem("SM-EDT-004", where=name, **words) from None
-    if node is None:
-        # Nothing but what YAML takes for a comment, such as a colour.
+    if node is None or (isinstance(node, ScalarNode) and not node.value and not node.style):
+        # Nothing, or what YAML takes for a comment, such as a colour, or for a mark.
         value: Any = raw or None
     elif isinstance(node, ScalarNode) and not node.style and isinstance(as_written(node), str):
         value = raw
@@ -75,6 +75,9 @@ def _value(node: Node, rule: dict[str, Any]) -> Any:
     if not isinstance(node, ScalarNode) or isinstance(value, str):
         return value
     text = node.value
+    if isinstance(without_numbers(value), str):
+        # Infinity is no number for a setting.
+        return text
     as_text = any(text in part.get("enum", ()) for part in parts)
     return text if as_text or (_fits(text, rule) and not _fits(value, rule)) else value
 
