@@ -139,7 +139,12 @@ def _refuse_new_problems(path: Path, new: str) -> None:
     """Refuse a text with which something would be wrong that is not so now."""
     after = _problems(path, new)
     known = [_kind(problem) for problem in _problems(path)] if after else []
-    fresh = [problem for problem in after if _kind(problem) not in known]
+    fresh = []
+    for problem in after:
+        if (kind := _kind(problem)) in known:
+            known.remove(kind)
+        else:
+            fresh.append(problem)
     if fresh:
         raise Refused(fresh)
 
