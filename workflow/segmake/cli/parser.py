@@ -20,7 +20,7 @@ from segmake.runner.run_step import STEPS
 
 # The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
 OF_USERS = (
-    *("new", "check", "plan", "status", "environments", "submit"),
+    *("new", "check", "get", "set", "plan", "status", "environments", "submit"),
     *("space", "site", "update", "uninstall", "demo-data"),
 )
 
@@ -72,6 +72,8 @@ def command_line() -> Parser:
     commands = parser.add_subparsers(metavar=say("help.COMMAND"), parser_class=Parser)
     _add_new(commands)
     _add_check(commands)
+    _add_get(commands)
+    _add_set(commands)
     _add_plan(commands)
     _add_status(commands)
     _add_environments(commands)
@@ -106,6 +108,24 @@ def _add_new(commands: Commands) -> None:
     other = {"dest": "other", "type": Path, "metavar": folder, "help": say("help.new.from")}
     new.add_argument("--from", **other)
     new.add_argument("--lang", choices=LANGUAGES, help=say("help.new.lang"))
+
+
+def _add_get(commands: Commands) -> None:
+    get = _of_users(commands, "get", of_users.get)
+    get.add_argument("key", nargs="?", metavar=say("help.KEY"), help=say("help.get.key"))
+    get.add_argument("--json", action="store_true", help=say("help.get.json"))
+    _add_config(get, "--configfile")
+
+
+def _add_set(commands: Commands) -> None:
+    edit = _of_users(commands, "set", of_users.edit)
+    words = {"metavar": say("help.KEY_VALUE"), "help": say("help.set.words")}
+    edit.add_argument("words", nargs="*", **words)
+    default = {"metavar": say("help.KEY"), "help": say("help.set.default")}
+    edit.add_argument("--default", nargs="*", **default)
+    edit.add_argument("--force", action="store_true", help=say("help.set.force"))
+    edit.add_argument("--json", action="store_true", help=say("help.set.json"))
+    _add_config(edit, "--configfile")
 
 
 def _add_check(commands: Commands) -> None:

@@ -14,6 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from segmake.config.yaml_faults import fault_of
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
 
@@ -24,22 +25,25 @@ _LONG_TEXT = 1_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
 
-# What the reader of YAML says of the faults that people make, and our own words for it.
-_FAULTS = {
-    r"found character '\t'": "yaml.tab",
-    "could not find expected ':'": "yaml.colon",
-    "mapping values are not allowed": "yaml.another_colon",
-    "expected <block end>": "yaml.column",
-    "found undefined alias": "yaml.star",
-}
-
 
 def read_yaml(
-    path: Path,
+    path: Path, text: str | None = None
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int], dict[tuple[str | int, ...], str]]:
-    """Return what a file says, the line of each of its keys, and each number as it is written."""
+    """Return what a file says, the line of each of its keys, and each number as it is written.
+
+    Parameters
+    ----------
+    path : Path
+    text : str, optional
+        What is to stand in the file, in place of what stands there now.
+
+    Raises
+    ------
+    Problems
+        If it can't be read, or is no YAML.
+    """
     try:
-        text = _text_of(path)
+        text = _text_of(path) if text is None else text
     except FileNotFoundError:
         raise Problems([Problem("SM-CFG-007", where=str(path))]) from None
     except UnicodeDecodeError:
@@ -57,10 +61,10 @@ def read_yaml(
         place = say("config.line", file=path, line=line)
         raise Problems([Problem("SM-CFG-006", where=place, key=key)]) from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = say("config.line", file=path, line=mark.line + 1) if mark else str(path)
+        line, fault = fault_of(error, text)
+        place = say("config.line", file=path, line=line) if line else str(path)
         code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
-        raise Problems([Problem(code, where=place, error=_in_words(error.problem or ""))]) from None
+        raise Problems([Problem(code, where=place, error=fault)]) from None
     except ReaderError as error:
         if error.character == 0:
             # Every other byte is zero in UTF-16 without its mark.
@@ -75,11 +79,6 @@ def read_yaml(
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=str(path))])
     return settings, lines, numbers
-
-
-def _in_words(problem: str) -> str:
-    """Return what the reader of YAML found wrong, in the user's language where it is a usual fault."""
-    return next((say(key) for start, key in _FAULTS.items() if problem.startswith(start)), problem)
 
 
 def _text_of(path: Path) -> str:

@@ -302,6 +302,7 @@ _FAMILIES = {
     "SM-CMD": {"en": "What you type", "fr": "Ce que vous tapez"},
     "SM-SIT": {"en": "The site file", "fr": "Le fichier du site"},
     "SM-UPD": {"en": "Updates", "fr": "Les mises à jour"},
+    "SM-EDT": {"en": "Settings by command", "fr": "Les réglages par commande"},
     "SM-SPC": {"en": "Room on the disk", "fr": "La place sur le disque"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
