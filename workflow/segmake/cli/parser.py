@@ -121,7 +121,11 @@ def _add_check(commands: Commands) -> None:
 
 
 def _add_plan(commands: Commands) -> None:
-    _add_config(_of_users(commands, "plan", of_users.show_plan), "--configfile")
+    plan = _of_users(commands, "plan", of_users.show_plan)
+    _add_config(plan, "--configfile")
+    plan.add_argument("--slurm", action="store_true", help=say("help.plan.slurm"))
+    folder = {"metavar": say("help.FOLDER"), "help": say("help.plan.to")}
+    plan.add_argument("--to", type=Path, **folder)
 
 
 def _add_status(commands: Commands) -> None:

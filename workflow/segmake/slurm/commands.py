@@ -28,6 +28,10 @@ AFTERWARDS = "after"
 # The rules of the users' scripts are called by this and the script's name.
 SCRIPT = "step_"
 
+# What a script begins with that is no job of Snakemake's, and what has sbatch print the job's number alone.
+SHELL = "#!/bin/bash"
+PARSABLE = "--parsable"
+
 # Longer than Slurm's own patience with a busy controller.
 TIMEOUT_SECONDS = 60
 
@@ -255,7 +259,7 @@ def submit(options: Iterable[str], script: str) -> str:
     SlurmError
         If Slurm refuses it.
     """
-    said = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
+    said = _lines("sbatch", PARSABLE, *options, script=f"{SHELL}\n{script}")
     if number := number_of_job(said):
         return number
     raise SlurmError("\n".join(said))
