@@ -21,8 +21,8 @@ from segmake.adapter.refusal import refuse
 from segmake.adapter.resources import Resources
 from segmake.adapter.script_rules import ScriptRule, python_words, script_rules
 from segmake.adapter.sending import variables_of_slurm
-from segmake.adapter.shown_jobs import show_jobs_where_asked
 from segmake.adapter.shell_commands import shell_prefix
+from segmake.adapter.shown_jobs import show_jobs_where_asked
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core.disk import disk_problem
 from segmake.core.site_language import speak_its_language

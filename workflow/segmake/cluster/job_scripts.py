@@ -112,9 +112,7 @@ def job_scripts(config: Config, options: list[str]) -> dict[str, str]:
     command = main_command(options)
     jobs, here = _ask(command)
     words, script = request(config, command)
-    main = JobScript(
-        "main", "", grouped([slurm.PARSABLE, *words]), f"{slurm.SHELL}\n{script}"
-    )
+    main = JobScript("main", "", grouped([slurm.PARSABLE, *words]), f"{slurm.SHELL}\n{script}")
     about = [say("jobs.main")]
     if here:
         about.append(say("jobs.here", rules=", ".join(here)))
