@@ -118,6 +118,7 @@ def _add_check(commands: Commands) -> None:
         metavar=say("help.FILE"),
         help=say("help.configfile"),
     )
+    _add_json(check)
 
 
 def _add_plan(commands: Commands) -> None:
@@ -207,6 +208,10 @@ def _add_places(command: Parser) -> None:
     _add_config(command, "--configfile")
     folder = say("help.FOLDER")
     command.add_argument("--results", type=Path, metavar=folder, help=say("help.results"))
+
+
+def _add_json(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help=say("help.json"))
 
 
 def _add_config(command: Parser, *names: str) -> None:
