@@ -7,8 +7,6 @@ import os
 import time
 from pathlib import Path
 
-from segmake.core.config import DEFAULT_CONFIG
-from segmake.core.files import write_atomically
 from segmake.messages import Problem, language, say
 
 
@@ -52,6 +50,8 @@ def new(options: argparse.Namespace) -> None:
 def show_plan(options: argparse.Namespace) -> None:
     """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
     if options.slurm:
+        from segmake.cli.of_looking import show_job_scripts
+
         return show_job_scripts(options)
     from segmake.cluster.checks import Cluster, ask_cluster, name_partition
     from segmake.config.load import load_config
@@ -70,24 +70,6 @@ def show_plan(options: argparse.Namespace) -> None:
     elif cluster:
         print(cluster)
     print("\n".join(["", say("plan.settings"), *described(plan.settings, plan.sources)]))
-
-
-def show_job_scripts(options: argparse.Namespace) -> None:
-    """Show what would be handed to sbatch for each kind of job, or write it to a folder; no job is sent."""
-    from segmake.cluster.job_scripts import head, job_scripts
-    from segmake.config.load import load_config
-
-    path, folder = options.configfile, options.to
-    scripts = job_scripts(load_config(path), snakemake_options("slurm", path))
-    if folder is None:
-        named = (f"# ----- {name}\n{text}" for name, text in scripts.items())
-        print("\n".join([head(path, scripts), "", *named]))
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in scripts.items():
-        with write_atomically(folder / name) as part:
-            part.write_text(text, encoding="utf-8", errors="surrogateescape")
-    print(say("jobs.written", number=len(scripts), folder=folder))
 
 
 def show_status(options: argparse.Namespace) -> None:
@@ -144,16 +126,10 @@ def show_environments(options: argparse.Namespace) -> int:
 
 def send(options: argparse.Namespace) -> None:
     """Send the main process of a run as a job, with Snakemake's options."""
-    from segmake.cluster.submit import submit
+    from segmake.cluster.submit import snakemake_options, submit
 
     own = snakemake_options(options.profile, options.configfile)
     print(submit(options.configfile, [*own, *options.snakemake]))
-
-
-def snakemake_options(profile: str, config: Path) -> list[str]:
-    """Return Snakemake's options for a profile and a config."""
-    usual = config == DEFAULT_CONFIG
-    return ["--profile", profile, *([] if usual else ["--configfile", str(config)])]
 
 
 def draw_demo(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from segmake import __version__
-from segmake.cli import of_rules, of_site, of_users
+from segmake.cli import of_looking, of_rules, of_site, of_users
 from segmake.cli.here import table
 from segmake.cli.speaking import Parser
 from segmake.core.config import DEFAULT_CONFIG
@@ -21,7 +21,7 @@ from segmake.runner.run_step import STEPS
 # The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
 OF_USERS = (
     *("new", "check", "plan", "status", "environments", "submit"),
-    *("space", "site", "update", "uninstall", "demo-data"),
+    *("helpfile", "space", "site", "update", "uninstall", "demo-data"),
 )
 
 # What argparse makes a command with.
@@ -76,6 +76,7 @@ def command_line() -> Parser:
     _add_status(commands)
     _add_environments(commands)
     _add_submit(commands)
+    _add_helpfile(commands)
     _add_space(commands)
     _add_site(commands)
     _add_update(commands)
@@ -181,6 +182,13 @@ def _add_update(commands: Commands) -> None:
     what.add_argument("--settings", type=Path, **settings)
     what.add_argument("--continue", dest="go_on", action="store_true", help=argparse.SUPPRESS)
     update.add_argument("--yes", action="store_true", help=say("help.yes"))
+
+
+def _add_helpfile(commands: Commands) -> None:
+    helpfile = _of_users(commands, "helpfile", of_looking.write_helpfile)
+    _add_places(helpfile)
+    file = {"metavar": say("help.FILE"), "help": say("help.helpfile.to")}
+    helpfile.add_argument("--to", type=Path, **file)
 
 
 def _add_space(commands: Commands) -> None:

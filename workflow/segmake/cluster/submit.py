@@ -109,6 +109,12 @@ def request(config: Config, command: list[str]) -> tuple[list[str], str]:
     return [*options, *option_words(config.settings["cluster"]["sbatch_options"])], script
 
 
+def snakemake_options(profile: str, config: Path) -> list[str]:
+    """Return Snakemake's options for a profile and a config."""
+    usual = config == DEFAULT_CONFIG
+    return ["--profile", profile, *([] if usual else ["--configfile", str(config)])]
+
+
 def main_command(options: Iterable[str]) -> list[str]:
     """Return the words that start Snakemake as this Python has it, with its options."""
     return [sys.executable, "-P", "-m", "snakemake", *options]
