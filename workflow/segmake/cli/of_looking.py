@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from segmake.core.files import write_atomically
+from segmake.core.files import natural_key, write_atomically
 from segmake.messages import say
+
+if TYPE_CHECKING:
+    from segmake.look.many_files import Looks
 
 
 def show_job_scripts(options: argparse.Namespace) -> None:
@@ -36,3 +40,40 @@ def write_helpfile(options: argparse.Namespace) -> None:
     config = options.configfile
     file = write(config, options.results or results_of(config), options.to, print)
     print(say("help.written", file=file.absolute(), size=shown_bytes(file.stat().st_size)))
+
+
+def look(options: argparse.Namespace) -> int:
+    """Say what images hold: in a table, or as a line of JSON for each as soon as it was looked at."""
+    from segmake.answers.answer import write
+    from segmake.answers.look import look_answers
+    from segmake.look.many_files import Looks
+
+    looks = Looks(
+        options.place,
+        draw=options.draw,
+        pictures=options.pictures,
+        channel=options.channel or "",
+    )
+    if options.json:
+        return max(map(write, look_answers(looks)))
+    return _show_table(looks)
+
+
+def _show_table(looks: Looks) -> int:
+    from segmake.look.table import rows
+
+    faulty = 0
+    pictures = None
+    seen = sorted(looks.each(), key=lambda look: natural_key(look.name))
+    print("\n".join(rows(seen)))
+    for look in seen:
+        pictures = look.picture or pictures
+        faulty += bool(look.problems)
+        for problem in (*look.problems, *look.warnings):
+            print(problem)
+    print(say("look.sum", files=len(seen), faulty=faulty, left_out=looks.left_out))
+    if pictures:
+        print(say("look.pictures", folder=pictures.parent))
+    if looks.not_kept:
+        print(looks.not_kept)
+    return int(faulty > 0)

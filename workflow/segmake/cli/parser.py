@@ -21,7 +21,7 @@ from segmake.runner.run_step import STEPS
 # The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
 OF_USERS = (
     *("new", "check", "plan", "status", "environments", "submit"),
-    *("helpfile", "space", "site", "update", "uninstall", "demo-data"),
+    *("look", "helpfile", "space", "site", "update", "uninstall", "demo-data"),
 )
 
 # What argparse makes a command with.
@@ -76,6 +76,7 @@ def command_line() -> Parser:
     _add_status(commands)
     _add_environments(commands)
     _add_submit(commands)
+    _add_look(commands)
     _add_helpfile(commands)
     _add_space(commands)
     _add_site(commands)
@@ -182,6 +183,19 @@ def _add_update(commands: Commands) -> None:
     what.add_argument("--settings", type=Path, **settings)
     what.add_argument("--continue", dest="go_on", action="store_true", help=argparse.SUPPRESS)
     update.add_argument("--yes", action="store_true", help=say("help.yes"))
+
+
+def _add_look(commands: Commands) -> None:
+    look = _of_users(commands, "look", of_looking.look)
+    folder = say("help.FOLDER")
+    look.add_argument("place", type=Path, metavar=folder, help=say("help.look.place"))
+    look.add_argument("--channel", metavar=say("help.NAME"), help=say("help.look.channel"))
+    pictures = look.add_alternatives()
+    where: dict[str, Any] = {"metavar": folder, "help": say("help.look.pictures")}
+    pictures.add_argument("--pictures", type=Path, **where)
+    none = {"dest": "draw", "action": "store_false", "help": say("help.look.no-pictures")}
+    pictures.add_argument("--no-pictures", **none)
+    _add_json(look)
 
 
 def _add_helpfile(commands: Commands) -> None:
