@@ -97,7 +97,7 @@ def _run(words: list[str]) -> int:
 
 def _understood(words: list[str]) -> argparse.Namespace:
     """Return what was typed, taken apart."""
-    options, rest = command_line().parse_known_args(words)
+    options, rest = command_line(words).parse_known_args(words)
     if options.run is send:
         options.snakemake = rest
         # They would be lost on what is read of the config here: the partition, the results folder.

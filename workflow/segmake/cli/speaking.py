@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from segmake.messages import Problem, say
@@ -89,6 +88,8 @@ class Parser(argparse.ArgumentParser):
 
     def refuse_words(self, words: list[str]) -> NoReturn:
         """Raise a message on words that mean nothing here."""
+        from difflib import get_close_matches
+
         near = get_close_matches(words[0].partition("=")[0], self.words, 1)
         remedy = say("mistake.usage", usage=self.usage_line())
         if near:
