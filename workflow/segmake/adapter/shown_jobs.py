@@ -17,7 +17,7 @@ from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster import job_scripts
 from segmake.cluster.job_scripts import RUN, JobScript
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, work_of
 
 

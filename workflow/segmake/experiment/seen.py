@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,15 +69,22 @@ def look(folder: Path) -> Seen:
     return Seen(len(paths), channel, dict(_notes(headers, names if several else [], channel)))
 
 
-def images_in(folder: Path) -> Listed:
-    """Return what a config without a word on it would choose of a folder.
+def images_in(folder: Path, include: Sequence[str] | None = None) -> Listed:
+    """Return what a config would choose of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    include : sequence of str, optional
+        The patterns of names; without, those of a config that says nothing of it.
 
     Raises
     ------
     Problems
         If the folder is missing or can't be read, or has no images.
     """
-    written = {"images": {"folder": str(folder)}}
+    section = {"folder": str(folder), **({"include": list(include)} if include else {})}
+    written = {"images": section}
     (listed,) = list_images(Config(with_defaults(written, schema(), "threshold"), folder))
     return listed
 

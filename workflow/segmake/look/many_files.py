@@ -16,7 +16,7 @@ from segmake.formats import FOLDER_SUFFIX, SUFFIXES
 from segmake.formats.believed import Header
 from segmake.formats.isolated import MOST, SECONDS, Reader
 from segmake.images.inventory import size_and_time
-from segmake.images.listing import Found
+from segmake.images.listing import Found, Listed
 from segmake.look.kept import Kept
 from segmake.messages import Problem, Problems, remembered
 
@@ -25,6 +25,12 @@ MODULE = "segmake.look.one_file"
 # Starting a process takes as long as looking at so many files; so many are given to one at a time.
 WORTH_A_PROCESS = 20
 PIECE = 4
+
+# Where there is nothing else: a config takes them only if it names them.
+_PICTURES = ("**/*.png", "**/*.jpg", "**/*.jpeg")
+
+# What is said of a folder that has no images.
+_NONE = {"SM-DIR-004", "SM-DIR-005"}
 
 # What is wrong with the file itself, and stays so until it changes. Others may pass: it is still being copied, the
 # disk was away, a library was missing.
@@ -154,15 +160,10 @@ class Looks:
             raise Problem("SM-LOK-001", where=str(place), path=place)
         if not os.path.isdir(place) or place.suffix.lower() == FOLDER_SUFFIX:
             return [Found(place.name, place)]
-        try:
-            listed = images_in(place)
-        except Problems as problems:
-            if {one.code for one in problems.problems} <= {"SM-DIR-004", "SM-DIR-005"}:
-                suffixes = ", ".join(SUFFIXES)
-                raise Problem(
-                    "SM-LOK-002", where=str(place), folder=place, suffixes=suffixes
-                ) from None
-            raise
+        listed = _listed(place, None) or _listed(place, _PICTURES)
+        if listed is None:
+            suffixes = ", ".join(SUFFIXES)
+            raise Problem("SM-LOK-002", where=str(place), folder=place, suffixes=suffixes)
         self.left_out, self.system = listed.left_out, listed.system
         return sorted(listed.found, key=lambda found: natural_key(found.relative))
 
@@ -232,3 +233,13 @@ class Looks:
             warnings=tuple(one for one in problems if one.code in _OF_THE_PICTURE),
             kept=kept,
         )
+
+
+def _listed(folder: Path, include: Sequence[str] | None) -> Listed | None:
+    """Return the images in a folder; None if it has none."""
+    try:
+        return images_in(folder, include)
+    except Problems as problems:
+        if {one.code for one in problems.problems} <= _NONE:
+            return None
+        raise
