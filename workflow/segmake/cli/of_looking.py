@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from segmake.core.files import natural_key, write_atomically
-from segmake.messages import say
+from segmake.messages import Problem, say
 
 if TYPE_CHECKING:
     from segmake.look.many_files import Looks
@@ -77,3 +77,20 @@ def _show_table(looks: Looks) -> int:
     if looks.not_kept:
         print(looks.not_kept)
     return int(faulty > 0)
+
+
+def show_cluster(options: argparse.Namespace) -> int:
+    """Say what the cluster has, and what the user has there."""
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.cluster import cluster_answer
+
+        return write(cluster_answer())
+    from segmake.cluster.table import describe
+    from segmake.cluster.watched import watched
+
+    known = watched()
+    print(describe(known))
+    if known["error"]:
+        raise Problem("SM-CLU-001", error=known["error"])
+    return 0

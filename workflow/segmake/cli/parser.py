@@ -197,6 +197,12 @@ def _add_look(commands: Commands) -> None:
     _add_json(look)
 
 
+def _add_cluster(commands: Commands) -> None:
+    from segmake.cli import of_looking
+
+    _add_json(_of_users(commands, "cluster", of_looking.show_cluster))
+
+
 def _add_helpfile(commands: Commands) -> None:
     from segmake.cli import of_looking
 
@@ -236,6 +242,7 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "environments": _add_environments,
     "submit": _add_submit,
     "look": _add_look,
+    "cluster": _add_cluster,
     "helpfile": _add_helpfile,
     "space": _add_space,
     "site": _add_site,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from segmake.core.columns import columns
 from segmake.core.files import readable
 from segmake.formats.believed import Header
 from segmake.look.many_files import Look
@@ -17,10 +18,7 @@ _LONGEST = 48
 def rows(looks: Iterable[Look]) -> Iterator[str]:
     """Yield the lines of a table: a head, and a row for each image; of several positions, what the first holds."""
     cells = [say("look.head").split("|"), *map(_cells, looks)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for row in cells:
-        padded = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(padded).rstrip()
+    yield from columns(cells)
 
 
 def _cells(look: Look) -> list[str]:
