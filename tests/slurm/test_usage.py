@@ -54,7 +54,7 @@ def test_what_the_cluster_is_like_now(slurm_project: Project, monkeypatch, capsy
     monkeypatch.setenv("XDG_CACHE_HOME", str(slurm_project.folder / "cache"))
     monkeypatch.chdir(folder)
     comment = "--comment=rule_segment_wildcards_0003_5f3a"
-    known = ("--mem=10", "--time=5", "--output=/dev/null", "--partition=gpu", comment)
+    known = ("--mem=200", "--time=5", "--output=/dev/null", "--partition=gpu", comment)
     runs = commands.submit([*known, "--gpus=a40:4", "--job-name=segmake_day_ab12"], "sleep 60")
     # A name may have any sign in it.
     waits = commands.submit([*known, "--begin=now+1hour", "--job-name=a|b c"], "true")

@@ -141,7 +141,7 @@ def _ask(command: list[str]) -> tuple[list[JobScript], list[str]]:
             check=False,
         )
         if run.returncode or not file.exists():
-            sys.stderr.buffer.write(run.stderr)
+            sys.stderr.write(run.stderr.decode(errors="replace").lstrip("\n"))
             sys.exit(run.returncode or 1)
         found = json.loads(file.read_text(encoding="ascii"))
     return [JobScript(**job) for job in found["jobs"]], found["here"]

@@ -1,4 +1,4 @@
-"""Looks at images before anything is done with them: what each file holds, and a small picture of it.
+"""What is seen of images before a run, with a small picture of each.
 
 `one_file` looks at a file, in a process of its own: a damaged one stops nothing else. `many_files` looks at all that is
 in a folder, and `kept` remembers what was seen of a file as long as its size and time are the same.

@@ -36,8 +36,11 @@ _OF_RESULTS: dict[str, tuple[tuple[str, ...], Return, str]] = {
     "memory": ((".segmake",), "stays", ""),
 }
 
-# Caches of Snakemake, beside what it keeps of each folder; and of what installs packages.
-_CACHES = {"snakemake-cache": "snakemake", "uv-cache": "uv", "pip-cache": "pip"}
+# Caches of SegMake; of Snakemake, beside what it keeps of each folder; and of what installs packages.
+_CACHES = {
+    **{"segmake-cache": "segmake", "snakemake-cache": "snakemake"},
+    **{"uv-cache": "uv", "pip-cache": "pip"},
+}
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,9 @@ def of_home() -> list[Kind]:
     named = {"uv-cache": "UV_CACHE_DIR", "pip-cache": "PIP_CACHE_DIR"}
     for kind, folder in _CACHES.items():
         place = Path(os.environ.get(named.get(kind, "")) or caches / folder)
-        back: Return = "itself" if kind == "snakemake-cache" else "network"
-        found.append(Kind(kind, (place,), back, shared=True))
+        own = kind == "segmake-cache"
+        back: Return = "itself" if own or kind == "snakemake-cache" else "network"
+        found.append(Kind(kind, (place,), back, shared=not own))
     return found
 
 
