@@ -97,7 +97,7 @@ def _run(found: RunState, overview: Overview | None) -> dict[str, Any]:
         "process": process and {"pid": process.pid, "host": process.host},
         "shown": time_text(found.shown),
         "job": found.job or None,
-        "config": overview and path_text(overview.config),
+        "config": overview and overview.config,
         "command": overview and overview.command,
         "contact": (overview and overview.contact) or None,
     }

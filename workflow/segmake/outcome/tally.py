@@ -170,12 +170,12 @@ def tally(overview: Overview, state: Path) -> Tally:
 def counted(overview: Overview, state: Path, before: dict[str, Seen]) -> dict[str, Seen]:
     """Return what is in the journals of a run, by their paths, from what an earlier look counted there."""
     return {
-        work.journal: _count(state / work.journal, work.read, before.get(work.journal))
+        work.journal: _count(state / work.journal, work, before.get(work.journal))
         for work in overview.works
     }
 
 
-def _count(path: Path, read: int, before: Seen | None) -> Seen:
+def _count(path: Path, work: Work, before: Seen | None) -> Seen:
     """Return what is in a journal now, from what was in it before."""
     try:
         status = path.stat()
@@ -186,8 +186,9 @@ def _count(path: Path, read: int, before: Seen | None) -> Seen:
             seen = before if before and _is_known(journal, before, status) else None
             if seen is None:
                 # One that is shorter than the run found it is another one.
-                seen = Seen(size=read if read <= status.st_size else 0)
-            return _read_on(journal, seen, status)
+                seen = Seen(size=work.read if work.read <= status.st_size else 0)
+            # How fast images pass is told by the first step.
+            return _read_on(journal, seen, status, timed=work.step == STEPS[0])
     except OSError:
         return before or Seen(size=0)
 
@@ -206,7 +207,7 @@ def _checksum(journal: BinaryIO, end: int) -> int:
     return crc32(journal.read(min(end, _KNOWN_BY)))
 
 
-def _read_on(journal: BinaryIO, before: Seen, status: os.stat_result) -> Seen:
+def _read_on(journal: BinaryIO, before: Seen, status: os.stat_result, *, timed: bool) -> Seen:
     """Count what follows what was read, up to the last whole line."""
     seen = Seen(
         status.st_ino,
@@ -222,7 +223,7 @@ def _read_on(journal: BinaryIO, before: Seen, status: os.stat_result) -> Seen:
     while block := journal.read(_BLOCK):
         lines, end, rest = (rest + block).rpartition(b"\n")
         if end:
-            _count_lines(lines + end, seen)
+            _count_lines(lines + end, seen, timed=timed)
     seen.size = journal.tell() - len(rest)
     if rest:
         # It goes on some day, even if its time does not change.
@@ -233,24 +234,33 @@ def _read_on(journal: BinaryIO, before: Seen, status: os.stat_result) -> Seen:
     return seen
 
 
-def _count_lines(lines: bytes, seen: Seen) -> None:
+def _count_lines(lines: bytes, seen: Seen, *, timed: bool) -> None:
     """Count the attempts that ended in whole lines; the others are not even taken apart: there may be megabytes."""
+    failed = {_beginning(name): name for name in seen.failures}
     place = lines.find(_EVENT)
     while place >= 0:
         start = place + len(_EVENT)
-        failed = lines.startswith(_FAILED, start)
         end = lines.find(b"\n", start)
+        fails = lines.startswith(_FAILED, start)
         # Half a line, from a process that was killed while it wrote, tells nothing.
-        if (failed or lines.startswith(_DONE, start)) and lines.endswith(b"}", start, end):
+        if (fails or lines.startswith(_DONE, start)) and lines.endswith(b"}", start, end):
             begin = lines.rfind(b"\n", 0, place) + 1
-            if failed:
-                _note_failure(lines[begin:end], seen)
+            if fails:
+                if (name := _note_failure(lines[begin:end], seen)) is not None:
+                    failed[_beginning(name)] = name
             else:
                 seen.done += 1
-                if seen.failures:
-                    seen.failures.pop(_image(lines[begin : place + 1]), None)
-            _note_time(lines, start, seen)
+                if (name := failed.pop(lines[begin : place + 1], None)) is not None:
+                    # It was tried again.
+                    del seen.failures[name]
+            if timed:
+                _note_time(lines, start, seen)
         place = lines.find(_EVENT, end + 1)
+
+
+def _beginning(image: str) -> bytes:
+    """Return how the lines on an image begin."""
+    return json.dumps({"image": image}).removesuffix("}").encode("ascii")
 
 
 def _note_time(lines: bytes, start: int, seen: Seen) -> None:
@@ -262,19 +272,15 @@ def _note_time(lines: bytes, start: int, seen: Seen) -> None:
         seen.recent[moment] = seen.recent.get(moment, 0) + 1
 
 
-def _image(beginning: bytes) -> str:
-    """Return the image that a line is about."""
-    with suppress(ValueError):
-        return str(json.loads(beginning + b"}")["image"])
-    return ""
-
-
-def _note_failure(text: bytes, seen: Seen) -> None:
+def _note_failure(text: bytes, seen: Seen) -> str | None:
+    """Note why an image failed, and return its name; None of a line that says other things than it should."""
     with suppress(ValueError, KeyError, TypeError):
         line = json.loads(text)
-        details = line["details"]
+        name, details = str(line["image"]), line["details"]
         why = [details["code"], details["where"], details["values"]]
-        seen.failures[str(line["image"])] = why if len(seen.failures) < MOST_FAILURES else []
+        seen.failures[name] = why if len(seen.failures) < MOST_FAILURES else []
+        return name
+    return None
 
 
 def _kept(cache: Path, overview: Overview) -> dict[str, Seen]:

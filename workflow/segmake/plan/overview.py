@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,7 +56,9 @@ class Overview(NamedTuple):
     started : float
         When it was planned, in seconds since 1970.
     images : int
-    config, command, contact : str
+    config : str
+        The whole path of the config.
+    command, contact : str
         As in the plan.
     scripts : dict
         How many runs each script has, and how many of them were done before: ``[runs, done]``.
@@ -101,7 +104,7 @@ def overview_of(plan: Plan) -> Overview:
         plan.name,
         plan.started,
         len(plan.images()),
-        plan.config,
+        os.path.abspath(plan.config),
         plan.command,
         plan.contact,
         {name: [each.counts["runs"], each.counts["done"]] for name, each in plan.scripts.items()},
