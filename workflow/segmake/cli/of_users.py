@@ -78,6 +78,13 @@ def show_status(options: argparse.Namespace) -> None:
     from segmake.outcome.status import describe_status, is_over, results_of
 
     results = options.results or results_of(options.configfile)
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.status import status_answer
+
+        while write(status_answer(results)) == 0 and options.follow and not is_over(results):
+            time.sleep(LOOK_SECONDS)
+        return
     while True:
         # Asked first: what is said then is how a run that is over ended.
         last = not options.follow or is_over(results)

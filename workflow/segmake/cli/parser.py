@@ -75,8 +75,9 @@ def command_line(words: Sequence[str] | None = None) -> Parser:
     commands = parser.add_subparsers(metavar=say("help.COMMAND"), parser_class=Parser)
     # Before the command stand switches alone.
     typed = next((word for word in words or () if not word.startswith("-")), None)
-    for name in OF_USERS if words is None else {typed} & {*OF_USERS}:
-        OF_USERS[name](commands)
+    for name, add in OF_USERS.items():
+        if name == typed or words is None:
+            add(commands)
     if typed not in OF_USERS and (typed or words is None):
         _add_commands_of_rules(commands)
     return parser
@@ -130,6 +131,7 @@ def _add_status(commands: Commands) -> None:
     status = _of_users(commands, "status", of_users.show_status)
     _add_places(status)
     status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
+    _add_json(status)
 
 
 def _add_environments(commands: Commands) -> None:
