@@ -8,7 +8,6 @@ import os
 import time
 from pathlib import Path
 
-from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, language, say
 
 
@@ -19,12 +18,18 @@ def show_here(options: argparse.Namespace) -> None:
     print(describe_here())
 
 
-def check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace) -> int:
     """Say that a config can be used, as far as the file alone tells; else raise all that is wrong with it."""
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.check import check_answer
+
+        return write(check_answer(options.configfile))
     from segmake.config.load import load_config
 
     load_config(options.configfile, images=False)
     print(say("check.fine", path=options.configfile))
+    return 0
 
 
 def get(options: argparse.Namespace) -> None:
@@ -88,6 +93,10 @@ def new(options: argparse.Namespace) -> None:
 
 def show_plan(options: argparse.Namespace) -> None:
     """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
+    if options.slurm:
+        from segmake.cli.of_looking import show_job_scripts
+
+        return show_job_scripts(options)
     from segmake.cluster.checks import Cluster, ask_cluster, name_partition
     from segmake.config.load import load_config
     from segmake.config.sources import described
@@ -113,6 +122,13 @@ def show_status(options: argparse.Namespace) -> None:
     from segmake.outcome.status import describe_status, is_over, results_of
 
     results = options.results or results_of(options.configfile)
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.status import status_answer
+
+        while write(status_answer(results)) == 0 and options.follow and not is_over(results):
+            time.sleep(LOOK_SECONDS)
+        return
     while True:
         # Asked first: what is said then is how a run that is over ended.
         last = not options.follow or is_over(results)
@@ -161,11 +177,9 @@ def show_environments(options: argparse.Namespace) -> int:
 
 def send(options: argparse.Namespace) -> None:
     """Send the main process of a run as a job, with Snakemake's options."""
-    from segmake.cluster.submit import submit
+    from segmake.cluster.submit import snakemake_options, submit
 
-    own = ["--profile", options.profile]
-    if options.configfile != DEFAULT_CONFIG:
-        own += ["--configfile", str(options.configfile)]
+    own = snakemake_options(options.profile, options.configfile)
     print(submit(options.configfile, [*own, *options.snakemake]))
 
 

@@ -224,6 +224,7 @@ PLACEHOLDERS = {
     "section": {"fr": "section"},
     "since": {"en": "time", "fr": "heure"},
     "suffix": {"fr": "extension"},
+    "suffixes": {"en": "list of suffixes", "fr": "liste des extensions"},
     "there": {"en": "list of partitions", "fr": "liste des partitions"},
     "times": {"en": "number of", "fr": "nombre de"},
     "value": {"fr": "valeur"},

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from segmake.core import installation
+from segmake.core.columns import columns
 from segmake.core.config import Config
 from segmake.core.files import alone, readable, write_atomically
 from segmake.core.made_folders import (
@@ -206,10 +207,7 @@ def table(found: Sequence[Kept], config: Config) -> Iterator[str]:
         about = [_gigabytes(kept.size()), str(date.fromtimestamp(kept.made))]
         about = ["-", say("kept.existing")] if kept.existing else about
         rows.append([kept.label, *about, users, readable(str(kept.place))])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
+    yield from columns(rows)
 
 
 def _gigabytes(size: int) -> str:
