@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from segmake import __version__
-from segmake.cli import of_rules, of_site, of_users
+from segmake.cli import of_environments, of_rules, of_site, of_users
 from segmake.cli.here import table
 from segmake.cli.speaking import Parser
 from segmake.core.config import DEFAULT_CONFIG
@@ -20,7 +20,7 @@ from segmake.runner.run_step import STEPS
 
 # The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
 OF_USERS = (
-    *("new", "check", "plan", "status", "environments", "submit"),
+    *("new", "check", "plan", "status", "environment", "submit"),
     *("space", "site", "update", "uninstall", "demo-data"),
 )
 
@@ -74,6 +74,7 @@ def command_line() -> Parser:
     _add_check(commands)
     _add_plan(commands)
     _add_status(commands)
+    _add_environment(commands)
     _add_environments(commands)
     _add_submit(commands)
     _add_space(commands)
@@ -130,22 +131,35 @@ def _add_status(commands: Commands) -> None:
     status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
 
 
+def _add_environment(commands: Commands) -> None:
+    one = _of_users(commands, "environment", of_environments.do_environment)
+    names = say("help.environment.names")
+    one.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
+    what = one.add_alternatives()
+    for action in ("make", "export", "remove"):
+        words = say(f"help.environment.{action}")
+        what.add_argument(f"--{action}", action="store_true", help=words)
+    _add_places(one)
+    _add_about_kept(one)
+
+
 def _add_environments(commands: Commands) -> None:
-    kept = _of_users(commands, "environments", of_users.show_environments)
-    kept.add_argument(
-        "action",
-        nargs="?",
-        choices=("list", "export", "remove"),
-        default="list",
-        help=say("help.environments.action"),
-    )
-    names = say("help.environments.names")
+    """Add the command that did a part of this before; the help does not list it."""
+    kept = _of_users(commands, "environments", of_environments.do_environments)
+    actions = ("list", "export", "remove")
+    words = say("help.environments.action")
+    kept.add_argument("action", nargs="?", choices=actions, default=actions[0], help=words)
+    names = say("help.environment.names")
     kept.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
     _add_places(kept)
+    _add_about_kept(kept)
+
+
+def _add_about_kept(command: Parser) -> None:
     folder = say("help.FOLDER")
-    kept.add_argument("--to", type=Path, metavar=folder, help=say("help.environments.to"))
-    kept.add_argument("--unused", action="store_true", help=say("help.environments.unused"))
-    kept.add_argument("--yes", action="store_true", help=say("help.environments.yes"))
+    command.add_argument("--to", type=Path, metavar=folder, help=say("help.environment.to"))
+    command.add_argument("--unused", action="store_true", help=say("help.environment.unused"))
+    command.add_argument("--yes", action="store_true", help=say("help.environment.yes"))
 
 
 def _add_submit(commands: Commands) -> None:
