@@ -32,7 +32,7 @@ from segmake.plan.make import make_plan
 from segmake.plan.plan import read_plan, write_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import keep_changed_files
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.steps.measure import work_of as measure
 
 IMAGES = ("a", "b", "c")

@@ -27,7 +27,7 @@ from segmake.core.disk import disk_problem
 from segmake.core.site_language import speak_its_language
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.messages import Problem, Problems
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000

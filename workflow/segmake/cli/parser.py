@@ -1,28 +1,23 @@
-"""The command line of ``segmake``: its commands and their options."""
+"""The command line of ``segmake``: its commands and their options.
+
+Whoever asks often, such as a page that shows where a run is, waits for the start of each command: only what was typed
+is taken apart, and what a command does is loaded when it is done.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from segmake import __version__
-from segmake.cli import of_environments, of_rules, of_site, of_users
+from segmake.cli import of_users
 from segmake.cli.here import table
 from segmake.cli.speaking import Parser
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import LANGUAGES, say
-from segmake.plan.plan import PLAN_VARIABLE
-from segmake.runner.run_step import STEPS
-
-# The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
-OF_USERS = (
-    *("new", "check", "plan", "status", "environment", "submit"),
-    *("space", "site", "update", "uninstall", "demo-data"),
-)
 
 # What argparse makes a command with.
 Commands = Any
@@ -57,32 +52,35 @@ class _CommandLine(Parser):
         word = str(values.get("value", "")).strip('"')
         if code != "SM-CMD-005" or not word:
             super().refuse(code, **values)
+        from difflib import get_close_matches
+
         remedy = say("mistake.commands", commands=", ".join(OF_USERS))
         if near := get_close_matches(word, OF_USERS, 1):
             remedy = say("mistake.nearest", line=f"segmake {near[0]}")
         super().refuse("SM-CMD-001", word=word, remedy=remedy)
 
 
-def command_line() -> Parser:
-    """Return what takes the words of a command apart: each command sets ``run``, the function that does it."""
+def command_line(words: Sequence[str] | None = None) -> Parser:
+    """Return what takes the words of a command apart: each command sets ``run``, the function that does it.
+
+    Parameters
+    ----------
+    words : sequence of str, optional
+        Those that were typed. The commands that are not among them are left out.
+    """
     parser = _CommandLine(prog="segmake")
     version = f"SegMake {__version__}"
     parser.add_argument("--version", action="version", version=version, help=say("help.version"))
     parser.set_defaults(run=of_users.show_here, parser=parser)
     commands = parser.add_subparsers(metavar=say("help.COMMAND"), parser_class=Parser)
-    _add_new(commands)
-    _add_check(commands)
-    _add_plan(commands)
-    _add_status(commands)
-    _add_environment(commands)
-    _add_environments(commands)
-    _add_submit(commands)
-    _add_space(commands)
-    _add_site(commands)
-    _add_update(commands)
-    _add_uninstall(commands)
-    _add_demo_data(commands)
-    _add_commands_of_rules(commands)
+    # Before the command stand switches alone.
+    typed = next((word for word in words or () if not word.startswith("-")), None)
+    known = {**OF_USERS, **_EARLIER}
+    for name, add in known.items():
+        if words is None or name == typed:
+            add(commands)
+    if typed not in known and (typed or words is None):
+        _add_commands_of_rules(commands)
     return parser
 
 
@@ -119,10 +117,12 @@ def _add_check(commands: Commands) -> None:
         metavar=say("help.FILE"),
         help=say("help.configfile"),
     )
+    _add_json(check)
 
 
 def _add_plan(commands: Commands) -> None:
-    _add_config(_of_users(commands, "plan", of_users.show_plan), "--configfile")
+    plan = _of_users(commands, "plan", of_users.show_plan)
+    _add_config(plan, "--configfile")
 
 
 def _add_status(commands: Commands) -> None:
@@ -132,6 +132,8 @@ def _add_status(commands: Commands) -> None:
 
 
 def _add_environment(commands: Commands) -> None:
+    from segmake.cli import of_environments
+
     one = _of_users(commands, "environment", of_environments.do_environment)
     names = say("help.environment.names")
     one.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
@@ -144,7 +146,8 @@ def _add_environment(commands: Commands) -> None:
 
 
 def _add_environments(commands: Commands) -> None:
-    """Add the command that did a part of this before; the help does not list it."""
+    from segmake.cli import of_environments
+
     kept = _of_users(commands, "environments", of_environments.do_environments)
     actions = ("list", "export", "remove")
     words = say("help.environments.action")
@@ -171,6 +174,8 @@ def _add_submit(commands: Commands) -> None:
 
 
 def _add_site(commands: Commands) -> None:
+    from segmake.cli import of_site
+
     site = _of_users(commands, "site", of_site.do_site)
     actions = tuple(of_site.ACTIONS)
     words = say("help.site.action")
@@ -213,10 +218,33 @@ def _add_demo_data(commands: Commands) -> None:
     demo.add_argument("folder", type=Path, metavar=folder, help=say("help.demo-data.folder"))
 
 
+# The commands that the help lists, in this order, and what adds each; the text of each is in the catalogue, help.NAME.
+OF_USERS: dict[str, Callable[[Commands], None]] = {
+    "new": _add_new,
+    "check": _add_check,
+    "plan": _add_plan,
+    "status": _add_status,
+    "environment": _add_environment,
+    "submit": _add_submit,
+    "space": _add_space,
+    "site": _add_site,
+    "update": _add_update,
+    "uninstall": _add_uninstall,
+    "demo-data": _add_demo_data,
+}
+
+# What commands of today were called before; the help does not list them.
+_EARLIER: dict[str, Callable[[Commands], None]] = {"environments": _add_environments}
+
+
 def _add_places(command: Parser) -> None:
     _add_config(command, "--configfile")
     folder = say("help.FOLDER")
     command.add_argument("--results", type=Path, metavar=folder, help=say("help.results"))
+
+
+def _add_json(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help=say("help.json"))
 
 
 def _add_config(command: Parser, *names: str) -> None:
@@ -228,6 +256,9 @@ def _add_config(command: Parser, *names: str) -> None:
 
 
 def _add_commands_of_rules(commands: Commands) -> None:
+    from segmake.cli import of_rules
+    from segmake.runner.step_names import STEPS
+
     for step in STEPS:
         command = _of_rules(commands, step, of_rules.do_step, "batch", "out")
         command.add_argument("--cpus", type=int, default=1, help=say("help.cpus"))
@@ -245,6 +276,8 @@ def _of_rules(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], *needed: str
 ) -> Parser:
     """Add a command with the options that it needs, and with those that all have."""
+    from segmake.plan.plan import PLAN_VARIABLE
+
     words = f"{say(f'help.rule.{name}')} {say('help.of_rules')}"
     command = commands.add_parser(name, description=words)
     command.set_defaults(run=run, parser=command)

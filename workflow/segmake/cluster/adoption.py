@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from segmake.engines import needs_gpu
 from segmake.plan.plan import Batch, Plan, ScriptPlan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, SCRIPT
 from segmake.slurm.jobs import Sent
 

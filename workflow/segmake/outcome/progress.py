@@ -16,7 +16,7 @@ from segmake.messages import say
 from segmake.messages.numbers import duration, number
 from segmake.outcome.usage import IMAGE_RULES, describe_mishap
 from segmake.plan.plan import Batch, Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm import fates
 from segmake.slurm.commands import SCRIPT, Job
 from segmake.slurm.jobs import Jobs, Sent

@@ -17,7 +17,7 @@ from segmake.messages import say
 from segmake.messages.numbers import duration, finite, hours_setting, number, whole_minutes
 from segmake.outcome.memory import in_accounts, notes
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, SCRIPT, Job, SlurmError
 from segmake.slurm.history import all_jobs
 from segmake.slurm.jobs import FORGOTTEN, Cause, Jobs, Sent

@@ -32,7 +32,8 @@ from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import image_keys, journal_of, plan_scripts
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
-from segmake.runner.run_step import STEPS, is_current
+from segmake.runner.run_step import is_current
+from segmake.runner.step_names import STEPS
 
 # More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
 LARGE_BYTES = 50_000_000

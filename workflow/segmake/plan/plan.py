@@ -22,7 +22,7 @@ from segmake.messages import LANGUAGES, Problem, language, say
 from segmake.plan import known_errors
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm.commands import SCRIPT
 

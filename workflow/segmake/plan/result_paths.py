@@ -10,7 +10,7 @@ from pathlib import Path
 from segmake.core.files import fingerprint, result_name
 from segmake.core.output_files import files
 from segmake.runner.pipeline import Task
-from segmake.runner.run_step import AFTER
+from segmake.runner.step_names import AFTER
 from segmake.scripts.definition.script import Script, run_name
 
 

@@ -13,7 +13,7 @@ from segmake.core import installation
 from segmake.core.journal import Journal
 from segmake.core.json_lines import read_lines
 from segmake.engines import models_folder
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.updates.sizes import Size, size_of
 
 # How it comes back: by a step, by the user's scripts, from the network, by Snakemake, by the set-up, or not at all.
