@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from segmake.adapter.conda_environments import conda_is_usable, usual_place
 from segmake.adapter.own_files import with_profiles
 from segmake.core import installation
 from segmake.core.config import Config
+from segmake.core.made_folders import named_environments
 from segmake.environments.making import entering, uv
 from segmake.environments.making.conda import DEFAULT_PLACE, check_place
 from segmake.environments.making.entering import Entrance
@@ -50,8 +50,7 @@ def find(name: str, config: Config, *, ask: bool = False) -> Entrance:
     Problem, Problems
         As `segmake.environments.making.entering.find`.
     """
-    named = os.environ.get("SNAKEMAKE_CONDA_PREFIX")
-    prefix = Path(named).expanduser().absolute() if named else None
+    prefix = named_environments()
     here = slurm.is_here()
 
     def ask_driver() -> str | None:

@@ -165,6 +165,23 @@ def _add_about_kept(command: Parser) -> None:
     command.add_argument("--yes", action="store_true", help=say("help.environment.yes"))
 
 
+def _add_jupyter(commands: Commands) -> None:
+    from segmake.cli import of_jupyter
+
+    lab = _of_users(commands, "jupyter", of_jupyter.do_jupyter)
+    words = {"metavar": say("help.NAME"), "help": say("help.jupyter.words")}
+    lab.add_argument("words", nargs="*", **words)
+    number, hours = say("help.NUMBER"), say("help.HOURS")
+    lab.add_argument("--gpus", metavar=number, help=say("help.jupyter.gpus"))
+    lab.add_argument("--memory-gb", metavar=number, help=say("help.jupyter.memory"))
+    lab.add_argument("--hours", metavar=hours, help=say("help.jupyter.hours"))
+    lab.add_argument("--cpus", metavar=number, help=say("help.jupyter.cpus"))
+    name = say("help.NAME")
+    lab.add_argument("--partition", metavar=name, help=say("help.jupyter.partition"))
+    _add_places(lab)
+    _add_json(lab)
+
+
 def _add_submit(commands: Commands) -> None:
     # Else snakemake's --config would be taken for --configfile.
     sent = _of_users(commands, "submit", of_users.send, allow_abbrev=False)
@@ -225,6 +242,7 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "plan": _add_plan,
     "status": _add_status,
     "environment": _add_environment,
+    "jupyter": _add_jupyter,
     "submit": _add_submit,
     "space": _add_space,
     "site": _add_site,

@@ -23,10 +23,11 @@ from segmake.core.files import alone, readable, write_atomically
 from segmake.core.made_folders import (
     conda_environments,
     made_environments,
+    named_environments,
     shared_environments,
 )
 from segmake.environments.making.conda import DEFAULT_PLACE
-from segmake.environments.making.uv import place_of
+from segmake.environments.making.uv import MADE, place_of
 from segmake.environments.solving import environment_file, existing_environments
 from segmake.environments.solving import history as environment_history
 from segmake.environments.solving.environment_file import contents
@@ -40,14 +41,15 @@ from segmake.slurm.jobs import Jobs
 
 ENGINES = installation.environment_file("imaging").parent
 
-# Where uv's environments are, below the clone's folder or the one that the user names; and the file that says that one
-# is whole.
+# Where uv's environments are, below the clone's folder or the one that the user names.
 _OF_UV = "own"
-_UV_MADE = ".segmake-made"
 
 # Beside an environment of conda: the file that it was made from, and the one that says that it is whole.
 CONDA_MADE = ".env_setup_done"
 _FILES = (CONDA_MADE, ".yaml", ".pin.txt", ".post-deploy.sh")
+
+# The ending of the name of what `segmake jupyter` has made beside an environment.
+FOR_JUPYTER = "-jupyterlab"
 
 # What `export` writes, where the files of all packages are known.
 LOCK = "pylock.toml"
@@ -123,8 +125,7 @@ def find(config: Config, results: Path) -> list[Kept]:
     found += _of_uv(made_environments() / _OF_UV, config, plan, shared=of_all)
     if usual := conda_environments():
         found += _of_conda(usual, config, files, shared=True)
-    if shared := os.environ.get("SNAKEMAKE_CONDA_PREFIX"):
-        place = Path(shared).expanduser().absolute()
+    if place := named_environments():
         found += _of_conda(place, config, files, shared=True)
         found += _of_uv(place / _OF_UV, config, plan, shared=True)
     found += _of_users(config)
@@ -168,10 +169,10 @@ def _of_uv(
     for name, file in found_before(config).items():
         python = config.settings["environments"][name]["python"]
         used.setdefault(place_of(name, python, file, folder.parent), name)
-    for mark in folder.glob(f"*/{_UV_MADE}"):
+    for mark in folder.glob(f"*/{MADE}"):
         place = mark.parent
         name, _, content = place.name.rpartition("-")
-        users = _users(used.get(place.absolute()), config)
+        users = _users(used.get(place.absolute()), config) or _jupyter_users(name, config)
         yield Kept(name, content[:8], place, mark.stat().st_mtime, users, shared)
 
 
@@ -198,6 +199,13 @@ def _users(name: str | None, config: Config) -> tuple[str, ...]:
         return ()
     scripts = [one["name"] for one in config.settings["scripts"] if one.get("environment") == name]
     return tuple(scripts) or (str(config.path),)
+
+
+def _jupyter_users(name: str, config: Config) -> tuple[str, ...]:
+    """Return what uses a JupyterLab beside an environment: that which opens it, while the environment is wanted."""
+    own = {*config.settings["environments"], "main", *(path.stem for path in ENGINES.glob("*"))}
+    wanted = name.endswith(FOR_JUPYTER) and name.removesuffix(FOR_JUPYTER) in own
+    return ("segmake jupyter",) if wanted else ()
 
 
 def _engine_users(engine: str, config: Config) -> tuple[str, ...]:
@@ -294,7 +302,7 @@ def remove(kept: Kept) -> None:
     try:
         with alone(kept.place.parent, "environments.waiting"):
             if kept.place.parent.name == _OF_UV:
-                (kept.place / _UV_MADE).unlink(missing_ok=True)
+                (kept.place / MADE).unlink(missing_ok=True)
             for ending in _FILES:
                 kept.place.with_name(kept.place.name + ending).unlink(missing_ok=True)
             shutil.rmtree(kept.place)
