@@ -176,7 +176,9 @@ def _described(opened: Opened) -> list[str]:
     session = opened.session
     values = {"name": session.name, "experiment": session.experiment, "job": session.job}
     if opened.state != "running":
-        words = say(f"jupyter.{opened.state}_now", reason=opened.reason or "-", **values)
+        words = say(
+            f"jupyter.{opened.state}_now", reason=opened.reason or say("jupyter.queued"), **values
+        )
         return [words, say("jupyter.stop"), f"  {_stop_command(opened)}"]
     node = opened.node or "-"
     lines = [say("jupyter.in_job" if session.job else "jupyter.here", node=node, **values)]

@@ -153,7 +153,7 @@ def _waited(session: Session) -> Opened:
                 if opened.state in ("running", "ended"):
                     return opened
                 doing = opened.state if session.job else "starting_here"
-                words = say(f"jupyter.{doing}", reason=opened.reason or "-")
+                words = say(f"jupyter.{doing}", reason=opened.reason or say("jupyter.queued"))
                 if words != told:
                     print(words, file=sys.stderr, flush=True)
                 told = words

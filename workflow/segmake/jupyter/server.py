@@ -82,7 +82,8 @@ def _tell_ready(server: subprocess.Popen[bytes], path: Path, file: Path) -> bool
         with suppress(OSError), socket.socket(socket.AF_UNIX) as tried:
             tried.connect(str(path))
             part = file.with_suffix(".part")
-            part.write_text(json.dumps({"node": socket.gethostname(), "socket": str(path)}))
+            node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+            part.write_text(json.dumps({"node": node, "socket": str(path)}))
             part.replace(file)
             return True
         time.sleep(LOOK_SECONDS)

@@ -112,7 +112,14 @@ def _write(session: Session, python: Path, beside: Path | None) -> None:
         },
     }
     # Packages are for the config to name: those that a button installs would be in no record.
-    look = {"LabApp": {"extension_manager": "readonly", "news_url": None}}
+    lab = {"LabApp": {"extension_manager": "readonly"}}
+    # Without the question whether Jupyter's news are wanted, and for versions that nobody here can install.
+    quiet = {
+        "@jupyterlab/apputils-extension:notification": {
+            "checkForUpdates": False,
+            "fetchNews": "false",
+        }
+    }
     launch = {
         "command": [*start, "jupyterlab"],
         "experiment": session.experiment,
@@ -120,7 +127,8 @@ def _write(session: Session, python: Path, beside: Path | None) -> None:
     }
     files = {
         "jupyter_server_config.json": settings,
-        "jupyter_lab_config.json": look,
+        "jupyter_lab_config.json": lab,
+        "labconfig/default_setting_overrides.json": quiet,
         # Of this name, so that notebooks from elsewhere open with it.
         "kernels/python3/kernel.json": kernel,
         server.LAUNCH: launch,

@@ -125,6 +125,8 @@ def forwarding(port: int) -> str | None:
     None where the user sits at this machine.
     """
     name = socket.getfqdn()
+    # So some machines call themselves in full.
+    name = socket.gethostname() if name.startswith("localhost") else name
     user = getpass.getuser()
     login = str(read_site().section("login").get("host") or "")
     if not login and "SSH_CONNECTION" not in os.environ and not _is_cluster():
