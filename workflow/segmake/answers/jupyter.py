@@ -28,6 +28,7 @@ def _session(opened: Opened) -> dict[str, object]:
         "reason": opened.reason or None,
         "job": session.job or None,
         "node": opened.node,
+        "socket": (session.place or {}).get("socket"),
         "ends": time_text(opened.ends),
         "port": opened.port,
         "token": session.token,

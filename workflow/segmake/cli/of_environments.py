@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segmake.messages import say
+from segmake.messages import Problem, say
 
 if TYPE_CHECKING:
     from segmake.core.config import Config
+    from segmake.environments.making.kept_environments import Kept
 
 
 def do_environment(options: argparse.Namespace) -> int:
@@ -78,6 +79,23 @@ def _export(config: Config, results: Path, names: list[str], folder: Path | None
     return 0
 
 
+def _refuse_while_open(going: Iterable[Kept]) -> None:
+    """Refuse to remove what a JupyterLab uses, be it on another machine.
+
+    Raises
+    ------
+    Problem
+        ``SM-ENV-054``
+    """
+    from segmake.jupyter.session import jobs_here, sessions
+
+    places = {str(kept.place) for kept in going}
+    for session in sessions():
+        if places & set(session.uses) and session.state(jobs_here()) != "ended":
+            who = f"segmake jupyter {session.name} ({session.job or session.process})"
+            raise Problem("SM-ENV-054", who=who)
+
+
 def _remove(config: Config, results: Path, options: argparse.Namespace) -> int:
     """Remove environments, and return 1 where none was after all."""
     from segmake.environments.making import kept_environments as kept
@@ -88,6 +106,7 @@ def _remove(config: Config, results: Path, options: argparse.Namespace) -> int:
         print(say("kept.nothing_to_go"))
         return 0
     kept.refuse_while_used(going, results)
+    _refuse_while_open(going)
     if not kept.confirmed(going, config, yes=options.yes):
         print(say("kept.kept"))
         return 1

@@ -1,4 +1,4 @@
-r"""JupyterLab with an environment: as a job of Slurm, or a process of this machine, and the way to it.
+r"""Opens JupyterLab with an environment, as a job, and leads to it.
 
 `packages` puts JupyterLab beside an environment that has none, and `starter` starts it there. `starting` sends the
 job, in which `server` runs. `way` leads to it through the job, with `relay` at both ends. `session` is what is known of

@@ -19,6 +19,7 @@ from segmake.core.made_folders import made_environments, named_environments
 from segmake.environments.making.conda import Failed, make_once
 from segmake.environments.making.kept_environments import FOR_JUPYTER
 from segmake.environments.making.uv import MADE, run
+from segmake.environments.solving import clashes
 from segmake.environments.solving.existing_environments import Existing, look
 from segmake.messages import Problem
 
@@ -87,8 +88,9 @@ def _install(name: str, python: Path, there: dict[str, str], place: Path) -> Non
         except Failed as error:
             if _APART not in str(error):
                 raise
-            said = one_line(str(error).partition("Because")[2] or str(error))
-            raise Problem("SM-JUP-001", name=name, said=readable(said)) from None
+            held = sorted(clashes.named(str(error)) & set(there))
+            packages = ", ".join(f"{one} {there[one]}" for one in held) or one_line(error)
+            raise Problem("SM-JUP-001", name=name, packages=readable(packages)) from None
     _try(name, python, place)
     with write_atomically(place / MADE) as part:
         part.write_text("jupyterlab\n", encoding="utf-8")

@@ -141,7 +141,11 @@ class _Line:
             Awaited with the number of each new connection.
         """
         while line := await self._reader.readline():
-            number, word, rest = line.decode().rstrip("\n").split(" ", 2)
+            said = line.decode(errors="replace").rstrip("\n").split(" ", 2)
+            # What a site lets each step print is none of it.
+            if len(said) < 3 or not said[0].isdecimal():
+                continue
+            number, word, rest = said
             if word == _OPEN:
                 await opened(int(number))
             elif connection := self.connections.get(int(number)):

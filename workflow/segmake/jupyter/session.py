@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,8 @@ class Session:
         The machine of the process.
     began : float
         When the process began, in seconds since 1970.
+    uses : list of str
+        The folders of its environment, and of JupyterLab's packages beside it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Session:
     process: int = 0
     host: str = ""
     began: float = 0.0
+    uses: list[str] = field(default_factory=list)
 
     @cached_property
     def folder(self) -> Path:

@@ -77,7 +77,8 @@ def start(
     Problem
         ``SM-JUP-003`` if Slurm does not take the job.
     """
-    session = Session(name, str(Path.cwd()), secrets.token_urlsafe(32))
+    uses = [str(python.parents[1]), *([str(beside)] if beside else [])]
+    session = Session(name, str(Path.cwd()), secrets.token_urlsafe(32), uses=uses)
     session.remove()
     session.folder.mkdir(parents=True)
     session.folder.chmod(0o700)
