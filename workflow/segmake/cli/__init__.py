@@ -75,10 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     """Run a command, and say what is wrong; return the exit code."""
     try:
-        options = _understood(words)
+        return _done(_understood(words))
     except Mistake as mistake:
         _tell(mistake.problem, json=any(word.partition("=")[0] == JSON for word in words))
         raise
+
+
+def _done(options: argparse.Namespace) -> int:
+    """Do what was typed, and say what goes wrong; return the exit code."""
     if "SLURM_JOB_ID" in os.environ and hasattr(options, "log"):
         from segmake.slurm.jobs import BEGAN
 

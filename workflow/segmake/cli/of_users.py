@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import time
-from pathlib import Path
 
 from segmake.messages import Problem, language, say
 
@@ -143,36 +142,6 @@ def show_status(options: argparse.Namespace) -> None:
             return
         time.sleep(LOOK_SECONDS)
         print()
-
-
-def show_environments(options: argparse.Namespace) -> int:
-    """List the environments that SegMake has made, export or remove some; return 1 where none was removed after all."""
-    from segmake.config.load import load_config
-    from segmake.environments.making import kept_environments as kept
-
-    config = load_config(options.configfile)
-    results = options.results or Path(config.settings["results"])
-    if options.action == "export":
-        for name in options.names or list(config.settings["environments"]):
-            for path in kept.export(name, results, options.to):
-                print(say("kept.exported", path=path))
-        return 0
-    found = kept.find(config, results)
-    if options.action == "list":
-        print("\n".join(kept.table(found, config)) if found else say("kept.none"))
-        return 0
-    going = kept.chosen(found, options.names, unused=options.unused)
-    if not going:
-        print(say("kept.nothing_to_go"))
-        return 0
-    kept.refuse_while_used(going, results)
-    if not kept.confirmed(going, config, yes=options.yes):
-        print(say("kept.kept"))
-        return 1
-    for one in going:
-        kept.remove(one)
-        print(say("kept.removed", path=one.place))
-    return 0
 
 
 def send(options: argparse.Namespace) -> None:

@@ -75,10 +75,11 @@ def command_line(words: Sequence[str] | None = None) -> Parser:
     commands = parser.add_subparsers(metavar=say("help.COMMAND"), parser_class=Parser)
     # Before the command stand switches alone.
     typed = next((word for word in words or () if not word.startswith("-")), None)
-    for name, add in OF_USERS.items():
-        if name == typed or words is None:
+    known = {**OF_USERS, **_EARLIER}
+    for name, add in known.items():
+        if words is None or name == typed:
             add(commands)
-    if typed not in OF_USERS and (typed or words is None):
+    if typed not in known and (typed or words is None):
         _add_commands_of_rules(commands)
     return parser
 
@@ -152,22 +153,55 @@ def _add_status(commands: Commands) -> None:
     _add_json(status)
 
 
+def _add_environment(commands: Commands) -> None:
+    from segmake.cli import of_environments
+
+    one = _of_users(commands, "environment", of_environments.do_environment)
+    names = say("help.environment.names")
+    one.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
+    what = one.add_alternatives()
+    for action in ("make", "export", "remove"):
+        words = say(f"help.environment.{action}")
+        what.add_argument(f"--{action}", action="store_true", help=words)
+    _add_places(one)
+    _add_about_kept(one)
+
+
 def _add_environments(commands: Commands) -> None:
-    kept = _of_users(commands, "environments", of_users.show_environments)
-    kept.add_argument(
-        "action",
-        nargs="?",
-        choices=("list", "export", "remove"),
-        default="list",
-        help=say("help.environments.action"),
-    )
-    names = say("help.environments.names")
+    from segmake.cli import of_environments
+
+    kept = _of_users(commands, "environments", of_environments.do_environments)
+    actions = ("list", "export", "remove")
+    words = say("help.environments.action")
+    kept.add_argument("action", nargs="?", choices=actions, default=actions[0], help=words)
+    names = say("help.environment.names")
     kept.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
     _add_places(kept)
+    _add_about_kept(kept)
+
+
+def _add_about_kept(command: Parser) -> None:
     folder = say("help.FOLDER")
-    kept.add_argument("--to", type=Path, metavar=folder, help=say("help.environments.to"))
-    kept.add_argument("--unused", action="store_true", help=say("help.environments.unused"))
-    kept.add_argument("--yes", action="store_true", help=say("help.environments.yes"))
+    command.add_argument("--to", type=Path, metavar=folder, help=say("help.environment.to"))
+    command.add_argument("--unused", action="store_true", help=say("help.environment.unused"))
+    command.add_argument("--yes", action="store_true", help=say("help.environment.yes"))
+
+
+def _add_jupyter(commands: Commands) -> None:
+    from segmake.cli import of_jupyter
+
+    lab = _of_users(commands, "jupyter", of_jupyter.do_jupyter)
+    words = {"metavar": say("help.NAME"), "help": say("help.jupyter.words")}
+    lab.add_argument("words", nargs="*", **words)
+    number, hours = say("help.NUMBER"), say("help.HOURS")
+    lab.add_argument("--gpus", metavar=number, help=say("help.jupyter.gpus"))
+    lab.add_argument("--memory-gb", metavar=number, help=say("help.jupyter.memory"))
+    lab.add_argument("--hours", metavar=hours, help=say("help.jupyter.hours"))
+    lab.add_argument("--cpus", metavar=number, help=say("help.jupyter.cpus"))
+    name = say("help.NAME")
+    lab.add_argument("--partition", metavar=name, help=say("help.jupyter.partition"))
+    _add_places(lab)
+    _add_json(lab)
 
 
 def _add_submit(commands: Commands) -> None:
@@ -261,7 +295,8 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "set": _add_set,
     "plan": _add_plan,
     "status": _add_status,
-    "environments": _add_environments,
+    "environment": _add_environment,
+    "jupyter": _add_jupyter,
     "submit": _add_submit,
     "look": _add_look,
     "cluster": _add_cluster,
@@ -272,6 +307,9 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "uninstall": _add_uninstall,
     "demo-data": _add_demo_data,
 }
+
+# What commands of today were called before; the help does not list them.
+_EARLIER: dict[str, Callable[[Commands], None]] = {"environments": _add_environments}
 
 
 def _add_places(command: Parser) -> None:

@@ -44,6 +44,13 @@ PLACEHOLDERS = {
     "missing": {"en": "names", "fr": "noms"},
     "aside": {"en": "folder", "fr": "dossier"},
     "minutes": {"en": "number of minutes", "fr": "nombre"},
+    "SM-JUP.reason": {"en": "reason", "fr": "raison"},
+    "SM-JUP.said": {"en": "what was said", "fr": "ce qui a été dit"},
+    "SM-JUP.job": {
+        "en": "number of the job or process",
+        "fr": "numéro de la tâche ou du processus",
+    },
+    "SM-JUP.known": {"en": "list", "fr": "liste"},
     "SM-CLU-053.job": {"en": "number of the job", "fr": "numéro de la tâche"},
     "SM-CLU-053.state": {"en": "its state", "fr": "son état"},
     "SM-CLU-050.remedy": {"en": "what to do about it", "fr": "ce qu'il faut faire"},

@@ -299,6 +299,7 @@ _FAMILIES = {
     "SM-SCR": {"en": "Your own scripts", "fr": "Vos propres scripts"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-EXP": {"en": "Experiments", "fr": "Les expériences"},
+    "SM-JUP": {"en": "JupyterLab", "fr": "JupyterLab"},
     "SM-CMD": {"en": "What you type", "fr": "Ce que vous tapez"},
     "SM-SIT": {"en": "The site file", "fr": "Le fichier du site"},
     "SM-UPD": {"en": "Updates", "fr": "Les mises à jour"},
