@@ -25,10 +25,18 @@ from segmake.engines.network import (
 )
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
 
-__all__ = ["describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
 
 # The built-in models whose files have other names.
 _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}
+
+
+def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return where each file of a built-in model, and of those that restore images, is downloaded from, by its name."""
+    name = settings["model"]
+    files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
+    files += _restoration_files(settings)
+    return {file: f"{models._MODEL_URL}/{file}" for file in files}
 
 
 def fetch(settings: Mapping[str, Any]) -> list[Path]:
@@ -40,10 +48,8 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
         What `fetch_files` and `locate` raise.
     """
     name, folder = settings["model"], models_folder(settings)
+    fetch_files(folder, addresses(settings), name)
     restoration = _restoration_files(settings)
-    files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
-    addresses = {file: f"{models._MODEL_URL}/{file}" for file in [*files, *restoration]}
-    fetch_files(folder, addresses, name)
     return [locate(_path(settings), name), *(folder / file for file in restoration)]
 
 
