@@ -18,12 +18,18 @@ def show_here(options: argparse.Namespace) -> None:
     print(describe_here())
 
 
-def check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace) -> int:
     """Say that a config can be used, as far as the file alone tells; else raise all that is wrong with it."""
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.check import check_answer
+
+        return write(check_answer(options.configfile))
     from segmake.config.load import load_config
 
     load_config(options.configfile, images=False)
     print(say("check.fine", path=options.configfile))
+    return 0
 
 
 def new(options: argparse.Namespace) -> None:

@@ -118,10 +118,12 @@ def _add_check(commands: Commands) -> None:
         metavar=say("help.FILE"),
         help=say("help.configfile"),
     )
+    _add_json(check)
 
 
 def _add_plan(commands: Commands) -> None:
-    _add_config(_of_users(commands, "plan", of_users.show_plan), "--configfile")
+    plan = _of_users(commands, "plan", of_users.show_plan)
+    _add_config(plan, "--configfile")
 
 
 def _add_status(commands: Commands) -> None:
@@ -203,6 +205,10 @@ def _add_places(command: Parser) -> None:
     _add_config(command, "--configfile")
     folder = say("help.FOLDER")
     command.add_argument("--results", type=Path, metavar=folder, help=say("help.results"))
+
+
+def _add_json(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help=say("help.json"))
 
 
 def _add_config(command: Parser, *names: str) -> None:

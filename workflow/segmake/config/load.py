@@ -78,7 +78,7 @@ def load_config(
     # What else is wrong with a path that is none here says less.
     problems = [*foreign, *(each for each in problems if each.where not in _places(foreign))]
     if problems:
-        raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
+        raise Problems(sorted(problems, key=_line_number))
     _keep_what_the_engine_takes(config.settings)
     _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])
@@ -91,9 +91,8 @@ def _places(problems: Iterable[Problem]) -> set[str]:
     return {problem.where for problem in problems}
 
 
-def _line_number(where: str) -> int:
-    last = where.rpartition(" ")[2]
-    return int(last) if last.isdecimal() else 0
+def _line_number(problem: Problem) -> int:
+    return getattr(problem.where, "line", None) or 0
 
 
 def merged(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

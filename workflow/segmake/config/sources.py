@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from segmake.config.schema import engine_of, schema, with_defaults
-from segmake.core.config import Config, Keys, at
+from segmake.core.config import Config, Keys, at, name_in_full
 from segmake.messages import say
 
 # Of a longer value the beginning is shown.
@@ -63,8 +63,3 @@ def leaves(settings: Mapping[str, Any], keys: Keys = ()) -> Iterator[tuple[Keys,
             yield from leaves(value, (*keys, key))
         else:
             yield (*keys, key), value
-
-
-def name_in_full(keys: Keys) -> str:
-    """Return how a setting is called where its sections have to be named: ``cluster.partition``."""
-    return ".".join(map(str, keys))
