@@ -21,7 +21,7 @@ from segmake.runner.run_step import STEPS
 # The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
 OF_USERS = (
     *("new", "check", "plan", "status", "environments", "submit"),
-    *("space", "site", "update", "uninstall", "demo-data"),
+    *("space", "site", "firstday", "update", "uninstall", "demo-data"),
 )
 
 # What argparse makes a command with.
@@ -78,6 +78,7 @@ def command_line() -> Parser:
     _add_submit(commands)
     _add_space(commands)
     _add_site(commands)
+    _add_firstday(commands)
     _add_update(commands)
     _add_uninstall(commands)
     _add_demo_data(commands)
@@ -167,6 +168,23 @@ def _add_site(commands: Commands) -> None:
     site.add_argument("file", nargs="?", type=Path, **file)
     site.add_argument("--node", action="store_true", help=say("help.site.node"))
     site.add_argument("--write", action="store_true", help=say("help.site.write"))
+
+
+def _add_firstday(commands: Commands) -> None:
+    day = _of_users(commands, "firstday", of_site.do_first_day)
+    day.add_argument("--list", action="store_true", help=say("help.firstday.list"))
+    step = say("help.STEP")
+    day.add_argument("--only", nargs="+", metavar=step, help=say("help.firstday.only"))
+    day.add_argument("--skip", nargs="+", metavar=step, help=say("help.firstday.skip"))
+    number = {"type": int, "metavar": say("help.NUMBER"), "help": say("help.firstday.minutes")}
+    day.add_argument("--gpu-minutes", **number)
+    day.add_argument("--here", action="store_true", help=say("help.firstday.here"))
+    day.add_argument("--allow-cpu", action="store_true", help=say("help.firstday.cpu"))
+    folder = {"metavar": say("help.FOLDER"), "help": say("help.firstday.folder")}
+    day.add_argument("--folder", type=Path, default=Path("segmake-firstday"), **folder)
+    file = {"metavar": say("help.FILE"), "help": say("help.firstday.config")}
+    day.add_argument("--configfile", type=Path, **file)
+    day.add_argument("--yes", action="store_true", help=say("help.yes"))
 
 
 def _add_update(commands: Commands) -> None:

@@ -13,8 +13,15 @@ STEPS = (
     Step("file-systems", disks.file_systems),
     Step("models", models, needs=("engine",)),
     Step("gpu", queue.graphics, needs=("gpu", "engine"), gpu_minutes=3),
-    Step("picture", engines.picture, needs=("gpu", "engine"), gpu_minutes=3 * engines.PICTURE_MINUTES),
-    Step("equality", engines.equality, needs=("gpu", "engine"), gpu_minutes=3 * engines.EQUALITY_MINUTES),
+    Step(
+        "picture", engines.picture, needs=("gpu", "engine"), gpu_minutes=3 * engines.PICTURE_MINUTES
+    ),
+    Step(
+        "equality",
+        engines.equality,
+        needs=("gpu", "engine"),
+        gpu_minutes=3 * engines.EQUALITY_MINUTES,
+    ),
     Step("speed", engines.speed, needs=("gpu", "engine"), gpu_minutes=3 * engines.SPEED_MINUTES),
     Step("partitions", queue.partitions, needs=("slurm",), gpu_minutes=1),
     Step("main-process", queue.main_process, needs=("slurm",)),

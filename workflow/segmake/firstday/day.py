@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,6 +102,13 @@ class Day:
             raise Problem("SM-CLU-001", error=slurm.one_line(error)) from None
 
     @property
+    def has_gpu(self) -> bool:
+        """Whether there are GPUs, on this computer or in the partition that the jobs go to."""
+        if self.here:
+            return bool(shutil.which("nvidia-smi")) or any(Path("/dev").glob("nvidia[0-9]*"))
+        return self.cluster.gpus > 0
+
+    @property
     def minutes_over(self) -> int:
         """How many minutes Slurm lets a job run on after its limit."""
         over = self.configuration.get("OverTimeLimit", "0").split()[0]
@@ -128,8 +136,6 @@ class Day:
 
     def fresh(self, name: str) -> Path:
         """Return an empty folder for a part of the step that is being done."""
-        import shutil
-
         folder = self.work / self.step / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -165,7 +171,9 @@ def cluster_config(path: Path | None, *, here: bool) -> Config:
         return config
     cluster = Cluster(config.settings, site)
     usable = [one for one in cluster.partitions.values() if one.up and cluster.allows(one)]
-    if best := max((one for one in usable if one.gpus), key=lambda one: sum(one.gpus.values()), default=None):
+    if best := max(
+        (one for one in usable if one.gpus), key=lambda one: sum(one.gpus.values()), default=None
+    ):
         section["partition"] = best.name
     without = [one for one in usable if not one.gpus and not one.hidden]
     if without and not section["cpu_partition"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from segmake.config.load import load_config
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.firstday import runs
 from segmake.firstday.day import MODELS, Day, engine_python
-from segmake.firstday.jobs import PROBES, Request, do, probe
-from segmake.firstday.step import Figures
-from segmake.messages import Problem
+from segmake.firstday.jobs import PROBES, Request, do, probe, reserved
+from segmake.firstday.step import Figures, do_each
+from segmake.messages import Problem, say
 
 # Time limits, in minutes: for a picture, for both ways of a few, and of many.
 PICTURE_MINUTES = 4
@@ -27,19 +28,23 @@ FAST = {True: (48, 1024), False: (4, 192)}
 
 def picture(day: Day, figures: Figures) -> None:
     """Do a run of one picture with each engine, as a user does it."""
-    for engine in day.engines():
-        folder = day.fresh(engine)
-        runs.draw(folder / "images", size=_pictures(day, EQUAL)[1])
-        cluster = runs.cluster_section(day, minutes=PICTURE_MINUTES, memory_gb=8)
-        wanted = {"images": {"folder": "images"}, "segmentation": runs.segmentation(day, engine)}
-        runs.prepare(folder, {**wanted, "cluster": cluster})
-        with day.minutes.reserve(day.step, PICTURE_MINUTES + day.minutes_over) as spent:
-            run = runs.run(day, folder, *runs.NO_CONDA, "--retries", "0")
+    do_each(day.engines(), figures, partial(_picture, day))
+
+
+def _picture(day: Day, engine: str, figures: Figures) -> None:
+    folder = day.fresh(engine)
+    runs.draw(folder / "images", size=_pictures(day, EQUAL)[1])
+    cluster = runs.cluster_section(day, minutes=PICTURE_MINUTES, memory_gb=8)
+    wanted = {"images": {"folder": "images"}, "segmentation": runs.segmentation(day, engine)}
+    runs.prepare(folder, {**wanted, "cluster": cluster})
+    with reserved(day, PICTURE_MINUTES) as spent:
+        run = runs.run(day, folder, *runs.NO_CONDA, "--retries", "0")
+        if spent:
             spent.used = _gpu_minutes(run)
-        figures[engine] = _found(run)
-        run.refuse_failed()
-        if not figures[engine]["cells"]:
-            raise Problem("SM-DAY-014", code=0, said=f"{engine}: 0")
+    figures |= _found(run)
+    run.refuse_failed()
+    if not figures["cells"]:
+        raise Problem("SM-DAY-014", where=engine, ended=0, said=say("firstday.no_cells"))
 
 
 def _found(run: runs.Run) -> dict[str, Any]:
@@ -78,16 +83,15 @@ def _compare_all(
     day: Day, figures: Figures, pictures: dict[bool, tuple[int, int]], minutes: int
 ) -> None:
     number, size = _pictures(day, pictures)
-    different = []
-    for engine in day.engines():
-        figures[engine] = {"pictures": number, "pixels_a_side": size}
-        _compare(day, engine, figures[engine], minutes)
-        if figures[engine]["equal"] < number:
-            different.append(engine)
-    if different:
-        first = different[0]
-        counts = {"equal": figures[first]["equal"], "number": number}
-        raise Problem("SM-DAY-004", where=first, pixels=figures[first]["different_pixels"], **counts)
+
+    def compare(engine: str, own: Figures) -> None:
+        own |= {"pictures": number, "pixels_a_side": size}
+        _compare(day, engine, own, minutes)
+        if own["equal"] < number:
+            counts = {"equal": own["equal"], "number": number, "pixels": own["different_pixels"]}
+            raise Problem("SM-DAY-004", where=engine, **counts)
+
+    do_each(day.engines(), figures, compare)
 
 
 def _pictures(day: Day, numbers: dict[bool, tuple[int, int]]) -> tuple[int, int]:
@@ -108,7 +112,7 @@ def _compare(day: Day, engine: str, figures: dict[str, Any], minutes: int) -> No
     run.refuse_failed()
     if code := found["plain"]["code"]:
         said = " / ".join(found["plain"]["said"][-3:])
-        raise Problem("SM-DAY-012", where=engine, code=code, said=said)
+        raise Problem("SM-DAY-012", where=engine, ended=code, said=said)
     plain = json.loads(found["plain"]["said"][-1])
     entries = run.entries()
     spans = {
@@ -142,7 +146,6 @@ def _write_order(day: Day, engine: str, folder: Path, paths: list[Path]) -> Path
         "engine": engine,
         "model": MODELS[engine],
         "models": str(day.models_folder(engine).absolute()),
-        "gpu": not day.allow_cpu,
         "batch_size": batch_size,
         "images": [str(path.absolute()) for path in paths],
         "masks": str(masks.absolute()),
@@ -160,7 +163,9 @@ def _write_order(day: Day, engine: str, folder: Path, paths: list[Path]) -> Path
     return path.absolute()
 
 
-def _busy(watched: Iterable[tuple[float, float, float]], began: float, ended: float) -> dict[str, Any]:
+def _busy(
+    watched: Iterable[tuple[float, float, float]], began: float, ended: float
+) -> dict[str, Any]:
     """Return which part of a time the GPU was busy, and the most memory of it; nothing where nobody told."""
     seen = [(busy, memory) for moment, busy, memory in watched if began <= moment <= ended]
     if not seen:

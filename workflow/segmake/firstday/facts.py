@@ -21,7 +21,7 @@ from segmake.firstday import runs
 from segmake.firstday.day import MODELS, Day, engine_python
 from segmake.firstday.jobs import Request, options
 from segmake.firstday.probes import graphics
-from segmake.firstday.step import Figures, Skipped
+from segmake.firstday.step import Figures, Skipped, do_each
 from segmake.messages import Problem
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
@@ -29,7 +29,14 @@ from segmake.updates.sizes import size_of
 
 # Settings of Slurm that decide how SegMake's jobs fare; none of them names anybody.
 SETTINGS = (
-    *("SLURM_VERSION", "SelectType", "SelectTypeParameters", "GresTypes", "TaskPlugin", "ProctrackType"),
+    *(
+        "SLURM_VERSION",
+        "SelectType",
+        "SelectTypeParameters",
+        "GresTypes",
+        "TaskPlugin",
+        "ProctrackType",
+    ),
     *("AccountingStorageType", "AccountingStorageEnforce", "AccountingStorageTRES"),
     *("JobAcctGatherType", "JobAcctGatherFrequency", "MaxArraySize", "MaxJobCount", "MinJobAge"),
     *("OverTimeLimit", "KillWait", "PrivateData", "EnforcePartLimits", "JobRequeue", "PreemptType"),
@@ -38,12 +45,25 @@ SETTINGS = (
 )
 
 # Options of a mount that say how a shared file system keeps locks and what it remembers.
-_MOUNT_OPTIONS = ("vers", "nolock", "local_lock", "flock", "localflock", "noflock", "actimeo", "noac")
+_MOUNT_OPTIONS = (
+    "vers",
+    "nolock",
+    "local_lock",
+    "flock",
+    "localflock",
+    "noflock",
+    "actimeo",
+    "noac",
+)
 
 _PACKAGES = ("snakemake", "snakemake-executor-plugin-slurm", "numpy", "torch")
 
 # What is imported of each engine, as a job does.
-_IMPORTS = {"cellpose3": "cellpose.models", "cellpose": "cellpose.models", "omnipose": "cellpose_omni.models"}
+_IMPORTS = {
+    "cellpose3": "cellpose.models",
+    "cellpose": "cellpose.models",
+    "omnipose": "cellpose_omni.models",
+}
 
 
 def versions(day: Day, figures: Figures) -> None:
@@ -134,22 +154,22 @@ def _taken(day: Day, settings: dict[str, Any]) -> str:
 def environments(day: Day, figures: Figures) -> None:
     """Tell what the set-up made of the engines' environments, and how long it takes to begin to work in them."""
     figures["main"] = {"size": _size(Path(sys.prefix))}
-    for engine in MODELS:
-        python = engine_python(engine)
-        if not python.exists():
-            figures[engine] = None
-            continue
-        packages = installed(python.parents[1])
-        names = ("cellpose", "omnipose", "torch", "numpy", "numba", "opencv-python-headless")
-        figures[engine] = {
-            "versions": {name: packages[name] for name in names if name in packages},
-            "cuda": cuda_of(packages),
-            "made_by_conda": (python.parents[1] / "conda-meta").is_dir(),
-            "size": _size(python.parents[1]),
-            "first_import_s": _import_seconds(python, engine),
-            "second_import_s": _import_seconds(python, engine),
-        }
-    day.engines()
+    figures["not_set_up"] = sorted(set(MODELS) - set(day.engines()))
+    do_each(day.engines(), figures, _environment)
+
+
+def _environment(engine: str, figures: Figures) -> None:
+    python = engine_python(engine)
+    packages = installed(python.parents[1])
+    names = ("cellpose", "omnipose", "torch", "numpy", "numba", "opencv-python-headless")
+    figures |= {
+        "versions": {name: packages[name] for name in names if name in packages},
+        "cuda": cuda_of(packages),
+        "made_by_conda": (python.parents[1] / "conda-meta").is_dir(),
+        "size": _size(python.parents[1]),
+    }
+    for time_of in ("first_import_s", "second_import_s"):
+        figures[time_of] = _import_seconds(python, engine)
 
 
 def _size(folder: Path) -> dict[str, float]:
@@ -170,7 +190,7 @@ def _import_seconds(python: Path, engine: str) -> float:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["-"])[-1]
-        raise Problem("SM-DAY-012", where=engine, code=done.returncode, said=said)
+        raise Problem("SM-DAY-012", where=engine, ended=done.returncode, said=said)
     return round(time.perf_counter() - began, 2)
 
 
@@ -180,7 +200,9 @@ def conda(day: Day, figures: Figures) -> None:
     if not version:
         raise Skipped(Problem("SM-DAY-019"))
     figures["conda"] = version
-    figures["channel_priority"] = graphics.said("conda", "config", "--get", "channel_priority").strip()
+    figures["channel_priority"] = graphics.said(
+        "conda", "config", "--get", "channel_priority"
+    ).strip()
     if not day.agree("firstday.conda"):
         raise Skipped(Problem("SM-DAY-011"))
     folder = day.fresh("run")
@@ -196,8 +218,12 @@ def conda(day: Day, figures: Figures) -> None:
     figures["made"] = len(made)
     figures["size"] = _size(folder / "conda")
     figures["versions"] = [
-        {name: found[name] for name in ("cellpose", "torch", "numpy", "scikit-image") if name in found}
+        {
+            name: found[name]
+            for name in ("cellpose", "torch", "numpy", "scikit-image")
+            if name in found
+        }
         for found in map(installed, made)
     ]
     if not made:
-        raise Problem("SM-DAY-014", code=done.code, said=done.said[-300:])
+        raise Problem("SM-DAY-014", ended=done.code, said=done.said[-300:])

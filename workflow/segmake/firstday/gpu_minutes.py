@@ -49,7 +49,9 @@ class GpuMinutes:
         Called whenever something has changed, before a job is sent and after it has ended.
     """
 
-    def __init__(self, agreed: float, spent: list[dict[str, Any]], save: Callable[[], None]) -> None:
+    def __init__(
+        self, agreed: float, spent: list[dict[str, Any]], save: Callable[[], None]
+    ) -> None:
         self.agreed = agreed
         self._spent = [Spent(**one) for one in spent]
         self._save = save

@@ -8,7 +8,7 @@ from segmake.firstday import runs
 from segmake.firstday.day import Day
 from segmake.firstday.jobs import PROBES
 from segmake.firstday.step import Figures, Skipped
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 
 # Twice what the job asks for at first is enough for this.
 ASKED_GB = 1
@@ -27,7 +27,7 @@ def time(day: Day, figures: Figures) -> None:
     """Do a run of a script that takes more time than was asked for."""
     seconds = 60 * (1 + day.minutes_over) + LOOK_SECONDS
     if seconds > 1800:
-        raise Skipped(Problem("SM-DAY-016", what="time"))
+        raise Skipped(Problem("SM-DAY-016", what=say("firstday.unproved.time")))
     _grow(day, figures, "time", f"--seconds={seconds}", minutes=1)
 
 
@@ -71,4 +71,4 @@ def _grow(day: Day, figures: Figures, cause: str, argument: str, *, minutes: int
     ]
     run.refuse_failed()
     if cause not in [one.cause for one in own]:
-        raise Skipped(Problem("SM-DAY-016", what=cause))
+        raise Skipped(Problem("SM-DAY-016", what=say(f"firstday.unproved.{cause}")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -35,7 +36,9 @@ LATE_SECONDS = 60.0
 # A job's command is ended so many seconds before Slurm would end it.
 _SPARE_SECONDS = 10
 
-# A job of the day has this name in front of its files.
+# Slurm gives a job that is cancelled so long to end by itself.
+_GOING_SECONDS = 40
+
 _SCRIPT = """\
 cd {folder} || exit 1
 export CUDA_DEVICE_ORDER=PCI_BUS_ID PYTHONNOUSERSITE=1 PYTHONPATH={package}
@@ -106,7 +109,7 @@ class Ended:
             found = json.loads(last)
             if self.code == 0 and isinstance(found, dict):
                 return found
-        raise Problem("SM-DAY-012", code=self.code, said=_end(self.said))
+        raise Problem("SM-DAY-012", ended=self.code, said=_end(self.said))
 
 
 def do(day: Day, folder: Path, name: str, command: list[str], request: Request) -> Ended:
@@ -145,6 +148,8 @@ class Sent:
     options : list of str
         What sbatch was told.
     process : Popen or None
+    began : float
+        When it was begun or sent: seconds since 1970.
     """
 
     day: Day
@@ -152,6 +157,7 @@ class Sent:
     job: str = ""
     options: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
+    began: float = field(default_factory=time.time)
 
     def is_over(self) -> bool:
         """Whether it has left word of its end, or is not in the queue any more."""
@@ -179,7 +185,7 @@ class Sent:
         self.wait_for_begin(patience)
         while not self.is_over():
             time.sleep(LOOK_SECONDS if self.job else 0.1)
-        return self._ended()
+        return self.ended(LATE_SECONDS if self.job else 0.0)
 
     def wait_for_begin(self, patience: float | None = None) -> None:
         """Wait until it is not in the queue any more.
@@ -216,19 +222,37 @@ class Sent:
     def cancel(self) -> None:
         """End it, if it has not ended."""
         if self.process and self.process.poll() is None:
-            self.process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait()
-        if self.job and not self._end_file().exists():
-            with suppress(SlurmError):
-                slurm.cancel([self.job])
+        if not self.job or self._end_file().exists():
+            return
+        with suppress(SlurmError):
+            slurm.cancel([self.job])
+        # What it took is known once it is gone.
+        latest = time.monotonic() + _GOING_SECONDS
+        while self.state and time.monotonic() < latest:
+            time.sleep(1)
 
     def _end_file(self) -> Path:
         # What a node has written is seen at once where the folder was just read.
         os.listdir(self.base.parent)
         return self.base.with_name(f"{self.base.name}.end")
 
-    def _ended(self) -> Ended:
-        latest = time.monotonic() + (LATE_SECONDS if self.job else 0)
+    def ended(self, patience: float = 0.0) -> Ended:
+        """Return what became of it.
+
+        Parameters
+        ----------
+        patience : float
+            So many seconds are waited for its word to be seen.
+
+        Raises
+        ------
+        Problem
+            ``SM-DAY-013`` if it has left none.
+        """
+        latest = time.monotonic() + patience
         while not self._end_file().exists():
             if time.monotonic() > latest:
                 raise Problem("SM-DAY-013", job=self.job or "-", state=_last_state(self.job))
@@ -240,9 +264,7 @@ class Sent:
 
 
 @contextmanager
-def sent(
-    day: Day, folder: Path, name: str, command: list[str], request: Request
-) -> Iterator[Sent]:
+def sent(day: Day, folder: Path, name: str, command: list[str], request: Request) -> Iterator[Sent]:
     """Begin a command in a job, or on this computer; what has not ended by then is cancelled in the end.
 
     Raises
@@ -252,7 +274,7 @@ def sent(
     Skipped
         If there are not enough GPU minutes left.
     """
-    with _reserved(day, request) as spent:
+    with reserved(day, request.minutes if request.gpu else 0) as spent:
         seconds = request.minutes * 60 - _SPARE_SECONDS
         script = _SCRIPT.format(
             folder=shlex.quote(str(folder.absolute())),
@@ -285,18 +307,27 @@ def probe(name: str, *words: str) -> list[str]:
 
 
 @contextmanager
-def _reserved(day: Day, request: Request) -> Iterator[Spent | None]:
-    if not request.gpu:
+def reserved(day: Day, minutes: int) -> Iterator[Spent | None]:
+    """Set GPU minutes aside for a job with this time limit; nothing where it has no GPU.
+
+    Raises
+    ------
+    Skipped
+        If there are not enough left.
+    """
+    if not minutes or not day.has_gpu:
         yield None
         return
-    with day.minutes.reserve(day.step, request.minutes + day.minutes_over) as spent:
+    with day.minutes.reserve(day.step, minutes + day.minutes_over) as spent:
         yield spent
 
 
 def _begin(day: Day, base: Path, script: str, request: Request) -> Sent:
     if day.here:
-        # Its own end ends what it began, too.
-        process = subprocess.Popen(["bash", "-c", script], stdin=subprocess.DEVNULL)
+        # In a group of its own, so that all that it begins can be ended.
+        process = subprocess.Popen(
+            ["bash", "-c", script], stdin=subprocess.DEVNULL, start_new_session=True
+        )
         return Sent(day, base, process=process)
     asked = options(day, base.parent, request)
     try:
@@ -323,11 +354,11 @@ def options(day: Day, folder: Path, request: Request) -> list[str]:
 def _used(one: Sent) -> float | None:
     """Return the GPU minutes of a job that has ended: the longer time of its own clock and the accounts'.
 
-    None while it may still be at work, as one that was cancelled and does not end at once.
+    None where neither is known.
     """
-    seconds = 0.0
+    seconds = time.time() - one.began if one.process else 0.0
     with suppress(Problem, OSError, ValueError):
-        seconds = one._ended().seconds
+        seconds = one.ended().seconds
     if one.job:
         with suppress(SlurmError, ValueError, IndexError):
             seconds = max(seconds, float(slurm.accounted(one.job)[0]["ElapsedRaw"]))

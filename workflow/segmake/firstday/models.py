@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from segmake.core import installation
 from segmake.engines import models_folder
 from segmake.firstday.day import Day, engine_python
 from segmake.firstday.jobs import PROBES
-from segmake.firstday.step import Figures, Skipped
+from segmake.firstday.step import Figures, Skipped, do_each
 from segmake.messages import Problem
 from segmake.updates.space import shown_bytes
 
@@ -27,20 +29,37 @@ PUBLISHED = {
 
 def models(day: Day, figures: Figures) -> None:
     """Download what is not here yet, and note the checksums of all."""
+    sizes: dict[str, dict[str, dict[str, int]]] = {}
     engines = day.engines()
-    wanted = {engine: _settings(day, engine) for engine in engines}
-    missing = {engine: _ask(day, "sizes", engine, wanted[engine]) for engine in engines}
-    sizes = [size for found in missing.values() for files in found.values() for size in files.values()]
-    free = shutil.disk_usage(day.folder).free
-    figures["to_download"] = {"files": len(sizes), "bytes": sum(sizes), "free_bytes": free}
-    if sum(sizes) * 1.1 > free:
-        needed = {"needed": shown_bytes(sum(sizes)), "free": shown_bytes(free)}
-        raise Skipped(Problem("SM-DAY-018", where=str(day.folder), **needed))
-    words = {"number": len(sizes), "size": shown_bytes(sum(sizes)), "free": shown_bytes(free)}
-    if sizes and not day.agree("firstday.download", **words):
-        raise Skipped(Problem("SM-DAY-011"))
     for engine in engines:
-        figures[engine] = _ask(day, "fetch", engine, wanted[engine])
+        with suppress(Skipped):
+            sizes[engine] = _ask(day, "sizes", engine, _settings(day, engine))
+    found = [
+        size for models in sizes.values() for files in models.values() for size in files.values()
+    ]
+    free = shutil.disk_usage(day.folder).free
+    figures["to_download"] = {"files": len(found), "bytes": sum(found), "free_bytes": free}
+    if sum(found) * 1.1 > free:
+        needed = {"needed": shown_bytes(sum(found)), "free": shown_bytes(free)}
+        raise Skipped(Problem("SM-DAY-018", where=str(day.folder), **needed))
+    words = {"number": len(found), "size": shown_bytes(sum(found)), "free": shown_bytes(free)}
+    if found and not day.agree("firstday.download", **words):
+        raise Skipped(Problem("SM-DAY-011"))
+
+    def fetch(engine: str, own: Figures) -> None:
+        wanted = _settings(day, engine)
+        # Where the server can't be reached, those that are here are looked at all the same.
+        here = wanted if engine in sizes else [one for one in wanted if _is_here(day, one)]
+        if here:
+            own |= _ask(day, "fetch", engine, here)
+        if len(here) < len(wanted):
+            _ask(day, "sizes", engine, wanted)
+
+    do_each(engines, figures, fetch)
+
+
+def _is_here(day: Day, settings: dict[str, Any]) -> bool:
+    return settings["models_folder"] != str(day.work / "models")
 
 
 def _settings(day: Day, engine: str) -> list[dict[str, Any]]:
@@ -50,8 +69,8 @@ def _settings(day: Day, engine: str) -> list[dict[str, Any]]:
     for model in PUBLISHED[engine]:
         # Omnipose and the older models of Cellpose have other names for their files.
         there = any(path.is_file() for path in (usual / model, usual / f"{model}torch_0"))
-        folder = usual if there else (day.work / "models")
-        own = {"engine": engine, "model": model, "models_folder": str(folder.absolute())}
+        own = {"engine": engine, "model": model}
+        own["models_folder"] = str(usual if there else day.work / "models")
         written = {"images": {"folder": "."}, "segmentation": own}
         found.append(with_defaults(written, schema(), engine)["segmentation"])
     return found
@@ -80,7 +99,7 @@ def _ask(day: Day, task: str, engine: str, settings: list[dict[str, Any]]) -> di
         answer = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         said = (done.stderr.strip().splitlines() or ["-"])[-1]
-        raise Problem("SM-DAY-012", where=engine, code=done.returncode, said=said) from None
+        raise Problem("SM-DAY-012", where=engine, ended=done.returncode, said=said) from None
     if error := answer.get("error"):
         problem = Problem("SM-DAY-008", where=engine, error=error)
         raise Skipped(problem) if task == "sizes" else problem
@@ -89,8 +108,6 @@ def _ask(day: Day, task: str, engine: str, settings: list[dict[str, Any]]) -> di
 
 def engine_environment(day: Day) -> dict[str, str]:
     """Return the variables with which an engine's Python finds SegMake, as a job's does."""
-    import os
-
     installation.link_package(day.work)
     package: Path = installation.python_path(day.work)
     return {**os.environ, "PYTHONPATH": str(package), "PYTHONNOUSERSITE": "1"}

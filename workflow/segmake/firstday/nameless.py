@@ -18,8 +18,12 @@ from segmake.slurm.commands import SlurmError
 
 # Partitions and accounts are often called so: the word says nothing of anybody.
 _COMMON = frozenset(
-    "all batch compute cpu debug default dev devel express fast general gpu gpus interactive large long main medium"
-    " normal other production queue root shared short small standard test users".split()
+    (
+        *("all", "batch", "compute", "cpu", "debug", "default", "dev", "devel", "express", "fast"),
+        *("general", "gpu", "gpus", "interactive", "large", "long", "main", "medium", "normal"),
+        *("other", "production", "queue", "root", "shared", "short", "small", "standard", "test"),
+        "users",
+    )
 )
 
 _ADDRESS = re.compile(
@@ -31,7 +35,12 @@ _ADDRESS = re.compile(
 )
 
 # What stands in quotation marks may have spaces in it.
-_PATH = re.compile(r"""(?<=")/[^"\n]+(?=")|(?<=')/[^'\n]+(?=')|(?<![\w./…<])/[^\s"'`,;:()\[\]<>|]+""")
+_PATH = re.compile(
+    r"""(?<=")/[^"\n]+(?=")|(?<=')/[^'\n]+(?=')|(?<![\w./…<])/(?!/)[^\s"'`,;:()\[\]<>|]+"""
+)
+
+# A version may look like an address; alone, nothing else does.
+_VERSION = re.compile(r"\d+(?:\.\d+){3}")
 
 # Folders of every Linux.
 _SYSTEM = ("/usr/bin", "/usr/lib", "/bin", "/dev", "/proc", "/sys", "/etc")
@@ -69,7 +78,9 @@ class Nameless:
         self._places = dict(sorted((places or {}).items(), key=lambda pair: -len(pair[0])))
         hidden = [word for word in self._words if self._is_told(word)]
         longest_first = "|".join(re.escape(word) for word in sorted(hidden, key=len, reverse=True))
-        self._named = re.compile(rf"(?<![^\W_])(?:{longest_first or '(?!)'})(?![^\W_])", re.IGNORECASE)
+        self._named = re.compile(
+            rf"(?<![^\W_])(?:{longest_first or '(?!)'})(?![^\W_])", re.IGNORECASE
+        )
 
     def of(self, name: str) -> str:
         """Return what is told in place of the name of a machine or a partition."""
@@ -78,7 +89,7 @@ class Nameless:
     def clean(self, value: Any) -> Any:
         """Return a value as it may be told: a text, or the texts in lists and mappings, without names."""
         if isinstance(value, str):
-            return self._clean(value)
+            return value if _VERSION.fullmatch(value) else self._clean(value)
         if isinstance(value, Mapping):
             return {self._clean(str(key)): self.clean(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
@@ -87,7 +98,7 @@ class Nameless:
 
     def _clean(self, text: str) -> str:
         for place, told in self._places.items():
-            text = re.sub(rf"{re.escape(place)}(?=[/\W]|$)", lambda _, told=told: told, text)
+            text = re.sub(rf"{re.escape(place)}(?=\W|$)", told, text)
         text = _PATH.sub(_last_part, text)
         text = self._named.sub(lambda found: self._told(found[0]), text)
         return _ADDRESS.sub("…", text)

@@ -17,9 +17,9 @@ from segmake.firstday import runs
 from segmake.firstday.day import Day, engine_python
 from segmake.firstday.jobs import Request, Sent, do, options, probe, sent
 from segmake.firstday.step import Figures, Skipped
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.slurm import commands as slurm
-from segmake.slurm.commands import Partition, SlurmError
+from segmake.slurm.commands import SlurmError
 
 # So long a job of each partition is waited for.
 PATIENCE_SECONDS = 600.0
@@ -55,29 +55,19 @@ def partitions(day: Day, figures: Figures) -> None:
     with ExitStack() as jobs:
         begun: dict[str, dict[str, Sent | str]] = {}
         for one in usable:
-            kinds = {"cpu": Request(minutes=1, memory_mb=200, partition=one.name)}
-            if one.gpus:
-                model = next(filter(None, one.gpus), None)
-                kinds["gpu"] = Request(gpu=True, minutes=1, memory_mb=200, partition=one.name)
-                begun.setdefault(one.name, {})["gpu_model"] = model or "?"
-            for kind, request in kinds.items():
-                begun.setdefault(one.name, {})[kind] = _sent_or_not(day, jobs, one, kind, request)
-        figures |= {
-            name: {kind: _outcome(one) for kind, one in kinds.items()} for name, kinds in begun.items()
-        }
-    if not any(outcome.get("state") == "ended" for kinds in figures.values() for outcome in _jobs(kinds)):
-        raise Problem("SM-DAY-015")
+            for kind in ("cpu", "gpu") if one.gpus else ("cpu",):
+                folder = day.fresh(f"{len(begun)}-{kind}")
+                request = Request(gpu=kind == "gpu", minutes=1, memory_mb=200, partition=one.name)
+                begun.setdefault(one.name, {})[kind] = _sent_or_not(day, jobs, folder, request)
+        for name, kinds in begun.items():
+            figures[name] = {kind: _outcome(one) for kind, one in kinds.items()}
+    outcomes = [kinds["cpu"] for kinds in figures.values()]
+    if not any(outcome["state"] == "ended" for outcome in outcomes):
+        raise Problem("SM-CLU-010", answer=outcomes[0]["why"] if outcomes else "-")
 
 
-def _jobs(kinds: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in kinds.values() if isinstance(one, dict)]
-
-
-def _sent_or_not(
-    day: Day, jobs: ExitStack, partition: Partition, kind: str, request: Request
-) -> Sent | str:
+def _sent_or_not(day: Day, jobs: ExitStack, folder: Path, request: Request) -> Sent | str:
     """Return the job, or why it could not be sent."""
-    folder = day.fresh(f"{kind}-{len(list(day.work.glob('partitions/*')))}")
     command = ["sh", "-c", 'echo "{\\"gpus\\": \\"$CUDA_VISIBLE_DEVICES\\"}"']
     try:
         # What a user may not use is refused.
@@ -159,15 +149,15 @@ def missing_files(day: Day, figures: Figures) -> None:
         figures["jobs"] = [{"state": one.job.state, "cause": one.cause} for one in run.jobs]
         figures["messages"] = [text for _, text in run.messages]
         if run.code == 0:
-            raise Skipped(Problem("SM-DAY-016", what="folder"))
+            raise Skipped(Problem("SM-DAY-016", what=say("firstday.unproved.folder")))
         if not run.messages or "Traceback" in run.said:
-            raise Problem("SM-DAY-014", code=run.code, said=run.said[-500:])
+            raise Problem("SM-DAY-014", ended=run.code, said=run.said[-500:])
 
 
 def accounts(day: Day, figures: Figures) -> None:
     """Have the accounts tell what a job took, and hold it against what it did take."""
     if not day.cluster.keeps_accounts or not shutil.which("sacct"):
-        raise Skipped(Problem("SM-DAY-020"))
+        raise Skipped(Problem("SM-DAY-020", names="sacct"))
     every = re.search(r"\d+", day.configuration.get("JobAcctGatherFrequency", ""))
     seconds = 2 * max(int(every[0]) if every else 0, 1) + 10
     # Where Slurm looks less often than every two minutes, it has to look once.

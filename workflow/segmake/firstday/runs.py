@@ -88,7 +88,7 @@ class Run:
         """
         if self.code:
             told = [text for _, text in self.messages] or self.said.strip().splitlines()[-3:]
-            raise Problem("SM-DAY-014", code=self.code, said=" / ".join(told)[:800])
+            raise Problem("SM-DAY-014", ended=self.code, said=" / ".join(told)[:800])
 
 
 def prepare(folder: Path, settings: dict[str, Any]) -> None:
@@ -104,9 +104,16 @@ def draw(folder: Path, number: int = 1, size: int = 320) -> list[Path]:
     import tifffile
 
     folder.mkdir(parents=True)
-    kinds = {"modality": "phase", "cells": "rod", "arrangement": "sparse"}
     fields = [
-        draw_field(seed, shape=(size, size), width=10, **kinds)[0] for seed in range(min(number, 4))
+        draw_field(
+            seed,
+            shape=(size, size),
+            modality="phase",
+            cells="rod",
+            arrangement="sparse",
+            width=10,
+        )[0]
+        for seed in range(min(number, 4))
     ]
     paths = [folder / f"field_{place:03d}.tif" for place in range(number)]
     for place, path in enumerate(paths):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from segmake.messages import Problem, say
-
-if TYPE_CHECKING:
-    from segmake.firstday.day import Day
 
 Need = Literal["slurm", "gpu", "engine"]
 
@@ -41,7 +38,7 @@ class Step:
     name : str
         As it is typed; the text ``firstday.step.NAME`` says what it proves.
     do : callable
-        Takes the day and the figures that it fills in; raises a `Problem` for what it finds wrong, or `Skipped`.
+        Takes the `Day` and the figures that it fills in; raises a `Problem` for what it finds wrong, or `Skipped`.
     needs : tuple of str
         What there must be: ``"slurm"``, ``"gpu"``, or ``"engine"``, an engine that the set-up made.
     gpu_minutes : int
@@ -49,7 +46,7 @@ class Step:
     """
 
     name: str
-    do: Callable[[Day, Figures], None]
+    do: Callable[[Any, Figures], None]
     needs: tuple[Need, ...] = ()
     gpu_minutes: int = 0
 
@@ -57,3 +54,34 @@ class Step:
     def proves(self) -> str:
         """What it proves, in a sentence of the user's language."""
         return say(f"firstday.step.{self.name}")
+
+
+def do_each(names: Iterable[str], figures: Figures, do: Callable[[str, Figures], None]) -> None:
+    """Do the same for several, such as engines: what one lacks does not keep the others from it.
+
+    Parameters
+    ----------
+    names : iterable of str
+    figures : dict
+        Gets figures of its own for each.
+    do : callable
+        Takes the name and its figures.
+
+    Raises
+    ------
+    Problem
+        The first that was found, in the end.
+    Skipped
+        The first of what could not be done, where nothing was wrong.
+    """
+    found: list[Problem | Skipped] = []
+    for name in names:
+        figures[name] = {}
+        try:
+            do(name, figures[name])
+        except (Problem, Skipped) as error:
+            problem = error.problem if isinstance(error, Skipped) else error
+            figures[name]["not_done"] = {"code": problem.code, "text": problem.what}
+            found.append(error)
+    for worst in sorted(found, key=lambda one: isinstance(one, Skipped)):
+        raise worst

@@ -56,7 +56,9 @@ def _small_files(folder: Path) -> dict[str, float]:
         path.unlink()
     removed = time.perf_counter()
     times = {"written": written - began, "read": read - written, "removed": removed - read}
-    return {f"small_files_{what}_per_s": round(SMALL_FILES / took, 1) for what, took in times.items()}
+    return {
+        f"small_files_{what}_per_s": round(SMALL_FILES / took, 1) for what, took in times.items()
+    }
 
 
 def _large_file(path: Path) -> dict[str, float]:

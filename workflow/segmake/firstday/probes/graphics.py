@@ -11,7 +11,14 @@ import re
 import subprocess
 import sys
 
-FIELDS = ("name", "driver_version", "memory.total", "compute_cap", "mig.mode.current", "ecc.mode.current")
+FIELDS = (
+    "name",
+    "driver_version",
+    "memory.total",
+    "compute_cap",
+    "mig.mode.current",
+    "ecc.mode.current",
+)
 
 TORCH = """
 import json, time
@@ -49,7 +56,9 @@ def driver() -> dict[str, object]:
 def said(*command: str) -> str:
     """Return what a command prints; nothing if it fails."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=30, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
 

@@ -1,6 +1,7 @@
-"""Takes memory and time. ``hungry.py --megabytes 1500 --seconds 5``"""
+"""Takes memory and time: ``hungry.py --megabytes 1500 --seconds 5``."""
 
 import argparse
+import json
 import time
 
 parser = argparse.ArgumentParser()
@@ -14,4 +15,4 @@ taken = [bytearray(b"x" * 1_000_000) for _ in range(options.megabytes)]
 time.sleep(options.seconds)
 with open(f"{options.output_dir}/taken.csv", "w") as file:
     file.write(f"megabytes,seconds\n{len(taken)},{options.seconds}\n")
-print('{"megabytes": %d}' % len(taken))
+print(json.dumps({"megabytes": len(taken)}))

@@ -24,8 +24,8 @@ def sizes(name: str, settings: dict[str, Any]) -> dict[str, int]:
     found = {}
     for file, address in engine(name).addresses(settings).items():
         if not (models_folder(settings) / file).is_file():
-            request = urllib.request.Request(address, method="HEAD")
-            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+            request = urllib.request.Request(address, method="HEAD")  # noqa: S310
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
                 found[file] = int(answer.headers["Content-Length"] or 0)
     return found
 
@@ -38,7 +38,9 @@ def fetch(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     engine(name).load({**settings, "gpu": False})
     loaded = time.perf_counter()
     return {
-        "files": {path.name: {"bytes": path.stat().st_size, "sha256": checksum(path)} for path in files},
+        "files": {
+            path.name: {"bytes": path.stat().st_size, "sha256": checksum(path)} for path in files
+        },
         "fetch_s": round(fetched - began, 2),
         "load_s": round(loaded - fetched, 2),
     }
