@@ -119,21 +119,15 @@ def _sound() -> tuple[Site, Path]:
 
 def do_first_day(options: argparse.Namespace) -> int:
     """Try SegMake on this cluster step by step, or list the steps; return 1 where one has failed."""
-    from segmake.firstday.all_steps import STEPS
     from segmake.firstday.course import Wanted, do_day, listed
 
     if options.list:
         print("\n".join(listed()))
         return 0
-    names = [step.name for step in STEPS]
-    for option, given in (("--only", options.only), ("--skip", options.skip)):
-        if unknown := set(given or ()) - set(names):
-            values = {"option": option, "value": min(unknown), "allowed": ", ".join(names)}
-            options.parser.refuse("SM-CMD-005", usage="segmake firstday --list", **values)
     wanted = Wanted(
         options.folder,
-        options.only or (),
-        options.skip or (),
+        options.only,
+        options.skip,
         options.gpu_minutes,
         options.here,
         options.allow_cpu,

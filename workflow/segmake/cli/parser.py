@@ -14,6 +14,7 @@ from segmake.cli import of_rules, of_site, of_users
 from segmake.cli.here import table
 from segmake.cli.speaking import Parser
 from segmake.core.config import DEFAULT_CONFIG
+from segmake.firstday.step import NAMES
 from segmake.messages import LANGUAGES, say
 from segmake.plan.plan import PLAN_VARIABLE
 from segmake.runner.run_step import STEPS
@@ -173,9 +174,10 @@ def _add_site(commands: Commands) -> None:
 def _add_firstday(commands: Commands) -> None:
     day = _of_users(commands, "firstday", of_site.do_first_day)
     day.add_argument("--list", action="store_true", help=say("help.firstday.list"))
-    step = say("help.STEP")
-    day.add_argument("--only", nargs="+", metavar=step, help=say("help.firstday.only"))
-    day.add_argument("--skip", nargs="+", metavar=step, help=say("help.firstday.skip"))
+    for option in ("only", "skip"):
+        steps: dict[str, Any] = {"metavar": say("help.STEP"), "choices": NAMES, "default": ()}
+        words = say(f"help.firstday.{option}")
+        day.add_argument(f"--{option}", nargs="+", help=words, **steps)
     number = {"type": int, "metavar": say("help.NUMBER"), "help": say("help.firstday.minutes")}
     day.add_argument("--gpu-minutes", **number)
     day.add_argument("--here", action="store_true", help=say("help.firstday.here"))

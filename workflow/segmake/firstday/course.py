@@ -101,7 +101,7 @@ def do_day(wanted: Wanted, tell: Callable[[str], None]) -> int:
     record.agreed = _agreed(wanted, record)
     wanted.folder.mkdir(parents=True, exist_ok=True)
     with _alone(wanted.folder):
-        names = names_here(wanted.folder)
+        names = names_here(wanted.folder, on_slurm=not wanted.here)
 
         def save() -> None:
             record.spent = minutes.notes

@@ -33,7 +33,7 @@ def file_systems(day: Day, figures: Figures) -> None:
         figures["node_clock_ahead_s"] = round(here - there, 3)
         figures["locks_here_and_node"] = _here_and_there(day)
         figures["locks_node_and_node"] = _on_two_nodes(day)
-    _judge(figures)
+    judge(figures)
 
 
 def _request(*options: str) -> Request:
@@ -69,7 +69,7 @@ def _on_two_nodes(day: Day) -> dict[str, object] | None:
                 return None
 
 
-def _judge(figures: Figures) -> None:
+def judge(figures: Figures) -> None:
     """Raise what is wrong with the file system.
 
     Raises

@@ -124,7 +124,7 @@ def _compare(day: Day, engine: str, figures: dict[str, Any], minutes: int) -> No
             "pictures_per_s": round(len(paths) / max(ended - began, 1e-3), 3),
             "until_first_s": round(began - found[way]["began"], 1),
             "whole_s": round(found[way]["ended"] - found[way]["began"], 1),
-            **_busy(found["watched"], began, ended),
+            **busy(found["watched"], began, ended),
         }
     figures["cells"] = _found(run)["cells"]
     figures["device"] = _found(run)["device"]
@@ -163,7 +163,7 @@ def _write_order(day: Day, engine: str, folder: Path, paths: list[Path]) -> Path
     return path.absolute()
 
 
-def _busy(
+def busy(
     watched: Iterable[tuple[float, float, float]], began: float, ended: float
 ) -> dict[str, Any]:
     """Return which part of a time the GPU was busy, and the most memory of it; nothing where nobody told."""

@@ -46,7 +46,7 @@ _VERSION = re.compile(r"\d+(?:\.\d+){3}")
 _SYSTEM = ("/usr/bin", "/usr/lib", "/bin", "/dev", "/proc", "/sys", "/etc")
 
 # Shorter names would be found in words that mean something else.
-_SHORTEST = 3
+_SHORTEST = 2
 
 
 class Nameless:
@@ -113,19 +113,21 @@ class Nameless:
         return len(word) >= _SHORTEST and word.casefold() not in _COMMON
 
 
-def names_here(folder: Path) -> Nameless:
+def names_here(folder: Path, *, on_slurm: bool) -> Nameless:
     """Return the names that this computer, its user and its cluster have.
 
     Parameters
     ----------
     folder : Path
         The folder in which the day's work is done.
+    on_slurm : bool
+        Whether Slurm is asked for what its nodes, partitions and accounts are called.
     """
     hosts = [socket.gethostname(), socket.getfqdn()]
     machines = [part for host in hosts for part in (host, host.split(".")[0], _domain(host))]
     partitions: list[str] = []
     people = list(_people())
-    if slurm.is_here():
+    if on_slurm:
         with suppress(SlurmError):
             machines += slurm.node_names()
             machines.append(slurm.configuration().get("ClusterName", ""))

@@ -8,6 +8,21 @@ from typing import Any, Literal
 
 from segmake.messages import Problem, say
 
+# All steps by their names, as they are typed; `all_steps` has what they do.
+NAMES = (
+    *("versions", "slurm", "environments", "file-systems", "models", "gpu", "picture", "equality"),
+    *(
+        "speed",
+        "partitions",
+        "main-process",
+        "missing-files",
+        "accounts",
+        "memory",
+        "time",
+        "conda",
+    ),
+)
+
 Need = Literal["slurm", "gpu", "engine"]
 
 State = Literal["passed", "failed", "skipped", "not_done"]
