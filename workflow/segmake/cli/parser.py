@@ -225,6 +225,27 @@ def _add_site(commands: Commands) -> None:
     site.add_argument("--write", action="store_true", help=say("help.site.write"))
 
 
+def _add_firstday(commands: Commands) -> None:
+    from segmake.cli import of_site
+    from segmake.firstday.step import NAMES
+
+    day = _of_users(commands, "firstday", of_site.do_first_day)
+    day.add_argument("--list", action="store_true", help=say("help.firstday.list"))
+    for option in ("only", "skip"):
+        steps: dict[str, Any] = {"metavar": say("help.STEP"), "choices": NAMES, "default": ()}
+        words = say(f"help.firstday.{option}")
+        day.add_argument(f"--{option}", nargs="+", help=words, **steps)
+    number = {"type": int, "metavar": say("help.NUMBER"), "help": say("help.firstday.minutes")}
+    day.add_argument("--gpu-minutes", **number)
+    day.add_argument("--here", action="store_true", help=say("help.firstday.here"))
+    day.add_argument("--allow-cpu", action="store_true", help=say("help.firstday.cpu"))
+    folder = {"metavar": say("help.FOLDER"), "help": say("help.firstday.folder")}
+    day.add_argument("--folder", type=Path, default=Path("segmake-firstday"), **folder)
+    file = {"metavar": say("help.FILE"), "help": say("help.firstday.config")}
+    day.add_argument("--configfile", type=Path, **file)
+    day.add_argument("--yes", action="store_true", help=say("help.yes"))
+
+
 def _add_update(commands: Commands) -> None:
     update = _of_users(commands, "update", of_users.update)
     what = update.add_alternatives()
@@ -303,6 +324,7 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "helpfile": _add_helpfile,
     "space": _add_space,
     "site": _add_site,
+    "firstday": _add_firstday,
     "update": _add_update,
     "uninstall": _add_uninstall,
     "demo-data": _add_demo_data,

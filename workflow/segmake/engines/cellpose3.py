@@ -58,10 +58,18 @@ with _compiled_when_called():
         run_network,
     )
 
-__all__ = ["describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
 
 # The built-in models whose files have other names.
 _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}
+
+
+def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return where each file of a built-in model, and of those that restore images, is downloaded from, by its name."""
+    name = settings["model"]
+    files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
+    files += _restoration_files(settings)
+    return {file: f"{models._MODEL_URL}/{file}" for file in files}
 
 
 def fetch(settings: Mapping[str, Any]) -> list[Path]:
@@ -73,10 +81,8 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
         What `fetch_files` and `locate` raise.
     """
     name, folder = settings["model"], models_folder(settings)
+    fetch_files(folder, addresses(settings), name)
     restoration = _restoration_files(settings)
-    files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
-    addresses = {file: f"{models._MODEL_URL}/{file}" for file in [*files, *restoration]}
-    fetch_files(folder, addresses, name)
     return [locate(_path(settings), name), *(folder / file for file in restoration)]
 
 

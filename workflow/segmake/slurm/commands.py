@@ -191,13 +191,35 @@ def partitions(timeout: float | None = None) -> dict[str, Partition]:
     return found
 
 
+def configuration() -> dict[str, str]:
+    """Return the cluster's configuration, such as ``SelectType``, by the names that Slurm has for it.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    pairs = (line.split("=", 1) for line in ask("scontrol", "show", "config") if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
 def keeps_accounts() -> bool:
     """Whether the cluster keeps accounts in a database, as its configuration says."""
     try:
-        lines = ask("scontrol", "show", "config")
+        return "slurmdbd" in configuration().get("AccountingStorageType", "")
     except SlurmError:
         return False
-    return any("AccountingStorageType" in line and "slurmdbd" in line for line in lines)
+
+
+def node_names() -> list[str]:
+    """Return the names of the cluster's nodes.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    return sorted(set(ask("sinfo", "--all", "--noheader", "--Node", "--format=%N")))
 
 
 def accounts() -> list[str]:
@@ -296,6 +318,18 @@ def state_of(job: str) -> str:
     return dict(line.split("|", 1) for line in ask(*command)).get(job, "")
 
 
+def node_of(job: str) -> str:
+    """Return the node that a job of the user runs on; empty where it runs on none.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    command = ("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%N")
+    return dict(line.split("|", 1) for line in ask(*command)).get(job, "")
+
+
 def refusal(options: Iterable[str]) -> str | None:
     """Return why Slurm would refuse a job with these options of sbatch, or None if it would not; nothing is sent.
 
@@ -374,6 +408,20 @@ def memory_of(ids: Iterable[str]) -> dict[str, tuple[float, float]]:
             sent = sent if of_job else seconds_of(submitted) or 0.0
             found[job] = sent, used + _bytes(memory) / 1024**2
     return found
+
+
+def accounted(job: str) -> list[dict[str, str]]:
+    """Return what the accounting database has of a job and of each of its steps, by the names that sacct has for it.
+
+    Raises
+    ------
+    SlurmError
+        If the database does not answer, or there is none.
+    """
+    names = ("JobID", "State", "ElapsedRaw", "MaxRSS", "TotalCPU", "AllocTRES")
+    command = ("sacct", "--noheader", "--parsable2", f"--format={','.join(names)}")
+    lines = ask(*command, f"--jobs={job}")
+    return [dict(zip(names, line.split("|"), strict=False)) for line in lines]
 
 
 def times_of_this_job() -> tuple[float, float] | None:

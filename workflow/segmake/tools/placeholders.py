@@ -5,6 +5,21 @@ from __future__ import annotations
 # How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
 # own name.
 PLACEHOLDERS = {
+    "SM-DAY.equal": {"en": "number", "fr": "nombre"},
+    "SM-DAY.number": {"en": "number", "fr": "nombre"},
+    "SM-DAY.pixels": {"en": "number", "fr": "nombre"},
+    "SM-DAY.agreed": {"en": "number", "fr": "nombre"},
+    "SM-DAY.left": {"en": "number", "fr": "nombre"},
+    "SM-DAY-010.needed": {"en": "number", "fr": "nombre"},
+    "SM-DAY-018.needed": {"en": "size", "fr": "taille"},
+    "SM-DAY-018.free": {"en": "size", "fr": "taille"},
+    "SM-DAY-003.default": {"en": "30", "fr": "30"},
+    "SM-DAY.ended": {"en": "number", "fr": "nombre"},
+    "SM-DAY.said": {"en": "its last words", "fr": "ses derniers mots"},
+    "SM-DAY-013.job": {"en": "number", "fr": "numéro"},
+    "SM-DAY-013.state": {"en": "its state", "fr": "son état"},
+    "SM-DAY.what": {"en": "what", "fr": "quoi"},
+    "SM-DAY-020.names": {"en": "names", "fr": "noms"},
     "rules": {"en": "version", "fr": "version"},
     "SM-RUN-066.package": {"en": "version", "fr": "version"},
     "SM-OUT.file": {"en": "file", "fr": "fichier"},
