@@ -108,7 +108,7 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("a: [1\n", 2), ("a: 1\na: 2\n", 2), ("- a\n", None), ("a:\n\t- 1\n", 2)]
+    ("text", "line"), [("a: [1\n", 1), ("a: 1\na: 2\n", 2), ("- a\n", None), ("a:\n\t- 1\n", 2)]
 )
 def test_check_names_the_line_that_is_no_yaml(tmp_path, capsys, text, line):
     config = tmp_path / "config.yaml"
