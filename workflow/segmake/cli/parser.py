@@ -122,6 +122,7 @@ def _add_check(commands: Commands) -> None:
 def _add_plan(commands: Commands) -> None:
     plan = _of_users(commands, "plan", of_users.show_plan)
     _add_config(plan, "--configfile")
+    _add_json(plan)
 
 
 def _add_status(commands: Commands) -> None:
