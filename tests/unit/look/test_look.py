@@ -74,6 +74,7 @@ def test_each_file_is_told_with_what_it_holds_and_shows(images, capsys, monkeypa
     assert shown.shape == (192, 256)
     # From black to white, as an eye sees it: where the cells are, and where not.
     assert shown[100, 120] > 245 and shown[10, 10] < 10
+    assert stack["of"] == cut["of"] == 2
     # Its header was read; its pixels are not there, and nothing stops for it.
     assert [one["severity"] for one in cut["problems"]] == ["error"]
     assert cut["picture"] is None and cut["problems"][0]["file"] == cut["file"]

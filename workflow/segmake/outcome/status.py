@@ -117,7 +117,7 @@ def _describe_over(folders: ResultPaths) -> list[str]:
         plan = read_plan(folders.plan, folders.results)
     # A plan of another version of SegMake may lack what this one looks for.
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return [str(Problem("SM-RUN-070", where=str(folders.results), results=folders.results))]
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(plan.started))
     jobs = Jobs(folders.jobs)
     if jobs.live():
