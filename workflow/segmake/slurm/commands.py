@@ -393,6 +393,17 @@ def cancel(ids: Iterable[str]) -> None:
         _lines("scancel", "--quiet", *ids)
 
 
+def tell_to_end(job: str) -> None:
+    """Send SIGTERM to the script of a job that runs, and to no other of its processes: it ends them as it should.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    _lines("scancel", "--quiet", "--batch", "--signal=TERM", job)
+
+
 def _lines(*command: str, script: str = "", timeout: float | None = None) -> list[str]:
     """Return the lines that a command of Slurm printed, which was given a script to read."""
     # The user's own formats and filters (SQUEUE_FORMAT...) must not change what is read here. Those of sbatch
