@@ -47,8 +47,13 @@ def new(options: argparse.Namespace) -> None:
     print(told)
 
 
-def show_plan(options: argparse.Namespace) -> None:
+def show_plan(options: argparse.Namespace) -> int:
     """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.plan import plan_answer
+
+        return write(plan_answer(options.configfile))
     from segmake.cluster.checks import Cluster, ask_cluster, name_partition
     from segmake.config.load import load_config
     from segmake.config.sources import described
@@ -66,6 +71,7 @@ def show_plan(options: argparse.Namespace) -> None:
     elif cluster:
         print(cluster)
     print("\n".join(["", say("plan.settings"), *described(plan.settings, plan.sources)]))
+    return 0
 
 
 def show_status(options: argparse.Namespace) -> None:
@@ -74,6 +80,13 @@ def show_status(options: argparse.Namespace) -> None:
     from segmake.outcome.status import describe_status, is_over, results_of
 
     results = options.results or results_of(options.configfile)
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.status import status_answer
+
+        while write(status_answer(results)) == 0 and options.follow and not is_over(results):
+            time.sleep(LOOK_SECONDS)
+        return
     while True:
         # Asked first: what is said then is how a run that is over ended.
         last = not options.follow or is_over(results)

@@ -123,12 +123,14 @@ def _add_check(commands: Commands) -> None:
 def _add_plan(commands: Commands) -> None:
     plan = _of_users(commands, "plan", of_users.show_plan)
     _add_config(plan, "--configfile")
+    _add_json(plan)
 
 
 def _add_status(commands: Commands) -> None:
     status = _of_users(commands, "status", of_users.show_status)
     _add_places(status)
     status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
+    _add_json(status)
 
 
 def _add_environment(commands: Commands) -> None:
