@@ -32,7 +32,8 @@ def used(installed: Installation) -> Installation:
 
 def uninstall(one: Installation, *words: str) -> subprocess.CompletedProcess[str]:
     environment = one.environment()
-    environment.pop("XDG_CONFIG_HOME", None)
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        environment.pop(name, None)
     return subprocess.run(
         one.command("uninstall", *words),
         cwd=one.root.parent,
@@ -46,8 +47,16 @@ def uninstall(one: Installation, *words: str) -> subprocess.CompletedProcess[str
 
 def test_what_segmake_put_there_goes_and_what_is_the_users_stays(used: Installation) -> None:
     home = used.root.parent
+    state = home / ".local" / "state" / "segmake"
+    (state / "jupyter" / "growth-1234").mkdir(parents=True)
+    # As long as a JupyterLab may be open, all is there.
+    (session := state / "jupyter" / "growth-1234" / "session.json").write_text("{}")
+    refused = uninstall(used, "--yes")
+    assert refused.returncode == 1 and "SM-SPC-004" in refused.stderr
+    session.unlink()
     done = uninstall(used, "--yes")
     assert done.returncode == 0, done.stderr
+    assert not state.exists()
     assert not (used.root / ".venv").exists() and not (used.root / ".environments").exists()
     assert not (used.root / ".snakemake" / "conda").exists()
     profiles = sorted(path.name for path in (home / ".config" / "snakemake").iterdir())

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import psutil
 
 from segmake.core.files import fingerprint, write_atomically
+from segmake.core.made_folders import state_folder
 from segmake.jupyter.server import LOG, READY
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import ENDED, Job
@@ -123,8 +124,7 @@ class Session:
 
 def sessions_folder() -> Path:
     """Return the folder of all sessions of this user."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().absolute() / "segmake" / "jupyter"
+    return state_folder() / "jupyter"
 
 
 def folder_of(name: str, experiment: Path) -> Path:
