@@ -308,14 +308,14 @@ def probe(name: str, *words: str) -> list[str]:
 
 @contextmanager
 def reserved(day: Day, minutes: int) -> Iterator[Spent | None]:
-    """Set GPU minutes aside for a job with this time limit; nothing where it has no GPU.
+    """Set GPU minutes aside for a job with this time limit; none on a computer that has no GPU.
 
     Raises
     ------
     Skipped
         If there are not enough left.
     """
-    if not minutes or not day.has_gpu:
+    if not minutes or (day.here and not day.has_gpu):
         yield None
         return
     with day.minutes.reserve(day.step, minutes + day.minutes_over) as spent:

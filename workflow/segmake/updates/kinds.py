@@ -39,10 +39,7 @@ _OF_RESULTS: dict[str, tuple[tuple[str, ...], Return, str]] = {
 }
 
 # Caches of SegMake; of Snakemake, beside what it keeps of each folder; and of what installs packages.
-_CACHES = {
-    **{"segmake-cache": "segmake", "snakemake-cache": "snakemake"},
-    **{"uv-cache": "uv", "pip-cache": "pip"},
-}
+_CACHES = {"snakemake-cache": "snakemake", "uv-cache": "uv", "pip-cache": "pip"}
 
 
 @dataclass(frozen=True)
@@ -144,9 +141,8 @@ def of_home() -> list[Kind]:
     named = {"uv-cache": "UV_CACHE_DIR", "pip-cache": "PIP_CACHE_DIR"}
     for kind, folder in _CACHES.items():
         place = Path(os.environ.get(named.get(kind, "")) or caches / folder)
-        own = kind == "segmake-cache"
-        back: Return = "itself" if own or kind == "snakemake-cache" else "network"
-        found.append(Kind(kind, (place,), back, shared=not own))
+        back: Return = "itself" if kind == "snakemake-cache" else "network"
+        found.append(Kind(kind, (place,), back, shared=True))
     return found
 
 
