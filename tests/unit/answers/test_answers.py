@@ -109,6 +109,20 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
     assert answer["usable"] and answer["problems"] == []
 
 
+def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "images: {folder: images}\nsegmentation: {engine: threshold}\n"
+        "environments:\n  a: {python: '3.11', file: absent.txt}\n"
+    )
+    assert main(["check", str(config), "--json"]) == 0
+    answer = held(capsys.readouterr().out)
+    [problem] = answer["problems"]
+    assert (problem["code"], problem["severity"]) == ("SM-ENV-032", "warning")
+    assert (problem["key"], problem["line"]) == ("environments.a.file", 4)
+    assert answer["usable"]
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("a: [1\n", 2), ("a: 1\na: 2\n", 2), ("- a\n", None), ("a:\n\t- 1\n", 2)]
 )
