@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests import users
-from tests.answers import held, read_by
+from tests.answers import ask, held, read_by
 from tests.projects import Project, wait_until
-
-
-def ask(project: Project, *words: str, code: int = 0) -> str:
-    """Return what a command answers; nothing else may be said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "segmake", *words, "--json"],
-        cwd=project.folder,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (code, ""), done.stderr
-    held(done.stdout)
-    return done.stdout
 
 
 @pytest.fixture(autouse=True)

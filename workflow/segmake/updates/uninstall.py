@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from segmake.core import installation
+from segmake.core.caches import own_cache_folder
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, say
 from segmake.updates.at_work import run_in, run_with
@@ -43,6 +44,7 @@ def uninstall(*, yes: bool, models: bool) -> int:
     """
     home = installation.home()
     going = [*links(), *(() if installation.is_shared() else folders())]
+    going += [own_cache_folder()] if own_cache_folder().is_dir() else []
     if models:
         going += [path for path in of_home()[0].paths if path.is_dir()]
     if not going:
