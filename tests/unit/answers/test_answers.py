@@ -139,7 +139,7 @@ def test_what_the_page_shows_is_as_the_schemas_say(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     shown = [json.loads(block) for block in re.findall(r"```json\n(.+?)```", text, re.DOTALL)]
     answers = [held_to_its_schema(each)["answer"] for each in shown if "answer" in each]
-    assert {"check", "plan", "status"} <= set(answers)
+    assert {"check", "plan", "status", "look.file", "look", "cluster"} <= set(answers)
     told = [problem for problem in shown if "answer" not in problem]
     assert told and held_to_its_schema(answer("error", 1, told))
     assert all(f"{name}.schema.json" in text for name in SCHEMAS if name not in ("common", "error"))
