@@ -109,6 +109,20 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
     assert answer["usable"] and answer["problems"] == []
 
 
+def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "images: {folder: images}\nsegmentation: {engine: threshold}\n"
+        "environments:\n  a: {python: '3.11', file: absent.txt}\n"
+    )
+    assert main(["check", str(config), "--json"]) == 0
+    answer = held(capsys.readouterr().out)
+    [problem] = answer["problems"]
+    assert (problem["code"], problem["severity"]) == ("SM-ENV-032", "warning")
+    assert (problem["key"], problem["line"]) == ("environments.a.file", 4)
+    assert answer["usable"]
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("a: [1\n", 1), ("a: 1\na: 2\n", 2), ("- a\n", None), ("a:\n\t- 1\n", 2)]
 )
@@ -125,7 +139,7 @@ def test_what_the_page_shows_is_as_the_schemas_say(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     shown = [json.loads(block) for block in re.findall(r"```json\n(.+?)```", text, re.DOTALL)]
     answers = [held_to_its_schema(each)["answer"] for each in shown if "answer" in each]
-    assert {"check", "plan", "status"} <= set(answers)
+    assert {"check", "plan", "status", "look.file", "look", "cluster"} <= set(answers)
     told = [problem for problem in shown if "answer" not in problem]
     assert told and held_to_its_schema(answer("error", 1, told))
     assert all(f"{name}.schema.json" in text for name in SCHEMAS if name not in ("common", "error"))

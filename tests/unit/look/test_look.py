@@ -168,6 +168,9 @@ def test_a_picture_that_is_too_much_leaves_what_the_file_holds(tmp_path, monkeyp
 
 def test_where_nothing_can_be_kept_the_images_are_told_all_the_same(images, cache, capsys):
     cache.write_text("no folder")
+    files, last = looked(capsys, images / "red.png")
+    assert files["red.png"]["picture"] is None and not files["red.png"]["problems"]
+    assert [problem["code"] for problem in last["problems"]] == ["SM-LOK-003"]
     files, last = looked(capsys, images / "red.png", "--pictures", images / "small")
     assert Path(files["red.png"]["picture"]).parent == images / "small"
     (problem,) = last["problems"]

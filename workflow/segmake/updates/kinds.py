@@ -38,7 +38,7 @@ _OF_RESULTS: dict[str, tuple[tuple[str, ...], Return, str]] = {
     "memory": ((".segmake",), "stays", ""),
 }
 
-# Caches of SegMake; of Snakemake, beside what it keeps of each folder; and of what installs packages.
+# Caches of Snakemake, beside what it keeps of each folder; and of what installs packages.
 _CACHES = {"snakemake-cache": "snakemake", "uv-cache": "uv", "pip-cache": "pip"}
 
 
