@@ -21,7 +21,8 @@ NAMES = Nameless(
     ("text", "told"),
     [
         ("/home/mreiter/day/work/a.tif", "./work/a.tif"),
-        ("/home/mreiter/.cellpose", "~/.cellpose"),
+        ("/home/mreiter/.cellpose/models/cyto3", "~/.cellpose/models/cyto3"),
+        ("/home/mreiter/Smith/x.tif", "~…/x.tif"),
         ("/home/mreiter2/x", "…/x"),
         ('"/data/Smith lab/the best/x y.tif" is broken', '"…/x y.tif" is broken'),
         ("File '/gpfs/ag-smith/run.py', line 3", "File '…/run.py', line 3"),

@@ -42,8 +42,8 @@ _PATH = re.compile(
 # A version may look like an address; alone, nothing else does.
 _VERSION = re.compile(r"\d+(?:\.\d+){3}")
 
-# Folders of every Linux.
-_SYSTEM = ("/usr/bin", "/usr/lib", "/bin", "/dev", "/proc", "/sys", "/etc")
+# Folders of every Linux, and in every home that of the models.
+_SYSTEM = ("/usr/bin", "/usr/lib", "/bin", "/dev", "/proc", "/sys", "/etc", "/.cellpose")
 
 # Shorter names would be found in words that mean something else.
 _SHORTEST = 2
