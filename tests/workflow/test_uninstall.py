@@ -27,12 +27,16 @@ def used(installed: Installation) -> Installation:
     (profiles / "slurm").symlink_to(home / "other")
     (home / ".cellpose" / "models").mkdir(parents=True)
     (home / ".cellpose" / "models" / "one").write_text("x")
+    for name in ("segmake", "snakemake"):
+        (home / ".cache" / name).mkdir(parents=True)
+        (home / ".cache" / name / "kept.json").write_text("{}")
     return installed
 
 
 def uninstall(one: Installation, *words: str) -> subprocess.CompletedProcess[str]:
     environment = one.environment()
-    environment.pop("XDG_CONFIG_HOME", None)
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
     return subprocess.run(
         one.command("uninstall", *words),
         cwd=one.root.parent,
@@ -55,6 +59,7 @@ def test_what_segmake_put_there_goes_and_what_is_the_users_stays(used: Installat
     stays = ("results/masks/a.tif", "images/a.tif", "config/config.yaml", ".snakemake/log/x")
     assert all((used.root / name).exists() for name in stays)
     assert (home / ".cellpose" / "models" / "one").exists()
+    assert [path.name for path in (home / ".cache").iterdir()] == ["snakemake"]
     assert "results, images, config" in done.stdout
     last = done.stdout.splitlines()[-1].strip()
     assert last == f"rm -rf '{used.root}'"

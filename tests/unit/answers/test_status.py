@@ -28,6 +28,7 @@ from segmake.slurm.commands import Job, SlurmError
 from segmake.slurm.jobs import Jobs
 from tests.answers import held, held_to_its_schema, read_by
 from tests.golden.old_results import unpack
+from tests.projects import ROOT
 
 
 @pytest.fixture
@@ -167,8 +168,12 @@ def test_jobs_that_wait_are_told_with_slurms_reason_and_its_age(plan, monkeypatc
     monkeypatch.setattr(slurm, "jobs_of_run", silent)
     with pytest.raises(SlurmError):
         jobs.refresh()
-    jobs.hold("QOSMaxSubmitJobPerUserLimit", 1)
     assert answer(plan)["slurm"]["error"] == "Unable to contact slurm controller"
+    # What happens meanwhile is no answer.
+    monkeypatch.setattr("segmake.slurm.heard.AT_MOST_SECONDS", 0.0)
+    jobs.hold("QOSMaxSubmitJobPerUserLimit", 1)
+    found = answer(plan)["slurm"]
+    assert (found["error"], found["room"]) == ("Unable to contact slurm controller", 1)
 
 
 def test_a_main_process_that_is_a_job_is_waited_for(plan):
@@ -214,6 +219,25 @@ def test_the_command_answers_and_can_follow(plan, monkeypatch, capsys, spoken):
     shown = read_by("status.pl", last)
     assert shown.startswith("ended: 3 images, 0 done, 1 failed\nsegment: 0 done, 2 left\n")
     assert {"en": "The file is empty", "fr": "Le fichier est vide"}[spoken] in shown
+
+
+LOADED = """
+import sys
+from segmake.cli import main
+
+main(["status", "--json", "--results", sys.argv[1]])
+heavy = {"jsonschema", "numpy", "psutil", "rich", "ruamel", "segmake.plan.plan", "yaml"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_only_what_is_needed_is_loaded(plan):
+    begin(plan)
+    do(plan, 1, fails=True)
+    command = [sys.executable, "-c", LOADED, str(plan.folders.results)]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    said = subprocess.check_output(command, text=True, env=variables)
+    assert said.splitlines()[-1] == "[]"
 
 
 def test_nothing_is_written_beside_the_readers_cache(plan, tmp_path):
