@@ -24,10 +24,13 @@ def show_job_scripts(options: argparse.Namespace) -> int:
         named = (f"# ----- {name}\n{text}" for name, text in scripts.items())
         print("\n".join([head(path, scripts), "", *named]))
         return 0
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in scripts.items():
-        with write_atomically(folder / name) as part:
-            part.write_text(text, encoding="utf-8", errors="surrogateescape")
+    try:
+        for name, text in scripts.items():
+            with write_atomically(folder / name) as part:
+                part.write_text(text, encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Problem("SM-CLU-055", where=str(folder), folder=folder, error=reason) from None
     print(say("jobs.written", number=len(scripts), folder=folder))
     return 0
 
