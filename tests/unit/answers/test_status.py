@@ -264,6 +264,14 @@ def test_a_run_of_an_earlier_version_is_told_by_its_plan(plan):
     assert numbers == [3, 1, 1, 1] and found["failures"][0]["name"] == "b.tif"
 
 
+def test_a_main_process_of_the_first_version_is_at_work(plan):
+    begin(plan, lambda file: file.write(f"{os.getpid()}\t{os.uname().nodename}\t2026-11-29 06:00"))
+    plan.folders.runs.unlink()
+    plan.folders.overview.unlink()
+    found = answer(plan)
+    assert (found["state"], found["images"]["total"]) == ("running", 3)
+
+
 def test_of_a_plan_that_can_not_be_read_it_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(unpack("colony", tmp_path).folder)
     assert main(["status", "--json"]) == 0
