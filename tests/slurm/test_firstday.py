@@ -109,14 +109,13 @@ def test_accounts_and_growth_and_the_main_process(project: Project) -> None:
     steps = ("main-process", "accounts", "memory", "time")
     done, found = do(project, "--gpu-minutes", "0", "--only", *steps)
     assert done.returncode == 0, done.stdout + done.stderr
-    asked = {
-        name: [(job["cause"], job["memory_mb"], job["minutes"]) for job in step(found, name)["figures"]["jobs"]]
-        for name in ("memory", "time")
-    }  # fmt: skip
-    assert [cause for cause, _, _ in asked["time"]] == ["time"] * (len(asked["time"]) - 1) + [""]
-    assert asked["time"][1][2] == 2 * asked["time"][0][2]
-    if step(found, "memory")["state"] == "passed":
-        assert asked["memory"][1][1] == 2 * asked["memory"][0][1]
+    for name, key in (("memory", "memory_mb"), ("time", "minutes")):
+        if name == "memory" and step(found, name)["state"] == "skipped":
+            # Without cgroups, nobody keeps jobs within their memory.
+            continue
+        sent = [job for job in step(found, name)["figures"]["jobs"] if job["rule"] != "after"]
+        assert [job["cause"] for job in sent] == [name] * (len(sent) - 1) + [""]
+        assert sent[1][key] == 2 * sent[0][key]
     assert step(found, "accounts")["figures"]["memory_mb"] > 300
     assert found["gpu_minutes"]["used"] == 0
 

@@ -32,10 +32,11 @@ def sizes(name: str, settings: dict[str, Any]) -> dict[str, int]:
 
 def fetch(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return size and checksum of each file of a model, which is downloaded where it is not there, and loaded."""
+    module = engine(name)
     began = time.perf_counter()
-    files = engine(name).fetch(settings)
+    files = module.fetch(settings)
     fetched = time.perf_counter()
-    engine(name).load({**settings, "gpu": False})
+    module.load({**settings, "gpu": False})
     loaded = time.perf_counter()
     return {
         "files": {
