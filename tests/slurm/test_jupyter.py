@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -25,6 +27,9 @@ from tests.programs import program
 from tests.projects import ROOT, Project
 from tests.slurm import cluster
 from tests.slurm.test_lost_runs import drain, resume
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 CELL = """\
 import os, sys, natsort
@@ -214,6 +219,13 @@ def test_without_slurm_it_is_a_process_of_this_machine(lab: Project, tmp_path: P
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(state) in str(one.info)]
 
 
+def runs_the_cell(page: Page) -> bool:
+    """Run the selected cell, which stays selected, and wait a little for what it prints."""
+    page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(3000)
+    return True
+
+
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_cell_is_run_in_a_browser(lab: Project, tmp_path: Path) -> None:
@@ -232,11 +244,11 @@ def test_a_cell_is_run_in_a_browser(lab: Project, tmp_path: Path) -> None:
         card.click()
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
         page.keyboard.insert_text(CELL)
-        # One that is still being connected would not be asked.
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
-        page.keyboard.press("Shift+Enter")
+        # A kernel that is still being connected would not be asked.
+        page.get_by_text(re.compile(r"^growth, until .* \| Idle$")).wait_for()
         output = page.locator(".jp-OutputArea-output").first
-        output.wait_for()
+        # What was typed may be there later than the kernel.
+        cluster.wait_for(lambda: runs_the_cell(page) and output.is_visible(), "the output", 120)
         page.screenshot(path=tmp_path / "jupyterlab.png")
         assert output.inner_text().splitlines()[:3] == [
             environment(lab),
