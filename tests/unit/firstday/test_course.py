@@ -16,7 +16,7 @@ from segmake.firstday.day import Day
 from segmake.firstday.nameless import Nameless
 from segmake.firstday.step import NAMES, Figures, Skipped, Step
 from segmake.messages import Problem
-from tests.answers import held_to_its_schema
+from tests.answers import held_to_its_schema, read_by
 
 # Of SegMake's own, so that there is a text for each.
 OWN = ("versions", "gpu", "speed", "time")
@@ -95,6 +95,13 @@ def test_one_file_and_its_page_are_left(tmp_path, monkeypatch, steps, language) 
     assert within and json.loads(within[1]) == answer
     both = page + (folder / "firstday.json").read_text()
     assert str(Path.home() / "secret") not in both and str(folder) not in both
+    assert read_by("firstday.pl", (folder / "firstday.json").read_text()).splitlines() == [
+        "versions: passed",
+        "gpu: passed",
+        "speed: skipped (SM-DAY-019)",
+        "time: failed (SM-DAY-007)",
+        "2.5 of 10 GPU minutes",
+    ]
     [place] = [one for one in answer["steps"][3]["figures"]["traceback"] if "fourth" in one]
     assert place.startswith("test_course.py:")
 
