@@ -7,12 +7,16 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/_common.sh"
 cd "$root"
 
-bash scripts/setup.sh --dev --brief
+bash scripts/setup.sh --dev --brief --engine none
 use_environment
-
-# The linter reads the Snakefile, which lists images: it gets the demo's, as every clone can draw them.
 checked=$(mktemp -d)
 trap 'rm -rf "$checked"' EXIT
+
+# PyTorch takes minutes, and one core: the checks run meanwhile. As for no terminal, whose last line would be rewritten.
+bash scripts/setup.sh --dev --brief > >(cat) 2>&1 &
+engine=$!
+
+# The linter reads the Snakefile, which lists images: it gets the demo's, as every clone can draw them.
 python -m segmake demo-data "$checked/images"
 printf '%s\n' "images: {folder: \"$checked/images\"}" "segmentation: {engine: threshold}" \
     "results: \"$checked/results\"" >"$checked/config.yaml"
@@ -30,6 +34,8 @@ check mypy workflow/segmake
 check lint-imports
 check snakemake --lint --configfile "$checked/config.yaml"
 
+wait "$engine"
+
 say test.tests
-# More processes than cores: many tests wait for Slurm, and for time to pass.
-python -m pytest -n 3 --durations=10 "$@"
+# More processes than cores: many tests wait for Slurm, for packages, and for time to pass.
+python -m pytest -n 4 --durations=10 "$@"

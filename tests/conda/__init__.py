@@ -2,8 +2,8 @@
 
 What it does is real: py-rattler solves what an environment file names, from a channel in a folder, and installs it; the
 packages of the channel are made from this machine's own CPython 3.11 and its pip; the file's `pip:` part is installed
-by the environment's own pip, from PyPI; what is large, uv has unpacked before. It answers what Snakemake asks of conda,
-and nothing else.
+by the environment's own pip, from PyPI; what is large is linked before from the environments of this clone
+(`near`). It answers what Snakemake asks of conda, and nothing else.
 """
 
 from __future__ import annotations

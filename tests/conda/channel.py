@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typing import Any
 WANTED = "3.11"
 PLATFORM = "linux-64"
 
-_LEFT_OUT = {"__pycache__", "site-packages", "test", "tests", "idlelib", "turtledemo", "lib2to3"}
+_LEFT_OUT = {"site-packages", "test", "tests", "idlelib", "turtledemo", "lib2to3"}
 _ASK = (
     "import json, platform, sys, sysconfig;"
     "print(json.dumps([sys.base_prefix, platform.python_version(), platform.machine(),"
@@ -116,10 +117,17 @@ def make(folder: Path) -> None:
     version = python.pip.name.split("-")[1]
     with (
         _package(folder, "pip", version, [f"python {WANTED}.*"]) as package,
-        zipfile.ZipFile(python.pip) as wheel,
+        tempfile.TemporaryDirectory() as unpacked,
     ):
-        for name in wheel.namelist():
-            package.add_bytes(wheel.read(name), f"lib/python{WANTED}/site-packages/{name}")
+        zipfile.ZipFile(python.pip).extractall(unpacked)
+        # As conda does; else each environment would begin by doing so.
+        command = python.prefix / "bin" / f"python{WANTED}"
+        compiled = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", unpacked)
+        subprocess.run([command, *compiled], check=True)
+        for path in sorted(Path(unpacked).rglob("*")):
+            name = path.relative_to(unpacked).as_posix()
+            if path.is_file():
+                package.add_file(path, f"lib/python{WANTED}/site-packages/{name}")
     asyncio.run(index_fs(folder))
 
 
@@ -153,5 +161,8 @@ def _files(python: Python) -> Iterator[tuple[Path, str]]:
         yield path, f"lib/{path.name}"
     for path in sorted(python.library.rglob("*")):
         inner = path.relative_to(python.library)
-        if (path.is_file() or path.is_symlink()) and not _LEFT_OUT & set(inner.parts):
+        # Python as an archive, for programs that bring it with them, is half of all.
+        of_no_use = path.suffix == ".a" or ".opt-" in path.name
+        wanted = not of_no_use and not _LEFT_OUT & set(inner.parts)
+        if wanted and (path.is_file() or path.is_symlink()):
             yield path, f"lib/{python.library.name}/{inner.as_posix()}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import rattler
 import yaml
+from near import ONLY_PIP, put_there
 
 VERSION = "25.11.0"
 
@@ -98,8 +99,10 @@ def _install_wheels(wheels: list[str], file: Path, prefix: Path) -> int:
         listed = Path(folder) / "requirements.txt"
         listed.write_text("\n".join(wheels) + "\n", encoding="utf-8")
         python = prefix / "bin" / "python"
-        if LARGE & {package.partition("==")[0] for package in wheels}:
-            _unpack(python, listed)
+        large = LARGE & {package.partition("==")[0] for package in wheels}
+        if large and ONLY_PIP not in os.environ:
+            (packages,) = (prefix / "lib").glob("python3.*/site-packages")
+            put_there(wheels, packages)
         command = [str(python), "-m", "pip", "install", "-U", "-r", str(listed)]
         # What this command itself imports is not for the environment.
         own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -111,13 +114,6 @@ def _install_wheels(wheels: list[str], file: Path, prefix: Path) -> int:
     if code:
         print("failed\n\nCondaEnvException: Pip failed", file=sys.stderr)
     return 1 if code else 0
-
-
-def _unpack(python: Path, listed: Path) -> None:
-    """Let uv put packages where pip finds them, in seconds; what it can't get, pip tries, and says why it can't."""
-    uv = Path(sys.executable).with_name("uv")
-    command = [str(uv), "pip", "install", "--quiet", "--python", str(python), "-r", str(listed)]
-    subprocess.run(command, capture_output=True, check=False)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ import tifffile
 
 from tests.projects import Project, draw_image, wait_until
 
-IMAGES = 60
+IMAGES = 30
+RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet")
+POISONOUS = ["a/img_9.tif", "a/img_11.tif"]
 
 
 @pytest.fixture
@@ -27,17 +29,19 @@ def long_project(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["all processes", "Snakemake alone"])
-def test_a_killed_run_goes_on_where_it_was(
-    long_project: Project, tmp_path_factory: pytest.TempPathFactory, whole_group: bool
+def test_a_run_that_is_killed_twice_goes_on_where_it_was(
+    long_project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    run = long_project.start()
-    wait_until(lambda: len(long_project.finished()) >= 5, run)
-    if whole_group:
-        os.killpg(run.pid, signal.SIGKILL)
-    else:
-        run.kill()
-    run.wait()
+    for all_processes in (True, False):
+        enough = min(len(long_project.finished()) + 5, IMAGES)
+        run = long_project.start()
+        wait_until(lambda number=enough: len(long_project.finished()) >= number, run)
+        if all_processes:
+            os.killpg(run.pid, signal.SIGKILL)
+        else:
+            # What works on the images goes on by itself.
+            run.kill()
+        run.wait()
 
     again = long_project.run()
     assert again.returncode == 0, again.stderr
@@ -48,23 +52,21 @@ def test_a_killed_run_goes_on_where_it_was(
     calm = Project(tmp_path_factory.mktemp("calm"), long_project.settings)
     (calm.folder / "images").symlink_to(long_project.images)
     assert calm.run().returncode == 0
-    for suffix in ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet"):
-        assert long_project.contents(suffix) == calm.contents(suffix)
+    assert long_project.contents(*RESULTS) == calm.contents(*RESULTS)
 
 
-@pytest.mark.parametrize("poisonous", [["a/img_9.tif"], ["a/img_9.tif", "a/img_11.tif"]])
 def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
-    long_project: Project, poisonous: list[str]
+    long_project: Project,
 ) -> None:
     # Large images, so that there is time to kill the process that works on them.
     big = np.tile(np.random.default_rng(0).integers(0, 4000, (500, 500), np.uint16), (10, 10))
-    for image in poisonous:
+    for image in POISONOUS:
         tifffile.imwrite(long_project.images / image, big)
     run = long_project.start()
 
     def times_started() -> int:
         lines = long_project.journal()
-        return sum(line["image"] in poisonous and line["event"] == "started" for line in lines)
+        return sum(line["image"] in POISONOUS and line["event"] == "started" for line in lines)
 
     def kill_whoever_works_on_them() -> None:
         kills = 0
@@ -84,14 +86,14 @@ def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
 
     assert code == 1
     started = [line["image"] for line in long_project.journal() if line["event"] == "started"]
-    assert {started.count(image) for image in poisonous} == {2}
-    assert len(set(long_project.finished())) == IMAGES - len(poisonous)
+    assert {started.count(image) for image in POISONOUS} == {2}
+    assert len(set(long_project.finished())) == IMAGES - len(POISONOUS)
     failed = {
         line["image"]: line["details"]["code"]
         for line in long_project.journal()
         if line["event"] == "failed"
     }
-    assert failed == dict.fromkeys(poisonous, "SM-RUN-002")
+    assert failed == dict.fromkeys(POISONOUS, "SM-RUN-002")
     report = (long_project.results / "report.html").read_text(encoding="utf-8")
     assert "SM-RUN-002" in report
 

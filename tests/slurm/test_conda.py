@@ -11,7 +11,7 @@ import tifffile
 
 from tests.projects import Project
 from tests.slurm.test_faults import RESULTS, jobs
-from tests.workflow.test_conda import assert_silent_on_conda, environments, pythons
+from tests.workflow.test_conda import environments, pythons
 
 
 @pytest.fixture
@@ -59,6 +59,9 @@ def cellpose(project: Project) -> dict[str, str | bool]:
     return {"engine": "cellpose3", "model": str(model), "allow_cpu": True}
 
 
+# That a large batch has jobs of their own for its steps is in test_runs.
+@pytest.mark.slow
+@pytest.mark.long
 def test_steps_with_jobs_of_their_own_use_them_too(conda_on_cluster: Project) -> None:
     # What a file says of its size counts, also of one that is cut short and fails alone.
     large = conda_on_cluster.images / "large.tif"
@@ -73,10 +76,3 @@ def test_steps_with_jobs_of_their_own_use_them_too(conda_on_cluster: Project) ->
     imaging = {str(environments(conda_on_cluster)["imaging"])}
     for step in ("segment", "masks", "measure", "overlay"):
         assert pythons(conda_on_cluster, step) == imaging
-
-
-def test_without_conda_the_jobs_use_those_of_the_set_up(slurm_project: Project) -> None:
-    run = slurm_project.run()
-    assert run.returncode == 0, run.stderr
-    assert_silent_on_conda(run)
-    assert not list((slurm_project.folder / ".snakemake").glob("conda/*"))

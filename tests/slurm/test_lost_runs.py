@@ -129,7 +129,7 @@ def disturbed(disturbed: Project) -> Project:
 
 MOMENTS = [
     pytest.param(step, seconds, marks=() if (step, seconds) in usual else LONG)
-    for usual in [{("segment", 2), ("masks", 10), ("report", 2)}]
+    for usual in [{("segment", 2), ("masks", 10)}]
     for step in (*STEPS, "report")
     for seconds in (2, 10, 60)
 ]
@@ -214,6 +214,8 @@ def test_steps_in_other_jobs_are_adopted(
     }
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_job_whose_inputs_are_gone_does_not_count_as_completed(
     in_other_jobs: Project,
 ) -> None:

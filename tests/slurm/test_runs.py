@@ -15,6 +15,7 @@ import tifffile
 from tests.projects import ROOT, Project, draw_image
 from tests.slurm import cluster
 from tests.slurm.disturbed import jobs, submit
+from tests.workflow.test_conda import assert_silent_on_conda
 
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 
@@ -166,5 +167,8 @@ def test_without_an_accounting_database(slurm_project: Project) -> None:
         assert run.returncode == 0, run.stderr
         assert "6 images done" in run.stderr
         assert {line["job"]["state"] for line in jobs(slurm_project)} == {"COMPLETED"}
+    # Where there is no conda, the jobs use the environments of the set-up, and nothing is said of it.
+    assert_silent_on_conda(run)
+    assert not list((slurm_project.folder / ".snakemake").glob("conda/*"))
     slurm_project.settings["overlays"] = {"color": "#00ff00"}
     assert "SM-CLU-009" in slurm_project.run("-n").stderr

@@ -7,17 +7,22 @@ network of Cellpose 3 that restores images, or, where Cellpose 4 is installed, a
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from cellpose import models
 
 
 def restoration() -> torch.nn.Module:
-    return models.CPnet([1, 32, 64, 128, 256], 1, sz=3, max_pool=True)
+    # Not from `models`, which compiles for seconds what is not wanted here.
+    from cellpose.resnet_torch import CPnet
+
+    return CPnet([1, 32, 64, 128, 256], 1, sz=3, max_pool=True)
 
 
 def cellpose_sam() -> torch.nn.Module:
+    from cellpose import models
+
     network = models.CPSAM()
     with torch.no_grad():
         # Flows long enough for pixels to gather.
@@ -28,7 +33,7 @@ def cellpose_sam() -> torch.nn.Module:
 def main() -> None:
     for number, path in enumerate(map(Path, sys.argv[1:])):
         torch.manual_seed(number)
-        network = cellpose_sam() if hasattr(models, "CPSAM") else restoration()
+        network = restoration() if find_spec("cellpose.resnet_torch") else cellpose_sam()
         torch.save(network.state_dict(), path)
 
 

@@ -32,10 +32,13 @@ echo "7.0|python|rule_segment|00:10:00|00:05:00|1|1|2048K|"
 
 
 def test_the_efficiency_report_is_written_when_it_is_asked_for(tmp_path: Path, monkeypatch):
-    (tmp_path / "sacct").write_text(SACCT)
-    (tmp_path / "sacct").chmod(0o755)
+    asked = tmp_path / "asked"
+    for name, text in {"sacct": SACCT, "scontrol": f"#!/bin/sh\ntouch '{asked}'\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     command = [sys.executable, "-c", REPORT, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     assert "segment" in (tmp_path / "efficiency_report_run.csv").read_text()
+    assert not asked.exists(), "Slurm's controller was asked while Snakemake started"

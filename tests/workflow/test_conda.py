@@ -15,13 +15,14 @@ import pandas as pd
 import psutil
 import pytest
 
+from tests.conda.near import ONLY_PIP
 from tests.projects import ROOT, Project, draw_image, draw_images, settings, wait_until
 
 RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 CONDA = ("--sdm", "conda")
 # pip without the settings of this machine.
-BARE_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_RETRIES": "1"}
+BARE_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_RETRIES": "1", ONLY_PIP: "1"}
 
 
 def place(project: Project) -> Path:
@@ -261,7 +262,9 @@ def left_behind(project: Project) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+)
 def test_an_environment_that_was_interrupted_is_made_anew(reported: Project, how: int) -> None:
     run = reported.start(*CONDA)
     wait_until(lambda: any(place(reported).glob("*/lib/python3.11/site-packages/pip")), run)
@@ -297,17 +300,15 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-# The conda of the tests lets uv begin: it gets nothing either.
-NO_UV = {"UV_OFFLINE": "1", "UV_NO_CACHE": "1"}
 FAILURES = {
     "SM-ENV-003": {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"},
     "SM-ENV-005": {"PIP_NO_INDEX": "1"},
 }
 
 
-@pytest.mark.parametrize("code", FAILURES)
+@pytest.mark.parametrize("code", ["SM-ENV-003", pytest.param("SM-ENV-005", marks=pytest.mark.long)])
 def test_packages_that_cannot_be_had_are_told(reported: Project, code: str) -> None:
-    reported.variables |= BARE_PIP | NO_UV | FAILURES[code]
+    reported.variables |= BARE_PIP | FAILURES[code]
     run = reported.run(*CONDA)
     assert_told(run, code)
     assert re.search(
@@ -317,7 +318,7 @@ def test_packages_that_cannot_be_had_are_told(reported: Project, code: str) -> N
 
 
 def test_a_disk_without_room_is_told(reported: Project, little_room: Path) -> None:
-    reported.variables["SNAKEMAKE_CONDA_PREFIX"] = str(little_room)
+    reported.variables |= {"SNAKEMAKE_CONDA_PREFIX": str(little_room), ONLY_PIP: "1"}
     assert_told(reported.run(*CONDA), "SM-ENV-004")
 
 
@@ -330,15 +331,19 @@ def assert_told(run: subprocess.CompletedProcess[str], code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("d'Anna", "SM-ENV-007"), ("a:b", "SM-ENV-007"), ("file/in", "SM-ENV-009")]
+    ("name", "code", "options"),
+    [
+        ("d'Anna", "SM-ENV-007", ()),
+        ("a:b", "SM-ENV-007", ("-n",)),
+        ("file/in", "SM-ENV-009", ()),
+    ],
 )
 def test_places_that_conda_cannot_take_are_told(
-    conda_project: Project, tmp_path: Path, name: str, code: str
+    conda_project: Project, tmp_path: Path, name: str, code: str, options: tuple[str, ...]
 ) -> None:
     (tmp_path / "file").touch()
     conda_project.variables["SNAKEMAKE_CONDA_PREFIX"] = str(tmp_path / name)
-    for options in (("-n",), ()):
-        assert_told(conda_project.run(*CONDA, *options), code)
+    assert_told(conda_project.run(*CONDA, *options), code)
 
 
 def test_without_conda_the_environments_of_the_set_up_are_used(conda_project: Project) -> None:
@@ -364,10 +369,11 @@ def test_a_conda_that_is_too_old_is_not_used(conda_project: Project, tmp_path: P
     conda_project.conda.mkdir()
     (conda_project.conda / "conda").write_text("#!/bin/sh\necho conda 4.12.0\n")
     (conda_project.conda / "conda").chmod(0o755)
-    run = conda_project.run(*CONDA)
+    # What runs then is what runs without any conda.
+    run = conda_project.run(*CONDA, "-n")
     assert run.returncode == 0, run.stderr
     assert "conda 4.12.0 is too old for Snakemake" in run.stderr
-    assert pythons(conda_project, "segment") == {sys.prefix}
+    assert "would be made" not in run.stderr
 
 
 def test_an_engine_without_environment_is_told(conda_project: Project, tmp_path: Path) -> None:

@@ -171,9 +171,9 @@ def test_tracking_keeps_the_numbers_of_cells_and_notes_divisions(empty: Project)
 STACK = [plane(), plane((30, 30)), plane((30, 30), (70, 80))]
 
 
+# What becomes of the pixels with the other choices, `tests/unit/images/test_selection.py` looks at.
 @pytest.mark.parametrize(
-    ("z", "axes", "number"),
-    [("max", "YX", 2), ("mean", "YX", 2), ("best_focus", "YX", 2), (2, "YX", 1), ("all", "ZYX", 3)],
+    ("z", "axes", "number"), [("best_focus", "YX", 2), (2, "YX", 1), ("all", "ZYX", 3)]
 )
 def test_what_becomes_of_the_slices_is_the_users_choice(
     empty: Project, z: str | int, axes: str, number: int

@@ -69,17 +69,36 @@ def test_two_channels_beside_each_other_are_no_colours(empty: Project) -> None:
     assert (table["mean_intensity_2"] > 5 * table["mean_intensity_1"]).all()
 
 
-def test_a_zarr_folder_is_an_image_and_a_broken_one_fails_alone(empty: Project) -> None:
-    draw_image(empty.images / "a.tif", 2)
+def test_what_is_no_image_or_a_broken_one_fails_alone(empty: Project) -> None:
+    draw_image(empty.images / "cells.tif", 2)
+    draw_image(empty.images / "nothing.tif", 0)
+    (empty.images / "notes.txt").write_text("day 1")
+    (empty.images / "Thumbs.db").write_bytes(b"\0" * 10)
+    (empty.images / "renamed.tif").write_text("this is no image")
     # A folder of that name without what makes it an image.
     (empty.images / "broken.zarr").mkdir()
     (empty.images / "broken.zarr" / "notes.txt").write_text("nothing")
+    # Channels as bare as OME allows: no name, no wavelength, no colour.
+    cells = tifffile.imread(empty.images / "cells.tif")
+    tifffile.imwrite(
+        empty.images / "bare.ome.tif",
+        np.stack([cells, cells]),
+        photometric="minisblack",
+        metadata={"axes": "CYX", "Channel": [{}, {}]},
+    )
+    empty.settings["images"] |= {"channel": 1}
     run = empty.run()
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
+    assert "other files left out: 2" in run.stderr
     found = states(empty)
-    assert found["a.tif"] == "2"
-    assert found["broken.zarr"].startswith("SM-IMG-03")
+    assert found.pop("broken.zarr").startswith("SM-IMG-03")
+    assert found == {
+        "bare.ome.tif": "2",
+        "cells.tif": "2",
+        "nothing.tif": "0",
+        "renamed.tif": "SM-IMG-003",
+    }
 
 
 def test_an_ome_zarr_is_segmented(empty: Project) -> None:
@@ -94,22 +113,21 @@ def test_an_ome_zarr_is_segmented(empty: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "key"),
+    ("settings", "keys"),
     [
-        (cellpose3(diameter=0), "`diameter`"),
-        (cellpose3(bsize=100), "`bsize`"),
-        ({"engine": "cellpose", "augment": True, "bsize": 250}, "`bsize`"),
-        (cellpose3(do_3D=True), "`do_3D`"),
+        (cellpose3(diameter=0, bsize=100), ["`diameter`", "`bsize`"]),
+        ({"engine": "cellpose", "augment": True, "bsize": 250}, ["`bsize`"]),
+        (cellpose3(do_3D=True), ["`do_3D`"]),
     ],
 )
 def test_settings_that_the_network_refuses_are_told_before_any_job(
-    empty: Project, settings: dict, key: str
+    empty: Project, settings: dict, keys: list[str]
 ) -> None:
     draw_image(empty.images / "a.tif", 2)
     empty.settings["segmentation"] = settings
     run = empty.run()
     assert run.returncode == 1
-    assert key in run.stderr and "config.yaml" in run.stderr
+    assert all(key in run.stderr for key in keys) and "config.yaml" in run.stderr
     assert "Traceback" not in run.stderr
     assert not empty.results.exists()
 
@@ -140,8 +158,21 @@ def test_augmentation_of_images_smaller_and_larger_than_a_tile(empty: Project) -
     assert set(states(empty)) == {"large.tif", "small.tif"}
 
 
-def test_names_with_spaces_brackets_and_accents(empty: Project) -> None:
-    names = ["à côté [1] (b).tif", "50% {x}.tif", "sous dossier é/it's.tif"]
+AWKWARD = [
+    "été à Évry (1) [b].tif",
+    'it\'s "quoted".tif',
+    "new\nline.tif",
+    "tab\there.tif",
+    "$HOME `id` ; rm.tif",
+    "[brackets] {braces} 100%.tif",
+    "-n.tif",
+]
+
+
+def test_awkward_names_of_files_and_folders(empty: Project) -> None:
+    empty.settings["images"]["folder"] = "mes images d'été"
+    empty.settings["results"] = "résultats du 3 mai"
+    names = [f"sous dossier/{name}" for name in AWKWARD]
     for name in names:
         draw_image(empty.images / name, 2)
     with tifffile.TiffWriter(empty.images / "lame (p1).ome.tif", ome=True) as writer:
@@ -152,31 +183,5 @@ def test_names_with_spaces_brackets_and_accents(empty: Project) -> None:
     assert run.returncode == 0, run.stderr
     fields = [f"lame (p1).ome.tif (p{number})" for number in (1, 2)]
     assert states(empty) == dict.fromkeys([*names, *fields], "2")
-
-
-def test_metadata_without_wavelengths_is_no_mistake(empty: Project) -> None:
-    draw_image(empty.images / "a.tif", 2)
-    cells = tifffile.imread(empty.images / "a.tif")
-    # Channels as bare as OME allows: no name, no wavelength, no colour.
-    tifffile.imwrite(
-        empty.images / "b.ome.tif",
-        np.stack([cells, cells]),
-        photometric="minisblack",
-        metadata={"axes": "CYX", "Channel": [{}, {}]},
-    )
-    empty.settings["images"] |= {"channel": 1}
-    run = empty.run()
-    assert run.returncode == 0, run.stderr
-    assert states(empty) == {"a.tif": "2", "b.ome.tif": "2"}
-
-
-def test_an_image_without_cells_is_done_and_a_stray_file_is_left_out(empty: Project) -> None:
-    draw_image(empty.images / "cells.tif", 2)
-    draw_image(empty.images / "nothing.tif", 0)
-    (empty.images / "notes.txt").write_text("day 1")
-    (empty.images / "Thumbs.db").write_bytes(b"\0" * 10)
-    (empty.images / "renamed.tif").write_text("this is no image")
-    run = empty.run()
-    assert run.returncode == 1
-    assert "other files left out: 2" in run.stderr
-    assert states(empty) == {"cells.tif": "2", "nothing.tif": "0", "renamed.tif": "SM-IMG-003"}
+    cells = pd.read_parquet(empty.results / "cells.parquet")
+    assert cells.groupby("image").size().to_dict() == dict.fromkeys([*names, *fields], 2)

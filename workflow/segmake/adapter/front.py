@@ -117,6 +117,8 @@ def _clean() -> None:
     if cleaned.get(_LIBRARIES) and _libraries_are_unfit(cleaned):
         del cleaned[_LIBRARIES]
     own_packages = getattr(sys.modules.get("site"), "ENABLE_USER_SITE", False)
+    # Of all of them, this alone is not read before Python gets here.
+    os.environ.pop("MPLBACKEND", None)
     if cleaned == dict(os.environ) and not own_packages:
         return
     # A Python that went on would have read them already.

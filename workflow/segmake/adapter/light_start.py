@@ -1,7 +1,8 @@
-"""Keeps pandas and numpy out of a Snakemake that starts, where it imports them and has no use for them.
+"""Keeps out of a Snakemake that starts what it has no use for: pandas and numpy, and a question to Slurm's controller.
 
 Seen in Snakemake 9.27 and its Slurm plugin 2.8; a third of the time of a dry run, and of the start of each job. That
-so much is imported unasked is known: https://github.com/snakemake/snakemake/issues/3847.
+so much is imported unasked is known: https://github.com/snakemake/snakemake/issues/3847. The question is for a help
+text of the plugin, and where the controller is away each start waits for its answer, for up to ten seconds.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from types import ModuleType
 from typing import Any
 
 EFFICIENCY_REPORT = "snakemake_executor_plugin_slurm.efficiency_report"
+STATUS_QUERY = "snakemake_executor_plugin_slurm.job_status_query"
 
 
 def lighten() -> None:
     """Do so before Snakemake is imported."""
     # All executor plugins are imported, whatever the executor; this report is for --slurm-efficiency-report alone.
-    sys.modules[EFFICIENCY_REPORT] = _Late(EFFICIENCY_REPORT)
+    sys.modules[EFFICIENCY_REPORT] = _Report(EFFICIENCY_REPORT)
+    sys.modules[STATUS_QUERY] = _Unasked(STATUS_QUERY)
     # It takes numpy, where it is there, for values of numpy in the templates that it fills in.
     sys.modules["numpy"] = None  # type: ignore[assignment]
     with suppress(ImportError):
@@ -27,10 +30,7 @@ def lighten() -> None:
 
 
 class _Late(ModuleType):
-    """Stands in for the plugin's report, and imports it once it is to be written."""
-
-    def create_efficiency_report(self, *arguments: Any, **named: Any) -> Any:
-        return self._real().create_efficiency_report(*arguments, **named)
+    """Stands in for a module of the plugin, and imports it once something of it is wanted."""
 
     def __getattr__(self, name: str) -> Any:
         # What another version of the plugin imports from it is no reason to fail.
@@ -42,3 +42,17 @@ class _Late(ModuleType):
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return import_module(self.__name__)
+
+
+class _Report(_Late):
+    """Stands in for the plugin's report."""
+
+    def create_efficiency_report(self, *arguments: Any, **named: Any) -> Any:
+        return self._real().create_efficiency_report(*arguments, **named)
+
+
+class _Unasked(_Late):
+    """Stands in for the plugin's questions to Slurm, and leaves out the one for its help text."""
+
+    def should_recommend_squeue_status_command(self, *arguments: Any) -> bool:
+        return False

@@ -88,6 +88,12 @@ TOUCH_POINTS = (
         "to keep pandas out of each start: all plugins are imported, and the report is for one option alone",
         upstream="https://github.com/snakemake/snakemake/issues/3847",
     ),
+    TouchPoint(
+        "light_start.py",
+        (f"{_PLUGIN}.job_status_query:should_recommend_squeue_status_command",),
+        "to ask Slurm's controller nothing at each start: the answer is for a help text, and waits where it is away",
+        says=((f"{_PLUGIN}:_get_status_command_help", "should_recommend_squeue_status_command()"),),
+    ),
     # What is known of a run
     TouchPoint(
         "workflow_object.py",

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
-from cellpose import denoise, models
 
 from segmake.engines import BUILTIN_MODELS, models_folder
 from segmake.engines.device import choose_device
-from segmake.engines.network import (
-    FlowModel,
-    Loaded,
-    Prediction,
-    describe,
-    eval_arguments,
-    masks,
-    refusing,
-    run_network,
-)
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
+
+
+@contextmanager
+def _compiled_once() -> Iterator[None]:
+    """Let numba keep on the disk what it compiles for Cellpose: that takes seconds at the start of each job."""
+    njit = numba.njit
+    numba.njit = lambda *signatures, **options: njit(*signatures, **{"cache": True, **options})
+    try:
+        yield
+    finally:
+        numba.njit = njit
+
+
+with _compiled_once():
+    from cellpose import denoise, models
+
+    from segmake.engines.network import (
+        FlowModel,
+        Loaded,
+        Prediction,
+        describe,
+        eval_arguments,
+        masks,
+        refusing,
+        run_network,
+    )
 
 __all__ = ["describe", "fetch", "load", "masks", "predict", "volume"]
 

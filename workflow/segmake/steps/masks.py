@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from segmake.core.output_files import KINDS
 from segmake.images.calibration import pixel_sizes
@@ -24,6 +23,10 @@ from segmake.steps.inputs import (
     has_volumes,
     raw_labels,
 )
+
+if TYPE_CHECKING:
+    # Most masks are not linked, and pandas is a third of the time of their start.
+    import pandas as pd
 
 
 def work_of(plan: Plan) -> DoOne:
