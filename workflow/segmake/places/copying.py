@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from posixpath import basename, dirname, join
+from typing import Any
 
 from segmake.core.files import fingerprint, readable
 from segmake.messages import Problem
 from segmake.messages.numbers import shown_bytes
-from segmake.places.place import File, Place
+from segmake.places.place import PART, File, Place
 
 # File systems keep times to two seconds at worst (FAT).
 SAME_SECONDS = 2
@@ -20,13 +29,14 @@ SAME_SECONDS = 2
 # A file this young may still be growing: the microscope, or a copy, is at it.
 QUIET_SECONDS = 10
 
-# So many files are on the way at once: most of the time of a small one is waiting for answers.
-AT_ONCE = 32
+# So many large files, and streams of small ones, are on the way at once: one waits for answers while another is sent.
+AT_ONCE, STREAMS = 4, 2
 
 # Seconds between attempts after the connection was lost, until it is given up.
 PATIENCE = (1, 2, 5, 10, 20, 30, 60)
 
-_PART = ".segmake-part"
+# Files up to this many bytes go many at once, up to this many in one stream.
+SMALL, STREAM_BYTES, STREAM_FILES = 256 * 1024, 8 * 1024**2, 1000
 
 
 @dataclass
@@ -143,6 +153,7 @@ class _Copying:
         self.tell = tell
         self.progress = Progress()
         self.free = asyncio.Semaphore(AT_ONCE)
+        self.streams = asyncio.Semaphore(STREAMS)
 
     async def go(self) -> Outcome:
         found, there = await asyncio.gather(
@@ -157,22 +168,42 @@ class _Copying:
         self.progress.all_files = len(new)
         self.progress.all_bytes = sum(source[name].size for name in new)
         await self._make_room(there, new, source)
-        tasks = [
-            asyncio.ensure_future(self._copy(name, as_name, source[name], there))
-            for name, as_name in sorted(new.items())
-        ]
+        small = [name for name in sorted(new) if source[name].size <= SMALL]
+        large = [name for name in sorted(new) if source[name].size > SMALL]
+        calls = [self._copy_many(names, new, source) for names in _streams(small, source)]
+        calls += [self._copy(name, new[name], source[name], there) for name in large]
+        whole = await self._all(calls)
+        growing += sorted(set(new) - whole)
+        return Outcome(tuple(sorted(whole)), tuple(sorted(growing)))
+
+    async def _all(self, calls: Iterable[Coroutine[Any, Any, set[str]]]) -> set[str]:
+        """Do all of it, some at once; if one fails, end the others before it is told."""
+        tasks = [asyncio.ensure_future(call) for call in calls]
         try:
-            whole = await asyncio.gather(*tasks)
+            return set().union(*await asyncio.gather(*tasks))
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        copied = [name for name, is_whole in zip(sorted(new), whole, strict=True) if is_whole]
-        growing += [name for name, is_whole in zip(sorted(new), whole, strict=True) if not is_whole]
-        return Outcome(tuple(copied), tuple(sorted(growing)))
+
+    async def _copy_many(
+        self, names: Sequence[str], new: Mapping[str, str], source: Mapping[str, File]
+    ) -> set[str]:
+        """Copy small files in one stream; return those that are whole, and as they were when they were listed."""
+        async with self.streams:
+            read = {name: what async for name, what in self.source.read_many(self.here, names)}
+            read = {name: what for name, what in read.items() if len(what) == source[name].size}
+            files = [(new[name], source[name].time, what) for name, what in read.items()]
+            await self.target.write_many(self.there, files)
+            self.progress.files += len(read)
+            for what in read.values():
+                self.progress.bytes += len(what)
+                self.progress.sent += len(what)
+            self.tell(self.progress)
+            return set(read)
 
     def _counts(self, name: str) -> bool:
-        return not name.endswith(_PART) and self.wanted(name)
+        return PART not in name and self.wanted(name)
 
     async def _make_room(
         self, there: Mapping[str, File], new: Iterable[str], source: Mapping[str, File]
@@ -185,7 +216,7 @@ class _Copying:
             ``SM-SSH-016`` if it will not.
         """
         needed = sum(source[name].size for name in new)
-        needed -= sum(file.size for name, file in there.items() if name.endswith(_PART))
+        needed -= sum(file.size for name, file in there.items() if PART in name)
         if needed > 0 and (free := await self.target.free_space(self.there)) < needed:
             names = {
                 "path": readable(self.there),
@@ -194,12 +225,14 @@ class _Copying:
             }
             raise Problem("SM-SSH-016", where=self.there, **names)
 
-    async def _copy(self, name: str, as_name: str, file: File, there: Mapping[str, File]) -> bool:
-        """Copy a file; return whether it is whole, and did not change meanwhile."""
+    async def _copy(
+        self, name: str, as_name: str, file: File, there: Mapping[str, File]
+    ) -> set[str]:
+        """Copy a file; return its name if it is whole, and did not change meanwhile."""
         async with self.free:
             # What is there of the same file, cut somewhere, has the same name; of another state of it, another.
             sign = fingerprint(file.size, file.time)
-            part = join(dirname(as_name), f".{basename(as_name)[:180]}.{sign[:8]}{_PART}")
+            part = join(dirname(as_name), f".{basename(as_name)[:180]}.{sign[:8]}{PART}")
             begun = min(there[part].size, file.size) if part in there else 0
             self.progress.bytes += begun
             path, way = join(self.here, name), join(self.there, part)
@@ -207,11 +240,11 @@ class _Copying:
                 await self.target.write(way, self._pieces(path, begun, file.size), begun)
             now = await self.source.look(path)
             if now != file:
-                return False
+                return set()
             await self.target.put_in_place(way, join(self.there, as_name), file.time)
             self.progress.files += 1
             self.tell(self.progress)
-            return True
+            return {name}
 
     async def _pieces(self, path: str, begun: int, size: int) -> AsyncIterator[bytes]:
         async for piece in self.source.read(path, begun):
@@ -224,6 +257,20 @@ class _Copying:
             self.tell(self.progress)
             if begun >= size:
                 return
+
+
+def _streams(names: Sequence[str], files: Mapping[str, File]) -> Iterator[list[str]]:
+    """Yield small files in groups that are sent together."""
+    group: list[str] = []
+    size = 0
+    for name in names:
+        group.append(name)
+        size += files[name].size
+        if size >= STREAM_BYTES or len(group) == STREAM_FILES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _same(name: str) -> str:

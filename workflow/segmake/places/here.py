@@ -12,7 +12,7 @@ from pathlib import Path
 
 from segmake.core.files import error_line, one_line, readable
 from segmake.messages import Problem
-from segmake.places.place import PIECE, Answer, File, Place
+from segmake.places.place import PART, PIECE, Answer, File, Place
 from segmake.places.shell_scripts import IS_AT_WORK, START, STOP
 
 _NAME = platform.node()
@@ -80,6 +80,28 @@ class Here(Place):
                 file.seek(offset)
                 async for piece in pieces:
                     await asyncio.to_thread(file.write, piece)
+
+    async def read_many(
+        self, folder: str, names: Sequence[str]
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield small files below a folder with their names."""
+        for name in names:
+            with _told(name), suppress(FileNotFoundError):
+                yield name, (_path(folder) / name).read_bytes()
+
+    async def write_many(self, folder: str, files: Sequence[tuple[str, float, bytes]]) -> None:
+        """Write small files below a folder."""
+        await asyncio.to_thread(self._write_many, _path(folder), files)
+
+    def _write_many(self, folder: Path, files: Sequence[tuple[str, float, bytes]]) -> None:
+        for name, time, content in files:
+            path = folder / name
+            with _told(str(path)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part = path.with_name(f".{os.getpid()}{PART}")
+                part.write_bytes(content)
+                os.utime(part, (time, time))
+                part.replace(path)
 
     async def put_in_place(self, part: str, path: str, time: float) -> None:
         """Give a file its time and its name, in one moment."""

@@ -21,6 +21,9 @@ from segmake.places.host_keys import HostKeys
 CONNECT_SECONDS = 20
 ALIVE_SECONDS, ALIVE_COUNT = 15, 4
 
+# What processors have an instruction for comes first: half the time of what asyncssh prefers.
+FAST_FIRST = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+
 # So often one may mistype.
 TRIES = 3
 
@@ -93,6 +96,7 @@ class Login:
                     client_factory=lambda visit=visit: visit,
                     known_hosts=self.host_keys.trusted,
                     connect_timeout=CONNECT_SECONDS,
+                    encryption_algs=FAST_FIRST,
                     keepalive_interval=ALIVE_SECONDS,
                     keepalive_count_max=ALIVE_COUNT,
                 )

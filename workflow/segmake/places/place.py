@@ -10,6 +10,9 @@ from dataclasses import dataclass
 # Bytes of a file that are read or written at once.
 PIECE = 4 * 1024**2
 
+# What is not whole yet has this in its name, or in that of a folder above it.
+PART = ".segmake-part"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -110,6 +113,14 @@ class Place(ABC):
         offset : int
             Where in the file the first piece goes; what lies behind the last one is cut off.
         """
+
+    @abstractmethod
+    def read_many(self, folder: str, names: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield small files below a folder with their names; one that is gone meanwhile is left out."""
+
+    @abstractmethod
+    async def write_many(self, folder: str, files: Sequence[tuple[str, float, bytes]]) -> None:
+        """Write small files below a folder: names, times and contents. Each gets its name once it is whole."""
 
     @abstractmethod
     async def put_in_place(self, part: str, path: str, time: float) -> None:

@@ -43,3 +43,17 @@ case $folder in "~") folder=$HOME ;; "~/"*) folder=$HOME/${folder#"~/"} ;; esac
 while [ ! -d "$folder" ]; do folder=$(dirname -- "$folder"); done
 df -Pk -- "$folder" | awk 'NR > 1 { print $(NF - 2); exit }'
 """
+
+# sh FOLDER ASIDE: takes small files from tar, and gives each its name when it is whole. If the connection is lost, the
+# one that came last is cut, and its time is that of now; the others stay.
+TAKE_MANY = """
+mkdir -p -- "$1/$2" && cd -- "$1/$2" && : >"../$2.began" || exit 1
+tar -xf -; code=$?
+[ $code = 0 ] || find . -type f -newer "../$2.began" -delete
+find . -type d -exec sh -c '
+    for folder; do
+        mkdir -p -- "$0/$folder" && find "$folder" -maxdepth 1 -type f -exec mv -f -t "$0/$folder" -- "{""}" + || exit 1
+    done' .. {} + || code=1
+cd .. && rm -rf -- "$2" "$2.began"
+exit $code
+"""

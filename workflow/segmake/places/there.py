@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from posixpath import dirname
@@ -12,10 +13,11 @@ import asyncssh
 
 from segmake.core.files import one_line, readable
 from segmake.messages import Problem
+from segmake.places import tar_files
 from segmake.places.login import Login
 from segmake.places.login_script import NO_FOLDER, LoginScript
-from segmake.places.place import PIECE, Answer, File, Place
-from segmake.places.shell_scripts import FREE_SPACE, IS_AT_WORK, START, STOP
+from segmake.places.place import PART, PIECE, Answer, File, Place
+from segmake.places.shell_scripts import FREE_SPACE, IS_AT_WORK, START, STOP, TAKE_MANY
 
 # find's -printf: path, size, time, each with a zero behind it, as a name may hold anything else.
 _FIND = r"%P\0%s\0%T@\0"
@@ -125,6 +127,25 @@ class There(Place):
         finally:
             with suppress(asyncssh.Error, OSError):
                 await file.close()
+
+    async def read_many(
+        self, folder: str, names: Sequence[str]
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield small files below a folder with their names, all in one stream."""
+        command = ["tar", "-c", "--no-recursion", "--verbatim-files-from", "--null", "-T", "-"]
+        listed = "".join(f"./{name}\0" for name in names).encode(errors="surrogateescape")
+        sent = await self.run(command, folder=folder, data=listed)
+        for name, content in tar_files.unpacked(sent.out):
+            yield name, content
+
+    async def write_many(self, folder: str, files: Sequence[tuple[str, float, bytes]]) -> None:
+        """Write small files below a folder, all in one stream."""
+        await self._told((await self._sftp()).makedirs(_encoded(folder), exist_ok=True), folder)
+        aside = f"{PART}-{secrets.token_hex(4)}"
+        command = ["sh", "-c", TAKE_MANY, "sh", ".", aside]
+        answer = await self.run(command, folder=folder, data=tar_files.packed(files))
+        if answer.code:
+            raise self._failed("SM-SSH-012", folder, answer.err.decode(errors="replace"))
 
     async def put_in_place(self, part: str, path: str, time: float) -> None:
         """Give a file its time and its name, in one moment."""
