@@ -25,7 +25,7 @@ from segmake.config.load import load_config
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
 from segmake.plan.plan import write_plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 
 ROOT = Path(__file__).parents[1]
 SIDE = 1024

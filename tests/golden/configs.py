@@ -27,7 +27,7 @@ from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
 from segmake.plan.plan import write_plan
 from segmake.report.summary import write_summary
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from tests.golden import drawing
 from tests.golden.drawing import field as draw_field
 from tests.projects import ROOT, Project

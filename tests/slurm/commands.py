@@ -20,6 +20,14 @@ arguments="$*"
 printf '%s\\t%s\\t%s\\t%s\\n' "$EPOCHREALTIME" "${{SLURMD_NODENAME:-}}" {name} "${{arguments//$'\\n'/ }}" >>{log}
 {first}exec {real} "$@"
 """
+# Keeps what sbatch is given to run, as a file whose name has the moment of the call.
+KEEP = """\
+if [[ "$arguments" == */dev/stdin ]]; then
+    kept={folder}/"$EPOCHREALTIME.sh"
+    cat >"$kept"
+    exec {real} "$@" <"$kept"
+fi
+"""
 # Waits until the test has done what it has to do in between.
 WAIT = """\
 if [[ "$arguments" != *--test-only* ]]; then
@@ -95,6 +103,15 @@ class Commands:
             for call in self.calls("sbatch", since=since)
             if "--test-only" not in call.arguments
         ]
+
+    def keep_scripts(self) -> None:
+        """Let the scripts be kept that sbatch is given."""
+        folder, real = (shlex.quote(str(name)) for name in (self._folder, shutil.which("sbatch")))
+        self._write("sbatch", KEEP.format(folder=folder, real=real))
+
+    def scripts(self) -> list[str]:
+        """Return the scripts that were kept, in the order in which they were sent."""
+        return [path.read_text() for path in sorted(self._folder.glob("*.sh"))]
 
     def refuse(self, times: int, words: str, *, taken: bool = False) -> None:
         """Let sbatch say some words and fail, so many times.

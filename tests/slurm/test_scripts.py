@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
+import sys
 import textwrap
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from tests.projects import Project, wait_until
-from tests.slurm.disturbed import jobs
+from tests.slurm.commands import Call, Commands
+from tests.slurm.disturbed import jobs, surroundings
 from tests.slurm.test_runs import shown
 from tests.workflow.test_scripts import runs, table, write
 
@@ -46,8 +51,16 @@ def test_a_script_gets_the_gpu_that_it_asks_for_and_many_images_a_job(slurm_proj
     step = {"name": "on-gpu", "script": script, "resources": resources, "outputs": ["gpu.csv"]}
     slurm_project.settings["scripts"] = [step]
     slurm_project.settings["cluster"]["gpu_model"] = "a40"
+    commands, shown_before = Commands(slurm_project), scripts_of_jobs(slurm_project)
+    commands.keep_scripts()
     run = slurm_project.run()
     assert run.returncode == 0, run.stderr
+    assert set(shown_before) == {"segment.slurm", "step_on-gpu.slurm", "main.slurm"}
+    sent_with = dict(alike(f"{call.arguments}\n{text}") for call, text in sent_scripts(commands))
+    for name in ("segment.slurm", "step_on-gpu.slurm"):
+        options, words = as_sent(shown_before[name])
+        assert options in sent_with
+        assert words == sent_with[options]
     rows = table(slurm_project.results / "scripts" / "on-gpu" / "all_gpu.csv")
     assert len(rows) == 6
     sent = {line["job"]["id"] for line in jobs(slurm_project) if "step_" in line["job"]["rule"]}
@@ -67,6 +80,45 @@ def test_a_script_gets_the_gpu_that_it_asks_for_and_many_images_a_job(slurm_proj
     refused = slurm_project.run()
     assert refused.returncode == 1
     assert "SM-CLU-008" in refused.stderr and "`cpus`" in refused.stderr
+
+
+def scripts_of_jobs(project: Project) -> dict[str, str]:
+    """Return what ``segmake plan --slurm`` shows, by the names of its files; sbatch takes each as it is."""
+    project.write_config()
+    command = [sys.executable, "-m", "segmake", "plan", "--slurm", "--to", "the scripts"]
+    told = subprocess.run(command, **surroundings(project), capture_output=True)
+    assert told.returncode == 0, told.stderr
+    assert not project.results.exists()
+    files = sorted((project.folder / "the scripts").iterdir())
+    for file in files:
+        tried = subprocess.run(["sbatch", "--test-only", file], capture_output=True, text=True)
+        assert tried.returncode == 0, tried.stderr
+    return {file.name: file.read_text() for file in files}
+
+
+def sent_scripts(commands: Commands) -> list[tuple[Call, str]]:
+    """Return each call that sent a job, with what the job ran."""
+    return list(zip(commands.sent(), commands.scripts(), strict=True))
+
+
+def as_sent(script: str) -> tuple[str, list[str]]:
+    """Return a script that was shown as the options and the script that sbatch is called with."""
+    lines = [line for line in script.splitlines() if line]
+    options = [shlex.split(line)[1:] for line in lines if line.startswith("#SBATCH ")]
+    body = [lines[0], *(line for line in lines if not line.startswith("#"))]
+    words = " ".join([*chain.from_iterable(options), "/dev/stdin"])
+    return alike("\n".join([words, *body, ""]))
+
+
+def alike(sent: str) -> tuple[str, list[str]]:
+    """Return what was sent without what is another one for each run: the options, and the words of the script."""
+    sent = re.sub(r"(segmake_\S+_)(RUN|[0-9a-f]{8})\b", r"\1", sent)
+    sent = re.sub(r"(snakemake-runtime-cache/)\w+", r"\1", sent)
+    # Where no Snakefile is named, environments are made in another place.
+    sent = re.sub(r"--conda-prefix \S+ ", "", sent)
+    options, script = sent.split("\n", 1)
+    # The jobs of a group are a set, which has no order.
+    return options, sorted(script.split())
 
 
 def test_a_sweep_is_stopped_loses_a_job_and_has_each_run_once(slurm_project: Project):

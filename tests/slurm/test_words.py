@@ -13,7 +13,7 @@ import pytest
 from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster
 from segmake.messages import Problems
-from segmake.outcome.progress import Waiting, reasons_to_wait
+from segmake.outcome.queue import Waiting, reasons_to_wait
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.fates import ended, refused

@@ -131,13 +131,33 @@ def test_an_environment_of_the_config_is_made_once_and_again_when_its_list_chang
     assert again.returncode == 0, again.stderr
     assert "making the environment" not in again.stderr
 
-    # Which is imported by another name than it is installed by.
+    # Which is imported by another name than it is installed by. It is made by itself before the run takes it.
     conda_project.settings["environments"]["other"] = {"packages": ["Pillow"]}
+    conda_project.write_config()
+    by_hand = made_by_hand(conda_project, "other")
+    assert by_hand.returncode == 0, by_hand.stderr
+    assert re.findall(r"making the environment (\w+)", by_hand.stderr) == ["other"]
+    (enter,) = re.findall(r"conda activate '(/.*)'", by_hand.stdout)
+    assert Path(enter, "bin", "python").exists() and Path(enter).parent == place(conda_project)
     more = conda_project.run(*CONDA)
     assert more.returncode == 0, more.stderr
-    assert re.findall(r"making the environment (\w+)", more.stderr) == ["other"]
+    assert "making the environment" not in more.stderr
     assert "import PIL" in (folder / "other.txt").read_text(encoding="utf-8")
     assert lock.read_text(encoding="utf-8") == kept
+
+
+def made_by_hand(project: Project, name: str) -> subprocess.CompletedProcess[str]:
+    """Make one environment where a cluster seems to be: only there do SegMake's profiles have conda make them."""
+    commands = project.folder / "commands"
+    commands.mkdir()
+    (commands / "sbatch").write_text("#!/bin/sh\nexit 1\n")
+    (commands / "sbatch").chmod(0o755)
+    variables = project.environment()
+    variables["PATH"] = f"{variables['PATH']}{os.pathsep}{commands}"
+    words = [sys.executable, "-m", "segmake", "environment", name, "--make"]
+    return subprocess.run(
+        words, cwd=project.folder, env=variables, capture_output=True, text=True, check=False
+    )
 
 
 def test_packages_of_conda_that_cannot_be_had_and_that_nothing_needs(

@@ -30,11 +30,14 @@ UPSTREAM = ("snakemake", "snakemake_executor_plugin_slurm", "snakemake_interface
 
 # What stands for an object of Snakemake's in the modules that have one.
 OBJECTS = {
-    "workflow_object.py": {"workflow", "scheduler", "settings", "job", "self._workflow"},
+    "workflow_object.py": {
+        *("workflow", "scheduler", "settings", "job", "registered", "self._workflow"),
+    },
     "handlers.py": {"modifier", "paths"},
     "conda_environments.py": {"env", "dag", "job"},
     "executor.py": {"job", "info", "job_info", "plugin", "self", "super()"},
     "sending.py": {"plugin"},
+    "shown_jobs.py": {"job", "dag"},
 }
 
 # Of Python's own dict and thread pool; and of SegMake's own job.

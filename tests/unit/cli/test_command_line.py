@@ -10,6 +10,7 @@ import pytest
 
 from segmake.cli import main
 from segmake.cli.parser import OF_USERS, command_line
+from segmake.cli.speaking import Mistake
 from segmake.messages import LANGUAGES, catalogue
 
 # What argparse says by itself.
@@ -71,7 +72,7 @@ def test_each_command_has_a_text_and_each_text_a_command():
         (["nothing-like-it"], "SM-CMD-001", "segmake --help"),
         (["--folow"], "SM-CMD-002", "segmake [-h]"),
         (["status", "--folow"], "SM-CMD-002", "segmake status --follow"),
-        (["check", "a.yaml", "b.yaml"], "SM-CMD-002", "segmake check [-h] [FICHIER]"),
+        (["check", "a.yaml", "b.yaml"], "SM-CMD-002", "segmake check [-h] [--json] [FICHIER]"),
         (["demo-data"], "SM-CMD-003", "segmake demo-data [-h] DOSSIER"),
         (["report"], "SM-CMD-003", "segmake report [-h] --out OUT"),
         (["status", "--results"], "SM-CMD-004", "--results DOSSIER"),
@@ -91,10 +92,10 @@ def test_a_mistake_is_a_message_with_what_to_type(french, capsys, words, code, w
     assert not ENGLISH.search(text)
 
 
-def test_what_argparse_says_otherwise_is_passed_on(french, capsys):
-    with pytest.raises(SystemExit) as ended:
+def test_what_argparse_says_otherwise_is_passed_on(french):
+    with pytest.raises(Mistake) as ended:
         command_line().error("something new")
-    text = capsys.readouterr().err
+    text = str(ended.value.problem)
     assert ended.value.code == 2
     assert text.startswith("SM-CMD-009") and "something new" in text and "Tapez : segmake" in text
 

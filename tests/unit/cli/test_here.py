@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from segmake.cli import here, main
-from segmake.core.files import lock_file
+from segmake.core.ended_runs import note_begin
+from segmake.core.files import write_lock
 from segmake.core.installation import clone
 from segmake.plan.result_paths import ResultPaths
 from segmake.slurm import commands as slurm
@@ -64,7 +65,8 @@ def test_a_run_is_at_work(experiment, capsys):
     folders = ResultPaths(Path("out"))
     folders.lock.parent.mkdir(parents=True)
     with folders.lock.open("w+") as file:
-        lock_file(file, wait=False)
+        write_lock(file)
+        note_begin(folders.runs, "one")
         words, command = next_command(capsys)
     assert words.startswith("A run is at work") and command == "segmake status --follow"
 

@@ -9,7 +9,7 @@ from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
 from segmake.plan.plan import read_plan, write_plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, Job
 from segmake.slurm.jobs import Sent
 

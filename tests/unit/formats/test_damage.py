@@ -29,7 +29,8 @@ from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS, run_step
+from segmake.runner.run_step import run_step
+from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages

@@ -5,7 +5,8 @@ import pytest
 from segmake.core.journal import Journal
 from segmake.outcome.timing import PHASES, Timing, _covered, timing_of
 from segmake.plan.make import make_plan
-from segmake.runner.run_step import STEPS, run_step
+from segmake.runner.run_step import run_step
+from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 
 

@@ -16,7 +16,8 @@ from segmake.outcome.memory import note, notes
 from segmake.outcome.usage import describe, usage_of, usage_of_runs
 from segmake.plan.plan import Batch, Plan
 from segmake.report.page import Run, write_report
-from segmake.runner.run_step import STEPS, Task
+from segmake.runner.run_step import Task
+from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import Job, SlurmError
 from segmake.slurm.history import shorten
 from segmake.slurm.jobs import Sent

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from segmake.messages import LANGUAGES
-from segmake.outcome.progress import Progress, reasons_to_wait
-from segmake.outcome.status import _job_lines
+from segmake.outcome.progress import Progress
+from segmake.outcome.queue import job_lines, reasons_to_wait
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Job
 from segmake.slurm.jobs import Jobs
@@ -86,7 +86,8 @@ def test_status_says_each_reason_once(tmp_path, monkeypatch, language):
     record = Jobs(tmp_path / "jobs.jsonl")
     record.begin("one", time.time(), None)
     record.refresh()
-    lines = _job_lines(record)
+    live = [sent.job for sent in record.live()]
+    lines = job_lines(live)
     assert len(lines) == 7 + 3
     # A line for each job, with Slurm's own word.
     for number, word in ((1, "JobHeldUser"), (3, "Priority"), (6, CLOSED.split(",")[0])):
@@ -96,4 +97,4 @@ def test_status_says_each_reason_once(tmp_path, monkeypatch, language):
     assert told.count("Priority") == 1 and told.count("`scontrol release 1 2`") == 1
     many, one = {"en": ("3 jobs", "1 job "), "fr": ("3 tâches", "1 tâche ")}[language]
     assert many in told and one in told
-    assert len(_job_lines(record, reasons=False)) == 7
+    assert len(job_lines(live, reasons=False)) == 7

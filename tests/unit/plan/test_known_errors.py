@@ -16,7 +16,7 @@ from segmake.images.image import ImageFile
 from segmake.messages import LANGUAGES, Problem
 from segmake.plan import known_errors
 from segmake.plan.known_errors import Seen, affected, describe
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 
 SECTION = {"channel": 1, "pixel_size_um": None}
 HEADER = Header(10, 10, 1, 1, ("Phase", "GFP"), False, "uint16", 0.1)

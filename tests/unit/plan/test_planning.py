@@ -23,7 +23,8 @@ from segmake.plan.bindings import write_bindings
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan, read_plan, write_plan
 from segmake.report.summary import _describe_run
-from segmake.runner.run_step import STEPS, run_step
+from segmake.runner.run_step import run_step
+from segmake.runner.step_names import STEPS
 from segmake.steps import measure
 from segmake.steps.work import work_of
 

@@ -32,7 +32,7 @@ from segmake.plan.make import make_plan
 from segmake.plan.plan import read_plan, write_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import keep_changed_files
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.steps.measure import work_of as measure
 
 IMAGES = ("a", "b", "c")
@@ -440,11 +440,15 @@ def test_a_journal_that_was_lost_is_made_again(results, content):
 
 def test_a_run_that_reads_its_images_is_starting(results, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    wait = "import time; print(flush=True); time.sleep(60)"
-    words = [sys.executable, "-c", wait, "/bin/snakemake"]
-    (tmp_path / "other").mkdir()
+    wait = (
+        "import sys, time; from pathlib import Path; from segmake.adapter import front;"
+        "front._note_start(sys.argv[1:]); print(flush=True); time.sleep(60)"
+    )
+    (tmp_path / ".snakemake").mkdir()
+    (tmp_path / "other" / ".snakemake").mkdir(parents=True)
     for folder, more, said in ((".", [], True), (".", ["-np"], False), ("other", [], False)):
-        process = subprocess.Popen([*words, *more], cwd=folder, stdout=subprocess.PIPE)
+        words = [sys.executable, "-c", wait, *more]
+        process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE)
         process.stdout.readline()
         try:
             told = describe_status(results.folder)
@@ -455,3 +459,5 @@ def test_a_run_that_reads_its_images_is_starting(results, tmp_path, monkeypatch)
         finally:
             process.kill()
             process.wait()
+    # Killed, it starts no more.
+    assert "is starting" not in describe_status(results.folder)

@@ -390,8 +390,8 @@ class Killed(BaseException):
     ],
 )
 def test_a_killed_run_is_told_from_a_crash(tasks, journal, monkeypatch, details, ended, tried):
-    monkeypatch.setattr("socket.gethostname", lambda: "here")
-    monkeypatch.setattr("segmake.core.ended_runs._boot", lambda: "now")
+    monkeypatch.setattr("segmake.core.ended_runs.host_name", lambda: "here")
+    monkeypatch.setattr("segmake.core.ended_runs.boot", lambda: "now")
     for _ in range(2):
         journal.add("b", "started", tasks[1].key, 1, **details)
     work = Work()

@@ -11,7 +11,8 @@ from segmake.core.journal import Journal
 from segmake.messages import Problem
 from segmake.plan.make import make_plan
 from segmake.plan.plan import write_plan
-from segmake.runner.run_step import STEPS, run_step
+from segmake.runner.run_step import run_step
+from segmake.runner.step_names import STEPS
 from segmake.steps.spread import Spread
 from segmake.steps.work import work_of
 

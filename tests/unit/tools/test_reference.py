@@ -13,7 +13,7 @@ from segmake.labels.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
 from segmake.outcome.image_rows import IMAGE_COLUMNS
 from segmake.plan.result_paths import ResultPaths
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm.fates import all_fates
 from segmake.tools import reference
 from segmake.tools.placeholders import PLACEHOLDERS

@@ -6,7 +6,7 @@ made of, and `executor` sends jobs to Slurm and follows them. What of Snakemake 
 `touch_points`; `tested_versions` refuses new versions. `front` and `installed` prepare the Python in which Snakemake
 starts.
 
-May import `segmake.cluster` and what is below it. Without Snakemake only what runs before it can be used:
+May import `segmake.helpfile` and what is below it. Without Snakemake only what runs before it can be used:
 
 >>> from segmake.adapter.front import started, without_foreign
 >>> started(["python", "-P", "-m", "snakemake", "--cores", "2", "-n"])

@@ -12,7 +12,7 @@ from segmake.core.config import Config
 from segmake.core.files import readable
 from segmake.messages import Problem
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 
 
 def meet_cluster(

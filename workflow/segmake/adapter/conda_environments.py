@@ -52,9 +52,8 @@ def take_charge(
     if not workflow.uses_conda:
         return False
     if workflow.is_main_process:
-        own_place = not is_experiment(typed()) and shared_environments() is None
-        if workflow.conda_prefix is None and not own_place:
-            workflow.make_environments_in(conda_environments())
+        if workflow.conda_prefix is None and (usual := usual_place(typed())):
+            workflow.make_environments_in(usual)
         # An engine's takes gigabytes: where SegMake is shared, each experiment would get its own.
         too_many = installation.is_shared() and workflow.conda_prefix is None
         if too_many or not conda_is_usable():
@@ -63,6 +62,18 @@ def take_charge(
         check_place(workflow.conda_prefix)
     tend(refuse, forgive)
     return True
+
+
+def usual_place(arguments: list[str]) -> Path | None:
+    """Return where conda makes environments if the user does not say where; None for Snakemake's own place.
+
+    Parameters
+    ----------
+    arguments : list of str
+        What follows ``snakemake``.
+    """
+    own = not is_experiment(arguments) and shared_environments() is None
+    return None if own else conda_environments()
 
 
 def conda_is_usable() -> bool:

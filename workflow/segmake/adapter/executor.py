@@ -171,7 +171,7 @@ class Executor(plugin.Executor):
 
     def _submit_job(self, job: Any) -> None:
         """Adopt a job that is in the queue for the same work, or have a thread of its own send one."""
-        if adopted := self._adoptable(work_of(_comment(job))):
+        if adopted := self._adoptable(work_of(comment_of(job))):
             self.run_job_pre(job)
             self._report(job, adopted)
         else:
@@ -188,7 +188,7 @@ class Executor(plugin.Executor):
             self._fail(SubmittedJobInfo(job), f"SegMake could not send the job: {error!r}")
             return
         if identifier:
-            self.jobs.note_sent(identifier, *work_of(_comment(job)))
+            self.jobs.note_sent(identifier, *work_of(comment_of(job)))
             self._report(job, identifier)
         else:
             self._fail(SubmittedJobInfo(job))
@@ -212,11 +212,8 @@ class Executor(plugin.Executor):
 
     def _send(self, job: Any) -> str | None:
         """Return the number that Slurm gave a job; None if it won't take it, or the run stops."""
-        folder = _log_folder(self.slurm_logdir, job)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Slurm puts the job's number for %j, and one percent sign for two.
-        log = Path(str(folder).replace("%", "%%"), "%j.log")
-        call, script = self._call(job, log), self._script(job)
+        _log_folder(self.slurm_logdir, job).mkdir(parents=True, exist_ok=True)
+        call, script = self.order(job)
         place = f"{job.resources.get('slurm_partition')} {job.resources.get('qos')}"
         tries = 0
         while True:
@@ -265,16 +262,22 @@ class Executor(plugin.Executor):
             self.jobs.refresh()
         except SlurmError:
             return None
-        work = work_of(_comment(job))
+        work = work_of(comment_of(job))
         of_work = (sent.job for sent in self.jobs.live() if (sent.job.rule, sent.job.batch) == work)
         return next((one.id for one in of_work if one.id not in self._known), "")
+
+    def order(self, job: Any) -> tuple[str, str]:
+        """Return the command that asks Slurm for what a job wants, and the script that it is given; nothing is sent."""
+        folder = _log_folder(self.slurm_logdir, job)
+        # Slurm puts the job's number for %j, and one percent sign for two.
+        return self._call(job, Path(str(folder).replace("%", "%%"), "%j.log")), self._script(job)
 
     def _call(self, job: Any, log: Path) -> str:
         """Return the command that asks Slurm for what a job wants."""
         parameters = {
             "run_uuid": self.run_uuid,
             "slurm_logfile": log,
-            "comment_str": _comment(job),
+            "comment_str": comment_of(job),
             "account": _option("--account", job.resources.get("slurm_account")),
             "partition": _option("--partition", job.resources.get("slurm_partition")),
             "workdir": self.workflow.workdir_init,
@@ -537,7 +540,7 @@ def name_of_jobs(run: str, folder: Path) -> str:
     return "_".join(filter(None, ("segmake", words, run.rpartition("_")[2][:8])))
 
 
-def _comment(job: Any) -> str:
+def comment_of(job: Any) -> str:
     """Return what the plugin writes into a job's comment, from which the record knows it again."""
     wildcards = get_job_wildcards(job)
     return f"rule_{job.name}_wildcards_{wildcards}" if wildcards else f"rule_{job.name}"
@@ -546,7 +549,7 @@ def _comment(job: Any) -> str:
 def _request(job: Any) -> Request:
     """Return what decides whether Slurm takes a job: another batch, or a larger request, is another question."""
     resources = job.resources
-    return work_of(_comment(job))[0], resources.get("mem_mb"), resources.get("runtime")
+    return work_of(comment_of(job))[0], resources.get("mem_mb"), resources.get("runtime")
 
 
 def _option(name: str, value: Any) -> str:
@@ -555,7 +558,7 @@ def _option(name: str, value: Any) -> str:
 
 
 def _log_folder(logs: Path, job: Any) -> Path:
-    rule, batch = work_of(_comment(job))
+    rule, batch = work_of(comment_of(job))
     return logs / rule / batch
 
 

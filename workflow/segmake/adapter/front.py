@@ -210,8 +210,19 @@ def _prepare(arguments: list[str]) -> None:
         # Else the second of two first runs may take the folder for one of an older Snakemake, and convert it.
         with suppress(OSError):
             os.makedirs(folder / "incomplete", exist_ok=True)
+    _note_start(arguments)
     _choose_temporary(folder)
     _choose_cache(folder)
+
+
+def _note_start(arguments: list[str]) -> None:
+    """Show others that a run is about to begin; whoever typed it waits, and each start of a job does not."""
+    from pathlib import Path
+
+    from segmake.core.run_marks import begins_no_run, note_start
+
+    if not begins_no_run(arguments):
+        note_start(Path(_working_folder(arguments)))
 
 
 def _working_folder(arguments: list[str]) -> str:

@@ -20,11 +20,13 @@ from segmake.adapter.sending import Sending, leave_nothing_behind
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core import installation
 from segmake.core.disk import disk_problem, probe
-from segmake.core.ended_runs import note_begin, note_end
+from segmake.core.ended_runs import How, note_begin, note_end
+from segmake.core.run_marks import keep_showing
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, say
 from segmake.plan.bindings import write_bindings
+from segmake.plan.overview import overview_of, write_overview
 from segmake.plan.plan import write_plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings
@@ -59,6 +61,7 @@ class Lifecycle:
         self._lock: IO[str] | None = None
         self._sending: Sending | None = None
         self._stopped = False
+        self._begun = False
 
     def start(self) -> None:
         """Take the results folder for this run, and write down its plan.
@@ -70,11 +73,20 @@ class Lifecycle:
             environment is missing, or jobs are to be sent from a machine without Slurm.
         """
         try:
+            self._start()
+        except BaseException:
+            self._note_end()
+            raise
+
+    def _start(self) -> None:
+        try:
             self._check()
             self._lock = results_folder.take(self._plan.folders)
+            keep_showing(self._plan.folders.lock)
             OwnEnvironments(self._plan).make()
             installation.link_package(self._plan.folders.state)
             note_begin(self._plan.folders.runs, self._plan.name)
+            self._begun = True
             self._workflow.judge_failures(lambda: bool(self._failing_disk()), self._is_in_vain)
             if self._plan.scripts:
                 end_orphans(self._plan.folders.plan)
@@ -97,7 +109,7 @@ class Lifecycle:
         if self._lock:
             with suppress(OSError):
                 try_failed_again(self._plan, self._workflow)
-                note_end(self._plan.folders.runs, self._plan.name)
+            self._note_end()
         if self._sending and self._sending.handed_over:
             print(f"\n{self._sending.handed_over}", file=sys.stderr)
             return
@@ -106,6 +118,15 @@ class Lifecycle:
         for problem in self._sending.problems() if self._sending else []:
             print(f"\n{problem}", file=sys.stderr)
         print(f"\n{self._outcome(cancelled=bool(jobs.keep) and empty)}", file=sys.stderr)
+
+    def _note_end(self) -> None:
+        """Write down that the run ended, and how: else it would count as one that was killed."""
+        how: How = "stopped" if self._stopped else "ended"
+        if self._sending and self._sending.handed_over:
+            how = "handed_over"
+        if self._begun:
+            with suppress(OSError, Problem):
+                note_end(self._plan.folders.runs, self._plan.name, how)
 
     def _check(self) -> None:
         if self._plan.batches:
@@ -133,6 +154,7 @@ class Lifecycle:
         """Write down what the jobs work by, and what the next run is to know."""
         plan, folders = self._plan, self._plan.folders
         write_plan(plan)
+        write_overview(overview_of(plan), folders.overview)
         note_meanings(plan)
         results_folder.forget_past_attempts(plan, self._workflow)
         if plan.environments:

@@ -19,8 +19,10 @@ from segmake.adapter.front import typed
 from segmake.adapter.nodes_driver import NodesDriver
 from segmake.adapter.quiet import speak_plainly
 from segmake.adapter.workflow_object import WorkflowObject
+from segmake.cluster import job_scripts
 from segmake.cluster.adoption import Adopted, adopt
-from segmake.cluster.checks import Cluster, ask_cluster
+from segmake.cluster.checks import Cluster, ask_cluster, cores_wanted
+from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
@@ -106,7 +108,10 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     cluster = None
     if answer:
         plan, cluster = meet_cluster(plan, config, answer)
-    if cluster is None:
+    if cluster is None and job_scripts.are_asked():
+        # As on a cluster whose nodes have them.
+        plan = replace(plan, cores=cores_wanted(gpu=needs_gpu(plan.settings)))
+    elif cluster is None:
         # On one computer the steps of a batch are no more together than those of others.
         plan = replace(plan, small=[])
     _note_if_idle(plan, workflow)

@@ -9,7 +9,7 @@ from typing import Any
 from segmake.cluster.checks import Cluster
 from segmake.engines import needs_gpu
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.jobs import Jobs

@@ -16,7 +16,8 @@ from segmake.plan.past import past_files
 from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_files import NAMES, keep_changed_files
-from segmake.runner.run_step import STEPS, told_of_changed
+from segmake.runner.run_step import told_of_changed
+from segmake.runner.step_names import STEPS
 
 # The clocks of a cluster's computers, and of the server that dates files, differ by so much at most.
 CLOCK_SECONDS = 60.0

@@ -18,7 +18,7 @@ from segmake.adapter.executor import Executor, name_of_jobs, take_over
 from segmake.adapter.reading import Reading
 from segmake.cluster import submit
 from segmake.messages import Problem, say
-from segmake.outcome.progress import Observer, Screen
+from segmake.outcome.screen import Observer, Screen
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.history import shorten

@@ -22,12 +22,13 @@ from segmake.adapter.resources import Resources
 from segmake.adapter.script_rules import ScriptRule, python_words, script_rules
 from segmake.adapter.sending import variables_of_slurm
 from segmake.adapter.shell_commands import shell_prefix
+from segmake.adapter.shown_jobs import show_jobs_where_asked
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core.disk import disk_problem
 from segmake.core.site_language import speak_its_language
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.messages import Problem, Problems
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
@@ -61,6 +62,7 @@ class Session:
         """Have Snakemake call SegMake when a run starts and ends, also where SegMake is a module."""
         with _refusing():
             register(self._workflow, self._run.start, self._run.end)
+        show_jobs_where_asked(self._workflow, self.plan)
 
     # What the rules run in
 

@@ -32,6 +32,13 @@ _JOB = "snakemake.jobs:Job"
 _GROUP = "snakemake.jobs:GroupJob"
 _PLUGIN = "snakemake_executor_plugin_slurm"
 _EXECUTORS = "snakemake_interface_executor_plugins.executors"
+_REGISTRY = "snakemake_interface_executor_plugins.registry"
+
+# What Snakemake gives to `Workflow.execute`.
+_EXECUTED = (
+    *("executor_plugin", "executor_settings", "scheduler_plugin", "scheduler_settings"),
+    *("greedy_scheduler_settings", "updated_files"),
+)
 
 
 @dataclass(frozen=True)
@@ -389,6 +396,51 @@ TOUCH_POINTS = (
                 *("run_uuid", "slurm_logfile", "comment_str"),
                 *("account", "partition", "workdir"),
             )
+        ),
+    ),
+    TouchPoint(
+        "workflow_object.py",
+        (
+            f"{_WORKFLOW}.execute",
+            f"{_WORKFLOW}.global_resources",
+            f"{_REGISTRY}:ExecutorPluginRegistry",
+            f"{_REGISTRY}.plugin:Plugin.executor",
+            f"{_REGISTRY}.plugin:Plugin.common_settings",
+            "snakemake_interface_executor_plugins.settings:CommonSettings.dryrun_exec",
+        ),
+        "to have a dry run make the jobs as a run does, and the executor that would send them, which shows them",
+        calls=(
+            Call(f"{_WORKFLOW}.execute", 1, _EXECUTED),
+            Call(f"{_REGISTRY}:ExecutorPluginRegistry.get_plugin", 2),
+            Call(f"{_REGISTRY}.plugin:Plugin.get_settings", 2),
+            Call("snakemake.cli:parse_args", 1),
+        ),
+        says=(
+            ("snakemake.api:DAGApi.execute_workflow", "executor_plugin=run_executor_plugin"),
+            ("snakemake.api:DAGApi.execute_workflow", "executor_settings=run_executor_settings"),
+            ("snakemake.cli:args_to_api", "args.cores = 1"),
+            (f"{_WORKFLOW}.__post_init__", 'self.global_resources["_cores"]'),
+        ),
+    ),
+    TouchPoint(
+        "shown_jobs.py",
+        (
+            f"{_WORKFLOW}.dag",
+            "snakemake.dag:DAG.needrun_jobs",
+            "snakemake.dag:DAG.get_job_group",
+            f"{_JOB}.name",
+            f"{_JOB}.is_local",
+            f"{_JOB}.is_norun",
+            f"{_GROUP}.name",
+            f"{_GROUP}.is_local",
+            f"{_PLUGIN}:Executor.run_uuid",
+            f"{_PLUGIN}:Executor.slurm_logdir",
+            f"{_EXECUTORS}.real:RealExecutor",
+        ),
+        "to show what would be sent: all jobs that are to be done, and those of a group as one",
+        calls=(
+            Call(f"{_EXECUTORS}.real:RealExecutor.__init__", 3, ("post_init",)),
+            Call("snakemake.dag:DAG.get_job_group", 2),
         ),
     ),
     TouchPoint(

@@ -6,13 +6,17 @@ needs it for.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from snakemake.cli import parse_args
 from snakemake.io import IOFile
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from segmake.core.config import DEFAULT_CONFIG
 
@@ -97,6 +101,27 @@ class WorkflowObject:
     def executor(self) -> Any:
         """What sends the jobs; known once a run begins."""
         return self._workflow.scheduler._executor
+
+    def show_jobs(self, executor: type) -> None:
+        """Have a dry run make an executor for Slurm by the settings of the command line, where it would make none.
+
+        Parameters
+        ----------
+        executor : type
+            Its class. It has to end the process: what makes it would do the work of local rules next.
+        """
+        workflow, execute = self._workflow, self._workflow.execute
+        registered = ExecutorPluginRegistry().get_plugin("slurm")
+        _, arguments = parse_args(sys.argv[1:])
+        # A dry run takes one core where the command line says nothing, and jobs of a group would follow each other.
+        workflow.resource_settings.cores = arguments.cores
+        workflow.global_resources["_cores"] = arguments.cores
+        common = replace(registered.common_settings, dryrun_exec=True)
+        shown = {
+            "executor_plugin": replace(registered, executor=executor, common_settings=common),
+            "executor_settings": registered.get_settings(arguments),
+        }
+        workflow.execute = lambda **settings: execute(**{**settings, **shown})
 
     def forget(self, file: Path) -> None:
         """Forget what Snakemake has noted of how a file was made."""

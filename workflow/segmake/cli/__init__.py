@@ -3,9 +3,9 @@ r"""The command ``segmake``, for users and for the rules.
 `parser` has its command line and its help, which `speaking` has argparse say in the user's language; `of_users` and
 `of_site` what users run, each loading only what it needs, and `of_rules` what the rules run in their jobs, by the plan.
 `here` says what can be done in a folder, `log` a line on the screen and in the log. ``main`` turns whatever goes wrong
-into a message and an exit code.
+into a message and an exit code; with ``--json`` the message is an answer of `segmake.answers` as well.
 
-May import `segmake.adapter` and what is below it.
+May import `segmake.firstday` and what is below it.
 
 >>> import sys
 >>> from contextlib import redirect_stderr
@@ -40,11 +40,14 @@ from typing import NoReturn
 from segmake.cli.log import Log
 from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
+from segmake.cli.speaking import Mistake
 from segmake.core.disk import disk_problem
-from segmake.core.files import error_line
+from segmake.core.files import error_line, readable
 from segmake.core.site_language import speak_its_language
 from segmake.messages import Problem, Problems
-from segmake.slurm.jobs import BEGAN
+
+# Has a command answer in JSON, its errors as well.
+JSON = "--json"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +59,49 @@ def main(arguments: list[str] | None = None) -> int:
         With 2 after a message about a mistake in the command line.
     """
     speak_its_language()
-    options, rest = command_line().parse_known_args(arguments)
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        # Here, where it is seen if nobody reads it.
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # `segmake ... | head` has read enough; at its end Python would try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(words: list[str]) -> int:
+    """Run a command, and say what is wrong; return the exit code."""
+    try:
+        return _done(_understood(words))
+    except Mistake as mistake:
+        _tell(mistake.problem, json=any(word.partition("=")[0] == JSON for word in words))
+        raise
+
+
+def _done(options: argparse.Namespace) -> int:
+    """Do what was typed, and say what goes wrong; return the exit code."""
+    if "SLURM_JOB_ID" in os.environ and hasattr(options, "log"):
+        from segmake.slurm.jobs import BEGAN
+
+        # From Slurm's log of a job that failed, the main process sees that it got as far as this.
+        print(BEGAN, file=sys.stderr)
+    # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        return options.run(options) or 0
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        _tell(_in_words(error, options), json=getattr(options, "json", False))
+        return 1
+
+
+def _understood(words: list[str]) -> argparse.Namespace:
+    """Return what was typed, taken apart."""
+    options, rest = command_line(words).parse_known_args(words)
     if options.run is send:
         options.snakemake = rest
         # They would be lost on what is read of the config here: the partition, the results folder.
@@ -64,36 +109,31 @@ def main(arguments: list[str] | None = None) -> int:
             options.parser.refuse("SM-CMD-008")
     elif rest:
         options.parser.refuse_words(rest)
-    if "SLURM_JOB_ID" in os.environ and hasattr(options, "log"):
-        # From Slurm's log of a job that failed, the main process sees that it got as far as this.
-        print(BEGAN, file=sys.stderr)
-    # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        code = options.run(options) or 0
-        # Here, where it is seen if nobody reads it.
-        sys.stdout.flush()
-        return code
-    except (Problem, Problems) as problem:
-        print(problem, file=sys.stderr)
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # `segmake ... | head` has read enough; at its end Python would try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except ModuleNotFoundError as error:
+    return options
+
+
+def _in_words(error: Exception, options: argparse.Namespace) -> Problem | Problems:
+    """Return what a user is told of an error; one that nobody expected is written to the log, too."""
+    if isinstance(error, Problem | Problems):
+        return error
+    if isinstance(error, ModuleNotFoundError):
         if (error.name or "segmake").partition(".")[0] == "segmake":
-            raise
+            raise error
         _note(options)
-        print(Problem("SM-RUN-065", package=error.name), file=sys.stderr)
-    except Exception as error:
-        if failing := disk_problem(error, _place(options)):
-            print(failing, file=sys.stderr)
-            return 1
-        _note(options)
-        print(Problem("SM-RUN-001", error=error_line(error)), file=sys.stderr)
-    return 1
+        return Problem("SM-RUN-065", package=error.name)
+    if failing := disk_problem(error, _place(options)):
+        return failing
+    _note(options)
+    return Problem("SM-RUN-001", error=readable(error_line(error)))
+
+
+def _tell(problem: Problem | Problems, *, json: bool) -> None:
+    if json:
+        from segmake.answers.answer import refusal, write
+
+        write(refusal(problem))
+    else:
+        print(problem, file=sys.stderr)
 
 
 def _note(options: argparse.Namespace) -> None:

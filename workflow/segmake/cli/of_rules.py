@@ -15,7 +15,8 @@ from segmake.core.journal import Journal
 from segmake.messages import say
 from segmake.outcome import memory
 from segmake.plan.plan import Plan, read_plan
-from segmake.runner.run_step import AFTER, STEPS, discard, pending, run_step, write_outcome
+from segmake.runner.run_step import discard, pending, run_step, write_outcome
+from segmake.runner.step_names import AFTER, STEPS
 
 # So many images to a process at least, where several are at work: it takes seconds to start.
 IMAGES_OF_A_PROCESS = 8

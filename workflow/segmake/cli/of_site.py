@@ -1,4 +1,7 @@
-"""The command ``segmake site``: what the site file says, whether it fits the cluster, its part for other computers."""
+"""What whoever sets SegMake up for others runs: ``segmake site`` and ``segmake firstday``.
+
+What the site file says, whether it fits the cluster, its part for other computers; and whether SegMake works here.
+"""
 
 from __future__ import annotations
 
@@ -112,6 +115,26 @@ def _sound() -> tuple[Site, Path]:
     if site.problems:
         raise Problems(site.problems)
     return site, SITE
+
+
+def do_first_day(options: argparse.Namespace) -> int:
+    """Try SegMake on this cluster step by step, or list the steps; return 1 where one has failed."""
+    from segmake.firstday.course import Wanted, do_day, listed
+
+    if options.list:
+        print("\n".join(listed()))
+        return 0
+    wanted = Wanted(
+        options.folder,
+        options.only,
+        options.skip,
+        options.gpu_minutes,
+        options.here,
+        options.allow_cpu,
+        options.yes,
+        options.configfile,
+    )
+    return do_day(wanted, lambda line: print(line, flush=True))
 
 
 # By their names on the command line; the first one is done where none is named.

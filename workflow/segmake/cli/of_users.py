@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
-from pathlib import Path
 
-from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, language, say
 
 
@@ -18,12 +17,61 @@ def show_here(options: argparse.Namespace) -> None:
     print(describe_here())
 
 
-def check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace) -> int:
     """Say that a config can be used, as far as the file alone tells; else raise all that is wrong with it."""
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.check import check_answer
+
+        return write(check_answer(options.configfile))
     from segmake.config.load import load_config
 
     load_config(options.configfile, images=False)
     print(say("check.fine", path=options.configfile))
+    return 0
+
+
+def get(options: argparse.Namespace) -> None:
+    """Say what counts for a setting, or all that are not at their defaults."""
+    from segmake.config.in_force import changed_values, described_changes, get_value, shown_value
+
+    path, key = options.configfile, options.key
+    if options.json:
+        found = get_value(path, key) if key else changed_values(path)
+        print(json.dumps(found, ensure_ascii=False))
+    elif key:
+        print(shown_value(path, key))
+    else:
+        print(described_changes(path) or say("edit.at_defaults", path=path))
+
+
+def edit(options: argparse.Namespace) -> None:
+    """Set settings of a config, and say what has changed."""
+    from segmake.config.edit import DEFAULT, set_values
+    from segmake.config.typed_values import typed_value
+
+    words, back = options.words, options.default
+    if back == []:
+        words, back = [], options.words
+    if not words and not back:
+        usage = options.parser.usage_line()
+        options.parser.refuse("SM-CMD-003", names=say("help.KEY_VALUE"), usage=usage)
+    if len(words) % 2:
+        raise Problem("SM-EDT-009", words=" ".join(words))
+    pairs = zip(words[::2], words[1::2], strict=True)
+    values = {key: typed_value(key, text) for key, text in pairs}
+    values |= dict.fromkeys(back or (), DEFAULT)
+    path = options.configfile
+    changes = set_values(path, values, force=options.force)
+    if options.json:
+        print(json.dumps([vars(change) for change in changes], ensure_ascii=False))
+        return
+    for change in changes:
+        none = say("edit.not_set")
+        sides = {"before": change.before or none, "after": change.after or none}
+        print(say("edit.changed", name=change.name, where=change.where, **sides))
+    if not changes:
+        print(say("edit.same", path=path))
 
 
 def new(options: argparse.Namespace) -> None:
@@ -44,6 +92,10 @@ def new(options: argparse.Namespace) -> None:
 
 def show_plan(options: argparse.Namespace) -> None:
     """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
+    if options.slurm:
+        from segmake.cli.of_looking import show_job_scripts
+
+        return show_job_scripts(options)
     from segmake.cluster.checks import Cluster, ask_cluster, name_partition
     from segmake.config.load import load_config
     from segmake.config.sources import described
@@ -69,6 +121,13 @@ def show_status(options: argparse.Namespace) -> None:
     from segmake.outcome.status import describe_status, is_over, results_of
 
     results = options.results or results_of(options.configfile)
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.status import status_answer
+
+        while write(status_answer(results)) == 0 and options.follow and not is_over(results):
+            time.sleep(LOOK_SECONDS)
+        return
     while True:
         # Asked first: what is said then is how a run that is over ended.
         last = not options.follow or is_over(results)
@@ -85,43 +144,11 @@ def show_status(options: argparse.Namespace) -> None:
         print()
 
 
-def show_environments(options: argparse.Namespace) -> int:
-    """List the environments that SegMake has made, export or remove some; return 1 where none was removed after all."""
-    from segmake.config.load import load_config
-    from segmake.environments.making import kept_environments as kept
-
-    config = load_config(options.configfile)
-    results = options.results or Path(config.settings["results"])
-    if options.action == "export":
-        for name in options.names or list(config.settings["environments"]):
-            for path in kept.export(name, results, options.to):
-                print(say("kept.exported", path=path))
-        return 0
-    found = kept.find(config, results)
-    if options.action == "list":
-        print("\n".join(kept.table(found, config)) if found else say("kept.none"))
-        return 0
-    going = kept.chosen(found, options.names, unused=options.unused)
-    if not going:
-        print(say("kept.nothing_to_go"))
-        return 0
-    kept.refuse_while_used(going, results)
-    if not kept.confirmed(going, config, yes=options.yes):
-        print(say("kept.kept"))
-        return 1
-    for one in going:
-        kept.remove(one)
-        print(say("kept.removed", path=one.place))
-    return 0
-
-
 def send(options: argparse.Namespace) -> None:
     """Send the main process of a run as a job, with Snakemake's options."""
-    from segmake.cluster.submit import submit
+    from segmake.cluster.submit import snakemake_options, submit
 
-    own = ["--profile", options.profile]
-    if options.configfile != DEFAULT_CONFIG:
-        own += ["--configfile", str(options.configfile)]
+    own = snakemake_options(options.profile, options.configfile)
     print(submit(options.configfile, [*own, *options.snakemake]))
 
 

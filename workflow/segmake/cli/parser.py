@@ -1,28 +1,23 @@
-"""The command line of ``segmake``: its commands and their options."""
+"""The command line of ``segmake``: its commands and their options.
+
+Whoever asks often, such as a page that shows where a run is, waits for the start of each command: only what was typed
+is taken apart, and what a command does is loaded when it is done.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from segmake import __version__
-from segmake.cli import of_rules, of_site, of_users
+from segmake.cli import of_users
 from segmake.cli.here import table
 from segmake.cli.speaking import Parser
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import LANGUAGES, say
-from segmake.plan.plan import PLAN_VARIABLE
-from segmake.runner.run_step import STEPS
-
-# The commands that the help lists, in this order; the text of each is in the catalogue, help.NAME.
-OF_USERS = (
-    *("new", "check", "plan", "status", "environments", "submit"),
-    *("space", "site", "update", "uninstall", "demo-data"),
-)
 
 # What argparse makes a command with.
 Commands = Any
@@ -57,31 +52,35 @@ class _CommandLine(Parser):
         word = str(values.get("value", "")).strip('"')
         if code != "SM-CMD-005" or not word:
             super().refuse(code, **values)
+        from difflib import get_close_matches
+
         remedy = say("mistake.commands", commands=", ".join(OF_USERS))
         if near := get_close_matches(word, OF_USERS, 1):
             remedy = say("mistake.nearest", line=f"segmake {near[0]}")
         super().refuse("SM-CMD-001", word=word, remedy=remedy)
 
 
-def command_line() -> Parser:
-    """Return what takes the words of a command apart: each command sets ``run``, the function that does it."""
+def command_line(words: Sequence[str] | None = None) -> Parser:
+    """Return what takes the words of a command apart: each command sets ``run``, the function that does it.
+
+    Parameters
+    ----------
+    words : sequence of str, optional
+        Those that were typed. The commands that are not among them are left out.
+    """
     parser = _CommandLine(prog="segmake")
     version = f"SegMake {__version__}"
     parser.add_argument("--version", action="version", version=version, help=say("help.version"))
     parser.set_defaults(run=of_users.show_here, parser=parser)
     commands = parser.add_subparsers(metavar=say("help.COMMAND"), parser_class=Parser)
-    _add_new(commands)
-    _add_check(commands)
-    _add_plan(commands)
-    _add_status(commands)
-    _add_environments(commands)
-    _add_submit(commands)
-    _add_space(commands)
-    _add_site(commands)
-    _add_update(commands)
-    _add_uninstall(commands)
-    _add_demo_data(commands)
-    _add_commands_of_rules(commands)
+    # Before the command stand switches alone.
+    typed = next((word for word in words or () if not word.startswith("-")), None)
+    known = {**OF_USERS, **_EARLIER}
+    for name, add in known.items():
+        if words is None or name == typed:
+            add(commands)
+    if typed not in known and (typed or words is None):
+        _add_commands_of_rules(commands)
     return parser
 
 
@@ -108,6 +107,24 @@ def _add_new(commands: Commands) -> None:
     new.add_argument("--lang", choices=LANGUAGES, help=say("help.new.lang"))
 
 
+def _add_get(commands: Commands) -> None:
+    get = _of_users(commands, "get", of_users.get)
+    get.add_argument("key", nargs="?", metavar=say("help.KEY"), help=say("help.get.key"))
+    get.add_argument("--json", action="store_true", help=say("help.get.json"))
+    _add_config(get, "--configfile")
+
+
+def _add_set(commands: Commands) -> None:
+    edit = _of_users(commands, "set", of_users.edit)
+    words = {"metavar": say("help.KEY_VALUE"), "help": say("help.set.words")}
+    edit.add_argument("words", nargs="*", **words)
+    default = {"metavar": say("help.KEY"), "help": say("help.set.default")}
+    edit.add_argument("--default", nargs="*", **default)
+    edit.add_argument("--force", action="store_true", help=say("help.set.force"))
+    edit.add_argument("--json", action="store_true", help=say("help.set.json"))
+    _add_config(edit, "--configfile")
+
+
 def _add_check(commands: Commands) -> None:
     check = _of_users(commands, "check", of_users.check)
     check.add_argument(
@@ -118,34 +135,73 @@ def _add_check(commands: Commands) -> None:
         metavar=say("help.FILE"),
         help=say("help.configfile"),
     )
+    _add_json(check)
 
 
 def _add_plan(commands: Commands) -> None:
-    _add_config(_of_users(commands, "plan", of_users.show_plan), "--configfile")
+    plan = _of_users(commands, "plan", of_users.show_plan)
+    _add_config(plan, "--configfile")
+    plan.add_argument("--slurm", action="store_true", help=say("help.plan.slurm"))
+    folder = {"metavar": say("help.FOLDER"), "help": say("help.plan.to")}
+    plan.add_argument("--to", type=Path, **folder)
 
 
 def _add_status(commands: Commands) -> None:
     status = _of_users(commands, "status", of_users.show_status)
     _add_places(status)
     status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
+    _add_json(status)
+
+
+def _add_environment(commands: Commands) -> None:
+    from segmake.cli import of_environments
+
+    one = _of_users(commands, "environment", of_environments.do_environment)
+    names = say("help.environment.names")
+    one.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
+    what = one.add_alternatives()
+    for action in ("make", "export", "remove"):
+        words = say(f"help.environment.{action}")
+        what.add_argument(f"--{action}", action="store_true", help=words)
+    _add_places(one)
+    _add_about_kept(one)
 
 
 def _add_environments(commands: Commands) -> None:
-    kept = _of_users(commands, "environments", of_users.show_environments)
-    kept.add_argument(
-        "action",
-        nargs="?",
-        choices=("list", "export", "remove"),
-        default="list",
-        help=say("help.environments.action"),
-    )
-    names = say("help.environments.names")
+    from segmake.cli import of_environments
+
+    kept = _of_users(commands, "environments", of_environments.do_environments)
+    actions = ("list", "export", "remove")
+    words = say("help.environments.action")
+    kept.add_argument("action", nargs="?", choices=actions, default=actions[0], help=words)
+    names = say("help.environment.names")
     kept.add_argument("names", nargs="*", metavar=say("help.NAME"), help=names)
     _add_places(kept)
+    _add_about_kept(kept)
+
+
+def _add_about_kept(command: Parser) -> None:
     folder = say("help.FOLDER")
-    kept.add_argument("--to", type=Path, metavar=folder, help=say("help.environments.to"))
-    kept.add_argument("--unused", action="store_true", help=say("help.environments.unused"))
-    kept.add_argument("--yes", action="store_true", help=say("help.environments.yes"))
+    command.add_argument("--to", type=Path, metavar=folder, help=say("help.environment.to"))
+    command.add_argument("--unused", action="store_true", help=say("help.environment.unused"))
+    command.add_argument("--yes", action="store_true", help=say("help.environment.yes"))
+
+
+def _add_jupyter(commands: Commands) -> None:
+    from segmake.cli import of_jupyter
+
+    lab = _of_users(commands, "jupyter", of_jupyter.do_jupyter)
+    words = {"metavar": say("help.NAME"), "help": say("help.jupyter.words")}
+    lab.add_argument("words", nargs="*", **words)
+    number, hours = say("help.NUMBER"), say("help.HOURS")
+    lab.add_argument("--gpus", metavar=number, help=say("help.jupyter.gpus"))
+    lab.add_argument("--memory-gb", metavar=number, help=say("help.jupyter.memory"))
+    lab.add_argument("--hours", metavar=hours, help=say("help.jupyter.hours"))
+    lab.add_argument("--cpus", metavar=number, help=say("help.jupyter.cpus"))
+    name = say("help.NAME")
+    lab.add_argument("--partition", metavar=name, help=say("help.jupyter.partition"))
+    _add_places(lab)
+    _add_json(lab)
 
 
 def _add_submit(commands: Commands) -> None:
@@ -157,6 +213,8 @@ def _add_submit(commands: Commands) -> None:
 
 
 def _add_site(commands: Commands) -> None:
+    from segmake.cli import of_site
+
     site = _of_users(commands, "site", of_site.do_site)
     actions = tuple(of_site.ACTIONS)
     words = say("help.site.action")
@@ -165,6 +223,27 @@ def _add_site(commands: Commands) -> None:
     site.add_argument("file", nargs="?", type=Path, **file)
     site.add_argument("--node", action="store_true", help=say("help.site.node"))
     site.add_argument("--write", action="store_true", help=say("help.site.write"))
+
+
+def _add_firstday(commands: Commands) -> None:
+    from segmake.cli import of_site
+    from segmake.firstday.step import NAMES
+
+    day = _of_users(commands, "firstday", of_site.do_first_day)
+    day.add_argument("--list", action="store_true", help=say("help.firstday.list"))
+    for option in ("only", "skip"):
+        steps: dict[str, Any] = {"metavar": say("help.STEP"), "choices": NAMES, "default": ()}
+        words = say(f"help.firstday.{option}")
+        day.add_argument(f"--{option}", nargs="+", help=words, **steps)
+    number = {"type": int, "metavar": say("help.NUMBER"), "help": say("help.firstday.minutes")}
+    day.add_argument("--gpu-minutes", **number)
+    day.add_argument("--here", action="store_true", help=say("help.firstday.here"))
+    day.add_argument("--allow-cpu", action="store_true", help=say("help.firstday.cpu"))
+    folder = {"metavar": say("help.FOLDER"), "help": say("help.firstday.folder")}
+    day.add_argument("--folder", type=Path, default=Path("segmake-firstday"), **folder)
+    file = {"metavar": say("help.FILE"), "help": say("help.firstday.config")}
+    day.add_argument("--configfile", type=Path, **file)
+    day.add_argument("--yes", action="store_true", help=say("help.yes"))
 
 
 def _add_update(commands: Commands) -> None:
@@ -176,6 +255,36 @@ def _add_update(commands: Commands) -> None:
     what.add_argument("--settings", type=Path, **settings)
     what.add_argument("--continue", dest="go_on", action="store_true", help=argparse.SUPPRESS)
     update.add_argument("--yes", action="store_true", help=say("help.yes"))
+
+
+def _add_look(commands: Commands) -> None:
+    from segmake.cli import of_looking
+
+    look = _of_users(commands, "look", of_looking.look)
+    folder = say("help.FOLDER")
+    look.add_argument("place", type=Path, metavar=folder, help=say("help.look.place"))
+    look.add_argument("--channel", metavar=say("help.NAME"), help=say("help.look.channel"))
+    pictures = look.add_alternatives()
+    where: dict[str, Any] = {"metavar": folder, "help": say("help.look.pictures")}
+    pictures.add_argument("--pictures", type=Path, **where)
+    none = {"dest": "draw", "action": "store_false", "help": say("help.look.no-pictures")}
+    pictures.add_argument("--no-pictures", **none)
+    _add_json(look)
+
+
+def _add_cluster(commands: Commands) -> None:
+    from segmake.cli import of_looking
+
+    _add_json(_of_users(commands, "cluster", of_looking.show_cluster))
+
+
+def _add_helpfile(commands: Commands) -> None:
+    from segmake.cli import of_looking
+
+    helpfile = _of_users(commands, "helpfile", of_looking.write_helpfile)
+    _add_places(helpfile)
+    file = {"metavar": say("help.FILE"), "help": say("help.helpfile.to")}
+    helpfile.add_argument("--to", type=Path, **file)
 
 
 def _add_space(commands: Commands) -> None:
@@ -199,10 +308,40 @@ def _add_demo_data(commands: Commands) -> None:
     demo.add_argument("folder", type=Path, metavar=folder, help=say("help.demo-data.folder"))
 
 
+# The commands that the help lists, in this order, and what adds each; the text of each is in the catalogue, help.NAME.
+OF_USERS: dict[str, Callable[[Commands], None]] = {
+    "new": _add_new,
+    "check": _add_check,
+    "get": _add_get,
+    "set": _add_set,
+    "plan": _add_plan,
+    "status": _add_status,
+    "environment": _add_environment,
+    "jupyter": _add_jupyter,
+    "submit": _add_submit,
+    "look": _add_look,
+    "cluster": _add_cluster,
+    "helpfile": _add_helpfile,
+    "space": _add_space,
+    "site": _add_site,
+    "firstday": _add_firstday,
+    "update": _add_update,
+    "uninstall": _add_uninstall,
+    "demo-data": _add_demo_data,
+}
+
+# What commands of today were called before; the help does not list them.
+_EARLIER: dict[str, Callable[[Commands], None]] = {"environments": _add_environments}
+
+
 def _add_places(command: Parser) -> None:
     _add_config(command, "--configfile")
     folder = say("help.FOLDER")
     command.add_argument("--results", type=Path, metavar=folder, help=say("help.results"))
+
+
+def _add_json(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help=say("help.json"))
 
 
 def _add_config(command: Parser, *names: str) -> None:
@@ -214,6 +353,9 @@ def _add_config(command: Parser, *names: str) -> None:
 
 
 def _add_commands_of_rules(commands: Commands) -> None:
+    from segmake.cli import of_rules
+    from segmake.runner.step_names import STEPS
+
     for step in STEPS:
         command = _of_rules(commands, step, of_rules.do_step, "batch", "out")
         command.add_argument("--cpus", type=int, default=1, help=say("help.cpus"))
@@ -231,6 +373,8 @@ def _of_rules(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], *needed: str
 ) -> Parser:
     """Add a command with the options that it needs, and with those that all have."""
+    from segmake.plan.plan import PLAN_VARIABLE
+
     words = f"{say(f'help.rule.{name}')} {say('help.of_rules')}"
     command = commands.add_parser(name, description=words)
     command.set_defaults(run=run, parser=command)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from segmake.messages import Problem, say
@@ -40,6 +39,19 @@ class _Help(argparse.HelpFormatter):
         super().add_usage(usage, actions, groups, say("help.usage") if prefix is None else prefix)
 
 
+class Mistake(SystemExit):
+    """What was typed can't be understood; `main` says so, and ends with the exit code for it.
+
+    Attributes
+    ----------
+    problem : Problem
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(2)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose help and messages are in the user's language.
 
@@ -68,14 +80,16 @@ class Parser(argparse.ArgumentParser):
         return self._switches.add_mutually_exclusive_group()
 
     def error(self, message: str) -> NoReturn:
-        """End with SegMake's message for one of argparse's."""
+        """Raise SegMake's message for one of argparse's."""
         for pattern, code in _MISTAKES:
             if found := pattern.fullmatch(message):
                 self.refuse(code, **self._values(found.groupdict()))
         self.refuse("SM-CMD-009", error=message, usage=self.usage_line())
 
     def refuse_words(self, words: list[str]) -> NoReturn:
-        """End with a message on words that mean nothing here."""
+        """Raise a message on words that mean nothing here."""
+        from difflib import get_close_matches
+
         near = get_close_matches(words[0].partition("=")[0], self.words, 1)
         remedy = say("mistake.usage", usage=self.usage_line())
         if near:
@@ -83,8 +97,8 @@ class Parser(argparse.ArgumentParser):
         self.refuse("SM-CMD-002", words=" ".join(words), remedy=remedy)
 
     def refuse(self, code: str, **values: object) -> NoReturn:
-        """End with a message, and the exit code for mistakes in a command line."""
-        self.exit(2, f"{Problem(code, where=self.prog, **values)}\n")
+        """Raise a mistake in the command line."""
+        raise Mistake(Problem(code, where=self.prog, **values))
 
     def usage_line(self) -> str:
         """Return how the command is typed, in one line."""

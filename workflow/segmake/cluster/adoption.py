@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import Any
 
 from segmake.engines import needs_gpu
 from segmake.plan.plan import Batch, Plan, ScriptPlan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, SCRIPT
 from segmake.slurm.jobs import Sent
 
@@ -61,6 +62,7 @@ def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Adopted
         plan,
         batches={**plan.batches, **kept},
         small=small,
+        **_counted_from(plan, before, batches),
         scripts={
             name: replace(before.scripts[name], counts=script.counts) if name in scripts else script
             for name, script in plan.scripts.items()
@@ -73,6 +75,17 @@ def adopt(plan: Plan, before: Plan, jobs: Iterable[Sent]) -> tuple[Plan, Adopted
         for rule in _rules(sent, before)
     }
     return plan, adopted
+
+
+def _counted_from(plan: Plan, before: Plan, batches: Collection[str]) -> dict[str, Any]:
+    """Return what a plan says of journals: what adopted batches did in the lost run counts as done in this one."""
+    pending, journals = dict(plan.pending), dict(plan.journals)
+    for batch in before.pending.keys() & set(batches):
+        pending[batch] = before.pending[batch]
+        for step in STEPS:
+            journal = f"{step}/{batch}.jsonl"
+            journals[journal] = before.journals.get(journal, 0)
+    return {"pending": pending, "journals": journals}
 
 
 def _asks_the_same(plan: Plan, before: Plan) -> bool:

@@ -23,10 +23,10 @@ from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
 from segmake.slurm.requests import (
     AFTERWARDS_CORES,
-    _partition_name,
     executor_resources,
     first_request,
     option_words,
+    partition_name,
     request_options,
 )
 
@@ -112,7 +112,7 @@ class Cluster:
 
         Of a list of partitions, which sbatch takes too, it has the best of each.
         """
-        name = _partition_name(self._settings, gpu=gpu)
+        name = partition_name(self._settings, gpu=gpu)
         if name is None:
             return next((found for found in self.partitions.values() if found.default), None)
         several = [self.partitions.get(one) for one in name.split(",")]
@@ -134,8 +134,7 @@ class Cluster:
     @cached_property
     def cores_afterwards(self) -> int:
         """The cores of a job that does what follows the segmentation of a small batch; 1 where Slurm takes none."""
-        # Without a GPU it is the job of the segmentation, which measures and draws at the same time.
-        wanted = AFTERWARDS_CORES if self._gpu else 2
+        wanted = cores_wanted(gpu=self._gpu)
         there = getattr(self.partition(gpu=False), "cpus", 0)
         return min(wanted, there) if there else wanted
 
@@ -185,13 +184,13 @@ class Cluster:
         if found := self.partition(gpu=gpu):
             yield from self._gpu_problems(config, found) if gpu else ()
             yield from self._size_problems(config, found)
-        other = _partition_name(self._settings, gpu=False)
-        if self._place == ("cluster",) and _partition_name(self._settings, gpu=gpu) != other:
+        other = partition_name(self._settings, gpu=False)
+        if self._place == ("cluster",) and partition_name(self._settings, gpu=gpu) != other:
             yield from self._partition_problems(config, gpu=False)
 
     def _partition_problems(self, config: Config, *, gpu: bool) -> Iterator[Problem]:
         """Yield what is wrong with the partition that a kind of job goes to."""
-        name = _partition_name(self._settings, gpu=gpu)
+        name = partition_name(self._settings, gpu=gpu)
         own = gpu or self._settings["cluster"]["cpu_partition"] is None
         key = "partition" if own else "cpu_partition"
         where = self._where(config, key)
@@ -323,6 +322,12 @@ class Cluster:
             )
             words.append(f"{partition.name} ({gpus or say('cluster.no_gpu')})")
         return ", ".join([*words, "…"] if len(shown) > _NAMED_AT_MOST else words)
+
+
+def cores_wanted(*, gpu: bool) -> int:
+    """Return the cores of a job that does what follows the segmentation of a small batch, where nodes have them."""
+    # Without a GPU it is the job of the segmentation, which measures and draws at the same time.
+    return AFTERWARDS_CORES if gpu else 2
 
 
 def ask_cluster(config: Config) -> Cluster | Problem:

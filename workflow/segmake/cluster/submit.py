@@ -13,18 +13,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from segmake.cluster.checks import Cluster
-from segmake.core.config import DEFAULT_CONFIG
+from segmake.core.config import DEFAULT_CONFIG, Config
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, say
 from segmake.outcome.status import main_job, who_runs
 from segmake.plan.result_paths import ResultPaths
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition, SlurmError
-from segmake.slurm.requests import option_words
+from segmake.slurm.requests import option_words, partition_name
 
 # Snakemake plans and waits; the largest thing that it does itself is to load the model once.
 MEMORY_MB = 4096
@@ -69,7 +69,7 @@ def submit(config: Path, options: list[str]) -> str:
 
     if not slurm.is_here():
         raise Problem("SM-RUN-011")
-    snakemake = [sys.executable, "-P", "-m", "snakemake", *options]
+    snakemake = main_command(options)
     # What is wrong is better said here than in a log.
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:
         sys.exit(code)
@@ -81,11 +81,8 @@ def submit(config: Path, options: list[str]) -> str:
         raise Problem("SM-RUN-009", where=str(folders.results), results=folders.results, **runner)
     if waiting := main_job(folders):
         raise Problem("SM-CLU-053", where=str(folders.results), job=waiting[0], state=waiting[1])
-    options = [
-        *_options(Cluster(settings, loaded.site), settings["cluster"], folders.results),
-        *option_words(settings["cluster"]["sbatch_options"]),
-    ]
-    script = f"export {VARIABLE}=1\nexec {shlex.join(snakemake)}\n"
+    options, script = request(loaded, snakemake)
+    (folders.results / "logs").mkdir(parents=True, exist_ok=True)
     try:
         job = slurm.submit(options, script)
     except SlurmError as error:
@@ -96,6 +93,31 @@ def submit(config: Path, options: list[str]) -> str:
         status += ["--results", str(folders.results)]
     log = shlex.quote(str((folders.results / "logs" / f"segmake_{job}.log").absolute()))
     return say("submit.sent", job=job, status=shlex.join(status), log=log)
+
+
+def request(config: Config, command: list[str]) -> tuple[list[str], str]:
+    """Return what sbatch is asked for the main process, and the script that it is given; nothing is sent.
+
+    Parameters
+    ----------
+    config : Config
+    command : list of str
+        The words of the command that it is to run.
+    """
+    options = _options(config, Path(config.settings["results"]))
+    script = f"export {VARIABLE}=1\nexec {shlex.join(command)}\n"
+    return [*options, *option_words(config.settings["cluster"]["sbatch_options"])], script
+
+
+def snakemake_options(profile: str, config: Path) -> list[str]:
+    """Return Snakemake's options for a profile and a config."""
+    usual = config == DEFAULT_CONFIG
+    return ["--profile", profile, *([] if usual else ["--configfile", str(config)])]
+
+
+def main_command(options: Iterable[str]) -> list[str]:
+    """Return the words that start Snakemake as this Python has it, with its options."""
+    return [sys.executable, "-P", "-m", "snakemake", *options]
 
 
 def sends_itself_again() -> bool:
@@ -149,10 +171,10 @@ def _remember(
         part.write_text(json.dumps({"options": options, "script": script, "job": job, **progress}))
 
 
-def _options(cluster: Cluster, section: dict[str, Any], results: Path) -> list[str]:
+def _options(config: Config, results: Path) -> list[str]:
     """Return the options of sbatch for the main process."""
+    section = config.settings["cluster"]
     logs = (results / "logs").absolute()
-    logs.mkdir(parents=True, exist_ok=True)
     asked = {
         "--job-name": "segmake",
         "--account": section["account"],
@@ -163,7 +185,11 @@ def _options(cluster: Cluster, section: dict[str, Any], results: Path) -> list[s
         "--output": f"{str(logs).replace('%', '%%')}/segmake_%j.log",
     }
     words = [f"{name}={value}" for name, value in asked.items() if value is not None]
-    partition = _partition(cluster, words)
+    if slurm.is_here():
+        partition = _partition(Cluster(config.settings, config.site), words)
+    else:
+        named = partition_name(config.settings, gpu=False)
+        partition = Partition(named) if named else None
     minutes = min((partition and partition.minutes) or LONGEST_MINUTES, LONGEST_MINUTES)
     notice = max(min(NOTICE_SECONDS, minutes * 60 // 4), 1)
     where = [f"--partition={partition.name}"] if partition else []

@@ -35,7 +35,11 @@ from segmake.scripts.definition.designs import read_designs
 
 
 def load_config(
-    path: Path, overrides: dict[str, Any] | None = None, *, images: bool = True
+    path: Path,
+    overrides: dict[str, Any] | None = None,
+    *,
+    images: bool = True,
+    text: str | None = None,
 ) -> Config:
     """Read, check and complete a config file.
 
@@ -48,25 +52,20 @@ def load_config(
     images : bool
         Whether the folders of the images are to be here, where anything else is wrong; if nothing is, whoever lists
         the images tells.
+    text : str, optional
+        What is to stand in the file, in place of what stands there now.
 
     Raises
     ------
     Problems
         Everything that is wrong with the file, in the order of its lines.
     """
-    written, lines, numbers = read_yaml(path)
+    written, lines, numbers = read_yaml(path, text)
     given = plain(overrides or {})
     written = merged(written, given)
     config = Config(written, path, lines, written, given, site=read_site())
     foreign = list(path_problems(config))
-    written = understood(written, config)
-    config = replace(config, settings=written, written=written)
-    problems = list(schema_problems(config))
-    # What is wrong in itself is set aside, so that the rest is looked at too and all is told at once.
-    sound = without_faults(config.settings) if problems else config.settings
-    settings = with_defaults(sound, schema(), engine_of(sound))
-    config = replace(config, settings=settings, written=sound)
-    take_from_site(config)
+    config, problems = completed(config)
     _write_arguments_as_text(config.settings, {} if "scripts" in (overrides or {}) else numbers)
     if faults := list(results_problems(config)):
         problems += faults
@@ -78,7 +77,7 @@ def load_config(
     # What else is wrong with a path that is none here says less.
     problems = [*foreign, *(each for each in problems if each.where not in _places(foreign))]
     if problems:
-        raise Problems(sorted(problems, key=lambda problem: _line_number(problem.where)))
+        raise Problems(sorted(problems, key=_line_number))
     _keep_what_the_engine_takes(config.settings)
     _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])
@@ -87,13 +86,32 @@ def load_config(
     return config
 
 
+def completed(config: Config) -> tuple[Config, list[Problem]]:
+    """Return a config with defaults, and what the site file says, where it says nothing; and what the schema refuses.
+
+    What is refused is set aside, so that the rest can be looked at too.
+
+    Parameters
+    ----------
+    config : Config
+        With what the user wrote alone.
+    """
+    written = understood(config.written, config)
+    config = replace(config, settings=written, written=written)
+    problems = list(schema_problems(config))
+    sound = without_faults(config.settings) if problems else config.settings
+    settings = with_defaults(sound, schema(), engine_of(sound))
+    config = replace(config, settings=settings, written=sound)
+    take_from_site(config)
+    return config, problems
+
+
 def _places(problems: Iterable[Problem]) -> set[str]:
     return {problem.where for problem in problems}
 
 
-def _line_number(where: str) -> int:
-    last = where.rpartition(" ")[2]
-    return int(last) if last.isdecimal() else 0
+def _line_number(problem: Problem) -> int:
+    return getattr(problem.where, "line", None) or 0
 
 
 def merged(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

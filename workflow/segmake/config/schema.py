@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config
-from segmake.messages import Problem, say
+from segmake.messages import Problem, language, say
 from segmake.messages.numbers import hours_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def schema_problems(config: Config) -> Iterator[Problem]:
         if error.validator == "additionalProperties":
             allowed = rule["properties"]
             for key in sorted(set(given) - set(allowed)):
-                yield _unknown_key(config, keys, key, list(allowed))
+                yield unknown_key(config.where(*keys, key), keys, key, list(allowed))
         elif error.validator == "required":
             for key in missing:
                 if key not in given:
@@ -171,6 +171,11 @@ def _validator() -> Any:
     return extend(Draft202012Validator, {_HOURS: _not_hours})(schema())
 
 
+def fits(value: Any, rule: dict[str, Any]) -> bool:
+    """Return whether a value is allowed by a rule of the schema."""
+    return _validator().evolve(schema=rule).is_valid(value)
+
+
 def _errors(settings: dict[str, Any]) -> Iterator[ValidationError]:
     for error in _validator().iter_errors(settings):
         sections = [rule for rule in error.schema.get("oneOf", []) if "properties" in rule]
@@ -203,8 +208,20 @@ def without_faults(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _unknown_key(config: Config, keys: tuple, key: str, allowed: list[str]) -> Problem:
-    where = config.where(*keys, key)
+def unknown_key(where: str, keys: tuple, key: str, allowed: list[str]) -> Problem:
+    """Return that there is no such setting, with the one that was perhaps meant.
+
+    Parameters
+    ----------
+    where : str
+        Its place.
+    keys : tuple
+        Those that lead to its section.
+    key : str
+        What it is called.
+    allowed : list of str
+        What its section may hold.
+    """
     nearest = difflib.get_close_matches(key.lower(), allowed, 1, 0.6)
     if nearest:
         return Problem("SM-CFG-001", where=where, name=name_of((*keys, key)), nearest=nearest[0])
@@ -223,8 +240,8 @@ def name_of(keys: tuple) -> str:
 
 
 def rule_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the schema says of a setting, given the names that lead to it."""
-    rule = schema()
+    """Return what the schema says of a setting, in the user's language, given the names that lead to it."""
+    rule = schema(language())
     for name in names:
         rule = rule.get("items", rule)
         each = rule.get("additionalProperties")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from segmake.config.schema import engine_of, schema, with_defaults
-from segmake.core.config import Config, Keys, at
+from segmake.core.config import Config, Keys, at, name_in_full
 from segmake.messages import say
 
 # Of a longer value the beginning is shown.
@@ -27,19 +27,25 @@ def sources_of(config: Config) -> dict[str, str]:
     return found
 
 
-def changed(settings: Mapping[str, Any]) -> Iterator[tuple[Keys, Any]]:
-    """Yield the keys and the value of each setting of the cluster, and of each other one that is not as by default."""
+def changed(
+    settings: Mapping[str, Any], always: tuple[str, ...] = ("cluster",)
+) -> Iterator[tuple[Keys, Any]]:
+    """Yield the keys and the value of each setting that is not as by default, and of all those of some sections."""
     engine = engine_of(dict(settings))
     usual = with_defaults({"images": {}}, schema(), engine)
     for keys, value in leaves(settings):
-        if keys[0] == "cluster" or value != at(usual, keys):
+        if keys[0] in always or value != at(usual, keys):
             yield keys, value
 
 
-def described(settings: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:
+def described(
+    settings: Mapping[str, Any],
+    sources: Mapping[str, str],
+    always: tuple[str, ...] = ("cluster",),
+) -> list[str]:
     """Return a table, a line for each setting that `changed` yields: its name, its value, and where it comes from."""
     rows = []
-    for keys, value in changed(settings):
+    for keys, value in changed(settings, always):
         name = name_in_full(keys)
         rows.append((name, _shown(value), sources.get(name) or say("source.default")))
     names, values = (max((len(row[place]) for row in rows), default=0) for place in (0, 1))
@@ -63,8 +69,3 @@ def leaves(settings: Mapping[str, Any], keys: Keys = ()) -> Iterator[tuple[Keys,
             yield from leaves(value, (*keys, key))
         else:
             yield (*keys, key), value
-
-
-def name_in_full(keys: Keys) -> str:
-    """Return how a setting is called where its sections have to be named: ``cluster.partition``."""
-    return ".".join(map(str, keys))

@@ -14,8 +14,10 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from segmake.config.yaml_faults import fault_of
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
+from segmake.messages.places import place
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
 _MOST_BYTES = 1_000_000
@@ -24,28 +26,31 @@ _LONG_TEXT = 1_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
 
-# What the reader of YAML says of the faults that people make, and our own words for it.
-_FAULTS = {
-    r"found character '\t'": "yaml.tab",
-    "could not find expected ':'": "yaml.colon",
-    "mapping values are not allowed": "yaml.another_colon",
-    "expected <block end>": "yaml.column",
-    "found undefined alias": "yaml.star",
-}
-
 
 def read_yaml(
-    path: Path,
+    path: Path, text: str | None = None
 ) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int], dict[tuple[str | int, ...], str]]:
-    """Return what a file says, the line of each of its keys, and each number as it is written."""
+    """Return what a file says, the line of each of its keys, and each number as it is written.
+
+    Parameters
+    ----------
+    path : Path
+    text : str, optional
+        What is to stand in the file, in place of what stands there now.
+
+    Raises
+    ------
+    Problems
+        If it can't be read, or is no YAML.
+    """
     try:
-        text = _text_of(path)
+        text = _text_of(path) if text is None else text
     except FileNotFoundError:
-        raise Problems([Problem("SM-CFG-007", where=str(path))]) from None
+        raise Problems([Problem("SM-CFG-007", where=place(path))]) from None
     except UnicodeDecodeError:
-        raise Problems([Problem("SM-CFG-008", where=str(path))]) from None
+        raise Problems([Problem("SM-CFG-008", where=place(path))]) from None
     except OSError as error:
-        raise Problems([Problem("SM-CFG-009", where=str(path), error=error.strerror)]) from None
+        raise Problems([Problem("SM-CFG-009", where=place(path), error=error.strerror)]) from None
     _refuse_endless(text, path)
     try:
         written = YAML(typ="rt").load(text)
@@ -54,32 +59,26 @@ def read_yaml(
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1
         key = text.split("\n")[line - 1].split(":")[0].strip()
-        place = say("config.line", file=path, line=line)
-        raise Problems([Problem("SM-CFG-006", where=place, key=key)]) from None
+        raise Problems([Problem("SM-CFG-006", where=place(path, line, key), key=key)]) from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = say("config.line", file=path, line=mark.line + 1) if mark else str(path)
+        line, fault = fault_of(error, text)
         code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
-        raise Problems([Problem(code, where=place, error=_in_words(error.problem or ""))]) from None
+        raise Problems([Problem(code, where=place(path, line), error=fault)]) from None
     except ReaderError as error:
         if error.character == 0:
             # Every other byte is zero in UTF-16 without its mark.
-            raise Problems([Problem("SM-CFG-008", where=str(path))]) from None
+            raise Problems([Problem("SM-CFG-008", where=place(path))]) from None
         line = text.count("\n", 0, error.position) + 1
-        place = say("config.line", file=path, line=line)
-        raise Problems([Problem("SM-CFG-005", where=place, error=error.reason)]) from None
+        raise Problems(
+            [Problem("SM-CFG-005", where=place(path, line), error=error.reason)]
+        ) from None
     except Exception as error:
         # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
         reason = str(error) or type(error).__name__
-        raise Problems([Problem("SM-CFG-005", where=str(path), error=reason)]) from None
+        raise Problems([Problem("SM-CFG-005", where=place(path), error=reason)]) from None
     if not isinstance(settings, dict):
-        raise Problems([Problem("SM-CFG-004", where=str(path))])
+        raise Problems([Problem("SM-CFG-004", where=place(path))])
     return settings, lines, numbers
-
-
-def _in_words(problem: str) -> str:
-    """Return what the reader of YAML found wrong, in the user's language where it is a usual fault."""
-    return next((say(key) for start, key in _FAULTS.items() if problem.startswith(start)), problem)
 
 
 def _text_of(path: Path) -> str:
@@ -88,10 +87,10 @@ def _text_of(path: Path) -> str:
     if not path.is_file() and not path.is_dir():
         # A pipe would be waited for, and a device may have no end.
         error = say("config.no_file")
-        raise Problems([Problem("SM-CFG-009", where=str(path), error=error)])
+        raise Problems([Problem("SM-CFG-009", where=place(path), error=error)])
     if size > _MOST_BYTES:
         names = {"size": f"{size / 1e6:.0f}", "most": f"{_MOST_BYTES / 1e6:.0f}"}
-        raise Problems([Problem("SM-CFG-044", where=str(path), **names)])
+        raise Problems([Problem("SM-CFG-044", where=place(path), **names)])
     return path.read_text(encoding="utf-8-sig")
 
 
@@ -126,7 +125,7 @@ def _refuse_endless(text: str, path: Path) -> None:
             elif isinstance(event, yaml.CollectionEndEvent):
                 name, before = opened.pop()
                 sizes[name or ""] = count - before
-            where = say("config.line", file=path, line=line)
+            where = place(path, line)
             if count > _MOST_VALUES:
                 raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])
             if len(opened) > _DEEPEST:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 Keys = tuple[str | int, ...]
@@ -15,13 +16,20 @@ _PLAIN = re.compile(r"[A-Za-z/][\w/.+-]*", re.ASCII)
 _TAKEN = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
+@dataclass(frozen=True)
+class Number:
+    """A number as it is written: 007 and 1e-3 are not what Python would make of them."""
+
+    text: str
+
+
 def in_one_line(value: Any, numbers: Mapping[Keys, str] | None = None, keys: Keys = ()) -> str:
     """Return a value as one writes it in one line of YAML.
 
     Parameters
     ----------
     value
-        In Python's own types.
+        In Python's own types; a number may be a `Number`.
     numbers : mapping, optional
         How numbers are written, by the keys that lead to them: 007 and 1e-3 are not what Python would make of them.
     keys : tuple
@@ -38,8 +46,10 @@ def in_one_line(value: Any, numbers: Mapping[Keys, str] | None = None, keys: Key
         return f"[{', '.join(items)}]"
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
+    if isinstance(value, Number):
+        return value.text
     if isinstance(value, int | float):
-        return (numbers or {}).get(keys) or _number(value)
+        return (numbers or {}).get(keys) or number_text(value)
     return _text(str(value))
 
 
@@ -72,10 +82,12 @@ def entry(
     short = f"{name}: {in_one_line(value, numbers, keys)}"
     if not isinstance(value, dict | list) or not value or (len(short) <= width and not spread):
         return [short]
-    return [f"{name}:", *(f"  {line}" for line in _items(value, width - 2, numbers, keys))]
+    return [f"{name}:", *(f"  {line}" for line in item_lines(value, width - 2, numbers, keys))]
 
 
-def _items(value: Any, width: int, numbers: Mapping[Keys, str] | None, keys: Keys) -> list[str]:
+def item_lines(
+    value: Any, width: int, numbers: Mapping[Keys, str] | None = None, keys: Keys = ()
+) -> list[str]:
     """Return a line or more for each item of a list or section."""
     lines: list[str] = []
     if isinstance(value, dict):
@@ -86,16 +98,17 @@ def _items(value: Any, width: int, numbers: Mapping[Keys, str] | None, keys: Key
         path = (*keys, index)
         short = in_one_line(inner, numbers, path)
         if isinstance(inner, dict) and inner:
-            first, *rest = _items(inner, width - 2, numbers, path)
+            first, *rest = item_lines(inner, width - 2, numbers, path)
         elif isinstance(inner, list) and len(short) > width - 2:
-            first, *rest = "", *_items(inner, width - 2, numbers, path)
+            first, *rest = "", *item_lines(inner, width - 2, numbers, path)
         else:
             first, rest = short, []
         lines += [f"- {first}".rstrip(), *(f"  {line}" for line in rest)]
     return lines
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a number as YAML has it; of what is none (infinity), a text in quotes."""
     written = repr(value)
     if isinstance(value, float) and not math.isfinite(value):
         return json.dumps(str(value))

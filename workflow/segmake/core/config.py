@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmake.messages import Problem, say
+from segmake.messages import Problem
+from segmake.messages.places import place
 
 if TYPE_CHECKING:
     from segmake.core.site import Site
@@ -67,8 +68,13 @@ class Config:
             return self.origins[keys]
         for length in range(len(keys), 0, -1):
             if line := self.lines.get(keys[:length]):
-                return say("config.line", file=self.path, line=line)
-        return str(self.path)
+                return place(self.path, line, name_in_full(keys))
+        return place(self.path, key=name_in_full(keys))
+
+
+def name_in_full(keys: Keys) -> str:
+    """Return how a setting is called where its sections have to be named: ``cluster.partition``."""
+    return ".".join(map(str, keys))
 
 
 def at(settings: Any, keys: Keys) -> Any:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import socket
+import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from segmake.core.journal import Entry
-from segmake.core.json_lines import add_line, read_lines
+from segmake.core.json_lines import add_line, objects, read_lines
+from segmake.core.processes import boot, host_name
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+if TYPE_CHECKING:
+    from segmake.core.journal import Entry
+
+# By itself, by its user, or since it goes on as another job.
+How = Literal["ended", "stopped", "handed_over"]
+
+# Of a long record, the last runs stand within so many bytes of its end.
+_LAST_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Origin:
 
     def describe(self) -> dict[str, str]:
         """Return what to note when work on an image begins."""
-        return {"run": self.run, "host": socket.gethostname(), "boot": _boot()} if self.run else {}
+        return {"run": self.run, "host": host_name(), "boot": boot()} if self.run else {}
 
     def is_fault(self, started: Entry) -> bool:
         """Whether an attempt that has no end counts against its image.
@@ -55,9 +62,9 @@ def note_begin(path: Path, run: str) -> None:
     _note(path, {"run": run, "event": "began"})
 
 
-def note_end(path: Path, run: str) -> None:
+def note_end(path: Path, run: str, how: How = "ended") -> None:
     """Write down that a run ended in order: done, failed, or stopped by its user."""
-    _note(path, {"run": run, "event": "ended"})
+    _note(path, {"run": run, "event": "ended", "how": how})
 
 
 def ended_runs(path: Path) -> set[str]:
@@ -66,12 +73,45 @@ def ended_runs(path: Path) -> set[str]:
     return {str(line["run"]) for line in noted if line.get("event") == "ended" and "run" in line}
 
 
+class LastRun(NamedTuple):
+    """The run that began last.
+
+    Attributes
+    ----------
+    name : str
+    began : float
+        In seconds since 1970.
+    ended : float or None
+        None where it has not ended in order.
+    how : str
+        How it ended, as `note_end` was told; empty where it has not.
+    """
+
+    name: str
+    began: float
+    ended: float | None = None
+    how: str = ""
+
+
+def last_run(path: Path) -> LastRun | None:
+    """Return the run that began last; None where none is noted."""
+    last = None
+    for line in _last_lines(path):
+        # Another version of SegMake may have written other things.
+        with suppress(KeyError, TypeError, ValueError):
+            name, moment = str(line["run"]), float(line["time"])
+            if line["event"] == "began":
+                last = LastRun(name, moment)
+            elif line["event"] == "ended" and last and name == last.name:
+                last = LastRun(name, last.began, moment, str(line.get("how", "ended")))
+    return last
+
+
+def _last_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+        yield from objects(file)
+
+
 def _note(path: Path, line: dict[str, Any]) -> None:
     add_line(path, {**line, "time": time.time()})
-
-
-def _boot() -> str:
-    """Return what is another whenever the computer was started; empty where the system does not tell."""
-    with suppress(OSError):
-        return _BOOT.read_text(encoding="ascii").strip()
-    return ""

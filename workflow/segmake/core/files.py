@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
-import socket
 import stat
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from segmake.core.processes import host_name, this_process
 from segmake.messages import Problem, say
 
 
@@ -34,7 +32,7 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
     # have the same number.
-    unique = fingerprint(path.name, socket.gethostname(), os.getpid())
+    unique = fingerprint(path.name, host_name(), os.getpid())
     part = path.with_name(f".{unique}.part{path.suffix}")
     try:
         with naming(path):
@@ -225,8 +223,8 @@ def alone(folder: Path, waiting: str, **values: object) -> Iterator[None]:
 def write_lock(file: IO[str]) -> None:
     """Note in a file that was locked who keeps it."""
     file.truncate(0)
-    now = time.strftime("%Y-%m-%d %H:%M")
-    print(os.getpid(), socket.gethostname(), now, sep="\t", end="", file=file, flush=True)
+    file.write(this_process().written())
+    file.flush()
 
 
 def read_lock(file: IO[str]) -> dict[str, str]:
@@ -238,6 +236,9 @@ def read_lock(file: IO[str]) -> dict[str, str]:
 
 def fingerprint(*values: Any) -> str:
     """Return 16 hexadecimal digits that differ when any of the values (plain ones, nested or not) does."""
+    # The library behind it takes as long to load as all else that a small command does.
+    import hashlib
+
     text = json.dumps(values, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -251,6 +252,8 @@ def sampled_hash(paths: Iterable[Path]) -> str | None:
 
     None if one can't be read.
     """
+    import hashlib
+
     digest = hashlib.sha256()
     try:
         for path in paths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,15 @@ def read_lines(path: Path, *, strict: bool = False) -> Iterator[dict[str, Any]]:
     """
     absent = (FileNotFoundError, IsADirectoryError) if strict else (OSError,)
     with suppress(*absent), path.open("rb") as lines:
-        for line in lines:
-            with suppress(ValueError, RecursionError):
-                if isinstance(read := json.loads(line), dict):
-                    yield read
+        yield from objects(lines)
+
+
+def objects(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the objects in lines, each in one; a line that is none is passed over."""
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            if isinstance(read := json.loads(line), dict):
+                yield read
 
 
 def add_line(path: Path, values: Mapping[str, Any], *, lasting: bool = True) -> None:

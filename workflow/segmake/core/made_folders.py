@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from segmake.core import installation
 from segmake.core.site import read_site
+
+
+def named_environments() -> Path | None:
+    """Return the folder that the user names for environments (``SNAKEMAKE_CONDA_PREFIX``); None if none is named."""
+    named = os.environ.get("SNAKEMAKE_CONDA_PREFIX")
+    return Path(named).expanduser().absolute() if named else None
 
 
 def shared_environments() -> Path | None:

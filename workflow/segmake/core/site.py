@@ -18,6 +18,7 @@ from segmake.core.site_paths import Share, shares_of, spelling_of
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, language, say
 from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
+from segmake.messages.places import place
 
 SITE = installation.home() / "site.yaml"
 SCHEMA = Path(__file__).with_name("site.schema.yaml")
@@ -108,7 +109,7 @@ class Site:
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest one above it."""
         above = (self.lines.get(keys[:length]) for length in range(len(keys), 0, -1))
-        return say("config.line", file=SITE, line=next(filter(None, above), 1))
+        return place(SITE, next(filter(None, above), 1), ".".join(map(str, keys)))
 
     def permits(self, address: Address) -> bool:
         """Return whether packages may come from a git repository."""
@@ -220,8 +221,7 @@ def read_site() -> Site:
 
 
 def _unreadable(error: str, line: int | None = None) -> Site:
-    where = say("config.line", file=SITE, line=line) if line else str(SITE)
-    return Site(problems=[Problem("SM-SIT-001", where=where, error=error)])
+    return Site(problems=[Problem("SM-SIT-001", where=place(SITE, line), error=error)])
 
 
 @cache
@@ -294,8 +294,8 @@ def _share_faults(site: Site) -> Iterator[Problem]:
     """Yield the names of shares that are no paths of a user's computer, or stand for two folders."""
     there: dict[Any, str] = {}
     for index, share in enumerate(site.shares):
-        for place, here in enumerate(share.here):
-            keys: list[str | int] = ["paths", index, "here", place]
+        for number, here in enumerate(share.here):
+            keys: list[str | int] = ["paths", index, "here", number]
             spelling = spelling_of(here)
             if spelling is None:
                 yield _unfit(site, keys, "paths.here")

@@ -2,6 +2,7 @@
 
 An engine is a module with
 
+- ``addresses(settings)``: return where the files with the weights come from (only where there is a model),
 - ``fetch(settings)``: return the files with the weights, which are downloaded first where that is needed (only where
   there is a model),
 - ``load(settings)``: called once in a job,
@@ -183,8 +184,12 @@ def models_folder(settings: Mapping[str, Any]) -> Path:
 
 
 class Engine(Protocol):
-    """What every engine's module offers; ``fetch`` only where there is a model, ``volume`` only those of Cellpose."""
+    """What every engine's module offers.
 
+    ``addresses`` and ``fetch`` only where there is a model, ``volume`` only those of Cellpose.
+    """
+
+    addresses: Callable[[Mapping[str, Any]], dict[str, str]]
     fetch: Callable[[Mapping[str, Any]], list[Path]]
     load: Callable[[Mapping[str, Any]], Any]
     predict: Callable[[Any, list[np.ndarray]], Any]

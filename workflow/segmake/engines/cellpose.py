@@ -26,7 +26,13 @@ from segmake.engines.network import (
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
 from segmake.messages import Problem
 
-__all__ = ["describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
+
+
+def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return where each file of a built-in model is downloaded from, by its name in the folder of models."""
+    name = settings["model"]
+    return {name: models._MODEL_URL + name} if name in BUILTIN_MODELS["cellpose"] else {}
 
 
 def fetch(settings: Mapping[str, Any]) -> list[Path]:
@@ -38,8 +44,7 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
         What `fetch_files` and `locate` raise.
     """
     name = settings["model"]
-    if name in BUILTIN_MODELS["cellpose"]:
-        fetch_files(models_folder(settings), {name: models._MODEL_URL + name}, name)
+    fetch_files(models_folder(settings), addresses(settings), name)
     return [locate(_path(settings), name)]
 
 

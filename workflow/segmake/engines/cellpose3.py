@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,32 @@ from segmake.engines.weights import check_complete, fetch_files, locate, read_we
 
 
 @contextmanager
-def _compiled_once() -> Iterator[None]:
-    """Let numba keep on the disk what it compiles for Cellpose: that takes seconds at the start of each job."""
+def _compiled_when_called() -> Iterator[None]:
+    """Let numba compile what Cellpose decorates when it is called, if ever: that takes four seconds of each start.
+
+    On the disk it is not kept, as Cellpose asks for one function only: jobs that start at the same time on nodes of
+    different kinds could get each other's machine code.
+    """
     njit = numba.njit
-    numba.njit = lambda *signatures, **options: njit(*signatures, **{"cache": True, **options})
+
+    def later(*signatures: Any, **options: Any) -> Callable[[Any], Any]:
+        if not signatures or callable(signatures[0]) or options.get("cache"):
+            return njit(*signatures, **options)
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            compiled = cache(lambda: njit(*signatures, **options)(function))
+            return lambda *arguments: compiled()(*arguments)
+
+        return decorate
+
+    numba.njit = later
     try:
         yield
     finally:
         numba.njit = njit
 
 
-with _compiled_once():
+with _compiled_when_called():
     from cellpose import denoise, models
 
     from segmake.engines.network import (
@@ -42,10 +58,18 @@ with _compiled_once():
         run_network,
     )
 
-__all__ = ["describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
 
 # The built-in models whose files have other names.
 _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}
+
+
+def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return where each file of a built-in model, and of those that restore images, is downloaded from, by its name."""
+    name = settings["model"]
+    files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
+    files += _restoration_files(settings)
+    return {file: f"{models._MODEL_URL}/{file}" for file in files}
 
 
 def fetch(settings: Mapping[str, Any]) -> list[Path]:
@@ -57,10 +81,8 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
         What `fetch_files` and `locate` raise.
     """
     name, folder = settings["model"], models_folder(settings)
+    fetch_files(folder, addresses(settings), name)
     restoration = _restoration_files(settings)
-    files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
-    addresses = {file: f"{models._MODEL_URL}/{file}" for file in [*files, *restoration]}
-    fetch_files(folder, addresses, name)
     return [locate(_path(settings), name), *(folder / file for file in restoration)]
 
 

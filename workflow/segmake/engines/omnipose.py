@@ -129,6 +129,13 @@ class Prediction:
     boundary: np.ndarray | None
 
 
+def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return where the file of a built-in model is downloaded from, by its name in the folder of models."""
+    file = _path(settings).name
+    builtin = settings["model"] in BUILTIN_MODELS["omnipose"]
+    return {file: f"{models._MODEL_URL}/{file}"} if builtin else {}
+
+
 def fetch(settings: Mapping[str, Any]) -> list[Path]:
     """Return the file with the model's weights, which is downloaded first where that is needed.
 
@@ -138,8 +145,7 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
         What `fetch_files` and `locate` raise.
     """
     name, path = settings["model"], _path(settings)
-    if name in BUILTIN_MODELS["omnipose"]:
-        fetch_files(path.parent, {path.name: f"{models._MODEL_URL}/{path.name}"}, name)
+    fetch_files(path.parent, addresses(settings), name)
     return [locate(path, name)]
 
 

@@ -79,7 +79,13 @@ def note_content(files: Iterable[Path]) -> None:
         if not _noted(_note(path)):
             # A shared folder that others look after can't be written to, and need not be.
             with suppress(OSError), write_atomically(_note(path)) as part:
-                part.write_text(f"{_checksum(path)}  {path.name}\n", encoding="ascii")
+                part.write_text(f"{checksum(path)}  {path.name}\n", encoding="ascii")
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def locate(path: Path, model: str) -> Path:
@@ -183,13 +189,8 @@ def _check_content(path: Path, model: str) -> None:
     """Hold a file against the checksum that was noted when it was first loaded."""
     note = _note(path)
     noted = _noted(note)
-    if noted and noted != _checksum(path):
+    if noted and noted != checksum(path):
         raise Problem("SM-MOD-002", where=model, model=model, path=path, note=note)
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _note(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from segmake.config.schema import schema, with_defaults
 from segmake.core.config import Config
 from segmake.formats.believed import Header
 from segmake.formats.isolated import headers_of
-from segmake.images.listing import list_images
+from segmake.images.listing import Listed, list_images
 from segmake.messages import Problem, say
 
 # More say no more, and each takes a look at a disk.
@@ -56,9 +56,7 @@ def look(folder: Path) -> Seen:
     Problem, Problems
         If the folder is missing or can't be read, or has no images.
     """
-    written = {"images": {"folder": str(folder)}}
-    listed = list_images(Config(with_defaults(written, schema(), "threshold"), folder))
-    paths = [found.path for each in listed for found in each.found if not found.lost]
+    paths = [found.path for found in images_in(folder).found if not found.lost]
     # Those of one day come one after the other: the first, the last and some in between.
     step = max(1, len(paths) / MOST_FILES)
     some = [paths[int(index * step)] for index in range(min(len(paths), MOST_FILES))]
@@ -69,6 +67,26 @@ def look(folder: Path) -> Seen:
     of_all = [name for name in names if all(name in header.channels for header in headers)]
     channel = _usual(of_all) if several else None
     return Seen(len(paths), channel, dict(_notes(headers, names if several else [], channel)))
+
+
+def images_in(folder: Path, include: Sequence[str] | None = None) -> Listed:
+    """Return what a config would choose of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    include : sequence of str, optional
+        The patterns of names; without, those of a config that says nothing of it.
+
+    Raises
+    ------
+    Problems
+        If the folder is missing or can't be read, or has no images.
+    """
+    section = {"folder": str(folder), **({"include": list(include)} if include else {})}
+    written = {"images": section}
+    (listed,) = list_images(Config(with_defaults(written, schema(), "threshold"), folder))
+    return listed
 
 
 def _usual(names: list[str]) -> str | None:

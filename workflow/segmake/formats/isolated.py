@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import accumulate, chain
@@ -113,10 +113,19 @@ def readers(number: int, seconds: float) -> Iterator[list[Reader]]:
 
 
 class Reader:
-    """A process that looks at files, started when it is needed, and again after a file that it did not survive."""
+    """A process that looks at files, started when it is needed, and again after a file that it did not survive.
 
-    def __init__(self, seconds: float) -> None:
+    Parameters
+    ----------
+    seconds : float
+        How long a file may take.
+    module : str
+        What the process runs: a module that calls `serve`.
+    """
+
+    def __init__(self, seconds: float, module: str = "segmake.formats.isolated") -> None:
         self._seconds = seconds
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
         self._heard = b""
@@ -178,7 +187,7 @@ class Reader:
         try:
             process = subprocess.Popen(
                 # -P: a file of the user's called like a module of Python (resource.py) is none.
-                [sys.executable, "-P", "-m", "segmake.formats.isolated", str(round(self._seconds))],
+                [sys.executable, "-P", "-m", self._module, str(round(self._seconds))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -216,8 +225,16 @@ class Reader:
         return line
 
 
-def _serve(seconds: int) -> None:
-    """Answer until nobody asks any more."""
+def serve(seconds: int, answer_to: Callable[..., dict[str, Any]]) -> None:
+    """Answer questions until nobody asks any more.
+
+    Parameters
+    ----------
+    seconds : int
+        How long a file may take.
+    answer_to : callable
+        From the words of a question to its answer. What it raises of a file, or for want of memory, is an answer, too.
+    """
     # What libraries print is no answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -229,7 +246,7 @@ def _serve(seconds: int) -> None:
         signal.alarm(seconds + 10)
         folder, *question = json.loads(line)
         os.chdir(folder)
-        answers.write(json.dumps(_answer(*question), default=str).encode() + b"\n")
+        answers.write(json.dumps(_told(answer_to, question), default=str).encode() + b"\n")
         answers.flush()
         signal.alarm(0)
 
@@ -242,14 +259,9 @@ def _limit() -> None:
             resource.setrlimit(what, (most, hard))
 
 
-def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
+def _told(answer_to: Callable[..., dict[str, Any]], question: Iterable[str]) -> dict[str, Any]:
     try:
-        if image:
-            # The process that asks has no need of numpy.
-            from segmake.formats.made import kind_of
-
-            return {"kind": kind_of(Path(path), Path(image), words)}
-        return {"headers": [header.as_dict() for header in read_headers(Path(path))]}
+        return answer_to(*question)
     except Problem as problem:
         if problem.code == "SM-RUN-003":
             return {"died": "reading.memory"}
@@ -258,5 +270,14 @@ def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
         return {"died": "reading.memory"}
 
 
+def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
+    if image:
+        # The process that asks has no need of numpy.
+        from segmake.formats.made import kind_of
+
+        return {"kind": kind_of(Path(path), Path(image), words)}
+    return {"headers": [header.as_dict() for header in read_headers(Path(path))]}
+
+
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), _answer)

@@ -179,7 +179,7 @@ def _folders(
 def _is_same_file(image: ImageFile, path: Path) -> bool:
     """Whether a file is the one that an image was read from: of the same size, written at the same time."""
     parts = image.header.parts if image.header else ()
-    size, mtime_ns = _size_and_time(path, [path.parent / part for part in parts])
+    size, mtime_ns = size_and_time(path, [path.parent / part for part in parts])
     return _is_same_time(image, size, mtime_ns)
 
 
@@ -190,7 +190,7 @@ def _is_same_time(image: ImageFile, size: int, mtime_ns: int) -> bool:
 
 def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) -> ImageFile:
     name = name_of(folders, listed, found.relative) + ("/*" if found.folder else "")
-    return ImageFile(name, name, found.path, *_size_and_time(found.path))
+    return ImageFile(name, name, found.path, *size_and_time(found.path))
 
 
 def _with_time_as_noted(file: ImageFile, noted: ImageFile | None) -> ImageFile:
@@ -296,7 +296,7 @@ def _refuse_same_results(images: list[ImageFile], config: Config) -> None:
         raise Problems(problems[:10])
 
 
-def _size_and_time(path: Path, parts: Iterable[Path] = ()) -> tuple[int, int]:
+def size_and_time(path: Path, parts: Iterable[Path] = ()) -> tuple[int, int]:
     """Return the size in bytes and the latest time of change of a file and its parts, or of all files of a folder."""
     # Unlike Path's method, this takes what can't be looked at for no folder.
     if os.path.isdir(path):
@@ -352,7 +352,7 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
         ]
         if len(fields) == positions:
             parts = {part for field in fields for part in _parts(field)}
-            now = _size_and_time(file.path, parts) if parts else (file.size, file.mtime_ns)
+            now = size_and_time(file.path, parts) if parts else (file.size, file.mtime_ns)
             if all((field.size, field.mtime_ns) == now for field in fields):
                 fields.sort(key=lambda field: field.position)
                 return [replace(field, path=file.path) for field in fields]
@@ -372,7 +372,7 @@ def _read_fields(
     if isinstance(headers, Problem):
         return [replace(file, batch=batches.get(file.image, ""), problem=headers)]
     if parts := {file.path.parent / part for header in headers for part in header.parts}:
-        size, mtime_ns = _size_and_time(file.path, parts)
+        size, mtime_ns = size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
     names = [image_name(file.file, number, len(headers)) for number in range(len(headers))]
     if len(headers) == 1 and headers[0].copies and not headers[0].copies_before:

@@ -11,7 +11,8 @@ from segmake.messages import Problem, joined, say
 from segmake.outcome.timing import PHASES
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
-from segmake.runner.run_step import STEPS, is_current, problem_of
+from segmake.runner.run_step import is_current, problem_of
+from segmake.runner.step_names import STEPS
 
 # Where fewer cells are found again from one time point to the next, tracks say little.
 WELL_FOLLOWED = 0.8

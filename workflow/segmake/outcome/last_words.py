@@ -14,8 +14,8 @@ from segmake.messages import say
 from segmake.messages.numbers import brief
 from segmake.outcome.image_rows import image_rows
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
 from segmake.runner.script_products import Summary
+from segmake.runner.step_names import STEPS
 from segmake.scripts.results.outcome import (
     Failure,
     ScriptResults,

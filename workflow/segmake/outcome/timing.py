@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from segmake.core.journal import Entry, Journal
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 
 # What happens to an image, in this order; the names under which the journal keeps the seconds.
 PHASES = ("load", "read", "network", "masks", "write")

@@ -16,14 +16,12 @@ from segmake.engines import needs_gpu
 from segmake.messages import say
 from segmake.messages.numbers import duration, finite, hours_setting, number, whole_minutes
 from segmake.outcome.memory import in_accounts, notes
+from segmake.outcome.queue import IMAGE_RULES
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, SCRIPT, Job, SlurmError
 from segmake.slurm.history import all_jobs
 from segmake.slurm.jobs import FORGOTTEN, Cause, Jobs, Sent
-
-# What the jobs of images are called in their record; `AFTERWARDS` are those of all steps without a GPU.
-IMAGE_RULES = (STEPS[0], AFTERWARDS, *STEPS[1:])
 
 # Asking for less is worth a word from here on; below, it would change nothing for anybody.
 MUCH_MEMORY_MB = 4096

@@ -27,12 +27,14 @@ from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
 from segmake.plan.newer import refuse_newer
+from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import image_keys, journal_of, plan_scripts
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
-from segmake.runner.run_step import STEPS, is_current
+from segmake.runner.run_step import is_current
+from segmake.runner.step_names import STEPS
 
 # More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
 LARGE_BYTES = 50_000_000
@@ -70,6 +72,7 @@ def make_plan(
         reason = os.strerror(errno.ENOTDIR)
         raise Problem("SM-RUN-010", where=where, results=folders.results, error=reason)
     inventory = take_inventory(config, folders.inventory)
+    journals = journal_sizes(folders.state)
     present = [image for image in inventory.images if image.present]
     corrections, stray = find_corrections(
         folders.corrections, [image.result_name for image in present]
@@ -106,6 +109,7 @@ def make_plan(
         images_of_scripts=of_scripts if scripts else {},
         sources=sources_of(config),
         contact=config.site.contact,
+        journals=journals,
     )
     number = round_of(
         folders.run_files,
@@ -137,6 +141,7 @@ def _plan_batches(
     batches: dict[str, Batch] = {}
     states: dict[str, State] = {}
     seen: list[Seen] = []
+    pending: dict[str, dict[str, int]] = {}
     to_do: Counter[str] = Counter(dict.fromkeys((*STEPS, "batches"), 0))
     small: list[str] = []
     for name, images in inventory.batches().items():
@@ -144,7 +149,7 @@ def _plan_batches(
             continue
         batch, before = _plan_batch(name, images, folders, keys)
         batches[name] = batch
-        segmented = to_do["segment"]
+        of_batch: Counter[str] = Counter(dict.fromkeys(STEPS, 0))
         for image in images:
             if image.present:
                 entries, current = before[image.image]
@@ -157,8 +162,10 @@ def _plan_batches(
                         *(folders.mask(image.image), folders.cells(image.image)),
                     )
                 )
-                to_do.update(step for step in STEPS if not current[step])
-        to_do["batches"] += to_do["segment"] > segmented
+                of_batch.update(step for step in STEPS if not current[step])
+        pending[name] = dict(of_batch)
+        to_do.update(of_batch)
+        to_do["batches"] += of_batch["segment"] > 0
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
@@ -170,6 +177,7 @@ def _plan_batches(
         "states": states,
         "to_do": dict(to_do),
         "small": small,
+        "pending": pending,
         "known_errors": affected(seen, section),
     }
 

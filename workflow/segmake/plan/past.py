@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from segmake.plan.plan import Plan
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 
 # So many logs of attempts that are over are kept of each step of a batch.
 KEPT_LOGS = 3

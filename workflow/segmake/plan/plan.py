@@ -22,7 +22,7 @@ from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm.commands import SCRIPT
 
@@ -114,6 +114,11 @@ class Plan:
         In words, where each setting comes from that is no default, by its name (`segmake.config.sources`).
     contact : str
         Whom users may ask, by the site file; empty where it names nobody.
+    pending : dict
+        Of each batch and step, the number of images to be done.
+    journals : dict
+        The size in bytes of each journal before it was read, by its path in the folder for the state: what is added
+        from then on happened in this run.
     """
 
     settings: dict[str, Any]
@@ -150,6 +155,8 @@ class Plan:
     known_errors: dict[str, list[str]] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     contact: str = ""
+    pending: dict[str, dict[str, int]] = field(default_factory=dict)
+    journals: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> dict[str, Script]:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segmake.core.files import fingerprint, result_name
 from segmake.core.output_files import files
-from segmake.runner.pipeline import Task
-from segmake.runner.run_step import AFTER
-from segmake.scripts.definition.script import Script, run_name
+from segmake.runner.step_names import AFTER
+
+# Whoever only looks where a run is loads neither tasks nor scripts.
+if TYPE_CHECKING:
+    from segmake.runner.pipeline import Task
+    from segmake.scripts.definition.script import Script
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class ResultPaths:
     def plan(self) -> Path:
         """The plan of the last run that started."""
         return self.state / "plan.json"
+
+    @property
+    def overview(self) -> Path:
+        """What of that plan whoever looks where the run is has to know."""
+        return self.state / "overview.json"
 
     @property
     def inventory(self) -> Path:
@@ -129,14 +138,20 @@ class ResultPaths:
 
     def script_folder(self, script: Script, run: str) -> Path:
         """The folder that a run of a script writes to."""
+        from segmake.scripts.definition.script import run_name
+
         return self.scripts / script.name / run_name(script, run)
 
     def script_aside(self, script: Script, run: str) -> Path:
         """Where what a failed run made is kept. No script is called so."""
+        from segmake.scripts.definition.script import run_name
+
         return self.scripts / "_failed" / script.name / run_name(script, run)
 
     def script_log(self, script: Script, run: str) -> Path:
         """What a run of a script said."""
+        from segmake.scripts.definition.script import run_name
+
         name = run_name(script, run) or script.name
         return self.results / "logs" / "scripts" / script.name / f"{name}.log"
 
@@ -148,6 +163,8 @@ class ResultPaths:
         self, script: Script, run: str, image: Task | None, key: str, attempt: int
     ) -> Task:
         """Return what is to be done for a run of a script, for an image or for none."""
+        from segmake.runner.pipeline import Task
+
         return Task(
             image=run,
             path=image.path if image else Path(),
@@ -198,6 +215,8 @@ class ResultPaths:
         tracked : bool
             Whether its cells are followed in time.
         """
+        from segmake.runner.pipeline import Task
+
         beside: tuple[Path, ...] = ()
         if step == "masks":
             beside = tuple(chain(*(files(kind, self.results, image) for kind in self.kinds)))

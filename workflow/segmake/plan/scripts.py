@@ -17,7 +17,8 @@ from segmake.plan.judged import took_nothing
 from segmake.plan.plan import ScriptPlan
 from segmake.plan.script_keys import ImageFacts, Keys
 from segmake.runner.pipeline import Task
-from segmake.runner.run_step import AFTER, is_current
+from segmake.runner.run_step import is_current
+from segmake.runner.step_names import AFTER
 from segmake.scripts.checks.command import fill
 from segmake.scripts.definition.script import MADE_BY, Script, image_of, scripts_of
 

@@ -25,7 +25,7 @@ from segmake.plan import known_errors
 from segmake.plan.plan import Plan
 from segmake.report.page import Run, write_report
 from segmake.runner.run_files import note_files
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.scripts.results.results import script_results
 
 DEMO_MODEL = "segmake_demo_cp3"

@@ -29,11 +29,6 @@ from segmake.runner.records import keep_changed, name_of, record_of, was_changed
 from segmake.runner.script_products import changed_in, is_whole, made_any
 from segmake.slurm.commands import times_of_this_job
 
-STEPS = ("segment", "masks", "measure", "overlay")
-
-# The step whose results each of the others works on.
-AFTER = {"masks": "segment", "measure": "masks", "overlay": "masks"}
-
 # An image that was being worked on so many times when the process died is failed instead of tried again. On a cluster
 # each job has more memory, or more time, than the one that died.
 DEATHS = 2

@@ -28,6 +28,10 @@ AFTERWARDS = "after"
 # The rules of the users' scripts are called by this and the script's name.
 SCRIPT = "step_"
 
+# What a script begins with that is no job of Snakemake's, and what has sbatch print the job's number alone.
+SHELL = "#!/bin/bash"
+PARSABLE = "--parsable"
+
 # Longer than Slurm's own patience with a busy controller.
 TIMEOUT_SECONDS = 60
 
@@ -127,7 +131,7 @@ class Job:
 
 
 # How sinfo calls a node that can work, if not at once; a sign behind it, as in ``idle*``, says that it can't.
-_STATES_OF_USE = ("idle", "mix", "alloc", "comp", "plnd", "mix-", "n/a")
+STATES_OF_USE = ("idle", "mix", "alloc", "comp", "plnd", "mix-", "n/a")
 
 _WAITING = (
     *("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
@@ -143,8 +147,13 @@ def is_here() -> bool:
     return shutil.which("sbatch") is not None
 
 
-def partitions() -> dict[str, Partition]:
+def partitions(timeout: float | None = None) -> dict[str, Partition]:
     """Return the partitions of the cluster by name.
+
+    Parameters
+    ----------
+    timeout : float, optional
+        How many seconds each of its two questions may take.
 
     Raises
     ------
@@ -153,7 +162,8 @@ def partitions() -> dict[str, Partition]:
     """
     found: dict[str, Partition] = {}
     limits: dict[str, dict[str, str]] = {}
-    for line in _lines("scontrol", "--all", "show", "partition", "--oneliner"):
+    command = ("scontrol", "--all", "show", "partition", "--oneliner")
+    for line in ask(*command, timeout=timeout):
         facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if name := facts.get("PartitionName"):
             limits[name] = facts
@@ -162,17 +172,18 @@ def partitions() -> dict[str, Partition]:
                 default=facts.get("Default") == "YES",
                 up=facts.get("State", "UP") == "UP",
                 hidden=facts.get("Hidden") == "YES",
-                minutes=_minutes(facts.get("MaxTime", "")),
+                minutes=minutes_of(facts.get("MaxTime", "")),
             )
-    for line in _lines("sinfo", "--all", "--noheader", "--exact", "--format=%R|%D|%c|%m|%t|%G"):
+    command = ("sinfo", "--all", "--noheader", "--exact", "--format=%R|%D|%c|%m|%t|%G")
+    for line in ask(*command, timeout=timeout):
         if line.count("|") < 5:
             continue
         name, nodes, cpus, memory, state, devices = line.split("|", 5)
         partition = found.setdefault(name, Partition(name))
         partition.cpus = max(partition.cpus, _number(cpus))
         partition.memory_mb = max(partition.memory_mb, _number(memory))
-        partition.incomplete |= state not in _STATES_OF_USE
-        for model, number in _gpus(devices):
+        partition.incomplete |= state not in STATES_OF_USE
+        for model, number in gpus_in(devices):
             if total := number * _number(nodes):
                 partition.gpus[model] = partition.gpus.get(model, 0) + total
     for name, facts in limits.items():
@@ -180,13 +191,35 @@ def partitions() -> dict[str, Partition]:
     return found
 
 
+def configuration() -> dict[str, str]:
+    """Return the cluster's configuration, such as ``SelectType``, by the names that Slurm has for it.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    pairs = (line.split("=", 1) for line in ask("scontrol", "show", "config") if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
 def keeps_accounts() -> bool:
     """Whether the cluster keeps accounts in a database, as its configuration says."""
     try:
-        lines = _lines("scontrol", "show", "config")
+        return "slurmdbd" in configuration().get("AccountingStorageType", "")
     except SlurmError:
         return False
-    return any("AccountingStorageType" in line and "slurmdbd" in line for line in lines)
+
+
+def node_names() -> list[str]:
+    """Return the names of the cluster's nodes.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    return sorted(set(ask("sinfo", "--all", "--noheader", "--Node", "--format=%N")))
 
 
 def accounts() -> list[str]:
@@ -194,7 +227,7 @@ def accounts() -> list[str]:
     try:
         user = getpass.getuser()
         command = ("sacctmgr", "--noheader", "--parsable2", "list", "associations")
-        lines = _lines(*command, f"user={user}", "format=account")
+        lines = ask(*command, f"user={user}", "format=account")
         return sorted({line.lower() for line in lines if line})
     except SlurmError:
         return []
@@ -205,7 +238,7 @@ def qualities() -> list[str]:
     try:
         user = getpass.getuser()
         command = ("sacctmgr", "--noheader", "--parsable2", "list", "associations")
-        lines = _lines(*command, f"user={user}", "format=qos")
+        lines = ask(*command, f"user={user}", "format=qos")
         return sorted({name for line in lines for name in line.split(",") if name})
     except SlurmError:
         return []
@@ -226,14 +259,14 @@ def room(account: str | None = None, qos: str | None = None) -> tuple[int, str] 
     limits: list[tuple[str, str]] = []
     try:
         user = getpass.getuser()
-        lines = _lines(*command, "associations", f"user={user}", "format=Account,MaxSubmit,QOS")
+        lines = ask(*command, "associations", f"user={user}", "format=Account,MaxSubmit,QOS")
         rows = [line.split("|") for line in lines if line.count("|") == 2]
         rows = [row for row in rows if account is None or row[0].lower() == account.lower()]
         if len(rows) == 1:
             limits.append((rows[0][1], "AssocMaxSubmitJobLimit"))
         names = {qos} if qos else {name for row in rows for name in row[2].split(",")}
         if len(names) == 1:
-            lines = _lines(*command, "qos", f"name={names.pop()}", "format=MaxSubmitPU")
+            lines = ask(*command, "qos", f"name={names.pop()}", "format=MaxSubmitPU")
             limits += [(limit, "QOSMaxSubmitJobPerUserLimit") for limit in lines]
     except SlurmError:
         return None
@@ -255,7 +288,7 @@ def submit(options: Iterable[str], script: str) -> str:
     SlurmError
         If Slurm refuses it.
     """
-    said = _lines("sbatch", "--parsable", *options, script=f"#!/bin/bash\n{script}")
+    said = ask("sbatch", PARSABLE, *options, script=f"{SHELL}\n{script}")
     if number := number_of_job(said):
         return number
     raise SlurmError("\n".join(said))
@@ -282,7 +315,19 @@ def state_of(job: str) -> str:
         If Slurm does not answer.
     """
     command = ("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%T")
-    return dict(line.split("|", 1) for line in _lines(*command)).get(job, "")
+    return dict(line.split("|", 1) for line in ask(*command)).get(job, "")
+
+
+def node_of(job: str) -> str:
+    """Return the node that a job of the user runs on; empty where it runs on none.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    command = ("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%N")
+    return dict(line.split("|", 1) for line in ask(*command)).get(job, "")
 
 
 def refusal(options: Iterable[str]) -> str | None:
@@ -296,7 +341,7 @@ def refusal(options: Iterable[str]) -> str | None:
         If Slurm does not answer.
     """
     try:
-        _lines("sbatch", "--test-only", *options, "--wrap", "true")
+        ask("sbatch", "--test-only", *options, "--wrap", "true")
     except SlurmError as error:
         if _NO_ANSWER.search(str(error)):
             raise
@@ -321,7 +366,7 @@ def jobs_of_run(run: str) -> list[Job]:
     """
     layout = "%i|%T|%V|%S|%e|%m|%l|%r|%k"
     command = ("squeue", "--noheader", "--states=all", f"--user={os.getuid()}")
-    lines = _lines(*command, f"--name={run}", f"--format={layout}")
+    lines = ask(*command, f"--name={run}", f"--format={layout}")
     return [_job(*line.split("|", 8)) for line in lines if line.count("|") >= 8]
 
 
@@ -335,7 +380,7 @@ def ended_jobs(ids: Iterable[str]) -> list[Job]:
     """
     layout = "JobID,State,Submit,Start,End"
     command = ("sacct", "--noheader", "--parsable2", "--allocations", f"--format={layout}")
-    lines = _lines(*command, f"--jobs={','.join(ids)}")
+    lines = ask(*command, f"--jobs={','.join(ids)}")
     jobs = [_job(*line.split("|")) for line in lines if line.count("|") == 4]
     return [job for job in jobs if job.state in ENDED]
 
@@ -356,13 +401,27 @@ def memory_of(ids: Iterable[str]) -> dict[str, tuple[float, float]]:
     command = ("sacct", "--noheader", "--parsable2", "--format=JobID,Submit,MaxRSS")
     for first in range(0, len(asked), _ASKED_AT_ONCE):
         some = asked[first : first + _ASKED_AT_ONCE]
-        for line in _lines(*command, f"--jobs={','.join(some)}"):
+        for line in ask(*command, f"--jobs={','.join(some)}"):
             step, submitted, memory = [*line.split("|"), "", ""][:3]
             job, _, of_job = step.partition(".")
             sent, used = found.get(job, (0.0, 0.0))
-            sent = sent if of_job else _seconds(submitted) or 0.0
+            sent = sent if of_job else seconds_of(submitted) or 0.0
             found[job] = sent, used + _bytes(memory) / 1024**2
     return found
+
+
+def accounted(job: str) -> list[dict[str, str]]:
+    """Return what the accounting database has of a job and of each of its steps, by the names that sacct has for it.
+
+    Raises
+    ------
+    SlurmError
+        If the database does not answer, or there is none.
+    """
+    names = ("JobID", "State", "ElapsedRaw", "MaxRSS", "TotalCPU", "AllocTRES")
+    command = ("sacct", "--noheader", "--parsable2", f"--format={','.join(names)}")
+    lines = ask(*command, f"--jobs={job}")
+    return [dict(zip(names, line.split("|"), strict=False)) for line in lines]
 
 
 def times_of_this_job() -> tuple[float, float] | None:
@@ -374,7 +433,7 @@ def times_of_this_job() -> tuple[float, float] | None:
         job = os.environ["SLURM_JOB_ID"]
         command = ("squeue", "--noheader", f"--jobs={job}", "--format=%S|%e")
         # A job that is being stopped has 30 seconds (Slurm's KillWait), and must write its journal in them.
-        line = _lines(*command, timeout=5)
+        line = ask(*command, timeout=5)
         started, ends = (float(moment) for moment in line[0].split("|"))
     except (KeyError, SlurmError, ValueError, IndexError):
         return None
@@ -390,11 +449,17 @@ def cancel(ids: Iterable[str]) -> None:
         If Slurm does not answer.
     """
     if ids := list(ids):
-        _lines("scancel", "--quiet", *ids)
+        ask("scancel", "--quiet", *ids)
 
 
-def _lines(*command: str, script: str = "", timeout: float | None = None) -> list[str]:
-    """Return the lines that a command of Slurm printed, which was given a script to read."""
+def ask(*command: str, script: str = "", timeout: float | None = None) -> list[str]:
+    """Return the lines that a command of Slurm printed, which was given a script to read.
+
+    Raises
+    ------
+    SlurmError
+        If it refuses, or does not answer in time.
+    """
     # The user's own formats and filters (SQUEUE_FORMAT...) must not change what is read here. Those of sbatch
     # (SBATCH_ACCOUNT...) stay: the executor's own sbatch obeys them too.
     environment = {
@@ -442,11 +507,11 @@ def _job(
         batch=batch,
         state=word,
         reason=reason if reason != "None" else "",
-        submitted=_seconds(submitted),
-        started=_seconds(started) if begun else None,
-        ended=_seconds(ended) if word in ENDED else None,
+        submitted=seconds_of(submitted),
+        started=seconds_of(started) if begun else None,
+        ended=seconds_of(ended) if word in ENDED else None,
         memory_mb=_megabytes(memory),
-        minutes=_minutes(limit),
+        minutes=minutes_of(limit),
     )
 
 
@@ -470,7 +535,7 @@ def work_of(comment: str) -> tuple[str, str]:
     return (named[1], named[2]) if named else ("", "")
 
 
-def _gpus(devices: str) -> Iterator[tuple[str, int]]:
+def gpus_in(devices: str) -> Iterator[tuple[str, int]]:
     """Yield model and number of the GPUs in a node's list of devices, such as ``gpu:a40:9(S:0-1),tmpdisk:100``."""
     for device in re.sub(r"\([^)]*\)", "", devices).split(","):
         kind, *rest = device.split(":")
@@ -493,7 +558,7 @@ def _limit(partition: Partition, facts: dict[str, str]) -> None:
         partition.memory_mb = min(partition.memory_mb, memory) or memory
 
 
-def _minutes(limit: str) -> int | None:
+def minutes_of(limit: str) -> int | None:
     """Return a limit such as ``1-12:00:00`` or ``30:00`` in minutes, or None for one that is none."""
     days, _, clock = limit.rpartition("-")
     parts = clock.split(":")
@@ -528,5 +593,6 @@ def _number(text: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-def _seconds(text: str) -> float | None:
+def seconds_of(text: str) -> float | None:
+    """Return a time as `ask` has Slurm write it, in seconds since 1970; None where it has none."""
     return float(text) if text.replace(".", "", 1).isdigit() else None

@@ -16,10 +16,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, get_args
 
+from segmake.core.files import one_line
 from segmake.core.json_lines import add_line, read_lines
 from segmake.slurm import commands as slurm
 from segmake.slurm import fates
 from segmake.slurm.commands import ENDED, Job, SlurmError
+from segmake.slurm.heard import Heard, Telling, beside
 
 # Why a job came to its end before its work was done: names of rows in fates.toml.
 Cause = Literal[
@@ -106,9 +108,11 @@ class Jobs:
     _sent: dict[str, Sent] = field(default_factory=dict)
     _of_work: dict[tuple[str, str], dict[str, Sent]] = field(default_factory=dict)
     _asked: float = 0.0
+    _answered: float | None = None
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
+        self._telling = Telling(beside(self.path))
         for line in read_lines(self.path):
             # Another version of SegMake may have written other things.
             with suppress(KeyError, TypeError, AttributeError):
@@ -132,6 +136,7 @@ class Jobs:
         self._unwritten.clear()
         self.run, self.started, self.logs = run, started, logs
         self._write({"run": run, "started": started})
+        self._tell_others(heard=True)
 
     def of_run(self) -> list[Sent]:
         """Return the jobs of the last run, in the order in which they were sent."""
@@ -155,6 +160,7 @@ class Jobs:
         # Slurm's numbers begin anew some day.
         if known is None or known.run != self.run:
             self._note(Job(id, rule, batch, "PENDING", submitted=time.time()))
+            self._tell_others()
 
     def hold(self, words: str, room: int = 0) -> None:
         """Note why Slurm takes no more jobs for now, or that it takes them again (no words)."""
@@ -162,6 +168,7 @@ class Jobs:
             self.held, self.room = words, room
             with suppress(OSError):
                 self._write({"run": self.run, "held": words, "room": room})
+            self._tell_others()
 
     def look_again(self, sent: Sent) -> Sent:
         """Return why a job ended by what is in its log now."""
@@ -227,7 +234,11 @@ class Jobs:
             asked = time.monotonic()
             # What is sent while Slurm answers is not missing from its answer.
             before = self.live()
-            known = {job.id: job for job in slurm.jobs_of_run(self.run)}
+            try:
+                known = {job.id: job for job in slurm.jobs_of_run(self.run)}
+            except SlurmError as error:
+                self._tell_others(heard=True, error=one_line(error))
+                raise
             gone = [sent.job for sent in before if sent.job.id not in known]
             # The queue tells how a job ended only after its node is tidied up; the accounts know at once.
             completing = [job for job in known.values() if job.state == "COMPLETING"]
@@ -235,7 +246,8 @@ class Jobs:
             for job in [*known.values(), *gone]:
                 forgotten = replace(job, state=FORGOTTEN) if job in gone else job
                 self._note(ended.get(job.id, forgotten))
-            self._asked = asked
+            self._asked, self._answered = asked, time.time()
+            self._tell_others(heard=True)
 
     def too_little(self, rule: str, batch: str) -> dict[str, int]:
         """Return the most that a batch's jobs asked for and had too little of, since one of them went well.
@@ -281,6 +293,20 @@ class Jobs:
         with suppress(SlurmError):
             self.refresh()
         return left
+
+    def _tell_others(self, *, heard: bool = False, error: str = "") -> None:
+        """Write down what is known of the jobs for whoever looks where the run is.
+
+        Parameters
+        ----------
+        heard : bool
+            Whether Slurm was asked just now.
+        error : str
+            Its words, if it did not answer.
+        """
+        if self.keep and self._telling.is_due(heard=heard):
+            known = Heard(self.started, self._answered, error, self.held, self.room, [])
+            self._telling.tell(known, (sent.job for sent in self.live()))
 
     def _note(self, job: Job) -> None:
         before = self._sent.get(job.id)

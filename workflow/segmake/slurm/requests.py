@@ -45,7 +45,7 @@ def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -
     """
     section = settings["cluster"]
     resources: dict[str, Any] = {
-        "slurm_partition": _partition_name(settings, gpu=gpu),
+        "slurm_partition": partition_name(settings, gpu=gpu),
         "slurm_account": section["account"] if accounts else None,
         "qos": section["qos"],
         "slurm_extra": shlex.join(option_words(section["sbatch_options"])) or None,
@@ -94,7 +94,8 @@ def first_request(
     return CPU_MEMORY_MB, CPU_MINUTES, 1
 
 
-def _partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:
+def partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:
+    """Return the partition that jobs with or without a GPU are to go to; None for the cluster's default."""
     section = settings["cluster"]
     return section["partition"] if gpu else section["cpu_partition"] or section["partition"]
 

@@ -100,9 +100,10 @@ def _examples(written: list[Any], language: str) -> dict[str, Any]:
     values, texts = [], []
     for example in written:
         worded = isinstance(example, dict) and set(example) == {"value", *LANGUAGES}
-        values.append(example["value"] if worded else example)
+        value = _told(example["value"] if worded else example, language)
+        values.append(value)
         if worded:
-            texts.append({"value": example["value"], "text": example[language]})
+            texts.append({"value": value, "text": example[language]})
     return {"examples": values} | ({"x-examples": texts} if texts else {})
 
 

@@ -299,9 +299,11 @@ _FAMILIES = {
     "SM-SCR": {"en": "Your own scripts", "fr": "Vos propres scripts"},
     "SM-ENV": {"en": "The environments", "fr": "Les environnements"},
     "SM-EXP": {"en": "Experiments", "fr": "Les expériences"},
+    "SM-JUP": {"en": "JupyterLab", "fr": "JupyterLab"},
     "SM-CMD": {"en": "What you type", "fr": "Ce que vous tapez"},
     "SM-SIT": {"en": "The site file", "fr": "Le fichier du site"},
     "SM-UPD": {"en": "Updates", "fr": "Les mises à jour"},
+    "SM-EDT": {"en": "Settings by command", "fr": "Les réglages par commande"},
     "SM-SPC": {"en": "Room on the disk", "fr": "La place sur le disque"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",

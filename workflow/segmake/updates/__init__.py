@@ -5,7 +5,7 @@ r"""Updates of SegMake, what takes room on the disk, and what may go.
 version, and `record` notes where an update is. `space` says what takes room, by `kinds` and `sizes`, and deletes what
 the user names; `uninstall` removes the rest. `at_work` says whether a run is in the way.
 
-May import `segmake.experiment` and what is below it.
+May import `segmake.look` and what is below it.
 
 >>> from segmake.updates.news import new_changes
 >>> before = "# Changes\n\n## 0.2.0\n\n- Movies are tracked.\n"

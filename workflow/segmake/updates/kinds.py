@@ -14,7 +14,7 @@ from segmake.core.journal import Journal
 from segmake.core.json_lines import read_lines
 from segmake.core.made_folders import shared_environments
 from segmake.engines import models_folder
-from segmake.runner.run_step import STEPS
+from segmake.runner.step_names import STEPS
 from segmake.updates.sizes import Size, size_of
 
 # How it comes back: by a step, by the user's scripts, from the network, by Snakemake, by the set-up, or not at all.
@@ -37,8 +37,11 @@ _OF_RESULTS: dict[str, tuple[tuple[str, ...], Return, str]] = {
     "memory": ((".segmake",), "stays", ""),
 }
 
-# Caches of Snakemake, beside what it keeps of each folder; and of what installs packages.
-_CACHES = {"snakemake-cache": "snakemake", "uv-cache": "uv", "pip-cache": "pip"}
+# Caches of SegMake; of Snakemake, beside what it keeps of each folder; and of what installs packages.
+_CACHES = {
+    **{"segmake-cache": "segmake", "snakemake-cache": "snakemake"},
+    **{"uv-cache": "uv", "pip-cache": "pip"},
+}
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,9 @@ def of_home() -> list[Kind]:
     named = {"uv-cache": "UV_CACHE_DIR", "pip-cache": "PIP_CACHE_DIR"}
     for kind, folder in _CACHES.items():
         place = Path(os.environ.get(named.get(kind, "")) or caches / folder)
-        back: Return = "itself" if kind == "snakemake-cache" else "network"
-        found.append(Kind(kind, (place,), back, shared=True))
+        own = kind == "segmake-cache"
+        back: Return = "itself" if own or kind == "snakemake-cache" else "network"
+        found.append(Kind(kind, (place,), back, shared=not own))
     return found
 
 

@@ -46,6 +46,7 @@ def merged_config(path: Path) -> Merged:
         If it can't be read at all.
     """
     # A job imports no template.
+    from segmake.config.edited_text import edited_text, settings_in
     from segmake.config.template import commented_config
 
     written, lines, numbers = read_yaml(path)
@@ -56,9 +57,10 @@ def merged_config(path: Path) -> Merged:
     values = _known(written)
     french = _FRENCH.search(path.read_text(encoding="utf-8-sig"))
     text = commented_config("fr" if french else "en", values=values, numbers=numbers)
+    wanted = settings_in(text)
     for section, key in _nulls(values):
-        text = _with_null(text, section, key)
-    return Merged(text, unknown)
+        wanted[section] = {**(wanted.get(section) or {}), key: None}
+    return Merged(edited_text(text, wanted, where=str(path)), unknown)
 
 
 def means_the_same(path: Path, merged: str) -> bool:
@@ -106,16 +108,3 @@ def _nulls(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             for key, each in value.items():
                 if each is None and wanted[section][key] is None:
                     yield section, key
-
-
-def _with_null(text: str, section: str, key: str) -> str:
-    """Return a config in which a setting is null."""
-    lines = text.split("\n")
-    inside = False
-    for number, line in enumerate(lines):
-        if re.match(r"\w", line):
-            inside = line.startswith(f"{section}:")
-        elif inside and re.match(rf"  #?{key}:( |$)", line):
-            lines[number] = f"  {key}: null"
-            break
-    return "\n".join(lines)

@@ -18,17 +18,21 @@ from pathlib import Path
 import psutil
 
 from segmake.core import installation
+from segmake.core.columns import columns
 from segmake.core.config import Config
 from segmake.core.files import alone, readable, write_atomically
 from segmake.core.made_folders import (
     conda_environments,
     made_environments,
+    named_environments,
     shared_environments,
 )
 from segmake.environments.making.conda import DEFAULT_PLACE
+from segmake.environments.making.uv import MADE, place_of
 from segmake.environments.solving import environment_file, existing_environments
 from segmake.environments.solving import history as environment_history
 from segmake.environments.solving.environment_file import contents
+from segmake.environments.solving.environment_files import found_before
 from segmake.messages import Problem, say
 from segmake.messages.numbers import brief
 from segmake.outcome.status import main_job, who_runs
@@ -38,14 +42,18 @@ from segmake.slurm.jobs import Jobs
 
 ENGINES = installation.environment_file("imaging").parent
 
-# Where uv's environments are, below the clone's folder or the one that the user names; and the file that says that one
-# is whole.
+# Where uv's environments are, below the clone's folder or the one that the user names.
 _OF_UV = "own"
-_UV_MADE = ".segmake-made"
 
 # Beside an environment of conda: the file that it was made from, and the one that says that it is whole.
-_CONDA_MADE = ".env_setup_done"
-_FILES = (_CONDA_MADE, ".yaml", ".pin.txt", ".post-deploy.sh")
+CONDA_MADE = ".env_setup_done"
+_FILES = (CONDA_MADE, ".yaml", ".pin.txt", ".post-deploy.sh")
+
+# The ending of the name of what `segmake jupyter` has made beside an environment.
+FOR_JUPYTER = "-jupyterlab"
+
+# What `export` writes, where the files of all packages are known.
+LOCK = "pylock.toml"
 
 _NAMED = re.compile(r"# The environment ([\w.-]+), made by SegMake")
 
@@ -112,14 +120,14 @@ def find(config: Config, results: Path) -> list[Kept]:
     results : Path
     """
     plan = _plan(ResultPaths(results))
-    found = list(_of_conda(Path(DEFAULT_PLACE).absolute(), config, plan))
+    files = _files(plan, config)
+    found = list(_of_conda(Path(DEFAULT_PLACE).absolute(), config, files))
     of_all = shared_environments() is not None
     found += _of_uv(made_environments() / _OF_UV, config, plan, shared=of_all)
     if usual := conda_environments():
-        found += _of_conda(usual, config, plan, shared=True)
-    if shared := os.environ.get("SNAKEMAKE_CONDA_PREFIX"):
-        place = Path(shared).expanduser().absolute()
-        found += _of_conda(place, config, plan, shared=True)
+        found += _of_conda(usual, config, files, shared=True)
+    if place := named_environments():
+        found += _of_conda(place, config, files, shared=True)
         found += _of_uv(place / _OF_UV, config, plan, shared=True)
     found += _of_users(config)
     return sorted(found, key=lambda kept: (kept.name, kept.made))
@@ -133,19 +141,18 @@ def _plan(folders: ResultPaths) -> Plan | None:
 
 
 def _of_conda(
-    folder: Path, config: Config, plan: Plan | None, *, shared: bool = False
+    folder: Path, config: Config, files: dict[bytes, str], *, shared: bool = False
 ) -> Iterator[Kept]:
     engines = {path.read_bytes(): path.stem for path in ENGINES.glob("*.yaml")}
-    listed = _files(plan, config)
-    for mark in folder.glob(f"*{_CONDA_MADE}"):
-        place = mark.with_name(mark.name.removesuffix(_CONDA_MADE))
+    for mark in folder.glob(f"*{CONDA_MADE}"):
+        place = mark.with_name(mark.name.removesuffix(CONDA_MADE))
         try:
             text = (file := place.with_name(f"{place.name}.yaml")).read_bytes()
             made = mark.stat().st_mtime
             engine = engines.get(text)
             named = _NAMED.search(text.decode("utf-8", "replace"))
             name = engine or (named[1] if named else place.name)
-            users = _engine_users(engine, config) if engine else _users(listed.get(text), config)
+            users = _engine_users(engine, config) if engine else _users(files.get(text), config)
             short = environment_file.short(file) if any(contents(file)) else ""
         except OSError:
             continue
@@ -160,10 +167,13 @@ def _of_uv(
         for name, python in getattr(plan, "pythons", {}).items()
         if name in config.settings["environments"]
     }
-    for mark in folder.glob(f"*/{_UV_MADE}"):
+    for name, file in found_before(config).items():
+        python = config.settings["environments"][name]["python"]
+        used.setdefault(place_of(name, python, file, folder.parent), name)
+    for mark in folder.glob(f"*/{MADE}"):
         place = mark.parent
         name, _, content = place.name.rpartition("-")
-        users = _users(used.get(place.absolute()), config)
+        users = _users(used.get(place.absolute()), config) or _jupyter_users(name, config)
         yield Kept(name, content[:8], place, mark.stat().st_mtime, users, shared)
 
 
@@ -177,8 +187,8 @@ def _of_users(config: Config) -> Iterator[Kept]:
 
 
 def _files(plan: Plan | None, config: Config) -> dict[bytes, str]:
-    """Return the environments of the config by what is in their files, as the last run had them."""
-    found = {}
+    """Return the environments of the config by what is in their files, as the last run had them, or the next will."""
+    found = {file.read_bytes(): name for name, file in found_before(config).items()}
     for name, file in plan.environments.items() if plan else ():
         if name in config.settings["environments"] and Path(file).is_file():
             found[Path(file).read_bytes()] = name
@@ -192,6 +202,13 @@ def _users(name: str | None, config: Config) -> tuple[str, ...]:
     return tuple(scripts) or (str(config.path),)
 
 
+def _jupyter_users(name: str, config: Config) -> tuple[str, ...]:
+    """Return what uses a JupyterLab beside an environment: that which opens it, while the environment is wanted."""
+    own = {*config.settings["environments"], "main", *(path.stem for path in ENGINES.glob("*"))}
+    wanted = name.endswith(FOR_JUPYTER) and name.removesuffix(FOR_JUPYTER) in own
+    return ("segmake jupyter",) if wanted else ()
+
+
 def _engine_users(engine: str, config: Config) -> tuple[str, ...]:
     used = engine in _ALWAYS or engine == config.settings["segmentation"]["engine"]
     return (say("kept.engine"),) if used else ()
@@ -203,16 +220,14 @@ def table(found: Sequence[Kept], config: Config) -> Iterator[str]:
     rows = [say("kept.columns").split("\t")]
     for kept in found:
         users = ", ".join(kept.users) or (say("kept.shared") if kept.shared else unused)
-        about = [_gigabytes(kept.size()), str(date.fromtimestamp(kept.made))]
+        about = [gigabytes(kept.size()), str(date.fromtimestamp(kept.made))]
         about = ["-", say("kept.existing")] if kept.existing else about
         rows.append([kept.label, *about, users, readable(str(kept.place))])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
+    yield from columns(rows)
 
 
-def _gigabytes(size: int) -> str:
+def gigabytes(size: int) -> str:
+    """Return a number of bytes as people read it."""
     return f"{brief(size / 1e9)} GB"
 
 
@@ -285,7 +300,7 @@ def remove(kept: Kept) -> None:
     try:
         with alone(kept.place.parent, "environments.waiting"):
             if kept.place.parent.name == _OF_UV:
-                (kept.place / _UV_MADE).unlink(missing_ok=True)
+                (kept.place / MADE).unlink(missing_ok=True)
             for ending in _FILES:
                 kept.place.with_name(kept.place.name + ending).unlink(missing_ok=True)
             shutil.rmtree(kept.place)
@@ -296,7 +311,7 @@ def remove(kept: Kept) -> None:
 
 def confirmed(going: Sequence[Kept], config: Config, *, yes: bool) -> bool:
     """Say what is to be removed, and return whether the user wants that."""
-    print(say("kept.would_go", size=_gigabytes(sum(kept.size() for kept in going))))
+    print(say("kept.would_go", size=gigabytes(sum(kept.size() for kept in going))))
     print("\n".join(table(going, config)))
     if yes:
         return True
@@ -305,8 +320,11 @@ def confirmed(going: Sequence[Kept], config: Config, *, yes: bool) -> bool:
     return input(say("kept.ask")).strip().lower() in ("y", "yes", "o", "oui")
 
 
-def export(name: str, results: Path, folder: Path | None) -> list[Path]:
-    """Write ``environment.yml``, for conda, and ``requirements.txt``, for pip and uv, and return where they are.
+def export(name: str, results: Path, folder: Path | None, file: Path | None = None) -> list[Path]:
+    """Write the files from which others make an environment, and return where they are.
+
+    ``environment.yml`` is for conda, ``requirements.txt`` for pip and uv, with checksums where they are known; so is
+    ``pylock.toml``, which there is only then.
 
     Parameters
     ----------
@@ -315,6 +333,8 @@ def export(name: str, results: Path, folder: Path | None) -> list[Path]:
     results : Path
     folder : Path or None
         Where to; None for a folder of its own among the results.
+    file : Path, optional
+        The environment's file; that of the last run if none is given.
 
     Raises
     ------
@@ -322,16 +342,17 @@ def export(name: str, results: Path, folder: Path | None) -> list[Path]:
         ``SM-ENV-053`` if no run has had it, ``SM-ENV-056`` if another file is in the way.
     """
     place = results / "environments"
-    file = place / f"{name}.yaml"
     known = sorted(path.stem for path in place.glob("*.yaml"))
-    if name not in known:
+    if file is None and name not in known:
         raise Problem("SM-ENV-053", name=readable(name), known=", ".join(known) or "-")
+    file = file or place / f"{name}.yaml"
     folder = folder or place / name
-    kept = environment_file.kept_as(name, file, results)
-    listed = kept.read_text(encoding="utf-8") if kept else ""
-    if "--hash=" not in listed:
-        listed = environment_history.requirements(name, file, "requirements.txt")
-    texts = {"environment.yml": file.read_text(encoding="utf-8"), "requirements.txt": listed}
+    texts = {
+        "environment.yml": file.read_text(encoding="utf-8"),
+        "requirements.txt": _requirements(name, file, results),
+    }
+    if lock := environment_history.lock(file):
+        texts[LOCK] = lock
     for target, text in texts.items():
         path = folder / target
         if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
@@ -340,3 +361,11 @@ def export(name: str, results: Path, folder: Path | None) -> list[Path]:
         with write_atomically(folder / target) as part:
             part.write_text(text, encoding="utf-8")
     return [folder / target for target in texts]
+
+
+def _requirements(name: str, file: Path, results: Path) -> str:
+    kept = environment_file.kept_as(name, file, results)
+    listed = kept.read_text(encoding="utf-8") if kept else ""
+    if "--hash=" in listed:
+        return listed
+    return environment_history.requirements(name, file, "requirements.txt")

@@ -24,8 +24,8 @@ from segmake.environments.solving.uv_settings import variables_of_uv
 from segmake.environments.wanted import git_packages
 from segmake.messages import Problem, say
 
-# The file that says that an environment is whole; it is written last.
-_MADE = ".segmake-made"
+# The file that says that what uv has made is whole; it is written last.
+MADE = ".segmake-made"
 
 
 def place_of(name: str, python: str, file: Path, prefix: Path | None) -> Path:
@@ -47,7 +47,7 @@ def place_of(name: str, python: str, file: Path, prefix: Path | None) -> Path:
 
 def is_made(place: Path) -> bool:
     """Return whether an environment is there, whole, and its Python has not gone."""
-    return (place / _MADE).exists() and os.access(place / "bin" / "python", os.X_OK)
+    return (place / MADE).exists() and os.access(place / "bin" / "python", os.X_OK)
 
 
 def make(name: str, python: str, file: Path, place: Path) -> None:
@@ -97,7 +97,7 @@ def _folder(prefix: Path | None) -> Path:
 
 def _install(name: str, python: str, file: Path, place: Path) -> None:
     found = _python(name, python, place.parent.parent)
-    _run("venv", "--no-project", "--python", str(found), "--prompt", name, "--", str(place))
+    run("venv", "--no-project", "--python", str(found), "--prompt", name, "--", str(place))
     wanted, sources = pins(file), git_packages.read_file(file)
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "packages.txt")
@@ -106,11 +106,11 @@ def _install(name: str, python: str, file: Path, place: Path) -> None:
         listed.write_text(checked or plain)
         options = ["--no-deps", "--compile-bytecode", "--python", str(place / "bin" / "python")]
         options += ["--require-hashes"] if checked else []
-        _run("pip", "install", *options, "--requirements", str(listed), cache=place.parents[1])
+        run("pip", "install", *options, "--requirements", str(listed), cache=place.parents[1])
         _install_from_git(sources, place, Path(folder, "git.txt"))
     if other := [*_other_versions(wanted, place), *_other_commits(sources, place)]:
         raise Problem("SM-ENV-042", where=str(place), environment=name, packages=", ".join(other))
-    with write_atomically(place / _MADE) as part:
+    with write_atomically(place / MADE) as part:
         part.write_text(f"{python}\n", encoding="utf-8")
 
 
@@ -122,7 +122,7 @@ def _install_from_git(sources: list[git_packages.Source], place: Path, listed: P
     listed.write_text("\n".join(lines), encoding="utf-8")
     options = ["--no-deps", "--compile-bytecode", "--python", str(place / "bin" / "python")]
     options += ["--only-binary=:all:", *git_packages.build_options(lines)]
-    _run("pip", "install", *options, "--requirements", str(listed), cache=place.parents[1])
+    run("pip", "install", *options, "--requirements", str(listed), cache=place.parents[1])
 
 
 def _python(name: str, version: str, home: Path) -> Path:
@@ -133,7 +133,7 @@ def _python(name: str, version: str, home: Path) -> Path:
     said = ""
     try:
         print(say("uv.python", python=version, path=downloaded), file=sys.stderr, flush=True)
-        _run("python", "install", version, "--no-bin", "--install-dir", str(downloaded))
+        run("python", "install", version, "--no-bin", "--install-dir", str(downloaded))
     except Failed as error:
         said = str(error).strip().splitlines()[-1].strip()
     if found := find_python(version, downloaded):
@@ -171,8 +171,14 @@ def _installed(place: Path) -> dict[str, importlib.metadata.Distribution]:
     return {str(canonicalize_name(one.metadata["Name"])): one for one in found}
 
 
-def _run(*words: str, cache: Path | None = None) -> None:
+def run(*words: str, cache: Path | None = None) -> None:
     """Run uv, out of reach of the settings of whatever project lies in the working folder.
+
+    Parameters
+    ----------
+    *words : str
+    cache : Path, optional
+        The folder in which it keeps what it downloads in a folder of its own.
 
     Raises
     ------

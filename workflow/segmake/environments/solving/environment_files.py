@@ -113,6 +113,20 @@ def environment_files(
     return files
 
 
+def found_before(config: Config, kept: Path = KEPT) -> dict[str, Path]:
+    """Return the files of those environments of the config whose versions were found already.
+
+    Parameters
+    ----------
+    config : Config
+    kept : Path
+        The folder of the files.
+    """
+    requests = (_request(config, name, conda=True)[0] for name in config.settings["environments"])
+    files = {one.name: _kept_file(one, kept) for one in requests if not one.existing}
+    return {name: file for name, file in files.items() if file.exists()}
+
+
 def imports(settings: dict[str, Any], name: str, file: Path) -> list[str]:
     """Return the packages of an environment as ``project=module``; no module: it is only looked for.
 
@@ -210,7 +224,7 @@ def _file(
     if request.existing:
         words, wanted = request.existing, request.wanted
         return existing_environments.file_of(request.name, words, wanted, request.where, kept)
-    file = kept.absolute() / f"{request.name}.{request.fingerprint}.yaml"
+    file = _kept_file(request, kept)
     if not file.exists():
         _take_over(request, Path(settings["results"]), file)
     if not request.wanted:
@@ -224,6 +238,10 @@ def _file(
         if not _fits(file, settings, ask_driver):
             _find_versions(request, settings, file, ask_driver)
     return file
+
+
+def _kept_file(request: _Request, kept: Path) -> Path:
+    return kept.absolute() / f"{request.name}.{request.fingerprint}.yaml"
 
 
 def _fits(file: Path, settings: dict[str, Any], ask_driver: Callable[[], str | None]) -> bool:

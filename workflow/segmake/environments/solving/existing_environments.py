@@ -285,7 +285,7 @@ def file_of(name: str, words: str, wanted: Sequence[Wanted], where: str, kept: P
         other versions.
     """
     own = find(words, where)
-    python, there, origins = _look(own, words, where)
+    python, there, origins = look(own, words, where)
     if faults := [*_not_there(wanted, there), *_of_another_commit(wanted, there, origins)]:
         raise missing(name, own.python, faults, where)
     place = readable(json.dumps(str(own.prefix), ensure_ascii=False))
@@ -330,10 +330,21 @@ def _of_another_commit(
     yield from git_packages.other_commits((s for s in sources if s.project in there), commits)
 
 
-def _look(own: Existing, words: str, where: str) -> tuple[str, dict[str, str], dict[str, str]]:
+def look(own: Existing, words: str, where: str) -> tuple[str, dict[str, str], dict[str, str]]:
     """Return the version of an environment's Python, and of each package, by its normalized name.
 
     What installers have noted of where a package came from is returned, too.
+
+    Parameters
+    ----------
+    own : Existing
+    words, where : str
+        What the user calls it, and file and line, for the message.
+
+    Raises
+    ------
+    Problem
+        ``SM-ENV-036`` if its Python does not run.
     """
     # What modules set for other Pythons must not keep this one from starting.
     variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}

@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -86,13 +88,40 @@ def hashed(file: Path) -> str | None:
         text = ""
     if _pinned(text) == pinned:
         return text
-    text = _ask(pinned, python_of(file))
+    text = _ask(pinned, python_of(file), "--generate-hashes")
     # One without a checksum makes pip refuse all of them.
     if _pinned(text) != pinned or not _all_hashed(text):
         return None
     with write_atomically(found) as part:
         part.write_text(text, encoding="utf-8")
     return text
+
+
+def lock(file: Path) -> str | None:
+    """Return the packages of an environment's file as a ``pylock.toml``, which pip and uv take.
+
+    None where their files are not all known: they come from git or were there before, or the index can't be asked. What
+    was found is kept beside the file.
+    """
+    if is_described(file) or git_packages.read_file(file) or not (pinned := pins(file)):
+        return None
+    found = file.with_suffix(".pylock.toml")
+    with suppress(OSError):
+        if _locked(text := found.read_text(encoding="utf-8")) == pinned:
+            return text
+    text = _ask(pinned, python_of(file), "--format=pylock.toml")
+    if _locked(text) != pinned:
+        return None
+    with write_atomically(found) as part:
+        part.write_text(text, encoding="utf-8")
+    return text
+
+
+def _locked(text: str) -> dict[str, str]:
+    try:
+        return {one["name"]: one["version"] for one in tomllib.loads(text).get("packages", [])}
+    except (tomllib.TOMLDecodeError, LookupError):
+        return {}
 
 
 def _all_hashed(text: str) -> bool:
@@ -103,12 +132,12 @@ def _pinned(text: str) -> dict[str, str]:
     return {str(canonicalize_name(name)): version for name, version in _PIN.findall(text)}
 
 
-def _ask(pinned: dict[str, str], python: str) -> str:
-    """Return what uv says of the checksums of packages; nothing if it can't."""
+def _ask(pinned: dict[str, str], python: str, form: str) -> str:
+    """Return what uv says of the files of packages and their checksums; nothing if it can't."""
     # What checks a config on a laptop does without.
     import uv
 
-    options = ["--generate-hashes", "--no-deps", "--no-header", "--no-annotate", "--no-progress"]
+    options = [form, "--no-deps", "--no-header", "--no-annotate", "--no-progress"]
     options += ["--python-version", python, "--python", sys.executable]
     options += ["--python-platform", target] if (target := target_platform()) else []
     with tempfile.TemporaryDirectory() as folder:

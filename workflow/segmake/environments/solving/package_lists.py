@@ -22,6 +22,7 @@ from segmake.environments.solving import existing_environments
 from segmake.environments.wanted import catalogue, git_packages
 from segmake.environments.wanted.words import LITERAL
 from segmake.messages import Problem, joined, say
+from segmake.messages.places import place
 
 if TYPE_CHECKING:
     from segmake.core.config import Config
@@ -148,11 +149,10 @@ class _List:
             if pending.endswith("\\"):
                 pending = pending[:-1] + " "
                 continue
-            place = say("config.line", file=path, line=first)
-            self.line(pending, place, beside=path.parent, depth=depth)
+            self.line(pending, place(path, first), beside=path.parent, depth=depth)
             pending = ""
         if pending:
-            self.line(pending, say("config.line", file=path, line=first), beside=path.parent)
+            self.line(pending, place(path, first), beside=path.parent)
 
     def _text(self, path: Path, where: str, depth: int) -> str:
         try:
@@ -175,12 +175,12 @@ class _List:
         self.channels += [one for one in named if one not in _USUAL_CHANNELS]
         for item, number in lines:
             if isinstance(item, str):
-                self.line(item, say("config.line", file=path, line=number), conda=True)
+                self.line(item, place(path, number), conda=True)
                 continue
             pip = (item.get("pip") if isinstance(item, dict) else None) or CommentedSeq()
             for index, words in enumerate(pip):
-                place = say("config.line", file=path, line=pip.lc.item(index)[0] + 1)
-                self.line(str(words), place, beside=path.parent)
+                where = place(path, pip.lc.item(index)[0] + 1)
+                self.line(str(words), where, beside=path.parent)
 
     def remark(self) -> str:
         """Return what of a list of conda is left out, in the user's language; nothing if that is nothing."""

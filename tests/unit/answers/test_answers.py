@@ -1,0 +1,126 @@
+"""The form of all answers in JSON: their schemas, mistakes in the command line, and errors that nobody expected."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from segmake.cli import main, of_users
+from segmake.messages import LANGUAGES, Problem, Problems
+from tests.answers import SCHEMAS, held
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_is_one_and_describes_all_that_it_names(name: str) -> None:
+    schema = SCHEMAS[name]
+    Draft202012Validator.check_schema(schema)
+    assert re.fullmatch(rf"urn:segmake:answer:{name}:\d+", schema["$id"])
+    assert undescribed(schema) == []
+
+
+def undescribed(rule: object, place: str = "") -> list[str]:
+    """Return the properties that a schema says nothing of."""
+    if isinstance(rule, list):
+        return [name for each in rule for name in undescribed(each, place)]
+    if not isinstance(rule, dict):
+        return []
+    own = rule.get("properties", {})
+    # Of the head, which is described once, an answer says what is its own.
+    silent = [
+        f"{place}.{name}"
+        for name, child in own.items()
+        if name not in ("answer", "version", "problems")
+        and not {"description", "$ref"} & set(child)
+    ]
+    return silent + [
+        name for key, each in rule.items() for name in undescribed(each, f"{place}.{key}")
+    ]
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["check", "a.yaml", "b.yaml", "--json"], "SM-CMD-002"),
+        (["chek", "--json"], "SM-CMD-001"),
+        (["check", "--json=yes"], "SM-CMD-007"),
+    ],
+)
+def test_a_mistake_in_the_command_line_is_an_answer(monkeypatch, capsys, words, code, spoken):
+    monkeypatch.setenv("SEGMAKE_LANG", spoken)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    out, err = capsys.readouterr()
+    answer = held(out)
+    assert (ended.value.code, err) == (2, "")
+    assert (answer["answer"], answer["language"]) == ("error", spoken)
+    assert [problem["code"] for problem in answer["problems"]] == [code]
+
+
+@pytest.mark.parametrize(
+    ("error", "codes"),
+    [
+        (ValueError("a \udcff byte"), ["SM-RUN-001"]),
+        (OSError(28, "No space left on device", "results/x"), ["SM-RUN-040"]),
+        (ModuleNotFoundError("No module named 'absent'", name="absent"), ["SM-RUN-065"]),
+        (Problems([Problem("SM-IMG-002", where="a"), Problem("SM-IMG-002")]), ["SM-IMG-002"] * 2),
+    ],
+)
+def test_what_goes_wrong_is_an_answer(monkeypatch, capsys, error, codes):
+    def fail(options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(of_users, "check", fail)
+    assert main(["check", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert [problem["code"] for problem in held(out)["problems"]] == codes and not err
+    assert main(["check"]) == 1
+    out, err = capsys.readouterr()
+    assert not out and err.startswith(codes[0])
+
+
+def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / 'd\u00e9j\u00e0 "vu"\n.yaml'
+    config.write_text(
+        "images: {folder: images}\nsegmentation:\n  engine: treshold\n  colour: 1\n"
+        "scripts:\n  - {name: growth, script: absent.py, run: image}\n"
+    )
+    assert main(["check", config.name, "--json"]) == 1
+    answer = held(capsys.readouterr().out)
+    assert answer["config"] == str(config) and not answer["usable"]
+    found = {problem["key"]: problem for problem in answer["problems"]}
+    assert set(found) == {"segmentation.engine", "segmentation.colour", "scripts.0.script"}
+    assert [problem["line"] for problem in answer["problems"]] == [3, 4, 6]
+    assert {problem["file"] for problem in answer["problems"]} == {str(config)}
+    told = found["segmentation.engine"]
+    assert told["text"] == '`engine` under `segmentation` can\'t be "treshold".'
+    assert (
+        told["message"] == f"{told['code']}  {told['where']}\n  {told['text']}\n  {told['remedy']}"
+    )
+    config.write_text("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    assert main(["check", config.name, "--json"]) == 0
+    answer = held(capsys.readouterr().out)
+    assert answer["usable"] and answer["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("a: [1\n", 1), ("a: 1\na: 2\n", 2), ("- a\n", None), ("a:\n\t- 1\n", 2)]
+)
+def test_check_names_the_line_that_is_no_yaml(tmp_path, capsys, text, line):
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    assert main(["check", str(config), "--json"]) == 1
+    [problem] = held(capsys.readouterr().out)["problems"]
+    assert (problem["file"], problem["line"]) == (str(config), line)
+
+
+def test_an_answer_has_no_number_that_json_does_not_know(capsys):
+    from segmake.answers.answer import answer, write
+
+    with pytest.raises(ValueError):
+        write(answer("check", 1, share=float("nan")))
+    assert json.loads(json.dumps(answer("check", 1)))["problems"] == []

@@ -1,0 +1,96 @@
+"""The commands that show what is there, to users and to those who help them: jobs, images, the cluster, a help file."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from segmake.core.files import natural_key, write_atomically
+from segmake.messages import Problem, say
+
+if TYPE_CHECKING:
+    from segmake.look.many_files import Looks
+
+
+def show_job_scripts(options: argparse.Namespace) -> None:
+    """Show what would be handed to sbatch for each kind of job, or write it to a folder; no job is sent."""
+    from segmake.cluster.job_scripts import head, job_scripts
+    from segmake.cluster.submit import snakemake_options
+    from segmake.config.load import load_config
+
+    path, folder = options.configfile, options.to
+    scripts = job_scripts(load_config(path), snakemake_options("slurm", path))
+    if folder is None:
+        named = (f"# ----- {name}\n{text}" for name, text in scripts.items())
+        print("\n".join([head(path, scripts), "", *named]))
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in scripts.items():
+        with write_atomically(folder / name) as part:
+            part.write_text(text, encoding="utf-8", errors="surrogateescape")
+    print(say("jobs.written", number=len(scripts), folder=folder))
+
+
+def write_helpfile(options: argparse.Namespace) -> None:
+    """Write one file to hand to whoever helps, and say what is in it."""
+    from segmake.helpfile.archive import write_helpfile as write
+    from segmake.outcome.status import results_of
+    from segmake.updates.space import shown_bytes
+
+    config = options.configfile
+    file = write(config, options.results or results_of(config), options.to, print)
+    print(say("help.written", file=file.absolute(), size=shown_bytes(file.stat().st_size)))
+
+
+def look(options: argparse.Namespace) -> int:
+    """Say what images hold: in a table, or as a line of JSON for each as soon as it was looked at."""
+    from segmake.answers.answer import write
+    from segmake.answers.look import look_answers
+    from segmake.look.many_files import Looks
+
+    looks = Looks(
+        options.place,
+        draw=options.draw,
+        pictures=options.pictures,
+        channel=options.channel or "",
+    )
+    if options.json:
+        return max(map(write, look_answers(looks)))
+    return _show_table(looks)
+
+
+def _show_table(looks: Looks) -> int:
+    from segmake.look.table import rows
+
+    faulty = 0
+    pictures = None
+    seen = sorted(looks.each(), key=lambda look: natural_key(look.name))
+    print("\n".join(rows(seen)))
+    for look in seen:
+        pictures = look.picture or pictures
+        faulty += bool(look.problems)
+        for problem in (*look.problems, *look.warnings):
+            print(problem)
+    print(say("look.sum", files=len(seen), faulty=faulty, left_out=looks.left_out))
+    if pictures:
+        print(say("look.pictures", folder=pictures.parent))
+    if looks.not_kept:
+        print(looks.not_kept)
+    return int(faulty > 0)
+
+
+def show_cluster(options: argparse.Namespace) -> int:
+    """Say what the cluster has, and what the user has there."""
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.cluster import cluster_answer
+
+        return write(cluster_answer())
+    from segmake.cluster.table import describe
+    from segmake.cluster.watched import watched
+
+    known = watched()
+    print(describe(known))
+    if known["error"]:
+        raise Problem("SM-CLU-001", error=known["error"])
+    return 0

@@ -1,0 +1,190 @@
+r"""Sets single settings of a config, and says what is in force; all else in the file stays as it is, to the byte.
+
+>>> from pathlib import Path
+>>> from segmake.config.edit import DEFAULT, get_value, set_values
+>>> Path("images").mkdir()
+>>> config = Path("config.yaml")
+>>> _ = config.write_text("images: {folder: images}  # mine\nsegmentation:\n  #niter: null\n  engine: cellpose3\n")
+>>> changes = set_values(config, {"segmentation.niter": 200, "images.channel": "Phase"})
+>>> print(config.read_text(), end="")
+images: {folder: images, channel: Phase}  # mine
+segmentation:
+  niter: 200
+  engine: cellpose3
+>>> get_value(config, "segmentation.niter"), get_value(config, "segmentation.model")
+(200, 'cyto3')
+>>> _ = set_values(config, {"segmentation.niter": DEFAULT})
+>>> print(config.read_text().splitlines()[2])
+  #niter: null
+"""
+
+from __future__ import annotations
+
+import copy
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segmake.config.as_written import with_numbers
+from segmake.config.edited_text import edited_text, settings_in
+from segmake.config.in_force import get_value
+from segmake.config.load import load_config
+from segmake.config.setting_names import names_of
+from segmake.config.wanted_settings import DEFAULT, found_keys, put, said
+from segmake.config.yaml_lines import read_yaml
+from segmake.config.yaml_values import in_one_line
+from segmake.core.config import Config
+from segmake.core.files import write_atomically
+from segmake.messages import Problem, Problems, say
+
+__all__ = ["DEFAULT", "Change", "Refused", "get_value", "set_values"]
+
+_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+class Refused(Problems):
+    """What would be wrong with a config, which was not changed for this reason."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n{say('edit.refused')}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A setting that was set.
+
+    Attributes
+    ----------
+    name : str
+        As it was asked for.
+    before, after : str
+        Its value as it stands in a config; empty where the config says none.
+    where : str
+        The file and line.
+    """
+
+    name: str
+    before: str
+    after: str
+    where: str
+
+
+def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) -> list[Change]:
+    """Set settings of a config, all of them or none.
+
+    Parameters
+    ----------
+    path : Path
+        The config.
+    values : mapping
+        Values by the names of settings, such as ``scripts.growth.arguments.threshold``, in Python's own types or as
+        `segmake.config.typed_values.typed_value` returns them; ``DEFAULT`` for one that is no longer to be said. A
+        script, or an environment, of a name that the config does not have yet is a new one.
+    force : bool
+        Whether to set also what is then wrong with the config.
+
+    Returns
+    -------
+    list of Change
+        What the config now says otherwise; if that is nothing, the file was not touched.
+
+    Raises
+    ------
+    Problem
+        ``SM-EDT-001`` to ``SM-EDT-008``, or that there is no such setting.
+    Problems
+        What is wrong with the config, if it can't be read.
+    Refused
+        What would be wrong with it that is not so now.
+    """
+    lines = read_yaml(path)[1]
+    content = path.read_bytes()
+    marked = content.decode("utf-8")
+    text = marked.removeprefix(_MARK)
+    old = settings_in(text)
+    wanted = copy.deepcopy(old)
+    named = {name: names_of(name) for name in values}
+    # A new script begins with its file.
+    for name, names in sorted(
+        named.items(), key=lambda pair: len(pair[1]) > 2 and pair[1][2:] != ("script",)
+    ):
+        put(wanted, names, values[name])
+    if wanted == old:
+        return []
+    new = edited_text(text, wanted, where=str(path))
+    if not force:
+        _refuse_new_problems(path, new)
+    _write(path, content, (marked[: len(marked) - len(text)] + new).encode())
+    # A setting that became a comment stands where it stood.
+    stayed = lines if len(new.splitlines()) == len(text.splitlines()) else {}
+    told = Config({}, path, stayed | read_yaml(path)[1])
+    found = (
+        Change(name, said(old, names), _typed(values[name]), told.where(*found_keys(wanted, names)))
+        for name, names in named.items()
+    )
+    return [change for change in found if change.before != change.after]
+
+
+def _typed(value: Any) -> str:
+    """Return a value as it is written into a config; empty where none is."""
+    return "" if value is DEFAULT else in_one_line(with_numbers(value))
+
+
+def _refuse_new_problems(path: Path, new: str) -> None:
+    """Refuse a text with which something would be wrong that is not so now."""
+    after = _problems(path, new)
+    known = [_kind(problem) for problem in _problems(path)] if after else []
+    fresh = []
+    for problem in after:
+        if (kind := _kind(problem)) in known:
+            known.remove(kind)
+        else:
+            fresh.append(problem)
+    if fresh:
+        raise Refused(fresh)
+
+
+def _problems(path: Path, text: str | None = None) -> list[Problem]:
+    try:
+        load_config(path, images=False, text=text)
+    except Problems as found:
+        return found.problems
+    return []
+
+
+def _kind(problem: Problem) -> tuple[str, dict[str, object]]:
+    """Return what a problem is, wherever it stands."""
+    return problem.code, problem.values
+
+
+def _write(path: Path, before: bytes, after: bytes) -> None:
+    """Write a file anew where a link leads to, with its owner and rights, if it is as it was when it was read.
+
+    Raises
+    ------
+    Problem
+        ``SM-EDT-007``, ``SM-EDT-008``
+    """
+    place = path.resolve()
+    try:
+        with write_atomically(place) as part:
+            if not os.access(place, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            part.write_bytes(after)
+            shutil.copystat(place, part)
+            os.utime(part)
+            there = place.stat()
+            for owner in (there.st_uid, -1):
+                # Who may not give files away may often give them to the group.
+                with suppress(OSError):
+                    os.chown(part, owner, there.st_gid)
+            if place.read_bytes() != before:
+                raise Problem("SM-EDT-007", where=str(path))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Problem("SM-EDT-008", where=str(path), error=reason) from None

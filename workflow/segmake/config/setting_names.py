@@ -1,0 +1,128 @@
+"""Names of settings as users type them, ``scripts.growth.arguments.threshold``: what they lead to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from segmake.config.schema import name_of, schema, unknown_key
+from segmake.core.config import Keys
+from segmake.messages import Problem, say
+
+Names = tuple[str, ...]
+
+# A part of a name: in quotes of either kind, or without dots and quotes.
+_PART = re.compile(r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^."']+)(?:\.(?=.)|\Z)""", re.DOTALL)
+_PLAIN = re.compile(r"""[^."']+""")
+# In place of a name: what a config has of these, each under a name of its own.
+_NAMED = ("scripts", "environments")
+
+
+def names_of(typed: str) -> Names:
+    """Return the parts of a name; a part with dots in it is put in quotes: ``scripts.growth.arguments."a.b"``.
+
+    Raises
+    ------
+    Problem
+        ``SM-EDT-001``
+    """
+    parts, place = [], 0
+    while found := _PART.match(typed, place):
+        parts.append(_unquoted(found[1]))
+        place = found.end()
+    if not typed or place < len(typed):
+        raise Problem("SM-EDT-001", where=typed, name=typed)
+    return tuple(parts)
+
+
+def _unquoted(part: str) -> str:
+    if part[0] == '"':
+        return json.loads(part, strict=False) if "\\" in part else part[1:-1]
+    return part[1:-1] if part[0] == "'" else part
+
+
+def typed_name(names: Names) -> str:
+    """Return a name as one types it."""
+    plain = (
+        one if _PART.fullmatch(one) and one[0] not in "\"'" else json.dumps(one, ensure_ascii=False)
+        for one in names
+    )
+    return ".".join(plain)
+
+
+def rule_of_setting(names: Names) -> dict[str, Any]:
+    """Return what the schema says of a setting; nothing of what a user may call as they like.
+
+    Raises
+    ------
+    Problem
+        ``SM-CFG-001``, ``SM-CFG-017`` or ``SM-CFG-018`` if there is no such setting, ``SM-EDT-002`` if the name goes
+        on behind a value.
+    """
+    rule = schema()
+    for index, name in enumerate(names):
+        if not rule:
+            break
+        if index == 1 and names[0] == "scripts":
+            rule = rule["items"]
+            continue
+        parts = [rule, *rule.get("oneOf", [])]
+        known = {key: child for part in parts for key, child in part.get("properties", {}).items()}
+        each = [
+            part["additionalProperties"]
+            for part in parts
+            if isinstance(part.get("additionalProperties"), dict)
+        ]
+        if name not in known and not each:
+            above, typed = names[:index], typed_name(names)
+            if known:
+                raise unknown_key(typed, _without_own(above), name, list(known))
+            if not any("object" in part.get("type", ()) for part in parts):
+                raise Problem("SM-EDT-002", where=typed, name=name_of(above))
+        rule = known.get(name, each[0] if each else {})
+    return rule
+
+
+def _without_own(names: Names) -> Names:
+    """Return the keys that the schema knows, without the name of a script or an environment."""
+    return (names[0], *names[2:]) if names and names[0] in _NAMED else names
+
+
+def keys_of(settings: Any, names: Names) -> Keys:
+    """Return the keys that lead to a setting: a script is found by its name.
+
+    Raises
+    ------
+    Problem
+        ``SM-EDT-003`` if there is no such script, or environment.
+    """
+    if names[0] not in _NAMED or len(names) == 1:
+        return names
+    own = list(_own_names(settings, names[0]))
+    if names[1] not in own:
+        raise _no_such(names, own)
+    key = own.index(names[1]) if names[0] == "scripts" else names[1]
+    return (names[0], key, *names[2:])
+
+
+def _own_names(settings: Any, section: str) -> Iterator[str]:
+    """Yield what the scripts or environments of a config are called."""
+    found = settings.get(section)
+    for each in found if isinstance(found, list | dict) else ():
+        name = each.get("name") if isinstance(each, dict) else each
+        # A name may be written as a number.
+        yield str(getattr(name, "text", name))
+
+
+def _no_such(names: Names, own: list[str]) -> Problem:
+    near = get_close_matches(names[1], own, 1)
+    words = {"name": names[1], "section": names[0]}
+    remedy = say("edit.none")
+    if own:
+        remedy = say("edit.own", names=", ".join(own))
+    if near:
+        remedy = say("edit.nearest", nearest=typed_name((names[0], near[0], *names[2:])))
+    return Problem("SM-EDT-003", where=typed_name(names), remedy=remedy, **words)

@@ -1,0 +1,245 @@
+"""Looks at all images of a folder, or at one, in several processes; what was seen before is there at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from segmake.core.files import natural_key
+from segmake.experiment.seen import images_in
+from segmake.formats import FOLDER_SUFFIX, SUFFIXES
+from segmake.formats.believed import Header
+from segmake.formats.isolated import MOST, SECONDS, Reader
+from segmake.images.inventory import size_and_time
+from segmake.images.listing import Found, Listed
+from segmake.look.kept import Kept
+from segmake.messages import Problem, Problems, remembered
+
+MODULE = "segmake.look.one_file"
+
+# Starting a process takes as long as looking at so many files; so many are given to one at a time.
+WORTH_A_PROCESS = 20
+PIECE = 4
+
+# Where there is nothing else: a config takes them only if it names them.
+_PICTURES = ("**/*.png", "**/*.jpg", "**/*.jpeg")
+
+# What is said of a folder that has no images.
+_NONE = {"SM-DIR-004", "SM-DIR-005"}
+
+# What is wrong with the file itself, and stays so until it changes. Others may pass: it is still being copied, the
+# disk was away, a library was missing.
+_LASTING = {
+    *("SM-IMG-002", "SM-IMG-003", "SM-IMG-005", "SM-IMG-007", "SM-IMG-050", "SM-IMG-051"),
+    *("SM-IMG-053", "SM-IMG-054", "SM-IMG-033", "SM-IMG-034", "SM-IMG-008"),
+}
+
+# What comes of asking for another channel than there is, or for a picture that is too large: the image is fine.
+_OF_THE_PICTURE = {"SM-IMG-010", "SM-IMG-012", "SM-LOK-004"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a file.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        Its path in the folder, with forward slashes.
+    size, mtime_ns : int
+        In bytes and nanoseconds; of an OME-Zarr image, of all its files.
+    fields : tuple of Header
+        What each of its positions holds; empty if it can't be read.
+    picture : Path or None
+        A small picture of it.
+    shown : dict
+        Which plane that is: ``position``, ``channel``, ``time`` and ``slice``, each from 1.
+    problems : tuple of Problem
+        What is wrong with the file.
+    warnings : tuple of Problem
+        Why there is no picture, or of another channel.
+    kept : bool
+        Whether it was seen before.
+    """
+
+    path: Path
+    name: str
+    size: int
+    mtime_ns: int
+    fields: tuple[Header, ...]
+    picture: Path | None
+    shown: dict[str, int]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    kept: bool
+
+
+class Looks:
+    """The images of a folder, or one, to be looked at.
+
+    Parameters
+    ----------
+    place : Path
+        A folder, or an image.
+    draw : bool
+        Whether there are to be small pictures.
+    pictures : Path, optional
+        Where they go, if not to the user's cache.
+    channel : str
+        The name or the number of the channel that they show; empty for the first.
+
+    Raises
+    ------
+    Problem
+        ``SM-LOK-001`` if there is nothing of this name, ``SM-LOK-002`` if the folder has no images.
+
+    Attributes
+    ----------
+    left_out : int
+        Number of the other files.
+    system : tuple of str
+        The folders of servers and systems that were passed over.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        *,
+        draw: bool = True,
+        pictures: Path | None = None,
+        channel: str = "",
+    ) -> None:
+        self.place = place.absolute()
+        self.left_out = 0
+        self.system: tuple[str, ...] = ()
+        self._found = self._list()
+        self._draw = draw
+        self._channel = channel
+        self._kept = Kept(self.place, pictures)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @property
+    def not_kept(self) -> Problem | None:
+        """Why what was seen could not be kept; None if it was."""
+        error = self._kept.error
+        if error is None:
+            return None
+        where = str(self._kept.pictures.parent)
+        return Problem("SM-LOK-003", where=where, folder=where, error=error.strerror)
+
+    def each(self) -> Iterator[Look]:
+        """Yield what is seen of each file: first what is kept, then the others as they come."""
+        unseen = []
+        for found in self._found:
+            size, mtime_ns = size_and_time(found.path)
+            known = self._kept.find(found.path, size, mtime_ns, self._channel, picture=self._draw)
+            if known is None:
+                unseen.append((found, size, mtime_ns))
+            else:
+                yield self._look(found, size, mtime_ns, known, kept=True)
+        for (found, size, mtime_ns), answer in self._answers(unseen):
+            look = self._look(found, size, mtime_ns, answer, kept=False)
+            if {problem.code for problem in look.problems} <= _LASTING:
+                of_file = (found.path, size, mtime_ns, self._channel, answer)
+                self._kept.add(*of_file, picture=self._draw)
+            yield look
+        self._kept.clear_away(found.path for found in self._found)
+
+    def _list(self) -> list[Found]:
+        place = self.place
+        # Unlike Path's methods, these take what can't be looked at for nothing.
+        if not os.path.lexists(place):
+            raise Problem("SM-LOK-001", where=str(place), path=place)
+        if not os.path.isdir(place) or place.suffix.lower() == FOLDER_SUFFIX:
+            return [Found(place.name, place)]
+        listed = _listed(place, None) or _listed(place, _PICTURES)
+        if listed is None:
+            suffixes = ", ".join(SUFFIXES)
+            raise Problem("SM-LOK-002", where=str(place), folder=place, suffixes=suffixes)
+        self.left_out, self.system = listed.left_out, listed.system
+        return sorted(listed.found, key=lambda found: natural_key(found.relative))
+
+    def _answers(
+        self, files: Sequence[tuple[Found, int, int]]
+    ) -> Iterator[tuple[tuple[Found, int, int], dict[str, Any]]]:
+        """Yield files with what a process answers about them, in the order in which that comes."""
+        number = min(-(-len(files) // WORTH_A_PROCESS), MOST, max(2, os.cpu_count() or 1))
+        if not number:
+            return
+        made = [Reader(SECONDS, MODULE) for _ in range(number)]
+        idle: SimpleQueue[Reader] = SimpleQueue()
+        for reader in made:
+            idle.put(reader)
+
+        def ask(piece: Sequence[tuple[Found, int, int]]) -> list[dict[str, Any]]:
+            reader = idle.get()
+            try:
+                return self._ask(reader, piece)
+            finally:
+                idle.put(reader)
+
+        pool = ThreadPoolExecutor(number, "readers")
+        try:
+            pieces = [files[start : start + PIECE] for start in range(0, len(files), PIECE)]
+            asked = {pool.submit(ask, piece): piece for piece in pieces}
+            for done in as_completed(asked):
+                yield from zip(asked.pop(done), done.result(), strict=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            for reader in made:
+                reader.stop()
+
+    def _ask(self, reader: Reader, piece: Sequence[tuple[Found, int, int]]) -> list[dict[str, Any]]:
+        questions = [(str(found.path), *self._wanted(found, *at)) for found, *at in piece]
+        answers = reader.ask(questions)
+        for number, answer in enumerate(answers):
+            # It may have been the picture that was too much.
+            if self._draw and answer.get("problem", [""])[0] == "SM-IMG-053":
+                (plain,) = reader.ask([questions[number][:1]])
+                if "headers" in plain:
+                    answers[number] = plain | {"problems": [answer["problem"]]}
+        return answers
+
+    def _wanted(self, found: Found, size: int, mtime_ns: int) -> tuple[str, ...]:
+        if not self._draw:
+            return ()
+        picture = self._kept.picture_of(found.path, size, mtime_ns, self._channel)
+        return str(picture), self._channel
+
+    def _look(
+        self, found: Found, size: int, mtime_ns: int, answer: dict[str, Any], *, kept: bool
+    ) -> Look:
+        told = [answer["problem"]] if "problem" in answer else answer.get("problems", [])
+        problems = [remembered(code, where, values) for code, where, values in told]
+        shown = answer.get("shown") if self._draw else None
+        picture = self._kept.picture_of(found.path, size, mtime_ns, self._channel)
+        return Look(
+            path=found.path,
+            name=found.relative,
+            size=size,
+            mtime_ns=mtime_ns,
+            fields=tuple(map(Header.from_dict, answer.get("headers", []))),
+            picture=picture if shown else None,
+            shown=shown or {},
+            problems=tuple(one for one in problems if one.code not in _OF_THE_PICTURE),
+            warnings=tuple(one for one in problems if one.code in _OF_THE_PICTURE),
+            kept=kept,
+        )
+
+
+def _listed(folder: Path, include: Sequence[str] | None) -> Listed | None:
+    """Return the images in a folder; None if it has none."""
+    try:
+        return images_in(folder, include)
+    except Problems as problems:
+        if {one.code for one in problems.problems} <= _NONE:
+            return None
+        raise
