@@ -12,7 +12,9 @@ _NAMES = "utf-8"
 def packed(files: Iterable[tuple[str, float, bytes]]) -> bytes:
     """Return a tar file of some files: names, times (to the second) and contents."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT, encoding=_NAMES) as archive:
+    with tarfile.open(
+        fileobj=stream, mode="w", format=tarfile.GNU_FORMAT, encoding=_NAMES
+    ) as archive:
         for name, time, content in files:
             about = tarfile.TarInfo(f"./{name}")
             about.size, about.mtime = len(content), int(time)
