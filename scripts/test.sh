@@ -10,7 +10,8 @@ cd "$root"
 bash scripts/setup.sh --dev --brief --engine none
 use_environment
 checked=$(mktemp -d)
-trap 'rm -rf "$checked"' EXIT
+# An installation that is left half-way would begin anew.
+trap 'rm -rf "$checked"; wait' EXIT
 
 # PyTorch takes minutes, and one core: the checks run meanwhile. As for no terminal, whose last line would be rewritten.
 bash scripts/setup.sh --dev --brief > >(cat) 2>&1 &
