@@ -1,4 +1,4 @@
-r"""Where an experiment is computed: on this computer, or on another that is reached by SSH.
+r"""The places where experiments are computed: this computer, or one by SSH.
 
 `place` says what both can do; `here` is this computer, `there` the other one, reached by one `login` for everything
 (`host_keys`, `asking`), and the only module that sends anything over a connection. `login_script` makes lines that any

@@ -102,7 +102,8 @@ class Login:
                 )
             except asyncssh.HostKeyNotVerifiable as error:
                 if not visit.offered:
-                    raise Problem("SM-SSH-005", where=host, error=error.reason) from error
+                    names = {"host": host, "error": one_line(error.reason)}
+                    raise Problem("SM-SSH-017", where=host, **names) from error
                 await self._know(host, visit.offered)
             except (OSError, asyncssh.Error, ValueError) as error:
                 raise self._problem(host, visit, error) from error
@@ -110,7 +111,7 @@ class Login:
                 if through:
                     connection.set_tunnel(through)
                 return connection
-        raise Problem("SM-SSH-005", where=host, error="")
+        raise Problem("SM-SSH-004", where=host, host=host, fingerprint="?")
 
     async def _know(self, host: str, offered: _Offered) -> None:
         """Ask whether a computer is the right one; a known one that has changed is never taken."""
