@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 
 import segmake.answers
-from tests.projects import ROOT
+from tests.projects import ROOT, Project
 
 SCHEMAS = {
     path.name.removesuffix(".schema.json"): json.loads(path.read_text(encoding="utf-8"))
@@ -37,6 +38,21 @@ def held_to_its_schema(answer: dict[str, Any]) -> dict[str, Any]:
     assert answer["version"] == int(schema["$id"].rpartition(":")[2])
     Draft202012Validator(schema, registry=REGISTRY, format_checker=FormatChecker()).validate(answer)
     return answer
+
+
+def ask(project: Project, *words: str, code: int = 0) -> str:
+    """Return what a command answers in a user's folder; nothing else may be said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "segmake", *words, "--json"],
+        cwd=project.folder,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, ""), done.stderr
+    held(done.stdout)
+    return done.stdout
 
 
 def read_by(consumer: str, said: str) -> str:

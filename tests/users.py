@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.projects import ROOT
 
-GROUP = "segmake-lab"
+# One for each process of the tests, which would remove each other's.
+GROUP = f"segmake-lab-{os.getpid()}"
 
 # What is below a folder that only root may enter is shown to the users all the same, in a mount of their own.
 _OPEN = """

@@ -17,13 +17,14 @@ COUNTED = ("squeue", "sacct", "scontrol", "sinfo", "sbatch", "scancel", "sacctmg
 NOTE = """\
 #!/bin/bash
 arguments="$*"
-printf '%s\\t%s\\t%s\\t%s\\n' "$EPOCHREALTIME" "${{SLURMD_NODENAME:-}}" {name} "${{arguments//$'\\n'/ }}" >>{log}
+now="$EPOCHREALTIME"
+printf '%s\\t%s\\t%s\\t%s\\n' "$now" "${{SLURMD_NODENAME:-}}" {name} "${{arguments//$'\\n'/ }}" >>{log}
 {first}exec {real} "$@"
 """
 # Keeps what sbatch is given to run, as a file whose name has the moment of the call.
 KEEP = """\
 if [[ "$arguments" == */dev/stdin ]]; then
-    kept={folder}/"$EPOCHREALTIME.sh"
+    kept={folder}/"$now.sh"
     cat >"$kept"
     exec {real} "$@" <"$kept"
 fi
@@ -109,9 +110,10 @@ class Commands:
         folder, real = (shlex.quote(str(name)) for name in (self._folder, shutil.which("sbatch")))
         self._write("sbatch", KEEP.format(folder=folder, real=real))
 
-    def scripts(self) -> list[str]:
-        """Return the scripts that were kept, in the order in which they were sent."""
-        return [path.read_text() for path in sorted(self._folder.glob("*.sh"))]
+    def script(self, call: Call) -> str:
+        """Return the script that was kept of a call."""
+        kept = {float(path.stem): path for path in self._folder.glob("*.sh")}
+        return kept[call.time].read_text()
 
     def refuse(self, times: int, words: str, *, taken: bool = False) -> None:
         """Let sbatch say some words and fail, so many times.

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import Project, wait_until
-from tests.slurm.commands import Call, Commands
+from tests.slurm.commands import Commands
 from tests.slurm.disturbed import jobs, surroundings
 from tests.slurm.test_runs import shown
 from tests.workflow.test_scripts import runs, table, write
@@ -56,7 +56,9 @@ def test_a_script_gets_the_gpu_that_it_asks_for_and_many_images_a_job(slurm_proj
     run = slurm_project.run()
     assert run.returncode == 0, run.stderr
     assert set(shown_before) == {"segment.slurm", "step_on-gpu.slurm", "main.slurm"}
-    sent_with = dict(alike(f"{call.arguments}\n{text}") for call, text in sent_scripts(commands))
+    sent_with = dict(
+        alike(f"{call.arguments}\n{commands.script(call)}") for call in commands.sent()
+    )
     for name in ("segment.slurm", "step_on-gpu.slurm"):
         options, words = as_sent(shown_before[name])
         assert options in sent_with
@@ -94,11 +96,6 @@ def scripts_of_jobs(project: Project) -> dict[str, str]:
         tried = subprocess.run(["sbatch", "--test-only", file], capture_output=True, text=True)
         assert tried.returncode == 0, tried.stderr
     return {file.name: file.read_text() for file in files}
-
-
-def sent_scripts(commands: Commands) -> list[tuple[Call, str]]:
-    """Return each call that sent a job, with what the job ran."""
-    return list(zip(commands.sent(), commands.scripts(), strict=True))
 
 
 def as_sent(script: str) -> tuple[str, list[str]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
+from tests.answers import ask
+from tests.answers import held as answered
 from tests.projects import Project
 from tests.slurm import cluster
 from tests.slurm.disturbed import ended, held, processes, queued, submit, surroundings
@@ -52,11 +55,18 @@ def test_it_sends_itself_again_and_goes_on(slurm_project: Project) -> None:
 
 
 def test_jobs_that_wait_are_there_for_the_next(slurm_project: Project) -> None:
+    # Jobs of any kind go to the nodes that take none.
+    slurm_project.settings["cluster"]["cpu_partition"] = None
     drain()
     try:
         _, first = submit(slurm_project)
         cluster.wait_for(lambda: len(queued(slurm_project)) == 3, "the jobs", 120)
         work = set(queued(slurm_project)) - {first}
+        # Its files tell that its jobs wait, and why.
+        cluster.wait_for(lambda: state(slurm_project)["state"] == "waiting", "the state", 60)
+        cluster.wait_for(lambda: bool(state(slurm_project)["slurm"]["reasons"]), "the reason", 60)
+        heard = state(slurm_project)["slurm"]
+        assert {job["id"] for job in heard["jobs"]} == work and heard["age_seconds"] < 60
         subprocess.run(["scancel", "--batch", "--signal=USR1", first], check=True)
         cluster.wait_for(lambda: first not in queued(slurm_project), "the first to end", 120)
         (second,) = set(queued(slurm_project)) - work
@@ -68,6 +78,13 @@ def test_jobs_that_wait_are_there_for_the_next(slurm_project: Project) -> None:
         resume()
     cluster.wait_for(lambda: not queued(slurm_project), "the run to end", 240)
     assert "6 images done" in said.read_text()
+    # What the first of both has begun is counted as well.
+    found = state(slurm_project)
+    assert (found["state"], found["images"]["complete"]) == ("ended", 6)
     states = ended(slurm_project)
     assert set(states) == work | {first, second}
     assert {states[job] for job in work} == {"COMPLETED"}
+
+
+def state(project: Project) -> dict[str, Any]:
+    return answered(ask(project, "status"))

@@ -11,11 +11,15 @@ import sys
 from tests.answers import held, read_by
 from tests.projects import draw_image
 
+# With names of this length they are more than a pipe holds: whoever writes waits for the reader.
+IMAGES = 80
+
 
 def test_it_is_read_as_it_comes_and_goes_on_where_it_was_left(tmp_path):
-    for number in range(60):
-        draw_image(tmp_path / "d\u00e9j\u00e0" / f"{number}.tif", 2)
-        os.utime(tmp_path / "d\u00e9j\u00e0" / f"{number}.tif", (1_700_000_000, 1_700_000_000))
+    for number in range(IMAGES):
+        path = tmp_path / "d\u00e9j\u00e0" / f"{number}{'x' * 200}.tif"
+        draw_image(path, 2)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
     command = [sys.executable, "-m", "segmake", "look", "d\u00e9j\u00e0", "--json"]
     surroundings = {
         "cwd": tmp_path,
@@ -32,6 +36,8 @@ def test_it_is_read_as_it_comes_and_goes_on_where_it_was_left(tmp_path):
     assert not first.stderr.read()
     second = subprocess.run(command, **surroundings, check=True)
     *files, last = map(held, second.stdout.splitlines(keepends=True))
-    assert len(files) == last["files"] == 60 and 1 <= last["kept"] < 60
+    assert len(files) == last["files"] == IMAGES
+    assert 1 <= last["kept"] < IMAGES
     shown = read_by("look.pl", second.stdout)
-    assert shown.count("160x120 1 picture") == 60 and shown.endswith("60 images, 0 faulty\n")
+    assert shown.count("160x120 1 picture") == IMAGES
+    assert shown.endswith(f"{IMAGES} images, 0 faulty\n")

@@ -27,12 +27,16 @@ def used(installed: Installation) -> Installation:
     (profiles / "slurm").symlink_to(home / "other")
     (home / ".cellpose" / "models").mkdir(parents=True)
     (home / ".cellpose" / "models" / "one").write_text("x")
+    for name in ("segmake", "snakemake"):
+        (home / ".cache" / name).mkdir(parents=True)
+        (home / ".cache" / name / "kept.json").write_text("{}")
     return installed
 
 
 def uninstall(one: Installation, *words: str) -> subprocess.CompletedProcess[str]:
     environment = one.environment()
-    environment.pop("XDG_CONFIG_HOME", None)
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        environment.pop(name, None)
     return subprocess.run(
         one.command("uninstall", *words),
         cwd=one.root.parent,
@@ -46,8 +50,16 @@ def uninstall(one: Installation, *words: str) -> subprocess.CompletedProcess[str
 
 def test_what_segmake_put_there_goes_and_what_is_the_users_stays(used: Installation) -> None:
     home = used.root.parent
+    state = home / ".local" / "state" / "segmake"
+    (state / "jupyter" / "growth-1234").mkdir(parents=True)
+    # As long as a JupyterLab may be open, all is there.
+    (session := state / "jupyter" / "growth-1234" / "session.json").write_text("{}")
+    refused = uninstall(used, "--yes")
+    assert refused.returncode == 1 and "SM-SPC-004" in refused.stderr
+    session.unlink()
     done = uninstall(used, "--yes")
     assert done.returncode == 0, done.stderr
+    assert not state.exists()
     assert not (used.root / ".venv").exists() and not (used.root / ".environments").exists()
     assert not (used.root / ".snakemake" / "conda").exists()
     profiles = sorted(path.name for path in (home / ".config" / "snakemake").iterdir())
@@ -55,6 +67,7 @@ def test_what_segmake_put_there_goes_and_what_is_the_users_stays(used: Installat
     stays = ("results/masks/a.tif", "images/a.tif", "config/config.yaml", ".snakemake/log/x")
     assert all((used.root / name).exists() for name in stays)
     assert (home / ".cellpose" / "models" / "one").exists()
+    assert [path.name for path in (home / ".cache").iterdir()] == ["snakemake"]
     assert "results, images, config" in done.stdout
     last = done.stdout.splitlines()[-1].strip()
     assert last == f"rm -rf '{used.root}'"

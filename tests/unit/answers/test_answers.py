@@ -8,9 +8,11 @@ import re
 import pytest
 from jsonschema import Draft202012Validator
 
+from segmake.answers.answer import answer, write
 from segmake.cli import main, of_users
 from segmake.messages import LANGUAGES, Problem, Problems
-from tests.answers import SCHEMAS, held
+from tests.answers import SCHEMAS, held, held_to_its_schema
+from tests.projects import ROOT
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -107,6 +109,20 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
     assert answer["usable"] and answer["problems"] == []
 
 
+def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "images: {folder: images}\nsegmentation: {engine: threshold}\n"
+        "environments:\n  a: {python: '3.11', file: absent.txt}\n"
+    )
+    assert main(["check", str(config), "--json"]) == 0
+    answer = held(capsys.readouterr().out)
+    [problem] = answer["problems"]
+    assert (problem["code"], problem["severity"]) == ("SM-ENV-032", "warning")
+    assert (problem["key"], problem["line"]) == ("environments.a.file", 4)
+    assert answer["usable"]
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("a: [1\n", 1), ("a: 1\na: 2\n", 2), ("- a\n", None), ("a:\n\t- 1\n", 2)]
 )
@@ -118,9 +134,18 @@ def test_check_names_the_line_that_is_no_yaml(tmp_path, capsys, text, line):
     assert (problem["file"], problem["line"]) == (str(config), line)
 
 
-def test_an_answer_has_no_number_that_json_does_not_know(capsys):
-    from segmake.answers.answer import answer, write
+@pytest.mark.parametrize("page", ["json.md", "json.fr.md"])
+def test_what_the_page_shows_is_as_the_schemas_say(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.+?)```", text, re.DOTALL)]
+    answers = [held_to_its_schema(each)["answer"] for each in shown if "answer" in each]
+    assert {"check", "plan", "status", "look.file", "look", "cluster"} <= set(answers)
+    told = [problem for problem in shown if "answer" not in problem]
+    assert told and held_to_its_schema(answer("error", 1, told))
+    assert all(f"{name}.schema.json" in text for name in SCHEMAS if name not in ("common", "error"))
 
+
+def test_an_answer_has_no_number_that_json_does_not_know(capsys):
     with pytest.raises(ValueError):
         write(answer("check", 1, share=float("nan")))
     assert json.loads(json.dumps(answer("check", 1)))["problems"] == []

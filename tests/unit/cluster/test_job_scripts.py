@@ -89,6 +89,12 @@ def test_where_nothing_is_left_only_the_main_process_is_shown(experiment, monkey
     assert "Nothing is left to compute" in said and said.count("# -----") == 1
 
 
+def test_a_folder_that_can_not_be_written_to_is_told(experiment, capsys):
+    words = ["plan", "--configfile", "config.yaml", "--to", "config.yaml"]
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith("SM-CLU-055  config.yaml")
+
+
 def test_words_become_options_with_their_values():
     words = ["--mem", "10", "-t", "5", "--exclude=a", "--requeue", "-x", "node7"]
     assert grouped(words) == [

@@ -104,7 +104,7 @@ def test_a_run_that_was_sent_is_followed_until_it_has_ended(
     assert main([*status, "--follow"]) == 1
     said = capsys.readouterr()
     # It waits in the queue, and then reads its config: nothing is written yet.
-    assert said.out.count("SM-RUN-013") == 2
+    assert said.out.count("is job 1203 itself") == 2
     assert "SM-RUN-013" in said.err
     assert main(status) == 1
 

@@ -401,6 +401,7 @@ def test_the_commands(config, capsys):
     assert capsys.readouterr().out.startswith('["**/*.nd2", ')
     assert main(["set", *place, "images.channel"]) == 1
     assert "SM-EDT-009" in capsys.readouterr().err
-    assert main(["set", *place, "images.include", "[**/*.nd2]"]) == 1
-    assert "SM-EDT-004" in capsys.readouterr().err
+    for odd in ("[**/*.nd2]", "[" * 3000, "&a [*a]"):
+        assert main(["set", *place, "images.include", odd]) == 1
+        assert "SM-EDT-004" in capsys.readouterr().err
     assert main(["set", *place, "segmentation.cellprob_threshold", "-1"]) == 0

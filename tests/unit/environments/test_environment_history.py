@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import uv
 
@@ -17,6 +20,7 @@ from segmake.core.files import lock_file, write_lock
 from segmake.environments.making import kept_environments
 from segmake.environments.solving import history as environment_history
 from segmake.environments.solving.environment_files import KEPT
+from segmake.jupyter.session import Session
 from segmake.plan.make import make_plan
 from segmake.plan.plan import write_plan
 from segmake.plan.result_paths import ResultPaths
@@ -179,6 +183,16 @@ def test_nothing_is_removed_while_a_run_uses_it_or_from_a_shared_place(
     assert main(["environments", "remove", "--unused", "--yes"]) == 0
     assert main(["environments", "remove", "theirs", "--yes"]) == 1
     assert "SM-ENV-055" in capsys.readouterr().err and shared.exists()
+
+
+def test_what_a_jupyterlab_uses_is_not_removed(project, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(project / "state"))
+    used = str(Path(".snakemake/conda/bb_").absolute())
+    # This process stands for JupyterLab.
+    own = {"process": os.getpid(), "began": psutil.Process().create_time()}
+    Session("growth", str(project), "secret", host=socket.gethostname(), uses=[used], **own).write()
+    assert main(["environment", "--remove", "--unused", "--yes"]) == 1
+    assert "segmake jupyter growth" in capsys.readouterr().err and Path(used).exists()
 
 
 def test_an_environment_is_exported_and_no_file_overwritten(project, capsys):

@@ -21,7 +21,8 @@ NAMES = Nameless(
     ("text", "told"),
     [
         ("/home/mreiter/day/work/a.tif", "./work/a.tif"),
-        ("/home/mreiter/.cellpose", "~/.cellpose"),
+        ("/home/mreiter/.cellpose/models/cyto3", "~/.cellpose/models/cyto3"),
+        ("/home/mreiter/Smith/x.tif", "~…/x.tif"),
         ("/home/mreiter2/x", "…/x"),
         ('"/data/Smith lab/the best/x y.tif" is broken', '"…/x y.tif" is broken'),
         ("File '/gpfs/ag-smith/run.py', line 3", "File '…/run.py', line 3"),
@@ -43,12 +44,13 @@ def test_what_is_told_of_a_text(text: str, told: str) -> None:
     assert NAMES.clean(text) == told
 
 
-def test_names_are_taken_out_of_keys_and_lists_and_figures_stay() -> None:
-    found = {"smithlab": {"node": NAMES.of("gpu1"), "busy": 0.93}, "log": ["on gpu1", None, True]}
+def test_names_are_taken_out_of_lists_and_figures_and_keys_stay() -> None:
+    found = {NAMES.of("smithlab"): {"node": "gpu1", "busy": 0.93}, "log": ["on gpu1", None, True]}
     assert NAMES.clean(found) == {
         "partition-2": {"node": "machine-4", "busy": 0.93},
         "log": ["on machine-4", None, True],
     }
+    assert NAMES.of("gpu") == "gpu"
 
 
 def test_this_computer_is_not_named(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ def experiment(tmp_path, monkeypatch) -> Path:
     log.write_bytes(
         b"beginning\n" + b"x" * contents.LOG_BYTES + f"\n{SECRET} \xff".encode("latin1")
     )
+    listed = tmp_path / "results" / "environments" / "growth.txt"
+    listed.parent.mkdir()
+    listed.write_text(f"tools @ git+https://ada:{SECRET}@lab.org/tools\n")
     return tmp_path
 
 
@@ -48,6 +51,7 @@ def test_a_broken_config_is_in_it_with_what_is_wrong_and_no_secret(experiment, m
     assert "engine: treshold" in texts["config.yaml"] and "api_key: ***" in texts["config.yaml"]
     assert "snakemake 9." in texts["versions.txt"].lower()
     log = texts['logs/scripts/d\u00e9j\u00e0 "vu"/a b.log']
+    assert "https://***@lab.org/tools" in texts["environments/growth.txt"]
     assert log.startswith("[...]") and log.endswith("*** \ufffd")
     assert not [name for name, text in texts.items() if SECRET in text or "from-the-en" in text]
 

@@ -107,6 +107,14 @@ def test_bytes_arrive_as_they_were_sent_though_one_connection_is_not_read(way):
     stalled.close()
 
 
+def test_where_the_step_fails_no_port_is_told(tmp_path):
+    record = tmp_path / "record.json"
+    words = [sys.executable, "-I", relay.__file__, "near", str(record), "0"]
+    done = subprocess.run([*words, "sh", "-c", "echo srun: error >&2"], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"srun: error\n")
+    assert not record.exists()
+
+
 def test_it_ends_when_what_it_leads_to_is_gone(way):
     opened = way()
     with opened.connect() as connected:

@@ -74,6 +74,7 @@ def test_each_file_is_told_with_what_it_holds_and_shows(images, capsys, monkeypa
     assert shown.shape == (192, 256)
     # From black to white, as an eye sees it: where the cells are, and where not.
     assert shown[100, 120] > 245 and shown[10, 10] < 10
+    assert stack["of"] == cut["of"] == 2
     # Its header was read; its pixels are not there, and nothing stops for it.
     assert [one["severity"] for one in cut["problems"]] == ["error"]
     assert cut["picture"] is None and cut["problems"][0]["file"] == cut["file"]
@@ -167,6 +168,9 @@ def test_a_picture_that_is_too_much_leaves_what_the_file_holds(tmp_path, monkeyp
 
 def test_where_nothing_can_be_kept_the_images_are_told_all_the_same(images, cache, capsys):
     cache.write_text("no folder")
+    files, last = looked(capsys, images / "red.png")
+    assert files["red.png"]["picture"] is None and not files["red.png"]["problems"]
+    assert [problem["code"] for problem in last["problems"]] == ["SM-LOK-003"]
     files, last = looked(capsys, images / "red.png", "--pictures", images / "small")
     assert Path(files["red.png"]["picture"]).parent == images / "small"
     (problem,) = last["problems"]

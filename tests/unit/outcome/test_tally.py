@@ -83,6 +83,8 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         lambda lines, seen, timed: (read.append(lines), count(lines, seen, timed=timed)),
     )
     assert run.told() == (1, 1, 0) and not read
+    os.utime(tmp_path / "state" / "segment" / "0001.jsonl", (2e9, 2e9))
+    assert run.told() == (1, 1, 0) and not read
     run.do("f", "segment")
     assert run.told() == (2, 1, 0)
     assert b'"a"' not in b"".join(read) and len(read) == 1

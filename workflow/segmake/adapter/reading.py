@@ -22,6 +22,7 @@ from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster import job_scripts
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster, ask_cluster, cores_wanted
+from segmake.core.run_marks import note_start
 from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
@@ -84,6 +85,9 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     # A job reads the plan, and no config.
     from segmake.config.load import load_config
 
+    if workflow.is_main_process and not workflow.is_dry_run:
+        # Done sooner where `segmake.adapter.front` is at work.
+        note_start(Path.cwd())
     config = load_config(workflow.config_file, workflow.overrides)
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)

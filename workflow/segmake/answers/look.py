@@ -24,7 +24,7 @@ def look_answers(looks: Looks) -> Iterator[Answer]:
         counts["positions"] += len(look.fields)
         channels.update(dict.fromkeys((c for f in look.fields for c in f.channels), 1))
         sizes.update({f.pixel_size_um: 1 for f in look.fields if f.pixel_size_um})
-        yield file_answer(look)
+        yield file_answer(look, len(looks))
     not_kept = looks.not_kept
     yield answer(
         "look",
@@ -38,8 +38,8 @@ def look_answers(looks: Looks) -> Iterator[Answer]:
     )
 
 
-def file_answer(look: Look) -> Answer:
-    """Return what was seen of a file."""
+def file_answer(look: Look, of: int) -> Answer:
+    """Return what was seen of a file, one of so many."""
     of_file = {"file": path_text(look.path)}
     problems = [problem_values(one) | of_file for one in look.problems]
     problems += [problem_values(one, "warning") | of_file for one in look.warnings]
@@ -51,6 +51,7 @@ def file_answer(look: Look) -> Answer:
         problems,
         file=path_text(look.path),
         name=look.name,
+        of=of,
         format=kind[0] if kind else None,
         bytes=look.size,
         changed=time_text(look.mtime_ns / 1e9) if look.mtime_ns else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def status_answer(results: Path) -> Answer:
     heard, jobs = heard_in(folders, overview.started) if overview else (None, [])
     if found.is_over and found.state != "died":
         heard, jobs = None, []
-    counts = tally(overview, folders.state) if overview else None
+    counts = tally(overview, folders.state) if overview else _older(folders, found)
     progress = _progress(counts, heard, jobs)
     state = found.state
     if state == "running" and jobs and all(job.waits for job in jobs):
@@ -50,7 +51,7 @@ def status_answer(results: Path) -> Answer:
     return answer(
         "status",
         1,
-        [problem_values(problem, "warning") for problem in _warnings(found, folders)],
+        [problem_values(problem, "warning") for problem in _warnings(found, folders, counts)],
         results=path_text(results),
         state=state,
         state_text=say(f"state.{state}"),
@@ -74,6 +75,21 @@ def _overview(folders: ResultPaths, found: RunState) -> Overview | None:
     return None
 
 
+def _older(folders: ResultPaths, found: RunState) -> Tally | None:
+    """Return how far a run of an earlier version is; None where there is none."""
+    if found.state == "starting" or _is_newer(folders.overview, folders.plan):
+        return None
+    from segmake.outcome.older import tally_of_plan
+
+    return tally_of_plan(folders)
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return path.stat().st_mtime_ns >= other.stat().st_mtime_ns
+    return False
+
+
 def _progress(counts: Tally | None, heard: Heard | None, jobs: list[Job]) -> Progress | None:
     if counts is None:
         return None
@@ -82,11 +98,13 @@ def _progress(counts: Tally | None, heard: Heard | None, jobs: list[Job]) -> Pro
     )
 
 
-def _warnings(found: RunState, folders: ResultPaths) -> Iterator[Problem]:
+def _warnings(found: RunState, folders: ResultPaths, counts: Tally | None) -> Iterator[Problem]:
+    results = folders.results
     if found.state == "died" and found.process:
         names = {"pid": found.process.pid, "host": found.process.host}
-        results = folders.results
         yield Problem("SM-RUN-069", where=str(results), results=results, **names)
+    if found.is_over and counts is None:
+        yield Problem("SM-RUN-070", where=str(results), results=results)
 
 
 def _run(found: RunState, overview: Overview | None) -> dict[str, Any]:

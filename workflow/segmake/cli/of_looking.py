@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from segmake.look.many_files import Looks
 
 
-def show_job_scripts(options: argparse.Namespace) -> None:
+def show_job_scripts(options: argparse.Namespace) -> int:
     """Show what would be handed to sbatch for each kind of job, or write it to a folder; no job is sent."""
     from segmake.cluster.job_scripts import head, job_scripts
     from segmake.cluster.submit import snakemake_options
@@ -23,12 +23,16 @@ def show_job_scripts(options: argparse.Namespace) -> None:
     if folder is None:
         named = (f"# ----- {name}\n{text}" for name, text in scripts.items())
         print("\n".join([head(path, scripts), "", *named]))
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in scripts.items():
-        with write_atomically(folder / name) as part:
-            part.write_text(text, encoding="utf-8", errors="surrogateescape")
+        return 0
+    try:
+        for name, text in scripts.items():
+            with write_atomically(folder / name) as part:
+                part.write_text(text, encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Problem("SM-CLU-055", where=str(folder), folder=folder, error=reason) from None
     print(say("jobs.written", number=len(scripts), folder=folder))
+    return 0
 
 
 def write_helpfile(options: argparse.Namespace) -> None:

@@ -90,12 +90,17 @@ def new(options: argparse.Namespace) -> None:
     print(told)
 
 
-def show_plan(options: argparse.Namespace) -> None:
+def show_plan(options: argparse.Namespace) -> int:
     """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
-    if options.slurm:
+    if options.slurm or options.to:
         from segmake.cli.of_looking import show_job_scripts
 
         return show_job_scripts(options)
+    if options.json:
+        from segmake.answers.answer import write
+        from segmake.answers.plan import plan_answer
+
+        return write(plan_answer(options.configfile))
     from segmake.cluster.checks import Cluster, ask_cluster, name_partition
     from segmake.config.load import load_config
     from segmake.config.sources import described
@@ -113,6 +118,7 @@ def show_plan(options: argparse.Namespace) -> None:
     elif cluster:
         print(cluster)
     print("\n".join(["", say("plan.settings"), *described(plan.settings, plan.sources)]))
+    return 0
 
 
 def show_status(options: argparse.Namespace) -> None:

@@ -141,7 +141,9 @@ def _add_check(commands: Commands) -> None:
 def _add_plan(commands: Commands) -> None:
     plan = _of_users(commands, "plan", of_users.show_plan)
     _add_config(plan, "--configfile")
-    plan.add_argument("--slurm", action="store_true", help=say("help.plan.slurm"))
+    form = plan.add_alternatives()
+    form.add_argument("--slurm", action="store_true", help=say("help.plan.slurm"))
+    _add_json(form)
     folder = {"metavar": say("help.FOLDER"), "help": say("help.plan.to")}
     plan.add_argument("--to", type=Path, **folder)
 
@@ -340,7 +342,7 @@ def _add_places(command: Parser) -> None:
     command.add_argument("--results", type=Path, metavar=folder, help=say("help.results"))
 
 
-def _add_json(command: Parser) -> None:
+def _add_json(command: Any) -> None:
     command.add_argument("--json", action="store_true", help=say("help.json"))
 
 

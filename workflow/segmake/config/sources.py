@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from segmake.config.schema import engine_of, schema, with_defaults
 from segmake.core.config import Config, Keys, at, name_in_full
 from segmake.messages import say
+from segmake.messages.places import Place
+
+Origin = Literal["command", "config", "site", "cluster", "default"]
 
 # Of a longer value the beginning is shown.
 _WIDEST = 60
@@ -25,6 +28,17 @@ def sources_of(config: Config) -> dict[str, str]:
         elif value is not None and at(config.written, keys) is not None:
             found[name_in_full(keys)] = config.where(*keys)
     return found
+
+
+def origin_of(config: Config, keys: Keys) -> Origin:
+    """Return where a setting comes from, in a word for programs."""
+    if keys in config.origins:
+        # A file has lines, and the cluster has none.
+        return "site" if isinstance(config.origins[keys], Place) else "cluster"
+    if at(config.overrides, keys) is not None:
+        return "command"
+    is_written = at(config.settings, keys) is not None and at(config.written, keys) is not None
+    return "config" if is_written else "default"
 
 
 def changed(

@@ -11,6 +11,7 @@ from segmake.config.as_written import as_written, is_merge, nodes_of, without_nu
 from segmake.config.schema import fits
 from segmake.config.setting_names import names_of, rule_of_setting
 from segmake.config.yaml_faults import in_words
+from segmake.core.files import one_line
 from segmake.messages import Problem
 
 
@@ -40,21 +41,25 @@ def typed_value(name: str, text: str) -> Any:
     rule = rule_of_setting(names_of(name))
     raw = text.strip()
     try:
-        node = nodes_of(text)
-    except YAMLError as error:
+        value = _meant(text, rule)
+    except (YAMLError, RecursionError) as error:
         if _fits(raw, rule):
             return raw
         reason = error.problem if isinstance(error, MarkedYAMLError) else None
-        words = {"value": raw, "error": in_words(reason or str(error))}
+        words = {"value": one_line(raw), "error": in_words(reason or one_line(error))}
         raise Problem("SM-EDT-004", where=name, **words) from None
+    return raw if _fits(raw, rule) and not _fits(value, rule) else value
+
+
+def _meant(text: str, rule: dict[str, Any]) -> Any:
+    """Return what a text says as YAML, but as it is where that is nothing else than a text."""
+    node = nodes_of(text)
     if node is None or (isinstance(node, ScalarNode) and not node.value and not node.style):
         # Nothing, or what YAML takes for a comment, such as a colour, or for a mark.
-        value: Any = raw or None
-    elif isinstance(node, ScalarNode) and not node.style and isinstance(as_written(node), str):
-        value = raw
-    else:
-        value = _value(node, rule)
-    return raw if _fits(raw, rule) and not _fits(value, rule) else value
+        return text.strip() or None
+    if isinstance(node, ScalarNode) and not node.style and isinstance(as_written(node), str):
+        return text.strip()
+    return _value(node, rule)
 
 
 def _value(node: Node, rule: dict[str, Any]) -> Any:

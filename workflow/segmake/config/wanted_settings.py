@@ -39,7 +39,8 @@ def put(settings: dict[str, Any], names: Names, value: Any) -> None:
     Problem
         That there is no such setting, or it can't be set by itself (``SM-EDT-002``).
     """
-    if value is DEFAULT:
+    if value is DEFAULT or (value is None and _is_section(names)):
+        # A section without settings keeps its comments.
         _take_out(settings, names)
         return
     rule_of_setting(names)
@@ -77,6 +78,11 @@ def _keys(settings: dict[str, Any], names: Names, *, value: Any = None) -> Keys:
     return ("scripts", len(scripts), *names[2:])
 
 
+def _is_section(names: Names) -> bool:
+    """Return whether it is one of the sections of the file that hold settings."""
+    return len(names) == 1 and "properties" in schema()["properties"].get(names[0], {})
+
+
 def _take_out(settings: dict[str, Any], names: Names) -> None:
     """Take a setting out of what a config is to say; also one that there is not, which is wrong there."""
     try:
@@ -88,7 +94,7 @@ def _take_out(settings: dict[str, Any], names: Names) -> None:
     except Problem:
         rule_of_setting(names)
         raise
-    if len(names) == 1 and "properties" in schema()["properties"].get(names[0], {}):
+    if _is_section(names):
         # All of its settings are; its comments stay.
         section[last] = {}
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,28 +107,45 @@ def _refuse_endless(text: str, path: Path) -> None:
     # The anchor of each list or section that is open, and what was counted before it.
     opened: list[tuple[str | None, int]] = []
     count = 0
-    with suppress(yaml.YAMLError, ValueError):
-        for event in yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.SafeLoader)):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            anchor = getattr(event, "anchor", None)
-            if isinstance(event, yaml.AliasEvent):
-                # One that is still open holds itself.
-                count += _MOST_VALUES if anchor in dict(opened) else sizes.get(anchor or "", 0)
-            elif isinstance(event, yaml.ScalarEvent):
-                own = 1 + len(event.value) // _LONG_TEXT
-                count += own
-                sizes[anchor or ""] = own
-            elif isinstance(event, yaml.CollectionStartEvent):
-                opened.append((anchor, count))
-                count += 1
-            elif isinstance(event, yaml.CollectionEndEvent):
-                name, before = opened.pop()
-                sizes[name or ""] = count - before
-            where = place(path, line)
-            if count > _MOST_VALUES:
-                raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])
-            if len(opened) > _DEEPEST:
-                raise Problems([Problem("SM-CFG-045", where=where, most=_DEEPEST)])
+    for event in _events(text, path):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, yaml.AliasEvent):
+            # One that is still open holds itself.
+            count += _MOST_VALUES if anchor in dict(opened) else sizes.get(anchor or "", 0)
+        elif isinstance(event, yaml.ScalarEvent):
+            own = 1 + len(event.value) // _LONG_TEXT
+            count += own
+            sizes[anchor or ""] = own
+        elif isinstance(event, yaml.CollectionStartEvent):
+            opened.append((anchor, count))
+            count += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            name, before = opened.pop()
+            sizes[name or ""] = count - before
+        where = place(path, line)
+        if count > _MOST_VALUES:
+            raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])
+        if len(opened) > _DEEPEST:
+            raise Problems([Problem("SM-CFG-045", where=where, most=_DEEPEST)])
+
+
+def _events(text: str, path: Path) -> Iterator[Any]:
+    """Yield what PyYAML meets in a text, as far as it is YAML.
+
+    Raises
+    ------
+    Problems
+        ``SM-CFG-045`` if it is nested so deeply that PyYAML gives up.
+    """
+    try:
+        yield from yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        if error.problem_mark and "nesting depth" in (error.problem or ""):
+            where = place(path, error.problem_mark.line + 1)
+            raise Problems([Problem("SM-CFG-045", where=where, most=_DEEPEST)]) from None
+    except (yaml.YAMLError, ValueError):
+        return
 
 
 def _numbers(

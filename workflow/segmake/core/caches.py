@@ -13,8 +13,13 @@ def cache_home() -> Path:
     return Path(named) if os.path.isabs(named) else Path(os.path.expanduser("~"), ".cache")
 
 
+def own_cache_folder() -> Path:
+    """Return the folder of all that SegMake keeps there."""
+    return cache_home() / "segmake"
+
+
 def own_cache(subject: str, *names: str) -> Path:
     """Return the file in which something of a subject is kept, which its names tell from all others."""
     from segmake.core.files import fingerprint
 
-    return cache_home() / "segmake" / subject / f"{fingerprint(*names)}.json"
+    return own_cache_folder() / subject / f"{fingerprint(*names)}.json"

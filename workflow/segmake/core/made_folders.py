@@ -1,4 +1,7 @@
-"""Where environments are made: where the site file says, else in SegMake's folder, else in the experiment."""
+"""Where environments are made: where the site file says, else in SegMake's folder, else in the experiment.
+
+And where SegMake notes what is open.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,12 @@ from pathlib import Path
 
 from segmake.core import installation
 from segmake.core.site import read_site
+
+
+def state_folder() -> Path:
+    """Return the user's own folder for what SegMake knows of things that are open."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser().absolute() / "segmake"
 
 
 def named_environments() -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from segmake.core.files import open_own
 from segmake.core.processes import BEAT_SECONDS, Process, read_process, this_process
+from segmake.messages import Problem
 
 # Options of a Snakemake that begins no run; short ones may stand together: -np.
 _NO_RUN = re.compile(
@@ -29,7 +30,7 @@ def begins_no_run(words: Iterable[str]) -> bool:
 
 def note_start(folder: Path) -> None:
     """Note that this process is about to begin a run in a folder: it reads the config and the images first."""
-    with suppress(OSError), open_own(folder / _START, "w") as file:
+    with suppress(OSError, Problem), open_own(folder / _START, "w") as file:
         file.write(this_process().written())
 
 

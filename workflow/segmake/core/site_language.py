@@ -6,10 +6,14 @@ Each start asks for it, jobs too: what reads the site file is loaded only where 
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 
 from segmake.core import installation
 from segmake.messages import LANGUAGES
+
+# The line as it is mostly written; whatever else may be wrong with the file is told in that language, too.
+_PLAIN = re.compile(rf"^language:[ \t]+({'|'.join(LANGUAGES)})[ \t]*(?: #.*)?$", re.MULTILINE)
 
 # Where a shell says which language it speaks.
 _LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
@@ -23,8 +27,12 @@ def speak_its_language() -> None:
     if os.environ.get("SEGMAKE_LANG") or listed or said.partition(".")[0] not in ("C", "POSIX"):
         return
     with suppress(OSError, UnicodeDecodeError):
+        text = (installation.home() / "site.yaml").read_text(encoding="utf-8-sig")
         # To look for the word takes no time, to read YAML does.
-        if "language" not in (installation.home() / "site.yaml").read_text(encoding="utf-8-sig"):
+        if "language" not in text:
+            return
+        if named := _PLAIN.findall(text):
+            os.environ["SEGMAKE_LANG"] = named[0]
             return
         from segmake.core.site import read_site
 

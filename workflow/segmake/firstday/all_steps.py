@@ -23,7 +23,7 @@ STEPS = (
         gpu_minutes=3 * engines.EQUALITY_MINUTES,
     ),
     Step("speed", engines.speed, needs=("gpu", "engine"), gpu_minutes=3 * engines.SPEED_MINUTES),
-    Step("partitions", queue.partitions, needs=("slurm",), gpu_minutes=1),
+    Step("partitions", queue.partitions, needs=("slurm",), gpu_minutes=queue.MOST_GPUS),
     Step("main-process", queue.main_process, needs=("slurm",)),
     Step("missing-files", queue.missing_files, needs=("slurm",)),
     Step("accounts", queue.accounts, needs=("slurm",)),

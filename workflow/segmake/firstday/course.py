@@ -199,7 +199,9 @@ def _do_steps(day: Day, record: Record, wanted: Wanted, save: Callable[[], None]
             continue
         day.tell(say("firstday.begins", name=step.name, proves=step.proves))
         if step.name in wanted.skip:
-            outcome = Outcome("skipped", problem_of(Problem("SM-DAY-011")), left_out=True)
+            outcome = Outcome(
+                "skipped", problem_of(Problem("SM-DAY-011"), day.names), left_out=True
+            )
         else:
             outcome = _done(day, step)
         record.outcomes[step.name] = outcome
@@ -218,14 +220,14 @@ def _done(day: Day, step: Step) -> Outcome:
             _refuse_without(day, need)
         step.do(day, figures)
     except Skipped as skipped:
-        outcome.state, outcome.problem = "skipped", problem_of(skipped.problem)
+        outcome.state, outcome.problem = "skipped", problem_of(skipped.problem, day.names)
     except Problem as problem:
-        outcome.state, outcome.problem = "failed", problem_of(problem)
+        outcome.state, outcome.problem = "failed", problem_of(problem, day.names)
     except Problems as problems:
-        outcome.state, outcome.problem = "failed", problem_of(problems.problems[0])
+        outcome.state, outcome.problem = "failed", problem_of(problems.problems[0], day.names)
     except Exception as error:
         found = Problem("SM-DAY-007", where=step.name, error=readable(error_line(error)))
-        outcome.state, outcome.problem = "failed", problem_of(found)
+        outcome.state, outcome.problem = "failed", problem_of(found, day.names)
         # Where in the code, which names nobody.
         frames = traceback.extract_tb(error.__traceback__)[-6:]
         places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

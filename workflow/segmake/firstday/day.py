@@ -165,7 +165,10 @@ def cluster_config(path: Path | None, *, here: bool) -> Config:
     site = read_site()
     if site.problems:
         raise Problems(site.problems)
-    config = load_config(path, images=False) if path else config_of(site)
+    config = config_of(site)
+    if path:
+        # Its engine may need no GPU.
+        config.settings["cluster"] = load_config(path, images=False).settings["cluster"]
     section: dict[str, Any] = config.settings["cluster"]
     if path or here or section["partition"]:
         return config

@@ -119,7 +119,7 @@ def cluster_settings(day: Day, figures: Figures) -> None:
     if limit := slurm.room():
         figures["jobs_at_once"] = {"limit": limit[0], "word": limit[1]}
     figures["partitions"] = {
-        name: {
+        day.names.of(name): {
             "up": one.up,
             "default": one.default,
             "hidden": one.hidden,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from segmake.core import installation
 from segmake.firstday.day import Day
@@ -150,6 +151,8 @@ class Sent:
     process : Popen or None
     began : float
         When it was begun or sent: seconds since 1970.
+    never_began : bool
+        Whether it was cancelled while it waited.
     """
 
     day: Day
@@ -158,6 +161,7 @@ class Sent:
     options: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     began: float = field(default_factory=time.time)
+    never_began: bool = False
 
     def is_over(self) -> bool:
         """Whether it has left word of its end, or is not in the queue any more."""
@@ -222,11 +226,15 @@ class Sent:
     def cancel(self) -> None:
         """End it, if it has not ended."""
         if self.process and self.process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGTERM)
+            # `timeout` puts what it begins into a group of its own.
+            begun = psutil.Process(self.process.pid).children(recursive=True)
+            for process in (*begun, self.process):
+                with suppress(psutil.Error, ProcessLookupError):
+                    process.terminate()
             self.process.wait()
         if not self.job or self._end_file().exists():
             return
+        self.never_began = self.state == "PENDING"
         with suppress(SlurmError):
             slurm.cancel([self.job])
         # What it took is known once it is gone.
@@ -308,14 +316,14 @@ def probe(name: str, *words: str) -> list[str]:
 
 @contextmanager
 def reserved(day: Day, minutes: int) -> Iterator[Spent | None]:
-    """Set GPU minutes aside for a job with this time limit; nothing where it has no GPU.
+    """Set GPU minutes aside for a job with this time limit; none on a computer that has no GPU.
 
     Raises
     ------
     Skipped
         If there are not enough left.
     """
-    if not minutes or not day.has_gpu:
+    if not minutes or (day.here and not day.has_gpu):
         yield None
         return
     with day.minutes.reserve(day.step, minutes + day.minutes_over) as spent:
@@ -324,7 +332,7 @@ def reserved(day: Day, minutes: int) -> Iterator[Spent | None]:
 
 def _begin(day: Day, base: Path, script: str, request: Request) -> Sent:
     if day.here:
-        # In a group of its own, so that all that it begins can be ended.
+        # Ctrl-C is for who sent it, which then ends all that was begun.
         process = subprocess.Popen(
             ["bash", "-c", script], stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -356,13 +364,15 @@ def _used(one: Sent) -> float | None:
 
     None where neither is known.
     """
-    seconds = time.time() - one.began if one.process else 0.0
+    known = [0.0] if one.never_began else []
+    if one.process:
+        known.append(time.time() - one.began)
     with suppress(Problem, OSError, ValueError):
-        seconds = one.ended().seconds
+        known.append(one.ended().seconds)
     if one.job:
         with suppress(SlurmError, ValueError, IndexError):
-            seconds = max(seconds, float(slurm.accounted(one.job)[0]["ElapsedRaw"]))
-    return seconds / 60 if seconds else None
+            known.append(float(slurm.accounted(one.job)[0]["ElapsedRaw"]))
+    return max(known) / 60 if known else None
 
 
 def _last_state(job: str) -> str:

@@ -37,7 +37,7 @@ def models(day: Day, figures: Figures) -> None:
     found = [
         size for models in sizes.values() for files in models.values() for size in files.values()
     ]
-    free = shutil.disk_usage(day.folder).free
+    free = _free(day.folder)
     figures["to_download"] = {"files": len(found), "bytes": sum(found), "free_bytes": free}
     if sum(found) * 1.1 > free:
         needed = {"needed": shown_bytes(sum(found)), "free": shown_bytes(free)}
@@ -56,6 +56,10 @@ def models(day: Day, figures: Figures) -> None:
             _ask(day, "sizes", engine, wanted)
 
     do_each(engines, figures, fetch)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _is_here(day: Day, settings: dict[str, Any]) -> bool:

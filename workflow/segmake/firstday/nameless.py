@@ -42,8 +42,8 @@ _PATH = re.compile(
 # A version may look like an address; alone, nothing else does.
 _VERSION = re.compile(r"\d+(?:\.\d+){3}")
 
-# Folders of every Linux.
-_SYSTEM = ("/usr/bin", "/usr/lib", "/bin", "/dev", "/proc", "/sys", "/etc")
+# Folders of every Linux, and in every home that of the models.
+_SYSTEM = ("/usr/bin", "/usr/lib", "/bin", "/dev", "/proc", "/sys", "/etc", "/.cellpose")
 
 # Shorter names would be found in words that mean something else.
 _SHORTEST = 2
@@ -83,15 +83,18 @@ class Nameless:
         )
 
     def of(self, name: str) -> str:
-        """Return what is told in place of the name of a machine or a partition."""
-        return self._words.get(name, "…")
+        """Return what is told in place of the name of a machine or a partition; common words stay."""
+        return self._words.get(name, "…") if name.casefold() not in _COMMON else name
 
     def clean(self, value: Any) -> Any:
-        """Return a value as it may be told: a text, or the texts in lists and mappings, without names."""
+        """Return a value as it may be told: a text, or the texts in lists and mappings, without names.
+
+        Keys of mappings stay: what they say is known.
+        """
         if isinstance(value, str):
             return value if _VERSION.fullmatch(value) else self._clean(value)
         if isinstance(value, Mapping):
-            return {self._clean(str(key)): self.clean(each) for key, each in value.items()}
+            return {key: self.clean(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [self.clean(each) for each in value]
         return value

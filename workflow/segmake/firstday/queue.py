@@ -21,6 +21,9 @@ from segmake.messages import Problem, say
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 
+# So many partitions are tried, and so many of them for a GPU, which takes up to a minute.
+MOST_PARTITIONS, MOST_GPUS = 20, 5
+
 # So long a job of each partition is waited for.
 PATIENCE_SECONDS = 600.0
 
@@ -52,15 +55,17 @@ def graphics(day: Day, figures: Figures) -> None:
 def partitions(day: Day, figures: Figures) -> None:
     """Send a job to each partition that the user may use, and one for a GPU where there are GPUs."""
     usable = [one for one in day.cluster.partitions.values() if one.up and day.cluster.allows(one)]
+    # Those with GPUs first; of many, some are enough.
+    usable = sorted(usable, key=lambda one: not one.gpus)[:MOST_PARTITIONS]
     with ExitStack() as jobs:
         begun: dict[str, dict[str, Sent | str]] = {}
-        for one in usable:
-            for kind in ("cpu", "gpu") if one.gpus else ("cpu",):
-                folder = day.fresh(f"{len(begun)}-{kind}")
+        for number, one in enumerate(usable):
+            for kind in ("cpu", "gpu") if one.gpus and number < MOST_GPUS else ("cpu",):
+                folder = day.fresh(f"{number}-{kind}")
                 request = Request(gpu=kind == "gpu", minutes=1, memory_mb=200, partition=one.name)
                 begun.setdefault(one.name, {})[kind] = _sent_or_not(day, jobs, folder, request)
         for name, kinds in begun.items():
-            figures[name] = {kind: _outcome(one) for kind, one in kinds.items()}
+            figures[day.names.of(name)] = {kind: _outcome(one) for kind, one in kinds.items()}
     outcomes = [kinds["cpu"] for kinds in figures.values()]
     if not any(outcome["state"] == "ended" for outcome in outcomes):
         raise Problem("SM-CLU-010", answer=outcomes[0]["why"] if outcomes else "-")

@@ -80,10 +80,11 @@ class Record:
         for step in steps:
             outcome = self.outcomes.get(step.name, Outcome())
             needs = {"needs": list(step.needs), "gpu_minutes_at_most": step.gpu_minutes}
-            told.append({"name": step.name, "proves": step.proves, **needs, **asdict(outcome)})
+            own = {**asdict(outcome), "figures": names.clean(outcome.figures)}
+            told.append({"name": step.name, "proves": step.proves, **needs, **own})
         problems = [one["problem"] for one in told if one["state"] == "failed"]
         used = sum(one["reserved"] if one["used"] is None else one["used"] for one in self.spent)
-        found = answer(
+        return answer(
             "firstday",
             VERSION,
             problems,
@@ -92,7 +93,6 @@ class Record:
             gpu_minutes={"agreed": self.agreed, "used": round(used, 2), "jobs": self.spent},
             steps=told,
         )
-        return names.clean(found)
 
     def write(self, steps: Iterable[Step], names: Nameless) -> None:
         """Write the file, and the page."""
@@ -130,9 +130,11 @@ def read(folder: Path) -> Record | None:
     return Record(folder, *how, kept["agreed"], kept["jobs"], outcomes)
 
 
-def problem_of(problem: Problem) -> dict[str, Any]:
-    """Return a problem as it is written; the file that it is in is nobody's to know."""
-    return {**problem_values(problem), "file": None}
+def problem_of(problem: Problem, names: Nameless) -> dict[str, Any]:
+    """Return a problem as it is written: its texts without names, and no file, which is nobody's to know."""
+    values = problem_values(problem)
+    texts = {key: values[key] for key in ("where", "text", "remedy", "message")}
+    return {**values, **names.clean(texts), "file": None}
 
 
 def page(found: dict[str, Any]) -> str:

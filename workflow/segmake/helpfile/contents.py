@@ -109,7 +109,10 @@ def _failed(results: Path) -> str:
     try:
         folders = ResultPaths(results)
         rows = [row for row in image_rows(read_plan(folders.plan, results)) if row["code"]]
-    # There was no run; or one of another version, or its files are damaged.
+    except FileNotFoundError:
+        # There was no run.
+        return "-\n"
+    # It was one of another version, or its files are damaged.
     except Exception as error:
         return f"{error_line(error)}\n"
     told = [
@@ -120,11 +123,13 @@ def _failed(results: Path) -> str:
 
 
 def _records(results: Path) -> Iterator[Part]:
-    """Yield the ends of what SegMake noted of runs and jobs."""
+    """Yield the ends of what SegMake noted of runs, of jobs, and of the environments of the config."""
     folders = ResultPaths(results)
     for path in (folders.runs, folders.jobs, folders.submitted):
         if path.is_file():
             yield Part(f"records/{path.name}", _end(path), say("help.part.record"))
+    for path in sorted((results / "environments").glob("*.txt")):
+        yield Part(f"environments/{path.name}", _end(path), say("help.part.environment"))
 
 
 def _logs(results: Path) -> Iterator[Part]:

@@ -23,8 +23,8 @@ from segmake.slurm.commands import Job, SlurmError
 
 LOOK_SECONDS = 2.0
 
-# So long may a job take to end that was cancelled, and a process that was told to end.
-END_SECONDS = 60.0
+# So long may JupyterLab take to end by itself, and a job that is cancelled then.
+END_SECONDS = 30.0
 
 # So many lines of a log are shown.
 _LAST_LINES = 6
@@ -186,24 +186,39 @@ def stop(session: Session) -> None:
     Problem
         ``SM-JUP-006`` if it goes on, or it is a process of another machine.
     """
-    jobs = _jobs()
-    alive = session.state(jobs) != "ended"
     way.close_way(session)
     try:
-        if alive and session.job:
-            slurm.cancel([session.job])
-        elif alive:
-            session.end_process()
-        end = time.monotonic() + END_SECONDS
-        while session.state(jobs) != "ended" and time.monotonic() < end:
-            time.sleep(LOOK_SECONDS / 10)
-            jobs = jobs_here()
+        if not (_has_ended(session) or _ends_by_itself(session)):
+            slurm.cancel([session.job] if session.job else [])
+            if not _ends_within(session, END_SECONDS):
+                where = session.job or f"{session.process} ({session.host})"
+                raise Problem("SM-JUP-006", name=session.name, job=where)
     except SlurmError as error:
         raise Problem("SM-CLU-001", error=one_line(error)) from None
-    if session.state(jobs) != "ended":
-        where = session.job or f"{session.process} ({session.host})"
-        raise Problem("SM-JUP-006", name=session.name, job=where)
     session.remove()
+
+
+def _ends_by_itself(session: Session) -> bool:
+    """Tell JupyterLab to end, so that nothing of it is left on its node; return whether it has."""
+    if session.job and session.state(jobs_here()) == "waiting":
+        return False
+    if session.job:
+        slurm.tell_to_end(session.job)
+    else:
+        session.end_process()
+    return _ends_within(session, END_SECONDS)
+
+
+def _ends_within(session: Session, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not (ended := _has_ended(session)) and time.monotonic() < end:
+        # The controller is asked no oftener than it need be.
+        time.sleep(LOOK_SECONDS / 2 if session.job else LOOK_SECONDS / 20)
+    return ended
+
+
+def _has_ended(session: Session) -> bool:
+    return session.state(jobs_here()) == "ended"
 
 
 def found() -> list[Opened]:

@@ -33,6 +33,9 @@ LOOK_SECONDS = 1.0
 # The words of the lines: a connection begins, brings bytes, has taken so many of them, ends.
 _OPEN, _DATA, _TAKEN, _END = "open", "data", "taken", "end"
 
+# The line that the far end begins with.
+_HERE = "here"
+
 
 class _Connection:
     """One connection at this end of the line.
@@ -132,6 +135,13 @@ class _Line:
                 self._writer.write(f"{number} {word} {rest}\n".encode())
                 await self._writer.drain()
 
+    async def begins(self) -> bool:
+        """Return whether the other end is there; False once it has ended before it was."""
+        while line := await self._reader.readline():
+            if line.split() == [b"0", _HERE.encode()]:
+                return True
+        return False
+
     async def listen(self, opened: Callable[[int], Awaitable[None]]) -> None:
         """Hand on what the other end says, until it is gone.
 
@@ -174,10 +184,11 @@ async def _near(record: str, port: int, command: list[str]) -> None:
     async def never(number: int) -> None:
         raise ValueError(number)
 
+    if not await line.begins():
+        return
     server = await asyncio.start_server(accepted, sock=listener)
-    end = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        end.add_signal_handler(number, step.terminate)
+        asyncio.get_running_loop().add_signal_handler(number, step.terminate)
     _note(record, listener.getsockname()[1])
     try:
         await line.listen(never)
@@ -229,6 +240,7 @@ async def _far(path: str) -> None:
         lambda: asyncio.streams.FlowControlMixin(loop), sys.stdout.buffer
     )
     line = _Line(reader, asyncio.StreamWriter(transport, protocol, None, loop))
+    await line.say(0, _HERE)
 
     async def opened(number: int) -> None:
         try:

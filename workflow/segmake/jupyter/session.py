@@ -20,6 +20,7 @@ from typing import Any, Literal
 import psutil
 
 from segmake.core.files import fingerprint, write_atomically
+from segmake.core.made_folders import state_folder
 from segmake.jupyter.server import LOG, READY
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import ENDED, Job
@@ -99,8 +100,7 @@ class Session:
             What `jobs_here` returned.
         """
         job = jobs.get(self.job)
-        alive = (job is not None and job.state not in ENDED) if self.job else self._is_alive()
-        if not alive:
+        if not (self._is_alive(job) if self.job else self._process_is_alive()):
             return "ended"
         if job and job.waits:
             return "waiting"
@@ -108,11 +108,15 @@ class Session:
 
     def end_process(self) -> None:
         """Tell the process of this machine to end, if it is one."""
-        if self.host == socket.gethostname() and self._is_alive():
+        if self.host == socket.gethostname() and self._process_is_alive():
             with suppress(ProcessLookupError):
                 os.kill(self.process, signal.SIGTERM)
 
-    def _is_alive(self) -> bool:
+    def _is_alive(self, job: Job | None) -> bool:
+        # A machine that has the same home may have no Slurm to ask.
+        return not slurm.is_here() or (job is not None and job.state not in ENDED)
+
+    def _process_is_alive(self) -> bool:
         if self.host != socket.gethostname():
             # Whether it is cannot be seen from here; it takes its files with it.
             return self.place is not None
@@ -123,8 +127,7 @@ class Session:
 
 def sessions_folder() -> Path:
     """Return the folder of all sessions of this user."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().absolute() / "segmake" / "jupyter"
+    return state_folder() / "jupyter"
 
 
 def folder_of(name: str, experiment: Path) -> Path:

@@ -26,6 +26,9 @@ from segmake.slurm import fates
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.requests import executor_resources, option_words, request_options
 
+# Slurm sends its signal so long before the time is up; it may come up to a minute sooner.
+NOTICE_SECONDS = 30
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -210,7 +213,7 @@ def job_options(session: Session, settings: dict[str, Any], asked: Asked) -> lis
         for key in ("memory_gb", "hours", "cpus")
         if (value := getattr(asked, key)) is not None
     }
-    gpus = asked.gpus or 0
+    gpus, minutes = asked.gpus or 0, whole_minutes(cluster["hours"])
     resources = executor_resources(
         {"cluster": cluster | {"gpu": gpus}}, gpu=gpus > 0, accounts=slurm.keeps_accounts()
     )
@@ -224,7 +227,9 @@ def job_options(session: Session, settings: dict[str, Any], asked: Asked) -> lis
         "--no-requeue",
         f"--cpus-per-task={cluster['cpus']}",
         f"--mem={max(1, int(cluster['memory_gb'] * 1024))}",
-        f"--time={whole_minutes(cluster['hours'])}",
+        f"--time={minutes}",
+        # Before its time is up, JupyterLab has some to end as it should.
+        f"--signal=B:TERM@{min(NOTICE_SECONDS, 15 * minutes)}",
         *request_options(resources),
         *option_words(cluster["sbatch_options"]),
     ]

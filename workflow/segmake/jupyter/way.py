@@ -86,7 +86,7 @@ def _command(session: Session) -> list[str]:
         return far
     step = ["srun", "--overlap", f"--jobid={session.job}", "--nodes=1", "--ntasks=1"]
     # It takes no part of what the job has.
-    return [*step, "--mem=0", "--gres=none", "--input=all", "--quiet", *far]
+    return [*step, "--mem=0", "--gres=none", "--mpi=none", "--quiet", *far]
 
 
 def _variables() -> dict[str, str]:

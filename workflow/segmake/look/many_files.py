@@ -26,6 +26,9 @@ MODULE = "segmake.look.one_file"
 WORTH_A_PROCESS = 20
 PIECE = 4
 
+# That a picture could not be written.
+_NOT_WRITTEN = "SM-LOK-003"
+
 # Where there is nothing else: a config takes them only if it names them.
 _PICTURES = ("**/*.png", "**/*.jpg", "**/*.jpeg")
 
@@ -122,16 +125,17 @@ class Looks:
         self._draw = draw
         self._channel = channel
         self._kept = Kept(self.place, pictures)
+        self._not_written: Problem | None = None
 
     def __len__(self) -> int:
         return len(self._found)
 
     @property
     def not_kept(self) -> Problem | None:
-        """Why what was seen could not be kept; None if it was."""
+        """Why what was seen, or a picture, could not be kept; None if all was."""
         error = self._kept.error
         if error is None:
-            return None
+            return self._not_written
         where = str(self._kept.pictures.parent)
         return Problem("SM-LOK-003", where=where, folder=where, error=error.strerror)
 
@@ -147,7 +151,7 @@ class Looks:
                 yield self._look(found, size, mtime_ns, known, kept=True)
         for (found, size, mtime_ns), answer in self._answers(unseen):
             look = self._look(found, size, mtime_ns, answer, kept=False)
-            if {problem.code for problem in look.problems} <= _LASTING:
+            if {code for code, *_ in _told(answer)} <= _LASTING | _OF_THE_PICTURE:
                 of_file = (found.path, size, mtime_ns, self._channel, answer)
                 self._kept.add(*of_file, picture=self._draw)
             yield look
@@ -217,8 +221,11 @@ class Looks:
     def _look(
         self, found: Found, size: int, mtime_ns: int, answer: dict[str, Any], *, kept: bool
     ) -> Look:
-        told = [answer["problem"]] if "problem" in answer else answer.get("problems", [])
-        problems = [remembered(code, where, values) for code, where, values in told]
+        problems = [remembered(code, where, values) for code, where, values in _told(answer)]
+        # That says nothing of the file, and the same of all.
+        unwritten = [problem for problem in problems if problem.code == _NOT_WRITTEN]
+        self._not_written = next(iter(unwritten), self._not_written)
+        problems = [problem for problem in problems if problem.code != _NOT_WRITTEN]
         shown = answer.get("shown") if self._draw else None
         picture = self._kept.picture_of(found.path, size, mtime_ns, self._channel)
         return Look(
@@ -233,6 +240,11 @@ class Looks:
             warnings=tuple(one for one in problems if one.code in _OF_THE_PICTURE),
             kept=kept,
         )
+
+
+def _told(answer: dict[str, Any]) -> list[Any]:
+    """Return the problems of an answer: code, place and values of each."""
+    return [answer["problem"]] if "problem" in answer else answer.get("problems", [])
 
 
 def _listed(folder: Path, include: Sequence[str] | None) -> Listed | None:

@@ -88,7 +88,8 @@ def draw(path: Path, header: Header, channel: int, picture: Path) -> dict[str, i
     Raises
     ------
     Problem
-        ``SM-LOK-004`` if the plane is too large; what `segmake.formats.Image.plane` raises.
+        ``SM-LOK-004`` if the plane is too large, ``SM-LOK-003`` if the picture can't be written; what
+        `segmake.formats.Image.plane` raises.
     """
     samples = range(min(3, len(header.channels))) if header.color else [channel]
     if header.width * header.height * header.pixel_bytes * len(samples) > MOST_BYTES:
@@ -104,8 +105,13 @@ def draw(path: Path, header: Header, channel: int, picture: Path) -> dict[str, i
     grey = planes if plain else [stretch(plane) for plane in planes]
     drawn = Picture.fromarray(np.dstack(grey) if len(grey) == 3 else grey[0])
     drawn.thumbnail((LONGEST, LONGEST))
-    with write_atomically(picture, lasting=False) as part:
-        drawn.save(part, quality=_QUALITY)
+    try:
+        with write_atomically(picture, lasting=False) as part:
+            drawn.save(part, quality=_QUALITY)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        folder = str(picture.parent)
+        raise Problem("SM-LOK-003", where=folder, folder=folder, error=reason) from None
     return {"position": 1, "channel": channel + 1, "time": 1, "slice": middle + 1}
 
 

@@ -58,10 +58,11 @@ def state_of(folders: ResultPaths, folder: Path = Path()) -> RunState | None:
     process, shown = read_mark(folders.lock) or (None, None)
     is_there = process is not None and shown is not None and process.is_there(shown)
     if process and is_there:
-        # An older version noted no moment.
-        if last is None or last.began < process.time:
+        # Version 0.1.0 noted no moment, and no runs.
+        is_old = not process.time and folders.plan.exists()
+        if not is_old and (last is None or last.began < process.time):
             return RunState("starting", process, shown, last)
-        if last.ended is None:
+        if last is None or last.ended is None:
             return RunState("running", process, shown, last)
     since = last.began if last else 0.0
     begun = starting(folder)

@@ -63,16 +63,23 @@ def describe_status(results: Path) -> str:
     """
     folders = ResultPaths(results)
     found = state_of(folders)
-    if found is None:
-        raise Problem("SM-RUN-013", where=str(results), results=results)
     lines = []
-    if found.state == "starting" and found.process:
+    if found and found.state == "starting" and found.process:
         lines.append(say("status.starting", pid=found.process.pid))
-    if found.state == "running":
+    if found and found.state == "running":
         lines += _describe_running(folders, found)
     elif folders.plan.exists():
         lines += _describe_over(folders)
+    elif found and (waiting := main_job(folders)):
+        lines.append(_describe_main_job(folders, waiting))
+    if not lines:
+        raise Problem("SM-RUN-013", where=str(results), results=results)
     return "\n".join(lines)
+
+
+def _describe_main_job(folders: ResultPaths, waiting: tuple[str, str]) -> str:
+    job, state = waiting
+    return say("status.main_job", results=folders.results, job=job, state=state)
 
 
 def heard_in(folders: ResultPaths, started: float) -> tuple[Heard | None, list[Job]]:
@@ -117,7 +124,7 @@ def _describe_over(folders: ResultPaths) -> list[str]:
         plan = read_plan(folders.plan, folders.results)
     # A plan of another version of SegMake may lack what this one looks for.
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return [str(Problem("SM-RUN-070", where=str(folders.results), results=folders.results))]
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(plan.started))
     jobs = Jobs(folders.jobs)
     if jobs.live():
@@ -125,8 +132,7 @@ def _describe_over(folders: ResultPaths) -> list[str]:
             jobs.refresh()
     left = job_lines([sent.job for sent in jobs.live()])
     if waiting := main_job(folders):
-        names = {"results": folders.results, "job": waiting[0], "state": waiting[1]}
-        return [say("status.main_job", **names), *left]
+        return [_describe_main_job(folders, waiting), *left]
     lines = [say("status.ended", since=began, results=folders.results)]
     if left:
         lines += [say("status.left"), *left]

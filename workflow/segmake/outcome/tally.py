@@ -194,10 +194,10 @@ def _count(path: Path, work: Work, before: Seen | None) -> Seen:
 
 
 def _is_known(journal: BinaryIO, before: Seen, status: os.stat_result) -> bool:
-    """Whether a journal that has changed is the one that was read before, with more in it."""
+    """Whether a journal that has changed is the one that was read before, mostly with more in it."""
     return (
         before.file == status.st_ino
-        and before.size < status.st_size
+        and before.size <= status.st_size
         and before.known_by == _checksum(journal, before.size)
     )
 

@@ -452,6 +452,17 @@ def cancel(ids: Iterable[str]) -> None:
         ask("scancel", "--quiet", *ids)
 
 
+def tell_to_end(job: str) -> None:
+    """Send SIGTERM to the script of a job that runs, and to no other of its processes: it ends them as it should.
+
+    Raises
+    ------
+    SlurmError
+        If Slurm does not answer.
+    """
+    ask("scancel", "--quiet", "--batch", "--signal=TERM", job)
+
+
 def ask(*command: str, script: str = "", timeout: float | None = None) -> list[str]:
     """Return the lines that a command of Slurm printed, which was given a script to read.
 

@@ -109,6 +109,7 @@ class Jobs:
     _of_work: dict[tuple[str, str], dict[str, Sent]] = field(default_factory=dict)
     _asked: float = 0.0
     _answered: float | None = None
+    _unanswered: str = ""
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -237,7 +238,8 @@ class Jobs:
             try:
                 known = {job.id: job for job in slurm.jobs_of_run(self.run)}
             except SlurmError as error:
-                self._tell_others(heard=True, error=one_line(error))
+                self._unanswered = one_line(error)
+                self._tell_others(heard=True)
                 raise
             gone = [sent.job for sent in before if sent.job.id not in known]
             # The queue tells how a job ended only after its node is tidied up; the accounts know at once.
@@ -246,7 +248,7 @@ class Jobs:
             for job in [*known.values(), *gone]:
                 forgotten = replace(job, state=FORGOTTEN) if job in gone else job
                 self._note(ended.get(job.id, forgotten))
-            self._asked, self._answered = asked, time.time()
+            self._asked, self._answered, self._unanswered = asked, time.time(), ""
             self._tell_others(heard=True)
 
     def too_little(self, rule: str, batch: str) -> dict[str, int]:
@@ -294,18 +296,17 @@ class Jobs:
             self.refresh()
         return left
 
-    def _tell_others(self, *, heard: bool = False, error: str = "") -> None:
+    def _tell_others(self, *, heard: bool = False) -> None:
         """Write down what is known of the jobs for whoever looks where the run is.
 
         Parameters
         ----------
         heard : bool
             Whether Slurm was asked just now.
-        error : str
-            Its words, if it did not answer.
         """
         if self.keep and self._telling.is_due(heard=heard):
-            known = Heard(self.started, self._answered, error, self.held, self.room, [])
+            answer = self._answered, self._unanswered
+            known = Heard(self.started, *answer, self.held, self.room, [])
             self._telling.tell(known, (sent.job for sent in self.live()))
 
     def _note(self, job: Job) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from segmake.core import installation
+from segmake.core.caches import own_cache_folder
 from segmake.core.journal import Journal
 from segmake.core.json_lines import read_lines
 from segmake.core.made_folders import shared_environments
@@ -37,11 +38,8 @@ _OF_RESULTS: dict[str, tuple[tuple[str, ...], Return, str]] = {
     "memory": ((".segmake",), "stays", ""),
 }
 
-# Caches of SegMake; of Snakemake, beside what it keeps of each folder; and of what installs packages.
-_CACHES = {
-    **{"segmake-cache": "segmake", "snakemake-cache": "snakemake"},
-    **{"uv-cache": "uv", "pip-cache": "pip"},
-}
+# Caches of Snakemake, beside what it keeps of each folder; and of what installs packages.
+_CACHES = {"snakemake-cache": "snakemake", "uv-cache": "uv", "pip-cache": "pip"}
 
 
 @dataclass(frozen=True)
@@ -137,14 +135,14 @@ def main_environment() -> Path:
 def of_home() -> list[Kind]:
     """Return what takes room in the user's home, or where variables say that such things lie."""
     models = models_folder({"models_folder": None})
-    found = [Kind("models", (models,), "network")]
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    own = own_cache_folder()
+    found = [Kind("models", (models,), "network"), Kind("segmake-cache", (own,), "itself")]
+    caches = own.parent
     named = {"uv-cache": "UV_CACHE_DIR", "pip-cache": "PIP_CACHE_DIR"}
     for kind, folder in _CACHES.items():
         place = Path(os.environ.get(named.get(kind, "")) or caches / folder)
-        own = kind == "segmake-cache"
-        back: Return = "itself" if own or kind == "snakemake-cache" else "network"
-        found.append(Kind(kind, (place,), back, shared=not own))
+        back: Return = "itself" if kind == "snakemake-cache" else "network"
+        found.append(Kind(kind, (place,), back, shared=True))
     return found
 
 

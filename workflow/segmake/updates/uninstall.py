@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from segmake.core import installation
+from segmake.core.caches import own_cache_folder
 from segmake.core.config import DEFAULT_CONFIG
+from segmake.core.made_folders import state_folder
 from segmake.messages import Problem, say
 from segmake.updates.at_work import run_in, run_with
 from segmake.updates.clone import owner_of
@@ -43,6 +45,8 @@ def uninstall(*, yes: bool, models: bool) -> int:
     """
     home = installation.home()
     going = [*links(), *(() if installation.is_shared() else folders())]
+    going += [path for path in [state_folder()] if path.is_dir()]
+    going += [own_cache_folder()] if own_cache_folder().is_dir() else []
     if models:
         going += [path for path in of_home()[0].paths if path.is_dir()]
     if not going:
@@ -59,7 +63,7 @@ def uninstall(*, yes: bool, models: bool) -> int:
 
 def _go(going: list[Path], *, yes: bool) -> bool:
     """Say what goes, ask, and remove it; return whether it is gone."""
-    if who := run_in(installation.home()) or run_with(_prefixes()):
+    if who := run_in(installation.home()) or run_with(_prefixes()) or _open_jupyter():
         raise Problem("SM-SPC-004", who=who)
     print(say("uninstall.goes"))
     for path in going:
@@ -73,6 +77,12 @@ def _go(going: list[Path], *, yes: bool) -> bool:
     for path in sorted(going, key=lambda path: path == main_environment()):
         _remove(path)
     return True
+
+
+def _open_jupyter() -> str | None:
+    """Return what tells of a JupyterLab that may be open; its job may run on another machine."""
+    there = next(state_folder().glob("jupyter/*/session.json"), None)
+    return f"segmake jupyter ({there.parent.name})" if there else None
 
 
 def _prefixes() -> list[Path]:

@@ -1,8 +1,7 @@
 """What somebody would run who has the engine alone; nothing of SegMake is used here.
 
 ``plain_call.py ORDER`` reads an object of JSON: the engine, its model and the folder of it, how many tiles at once, the
-images, and the folder for the masks. It runs with the Python of the engine, and prints what it took. Without a GPU
-the engines take the CPU by themselves.
+images, and the folder for the masks. It runs with the Python of the engine, and prints what it took.
 """
 
 import json
@@ -17,21 +16,25 @@ began = time.time()
 
 import numpy as np  # noqa: E402
 import tifffile  # noqa: E402
+import torch  # noqa: E402
+
+# Without one, Omnipose would not take the CPU by itself.
+gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
 
 if order["engine"] == "omnipose":
     from cellpose_omni import models
 
-    model = models.CellposeModel(gpu=True, model_type=order["model"], omni=True)
+    model = models.CellposeModel(gpu=gpu, model_type=order["model"], omni=True)
     arguments = {"channels": [0, 0], "omni": True}
 elif order["engine"] == "cellpose3":
     from cellpose import models
 
-    model = models.CellposeModel(gpu=True, model_type=order["model"])
+    model = models.CellposeModel(gpu=gpu, model_type=order["model"])
     arguments = {"channels": [0, 0]}
 else:
     from cellpose import models
 
-    model = models.CellposeModel(gpu=True, pretrained_model=order["model"])
+    model = models.CellposeModel(gpu=gpu, pretrained_model=order["model"])
     arguments = {}
 
 loaded = time.time()

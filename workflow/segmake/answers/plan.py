@@ -1,0 +1,196 @@
+"""What ``segmake plan --json`` answers: what a run would do with each image, and why; nothing is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from segmake.answers.answer import Answer, answer, path_text, problem_values, time_text
+from segmake.cluster.checks import Cluster, ask_cluster, name_partition
+from segmake.config.load import load_config
+from segmake.config.sources import changed, origin_of
+from segmake.core.config import Config, name_in_full
+from segmake.core.journal import Entry, Journal
+from segmake.images.image import ImageFile
+from segmake.images.inventory import Inventory
+from segmake.images.selection import select
+from segmake.messages import Problem, say
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Plan, State
+from segmake.runner.run_step import is_current, problem_of
+from segmake.runner.step_names import STEPS
+from segmake.slurm import commands as slurm
+
+
+def plan_answer(path: Path) -> Answer:
+    """Return what a run would do.
+
+    Parameters
+    ----------
+    path : Path
+        The config.
+
+    Raises
+    ------
+    Problem, Problems
+        If the config, or an image folder, is such that none can begin.
+    """
+    config = load_config(path)
+    cluster = ask_cluster(config) if slurm.is_here() else None
+    plan, inventory = make_plan(config)
+    if isinstance(cluster, Cluster):
+        name_partition(plan, cluster)
+    images = list(_images(plan, inventory))
+    warnings = [cluster] if isinstance(cluster, Problem) else []
+    warnings += _warnings(plan)
+    return answer(
+        "plan",
+        1,
+        [problem_values(problem, "warning") for problem in warnings],
+        config=path_text(path),
+        results=path_text(plan.folders.results),
+        made=time_text(plan.started),
+        text=plan.describe().splitlines(),
+        has_work=plan.has_work,
+        counts=_counts(plan, images),
+        images=images,
+        left_out=list(_left_out(plan, inventory)),
+        other_files=plan.left_out - sum(map(len, plan.derived.values())),
+        hidden=plan.hidden,
+        batches=list(_batches(plan)),
+        scripts=list(_scripts(plan)),
+        settings=list(_settings(plan, config)),
+        cluster=_cluster(plan, cluster),
+    )
+
+
+def _warnings(plan: Plan) -> Iterator[Problem]:
+    for file in plan.outdated.values():
+        yield Problem("SM-OUT-020", file=file)
+    for script in plan.scripts.values():
+        for code, values in script.remarks:
+            yield Problem(code, **values)
+
+
+def _counts(plan: Plan, images: list[dict[str, Any]]) -> dict[str, int]:
+    states = Counter(plan.states.values())
+    return {
+        "found": len(plan.states),
+        **{state: states[state] for state in get_args(State)},
+        "to_do": sum(bool(image["to_do"]) for image in images),
+        "will_fail": sum(image["will_fail"] is not None for image in images),
+        "batches": len(plan.batches),
+        "batches_to_do": len(plan.open_batches),
+    }
+
+
+def _images(plan: Plan, inventory: Inventory) -> Iterator[dict[str, Any]]:
+    """Yield each image that is there, with what is to be done of it, and why."""
+    there = {image.image: image for image in inventory.images if image.present}
+    for batch in plan.batches.values():
+        of_steps = (batch.tasks[step] for step in STEPS)
+        # Of a batch that is done, nothing is to be known from its journals.
+        is_done = not any(plan.pending[batch.name].values())
+        journals = [] if is_done else [Journal(plan.folders.journal(s, batch.name)) for s in STEPS]
+        for tasks in zip(*of_steps, strict=True):
+            image = there[tasks[0].image]
+            entries = [journal.last(image.image) for journal in journals]
+            to_do = [
+                step
+                for step, entry, task in zip(STEPS, entries, tasks, strict=False)
+                if not is_current(entry, task)
+            ]
+            state = plan.states[image.image]
+            fault = _fault(plan, image)
+            yield {
+                "image": image.image,
+                "file": path_text(image.path),
+                "batch": batch.name,
+                "state": state,
+                "reason": say(f"state.image.{state}"),
+                "to_do": to_do,
+                "failed_before": _failure(entries) if state == "failed" else None,
+                "will_fail": fault and problem_values(fault),
+                "correction": plan.corrections.get(image.image),
+            }
+
+
+def _failure(entries: list[Entry | None]) -> dict[str, Any] | None:
+    """Return why an image failed when it was last tried."""
+    for entry in entries:
+        try:
+            if entry and (problem := problem_of(entry)):
+                return problem_values(problem)
+        except (KeyError, TypeError):
+            # A newer version of SegMake has written it down.
+            continue
+    return None
+
+
+def _fault(plan: Plan, image: ImageFile) -> Problem | None:
+    """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
+    if image.problem or image.header is None:
+        return image.problem
+    try:
+        select(image.header, plan.settings["images"], image.path)
+    except Problem as problem:
+        return problem
+    return None
+
+
+def _left_out(plan: Plan, inventory: Inventory) -> Iterator[dict[str, str]]:
+    """Yield each file, folder and position that is taken for no image, or not asked for, and why."""
+    named = {
+        **plan.derived,
+        "system": plan.system,
+        "position": [image.image for image in inventory.unselected],
+    }
+    for kind, names in named.items():
+        for name in names:
+            yield {"name": name, "kind": kind, "reason": say(f"left_out.{kind}")}
+
+
+def _batches(plan: Plan) -> Iterator[dict[str, Any]]:
+    to_do = set(plan.open_batches)
+    for name, batch in plan.batches.items():
+        yield {
+            "batch": name,
+            "images": len(batch.tasks[STEPS[0]]),
+            "to_do": plan.pending[name],
+            "open": name in to_do,
+        }
+
+
+def _scripts(plan: Plan) -> Iterator[dict[str, Any]]:
+    for name, script in plan.scripts.items():
+        counts = {key: script.counts.get(key, 0) for key in ("runs", "done", "failed", "to_run")}
+        yield {"script": name, "jobs": len(script.batches), **counts}
+
+
+def _settings(plan: Plan, config: Config) -> Iterator[dict[str, Any]]:
+    """Yield each setting of the cluster, and each other one that is not as by default, with where it comes from."""
+    for keys, value in changed(plan.settings):
+        name = name_in_full(keys)
+        source = plan.sources.get(name, "")
+        origin = origin_of(config, keys)
+        if origin == "default" and source:
+            # What was left open, until the cluster was asked.
+            origin = "cluster"
+        file = getattr(source, "file", None)
+        yield {
+            "name": name,
+            "value": value,
+            "origin": origin,
+            "source": source or say("source.default"),
+            "file": file and path_text(file),
+            "line": getattr(source, "line", None),
+        }
+
+
+def _cluster(plan: Plan, cluster: Cluster | Problem | None) -> dict[str, Any] | None:
+    if cluster is None:
+        return None
+    partition = plan.settings["cluster"]["partition"]
+    return {"answered": isinstance(cluster, Cluster), "partition": partition}
