@@ -204,7 +204,7 @@ class _Visit(asyncssh.SSHClient):
         return typed
 
     def password_change_requested(self, prompt: str, lang: str) -> Any:
-        raise Problem("SM-SSH-008", where=self.host)
+        raise Problem("SM-SSH-008", where=self.host, host=self.host)
 
     async def kbdint_auth_requested(self) -> str | None:
         return None if self.challenges >= TRIES or self.refused_to_answer else ""
