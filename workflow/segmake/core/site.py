@@ -17,8 +17,8 @@ from segmake.core import installation
 from segmake.core.site_paths import Share, shares_of, spelling_of
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, language, say
-from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
 from segmake.messages.locations import location
+from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
 
 SITE = installation.home() / "site.yaml"
 SCHEMA = Path(__file__).with_name("site.schema.yaml")
