@@ -135,8 +135,15 @@ for _name in (
 Cut.__abstractmethods__ = frozenset()
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("way", ["there", "back"])
+@pytest.mark.parametrize(
+    ("way", "after"),
+    [
+        ("there", False),
+        pytest.param("there", True, marks=pytest.mark.long),
+        pytest.param("back", False, marks=pytest.mark.long),
+        ("back", True),
+    ],
+)
 def test_cut_at_every_call(
     there: There, images: Path, server: Server, tmp_path: Path, way: str, after: bool
 ) -> None:

@@ -62,7 +62,7 @@ def test_what_is_refused(server: Server) -> None:
     make_key()
     assert told(there(server)[0]) == "SM-SSH-007"
     server.stop()
-    server.new_host_make_key()
+    server.new_host_key()
     server.start()
     place, asking = there(server, PASSWORD)
     assert told(place) == "SM-SSH-005"
