@@ -45,14 +45,16 @@ def pytest_collection_modifyitems(config, items):
 def pytest_xdist_make_scheduler(config, log):
     """Give all that uses the Slurm cluster to one process: there is one cluster, and tests stop its nodes.
 
-    So with conda: its tests share the environments of a session, and say which of them are made.
+    So with conda: its tests share the environments of a session, and say which of them are made. And with the SSH
+    server: it has one user of this machine.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class OneClusterScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith("tests/slurm/"):
-                return "slurm"
+            for folder in ("slurm", "ssh"):
+                if nodeid.startswith(f"tests/{folder}/"):
+                    return folder
             return "conda" if nodeid.startswith("tests/workflow/test_conda.py") else nodeid
 
     return OneClusterScheduling(config, log)

@@ -158,7 +158,7 @@ def test_the_versions_that_are_pinned_are_those_that_the_package_allows() -> Non
     tests = pinned((ROOT / "tests" / "requirements.txt").read_text().splitlines())
     for pins, needed in (
         ({name: main[name] for name in main.keys() - builds}, wanted("images", "workflow")),
-        (main | tests, wanted("images", "workflow", "dev")),
+        (main | tests, wanted("images", "workflow", "remote", "dev")),
     ):
         assert pins.keys() - builds == needed.keys()
         for name, requirements in needed.items():

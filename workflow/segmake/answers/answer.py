@@ -40,7 +40,7 @@ def answer(
 
 def problem_values(problem: Problem, severity: Severity = "error") -> dict[str, Any]:
     """Return a problem as a program is told: its texts are in the user's language, all else never changes."""
-    # Most problems have no place in a file: what knows one has it as a `segmake.messages.places.Place`.
+    # Most problems have no place in a file: what knows one has it as a `segmake.messages.locations.Location`.
     file = getattr(problem.where, "file", None)
     return {
         "code": problem.code,

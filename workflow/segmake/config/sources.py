@@ -9,7 +9,7 @@ from typing import Any, Literal
 from segmake.config.schema import engine_of, schema, with_defaults
 from segmake.core.config import Config, Keys, at, name_in_full
 from segmake.messages import say
-from segmake.messages.places import Place
+from segmake.messages.locations import Location
 
 Origin = Literal["command", "config", "site", "cluster", "default"]
 
@@ -34,7 +34,7 @@ def origin_of(config: Config, keys: Keys) -> Origin:
     """Return where a setting comes from, in a word for programs."""
     if keys in config.origins:
         # A file has lines, and the cluster has none.
-        return "site" if isinstance(config.origins[keys], Place) else "cluster"
+        return "site" if isinstance(config.origins[keys], Location) else "cluster"
     if at(config.overrides, keys) is not None:
         return "command"
     is_written = at(config.settings, keys) is not None and at(config.written, keys) is not None

@@ -16,7 +16,7 @@ from ruamel.yaml.reader import ReaderError
 from segmake.config.yaml_faults import fault_of
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
-from segmake.messages.places import place
+from segmake.messages.locations import location
 
 # What no config that somebody wrote comes near to, and what can be read in seconds.
 _MOST_BYTES = 1_000_000
@@ -45,11 +45,13 @@ def read_yaml(
     try:
         text = _text_of(path) if text is None else text
     except FileNotFoundError:
-        raise Problems([Problem("SM-CFG-007", where=place(path))]) from None
+        raise Problems([Problem("SM-CFG-007", where=location(path))]) from None
     except UnicodeDecodeError:
-        raise Problems([Problem("SM-CFG-008", where=place(path))]) from None
+        raise Problems([Problem("SM-CFG-008", where=location(path))]) from None
     except OSError as error:
-        raise Problems([Problem("SM-CFG-009", where=place(path), error=error.strerror)]) from None
+        raise Problems(
+            [Problem("SM-CFG-009", where=location(path), error=error.strerror)]
+        ) from None
     _refuse_endless(text, path)
     try:
         written = YAML(typ="rt").load(text)
@@ -58,25 +60,25 @@ def read_yaml(
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1
         key = text.split("\n")[line - 1].split(":")[0].strip()
-        raise Problems([Problem("SM-CFG-006", where=place(path, line, key), key=key)]) from None
+        raise Problems([Problem("SM-CFG-006", where=location(path, line, key), key=key)]) from None
     except MarkedYAMLError as error:
         line, fault = fault_of(error, text)
         code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
-        raise Problems([Problem(code, where=place(path, line), error=fault)]) from None
+        raise Problems([Problem(code, where=location(path, line), error=fault)]) from None
     except ReaderError as error:
         if error.character == 0:
             # Every other byte is zero in UTF-16 without its mark.
-            raise Problems([Problem("SM-CFG-008", where=place(path))]) from None
+            raise Problems([Problem("SM-CFG-008", where=location(path))]) from None
         line = text.count("\n", 0, error.position) + 1
         raise Problems(
-            [Problem("SM-CFG-005", where=place(path, line), error=error.reason)]
+            [Problem("SM-CFG-005", where=location(path, line), error=error.reason)]
         ) from None
     except Exception as error:
         # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
         reason = str(error) or type(error).__name__
-        raise Problems([Problem("SM-CFG-005", where=place(path), error=reason)]) from None
+        raise Problems([Problem("SM-CFG-005", where=location(path), error=reason)]) from None
     if not isinstance(settings, dict):
-        raise Problems([Problem("SM-CFG-004", where=place(path))])
+        raise Problems([Problem("SM-CFG-004", where=location(path))])
     return settings, lines, numbers
 
 
@@ -86,10 +88,10 @@ def _text_of(path: Path) -> str:
     if not path.is_file() and not path.is_dir():
         # A pipe would be waited for, and a device may have no end.
         error = say("config.no_file")
-        raise Problems([Problem("SM-CFG-009", where=place(path), error=error)])
+        raise Problems([Problem("SM-CFG-009", where=location(path), error=error)])
     if size > _MOST_BYTES:
         names = {"size": f"{size / 1e6:.0f}", "most": f"{_MOST_BYTES / 1e6:.0f}"}
-        raise Problems([Problem("SM-CFG-044", where=place(path), **names)])
+        raise Problems([Problem("SM-CFG-044", where=location(path), **names)])
     return path.read_text(encoding="utf-8-sig")
 
 
@@ -123,7 +125,7 @@ def _refuse_endless(text: str, path: Path) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             name, before = opened.pop()
             sizes[name or ""] = count - before
-        where = place(path, line)
+        where = location(path, line)
         if count > _MOST_VALUES:
             raise Problems([Problem("SM-CFG-043", where=where, most=_MOST_VALUES)])
         if len(opened) > _DEEPEST:
@@ -142,7 +144,7 @@ def _events(text: str, path: Path) -> Iterator[Any]:
         yield from yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         if error.problem_mark and "nesting depth" in (error.problem or ""):
-            where = place(path, error.problem_mark.line + 1)
+            where = location(path, error.problem_mark.line + 1)
             raise Problems([Problem("SM-CFG-045", where=where, most=_DEEPEST)]) from None
     except (yaml.YAMLError, ValueError):
         return

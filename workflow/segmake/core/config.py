@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmake.messages import Problem
-from segmake.messages.places import place
+from segmake.messages.locations import location
 
 if TYPE_CHECKING:
     from segmake.core.site import Site
@@ -68,8 +68,8 @@ class Config:
             return self.origins[keys]
         for length in range(len(keys), 0, -1):
             if line := self.lines.get(keys[:length]):
-                return place(self.path, line, name_in_full(keys))
-        return place(self.path, key=name_in_full(keys))
+                return location(self.path, line, name_in_full(keys))
+        return location(self.path, key=name_in_full(keys))
 
 
 def name_in_full(keys: Keys) -> str:

@@ -17,8 +17,8 @@ from segmake.core import installation
 from segmake.core.site_paths import Share, shares_of, spelling_of
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, language, say
+from segmake.messages.locations import location
 from segmake.messages.numbers import hours_of, hours_setting, whole_minutes
-from segmake.messages.places import place
 
 SITE = installation.home() / "site.yaml"
 SCHEMA = Path(__file__).with_name("site.schema.yaml")
@@ -109,7 +109,7 @@ class Site:
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest one above it."""
         above = (self.lines.get(keys[:length]) for length in range(len(keys), 0, -1))
-        return place(SITE, next(filter(None, above), 1), ".".join(map(str, keys)))
+        return location(SITE, next(filter(None, above), 1), ".".join(map(str, keys)))
 
     def permits(self, address: Address) -> bool:
         """Return whether packages may come from a git repository."""
@@ -221,7 +221,7 @@ def read_site() -> Site:
 
 
 def _unreadable(error: str, line: int | None = None) -> Site:
-    return Site(problems=[Problem("SM-SIT-001", where=place(SITE, line), error=error)])
+    return Site(problems=[Problem("SM-SIT-001", where=location(SITE, line), error=error)])
 
 
 @cache

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from segmake.messages import language
+from segmake.messages import language, say
 
 
 def finite(value: Any) -> float | None:
@@ -47,6 +47,14 @@ _UNITS = re.compile(
     r"(?:(\d+(?:\.\d+)?)(?:m|mn|mins?|minutes?))?"
     r"(?:(\d+(?:\.\d+)?)(?:s|secs?|seconds?|secondes?))?"
 )
+
+
+def shown_bytes(size: int) -> str:
+    """Return the size of files as people read it."""
+    for unit, power in (("GB", 9), ("MB", 6)):
+        if size >= 10**power:
+            return say(f"space.{unit}", number=brief(size / 10**power))
+    return say("space.kB", number=number(size / 1000))
 
 
 def hours_of(written: str) -> float | None:

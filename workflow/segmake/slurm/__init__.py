@@ -4,7 +4,7 @@
 the jobs that were sent. `fates` knows each way in which Slurm refuses a job, lets one wait or ends one: the table is
 in ``fates.toml``.
 
-May import `segmake.core` and what is below it.
+May import `segmake.places` and what is below it.
 
 >>> from segmake.slurm.fates import ended, refused
 >>> from segmake.slurm.requests import executor_resources, request_options

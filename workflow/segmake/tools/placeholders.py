@@ -5,6 +5,14 @@ from __future__ import annotations
 # How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
 # own name.
 PLACEHOLDERS = {
+    "SM-SSH.seconds": {"en": "number", "fr": "nombre"},
+    "SM-SSH.known": {"en": "fingerprint", "fr": "empreinte"},
+    "SM-SSH.fingerprint": {"en": "fingerprint", "fr": "empreinte"},
+    "SM-SSH.files": {"en": "files", "fr": "fichiers"},
+    "SM-SSH.needed": {"en": "size", "fr": "taille"},
+    "SM-SSH.free": {"en": "size", "fr": "taille"},
+    "SM-SSH.said": {"en": "its words", "fr": "ses mots"},
+    "SM-SSH.user": {"en": "name", "fr": "nom"},
     "SM-DAY.equal": {"en": "number", "fr": "nombre"},
     "SM-DAY.number": {"en": "number", "fr": "nombre"},
     "SM-DAY.pixels": {"en": "number", "fr": "nombre"},

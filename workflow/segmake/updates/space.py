@@ -20,7 +20,7 @@ from segmake.core import installation
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.journal import Entry, as_record
 from segmake.messages import Problem, joined, say
-from segmake.messages.numbers import brief, duration, number
+from segmake.messages.numbers import duration, shown_bytes
 from segmake.plan.plan import Plan, read_plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
@@ -149,14 +149,6 @@ def _name(owner: int) -> str:
     with suppress(KeyError):
         return pwd.getpwuid(owner).pw_name
     return str(owner)
-
-
-def shown_bytes(size: int) -> str:
-    """Return the size of files as people read it."""
-    for unit, power in (("GB", 9), ("MB", 6)):
-        if size >= 10**power:
-            return say(f"space.{unit}", number=brief(size / 10**power))
-    return say("space.kB", number=number(size / 1000))
 
 
 def delete(folder: Path, names: Sequence[str], *, yes: bool) -> int:

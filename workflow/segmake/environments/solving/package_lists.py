@@ -22,7 +22,7 @@ from segmake.environments.solving import existing_environments
 from segmake.environments.wanted import catalogue, git_packages
 from segmake.environments.wanted.words import LITERAL
 from segmake.messages import Problem, joined, say
-from segmake.messages.places import place
+from segmake.messages.locations import location
 
 if TYPE_CHECKING:
     from segmake.core.config import Config
@@ -149,10 +149,10 @@ class _List:
             if pending.endswith("\\"):
                 pending = pending[:-1] + " "
                 continue
-            self.line(pending, place(path, first), beside=path.parent, depth=depth)
+            self.line(pending, location(path, first), beside=path.parent, depth=depth)
             pending = ""
         if pending:
-            self.line(pending, place(path, first), beside=path.parent)
+            self.line(pending, location(path, first), beside=path.parent)
 
     def _text(self, path: Path, where: str, depth: int) -> str:
         try:
@@ -175,11 +175,11 @@ class _List:
         self.channels += [one for one in named if one not in _USUAL_CHANNELS]
         for item, number in lines:
             if isinstance(item, str):
-                self.line(item, place(path, number), conda=True)
+                self.line(item, location(path, number), conda=True)
                 continue
             pip = (item.get("pip") if isinstance(item, dict) else None) or CommentedSeq()
             for index, words in enumerate(pip):
-                where = place(path, pip.lc.item(index)[0] + 1)
+                where = location(path, pip.lc.item(index)[0] + 1)
                 self.line(str(words), where, beside=path.parent)
 
     def remark(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from segmake.messages import say
 
 
-class Place(str):
+class Location(str):
     """The words that name a place, such as ``config.yaml, line 2``; they are all that most readers take from it.
 
     Attributes
@@ -25,8 +25,8 @@ class Place(str):
     key: str
 
 
-def place(file: Path | str, line: int | None = None, key: str = "") -> Place:
+def location(file: Path | str, line: int | None = None, key: str = "") -> Location:
     """Return a place in a file, told in the user's language."""
-    found = Place(say("config.line", file=file, line=line) if line else str(file))
+    found = Location(say("config.line", file=file, line=line) if line else str(file))
     found.file, found.line, found.key = str(file), line, key
     return found

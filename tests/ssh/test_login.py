@@ -1,0 +1,136 @@
+"""Logging in at a real OpenSSH server: keys, passwords, a second factor, a computer in between, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segmake.messages import Problem
+from segmake.places.host_keys import HostKeys
+from segmake.places.login import Login
+from segmake.places.there import There
+from tests.ssh.conftest import Answers, make_key
+from tests.ssh.server import PASSWORD, Server
+
+
+def there(
+    server: Server, *answers: Any, agreed: bool = True, **login: Any
+) -> tuple[There, Answers]:
+    asking = Answers(list(answers), agreed)
+    return There(Login(server.host, asking, **login)), asking
+
+
+def told(place: There) -> str:
+    """Return what a command says, or the code of what went wrong."""
+
+    async def go() -> str:
+        try:
+            return (await place.run(["echo", "it's", "$HOME", "a\nb"])).text
+        except Problem as problem:
+            return problem.code
+        finally:
+            await place.close()
+
+    return asyncio.run(go())
+
+
+HERE = "it's $HOME a\nb\n"
+
+
+def test_password_and_unknown_host(server: Server) -> None:
+    server.start()
+    place, asking = there(server, "wrong", PASSWORD)
+    assert told(place) == HERE
+    assert len(asking.asked) == 3 and "SHA256:" in asking.asked[0]
+    # The second time the computer is known.
+    place, asking = there(server, PASSWORD)
+    assert told(place) == HERE
+    assert len(asking.asked) == 1
+    assert "127.0.0.1" in Path("~/.ssh/known_hosts").expanduser().read_text()
+
+
+def test_what_is_refused(server: Server) -> None:
+    server.start()
+    assert told(there(server, agreed=False)[0]) == "SM-SSH-004"
+    assert told(there(server, "wrong", "wrong", "wrong", "wrong")[0]) == "SM-SSH-006"
+    server.stop()
+    assert told(there(server)[0]) == "SM-SSH-002"
+    server.start(methods="publickey")
+    make_key()
+    assert told(there(server)[0]) == "SM-SSH-007"
+    server.stop()
+    server.new_host_key()
+    server.start()
+    place, asking = there(server, PASSWORD)
+    assert told(place) == "SM-SSH-005"
+    assert asking.asked == []
+
+
+def test_no_such_computer(server: Server) -> None:
+    assert told(There(Login("nobody.invalid", Answers()))) == "SM-SSH-001"
+    Path("~/.ssh/config").expanduser().write_text("Host cluster\n  Port many\n")
+    assert told(There(Login("cluster", Answers()))) == "SM-SSH-009"
+
+
+def test_keys(server: Server) -> None:
+    server.start(methods="publickey")
+    handed_out = (f"[127.0.0.1]:{server.port} {(server.folder / 'host_key.pub').read_text()}",)
+    known = {"host_keys": HostKeys(handed_out=handed_out)}
+    server.permit(make_key())
+    place, asking = there(server, **known)
+    assert told(place) == HERE
+    assert asking.asked == []
+    server.permit(make_key("a phrase"))
+    place, asking = there(server, "another", "a phrase", **known)
+    assert told(place) == HERE
+    assert len(asking.asked) == 2
+    # Over there, somebody else could have written the list of keys.
+    (server.user.home / ".ssh").chmod(0o777)
+    assert told(there(server, "a phrase", **known)[0]) == "SM-SSH-007"
+    (server.user.home / ".ssh").chmod(0o700)
+
+
+def test_second_factor(server: Server) -> None:
+    server.set_up_token()
+    server.start(methods="publickey,keyboard-interactive", second=True)
+    server.permit(make_key())
+    place, asking = there(server, PASSWORD, server.token)
+
+    async def several() -> list[str]:
+        runs = [place.run(["echo", str(number)]) for number in range(5)]
+        answers = [answer.text.strip() for answer in await asyncio.gather(*runs)]
+        await place.close()
+        return answers
+
+    assert asyncio.run(several()) == ["0", "1", "2", "3", "4"]
+    assert len(asking.asked) == 3 and "erification" in asking.asked[2]
+    assert told(there(server, PASSWORD, "000000", PASSWORD, "000000")[0]) == "SM-SSH-006"
+
+
+def test_through_another_computer(server: Server) -> None:
+    server.start()
+    Path("~/.ssh/config").expanduser().write_text(
+        f"Host door\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.user.name}\n"
+        f"Host cluster\n  HostName localhost\n  Port {server.port}\n  User {server.user.name}\n  ProxyJump door\n"
+    )
+    asking = Answers([PASSWORD, PASSWORD])
+    assert told(There(Login("cluster", asking))) == HERE
+    assert [("door" in each, "cluster" in each) for each in asking.asked[1::2]] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+@pytest.mark.parametrize("shell", ["bash", "tcsh", "fish", "sh"])
+def test_any_login_shell_even_one_that_talks(server: Server, shell: str) -> None:
+    server.set_shell(shell)
+    home = server.user.home
+    for name in (".bashrc", ".bash_profile", ".profile", ".cshrc"):
+        (home / name).write_text("echo Welcome to the cluster\n")
+    (home / ".config/fish").mkdir(parents=True, exist_ok=True)
+    (home / ".config/fish/config.fish").write_text("echo Welcome to the cluster\n")
+    server.start()
+    assert told(there(server, PASSWORD)[0]) == HERE

@@ -1,0 +1,244 @@
+"""One login for everything: who one is, which computer it is, and what is wrong if it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from segmake.core.files import one_line
+from segmake.messages import Problem, say
+from segmake.places.asking import Asking
+from segmake.places.host_keys import HostKeys
+
+# Seconds until a computer that does not answer counts as out of reach, and until a silent connection counts as lost.
+CONNECT_SECONDS = 20
+ALIVE_SECONDS, ALIVE_COUNT = 15, 4
+
+# What processors have an instruction for comes first: half the time of what asyncssh prefers.
+FAST_FIRST = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+
+# So often one may mistype.
+TRIES = 3
+
+
+@dataclass
+class Login:
+    """How to reach a computer.
+
+    Parameters
+    ----------
+    host : str
+        Its name, its address, or the name of an entry in the user's ``~/.ssh/config``, as in ``ssh HOST``; with
+        ``USER@`` before it and ``:PORT`` behind it where they are not in the entry.
+    asking : Asking
+        Whom to ask for passwords and the like.
+    host_keys : HostKeys
+        Which computers are known.
+    config : Path
+        The user's SSH config.
+    """
+
+    host: str
+    asking: Asking
+    host_keys: HostKeys = field(default_factory=HostKeys)
+    config: Path = field(default_factory=lambda: Path("~/.ssh/config").expanduser())
+
+    async def connect(self) -> asyncssh.SSHClientConnection:
+        """Log in.
+
+        Raises
+        ------
+        Problem
+            ``SM-SSH-001`` to ``SM-SSH-009``.
+        """
+        options = self._options()
+        through = None
+        for jump in _jumps(options.tunnel):
+            through = await self._connect(jump, through)
+        return await self._connect(self.host, through)
+
+    def _options(self) -> asyncssh.SSHClientConnectionOptions:
+        """Return what the user's SSH config says."""
+        try:
+            return asyncssh.SSHClientConnectionOptions(**self._names(self.host))
+        except (asyncssh.ConfigParseError, asyncssh.KeyImportError, OSError, ValueError) as error:
+            raise Problem(
+                "SM-SSH-009", where=str(self.config), error=one_line(str(error))
+            ) from error
+
+    def _names(self, host: str) -> dict[str, Any]:
+        user, at, host = host.rpartition("@")
+        name, colon, port = host.rpartition(":")
+        found: dict[str, Any] = {"host": host}
+        if colon and port.isdigit() and ":" not in name:
+            found = {"host": name, "port": int(port)}
+        if at:
+            found["username"] = user
+        return found | {"config": [str(self.config)] if self.config.is_file() else None}
+
+    async def _connect(
+        self, host: str, through: asyncssh.SSHClientConnection | None
+    ) -> asyncssh.SSHClientConnection:
+        """Log in at one computer; the first time it is asked whether it is the right one."""
+        for _ in range(2):
+            visit = _Visit(host, self.asking, self.host_keys)
+            try:
+                connection = await asyncssh.connect(
+                    **self._names(host),
+                    tunnel=through or (),
+                    client_factory=lambda visit=visit: visit,
+                    known_hosts=self.host_keys.trusted,
+                    connect_timeout=CONNECT_SECONDS,
+                    encryption_algs=FAST_FIRST,
+                    keepalive_interval=ALIVE_SECONDS,
+                    keepalive_count_max=ALIVE_COUNT,
+                )
+            except asyncssh.HostKeyNotVerifiable as error:
+                if not visit.offered:
+                    names = {"host": host, "error": one_line(error.reason)}
+                    raise Problem("SM-SSH-017", where=host, **names) from error
+                await self._know(host, visit.offered)
+            except (OSError, asyncssh.Error, ValueError) as error:
+                raise self._problem(host, visit, error) from error
+            else:
+                if through:
+                    connection.set_tunnel(through)
+                return connection
+        raise Problem("SM-SSH-004", where=host, host=host, fingerprint="?")
+
+    async def _know(self, host: str, offered: _Offered) -> None:
+        """Ask whether a computer is the right one; a known one that has changed is never taken."""
+        names = {"host": host, "fingerprint": offered.key.get_fingerprint()}
+        if known := self.host_keys.others(offered.host, offered.address, offered.port):
+            old = ", ".join(key.get_fingerprint() for key in known)
+            files = ", ".join(map(str, self.host_keys.files))
+            raise Problem("SM-SSH-005", where=host, known=old, files=files, **names)
+        if not await self.asking.agrees(say("ssh.unknown_host", **names)):
+            raise Problem("SM-SSH-004", where=host, **names)
+        self.host_keys.add(offered.host, offered.port, offered.key)
+
+    def _problem(self, host: str, visit: _Visit, error: Exception) -> Problem:
+        """Return what is wrong, of all the ways in which a login fails."""
+        words = one_line(getattr(error, "reason", "") or str(error) or type(error).__name__)
+        if isinstance(error, socket.gaierror):
+            return Problem("SM-SSH-001", where=host, host=host)
+        if isinstance(error, asyncio.TimeoutError | TimeoutError):
+            return Problem("SM-SSH-003", where=host, host=host, seconds=CONNECT_SECONDS)
+        if isinstance(error, ConnectionRefusedError):
+            return Problem("SM-SSH-002", where=host, host=host)
+        if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            return Problem("SM-SSH-003", where=host, host=host, seconds=CONNECT_SECONDS)
+        if isinstance(error, asyncssh.PermissionDenied):
+            if visit.passwords or visit.challenges:
+                return Problem("SM-SSH-006", where=host, host=host, user=self._user(host))
+            return Problem("SM-SSH-007", where=host, host=host, user=self._user(host))
+        return Problem("SM-SSH-010", where=host, host=host, error=words)
+
+    def _user(self, host: str) -> str:
+        """Return under which name one logs in."""
+        return asyncssh.SSHClientConnectionOptions(**self._names(host)).username
+
+
+@dataclass(frozen=True)
+class _Offered:
+    """The key that an unknown computer shows."""
+
+    host: str
+    address: str
+    port: int
+    key: asyncssh.SSHKey
+
+
+class _Visit(asyncssh.SSHClient):
+    """What one login is asked, and how often."""
+
+    def __init__(self, host: str, asking: Asking, host_keys: HostKeys) -> None:
+        self.host = host
+        self.asking = asking
+        self.host_keys = host_keys
+        self.offered: _Offered | None = None
+        self.passwords = 0
+        self.challenges = 0
+        self.locked: list[Path] | None = None
+        self.refused_to_answer = False
+
+    def validate_host_public_key(
+        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
+    ) -> bool:
+        self.offered = _Offered(host, addr, port, key)
+        return False
+
+    async def public_key_auth_requested(self) -> list[asyncssh.SSHKey] | None:
+        """Return the next key that takes a passphrase: those without were tried before."""
+        if self.locked is None:
+            self.locked = _locked_keys()
+        while self.locked:
+            path = self.locked.pop(0)
+            for tried in range(TRIES):
+                question = "ssh.passphrase_again" if tried else "ssh.passphrase"
+                typed = await self.asking.secret(say(question, path=path))
+                if typed is None:
+                    break
+                try:
+                    return [asyncssh.read_private_key(path, typed)]
+                except asyncssh.KeyEncryptionError:
+                    continue
+                except asyncssh.KeyImportError:
+                    break
+        return None
+
+    async def password_auth_requested(self) -> str | None:
+        if self.passwords >= TRIES or self.refused_to_answer:
+            return None
+        question = "ssh.password_again" if self.passwords else "ssh.password"
+        typed = await self.asking.secret(say(question, host=self.host))
+        self.passwords += 1
+        self.refused_to_answer = typed is None
+        return typed
+
+    def password_change_requested(self, prompt: str, lang: str) -> Any:
+        raise Problem("SM-SSH-008", where=self.host, host=self.host)
+
+    async def kbdint_auth_requested(self) -> str | None:
+        return None if self.challenges >= TRIES or self.refused_to_answer else ""
+
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> Sequence[str] | None:
+        """Return the answers to what the other computer asks, such as the number that a telephone shows."""
+        answers = []
+        for text, shown in prompts:
+            question = "\n".join(filter(None, [name.strip(), instructions.strip(), text]))
+            typed = await self.asking.secret(question, shown=shown)
+            if typed is None:
+                self.refused_to_answer = True
+                return None
+            answers.append(typed)
+        # Some servers send an empty one last.
+        self.challenges += bool(prompts)
+        return answers
+
+
+def _locked_keys() -> list[Path]:
+    """Return the files of the user's usual keys that take a passphrase."""
+    found = []
+    for kind in ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk"):
+        path = Path("~/.ssh").expanduser() / f"id_{kind}"
+        try:
+            asyncssh.read_private_key(path)
+        except (asyncssh.KeyImportError, OSError) as error:
+            if "passphrase" in str(error).lower():
+                found.append(path)
+    return found
+
+
+def _jumps(tunnel: object) -> list[str]:
+    """Return the computers on the way, nearest first: what the user's SSH config calls ProxyJump."""
+    return tunnel.split(",") if isinstance(tunnel, str) and tunnel != "none" else []
