@@ -30,9 +30,9 @@ LOOK_SECONDS = 40
 # More than this is not waited for.
 MOST_SECONDS = 1800
 
-# Pictures of so many times 512 pixels a side; few or many of them, as fast as this computer is.
+# Pictures of so many times 512 pixels a side, as many as this computer is fast: of fewer, all steps would be one job.
 TIMES = 6
-FEWEST, MOST = 20, 500
+FEWEST, MOST = 50, 500
 
 # A node may be so many times as fast.
 FASTER = 2
