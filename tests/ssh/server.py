@@ -104,7 +104,7 @@ class Server:
     ) -> None:
         """Start the server, with the ways to log in that it takes."""
         # The program's name is that of PAM's rules for it.
-        program = self.folder / f"segmake-{'token' if second else 'sshd'}"
+        program = self.folder / _program(second=second)
         if not program.exists():
             shutil.copy(str(shutil.which("sshd")), program)
         config = self.folder / "sshd_config"
@@ -183,15 +183,20 @@ class Server:
         shutil.chown(file, self.user.name)
 
 
+def _program(*, second: bool) -> str:
+    """Return what the server is called; with a second factor, PAM has rules for this name."""
+    return f"segmake-{'token' if second else 'sshd'}-{os.getpid()}"
+
+
 @contextmanager
-def server(name: str = "laptop") -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """Make a user and a server that is not started yet; both are gone afterwards."""
     install()
     Path("/run/sshd").mkdir(exist_ok=True)
-    rules = Path("/etc/pam.d/segmake-token")
+    rules = Path("/etc/pam.d", _program(second=True))
     # Not below a folder that everybody may write to: OpenSSH believes no key there.
     folder = Path(tempfile.mkdtemp(prefix="segmake-sshd-", dir="/var/lib"))
-    with users(name) as (_, (user,)), socket.socket() as free:
+    with users(f"laptop{os.getpid()}") as (_, (user,)), socket.socket() as free:
         subprocess.run(
             ["chpasswd"],
             input=f"{user.name}:{PASSWORD}\n".encode(),

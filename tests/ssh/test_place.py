@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -70,7 +71,12 @@ async def _files(place: Place, home: Path) -> None:
 
 
 def test_what_is_started_stays(place: tuple[Place, Path]) -> None:
-    asyncio.run(_started(*place))
+    # As for a server that was started in the background.
+    known = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        asyncio.run(_started(*place))
+    finally:
+        signal.signal(signal.SIGINT, known)
 
 
 async def _started(place: Place, home: Path) -> None:

@@ -16,8 +16,10 @@ if command -v systemd-run >/dev/null 2>&1 && loginctl enable-linger >/dev/null 2
         exit
     fi
 fi
-# Not in the background of this shell, where Ctrl-C would be ignored for ever.
-started=$(setsid -f sh -c 'echo $$; exec "$@" >>"$0" 2>&1 </dev/null' "$log" "$@") || exit
+# Not in the background of this shell, where Ctrl-C is ignored for ever; whoever runs this may be in one.
+heard=
+if env --default-signal=INT true 2>/dev/null; then heard="env --default-signal=INT"; fi
+started=$(setsid -f $heard sh -c 'echo $$; exec "$@" >>"$0" 2>&1 </dev/null' "$log" "$@") || exit
 echo "$(uname -n) process $started $(ps -o lstart= -p "$started" | tr -s " " _)"
 """
 
