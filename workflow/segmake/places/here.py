@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from segmake.core.files import error_line, one_line, readable
+from segmake.core.files import error_line, readable
 from segmake.messages import Problem
 from segmake.places.place import PART, PIECE, Answer, File, Place
-from segmake.places.shell_scripts import IS_AT_WORK, START, STOP
 
 _NAME = platform.node()
 
@@ -23,6 +22,11 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 class Here(Place):
     """The computer on which SegMake itself runs."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return _NAME
 
     async def run(
         self,
@@ -37,7 +41,7 @@ class Here(Place):
             raise Problem("SM-SSH-013", where=_NAME, path=readable(folder))
         try:
             process = await asyncio.create_subprocess_exec(
-                *command,
+                *map(_in_home, command),
                 cwd=_path(folder) if folder else Path.home(),
                 env={**os.environ, **(variables or {})},
                 stdin=asyncio.subprocess.PIPE,
@@ -109,25 +113,6 @@ class Here(Place):
             os.utime(_path(part), (time, time))
             _path(part).replace(_path(path))
 
-    async def start(self, command: Sequence[str], *, folder: str, log: str) -> str:
-        """Start a command that goes on when this program and the login end."""
-        answer = await self.run(["sh", "-c", START, "sh", str(_path(log)), *command], folder=folder)
-        if answer.code:
-            error = answer.err.decode(errors="replace")
-            raise Problem(
-                "SM-SSH-014", where=_NAME, path=readable(command[0]), error=one_line(error)
-            )
-        return answer.text.strip()
-
-    async def is_at_work(self, started: str) -> bool:
-        """Return whether what `start` began still runs."""
-        answer = await self.run(["sh", "-c", IS_AT_WORK, "sh", *started.split()])
-        return answer.code == 0
-
-    async def stop(self, started: str) -> None:
-        """Interrupt what `start` began."""
-        await self.run(["sh", "-c", STOP, "sh", *started.split()])
-
     async def free_space(self, folder: str) -> int:
         """Return the bytes that may still be written below a folder."""
         place = _path(folder).absolute()
@@ -160,6 +145,10 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             writer.write(piece)
             await writer.drain()
         writer.write_eof()
+
+
+def _in_home(word: str) -> str:
+    return str(_path(word)) if word.startswith("~/") else word
 
 
 def _path(path: str) -> Path:

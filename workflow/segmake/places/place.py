@@ -7,6 +7,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from segmake.core.files import one_line, readable
+from segmake.messages import Problem
+from segmake.places.shell_scripts import IS_AT_WORK, START, STOP
+
 # Bytes of a file that are read or written at once.
 PIECE = 4 * 1024**2
 
@@ -60,6 +64,11 @@ class Place(ABC):
     begun there goes on, and the same call can be made again after a new login.
     """
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call it."""
+
     @abstractmethod
     async def run(
         self,
@@ -74,7 +83,7 @@ class Place(ABC):
         Parameters
         ----------
         command : sequence of str
-            Its words: no shell takes them apart.
+            Its words: no shell takes them apart. One that begins with ``~/`` is a path in the user's home.
         folder : str
             The folder to run it in; empty for the user's home.
         data : bytes
@@ -126,7 +135,6 @@ class Place(ABC):
     async def put_in_place(self, part: str, path: str, time: float) -> None:
         """Give a file that is written its time and its name, in place of what had it, in one moment."""
 
-    @abstractmethod
     async def start(self, command: Sequence[str], *, folder: str, log: str) -> str:
         """Start a command that goes on when this program, the connection or the login ends.
 
@@ -135,14 +143,23 @@ class Place(ABC):
         str
             What `is_at_work` and `stop` take, from any computer.
         """
+        answer = await self.run(["sh", "-c", START, "sh", log, *command], folder=folder)
+        if answer.code:
+            names = {
+                "path": readable(command[0]),
+                "error": one_line(answer.err.decode(errors="replace")),
+            }
+            raise Problem("SM-SSH-014", where=self.name, **names)
+        return answer.text.strip()
 
-    @abstractmethod
     async def is_at_work(self, started: str) -> bool:
         """Return whether what `start` began still runs."""
+        answer = await self.run(["sh", "-c", IS_AT_WORK, "sh", *started.split()])
+        return answer.code == 0
 
-    @abstractmethod
     async def stop(self, started: str) -> None:
         """Interrupt what `start` began, as Ctrl-C does; nothing is said of what has ended already."""
+        await self.run(["sh", "-c", STOP, "sh", *started.split()])
 
     @abstractmethod
     async def free_space(self, folder: str) -> int:

@@ -17,7 +17,7 @@ from segmake.places import tar_files
 from segmake.places.login import Login
 from segmake.places.login_script import NO_FOLDER, LoginScript
 from segmake.places.place import PART, PIECE, Answer, File, Place
-from segmake.places.shell_scripts import FREE_SPACE, IS_AT_WORK, START, STOP, TAKE_MANY
+from segmake.places.shell_scripts import FREE_SPACE, TAKE_MANY
 
 # find's -printf: path, size, time, each with a zero behind it, as a name may hold anything else.
 _FIND = r"%P\0%s\0%T@\0"
@@ -41,6 +41,11 @@ class There(Place):
         self._one_login = asyncio.Lock()
         # Folders that are there: to ask for each file takes as long as a small file itself.
         self._made = {""}
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.login.host
 
     async def connect(self) -> asyncssh.SSHClientConnection:
         """Return the connection, which all calls share: a second factor is asked for once."""
@@ -67,9 +72,9 @@ class There(Place):
         out, err = map(script.without_greeting, told)
         if out is None or err is None:
             said = one_line(b" ".join(told).decode(errors="replace"))
-            raise Problem("SM-SSH-011", where=self.login.host, said=said)
+            raise Problem("SM-SSH-011", where=self.name, said=said)
         if done.returncode == NO_FOLDER:
-            raise Problem("SM-SSH-013", where=self.login.host, path=readable(folder))
+            raise Problem("SM-SSH-013", where=self.name, path=readable(folder))
         if done.returncode is None:
             raise self._lost("")
         return Answer(done.returncode, out, err)
@@ -153,22 +158,6 @@ class There(Place):
         await self._told(files.utime(_encoded(part), (time, time)), part)
         await self._told(files.posix_rename(_encoded(part), _encoded(path)), path)
 
-    async def start(self, command: Sequence[str], *, folder: str, log: str) -> str:
-        """Start a command that outlives the connection."""
-        answer = await self.run(["sh", "-c", START, "sh", log, *command], folder=folder)
-        if answer.code:
-            raise self._failed("SM-SSH-014", command[0], answer.err.decode(errors="replace"))
-        return answer.text.strip()
-
-    async def is_at_work(self, started: str) -> bool:
-        """Return whether what `start` began still runs."""
-        answer = await self.run(["sh", "-c", IS_AT_WORK, "sh", *started.split()])
-        return answer.code == 0
-
-    async def stop(self, started: str) -> None:
-        """Interrupt what `start` began."""
-        await self.run(["sh", "-c", STOP, "sh", *started.split()])
-
     async def free_space(self, folder: str) -> int:
         """Return the bytes that may still be written below a folder."""
         answer = await self.run(["sh", "-c", FREE_SPACE, "sh", folder])
@@ -213,7 +202,7 @@ class There(Place):
                 # Names are bytes: those of a microscope's computer are not all UTF-8.
                 self._files = await connection.start_sftp_client(path_encoding=None)
             except asyncssh.SFTPBadMessage as error:
-                raise Problem("SM-SSH-015", where=self.login.host) from error
+                raise Problem("SM-SSH-015", where=self.name) from error
             except (asyncssh.Error, OSError) as error:
                 raise self._lost(str(error)) from error
         return self._files
@@ -232,12 +221,10 @@ class There(Place):
         return self._lost(str(error))
 
     def _lost(self, error: str) -> Problem:
-        return Problem(
-            "SM-SSH-010", where=self.login.host, host=self.login.host, error=one_line(error)
-        )
+        return Problem("SM-SSH-010", where=self.name, host=self.name, error=one_line(error))
 
     def _failed(self, code: str, path: str, error: str) -> Problem:
-        return Problem(code, where=self.login.host, path=readable(path), error=one_line(error))
+        return Problem(code, where=self.name, path=readable(path), error=one_line(error))
 
 
 def _bytes(read: object) -> bytes:
