@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -132,6 +133,27 @@ def test_check_names_the_line_that_is_no_yaml(tmp_path, capsys, text, line):
     assert main(["check", str(config), "--json"]) == 1
     [problem] = held(capsys.readouterr().out)["problems"]
     assert (problem["file"], problem["line"]) == (str(config), line)
+
+
+def test_settings_are_told_and_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = Path("config.yaml")
+    config.write_text("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    assert main(["get", "segmentation.engine", "--json", "--configfile", "config.yaml"]) == 0
+    [told] = held(capsys.readouterr().out)["settings"]
+    assert told == {"name": "segmentation.engine", "value": "threshold", "source": None}
+    words = ["segmentation.diameter", "25", "--json", "--configfile", "config.yaml"]
+    assert main(["set", *words]) == 0
+    [changed] = held(capsys.readouterr().out)["changed"]
+    assert (changed["before"], changed["after"], changed["line"]) == (None, "25", 2)
+    assert main(["set", *words]) == 0
+    assert held(capsys.readouterr().out)["changed"] == []
+    assert main(["get", "--json", "--configfile", "config.yaml"]) == 0
+    names = [each["name"] for each in held(capsys.readouterr().out)["settings"]]
+    assert "segmentation.diameter" in names
+    assert main(["set", "segmentation.engin", "x", *words[2:]]) == 1
+    [problem] = held(capsys.readouterr().out)["problems"]
+    assert problem["code"] == "SM-CFG-001"
 
 
 @pytest.mark.parametrize("page", ["json.md", "json.fr.md"])

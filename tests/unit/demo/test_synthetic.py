@@ -110,3 +110,13 @@ def test_pixel_size_reads_back(demo):
             kinds.add(tiff.is_ome)
         assert size == pytest.approx(0.065) and unit in ("um", "µm")
     assert kinds == {True, False}
+
+
+def test_no_other_file_is_overwritten(tmp_path):
+    drawn = synthetic.write_demo_images(tmp_path)
+    assert synthetic.write_demo_images(tmp_path) == drawn
+    drawn[3].write_bytes(b"mine")
+    drawn[5].unlink()
+    with pytest.raises(Problem, match="SM-OUT-022"):
+        synthetic.write_demo_images(tmp_path)
+    assert drawn[3].read_bytes() == b"mine" and not drawn[5].exists()

@@ -7,6 +7,7 @@ text of the plugin, and where the controller is away each start waits for its an
 
 from __future__ import annotations
 
+import shutil
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -23,6 +24,8 @@ def lighten() -> None:
     sys.modules[EFFICIENCY_REPORT] = _Report(EFFICIENCY_REPORT)
     sys.modules[STATUS_QUERY] = _Unasked(STATUS_QUERY)
     # It takes numpy, where it is there, for values of numpy in the templates that it fills in.
+    if "numpy" in sys.modules:
+        return
     sys.modules["numpy"] = None  # type: ignore[assignment]
     with suppress(ImportError):
         import_module("yte")
@@ -56,3 +59,7 @@ class _Unasked(_Late):
 
     def should_recommend_squeue_status_command(self, *arguments: Any) -> bool:
         return False
+
+    def is_query_tool_available(self, tool_name: str) -> bool:
+        # The plugin runs `which` for it, three times at each start, and ends where there is none.
+        return shutil.which(tool_name) is not None

@@ -101,6 +101,11 @@ TOUCH_POINTS = (
         "to ask Slurm's controller nothing at each start: the answer is for a help text, and waits where it is away",
         says=((f"{_PLUGIN}:_get_status_command_help", "should_recommend_squeue_status_command()"),),
     ),
+    TouchPoint(
+        "light_start.py",
+        (f"{_PLUGIN}.job_status_query:is_query_tool_available",),
+        "to look for Slurm's commands without `which`, which minimal systems lack, and three processes at each start",
+    ),
     # What is known of a run
     TouchPoint(
         "workflow_object.py",

@@ -45,6 +45,9 @@ def _config_and_results(options: argparse.Namespace) -> tuple[Config, Path]:
 
 def _show(config: Config, names: Iterable[str], make: bool) -> int:
     """Say how environments are entered, made first if that is asked for."""
+    from segmake.adapter.light_start import lighten
+
+    lighten()
     from segmake.adapter import one_environment
     from segmake.environments.making.entering import describe
 
@@ -66,6 +69,9 @@ def _list(config: Config, results: Path) -> int:
 
 def _export(config: Config, results: Path, names: list[str], folder: Path | None) -> int:
     """Write the files of environments, of those that no run has made yet, too."""
+    from segmake.adapter.light_start import lighten
+
+    lighten()
     from segmake.adapter import one_environment
     from segmake.environments.making import kept_environments as kept
 

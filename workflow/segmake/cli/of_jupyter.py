@@ -66,6 +66,9 @@ def _environment(name: str, options: argparse.Namespace) -> tuple[Path, dict]:
 
 def _python(name: str, config: Config, results: Path) -> Path:
     if name in config.settings["environments"]:
+        from segmake.adapter.light_start import lighten
+
+        lighten()
         from segmake.adapter import one_environment
 
         entrance = one_environment.find(name, config, ask=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 
@@ -31,21 +30,24 @@ def check(options: argparse.Namespace) -> int:
     return 0
 
 
-def get(options: argparse.Namespace) -> None:
+def get(options: argparse.Namespace) -> int:
     """Say what counts for a setting, or all that are not at their defaults."""
-    from segmake.config.in_force import changed_values, described_changes, get_value, shown_value
-
     path, key = options.configfile, options.key
     if options.json:
-        found = get_value(path, key) if key else changed_values(path)
-        print(json.dumps(found, ensure_ascii=False))
-    elif key:
+        from segmake.answers.answer import write
+        from segmake.answers.settings import get_answer
+
+        return write(get_answer(path, key))
+    from segmake.config.in_force import described_changes, shown_value
+
+    if key:
         print(shown_value(path, key))
     else:
         print(described_changes(path) or say("edit.at_defaults", path=path))
+    return 0
 
 
-def edit(options: argparse.Namespace) -> None:
+def edit(options: argparse.Namespace) -> int:
     """Set settings of a config, and say what has changed."""
     from segmake.config.edit import DEFAULT, set_values
     from segmake.config.typed_values import typed_value
@@ -57,21 +59,24 @@ def edit(options: argparse.Namespace) -> None:
         usage = options.parser.usage_line()
         options.parser.refuse("SM-CMD-003", names=say("help.KEY_VALUE"), usage=usage)
     if len(words) % 2:
-        raise Problem("SM-EDT-009", words=" ".join(words))
+        options.parser.refuse("SM-EDT-009", words=" ".join(words))
     pairs = zip(words[::2], words[1::2], strict=True)
     values = {key: typed_value(key, text) for key, text in pairs}
     values |= dict.fromkeys(back or (), DEFAULT)
     path = options.configfile
     changes = set_values(path, values, force=options.force)
     if options.json:
-        print(json.dumps([vars(change) for change in changes], ensure_ascii=False))
-        return
+        from segmake.answers.answer import write
+        from segmake.answers.settings import set_answer
+
+        return write(set_answer(path, changes))
     for change in changes:
         none = say("edit.not_set")
         sides = {"before": change.before or none, "after": change.after or none}
         print(say("edit.changed", name=change.name, where=change.where, **sides))
     if not changes:
         print(say("edit.same", path=path))
+    return 0
 
 
 def new(options: argparse.Namespace) -> None:

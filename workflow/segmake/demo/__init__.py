@@ -2,7 +2,7 @@
 
 `synthetic` draws single fields of view, or writes the twelve images of the demo. The same seed gives the same pixels.
 
-May import `segmake.environments.making` and what is below it; it needs nothing of SegMake.
+May import `segmake.environments.making` and what is below it; it needs its messages alone.
 
 >>> from segmake.demo.synthetic import draw_field
 >>> image, labels = draw_field(7, shape=(160, 200), modality="phase", cells="rod", arrangement="sparse", width=10)

@@ -19,6 +19,8 @@ import tifffile
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from segmake.messages import Problem
+
 MODALITIES = ("phase", "fluorescence", "brightfield")
 CELL_KINDS = ("rod", "filament", "coccus")
 ARRANGEMENTS = ("empty", "sparse", "colony", "dense")
@@ -665,7 +667,7 @@ def write_demo_images(folder: str | Path, *, seed: int = 0) -> list[Path]:
     Parameters
     ----------
     folder : str or Path
-        Where to write; made if it does not exist. Files of the same name are overwritten.
+        Where to write; made if it does not exist.
     seed : int
         Everything random follows from it.
 
@@ -673,11 +675,20 @@ def write_demo_images(folder: str | Path, *, seed: int = 0) -> list[Path]:
     -------
     list of Path
         The twelve files, sorted.
+
+    Raises
+    ------
+    Problem
+        ``SM-OUT-022`` if another file has the name of one of them: none is written then.
     """
     folder = Path(folder)
     contents = {name: _tiff_bytes(name, image) for name, image, _ in demo_fields(seed=seed)}
     whole = contents["fluorescence/ecoli_gfp_pos01.tif"]
     contents[_BROKEN] = whole[: len(whole) // 3]
+    for name, content in contents.items():
+        path = folder / name
+        if path.exists() and path.read_bytes() != content:
+            raise Problem("SM-OUT-022", where=str(path), path=path)
     for name, content in contents.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -69,7 +69,7 @@ def describe_status(results: Path) -> str:
     if found and found.state == "running":
         lines += _describe_running(folders, found)
     elif folders.plan.exists():
-        lines += _describe_over(folders)
+        lines += _describe_over(folders, found)
     elif found and (waiting := main_job(folders)):
         lines.append(_describe_main_job(folders, waiting))
     if not lines:
@@ -114,7 +114,7 @@ def _describe_running(folders: ResultPaths, found: RunState) -> list[str]:
     return lines
 
 
-def _describe_over(folders: ResultPaths) -> list[str]:
+def _describe_over(folders: ResultPaths, found: RunState | None) -> list[str]:
     """Return in words how the last run ended; Slurm is asked for what it has left."""
     from segmake.outcome.last_words import describe_outcome
     from segmake.plan.plan import read_plan
@@ -134,9 +134,26 @@ def _describe_over(folders: ResultPaths) -> list[str]:
     if waiting := main_job(folders):
         return [_describe_main_job(folders, waiting), *left]
     lines = [say("status.ended", since=began, results=folders.results)]
+    lines += _describe_cut(folders, found)
     if left:
         lines += [say("status.left"), *left]
     return [*lines, describe_outcome(plan)]
+
+
+def _describe_cut(folders: ResultPaths, found: RunState | None) -> list[str]:
+    """Return in words how far a run was that was stopped or died, and how it died."""
+    if found is None or found.state not in ("stopped", "died"):
+        return []
+    lines = []
+    if found.state == "died" and found.process:
+        names = {"pid": found.process.pid, "host": found.process.host}
+        where = folders.results
+        lines.append(str(Problem("SM-RUN-069", where=str(where), results=where, **names)))
+    if overview := read_overview(folders.overview):
+        lines += [
+            f"  {line}" for line in progress_of(tally(overview, folders.state), []).describe()
+        ]
+    return lines
 
 
 def is_over(results: Path) -> bool:

@@ -119,6 +119,8 @@ class Plan:
     journals : dict
         The size in bytes of each journal before it was read, by its path in the folder for the state: what is added
         from then on happened in this run.
+    written_for : str
+        What the run that wrote the plan called the results folder; empty in a plan that was not read. Not written.
     """
 
     settings: dict[str, Any]
@@ -157,6 +159,7 @@ class Plan:
     contact: str = ""
     pending: dict[str, dict[str, int]] = field(default_factory=dict)
     journals: dict[str, int] = field(default_factory=dict)
+    written_for: str = ""
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -231,7 +234,14 @@ class Plan:
         spoken : str, optional
             The language of the report, if not that of this process.
         """
-        outcomes = [str(self.outcome(step, batch)) for step in STEPS for batch in self.batches]
+        # It was named by the run, which may have called the results folder otherwise.
+        results = Path(self.written_for or self.settings["results"])
+        named = ResultPaths(results, self.folders.kinds)
+        outcomes = [
+            str(named.outcome(step, batch.name, batch.attempts))
+            for step in STEPS
+            for batch in self.batches.values()
+        ]
         outcomes += [script.outcome for script in self.scripts.values()]
         again = [self.report_round] if self.report_round else []
         about = (sorted(self.images()), versions.REPORT, spoken or language(), *again)
@@ -362,7 +372,8 @@ def write_plan(plan: Plan) -> None:
         }
         for name, script in plan.scripts.items()
     }
-    own = {each.name: getattr(plan, each.name) for each in fields(plan)}
+    written = {each.name for each in fields(plan)} - {"written_for"}
+    own = {name: getattr(plan, name) for name in written}
     values = {**own, "batches": batches, "scripts": scripts}
     with write_atomically(plan.folders.plan) as part:
         part.write_text(json.dumps(values), encoding="ascii")
@@ -390,6 +401,7 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     """
     values = json.loads(path.read_text(encoding="ascii"))
     if results:
+        values["written_for"] = values["settings"]["results"]
         values["settings"]["results"] = str(results)
     folders = ResultPaths(Path(values["settings"]["results"]), tuple(values["settings"]["outputs"]))
     batches = {
