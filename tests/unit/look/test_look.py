@@ -209,3 +209,18 @@ def test_a_program_that_is_no_python_reads_it(images, capsys):
     shown = read_by("look.pl", capsys.readouterr().out)
     assert "Phase/GFP picture" in shown and "2 images, 1 faulty" in shown
     assert "b/cut.tif 64x48 1 SM-IMG-0" in shown
+
+
+def test_a_name_that_is_no_utf8_stops_no_reader(tmp_path, capsys, draw):
+    draw(tmp_path / "images" / "a.tif")
+    os.replace(
+        tmp_path / "images" / "a.tif", tmp_path / "images" / "bad\udcff\udce9 \U0001f9eb.tif"
+    )
+    assert main(["look", str(tmp_path / "images"), "--json"]) == 0
+    said = capsys.readouterr().out
+    first = held(said.splitlines(keepends=True)[0])
+    assert first["file"].endswith("/bad\\xff\\xe9 \U0001f9eb.tif")
+    shown = read_by("look.pl", said)
+    assert "1/1 bad\\xff\\xe9 \U0001f9eb.tif 64x48" in shown and shown.endswith(
+        "1 images, 0 faulty\n"
+    )
