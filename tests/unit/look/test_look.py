@@ -35,7 +35,7 @@ def images(tmp_path, draw) -> Path:
     stack = np.zeros((3, 5, 2, 300, 400), np.uint16)
     stack[0, 2, 1, 100:200, 100:300] = 5000
     stack[:, :, 1] += 100
-    names = {"axes": "TZCYX", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "\u00b5m"}
+    names = {"axes": "TZCYX", "PhysicalSizeX": 0.065, "PhysicalSizeXUnit": "\u00b5m"}
     tifffile.imwrite(
         folder / "x.ome.tif", stack, metadata={**names, "Channel": {"Name": ["Phase", "GFP"]}}
     )
@@ -67,7 +67,7 @@ def test_each_file_is_told_with_what_it_holds_and_shows(images, capsys, monkeypa
     (held_there,) = stack["positions"]
     assert held_there["axes"] == "TZCYX" and held_there["channels"] == ["Phase", "GFP"]
     assert (held_there["width"], held_there["height"]) == (400, 300)
-    assert held_there["pixel_size_um"] == 0.25 and held_there["dtype"] == "uint16"
+    assert held_there["pixel_size_um"] == 0.065 and held_there["dtype"] == "uint16"
     assert stack["shown"] == {"position": 1, "channel": 2, "time": 1, "slice": 3}
     with Image.open(stack["picture"]) as picture:
         shown = np.asarray(picture)
@@ -80,7 +80,7 @@ def test_each_file_is_told_with_what_it_holds_and_shows(images, capsys, monkeypa
     assert cut["picture"] is None and cut["problems"][0]["file"] == cut["file"]
     assert (last["files"], last["faulty"], last["left_out"], last["kept"]) == (2, 1, 2, 0)
     assert {each["name"] for each in last["channels"]} == {"Phase", "GFP", "1"}
-    assert last["pixel_sizes_um"] == [{"um": 0.25, "files": 1}]
+    assert last["pixel_sizes_um"] == [{"um": 0.065, "files": 1}]
 
 
 def test_pictures_are_taken_where_there_is_nothing_else(images, capsys):
@@ -199,7 +199,7 @@ def test_people_get_a_table(images, capsys):
         "type",
     ]
     row = next(line for line in said if "400 x 300" in line)
-    assert row.split()[-1] == "uint16" and "Phase, GFP" in row and "0.25 \u00b5m" in row
+    assert row.split()[-1] == "uint16" and "Phase, GFP" in row and "0.065 \u00b5m" in row
     assert any(line.startswith("SM-IMG-050") or line.startswith("SM-IMG-003") for line in said)
     assert "2 images, 1 with something wrong, 2 other files left out." in said
 

@@ -9,7 +9,7 @@ from segmake.core.files import readable
 from segmake.formats.believed import Header
 from segmake.look.many_files import Look
 from segmake.messages import say
-from segmake.messages.numbers import brief
+from segmake.messages.numbers import significant
 
 # A longer name or list of channels would push the rest off the screen.
 _LONGEST = 48
@@ -41,4 +41,4 @@ def _cells(look: Look) -> list[str]:
 
 
 def _pixel(header: Header) -> str:
-    return f"{brief(header.pixel_size_um)} µm" if header.pixel_size_um else "-"
+    return f"{significant(header.pixel_size_um)} µm" if header.pixel_size_um else "-"
