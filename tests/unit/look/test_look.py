@@ -204,6 +204,19 @@ def test_people_get_a_table(images, capsys):
     assert "2 images, 1 with something wrong, 2 other files left out." in said
 
 
+def test_a_terminal_obeys_no_name(tmp_path, capsys, draw):
+    evil = "a\x1b[31m\n\tb\udcff\u00e9"
+    draw(tmp_path / evil / "good.tif")
+    (tmp_path / evil / f"{evil}.tif").write_bytes(b"")
+    os.utime(tmp_path / evil / f"{evil}.tif", LONG_AGO)
+    for place in (tmp_path / evil, tmp_path / evil / f"{evil}.tif"):
+        assert main(["look", str(place)]) == 1
+        said = capsys.readouterr().out
+        plain = "a\\x1b[31m\\n\\tb\\xff\u00e9"
+        assert f"{plain}.tif" in said and f"SM-IMG-002  {tmp_path}/{plain}/{plain}.tif" in said
+        assert all(line.isprintable() for line in said.split("\n"))
+
+
 def test_a_program_that_is_no_python_reads_it(images, capsys):
     assert main(["look", str(images), "--json"]) == 1
     shown = read_by("look.pl", capsys.readouterr().out)
