@@ -177,6 +177,25 @@ def test_where_nothing_can_be_kept_the_images_are_told_all_the_same(images, cach
     assert (problem["code"], problem["severity"]) == ("SM-LOK-003", "warning")
 
 
+def test_pictures_that_have_no_room_are_to_go_elsewhere(images, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    _, last = looked(capsys, images, "--pictures", tmp_path / "file" / "x", code=1)
+    (problem,) = last["problems"]
+    assert (problem["code"], problem["severity"]) == ("SM-LOK-005", "warning")
+    assert str(tmp_path / "file" / "x") in problem["text"] and "--pictures" in problem["remedy"]
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+def test_a_file_that_is_no_image_by_its_name_is_told_so(tmp_path, capsys, monkeypatch, spoken):
+    monkeypatch.setenv("SEGMAKE_LANG", spoken)
+    for name, end in (("passwd", "passwd"), ("letter.docx", ".docx")):
+        (tmp_path / name).write_text("none")
+        files, _ = looked(capsys, tmp_path / name, code=1)
+        (problem,) = files[name]["problems"]
+        assert problem["code"] == "SM-IMG-004"
+        assert {"en": f'"{end}".', "fr": f"\u00ab {end} \u00bb."}[spoken] in problem["text"]
+
+
 @pytest.mark.parametrize(("place", "code"), [("absent", "SM-LOK-001"), ("empty", "SM-LOK-002")])
 def test_a_folder_without_images_is_an_answer(tmp_path, capsys, place, code):
     (tmp_path / "empty").mkdir()
