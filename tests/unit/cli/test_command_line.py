@@ -83,6 +83,8 @@ def test_each_command_has_a_text_and_each_text_a_command():
         (["report", "--p", "x", "--=y"], "SM-CMD-006", "en entier"),
         (["status", "--follow=yes"], "SM-CMD-007", "`--follow` seul"),
         (["submit", "--config", "a=1"], "SM-CMD-008", "--configfile FICHIER"),
+        (["look", "x", "--no-pictures", "--pictures", "y"], "SM-CMD-011", "--no-pictures]"),
+        (["new", "x", "--images", "y", "--simulation"], "SM-CMD-011", "--simulation"),
         (["submit", "-Ca=1"], "SM-CMD-008", "--configfile FICHIER"),
     ],
 )
