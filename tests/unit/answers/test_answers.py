@@ -50,6 +50,7 @@ def undescribed(rule: object, place: str = "") -> list[str]:
         (["check", "a.yaml", "b.yaml", "--json"], "SM-CMD-002"),
         (["chek", "--json"], "SM-CMD-001"),
         (["check", "--json=yes"], "SM-CMD-007"),
+        (["plan", "--slurm", "--json"], "SM-CMD-011"),
     ],
 )
 def test_a_mistake_in_the_command_line_is_an_answer(monkeypatch, capsys, words, code, spoken):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -82,6 +83,8 @@ def test_each_command_has_a_text_and_each_text_a_command():
         (["report", "--p", "x", "--=y"], "SM-CMD-006", "en entier"),
         (["status", "--follow=yes"], "SM-CMD-007", "`--follow` seul"),
         (["submit", "--config", "a=1"], "SM-CMD-008", "--configfile FICHIER"),
+        (["look", "x", "--no-pictures", "--pictures", "y"], "SM-CMD-011", "--no-pictures]"),
+        (["new", "x", "--images", "y", "--simulation"], "SM-CMD-011", "--simulation"),
         (["submit", "-Ca=1"], "SM-CMD-008", "--configfile FICHIER"),
     ],
 )
@@ -126,3 +129,23 @@ def test_what_can_be_done_is_said_without_numpy_or_snakemake(words, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "segmake" in done.stdout and done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("output", "code"), [(">/dev/full", "SM-RUN-040  /dev"), (">&-", "SM-CMD-016")]
+)
+@pytest.mark.parametrize("words", [["check", "--json"], ["--help"]])
+def test_an_output_that_takes_nothing_is_told_beside_it(tmp_path, words, output, code):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {output}', "sh", sys.executable, "-m", "segmake", *words],
+        cwd=tmp_path,
+        # Without a buffer argparse passes over what it can't write.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and not done.stdout
+    head, *rest = done.stderr.splitlines()
+    # One message, and no traceback.
+    assert head == code and len(rest) == 2

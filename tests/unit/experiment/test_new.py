@@ -71,6 +71,15 @@ def test_what_the_images_hold_is_written_beside_the_settings() -> None:
     assert "  z: Slices in your images: 5." in told
 
 
+def test_sizes_of_pixels_are_written_as_the_language_does(monkeypatch) -> None:
+    for name, size in (("a", 0.065), ("b", 0.10833)):
+        draw(Path("data", f"{name}.ome.tif"), (8, 9), axes="YX", PhysicalSizeX=size)
+    for spoken, sizes in (("fr", "0,065 ; 0,1083 µm"), ("en", "0.065; 0.1083 µm")):
+        monkeypatch.setenv("SEGMAKE_LANG", spoken)
+        assert sizes in make_experiment(Path(spoken), spoken, images=Path("data"))
+        assert sizes in (Path(spoken) / CONFIG).read_text(encoding="utf-8")
+
+
 def test_a_channel_is_not_guessed_where_no_name_tells_it() -> None:
     draw(Path("data", "a.ome.tif"), (2, 8, 9), axes="CYX", Channel={"Name": ["GFP", "mCherry"]})
     make_experiment(Path("growth"), "en", images=Path("data"))

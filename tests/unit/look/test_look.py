@@ -35,7 +35,7 @@ def images(tmp_path, draw) -> Path:
     stack = np.zeros((3, 5, 2, 300, 400), np.uint16)
     stack[0, 2, 1, 100:200, 100:300] = 5000
     stack[:, :, 1] += 100
-    names = {"axes": "TZCYX", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "\u00b5m"}
+    names = {"axes": "TZCYX", "PhysicalSizeX": 0.065, "PhysicalSizeXUnit": "\u00b5m"}
     tifffile.imwrite(
         folder / "x.ome.tif", stack, metadata={**names, "Channel": {"Name": ["Phase", "GFP"]}}
     )
@@ -67,7 +67,7 @@ def test_each_file_is_told_with_what_it_holds_and_shows(images, capsys, monkeypa
     (held_there,) = stack["positions"]
     assert held_there["axes"] == "TZCYX" and held_there["channels"] == ["Phase", "GFP"]
     assert (held_there["width"], held_there["height"]) == (400, 300)
-    assert held_there["pixel_size_um"] == 0.25 and held_there["dtype"] == "uint16"
+    assert held_there["pixel_size_um"] == 0.065 and held_there["dtype"] == "uint16"
     assert stack["shown"] == {"position": 1, "channel": 2, "time": 1, "slice": 3}
     with Image.open(stack["picture"]) as picture:
         shown = np.asarray(picture)
@@ -80,7 +80,7 @@ def test_each_file_is_told_with_what_it_holds_and_shows(images, capsys, monkeypa
     assert cut["picture"] is None and cut["problems"][0]["file"] == cut["file"]
     assert (last["files"], last["faulty"], last["left_out"], last["kept"]) == (2, 1, 2, 0)
     assert {each["name"] for each in last["channels"]} == {"Phase", "GFP", "1"}
-    assert last["pixel_sizes_um"] == [{"um": 0.25, "files": 1}]
+    assert last["pixel_sizes_um"] == [{"um": 0.065, "files": 1}]
 
 
 def test_pictures_are_taken_where_there_is_nothing_else(images, capsys):
@@ -177,6 +177,25 @@ def test_where_nothing_can_be_kept_the_images_are_told_all_the_same(images, cach
     assert (problem["code"], problem["severity"]) == ("SM-LOK-003", "warning")
 
 
+def test_pictures_that_have_no_room_are_to_go_elsewhere(images, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    _, last = looked(capsys, images, "--pictures", tmp_path / "file" / "x", code=1)
+    (problem,) = last["problems"]
+    assert (problem["code"], problem["severity"]) == ("SM-LOK-005", "warning")
+    assert str(tmp_path / "file" / "x") in problem["text"] and "--pictures" in problem["remedy"]
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+def test_a_file_that_is_no_image_by_its_name_is_told_so(tmp_path, capsys, monkeypatch, spoken):
+    monkeypatch.setenv("SEGMAKE_LANG", spoken)
+    for name, end in (("passwd", "passwd"), ("letter.docx", ".docx")):
+        (tmp_path / name).write_text("none")
+        files, _ = looked(capsys, tmp_path / name, code=1)
+        (problem,) = files[name]["problems"]
+        assert problem["code"] == "SM-IMG-004"
+        assert {"en": f'"{end}".', "fr": f"\u00ab {end} \u00bb."}[spoken] in problem["text"]
+
+
 @pytest.mark.parametrize(("place", "code"), [("absent", "SM-LOK-001"), ("empty", "SM-LOK-002")])
 def test_a_folder_without_images_is_an_answer(tmp_path, capsys, place, code):
     (tmp_path / "empty").mkdir()
@@ -199,9 +218,22 @@ def test_people_get_a_table(images, capsys):
         "type",
     ]
     row = next(line for line in said if "400 x 300" in line)
-    assert row.split()[-1] == "uint16" and "Phase, GFP" in row and "0.25 \u00b5m" in row
+    assert row.split()[-1] == "uint16" and "Phase, GFP" in row and "0.065 \u00b5m" in row
     assert any(line.startswith("SM-IMG-050") or line.startswith("SM-IMG-003") for line in said)
     assert "2 images, 1 with something wrong, 2 other files left out." in said
+
+
+def test_a_terminal_obeys_no_name(tmp_path, capsys, draw):
+    evil = "a\x1b[31m\n\tb\udcff\u00e9"
+    draw(tmp_path / evil / "good.tif")
+    (tmp_path / evil / f"{evil}.tif").write_bytes(b"")
+    os.utime(tmp_path / evil / f"{evil}.tif", LONG_AGO)
+    for place in (tmp_path / evil, tmp_path / evil / f"{evil}.tif"):
+        assert main(["look", str(place)]) == 1
+        said = capsys.readouterr().out
+        plain = "a\\x1b[31m\\n\\tb\\xff\u00e9"
+        assert f"{plain}.tif" in said and f"SM-IMG-002  {tmp_path}/{plain}/{plain}.tif" in said
+        assert all(line.isprintable() for line in said.split("\n"))
 
 
 def test_a_program_that_is_no_python_reads_it(images, capsys):
@@ -209,3 +241,18 @@ def test_a_program_that_is_no_python_reads_it(images, capsys):
     shown = read_by("look.pl", capsys.readouterr().out)
     assert "Phase/GFP picture" in shown and "2 images, 1 faulty" in shown
     assert "b/cut.tif 64x48 1 SM-IMG-0" in shown
+
+
+def test_a_name_that_is_no_utf8_stops_no_reader(tmp_path, capsys, draw):
+    draw(tmp_path / "images" / "a.tif")
+    os.replace(
+        tmp_path / "images" / "a.tif", tmp_path / "images" / "bad\udcff\udce9 \U0001f9eb.tif"
+    )
+    assert main(["look", str(tmp_path / "images"), "--json"]) == 0
+    said = capsys.readouterr().out
+    first = held(said.splitlines(keepends=True)[0])
+    assert first["file"].endswith("/bad\\xff\\xe9 \U0001f9eb.tif")
+    shown = read_by("look.pl", said)
+    assert "1/1 bad\\xff\\xe9 \U0001f9eb.tif 64x48" in shown and shown.endswith(
+        "1 images, 0 faulty\n"
+    )

@@ -18,6 +18,7 @@ import pytest
 from segmake.core.journal import Entry
 from segmake.labels.labels import LabelStack
 from segmake.messages import LANGUAGES, Problem, catalogue, language, names, remembered, say
+from segmake.messages.numbers import significant
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_step import problem_of
 from tests.projects import ROOT
@@ -295,3 +296,23 @@ def test_what_a_file_lacks_is_said_in_french(monkeypatch):
         assert ("7" in said) == ("7" in words)
     of_zeros = Problem("SM-IMG-050", error="its last 20 of 300 bytes are zeros").what
     assert "ses 20 derniers octets sur 300 sont des zéros" in of_zeros
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.065, "0.065"),
+        (0.108333, "0.1083"),
+        (0.00001234567, "0.00001235"),
+        (12.5, "12.5"),
+        (9.99999, "10"),
+        (100, "100"),
+        (12345.6, "12,346"),
+        (0, "0"),
+    ],
+)
+def test_a_measured_number_keeps_the_digits_that_matter(monkeypatch, value, written):
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    assert significant(value) == written
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    assert significant(value) == written.replace(",", "\u202f").replace(".", ",")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segmake import __version__
+from segmake.core.files import readable
 from segmake.messages import Problem, Problems, language
 
 Severity = Literal["error", "warning"]
@@ -64,9 +65,24 @@ def refusal(error: Problem | Problems) -> Answer:
 def write(told: Answer) -> int:
     """Write an answer to standard output, and return the exit code: 1 if one of its problems is an error."""
     # In ASCII, so that no terminal and no reader with another encoding stumbles over it.
-    sys.stdout.write(json.dumps(told, ensure_ascii=True, allow_nan=False) + "\n")
+    written = json.dumps(told, ensure_ascii=True, allow_nan=False)
+    # Half a pair of surrogates stops strict readers. Few answers have any, so few are gone through.
+    if "\\ud" in written:
+        written = json.dumps(_readable(told), ensure_ascii=True, allow_nan=False)
+    sys.stdout.write(written + "\n")
     sys.stdout.flush()
     return int(any(problem["severity"] == "error" for problem in told["problems"]))
+
+
+def _readable(value: Any) -> Any:
+    """Return a value whose texts, at any depth, UTF-8 can hold."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, Mapping):
+        return {_readable(name): _readable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(each) for each in value]
+    return value
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -77,5 +93,5 @@ def time_text(seconds: float | None) -> str | None:
 
 
 def path_text(path: Path | str) -> str:
-    """Return a path in full; bytes of a name that are no UTF-8 are escaped as Python does (U+DC80 to U+DCFF)."""
+    r"""Return a path in full; `write` turns a byte of a name that is no UTF-8 into ``\xff``."""
     return os.path.abspath(path)

@@ -59,17 +59,27 @@ def main(arguments: list[str] | None = None) -> int:
         With 2 after a message about a mistake in the command line.
     """
     speak_its_language()
+    if sys.stdout is None:
+        _stand_in_for_output()
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
-        # Here, where it is seen if nobody reads it.
-        sys.stdout.flush()
-        return code
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            # Here, where it is seen if nobody reads it.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # `segmake ... | head` has read enough; at its end Python would try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `segmake ... | head` has read enough.
+        _drop_output()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        # What a command meets is told above: without a file, this is of standard output, which can't tell it itself.
+        if error.filename is not None:
+            raise
+        print(_of_output(error), file=sys.stderr)
+        _drop_output()
+        return 1
 
 
 def _run(words: list[str]) -> int:
@@ -95,6 +105,8 @@ def _done(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        # If it is standard output that fails, this fails again, and `main` says so.
+        sys.stdout.flush()
         _tell(_in_words(error, options), json=getattr(options, "json", False))
         return 1
 
@@ -134,6 +146,28 @@ def _tell(problem: Problem | Problems, *, json: bool) -> None:
         write(refusal(problem))
     else:
         print(problem, file=sys.stderr)
+
+
+def _stand_in_for_output() -> None:
+    """Have what is written to a standard output that is closed (``>&-``) fail, as what is written to a full disk does.
+
+    Else the next file that is opened would become the standard output of programs that are started.
+    """
+    sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+
+
+def _drop_output() -> None:
+    """Drop what is left for standard output: at its end Python would try to write it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_output(error: OSError) -> Problem:
+    """Return what is wrong where standard output goes to."""
+    try:
+        folder = Path(os.readlink(f"/proc/self/fd/{sys.stdout.fileno()}")).parent
+    except OSError:
+        folder = Path()
+    return disk_problem(error, folder) or Problem("SM-CMD-016", error=error.strerror or str(error))
 
 
 def _note(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from segmake.core.files import natural_key, write_atomically
+from segmake.core.files import natural_key, on_screen, write_atomically
 from segmake.messages import Problem, say
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def look(options: argparse.Namespace) -> int:
 
 
 def _show_table(looks: Looks) -> int:
-    from segmake.look.table import rows
+    from segmake.look.table import rows, told
 
     faulty = 0
     pictures = None
@@ -74,12 +74,12 @@ def _show_table(looks: Looks) -> int:
         pictures = look.picture or pictures
         faulty += bool(look.problems)
         for problem in (*look.problems, *look.warnings):
-            print(problem)
+            print(told(problem))
     print(say("look.sum", files=len(seen), faulty=faulty, left_out=looks.left_out))
     if pictures:
-        print(say("look.pictures", folder=pictures.parent))
+        print(say("look.pictures", folder=on_screen(str(pictures.parent))))
     if looks.not_kept:
-        print(looks.not_kept)
+        print(told(looks.not_kept))
     return int(faulty > 0)
 
 

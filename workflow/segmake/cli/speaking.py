@@ -24,6 +24,10 @@ _MISTAKES = (
         "SM-CMD-007",
     ),
     (re.compile(r"argument (?P<option>\S+): expected .+"), "SM-CMD-004"),
+    (
+        re.compile(r"argument (?P<option>\S+): not allowed with argument (?P<other>\S+)"),
+        "SM-CMD-011",
+    ),
     (re.compile(r"ambiguous option: (?P<option>\S+) could match (?P<options>.+)"), "SM-CMD-006"),
 )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
+from unicodedata import category
 
 from segmake.core.processes import host_name, this_process
 from segmake.messages import Problem, say
@@ -288,6 +289,12 @@ def readable(text: str) -> str:
     r"""Return text that any file can hold: a byte of a name that is no UTF-8 becomes ``\xff``."""
     escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()
+
+
+def on_screen(text: str) -> str:
+    r"""Return `readable` text whose control characters, which a terminal would obey, are escaped: ``\n``, ``\x1b``."""
+    shown = (c.encode("unicode_escape").decode() if category(c) == "Cc" else c for c in text)
+    return readable("".join(shown))
 
 
 def one_line(words: object) -> str:

@@ -12,7 +12,8 @@ from segmake.core.config import Config
 from segmake.formats.believed import Header
 from segmake.formats.isolated import headers_of
 from segmake.images.listing import Listed, list_images
-from segmake.messages import Problem, say
+from segmake.messages import Problem, joined, say
+from segmake.messages.numbers import significant
 
 # More say no more, and each takes a look at a disk.
 MOST_FILES = 50
@@ -109,9 +110,10 @@ def _notes(
     if pages := _numbers(header.unnamed for header in headers if header.unnamed > 1):
         yield "pages", say("new.pages", number=pages)
     if headers:
-        sizes = sorted({round(h.pixel_size_um, 4) for h in headers if h.pixel_size_um})
+        sizes = sorted({h.pixel_size_um for h in headers if h.pixel_size_um})
+        written = list(dict.fromkeys(map(significant, sizes)))
         key = "new.pixel_size" if sizes else "new.pixel_size.none"
-        yield "pixel_size_um", say(key, sizes=", ".join(f"{size:g}" for size in sizes[:5]))
+        yield "pixel_size_um", say(key, sizes=joined(written[:5]))
 
 
 def _numbers(found: Iterable[int]) -> str:

@@ -145,7 +145,7 @@ def open_image(path: Path) -> AbstractContextManager[Image]:
     try:
         found = path.stat()
         if suffix not in FORMATS:
-            raise Problem("SM-IMG-004", where=str(path), suffix=suffix)
+            raise Problem("SM-IMG-004", where=str(path), suffix=suffix or path.name)
         if not stat.S_ISDIR(found.st_mode):
             # A pipe or a device would be waited for, or read, for ever.
             if not stat.S_ISREG(found.st_mode):

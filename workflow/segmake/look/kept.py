@@ -36,6 +36,8 @@ class Kept:
 
     Attributes
     ----------
+    folder : Path
+        Where what was seen is kept.
     pictures : Path
         The folder of the pictures.
     error : OSError or None
@@ -44,6 +46,7 @@ class Kept:
 
     def __init__(self, place: Path, pictures: Path | None = None) -> None:
         self._file = own_cache("look", str(place.absolute())).with_suffix(".jsonl")
+        self.folder = self._file.parent
         self._own = self._file.with_suffix("")
         self.pictures = (pictures or self._own).absolute()
         self.error: OSError | None = None
@@ -90,7 +93,7 @@ class Kept:
         if self.error:
             return
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             add_line(self._file, line, lasting=False)
             self._lines += 1
         except OSError as error:

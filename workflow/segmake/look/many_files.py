@@ -124,6 +124,7 @@ class Looks:
         self._found = self._list()
         self._draw = draw
         self._channel = channel
+        self._own_pictures = pictures is not None
         self._kept = Kept(self.place, pictures)
         self._not_written: Problem | None = None
 
@@ -136,7 +137,7 @@ class Looks:
         error = self._kept.error
         if error is None:
             return self._not_written
-        where = str(self._kept.pictures.parent)
+        where = str(self._kept.folder)
         return Problem("SM-LOK-003", where=where, folder=where, error=error.strerror)
 
     def each(self) -> Iterator[Look]:
@@ -224,7 +225,9 @@ class Looks:
         problems = [remembered(code, where, values) for code, where, values in _told(answer)]
         # That says nothing of the file, and the same of all.
         unwritten = [problem for problem in problems if problem.code == _NOT_WRITTEN]
-        self._not_written = next(iter(unwritten), self._not_written)
+        for one in unwritten:
+            code = "SM-LOK-005" if self._own_pictures else one.code
+            self._not_written = Problem(code, where=one.where, **one.values)
         problems = [problem for problem in problems if problem.code != _NOT_WRITTEN]
         shown = answer.get("shown") if self._draw else None
         picture = self._kept.picture_of(found.path, size, mtime_ns, self._channel)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from segmake.core.columns import columns
-from segmake.core.files import readable
+from segmake.core.files import on_screen
 from segmake.formats.believed import Header
 from segmake.look.many_files import Look
-from segmake.messages import say
-from segmake.messages.numbers import brief
+from segmake.messages import Problem, say
+from segmake.messages.numbers import significant
 
 # A longer name or list of channels would push the rest off the screen.
 _LONGEST = 48
@@ -21,13 +22,22 @@ def rows(looks: Iterable[Look]) -> Iterator[str]:
     yield from columns(cells)
 
 
+def told(problem: Problem) -> str:
+    """Return a message, with the names in it as the table has them."""
+    values = {
+        name: on_screen(str(value)) if isinstance(value, str | Path) else value
+        for name, value in problem.values.items()
+    }
+    return str(Problem(problem.code, where=on_screen(problem.where), **values))
+
+
 def _cells(look: Look) -> list[str]:
-    name = readable(look.name)
+    name = on_screen(look.name)
     shown = name if len(name) <= _LONGEST else f"...{name[3 - _LONGEST :]}"
     if not look.fields:
         return [shown, look.problems[0].code if look.problems else "-", *[""] * 6]
     first = look.fields[0]
-    channels = ", ".join(first.channels)
+    channels = on_screen(", ".join(first.channels))
     return [
         shown,
         f"{first.width} x {first.height}",
@@ -41,4 +51,4 @@ def _cells(look: Look) -> list[str]:
 
 
 def _pixel(header: Header) -> str:
-    return f"{brief(header.pixel_size_um)} µm" if header.pixel_size_um else "-"
+    return f"{significant(header.pixel_size_um)} µm" if header.pixel_size_um else "-"

@@ -38,6 +38,13 @@ def brief(value: float) -> str:
     return number(value, 1 if abs(value) >= 10 else 2)
 
 
+def significant(value: float, digits: int = 4) -> str:
+    """Return a number with so many digits that matter, without zeros at the end: 0.065, 0.1083, 12.5."""
+    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    written = f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+    return localised(written.rstrip("0").rstrip(".") if "." in written else written)
+
+
 # How people and Slurm write a time limit: 1-12:00:00 and the like, 0:10 (hours and minutes), 1 h 30 min, in English and
 # French.
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::([0-5]?\d)(?::([0-5]?\d))?)?")

@@ -18,7 +18,7 @@ from segmake.core.files import natural_key, write_atomically
 from segmake.engines import BUILTIN_MODELS
 from segmake.labels.pictures import evenly_spread
 from segmake.messages import language, say
-from segmake.messages.numbers import brief, duration, finite, localised, moment, number
+from segmake.messages.numbers import brief, duration, finite, moment, number, significant
 from segmake.outcome.timing import Timing
 from segmake.outcome.usage import Usage, describe
 from segmake.report.distributions import cells_over_time, distributions, note_on_cells
@@ -402,9 +402,9 @@ def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
     if width is not None and height is not None:
         details.append(f"{number(width)} × {number(height)} px")
     if (size := finite(row.get("pixel_size_um"))) is not None:
-        text = localised(f"{size:.4g}")
+        text = significant(size)
         if (height := finite(row.get("pixel_height_um"))) is not None and height != size:
-            text = f"{text} × {localised(f'{height:.4g}')}"
+            text = f"{text} × {significant(height)}"
         details.append(say("report.card.pixel_size", size=text))
     channel = _text_of(row.get("channel"))
     if channel and channel not in _text_of(row.get("selection")):
