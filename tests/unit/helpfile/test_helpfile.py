@@ -68,11 +68,13 @@ def test_there_may_be_neither_config_nor_results(tmp_path, monkeypatch, capsys):
     assert "SM-HLP-002" in capsys.readouterr().err
 
 
-def test_it_is_said_at_once_that_nothing_can_be_written_there(experiment, capsys):
-    place = Path("config", "config.yaml", "help.zip")
+@pytest.mark.parametrize("folder", ["config/config.yaml", "typo/x"])
+def test_it_is_said_at_once_that_nothing_can_be_written_there(experiment, capsys, folder):
+    place = Path(folder, "help.zip")
     assert main(["helpfile", "--to", str(place)]) == 1
     out, err = capsys.readouterr()
     assert not out and err.startswith(f"SM-HLP-001  {place}") and "--to" in err
+    assert not Path("typo").exists()
 
 
 def test_its_size_has_a_limit(experiment, monkeypatch):

@@ -7,6 +7,6 @@ May import `segmake.jupyter` and what is below it.
 
 >>> from segmake.helpfile.masking import Masks
 >>> masks = Masks(user="ada", home="/home/ada", host="login1")
->>> masks.hide("login1: /home/ada/day1 wants --token abc123 of https://ada:xyz@lab.org/models")
-'HOST: ~/day1 wants --token *** of https://***@lab.org/models'
+>>> masks.hide("login1: /home/ada/day1 asks https://ada:xyz@lab.org/models with --token abc123")
+'HOST: ~/day1 asks https://***@lab.org/models with --token ***'
 """

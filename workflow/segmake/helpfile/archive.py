@@ -63,8 +63,10 @@ def write_helpfile(
 
 
 def _refuse_where_nothing_can_be_written(place: Path) -> None:
-    """Refuse at once what would be found out only when all is collected."""
+    """Refuse at once what would be found out only when all is collected; a mistyped folder is not made."""
     try:
+        # Raises where there is no such folder.
+        os.scandir(place.parent).close()
         with write_atomically(place.with_name(f"{place.name}.try"), lasting=False) as part:
             part.touch()
     except OSError as error:
