@@ -54,6 +54,12 @@ def test_many_jobs_that_are_sent_are_not_written_one_by_one(jobs, monkeypatch):
     assert len(read_heard(beside(jobs.path)).jobs) == 21
 
 
+def test_a_refusal_is_told_at_once_though_nothing_may_follow_it(jobs):
+    jobs.hold("AssocMaxSubmitJobLimit", 1)
+    told = read_heard(beside(jobs.path))
+    assert (told.held, told.room) == ("AssocMaxSubmitJobLimit", 1)
+
+
 def test_a_record_that_is_only_read_tells_nobody(tmp_path):
     record = Jobs(tmp_path / "jobs.jsonl")
     record.hold("no more")

@@ -169,7 +169,7 @@ class Jobs:
             self.held, self.room = words, room
             with suppress(OSError):
                 self._write({"run": self.run, "held": words, "room": room})
-            self._tell_others()
+            self._tell_others(heard=True)
 
     def look_again(self, sent: Sent) -> Sent:
         """Return why a job ended by what is in its log now."""
