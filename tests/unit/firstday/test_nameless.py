@@ -20,7 +20,7 @@ NAMES = Nameless(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("/home/mreiter/day/work/a.tif", "./work/a.tif"),
+        ("/home/mreiter/day/images/a.tif", "./images/a.tif"),
         ("/home/mreiter/.cellpose/models/cyto3", "~/.cellpose/models/cyto3"),
         ("/home/mreiter/Smith/x.tif", "~…/x.tif"),
         ("/home/mreiter2/x", "…/x"),
