@@ -19,6 +19,7 @@ from tests.slurm.disturbed import (
     hold,
     jobs,
     let_go,
+    processes,
     results_of,
     running,
     settings,
@@ -66,8 +67,10 @@ def in_the_queue() -> str:
 
 def test_a_job_that_is_cancelled_is_sent_again(disturbed: Project, calm: dict[str, bytes]) -> None:
     run = disturbed.start()
-    subprocess.run(["scancel", at_work(disturbed, run)], check=True)
-    let_go(disturbed)
+    # Its first steps are done then: the job that is sent has them to do again, and finds nothing to do.
+    wait_until(lambda: bool(processes(disturbed, "measure")), run)
+    subprocess.run(["scancel", hold(disturbed, "measure")[-1]], check=True)
+    let_go(disturbed, "measure")
     assert run.wait() == 0, disturbed.said.read_text()
     assert causes(disturbed) == ["cancelled"]
     assert_as_if_nothing_had_happened(disturbed, calm)

@@ -120,9 +120,12 @@ class Session:
     def batches_to_segment(self) -> list[str]:
         """The batches that are not finished: of the others, Snakemake sees only their files.
 
-        It would send a finished batch again whenever the model that it was segmented with is checked again.
+        It would send a finished batch again whenever the model that it was segmented with is checked again. A job may
+        be told to segment one that is finished: it was ended at a later step, and is sent again with all of them.
         """
         batches = self.plan.batches
+        if not self._workflow.is_main_process:
+            return list(batches)
         return [batch for batch in batches if not self.plan.outcome(STEPS[0], batch).exists()]
 
     @property
