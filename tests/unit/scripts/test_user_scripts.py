@@ -442,6 +442,14 @@ def do(plan, **options):
     return journal
 
 
+def test_a_run_that_no_job_can_give_more_time_has_failed(planned, monkeypatch):
+    plan = planned("import time; time.sleep(555)", resources={"hours": 0.001})
+    # A third of the job is gone before its first run begins, and so it would be in each that is sent again.
+    monkeypatch.setattr(script_work, "times_of_this_job", lambda: (1.2, 2.4))
+    journal = do(plan)
+    assert journal.last("s").details["code"] == "SM-SCR-033"
+
+
 def test_a_run_that_had_little_of_a_jobs_time_is_no_failure(planned, monkeypatch):
     plan = planned("import time; time.sleep(555)", resources={"hours": 0.001})
     # 6 of 60 seconds are for writing down how it ended; a second is left.

@@ -43,8 +43,10 @@ LARGE_PART = 0.05
 MARGIN_SECONDS = 60.0
 MARGIN_PART = 0.1
 
-# A run that is ended had its chance if it had this part of the time that it may take; another job begins with it.
+# A run that is ended had its chance if it had this part of the time that the first run of its job had, of which the
+# start takes some, or of this part of what it may take; else another job begins with it.
 FAIR_PART = 0.95
+FAIR_START = 0.5
 
 
 class ScriptWork:
@@ -86,6 +88,8 @@ class ScriptWork:
         self._environment = noted(own, plan.environments, plan.folders.results)
         self._seen: list[tuple[int, int]] = []
         self._environ = dict(os.environ)
+        # The seconds that a run had at most in this job: its first one, once all has started.
+        self._most = 0.0
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Parallel:
         """Return what passes the runs through this work."""
@@ -110,6 +114,7 @@ class ScriptWork:
         """Run the script once, and look at what it took and made."""
         self._refuse_other_code()
         seconds, limit = self._time()
+        self._most = max(self._most, seconds)
         folder, log = task.outputs[0], self._plan.folders.script_log(self._script, task.image)
         self._clear(task, folder)
         with self._care.of(task, self._given(task, folder)) as run:
@@ -119,7 +124,8 @@ class ScriptWork:
             name = self._script.name
             if outcome.stopped:
                 raise Stopped
-            if outcome.out_of_time and seconds < FAIR_PART * limit:
+            fair = FAIR_PART * max(self._most, FAIR_START * limit)
+            if outcome.out_of_time and seconds < fair:
                 raise Leave(Problem("SM-SCR-034", where=task.image, script=name))
             ended = outcome.code and not outcome.out_of_time and not outcome.memory
             if (
