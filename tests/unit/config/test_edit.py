@@ -382,8 +382,8 @@ def test_the_commands(config, capsys):
     place = ["--configfile", "config.yaml"]
     assert main(["set", *place, "segmentation.engine", "threshold"]) == 1
     told = capsys.readouterr().err
-    assert "SM-CFG-010" in told and "--default" in told
     gone = [f"segmentation.{key}" for key in ("model", "flow_threshold", "cellprob_threshold")]
+    assert "SM-CFG-010" in told and f"--default {' '.join(gone)}" in told
     assert main(["set", *place, "segmentation.engine", "threshold", "--default", *gone]) == 0
     assert (
         capsys.readouterr()

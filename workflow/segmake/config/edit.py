@@ -51,7 +51,11 @@ class Refused(Problems):
     """What would be wrong with a config, which was not changed for this reason."""
 
     def __str__(self) -> str:
-        return f"{super().__str__()}\n{say('edit.refused')}"
+        # What has no effect beside what was set can go back to its default with it.
+        without = [problem for problem in self.problems if problem.code == "SM-CFG-010"]
+        keys = [key for problem in without if (key := getattr(problem.where, "key", ""))]
+        lines = [super().__str__(), say("edit.refused")]
+        return "\n".join([*lines, *([say("edit.without", keys=" ".join(keys))] if keys else [])])
 
 
 @dataclass(frozen=True)
