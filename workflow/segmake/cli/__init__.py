@@ -5,7 +5,7 @@ r"""The command ``segmake``, for users and for the rules.
 `here` says what can be done in a folder, `log` a line on the screen and in the log. ``main`` turns whatever goes wrong
 into a message and an exit code; with ``--json`` the message is an answer of `segmake.answers` as well.
 
-May import `segmake.firstday` and what is below it.
+May import `segmake.remote` and what is below it.
 
 >>> import sys
 >>> from contextlib import redirect_stderr

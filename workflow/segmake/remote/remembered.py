@@ -1,0 +1,74 @@
+"""What is remembered on this computer of others: where each experiment is computed. Nothing in it is secret."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from segmake.core.files import write_atomically
+from segmake.messages import Problem, say
+
+# Beside the folder `config` of an experiment.
+FILE = "segmake.place"
+
+
+@dataclass(frozen=True)
+class PlaceFile:
+    """Where an experiment is computed.
+
+    Attributes
+    ----------
+    host : str
+        As `segmake.places.login.Login` takes it: ``USER@HOST:PORT``, or the name of an entry in ``~/.ssh/config``.
+    folder : str
+        The experiment's folder over there, from the root on.
+    segmake : str
+        The program ``segmake`` over there, from the root on.
+    """
+
+    host: str
+    folder: str
+    segmake: str
+
+
+def read_place(experiment: Path) -> PlaceFile:
+    """Return where an experiment is computed.
+
+    Parameters
+    ----------
+    experiment : Path
+        Its folder on this computer.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-001`` if no place was chosen for it yet, ``SM-REM-002`` if the file can't be understood.
+    """
+    # Few commands have to do with it.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    path = experiment / FILE
+    try:
+        said: Any = YAML(typ="safe").load(path.read_text(encoding="utf-8-sig"))
+        return PlaceFile(**{one.name: _text(said[one.name]) for one in fields(PlaceFile)})
+    except FileNotFoundError:
+        raise Problem("SM-REM-001", where=str(path)) from None
+    except (OSError, ValueError, KeyError, TypeError, YAMLError):
+        raise Problem("SM-REM-002", where=str(path)) from None
+
+
+def write_place(experiment: Path, place: PlaceFile) -> None:
+    """Note where an experiment is computed."""
+    from ruamel.yaml import YAML
+
+    with write_atomically(experiment / FILE) as part, part.open("w", encoding="utf-8") as file:
+        file.write("".join(f"# {line}\n" for line in say("remote.place_file").splitlines()))
+        YAML().dump(asdict(place), file)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(value)
+    return value
