@@ -20,8 +20,8 @@ GROUP = f"segmake-lab-{os.getpid()}"
 # What is below a folder that only root may enter is shown to the users all the same, in a mount of their own.
 _OPEN = """
 set -e
-user=$1 folder=$2 open=/run/segmake-users number=0
-shift 2
+folder=$1 open=/run/segmake-users number=0
+shift
 mkdir -p "$open"
 mount -t tmpfs tmpfs "$open"
 while [ "$1" != -- ]; do
@@ -48,8 +48,15 @@ for place in $places; do
     number=$((number + 1))
 done
 cd "$folder"
-exec runuser -u "$user" -- "$@"
+exec "$@"
 """
+
+
+def shown_to_users(*command: str, folder: Path) -> list[str]:
+    """Return the words that run a command of root's, whose children of any user can read SegMake's folder."""
+    places = dict.fromkeys([str(ROOT), sys.base_prefix])
+    apart = ["unshare", "--mount", "--propagation", "private", "bash", "-c", _OPEN, "bash"]
+    return [*apart, str(folder), *places, "--", *command]
 
 
 @dataclass
@@ -84,9 +91,8 @@ class User:
         )
 
     def _words(self, *command: str, folder: Path | None) -> list[str]:
-        places = dict.fromkeys([str(ROOT), sys.base_prefix])
-        shown = ["unshare", "--mount", "--propagation", "private", "bash", "-c", _OPEN, "bash"]
-        return [*shown, self.name, str(folder or self.home), *places, "--", *command]
+        own = ["runuser", "-u", self.name, "--", *command]
+        return shown_to_users(*own, folder=folder or self.home)
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         own = {"HOME": str(self.home), "USER": self.name, "SEGMAKE_LANG": "en"}

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.users import User, users
+from tests.users import User, shown_to_users, users
 from tests.users import why_not as no_users
 
 PASSWORD = "Grüße aus dem Labor 7"
@@ -100,9 +100,25 @@ class Server:
         return f"{self.user.name}@127.0.0.1:{self.port}"
 
     def start(
-        self, *, methods: str = "publickey password", second: bool = False, more: str = ""
+        self,
+        *,
+        methods: str = "publickey password",
+        second: bool = False,
+        more: str = "",
+        segmake: bool = False,
     ) -> None:
-        """Start the server, with the ways to log in that it takes."""
+        """Start the server, with the ways to log in that it takes.
+
+        Parameters
+        ----------
+        methods : str
+        second : bool
+            Whether it asks for a number besides.
+        more : str
+            Further lines of its config.
+        segmake : bool
+            Whether who logs in can run this SegMake, wherever it lies.
+        """
         # The program's name is that of PAM's rules for it.
         program = self.folder / _program(second=second)
         if not program.exists():
@@ -121,6 +137,8 @@ class Server:
         config.write_text(text)
         log = self.folder / "log"
         command = [str(program), "-D", "-f", str(config), "-E", str(log)]
+        if segmake:
+            command = shown_to_users(*command, folder=self.folder)
         self.processes.append(subprocess.Popen(command))
         end = time.monotonic() + 60
         while time.monotonic() < end:

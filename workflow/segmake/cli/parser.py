@@ -310,6 +310,83 @@ def _add_demo_data(commands: Commands) -> None:
     demo.add_argument("folder", type=Path, metavar=folder, help=say("help.demo-data.folder"))
 
 
+def _add_remote(commands: Commands) -> None:
+    from segmake.cli import of_remote
+
+    remote = _of_users(commands, "remote", of_remote.show_help)
+    title = say("help.commands").removesuffix(":")
+    actions = remote.add_subparsers(title=title, metavar=say("help.COMMAND"), parser_class=Parser)
+    for name, add in OF_REMOTE.items():
+        words = say(f"help.remote.{name}")
+        action = actions.add_parser(name, description=words, help=words)
+        action.set_defaults(parser=action)
+        add(action)
+
+
+def _add_remote_run(run: Parser) -> None:
+    from segmake.cli import of_remote
+
+    _add_experiment(run)
+    run.add_argument("--yes", action="store_true", help=say("help.yes"))
+    profile = say("help.remote.profile")
+    run.add_argument("--profile", metavar=say("help.NAME"), help=profile)
+    run.add_argument("--no-wait", action="store_true", help=say("help.remote.no-wait"))
+    run.add_argument("--overwrite", action="store_true", help=say("help.remote.overwrite"))
+    _add_ticked(run)
+    run.set_defaults(run=of_remote.run)
+
+
+def _add_remote_status(status: Parser) -> None:
+    from segmake.cli import of_remote
+
+    _add_experiment(status)
+    status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
+    _add_json(status)
+    status.set_defaults(run=of_remote.status)
+
+
+def _add_remote_stop(stop: Parser) -> None:
+    from segmake.cli import of_remote
+
+    _add_experiment(stop)
+    stop.set_defaults(run=of_remote.stop)
+
+
+def _add_remote_fetch(fetch: Parser) -> None:
+    from segmake.cli import of_remote
+
+    _add_experiment(fetch)
+    _add_ticked(fetch)
+    fetch.set_defaults(run=of_remote.fetch)
+
+
+def _add_remote_open(report: Parser) -> None:
+    from segmake.cli import of_remote
+
+    _add_experiment(report)
+    report.set_defaults(run=of_remote.show_report)
+
+
+def _add_experiment(action: Parser) -> None:
+    words: dict[str, Any] = {"metavar": say("help.FOLDER"), "help": say("help.remote.folder")}
+    action.add_argument("folder", nargs="?", type=Path, default=Path(), **words)
+    _add_config(action, "--configfile")
+
+
+def _add_ticked(action: Parser) -> None:
+    for kind in ("masks", "rois", "pictures", "all"):
+        action.add_argument(f"--{kind}", action="store_true", help=say(f"help.remote.{kind}"))
+
+
+# What `segmake remote` does, in this order, and what adds the options of each; the texts are help.remote.NAME.
+OF_REMOTE: dict[str, Callable[[Parser], None]] = {
+    "run": _add_remote_run,
+    "status": _add_remote_status,
+    "stop": _add_remote_stop,
+    "fetch": _add_remote_fetch,
+    "open": _add_remote_open,
+}
+
 # The commands that the help lists, in this order, and what adds each; the text of each is in the catalogue, help.NAME.
 OF_USERS: dict[str, Callable[[Commands], None]] = {
     "new": _add_new,
@@ -321,6 +398,7 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "environment": _add_environment,
     "jupyter": _add_jupyter,
     "submit": _add_submit,
+    "remote": _add_remote,
     "look": _add_look,
     "cluster": _add_cluster,
     "helpfile": _add_helpfile,

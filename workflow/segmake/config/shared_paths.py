@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ _VALUES: tuple[Keys, ...] = tuple(
     ("scripts", "*", key) for key in ("arguments", "set", "sweep", "variables")
 )
 
+_ON_WINDOWS = os.name == "nt"
+
 
 def understood(written: dict[str, Any], config: Config) -> dict[str, Any]:
     """Return what a user wrote, with the paths of a user's computer as the cluster calls them."""
@@ -33,20 +36,32 @@ def understood(written: dict[str, Any], config: Config) -> dict[str, Any]:
     if not shares:
         return written
     found = copy.deepcopy(written)
-    for keys, text in [*_texts(written, _PATHS), *_texts(written, _VALUES)]:
+    for keys, text in [*paths_in(written), *values_in(written)]:
         if path := translated(text, shares):
             at(found, keys[:-1])[keys[-1]] = path
     return found
 
 
 def path_problems(config: Config) -> Iterator[Problem]:
-    """Yield the paths that only a user's own computer understands."""
-    for keys, text in _texts(config.settings, _PATHS):
+    """Yield the paths that only a user's own computer understands; none where this is one."""
+    if _ON_WINDOWS:
+        return
+    for keys, text in paths_in(config.settings):
         if is_foreign(text) and not translated(text, config.site.shares):
             shares = [f"{here} = {one.there}" for one in config.site.shares for here in one.here]
             known = say("site.shares", shares=joined(shares)) if shares else say("site.no_share")
             names = {"name": name_of(keys), "path": text, "known": known}
             yield Problem("SM-SIT-007", where=config.where(*keys), **names)
+
+
+def paths_in(written: Any) -> Iterator[tuple[Keys, str]]:
+    """Yield the keys and texts of the settings of a config that are paths, whatever they look like."""
+    yield from _texts(written, _PATHS)
+
+
+def values_in(written: Any) -> Iterator[tuple[Keys, str]]:
+    """Yield the keys and texts of what scripts are given, among which may be paths."""
+    yield from _texts(written, _VALUES)
 
 
 def _texts(written: Any, patterns: tuple[Keys, ...]) -> Iterator[tuple[Keys, str]]:

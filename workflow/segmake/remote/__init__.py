@@ -1,7 +1,10 @@
 """Experiments of a laptop, computed on another computer and brought back.
 
-`remembered` says which computer an experiment is computed on (the file ``segmake.place`` beside its folder ``config``),
-and which computers a user has been to.
+`remembered` says which computer an experiment is computed on (the file ``segmake.place`` beside its folder ``config``).
+`session` asks SegMake over there. `sending` brings the experiment to it: `config_copy` makes the copy of its config, in
+which paths are called as `laptop_paths` says, and `luggage` finds the files that it needs. `running` starts, follows and
+stops a run, `fetching` brings its results back; `memory` tells a file that somebody edited from one that is only older.
+`transfer` and `passed_on` make one copy of files that lie in many places.
 
 May import `segmake.firstday` and what is below it, but needs nothing that a laptop lacks: no numpy, no Snakemake.
 

@@ -138,7 +138,7 @@ def named_files(script: Script) -> tuple[set[Path], list[str]]:
     unmatched = []
     for pattern in script.files:
         fitting = [
-            path for path in _fitting(script.file, pattern) if "__pycache__" not in path.parts
+            path for path in fitting_files(script.file, pattern) if "__pycache__" not in path.parts
         ]
         found |= {Path(os.path.realpath(path)) for path in fitting}
         if not fitting:
@@ -146,7 +146,7 @@ def named_files(script: Script) -> tuple[set[Path], list[str]]:
     return found, unmatched
 
 
-def _fitting(script: Path, pattern: str) -> list[Path]:
+def fitting_files(script: Path, pattern: str) -> list[Path]:
     """Return the files that a pattern fits, and those in the folders that it fits."""
     for folder in (Path(os.path.realpath(script)).parent, Path.cwd()):
         whole = os.path.join(glob.escape(str(folder)), os.path.expanduser(pattern))

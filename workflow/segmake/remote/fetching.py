@@ -1,0 +1,201 @@
+"""Brings results back: the report and the tables first; only what is new, and nothing that somebody edited here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmake.messages import Problem
+from segmake.outcome.status import results_of
+from segmake.places.here import Here
+from segmake.places.place import File
+from segmake.remote.config_copy import make_copy
+from segmake.remote.memory import is_same, read_memory, write_memory
+from segmake.remote.passed_on import Among
+from segmake.remote.session import Session
+from segmake.remote.transfer import transferred
+
+# What comes back without being asked for, and what is ticked: folders in the results.
+USUAL = ("lineages", "scripts")
+TICKED: dict[str, tuple[str, ...]] = {
+    "masks": ("masks",),
+    "rois": ("rois",),
+    "pictures": ("overlays",),
+}
+
+# Where what was edited here goes before a newer one takes its place, as SegMake does over there.
+_CHANGED = "changed"
+
+# These are the user's own, and were sent from here.
+_OWN = ("corrections", _CHANGED)
+
+REPORT = "report.html"
+
+# sh FOLDER: the files and folders in it, each with the bytes that it holds and a zero.
+_SIZES = r"""
+cd -- "$1" 2>/dev/null || exit 0
+for one in *; do
+    [ -e "$one" ] || continue
+    kind=f; [ -d "$one" ] && kind=d
+    size=$(find "./$one" -type f -printf '%s\n' | awk '{ all += $1 } END { printf "%.0f", all }')
+    printf '%s\0%s\0%s\0' "$kind" "$size" "$one"
+done
+"""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What was fetched.
+
+    Attributes
+    ----------
+    results : Path
+        The folder with it.
+    files : tuple of str
+        What is new in it.
+    kept : tuple of str
+        What was edited here, and now lies in ``changed``.
+    more : dict
+        What else there is over there: folders, and the bytes in them.
+    """
+
+    results: Path
+    files: tuple[str, ...]
+    kept: tuple[str, ...]
+    more: dict[str, int]
+
+
+async def fetch(
+    session: Session, ticked: Collection[str] = (), *, all_of_it: bool = False
+) -> Fetched:
+    """Bring results back.
+
+    Parameters
+    ----------
+    session : Session
+    ticked : collection of str
+        What is wanted beside the report, the tables and what scripts made: of `TICKED`.
+    all_of_it : bool
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-011`` if there are no results yet; what a connection may raise.
+    """
+    there, is_shared = await _results_there(session)
+    here = Path(os.path.abspath(results_of(session.config)))
+    sizes = await _sizes(session, there)
+    if not sizes:
+        raise Problem("SM-REM-011", where=session.place.host, path=there)
+    if is_shared:
+        # This computer sees them where they are.
+        return Fetched(here, (), (), {})
+    files = [name for name, (kind, _) in sizes.items() if kind == "f"]
+    folders = [name for name, (kind, _) in sizes.items() if kind == "d" and name not in _OWN]
+    wanted = [name for kind in ticked for name in TICKED[kind]]
+    rounds: list[tuple[list[str], list[str]]] = [([], files), ([*USUAL], []), (wanted, [])]
+    if all_of_it:
+        rounds.append((folders, []))
+    new: list[str] = []
+    kept: list[str] = []
+    for some, single in rounds:
+        known = [name for name in some if name in folders]
+        if known or single:
+            one = await _Round(session, there, here, known, single).go()
+            new += one[0]
+            kept += one[1]
+    taken = {name for some, _ in rounds for name in some}
+    more = {name: sizes[name][1] for name in folders if name not in taken and sizes[name][1]}
+    return Fetched(here, tuple(new), tuple(kept), more)
+
+
+async def _results_there(session: Session) -> tuple[str, bool]:
+    """Return the results folder over there, and whether this computer sees it too."""
+    laptop = await session.laptop()
+    copied = make_copy(session.config, laptop, session.place.folder)
+    session.named = copied.named
+    folder = session.place.folder.rstrip("/")
+    name = next((one.there for one in copied.named if one.kind == "results"), "results")
+    is_shared = name.startswith("/") or laptop.shared(str(session.experiment)) == folder
+    return (name if name.startswith("/") else f"{folder}/{name}"), is_shared
+
+
+async def _sizes(session: Session, folder: str) -> dict[str, tuple[str, int]]:
+    """Return what lies in a folder over there: whether it is a file or a folder, and the bytes in it."""
+    answer = await session.computer.run(["sh", "-c", _SIZES, "sh", folder])
+    words = answer.text.split("\0")[:-1]
+    return {
+        name: (kind, int(size))
+        for kind, size, name in zip(words[::3], words[1::3], words[2::3], strict=True)
+    }
+
+
+@dataclass
+class _Round:
+    """Some folders and files of the results, fetched together."""
+
+    session: Session
+    there: str
+    here: Path
+    folders: Sequence[str]
+    single: Sequence[str]
+
+    async def go(self) -> tuple[tuple[str, ...], list[str]]:
+        """Fetch them; return what is new here, and what was edited here."""
+        memory = read_memory(self.session.experiment, self.session.place)
+        source = Among(self.session.computer, self.folders, self.single)
+        # Listed alike, so that no other folder of the results here is gone through.
+        target = Among(Here(), self.folders, self.single)
+        there, here = await asyncio.gather(
+            source.files(self.there), target.files(self.here.as_posix())
+        )
+        known = {name: memory.fetched.get(self._key(name)) for name in there}
+        # What is the same over there as when it was fetched is not new, whatever became of it here.
+        wanted = {
+            name
+            for name, file in there.items()
+            if name not in here or not is_same(file, known[name])
+        }
+        kept = self._keep(here, there, known, wanted)
+        ends = (source, self.there), (target, self.here.as_posix())
+        counts = wanted.__contains__
+        copied = (await transferred(*ends, wanted=counts, whole=counts)).copied
+        same = {name for name in there if name in here and _are_same(there[name], here[name])}
+        for name in same | set(copied):
+            memory.fetched[self._key(name)] = (there[name].size, there[name].time)
+        write_memory(self.session.experiment, memory)
+        return copied, kept
+
+    def _keep(
+        self,
+        here: Mapping[str, File],
+        there: Mapping[str, File],
+        known: Mapping[str, tuple[int, float] | None],
+        wanted: Collection[str],
+    ) -> list[str]:
+        """Move what somebody edited here, and what would be written over, to where it is kept."""
+        edited = [
+            name
+            for name in sorted(wanted & here.keys())
+            if not is_same(here[name], known[name]) and not _are_same(here[name], there[name])
+        ]
+        for name in edited:
+            path = self.here / _CHANGED / name
+            number = 1
+            while path.exists():
+                number += 1
+                path = (self.here / _CHANGED / name).with_suffix(f".{number}{Path(name).suffix}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(self.here / name, path)
+        return edited
+
+    def _key(self, name: str) -> str:
+        return f"{self.there}/{name}"
+
+
+def _are_same(one: File, other: File) -> bool:
+    return is_same(one, (other.size, other.time))

@@ -1,0 +1,60 @@
+"""What an experiment's folder remembers of its copy on another computer: what was last sent, and last fetched.
+
+It tells a file that somebody changed from one that is only older, without any clock.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from segmake.core.files import write_atomically
+from segmake.places.copying import SAME_SECONDS
+from segmake.places.place import File
+from segmake.remote.remembered import PlaceFile
+
+FILE = ".segmake-remote.json"
+
+
+@dataclass
+class Memory:
+    """What was last sent and fetched.
+
+    Attributes
+    ----------
+    place : dict
+        Where it was sent to: of another place, nothing is known.
+    configs : dict
+        The fingerprint of the copy of each config.
+    sent, fetched : dict
+        Size and time of each file, by its name over there, when it was the same at both sides.
+    """
+
+    place: dict[str, str]
+    configs: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, tuple[int, float]] = field(default_factory=dict)
+    fetched: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+
+def read_memory(experiment: Path, place: PlaceFile) -> Memory:
+    """Return what an experiment remembers of a place."""
+    own = {"host": place.host, "folder": place.folder}
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        found = Memory(**json.loads((experiment / FILE).read_text(encoding="utf-8")))
+        if found.place == own:
+            return found
+    return Memory(own)
+
+
+def write_memory(experiment: Path, memory: Memory) -> None:
+    """Remember it."""
+    with write_atomically(experiment / FILE) as part:
+        # Names that are no UTF-8 stay what they are.
+        part.write_text(json.dumps(asdict(memory)), encoding="ascii")
+
+
+def is_same(file: File, known: tuple[int, float] | None) -> bool:
+    """Return whether a file is as it was when it was remembered."""
+    return known is not None and file.size == known[0] and abs(file.time - known[1]) <= SAME_SECONDS

@@ -1,0 +1,277 @@
+"""Starts a run over there, follows it and stops it. It goes on by itself, whatever becomes of this computer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from segmake.messages import Problem, language, say
+from segmake.remote.session import Session, told
+
+Show = Callable[[str], None]
+
+# Seconds between looks at a run, and between attempts to reach a computer that is gone; the last one for ever.
+PAUSES = (1, 2, 3, 5, 10)
+PATIENCE = (1, 2, 5, 10, 20, 30, 60)
+
+# The profile of a computer without Slurm.
+LOCAL = "local"
+
+# What a lost connection, and a computer that can't be reached, are called.
+AWAY = ("SM-SSH-001", "SM-SSH-002", "SM-SSH-003", "SM-SSH-010")
+
+# How long a run that was told to stop is waited for.
+STOP_SECONDS = 90.0
+
+_OVER = ("ended", "stopped", "died")
+
+# sh CODE COMMAND...: runs a command and notes its exit code, also of one that Ctrl-C ends.
+_NOTED = """
+trap : INT
+code=$1; shift
+"$@"
+echo $? >"$code"
+"""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that was started without Slurm.
+
+    Attributes
+    ----------
+    work : str
+        As `Place.start` returns it.
+    log, code : str
+        The files with what it says, and with its exit code.
+    """
+
+    work: str
+    log: str
+    code: str
+
+
+async def profile_of(session: Session) -> str:
+    """Return the profile that a run has where nobody names one: ``slurm`` where Slurm is, else ``local``."""
+    answer = await session.computer.run(["sh", "-c", "command -v sbatch && command -v squeue"])
+    return "slurm" if answer.code == 0 else LOCAL
+
+
+async def start(session: Session, profile: str) -> str:
+    """Start a run that outlives this connection; return what the user is told.
+
+    Parameters
+    ----------
+    session : Session
+    profile : str
+        `LOCAL` for that computer itself; with any other, the main process is a job of Slurm's.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-009`` if it is refused, with what is said over there.
+    """
+    if profile != LOCAL:
+        words = ["segmake", "submit", "--profile", profile, *session.config_options]
+        answer = await session.program(*words)
+        if answer.code:
+            names = {"host": session.place.host, "said": _indented(session, answer)}
+            raise Problem("SM-REM-009", where=session.place.host, **names)
+        return say("remote.submitted", host=session.place.host)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    log, code = (f"{session.started}-{stamp}.{kind}" for kind in ("log", "code"))
+    snakemake = ["snakemake", "--profile", LOCAL, *session.config_options]
+    spoken = ["env", f"SEGMAKE_LANG={language()}"]
+    words = ["sh", "-c", _NOTED, "sh", code, *spoken, *session.words(*snakemake)]
+    work = await session.computer.start(words, folder=session.place.folder, log=log)
+    noted = json.dumps(asdict(Started(work, log, code))).encode()
+    folder, _, name = session.started.rpartition("/")
+    await session.computer.write_many(folder, [(f"{name}.json", time.time(), noted)])
+    return say("remote.started", host=session.place.host)
+
+
+def _indented(session: Session, answer: Any) -> str:
+    return "\n  ".join(session.own_words(told(answer)).splitlines())
+
+
+async def started(session: Session) -> Started | None:
+    """Return the run of this config that was started last without Slurm."""
+    text = await _text(session, f"{session.started}.json")
+    try:
+        return Started(**json.loads(text))
+    except (ValueError, TypeError):
+        return None
+
+
+async def said_by(session: Session, run: Started) -> str:
+    """Return what a run has said on its screen."""
+    return session.own_words((await _text(session, run.log)).rstrip())
+
+
+async def _text(session: Session, path: str) -> str:
+    """Return what a file over there holds; nothing if it is not there."""
+    if await session.computer.look(path) is None:
+        return ""
+    pieces = [piece async for piece in session.computer.read(path)]
+    return b"".join(pieces).decode(errors="replace")
+
+
+async def is_at_work(session: Session, said: dict[str, Any] | None) -> bool:
+    """Return whether a run is at work, or about to be.
+
+    Parameters
+    ----------
+    session : Session
+    said : dict or None
+        What `Session.status` returned.
+    """
+    if said and said["state"] in ("starting", "running"):
+        return True
+    if said and said["state"] == "waiting":
+        # Of one that is at work, jobs may wait; of one that has not begun, the main process itself.
+        job = said["run"]["job"]
+        return not job or await _is_queued(session, job)
+    last = await started(session)
+    return bool(last and await session.computer.is_at_work(last.work))
+
+
+async def _is_queued(session: Session, job: str) -> bool:
+    """Return whether Slurm has a job yet; also if it does not answer."""
+    answer = await session.computer.run(["squeue", "--noheader", "--format=%T", f"--jobs={job}"])
+    return bool(answer.text.strip()) or (answer.code != 0 and b"Invalid job id" not in answer.err)
+
+
+async def follow(session: Session, show: Show) -> dict[str, Any] | None:
+    """Show where a run is until it is over, whatever becomes of the connection meanwhile; return its last status.
+
+    Raises
+    ------
+    Problem
+        What logging in again may raise, but that the computer can't be reached: that is waited for.
+    """
+    shown: list[str] = []
+    looks = lost = 0
+    while True:
+        try:
+            said = await session.status()
+            at_work = await is_at_work(session, said)
+            if lost:
+                show(say("remote.found_again", host=session.place.host))
+                lost = 0
+        except Problem as problem:
+            if problem.code not in AWAY:
+                raise
+            if not lost:
+                show(say("remote.lost", host=session.place.host))
+            await _pause(PATIENCE, lost)
+            lost += 1
+            continue
+        lines = _lines(said, at_work=at_work)
+        if lines != shown:
+            show("\n".join(lines))
+            shown = lines
+        if not at_work:
+            return said
+        await _pause(PAUSES, looks)
+        looks += 1
+
+
+async def _pause(seconds: Sequence[float], times: int) -> None:
+    await asyncio.sleep(seconds[min(times, len(seconds) - 1)])
+
+
+def _lines(said: dict[str, Any] | None, *, at_work: bool) -> list[str]:
+    """Return where a run is, in words; nothing of one that is over, of which more is said."""
+    if not at_work:
+        return []
+    if said is None or said["state"] in _OVER:
+        return [say("state.starting")]
+    # What is shown of the run before one that starts says nothing of this one.
+    lines = said["text"] if said["state"] == "running" or not said["run"]["job"] else []
+    return list(lines if said["state"] != "starting" else []) or [said["state_text"]]
+
+
+async def last_words(session: Session, began: str | None) -> tuple[str, bool]:
+    """Return what is to be said of a run that is over, and whether all of it went well.
+
+    Parameters
+    ----------
+    session : Session
+    began : str or None
+        When the run before it began. If none has begun since, what it said itself tells why.
+    """
+    said = await session.status()
+    last = await started(session)
+    code = (await _text(session, last.code)).strip() if last else ""
+    log = await said_by(session, last) if last else ""
+    if said is None or (last and log and said["run"]["began"] == began):
+        return log or say("remote.nothing_ran"), code == "0"
+    if said["state"] == "waiting":
+        # The job of the main process is gone, and none has begun: its log tells why.
+        name = f"logs/segmake_{said['run']['job']}.log"
+        log = session.own_words((await _text(session, f"{said['results']}/{name}")).rstrip())
+        return log or say("remote.nothing_ran"), False
+    answer = await session.program("segmake", "status", *session.config_options)
+    problems = said["failures"] or said["state"] != "ended"
+    return session.own_words(told(answer)), not problems
+
+
+async def stop(session: Session, show: Show) -> bool:
+    """Ask a run to end, as Ctrl-C does; return whether it has ended.
+
+    What is finished is kept, and jobs that work for it are cancelled by it.
+    """
+    said = await session.status()
+    if not await is_at_work(session, said):
+        show(say("remote.nothing_runs", host=session.place.host))
+        return True
+    if not await _ask_to_end(session, said):
+        process = (said or {}).get("run", {}).get("process") or {"pid": "?", "host": "?"}
+        raise Problem("SM-REM-010", where=session.place.host, **process)
+    show(say("remote.stopping", host=session.place.host))
+    end = time.monotonic() + STOP_SECONDS
+    while await is_at_work(session, await session.status()):
+        if time.monotonic() > end:
+            show(say("remote.still_stopping"))
+            return False
+        await asyncio.sleep(1)
+    answer = await session.program("segmake", "status", *session.config_options)
+    show(session.own_words(told(answer)))
+    show(say("remote.stopped"))
+    return True
+
+
+async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
+    """Ask the main process to end, whatever it is; return whether anything was asked."""
+    last = await started(session)
+    if last and await session.computer.is_at_work(last.work):
+        await session.computer.stop(last.work)
+        return True
+    if said is None:
+        return False
+    if job := await _main_job(session, said):
+        answer = await session.computer.run(["scancel", job])
+        return answer.code == 0
+    process = said["run"]["process"]
+    if process is None:
+        return False
+    words = ["sh", "-c", _INTERRUPT, "sh", process["host"], str(process["pid"])]
+    return (await session.computer.run(words)).code == 0
+
+
+# sh HOST PROCESS: interrupts a process that was started by hand on the computer of this login.
+_INTERRUPT = '[ "$1" = "$(uname -n)" ] && kill -INT "$2"'
+
+
+async def _main_job(session: Session, said: dict[str, Any]) -> str:
+    """Return the number of the job that the main process is; empty if it is none."""
+    text = await _text(session, f"{said['results'].rstrip('/')}/.segmake/submitted.json")
+    try:
+        job = str(json.loads(text)["job"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return job if await _is_queued(session, job) else ""

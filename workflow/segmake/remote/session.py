@@ -1,0 +1,167 @@
+"""An experiment and the computer that it is computed on: what is asked of SegMake over there."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segmake.core.config import DEFAULT_CONFIG
+from segmake.core.files import fingerprint, one_line
+from segmake.core.site_paths import Share, shares_of
+from segmake.messages import Problem, language
+from segmake.places.asking import Terminal
+from segmake.places.login import Login
+from segmake.places.place import Answer, Place
+from segmake.places.there import There
+from segmake.remote.config_copy import Named
+from segmake.remote.laptop_paths import Laptop
+from segmake.remote.remembered import PlaceFile, read_place
+
+# sh SEGMAKE PROGRAM...: with the programs of SegMake's own Python before all others.
+_ENTER = """
+program=$(readlink -f -- "$0" 2>/dev/null) || program=$0
+PATH=$(dirname -- "$program"):$(dirname -- "$0"):$PATH
+export PATH
+exec "$@"
+"""
+
+# In the experiment's folder over there: what was started from here, and what it said.
+STARTED = ".segmake-remote"
+
+_NOTHING_RAN = "SM-RUN-013"
+_NOT_FOUND = 127
+
+
+@dataclass
+class Session:
+    """An experiment and where it is computed.
+
+    Attributes
+    ----------
+    experiment : Path
+        Its folder here, which is the working folder.
+    config : Path
+        As seen from there.
+    place : PlaceFile
+    computer : Place
+    named : list of Named
+        The paths of the config, once they are known: what is said of them over there is told in their own words.
+    """
+
+    experiment: Path
+    config: Path
+    place: PlaceFile
+    computer: Place
+    named: list[Named] = field(default_factory=list)
+
+    @property
+    def config_options(self) -> list[str]:
+        """The options that name the config over there."""
+        usual = self.config == DEFAULT_CONFIG
+        return [] if usual else ["--configfile", self.config.as_posix()]
+
+    @property
+    def started(self) -> str:
+        """What the files begin with in which it stands what was started of this config."""
+        return f"{self.place.folder}/{STARTED}/{fingerprint(self.config.as_posix())[:8]}"
+
+    async def program(self, *words: str) -> Answer:
+        """Run a program of SegMake's Python over there, in the experiment's folder."""
+        answer = await self.computer.run(
+            self.words(*words), folder=self.place.folder, variables={"SEGMAKE_LANG": language()}
+        )
+        if answer.code == _NOT_FOUND:
+            raise Problem("SM-REM-004", where=self.computer.name, path=self.place.segmake)
+        return answer
+
+    def words(self, *words: str) -> list[str]:
+        """Return the words that run a program of SegMake's Python over there."""
+        return ["sh", "-c", _ENTER, self.place.segmake, *words]
+
+    async def status(self) -> dict[str, Any] | None:
+        """Return what ``segmake status --json`` says over there; None if nothing was ever run.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-005`` if it gives no answer, and what else is wrong there.
+        """
+        answer = await self.program("segmake", "status", "--json", *self.config_options)
+        try:
+            said: dict[str, Any] = json.loads(answer.text)
+            problems = said["problems"] if said["answer"] == "error" else []
+        except (ValueError, LookupError, TypeError):
+            words = one_line(self.own_words(_text(answer)))
+            raise Problem("SM-REM-005", where=self.computer.name, said=words) from None
+        if any(problem["code"] == _NOTHING_RAN for problem in problems):
+            return None
+        if problems:
+            words = self.own_words(problems[0]["message"])
+            raise Problem("SM-REM-005", where=self.computer.name, said=one_line(words))
+        return said
+
+    async def shares(self) -> list[Share]:
+        """Return how folders of the cluster are called on users' computers, as the site file over there says."""
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        answer = await self.program("segmake", "site", "export")
+        try:
+            said = YAML(typ="safe").load(answer.text) if answer.code == 0 else None
+            return shares_of((said or {}).get("paths"))
+        except (YAMLError, LookupError, TypeError, AttributeError):
+            # An older SegMake, which says it in another way.
+            return []
+
+    async def laptop(self) -> Laptop:
+        """Return how paths are written here, with the folders that the cluster sees too."""
+        return Laptop(Path.cwd(), Path.home(), await self.shares())
+
+    def own_words(self, text: str) -> str:
+        """Return what is said over there, with this computer's own paths in place of their copies'."""
+        folder = self.place.folder.rstrip("/")
+        pairs = {f"{folder}/{self.config.as_posix()}": str(self.config)}
+        for one in self.named:
+            if one.source and one.name != one.text:
+                pairs |= {f"{folder}/{one.name}": str(one.source)}
+                pairs |= {one.name: one.text} if "/" in one.name else {}
+        for there in sorted(pairs, key=len, reverse=True):
+            text = text.replace(there, pairs[there])
+        return text
+
+
+def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
+    """Return the session of an experiment, whose folder becomes the working folder.
+
+    Nothing is asked of the other computer yet.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-001``, ``SM-REM-002``
+    """
+    place = read_place(folder)
+    os.chdir(folder)
+    return Session(Path.cwd(), config, place, _reached(place.host))
+
+
+def own_name() -> str:
+    """Return what this computer is called."""
+    return platform.node() or "?"
+
+
+def told(answer: Answer) -> str:
+    """Return all that a command said, for the screen."""
+    return _text(answer).rstrip()
+
+
+def _reached(host: str) -> Place:
+    return There(Login(host, Terminal()))
+
+
+def _text(answer: Answer) -> str:
+    return (answer.out + answer.err).decode(errors="replace")
