@@ -35,7 +35,8 @@ STOP = """
 [ "$1" = "$(uname -n)" ] || exit 3
 if [ "$2" = unit ]; then systemctl --user stop --no-block "$3"; exit; fi
 [ "$(ps -o lstart= -p "$3" | tr -s " " _)" = "$4" ] || exit 0
-kill -INT -- "-$3" 2>/dev/null || kill -INT "$3"
+# Not `kill -INT --`, of which dash makes something else.
+kill -s INT -- "-$3" 2>/dev/null || kill -s INT "$3"
 """
 
 # sh FOLDER: KiB that are free below it, or below the nearest one that is there.

@@ -264,7 +264,7 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
 
 
 # sh HOST PROCESS: interrupts a process that was started by hand on the computer of this login.
-_INTERRUPT = '[ "$1" = "$(uname -n)" ] && kill -INT "$2"'
+_INTERRUPT = '[ "$1" = "$(uname -n)" ] && kill -s INT "$2"'
 
 
 async def _main_job(session: Session, said: dict[str, Any]) -> str:

@@ -90,7 +90,13 @@ class Session:
         Problem
             ``SM-REM-005`` if it gives no answer, and what else is wrong there.
         """
-        answer = await self.program("segmake", "status", "--json", *self.config_options)
+        try:
+            answer = await self.program("segmake", "status", "--json", *self.config_options)
+        except Problem as problem:
+            # SM-SSH-013: its folder is not there yet.
+            if problem.code == "SM-SSH-013":
+                return None
+            raise
         try:
             said: dict[str, Any] = json.loads(answer.text)
             problems = said["problems"] if said["answer"] == "error" else []

@@ -1,0 +1,297 @@
+"""An experiment of a laptop, computed on another computer by SSH with a real SegMake there, and brought back."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segmake.cli import main
+from segmake.places import copying
+from segmake.remote import running, transfer
+from segmake.remote.remembered import PlaceFile, write_place
+from tests.projects import ROOT, draw_image
+from tests.ssh.conftest import make_key
+from tests.ssh.server import Server
+
+# What no shell and no page may stumble over.
+NAME = 'day 1, it\'s "été"\nand more'
+
+SLOW = """\
+import argparse, pathlib, time
+import helper
+parser = argparse.ArgumentParser()
+parser.add_argument("--rate"); parser.add_argument("--output-dir", type=pathlib.Path)
+options = parser.parse_args()
+waiting = pathlib.Path(__file__).with_name("wait")
+while waiting.exists():
+    time.sleep(0.1)
+(options.output_dir / "out.csv").write_text(f"twice\\n{helper.twice(options.rate)}\\n")
+"""
+SIMULATION = """\
+images: {folder: null}
+scripts:
+  - {name: grow, script: scripts/grow.py, run: sweep, sweep: {rate: [1, 2]}}
+"""
+
+
+@dataclass
+class Laptop:
+    """A laptop with an experiment, and the other computer."""
+
+    server: Server
+    experiment: Path
+    there: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def write_config(self, text: str, name: str = "config/config.yaml") -> None:
+        path = self.experiment / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def write_scripts(self) -> None:
+        self.write_config(SLOW, "scripts/grow.py")
+        self.write_config("def twice(rate):\n    return 2 * int(rate)\n", "scripts/helper.py")
+
+    def does(self, *words: str, typed: str = "") -> int:
+        """Run ``segmake remote`` and return its exit code."""
+        self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        return main(["remote", words[0], str(self.experiment), *words[1:]])
+
+    def runs(self) -> int:
+        return self.does("run", "--yes", "--profile", "local")
+
+    def starts(self, *words: str) -> subprocess.Popen[str]:
+        """Start ``segmake remote`` as a program of its own."""
+        return subprocess.Popen(
+            ["env", "--default-signal=INT", sys.executable, "-m", "segmake", "remote", *words],
+            cwd=self.experiment,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "SEGMAKE_LANG": "en"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture
+def laptop(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laptop:
+    monkeypatch.setattr(copying, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(transfer, "_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(running, "PAUSES", (0.5,))
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    monkeypatch.chdir(tmp_path)
+    server.permit(make_key())
+    server.start(methods="publickey", segmake=True)
+    key = (server.folder / "host_key.pub").read_text()
+    (tmp_path / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {key}")
+    profiles = server.user.home / ".config" / "snakemake"
+    profiles.mkdir(parents=True, exist_ok=True)
+    if not (profiles / "local").exists():
+        (profiles / "local").symlink_to(ROOT / "profiles" / "local")
+    for folder in (profiles, profiles.parent):
+        shutil.chown(folder, server.user.name)
+    there = server.user.home / f"{tmp_path.name} {NAME}"
+    made = Laptop(server, tmp_path / NAME, there, monkeypatch)
+    made.experiment.mkdir()
+    write_place(made.experiment, PlaceFile(server.host, str(there), f"{sys.prefix}/bin/segmake"))
+    return made
+
+
+def draw(path: Path, cells: int) -> None:
+    draw_image(path, cells, seed=cells)
+    os.utime(path, (1.7e9, 1.7e9))
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, f"waited for {what}"
+        time.sleep(0.1)
+
+
+def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = laptop.experiment.parent / "pictures of été"
+    draw(pictures / "a" / "img 1.tif", 1)
+    draw(pictures / "img\n2.tif", 2)
+    (pictures / "a" / "notes.avi").write_bytes(b"a film that nobody reads")
+    laptop.write_config(
+        "images:\n  folder: '../pictures of été'  # mine\n"
+        "segmentation: {engine: threshold, min_size: 30}\nresults: results\n"
+    )
+    assert laptop.does("status") == 1
+    assert "SM-RUN-013" in capsys.readouterr().err
+    # Seen, and left.
+    assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+    said = capsys.readouterr().out
+    assert "to segment     2" in said and "Nothing was started" in said
+    assert laptop.runs() == 0
+    said = capsys.readouterr().out
+    assert "Sent: 0 files" in said and "2 images done, 3 cells" in said
+    copy = (laptop.there / "config/config.yaml").read_text().splitlines()
+    assert copy[1].endswith('pictures of été"  # mine') and copy[1].startswith('  folder: "sent/')
+    assert str(laptop.experiment / "config/config.yaml").partition("\n")[2] in "\n".join(copy)
+    (sent,) = laptop.there.glob("sent/*/pictures of été")
+    files = sorted(str(path.relative_to(sent)) for path in sent.rglob("*") if path.is_file())
+    assert files == ["a/img 1.tif", "img\n2.tif"]
+    assert (sent / files[0]).read_bytes() == (pictures / files[0]).read_bytes()
+    results, over_there = laptop.experiment / "results", laptop.there / "results"
+    for name in ("report.html", "cells.csv", "images.csv"):
+        assert (results / name).read_bytes() == (over_there / name).read_bytes()
+    assert not (results / "masks").exists() and "masks (" in said
+    # The next day: one image more, and a table that somebody edited here.
+    draw(pictures / "b.tif", 3)
+    (results / "cells.csv").write_text("mine")
+    assert laptop.does("run", "--yes", "--profile", "local", "--masks") == 0
+    said = capsys.readouterr().out
+    assert "Sent: 1 file" in said and "3 images done, 6 cells" in said
+    assert (results / "changed/cells.csv").read_text() == "mine"
+    assert (results / "cells.csv").read_bytes() == (over_there / "cells.csv").read_bytes()
+    assert len(list((results / "masks").rglob("*.tif"))) == 3
+    # What is not new over there is not brought again over what is edited here.
+    (results / "cells.csv").write_text("mine again")
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 0 files" in capsys.readouterr().out
+    assert (results / "cells.csv").read_text() == "mine again"
+    shown: list[str] = []
+    laptop.monkeypatch.setattr("webbrowser.open", shown.append)
+    assert laptop.does("open") == 0
+    assert shown == [(results / "report.html").as_uri()]
+    assert laptop.does("status", "--json") == 0
+    capsys.readouterr()
+
+
+def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> None:
+    """The connection is cut while it is followed, it is left with Ctrl-C, asked after from elsewhere, and stopped."""
+    laptop.write_scripts()
+    laptop.write_config("", "scripts/wait")
+    laptop.write_config(SIMULATION)
+    (laptop.there / "scripts").mkdir(parents=True)
+    (laptop.there / "scripts/wait").touch()
+    for folder in (laptop.there, laptop.there / "scripts"):
+        shutil.chown(folder, laptop.server.user.name)
+    first = laptop.starts("run", "--yes", "--profile", "local")
+    said: list[str] = []
+    assert first.stdout
+    for line in first.stdout:
+        said.append(line)
+        if "Following" in line:
+            break
+    wait_for(lambda: state(laptop, capsys) == "running", "the run")
+    laptop.server.stop()
+    for line in first.stdout:
+        said.append(line)
+        if "is lost" in line:
+            break
+    laptop.server.start(methods="publickey", segmake=True)
+    for line in first.stdout:
+        said.append(line)
+        if "again" in line:
+            break
+    first.send_signal(signal.SIGINT)
+    out, _ = first.communicate(timeout=60)
+    assert first.returncode == 130 and "The run goes on" in out
+    assert state(laptop, capsys) == "running"
+    assert laptop.does("stop") == 0
+    said_of_it = capsys.readouterr().out
+    assert "Stopped" in said_of_it
+    assert state(laptop, capsys) == "stopped"
+    assert laptop.does("stop") == 0
+    assert "Nothing of this experiment runs" in capsys.readouterr().out
+    # It goes on from there.
+    (laptop.there / "scripts/wait").unlink()
+    assert laptop.runs() == 0
+    capsys.readouterr()
+    table = laptop.experiment / "results/scripts/grow/all_out.csv"
+    assert [line.split(",")[-1] for line in table.read_text().split()] == ["twice", "2", "4"]
+
+
+def state(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    laptop.does("status", "--json")
+    answer = json.loads(capsys.readouterr().out)
+    return answer.get("state", answer["answer"])
+
+
+def test_what_was_edited_over_there_is_shown_and_kept(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sends(*words: str) -> tuple[int, str]:
+        code = laptop.does("run", "--profile", "local", *words, typed="n\n")
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    laptop.write_scripts()
+    laptop.write_config(SIMULATION)
+    assert "Sent: 2 files" in sends()[1]
+    # An edit here is sent.
+    laptop.write_config(SIMULATION.replace("[1, 2]", "[1, 3]"))
+    assert "Sent: 0 files" in sends()[1]
+    copy, script = laptop.there / "config/config.yaml", laptop.there / "scripts/grow.py"
+    assert "[1, 3]" in copy.read_text()
+    # One over there stops it.
+    copy.write_text(copy.read_text().replace("[1, 3]", "[7]"))
+    code, said = sends()
+    assert code == 1 and "SM-REM-006" in said
+    assert "rate: [7]" in said and "rate: [1, 3]" in said and "name: grow" in said
+    assert "[7]" in copy.read_text()
+    assert "Sent" in sends("--overwrite")[1]
+    assert "[1, 3]" in copy.read_text()
+    (kept,) = copy.parent.glob("config.yaml.*")
+    assert "[7]" in kept.read_text()
+    # So does one of a script.
+    script.write_text(f"{script.read_text()}# mine\n")
+    code, said = sends()
+    assert code == 1 and "SM-REM-008" in said and "scripts/grow.py" in said
+    assert "# mine" in script.read_text()
+    assert "Sent: 1 file" in sends("--overwrite")[1]
+    assert "# mine" not in script.read_text()
+    assert "# mine" in script.with_name("grow.py.before-1").read_text()
+    # A second laptop with the same experiment is at home; with another config, it is told.
+    other = Laptop(
+        laptop.server, laptop.experiment.with_name("other"), laptop.there, laptop.monkeypatch
+    )
+    shutil.copytree(laptop.experiment, other.experiment)
+    (other.experiment / ".segmake-remote.json").unlink()
+    first, laptop = laptop, other
+    assert "Sent: 0 files" in sends()[1]
+    other.write_config(SIMULATION.replace("[1, 2]", "[5]"))
+    assert "Sent: 0 files" in sends()[1]
+    laptop = first
+    code, said = sends()
+    assert code == 1 and "SM-REM-007" in said and "rate: [5]" in said
+
+
+def test_errors_over_there_are_told_as_they_are(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laptop.write_scripts()
+    more = "    environment: lab\nenvironments:\n  lab: {existing: /no/such/environment}\n"
+    laptop.write_config(
+        SIMULATION.replace("- {name: grow, ", "- name: grow\n    ")
+        .replace(", run: ", "\n    run: ")
+        .replace(", sweep: {rate: [1, 2]}}", "\n    sweep: {rate: [1, 2]}")
+        + more
+    )
+    laptop.monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    assert laptop.runs() == 1
+    said = capsys.readouterr().out
+    assert "config/config.yaml, ligne 9" in said and "/no/such/environment" in said
+    # What is wrong here is told before anything is sent.
+    laptop.write_config("images: {folder: nowhere}\nsegmentation: {engine: treshold}\n")
+    assert laptop.runs() == 1
+    said = capsys.readouterr()
+    assert "SM-CFG-002" in said.err and "ligne 2" in said.err and "SM-DIR" not in said.out
+    write_place(laptop.experiment, PlaceFile(laptop.server.host, str(laptop.there), "/no/segmake"))
+    assert laptop.runs() == 1
+    assert "SM-REM-004" in capsys.readouterr().err
