@@ -70,7 +70,8 @@ class Laptop:
 
     def shared(self, text: str) -> str | None:
         """Return what the cluster calls a path of a folder that both see; None if it lies in none of these."""
-        return translated(text, self.shares) or translated(str(self.full(text)), self.shares)
+        # An address is none of this computer's paths.
+        return translated(str(self.full(text)) if self.can_be_here(text) else text, self.shares)
 
     def called(self, text: str, *, is_folder: bool = True) -> str:
         """Return what a path is called over there: from the experiment's folder on, or as the cluster calls a share.

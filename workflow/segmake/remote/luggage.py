@@ -277,4 +277,4 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def _joined(above: str, name: str) -> str:
-    return name if above in ("", ".") else f"{above}/{name}"
+    return "/".join(each for each in (above, name) if each not in ("", "."))
