@@ -95,12 +95,6 @@ def laptop(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> L
     server.start(methods="publickey", segmake=True)
     key = (server.folder / "host_key.pub").read_text()
     (tmp_path / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {key}")
-    profiles = server.user.home / ".config" / "snakemake"
-    profiles.mkdir(parents=True, exist_ok=True)
-    if not (profiles / "local").exists():
-        (profiles / "local").symlink_to(ROOT / "profiles" / "local")
-    for folder in (profiles, profiles.parent):
-        shutil.chown(folder, server.user.name)
     there = server.user.home / f"{tmp_path.name} {NAME}"
     made = Laptop(server, tmp_path / NAME, there, monkeypatch)
     made.experiment.mkdir()

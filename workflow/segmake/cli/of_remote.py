@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from segmake.core.files import readable
@@ -77,12 +76,10 @@ def show_report(options: argparse.Namespace) -> int:
     """Show the report that was fetched in the browser."""
     import webbrowser
 
-    from segmake.outcome.status import results_of
-    from segmake.remote.fetching import REPORT
+    from segmake.remote.fetching import REPORT, results_here
 
-    # As the config has it: relative paths start from the experiment's folder.
-    report = Path(os.path.abspath(options.folder / results_of(options.folder / options.configfile)))
-    report /= REPORT
+    os.chdir(options.folder)
+    report = results_here(options.configfile) / REPORT
     if not report.is_file():
         raise Problem("SM-REM-013", where=str(report))
     print(say("remote.report", path=report), flush=True)

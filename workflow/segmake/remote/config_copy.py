@@ -155,12 +155,14 @@ def _path(keys: Keys, text: str, laptop: Laptop) -> Named:
     if keys[-1] == "existing" or not laptop.can_be_here(text):
         return Named(keys, kind, text, laptop.shared(text) or text)
     inside = laptop.below(text)
-    if inside is None and (shared := laptop.shared(text)):
+    # Images are many, and are where they are.
+    if (inside is None or kind == "images") and (shared := laptop.shared(text)):
         return Named(keys, kind, text, shared)
     source = Path(laptop.full(text))
     name = laptop.called(text, is_folder=kind == "results" or os.path.isdir(source))
     if kind == "results":
-        return Named(keys, kind, text, name)
+        is_here = inside is not None or os.path.isdir(source.parent)
+        return Named(keys, kind, text, name if is_here else text)
     if os.path.exists(source):
         return Named(keys, kind, text, name, source, name)
     # A pattern, a name that is no path, or a path of the other computer.

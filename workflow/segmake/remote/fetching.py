@@ -87,7 +87,7 @@ async def fetch(
         ``SM-REM-011`` if there are no results yet; what a connection may raise.
     """
     there, is_shared = await _results_there(session)
-    here = Path(os.path.abspath(results_of(session.config)))
+    here = results_here(session.config)
     sizes = await _sizes(session, there)
     if not sizes:
         raise Problem("SM-REM-011", where=session.place.host, path=there)
@@ -113,6 +113,16 @@ async def fetch(
     return Fetched(here, tuple(new), tuple(kept), more)
 
 
+def results_here(config: Path) -> Path:
+    """Return the folder of this computer for the results of an experiment, whose folder is the working folder.
+
+    It is the one that the config names, unless that can only be one of the other computer.
+    """
+    named = Path(os.path.abspath(results_of(config)))
+    is_here = named.is_relative_to(Path.cwd()) or named.parent.is_dir()
+    return named if is_here else Path("results").absolute()
+
+
 async def _results_there(session: Session) -> tuple[str, bool]:
     """Return the results folder over there, and whether this computer sees it too."""
     laptop = await session.laptop()
@@ -120,7 +130,8 @@ async def _results_there(session: Session) -> tuple[str, bool]:
     session.named = copied.named
     folder = session.place.folder.rstrip("/")
     name = next((one.there for one in copied.named if one.kind == "results"), "results")
-    is_shared = name.startswith("/") or laptop.shared(str(session.experiment)) == folder
+    text = next((one.text for one in copied.named if one.kind == "results"), name)
+    is_shared = laptop.shared(text) == name or laptop.shared(str(session.experiment)) == folder
     return (name if name.startswith("/") else f"{folder}/{name}"), is_shared
 
 

@@ -65,10 +65,13 @@ class Luggage:
     def single(self) -> list[str]:
         """The files that are in none of the folders."""
         return [
-            name
-            for name in self.paths
-            if not any(name.startswith(f"{folder}/") for folder in self.folders)
+            name for name in self.paths if not any(_is_in(name, folder) for folder in self.folders)
         ]
+
+    def add_folder(self, name: str) -> None:
+        """Note a folder that holds many files, if it is in none that is noted."""
+        if not any(_is_in(name, folder) for folder in self.folders):
+            self.folders.append(name)
 
     def add(self, name: str, path: Path, *, guarded: bool = True) -> None:
         """Take a file along."""
@@ -141,8 +144,7 @@ def _add_images(luggage: Luggage, config: Config, named: Sequence[Named]) -> Non
     names = {one.text: one.name for one in named}
     for folder in listed:
         above = names[folder.text]
-        if above != ".":
-            luggage.folders.append(above)
+        luggage.add_folder(above)
         places = {}
         for found in folder.found:
             if found.lost:
@@ -152,14 +154,14 @@ def _add_images(luggage: Luggage, config: Config, named: Sequence[Named]) -> Non
             else:
                 luggage.add(_joined(above, found.relative), found.path, guarded=False)
                 places[found.path.parent] = _joined(above, found.relative.rpartition("/")[0])
+        chosen = {path.name for path in (found.path for found in folder.found)}
         for place, name in places.items():
-            _add_beside(luggage, place, name)
+            _add_beside(luggage, place, name, chosen)
 
 
-def _add_beside(luggage: Luggage, place: Path, name: str) -> None:
-    """Take along what may belong to the images of a folder."""
+def _add_beside(luggage: Luggage, place: Path, name: str, chosen: Collection[str]) -> None:
+    """Take along what may belong to the images of a folder, some of which have the names that were chosen."""
     entries = [entry for entry in os.scandir(place) if not entry.name.startswith(".")]
-    chosen = {path.rpartition("/")[2] for path in luggage.paths.values()}
     is_ome = any(entry.name.lower().endswith(_OME) and entry.name in chosen for entry in entries)
     endings = (*_BESIDE, *(_OME if is_ome else ()))
     for entry in entries:
@@ -246,8 +248,7 @@ def _add_corrections(luggage: Luggage, results: Path, named: Sequence[Named]) ->
 
 
 def _add_tree(luggage: Luggage, folder: Path, name: str, *, guarded: bool = True) -> None:
-    if name not in luggage.folders:
-        luggage.folders.append(name)
+    luggage.add_folder(name)
     for above, folders, files in os.walk(folder, onerror=lambda _: luggage.left.append(folder)):
         below = Path(above).relative_to(folder).as_posix()
         # An image may have hidden parts; a folder of files has none that are meant.
@@ -274,6 +275,10 @@ def _is_foreign(folder: Path) -> bool:
         or folder.name.startswith(".")
         or any((folder / name).exists() for name in (*_ENVIRONMENT, ".segmake"))
     )
+
+
+def _is_in(name: str, folder: str) -> bool:
+    return folder in (".", name) or name.startswith(f"{folder}/")
 
 
 def _joined(above: str, name: str) -> str:

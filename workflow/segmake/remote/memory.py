@@ -6,9 +6,11 @@ It tells a file that somebody changed from one that is only older, without any c
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from segmake.core.files import write_atomically
 from segmake.places.copying import SAME_SECONDS
@@ -16,6 +18,10 @@ from segmake.places.place import File
 from segmake.remote.remembered import PlaceFile
 
 FILE = ".segmake-remote.json"
+
+_STATES = 10
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -27,14 +33,16 @@ class Memory:
     place : dict
         Where it was sent to: of another place, nothing is known.
     configs : dict
-        The fingerprint of the copy of each config.
-    sent, fetched : dict
-        Size and time of each file, by its name over there, when it was the same at both sides.
+        The fingerprints of the copies of each config that were sent, the last ones.
+    sent : dict
+        Size and time of the states of each file that were sent, by its name over there.
+    fetched : dict
+        Size and time of each file, by its path over there, when it was the same here.
     """
 
     place: dict[str, str]
-    configs: dict[str, str] = field(default_factory=dict)
-    sent: dict[str, tuple[int, float]] = field(default_factory=dict)
+    configs: dict[str, list[str]] = field(default_factory=dict)
+    sent: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     fetched: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
@@ -53,6 +61,11 @@ def write_memory(experiment: Path, memory: Memory) -> None:
     with write_atomically(experiment / FILE) as part:
         # Names that are no UTF-8 stay what they are.
         part.write_text(json.dumps(asdict(memory)), encoding="ascii")
+
+
+def noted(states: Sequence[T], state: T) -> list[T]:
+    """Return the last states of something, with one more. Of a sending that was cut, some may be an earlier one's."""
+    return [*(each for each in states if each != state), state][-_STATES:]
 
 
 def is_same(file: File, known: tuple[int, float] | None) -> bool:

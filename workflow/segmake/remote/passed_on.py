@@ -124,7 +124,7 @@ class Among(PassedOn):
     ----------
     place : Place
     folders, files : sequence of str
-        Folders, and single files, below the one that is listed.
+        Folders (``.`` is all of it), and single files, below the one that is listed.
     """
 
     def __init__(self, place: Place, folders: Sequence[str], files: Sequence[str] = ()) -> None:
@@ -137,7 +137,7 @@ class Among(PassedOn):
         lists = await asyncio.gather(*(self.place.files(f"{folder}/{one}") for one in self.folders))
         looked = await asyncio.gather(*(self.place.look(f"{folder}/{one}") for one in self.single))
         found = {
-            f"{above}/{name}": file
+            name if above == "." else f"{above}/{name}": file
             for above, files in zip(self.folders, lists, strict=True)
             for name, file in files.items()
         }

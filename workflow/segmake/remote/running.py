@@ -7,9 +7,11 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from posixpath import join
 from typing import Any
 
 from segmake.messages import Problem, language, say
+from segmake.outcome.status import results_of
 from segmake.remote.session import Session, told
 
 Show = Callable[[str], None]
@@ -112,6 +114,28 @@ async def said_by(session: Session, run: Started) -> str:
     return session.own_words((await _text(session, run.log)).rstrip())
 
 
+async def _said_by_job(session: Session) -> str:
+    """Return what the job of the main process has said, the last one."""
+    results = _results(session)
+    job = await _submitted(session)
+    log = await _text(session, f"{results}/logs/segmake_{job}.log") if job else ""
+    return session.own_words(log.rstrip())
+
+
+def _results(session: Session) -> str:
+    """Return the results folder over there, of a run that has not said it."""
+    return join(session.place.folder, results_of(session.config).as_posix())
+
+
+async def _submitted(session: Session, results: str = "") -> str:
+    """Return the number of the job that the main process was sent as last; empty if it never was."""
+    text = await _text(session, f"{results or _results(session)}/.segmake/submitted.json")
+    try:
+        return str(json.loads(text)["job"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 async def _text(session: Session, path: str) -> str:
     """Return what a file over there holds; nothing if it is not there."""
     if await session.computer.look(path) is None:
@@ -207,14 +231,9 @@ async def last_words(session: Session, began: str | None) -> tuple[str, bool]:
     said = await session.status()
     last = await started(session)
     code = (await _text(session, last.code)).strip() if last else ""
-    log = await said_by(session, last) if last else ""
-    if said is None or (last and log and said["run"]["began"] == began):
+    log = await said_by(session, last) if last else await _said_by_job(session)
+    if said is None or said["state"] == "waiting" or (log and said["run"]["began"] == began):
         return log or say("remote.nothing_ran"), code == "0"
-    if said["state"] == "waiting":
-        # The job of the main process is gone, and none has begun: its log tells why.
-        name = f"logs/segmake_{said['run']['job']}.log"
-        log = session.own_words((await _text(session, f"{said['results']}/{name}")).rstrip())
-        return log or say("remote.nothing_ran"), False
     answer = await session.program("segmake", "status", *session.config_options)
     problems = said["failures"] or said["state"] != "ended"
     return session.own_words(told(answer)), not problems
@@ -269,9 +288,5 @@ _INTERRUPT = '[ "$1" = "$(uname -n)" ] && kill -s INT "$2"'
 
 async def _main_job(session: Session, said: dict[str, Any]) -> str:
     """Return the number of the job that the main process is; empty if it is none."""
-    text = await _text(session, f"{said['results'].rstrip('/')}/.segmake/submitted.json")
-    try:
-        job = str(json.loads(text)["job"])
-    except (ValueError, LookupError, TypeError):
-        return ""
-    return job if await _is_queued(session, job) else ""
+    job = await _submitted(session, said["results"])
+    return job if job and await _is_queued(session, job) else ""

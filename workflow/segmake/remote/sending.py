@@ -15,7 +15,7 @@ from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.luggage import Luggage, config_problems, pack
-from segmake.remote.memory import Memory, is_same, read_memory, write_memory
+from segmake.remote.memory import Memory, is_same, noted, read_memory, write_memory
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.session import Session, own_name
 from segmake.remote.transfer import transferred
@@ -78,8 +78,8 @@ async def send(session: Session, *, overwrite: bool = False) -> Sent:
         _refuse(session, edited)
     is_new = await _send_config(session, config, memory, overwrite=overwrite)
     await _keep(session, edited)
-    outcome = await _send_files(session, luggage)
     await _remember(session, luggage, memory)
+    outcome = await _send_files(session, luggage)
     return Sent(outcome, is_new, tuple(readable(str(path)) for path in luggage.left))
 
 
@@ -102,17 +102,16 @@ async def _send_config(
     sign = sign_of(config.body)
     if there is not None:
         body, signed = apart(there)
-        if body == config.body:
-            memory.configs[name] = sign
-            return False
-        known = sign_of(body) == memory.configs.get(name)
-        if not known and not overwrite:
+        known = sign_of(body) in memory.configs.get(name, [])
+        if not known and body != config.body and not overwrite:
             raise _difference(session, config.body, body, edited=sign_of(body) != signed)
-        if not known:
+        if not known and body != config.body:
             await _write(session, f"{name}.{sign_of(body)[:8]}", there)
-    await _write(session, name, config.with_note(own_name(), session.experiment / session.config))
-    memory.configs[name] = sign
+    memory.configs[name] = noted(memory.configs.get(name, []), sign)
     write_memory(session.experiment, memory)
+    if there is not None and body == config.body:
+        return False
+    await _write(session, name, config.with_note(own_name(), session.experiment / session.config))
     return True
 
 
@@ -157,7 +156,7 @@ async def _edited(session: Session, luggage: Luggage, memory: Memory) -> list[st
         for name, file in there.items()
         if name in here
         and not is_same(file, (here[name].size, here[name].time))
-        and not is_same(file, memory.sent.get(name))
+        and not any(is_same(file, state) for state in memory.sent.get(name, []))
     ]
 
 
@@ -195,10 +194,8 @@ mv -- "$1" "$1.before-$number"
 
 
 async def _remember(session: Session, luggage: Luggage, memory: Memory) -> None:
-    """Remember the files that are over there now as they are here."""
+    """Remember what is sent before it is: also if it is cut, none of it is somebody else's."""
     here = await Gathered(Here(), {name: luggage.paths[name] for name in luggage.guarded}).files("")
-    there = await _looked(session, sorted(luggage.guarded))
-    for name, file in there.items():
-        if name in here and is_same(file, (here[name].size, here[name].time)):
-            memory.sent[name] = (file.size, file.time)
+    for name, file in here.items():
+        memory.sent[name] = noted(memory.sent.get(name, []), (file.size, file.time))
     write_memory(session.experiment, memory)

@@ -148,11 +148,16 @@ def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
     Raises
     ------
     Problem
-        ``SM-REM-001``, ``SM-REM-002``
+        ``SM-REM-001``, ``SM-REM-002``; ``SM-REM-014`` if the config is not in the folder.
     """
     place = read_place(folder)
     os.chdir(folder)
-    return Session(Path.cwd(), config, place, _reached(place.host))
+    here = Path.cwd()
+    # As it is called over there, too.
+    full = Path(os.path.abspath(config))
+    if not full.is_relative_to(here):
+        raise Problem("SM-REM-014", where=str(config), folder=str(here))
+    return Session(here, full.relative_to(here), place, _reached(place.host))
 
 
 def own_name() -> str:
