@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from segmake.cli import main
-from segmake.cli.parser import OF_USERS, command_line
+from segmake.cli.parser import OF_REMOTE, OF_USERS, command_line
 from segmake.cli.speaking import Mistake
 from segmake.messages import LANGUAGES, catalogue
 
@@ -39,7 +39,14 @@ def french(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in (*OF_USERS, *OF_RULES))])
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        *((name,) for name in (*OF_USERS, *OF_RULES)),
+        *(("remote", name) for name in OF_REMOTE),
+    ],
+)
 def test_help_has_no_english_in_french(french, capsys, command):
     code, text = said(capsys, *command, "--help")
     assert code == 0 and ("segmake COMMANDE --help" if not command else "afficher ce texte") in text
@@ -85,6 +92,7 @@ def test_each_command_has_a_text_and_each_text_a_command():
         (["submit", "--config", "a=1"], "SM-CMD-008", "--configfile FICHIER"),
         (["look", "x", "--no-pictures", "--pictures", "y"], "SM-CMD-011", "--no-pictures]"),
         (["new", "x", "--images", "y", "--simulation"], "SM-CMD-011", "--simulation"),
+        (["remote", "fetch", "--maskes"], "SM-CMD-002", "segmake remote fetch --masks"),
         (["submit", "-Ca=1"], "SM-CMD-008", "--configfile FICHIER"),
     ],
 )

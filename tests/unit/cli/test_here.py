@@ -11,6 +11,7 @@ from segmake.core.ended_runs import note_begin
 from segmake.core.files import write_lock
 from segmake.core.installation import clone
 from segmake.plan.result_paths import ResultPaths
+from segmake.remote.remembered import PlaceFile, write_place
 from segmake.slurm import commands as slurm
 
 GOOD = "images: {folder: images}\nsegmentation: {engine: threshold}\nresults: out\n"
@@ -79,6 +80,16 @@ def test_the_last_run_was_begun_or_has_its_report(experiment, capsys):
     (folders.results / "report.html").touch()
     assert main([]) == 0
     assert "The last run wrote its report: out/report.html\n" in capsys.readouterr().out
+
+
+def test_of_an_experiment_that_is_computed_elsewhere(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("images: {folder: images}\n")
+    write_place(tmp_path, PlaceFile("ada@cluster", "/home/ada/day 1", "/opt/segmake/bin/segmake"))
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert "ada@cluster" in said and "segmake remote run " in said and "snakemake" not in said
 
 
 def test_elsewhere_the_way_to_an_experiment_is_said(tmp_path, capsys, monkeypatch):

@@ -9,14 +9,18 @@ from segmake import __version__
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.installation import clone
 from segmake.messages import Problem, Problems, say
+from segmake.remote.remembered import FILE as PLACE
+from segmake.remote.remembered import read_place
 
 
 def describe_here() -> str:
     """Return what can be done in the folder of now."""
     if not DEFAULT_CONFIG.is_file():
         return _describe_elsewhere()
-    profile = profile_here()
     head = say("here.experiment", version=__version__, folder=Path.cwd())
+    if (Path() / PLACE).is_file():
+        return "\n".join([head, "", *_rows_of_remote()])
+    profile = profile_here()
     words, command = _next(profile)
     rows = [
         (str(DEFAULT_CONFIG), say("here.edit")),
@@ -27,6 +31,20 @@ def describe_here() -> str:
         ("segmake --help", say("here.help")),
     ]
     return "\n".join([head, "", words, f"  {command}", "", say("here.all"), *table(rows)])
+
+
+def _rows_of_remote() -> list[str]:
+    """Return what can be done with an experiment that is computed on another computer."""
+    place = read_place(Path())
+    rows = [
+        (str(DEFAULT_CONFIG), say("here.edit")),
+        *(
+            (f"segmake remote {name}", say(f"help.remote.{name}"))
+            for name in ("run", "status", "stop", "fetch", "open")
+        ),
+        ("segmake --help", say("here.help")),
+    ]
+    return [say("here.remote", host=place.host), *table(rows)]
 
 
 def _describe_elsewhere() -> str:

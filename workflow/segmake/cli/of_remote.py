@@ -104,7 +104,9 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
 
 async def _run(session: Session, options: argparse.Namespace, following: list[bool]) -> int:
     from segmake.remote import running
+    from segmake.remote.sending import check
 
+    check(session)
     await _make_folder(session)
     before = await session.status()
     if await running.is_at_work(session, before):
@@ -119,7 +121,12 @@ async def _run(session: Session, options: argparse.Namespace, following: list[bo
         return 0
     following.append(True)
     _show(say("remote.following"))
-    await running.follow(session, _show)
+    try:
+        await running.follow(session, _show)
+    except Problem:
+        # Such as that the password that is asked for again was wrong.
+        _show(say("remote.left_alone"))
+        raise
     following.clear()
     words, is_well = await running.last_words(session, began)
     _show(words[-_SHOWN:])
@@ -145,12 +152,15 @@ async def _start(session: Session, options: argparse.Namespace) -> bool:
     """Send, show the plan, ask, and start; return whether it was started."""
     from segmake.places.asking import Terminal
     from segmake.remote import running
+    from segmake.remote.patience import patiently
     from segmake.remote.sending import send
     from segmake.remote.session import told
 
     _show(say("remote.sending", host=session.place.host, folder=session.place.folder))
-    _show(_sent(await send(session, overwrite=options.overwrite)))
-    plan = await session.program("segmake", "plan", *session.config_options)
+    host, words = session.place.host, ("segmake", "plan", *session.config_options)
+    sent = await patiently(lambda: send(session, overwrite=options.overwrite), _show, host)
+    _show(_sent(sent))
+    plan = await patiently(lambda: session.program(*words), _show, host)
     if plan.code:
         print(session.own_words(told(plan)), file=sys.stderr)
         return False
@@ -214,6 +224,9 @@ def _fetched(fetched: Fetched) -> str:
     from segmake.remote.fetching import REPORT, TICKED
 
     lines = [say("remote.fetched", number=len(fetched.files), path=fetched.results)]
+    if fetched.growing:
+        names = _listed(fetched.growing)
+        lines.append(say("remote.growing_there", number=len(fetched.growing), files=names))
     if fetched.kept:
         lines.append(say("remote.kept", number=len(fetched.kept), files=_listed(fetched.kept)))
     if fetched.more:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from segmake.messages import Problem
 from segmake.outcome.status import results_of
+from segmake.places.copying import Outcome
 from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.config_copy import make_copy
@@ -59,6 +60,8 @@ class Fetched:
         What is new in it.
     kept : tuple of str
         What was edited here, and now lies in ``changed``.
+    growing : tuple of str
+        What was still being written over there.
     more : dict
         What else there is over there: folders, and the bytes in them.
     """
@@ -66,6 +69,7 @@ class Fetched:
     results: Path
     files: tuple[str, ...]
     kept: tuple[str, ...]
+    growing: tuple[str, ...]
     more: dict[str, int]
 
 
@@ -93,7 +97,7 @@ async def fetch(
         raise Problem("SM-REM-011", where=session.place.host, path=there)
     if is_shared:
         # This computer sees them where they are.
-        return Fetched(here, (), (), {})
+        return Fetched(here, (), (), (), {})
     files = [name for name, (kind, _) in sizes.items() if kind == "f"]
     folders = [name for name, (kind, _) in sizes.items() if kind == "d" and name not in _OWN]
     wanted = [name for kind in ticked for name in TICKED[kind]]
@@ -102,15 +106,17 @@ async def fetch(
         rounds.append((folders, []))
     new: list[str] = []
     kept: list[str] = []
+    growing: list[str] = []
     for some, single in rounds:
         known = [name for name in some if name in folders]
         if known or single:
-            one = await _Round(session, there, here, known, single).go()
-            new += one[0]
-            kept += one[1]
+            outcome, edited = await _Round(session, there, here, known, single).go()
+            new += outcome.copied
+            growing += outcome.growing
+            kept += edited
     taken = {name for some, _ in rounds for name in some}
     more = {name: sizes[name][1] for name in folders if name not in taken and sizes[name][1]}
-    return Fetched(here, tuple(new), tuple(kept), more)
+    return Fetched(here, tuple(new), tuple(kept), tuple(growing), more)
 
 
 def results_here(config: Path) -> Path:
@@ -155,7 +161,7 @@ class _Round:
     folders: Sequence[str]
     single: Sequence[str]
 
-    async def go(self) -> tuple[tuple[str, ...], list[str]]:
+    async def go(self) -> tuple[Outcome, list[str]]:
         """Fetch them; return what is new here, and what was edited here."""
         memory = read_memory(self.session.experiment, self.session.place)
         source = Among(self.session.computer, self.folders, self.single)
@@ -174,12 +180,12 @@ class _Round:
         kept = self._keep(here, there, known, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
         counts = wanted.__contains__
-        copied = (await transferred(*ends, wanted=counts, whole=counts)).copied
+        outcome = await transferred(*ends, wanted=counts, whole=counts)
         same = {name for name in there if name in here and _are_same(there[name], here[name])}
-        for name in same | set(copied):
+        for name in same | set(outcome.copied):
             memory.fetched[self._key(name)] = (there[name].size, there[name].time)
         write_memory(self.session.experiment, memory)
-        return copied, kept
+        return outcome, kept
 
     def _keep(
         self,

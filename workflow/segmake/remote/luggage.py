@@ -113,7 +113,7 @@ def pack(config: Path, named: Sequence[Named], laptop: Laptop) -> Luggage:
     results = Path(os.path.abspath(os.path.expanduser(settings.settings["results"])))
     _add_images(luggage, settings, _of_kind(named, "images"))
     for one in _of_kind(named, "script"):
-        _add_script(luggage, one, laptop, results)
+        _add_script(luggage, one, laptop)
     for one in _of_kind(named, "list"):
         _add_list(luggage, one, laptop)
     for one in _of_kind(named, "value", "other"):
@@ -169,7 +169,7 @@ def _add_beside(luggage: Luggage, place: Path, name: str, chosen: Collection[str
             luggage.add(_joined(name, entry.name), Path(entry.path), guarded=False)
 
 
-def _add_script(luggage: Luggage, one: Named, laptop: Laptop, results: Path) -> None:
+def _add_script(luggage: Luggage, one: Named, laptop: Laptop) -> None:
     """Take a script along, and the files beside it that it may use."""
     if one.source is None or not one.source.is_file():
         return
@@ -180,7 +180,7 @@ def _add_script(luggage: Luggage, one: Named, laptop: Laptop, results: Path) -> 
     for file in sorted({*follow(one.source).files, *local_files(one.source)}):
         _add_near(luggage, file, (real, above), laptop)
     # Beside one on a desktop lies what nobody means.
-    if above and laptop.below(str(place)) is not None and place != results:
+    if above and laptop.below(str(place)) is not None:
         for file in _files(place):
             if _BESIDE_SCRIPT.fullmatch(file.suffix):
                 luggage.add(_joined(above, file.relative_to(place).as_posix()), file)

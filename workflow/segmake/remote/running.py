@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from posixpath import join
 from typing import Any
 
 from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
+from segmake.remote.patience import Show, patiently
 from segmake.remote.session import Session, told
 
-Show = Callable[[str], None]
-
-# Seconds between looks at a run, and between attempts to reach a computer that is gone; the last one for ever.
+# Seconds between looks at a run; the last one for ever.
 PAUSES = (1, 2, 3, 5, 10)
-PATIENCE = (1, 2, 5, 10, 20, 30, 60)
 
 # The profile of a computer without Slurm.
 LOCAL = "local"
-
-# What a lost connection, and a computer that can't be reached, are called.
-AWAY = ("SM-SSH-001", "SM-SSH-002", "SM-SSH-003", "SM-SSH-010")
 
 # How long a run that was told to stop is waited for.
 STOP_SECONDS = 90.0
@@ -178,34 +173,21 @@ async def follow(session: Session, show: Show) -> dict[str, Any] | None:
         What logging in again may raise, but that the computer can't be reached: that is waited for.
     """
     shown: list[str] = []
-    looks = lost = 0
-    while True:
-        try:
-            said = await session.status()
-            at_work = await is_at_work(session, said)
-            if lost:
-                show(say("remote.found_again", host=session.place.host))
-                lost = 0
-        except Problem as problem:
-            if problem.code not in AWAY:
-                raise
-            if not lost:
-                show(say("remote.lost", host=session.place.host))
-            await _pause(PATIENCE, lost)
-            lost += 1
-            continue
+
+    async def look() -> tuple[dict[str, Any] | None, bool]:
+        said = await session.status()
+        return said, await is_at_work(session, said)
+
+    for looks in count():
+        said, at_work = await patiently(look, show, session.place.host, for_ever=True)
         lines = _lines(said, at_work=at_work)
         if lines != shown:
             show("\n".join(lines))
             shown = lines
         if not at_work:
             return said
-        await _pause(PAUSES, looks)
-        looks += 1
-
-
-async def _pause(seconds: Sequence[float], times: int) -> None:
-    await asyncio.sleep(seconds[min(times, len(seconds) - 1)])
+        await asyncio.sleep(PAUSES[min(looks, len(PAUSES) - 1)])
+    raise AssertionError
 
 
 def _lines(said: dict[str, Any] | None, *, at_work: bool) -> list[str]:

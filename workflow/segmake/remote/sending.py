@@ -7,6 +7,7 @@ import difflib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from segmake.core.files import readable
 from segmake.messages import Problem, Problems, say
@@ -14,6 +15,7 @@ from segmake.places.copying import Outcome
 from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
+from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, pack
 from segmake.remote.memory import Memory, is_same, noted, read_memory, write_memory
 from segmake.remote.passed_on import Among, Gathered
@@ -44,6 +46,19 @@ class Sent:
     left: tuple[str, ...]
 
 
+def check(session: Session) -> None:
+    """Look whether anything is wrong with the config, as far as this computer alone can tell.
+
+    Raises
+    ------
+    Problems
+        All that is.
+    """
+    named = make_copy(session.config, Laptop(Path.cwd(), Path.home()), session.place.folder).named
+    if problems := config_problems(session.config, named):
+        raise Problems(problems)
+
+
 async def send(session: Session, *, overwrite: bool = False) -> Sent:
     """Bring an experiment's copy up to date.
 
@@ -59,14 +74,12 @@ async def send(session: Session, *, overwrite: bool = False) -> Sent:
         ``SM-REM-006`` or ``SM-REM-007`` if the copy of the config is another one than was sent from here,
         ``SM-REM-008`` if other files are; what a connection may raise.
     Problems
-        What is wrong with the config, or the folders of images.
+        What is wrong with the folders of images.
     """
     laptop = await session.laptop()
     folder = session.place.folder
     config = make_copy(session.config, laptop, folder)
     session.named = config.named
-    if problems := config_problems(session.config, config.named):
-        raise Problems(problems)
     if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
         # It works in this very folder.
         return Sent(Outcome((), ()), False, ())
