@@ -21,7 +21,7 @@ from segmake.cli import main
 from segmake.places import copying
 from segmake.remote import running, transfer
 from segmake.remote.remembered import PlaceFile, write_place
-from tests.projects import ROOT, draw_image
+from tests.projects import ROOT, draw_image, installation
 from tests.ssh.conftest import make_key
 from tests.ssh.server import Server
 
@@ -287,5 +287,30 @@ def test_errors_over_there_are_told_as_they_are(
     said = capsys.readouterr()
     assert "SM-CFG-002" in said.err and "ligne 2" in said.err and "SM-DIR" not in said.out
     write_place(laptop.experiment, PlaceFile(laptop.server.host, str(laptop.there), "/no/segmake"))
-    assert laptop.runs() == 1
+    assert laptop.does("status") == 1
     assert "SM-REM-004" in capsys.readouterr().err
+
+
+def test_what_the_cluster_sees_is_not_sent(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = laptop.server.user.home
+    draw(home / "share" / "me" / "monday" / "img.tif", 2)
+    # A SegMake with a site file of its own, which says what the share is called on laptops.
+    own = installation(home / "segmake")
+    (own / "site.yaml").write_text(f"paths:\n  - {{there: {home}/share, here: smb://server/lab}}\n")
+    for name in ("segmake", "snakemake"):
+        line = f'PYTHONPATH={own}/workflow exec {sys.executable} -m {name} "$@"'
+        (own / name).write_text(f"#!/bin/sh\n{line}\n")
+        (own / name).chmod(0o755)
+    place = PlaceFile(laptop.server.host, str(laptop.there), str(own / "segmake"))
+    write_place(laptop.experiment, place)
+    laptop.write_config(
+        "images: {folder: 'smb://server/lab/me/monday'}\nsegmentation: {engine: threshold}\n"
+    )
+    assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+    said = capsys.readouterr().out
+    assert "Sent: 0 files" in said and "found          1" in said
+    copy = (laptop.there / "config/config.yaml").read_text()
+    assert f"{{folder: {home}/share/me/monday}}" in copy
+    assert not (laptop.there / "sent").exists()
