@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncssh
 
@@ -184,7 +184,8 @@ class Login:
 
     def _locked_keys(self, host: str) -> list[Path]:
         """Return the files of the keys that take a passphrase: the usual ones, or those that the config names."""
-        names = asyncssh.SSHClientConnectionOptions(**self._names(host)).config.get("IdentityFile")
+        options = asyncssh.SSHClientConnectionOptions(**self._names(host))
+        names = cast(list[str], options.config.get("IdentityFile", []))
         kinds = ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk")
         usual = [f"~/.ssh/id_{kind}" for kind in kinds]
         return [path for name in names or usual if _is_locked(path := Path(name).expanduser())]
