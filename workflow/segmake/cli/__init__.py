@@ -49,6 +49,9 @@ from segmake.messages import Problem, Problems
 # Has a command answer in JSON, its errors as well.
 JSON = "--json"
 
+# The exit code of SIGPIPE, which Windows lacks.
+READER_GONE = 128 + 13
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code: 0, or 1 after a message about what is wrong.
@@ -72,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # `segmake ... | head` has read enough.
         _drop_output()
-        return 128 + signal.SIGPIPE
+        return READER_GONE
     except OSError as error:
         # What a command meets is told above: without a file, this is of standard output, which can't tell it itself.
         if error.filename is not None:
