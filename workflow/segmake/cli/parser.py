@@ -310,6 +310,58 @@ def _add_demo_data(commands: Commands) -> None:
     demo.add_argument("folder", type=Path, metavar=folder, help=say("help.demo-data.folder"))
 
 
+def _add_remote(commands: Commands) -> None:
+    remote = _of_users(commands, "remote", lambda options: options.parser.print_help())
+    title = say("help.commands").rstrip("\N{NO-BREAK SPACE}: ")
+    actions = remote.add_subparsers(title=title, metavar=say("help.COMMAND"), parser_class=Parser)
+    for name, add in OF_REMOTE.items():
+        words = say(f"help.remote.{name}")
+        action = actions.add_parser(name, description=words, help=words)
+        action.set_defaults(parser=action)
+        add(action)
+
+
+def _add_remote_setup(setup: Parser) -> None:
+    from segmake.cli import of_remote_setup
+
+    host, file, folder = say("help.HOST"), say("help.FILE"), say("help.FOLDER")
+    setup.add_argument("host", nargs="?", metavar=host, help=say("help.remote.host"))
+    for name, metavar in (
+        ("through", host),
+        ("name", say("help.NAME")),
+        ("segmake", say("help.PROGRAM")),
+        ("folder", folder),
+        ("into", folder),
+        ("engine", say("help.NAME")),
+    ):
+        setup.add_argument(f"--{name}", metavar=metavar, help=say(f"help.remote.{name}"))
+    address = {"dest": "address", "metavar": say("help.ADDRESS"), "help": say("help.remote.from")}
+    setup.add_argument("--from", **address)
+    for name in ("site", "bundle"):
+        words: dict[str, Any] = {"metavar": file, "help": say(f"help.remote.{name}")}
+        setup.add_argument(f"--{name}", type=Path, **words)
+    kinds = of_remote_setup.LAUNCHERS
+    which: dict[str, Any] = {"choices": kinds, "default": kinds[0]}
+    setup.add_argument("--launchers", help=say("help.remote.launchers"), **which)
+    setup.add_argument("--yes", action="store_true", help=say("help.remote.yes"))
+    setup.set_defaults(run=of_remote_setup.set_up)
+
+
+def _add_remote_check(check: Parser) -> None:
+    from segmake.cli import of_remote_setup
+
+    words: dict[str, Any] = {"metavar": say("help.FOLDER"), "help": say("help.remote.experiment")}
+    check.add_argument("folder", nargs="?", type=Path, default=Path(), **words)
+    _add_json(check)
+    check.set_defaults(run=of_remote_setup.check)
+
+
+# What `segmake remote` does, in this order, and what adds the options of each; the texts are help.remote.NAME.
+OF_REMOTE: dict[str, Callable[[Parser], None]] = {
+    "setup": _add_remote_setup,
+    "check": _add_remote_check,
+}
+
 # The commands that the help lists, in this order, and what adds each; the text of each is in the catalogue, help.NAME.
 OF_USERS: dict[str, Callable[[Commands], None]] = {
     "new": _add_new,
@@ -321,6 +373,7 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "environment": _add_environment,
     "jupyter": _add_jupyter,
     "submit": _add_submit,
+    "remote": _add_remote,
     "look": _add_look,
     "cluster": _add_cluster,
     "helpfile": _add_helpfile,

@@ -66,7 +66,7 @@ def known_computer(host: str) -> Computer:
         if computer.host == host:
             return computer
     for computer in known:
-        if _bare(host) in (_bare(computer.host), computer.handed_out.host):
+        if bare(host) in (bare(computer.host), computer.handed_out.host):
             return replace(computer, host=host)
     return Computer(host)
 
@@ -97,16 +97,16 @@ def shares_of(host: str) -> list[Share]:
     return known_computer(host).handed_out.shares
 
 
+def bare(host: str) -> str:
+    """Return a computer's name, as it was typed, without user and port."""
+    name = host.rpartition("@")[2]
+    before, colon, port = name.rpartition(":")
+    return before if colon and port.isdigit() and ":" not in before else name
+
+
 def _file() -> Path:
     return own_settings_folder() / "computers.json"
 
 
 def _computer(handed_out: dict[str, Any], **known: str) -> Computer:
     return Computer(**known, handed_out=HandedOut(**handed_out))
-
-
-def _bare(host: str) -> str:
-    """Return a host's name without user and port."""
-    name = host.rpartition("@")[2]
-    before, colon, port = name.rpartition(":")
-    return before if colon and port.isdigit() and ":" not in before else name
