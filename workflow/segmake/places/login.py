@@ -114,7 +114,14 @@ class Login:
             found = {"host": name, "port": int(port)}
         if at:
             found["username"] = user
-        return found | {"config": [str(self.config)] if self.config.is_file() else None}
+        found["config"] = [str(self.config)] if self.config.is_file() else None
+        try:
+            asyncssh.SSHClientConnectionOptions(**found)
+        except (asyncssh.KeyImportError, OSError):
+            # As OpenSSH does, pass over a file that is no key, or not there.
+            keys = [path for path in _key_files(found) if _is_key(path)]
+            found["client_keys"] = _Keys(map(str, keys))
+        return found
 
     async def _connect(
         self, host: str, through: asyncssh.SSHClientConnection | None
@@ -125,8 +132,7 @@ class Login:
             own = self.only_key if host == self.host else None
             try:
                 connection = await asyncssh.connect(
-                    **self._names(host),
-                    **(visit.with_key_alone(own) if own else {}),
+                    **(self._names(host) | (visit.with_key_alone(own) if own else {})),
                     tunnel=through or (),
                     client_factory=lambda visit=visit: visit,
                     known_hosts=self.host_keys.trusted,
@@ -183,12 +189,15 @@ class Login:
         return asyncssh.SSHClientConnectionOptions(**self._names(host)).username
 
     def _locked_keys(self, host: str) -> list[Path]:
-        """Return the files of the keys that take a passphrase: the usual ones, or those that the config names."""
-        options = asyncssh.SSHClientConnectionOptions(**self._names(host))
-        names = cast(list[str], options.config.get("IdentityFile", []))
-        kinds = ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk")
-        usual = [f"~/.ssh/id_{kind}" for kind in kinds]
-        return [path for name in names or usual if _is_locked(path := Path(name).expanduser())]
+        """Return the files of the user's keys that take a passphrase."""
+        return list(filter(_is_locked, _key_files(self._names(host))))
+
+
+class _Keys(list[str]):
+    """Files of keys, of which there may be none: by an empty list asyncssh means all that it finds."""
+
+    def __bool__(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -277,6 +286,24 @@ class _Visit(asyncssh.SSHClient):
         # Some servers send an empty one last.
         self.challenges += bool(prompts)
         return answers
+
+
+def _key_files(names: dict[str, Any]) -> list[Path]:
+    """Return where the user's keys are: those that the SSH config names, else the usual ones."""
+    options = asyncssh.SSHClientConnectionOptions(**(names | {"client_keys": None}))
+    kinds = ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk")
+    usual = [f"~/.ssh/id_{kind}" for kind in kinds]
+    named = cast(list[str], options.config.get("IdentityFile", []))
+    return [Path(name).expanduser() for name in named or usual]
+
+
+def _is_key(path: Path) -> bool:
+    """Return whether a file is a key that takes no passphrase."""
+    try:
+        asyncssh.read_private_key(path)
+    except (asyncssh.KeyImportError, OSError):
+        return False
+    return True
 
 
 def _is_locked(path: Path) -> bool:

@@ -83,7 +83,7 @@ def add_entry(config: Path, entry: Entry) -> None:
         if first not in ("host", "match"):
             # What stands there counts for all computers, and not for this one alone.
             lines += ["Host *", ""]
-        end = "\r\n" if b"\r\n" in before else "\n"
+        end = "\r\n" if before.partition(b"\n")[0].endswith(b"\r") else "\n"
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with write_atomically(file) as part:
             part.touch(mode=0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,10 @@ Tell = Callable[[str], None]
 # What a login says where no key is let in and no password is taken.
 NO_KEY = "SM-SSH-007"
 CHANGED_KEY = "SM-SSH-005"
+
+
+# What SSH's settings take for a name, and for no pattern.
+NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass
@@ -67,8 +72,10 @@ class Way:
         Raises
         ------
         Problem
-            What a login says; ``SM-REM-030`` to ``SM-REM-037``.
+            What a login says; ``SM-REM-030`` to ``SM-REM-039``.
         """
+        if self.name and not NAME.fullmatch(self.name):
+            raise Problem("SM-REM-039", name=self.name)
         await self._choose()
         await self._log_in()
         await self._care_for_keys()
