@@ -25,6 +25,8 @@ from tests.answers import held
 from tests.projects import ROOT
 from tests.ssh.conftest import Answers, make_key
 from tests.ssh.server import PASSWORD, Server
+from tests.workflow.test_bundle import bundle  # noqa: F401
+from tests.workflow.test_update import PARTS, git
 
 CONFIG = b"# mine, without a computer's name\nServerAliveInterval 30\n\nHost other\n\tUser caf\xc3\xa9\r\n"
 LISTED = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample somebody else"
@@ -383,3 +385,69 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert main(["remote", "check", "--json"]) == 1
     told = held(capsys.readouterr().out)
     assert [each["code"] for each in told["problems"]] == ["SM-REM-051"]
+
+
+@pytest.fixture
+def repository(over_there: Server) -> Path:
+    """A repository of SegMake that the user over there can clone."""
+    folder = over_there.user.home / "its repository"
+    left_out = shutil.ignore_patterns("__pycache__")
+    for name in PARTS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "-A")
+    git(folder, "commit", "--quiet", "-m", "As it is")
+    subprocess.run(["chown", "-R", over_there.user.name, str(folder)], check=True)
+    return folder
+
+
+def test_segmake_is_cloned_and_what_its_set_up_says_is_told_and_why_it_stopped(
+    over_there: Server, repository: Path, experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    wishes = Wishes(address=str(repository), into="with a space/it's", engine="nosuch")
+    done = Done(server, experiment, wishes=wishes)
+    assert done.code == "SM-REM-043", done.said
+    # The set-up's own words, in the language of whoever sits here.
+    assert "SM-SET-002" in done.said and "Il n'y a pas de moteur" in done.said
+    assert (server.user.home / "with a space/it's/scripts/setup.sh").is_file()
+    assert not list((server.user.home / "with a space").glob("*segmake-part*"))
+
+
+def test_segmake_is_installed_from_one_file_and_a_lost_connection_loses_nothing(
+    over_there: Server,
+    bundle: Path,  # noqa: F811
+    experiment: Path,
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    wishes = Wishes(bundle=bundle, engine="none")
+    log = server.user.home / ".cache/segmake/remote-setup.log"
+
+    lines: list[str] = []
+
+    def cut(line: str) -> None:
+        lines.append(line)
+        if log.exists() and server.processes:
+            server.stop()
+
+    made = Way(Answers(), cut, host=server.host)
+    with pytest.raises(Problem) as lost:
+        asyncio.run(set_up(made, wishes, experiment))
+    assert lost.value.code in ("SM-SSH-002", "SM-SSH-010"), lines
+    begun = log.read_text()
+    server.start()
+    done = Done(server, experiment, host="", wishes=wishes)
+    assert done.code == "", done.said
+    assert begun in log.read_text() and "version" in done.said
+    assert read_place(experiment).segmake == f"{server.user.home}/segmake/.venv/bin/segmake"
+    # What was sent stays for the next time, whole; nothing is installed twice.
+    again = Done(server, experiment, host="", wishes=wishes)
+    assert again.code == "" and "Installing" not in again.said
