@@ -96,6 +96,8 @@ def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path)
     assert asked.returncode == 1 and "SM-" in asked.stderr and "Traceback" not in asked.stderr
     more = run(command, "demo-data", "demo", folder=tmp_path)
     assert more.returncode == 1 and more.stderr.startswith("SM-RUN-065"), more.stderr
+    away = run(command, "remote", "setup", "me@nobody.invalid", folder=tmp_path)
+    assert away.returncode == 1 and away.stderr.startswith("SM-REM-052"), away.stderr
     module = run(command.with_name("python"), "-m", "segmake", "--help", folder=tmp_path)
     assert module.returncode == 0
     assert run(command, "--version", folder=tmp_path).stdout == f"SegMake {__version__}\n"

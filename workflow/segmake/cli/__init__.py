@@ -49,6 +49,9 @@ from segmake.messages import Problem, Problems
 # Has a command answer in JSON, its errors as well.
 JSON = "--json"
 
+# What the package's extra `remote` brings.
+_REMOTE = ("asyncssh", "bcrypt")
+
 # The exit code of SIGPIPE, which Windows lacks.
 READER_GONE = 128 + 13
 
@@ -134,6 +137,8 @@ def _in_words(error: Exception, options: argparse.Namespace) -> Problem | Proble
     if isinstance(error, ModuleNotFoundError):
         if (error.name or "segmake").partition(".")[0] == "segmake":
             raise error
+        if error.name in _REMOTE:
+            return Problem("SM-REM-052", package=error.name)
         _note(options)
         return Problem("SM-RUN-065", package=error.name)
     if failing := disk_problem(error, _place(options)):

@@ -138,14 +138,14 @@ def version_difference(there: str) -> Problem | None:
 
 
 async def register_profiles(place: Place, program: Program) -> str:
-    """Have ``snakemake --profile slurm`` find SegMake's profile there, and return what was said of it."""
+    """Have ``snakemake --profile slurm`` find SegMake's profile there, and return what is wrong with that."""
     python = f"{dirname(program.path)}/python"
     answer = await place.run([python, "-c", _CLONE])
     if answer.code or not (folder := answer.text.strip()):
         return ""
     words = ["bash", f"{folder}/scripts/setup.sh", "--profiles-only"]
     done = await place.run(words, variables={"SEGMAKE_LANG": language()})
-    return (done.out + done.err).decode(errors="replace").strip()
+    return done.err.decode(errors="replace").strip()
 
 
 async def refuse_unreachable(place: Place, address: str) -> None:

@@ -88,7 +88,7 @@ class Way:
         """Return what the user types; the default for nothing."""
         if self.yes and default:
             return default
-        asked = f"{question} [{default}]" if default else question
+        asked = f"{question}\n  {say('reach.enter', default=default)}" if default else question
         return (await self.asking.secret(asked, shown=True) or "").strip() or default
 
     # Which computer
