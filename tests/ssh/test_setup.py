@@ -314,6 +314,15 @@ def test_a_second_factor_is_asked_for_besides_the_key(
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     done = Done(server, experiment, PASSWORD, server.token, wishes=wishes)
     assert done.code == "" and "a part of the login is typed each time" in done.said, done.said
+    # Where a key takes the place of both, it is made.
+    server.stop()
+    for path in (own("id_ed25519"), own("config"), server.user.home / ".ssh" / "authorized_keys"):
+        path.unlink(missing_ok=True)
+    server.start(methods="publickey keyboard-interactive", second=True)
+    answers = (PASSWORD, server.token, "")
+    done = Done(server, experiment, *answers, wishes=wishes)
+    assert done.code == "" and "lets you in with it" in done.said, done.said
+    assert len(done.asking.asked) == 4, done.asking.asked
 
 
 def test_through_another_computer_which_gets_the_key_too(
@@ -323,13 +332,16 @@ def test_through_another_computer_which_gets_the_key_too(
     server.start()
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     door = f"{server.user.name}@localhost:{server.port}"
-    # Of the way, of the computer; once more to put the key in on the way; for the passphrase.
+    # So that the key has a name that SSH does not know by itself.
+    own("id_ed25519").write_text("PuTTY-User-Key-File-3: ssh-ed25519\n")
+    # Of the way, of the computer; none for the key; once more to put the key in on the way.
     answers = (PASSWORD, PASSWORD, "", PASSWORD)
     assert Done(server, experiment, name="far away").code == "SM-REM-039"
     done = Done(server, experiment, *answers, through=door, wishes=wishes, name="far")
     assert done.code == "", done.said
     assert f"ProxyJump {door}" in own("config").read_text()
     assert f"over {door}" in done.said
+    assert own("config").read_text().count("IdentityFile ~/.ssh/id_ed25519_segmake") == 2
     again = Done(server, experiment, host="")
     assert (again.code, again.asking.asked) == ("", []), again.said
 

@@ -1,7 +1,10 @@
 """Experiments of a laptop, computed on another computer and brought back.
 
 `remembered` says which computer an experiment is computed on (the file ``segmake.place`` beside its folder ``config``),
-`known_computers` which computers a user has been to, and `handed_out` what an institute says of its own.
+`known_computers` which computers a user has been to, and `handed_out` what an institute says of its own. `setting_up`
+makes a computer ready, step by step: `way_there` logs in and makes a key (`own_key`, `key_there`, `ssh_config`),
+`segmake_there` finds or installs SegMake, `experiment_there` is about the folder, `launchers` are double-clicked.
+`checking` looks at all of it.
 
 May import `segmake.firstday` and what is below it, but needs nothing that a laptop lacks: no numpy, no Snakemake.
 

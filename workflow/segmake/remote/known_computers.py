@@ -66,7 +66,7 @@ def known_computer(host: str) -> Computer:
         if computer.host == host:
             return computer
     for computer in known:
-        if bare(host) in (bare(computer.host), computer.handed_out.host):
+        if bare(host) in (bare(computer.host), bare(computer.handed_out.host)):
             return replace(computer, host=host)
     return Computer(host)
 

@@ -179,7 +179,10 @@ class Way:
             if await self.agrees(say("reach.may_put_in", hosts=", ".join(login.keys_refused))):
                 key = await self._own_key()
                 for host in login.keys_refused:
-                    await self._let_in(host, key)
+                    if host == self.computer.host:
+                        await self._let_in(self.place, key)
+                    else:
+                        await self._let_in_on_the_way(host, key)
         else:
             self.tell(say("reach.typed" if login.had_to_type else "reach.by_key"))
         self._name_computer(login, key)
@@ -213,23 +216,27 @@ class Way:
             question = say("reach.passphrase_differs")
         return ""
 
-    async def _let_in(self, host: str, key: OwnKey) -> None:
+    async def _let_in(self, place: There, key: OwnKey) -> None:
         """Put a key into the list of a computer."""
-        is_it = host == self.computer.host
-        place = self.place if is_it else There(self._login(host))
+        open_to_others = await put_in(place, key.public)
+        self.tell(say("reach.put_in", host=place.name))
+        if open_to_others:
+            await self._close_there(place, open_to_others)
+
+    async def _let_in_on_the_way(self, host: str, key: OwnKey) -> None:
+        """Put a key into the list of a computer on the way; there may be no shell, and the login works without."""
+        jumps = self.place.login.jumps()
+        login = self._login(host, through=",".join(jumps[: jumps.index(host)]))
+        place = There(login)
         try:
-            open_to_others = await put_in(place, key.public)
-            self.tell(say("reach.put_in", host=host))
-            if open_to_others:
-                await self._close_there(place, open_to_others)
+            await self._let_in(place, key)
         except Problem as problem:
-            # On the way, there may be no shell; the login works without.
-            if is_it:
-                raise
             self.tell(str(problem))
+            return
         finally:
-            if not is_it:
-                await place.close()
+            await place.close()
+        if not _is_offered(key, login) and not has_entry(login.config, bare(host)):
+            add_entry(login.config, _entry((bare(host),), login, key))
 
     async def _close_there(self, place: There, paths: list[str]) -> None:
         names = {"host": place.name, "paths": ", ".join(paths)}
@@ -253,15 +260,7 @@ class Way:
         # An address may be that of several computers.
         if short_name(options.host) and not has_entry(login.config, options.host):
             names.append(options.host)
-        entry = Entry(
-            tuple(dict.fromkeys(names)),
-            options.host,
-            options.username,
-            options.port,
-            ",".join(login.jumps()),
-            key.name if key else "",
-        )
-        add_entry(login.config, entry)
+        add_entry(login.config, _entry(tuple(dict.fromkeys(names)), login, key))
         self.tell(say("reach.entry_made", name=names[0], file=login.config))
         self.computer = replace(self.computer, host=names[0])
 
@@ -288,6 +287,14 @@ class Way:
         contact = self.computer.handed_out.contact or say("reach.centre")
         names = {"host": self.computer.host, "public": key.public, "contact": contact}
         self.tell(str(Problem("SM-REM-036", where=self.computer.host, **names)))
+
+
+def _entry(names: tuple[str, ...], login: Login, key: OwnKey | None) -> Entry:
+    """Return what SSH is to know so that it logs in as `login` does, with a key."""
+    options = login.options()
+    way = ",".join(login.jumps())
+    file = key.name if key else ""
+    return Entry(names, options.host, options.username, options.port, way, file)
 
 
 def _is_offered(key: OwnKey, login: Login) -> bool:
