@@ -47,15 +47,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     left_out = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "workflow", source / "workflow", ignore=left_out)
+    for name in ("workflow", "scripts"):
+        shutil.copytree(ROOT / name, source / name, ignore=left_out)
     pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
     built = run(*pip, "--wheel-dir", folder, source, folder=folder)
     assert built.returncode == 0, built.stderr
     return next(folder.glob("*.whl"))
 
 
-def environment(folder: Path, wheel: Path, *options: str) -> Path:
-    """Make an environment with the wheel in it, and return its Python."""
+def environment(folder: Path, wheel: Path | str, *options: str) -> Path:
+    """Make an environment with the wheel in it, perhaps with its extras, and return its Python."""
     uv = (sys.executable, "-m", "uv")
     made = run(*uv, "venv", "--quiet", "--python", sys.executable, folder, folder=folder.parent)
     assert made.returncode == 0, made.stderr
@@ -95,10 +96,32 @@ def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path)
     assert asked.returncode == 1 and "SM-" in asked.stderr and "Traceback" not in asked.stderr
     more = run(command, "demo-data", "demo", folder=tmp_path)
     assert more.returncode == 1 and more.stderr.startswith("SM-RUN-065"), more.stderr
+    away = run(command, "remote", "setup", "me@nobody.invalid", folder=tmp_path)
+    assert away.returncode == 1 and away.stderr.startswith("SM-REM-052"), away.stderr
     module = run(command.with_name("python"), "-m", "segmake", "--help", folder=tmp_path)
     assert module.returncode == 0
     assert run(command, "--version", folder=tmp_path).stdout == f"SegMake {__version__}\n"
     assert module.stdout == run(command, "--help", folder=tmp_path).stdout
+
+
+def test_a_laptop_gets_along_with_what_reaches_other_computers(tmp_path: Path, wheel: Path) -> None:
+    needed = f"segmake[remote] @ {wheel.as_uri()}"
+    command = environment(tmp_path / "laptop", needed).with_name("segmake")
+    heavy = f"import importlib.util as u; print([m for m in {NOT_BARE} if u.find_spec(m)])"
+    assert run(command.with_name("python"), "-c", heavy, folder=tmp_path).stdout == "[]\n"
+    own = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": ""}
+    made = run(command, "new", "day 1", "--simulation", folder=tmp_path, **own)
+    assert made.returncode == 0 and "segmake remote setup" in made.stdout, made.stderr
+    experiment = tmp_path / "day 1"
+    for words in (["check"], ["remote", "--help"], ["remote", "setup", "--help"]):
+        assert run(command, *words, folder=experiment, **own).returncode == 0, words
+    here = run(command, folder=experiment, **own)
+    assert "segmake remote setup" in here.stdout and "snakemake" not in here.stdout, here.stderr
+    # All of what connects is there: it is the computer that is not.
+    away = run(command, "remote", "setup", "me@nobody.invalid", folder=experiment, **own)
+    assert away.returncode == 1 and away.stderr.startswith("SM-SSH-001"), away.stderr
+    named = run(command, "remote", "check", "--json", folder=experiment, **own)
+    assert named.returncode == 1 and '"SM-REM-001"' in named.stdout, named.stderr
 
 
 def test_a_module_from_git_works_with_the_package_installed_beside_it(

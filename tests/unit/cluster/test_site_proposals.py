@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,7 +13,7 @@ import yaml
 from segmake import __version__
 from segmake.cli import main
 from segmake.cluster import site_proposals
-from segmake.core import site
+from segmake.core import installation, site
 from segmake.environments.solving import cuda
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition
@@ -160,7 +163,7 @@ def test_without_slurm_the_file_itself_is_checked(site_file, capsys, monkeypatch
 
 SITE = """\
 contact: Jo, room 3
-login: {host: login.example.org, host_key: login.example.org ssh-ed25519 AAAA}
+login: {host: login.example.org, host_key: login.example.org ssh-ed25519 AAAA, user_name: null}
 cluster: {partition: gpu}
 limits: {hours: 3}
 paths:
@@ -168,6 +171,7 @@ paths:
     here: ['Z:\\', '\\\\server\\lab', /Volumes/lab]
 language: fr
 packages: {git: ["https://github.com/our-lab/"]}
+addresses: {segmake: "https://git.example.org/segmake.git"}
 """
 
 
@@ -178,15 +182,34 @@ def test_what_other_computers_need_is_exported(site_file, capsys, tmp_path):
     assert yaml.safe_load(text) == {
         "segmake": __version__,
         "login": {
+            "program": str(Path(sys.prefix) / "bin" / "segmake"),
             "host": "login.example.org",
             "host_key": "login.example.org ssh-ed25519 AAAA",
         },
+        "addresses": {"segmake": "https://git.example.org/segmake.git"},
         "paths": [{"there": "/data/lab", "here": ["Z:\\", "\\\\server\\lab", "/Volumes/lab"]}],
         "contact": "Jo, room 3",
         "language": "fr",
     }
     assert main(["site", "export", str(tmp_path / "lab.yaml")]) == 0
     assert (tmp_path / "lab.yaml").read_text(encoding="utf-8") == text
+
+
+def test_the_address_of_the_clone_is_exported_unless_it_has_a_password_in_it(
+    site_file, capsys, tmp_path, monkeypatch
+):
+    site_file("login: {host: login.example.org}\n")
+    monkeypatch.setattr(installation, "clone", lambda: tmp_path)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for address, handed_out in (
+        ("https://git.example.org/segmake.git", True),
+        ("https://me:secret@git.example.org/segmake.git", False),
+    ):
+        words = ["git", "-C", str(tmp_path), "config", "remote.origin.url", address]
+        subprocess.run(words, check=True)
+        assert main(["site", "export"]) == 0
+        said = yaml.safe_load(capsys.readouterr().out)
+        assert said.get("addresses") == ({"segmake": address} if handed_out else None)
 
 
 @pytest.mark.parametrize("text", ["", "contact: Jo\n", "login: {}\n"])

@@ -49,6 +49,12 @@ from segmake.messages import Problem, Problems
 # Has a command answer in JSON, its errors as well.
 JSON = "--json"
 
+# What the package's extra `remote` brings.
+_REMOTE = ("asyncssh", "bcrypt")
+
+# The exit code of SIGPIPE, which Windows lacks.
+READER_GONE = 128 + 13
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return its exit code: 0, or 1 after a message about what is wrong.
@@ -72,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # `segmake ... | head` has read enough.
         _drop_output()
-        return 128 + signal.SIGPIPE
+        return READER_GONE
     except OSError as error:
         # What a command meets is told above: without a file, this is of standard output, which can't tell it itself.
         if error.filename is not None:
@@ -131,6 +137,8 @@ def _in_words(error: Exception, options: argparse.Namespace) -> Problem | Proble
     if isinstance(error, ModuleNotFoundError):
         if (error.name or "segmake").partition(".")[0] == "segmake":
             raise error
+        if error.name in _REMOTE:
+            return Problem("SM-REM-052", package=error.name)
         _note(options)
         return Problem("SM-RUN-065", package=error.name)
     if failing := disk_problem(error, _place(options)):

@@ -6,6 +6,7 @@ What the site file says, whether it fits the cluster, its part for other compute
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from segmake.core.site import Site
 
 # What a computer that is not of the cluster has to know of it.
-_FOR_OTHERS = ("login", "paths", "contact", "language")
+_FOR_OTHERS = ("login", "addresses", "paths", "contact", "language")
 
 
 def do_site(options: argparse.Namespace) -> None:
@@ -94,6 +95,7 @@ def export_site(options: argparse.Namespace) -> None:
     part = {key: site.settings[key] for key in _FOR_OTHERS if site.settings.get(key)}
     if "login" not in part and "paths" not in part:
         raise Problem("SM-SIT-010", where=str(path))
+    _add_own(part)
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 1000
@@ -105,6 +107,37 @@ def export_site(options: argparse.Namespace) -> None:
     with write_atomically(file) as written, written.open("w", encoding="utf-8") as stream:
         yaml.dump(content, stream)
     print(say("site.exported", path=file))
+
+
+def _add_own(part: dict[str, Any]) -> None:
+    """Add where this SegMake lies and comes from, as far as the site file does not say it."""
+    from segmake.core.installation import clone
+
+    program = Path(sys.prefix) / "bin" / "segmake"
+    if part.get("login") and program.exists():
+        part["login"] = {"program": str(program)} | _said(part["login"])
+    origin = _origin(clone())
+    if origin:
+        part["addresses"] = {"segmake": origin} | _said(part.get("addresses") or {})
+
+
+def _said(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if value is not None}
+
+
+def _origin(folder: Path | None) -> str:
+    """Return the address of the repository that SegMake was cloned from, if others can use it."""
+    from segmake.core.site import read_address
+
+    if folder is None:
+        return ""
+    words = ("git", "-C", str(folder), "remote", "get-url", "origin")
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+    # One with a name and password in it is nobody else's.
+    return said if read_address(said) else ""
 
 
 def _sound() -> tuple[Site, Path]:

@@ -314,13 +314,47 @@ def _add_remote(commands: Commands) -> None:
     from segmake.cli import of_remote
 
     remote = _of_users(commands, "remote", of_remote.show_help)
-    title = say("help.commands").removesuffix(":")
+    title = say("help.commands").rstrip("\N{NO-BREAK SPACE}: ")
     actions = remote.add_subparsers(title=title, metavar=say("help.COMMAND"), parser_class=Parser)
     for name, add in OF_REMOTE.items():
         words = say(f"help.remote.{name}")
         action = actions.add_parser(name, description=words, help=words)
         action.set_defaults(parser=action)
         add(action)
+
+
+def _add_remote_setup(setup: Parser) -> None:
+    from segmake.cli import of_remote_setup
+
+    host, file, folder = say("help.HOST"), say("help.FILE"), say("help.FOLDER")
+    setup.add_argument("host", nargs="?", metavar=host, help=say("help.remote.host"))
+    for name, metavar in (
+        ("through", host),
+        ("name", say("help.NAME")),
+        ("segmake", say("help.PROGRAM")),
+        ("folder", folder),
+        ("into", folder),
+        ("engine", say("help.NAME")),
+    ):
+        setup.add_argument(f"--{name}", metavar=metavar, help=say(f"help.remote.{name}"))
+    address = {"dest": "address", "metavar": say("help.ADDRESS"), "help": say("help.remote.from")}
+    setup.add_argument("--from", **address)
+    for name in ("site", "bundle"):
+        words: dict[str, Any] = {"metavar": file, "help": say(f"help.remote.{name}")}
+        setup.add_argument(f"--{name}", type=Path, **words)
+    kinds = of_remote_setup.LAUNCHERS
+    which: dict[str, Any] = {"choices": kinds, "default": kinds[0]}
+    setup.add_argument("--launchers", help=say("help.remote.launchers"), **which)
+    setup.add_argument("--yes", action="store_true", help=say("help.remote.yes"))
+    setup.set_defaults(run=of_remote_setup.set_up)
+
+
+def _add_remote_check(check: Parser) -> None:
+    from segmake.cli import of_remote_setup
+
+    _add_folder(check)
+    _add_json(check)
+    check.set_defaults(run=of_remote_setup.check)
 
 
 def _add_remote_run(run: Parser) -> None:
@@ -368,9 +402,13 @@ def _add_remote_open(report: Parser) -> None:
 
 
 def _add_experiment(action: Parser) -> None:
-    words: dict[str, Any] = {"metavar": say("help.FOLDER"), "help": say("help.remote.folder")}
-    action.add_argument("folder", nargs="?", type=Path, default=Path(), **words)
+    _add_folder(action)
     _add_config(action, "--configfile")
+
+
+def _add_folder(action: Parser) -> None:
+    words: dict[str, Any] = {"metavar": say("help.FOLDER"), "help": say("help.remote.experiment")}
+    action.add_argument("folder", nargs="?", type=Path, default=Path(), **words)
 
 
 def _add_ticked(action: Parser) -> None:
@@ -380,6 +418,8 @@ def _add_ticked(action: Parser) -> None:
 
 # What `segmake remote` does, in this order, and what adds the options of each; the texts are help.remote.NAME.
 OF_REMOTE: dict[str, Callable[[Parser], None]] = {
+    "setup": _add_remote_setup,
+    "check": _add_remote_check,
     "run": _add_remote_run,
     "status": _add_remote_status,
     "stop": _add_remote_stop,

@@ -63,12 +63,15 @@ def flush(path: Path) -> None:
             flush(inside)
         flush_folder(path)
     elif path.is_file():
-        with path.open("rb") as file:
+        # Windows flushes what is open to be written alone.
+        with path.open("rb" if hasattr(os, "O_DIRECTORY") else "rb+") as file:
             os.fsync(file.fileno())
 
 
 def flush_folder(folder: Path) -> None:
-    """Return once the names in a folder are on the disk; some file systems know no such thing."""
+    """Return once the names in a folder are on the disk; Windows and some file systems know no such thing."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)
@@ -136,7 +139,9 @@ def open_own(path: Path, mode: str, **options: Any) -> IO[Any]:
 
     def opener(name: str, flags: int) -> int:
         # Without waiting for whoever reads from a pipe.
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        # Windows has neither.
+        careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        return os.open(name, flags | careful, 0o666)
 
     if "b" not in mode:
         options.setdefault("encoding", "utf-8")

@@ -1,8 +1,8 @@
 """Where SegMake lies: its package, the files of its workflow, and the folder in which it was set up.
 
 In a clone, which ``bash scripts/setup.sh`` sets up, the package lies in ``workflow``, beside the rules. Installed from
-a wheel, it has no clone around it: the wheel brings ``workflow/envs`` along, and what would lie in the clone lies in
-``share/segmake`` of the Python environment.
+a wheel, it has no clone around it: the wheel brings ``workflow/envs`` and the scripts along, and what else would lie in
+the clone lies in ``share/segmake`` of the Python environment.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ def home() -> Path:
     return clone() or Path(sys.prefix) / "share" / "segmake"
 
 
+def can_run() -> bool:
+    """Whether runs can be made by this SegMake; without Snakemake, as on a laptop, another computer makes them."""
+    from importlib.util import find_spec
+
+    return find_spec("snakemake") is not None
+
+
 def is_shared() -> bool:
     """Whether somebody else has set SegMake up: whoever runs it may only read there."""
     folder = home()
@@ -43,6 +50,11 @@ def environment_file(name: str) -> Path:
     found = clone()
     folder = found / "workflow" / "envs" if found else PACKAGE / "envs"
     return folder / f"{name}.yaml"
+
+
+def own_scripts() -> Path:
+    """Return the folder of the scripts that SegMake brings."""
+    return home() / "scripts" if clone() else PACKAGE / "examples"
 
 
 def python_path(state: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from segmake.config.load import load_config
 from segmake.config.schema import schema_file
 from segmake.config.template import commented_config, suggested
+from segmake.core import installation
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import write_atomically
 from segmake.experiment.carried import carried_settings
@@ -128,5 +129,6 @@ def _what_next(folder: Path, seen: Seen, *, images: Path | None, simulation: boo
         told.append(say("new.seen", seen=seen.files, folder=images))
         told += [f"  {say('new.note', key=key, note=note)}" for key, note in seen.notes.items()]
     key = "new.next.simulation" if simulation else "new.next.seen" if images else "new.next"
+    key = key if installation.can_run() else "new.next.laptop"
     told.append(say(key, shown=shlex.quote(str(folder))))
     return "\n".join(told)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import select
 import signal
 import subprocess
 import sys
@@ -19,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import accumulate, chain
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from segmake.core import installation
@@ -128,7 +127,7 @@ class Reader:
         self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
-        self._heard = b""
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
 
     def read(self, paths: Sequence[Path]) -> list[Headers | Problem]:
         """Return what the fields of view of each file hold, or why it can't be read."""
@@ -153,7 +152,7 @@ class Reader:
             process.stdin.flush()  # type: ignore[union-attr]
         found: list[dict[str, Any]] = []
         for question in questions[:number]:
-            answer = self._answer(process)
+            answer = self._answer()
             if "died" in answer:
                 self.stop()
                 # Else it may have been the files before that used up the memory: it is tried once more, alone.
@@ -174,9 +173,9 @@ class Reader:
         if process is None:
             return
         process.kill()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+        # What it says is closed by who hears it.
+        with suppress(OSError):
+            process.stdin.close()  # type: ignore[union-attr]
         # One that waits for a disk that does not answer can't be ended.
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
@@ -195,34 +194,36 @@ class Reader:
             )
         except OSError as error:
             raise Problems([Problem("SM-IMG-056", error=error.strerror)]) from error
-        self._process, self._number, self._heard = process, 0, b""
-        if not self._line(process, time.monotonic() + SECONDS):
+        self._process, self._number, self._lines = process, 0, SimpleQueue()
+        # Windows waits for no pipe, so a thread does.
+        Thread(target=_hear, args=(process, self._lines), daemon=True).start()
+        if not self._line(time.monotonic() + SECONDS):
             self.stop()
             raise Problems([Problem("SM-IMG-056", error=sys.executable)])
         return process
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    def _answer(self) -> dict[str, Any]:
         """Return the next answer, or how the process died."""
         end = time.monotonic() + self._seconds
-        if line := self._line(process, end):
+        if line := self._line(end):
             answer: dict[str, Any] = json.loads(line)
             return answer
         return {"died": "reading.slow" if time.monotonic() >= end else "reading.crashed"}
 
-    def _line(self, process: subprocess.Popen[bytes], end: float) -> bytes:
+    def _line(self, end: float) -> bytes:
         """Return the next line that the process says; nothing if it dies or the time is over."""
-        place = process.stdout.fileno()  # type: ignore[union-attr]
-        poll = select.poll()
-        poll.register(place, select.POLLIN)
-        pieces = [self._heard]
-        while b"\n" not in pieces[-1]:
-            if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
-                return b""
-            pieces.append(os.read(place, 1 << 20))
-            if not pieces[-1]:
-                return b""
-        line, _, self._heard = b"".join(pieces).partition(b"\n")
-        return line
+        with suppress(Empty):
+            return self._lines.get(timeout=max(0.0, end - time.monotonic()))
+        return b""
+
+
+def _hear(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes]) -> None:
+    """Pass on each line that a process says, and nothing at its end."""
+    with process.stdout as said:  # type: ignore[union-attr]
+        for line in said:
+            # The last one, of a process that was killed, may be half.
+            lines.put(line if line.endswith(b"\n") else b"")
+    lines.put(b"")
 
 
 def serve(seconds: int, answer_to: Callable[..., dict[str, Any]]) -> None:
@@ -243,15 +244,26 @@ def serve(seconds: int, answer_to: Callable[..., dict[str, Any]]) -> None:
     answers.flush()
     for line in sys.stdin.buffer:
         # Should the one who asked be gone, nobody else ends a file that does not end.
-        signal.alarm(seconds + 10)
+        _alarm(seconds + 10)
         folder, *question = json.loads(line)
         os.chdir(folder)
         answers.write(json.dumps(_told(answer_to, question), default=str).encode() + b"\n")
         answers.flush()
-        signal.alarm(0)
+        _alarm(0)
+
+
+def _alarm(seconds: int) -> None:
+    # Windows has none.
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
 
 
 def _limit() -> None:
+    """Limit the memory of this process, where that can be: not on Windows."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return
     for what, most in ((resource.RLIMIT_DATA, GIGABYTES << 30), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncssh
 
@@ -43,12 +43,28 @@ class Login:
         Which computers are known.
     config : Path
         The user's SSH config.
+    through : str
+        The computer to go over, with ``USER@`` and ``:PORT`` as above, several with commas between them; empty for what
+        the user's SSH config says.
+    only_key : Path, optional
+        The one key to offer, and no password; a second factor is asked for all the same.
+
+    Attributes
+    ----------
+    keys_refused : list of str
+        The computers that take keys, but let none of this user's in at the last login.
+    had_to_type : bool
+        Whether a password, or the number of a second factor, was typed for it.
     """
 
     host: str
     asking: Asking
     host_keys: HostKeys = field(default_factory=HostKeys)
     config: Path = field(default_factory=lambda: Path("~/.ssh/config").expanduser())
+    through: str = ""
+    only_key: Path | None = None
+    keys_refused: list[str] = field(default_factory=list, init=False)
+    had_to_type: bool = field(default=False, init=False)
 
     async def connect(self) -> asyncssh.SSHClientConnection:
         """Log in.
@@ -58,14 +74,31 @@ class Login:
         Problem
             ``SM-SSH-001`` to ``SM-SSH-009``.
         """
-        options = self._options()
         through = None
-        for jump in _jumps(options.tunnel):
+        self.keys_refused, self.had_to_type = [], False
+        for jump in self.jumps():
             through = await self._connect(jump, through)
         return await self._connect(self.host, through)
 
-    def _options(self) -> asyncssh.SSHClientConnectionOptions:
-        """Return what the user's SSH config says."""
+    def jumps(self) -> list[str]:
+        """Return the computers on the way, nearest first: what OpenSSH calls ProxyJump.
+
+        Raises
+        ------
+        Problem
+            ``SM-SSH-009`` if the user's SSH config can't be read.
+        """
+        tunnel = self.through or self.options().tunnel
+        return tunnel.split(",") if isinstance(tunnel, str) and tunnel != "none" else []
+
+    def options(self) -> asyncssh.SSHClientConnectionOptions:
+        """Return what the host's name and the user's SSH config say: user, address, port.
+
+        Raises
+        ------
+        Problem
+            ``SM-SSH-009`` if the config can't be read.
+        """
         try:
             return asyncssh.SSHClientConnectionOptions(**self._names(self.host))
         except (asyncssh.ConfigParseError, asyncssh.KeyImportError, OSError, ValueError) as error:
@@ -81,17 +114,25 @@ class Login:
             found = {"host": name, "port": int(port)}
         if at:
             found["username"] = user
-        return found | {"config": [str(self.config)] if self.config.is_file() else None}
+        found["config"] = [str(self.config)] if self.config.is_file() else None
+        try:
+            asyncssh.SSHClientConnectionOptions(**found)
+        except (asyncssh.KeyImportError, OSError):
+            # As OpenSSH does, pass over a file that is no key, or not there.
+            keys = [path for path in _key_files(found) if _is_key(path)]
+            found["client_keys"] = _Keys(map(str, keys))
+        return found
 
     async def _connect(
         self, host: str, through: asyncssh.SSHClientConnection | None
     ) -> asyncssh.SSHClientConnection:
         """Log in at one computer; the first time it is asked whether it is the right one."""
         for _ in range(2):
-            visit = _Visit(host, self.asking, self.host_keys)
+            visit = _Visit(host, self.asking, self.host_keys, self._locked_keys(host))
+            own = self.only_key if host == self.host else None
             try:
                 connection = await asyncssh.connect(
-                    **self._names(host),
+                    **(self._names(host) | (visit.with_key_alone(own) if own else {})),
                     tunnel=through or (),
                     client_factory=lambda visit=visit: visit,
                     known_hosts=self.host_keys.trusted,
@@ -110,6 +151,8 @@ class Login:
             else:
                 if through:
                     connection.set_tunnel(through)
+                self.keys_refused += [host] if visit.keys_refused else []
+                self.had_to_type |= bool(visit.challenges or visit.passwords)
                 return connection
         raise Problem("SM-SSH-004", where=host, host=host, fingerprint="?")
 
@@ -145,6 +188,17 @@ class Login:
         """Return under which name one logs in."""
         return asyncssh.SSHClientConnectionOptions(**self._names(host)).username
 
+    def _locked_keys(self, host: str) -> list[Path]:
+        """Return the files of the user's keys that take a passphrase."""
+        return list(filter(_is_locked, _key_files(self._names(host))))
+
+
+class _Keys(list[str]):
+    """Files of keys, of which there may be none: by an empty list asyncssh means all that it finds."""
+
+    def __bool__(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class _Offered:
@@ -159,15 +213,24 @@ class _Offered:
 class _Visit(asyncssh.SSHClient):
     """What one login is asked, and how often."""
 
-    def __init__(self, host: str, asking: Asking, host_keys: HostKeys) -> None:
+    def __init__(self, host: str, asking: Asking, host_keys: HostKeys, locked: list[Path]) -> None:
         self.host = host
         self.asking = asking
         self.host_keys = host_keys
+        self.locked = locked
         self.offered: _Offered | None = None
         self.passwords = 0
         self.challenges = 0
-        self.locked: list[Path] | None = None
         self.refused_to_answer = False
+        self.keys_refused = False
+        self.no_password = False
+
+    def with_key_alone(self, path: Path) -> dict[str, Any]:
+        """Return the options with which no other key is offered, and no password."""
+        self.no_password = True
+        self.locked = [path] if _is_locked(path) else []
+        # An empty list would be all of the user's.
+        return {"client_keys": None if self.locked else [str(path)], "agent_path": None}
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
@@ -177,8 +240,6 @@ class _Visit(asyncssh.SSHClient):
 
     async def public_key_auth_requested(self) -> list[asyncssh.SSHKey] | None:
         """Return the next key that takes a passphrase: those without were tried before."""
-        if self.locked is None:
-            self.locked = _locked_keys()
         while self.locked:
             path = self.locked.pop(0)
             for tried in range(TRIES):
@@ -192,10 +253,11 @@ class _Visit(asyncssh.SSHClient):
                     continue
                 except asyncssh.KeyImportError:
                     break
+        self.keys_refused = True
         return None
 
     async def password_auth_requested(self) -> str | None:
-        if self.passwords >= TRIES or self.refused_to_answer:
+        if self.passwords >= TRIES or self.refused_to_answer or self.no_password:
             return None
         question = "ssh.password_again" if self.passwords else "ssh.password"
         typed = await self.asking.secret(say(question, host=self.host))
@@ -226,19 +288,28 @@ class _Visit(asyncssh.SSHClient):
         return answers
 
 
-def _locked_keys() -> list[Path]:
-    """Return the files of the user's usual keys that take a passphrase."""
-    found = []
-    for kind in ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk"):
-        path = Path("~/.ssh").expanduser() / f"id_{kind}"
-        try:
-            asyncssh.read_private_key(path)
-        except (asyncssh.KeyImportError, OSError) as error:
-            if "passphrase" in str(error).lower():
-                found.append(path)
-    return found
+def _key_files(names: dict[str, Any]) -> list[Path]:
+    """Return where the user's keys are: those that the SSH config names, else the usual ones."""
+    options = asyncssh.SSHClientConnectionOptions(**(names | {"client_keys": None}))
+    kinds = ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk")
+    usual = [f"~/.ssh/id_{kind}" for kind in kinds]
+    named = cast(list[str], options.config.get("IdentityFile", []))
+    return [Path(name).expanduser() for name in named or usual]
 
 
-def _jumps(tunnel: object) -> list[str]:
-    """Return the computers on the way, nearest first: what the user's SSH config calls ProxyJump."""
-    return tunnel.split(",") if isinstance(tunnel, str) and tunnel != "none" else []
+def _is_key(path: Path) -> bool:
+    """Return whether a file is a key that takes no passphrase."""
+    try:
+        asyncssh.read_private_key(path)
+    except (asyncssh.KeyImportError, OSError):
+        return False
+    return True
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether a file is a key that takes a passphrase."""
+    try:
+        asyncssh.read_private_key(path)
+    except (asyncssh.KeyImportError, OSError) as error:
+        return "passphrase" in str(error).lower()
+    return False

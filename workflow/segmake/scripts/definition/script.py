@@ -231,7 +231,7 @@ def script_file(words: str) -> Path:
         a script that SegMake brings.
     """
     if words.startswith(OF_SEGMAKE):
-        return installation.home() / "scripts" / words.removeprefix(OF_SEGMAKE)
+        return installation.own_scripts() / words.removeprefix(OF_SEGMAKE)
     return Path(words).expanduser()
 
 

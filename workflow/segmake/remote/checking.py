@@ -1,0 +1,164 @@
+"""Whether a computer is ready for an experiment: looked at, and nothing changed anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segmake.answers.answer import Answer, answer, path_text, problem_values
+from segmake.messages import Problem, say
+from segmake.places.asking import Asking
+from segmake.places.there import There
+from segmake.remote.experiment_there import Room, room_there, told_room
+from segmake.remote.known_computers import known_computers, login_of
+from segmake.remote.remembered import PlaceFile, read_place
+from segmake.remote.segmake_there import Program, try_program, version_difference
+
+
+@dataclass
+class Found:
+    """What was found out.
+
+    Attributes
+    ----------
+    experiment : Path
+        The folder of the experiment on this computer.
+    place : PlaceFile
+        What is remembered.
+    reachable : bool
+        Whether one can log in.
+    typed : bool or None
+        Whether something had to be typed for it.
+    program : Program or None
+        SegMake there.
+    slurm : bool or None
+        Whether there is Slurm.
+    room : Room or None
+        What may be written to the experiment's folder.
+    sent : bool or None
+        Whether the experiment's folder is there.
+    problems, warnings : list of Problem
+        What stops a run, and what does not.
+    """
+
+    experiment: Path
+    place: PlaceFile
+    reachable: bool = False
+    typed: bool | None = None
+    program: Program | None = None
+    slurm: bool | None = None
+    room: Room | None = None
+    sent: bool | None = None
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return it in words."""
+        place = self.place
+        if not self.reachable:
+            return [say("reach.check.away", host=place.host), *map(str, self.problems)]
+        found = [say("reach.check.typed" if self.typed else "reach.check.key", host=place.host)]
+        if self.program:
+            names = {"path": self.program.path, "version": self.program.version}
+            found.append(say("reach.segmake", **names))
+        found.append(say("reach.check.slurm" if self.slurm else "reach.check.no_slurm"))
+        if place.folder:
+            there = "reach.check.folder" if self.sent else "reach.check.no_folder"
+            found.append(say(there, folder=place.folder))
+        if self.room:
+            found.append(told_room(place.folder or "~", self.room))
+        found += map(str, (*self.problems, *self.warnings))
+        return found if self.problems else [*found, say("reach.check.fine")]
+
+    def answer(self) -> Answer:
+        """Return it for programs."""
+        problems = [problem_values(each) for each in self.problems]
+        problems += [problem_values(each, "warning") for each in self.warnings]
+        contents: dict[str, Any] = {
+            "experiment": path_text(self.experiment),
+            "host": self.place.host,
+            "reachable": self.reachable,
+            "typed": self.typed,
+            "program": self.place.segmake or None,
+            "version_there": self.program.version if self.program else None,
+            "slurm": self.slurm,
+            "folder": self.place.folder or None,
+            "folder_is_there": self.sent,
+            "free_bytes": self.room and self.room.free,
+            "quota_bytes": self.room and self.room.quota,
+        }
+        return answer("remote.check", 1, problems, **contents)
+
+
+class _Passive:
+    """Whoever only looks: agrees to nothing, and types passwords at most."""
+
+    def __init__(self, asking: Asking | None) -> None:
+        self.asking = asking
+        self.was_asked = False
+
+    async def secret(self, question: str, *, shown: bool = False) -> str | None:
+        self.was_asked = True
+        return await self.asking.secret(question, shown=shown) if self.asking else None
+
+    async def agrees(self, question: str) -> bool:
+        return False
+
+
+async def check(experiment: Path, asking: Asking | None) -> Found:
+    """Look at the computer of an experiment, or else at the one that was used last.
+
+    Parameters
+    ----------
+    experiment : Path
+        Its folder on this computer.
+    asking : Asking or None
+        Whom to ask for passwords; None for nobody.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-001`` and ``SM-REM-002`` if it is not known which computer that is.
+    """
+    found = Found(experiment, _remembered(experiment))
+    passive = _Passive(asking)
+    place = There(login_of(found.place.host, passive))
+    try:
+        await place.run(["true"])
+        found.reachable, found.typed = True, place.login.had_to_type
+        await _look_around(place, found)
+    except Problem as problem:
+        unasked = passive.was_asked and asking is None
+        silent = Problem("SM-REM-051", where=place.name, host=place.name)
+        found.problems.append(silent if unasked else problem)
+    finally:
+        await place.close()
+    return found
+
+
+async def _look_around(place: There, found: Found) -> None:
+    known = found.place
+    if known.segmake:
+        found.program = await try_program(place, known.segmake)
+    if found.program is None:
+        path = known.segmake or "segmake"
+        found.problems.append(Problem("SM-REM-040", where=place.name, path=path))
+    elif differs := version_difference(found.program.version):
+        found.warnings.append(differs)
+    slurm = await place.run(["sh", "-c", "command -v sbatch"])
+    found.slurm = slurm.code == 0
+    if known.folder:
+        found.sent = (await place.run(["test", "-d", known.folder])).code == 0
+    found.room = await room_there(place, known.folder or "~")
+
+
+def _remembered(experiment: Path) -> PlaceFile:
+    """Return where the experiment is computed, or of the computer used last what is known of it."""
+    try:
+        return read_place(experiment)
+    except Problem as problem:
+        known = known_computers()
+        if problem.code != "SM-REM-001" or not known:
+            raise
+        return PlaceFile(known[0].host, "", known[0].segmake)

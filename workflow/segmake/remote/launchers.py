@@ -1,0 +1,224 @@
+"""Files to double-click in an experiment's folder: compute over there, wait, fetch, show the report.
+
+They run the SegMake that made them; where it is gone, they install one for this user by uv, which they bring too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmake.core.files import error_line, write_atomically
+from segmake.core.site import read_address
+from segmake.messages import Problem, language, say
+from segmake.remote.handed_out import HandedOut
+
+# The endings of Windows', macOS' and Linux' launchers.
+ENDINGS = (".bat", ".command", ".desktop")
+
+# Stands in each, so that no file of somebody else's is ever replaced.
+_MARK = "segmake-launcher"
+
+_BAT = r"""@echo off
+rem {mark}
+setlocal DisableDelayedExpansion
+chcp 65001 >nul
+title SegMake
+rem A folder on a file server gets a letter as long as this runs.
+pushd "%~dp0"
+set "SEGMAKE_LANG={language}"
+set "PYTHONUTF8=1"
+set "SEGMAKE={program}"
+if exist "%SEGMAKE%" goto run
+set "SEGMAKE=%USERPROFILE%\.local\bin\segmake.exe"
+if exist "%SEGMAKE%" goto run
+{bring}
+if exist "%SEGMAKE%" goto run
+echo {no_program}
+goto stay
+:run
+"%SEGMAKE%" remote run --yes
+if not "%ERRORLEVEL%"=="0" goto failed
+"%SEGMAKE%" remote open
+if not "%ERRORLEVEL%"=="0" goto failed
+popd
+exit /b 0
+:failed
+echo.
+echo {failed}
+:stay
+popd
+pause
+exit /b 1
+"""
+
+_BRING_BAT = r"""echo {bringing}
+set "UV=%USERPROFILE%\.local\bin\uv.exe"
+if exist "%UV%" goto install
+powershell -NoProfile -ExecutionPolicy Bypass -Command "irm {uv}/install.ps1 | iex"
+:install
+"%UV%" tool install --python 3.12 "{package}"
+"""
+
+_COMMAND = r"""#!/bin/sh
+# {mark}
+cd -- "$(dirname -- "$0")" || exit 1
+SEGMAKE_LANG={language}
+export SEGMAKE_LANG
+segmake={program}
+stay() {{
+    printf '\n%s\n' "$1"
+    printf '%s ' {close}
+    read -r _
+    exit 1
+}}
+[ -x "$segmake" ] || segmake=$HOME/.local/bin/segmake
+if [ ! -x "$segmake" ]; then
+    {bring}
+fi
+[ -x "$segmake" ] || stay {no_program}
+"$segmake" remote run --yes || stay {failed}
+"$segmake" remote open || stay {failed}
+"""
+
+_BRING_SH = r"""echo {bringing}
+    uv=$(command -v uv || echo "$HOME/.local/bin/uv")
+    if [ ! -x "$uv" ]; then
+        if command -v curl >/dev/null 2>&1; then curl -LsSf {installer} | sh; else wget -qO- {installer} | sh; fi
+        uv=$HOME/.local/bin/uv
+    fi
+    "$uv" tool install --python 3.12 {package}"""
+
+_DESKTOP = """\
+[Desktop Entry]
+# {mark}
+Type=Application
+Name={name}
+Comment={comment}
+Exec=sh {script}
+Terminal=true
+"""
+
+# Within a quoted word of a desktop entry: once for the word, and once more for the line.
+_DESKTOP_WORD = re.compile(r'(["`$\\])')
+
+
+@dataclass(frozen=True)
+class Launchers:
+    """The launchers of an experiment.
+
+    Attributes
+    ----------
+    program : str
+        The SegMake that they run.
+    handed_out : HandedOut
+        Where SegMake and uv come from.
+    """
+
+    program: str
+    handed_out: HandedOut
+
+    @property
+    def package(self) -> str:
+        """What uv is to install; empty where nobody said where SegMake comes from."""
+        if wheel := self.handed_out.address("package"):
+            return f"segmake[remote] @ {wheel}"
+        address = read_address(self.handed_out.address("segmake"))
+        return f"segmake[remote] @ git+{address}" if address else ""
+
+    def bat(self) -> str:
+        """Return what Windows runs, with lines as it ends them."""
+        bring = ""
+        if self.package:
+            words = {"bringing": _echoed(say("reach.bringing")), "package": self.package}
+            bring = _BRING_BAT.format(uv=self.handed_out.address("uv"), **words).rstrip()
+        text = _BAT.format(
+            mark=_MARK,
+            language=language(),
+            program=self.program.replace("%", "%%"),
+            bring=bring,
+            no_program=_echoed(self._no_program()),
+            failed=_echoed(say("reach.failed")),
+        )
+        return text.replace("\n", "\r\n")
+
+    def command(self) -> str:
+        """Return what macOS runs, and the launcher of Linux."""
+        bring = ":"
+        if self.package:
+            installer = shlex.quote(f"{self.handed_out.address('uv')}/install.sh")
+            bring = _BRING_SH.format(
+                bringing=shlex.quote(say("reach.bringing")),
+                installer=installer,
+                package=shlex.quote(self.package),
+            )
+        return _COMMAND.format(
+            mark=_MARK,
+            language=language(),
+            program=shlex.quote(self.program),
+            bring=bring,
+            no_program=shlex.quote(self._no_program()),
+            failed=shlex.quote(say("reach.failed")),
+            close=shlex.quote(say("reach.close")),
+        )
+
+    def desktop(self, script: Path) -> str:
+        """Return the entry that Linux' desktops show; it names its script by the whole path."""
+        word = _DESKTOP_WORD.sub(r"\\\1", str(script.absolute()))
+        quoted = word.replace("\\", "\\\\").replace("\n", "\\n").replace("%", "%%")
+        return _DESKTOP.format(
+            mark=_MARK, name="SegMake", comment=say("reach.launcher"), script=f'"{quoted}"'
+        )
+
+    def _no_program(self) -> str:
+        contact = self.handed_out.contact or say("site.nobody")
+        return say("reach.no_program", contact=contact)
+
+
+def launchers(handed_out: HandedOut) -> Launchers:
+    """Return the launchers that run the SegMake of now."""
+    windows = os.name == "nt"
+    program = Path(sys.executable).with_name("segmake.exe" if windows else "segmake")
+    return Launchers(str(program), handed_out)
+
+
+def own_endings() -> tuple[str, ...]:
+    """Return the endings of the launchers of this system: on Linux, an entry and the script that it runs."""
+    if os.name == "nt":
+        return (".bat",)
+    return (".command",) if sys.platform == "darwin" else (".command", ".desktop")
+
+
+def write_launchers(experiment: Path, made: Launchers, endings: tuple[str, ...]) -> list[Path]:
+    """Write launchers into an experiment's folder, and return those that are there now.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-047`` if there is a file of such a name that SegMake has not written, or none can be written.
+    """
+    name = say("reach.launcher")
+    script = experiment / f"{name}.command"
+    texts = {".bat": made.bat(), ".command": made.command(), ".desktop": made.desktop(script)}
+    written = []
+    for ending in endings:
+        path = experiment / f"{name}{ending}"
+        try:
+            if path.exists() and _MARK.encode() not in path.read_bytes():
+                raise Problem("SM-REM-047", where=str(path), error=say("reach.not_ours"))
+            with write_atomically(path) as part:
+                part.write_bytes(texts[ending].encode(errors="surrogateescape"))
+                part.chmod(0o755)
+        except OSError as error:
+            raise Problem("SM-REM-047", where=str(path), error=error_line(error)) from error
+        written.append(path)
+    return written
+
+
+def _echoed(text: str) -> str:
+    """Return what `echo` of Windows takes for a text, and not for a command."""
+    return re.sub(r"([&|<>^])", r"^\1", " ".join(text.split())).replace("%", "%%")

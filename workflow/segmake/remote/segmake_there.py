@@ -1,0 +1,265 @@
+"""SegMake at another computer: found, or installed with its progress shown."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import dirname
+
+from segmake import __version__
+from segmake.core.files import one_line
+from segmake.messages import Problem, language, say
+from segmake.messages.numbers import shown_bytes
+from segmake.places.here import Here
+from segmake.places.place import PART, Place
+
+# Where the set-up over there keeps what it said, which process it is and how it ended: a later call goes on with it.
+_STATE = "~/.cache/segmake/remote-setup"
+
+# Seconds between two looks at what the set-up said.
+LOOK_SECONDS = 1.0
+
+# The name and the version that a program says of itself.
+_NAME = "SegMake "
+
+# sh FOLDER ADDRESS BUNDLE WORDS...: brings SegMake's folder, and sets it up.
+_INSTALL = """
+folder=$1 address=$2 bundle=$3
+shift 3
+if [ ! -e "$folder/scripts/setup.sh" ]; then
+    part=$folder.segmake-part
+    rm -rf -- "$part"
+    mkdir -p -- "$(dirname -- "$folder")" || exit 1
+    if [ -n "$bundle" ]; then
+        mkdir -p -- "$part" && tar -xf "$bundle" -C "$part" --strip-components 2 segmake-bundle/segmake || exit 1
+    else
+        GIT_TERMINAL_PROMPT=0 git clone --quiet -- "$address" "$part" || exit 1
+    fi
+    mv -- "$part" "$folder" || exit 1
+fi
+if [ -n "$bundle" ]; then set -- "$@" --bundle "$bundle"; fi
+bash "$folder/scripts/setup.sh" --inside --brief "$@"
+"""
+
+# sh STATE COMMAND...: runs a command, and notes its exit code.
+_NOTED = """
+state=$1
+shift
+"$@"
+echo $? >"$state.code.part" && mv -- "$state.code.part" "$state.code"
+"""
+
+# python: the folder of the clone that a SegMake is of.
+_CLONE = "from segmake.core.installation import clone; print(clone() or '')"
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A SegMake over there.
+
+    Attributes
+    ----------
+    path : str
+        The program, from the root on.
+    version : str
+    """
+
+    path: str
+    version: str
+
+
+async def variables_there(place: Place) -> dict[str, str]:
+    """Return what is set in the environment of a login there."""
+    answer = await place.run(["env", "-0"])
+    pairs = (line.partition("=") for line in answer.text.split("\0") if "=" in line)
+    return {name: value for name, _, value in pairs}
+
+
+def in_full(path: str, home: str) -> str:
+    """Return a path from the root on."""
+    if path == "~" or path.startswith("~/"):
+        return home + path[1:]
+    return path if path.startswith("/") else f"{home}/{path}"
+
+
+async def find_program(place: Place, candidates: Iterable[str]) -> Program | None:
+    """Return the first of some programs that is a SegMake; last, the one that a login finds by itself.
+
+    Parameters
+    ----------
+    place : Place
+    candidates : iterable of str
+        Paths; empty ones are passed over.
+    """
+    for path in filter(None, candidates):
+        if found := await try_program(place, path):
+            return found
+    found_by_itself = (await place.run(["sh", "-c", "command -v segmake"])).text.strip()
+    if found_by_itself.startswith("/"):
+        return await try_program(place, found_by_itself)
+    return None
+
+
+def usual_programs(folder: str) -> list[str]:
+    """Return where the program is in a folder that SegMake's set-up has worked in."""
+    return [f"{folder}/.venv/bin/segmake", f"{folder}/.environments/main/bin/segmake"]
+
+
+async def try_program(place: Place, path: str) -> Program | None:
+    """Return a SegMake, if a path is the program of one."""
+    answer = await place.run([path, "--version"])
+    said = answer.text.strip()
+    if answer.code or not said.startswith(_NAME):
+        return None
+    return Program(path, said.removeprefix(_NAME))
+
+
+def version_difference(there: str) -> Problem | None:
+    """Return what follows where SegMake has another version there than here; None where it is the same."""
+    from packaging.version import InvalidVersion, Version
+
+    versions = {"here": __version__, "there": there}
+    try:
+        newer_there = Version(there) > Version(__version__)
+        same = Version(there) == Version(__version__)
+    except InvalidVersion:
+        newer_there, same = False, there == __version__
+    if same:
+        return None
+    if newer_there:
+        return Problem("SM-REM-045", **versions)
+    return Problem("SM-REM-044", **versions)
+
+
+async def register_profiles(place: Place, program: Program) -> str:
+    """Have ``snakemake --profile slurm`` find SegMake's profile there, and return what is wrong with that."""
+    python = f"{dirname(program.path)}/python"
+    answer = await place.run([python, "-c", _CLONE])
+    if answer.code or not (folder := answer.text.strip()):
+        return ""
+    words = ["bash", f"{folder}/scripts/setup.sh", "--profiles-only"]
+    done = await place.run(words, variables={"SEGMAKE_LANG": language()})
+    return done.err.decode(errors="replace").strip()
+
+
+async def refuse_unreachable(place: Place, address: str) -> None:
+    """Refuse to clone an address that can't be reached from there.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-042``
+    """
+    words = ["timeout", "30", "git", "ls-remote", "--exit-code", "--", address, "HEAD"]
+    answer = await place.run(words, variables={"GIT_TERMINAL_PROMPT": "0"})
+    if answer.code:
+        said = one_line(answer.err.decode(errors="replace")) or str(answer.code)
+        names = {"host": place.name, "address": address, "error": said}
+        raise Problem("SM-REM-042", where=place.name, **names)
+
+
+async def send_bundle(place: Place, file: Path, tell: Tell) -> str:
+    """Send the file of ``scripts/bundle.sh``, going on where a connection was lost, and return its path there.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-048`` if there is no such file here.
+    """
+    here, path = Here(), str(file.absolute())
+    known = await here.look(path)
+    if known is None:
+        raise Problem("SM-REM-048", where=str(file), file=file)
+    target = f"~/.cache/segmake/{file.name}"
+    there = await place.look(target)
+    if there and there.size == known.size and abs(there.time - known.time) < 2:
+        return target
+    part = f"{target}.{int(known.time)}{PART}"
+    begun = await place.look(part)
+    offset = min(begun.size, known.size) if begun else 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        sent, told = offset, time.monotonic()
+        async for piece in here.read(path, offset):
+            yield piece
+            sent += len(piece)
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                amounts = {"sent": shown_bytes(sent), "all": shown_bytes(known.size)}
+                tell(say("reach.sending", **amounts))
+
+    await place.write(part, pieces(), offset)
+    await place.put_in_place(part, target, known.time)
+    return target
+
+
+async def install(
+    place: Place, folder: str, tell: Tell, *, address: str = "", bundle: str = "", engine: str = ""
+) -> None:
+    """Set SegMake up in a folder there, and say how far it is; what goes on there already is followed.
+
+    Parameters
+    ----------
+    place : Place
+    folder : str
+        From the root on.
+    tell : callable
+        Is told each line.
+    address : str
+        Of SegMake's repository.
+    bundle : str
+        The path there of a file of ``scripts/bundle.sh``.
+    engine : str
+        The engine that is installed with it; empty for that of the set-up.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-043`` if the set-up has failed. The next call does what is missing.
+    """
+    started = await _started(place)
+    if not started:
+        words = [folder, address, bundle, *(("--engine", engine) if engine else ())]
+        command = ["env", f"SEGMAKE_LANG={language()}", "SEGMAKE_PROGRESS_SECONDS=10"]
+        command += ["sh", "-c", _NOTED, "sh", _STATE, "sh", "-c", _INSTALL, "sh", *words]
+        clean = 'mkdir -p -- "$(dirname -- "$1")" && rm -f -- "$1.code" "$1.log"'
+        await place.run(["sh", "-c", clean, "sh", _STATE])
+        started = await place.start(command, folder="", log=f"{_STATE}.log")
+        note = 'printf %s "$1" >"$2"'
+        await place.run(["sh", "-c", note, "sh", started, f"{_STATE}.started"])
+    await _follow(place, started, tell)
+    code = (await place.run(["cat", f"{_STATE}.code"])).text.strip()
+    if code != "0":
+        raise Problem("SM-REM-043", where=place.name, host=place.name, log=f"{_STATE}.log")
+
+
+async def _started(place: Place) -> str:
+    """Return the set-up that goes on there; empty for none."""
+    noted = (await place.run(["cat", f"{_STATE}.started"])).text.strip()
+    return noted if noted and await place.is_at_work(noted) else ""
+
+
+async def _follow(place: Place, started: str, tell: Tell) -> None:
+    """Tell each line of the set-up's log until it ends."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    offset, rest, goes_on = 0, "", True
+    while goes_on:
+        # What it says last is read after its end.
+        goes_on = await place.is_at_work(started)
+        known = await place.look(f"{_STATE}.log")
+        if known and known.size > offset:
+            async for piece in place.read(f"{_STATE}.log", offset):
+                offset += len(piece)
+                *lines, rest = (rest + decoder.decode(piece)).split("\n")
+                for line in lines:
+                    tell(line)
+        if goes_on:
+            await asyncio.sleep(LOOK_SECONDS)
+    if rest:
+        tell(rest)
