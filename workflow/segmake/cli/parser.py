@@ -314,7 +314,7 @@ def _add_remote(commands: Commands) -> None:
     from segmake.cli import of_remote
 
     remote = _of_users(commands, "remote", of_remote.show_help)
-    title = say("help.commands").rstrip("\N{NO-BREAK SPACE}: ")
+    title = say("help.commands").removesuffix(":")
     actions = remote.add_subparsers(title=title, metavar=say("help.COMMAND"), parser_class=Parser)
     for name, add in OF_REMOTE.items():
         words = say(f"help.remote.{name}")

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segmake.core import site_paths
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import fingerprint, one_line
-from segmake.core.site_paths import Share, shares_of
+from segmake.core.site_paths import Share
 from segmake.messages import Problem, language
 from segmake.places.asking import Terminal
-from segmake.places.login import Login
 from segmake.places.place import Answer, Place
 from segmake.places.there import There
 from segmake.remote.config_copy import Named
+from segmake.remote.known_computers import login_of, shares_of
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.remembered import PlaceFile, read_place
 
@@ -111,17 +112,21 @@ class Session:
         return said
 
     async def shares(self) -> list[Share]:
-        """Return how folders of the cluster are called on users' computers, as the site file over there says."""
+        """Return how folders of the cluster are called on users' computers.
+
+        The site file over there says it, and the institute's file, which may be newer.
+        """
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
         answer = await self.program("segmake", "site", "export")
         try:
             said = YAML(typ="safe").load(answer.text) if answer.code == 0 else None
-            return shares_of((said or {}).get("paths"))
+            there = site_paths.shares_of((said or {}).get("paths"))
         except (YAMLError, LookupError, TypeError, AttributeError):
             # An older SegMake, which says it in another way.
-            return []
+            there = []
+        return [*there, *shares_of(self.place.host)]
 
     async def laptop(self) -> Laptop:
         """Return how paths are written here, with the folders that the cluster sees too."""
@@ -171,7 +176,7 @@ def told(answer: Answer) -> str:
 
 
 def _reached(host: str) -> Place:
-    return There(Login(host, Terminal()))
+    return There(login_of(host, Terminal()))
 
 
 def _text(answer: Answer) -> str:
