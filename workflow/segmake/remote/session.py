@@ -18,7 +18,7 @@ from segmake.places.login import Login
 from segmake.places.place import Answer, Place
 from segmake.places.there import There
 from segmake.remote.config_copy import Named
-from segmake.remote.laptop_paths import Laptop
+from segmake.remote.laptop_paths import SENT, Laptop
 from segmake.remote.remembered import PlaceFile, read_place
 
 # sh SEGMAKE PROGRAM...: with the programs of SegMake's own Python before all others.
@@ -132,9 +132,8 @@ class Session:
         folder = self.place.folder.rstrip("/")
         pairs = {f"{folder}/{self.config.as_posix()}": str(self.config)}
         for one in self.named:
-            if one.source and one.name != one.text:
-                pairs |= {f"{folder}/{one.name}": str(one.source)}
-                pairs |= {one.name: one.text} if "/" in one.name else {}
+            if one.source and one.name.startswith(f"{SENT}/"):
+                pairs |= {f"{folder}/{one.name}": str(one.source), one.name: one.text}
         for there in sorted(pairs, key=len, reverse=True):
             text = text.replace(there, pairs[there])
         return text
