@@ -88,9 +88,19 @@ def show_report(options: argparse.Namespace) -> int:
 
 
 def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Do something with an experiment and its computer, and end the connection."""
-    from segmake.remote.session import session_of
+    """Do something with an experiment and its computer, and end the connection.
 
+    Raises
+    ------
+    Problem
+        ``SM-REM-015`` if SegMake was installed without what speaks SSH.
+    """
+    try:
+        from segmake.remote.session import session_of
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("asyncssh", "bcrypt", "cryptography"):
+            raise
+        raise Problem("SM-REM-015", package=error.name) from None
     session = session_of(options.folder, options.configfile)
 
     async def go() -> T:
