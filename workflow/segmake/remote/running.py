@@ -10,6 +10,7 @@ from itertools import count
 from posixpath import join
 from typing import Any
 
+from segmake.core.files import one_line
 from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
 from segmake.remote.patience import Show, patiently
@@ -225,6 +226,11 @@ async def stop(session: Session, show: Show) -> bool:
     """Ask a run to end, as Ctrl-C does; return whether it has ended.
 
     What is finished is kept, and jobs that work for it are cancelled by it.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-016`` if Slurm does not cancel it.
     """
     said, at_work = await look(session)
     if not at_work:
@@ -256,7 +262,10 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
         return False
     if job := await _main_job(session, said):
         answer = await session.computer.run(["scancel", job])
-        return answer.code == 0
+        if answer.code:
+            words = one_line(told(answer))
+            raise Problem("SM-REM-016", where=session.place.host, job=job, said=words)
+        return True
     process = said["run"]["process"]
     if process is None:
         return False

@@ -94,7 +94,8 @@ async def send(session: Session, *, overwrite: bool = False) -> Sent:
     await _keep(session, edited)
     await _remember(session, luggage, memory)
     outcome = await _send_files(session, luggage)
-    return Sent(outcome, is_new, tuple(readable(str(path)) for path in luggage.left))
+    left = dict.fromkeys(readable(str(path)) for path in luggage.left)
+    return Sent(outcome, is_new, tuple(left))
 
 
 async def _send_files(session: Session, luggage: Luggage) -> Outcome:

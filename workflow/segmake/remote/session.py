@@ -150,10 +150,12 @@ def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
         ``SM-REM-001``, ``SM-REM-002``; ``SM-REM-014`` if the config is not in the folder.
     """
     place = read_place(folder)
+    typed = Path(os.path.abspath(config))
     os.chdir(folder)
     here = Path.cwd()
-    # As it is called over there, too.
     full = Path(os.path.abspath(config))
+    # Some name it as seen from where they are.
+    full = typed if typed.exists() and not full.exists() else full
     if not full.is_relative_to(here):
         raise Problem("SM-REM-014", where=str(config), folder=str(here))
     return Session(here, full.relative_to(here), place, _reached(place.host))
