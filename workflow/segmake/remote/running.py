@@ -263,8 +263,8 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
     if job := await _main_job(session, said):
         answer = await session.computer.run(["scancel", job])
         if answer.code:
-            words = one_line(told(answer))
-            raise Problem("SM-REM-016", where=session.place.host, job=job, said=words)
+            names = {"job": job, "said": one_line(told(answer))}
+            raise Problem("SM-REM-016", where=session.place.host, **names)
         return True
     process = said["run"]["process"]
     if process is None:
