@@ -132,6 +132,8 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     assert laptop.runs() == 0
     said = capsys.readouterr().out
     assert "Sent: 0 files" in said and "2 images done, 3 cells" in said
+    # In the words of this computer.
+    assert "../pictures of été" in said and "sent/" not in said
     copy = (laptop.there / "config/config.yaml").read_text().splitlines()
     assert copy[1].endswith('pictures of été"  # mine') and copy[1].startswith('  folder: "sent/')
     assert str(laptop.experiment / "config/config.yaml").partition("\n")[2] in "\n".join(copy)
@@ -227,10 +229,11 @@ def test_what_was_edited_over_there_is_shown_and_kept(
 
     laptop.write_scripts()
     laptop.write_config(SIMULATION)
-    assert "Sent: 2 files" in sends()[1]
+    assert "Sent: 3 files" in sends()[1]
+    assert "Sent: 0 files" in sends()[1]
     # An edit here is sent.
     laptop.write_config(SIMULATION.replace("[1, 2]", "[1, 3]"))
-    assert "Sent: 0 files" in sends()[1]
+    assert "Sent: 1 file." in sends()[1]
     copy, script = laptop.there / "config/config.yaml", laptop.there / "scripts/grow.py"
     assert "[1, 3]" in copy.read_text()
     # One over there stops it.
@@ -257,10 +260,12 @@ def test_what_was_edited_over_there_is_shown_and_kept(
     )
     shutil.copytree(laptop.experiment, other.experiment)
     (other.experiment / ".segmake-remote.json").unlink()
+    os.utime(other.experiment / "scripts/helper.py", (1.7e9, 1.7e9))
     first, laptop = laptop, other
-    assert "Sent: 0 files" in sends()[1]
+    # Its copy of a module has another time.
+    assert "Sent: 1 file." in sends()[1]
     other.write_config(SIMULATION.replace("[1, 2]", "[5]"))
-    assert "Sent: 0 files" in sends()[1]
+    assert "Sent: 1 file" in sends()[1]
     laptop = first
     code, said = sends()
     assert code == 1 and "SM-REM-007" in said and "rate: [5]" in said
@@ -310,7 +315,8 @@ def test_what_the_cluster_sees_is_not_sent(
     )
     assert laptop.does("run", "--profile", "local", typed="n\n") == 1
     said = capsys.readouterr().out
-    assert "Sent: 0 files" in said and "found          1" in said
+    # Its config.
+    assert "Sent: 1 file." in said and "found          1" in said
     copy = (laptop.there / "config/config.yaml").read_text()
     assert f"{{folder: {home}/share/me/monday}}" in copy
     assert not (laptop.there / "sent").exists()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from segmake.cli import main
 from segmake.config.yaml_lines import read_yaml
 from segmake.core.site_paths import Share
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, pack
+
+# What the package for laptops lacks.
+HEAVY = ["numpy", "scipy", "pandas", "snakemake", "tifffile", "nd2", "matplotlib", "skimage", "yte"]
 
 THERE = "/home/marie/day 1"
 CONFIG = """\
@@ -150,3 +156,41 @@ def test_only_what_is_wrong_here_is_told_here(experiment: Path) -> None:
     assert ("SM-CFG-002", 6) in codes
     # The model is no file here: it may be one of the other computer's.
     assert not [code for code, _ in codes if code in ("SM-CFG-011", "SM-CFG-012", "SM-SIT-007")]
+
+
+def test_a_laptop_needs_no_numpy_and_no_snakemake_for_it(experiment: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import segmake.cli.of_remote, segmake.remote.fetching, segmake.remote.running, segmake.remote.sending
+from segmake.remote.config_copy import make_copy
+from segmake.remote.laptop_paths import Laptop
+from segmake.remote.luggage import config_problems, pack
+
+config, laptop = Path("config/config.yaml"), Laptop(Path.cwd(), Path.home())
+named = make_copy(config, laptop, "/there").named
+config_problems(config, named)
+print(len(pack(config, named, laptop).paths))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "18\n", done.stderr
+
+
+def test_without_what_speaks_ssh_it_is_told_what_to_install(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    for name in [name for name in sys.modules if name.startswith("segmake.places.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "segmake.remote.session", raising=False)
+    assert main(["remote", "status"]) == 1
+    assert "SM-REM-015" in capsys.readouterr().err

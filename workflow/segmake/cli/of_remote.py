@@ -88,9 +88,19 @@ def show_report(options: argparse.Namespace) -> int:
 
 
 def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Do something with an experiment and its computer, and end the connection."""
-    from segmake.remote.session import session_of
+    """Do something with an experiment and its computer, and end the connection.
 
+    Raises
+    ------
+    Problem
+        ``SM-REM-015`` if SegMake was installed without what speaks SSH.
+    """
+    try:
+        from segmake.remote.session import session_of
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("asyncssh", "bcrypt", "cryptography"):
+            raise
+        raise Problem("SM-REM-015", package=error.name) from None
     session = session_of(options.folder, options.configfile)
 
     async def go() -> T:
@@ -108,8 +118,8 @@ async def _run(session: Session, options: argparse.Namespace, following: list[bo
 
     check(session)
     await _make_folder(session)
-    before = await session.status()
-    if await running.is_at_work(session, before):
+    before, at_work = await running.look(session)
+    if at_work:
         _show(say("remote.runs_already", host=session.place.host))
         began = None
     else:
@@ -169,6 +179,8 @@ async def _start(session: Session, options: argparse.Namespace) -> bool:
     if not options.yes and not await Terminal().agrees(say("remote.ask")):
         _show(say("remote.not_started"))
         return False
+    # Somebody may have thought about it for long.
+    await patiently(session.status, _show, host)
     _show(await running.start(session, profile))
     return True
 
@@ -176,28 +188,43 @@ async def _start(session: Session, options: argparse.Namespace) -> bool:
 async def _status(session: Session, options: argparse.Namespace) -> int:
     from segmake.remote import running
 
-    if options.follow and not options.json:
+    if options.json:
+        return await _answer(session, follow=options.follow)
+    if options.follow:
         await running.follow(session, _show)
-    said = await session.status()
-    if said is None:
+    if await session.status() is None:
         last = await running.started(session)
-        words = await running.said_by(session, last) if last and not options.json else ""
-        if words:
+        if words := await running.said_by(session, last) if last else "":
             _show(words[-_SHOWN:])
             return 1
-        where = f"{session.place.host}: {session.place.folder}"
-        raise Problem("SM-RUN-013", where=where, results=session.place.folder)
-    if options.json:
-        from segmake.answers.answer import write
-
-        place = {"host": session.place.host, "folder": session.place.folder}
-        return write({**said, "place": place})
+        raise _nothing_ran(session)
     from segmake.remote.session import told
 
     answer = await session.program("segmake", "status", *session.config_options)
     _show(say("remote.on", host=session.place.host, folder=session.place.folder))
     _show(session.own_words(told(answer)))
     return answer.code
+
+
+async def _answer(session: Session, *, follow: bool) -> int:
+    """Answer in JSON, with `follow` until the run is over."""
+    from segmake.answers.answer import write
+    from segmake.remote import running
+
+    place = {"host": session.place.host, "folder": session.place.folder}
+    while True:
+        said, at_work = await running.look(session)
+        if said is None and not at_work:
+            raise _nothing_ran(session)
+        code = write({**said, "place": place}) if said else 0
+        if not follow or not at_work:
+            return code
+        await asyncio.sleep(running.PAUSES[-1])
+
+
+def _nothing_ran(session: Session) -> Problem:
+    where = f"{session.place.host}: {session.place.folder}"
+    return Problem("SM-RUN-013", where=where, results=session.place.folder)
 
 
 async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
@@ -209,7 +236,7 @@ async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
 
 def _sent(sent: Sent) -> str:
     """Return in words what was sent, and what was not."""
-    lines = [say("remote.sent", number=len(sent.files.copied))]
+    lines = [say("remote.sent", number=len(sent.files.copied) + sent.config)]
     if sent.files.growing:
         names = _listed(sent.files.growing)
         lines.append(say("remote.growing", number=len(sent.files.growing), files=names))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from getpass import getpass
 from typing import Protocol
 
@@ -32,10 +35,14 @@ class Terminal:
     """Questions on the terminal."""
 
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
-        """Return what is typed; None at Ctrl-D."""
+        """Return what is typed; None at Ctrl-D.
+
+        Nothing else goes on meanwhile: in a thread of its own, Ctrl-C would wait until Enter is pressed.
+        """
         read = input if shown else getpass
         try:
-            return await asyncio.to_thread(read, f"{question.rstrip()} ")
+            with _ended_by_ctrl_c():
+                return read(f"{question.rstrip()} ")
         except EOFError:
             return None
 
@@ -43,3 +50,16 @@ class Terminal:
         """Return whether ``y``, ``yes`` or the like is typed."""
         typed = await self.secret(f"{question} {say('ssh.yes_or_no')}", shown=True)
         return (typed or "").strip().lower() in say("ssh.yes").split()
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt here: asyncio's own way with it is to wait for what is done now."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    known = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, known)

@@ -184,14 +184,10 @@ def _value(keys: Keys, text: str, laptop: Laptop, folder: str) -> Named:
     if not (os.path.isfile(source) and source.suffix if is_word else os.path.exists(source)):
         return plain
     name = laptop.called(own, is_folder=os.path.isdir(source))
-    if own != text:
-        there = f"{_PROJECT}/{name}"
-    elif laptop.is_absolute(text):
-        # A script runs elsewhere.
-        there = f"{folder.rstrip('/')}/{name}"
-    else:
-        there = name if inside is not None else f"{folder.rstrip('/')}/{name}"
-    return Named(keys, "value", text, there, source, name)
+    # A script runs in another folder, so that its paths say where they lie.
+    from_there = inside is None or laptop.is_absolute(text)
+    above = _PROJECT if own != text else folder.rstrip("/") if from_there else ""
+    return Named(keys, "value", text, f"{above}/{name}" if above else name, source, name)
 
 
 def _with_texts(text: str, changed: Mapping[Keys, str]) -> str:

@@ -74,10 +74,10 @@ class Luggage:
             self.folders.append(name)
 
     def add(self, name: str, path: Path, *, guarded: bool = True) -> None:
-        """Take a file along."""
-        self.paths.setdefault(name, path.absolute().as_posix())
-        if guarded:
-            self.guarded.add(name)
+        """Take a file along; what is named twice is what it was first."""
+        if name not in self.paths:
+            self.paths[name] = path.absolute().as_posix()
+            self.guarded |= {name} if guarded else set()
 
 
 def config_problems(config: Path, named: Iterable[Named]) -> list[Problem]:

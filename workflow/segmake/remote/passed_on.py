@@ -134,7 +134,8 @@ class Among(PassedOn):
 
     async def files(self, folder: str) -> dict[str, File]:
         """Return the files of these folders, and the single ones that are there."""
-        lists = await asyncio.gather(*(self.place.files(f"{folder}/{one}") for one in self.folders))
+        # One after the other: a server lets few commands run at once.
+        lists = [await self.place.files(f"{folder}/{one}") for one in self.folders]
         looked = await asyncio.gather(*(self.place.look(f"{folder}/{one}") for one in self.single))
         found = {
             name if above == "." else f"{above}/{name}": file

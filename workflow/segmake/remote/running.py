@@ -10,6 +10,7 @@ from itertools import count
 from posixpath import join
 from typing import Any
 
+from segmake.core.files import one_line
 from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
 from segmake.remote.patience import Show, patiently
@@ -78,6 +79,8 @@ async def start(session: Session, profile: str) -> str:
         if answer.code:
             names = {"host": session.place.host, "said": _indented(session, answer)}
             raise Problem("SM-REM-009", where=session.place.host, **names)
+        # What was started before without Slurm is the last no more.
+        await _note_started(session, None)
         return say("remote.submitted", host=session.place.host)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     log, code = (f"{session.started}-{stamp}.{kind}" for kind in ("log", "code"))
@@ -85,10 +88,14 @@ async def start(session: Session, profile: str) -> str:
     spoken = ["env", f"SEGMAKE_LANG={language()}"]
     words = ["sh", "-c", _NOTED, "sh", code, *spoken, *session.words(*snakemake)]
     work = await session.computer.start(words, folder=session.place.folder, log=log)
-    noted = json.dumps(asdict(Started(work, log, code))).encode()
-    folder, _, name = session.started.rpartition("/")
-    await session.computer.write_many(folder, [(f"{name}.json", time.time(), noted)])
+    await _note_started(session, Started(work, log, code))
     return say("remote.started", host=session.place.host)
+
+
+async def _note_started(session: Session, run: Started | None) -> None:
+    text = json.dumps(asdict(run) if run else {})
+    folder, _, name = session.started.rpartition("/")
+    await session.computer.write_many(folder, [(f"{name}.json", time.time(), text.encode())])
 
 
 def _indented(session: Session, answer: Any) -> str:
@@ -96,7 +103,7 @@ def _indented(session: Session, answer: Any) -> str:
 
 
 async def started(session: Session) -> Started | None:
-    """Return the run of this config that was started last without Slurm."""
+    """Return the run of this config that was started last, if that was without Slurm."""
     text = await _text(session, f"{session.started}.json")
     try:
         return Started(**json.loads(text))
@@ -139,15 +146,13 @@ async def _text(session: Session, path: str) -> str:
     return b"".join(pieces).decode(errors="replace")
 
 
-async def is_at_work(session: Session, said: dict[str, Any] | None) -> bool:
-    """Return whether a run is at work, or about to be.
+async def look(session: Session) -> tuple[dict[str, Any] | None, bool]:
+    """Return what `Session.status` does, and whether a run is at work, or about to be."""
+    said = await session.status()
+    return said, await _is_at_work(session, said)
 
-    Parameters
-    ----------
-    session : Session
-    said : dict or None
-        What `Session.status` returned.
-    """
+
+async def _is_at_work(session: Session, said: dict[str, Any] | None) -> bool:
     if said and said["state"] in ("starting", "running"):
         return True
     if said and said["state"] == "waiting":
@@ -173,13 +178,9 @@ async def follow(session: Session, show: Show) -> dict[str, Any] | None:
         What logging in again may raise, but that the computer can't be reached: that is waited for.
     """
     shown: list[str] = []
-
-    async def look() -> tuple[dict[str, Any] | None, bool]:
-        said = await session.status()
-        return said, await is_at_work(session, said)
-
+    host = session.place.host
     for looks in count():
-        said, at_work = await patiently(look, show, session.place.host, for_ever=True)
+        said, at_work = await patiently(lambda: look(session), show, host, for_ever=True)
         lines = _lines(said, at_work=at_work)
         if lines != shown:
             show("\n".join(lines))
@@ -217,17 +218,22 @@ async def last_words(session: Session, began: str | None) -> tuple[str, bool]:
     if said is None or said["state"] == "waiting" or (log and said["run"]["began"] == began):
         return log or say("remote.nothing_ran"), code == "0"
     answer = await session.program("segmake", "status", *session.config_options)
-    problems = said["failures"] or said["state"] != "ended"
-    return session.own_words(told(answer)), not problems
+    is_well = said["state"] == "ended" and not said["failures"] and code in ("0", "")
+    return session.own_words(told(answer)), is_well
 
 
 async def stop(session: Session, show: Show) -> bool:
     """Ask a run to end, as Ctrl-C does; return whether it has ended.
 
     What is finished is kept, and jobs that work for it are cancelled by it.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-016`` if Slurm does not cancel it.
     """
-    said = await session.status()
-    if not await is_at_work(session, said):
+    said, at_work = await look(session)
+    if not at_work:
         show(say("remote.nothing_runs", host=session.place.host))
         return True
     if not await _ask_to_end(session, said):
@@ -235,7 +241,7 @@ async def stop(session: Session, show: Show) -> bool:
         raise Problem("SM-REM-010", where=session.place.host, **process)
     show(say("remote.stopping", host=session.place.host))
     end = time.monotonic() + STOP_SECONDS
-    while await is_at_work(session, await session.status()):
+    while (await patiently(lambda: look(session), show, session.place.host))[1]:
         if time.monotonic() > end:
             show(say("remote.still_stopping"))
             return False
@@ -256,7 +262,10 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
         return False
     if job := await _main_job(session, said):
         answer = await session.computer.run(["scancel", job])
-        return answer.code == 0
+        if answer.code:
+            names = {"job": job, "said": one_line(told(answer))}
+            raise Problem("SM-REM-016", where=session.place.host, **names)
+        return True
     process = said["run"]["process"]
     if process is None:
         return False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from segmake.remote.session import Session, own_name
 from segmake.remote.transfer import transferred
 
 # So many files are asked about at once, and so many are named in a message.
-_AT_ONCE = 20
+_AT_ONCE, _DIGESTS_AT_ONCE = 20, 100
 _NAMED = 10
 
 
@@ -93,7 +94,8 @@ async def send(session: Session, *, overwrite: bool = False) -> Sent:
     await _keep(session, edited)
     await _remember(session, luggage, memory)
     outcome = await _send_files(session, luggage)
-    return Sent(outcome, is_new, tuple(readable(str(path)) for path in luggage.left))
+    left = dict.fromkeys(readable(str(path)) for path in luggage.left)
+    return Sent(outcome, is_new, tuple(left))
 
 
 async def _send_files(session: Session, luggage: Luggage) -> Outcome:
@@ -164,13 +166,38 @@ async def _edited(session: Session, luggage: Luggage, memory: Memory) -> list[st
     names = sorted(luggage.guarded - {session.config.as_posix()})
     there = await _looked(session, names)
     here = await Gathered(Here(), {name: luggage.paths[name] for name in names}).files("")
-    return [
+    others = [
         name
         for name, file in there.items()
         if name in here
         and not is_same(file, (here[name].size, here[name].time))
         and not any(is_same(file, state) for state in memory.sent.get(name, []))
     ]
+    # A copy of the experiment on another laptop may have other times.
+    alike = [name for name in others if there[name].size == here[name].size]
+    equal = await _equal(session, {name: luggage.paths[name] for name in alike})
+    return [name for name in others if name not in equal]
+
+
+async def _equal(session: Session, paths: Mapping[str, str]) -> set[str]:
+    """Return the files over there that hold the same as those here."""
+    names = list(paths)
+    found: set[str] = set()
+    for first in range(0, len(names), _DIGESTS_AT_ONCE):
+        some = names[first : first + _DIGESTS_AT_ONCE]
+        words = ["sh", "-c", _DIGESTS, "sh", *(f"./{name}" for name in some)]
+        answer = await session.computer.run(words, folder=session.place.folder)
+        own = await asyncio.gather(*(asyncio.to_thread(_digest, paths[name]) for name in some))
+        lines = answer.text.split("\n")
+        found |= {
+            name for name, digest, line in zip(some, own, lines, strict=False) if digest in line
+        }
+    return found
+
+
+def _digest(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def _looked(session: Session, names: Sequence[str]) -> dict[str, File]:
@@ -197,6 +224,9 @@ async def _keep(session: Session, names: Iterable[str]) -> None:
         path = f"{session.place.folder}/{name}"
         await session.computer.run(["sh", "-c", _KEEP, "sh", path])
 
+
+# sh FILE...: prints a line for each.
+_DIGESTS = 'for one; do sha256sum <"$one" || echo; done'
 
 # sh FILE: gives it another name, which no file has yet.
 _KEEP = """

@@ -19,7 +19,7 @@ from segmake.places.place import Answer, Place
 from segmake.places.there import There
 from segmake.remote.config_copy import Named
 from segmake.remote.known_computers import login_of, shares_of
-from segmake.remote.laptop_paths import Laptop
+from segmake.remote.laptop_paths import SENT, Laptop
 from segmake.remote.remembered import PlaceFile, read_place
 
 # sh SEGMAKE PROGRAM...: with the programs of SegMake's own Python before all others.
@@ -137,9 +137,8 @@ class Session:
         folder = self.place.folder.rstrip("/")
         pairs = {f"{folder}/{self.config.as_posix()}": str(self.config)}
         for one in self.named:
-            if one.source and one.name != one.text:
-                pairs |= {f"{folder}/{one.name}": str(one.source)}
-                pairs |= {one.name: one.text} if "/" in one.name else {}
+            if one.source and one.name.startswith(f"{SENT}/"):
+                pairs |= {f"{folder}/{one.name}": str(one.source), one.name: one.text}
         for there in sorted(pairs, key=len, reverse=True):
             text = text.replace(there, pairs[there])
         return text
@@ -156,10 +155,12 @@ def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
         ``SM-REM-001``, ``SM-REM-002``; ``SM-REM-014`` if the config is not in the folder.
     """
     place = read_place(folder)
+    typed = Path(os.path.abspath(config))
     os.chdir(folder)
     here = Path.cwd()
-    # As it is called over there, too.
     full = Path(os.path.abspath(config))
+    # Some name it as seen from where they are.
+    full = typed if typed.exists() and not full.exists() else full
     if not full.is_relative_to(here):
         raise Problem("SM-REM-014", where=str(config), folder=str(here))
     return Session(here, full.relative_to(here), place, _reached(place.host))

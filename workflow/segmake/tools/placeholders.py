@@ -15,6 +15,7 @@ PLACEHOLDERS = {
     "SM-SSH.user": {"en": "name", "fr": "nom"},
     "SM-REM.difference": {"en": "lines that differ", "fr": "lignes qui diffèrent"},
     "SM-REM.said": {"en": "its words", "fr": "ses mots"},
+    "SM-REM.job": {"en": "number", "fr": "numéro"},
     "SM-REM.files": {"en": "files", "fr": "fichiers"},
     "SM-REM.number": {"en": "number", "fr": "nombre"},
     "SM-REM-032.known": {"en": "fingerprint", "fr": "empreinte"},
