@@ -15,7 +15,7 @@ import asyncssh
 from segmake.core.files import one_line
 from segmake.messages import Problem, say
 from segmake.places.asking import Asking
-from segmake.places.host_keys import HostKeys
+from segmake.places.host_keys import HostKeys, listed_name
 
 # Seconds until a computer that does not answer counts as out of reach, and until a silent connection counts as lost.
 CONNECT_SECONDS = 20
@@ -162,7 +162,8 @@ class Login:
         if known := self.host_keys.others(offered.host, offered.address, offered.port):
             old = ", ".join(key.get_fingerprint() for key in known)
             files = ", ".join(map(str, self.host_keys.files))
-            raise Problem("SM-SSH-005", where=host, known=old, files=files, **names)
+            listed = listed_name(offered.host, offered.port)
+            raise Problem("SM-SSH-005", where=host, known=old, files=files, listed=listed, **names)
         if not await self.asking.agrees(say("ssh.unknown_host", **names)):
             raise Problem("SM-SSH-004", where=host, **names)
         self.host_keys.add(offered.host, offered.port, offered.key)
