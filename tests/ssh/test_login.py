@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +67,14 @@ def test_what_is_refused(server: Server) -> None:
     server.new_host_key()
     server.start()
     place, asking = there(server, PASSWORD)
-    assert told(place) == "SM-SSH-005"
-    assert asking.asked == []
+    with pytest.raises(Problem) as changed:
+        asyncio.run(place.connect())
+    assert changed.value.code == "SM-SSH-005" and asking.asked == []
+    # What the message says to type takes the old key out.
+    command = changed.value.remedy.split("`")[1]
+    known = Path("~/.ssh/known_hosts").expanduser()
+    subprocess.run([*shlex.split(command), "-f", str(known)], check=True, capture_output=True)
+    assert told(there(server, PASSWORD)[0]) == HERE
 
 
 def test_no_such_computer(server: Server) -> None:

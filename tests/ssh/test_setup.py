@@ -25,7 +25,7 @@ from tests.answers import held
 from tests.projects import ROOT
 from tests.ssh.conftest import Answers, make_key
 from tests.ssh.server import PASSWORD, Server
-from tests.workflow.test_bundle import bundle  # noqa: F401
+from tests.workflow.test_bundle import bundle, environment_of_few_packages  # noqa: F401
 from tests.workflow.test_update import PARTS, git
 
 CONFIG = b"# mine, without a computer's name\nServerAliveInterval 30\n\nHost other\n\tUser caf\xc3\xa9\r\n"
@@ -67,7 +67,8 @@ def over_there(server: Server) -> Iterator[Server]:
     """The server, and the home over there in which nothing was set up yet."""
 
     def clear() -> None:
-        for path in (".ssh", ".config", ".cache", "segmake", "segmake-experiments"):
+        made = (".ssh", ".config", ".cache", "segmake", "segmake-experiments")
+        for path in (*made, "its repository", "programs", "with a space"):
             shutil.rmtree(server.user.home / path, ignore_errors=True)
         for path in (".bashrc", ".cshrc", ".profile", ".bash_profile", ".google_authenticator"):
             (server.user.home / path).unlink(missing_ok=True)
@@ -404,7 +405,7 @@ def repository(over_there: Server) -> Path:
     """A repository of SegMake that the user over there can clone."""
     folder = over_there.user.home / "its repository"
     left_out = shutil.ignore_patterns("__pycache__")
-    for name in PARTS:
+    for name in (*PARTS, "pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=left_out)
         else:
@@ -432,7 +433,56 @@ def test_segmake_is_cloned_and_what_its_set_up_says_is_told_and_why_it_stopped(
     assert not list((server.user.home / "with a space").glob("*segmake-part*"))
 
 
-def test_segmake_is_installed_from_one_file_and_a_lost_connection_loses_nothing(
+def test_a_cluster_without_a_python_that_fits_gets_one_whatever_the_connection_does(
+    over_there: Server, repository: Path, experiment: Path
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    (repository / "environment.yml").write_text(environment_of_few_packages())
+    git(repository, "-c", "safe.directory=*", "commit", "--quiet", "-a", "-m", "Few packages")
+    subprocess.run(["chown", "-R", server.user.name, str(repository)], check=True)
+    # As on many a login node: an old Python, and one that only says that a module is to be loaded.
+    programs = server.user.home / "programs"
+    programs.mkdir()
+    for name in ("python", "python3", "python3.11", "python3.12", "conda"):
+        (programs / name).write_text("#!/bin/sh\necho module load it >&2; exit 127\n")
+    # What stands for uv: there is no internet here that it could fetch a Python from.
+    (programs / "uv").write_text(
+        "#!/bin/sh\nset -e\nbin=$UV_PYTHON_INSTALL_DIR/cpython/bin\n"
+        'if [ "$2" = find ]; then echo "$bin/python3.12"; exit; fi\n'
+        f'mkdir -p "$bin" && ln -s {python()} "$bin/python3.12"\n'
+    )
+    subprocess.run(["chmod", "-R", "755", str(programs)], check=True)
+    (server.user.home / ".profile").write_text(f"PATH={programs}:$PATH\n")
+    log = server.user.home / ".cache/segmake/remote-setup.log"
+    lines: list[str] = []
+
+    def cut(line: str) -> None:
+        """Lose the connection as soon as the set-up over there is at work."""
+        lines.append(line)
+        if log.exists() and server.processes:
+            server.stop()
+
+    wishes = Wishes(address=str(repository), engine="none")
+    with pytest.raises(Problem) as lost:
+        asyncio.run(set_up(Way(Answers(), cut, host=server.host), wishes, experiment))
+    assert lost.value.code in ("SM-SSH-002", "SM-SSH-010"), lines
+    begun = log.read_text()
+    server.start()
+    done = Done(server, experiment, host="", wishes=wishes)
+    assert done.code == "" and f"version {__version__}" in done.said, done.said
+    # It went on meanwhile, and was not begun anew.
+    assert begun and log.read_text().startswith(begun)
+    program = read_place(experiment).segmake
+    assert program == f"{server.user.home}/segmake/.venv/bin/segmake"
+    assert "cpython" in os.readlink(Path(program).with_name("python3.12"))
+    again = Done(server, experiment, host="", wishes=wishes)
+    assert again.code == "" and "Installing" not in again.said
+
+
+@pytest.mark.long
+def test_segmake_is_installed_from_one_file(
     over_there: Server,
     bundle: Path,  # noqa: F811
     experiment: Path,
@@ -440,26 +490,8 @@ def test_segmake_is_installed_from_one_file_and_a_lost_connection_loses_nothing(
     server = over_there
     server.permit(make_key())
     server.start()
-    wishes = Wishes(bundle=bundle, engine="none")
-    log = server.user.home / ".cache/segmake/remote-setup.log"
-
-    lines: list[str] = []
-
-    def cut(line: str) -> None:
-        lines.append(line)
-        if log.exists() and server.processes:
-            server.stop()
-
-    made = Way(Answers(), cut, host=server.host)
-    with pytest.raises(Problem) as lost:
-        asyncio.run(set_up(made, wishes, experiment))
-    assert lost.value.code in ("SM-SSH-002", "SM-SSH-010"), lines
-    begun = log.read_text()
-    server.start()
-    done = Done(server, experiment, host="", wishes=wishes)
-    assert done.code == "", done.said
-    assert begun in log.read_text() and "version" in done.said
+    done = Done(server, experiment, wishes=Wishes(bundle=bundle, engine="none"))
+    assert done.code == "" and f"version {__version__}" in done.said, done.said
     assert read_place(experiment).segmake == f"{server.user.home}/segmake/.venv/bin/segmake"
-    # What was sent stays for the next time, whole; nothing is installed twice.
-    again = Done(server, experiment, host="", wishes=wishes)
-    assert again.code == "" and "Installing" not in again.said
+    sent = server.user.home / ".cache/segmake" / bundle.name
+    assert sent.read_bytes() == bundle.read_bytes()

@@ -332,11 +332,11 @@ def _add_remote_setup(setup: Parser) -> None:
         ("through", host),
         ("name", say("help.NAME")),
         ("segmake", say("help.PROGRAM")),
-        ("folder", folder),
         ("into", folder),
         ("engine", say("help.NAME")),
     ):
         setup.add_argument(f"--{name}", metavar=metavar, help=say(f"help.remote.{name}"))
+    setup.add_argument("--folder", metavar=folder, help=say("help.remote.there"))
     address = {"dest": "address", "metavar": say("help.ADDRESS"), "help": say("help.remote.from")}
     setup.add_argument("--from", **address)
     for name in ("site", "bundle"):

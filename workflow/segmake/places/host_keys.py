@@ -51,8 +51,7 @@ class HostKeys:
 
     def add(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
         """Note a computer in the user's list; nothing that is there is changed."""
-        name = host if port == 22 else f"[{host}]:{port}"
-        line = f"{name} {key.export_public_key().decode().strip()}\n"
+        line = f"{listed_name(host, port)} {key.export_public_key().decode().strip()}\n"
         file = self.files[0]
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         before = file.read_bytes() if file.exists() else b""
@@ -67,3 +66,8 @@ class HostKeys:
         except (OSError, ValueError) as error:
             names = ", ".join(map(str, self.files))
             raise Problem("SM-SSH-009", where=names, error=one_line(str(error))) from error
+
+
+def listed_name(host: str, port: int) -> str:
+    """Return what a computer is called in a list."""
+    return host if port == 22 else f"[{host}]:{port}"

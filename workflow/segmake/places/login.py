@@ -15,7 +15,7 @@ import asyncssh
 from segmake.core.files import one_line
 from segmake.messages import Problem, say
 from segmake.places.asking import Asking
-from segmake.places.host_keys import HostKeys
+from segmake.places.host_keys import HostKeys, listed_name
 
 # Seconds until a computer that does not answer counts as out of reach, and until a silent connection counts as lost.
 CONNECT_SECONDS = 20
@@ -100,8 +100,8 @@ class Login:
             ``SM-SSH-009`` if the config can't be read.
         """
         try:
-            return asyncssh.SSHClientConnectionOptions(**self._names(self.host))
-        except (asyncssh.ConfigParseError, asyncssh.KeyImportError, OSError, ValueError) as error:
+            return _read(self._names(self.host))
+        except (asyncssh.ConfigParseError, OSError, ValueError) as error:
             raise Problem(
                 "SM-SSH-009", where=str(self.config), error=one_line(str(error))
             ) from error
@@ -114,25 +114,31 @@ class Login:
             found = {"host": name, "port": int(port)}
         if at:
             found["username"] = user
-        found["config"] = [str(self.config)] if self.config.is_file() else None
+        return found | {"config": [str(self.config)] if self.config.is_file() else None}
+
+    def _names_and_keys(self, host: str) -> dict[str, Any]:
+        """Return `_names` with the keys to offer, where files that are none would stop asyncssh."""
+        names = self._names(host)
         try:
-            asyncssh.SSHClientConnectionOptions(**found)
+            asyncssh.SSHClientConnectionOptions(**names)
         except (asyncssh.KeyImportError, OSError):
             # As OpenSSH does, pass over a file that is no key, or not there.
-            keys = [path for path in _key_files(found) if _is_key(path)]
-            found["client_keys"] = _Keys(map(str, keys))
-        return found
+            names["client_keys"] = _Keys(map(str, filter(_is_key, _key_files(names))))
+        return names
 
     async def _connect(
         self, host: str, through: asyncssh.SSHClientConnection | None
     ) -> asyncssh.SSHClientConnection:
         """Log in at one computer; the first time it is asked whether it is the right one."""
         for _ in range(2):
-            visit = _Visit(host, self.asking, self.host_keys, self._locked_keys(host))
-            own = self.only_key if host == self.host else None
+            visit = _Visit(host, self.asking, self.host_keys, self._names(host))
             try:
+                if self.only_key and host == self.host:
+                    names = self._names(host) | visit.with_key_alone(self.only_key)
+                else:
+                    names = self._names_and_keys(host)
                 connection = await asyncssh.connect(
-                    **(self._names(host) | (visit.with_key_alone(own) if own else {})),
+                    **names,
                     tunnel=through or (),
                     client_factory=lambda visit=visit: visit,
                     known_hosts=self.host_keys.trusted,
@@ -162,7 +168,8 @@ class Login:
         if known := self.host_keys.others(offered.host, offered.address, offered.port):
             old = ", ".join(key.get_fingerprint() for key in known)
             files = ", ".join(map(str, self.host_keys.files))
-            raise Problem("SM-SSH-005", where=host, known=old, files=files, **names)
+            listed = listed_name(offered.host, offered.port)
+            raise Problem("SM-SSH-005", where=host, known=old, files=files, listed=listed, **names)
         if not await self.asking.agrees(say("ssh.unknown_host", **names)):
             raise Problem("SM-SSH-004", where=host, **names)
         self.host_keys.add(offered.host, offered.port, offered.key)
@@ -186,11 +193,7 @@ class Login:
 
     def _user(self, host: str) -> str:
         """Return under which name one logs in."""
-        return asyncssh.SSHClientConnectionOptions(**self._names(host)).username
-
-    def _locked_keys(self, host: str) -> list[Path]:
-        """Return the files of the user's keys that take a passphrase."""
-        return list(filter(_is_locked, _key_files(self._names(host))))
+        return _read(self._names(host)).username
 
 
 class _Keys(list[str]):
@@ -213,11 +216,14 @@ class _Offered:
 class _Visit(asyncssh.SSHClient):
     """What one login is asked, and how often."""
 
-    def __init__(self, host: str, asking: Asking, host_keys: HostKeys, locked: list[Path]) -> None:
+    def __init__(
+        self, host: str, asking: Asking, host_keys: HostKeys, names: dict[str, Any]
+    ) -> None:
         self.host = host
         self.asking = asking
         self.host_keys = host_keys
-        self.locked = locked
+        self.names = names
+        self.locked: list[Path] | None = None
         self.offered: _Offered | None = None
         self.passwords = 0
         self.challenges = 0
@@ -240,6 +246,8 @@ class _Visit(asyncssh.SSHClient):
 
     async def public_key_auth_requested(self) -> list[asyncssh.SSHKey] | None:
         """Return the next key that takes a passphrase: those without were tried before."""
+        if self.locked is None:
+            self.locked = list(filter(_is_locked, _key_files(self.names)))
         while self.locked:
             path = self.locked.pop(0)
             for tried in range(TRIES):
@@ -288,9 +296,14 @@ class _Visit(asyncssh.SSHClient):
         return answers
 
 
+def _read(names: dict[str, Any]) -> asyncssh.SSHClientConnectionOptions:
+    """Return what a name and the user's SSH config say, without reading any key."""
+    return asyncssh.SSHClientConnectionOptions(**(names | {"client_keys": None}))
+
+
 def _key_files(names: dict[str, Any]) -> list[Path]:
     """Return where the user's keys are: those that the SSH config names, else the usual ones."""
-    options = asyncssh.SSHClientConnectionOptions(**(names | {"client_keys": None}))
+    options = _read(names)
     kinds = ("ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk")
     usual = [f"~/.ssh/id_{kind}" for kind in kinds]
     named = cast(list[str], options.config.get("IdentityFile", []))

@@ -26,10 +26,11 @@ LOOK_SECONDS = 1.0
 # The name and the version that a program says of itself.
 _NAME = "SegMake "
 
-# sh FOLDER ADDRESS BUNDLE WORDS...: brings SegMake's folder, and sets it up.
+# sh FOLDER ADDRESS BUNDLE UV WORDS...: brings SegMake's folder, and a Python where there is none that it works with, as
+# on many a cluster without a module loaded; then sets it up.
 _INSTALL = """
-folder=$1 address=$2 bundle=$3
-shift 3
+folder=$1 address=$2 bundle=$3 uv_address=$4
+shift 4
 if [ ! -e "$folder/scripts/setup.sh" ]; then
     part=$folder.segmake-part
     rm -rf -- "$part"
@@ -41,7 +42,28 @@ if [ ! -e "$folder/scripts/setup.sh" ]; then
     fi
     mv -- "$part" "$folder" || exit 1
 fi
-if [ -n "$bundle" ]; then set -- "$@" --bundle "$bundle"; fi
+fits() {
+    "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1
+}
+bring_python() {
+    for tool in conda mamba micromamba; do
+        if "$tool" --version >/dev/null 2>&1; then return; fi
+    done
+    for tool in python3.12 python3.11 python3 python; do
+        if fits "$tool"; then return; fi
+    done
+    UV_PYTHON_INSTALL_DIR=$folder/.environments/python UV_UNMANAGED_INSTALL=$folder/.environments/uv
+    export UV_PYTHON_INSTALL_DIR UV_UNMANAGED_INSTALL
+    uv=$(command -v uv || echo "$UV_UNMANAGED_INSTALL/uv")
+    if [ ! -x "$uv" ]; then
+        if command -v curl >/dev/null 2>&1; then get="curl -LsSf"; else get="wget -qO-"; fi
+        $get "$uv_address/install.sh" | sh
+    fi
+    "$uv" python install --no-bin 3.12 || return
+    python=$("$uv" python find --no-project 3.12) && PATH=$(dirname "$python"):$PATH
+}
+# With a bundle comes no Python: the set-up tells which one it was made for. If none can be brought, it says what to do.
+if [ -n "$bundle" ]; then set -- "$@" --bundle "$bundle"; else bring_python; fi
 bash "$folder/scripts/setup.sh" --inside --brief "$@"
 """
 
@@ -200,7 +222,14 @@ async def send_bundle(place: Place, file: Path, tell: Tell) -> str:
 
 
 async def install(
-    place: Place, folder: str, tell: Tell, *, address: str = "", bundle: str = "", engine: str = ""
+    place: Place,
+    folder: str,
+    tell: Tell,
+    *,
+    address: str = "",
+    bundle: str = "",
+    engine: str = "",
+    uv: str = "",
 ) -> None:
     """Set SegMake up in a folder there, and say how far it is; what goes on there already is followed.
 
@@ -217,6 +246,8 @@ async def install(
         The path there of a file of ``scripts/bundle.sh``.
     engine : str
         The engine that is installed with it; empty for that of the set-up.
+    uv : str
+        The address of the folder with uv's installer, which brings a Python where there is none.
 
     Raises
     ------
@@ -225,7 +256,7 @@ async def install(
     """
     started = await _started(place)
     if not started:
-        words = [folder, address, bundle, *(("--engine", engine) if engine else ())]
+        words = [folder, address, bundle, uv, *(("--engine", engine) if engine else ())]
         command = ["env", f"SEGMAKE_LANG={language()}", "SEGMAKE_PROGRESS_SECONDS=10"]
         command += ["sh", "-c", _NOTED, "sh", _STATE, "sh", "-c", _INSTALL, "sh", *words]
         clean = 'mkdir -p -- "$(dirname -- "$1")" && rm -f -- "$1.code" "$1.log"'

@@ -186,6 +186,7 @@ class _Setting:
             address=address,
             bundle=bundle,
             engine=self.wishes.engine,
+            uv=computer.handed_out.address("uv"),
         )
         found = await find_program(self.place, usual_programs(folder))
         if found is None:

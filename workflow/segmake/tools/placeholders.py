@@ -7,6 +7,7 @@ from __future__ import annotations
 PLACEHOLDERS = {
     "SM-SSH.seconds": {"en": "number", "fr": "nombre"},
     "SM-SSH.known": {"en": "fingerprint", "fr": "empreinte"},
+    "SM-SSH.listed": {"en": "computer", "fr": "machine"},
     "SM-SSH.fingerprint": {"en": "fingerprint", "fr": "empreinte"},
     "SM-SSH.files": {"en": "files", "fr": "fichiers"},
     "SM-SSH.needed": {"en": "size", "fr": "taille"},
