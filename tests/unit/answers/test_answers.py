@@ -97,7 +97,7 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
     answer = held(capsys.readouterr().out)
     assert answer["config"] == str(config) and not answer["usable"]
     found = {problem["key"]: problem for problem in answer["problems"]}
-    assert set(found) == {"segmentation.engine", "segmentation.colour", "scripts.0.script"}
+    assert set(found) == {"segmentation.engine", "segmentation.colour", "scripts.growth.script"}
     assert [problem["line"] for problem in answer["problems"]] == [3, 4, 6]
     assert {problem["file"] for problem in answer["problems"]} == {str(config)}
     told = found["segmentation.engine"]
@@ -109,6 +109,49 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
     assert main(["check", config.name, "--json"]) == 0
     answer = held(capsys.readouterr().out)
     assert answer["usable"] and answer["problems"] == []
+
+
+FAULTY = {
+    "a folder that is none": "images: {folder: 5}\n",
+    "one of several folders": "images: {folder: [a, 5]}\nsegmentation: {engine: threshold}\n",
+    "nothing": "segmentation: {}\n",
+    "a section that is none": "images: 1\nsegmentation: {normalize: {percentile: [9, 1]}}\n",
+    "no such setting": "images: {folder: x, chanel: y}\ncolour: 1\nimages.folder: x\n",
+    "a file and no folder": "images: {folder: config.yaml, include: ['!']}\nresults: config.yaml\n",
+    "twice on a line": "images: {folder: x, chanel: y, folder: z}\n",
+    "twice in a script": "images: {folder: x}\nscripts:\n  - {name: a, arguments: {b.c: 1, b.c: 2}}\n",
+    "scripts without names": "images: {folder: x}\nscripts: [{run: image}, {script: a.py}, a.py]\n",
+    "two of a name": "images: {folder: x}\nscripts:\n" + "  - {name: a, script: a.py}\n" * 2,
+    "a number for a name": "images: {folder: x}\nscripts: [{name: 1, script: a.py}, {run: image}]\n",
+    "a part of a list": "images: {folder: x}\nscripts:\n  - {name: a, script: a.py, needs: [b, 1]}\n",
+    "names with dots": "images: {folder: x}\nenvironments: {'a.b \"c\"': {python: '3.11'}, d: {pyton: 1}}\n",
+    "options of sbatch": "images: {folder: x}\ncluster: {sbatch_options: [--a, 1], hours: {}}\n",
+}
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_the_key_of_a_problem_is_one_that_get_and_set_take(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(FAULTY[name])
+
+    def asked(*words: str) -> list[dict[str, str]]:
+        main([*words, "--json"])
+        return held(capsys.readouterr().out)["problems"]
+
+    problems = asked("check", "config.yaml")
+    assert problems and all(problem["key"] for problem in problems)
+    told = {problem["code"] for problem in problems}
+    for problem in problems:
+        config.write_text(FAULTY[name])
+        found = asked("get", problem["key"], "--configfile", "config.yaml")
+        assert {each["code"] for each in found} <= told
+        if problem["code"] == "SM-CFG-006":
+            # Nothing is set in a file in which something stands twice.
+            continue
+        found = asked("set", "--default", problem["key"], "--force", "--configfile", "config.yaml")
+        assert found == []
+        assert problem["code"] == "SM-CFG-003" or config.read_text() != FAULTY[name]
 
 
 def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
