@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from segmake.answers import check
 from segmake.answers.answer import answer, write
 from segmake.cli import main, of_users
 from segmake.messages import LANGUAGES, Problem, Problems
+from segmake.slurm.commands import SlurmError
 from tests.answers import SCHEMAS, held, held_to_its_schema
 from tests.projects import ROOT
 
@@ -69,6 +71,7 @@ def test_a_mistake_in_the_command_line_is_an_answer(monkeypatch, capsys, words, 
     [
         (ValueError("a \udcff byte"), ["SM-RUN-001"]),
         (OSError(28, "No space left on device", "results/x"), ["SM-RUN-040"]),
+        (SlurmError("no controller"), ["SM-CLU-001"]),
         (ModuleNotFoundError("No module named 'absent'", name="absent"), ["SM-RUN-065"]),
         (Problems([Problem("SM-IMG-002", where="a"), Problem("SM-IMG-002")]), ["SM-IMG-002"] * 2),
     ],
@@ -88,6 +91,7 @@ def test_what_goes_wrong_is_an_answer(monkeypatch, capsys, error, codes):
 
 def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
     config = tmp_path / 'd\u00e9j\u00e0 "vu"\n.yaml'
     config.write_text(
         "images: {folder: images}\nsegmentation:\n  engine: treshold\n  colour: 1\n"
@@ -154,7 +158,9 @@ def test_the_key_of_a_problem_is_one_that_get_and_set_take(tmp_path, monkeypatch
         assert problem["code"] == "SM-CFG-003" or config.read_text() != FAULTY[name]
 
 
-def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
+def test_what_stops_no_run_is_a_warning(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
     config = tmp_path / "config.yaml"
     config.write_text(
         "images: {folder: images}\nsegmentation: {engine: threshold}\n"
@@ -166,6 +172,42 @@ def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
     assert (problem["code"], problem["severity"]) == ("SM-ENV-032", "warning")
     assert (problem["key"], problem["line"]) == ("environments.a.file", 4)
     assert answer["usable"]
+    assert main(["check", str(config)]) == 0
+    assert capsys.readouterr().out.startswith("SM-ENV-032  ")
+
+
+def test_check_looks_whether_the_images_are_here_where_they_are_computed(
+    tmp_path, monkeypatch, capsys, site_file
+):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "day1" / "config" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        "images: {folder: ['Z:\\\\day1', absent]}\nsegmentation: {engine: threshold}\n"
+    )
+    site_file(f"paths:\n  - {{here: 'Z:', there: {tmp_path / 'lab'}}}\n")
+
+    def told() -> tuple[list[str], list[str]]:
+        """Return the folders that are a problem and those that are none, told in JSON and in words."""
+        code = main(["check", str(config), "--json"])
+        found = held(capsys.readouterr().out)
+        assert code == (not found["usable"]) == main(["check", str(config)])
+        said = capsys.readouterr()
+        assert all(folder in said.out for folder in found["absent"]) or found["problems"]
+        assert all(problem["key"] == "images.folder" for problem in found["problems"])
+        assert all(problem["message"] in said.err for problem in found["problems"])
+        return [problem["text"] for problem in found["problems"]], found["absent"]
+
+    here, there = "There is no folder absent.", str(tmp_path / "lab" / "day1")
+    assert told() == ([here], [there])
+    (tmp_path / "lab").mkdir()
+    assert told() == ([f"There is no folder {there}.", here], [])
+    (config.parents[1] / "segmake.place").touch()
+    assert told() == ([], [there, "absent"])
+    (config.parents[1] / "segmake.place").unlink()
+    # A computer on which only configs are checked.
+    monkeypatch.setattr(check, "find_spec", lambda name: None)
+    assert told() == ([], [there, "absent"])
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segmake.adapter.nodes_driver import NodesDriver
-from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core import installation
 from segmake.core.files import fingerprint, write_atomically
 from segmake.engines import BUILTIN_MODELS, needs_gpu
@@ -16,6 +14,11 @@ from segmake.environments.making.conda import DEFAULT_PLACE
 from segmake.messages import Problem
 from segmake.plan.make import model_fingerprint
 from segmake.steps.checked_model import is_current
+
+# Whoever only looks needs no Snakemake.
+if TYPE_CHECKING:
+    from segmake.adapter.nodes_driver import NodesDriver
+    from segmake.adapter.workflow_object import WorkflowObject
 
 
 class EngineEnvironment:

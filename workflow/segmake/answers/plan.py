@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from segmake.adapter.foreseen import foresee
 from segmake.answers.answer import Answer, answer, path_text, problem_values, time_text
-from segmake.cluster.checks import Cluster, ask_cluster, name_partition
-from segmake.config.load import load_config
+from segmake.cluster.checks import Cluster
 from segmake.config.sources import changed, origin_of
 from segmake.core.config import Config, name_in_full
 from segmake.core.journal import Entry, Journal
@@ -17,11 +17,9 @@ from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory
 from segmake.images.selection import select
 from segmake.messages import Problem, say
-from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan, State
 from segmake.runner.run_step import is_current, problem_of
 from segmake.runner.step_names import STEPS
-from segmake.slurm import commands as slurm
 
 
 def plan_answer(path: Path) -> Answer:
@@ -37,18 +35,17 @@ def plan_answer(path: Path) -> Answer:
     Problem, Problems
         If the config, or an image folder, is such that none can begin.
     """
-    config = load_config(path)
-    cluster = ask_cluster(config) if slurm.is_here() else None
-    plan, inventory = make_plan(config)
-    if isinstance(cluster, Cluster):
-        name_partition(plan, cluster)
+    found = foresee(path)
+    plan, inventory = found.plan, found.inventory
     images = list(_images(plan, inventory))
-    warnings = [cluster] if isinstance(cluster, Problem) else []
-    warnings += _warnings(plan)
+    warnings = [*found.warnings, *_warnings(plan)]
     return answer(
         "plan",
         1,
-        [problem_values(problem, "warning") for problem in warnings],
+        [
+            *map(problem_values, found.refusals),
+            *(problem_values(problem, "warning") for problem in warnings),
+        ],
         config=path_text(path),
         results=path_text(plan.folders.results),
         made=time_text(plan.started),
@@ -61,8 +58,8 @@ def plan_answer(path: Path) -> Answer:
         hidden=plan.hidden,
         batches=list(_batches(plan)),
         scripts=list(_scripts(plan)),
-        settings=list(_settings(plan, config)),
-        cluster=_cluster(plan, cluster),
+        settings=list(_settings(plan, found.config)),
+        cluster=_cluster(plan, found.cluster),
     )
 
 

@@ -113,6 +113,11 @@ def environment_files(
     return files
 
 
+def faults_of(config: Config, name: str) -> list[Problem]:
+    """Return what is wrong with an environment of the config, as far as its list of packages tells."""
+    return _request(config, name, conda=True)[1]
+
+
 def found_before(config: Config, kept: Path = KEPT) -> dict[str, Path]:
     """Return the files of those environments of the config whose versions were found already.
 
