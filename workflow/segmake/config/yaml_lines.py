@@ -15,7 +15,7 @@ from ruamel.yaml.reader import ReaderError
 
 from segmake.config.as_written import as_written
 from segmake.config.schema import name_of
-from segmake.config.yaml_faults import fault_of
+from segmake.config.yaml_faults import fault_of, in_words
 from segmake.core.config import Config, Keys
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
@@ -72,11 +72,11 @@ def read_yaml(
             raise Problems([Problem("SM-CFG-008", where=location(path))]) from None
         line = text.count("\n", 0, error.position) + 1
         raise Problems(
-            [Problem("SM-CFG-005", where=location(path, line), error=error.reason)]
+            [Problem("SM-CFG-005", where=location(path, line), error=in_words(error.reason))]
         ) from None
     except Exception as error:
         # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
-        reason = str(error) or type(error).__name__
+        reason = in_words(str(error) or type(error).__name__)
         raise Problems([Problem("SM-CFG-005", where=location(path), error=reason)]) from None
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=location(path))])
@@ -112,7 +112,9 @@ def _repeated(node: Any, keys: Keys = ()) -> Iterator[tuple[Keys, int]]:
 def _unnamed(error: DuplicateKeyError, path: Path) -> Problem:
     """Return the problem of a key that is no text, such as a list."""
     return Problem(
-        "SM-CFG-005", where=location(path, error.problem_mark.line + 1), error=error.problem
+        "SM-CFG-005",
+        where=location(path, error.problem_mark.line + 1),
+        error=in_words(error.problem),
     )
 
 

@@ -113,6 +113,11 @@ def joined(phrases: Iterable[str]) -> str:
     return say("phrases.between").join(phrases)
 
 
+def enumerated(names: Iterable[object]) -> str:
+    """Return names one after the other, and a word for it where there are none."""
+    return ", ".join(map(str, names)) or say("phrases.none")
+
+
 def filled(text: str, values: Mapping[str, object]) -> str:
     """Return a text with its ``{names}`` filled in, and ``{number:one|more}`` by the number."""
     return _FORMATTER.vformat(text, (), values)
