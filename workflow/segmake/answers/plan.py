@@ -13,9 +13,7 @@ from segmake.cluster.checks import Cluster
 from segmake.config.sources import changed, origin_of
 from segmake.core.config import Config, name_in_full
 from segmake.core.journal import Entry, Journal
-from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory
-from segmake.images.selection import select
 from segmake.messages import Problem, say
 from segmake.plan.plan import Plan, State
 from segmake.runner.run_step import is_current, problem_of
@@ -100,7 +98,7 @@ def _images(plan: Plan, inventory: Inventory) -> Iterator[dict[str, Any]]:
                 if not is_current(entry, task)
             ]
             state = plan.states[image.image]
-            fault = _fault(plan, image)
+            fault = plan.faults.get(image.image)
             yield {
                 "image": image.image,
                 "file": path_text(image.path),
@@ -123,17 +121,6 @@ def _failure(entries: list[Entry | None]) -> dict[str, Any] | None:
         except (KeyError, TypeError):
             # A newer version of SegMake has written it down.
             continue
-    return None
-
-
-def _fault(plan: Plan, image: ImageFile) -> Problem | None:
-    """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
-    if image.problem or image.header is None:
-        return image.problem
-    try:
-        select(image.header, plan.settings["images"], image.path)
-    except Problem as problem:
-        return problem
     return None
 
 
