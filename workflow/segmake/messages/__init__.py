@@ -17,7 +17,7 @@ The lowest layer: it imports nothing of SegMake.
 >>> print(problem)
 SM-IMG-002  day1/pos3.nd2
   The file is empty (0 bytes).
-  Copy the file again from the microscope, then run the same command: only this image will be computed.
+  Copy the file again from the microscope.
 >>> os.environ["SEGMAKE_LANG"] = "fr"
 >>> problem.what
 'Le fichier est vide (0 octet).'
