@@ -27,8 +27,8 @@ def describe(known: dict[str, Any]) -> str:
     states = Counter(job["state"] for job in known["jobs"])
     counts = {name: states[name] for name in ("running", "waiting")}
     lines += ["", say("cluster.jobs", **counts), *columns(map(_job, known["jobs"]))]
-    seconds = max(0, round(time.time() - known["asked"]))
-    return "\n".join([*lines, "", say("cluster.asked", seconds=seconds)])
+    age = duration(max(0, round(time.time() - known["asked"])))
+    return "\n".join([*lines, "", say("cluster.asked", age=age)])
 
 
 def _partition(one: dict[str, Any]) -> list[str]:
