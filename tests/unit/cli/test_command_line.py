@@ -177,3 +177,15 @@ def test_where_there_is_nothing_to_list_a_remedy_says_so(
     told = capsys.readouterr().err
     assert "SM-RUN-001" not in told
     assert not re.search(r"[:(] *(-|\.|$)", told, re.MULTILINE), told
+
+
+def test_no_line_of_the_help_begins_with_a_sign(monkeypatch, capsys):
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    for columns in range(60, 90, 3):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for name in OF_USERS:
+            with pytest.raises(SystemExit):
+                main([name, "--help"])
+            told = capsys.readouterr().out
+            described = told.partition("\n\n")[2]
+            assert not re.search(r"^ *[;:?!]", described, re.MULTILINE), (name, columns)
