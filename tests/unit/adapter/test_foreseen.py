@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segmake.adapter import foreseen
+from segmake.adapter import foreseen, tested_versions
 from segmake.cli import main
 from segmake.core import installation
 from segmake.core.ended_runs import note_begin
@@ -41,6 +41,14 @@ def place(tmp_path, monkeypatch, draw):
         return place
 
     return make
+
+
+def answer(monkeypatch) -> None:
+    """Have Slurm be here, and take every job."""
+    monkeypatch.setattr(slurm, "is_here", lambda: True)
+    monkeypatch.setattr(slurm, "partitions", lambda: GPU)
+    monkeypatch.setattr(slurm, "keeps_accounts", lambda: False)
+    monkeypatch.setattr(slurm, "refusal", lambda options: None)
 
 
 def told(capsys) -> tuple[list[str], list[str]]:
@@ -86,15 +94,13 @@ def test_what_counts_is_the_same_for_plan_and_get(place, capsys, site_file, text
 def test_a_folder_that_no_job_can_be_sent_from(place, capsys, monkeypatch, name):
     place(name)
     assert told(capsys) == ([], [])
-    monkeypatch.setattr(slurm, "is_here", lambda: True)
-    monkeypatch.setattr(slurm, "partitions", lambda: GPU)
+    answer(monkeypatch)
     assert told(capsys) == (["SM-CLU-013"], [])
 
 
 def test_what_the_cluster_does_not_have(place, capsys, monkeypatch):
     place(cluster={"partition": "gpus", "sbatch_options": ["--array=1"]})
-    monkeypatch.setattr(slurm, "is_here", lambda: True)
-    monkeypatch.setattr(slurm, "partitions", lambda: GPU)
+    answer(monkeypatch)
     assert told(capsys) == (["SM-CLU-012", "SM-CLU-002"], [])
 
 
@@ -103,9 +109,28 @@ def test_an_engine_that_is_not_installed(place, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(installation, "environments", lambda: tmp_path / "environments")
     monkeypatch.setattr(foreseen.shutil, "which", lambda name: None)
     assert told(capsys) == (["SM-ENV-001"], [])
+    python = tmp_path / "environments" / "cellpose3" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert told(capsys) == ([], [])
+    packages = python.parents[1] / "lib" / "python3.11" / "site-packages"
+    (packages / "torch-2.8.0+cu128.dist-info").mkdir(parents=True)
+    (packages / "nvidia_cuda_runtime_cu12-12.8.90.dist-info").mkdir()
+    answer(monkeypatch)
+    assert told(capsys) == ([], [])
+    config = Path("config/config.yaml")
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps({**settings, "cluster": {"cuda_driver": "11.8"}}))
+    assert told(capsys) == (["SM-ENV-043"], [])
     # Snakemake may be told to make it.
     monkeypatch.setattr(foreseen.shutil, "which", lambda name: f"/opt/{name}")
     assert told(capsys) == ([], [])
+
+
+def test_a_snakemake_that_was_not_tested(place, capsys, monkeypatch):
+    place()
+    monkeypatch.setitem(tested_versions.TESTED, "snakemake", "9.1")
+    assert told(capsys) == (["SM-RUN-064"], [])
 
 
 def test_a_list_of_packages_that_is_wrong(place, capsys):
@@ -123,6 +148,17 @@ def test_a_list_of_packages_that_is_wrong(place, capsys):
         "SM-ENV-013",
         "SM-ENV-032",
     }
+
+
+def test_slurm_that_falls_silent_keeps_nobody_from_a_run_here(place, capsys, monkeypatch):
+    def silent(*words: object) -> None:
+        raise slurm.SlurmError("no controller")
+
+    place()
+    answer(monkeypatch)
+    for question in ("refusal", "partitions"):
+        monkeypatch.setattr(slurm, question, silent)
+        assert told(capsys) == ([], ["SM-CLU-001"])
 
 
 def test_a_journal_that_is_a_link(place, capsys):

@@ -102,8 +102,31 @@ class EngineEnvironment:
             settings["cluster"]["compute_capability"] = capability_of_nodes(settings, KEPT)
             return
         refuse = workflow.sends_jobs and not settings["segmentation"]["allow_cpu"]
+        self._check_fit(driver.newest_cuda(ask=False), refuse=refuse)
+
+    def refuse_unfit(self) -> None:
+        """Refuse an environment of the set-up in which every job of a cluster would fail, as far as is known of it.
+
+        Raises
+        ------
+        Problem
+            ``SM-ENV-043`` or ``SM-ENV-029``
+        """
+        from segmake.environments.solving.cuda import driver_of_nodes
+        from segmake.environments.solving.environment_files import KEPT
+
+        settings = self._settings
+        if needs_gpu(settings) and not settings["segmentation"]["allow_cpu"]:
+            said = settings["cluster"]["cuda_driver"]
+            self._check_fit(said or driver_of_nodes(settings, KEPT, ask=False), refuse=True)
+
+    def _check_fit(self, newest: str | None, *, refuse: bool) -> None:
+        from segmake.environments.making import engine_fit
+        from segmake.environments.solving.cuda import capability_of_nodes
+        from segmake.environments.solving.environment_files import KEPT
+
         prefix = Path(self.python).parents[1]
-        newest, capability = driver.newest_cuda(ask=False), capability_of_nodes(settings, KEPT)
+        capability = capability_of_nodes(self._settings, KEPT)
         engine_fit.check(self.engine, prefix, newest, capability, refuse=refuse)
 
     def checked_model(self, state: Path) -> Path | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from segmake.adapter.cluster_fit import fit_problems
 from segmake.adapter.config_environments import own_environment_problems
 from segmake.adapter.engine_environment import EngineEnvironment
+from segmake.adapter.tested_versions import untested
 from segmake.cluster.checks import Cluster, ask_cluster, name_partition
 from segmake.config.load import load_config
 from segmake.core.config import Config
@@ -72,12 +73,16 @@ def foresee(path: Path) -> Foreseen:
     config = load_config(path)
     cluster = ask_cluster(config) if slurm.is_here() else None
     plan, inventory = make_plan(config)
-    faults = {name: faults_of(config, name) for name in config.settings["environments"]}
+    conda = bool(shutil.which("conda"))
+    listed = config.settings["environments"]
+    faults = {name: faults_of(config, name, conda=conda) for name in listed}
     hold = needed(plan)
     refusals = [each for name in faults if name in hold for each in faults[name]]
     warnings = [each for name in faults if name not in hold for each in faults[name]]
     if plan.has_work:
-        refusals += [*_of_results(plan), *_of_environments(plan, config)]
+        on_cluster = isinstance(cluster, Cluster)
+        refusals += [*untested(), *_of_results(plan)]
+        refusals += _of_environments(plan, config, on_cluster=on_cluster)
     if isinstance(cluster, Cluster):
         found = fit_problems(plan, config, cluster)
         refusals += [each for each in found if each.code != _SILENT]
@@ -125,14 +130,17 @@ def _unwritable(folder: Path) -> OSError | None:
     return OSError(number, os.strerror(number))
 
 
-def _of_environments(plan: Plan, config: Config) -> Iterator[Problem]:
+def _of_environments(plan: Plan, config: Config, *, on_cluster: bool) -> Iterator[Problem]:
     """Yield what is not installed, and would not be by the run."""
     if shutil.which("conda"):
         # Snakemake may be told to make what is missing.
         return
     if plan.to_do["segment"]:
         try:
-            EngineEnvironment(plan.settings, conda=False).refuse_missing()
+            engine = EngineEnvironment(plan.settings, conda=False)
+            engine.refuse_missing()
+            if on_cluster:
+                engine.refuse_unfit()
         except Problem as problem:
             yield problem
     yield from own_environment_problems(plan, config)

@@ -113,9 +113,17 @@ def environment_files(
     return files
 
 
-def faults_of(config: Config, name: str) -> list[Problem]:
-    """Return what is wrong with an environment of the config, as far as its list of packages tells."""
-    return _request(config, name, conda=True)[1]
+def faults_of(config: Config, name: str, *, conda: bool = True) -> list[Problem]:
+    """Return what is wrong with an environment of the config, as far as its list of packages tells.
+
+    Parameters
+    ----------
+    config : Config
+    name : str
+    conda : bool
+        Whether conda may make it.
+    """
+    return _request(config, name, conda=conda)[1]
 
 
 def found_before(config: Config, kept: Path = KEPT) -> dict[str, Path]:
