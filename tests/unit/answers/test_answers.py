@@ -173,7 +173,8 @@ def test_what_stops_no_run_is_a_warning(tmp_path, monkeypatch, capsys):
     assert (problem["key"], problem["line"]) == ("environments.a.file", 4)
     assert answer["usable"]
     assert main(["check", str(config)]) == 0
-    assert capsys.readouterr().out.startswith("SM-ENV-032  ")
+    told = capsys.readouterr().out
+    assert told.startswith("SM-ENV-032  ") and "\nNothing else is wrong with " in told
 
 
 def test_check_looks_whether_the_images_are_here_where_they_are_computed(

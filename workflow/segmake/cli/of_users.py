@@ -32,7 +32,7 @@ def check(options: argparse.Namespace) -> int:
         print(problem)
     if found.problems:
         raise Problems(found.problems)
-    print(say("check.fine", path=path))
+    print(say("check.usable" if found.warnings else "check.fine", path=path))
     if found.absent:
         print(say("check.absent", folders=", ".join(found.absent)))
     return 0
