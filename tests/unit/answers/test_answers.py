@@ -209,6 +209,14 @@ def test_check_looks_whether_the_images_are_here_where_they_are_computed(
     # A computer on which only configs are checked.
     monkeypatch.setattr(check, "find_spec", lambda name: None)
     assert told() == ([], [there, "absent"])
+    # Of a computer on which paths are written otherwise.
+    config.write_text("images: {folder: 'W:\\\\day1'}\nsegmentation: {engine: threshold}\n")
+    assert told() == ([], ["W:\\\\day1"])
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    main(["check", str(config), "--json"])
+    [problem] = held(capsys.readouterr().out)["problems"]
+    assert problem["code"] == "SM-SIT-007"
 
 
 @pytest.mark.parametrize(

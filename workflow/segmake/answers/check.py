@@ -14,8 +14,9 @@ from segmake.environments.solving.environment_files import faults_of
 from segmake.images.folders import folder_problems
 from segmake.messages import Problem, Problems
 
-# That a folder of images is not there, which says nothing where the images are on another computer.
-_ABSENT = ("SM-DIR-001", "SM-DIR-002")
+# That a folder of images is not there, or is one of another computer by its name: that says nothing where the
+# experiment is computed on another one.
+_ABSENT = ("SM-DIR-001", "SM-DIR-002", "SM-SIT-007")
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,23 @@ def checked(path: Path, *, here: bool = True) -> Checked:
         problems = [problem]
     except Problems as found:
         problems = found.problems
-    absent = [each for each in problems if each.code in _ABSENT]
     site = read_site()
-    elsewhere = [
-        each for each in absent if not here or _is_elsewhere(str(each.values["folder"]), site)
-    ]
+    folders = {id(each): folder for each in problems if (folder := _absent_folder(each))}
+    elsewhere = {
+        key: folder for key, folder in folders.items() if not here or _is_elsewhere(folder, site)
+    }
     return Checked(
-        [each for each in problems if each not in elsewhere],
+        [each for each in problems if id(each) not in elsewhere],
         warnings,
-        [str(each.values["folder"]) for each in elsewhere],
+        [folder for folder in elsewhere.values() if not os.path.isdir(folder)],
     )
+
+
+def _absent_folder(problem: Problem) -> str:
+    """Return the folder of images that a problem says is not here; empty for any other problem."""
+    if problem.code not in _ABSENT or getattr(problem.where, "key", "") != "images.folder":
+        return ""
+    return str(problem.values.get("folder") or problem.values["path"])
 
 
 def _is_elsewhere(folder: str, site: Site) -> bool:
