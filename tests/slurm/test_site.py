@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -58,3 +59,23 @@ def test_jobs_go_where_only_the_site_file_says(with_site):
     command = ["sacct", *asked, "--format=Partition,TimelimitRaw"]
     jobs = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert len(jobs) > 1 and set(jobs) == {"short|12"}
+
+
+def test_plan_says_what_a_run_is_refused_for(with_site):
+    with_site.settings["cluster"] |= {"partition": "gpus", "sbatch_options": ["--array=1-3"]}
+    with_site.write_config()
+    planned = segmake(with_site, "plan", "--json")
+    problems = json.loads(planned.stdout)["problems"]
+    told = [problem["message"] for problem in problems if problem["severity"] == "error"]
+    assert planned.returncode == 1 and len(told) == 2, planned.stdout
+    refused = with_site.run("-n")
+    assert refused.returncode == 1 and "\n".join(told) in refused.stderr, refused.stderr
+    odd = with_site.folder / "the 'day' $1"
+    odd.mkdir()
+    with_site.settings["results"] = str(odd / "results")
+    with_site.settings["cluster"] = {"memory_gb": 1}
+    with_site.write_config()
+    planned = segmake(with_site, "plan")
+    refused = with_site.run()
+    assert (planned.returncode, refused.returncode) == (1, 1)
+    assert "SM-CLU-013" in planned.stdout and "SM-CLU-013" in refused.stderr

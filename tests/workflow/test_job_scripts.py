@@ -35,6 +35,8 @@ def test_jobs_are_shown_where_there_is_no_slurm(
     assert "# segment: 3 jobs, 3 batches, 0001-0003, 7 images." in shown.stdout
     assert "#SBATCH --mem 3072\n" in shown.stdout and "#SBATCH --cpus-per-task=" in shown.stdout
     assert not project.results.exists()
+    # The same is shown for the same experiment, in whichever process.
+    assert plan(project, without_slurm).stdout == shown.stdout
 
     # What is wrong is told as by a dry run, and nothing is shown.
     (project.images / "a").rename(project.folder / "away")

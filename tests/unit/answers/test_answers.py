@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from segmake.answers import check
 from segmake.answers.answer import answer, write
 from segmake.cli import main, of_users
 from segmake.messages import LANGUAGES, Problem, Problems
+from segmake.slurm.commands import SlurmError
 from tests.answers import SCHEMAS, held, held_to_its_schema
 from tests.projects import ROOT
 
@@ -69,6 +71,7 @@ def test_a_mistake_in_the_command_line_is_an_answer(monkeypatch, capsys, words, 
     [
         (ValueError("a \udcff byte"), ["SM-RUN-001"]),
         (OSError(28, "No space left on device", "results/x"), ["SM-RUN-040"]),
+        (SlurmError("no controller"), ["SM-CLU-001"]),
         (ModuleNotFoundError("No module named 'absent'", name="absent"), ["SM-RUN-065"]),
         (Problems([Problem("SM-IMG-002", where="a"), Problem("SM-IMG-002")]), ["SM-IMG-002"] * 2),
     ],
@@ -88,6 +91,7 @@ def test_what_goes_wrong_is_an_answer(monkeypatch, capsys, error, codes):
 
 def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
     config = tmp_path / 'd\u00e9j\u00e0 "vu"\n.yaml'
     config.write_text(
         "images: {folder: images}\nsegmentation:\n  engine: treshold\n  colour: 1\n"
@@ -97,7 +101,7 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
     answer = held(capsys.readouterr().out)
     assert answer["config"] == str(config) and not answer["usable"]
     found = {problem["key"]: problem for problem in answer["problems"]}
-    assert set(found) == {"segmentation.engine", "segmentation.colour", "scripts.0.script"}
+    assert set(found) == {"segmentation.engine", "segmentation.colour", "scripts.growth.script"}
     assert [problem["line"] for problem in answer["problems"]] == [3, 4, 6]
     assert {problem["file"] for problem in answer["problems"]} == {str(config)}
     told = found["segmentation.engine"]
@@ -111,7 +115,52 @@ def test_check_names_file_line_and_key_of_each_problem(tmp_path, monkeypatch, ca
     assert answer["usable"] and answer["problems"] == []
 
 
-def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
+FAULTY = {
+    "a folder that is none": "images: {folder: 5}\n",
+    "one of several folders": "images: {folder: [a, 5]}\nsegmentation: {engine: threshold}\n",
+    "nothing": "segmentation: {}\n",
+    "a section that is none": "images: 1\nsegmentation: {normalize: {percentile: [9, 1]}}\n",
+    "no such setting": "images: {folder: x, chanel: y}\ncolour: 1\nimages.folder: x\n",
+    "a file and no folder": "images: {folder: config.yaml, include: ['!']}\nresults: config.yaml\n",
+    "twice on a line": "images: {folder: x, chanel: y, folder: z}\n",
+    "twice in a script": "images: {folder: x}\nscripts:\n  - {name: a, arguments: {b.c: 1, b.c: 2}}\n",
+    "scripts without names": "images: {folder: x}\nscripts: [{run: image}, {script: a.py}, a.py]\n",
+    "two of a name": "images: {folder: x}\nscripts:\n" + "  - {name: a, script: a.py}\n" * 2,
+    "a number for a name": "images: {folder: x}\nscripts: [{name: 1, script: a.py}, {run: image}]\n",
+    "a part of a list": "images: {folder: x}\nscripts:\n  - {name: a, script: a.py, needs: [b, 1]}\n",
+    "names with dots": "images: {folder: x}\nenvironments: {'a.b \"c\"': {python: '3.11'}, d: {pyton: 1}}\n",
+    "options of sbatch": "images: {folder: x}\ncluster: {sbatch_options: [--a, 1], hours: {}}\n",
+}
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_the_key_of_a_problem_is_one_that_get_and_set_take(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(FAULTY[name])
+
+    def asked(*words: str) -> list[dict[str, str]]:
+        main([*words, "--json"])
+        return held(capsys.readouterr().out)["problems"]
+
+    problems = asked("check", "config.yaml")
+    assert problems and all(problem["key"] for problem in problems)
+    told = {problem["code"] for problem in problems}
+    for problem in problems:
+        config.write_text(FAULTY[name])
+        found = asked("get", problem["key"], "--configfile", "config.yaml")
+        assert {each["code"] for each in found} <= told
+        if problem["code"] == "SM-CFG-006":
+            # Nothing is set in a file in which something stands twice.
+            continue
+        found = asked("set", "--default", problem["key"], "--force", "--configfile", "config.yaml")
+        assert found == []
+        assert problem["code"] == "SM-CFG-003" or config.read_text() != FAULTY[name]
+
+
+def test_what_stops_no_run_is_a_warning(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
     config = tmp_path / "config.yaml"
     config.write_text(
         "images: {folder: images}\nsegmentation: {engine: threshold}\n"
@@ -123,6 +172,51 @@ def test_what_stops_no_run_is_a_warning(tmp_path, capsys):
     assert (problem["code"], problem["severity"]) == ("SM-ENV-032", "warning")
     assert (problem["key"], problem["line"]) == ("environments.a.file", 4)
     assert answer["usable"]
+    assert main(["check", str(config)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("SM-ENV-032  ") and "\nNothing else is wrong with " in told
+
+
+def test_check_looks_whether_the_images_are_here_where_they_are_computed(
+    tmp_path, monkeypatch, capsys, site_file
+):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "day1" / "config" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        "images: {folder: ['Z:\\\\day1', absent]}\nsegmentation: {engine: threshold}\n"
+    )
+    site_file(f"paths:\n  - {{here: 'Z:', there: {tmp_path / 'lab'}}}\n")
+
+    def told() -> tuple[list[str], list[str]]:
+        """Return the folders that are a problem and those that are none, told in JSON and in words."""
+        code = main(["check", str(config), "--json"])
+        found = held(capsys.readouterr().out)
+        assert code == (not found["usable"]) == main(["check", str(config)])
+        said = capsys.readouterr()
+        assert all(folder in said.out for folder in found["absent"]) or found["problems"]
+        assert all(problem["key"] == "images.folder" for problem in found["problems"])
+        assert all(problem["message"] in said.err for problem in found["problems"])
+        return [problem["text"] for problem in found["problems"]], found["absent"]
+
+    here, there = "There is no folder absent.", str(tmp_path / "lab" / "day1")
+    assert told() == ([here], [there])
+    (tmp_path / "lab").mkdir()
+    assert told() == ([f"There is no folder {there}.", here], [])
+    (config.parents[1] / "segmake.place").touch()
+    assert told() == ([], [there, "absent"])
+    (config.parents[1] / "segmake.place").unlink()
+    # A computer on which only configs are checked.
+    monkeypatch.setattr(check, "find_spec", lambda name: None)
+    assert told() == ([], [there, "absent"])
+    # Of a computer on which paths are written otherwise.
+    config.write_text("images: {folder: 'W:\\\\day1'}\nsegmentation: {engine: threshold}\n")
+    assert told() == ([], ["W:\\\\day1"])
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    main(["check", str(config), "--json"])
+    [problem] = held(capsys.readouterr().out)["problems"]
+    assert problem["code"] == "SM-SIT-007"
 
 
 @pytest.mark.parametrize(

@@ -157,3 +157,43 @@ def test_an_output_that_takes_nothing_is_told_beside_it(tmp_path, words, output,
     head, *rest = done.stderr.splitlines()
     # One message, and no traceback.
     assert head == code and len(rest) == 2
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["jupyter", "stop"],
+        ["environment", "absent"],
+        ["environment", "absent", "--remove"],
+        ["environment", "absent", "--export"],
+        ["space", "--delete", "absent"],
+        ["set", "scripts.absent.run", "once"],
+        ["get", "environments.absent"],
+    ],
+)
+def test_where_there_is_nothing_to_list_a_remedy_says_so(
+    tmp_path, monkeypatch, capsys, words, spoken
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("SEGMAKE_LANG", spoken)
+    (tmp_path / "config").mkdir()
+    config = tmp_path / "config" / "config.yaml"
+    config.write_text("images: {folder: null}\nsegmentation: {engine: threshold}\n")
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "SM-RUN-001" not in told
+    assert not re.search(r"[:(] *(-|\.|$)", told, re.MULTILINE), told
+
+
+def test_no_line_of_the_help_begins_with_a_sign(monkeypatch, capsys):
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    for columns in range(60, 90, 3):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for name in OF_USERS:
+            with pytest.raises(SystemExit):
+                main([name, "--help"])
+            told = capsys.readouterr().out
+            described = told.partition("\n\n")[2]
+            assert not re.search(r"^ *[;:?!]", described, re.MULTILINE), (name, columns)

@@ -23,7 +23,7 @@ from segmake.config.template import commented_config
 from segmake.config.typed_values import typed_value
 from segmake.config.yaml_lines import read_yaml
 from segmake.core.yaml_nodes import plain
-from segmake.messages import Problem, Problems
+from segmake.messages import Problem, Problems, catalogue
 
 # What editors and hands make of values, and what YAML takes for something else than it looks like.
 NASTY = [
@@ -404,3 +404,36 @@ def test_the_commands(config, capsys):
         assert main(["set", *place, "images.include", odd]) == 1
         assert "SM-EDT-004" in capsys.readouterr().err
     assert main(["set", *place, "segmentation.cellprob_threshold", "-1"]) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "[1, 2",
+            "{a: 1",
+            '"a',
+            "*x",
+            "&",
+            "@a",
+            "%a",
+            "!<",
+            "|x",
+            "a: b: c",
+            "[1]]",
+            "}",
+            "\x00",
+        ),
+        *('"\\q"', '"a" b', "- - - [", "%YAML 3", "--- a\n--- b", "[*]", "[" * 3000),
+    ],
+)
+def test_what_is_no_yaml_is_told_in_the_language_of_the_user(monkeypatch, text):
+    told = {}
+    for language in ("en", "fr"):
+        monkeypatch.setenv("SEGMAKE_LANG", language)
+        with pytest.raises(Problem) as caught:
+            typed_value("segmentation.diameter", text)
+        assert caught.value.code == "SM-EDT-004"
+        told[language] = caught.value.values["error"]
+    known = catalogue()
+    assert told in [known[name]["say"] for name in known if name.startswith("yaml.")]

@@ -174,7 +174,7 @@ def test_a_partition_of_the_site_file_that_is_not_there_is_told_with_its_line(
     ("text", "cluster", "there", "expected", "origin"),
     [
         ("", {}, 9, 9, "the cluster"),
-        ("", {}, 0, 18, "config.yaml"),
+        ("", {}, 0, None, "config.yaml"),
         ("", {"max_gpus": None}, 9, 9, "the cluster"),
         ("", {"max_gpus": 18}, 9, 18, "config.yaml"),
         ("cluster: {max_gpus: 6}\n", {}, 9, 6, "site.yaml"),

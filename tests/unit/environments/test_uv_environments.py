@@ -180,7 +180,7 @@ def test_a_python_that_does_not_run_is_none(
     with pytest.raises(Problem) as caught:
         make("growth", "3.14", file, place)
     assert caught.value.code == "SM-ENV-041"
-    assert f"Here there are: {OWN}." in caught.value.what
+    assert f"Those here: {OWN}." in caught.value.what
     assert not place.exists()
 
 

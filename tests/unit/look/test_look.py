@@ -116,7 +116,7 @@ def test_what_was_seen_is_kept_until_the_file_changes(images, capsys, monkeypatc
     # A channel that is not there is no fault of the image: the first is shown.
     other, _ = looked(capsys, images / NAMED, "--channel", "mCherry")
     (problem,) = other[NAMED]["problems"]
-    assert (problem["code"], problem["severity"]) == ("SM-IMG-010", "warning")
+    assert (problem["code"], problem["severity"]) == ("SM-LOK-006", "warning")
     assert other[NAMED]["shown"]["channel"] == 1
 
 

@@ -316,3 +316,30 @@ def test_a_measured_number_keeps_the_digits_that_matter(monkeypatch, value, writ
     assert significant(value) == written
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
     assert significant(value) == written.replace(",", "\u202f").replace(".", ",")
+
+
+# What is said of a run, in either language: that something is computed, or is so again with the same command.
+OF_A_RUN = re.compile(
+    r"\bcomputed?\b|\bcalcul|only this image|run the same command: |relancez la même commande :"
+)
+
+
+def test_what_is_said_of_an_image_by_itself_is_nothing_of_a_run():
+    """Such problems are told where nothing is computed, too: by ``segmake look``, and before a run."""
+    sources = [
+        path
+        for name in ("formats", "look")
+        for path in (ROOT / "workflow" / "segmake" / name).glob("*.py")
+    ]
+    codes = {
+        code for path in sources for code in re.findall(r"SM-[A-Z]{3}-\d{3}", path.read_text())
+    }
+    assert {"SM-IMG-002", "SM-IMG-050", "SM-LOK-006"} <= codes
+    told = {
+        (code, language): catalogue()[code][part][language]
+        for code in codes
+        for part in ("what", "do")
+        for language in LANGUAGES
+        if OF_A_RUN.search(catalogue()[code][part][language])
+    }
+    assert told == {}

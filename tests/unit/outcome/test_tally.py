@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -204,3 +207,56 @@ def test_an_overview_is_read_as_it_was_written(tmp_path: Path) -> None:
     for other in ({**values, "format": 99}, {"format": 1}, []):
         path.write_text(json.dumps(other))
         assert read_overview(path) is None
+
+
+def test_it_counts_what_a_reader_of_each_line_would_count(tmp_path: Path, monkeypatch) -> None:
+    chance = random.Random(5)
+    apart: list[bytes] = []
+    note = module._note_failure
+    monkeypatch.setattr(
+        module, "_note_failure", lambda line, seen: (apart.append(line), note(line, seen))[1]
+    )
+    for number in range(200):
+        monkeypatch.setattr(module, "_BLOCK", chance.choice([100, 1000, 1 << 17]))
+        journal = tmp_path / f"{number}.jsonl"
+        faults = chance.choice([0, 0.3])
+        events = chance.choices(["started", "done", "failed"], [1, 1, faults], k=30)
+        lines = [line_of(chance.choice(NAMES), event, chance) for event in events]
+        # A process that is killed leaves half a line, which the next one ends.
+        cut = chance.choice([0, 0.1])
+        whole = [
+            line[: chance.randrange(1, len(line) - 5)] if chance.random() < cut else line
+            for line in lines
+        ]
+        journal.write_text("".join(f"{line}\n" for line in whole))
+        apart.clear()
+        work = Work("0001", chance.choice(STEPS), False, 9, 9, journal.name, 0)
+        seen = module._count(journal, work, None)
+        done, failed, ended = read_by_line(journal)
+        assert (seen.done, set(seen.failures)) == (done, failed)
+        assert sum(seen.recent.values()) == (ended if work.step == STEPS[0] else 0)
+        # Nothing else is taken apart, however long it is.
+        assert len(apart) == sum(
+            '"event": "failed"' in line and line.endswith("}") for line in whole
+        )
+
+
+def line_of(name: str, event: str, chance: random.Random) -> str:
+    details = {"code": "SM-IMG-002", "where": "", "values": {}} if event == "failed" else {"a": {}}
+    when = time.time() - chance.random()
+    return json.dumps({"image": name, "event": event, "key": "k", "time": when, "details": details})
+
+
+def read_by_line(journal: Path) -> tuple[int, set[str], int]:
+    """Return how many attempts ended well, what failed in the end, and how many attempts ended."""
+    done, failed, ended = 0, set(), 0
+    for line in journal.read_text().splitlines():
+        with suppress(ValueError):
+            values = json.loads(line)
+            ended += values["event"] in ("done", "failed")
+            if values["event"] == "done":
+                done += 1
+                failed.discard(values["image"])
+            elif values["event"] == "failed":
+                failed.add(values["image"])
+    return done, failed, ended

@@ -6,11 +6,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from segmake.adapter.executor import forbidden_options
 from segmake.cluster.checks import Cluster, name_partition
 from segmake.core.config import Config
 from segmake.core.files import readable
-from segmake.messages import Problem
+from segmake.messages import Problem, Problems
 from segmake.plan.plan import Plan
 from segmake.runner.step_names import STEPS
 
@@ -43,8 +42,7 @@ def meet_cluster(
             raise cluster
         return plan, None
     if plan.has_work:
-        check_paths(Path.cwd(), plan.folders.results)
-        cluster.check(config, forbidden_options())
+        _check(plan, config, cluster)
     cores = cluster.cores_afterwards
     places = [cluster.partition(gpu=gpu) for gpu in (True, False)]
     shortest = min((place.minutes for place in places if place and place.minutes), default=60)
@@ -52,6 +50,26 @@ def meet_cluster(
     grouped = cores > 1 and shortest >= len(STEPS)
     name_partition(plan, cluster)
     return replace(plan, cores=cores, small=plan.small if grouped else []), cluster
+
+
+def fit_problems(plan: Plan, config: Config, cluster: Cluster) -> list[Problem]:
+    """Return why the cluster would not take the jobs of a plan; nothing is sent."""
+    try:
+        if plan.has_work:
+            _check(plan, config, cluster)
+    except Problem as problem:
+        return [problem]
+    except Problems as found:
+        return found.problems
+    return []
+
+
+def _check(plan: Plan, config: Config, cluster: Cluster) -> None:
+    # Whoever sends nothing needs no Snakemake.
+    from segmake.adapter.executor import forbidden_options
+
+    check_paths(Path.cwd(), plan.folders.results)
+    cluster.check(config, forbidden_options())
 
 
 def check_paths(*folders: Path) -> None:

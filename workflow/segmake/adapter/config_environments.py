@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from segmake.adapter.nodes_driver import NodesDriver
-from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core.config import Config
 from segmake.environments.making.own_environments import (
     OwnEnvironments,
@@ -17,6 +17,11 @@ from segmake.environments.making.own_environments import (
 from segmake.messages import Problem, Problems
 from segmake.outcome.status import who_runs
 from segmake.plan.plan import Plan
+
+# Whoever only looks needs no Snakemake.
+if TYPE_CHECKING:
+    from segmake.adapter.nodes_driver import NodesDriver
+    from segmake.adapter.workflow_object import WorkflowObject
 
 
 def with_environments(
@@ -74,15 +79,18 @@ def check_own_environment(plan: Plan, config: Config) -> None:
     Problems
         ``SM-SCR-040`` for each of them.
     """
+    if problems := list(own_environment_problems(plan, config)):
+        raise Problems(problems)
+
+
+def own_environment_problems(plan: Plan, config: Config) -> Iterator[Problem]:
+    """Yield ``SM-SCR-040`` for each script that imports what is not in the environment in which this runs."""
     from segmake.scripts.source.static import modules_of
 
-    problems = []
     for index, script in enumerate(plan.definitions.values()):
         if script.environment is None:
             missing = [name for name in modules_of(script.file) if find_spec(name) is None]
             if missing:
                 where = config.where("scripts", index, "script")
                 names = {"script": script.file.name, "modules": ", ".join(missing)}
-                problems.append(Problem("SM-SCR-040", where=where, **names))
-    if problems:
-        raise Problems(problems)
+                yield Problem("SM-SCR-040", where=where, **names)

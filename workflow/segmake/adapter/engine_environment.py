@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segmake.adapter.nodes_driver import NodesDriver
-from segmake.adapter.workflow_object import WorkflowObject
 from segmake.core import installation
 from segmake.core.files import fingerprint, write_atomically
 from segmake.engines import BUILTIN_MODELS, needs_gpu
@@ -16,6 +14,11 @@ from segmake.environments.making.conda import DEFAULT_PLACE
 from segmake.messages import Problem
 from segmake.plan.make import model_fingerprint
 from segmake.steps.checked_model import is_current
+
+# Whoever only looks needs no Snakemake.
+if TYPE_CHECKING:
+    from segmake.adapter.nodes_driver import NodesDriver
+    from segmake.adapter.workflow_object import WorkflowObject
 
 
 class EngineEnvironment:
@@ -99,8 +102,31 @@ class EngineEnvironment:
             settings["cluster"]["compute_capability"] = capability_of_nodes(settings, KEPT)
             return
         refuse = workflow.sends_jobs and not settings["segmentation"]["allow_cpu"]
+        self._check_fit(driver.newest_cuda(ask=False), refuse=refuse)
+
+    def refuse_unfit(self) -> None:
+        """Refuse an environment of the set-up in which every job of a cluster would fail, as far as is known of it.
+
+        Raises
+        ------
+        Problem
+            ``SM-ENV-043`` or ``SM-ENV-029``
+        """
+        from segmake.environments.solving.cuda import driver_of_nodes
+        from segmake.environments.solving.environment_files import KEPT
+
+        settings = self._settings
+        if needs_gpu(settings) and not settings["segmentation"]["allow_cpu"]:
+            said = settings["cluster"]["cuda_driver"]
+            self._check_fit(said or driver_of_nodes(settings, KEPT, ask=False), refuse=True)
+
+    def _check_fit(self, newest: str | None, *, refuse: bool) -> None:
+        from segmake.environments.making import engine_fit
+        from segmake.environments.solving.cuda import capability_of_nodes
+        from segmake.environments.solving.environment_files import KEPT
+
         prefix = Path(self.python).parents[1]
-        newest, capability = driver.newest_cuda(ask=False), capability_of_nodes(settings, KEPT)
+        capability = capability_of_nodes(self._settings, KEPT)
         engine_fit.check(self.engine, prefix, newest, capability, refuse=refuse)
 
     def checked_model(self, state: Path) -> Path | None:

@@ -35,7 +35,7 @@ from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from segmake.adapter.installed import OF_ANOTHER_PYTHON
 from segmake.core.files import append_line
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.slurm import fates
 from segmake.slurm.commands import SlurmError, number_of_job, reason, work_of
 from segmake.slurm.jobs import FORGOTTEN, Jobs, Sent
@@ -441,7 +441,9 @@ class Executor(plugin.Executor):
             return
         log = self.jobs.log(sent.job.id) or self.slurm_logdir
         names = {"number": len(batches), "reason": sent.job.reason or sent.job.state}
-        self.hopeless = Problem("SM-CLU-051", where=str(log), said=said or "-", **names)
+        self.hopeless = Problem(
+            "SM-CLU-051", where=str(log), said=said or say("phrases.silent"), **names
+        )
         with suppress(SlurmError):
             self.jobs.cancel()
 

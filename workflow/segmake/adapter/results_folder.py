@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import IO
 
 from segmake.adapter.workflow_object import WorkflowObject
-from segmake.core.files import lock_file, open_own, read_lock, refuse_link, write_lock
+from segmake.core.files import lock_file, open_own, read_lock, write_lock
 from segmake.messages import Problem
 from segmake.plan.past import past_files
 from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
-from segmake.runner.run_files import NAMES, keep_changed_files
+from segmake.runner.run_files import NAMES, keep_changed_files, refuse_links
 from segmake.runner.run_step import told_of_changed
-from segmake.runner.step_names import STEPS
 
 # The clocks of a cluster's computers, and of the server that dates files, differ by so much at most.
 CLOCK_SECONDS = 60.0
@@ -42,9 +41,7 @@ def take(folders: ResultPaths) -> IO[str]:
     """
     folders.state.mkdir(parents=True, exist_ok=True)
     # Else each job that writes to one would tell, as often as it is tried again.
-    for folder in (".", *STEPS, "scripts/*"):
-        for path in folders.state.glob(f"{folder}/*.jsonl"):
-            refuse_link(path)
+    refuse_links(folders.state)
     lock = open_own(folders.lock, "a+")
     try:
         lock_file(lock, wait=False)

@@ -6,6 +6,7 @@ job what it would call sbatch with, and ends the process: nothing is sent, and n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from segmake.cluster.job_scripts import RUN, JobScript
 from segmake.plan.plan import Plan
 from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, work_of
+
+# The folder that Snakemake makes for itself at each start.
+_OF_ONE_START = re.compile(r"(--runtime-source-cache-path '?[^\s']*/)tmp\w+")
 
 
 def show_jobs_where_asked(workflow: WorkflowObject, plan: Plan) -> None:
@@ -58,6 +62,7 @@ def _units(dag: Any) -> Iterator[Any]:
 def _script_of(executor: _ShownJobs, job: Any) -> JobScript:
     rule, batch = work_of(comment_of(job))
     call, script = executor.order(job)
+    script = _OF_ONE_START.sub(rf"\1{RUN}", script)
     # Also of what follows the segmentation in a job; scripts have batches of their own.
     steps = rule in STEPS or rule == AFTERWARDS
     images = len(executor.plan.batches[batch].tasks[STEPS[0]]) if steps else 0

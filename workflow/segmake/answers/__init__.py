@@ -7,6 +7,7 @@ May import `segmake.adapter` and what is below it.
 
 >>> from pathlib import Path
 >>> from segmake.answers.check import check_answer
+>>> Path("images").mkdir()
 >>> _ = Path("config.yaml").write_text("images: {folder: images}\nsegmentation: {engine: treshold}\n")
 >>> found = check_answer(Path("config.yaml"))
 >>> found["answer"], found["version"], found["usable"]

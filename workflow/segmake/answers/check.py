@@ -2,24 +2,107 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
 
 from segmake.answers.answer import Answer, answer, path_text, problem_values
 from segmake.config.load import load_config
+from segmake.core.site import Site, read_site
+from segmake.environments.solving.environment_files import faults_of
+from segmake.images.folders import folder_problems
 from segmake.messages import Problem, Problems
 
+# That a folder of images is not there, or is one of another computer by its name: that says nothing where the
+# experiment is computed on another one.
+_ABSENT = ("SM-DIR-001", "SM-DIR-002", "SM-SIT-007")
 
-def check_answer(config: Path) -> Answer:
-    """Return all that is wrong with a config, as far as the file alone tells."""
-    problems: list[Problem] = []
-    faults: list[Problem] = []
+
+@dataclass(frozen=True)
+class Checked:
+    """What is wrong with a config.
+
+    Attributes
+    ----------
+    problems : list of Problem
+        Which no run can begin with.
+    warnings : list of Problem
+        Which a run goes on with, if none of its scripts needs what is wrong.
+    absent : list of str
+        The folders of images that are not on this computer, where that is no mistake.
+    """
+
+    problems: list[Problem]
+    warnings: list[Problem] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+
+
+def checked(path: Path, *, here: bool = True) -> Checked:
+    """Return what is wrong with a config, as far as the file and its folders of images tell.
+
+    Parameters
+    ----------
+    path : Path
+        The config.
+    here : bool
+        Whether the experiment is one of this computer, and not of another one that it is computed on.
+    """
+    warnings: list[Problem] = []
     try:
-        # A run that needs none of these environments goes on.
-        found_in_lists = load_config(config, images=False).list_faults
-        faults = [problem for each in found_in_lists.values() for problem in each]
+        config = load_config(path)
+        problems = list(folder_problems(config))
+        warnings = [
+            each for name in config.settings["environments"] for each in faults_of(config, name)
+        ]
     except Problem as problem:
         problems = [problem]
     except Problems as found:
         problems = found.problems
-    told = [*map(problem_values, problems), *(problem_values(one, "warning") for one in faults)]
-    return answer("check", 1, told, config=path_text(config), usable=not problems)
+    site = read_site()
+    folders = {id(each): folder for each in problems if (folder := _absent_folder(each))}
+    elsewhere = {
+        key: folder for key, folder in folders.items() if not here or _is_elsewhere(folder, site)
+    }
+    return Checked(
+        [each for each in problems if id(each) not in elsewhere],
+        warnings,
+        [folder for folder in elsewhere.values() if not os.path.isdir(folder)],
+    )
+
+
+def _absent_folder(problem: Problem) -> str:
+    """Return the folder of images that a problem says is not here; empty for any other problem."""
+    if problem.code not in _ABSENT or getattr(problem.where, "key", "") != "images.folder":
+        return ""
+    return str(problem.values.get("folder") or problem.values["path"])
+
+
+def _is_elsewhere(folder: str, site: Site) -> bool:
+    """Whether a folder that is not here is one of a cluster, and this is a computer where configs are only written."""
+    # What computes is not installed on a laptop whose experiments are computed elsewhere.
+    if find_spec("snakemake") is None:
+        return True
+    # What is shared by the cluster is not to be seen here: this is none of its computers.
+    shared = (one.there for one in site.shares if not os.path.isdir(one.there))
+    return any(PurePosixPath(folder).is_relative_to(there) for there in shared)
+
+
+def check_answer(config: Path, *, here: bool = True) -> Answer:
+    """Return all that is wrong with a config, as far as the file and its folders of images tell.
+
+    Parameters
+    ----------
+    config : Path
+    here : bool
+        As for `checked`.
+    """
+    found = checked(config, here=here)
+    problems = [
+        *map(problem_values, found.problems),
+        *(problem_values(one, "warning") for one in found.warnings),
+    ]
+    usable = not found.problems
+    return answer(
+        "check", 1, problems, config=path_text(config), usable=usable, absent=found.absent
+    )

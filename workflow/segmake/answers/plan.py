@@ -7,21 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from segmake.adapter.foreseen import foresee
 from segmake.answers.answer import Answer, answer, path_text, problem_values, time_text
-from segmake.cluster.checks import Cluster, ask_cluster, name_partition
-from segmake.config.load import load_config
+from segmake.cluster.checks import Cluster
 from segmake.config.sources import changed, origin_of
 from segmake.core.config import Config, name_in_full
 from segmake.core.journal import Entry, Journal
-from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory
-from segmake.images.selection import select
 from segmake.messages import Problem, say
-from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan, State
 from segmake.runner.run_step import is_current, problem_of
 from segmake.runner.step_names import STEPS
-from segmake.slurm import commands as slurm
 
 
 def plan_answer(path: Path) -> Answer:
@@ -37,18 +33,17 @@ def plan_answer(path: Path) -> Answer:
     Problem, Problems
         If the config, or an image folder, is such that none can begin.
     """
-    config = load_config(path)
-    cluster = ask_cluster(config) if slurm.is_here() else None
-    plan, inventory = make_plan(config)
-    if isinstance(cluster, Cluster):
-        name_partition(plan, cluster)
+    found = foresee(path)
+    plan, inventory = found.plan, found.inventory
     images = list(_images(plan, inventory))
-    warnings = [cluster] if isinstance(cluster, Problem) else []
-    warnings += _warnings(plan)
+    warnings = [*found.warnings, *_warnings(plan)]
     return answer(
         "plan",
         1,
-        [problem_values(problem, "warning") for problem in warnings],
+        [
+            *map(problem_values, found.refusals),
+            *(problem_values(problem, "warning") for problem in warnings),
+        ],
         config=path_text(path),
         results=path_text(plan.folders.results),
         made=time_text(plan.started),
@@ -61,8 +56,8 @@ def plan_answer(path: Path) -> Answer:
         hidden=plan.hidden,
         batches=list(_batches(plan)),
         scripts=list(_scripts(plan)),
-        settings=list(_settings(plan, config)),
-        cluster=_cluster(plan, cluster),
+        settings=list(_settings(plan, found.config)),
+        cluster=_cluster(plan, found.cluster),
     )
 
 
@@ -103,7 +98,7 @@ def _images(plan: Plan, inventory: Inventory) -> Iterator[dict[str, Any]]:
                 if not is_current(entry, task)
             ]
             state = plan.states[image.image]
-            fault = _fault(plan, image)
+            fault = plan.faults.get(image.image)
             yield {
                 "image": image.image,
                 "file": path_text(image.path),
@@ -126,17 +121,6 @@ def _failure(entries: list[Entry | None]) -> dict[str, Any] | None:
         except (KeyError, TypeError):
             # A newer version of SegMake has written it down.
             continue
-    return None
-
-
-def _fault(plan: Plan, image: ImageFile) -> Problem | None:
-    """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
-    if image.problem or image.header is None:
-        return image.problem
-    try:
-        select(image.header, plan.settings["images"], image.path)
-    except Problem as problem:
-        return problem
     return None
 
 

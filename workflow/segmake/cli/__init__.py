@@ -141,6 +141,11 @@ def _in_words(error: Exception, options: argparse.Namespace) -> Problem | Proble
             return Problem("SM-REM-052", package=error.name)
         _note(options)
         return Problem("SM-RUN-065", package=error.name)
+    # Few commands have to do with it.
+    from segmake.slurm.commands import SlurmError, one_line
+
+    if isinstance(error, SlurmError):
+        return Problem("SM-CLU-001", error=one_line(error))
     if failing := disk_problem(error, _place(options)):
         return failing
     _note(options)

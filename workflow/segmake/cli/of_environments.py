@@ -97,7 +97,8 @@ def _refuse_while_open(going: Iterable[Kept]) -> None:
 
     places = {str(kept.place) for kept in going}
     for session in sessions():
-        if places & set(session.uses) and session.state(jobs_here()) != "ended":
+        jobs = jobs_here() if session.job and places & set(session.uses) else {}
+        if places & set(session.uses) and session.state(jobs) != "ended":
             who = f"segmake jupyter {session.name} ({session.job or session.process})"
             raise Problem("SM-ENV-054", who=who)
 

@@ -118,8 +118,11 @@ def _stop(names: list[str], options: argparse.Namespace) -> int:
     here = [one for one in of_user if Path(one.experiment) == Path.cwd()]
     going = [one for one in here if not names or one.name in names]
     if not going:
-        known = ", ".join(f"{one.name} ({one.experiment})" for one in of_user) or "-"
-        raise Problem("SM-JUP-008", known=known)
+        known = ", ".join(f"{one.name} ({one.experiment})" for one in of_user)
+        raise Problem(
+            "SM-JUP-008",
+            remedy=say("jupyter.elsewhere", known=known) if known else say("jupyter.none"),
+        )
     for session in going:
         stop(session)
         if not options.json:

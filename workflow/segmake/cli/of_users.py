@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 
-from segmake.messages import Problem, language, say
+from segmake.messages import Problem, Problems, language, say
 
 
 def show_here(options: argparse.Namespace) -> None:
@@ -17,16 +17,24 @@ def show_here(options: argparse.Namespace) -> None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Say that a config can be used, as far as the file alone tells; else raise all that is wrong with it."""
+    """Say that a config can be used, as far as the file and its folders tell; else raise all that is wrong with it."""
+    from segmake.answers.check import check_answer, checked
+    from segmake.remote.remembered import FILE as PLACE
+
+    path = options.configfile
+    here = not (path.absolute().parent.parent / PLACE).exists()
     if options.json:
         from segmake.answers.answer import write
-        from segmake.answers.check import check_answer
 
-        return write(check_answer(options.configfile))
-    from segmake.config.load import load_config
-
-    load_config(options.configfile, images=False)
-    print(say("check.fine", path=options.configfile))
+        return write(check_answer(path, here=here))
+    found = checked(path, here=here)
+    for problem in found.warnings:
+        print(problem)
+    if found.problems:
+        raise Problems(found.problems)
+    print(say("check.usable" if found.warnings else "check.fine", path=path))
+    if found.absent:
+        print(say("check.absent", folders=", ".join(found.absent)))
     return 0
 
 
@@ -106,24 +114,20 @@ def show_plan(options: argparse.Namespace) -> int:
         from segmake.answers.plan import plan_answer
 
         return write(plan_answer(options.configfile))
-    from segmake.cluster.checks import Cluster, ask_cluster, name_partition
-    from segmake.config.load import load_config
+    from segmake.adapter.foreseen import foresee
     from segmake.config.sources import described
-    from segmake.plan.make import make_plan
-    from segmake.slurm import commands as slurm
 
-    config = load_config(options.configfile)
-    cluster = ask_cluster(config) if slurm.is_here() else None
-    plan, _ = make_plan(config)
+    found = foresee(options.configfile)
+    plan = found.plan
     print(plan.describe())
     if plan.batches:
         print(say("plan.batches", number=len(plan.batches), open=len(plan.open_batches)))
-    if isinstance(cluster, Cluster):
-        name_partition(plan, cluster)
-    elif cluster:
-        print(cluster)
     print("\n".join(["", say("plan.settings"), *described(plan.settings, plan.sources)]))
-    return 0
+    for problem in found.warnings:
+        print(f"\n{problem}")
+    if found.refusals:
+        print("\n".join(["", say("plan.refused"), *map(str, found.refusals)]))
+    return int(bool(found.refusals))
 
 
 def show_status(options: argparse.Namespace) -> None:

@@ -31,6 +31,10 @@ _MISTAKES = (
     (re.compile(r"ambiguous option: (?P<option>\S+) could match (?P<options>.+)"), "SM-CMD-006"),
 )
 
+# A space before a sign, and one at which no line ends.
+_BEFORE_SIGN = re.compile(r" (?=[;:?!\u00bb])")
+_FIRM = "\N{NO-BREAK SPACE}"
+
 
 class _Help(argparse.HelpFormatter):
     def add_usage(
@@ -41,6 +45,15 @@ class _Help(argparse.HelpFormatter):
         prefix: str | None = None,
     ) -> None:
         super().add_usage(usage, actions, groups, say("help.usage") if prefix is None else prefix)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        # No line begins with what French puts a space before.
+        kept = _BEFORE_SIGN.sub(_FIRM, text)
+        return [line.replace(_FIRM, " ") for line in super()._split_lines(kept, width)]
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        kept = _BEFORE_SIGN.sub(_FIRM, text)
+        return super()._fill_text(kept, width, indent).replace(_FIRM, " ")
 
 
 class Mistake(SystemExit):

@@ -135,7 +135,8 @@ def _ask(command: list[str]) -> tuple[list[JobScript], list[str]]:
         file = Path(folder, "jobs.json")
         run = subprocess.run(
             [*command, "--dry-run"],
-            env={**os.environ, VARIABLE: str(file)},
+            # Sets have an order of their own in each process, and Snakemake writes words from them.
+            env={**os.environ, VARIABLE: str(file), "PYTHONHASHSEED": "0"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             check=False,

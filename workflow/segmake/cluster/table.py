@@ -10,7 +10,7 @@ from typing import Any
 from segmake.core.columns import columns
 from segmake.core.files import readable
 from segmake.messages import say
-from segmake.messages.numbers import duration
+from segmake.messages.numbers import duration, number
 from segmake.slurm.fates import fates
 
 _LIMITS = (
@@ -27,8 +27,8 @@ def describe(known: dict[str, Any]) -> str:
     states = Counter(job["state"] for job in known["jobs"])
     counts = {name: states[name] for name in ("running", "waiting")}
     lines += ["", say("cluster.jobs", **counts), *columns(map(_job, known["jobs"]))]
-    seconds = max(0, round(time.time() - known["asked"]))
-    return "\n".join([*lines, "", say("cluster.asked", seconds=seconds)])
+    age = duration(max(0, round(time.time() - known["asked"])))
+    return "\n".join([*lines, "", say("cluster.asked", age=age)])
 
 
 def _partition(one: dict[str, Any]) -> list[str]:
@@ -44,7 +44,7 @@ def _partition(one: dict[str, Any]) -> list[str]:
         duration(minutes * 60) if minutes else say("cluster.no_limit"),
         say("cluster.of", some=one["usable_nodes"], all=one["nodes"]),
         str(one["cpus"]),
-        f"{one['memory_mb'] / 1024:.0f} GB",
+        say("space.GB", number=number(one["memory_mb"] / 1024)),
         ", ".join(gpus) or "-",
     ]
 
@@ -58,13 +58,16 @@ def _limits(limits: list[dict[str, Any]] | None) -> Iterator[str]:
         told = [say(f"cluster.{name}", number=one[name]) for name in _LIMITS if one[name]]
         name = say(f"cluster.{one['of']}", name=one["name"])
         where = f" ({one['partition']})" if one["partition"] else ""
-        yield f"  {name}{where}: {', '.join(told) or say('cluster.unlimited')}"
+        granted = ", ".join(told) or say("cluster.unlimited")
+        yield f"  {say('phrases.of', what=f'{name}{where}', said=granted)}"
 
 
 def _job(job: dict[str, Any]) -> list[str]:
     fate = fates("waiting").get(job["fate"] or "")
     state = say("status.waits" if job["state"] == "waiting" else "status.works")
-    why = f"{fate.says()}: {job['reason']}" if fate and job["reason"] else job["reason"] or ""
+    why = job["reason"] or ""
+    if fate and why:
+        why = say("phrases.of", what=fate.says(), said=why)
     work = " ".join(filter(None, (job["rule"], job["batch"])))
     folder = job["folder"] if job["of_segmake"] else ""
     return [f"  {job['id']}", state, readable(job["name"]), work, readable(folder), why]

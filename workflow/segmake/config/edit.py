@@ -23,6 +23,7 @@ from __future__ import annotations
 import copy
 import errno
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -55,7 +56,7 @@ class Refused(Problems):
         without = [problem for problem in self.problems if problem.code == "SM-CFG-010"]
         keys = [key for problem in without if (key := getattr(problem.where, "key", ""))]
         lines = [super().__str__(), say("edit.refused")]
-        return "\n".join([*lines, *([say("edit.without", keys=" ".join(keys))] if keys else [])])
+        return "\n".join([*lines, *([say("edit.without", keys=shlex.join(keys))] if keys else [])])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from segmake.config.load import completed
 from segmake.config.setting_names import keys_of, names_of, rule_of_setting
+from segmake.config.site_settings import settle
 from segmake.config.sources import changed, described, name_in_full, sources_of
 from segmake.config.yaml_lines import read_yaml
 from segmake.config.yaml_values import in_one_line
@@ -88,6 +89,7 @@ def _in_force(path: Path) -> tuple[Config, dict[str, Any], list[Problem]]:
     """Return a config with what counts, as it says it; what it says; and what the schema refuses of that."""
     written, lines, _ = read_yaml(path)
     config, problems = completed(Config(written, path, lines, written, site=read_site()))
+    settle(config)
     settings = _as_said(config.settings, config.written)
     return replace(config, settings=settings), written, problems
 

@@ -115,9 +115,10 @@ def schema_problems(config: Config) -> Iterator[Problem]:
                 yield unknown_key(config.where(*keys, key), keys, key, list(allowed))
         elif error.validator == "required":
             for key in missing:
-                if key not in given:
+                if key not in given and (*keys, key) not in told:
+                    told.add((*keys, key))
                     name = name_of((*keys, key))
-                    yield Problem("SM-CFG-003", where=config.where(*keys), name=name)
+                    yield Problem("SM-CFG-003", where=config.where(*keys, key), name=name)
         elif "propertyNames" in error.absolute_schema_path:
             code = "SM-ENV-027" if keys[0] == "environments" else "SM-SCR-059"
             yield Problem(code, where=config.where(*keys, given), name=given)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from segmake.config.schema import name_of, schema, unknown_key
-from segmake.core.config import Keys
+from segmake.core.config import Keys, name_in_full, own_names
 from segmake.messages import Problem, say
 
 Names = tuple[str, ...]
 
 # A part of a name: in quotes of either kind, or without dots and quotes.
 _PART = re.compile(r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^."']+)(?:\.(?=.)|\Z)""", re.DOTALL)
-_PLAIN = re.compile(r"""[^."']+""")
 # In place of a name: what a config has of these, each under a name of its own.
 _NAMED = ("scripts", "environments")
 
@@ -44,15 +42,6 @@ def _unquoted(part: str) -> str:
     return part[1:-1] if part[0] == "'" else part
 
 
-def typed_name(names: Names) -> str:
-    """Return a name as one types it."""
-    plain = (
-        one if _PART.fullmatch(one) and one[0] not in "\"'" else json.dumps(one, ensure_ascii=False)
-        for one in names
-    )
-    return ".".join(plain)
-
-
 def rule_of_setting(names: Names) -> dict[str, Any]:
     """Return what the schema says of a setting; nothing of what a user may call as they like.
 
@@ -77,7 +66,7 @@ def rule_of_setting(names: Names) -> dict[str, Any]:
             if isinstance(part.get("additionalProperties"), dict)
         ]
         if name not in known and not each:
-            above, typed = names[:index], typed_name(names)
+            above, typed = names[:index], name_in_full(names)
             if known:
                 raise unknown_key(typed, _without_own(above), name, list(known))
             if not any("object" in part.get("type", ()) for part in parts):
@@ -92,7 +81,7 @@ def _without_own(names: Names) -> Names:
 
 
 def keys_of(settings: Any, names: Names) -> Keys:
-    """Return the keys that lead to a setting: a script is found by its name.
+    """Return the keys that lead to a setting: a script is found by its name, or else by its place, from 0.
 
     Raises
     ------
@@ -101,20 +90,13 @@ def keys_of(settings: Any, names: Names) -> Keys:
     """
     if names[0] not in _NAMED or len(names) == 1:
         return names
-    own = list(_own_names(settings, names[0]))
+    own = list(own_names(settings, names[0]))
+    if names[0] == "scripts" and names[1] not in own and names[1] in map(str, range(len(own))):
+        return (names[0], int(names[1]), *names[2:])
     if names[1] not in own:
         raise _no_such(names, own)
     key = own.index(names[1]) if names[0] == "scripts" else names[1]
     return (names[0], key, *names[2:])
-
-
-def _own_names(settings: Any, section: str) -> Iterator[str]:
-    """Yield what the scripts or environments of a config are called."""
-    found = settings.get(section)
-    for each in found if isinstance(found, list | dict) else ():
-        name = each.get("name") if isinstance(each, dict) else each
-        # A name may be written as a number.
-        yield str(getattr(name, "text", name))
 
 
 def _no_such(names: Names, own: list[str]) -> Problem:
@@ -124,5 +106,5 @@ def _no_such(names: Names, own: list[str]) -> Problem:
     if own:
         remedy = say("edit.own", names=", ".join(own))
     if near:
-        remedy = say("edit.nearest", nearest=typed_name((names[0], near[0], *names[2:])))
-    return Problem("SM-EDT-003", where=typed_name(names), remedy=remedy, **words)
+        remedy = say("edit.nearest", nearest=name_in_full((names[0], near[0], *names[2:])))
+    return Problem("SM-EDT-003", where=name_in_full(names), remedy=remedy, **words)

@@ -35,7 +35,7 @@ def take_from_site(config: Config) -> None:
 
 
 def settle(config: Config, gpus: int | None = None, origin: str = "") -> None:
-    """Put a number where neither the config nor the site file says how many GPUs may work at once.
+    """Put a number where neither the config nor the site file says how many GPUs may work at once, if one is known.
 
     Parameters
     ----------
@@ -51,10 +51,9 @@ def settle(config: Config, gpus: int | None = None, origin: str = "") -> None:
     limit = config.site.limits.get("max_gpus")
     # A job with more would never begin.
     least = max((script["resources"]["gpu"] for script in config.settings["scripts"]), default=1)
-    section["max_gpus"] = max(gpus or USUAL_GPUS, least)
     if gpus:
-        config.origins["cluster", "max_gpus"] = origin
-    if limit and limit < section["max_gpus"]:
+        _put(config, ("cluster", "max_gpus"), max(gpus, least), origin)
+    if limit and limit < (section["max_gpus"] or max(USUAL_GPUS, least)):
         _put(config, ("cluster", "max_gpus"), limit, config.site.where("limits", "max_gpus"))
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from segmake.config.as_written import as_written, is_merge, nodes_of, without_numbers
 from segmake.config.schema import fits
 from segmake.config.setting_names import names_of, rule_of_setting
-from segmake.config.yaml_faults import in_words
+from segmake.config.yaml_faults import fault_of_value
 from segmake.core.files import one_line
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 
 
 def typed_value(name: str, text: str) -> Any:
@@ -45,9 +45,10 @@ def typed_value(name: str, text: str) -> Any:
     except (YAMLError, RecursionError) as error:
         if _fits(raw, rule):
             return raw
-        reason = error.problem if isinstance(error, MarkedYAMLError) else None
-        words = {"value": one_line(raw), "error": in_words(reason or one_line(error))}
-        raise Problem("SM-EDT-004", where=name, **words) from None
+        fault = (
+            say("yaml.deep") if isinstance(error, RecursionError) else fault_of_value(error, text)
+        )
+        raise Problem("SM-EDT-004", where=name, value=one_line(raw), error=fault) from None
     return raw if _fits(raw, rule) and not _fits(value, rule) else value
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from segmake.config.as_written import with_numbers
 from segmake.config.schema import name_of, schema
-from segmake.config.setting_names import Names, keys_of, rule_of_setting, typed_name
+from segmake.config.setting_names import Names, keys_of, rule_of_setting
 from segmake.config.yaml_values import in_one_line
-from segmake.core.config import Keys, at
+from segmake.core.config import Keys, at, name_in_full
 from segmake.messages import Problem
 
 
@@ -50,7 +50,7 @@ def put(settings: dict[str, Any], names: Names, value: Any) -> None:
     for place, key in enumerate(above):
         inner = at(section, (key,))
         if isinstance(inner, list) and not isinstance(keys[place + 1], int):
-            raise Problem("SM-EDT-002", where=typed_name(names), name=name_of(keys[: place + 1]))
+            raise Problem("SM-EDT-002", where=name_in_full(names), name=name_of(keys[: place + 1]))
         if not isinstance(inner, dict | list):
             # Nothing, or true: the section that the setting takes in its place.
             inner = {}
@@ -73,7 +73,7 @@ def _keys(settings: dict[str, Any], names: Names, *, value: Any = None) -> Keys:
             raise
     scripts = settings.get("scripts") or []
     if not isinstance(scripts, list):
-        raise Problem("SM-EDT-002", where=typed_name(names), name=name_of(names[:1]))
+        raise Problem("SM-EDT-002", where=name_in_full(names), name=name_of(names[:1]))
     settings["scripts"] = [*scripts, {"name": names[1]}]
     return ("scripts", len(scripts), *names[2:])
 

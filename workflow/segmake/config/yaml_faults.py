@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 import yaml
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from segmake.messages import say
 
@@ -20,6 +21,15 @@ _FAULTS = {
     "expected '<document start>'": "yaml.column",
     "found undefined alias": "yaml.star",
     "found character '": "yaml.start",
+    "expected alphabetic or numeric character": "yaml.star",
+    "expected URI": "yaml.start",
+    "expected a digit": "yaml.start",
+    "expected chomping": "yaml.block",
+    "expected the node content": "yaml.content",
+    "found unknown escape": "yaml.escape",
+    "but found another document": "yaml.document",
+    "special characters are not allowed": "yaml.character",
+    "found duplicate": "yaml.twice",
     "found unexpected end of stream": "yaml.quote",
 }
 # Of these it says where what has no end begins.
@@ -65,7 +75,21 @@ def fault_of(error: MarkedYAMLError, text: str) -> tuple[int | None, str]:
 
 def in_words(problem: str) -> str:
     """Return what the reader of YAML found wrong, in the user's language where it is a usual fault."""
-    return next((say(key) for start, key in _FAULTS.items() if problem.startswith(start)), problem)
+    known = (say(key) for start, key in _FAULTS.items() if problem.startswith(start))
+    return next(known, None) or say("yaml.other", said=problem)
+
+
+def fault_of_value(error: YAMLError, text: str) -> str:
+    """Return what is wrong with a value that stands for itself, in the user's language."""
+    if isinstance(error, ReaderError):
+        return in_words(error.reason)
+    if not isinstance(error, MarkedYAMLError):
+        return in_words(str(error))
+    if text.startswith("%"):
+        return say("yaml.start")
+    words = fault_of(error, text)[1]
+    # It is no line among others.
+    return say("yaml.behind") if words == say("yaml.column") else words
 
 
 def _line(text: str, mark: Any) -> int:

@@ -13,7 +13,10 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from segmake.config.yaml_faults import fault_of
+from segmake.config.as_written import as_written
+from segmake.config.schema import name_of
+from segmake.config.yaml_faults import fault_of, in_words
+from segmake.core.config import Config, Keys
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
 from segmake.messages.locations import location
@@ -28,7 +31,7 @@ _DEEPEST = 50
 
 def read_yaml(
     path: Path, text: str | None = None
-) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int], dict[tuple[str | int, ...], str]]:
+) -> tuple[dict[str, Any], dict[Keys, int], dict[Keys, str]]:
     """Return what a file says, the line of each of its keys, and each number as it is written.
 
     Parameters
@@ -58,9 +61,7 @@ def read_yaml(
         settings, lines = plain(written), dict(lines_of(written))
         numbers = dict(_numbers(YAML().compose(text)))
     except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1
-        key = text.split("\n")[line - 1].split(":")[0].strip()
-        raise Problems([Problem("SM-CFG-006", where=location(path, line, key), key=key)]) from None
+        raise Problems(list(_twice(text, path)) or [_unnamed(error, path)]) from None
     except MarkedYAMLError as error:
         line, fault = fault_of(error, text)
         code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
@@ -71,15 +72,50 @@ def read_yaml(
             raise Problems([Problem("SM-CFG-008", where=location(path))]) from None
         line = text.count("\n", 0, error.position) + 1
         raise Problems(
-            [Problem("SM-CFG-005", where=location(path, line), error=error.reason)]
+            [Problem("SM-CFG-005", where=location(path, line), error=in_words(error.reason))]
         ) from None
     except Exception as error:
         # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
-        reason = str(error) or type(error).__name__
+        reason = in_words(str(error) or type(error).__name__)
         raise Problems([Problem("SM-CFG-005", where=location(path), error=reason)]) from None
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=location(path))])
     return settings, lines, numbers
+
+
+def _twice(text: str, path: Path) -> Iterator[Problem]:
+    """Yield a problem for each key that its section has already."""
+    root = YAML().compose(text)
+    lines = dict(_repeated(root))
+    settings = as_written(root)
+    told = Config(settings, path, lines, settings)
+    for keys in lines:
+        yield Problem("SM-CFG-006", where=told.where(*keys), name=name_of(keys))
+
+
+def _repeated(node: Any, keys: Keys = ()) -> Iterator[tuple[Keys, int]]:
+    """Yield the keys that lead to what its section has already, and its line (from 1)."""
+    if isinstance(node, MappingNode):
+        found = set()
+        for key, value in node.value:
+            if isinstance(key, ScalarNode):
+                name = str(key.value)
+                if name in found:
+                    yield (*keys, name), key.start_mark.line + 1
+                found.add(name)
+                yield from _repeated(value, (*keys, name))
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _repeated(value, (*keys, index))
+
+
+def _unnamed(error: DuplicateKeyError, path: Path) -> Problem:
+    """Return the problem of a key that is no text, such as a list."""
+    return Problem(
+        "SM-CFG-005",
+        where=location(path, error.problem_mark.line + 1),
+        error=in_words(error.problem),
+    )
 
 
 def _text_of(path: Path) -> str:
@@ -150,9 +186,7 @@ def _events(text: str, path: Path) -> Iterator[Any]:
         return
 
 
-def _numbers(
-    node: Any, keys: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _numbers(node: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
     """Yield the text of each number: 007 and 1e-3 are not what Python would make of them."""
     if isinstance(node, MappingNode):
         for key, value in node.value:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
 
 # The keys that lead to a setting.
 Keys = tuple[str | int, ...]
+
+# A part of a setting's name that needs no quotes.
+_PLAIN = re.compile(r"""[^."']+""")
 
 # As seen from the folder in which SegMake is started.
 DEFAULT_CONFIG = Path("config/config.yaml")
@@ -68,13 +74,43 @@ class Config:
             return self.origins[keys]
         for length in range(len(keys), 0, -1):
             if line := self.lines.get(keys[:length]):
-                return location(self.path, line, name_in_full(keys))
-        return location(self.path, key=name_in_full(keys))
+                return location(self.path, line, _settable(self.written, keys))
+        return location(self.path, key=_settable(self.written, keys))
 
 
-def name_in_full(keys: Keys) -> str:
-    """Return how a setting is called where its sections have to be named: ``cluster.partition``."""
-    return ".".join(map(str, keys))
+def name_in_full(keys: Iterable[str | int]) -> str:
+    """Return how a setting is called where its sections have to be named: ``cluster.partition``.
+
+    A part with dots in it is in quotes, as users type it: ``scripts.growth.arguments."a.b"``.
+    """
+    return ".".join(
+        part if _PLAIN.fullmatch(part) else json.dumps(part, ensure_ascii=False)
+        for part in map(str, keys)
+    )
+
+
+def own_names(settings: Any, section: str) -> Iterator[str]:
+    """Yield what the scripts or environments of a config are called, as it says, in their order."""
+    found = settings.get(section)
+    for each in found if isinstance(found, list | dict) else ():
+        name = each.get("name") if isinstance(each, dict) else each
+        # A name may be written as a number.
+        yield str(getattr(name, "text", name))
+
+
+def _settable(settings: Any, keys: Keys) -> str:
+    """Return the name of the setting that one sets to put right what these keys lead to: a list is set as a whole."""
+    names = list(keys)
+    if names[:1] == ["scripts"] and len(names) > 1 and isinstance(number := names[1], int):
+        own = list(own_names(settings, "scripts"))
+        has_name = at(settings, ("scripts", number, "name")) is not None
+        if has_name and own.index(own[number]) == number:
+            names[1] = own[number]
+        elif str(number) not in own:
+            # Without a name, or with that of another one, it is named by its place.
+            names[1] = str(number)
+    end = next((place for place, key in enumerate(names) if isinstance(key, int)), None)
+    return name_in_full(names[:end])
 
 
 def at(settings: Any, keys: Keys) -> Any:

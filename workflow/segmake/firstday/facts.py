@@ -22,7 +22,7 @@ from segmake.firstday.day import MODELS, Day, engine_python
 from segmake.firstday.jobs import Request, options
 from segmake.firstday.probes import graphics
 from segmake.firstday.step import Figures, Skipped, do_each
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.updates.sizes import size_of
@@ -189,7 +189,7 @@ def _import_seconds(python: Path, engine: str) -> float:
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["-"])[-1]
+        said = (done.stderr.strip().splitlines() or [say("phrases.silent")])[-1]
         raise Problem("SM-DAY-012", where=engine, ended=done.returncode, said=said)
     return round(time.perf_counter() - began, 2)
 

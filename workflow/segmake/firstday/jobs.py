@@ -383,4 +383,6 @@ def _last_state(job: str) -> str:
 
 
 def _end(text: str) -> str:
-    return " / ".join(line.strip() for line in text.strip().splitlines()[-3:])[:500] or "-"
+    return " / ".join(line.strip() for line in text.strip().splitlines()[-3:])[:500] or say(
+        "phrases.silent"
+    )

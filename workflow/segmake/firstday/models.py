@@ -16,7 +16,7 @@ from segmake.engines import models_folder
 from segmake.firstday.day import Day, engine_python
 from segmake.firstday.jobs import PROBES
 from segmake.firstday.step import Figures, Skipped, do_each
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.updates.space import shown_bytes
 
 # Those that are downloaded: what biologists take first, and what the steps work with.
@@ -102,7 +102,7 @@ def _ask(day: Day, task: str, engine: str, settings: list[dict[str, Any]]) -> di
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        said = (done.stderr.strip().splitlines() or ["-"])[-1]
+        said = (done.stderr.strip().splitlines() or [say("phrases.silent")])[-1]
         raise Problem("SM-DAY-012", where=engine, ended=done.returncode, said=said) from None
     if error := answer.get("error"):
         problem = Problem("SM-DAY-008", where=engine, error=error)

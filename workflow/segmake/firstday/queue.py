@@ -68,7 +68,9 @@ def partitions(day: Day, figures: Figures) -> None:
             figures[day.names.of(name)] = {kind: _outcome(one) for kind, one in kinds.items()}
     outcomes = [kinds["cpu"] for kinds in figures.values()]
     if not any(outcome["state"] == "ended" for outcome in outcomes):
-        raise Problem("SM-CLU-010", answer=outcomes[0]["why"] if outcomes else "-")
+        raise Problem(
+            "SM-CLU-010", answer=outcomes[0]["why"] if outcomes else say("phrases.silent")
+        )
 
 
 def _sent_or_not(day: Day, jobs: ExitStack, folder: Path, request: Request) -> Sent | str:

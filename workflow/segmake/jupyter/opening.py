@@ -223,9 +223,11 @@ def _has_ended(session: Session) -> bool:
 
 def found() -> list[Opened]:
     """Return all sessions of this user that are there; what others have left is removed."""
-    jobs = _jobs()
+    sessions = list(all_sessions())
+    # Of processes Slurm knows nothing.
+    jobs = _jobs() if any(session.job for session in sessions) else {}
     there = []
-    for session in all_sessions():
+    for session in sessions:
         opened = look(session, jobs)
         if opened.state == "ended":
             session.remove()

@@ -19,7 +19,7 @@ import psutil
 from segmake.core.site import read_site
 from segmake.jupyter import relay
 from segmake.jupyter.session import Session
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 
 # The step that carries it begins at once, unless Slurm's controller is busy.
 PATIENCE_SECONDS = 60
@@ -57,7 +57,9 @@ def open_way(session: Session) -> int:
             return port
         time.sleep(LOOK_SECONDS)
     words = said.read_text(encoding="utf-8", errors="replace").split("\n") if said.exists() else []
-    raise Problem("SM-JUP-005", name=session.name, said=" ".join(words[-4:]).strip() or "-")
+    raise Problem(
+        "SM-JUP-005", name=session.name, said=" ".join(words[-4:]).strip() or say("phrases.silent")
+    )
 
 
 def port_of(session: Session) -> int | None:

@@ -43,7 +43,7 @@ _LASTING = {
 }
 
 # What comes of asking for another channel than there is, or for a picture that is too large: the image is fine.
-_OF_THE_PICTURE = {"SM-IMG-010", "SM-IMG-012", "SM-LOK-004"}
+_OF_THE_PICTURE = {"SM-LOK-004", "SM-LOK-006"}
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ def _channel(header: Header, wanted: str, path: Path) -> tuple[int, list[Problem
     try:
         return channel_index(header, int(wanted) if wanted.isdecimal() else wanted, path), []
     except Problem as problem:
-        return 0, [problem]
+        there = problem.values["channels"]
+        return 0, [Problem("SM-LOK-006", where=str(path), channel=wanted, channels=there)]
 
 
 def _thinned(plane: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ The lowest layer: it imports nothing of SegMake.
 >>> print(problem)
 SM-IMG-002  day1/pos3.nd2
   The file is empty (0 bytes).
-  Copy the file again from the microscope, then run the same command: only this image will be computed.
+  Copy the file again from the microscope.
 >>> os.environ["SEGMAKE_LANG"] = "fr"
 >>> problem.what
 'Le fichier est vide (0 octet).'
@@ -111,6 +111,11 @@ def say(section: str, part: str = "say", /, **values: object) -> str:
 def joined(phrases: Iterable[str]) -> str:
     """Return several phrases as one, with semicolons between them as the user's language writes them."""
     return say("phrases.between").join(phrases)
+
+
+def enumerated(names: Iterable[object]) -> str:
+    """Return names one after the other, and a word for it where there are none."""
+    return ", ".join(map(str, names)) or say("phrases.none")
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:

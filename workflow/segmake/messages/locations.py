@@ -17,7 +17,8 @@ class Location(str):
     line : int or None
         Its line, from 1; None where that is not known.
     key : str
-        What is wrong there, in full, such as ``cluster.partition`` or ``scripts.0.run``; empty where it is no key.
+        The setting that is wrong there, in full, such as ``cluster.partition`` or ``scripts.growth.run``; empty where
+        it is none.
     """
 
     file: str

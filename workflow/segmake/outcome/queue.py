@@ -42,7 +42,9 @@ class Waiting:
     @property
     def why(self) -> str:
         """Why they wait, in plain words with Slurm's own behind."""
-        return f"{self.fate.says()}: {self.reason}" if self.fate else self.reason
+        if self.fate is None:
+            return self.reason
+        return say("phrases.of", what=self.fate.says(), said=self.reason)
 
     @property
     def count(self) -> str:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,11 +26,13 @@ from segmake.runner.step_names import STEPS
 _FORMAT = 1
 
 # How the lines of an attempt's end begin (`segmake.core.journal.Entry`): within a name, quotes are escaped.
-_EVENT, _FAILED, _DONE = b'", "event": "', b'failed", ', b'done", '
+_FAILED, _DONE = b'", "event": "failed", ', b'", "event": "done", '
+# Between two whole lines.
+_BETWEEN = b'}\n{"image": "'
 _TIME = b', "time": '
 
 # So much of a journal is in memory at once; a line is shorter.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
 
 # By so much before its end a journal is known again.
 _KNOWN_BY = 256
@@ -236,40 +239,67 @@ def _read_on(journal: BinaryIO, before: Seen, status: os.stat_result, *, timed: 
 
 def _count_lines(lines: bytes, seen: Seen, *, timed: bool) -> None:
     """Count the attempts that ended in whole lines; the others are not even taken apart: there may be megabytes."""
+    timed = timed and _is_recent(lines)
+    whole = lines.count(_BETWEEN) + lines.endswith(b"}\n")
+    if whole == lines.count(b"\n") and not (timed or seen.failures or _FAILED in lines):
+        # Nothing but their number is to be known.
+        seen.done += lines.count(_DONE)
+        return
     failed = {_beginning(name): name for name in seen.failures}
-    place = lines.find(_EVENT)
-    while place >= 0:
-        start = place + len(_EVENT)
-        end = lines.find(b"\n", start)
-        fails = lines.startswith(_FAILED, start)
+    seconds: list[bytes] = []
+    before, *rest = lines.split(_DONE)
+    _note_failures(before, seen, failed, seconds)
+    for after in rest:
         # Half a line, from a process that was killed while it wrote, tells nothing.
-        if (fails or lines.startswith(_DONE, start)) and lines.endswith(b"}", start, end):
-            begin = lines.rfind(b"\n", 0, place) + 1
-            if fails:
-                if (name := _note_failure(lines[begin:end], seen)) is not None:
-                    failed[_beginning(name)] = name
-            else:
-                seen.done += 1
-                if (name := failed.pop(lines[begin : place + 1], None)) is not None:
-                    # It was tried again.
-                    del seen.failures[name]
+        if after.endswith(b"}", 0, after.find(b"\n")):
+            seen.done += 1
+            begin = before[before.rfind(b"\n") + 1 :] if failed else b""
+            if (name := failed.pop(begin + b'"', None)) is not None:
+                # It was tried again.
+                del seen.failures[name]
             if timed:
-                _note_time(lines, start, seen)
-        place = lines.find(_EVENT, end + 1)
+                seconds.append(_second(after))
+        _note_failures(after, seen, failed, seconds)
+        before = after
+    if timed:
+        _note_times(seconds, seen)
 
 
+def _note_failures(text: bytes, seen: Seen, failed: dict[bytes, str], seconds: list[bytes]) -> None:
+    """Note what failed between two attempts that ended well, by how the lines on it begin, and in which seconds."""
+    for line in text.split(b"\n") if _FAILED in text else ():
+        if _FAILED in line and line.endswith(b"}"):
+            seconds.append(_second(line))
+            if (name := _note_failure(line, seen)) is not None:
+                failed[_beginning(name)] = name
+
+
+def _is_recent(lines: bytes) -> bool:
+    """Whether an attempt may have ended within the window: of these lines, the last one is the youngest."""
+    with suppress(ValueError):
+        last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+        is_old = int(_second(last)) < time.time() - WINDOW_SECONDS
+        return not (is_old and last.endswith(b"}\n"))
+    return True
+
+
+def _second(text: bytes) -> bytes:
+    """Return the second in which an attempt ended, as it is written."""
+    place = text.find(_TIME) + len(_TIME)
+    return text[place : text.find(b",", place)].partition(b".")[0]
+
+
+@cache
 def _beginning(image: str) -> bytes:
     """Return how the lines on an image begin."""
     return json.dumps({"image": image}).removesuffix("}").encode("ascii")
 
 
-def _note_time(lines: bytes, start: int, seen: Seen) -> None:
-    place = lines.find(_TIME, start) + len(_TIME)
-    with suppress(ValueError):
-        moment = str(
-            int(float(lines[place : lines.find(b",", place)]) // _BIN_SECONDS) * _BIN_SECONDS
-        )
-        seen.recent[moment] = seen.recent.get(moment, 0) + 1
+def _note_times(seconds: list[bytes], seen: Seen) -> None:
+    for written, number in Counter(seconds).items():
+        with suppress(ValueError):
+            start = str(int(written) // _BIN_SECONDS * _BIN_SECONDS)
+            seen.recent[start] = seen.recent.get(start, 0) + number
 
 
 def _note_failure(text: bytes, seen: Seen) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from segmake.core.journal import Entry, Journal
 from segmake.engines import needs_gpu
+from segmake.images.batches import USUAL_GPUS
 from segmake.messages import say
 from segmake.messages.numbers import duration, finite, hours_setting, number, whole_minutes
 from segmake.outcome.memory import in_accounts, notes
@@ -201,7 +202,8 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
         gpu_seconds=sum(attempt.seconds or 0.0 for attempt in held) if held else None,
         network_seconds=_network_seconds(plan, held),
         runs=len({attempt.run for attempt in attempts}),
-        small_batches=cluster["batch_size"] != "auto" and len(batches) > cluster["max_gpus"],
+        small_batches=cluster["batch_size"] != "auto"
+        and len(batches) > (cluster["max_gpus"] or USUAL_GPUS),
     )
 
 

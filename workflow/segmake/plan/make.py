@@ -144,6 +144,7 @@ def _plan_batches(
     pending: dict[str, dict[str, int]] = {}
     to_do: Counter[str] = Counter(dict.fromkeys((*STEPS, "batches"), 0))
     small: list[str] = []
+    faults: dict[str, Problem] = {}
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
             continue
@@ -163,6 +164,8 @@ def _plan_batches(
                     )
                 )
                 of_batch.update(step for step in STEPS if not current[step])
+                fault = None if current["segment"] else _known_fault(image, section)
+                faults |= {image.image: fault} if fault else {}
         pending[name] = dict(of_batch)
         to_do.update(of_batch)
         to_do["batches"] += of_batch["segment"] > 0
@@ -179,7 +182,19 @@ def _plan_batches(
         "small": small,
         "pending": pending,
         "known_errors": affected(seen, section),
+        "faults": faults,
     }
+
+
+def _known_fault(image: ImageFile, section: dict[str, Any]) -> Problem | None:
+    """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
+    if image.problem or image.header is None:
+        return image.problem
+    try:
+        select(image.header, section, image.path)
+    except Problem as problem:
+        return problem
+    return None
 
 
 class _KeyMaker:

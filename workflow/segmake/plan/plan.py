@@ -32,6 +32,9 @@ PLAN_VARIABLE = "SEGMAKE_PLAN"
 # So many images are named on the screen.
 NAMED = 5
 
+# So many images are named of those that will fail for the same reason.
+_EXAMPLES = 3
+
 State = Literal["done", "failed", "unfinished", "changed", "new"]
 
 
@@ -119,6 +122,8 @@ class Plan:
     journals : dict
         The size in bytes of each journal before it was read, by its path in the folder for the state: what is added
         from then on happened in this run.
+    faults : dict
+        Why images that are to be segmented will fail, as far as their headers and the settings tell. Not written.
     written_for : str
         What the run that wrote the plan called the results folder; empty in a plan that was not read. Not written.
     """
@@ -159,6 +164,7 @@ class Plan:
     contact: str = ""
     pending: dict[str, dict[str, int]] = field(default_factory=dict)
     journals: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, Problem] = field(default_factory=dict)
     written_for: str = ""
 
     @cached_property
@@ -272,7 +278,23 @@ class Plan:
             for code, values in script.remarks:
                 problem = Problem(code, **values)
                 lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._describe_faults()])
+
+    def _describe_faults(self) -> list[str]:
+        """Return how many images will fail, and why: by the reason, with the first of them."""
+        if not self.faults:
+            return []
+        alike: dict[str, list[str]] = {}
+        for image, fault in self.faults.items():
+            alike.setdefault(fault.code, []).append(image)
+        lines = [say("plan.will_fail", number=len(self.faults))]
+        for code, images in sorted(alike.items(), key=lambda item: -len(item[1])):
+            first = self.faults[images[0]]
+            names = {"number": len(images), "names": _some(images, _EXAMPLES)}
+            lines.append(
+                say("plan.will_fail.why", code=code, what=first.what, remedy=first.remedy, **names)
+            )
+        return lines
 
     def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
         """Return which files are left out that were made from the images beside them, for the screen or the report."""
@@ -342,9 +364,9 @@ class Plan:
         return lines
 
 
-def _some(names: list[str]) -> str:
+def _some(names: list[str], most: int = NAMED) -> str:
     """Return the first of some names."""
-    return ", ".join(names[:NAMED]) + ("..." if len(names) > NAMED else "")
+    return ", ".join(names[:most]) + ("..." if len(names) > most else "")
 
 
 def write_plan(plan: Plan) -> None:
@@ -372,7 +394,7 @@ def write_plan(plan: Plan) -> None:
         }
         for name, script in plan.scripts.items()
     }
-    written = {each.name for each in fields(plan)} - {"written_for"}
+    written = {each.name for each in fields(plan)} - {"written_for", "faults"}
     own = {name: getattr(plan, name) for name in written}
     values = {**own, "batches": batches, "scripts": scripts}
     with write_atomically(plan.folders.plan) as part:

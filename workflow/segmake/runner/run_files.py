@@ -8,11 +8,30 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from segmake.core.files import write_atomically
+from segmake.core.files import refuse_link, write_atomically
 from segmake.core.journal import Record, as_record
 from segmake.runner.records import has_its_size, keep_changed, name_of, record_of, was_changed
+from segmake.runner.step_names import STEPS
 
 NAMES = ("report.html", "images.csv", "cells.csv", "cells.parquet")
+
+
+def refuse_links(state: Path) -> None:
+    """Refuse a link, or what is no file, in the place of a journal.
+
+    Parameters
+    ----------
+    state : Path
+        The state folder of the results.
+
+    Raises
+    ------
+    Problem
+        ``SM-RUN-043``
+    """
+    for folder in (".", *STEPS, "scripts/*"):
+        for path in state.glob(f"{folder}/*.jsonl"):
+            refuse_link(path)
 
 
 def round_of(note: Path, results: Path, stamp: Callable[[int], Path]) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from segmake.core import installation
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.journal import Entry, as_record
-from segmake.messages import Problem, joined, say
+from segmake.messages import Problem, enumerated, joined, say
 from segmake.messages.numbers import duration, shown_bytes
 from segmake.plan.plan import Plan, read_plan
 from segmake.plan.result_paths import ResultPaths
@@ -197,7 +197,7 @@ def _chosen(found: Sequence[Place], names: Sequence[str]) -> list[Kind]:
     can = [name for name, kind in kinds.items() if kind.back != "stays" and name != "main"]
     for name in names:
         if name not in kinds:
-            raise Problem("SM-SPC-002", name=name, known=", ".join(can))
+            raise Problem("SM-SPC-002", name=name, known=enumerated(can))
         if name not in can:
             raise Problem("SM-SPC-003", where=str(kinds[name].paths[0]), name=name)
     return [kinds[name] for name in dict.fromkeys(names)]

@@ -16,7 +16,7 @@ from segmake.environments.solving import existing_environments
 from segmake.environments.solving.environment_file import pins, python_of
 from segmake.environments.solving.environment_files import environment_files
 from segmake.environments.wanted import git_packages
-from segmake.messages import Problem, say
+from segmake.messages import Problem, enumerated, say
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,7 @@ def find(
     """
     sections = config.settings["environments"]
     if name not in sections:
-        known = ", ".join(sorted(sections)) or "-"
-        raise Problem("SM-ENV-053", name=readable(name), known=known)
+        raise Problem("SM-ENV-053", name=readable(name), known=enumerated(sorted(sections)))
     section = sections[name]
     alone = replace(config, settings=config.settings | {"environments": {name: section}})
     file = environment_files(alone, conda=conda, ask_driver=ask_driver)[name]

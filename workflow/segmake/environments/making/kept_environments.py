@@ -33,7 +33,7 @@ from segmake.environments.solving import environment_file, existing_environments
 from segmake.environments.solving import history as environment_history
 from segmake.environments.solving.environment_file import contents
 from segmake.environments.solving.environment_files import found_before
-from segmake.messages import Problem, say
+from segmake.messages import Problem, enumerated, say
 from segmake.messages.numbers import brief
 from segmake.outcome.status import main_job, who_runs
 from segmake.plan.plan import Plan, read_plan
@@ -228,7 +228,7 @@ def table(found: Sequence[Kept], config: Config) -> Iterator[str]:
 
 def gigabytes(size: int) -> str:
     """Return a number of bytes as people read it."""
-    return f"{brief(size / 1e9)} GB"
+    return say("space.GB", number=brief(size / 1e9))
 
 
 def chosen(found: Sequence[Kept], names: Iterable[str], *, unused: bool) -> list[Kept]:
@@ -252,7 +252,7 @@ def chosen(found: Sequence[Kept], names: Iterable[str], *, unused: bool) -> list
     known = {name for kept in found for name in (kept.name, kept.label)}
     for name in names:
         if name not in known:
-            there = ", ".join(sorted({kept.name for kept in found})) or "-"
+            there = enumerated(sorted({kept.name for kept in found}))
             raise Problem("SM-ENV-053", name=readable(name), known=there)
     asked = [kept for kept in found if kept.name in names or kept.label in names]
     for kept in asked:
@@ -344,7 +344,7 @@ def export(name: str, results: Path, folder: Path | None, file: Path | None = No
     place = results / "environments"
     known = sorted(path.stem for path in place.glob("*.yaml"))
     if file is None and name not in known:
-        raise Problem("SM-ENV-053", name=readable(name), known=", ".join(known) or "-")
+        raise Problem("SM-ENV-053", name=readable(name), known=enumerated(known))
     file = file or place / f"{name}.yaml"
     folder = folder or place / name
     texts = {

@@ -22,7 +22,7 @@ from segmake.environments.solving.pythons import find_python, versions_here
 from segmake.environments.solving.resolver import PYTHONS
 from segmake.environments.solving.uv_settings import variables_of_uv
 from segmake.environments.wanted import git_packages
-from segmake.messages import Problem, say
+from segmake.messages import Problem, enumerated, say
 
 # The file that says that what uv has made is whole; it is written last.
 MADE = ".segmake-made"
@@ -138,7 +138,7 @@ def _python(name: str, version: str, home: Path) -> Path:
         said = str(error).strip().splitlines()[-1].strip()
     if found := find_python(version, downloaded):
         return found
-    here = ", ".join(versions_here(downloaded, PYTHONS)) or "-"
+    here = enumerated(versions_here(downloaded, PYTHONS))
     raise Problem("SM-ENV-041", environment=name, python=version, here=here, error=said)
 
 

@@ -113,6 +113,19 @@ def environment_files(
     return files
 
 
+def faults_of(config: Config, name: str, *, conda: bool = True) -> list[Problem]:
+    """Return what is wrong with an environment of the config, as far as its list of packages tells.
+
+    Parameters
+    ----------
+    config : Config
+    name : str
+    conda : bool
+        Whether conda may make it.
+    """
+    return _request(config, name, conda=conda)[1]
+
+
 def found_before(config: Config, kept: Path = KEPT) -> dict[str, Path]:
     """Return the files of those environments of the config whose versions were found already.
 

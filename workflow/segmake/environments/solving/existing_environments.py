@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 from segmake.core.files import fingerprint, readable, write_atomically
 from segmake.environments.wanted import git_packages
-from segmake.messages import Problem, joined, say
+from segmake.messages import Problem, enumerated, joined, say
 
 if TYPE_CHECKING:
     from segmake.core.config import Config
@@ -135,7 +135,7 @@ def _place(words: str, where: str) -> Path:
         path = os.path.dirname(folder)
     if os.path.isdir(path):
         return Path(path)
-    offered = ", ".join(_nearest(words, path if is_path else "")) or "-"
+    offered = enumerated(_nearest(words, path if is_path else ""))
     raise Problem("SM-ENV-035", where=where, existing=readable(words), known=readable(offered))
 
 

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 from segmake.core.files import readable
-from segmake.messages import Problem, joined, say
+from segmake.messages import Problem, enumerated, joined, say
 from segmake.messages.numbers import brief
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
@@ -184,8 +184,7 @@ class Run:
         """Return in a sentence what it took and made, for its log."""
         words = []
         if self.took is not None and (self.took[0] or self.took[1]):
-            opened = ", ".join(self.took[0]) or "-"
-            words.append(say("step.evidence.opened", opened=opened))
+            words.append(say("step.evidence.opened", opened=enumerated(self.took[0])))
         if self.made_any:
             words.append(
                 say(

@@ -203,7 +203,7 @@ class ScriptWork:
         elif wrote := run.wrote_elsewhere("" if run.made_any and not missing else said, log):
             problem = wrote
         elif missing:
-            made = run.named() or ["-"]
+            made = run.named() or ["no file"]
             names |= {"made": readable(", ".join(made[:NAMED_FILES])), "aside": str(task.aside)}
             names["missing"] = ", ".join(missing)
             problem = Problem("SM-SCR-035", where=task.image, said=said, **names)
