@@ -14,7 +14,7 @@ from pathlib import Path
 
 from segmake.config.load import completed, load_config
 from segmake.config.yaml_lines import read_yaml
-from segmake.core.config import Config, name_in_full
+from segmake.core.config import Config
 from segmake.core.site import read_site
 from segmake.images.listing import list_images
 from segmake.messages import Problem, Problems
@@ -82,13 +82,19 @@ class Luggage:
 
 def config_problems(config: Path, named: Iterable[Named]) -> list[Problem]:
     """Return what is wrong with a config, without what is said of paths that are the other computer's."""
-    elsewhere = {name_in_full(one.keys) for one in named if one.source is None}
     try:
         load_config(config, images=False)
     except Problems as found:
-        keys = [(problem, getattr(problem.where, "key", "")) for problem in found.problems]
-        return [problem for problem, key in keys if key not in elsewhere]
+        written, lines, _ = read_yaml(config)
+        own = Config(written, config, lines, written)
+        elsewhere = {_place(own.where(*one.keys)) for one in named if one.source is None}
+        return [each for each in found.problems if _place(each.where) not in elsewhere]
     return []
+
+
+def _place(where: str) -> tuple[str, int | None, str]:
+    key, line = getattr(where, "key", ""), getattr(where, "line", None)
+    return where, line, key
 
 
 def pack(config: Path, named: Sequence[Named], laptop: Laptop) -> Luggage:
