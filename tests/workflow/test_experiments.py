@@ -211,5 +211,9 @@ def test_two_users_share_an_installation_that_they_may_only_read(
     assert refused.returncode == 1
     assert "SM-RUN-060" in refused.stderr and "segmake new" in refused.stderr
     assert "Traceback" not in refused.stderr
+    draw_image(own[0] / "images" / "img_9.tif", 9)
+    planned = bernard.run("segmake", "plan", folder=own[0])
+    assert planned.returncode == 1, planned.stdout + planned.stderr
+    assert "SM-RUN-010" in planned.stdout and "SM-RUN-060" in planned.stdout
     shutil.rmtree(own[1] / "results")
     assert installation() == before

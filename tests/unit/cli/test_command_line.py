@@ -189,7 +189,7 @@ def test_where_there_is_nothing_to_list_a_remedy_says_so(
 
 def test_no_line_of_the_help_begins_with_a_sign(monkeypatch, capsys):
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
-    for columns in range(60, 90, 3):
+    for columns in (60, 70, 80):
         monkeypatch.setenv("COLUMNS", str(columns))
         for name in OF_USERS:
             with pytest.raises(SystemExit):
