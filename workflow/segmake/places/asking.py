@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from getpass import getpass
 from typing import Protocol
 
@@ -33,9 +37,11 @@ class Terminal:
 
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
         """Return what is typed; None at Ctrl-D."""
-        read = input if shown else getpass
+        question = f"{question.rstrip()} "
         try:
-            return await asyncio.to_thread(read, f"{question.rstrip()} ")
+            if os.name == "posix" and sys.stdin.isatty():
+                return await _typed(question, shown=shown)
+            return await asyncio.to_thread(input if shown else getpass, question)
         except EOFError:
             return None
 
@@ -43,3 +49,38 @@ class Terminal:
         """Return whether ``y``, ``yes`` or the like is typed."""
         typed = await self.secret(f"{question} {say('ssh.yes_or_no')}", shown=True)
         return (typed or "").strip().lower() in say("ssh.yes").split()
+
+
+async def _typed(question: str, *, shown: bool) -> str:
+    """Return a line of the terminal; Ctrl-C ends the wait, which it does not in a thread."""
+    terminal = sys.stdin.fileno()
+    ready = asyncio.Event()
+    with _echo(terminal, shown=shown):
+        print(question, end="", flush=True)
+        asyncio.get_running_loop().add_reader(terminal, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            asyncio.get_running_loop().remove_reader(terminal)
+            if not shown:
+                print(flush=True)
+        # A terminal gives one line at most.
+        line = os.read(terminal, 1 << 16)
+    if not line:
+        raise EOFError
+    return line.decode(sys.stdin.encoding, errors="surrogateescape").rstrip("\r\n")
+
+
+@contextmanager
+def _echo(terminal: int, *, shown: bool) -> Iterator[None]:
+    """Have a terminal show what is typed, or not; afterwards it does as before."""
+    import termios
+
+    before = termios.tcgetattr(terminal)
+    now = before.copy()
+    now[3] = now[3] | termios.ECHO if shown else now[3] & ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, now)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
