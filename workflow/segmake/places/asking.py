@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import asyncio
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from getpass import getpass
@@ -35,14 +36,12 @@ class Terminal:
     """Questions on the terminal."""
 
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
-        """Return what is typed; None at Ctrl-D.
-
-        Nothing else goes on meanwhile: in a thread of its own, Ctrl-C would wait until Enter is pressed.
-        """
-        read = input if shown else getpass
+        """Return what is typed; None at Ctrl-D."""
+        question = f"{question.rstrip()} "
         try:
-            with _ended_by_ctrl_c():
-                return read(f"{question.rstrip()} ")
+            if os.name == "posix" and sys.stdin.isatty():
+                return await _typed(question, shown=shown)
+            return await asyncio.to_thread(input if shown else getpass, question)
         except EOFError:
             return None
 
@@ -52,14 +51,36 @@ class Terminal:
         return (typed or "").strip().lower() in say("ssh.yes").split()
 
 
+async def _typed(question: str, *, shown: bool) -> str:
+    """Return a line of the terminal; Ctrl-C ends the wait, which it does not in a thread."""
+    terminal = sys.stdin.fileno()
+    ready = asyncio.Event()
+    with _echo(terminal, shown=shown):
+        print(question, end="", flush=True)
+        asyncio.get_running_loop().add_reader(terminal, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            asyncio.get_running_loop().remove_reader(terminal)
+            if not shown:
+                print(flush=True)
+        # A terminal gives one line at most.
+        line = os.read(terminal, 1 << 16)
+    if not line:
+        raise EOFError
+    return line.decode(sys.stdin.encoding, errors="surrogateescape").rstrip("\r\n")
+
+
 @contextmanager
-def _ended_by_ctrl_c() -> Iterator[None]:
-    """Have Ctrl-C raise KeyboardInterrupt here: asyncio's own way with it is to wait for what is done now."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    known = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _echo(terminal: int, *, shown: bool) -> Iterator[None]:
+    """Have a terminal show what is typed, or not; afterwards it does as before."""
+    import termios
+
+    before = termios.tcgetattr(terminal)
+    now = before.copy()
+    now[3] = now[3] | termios.ECHO if shown else now[3] & ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, now)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, known)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
