@@ -12,7 +12,7 @@ from segmake.messages import Problem
 from segmake.places.shell_scripts import IS_AT_WORK, START, STOP
 
 # Bytes of a file that are read or written at once.
-PIECE = 4 * 1024**2
+PIECE = 1024**2
 
 # What is not whole yet has this in its name, or in that of a folder above it.
 PART = ".segmake-part"
