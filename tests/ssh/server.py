@@ -47,7 +47,7 @@ PermitRootLogin no
 PasswordAuthentication {password}
 KbdInteractiveAuthentication {second}
 AuthenticationMethods {methods}
-Subsystem sftp {sftp}
+{sftp}
 StrictModes yes
 MaxStartups 100
 MaxSessions 50
@@ -100,7 +100,12 @@ class Server:
         return f"{self.user.name}@127.0.0.1:{self.port}"
 
     def start(
-        self, *, methods: str = "publickey password", second: bool = False, more: str = ""
+        self,
+        *,
+        methods: str = "publickey password",
+        second: bool = False,
+        sftp: str = "Subsystem sftp /usr/lib/openssh/sftp-server",
+        more: str = "",
     ) -> None:
         """Start the server, with the ways to log in that it takes."""
         # The program's name is that of PAM's rules for it.
@@ -115,7 +120,7 @@ class Server:
             password="no" if second else "yes",
             second="yes" if second else "no",
             methods=methods,
-            sftp="/usr/lib/openssh/sftp-server",
+            sftp=sftp,
             more=more,
         )
         config.write_text(text)

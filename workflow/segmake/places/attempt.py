@@ -303,7 +303,7 @@ class Attempt:
         if begun < file.size:
             await self.target.write(way, aiter(pieces), begun)
         # It may have grown, or have been written anew.
-        if pieces.failed or await self.source.look(path) != file:
+        if pieces.failed or not _is_same(await self.source.look(path), file):
             await self.target.remove(self.there, [part])
             if pieces.failed:
                 await self._note_unread(name)
@@ -349,7 +349,7 @@ class Attempt:
 
     async def _note_unread(self, name: str) -> None:
         """Note a file that could not be read, if it is still there and still the same."""
-        if await self.source.look(join(self.here, name)) == self.files[name]:
+        if _is_same(await self.source.look(join(self.here, name)), self.files[name]):
             self.unread.append(name)
 
     def _tell_unread(self) -> None:
@@ -413,6 +413,11 @@ def _streams(names: Sequence[str], files: Mapping[str, File]) -> Iterator[list[s
             group, size = [], 0
     if group:
         yield group
+
+
+def _is_same(now: File | None, file: File) -> bool:
+    """Return whether a file is still what it was when it was listed; SFTP knows whole seconds only."""
+    return now is not None and now.size == file.size and abs(now.time - file.time) < 1
 
 
 def _refuse_clashes(new: Mapping[str, str], there: Iterable[str], target: Place) -> None:

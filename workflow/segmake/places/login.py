@@ -122,7 +122,11 @@ class Login:
     async def _know(self, host: str, offered: _Offered) -> None:
         """Ask whether a computer is the right one; a known one that has changed is never taken."""
         names = {"host": host, "fingerprint": offered.key.get_fingerprint()}
-        if known := self.host_keys.others(offered.host, offered.address, offered.port):
+        known = self.host_keys.others(offered.host, offered.address, offered.port)
+        if offered.key in known:
+            # Another login has just been told that it is the right one.
+            return
+        if known:
             old = ", ".join(key.get_fingerprint() for key in known)
             files = ", ".join(map(str, self.host_keys.files))
             raise Problem("SM-SSH-005", where=host, known=old, files=files, **names)

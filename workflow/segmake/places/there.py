@@ -15,6 +15,7 @@ import asyncssh
 from segmake.core.files import one_line, readable
 from segmake.messages import Problem
 from segmake.places import tar_files
+from segmake.places.in_order import in_order
 from segmake.places.login import Login
 from segmake.places.login_script import NO_FOLDER, LoginScript
 from segmake.places.place import PART, PIECE, Answer, File, Place
@@ -28,9 +29,12 @@ _ENGLISH = {"LC_ALL": "C"}
 _DENIED = re.compile(r"^find: .*?/\./(.*?)'?: Permission denied$")
 _FULL = re.compile(r"No space left|quota", re.IGNORECASE)
 _OTHER_TOOLS = re.compile(
-    r"(unrecognized|unknown|invalid|illegal) (option|primary|predicate|argument)", re.I
+    r"unrecognized|unknown (primary|option|predicate)|(invalid|illegal) option"
 )
 _NO_COMMAND = 127
+
+# Bytes that OpenSSH takes and gives at once, if it is not an old one, and that are on the way for one file.
+_BLOCK, _AHEAD = 255 * 1024, 2 * 1024**2
 
 T = TypeVar("T")
 
@@ -151,11 +155,25 @@ class There(Place):
     async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the bytes of a file."""
         files = await self._sftp()
-        file = await self._told(files.open(_encoded(path), "rb"), path)
+        # Blocks of its own: the library's ones, after the connection was lost, print what nobody can read.
+        file = await self._told(files.open(_encoded(path), "rb", block_size=0), path)
+        size = min(_BLOCK, files.limits.max_read_len)
         try:
-            while piece := _bytes(await self._told(file.read(PIECE, offset), path)):
-                yield piece
-                offset += len(piece)
+            piece = b"?"
+            while piece:
+                async with in_order(_AHEAD // size) as calls:
+                    at = offset
+                    while True:
+                        while not calls.are_enough:
+                            calls.make(file.read(size, at))
+                            at += size
+                        piece = _bytes(await self._told(calls.answer(), path))
+                        if piece:
+                            yield piece
+                            offset += len(piece)
+                        if len(piece) < size:
+                            # The end, or less than was asked for: what follows is asked for anew.
+                            break
         finally:
             with suppress(asyncssh.Error, OSError):
                 await file.close()
@@ -175,13 +193,20 @@ class There(Place):
             await files.makedirs(_encoded(folder), exist_ok=True)
             self._made.add(folder)
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | (0 if offset else asyncssh.FXF_TRUNC)
-        file = await files.open(_encoded(path), flags, encoding=None)
+        file = await files.open(_encoded(path), flags, encoding=None, block_size=0)
+        size = min(_BLOCK, files.limits.max_write_len)
         try:
             if offset:
                 await file.truncate(offset)
-            async for piece in pieces:
-                await file.write(piece, offset)
-                offset += len(piece)
+            async with in_order(_AHEAD // size) as calls:
+                async for piece in pieces:
+                    for at in range(0, len(piece), size):
+                        if calls.are_enough:
+                            await calls.answer()
+                        calls.make(file.write(piece[at : at + size], offset + at))
+                    offset += len(piece)
+                while calls:
+                    await calls.answer()
         finally:
             with suppress(asyncssh.Error, OSError):
                 await file.close()
@@ -313,12 +338,10 @@ class There(Place):
                 self._files = await connection.start_sftp_client(path_encoding=None)
             except asyncssh.SFTPBadMessage as error:
                 raise Problem("SM-SSH-015", where=self.name) from error
-            except asyncssh.ChannelOpenError as error:
+            except (asyncssh.Error, OSError) as error:
                 if connection.is_closed():
                     raise self._lost(str(error)) from error
                 raise Problem("SM-SSH-023", where=self.name, host=self.name) from error
-            except (asyncssh.Error, OSError) as error:
-                raise self._lost(str(error)) from error
         return self._files
 
     async def _why(self, path: str) -> str:
