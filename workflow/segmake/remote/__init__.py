@@ -1,7 +1,7 @@
 """Experiments of a laptop, computed on another computer and brought back.
 
 `remembered` says which computer an experiment is computed on (the file ``segmake.place`` beside its folder ``config``),
-and which computers a user has been to.
+and which computers a user has been to; `shown_progress` shows how far a copy is.
 
 May import `segmake.firstday` and what is below it, but needs nothing that a laptop lacks: no numpy, no Snakemake.
 
