@@ -14,10 +14,10 @@ from typing import Any
 
 from segmake.places.attempt import SMALL
 from segmake.places.copying import Outcome, copy
-from segmake.places.place import PIECE, Place
+from segmake.places.place import Place
 from tests.ssh.test_place import NAMES
 
-SIZES = [0, 1, 5000, SMALL, PIECE + 1, 2 * PIECE + 7]
+SIZES = [0, 1, 5000, SMALL, SMALL + 1, 3 * SMALL + 7]
 
 
 def make_images(folder: Path) -> Path:
@@ -51,35 +51,46 @@ def go(source: tuple[Place, Path | str], target: tuple[Place, Path | str], **mor
     return asyncio.run(both())
 
 
-class Cut(Place):
-    """A place at whose so-manieth call something happens, before it is made or after."""
+@dataclass
+class Calls:
+    """Counts the calls of one or more places; at one of them something happens, before it is made or after."""
 
-    def __init__(self, place: Place, at: int, lose: Callable[[], None], *, after: bool) -> None:
-        self.place, self.left, self.lose, self.after = place, at, lose, after
+    left: int
+    lose: Callable[[], None]
+    after: bool
 
-    def _count(self) -> None:
+    def count(self) -> None:
         self.left -= 1
         if self.left == 0:
             self.lose()
 
+
+class Cut(Place):
+    """A place whose calls are counted."""
+
+    def __init__(self, place: Place, calls: Calls) -> None:
+        self.place, self.calls = place, calls
+
     async def _call(self, name: str, *given: Any, **more: Any) -> Any:
-        if not self.after:
-            self._count()
+        # There is nothing to be cut any more.
+        counts = name != "close"
+        if counts and not self.calls.after:
+            self.calls.count()
         answer = await getattr(self.place, name)(*given, **more)
-        if self.after and name != "close":
-            self._count()
+        if counts and self.calls.after:
+            self.calls.count()
         return answer
 
     async def read_many(self, folder, names):
-        self._count()
+        self.calls.count()
         async for one in self.place.read_many(folder, names):
             yield one
 
     async def read(self, path, offset=0):
-        self._count()
+        self.calls.count()
         async for piece in self.place.read(path, offset):
             yield piece
-            self._count()
+            self.calls.count()
 
     def tunnel(self, target):
         return self.place.tunnel(target)

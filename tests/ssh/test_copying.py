@@ -23,7 +23,7 @@ from segmake.places.place import PART, PIECE
 from segmake.places.there import There
 from tests.disks import remount, small_disk
 from tests.ssh.conftest import Answers, make_key
-from tests.ssh.copies import NAMES, SIZES, Cut, contents, go, make, make_images, network
+from tests.ssh.copies import NAMES, SIZES, Calls, Cut, contents, go, make, make_images, network
 from tests.ssh.server import PASSWORD, Server
 
 
@@ -120,7 +120,7 @@ def test_what_changes_while_it_is_copied(
 
     inner = Here() if way == "there" else there
     # After the first look, and before anything is read.
-    source = Cut(inner, 1, change, after=True)
+    source = Cut(inner, Calls(1, change, after=True))
     other = there if way == "there" else Here()
     sent = go((source, origin), (other, target), quiet=0)
     assert set(sent.growing) == {"long", "short", "new"} and sent.copied == ()
@@ -232,7 +232,7 @@ def test_two_laptops_at_one_folder(
     assert all(what in (ours[name], theirs[name]) for name, what in contents(far).items())
     assert set(contents(far)) == set(NAMES)
     make(images / "large", os.urandom(2 * PIECE))
-    source = Cut(Here(), 3, server.stop, after=False)
+    source = Cut(Here(), Calls(3, server.stop, after=False))
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(parts, "host_name", lambda: "another")
         with pytest.raises(Problem):
@@ -296,7 +296,7 @@ def test_a_lost_connection_is_asked_for_once(
     asking = Answers([*_factors(server), *_factors(server)])
     with network(server.port) as between:
         host = f"{server.user.name}@127.0.0.1:{between.port}"
-        there = Cut(There(Login(host, asking)), 3, between.stop, after=False)
+        there = Cut(There(Login(host, asking)), Calls(3, between.stop, after=False))
         go((Here(), images), (there, far))
     assert contents(far) == contents(images)
     assert [("lost" in question) for question in asking.asked] == [False] * 3 + [True, False]

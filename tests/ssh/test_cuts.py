@@ -21,7 +21,7 @@ from segmake.places.login import Login
 from segmake.places.place import Place
 from segmake.places.there import There
 from tests.ssh.conftest import Answers, make_key
-from tests.ssh.copies import NAMES, SIZES, Cut, Network, contents, go, make_images, network
+from tests.ssh.copies import NAMES, SIZES, Calls, Cut, Network, contents, go, make_images, network
 from tests.ssh.server import Server
 
 
@@ -48,8 +48,7 @@ class Line:
 
 @pytest.fixture
 def line(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    monkeypatch.setattr(copying, "PATIENCE", (0.01,) * 3)
-    monkeypatch.setattr(login, "ALIVE_SECONDS", 0.3)
+    monkeypatch.setattr(copying, "PATIENCE", (0.01,) * 5)
     server.permit(make_key())
     server.start(methods="publickey")
     with network(server.port) as between:
@@ -62,60 +61,78 @@ CASES = [
     for way in ("there", "back")
     for after in (False, True)
 ]
-# Each of the others takes half a minute at most.
-QUICK = {("server", "there", False), ("laptop", "there", True), ("laptop", "back", False)}
-QUICK |= {("network", "there", True)}
+# Each of the others takes half a minute or more.
+QUICK = {("server", "there", False), ("laptop", "back", False)}
 
 
 @pytest.mark.parametrize(
     ("kind", "way", "after"),
     [case if case in QUICK else pytest.param(*case, marks=pytest.mark.long) for case in CASES],
 )
-def test_cut_at_every_call(line: Line, kind: str, way: str, after: bool) -> None:
+def test_cut_at_every_call(
+    line: Line, monkeypatch: pytest.MonkeyPatch, kind: str, way: str, after: bool
+) -> None:
     """Whatever has its name is whole, at most one file's bytes are sent twice, and the same again makes it whole."""
+    _cut(line, monkeypatch, kind, way, after=after)
+
+
+def test_network_that_stops_at_some_calls(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, at fewer calls: each takes as long as it takes to notice."""
+    _cut(line, monkeypatch, "network", "there", after=True, every=4)
+
+
+def _cut(
+    line: Line, monkeypatch: pytest.MonkeyPatch, kind: str, way: str, *, after: bool, every: int = 1
+) -> None:
+    if kind == "network":
+        monkeypatch.setattr(login, "ALIVE_SECONDS", 0.4)
     images, origin = make_images(line.folder / "images"), f"{line.folder.name} from"
     if way == "back":
         go((Here(), images), (line.place(), origin))
-    for at in range(1, 200):
+    for at in range(1, 100, every):
         new = f"{line.folder.name} {at}"
         target = (line.server.user.home if way == "there" else line.folder) / new
         sent = line.folder / f"sent {at}"
 
-        def ends(place: Place, new: str = new) -> tuple[tuple[Place, Path | str], ...]:
-            there, here = (place, new if way == "there" else origin), (Here(), line.folder / new)
-            return ((Here(), images), there) if way == "there" else (there, here)
+        def ends(here: Place, there: Place, new: str = new) -> tuple[tuple[Place, Path | str], ...]:
+            if way == "there":
+                return (here, images), (there, new)
+            return (there, origin), (here, line.folder / new)
 
-        cut = Cut(line.place(), at, getattr(line, f"lose_{kind}"), after=after)
+        calls = Calls(at, getattr(line, f"lose_{kind}"), after)
         logins = line.network.logins
-        reached = _go_and_lose(kind, ends(cut), cut, sent)
+        reached = _go_and_lose(
+            kind, ends(Cut(Here(), calls), Cut(line.place(), calls)), calls, sent
+        )
         for name in NAMES:
             if (target / name).exists():
                 assert (target / name).read_bytes() == (images / name).read_bytes(), name
         if kind == "server":
             line.server.stop()
             line.server.start(methods="publickey")
-        go(*ends(line.place()), tell=_noted(sent))
+        go(*ends(Here(), line.place()), tell=_noted(sent))
         lost = max(1, line.network.logins - logins - 2)
         assert sum(map(int, sent.read_text().split())) <= sum(SIZES) + lost * max(SIZES)
         if kind == "network":
             # What was on its way arrives after all.
             line.network.go_on()
-            time.sleep(0.05)
+            time.sleep(0.1)
+            go(*ends(Here(), line.place()))
         assert contents(target) == contents(images)
         if not reached:
             break
-    assert at > len(NAMES)
+    assert len(NAMES) < at < 90
 
 
 def _go_and_lose(
-    kind: str, ends: tuple[tuple[Place, Path | str], ...], cut: Cut, sent: Path
+    kind: str, ends: tuple[tuple[Place, Path | str], ...], calls: Calls, sent: Path
 ) -> bool:
     """Copy until it is cut; return whether it came to that."""
     sent.write_text("0\n")
     if kind != "laptop":
         with suppress(Problem):
             go(*ends, tell=_noted(sent))
-        return cut.left <= 0
+        return calls.left <= 0
     child = os.fork()
     if not child:
         try:

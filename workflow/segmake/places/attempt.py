@@ -180,10 +180,11 @@ class Attempt:
             self.source.files(self.here, unread=self.unread),
             self.target.files(self.there, unread=[]),
         )
-        self.all = found
+        self.all = {name: file for name, file in found.items() if PART not in name}
         self.unread = [name for name in self.unread if _last(name) not in _SYSTEM_FOLDERS]
         self.files = {name: file for name, file in found.items() if self.ends.counts(name)}
-        self.called = names_for(self.target.system, self.files)
+        # Of all: what a file is called is not to hang on which ones are wanted.
+        self.called = names_for(self.target.system, self.all)
         self.begun = {}
         streams = []
         for part in self.names.left(iter(there)):
@@ -204,7 +205,7 @@ class Attempt:
             for path, file in there.items()
             if path.startswith(f"{stream}/")
         }
-        called = {as_name: self.files[name] for name, as_name in self.called.items()}
+        called = {as_name: self.all[name] for name, as_name in self.called.items()}
         spelled = spellings(called)
         whole = [
             name
@@ -359,11 +360,16 @@ class Attempt:
         shown = ", ".join(named[:NAMED]) + (", …" if len(named) > NAMED else "")
         raise Problem("SM-SSH-018", where=self.source.name, number=len(named), names=shown)
 
-    async def _clear(self, there: Iterable[str]) -> None:
+    async def _clear(self, there: Mapping[str, File]) -> None:
         """Remove what earlier attempts have left and nobody needs any more."""
         parts = [part for part in self.names.left(iter(there)) if part.sign]
+        if not parts:
+            return
         # A file that is not wanted this time may be the next time.
-        signs = {sign_of(name, file) for name, file in self.all.items()} if parts else set()
+        missing = changed(
+            self.all, {name: there[name] for name in there if PART not in name}, self.called
+        )
+        signs = {sign_of(name, self.all[name]) for name in missing if name not in self.copied}
         if old := [part.path for part in parts if part.sign not in signs]:
             await self.target.remove(self.there, old)
 
