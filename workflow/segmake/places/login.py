@@ -50,8 +50,13 @@ class Login:
     host_keys: HostKeys = field(default_factory=HostKeys)
     config: Path = field(default_factory=lambda: Path("~/.ssh/config").expanduser())
 
-    async def connect(self) -> asyncssh.SSHClientConnection:
+    async def connect(self, *, again: bool = False) -> asyncssh.SSHClientConnection:
         """Log in.
+
+        Parameters
+        ----------
+        again : bool
+            Whether there was a connection, which is lost: the first question says so.
 
         Raises
         ------
@@ -59,10 +64,11 @@ class Login:
             ``SM-SSH-001`` to ``SM-SSH-009``.
         """
         options = self._options()
+        asking = _WhyAgain(self.asking, self.host) if again else self.asking
         through = None
         for jump in _jumps(options.tunnel):
-            through = await self._connect(jump, through)
-        return await self._connect(self.host, through)
+            through = await self._connect(jump, through, asking)
+        return await self._connect(self.host, through, asking)
 
     def _options(self) -> asyncssh.SSHClientConnectionOptions:
         """Return what the user's SSH config says."""
@@ -84,11 +90,11 @@ class Login:
         return found | {"config": [str(self.config)] if self.config.is_file() else None}
 
     async def _connect(
-        self, host: str, through: asyncssh.SSHClientConnection | None
+        self, host: str, through: asyncssh.SSHClientConnection | None, asking: Asking
     ) -> asyncssh.SSHClientConnection:
         """Log in at one computer; the first time it is asked whether it is the right one."""
         for _ in range(2):
-            visit = _Visit(host, self.asking, self.host_keys)
+            visit = _Visit(host, asking, self.host_keys)
             try:
                 connection = await asyncssh.connect(
                     **self._names(host),
@@ -116,7 +122,11 @@ class Login:
     async def _know(self, host: str, offered: _Offered) -> None:
         """Ask whether a computer is the right one; a known one that has changed is never taken."""
         names = {"host": host, "fingerprint": offered.key.get_fingerprint()}
-        if known := self.host_keys.others(offered.host, offered.address, offered.port):
+        known = self.host_keys.others(offered.host, offered.address, offered.port)
+        if offered.key in known:
+            # Another login has just been told that it is the right one.
+            return
+        if known:
             old = ", ".join(key.get_fingerprint() for key in known)
             files = ", ".join(map(str, self.host_keys.files))
             raise Problem("SM-SSH-005", where=host, known=old, files=files, **names)
@@ -144,6 +154,27 @@ class Login:
     def _user(self, host: str) -> str:
         """Return under which name one logs in."""
         return asyncssh.SSHClientConnectionOptions(**self._names(host)).username
+
+
+@dataclass
+class _WhyAgain:
+    """Says with the first question why it is asked once more."""
+
+    asking: Asking
+    host: str
+    told: bool = False
+
+    async def secret(self, question: str, *, shown: bool = False) -> str | None:
+        return await self.asking.secret(self._why(question), shown=shown)
+
+    async def agrees(self, question: str) -> bool:
+        return await self.asking.agrees(self._why(question))
+
+    def _why(self, question: str) -> str:
+        if self.told:
+            return question
+        self.told = True
+        return f"{say('ssh.once_more', host=self.host)}\n{question}"
 
 
 @dataclass(frozen=True)
