@@ -34,10 +34,8 @@ class Terminal:
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
         """Return what is typed; None at Ctrl-D."""
         read = input if shown else getpass
-        # A line that shows how far something is may stand there, half.
-        start = "\n" if "\n" in question else ""
         try:
-            return await asyncio.to_thread(read, f"{start}{question.rstrip()} ")
+            return await asyncio.to_thread(read, f"{question.rstrip()} ")
         except EOFError:
             return None
 
