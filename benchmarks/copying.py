@@ -139,7 +139,9 @@ def ours(folder: Path, direction: str) -> None:
 
 def sftp(folder: Path, direction: str) -> None:
     """Copy as OpenSSH does, with the times of the files."""
-    line = f'put -rp "{folder}/files" .' if direction == "sent" else f'get -rp files "{folder}/back"'
+    line = (
+        f'put -rp "{folder}/files" .' if direction == "sent" else f'get -rp files "{folder}/back"'
+    )
     command = ["sftp", "-q", "-b", "-", "-F", f"{folder}/.ssh/config", *_key(folder), "cluster"]
     subprocess.run(command, input=line.encode(), check=True, stdout=subprocess.DEVNULL)
 
