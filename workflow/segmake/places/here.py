@@ -17,6 +17,7 @@ from pathlib import Path
 from segmake.core.files import error_line, readable
 from segmake.messages import Problem
 from segmake.places.foreign_names import System
+from segmake.places.in_order import in_order
 from segmake.places.place import PART, PIECE, Answer, File, Place
 
 _NAME = platform.node()
@@ -79,10 +80,14 @@ class Here(Place):
 
     async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the bytes of a file."""
-        with _told(path), _path(path).open("rb") as file:
+        with _told(path), _path(path).open("rb", buffering=0) as file:
             file.seek(offset)
-            while piece := await asyncio.to_thread(file.read, PIECE):
-                yield piece
+            async with in_order(1) as calls:
+                calls.make(asyncio.to_thread(file.read, PIECE))
+                while piece := await calls.answer():
+                    # While this one is sent.
+                    calls.make(asyncio.to_thread(file.read, PIECE))
+                    yield piece
 
     async def write(self, path: str, pieces: AsyncIterator[bytes], offset: int = 0) -> None:
         """Write into a file from some byte on."""
