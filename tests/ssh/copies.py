@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segmake.places.attempt import SMALL
 from segmake.places.copying import Outcome, copy
+from segmake.places.differences import SMALL
 from segmake.places.place import Place
 from tests.ssh.test_place import NAMES
 

@@ -15,8 +15,8 @@ import pytest
 
 from segmake.messages import Problem
 from segmake.places import attempt, copying, parts
-from segmake.places.attempt import SMALL
 from segmake.places.copying import Outcome
+from segmake.places.differences import SMALL
 from segmake.places.here import Here
 from segmake.places.login import Login
 from segmake.places.place import PART, PIECE

@@ -40,11 +40,9 @@ class Terminal:
         Nothing else goes on meanwhile: in a thread of its own, Ctrl-C would wait until Enter is pressed.
         """
         read = input if shown else getpass
-        # A line that shows how far something is may stand there, half.
-        start = "\n" if "\n" in question else ""
         try:
             with _ended_by_ctrl_c():
-                return read(f"{start}{question.rstrip()} ")
+                return read(f"{question.rstrip()} ")
         except EOFError:
             return None
 

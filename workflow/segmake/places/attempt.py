@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-import unicodedata
 from collections.abc import (
     AsyncIterator,
     Callable,
     Coroutine,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -21,25 +19,23 @@ from typing import Any
 from segmake.core.files import on_screen, readable
 from segmake.messages import Problem
 from segmake.messages.numbers import shown_bytes
+from segmake.places.differences import (
+    SMALL,
+    changed,
+    in_streams,
+    is_same,
+    may_grow,
+    refuse_clashes,
+    same_name,
+    spellings,
+)
 from segmake.places.foreign_names import names_for
 from segmake.places.parts import Writer, sign_of
 from segmake.places.place import PART, File, Place
 from segmake.places.progress import Progress
 
-# File systems keep times to two seconds at worst (FAT).
-SAME_SECONDS = 2
-
-# Where only the clocks are in doubt, a second look comes so much later.
-LOOK_SECONDS = 3
-
-# By more than this no clock is wrong, whatever its time zone: an older file is not being written.
-DAY_SECONDS = 26 * 3600
-
 # So many large files, and streams of small ones, are on the way at once: one waits for answers while another is sent.
 AT_ONCE, STREAMS = 4, 2
-
-# Files up to this many bytes go many at once, up to this many in one stream.
-SMALL, STREAM_BYTES, STREAM_FILES = 256 * 1024, 8 * 1024**2, 1000
 
 # So many files that can't be read are named.
 NAMED = 5
@@ -64,63 +60,6 @@ class Ends:
     def counts(self, name: str) -> bool:
         """Return whether a file of the source is to be copied."""
         return PART not in name and self.wanted(name)
-
-
-def changed(
-    source: Mapping[str, File], target: Mapping[str, File], names: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return which files are to be copied, each with the name that it gets.
-
-    A name with accents may be spelled in two ways (NFC, as most systems do, and NFD, as macOS does): it is one file,
-    and keeps the spelling that it has at the target.
-
-    Parameters
-    ----------
-    source, target : mapping
-        Files by their names.
-    names : mapping
-        What files are called at the target, where that is another name.
-    """
-    spelled = spellings(target)
-    found = {}
-    for name, file in source.items():
-        wanted = (names or {}).get(name, name)
-        there = spelled.get(_same(wanted), wanted)
-        known = target.get(there)
-        if known is None or known.size != file.size or abs(known.time - file.time) > SAME_SECONDS:
-            found[name] = there
-    return found
-
-
-def spellings(target: Iterable[str]) -> dict[str, str]:
-    """Return how names are spelled at the target, by what is the same in every spelling."""
-    return {_same(name): name for name in target}
-
-
-def may_grow(files: Mapping[str, File], names: Iterable[str], quiet: float) -> dict[str, float]:
-    """Return which of some files may still be growing, by their times alone; and in how many seconds to look again.
-
-    This computer's clock may be an hour off, or the one of the disk: so a file also counts that is about as new as the
-    newest one beside it.
-
-    Parameters
-    ----------
-    files : mapping
-        All files of the folder.
-    names : iterable of str
-    quiet : float
-        Seconds after which a file counts as whole.
-    """
-    now = time.time()
-    newest = max((file.time for file in files.values() if file.time <= now), default=0.0)
-    found = {}
-    for name in names:
-        age = now - files[name].time
-        if age < quiet:
-            found[name] = max(quiet - age if age >= 0 else quiet, min(quiet, LOOK_SECONDS))
-        elif files[name].time > newest - quiet and age < DAY_SECONDS:
-            found[name] = min(quiet, LOOK_SECONDS)
-    return found
 
 
 class Attempt:
@@ -162,7 +101,7 @@ class Attempt:
         began = time.monotonic()
         there = await self._list()
         new = await self._new(there)
-        _refuse_clashes(new, there, self.target)
+        refuse_clashes(new, there, self.target.name)
         await self._make_room(there, new)
         self.progress.expect(len(new), sum(self.files[name].size for name in new))
         young = may_grow(self.files, new, self.ends.quiet) if self.ends.quiet else {}
@@ -210,7 +149,7 @@ class Attempt:
         whole = [
             name
             for name, file in below.items()
-            if (known := called.get(spelled.get(_same(join(dirname(stream), name)), "")))
+            if (known := called.get(spelled.get(same_name(join(dirname(stream), name)), "")))
             and not changed({name: known}, {name: file})
         ]
         await self.target.take_up(self.there, stream, whole, self._next_stream())
@@ -226,7 +165,9 @@ class Attempt:
         if self.ends.checked:
             spelled = spellings(known)
             same = {
-                name: spelled[_same(self.called[name])] for name in self.files if name not in new
+                name: spelled[same_name(self.called[name])]
+                for name in self.files
+                if name not in new
             }
             ours, theirs = await asyncio.gather(
                 self.source.checksums(self.here, list(same)),
@@ -259,7 +200,8 @@ class Attempt:
         large = [name for name in sorted(new) if self.files[name].size > SMALL]
         streams, free = asyncio.Semaphore(STREAMS), asyncio.Semaphore(AT_ONCE)
         calls: list[Coroutine[Any, Any, None]] = [
-            _in_turn(streams, self._copy_many, names, new) for names in _streams(small, self.files)
+            _in_turn(streams, self._copy_many, names, new)
+            for names in in_streams(small, self.files)
         ]
         calls += [_in_turn(free, self._copy, name, new[name]) for name in large]
         tasks = [asyncio.ensure_future(call) for call in calls]
@@ -304,7 +246,7 @@ class Attempt:
         if begun < file.size:
             await self.target.write(way, aiter(pieces), begun)
         # It may have grown, or have been written anew.
-        if pieces.failed or not _is_same(await self.source.look(path), file):
+        if pieces.failed or not is_same(await self.source.look(path), file):
             await self.target.remove(self.there, [part])
             if pieces.failed:
                 await self._note_unread(name)
@@ -350,7 +292,7 @@ class Attempt:
 
     async def _note_unread(self, name: str) -> None:
         """Note a file that could not be read, if it is still there and still the same."""
-        if _is_same(await self.source.look(join(self.here, name)), self.files[name]):
+        if is_same(await self.source.look(join(self.here, name)), self.files[name]):
             self.unread.append(name)
 
     def _tell_unread(self) -> None:
@@ -407,49 +349,5 @@ async def _in_turn(
         await call(*given)
 
 
-def _streams(names: Sequence[str], files: Mapping[str, File]) -> Iterator[list[str]]:
-    """Yield small files in groups that are sent together."""
-    group: list[str] = []
-    size = 0
-    for name in names:
-        group.append(name)
-        size += files[name].size
-        if size >= STREAM_BYTES or len(group) == STREAM_FILES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
-
-def _is_same(now: File | None, file: File) -> bool:
-    """Return whether a file is still what it was when it was listed; SFTP knows whole seconds only."""
-    return now is not None and now.size == file.size and abs(now.time - file.time) < 1
-
-
-def _refuse_clashes(new: Mapping[str, str], there: Iterable[str], target: Place) -> None:
-    """Refuse what is a folder at one side and a file at the other.
-
-    Raises
-    ------
-    Problem
-        ``SM-SSH-020``
-    """
-    files = {name for name in there if PART not in name}
-    folders = {above for name in files for above in _above(name)}
-    for name in new.values():
-        for path in (name, *_above(name)):
-            if path in (folders if path == name else files):
-                raise Problem("SM-SSH-020", where=target.name, path=on_screen(path))
-
-
-def _above(name: str) -> Iterator[str]:
-    while name := dirname(name):
-        yield name
-
-
 def _last(folder: str) -> str:
     return folder.rstrip("/").rpartition("/")[2]
-
-
-def _same(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from segmake.messages import Problem
-from segmake.places.attempt import Attempt, Ends, changed
+from segmake.places.attempt import Attempt, Ends
 from segmake.places.parts import writer
 from segmake.places.place import File, Place
 from segmake.places.progress import Progress
-
-__all__ = ["QUIET_SECONDS", "Outcome", "Progress", "changed", "copy"]
 
 # A file that changed within so many seconds may still be growing: the microscope, or a copy, is at it.
 QUIET_SECONDS = 10

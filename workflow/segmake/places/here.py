@@ -17,6 +17,7 @@ from pathlib import Path
 from segmake.core.files import error_line, readable
 from segmake.messages import Problem
 from segmake.places.foreign_names import System
+from segmake.places.in_order import in_order
 from segmake.places.place import PART, PIECE, Answer, File, Place
 
 _NAME = platform.node()
@@ -79,10 +80,14 @@ class Here(Place):
 
     async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the bytes of a file."""
-        with _told(path), _path(path).open("rb") as file:
+        with _told(path), _path(path).open("rb", buffering=0) as file:
             file.seek(offset)
-            while piece := await asyncio.to_thread(file.read, PIECE):
-                yield piece
+            async with in_order(1) as calls:
+                calls.make(asyncio.to_thread(file.read, PIECE))
+                while piece := await calls.answer():
+                    # While this one is sent.
+                    calls.make(asyncio.to_thread(file.read, PIECE))
+                    yield piece
 
     async def write(self, path: str, pieces: AsyncIterator[bytes], offset: int = 0) -> None:
         """Write into a file from some byte on."""
@@ -92,8 +97,17 @@ class Here(Place):
             with os.fdopen(descriptor, "wb") as file:
                 file.truncate(offset)
                 file.seek(offset)
-                async for piece in pieces:
-                    await asyncio.to_thread(file.write, piece)
+                waiting: list[bytes] = []
+                try:
+                    async for piece in pieces:
+                        waiting.append(piece)
+                        # A thread for each small one would take longer than the disk.
+                        if sum(map(len, waiting)) >= PIECE:
+                            full, waiting = waiting, []
+                            await asyncio.to_thread(file.writelines, full)
+                finally:
+                    # What came before the connection was lost need not come again.
+                    file.writelines(waiting)
 
     async def read_many(
         self, folder: str, names: Sequence[str]

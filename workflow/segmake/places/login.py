@@ -174,7 +174,8 @@ class _WhyAgain:
         if self.told:
             return question
         self.told = True
-        return f"{say('ssh.once_more', host=self.host)}\n{question}"
+        # A line that shows how far something is may stand there, half.
+        return f"\n{say('ssh.once_more', host=self.host)}\n{question}"
 
 
 @dataclass(frozen=True)

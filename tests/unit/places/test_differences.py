@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from segmake.places.attempt import changed, may_grow
+from segmake.places.differences import changed, may_grow
 from segmake.places.parts import writer
 from segmake.places.place import PART, File
 
