@@ -14,7 +14,7 @@ import yaml
 
 from segmake.cli import main
 from segmake.places import copying
-from segmake.remote import running, transfer
+from segmake.remote import running
 from segmake.remote.remembered import PlaceFile, write_place
 from tests.projects import ROOT
 from tests.slurm import cluster
@@ -37,7 +37,6 @@ def experiment(
     if reason := ssh.why_not():
         pytest.skip(reason)
     monkeypatch.setattr(copying, "QUIET_SECONDS", 0.2)
-    monkeypatch.setattr(transfer, "_PAUSE_SECONDS", 0.3)
     monkeypatch.setattr(running, "PAUSES", (1,))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SEGMAKE_LANG", "en")

@@ -47,7 +47,7 @@ PermitRootLogin no
 PasswordAuthentication {password}
 KbdInteractiveAuthentication {second}
 AuthenticationMethods {methods}
-Subsystem sftp {sftp}
+{sftp}
 StrictModes yes
 MaxStartups 100
 MaxSessions 50
@@ -104,6 +104,7 @@ class Server:
         *,
         methods: str = "publickey password",
         second: bool = False,
+        sftp: str = "Subsystem sftp /usr/lib/openssh/sftp-server",
         more: str = "",
         segmake: bool = False,
     ) -> None:
@@ -131,7 +132,7 @@ class Server:
             password="no" if second else "yes",
             second="yes" if second else "no",
             methods=methods,
-            sftp="/usr/lib/openssh/sftp-server",
+            sftp=sftp,
             more=more,
         )
         config.write_text(text)

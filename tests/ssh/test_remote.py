@@ -19,7 +19,7 @@ import pytest
 
 from segmake.cli import main
 from segmake.places import copying
-from segmake.remote import running, transfer
+from segmake.remote import running
 from segmake.remote.remembered import PlaceFile, write_place
 from tests.projects import ROOT, draw_image, installation
 from tests.ssh.conftest import make_key
@@ -87,7 +87,6 @@ class Laptop:
 @pytest.fixture
 def laptop(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laptop:
     monkeypatch.setattr(copying, "QUIET_SECONDS", 0.2)
-    monkeypatch.setattr(transfer, "_PAUSE_SECONDS", 0.3)
     monkeypatch.setattr(running, "PAUSES", (0.5,))
     monkeypatch.setenv("SEGMAKE_LANG", "en")
     monkeypatch.chdir(tmp_path)

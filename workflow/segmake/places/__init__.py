@@ -3,7 +3,9 @@ r"""The places where experiments are computed: this computer, or one by SSH.
 `place` says what both can do; `here` is this computer, `there` the other one, reached by one `login` for everything
 (`host_keys`, `asking`), and the only module that sends anything over a connection. `login_script` makes lines that any
 login shell takes, `shell_scripts` are what they run; `copying` brings files from one place to the other, many small
-ones in one stream (`tar_files`).
+ones in one stream (`tar_files`), by as many attempts (`attempt`) as it takes, and only what differs (`differences`).
+`parts` are the names of what is not whole yet, `foreign_names` those of files whose own ones another system refuses;
+`progress` says how far it is, and `in_order` keeps several calls on the way.
 
 May import `segmake.core` and what is below it.
 

@@ -3,72 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import time
-import unicodedata
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from dataclasses import dataclass, field
-from posixpath import basename, dirname, join
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from segmake.core.files import fingerprint, readable
 from segmake.messages import Problem
-from segmake.messages.numbers import shown_bytes
-from segmake.places.place import PART, File, Place
+from segmake.places.attempt import Attempt, Ends
+from segmake.places.parts import writer
+from segmake.places.place import File, Place
+from segmake.places.progress import Progress
 
-# File systems keep times to two seconds at worst (FAT).
-SAME_SECONDS = 2
-
-# A file this young may still be growing: the microscope, or a copy, is at it.
+# A file that changed within so many seconds may still be growing: the microscope, or a copy, is at it.
 QUIET_SECONDS = 10
 
-# So many large files, and streams of small ones, are on the way at once: one waits for answers while another is sent.
-AT_ONCE, STREAMS = 4, 2
-
-# Seconds between attempts after the connection was lost, until it is given up.
+# Seconds between attempts after the connection was lost, until it is given up; a longer copy that is cut again and
+# again gets all of them anew as soon as something has arrived.
 PATIENCE = (1, 2, 5, 10, 20, 30, 60)
 
-# Files up to this many bytes go many at once, up to this many in one stream.
-SMALL, STREAM_BYTES, STREAM_FILES = 256 * 1024, 8 * 1024**2, 1000
-
-
-@dataclass
-class Progress:
-    """How far a copy is.
-
-    Attributes
-    ----------
-    files, bytes : int
-        What is over there; of files that are not whole yet, only the bytes.
-    all_files, all_bytes : int
-        What was to be copied.
-    began : float
-        When, by `time.monotonic`.
-    """
-
-    all_files: int = 0
-    all_bytes: int = 0
-    files: int = 0
-    bytes: int = 0
-    sent: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def rate(self) -> float:
-        """Bytes per second, of what was sent since the beginning."""
-        return self.sent / max(time.monotonic() - self.began, 1e-9)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """The seconds that it will take yet, if it goes on so; None while that is not known."""
-        return (self.all_bytes - self.bytes) / self.rate if self.sent else None
+# The connection is lost; and what is said of the computer while the network is away.
+_LOST = "SM-SSH-010"
+_AWAY = (_LOST, "SM-SSH-001", "SM-SSH-002", "SM-SSH-003")
 
 
 @dataclass(frozen=True)
@@ -87,30 +40,19 @@ class Outcome:
     growing: tuple[str, ...]
 
 
-def changed(source: Mapping[str, File], target: Mapping[str, File]) -> dict[str, str]:
-    """Return which files are to be copied, each with the name that it gets.
-
-    A name with accents may be spelled in two ways (NFC, as most systems do, and NFD, as macOS does): it is one file,
-    and keeps the spelling that it has at the target.
-    """
-    spelled = {_same(name): name for name in target}
-    found = {}
-    for name, file in source.items():
-        there = spelled.get(_same(name), name)
-        known = target.get(there)
-        if known is None or known.size != file.size or abs(known.time - file.time) > SAME_SECONDS:
-            found[name] = there
-    return found
-
-
 async def copy(
     source: tuple[Place, str],
     target: tuple[Place, str],
     *,
     wanted: Callable[[str], bool] = lambda name: True,
     tell: Callable[[Progress], None] = lambda progress: None,
+    checked: bool = False,
+    quiet: float | None = None,
 ) -> Outcome:
-    """Copy a folder's files that are new or changed; nothing is deleted at either side.
+    """Copy a folder's files that are new or changed; nothing but what a cut copy left is deleted at either side.
+
+    Links are followed. Folders without files are not made. What the target's system refuses in a name is written in
+    another way (`segmake.places.foreign_names`).
 
     Parameters
     ----------
@@ -120,158 +62,47 @@ async def copy(
         Takes a file's path below the folder, and returns whether to copy it.
     tell : callable
         Is told how far it is, often.
+    checked : bool
+        Whether files that seem to be the same, by size and time, are compared by their content too.
+    quiet : float
+        A file that changed within so many seconds may still be growing (default: `QUIET_SECONDS`); 0 where nothing
+        does, such as after the end of a run.
 
     Raises
     ------
     Problem
-        What either place says, once trying again no longer helps. What has arrived stays.
+        What either place says, once trying again no longer helps; ``SM-SSH-016`` if there is no room, ``SM-SSH-018``
+        once all else has been copied if some files can't be read, ``SM-SSH-020`` if something is a folder at one side
+        and a file at the other. What has arrived stays.
     """
-    for pause in (*PATIENCE, None):
+    ends = Ends(*source, *target, wanted, checked, QUIET_SECONDS if quiet is None else quiet)
+    patience = _Patience()
+    progress = Progress(tell)
+    copied: dict[str, File] = {}
+    while True:
         try:
-            return await _Copying(source, target, wanted, tell).go()
+            with writer(source[0].name, source[1], target[0].name, target[1]) as names:
+                growing = await Attempt(ends, names, progress, copied).go()
+            return Outcome(tuple(sorted(copied)), tuple(sorted(growing)))
         except Problem as problem:
-            # SM-SSH-003: it was away so long that a new login found nobody.
-            if problem.code not in ("SM-SSH-002", "SM-SSH-003", "SM-SSH-010") or pause is None:
-                raise
-            await asyncio.sleep(pause)
-    raise AssertionError
+            await patience.wait(problem, progress)
 
 
-class _Copying:
-    """One attempt."""
+@dataclass
+class _Patience:
+    """Whether to try again, and when."""
 
-    def __init__(
-        self,
-        source: tuple[Place, str],
-        target: tuple[Place, str],
-        wanted: Callable[[str], bool],
-        tell: Callable[[Progress], None],
-    ) -> None:
-        self.source, self.here = source
-        self.target, self.there = target
-        self.wanted = wanted
-        self.tell = tell
-        self.progress = Progress()
-        self.free = asyncio.Semaphore(AT_ONCE)
-        self.streams = asyncio.Semaphore(STREAMS)
+    lost: bool = False
+    tried: int = 0
+    sent: int = 0
 
-    async def go(self) -> Outcome:
-        found, there = await asyncio.gather(
-            self.source.files(self.here), self.target.files(self.there)
-        )
-        source = {name: file for name, file in found.items() if self._counts(name)}
-        new = changed(source, {name: file for name, file in there.items() if self._counts(name)})
-        now = time.time()
-        growing = [name for name in new if 0 <= now - source[name].time < QUIET_SECONDS]
-        for name in growing:
-            del new[name]
-        self.progress.all_files = len(new)
-        self.progress.all_bytes = sum(source[name].size for name in new)
-        await self._make_room(there, new, source)
-        small = [name for name in sorted(new) if source[name].size <= SMALL]
-        large = [name for name in sorted(new) if source[name].size > SMALL]
-        calls = [self._copy_many(names, new, source) for names in _streams(small, source)]
-        calls += [self._copy(name, new[name], source[name], there) for name in large]
-        whole = await self._all(calls)
-        growing += sorted(set(new) - whole)
-        return Outcome(tuple(sorted(whole)), tuple(sorted(growing)))
-
-    async def _all(self, calls: Iterable[Coroutine[Any, Any, set[str]]]) -> set[str]:
-        """Do all of it, some at once; if one fails, end the others before it is told."""
-        tasks = [asyncio.ensure_future(call) for call in calls]
-        try:
-            return set().union(*await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _copy_many(
-        self, names: Sequence[str], new: Mapping[str, str], source: Mapping[str, File]
-    ) -> set[str]:
-        """Copy small files in one stream; return those that are whole, and as they were when they were listed."""
-        async with self.streams:
-            read = {name: what async for name, what in self.source.read_many(self.here, names)}
-            read = {name: what for name, what in read.items() if len(what) == source[name].size}
-            files = [(new[name], source[name].time, what) for name, what in read.items()]
-            await self.target.write_many(self.there, files)
-            self.progress.files += len(read)
-            for what in read.values():
-                self.progress.bytes += len(what)
-                self.progress.sent += len(what)
-            self.tell(self.progress)
-            return set(read)
-
-    def _counts(self, name: str) -> bool:
-        return PART not in name and self.wanted(name)
-
-    async def _make_room(
-        self, there: Mapping[str, File], new: Iterable[str], source: Mapping[str, File]
-    ) -> None:
-        """Look whether all will fit, before the first byte is sent.
-
-        Raises
-        ------
-        Problem
-            ``SM-SSH-016`` if it will not.
-        """
-        needed = sum(source[name].size for name in new)
-        needed -= sum(file.size for name, file in there.items() if PART in name)
-        if needed > 0 and (free := await self.target.free_space(self.there)) < needed:
-            names = {
-                "path": readable(self.there),
-                "needed": shown_bytes(needed),
-                "free": shown_bytes(free),
-            }
-            raise Problem("SM-SSH-016", where=self.there, **names)
-
-    async def _copy(
-        self, name: str, as_name: str, file: File, there: Mapping[str, File]
-    ) -> set[str]:
-        """Copy a file; return its name if it is whole, and did not change meanwhile."""
-        async with self.free:
-            # What is there of the same file, cut somewhere, has the same name; of another state of it, another.
-            sign = fingerprint(file.size, file.time)
-            part = join(dirname(as_name), f".{basename(as_name)[:180]}.{sign[:8]}{PART}")
-            begun = min(there[part].size, file.size) if part in there else 0
-            self.progress.bytes += begun
-            path, way = join(self.here, name), join(self.there, part)
-            if begun < file.size or not begun:
-                await self.target.write(way, self._pieces(path, begun, file.size), begun)
-            now = await self.source.look(path)
-            if now != file:
-                return set()
-            await self.target.put_in_place(way, join(self.there, as_name), file.time)
-            self.progress.files += 1
-            self.tell(self.progress)
-            return {name}
-
-    async def _pieces(self, path: str, begun: int, size: int) -> AsyncIterator[bytes]:
-        async for piece in self.source.read(path, begun):
-            # It may have grown: what is more comes with the next copy.
-            piece = piece[: size - begun]
-            begun += len(piece)
-            yield piece
-            self.progress.bytes += len(piece)
-            self.progress.sent += len(piece)
-            self.tell(self.progress)
-            if begun >= size:
-                return
-
-
-def _streams(names: Sequence[str], files: Mapping[str, File]) -> Iterator[list[str]]:
-    """Yield small files in groups that are sent together."""
-    group: list[str] = []
-    size = 0
-    for name in names:
-        group.append(name)
-        size += files[name].size
-        if size >= STREAM_BYTES or len(group) == STREAM_FILES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
-
-def _same(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    async def wait(self, problem: Problem, progress: Progress) -> None:
+        """Wait for the next attempt, or raise what is wrong."""
+        self.lost = self.lost or problem.code == _LOST
+        if progress.sent > self.sent:
+            self.tried, self.sent = 0, progress.sent
+        # Before anything was lost, a computer that is not there is most often a name that is mistyped.
+        if not self.lost or problem.code not in _AWAY or self.tried == len(PATIENCE):
+            raise problem
+        await asyncio.sleep(PATIENCE[self.tried])
+        self.tried += 1

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import hashlib
 import os
 import platform
+import secrets
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from segmake.core.files import error_line, readable
 from segmake.messages import Problem
+from segmake.places.foreign_names import System
+from segmake.places.in_order import in_order
 from segmake.places.place import PART, PIECE, Answer, File, Place
 
 _NAME = platform.node()
@@ -27,6 +33,11 @@ class Here(Place):
     def name(self) -> str:
         """What messages call it."""
         return _NAME
+
+    @property
+    def system(self) -> System:
+        """Which names of files it takes."""
+        return {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")  # type: ignore[return-value]
 
     async def run(
         self,
@@ -54,9 +65,9 @@ class Here(Place):
         out, err = await process.communicate(data)
         return Answer(process.returncode or 0, out, err)
 
-    async def files(self, folder: str) -> dict[str, File]:
+    async def files(self, folder: str, *, unread: list[str] | None = None) -> dict[str, File]:
         """Return all files below a folder."""
-        return await asyncio.to_thread(lambda: dict(_below(_path(folder), "")))
+        return await asyncio.to_thread(lambda: dict(_below(_path(folder), "", (), unread)))
 
     async def look(self, path: str) -> File | None:
         """Return what is known of one file."""
@@ -69,10 +80,14 @@ class Here(Place):
 
     async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the bytes of a file."""
-        with _told(path), _path(path).open("rb") as file:
+        with _told(path), _path(path).open("rb", buffering=0) as file:
             file.seek(offset)
-            while piece := await asyncio.to_thread(file.read, PIECE):
-                yield piece
+            async with in_order(1) as calls:
+                calls.make(asyncio.to_thread(file.read, PIECE))
+                while piece := await calls.answer():
+                    # While this one is sent.
+                    calls.make(asyncio.to_thread(file.read, PIECE))
+                    yield piece
 
     async def write(self, path: str, pieces: AsyncIterator[bytes], offset: int = 0) -> None:
         """Write into a file from some byte on."""
@@ -82,36 +97,81 @@ class Here(Place):
             with os.fdopen(descriptor, "wb") as file:
                 file.truncate(offset)
                 file.seek(offset)
-                async for piece in pieces:
-                    await asyncio.to_thread(file.write, piece)
+                waiting: list[bytes] = []
+                try:
+                    async for piece in pieces:
+                        waiting.append(piece)
+                        # A thread for each small one would take longer than the disk.
+                        if sum(map(len, waiting)) >= PIECE:
+                            full, waiting = waiting, []
+                            await asyncio.to_thread(file.writelines, full)
+                finally:
+                    # What came before the connection was lost need not come again.
+                    file.writelines(waiting)
 
     async def read_many(
         self, folder: str, names: Sequence[str]
     ) -> AsyncIterator[tuple[str, bytes]]:
         """Yield small files below a folder with their names."""
         for name in names:
-            with _told(name), suppress(FileNotFoundError):
-                yield name, (_path(folder) / name).read_bytes()
+            # A thread for each would take longer than to read it.
+            with suppress(OSError):
+                content = (_path(folder) / name).read_bytes()
+                yield name, content
 
-    async def write_many(self, folder: str, files: Sequence[tuple[str, float, bytes]]) -> None:
+    async def write_many(
+        self, folder: str, files: Sequence[tuple[str, float, bytes]], aside: str = ""
+    ) -> None:
         """Write small files below a folder."""
-        await asyncio.to_thread(self._write_many, _path(folder), files)
+        aside = aside or f".{secrets.token_hex(8)}{PART}"
+        await asyncio.to_thread(self._write_many, _path(folder), files, aside)
 
-    def _write_many(self, folder: Path, files: Sequence[tuple[str, float, bytes]]) -> None:
+    def _write_many(
+        self, folder: Path, files: Sequence[tuple[str, float, bytes]], aside: str
+    ) -> None:
         for name, time, content in files:
             path = folder / name
-            with _told(str(path)):
+            part = path.with_name(aside)
+            with _told(str(path)), _gone_if_it_fails(part):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                part = path.with_name(f".{os.getpid()}{PART}")
                 part.write_bytes(content)
                 os.utime(part, (time, time))
                 part.replace(path)
+
+    async def take_up(self, folder: str, aside: str, whole: Sequence[str], new_aside: str) -> None:
+        """Remove a file that was cut, of which there is one at most."""
+        await self.remove(folder, [aside])
 
     async def put_in_place(self, part: str, path: str, time: float) -> None:
         """Give a file its time and its name, in one moment."""
         with _told(path):
             os.utime(_path(part), (time, time))
             _path(part).replace(_path(path))
+
+    async def move(self, path: str, new: str) -> bool:
+        """Give a file another name."""
+        with _told(path):
+            try:
+                _path(path).rename(_path(new))
+            except FileNotFoundError:
+                return False
+        return True
+
+    async def remove(self, folder: str, names: Sequence[str]) -> None:
+        """Remove files."""
+        for name in names:
+            with _told(name):
+                (_path(folder) / name).unlink(missing_ok=True)
+
+    async def checksums(
+        self, folder: str, names: Sequence[str], first: int | None = None
+    ) -> dict[str, str]:
+        """Return the SHA-256 of files."""
+        found = {}
+        for name in names:
+            with suppress(OSError):
+                found[name] = await asyncio.to_thread(_checksum, _path(folder) / name, first)
+        return found
 
     async def free_space(self, folder: str) -> int:
         """Return the bytes that may still be written below a folder."""
@@ -156,15 +216,60 @@ def _path(path: str) -> Path:
     return Path.home() / Path(path).expanduser()
 
 
-def _below(folder: Path, above: str) -> Iterator[tuple[str, File]]:
-    with suppress(FileNotFoundError), _told(str(folder)), os.scandir(folder) as entries:
-        for entry in entries:
-            name = f"{above}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from _below(Path(entry.path), f"{name}/")
-            elif entry.is_file(follow_symlinks=False):
-                known = entry.stat(follow_symlinks=False)
-                yield name, File(known.st_size, known.st_mtime)
+def _below(
+    folder: Path, above: str, folders: tuple[tuple[int, int], ...], unread: list[str] | None
+) -> Iterator[tuple[str, File]]:
+    """Yield the files below a folder; `folders` are those above, by which a link that leads in circles is known."""
+    try:
+        this, entries = _inside(folder)
+    except Problem:
+        if unread is None:
+            raise
+        unread.append(above)
+        return
+    if this in folders:
+        return
+    for entry in entries:
+        name = f"{above}{entry.name}"
+        # A link to nothing, or a file that is gone at this moment.
+        with suppress(FileNotFoundError):
+            if entry.is_dir():
+                yield from _below(Path(entry.path), f"{name}/", (*folders, this), unread)
+            elif entry.is_file():
+                about = entry.stat()
+                yield name, File(about.st_size, about.st_mtime)
+
+
+def _inside(folder: Path) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
+    """Return what tells a folder from all others, and what is in it; nothing if it is gone."""
+    with _told(str(folder)):
+        try:
+            known = folder.stat()
+            with os.scandir(folder) as entries:
+                return (known.st_dev, known.st_ino), list(entries)
+        except FileNotFoundError:
+            return (0, 0), []
+
+
+def _checksum(path: Path, first: int | None) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        left = sys.maxsize if first is None else first
+        while left and (piece := file.read(min(PIECE, left))):
+            digest.update(piece)
+            left -= len(piece)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _gone_if_it_fails(part: Path) -> Iterator[None]:
+    """Leave nothing that is cut on a disk that is full."""
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
 
 
 @contextmanager
@@ -172,8 +277,7 @@ def _told(path: str) -> Iterator[None]:
     """Tell in words what goes wrong with a file."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
         names = {"path": readable(path), "error": error_line(error)}
-        raise Problem("SM-SSH-012", where=_NAME, **names) from error
+        raise Problem("SM-SSH-021" if full else "SM-SSH-022", where=_NAME, **names) from error

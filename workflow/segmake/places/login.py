@@ -66,19 +66,25 @@ class Login:
     keys_refused: list[str] = field(default_factory=list, init=False)
     had_to_type: bool = field(default=False, init=False)
 
-    async def connect(self) -> asyncssh.SSHClientConnection:
+    async def connect(self, *, again: bool = False) -> asyncssh.SSHClientConnection:
         """Log in.
+
+        Parameters
+        ----------
+        again : bool
+            Whether there was a connection, which is lost: the first question says so.
 
         Raises
         ------
         Problem
             ``SM-SSH-001`` to ``SM-SSH-009``.
         """
+        asking = _WhyAgain(self.asking, self.host) if again else self.asking
         through = None
         self.keys_refused, self.had_to_type = [], False
         for jump in self.jumps():
-            through = await self._connect(jump, through)
-        return await self._connect(self.host, through)
+            through = await self._connect(jump, through, asking)
+        return await self._connect(self.host, through, asking)
 
     def jumps(self) -> list[str]:
         """Return the computers on the way, nearest first: what OpenSSH calls ProxyJump.
@@ -127,11 +133,11 @@ class Login:
         return names
 
     async def _connect(
-        self, host: str, through: asyncssh.SSHClientConnection | None
+        self, host: str, through: asyncssh.SSHClientConnection | None, asking: Asking
     ) -> asyncssh.SSHClientConnection:
         """Log in at one computer; the first time it is asked whether it is the right one."""
         for _ in range(2):
-            visit = _Visit(host, self.asking, self.host_keys, self._names(host))
+            visit = _Visit(host, asking, self.host_keys, self._names(host))
             try:
                 if self.only_key and host == self.host:
                     names = self._names(host) | visit.with_key_alone(self.only_key)
@@ -165,7 +171,11 @@ class Login:
     async def _know(self, host: str, offered: _Offered) -> None:
         """Ask whether a computer is the right one; a known one that has changed is never taken."""
         names = {"host": host, "fingerprint": offered.key.get_fingerprint()}
-        if known := self.host_keys.others(offered.host, offered.address, offered.port):
+        known = self.host_keys.others(offered.host, offered.address, offered.port)
+        if offered.key in known:
+            # Another login has just been told that it is the right one.
+            return
+        if known:
             old = ", ".join(key.get_fingerprint() for key in known)
             files = ", ".join(map(str, self.host_keys.files))
             listed = listed_name(offered.host, offered.port)
@@ -201,6 +211,28 @@ class _Keys(list[str]):
 
     def __bool__(self) -> bool:
         return True
+
+
+@dataclass
+class _WhyAgain:
+    """Says with the first question why it is asked once more."""
+
+    asking: Asking
+    host: str
+    told: bool = False
+
+    async def secret(self, question: str, *, shown: bool = False) -> str | None:
+        return await self.asking.secret(self._why(question), shown=shown)
+
+    async def agrees(self, question: str) -> bool:
+        return await self.asking.agrees(self._why(question))
+
+    def _why(self, question: str) -> str:
+        if self.told:
+            return question
+        self.told = True
+        # A line that shows how far something is may stand there, half.
+        return f"\n{say('ssh.once_more', host=self.host)}\n{question}"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ _SCRIPT = """\
 if command -v bash >/dev/null 2>&1; then shell="bash --login"; else shell="sh -l"; fi
 exec $shell -c {inner}
 """
+# For tools that every computer has where all look for them: a start of the shell takes longer than many a file.
+_BARE_SCRIPT = "exec sh -c {inner}\n"
 _INNER = """\
 printf '%s\\n' {mark}; printf '%s\\n' {mark} >&2
 {enter}{variables}exec {command}
@@ -31,6 +33,8 @@ class LoginScript:
         Where it runs; empty for the user's home.
     variables : mapping
         Of its environment.
+    login : bool
+        Whether it is to find what a login does, such as Slurm.
     mark : str
         What is printed, on both outputs, before the command begins.
     """
@@ -38,6 +42,7 @@ class LoginScript:
     command: Sequence[str]
     folder: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    login: bool = True
     mark: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __str__(self) -> str:
@@ -52,7 +57,7 @@ class LoginScript:
             variables=variables,
             command=" ".join(map(_quoted, self.command)),
         )
-        script = _SCRIPT.format(inner=_quoted(inner))
+        script = (_SCRIPT if self.login else _BARE_SCRIPT).format(inner=_quoted(inner))
         packed = base64.b64encode(script.encode(errors="surrogateescape")).decode()
         return f"/bin/sh -c 'eval \"$(echo {packed} | base64 -d)\"'"
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from segmake.core.files import one_line, readable
 from segmake.messages import Problem
+from segmake.places.foreign_names import System
 from segmake.places.shell_scripts import IS_AT_WORK, START, STOP
 
 # Bytes of a file that are read or written at once.
-PIECE = 4 * 1024**2
+PIECE = 1024**2
 
 # What is not whole yet has this in its name, or in that of a folder above it.
 PART = ".segmake-part"
@@ -69,6 +70,11 @@ class Place(ABC):
     def name(self) -> str:
         """What messages call it."""
 
+    @property
+    def system(self) -> System:
+        """Which names of files it takes."""
+        return "linux"
+
     @abstractmethod
     async def run(
         self,
@@ -93,8 +99,17 @@ class Place(ABC):
         """
 
     @abstractmethod
-    async def files(self, folder: str) -> dict[str, File]:
-        """Return all files below a folder by their paths from there; none where there is no such folder."""
+    async def files(self, folder: str, *, unread: list[str] | None = None) -> dict[str, File]:
+        """Return all files below a folder by their paths from there; none where there is no such folder.
+
+        Links are followed, but for those that lead to nothing or to a folder above; pipes and the like are no files.
+
+        Parameters
+        ----------
+        folder : str
+        unread : list of str
+            Takes the folders that may not be looked into; without it, they are a `Problem`.
+        """
 
     @abstractmethod
     async def look(self, path: str) -> File | None:
@@ -125,15 +140,67 @@ class Place(ABC):
 
     @abstractmethod
     def read_many(self, folder: str, names: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
-        """Yield small files below a folder with their names; one that is gone meanwhile is left out."""
+        """Yield small files below a folder with their names; one that is gone, or can't be read, is left out.
+
+        If the connection is lost, those that had arrived whole are yielded before it is told.
+        """
 
     @abstractmethod
-    async def write_many(self, folder: str, files: Sequence[tuple[str, float, bytes]]) -> None:
-        """Write small files below a folder: names, times and contents. Each gets its name once it is whole."""
+    async def write_many(
+        self, folder: str, files: Sequence[tuple[str, float, bytes]], aside: str = ""
+    ) -> None:
+        """Write small files below a folder: names, times and contents. Each gets its name once it is whole.
+
+        Parameters
+        ----------
+        folder : str
+        files : sequence of (str, float, bytes)
+        aside : str
+            What is not whole yet is called so, or is in a folder of this name; without it, by a name of its own.
+        """
+
+    @abstractmethod
+    async def take_up(self, folder: str, aside: str, whole: Sequence[str], new_aside: str) -> None:
+        """Put in place what a cut `write_many` has left whole, and remove the rest.
+
+        Whoever was writing it can't go on, even if what was sent on the lost connection arrives yet.
+
+        Parameters
+        ----------
+        folder : str
+        aside : str
+            As `write_many` was given it.
+        whole : sequence of str
+            The files' paths below the folder.
+        new_aside : str
+            A name that was never used.
+        """
 
     @abstractmethod
     async def put_in_place(self, part: str, path: str, time: float) -> None:
         """Give a file that is written its time and its name, in place of what had it, in one moment."""
+
+    @abstractmethod
+    async def move(self, path: str, new: str) -> bool:
+        """Give a file another name; return whether it was there."""
+
+    @abstractmethod
+    async def remove(self, folder: str, names: Sequence[str]) -> None:
+        """Remove files below a folder; nothing is said of those that are gone."""
+
+    @abstractmethod
+    async def checksums(
+        self, folder: str, names: Sequence[str], first: int | None = None
+    ) -> dict[str, str]:
+        """Return the SHA-256 of files below a folder; one that can't be read is left out.
+
+        Parameters
+        ----------
+        folder : str
+        names : sequence of str
+        first : int
+            Of so many bytes from the beginning; None for all.
+        """
 
     async def start(self, command: Sequence[str], *, folder: str, log: str) -> str:
         """Start a command that goes on when this program, the connection or the login ends.

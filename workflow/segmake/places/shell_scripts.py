@@ -47,16 +47,51 @@ while [ ! -d "$folder" ]; do folder=$(dirname -- "$folder"); done
 df -Pk -- "$folder" | awk 'NR > 1 { print $(NF - 2); exit }'
 """
 
-# sh FOLDER ASIDE: takes small files from tar, and gives each its name when it is whole. If the connection is lost, the
-# one that came last is cut, and its time is that of now; the others stay.
+# sh FOLDER ASIDE: takes small files from tar, and gives each its name once all are whole. If the connection is lost,
+# they stay aside: whoever sends them says later which are whole.
 TAKE_MANY = """
-mkdir -p -- "$1/$2" && cd -- "$1/$2" && : >"../$2.began" || exit 1
-tar -xf -; code=$?
-[ $code = 0 ] || find . -type f -newer "../$2.began" -delete
+mkdir -p -- "$1/$2" && cd -- "$1/$2" && : >"$2" && tar -xf - && rm -f -- "$2" || exit 1
 find . -type d -exec sh -c '
+    aside=$0
     for folder; do
-        mkdir -p -- "$0/$folder" && find "$folder" -maxdepth 1 -type f -exec mv -f -t "$0/$folder" -- "{""}" + || exit 1
-    done' .. {} + || code=1
-cd .. && rm -rf -- "$2" "$2.began"
-exit $code
+        into=../$folder
+        mkdir -p -- "$into" || exit 1
+        set -- $(stat -Lc %d . "$into")
+        if [ "$1" != "$2" ]; then
+            # A link leads to another disk, where nothing is moved to in one moment.
+            mkdir -p -- "$into/$aside" || exit 1
+            find "$folder" -maxdepth 1 -type f -exec cp -p -t "$into/$aside" -- "{""}" + || exit 1
+            find "$into/$aside" -maxdepth 1 -type f -exec mv -f -t "$into" -- "{""}" + || exit 1
+            rmdir -- "$into/$aside"
+        else
+            find "$folder" -maxdepth 1 -type f -exec mv -f -t "$into" -- "{""}" + || exit 1
+        fi
+    done' "$2" {} + || exit 1
+cd .. && rm -rf -- "$2"
+"""
+
+# sh FOLDER ASIDE NEW TAKE_MANY: takes names of files, with zeros behind, and puts these in place as the above does.
+# What still writes into the folder aside finds it gone.
+TAKE_UP = """
+cd -- "$1/$2" || exit 0
+tar -c --no-recursion --verbatim-files-from --null -T - | sh -c "$4" sh .. "$3"
+cd .. || exit 0
+# It may be written into at this moment.
+for try in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$2" && break; done
+"""
+
+# sh [COUNT]: takes names of files, with zeros behind, and prints a line for each, with the sum of all of it or of so
+# many bytes.
+CHECKSUMS = """
+export first=$1
+xargs -0 sh -c '
+    for name; do
+        [ -r "$name" ] || { echo; continue; }
+        if [ "$first" ]; then head -c "$first" -- "$name" | sha256sum; else sha256sum <"$name"; fi || echo
+    done' sh
+"""
+
+# sh FOLDER: says, in the words of the system, why nothing can be written there.
+TRY_DISK = """
+cd -- "$1" && head -c 1048576 /dev/zero >"$2"; rm -f -- "$2"
 """

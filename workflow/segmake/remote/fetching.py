@@ -9,16 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.outcome.status import results_of
-from segmake.places.copying import Outcome
+from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.config_copy import make_copy
 from segmake.remote.memory import is_same, read_memory, write_memory
 from segmake.remote.passed_on import Among
 from segmake.remote.session import Session
-from segmake.remote.transfer import transferred
+from segmake.remote.shown_progress import shown
 
 # What comes back without being asked for, and what is ticked: folders in the results.
 USUAL = ("lineages", "scripts")
@@ -165,8 +165,7 @@ class _Round:
         """Fetch them; return what is new here, and what was edited here."""
         memory = read_memory(self.session.experiment, self.session.place)
         source = Among(self.session.computer, self.folders, self.single)
-        # Listed alike, so that no other folder of the results here is gone through.
-        target = Among(Here(), self.folders, self.single)
+        target = Here()
         there, here = await asyncio.gather(
             source.files(self.there), target.files(self.here.as_posix())
         )
@@ -179,8 +178,9 @@ class _Round:
         }
         kept = self._keep(here, there, known, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
-        counts = wanted.__contains__
-        outcome = await transferred(*ends, wanted=counts, whole=counts)
+        with shown(say("remote.fetching_files", host=self.session.place.host)) as tell:
+            # SegMake gives a file its name once it is whole.
+            outcome = await copy(*ends, wanted=wanted.__contains__, tell=tell, quiet=0)
         same = {name for name in there if name in here and _are_same(there[name], here[name])}
         for name in same | set(outcome.copied):
             memory.fetched[self._key(name)] = (there[name].size, there[name].time)

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from segmake.core.files import write_atomically
-from segmake.places.copying import SAME_SECONDS
 from segmake.places.place import File
 from segmake.remote.remembered import PlaceFile
 
 FILE = ".segmake-remote.json"
 
 _STATES = 10
+
+# File systems keep times to two seconds at worst (FAT).
+_SAME_SECONDS = 2
 
 T = TypeVar("T")
 
@@ -70,4 +72,6 @@ def noted(states: Sequence[T], state: T) -> list[T]:
 
 def is_same(file: File, known: tuple[int, float] | None) -> bool:
     """Return whether a file is as it was when it was remembered."""
-    return known is not None and file.size == known[0] and abs(file.time - known[1]) <= SAME_SECONDS
+    return (
+        known is not None and file.size == known[0] and abs(file.time - known[1]) <= _SAME_SECONDS
+    )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from segmake.places.place import Answer, File, Place
+from segmake.places.place import PART, Answer, File, Place, System
 
 
 class PassedOn(Place):
@@ -36,9 +36,14 @@ class PassedOn(Place):
         """Run a command to its end."""
         return await self.place.run(command, folder=folder, data=data, variables=variables)
 
-    async def files(self, folder: str) -> dict[str, File]:
+    @property
+    def system(self) -> System:
+        """Which names of files it takes."""
+        return self.place.system
+
+    async def files(self, folder: str, *, unread: list[str] | None = None) -> dict[str, File]:
         """Return all files below a folder."""
-        return await self.place.files(folder)
+        return await self.place.files(folder, unread=unread)
 
     async def look(self, path: str) -> File | None:
         """Return what is known of one file."""
@@ -56,9 +61,29 @@ class PassedOn(Place):
         """Yield small files below a folder with their names."""
         return self.place.read_many(folder, names)
 
-    async def write_many(self, folder: str, files: Sequence[tuple[str, float, bytes]]) -> None:
+    async def write_many(
+        self, folder: str, files: Sequence[tuple[str, float, bytes]], aside: str = ""
+    ) -> None:
         """Write small files below a folder."""
-        await self.place.write_many(folder, files)
+        await self.place.write_many(folder, files, aside)
+
+    async def take_up(self, folder: str, aside: str, whole: Sequence[str], new_aside: str) -> None:
+        """Put in place what a cut `write_many` has left whole, and remove the rest."""
+        await self.place.take_up(folder, aside, whole, new_aside)
+
+    async def move(self, path: str, new: str) -> bool:
+        """Give a file another name; return whether it was there."""
+        return await self.place.move(path, new)
+
+    async def remove(self, folder: str, names: Sequence[str]) -> None:
+        """Remove files below a folder."""
+        await self.place.remove(folder, names)
+
+    async def checksums(
+        self, folder: str, names: Sequence[str], first: int | None = None
+    ) -> dict[str, str]:
+        """Return the SHA-256 of files below a folder."""
+        return await self.place.checksums(folder, names, first)
 
     async def put_in_place(self, part: str, path: str, time: float) -> None:
         """Give a file its time and its name."""
@@ -92,7 +117,7 @@ class Gathered(PassedOn):
         super().__init__(place)
         self.paths = paths
 
-    async def files(self, folder: str) -> dict[str, File]:
+    async def files(self, folder: str, *, unread: list[str] | None = None) -> dict[str, File]:
         """Return those of the files that are there."""
         found = [(name, await self.place.look(path)) for name, path in self.paths.items()]
         return {name: file for name, file in found if file}
@@ -110,11 +135,22 @@ class Gathered(PassedOn):
     ) -> AsyncIterator[tuple[str, bytes]]:
         """Yield small files with their names; one that is gone meanwhile is left out."""
         for name in names:
-            path = self.paths[name]
-            last = path.rpartition("/")[2]
-            # With its slash: `D:` alone is no folder.
-            async for _, content in self.place.read_many(path.removesuffix(last), [last]):
+            async for _, content in self.place.read_many(*self._apart(name)):
                 yield name, content
+
+    async def checksums(
+        self, folder: str, names: Sequence[str], first: int | None = None
+    ) -> dict[str, str]:
+        """Return the SHA-256 of files."""
+        found = [await self.place.checksums(*self._apart(name), first) for name in names]
+        return {name: sum for name, one in zip(names, found, strict=True) for sum in one.values()}
+
+    def _apart(self, name: str) -> tuple[str, list[str]]:
+        """Return the folder of a file, and its name there."""
+        path = self.paths[name]
+        last = path.rpartition("/")[2]
+        # With its slash: `D:` alone is no folder.
+        return path.removesuffix(last), [last]
 
 
 class Among(PassedOn):
@@ -123,6 +159,7 @@ class Among(PassedOn):
     Parameters
     ----------
     place : Place
+        One with GNU's find.
     folders, files : sequence of str
         Folders (``.`` is all of it), and single files, below the one that is listed.
     """
@@ -132,14 +169,18 @@ class Among(PassedOn):
         self.folders = folders
         self.single = files
 
-    async def files(self, folder: str) -> dict[str, File]:
-        """Return the files of these folders, and the single ones that are there."""
+    async def files(self, folder: str, *, unread: list[str] | None = None) -> dict[str, File]:
+        """Return the files of these folders, the single ones that are there, and what a cut copy left beside them."""
+        found: dict[str, File] = {}
         # One after the other: a server lets few commands run at once.
-        lists = [await self.place.files(f"{folder}/{one}") for one in self.folders]
+        for one in [*self.folders, *await self._left(folder)]:
+            below = await self.place.files(f"{folder}/{one}", unread=unread)
+            found |= {name if one == "." else f"{one}/{name}": file for name, file in below.items()}
         looked = await asyncio.gather(*(self.place.look(f"{folder}/{one}") for one in self.single))
-        found = {
-            name if above == "." else f"{above}/{name}": file
-            for above, files in zip(self.folders, lists, strict=True)
-            for name, file in files.items()
-        }
         return found | {name: file for name, file in zip(self.single, looked, strict=True) if file}
+
+    async def _left(self, folder: str) -> list[str]:
+        """Return the folders in which streams were cut."""
+        words = ["find", f"{folder}/.", "-maxdepth", "1", "-type", "d", "-name", f"*{PART}"]
+        answer = await self.place.run([*words, "-printf", r"%P\0"])
+        return answer.text.split("\0")[:-1]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from segmake.core.files import readable
 from segmake.messages import Problem, Problems, say
-from segmake.places.copying import Outcome
+from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
@@ -21,7 +21,7 @@ from segmake.remote.luggage import Luggage, config_problems, pack
 from segmake.remote.memory import Memory, is_same, noted, read_memory, write_memory
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.session import Session, own_name
-from segmake.remote.transfer import transferred
+from segmake.remote.shown_progress import shown
 
 # So many files are asked about at once, and so many are named in a message.
 _AT_ONCE, _DIGESTS_AT_ONCE = 20, 100
@@ -102,7 +102,8 @@ async def _send_files(session: Session, luggage: Luggage) -> Outcome:
     folder = session.place.folder
     target = Among(session.computer, luggage.folders, luggage.single)
     source = Gathered(Here(), luggage.paths)
-    return await transferred((source, ""), (target, folder), whole=luggage.guarded.__contains__)
+    with shown(say("remote.sending_files", host=session.place.host)) as tell:
+        return await copy((source, ""), (target, folder), tell=tell)
 
 
 # The config
