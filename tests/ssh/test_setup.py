@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from segmake import __version__
 from segmake.cli import main
 from segmake.messages import Problem
+from segmake.places.asking import Terminal
 from segmake.places.there import There
 from segmake.remote.claims import claim
 from segmake.remote.known_computers import known_computer, known_computers, login_of
@@ -192,7 +194,7 @@ def test_from_a_password_to_a_key_and_a_folder_and_a_second_time_all_is_there(
     before = tree(experiment.parent) | tree(home)
     second = Done(server, experiment, host="")
     assert (second.code, second.asking.asked) == ("", []), second.said
-    assert "is let in already" in second.said and "entry for cluster already" in second.said
+    assert "is accepted already" in second.said and "entry for cluster already" in second.said
     after = tree(experiment.parent) | tree(home)
     changed = {name for name, was in before.items() if after.get(name) != was}
     assert {Path(name).name for name in changed} <= {"computers.json", "segmake.place"}
@@ -266,7 +268,7 @@ def test_a_key_that_is_there_is_used_and_one_that_can_not_be_is_left_alone(
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     own("id_ed25519").write_text("PuTTY-User-Key-File-3: ssh-ed25519\n")
     done = Done(server, experiment, PASSWORD, "a phrase", "a phrase", "a phrase", wishes=wishes)
-    assert done.code == "" and "with it" in done.said, done.said
+    assert done.code == "" and "with it; no password" in done.said, done.said
     assert own("id_ed25519").read_text() == "PuTTY-User-Key-File-3: ssh-ed25519\n"
     with pytest.raises(asyncssh.KeyImportError):
         asyncssh.read_private_key(own("id_ed25519_segmake"))
@@ -295,7 +297,7 @@ def test_rights_that_keep_a_key_out_are_put_right_and_a_list_that_counts_not_is_
     server.start()
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     done = Done(server, experiment, PASSWORD, "", wishes=wishes)
-    assert done.code == "" and "lets you in with it" in done.said, done.said
+    assert done.code == "" and "no password is needed" in done.said, done.said
     assert own("config").stat().st_mode & 0o022 == 0
     assert (server.user.home / ".ssh").stat().st_mode & 0o022 == 0
     # A centre that takes keys elsewhere.
@@ -323,7 +325,7 @@ def test_a_second_factor_is_asked_for_besides_the_key(
     server.start(methods="publickey,keyboard-interactive", second=True)
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     done = Done(server, experiment, PASSWORD, server.token, wishes=wishes)
-    assert done.code == "" and "a part of the login is typed each time" in done.said, done.said
+    assert done.code == "" and "will be asked for at each login" in done.said, done.said
     # Where a key takes the place of both, it is made.
     server.stop()
     for path in (own("id_ed25519"), own("config"), server.user.home / ".ssh" / "authorized_keys"):
@@ -331,7 +333,7 @@ def test_a_second_factor_is_asked_for_besides_the_key(
     server.start(methods="publickey keyboard-interactive", second=True)
     answers = (PASSWORD, server.token, "")
     done = Done(server, experiment, *answers, wishes=wishes)
-    assert done.code == "" and "lets you in with it" in done.said, done.said
+    assert done.code == "" and "no password is needed" in done.said, done.said
     assert len(done.asking.asked) == 4, done.asking.asked
 
 
@@ -475,8 +477,8 @@ def test_a_number_is_typed_once_even_where_it_is_asked_for_besides_the_key(
     server.start(second=True, more=f"{second} {both}")
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     done = Done(server, experiment, PASSWORD, server.token, "", wishes=wishes)
-    assert done.code == "" and "accepts it. A part of the login is typed" in done.said, done.said
-    assert "lets you in with it" not in done.said
+    assert done.code == "" and "accepts it. A password or a number" in done.said, done.said
+    assert "no password is needed" not in done.said
     assert sum("asks" in each for each in done.asking.asked) == 2, done.asking.asked
 
 
@@ -531,6 +533,92 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert main(["remote", "check", "--json"]) == 1
     told = held(capsys.readouterr().out)
     assert [each["code"] for each in told["problems"]] == ["SM-REM-051"]
+
+
+def test_check_says_why_a_run_would_fail(
+    over_there: Server,
+    shared: Path,
+    experiment: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
+    assert Done(server, experiment, wishes=wishes).code == ""
+    place = read_place(experiment)
+
+    def codes() -> list[str]:
+        capsys.readouterr()
+        failed = main(["remote", "check", "--json"])
+        problems = held(capsys.readouterr().out)["problems"]
+        assert failed == any(each["severity"] == "error" for each in problems)
+        return [each["code"] for each in problems]
+
+    # Slurm's commands are there or not as this machine has it, and nothing answers them.
+    known = codes()
+    assert set(known) <= {"SM-REM-058"}
+    # What was sent is gone.
+    write_memory(experiment, Memory(Memory.of(place).place, {"config/config.yaml": ["1"]}))
+    Path(place.folder).rename(f"{place.folder} moved")
+    assert [*codes()] == ["SM-REM-061", *known]
+    assert main(["remote", "check"]) == 1
+    said = capsys.readouterr().out
+    assert "makes it" not in said and "All is ready" not in said
+    Path(f"{place.folder} moved").rename(place.folder)
+    # The engine of the config is not there, in a SegMake of others.
+    (experiment / "config" / "config.yaml").write_text(
+        "images: {folder: images}\nsegmentation: {engine: cellpose3}\n"
+    )
+    assert [*codes()] == ["SM-REM-057", *known]
+    # Others may write where keys are listed, so that the key is believed no more.
+    (server.user.home / ".ssh").chmod(0o777)
+    monkeypatch.setattr(Terminal, "secret", Answers([PASSWORD]).secret)
+    assert main(["remote", "check"]) == 1
+    assert f"write to {server.user.home}/.ssh" in capsys.readouterr().out
+    (server.user.home / ".ssh").chmod(0o700)
+    # A start file that talks gets between the files of a run; one that ends the login is a problem of its own.
+    (server.user.home / ".bashrc").write_text("echo Welcome\n")
+    assert "SM-SSH-015" in codes()
+    (server.user.home / ".bashrc").write_text("exit\n")
+    assert codes() == ["SM-SSH-011"]
+    assert main(["remote", "check"]) == 1
+    assert "reached" not in capsys.readouterr().out
+
+
+def test_an_engine_is_added_to_a_segmake_of_ones_own(
+    over_there: Server, shared: Path, experiment: Path
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    asked = Wishes(segmake=f"{shared}/.venv/bin/segmake", engine="cellpose3")
+    refused = Done(server, experiment, wishes=asked)
+    assert refused.code == "SM-REM-057" and "--into ~/segmake" in refused.said, refused.said
+    home = server.user.home
+    shutil.copytree(shared, home / "segmake")
+    for program in (home / "segmake/.venv/bin").iterdir():
+        program.write_text(program.read_text().replace(str(shared), str(home / "segmake")))
+    # What stands for the set-up, of which other tests tell: it makes the engine's Python.
+    (home / "segmake/scripts/setup.sh").write_text(
+        'case " $* " in *" --engine cellpose3 "*) ;; *) exit 0 ;; esac\n'
+        f"mkdir -p '{home}/segmake/.environments/cellpose3/bin'\n"
+        f"echo made >'{home}/segmake/.environments/cellpose3/bin/python'\n"
+    )
+    subprocess.run(["chown", "-R", server.user.name, str(home / "segmake")], check=True)
+    (experiment / "config" / "config.yaml").write_text(
+        "images: {folder: images}\nsegmentation: {engine: cellpose3}\n"
+    )
+    wishes = Wishes(segmake=f"{home}/segmake/.venv/bin/segmake")
+    no = Done(server, experiment, agreed=False, wishes=wishes)
+    assert no.code == "" and any("cellpose3" in each for each in no.asking.asked), no.said
+    assert not (home / "segmake/.environments").exists()
+    done = Done(server, experiment, wishes=replace(wishes, engine="cellpose3"))
+    assert done.code == "" and "Installing the engine cellpose3" in done.said, done.said
+    assert (home / "segmake/.environments/cellpose3/bin/python").read_text() == "made\n"
+    again = Done(server, experiment, wishes=replace(wishes, engine="cellpose3"))
+    assert again.code == "" and "Installing" not in again.said, again.said
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ import shutil, sys
 from segmake.core import installation
 engine = sys.argv[1]
 has_file = installation.environment_file(engine).is_file()
+needs_none = not has_file and (installation.PACKAGE / "engines" / f"{engine}.py").is_file()
 is_made = (installation.environments() / engine / "bin" / "python").exists()
-by_conda = shutil.which("conda") and shutil.which("sbatch")
-print("missing" if has_file and not is_made and not by_conda else "there")
+by_conda = has_file and shutil.which("conda") and shutil.which("sbatch")
+print("there" if needs_none or is_made or by_conda else "missing")
 print("" if installation.is_shared() else installation.clone() or "")
 """
 
@@ -44,7 +45,7 @@ class EngineThere:
 
 async def engine_there(place: Place, program: Program, engine: str) -> EngineThere | None:
     """Return what is known of an engine there; None of none, and where SegMake there is too old to say it."""
-    if not engine:
+    if engine in ("", "none"):
         return None
     python = f"{dirname(program.path)}/python"
     answer = await place.run([python, "-c", _ASK, engine])

@@ -97,6 +97,9 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
     Problem
         What stops it. What is done stays, and the next call goes on from there.
     """
+    for file in filter(None, (way.site, wishes.bundle)):
+        if not file.is_file():
+            raise Problem("SM-REM-048", where=str(file), file=file)
     before = _place_of(experiment)
     if not way.host and not way.site and before:
         way.host = before.host
@@ -146,6 +149,9 @@ class _Setting:
         claim(self.experiment, place)
         if self.before and leads_to(self.before.host, place.host):
             carry_over(self.experiment, self.before, place)
+        elif self.before:
+            names = {"host": self.before.host, "folder": self.before.folder}
+            self.tell(say("reach.left", **names))
         write_place(self.experiment, place)
         self._write_launchers()
 
@@ -178,7 +184,9 @@ class _Setting:
         self.tell(say("reach.no_segmake", host=computer.host))
         if self.wishes.bundle or self.wishes.address or self.way.yes:
             return None
-        typed = await self.way.answer(say("reach.where_segmake"), "")
+        can_install = bool(computer.handed_out.address("segmake"))
+        question = "reach.where_segmake" if can_install else "reach.where_segmake_else_none"
+        typed = await self.way.answer(say(question), "")
         return await self._tried(typed) if typed else None
 
     async def _tried(self, typed: str) -> Program:
