@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Answers:
-    """A user who has the answers ready, and notes what was asked."""
+    """A user who has the answers ready, notes what was asked, and takes what is proposed for all else."""
 
     given: list[str | Callable[[], str] | None] = field(default_factory=list)
     agreed: bool = True
@@ -30,7 +30,7 @@ class Answers:
 
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
         self.asked.append(question)
-        answer = self.given.pop(0) if self.given else None
+        answer = self.given.pop(0) if self.given else "" if shown else None
         return answer() if callable(answer) else answer
 
     async def agrees(self, question: str) -> bool:

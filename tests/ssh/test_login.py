@@ -115,7 +115,7 @@ def test_second_factor(server: Server) -> None:
 
     assert asyncio.run(several()) == ["0", "1", "2", "3", "4"]
     assert len(asking.asked) == 3 and "erification" in asking.asked[2]
-    assert told(there(server, PASSWORD, "000000", PASSWORD, "000000")[0]) == "SM-SSH-006"
+    assert told(there(server, *(PASSWORD, "000000") * 3)[0]) == "SM-SSH-006"
 
 
 def test_through_another_computer(server: Server) -> None:
@@ -126,10 +126,54 @@ def test_through_another_computer(server: Server) -> None:
     )
     asking = Answers([PASSWORD, PASSWORD])
     assert told(There(Login("cluster", asking))) == HERE
-    assert [("door" in each, "cluster" in each) for each in asking.asked[1::2]] == [
-        (True, False),
-        (False, True),
-    ]
+    # Each question says whose it is.
+    assert "for door (on the way to cluster)" in asking.asked[1]
+    assert "for cluster (" in asking.asked[3]
+    # A way that ends at the door is told so, and its connection is closed.
+    config = Path("~/.ssh/config").expanduser()
+    config.write_text(
+        config.read_text().replace("HostName localhost", "HostName 127.0.0.1\n  Port 1")
+    )
+    away = There(Login("cluster", Answers([PASSWORD])))
+    assert told(away) == "SM-SSH-032"
+    assert all(passed.is_closed() for passed in away.login.passed.values())
+
+
+def test_whose_question_it_is_why_it_is_asked_and_who_leaves_it(server: Server) -> None:
+    server.start()
+    # Over there, somebody else could have written the list of keys.
+    server.permit(make_key())
+    (server.user.home / ".ssh").chmod(0o777)
+    place, asking = there(server, "wrong", None)
+    assert told(place) == "SM-SSH-030"
+    assert "does not accept the key" in asking.asked[1]
+    assert "Once more" in asking.asked[2] and "the key" not in asking.asked[2]
+    (server.user.home / ".ssh").chmod(0o700)
+    Path("~/.ssh/id_ed25519").expanduser().unlink()
+    place, asking = there(server, PASSWORD)
+    assert told(place) == HERE and "the key" not in asking.asked[0]
+    server.stop()
+    server.set_up_token()
+    server.start(methods="keyboard-interactive", second=True)
+    place, asking = there(server, PASSWORD, "000000", PASSWORD, server.token)
+    assert told(place) == HERE
+    assert [f"{server.host} asks" in each for each in asking.asked] == [True] * 4
+    assert ["wait for a new one" in each for each in asking.asked] == [False, False, True, False]
+
+
+def test_a_port_where_nobody_listens_and_no_way_at_all(server: Server) -> None:
+    # Of a computer with two addresses, both are tried.
+    for name in ("127.0.0.1", "localhost"):
+        with pytest.raises(Problem) as refused:
+            asyncio.run(There(Login(f"marie@{name}:9", Answers())).connect())
+        assert refused.value.code == "SM-SSH-002"
+        assert "port 9." in str(refused.value) and f"`marie@{name}:2222`" in str(refused.value)
+    Path("~/.ssh/config").expanduser().write_text("Host cluster\n  HostName 127.0.0.1\n  Port 9\n")
+    with pytest.raises(Problem) as refused:
+        asyncio.run(There(Login("cluster", Answers())).connect())
+    assert "`127.0.0.1:2222`" in str(refused.value)
+    # What is multicast's takes no connection.
+    assert told(There(Login("marie@224.0.0.1", Answers()))) == "SM-SSH-031"
 
 
 @pytest.mark.parametrize("shell", ["bash", "tcsh", "fish", "sh"])

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ import pytest
 from segmake import __version__
 from segmake.cli import main
 from segmake.messages import Problem
-from segmake.remote.known_computers import known_computers
-from segmake.remote.remembered import PlaceFile, read_place
+from segmake.places.asking import Terminal
+from segmake.places.there import There
+from segmake.remote.claims import claim
+from segmake.remote.known_computers import known_computer, known_computers, login_of
+from segmake.remote.memory import Memory, read_memory, write_memory
+from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.setting_up import Wishes, set_up
 from segmake.remote.way_there import Way
 from tests.answers import held
@@ -134,7 +139,7 @@ def test_from_a_password_to_a_key_and_a_folder_and_a_second_time_all_is_there(
 ) -> None:
     server = over_there
     server.set_shell(shell)
-    for name in (".bashrc", ".bash_profile", ".cshrc"):
+    for name in (".bash_profile", *((".cshrc",) if shell == "tcsh" else ())):
         (server.user.home / name).write_text("echo Welcome to the cluster\n")
     server.start()
     own("config").write_bytes(CONFIG)
@@ -143,7 +148,12 @@ def test_from_a_password_to_a_key_and_a_folder_and_a_second_time_all_is_there(
     program = f"{shared}/.venv/bin/segmake"
     wishes = Wishes(segmake=program, launchers=(".command", ".desktop"))
     first = Done(server, experiment, PASSWORD, "", wishes=wishes)
-    assert first.code == "", first.said
+    if shell == "tcsh":
+        # All is done, and what keeps a run from sending its files is told.
+        assert first.code == "SM-SSH-015", first.said
+        (server.user.home / ".cshrc").write_text("")
+    else:
+        assert first.code == "", first.said
 
     # The key is new, whole, and the user's alone; all else is as it was, byte for byte.
     key = asyncssh.read_private_key(own("id_ed25519"))
@@ -158,12 +168,13 @@ def test_from_a_password_to_a_key_and_a_folder_and_a_second_time_all_is_there(
         .startswith(b"other ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample\n")
     )
     # Neither password nor key is anywhere else.
-    (kept,) = Path("~/.config/segmake").expanduser().iterdir()
-    assert PASSWORD not in kept.read_text() + first.said
+    kept = list(Path("~/.config/segmake").expanduser().iterdir())
+    assert {each.name for each in kept} == {"computers.json", "experiments.json"}
+    assert PASSWORD not in "".join(each.read_text() for each in kept) + first.said
 
     place = read_place(experiment)
     home = server.user.home
-    assert place == PlaceFile("cluster", f"{home}/segmake-experiments/{experiment.name}", program)
+    assert place == PlaceFile(server.host, f"{home}/segmake-experiments/{experiment.name}", program)
     assert Path(place.folder).is_dir() and Path(place.folder).owner() == server.user.name
     assert (home / ".config/snakemake/slurm/profile.yaml").is_file()
     assert f"version {__version__}" in first.said and "free in" in first.said
@@ -183,7 +194,7 @@ def test_from_a_password_to_a_key_and_a_folder_and_a_second_time_all_is_there(
     before = tree(experiment.parent) | tree(home)
     second = Done(server, experiment, host="")
     assert (second.code, second.asking.asked) == ("", []), second.said
-    assert "is let in already" in second.said and "entry for cluster already" in second.said
+    assert "is accepted already" in second.said and "entry for cluster already" in second.said
     after = tree(experiment.parent) | tree(home)
     changed = {name for name, was in before.items() if after.get(name) != was}
     assert {Path(name).name for name in changed} <= {"computers.json", "segmake.place"}
@@ -209,7 +220,7 @@ def test_what_is_not_agreed_to_is_not_done(
     done = Done(server, experiment, PASSWORD, agreed=False, wishes=wishes)
     assert done.code == "", done.said
     assert not own("id_ed25519").exists() and not (server.user.home / ".ssh").exists()
-    assert read_place(experiment).host == "cluster"
+    assert read_place(experiment).host == server.host
 
 
 def test_the_host_key_of_the_institutes_file(
@@ -257,7 +268,7 @@ def test_a_key_that_is_there_is_used_and_one_that_can_not_be_is_left_alone(
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     own("id_ed25519").write_text("PuTTY-User-Key-File-3: ssh-ed25519\n")
     done = Done(server, experiment, PASSWORD, "a phrase", "a phrase", "a phrase", wishes=wishes)
-    assert done.code == "" and "with it" in done.said, done.said
+    assert done.code == "" and "with it; no password" in done.said, done.said
     assert own("id_ed25519").read_text() == "PuTTY-User-Key-File-3: ssh-ed25519\n"
     with pytest.raises(asyncssh.KeyImportError):
         asyncssh.read_private_key(own("id_ed25519_segmake"))
@@ -286,7 +297,7 @@ def test_rights_that_keep_a_key_out_are_put_right_and_a_list_that_counts_not_is_
     server.start()
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     done = Done(server, experiment, PASSWORD, "", wishes=wishes)
-    assert done.code == "" and "lets you in with it" in done.said, done.said
+    assert done.code == "" and "no password is needed" in done.said, done.said
     assert own("config").stat().st_mode & 0o022 == 0
     assert (server.user.home / ".ssh").stat().st_mode & 0o022 == 0
     # A centre that takes keys elsewhere.
@@ -314,7 +325,7 @@ def test_a_second_factor_is_asked_for_besides_the_key(
     server.start(methods="publickey,keyboard-interactive", second=True)
     wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
     done = Done(server, experiment, PASSWORD, server.token, wishes=wishes)
-    assert done.code == "" and "a part of the login is typed each time" in done.said, done.said
+    assert done.code == "" and "will be asked for at each login" in done.said, done.said
     # Where a key takes the place of both, it is made.
     server.stop()
     for path in (own("id_ed25519"), own("config"), server.user.home / ".ssh" / "authorized_keys"):
@@ -322,7 +333,7 @@ def test_a_second_factor_is_asked_for_besides_the_key(
     server.start(methods="publickey keyboard-interactive", second=True)
     answers = (PASSWORD, server.token, "")
     done = Done(server, experiment, *answers, wishes=wishes)
-    assert done.code == "" and "lets you in with it" in done.said, done.said
+    assert done.code == "" and "no password is needed" in done.said, done.said
     assert len(done.asking.asked) == 4, done.asking.asked
 
 
@@ -335,16 +346,140 @@ def test_through_another_computer_which_gets_the_key_too(
     door = f"{server.user.name}@localhost:{server.port}"
     # So that the key has a name that SSH does not know by itself.
     own("id_ed25519").write_text("PuTTY-User-Key-File-3: ssh-ed25519\n")
-    # Of the way, of the computer; none for the key; once more to put the key in on the way.
-    answers = (PASSWORD, PASSWORD, "", PASSWORD)
+    # Of the way, of the computer; none for the key.
+    answers = (PASSWORD, PASSWORD, "")
     assert Done(server, experiment, name="far away").code == "SM-REM-039"
     done = Done(server, experiment, *answers, through=door, wishes=wishes, name="far")
     assert done.code == "", done.said
     assert f"ProxyJump {door}" in own("config").read_text()
     assert f"over {door}" in done.said
+    assert f"{door} (on the way to {server.host})" in done.asking.asked[1], done.asking.asked
     assert own("config").read_text().count("IdentityFile ~/.ssh/id_ed25519_segmake") == 2
     again = Done(server, experiment, host="")
     assert (again.code, again.asking.asked) == ("", []), again.said
+
+
+def test_a_computer_is_the_same_whatever_it_is_called_and_on_another_laptop(
+    over_there: Server, shared: Path, experiment: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
+    own("config").write_text(
+        f"Host mine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.user.name}\n"
+    )
+    # As an older SegMake noted it, with what was sent then.
+    folder = f"{server.user.home}/segmake-experiments/day 1"
+    write_place(experiment, PlaceFile("mine", folder, wishes.segmake))
+    write_memory(experiment, Memory({"host": "mine", "folder": folder}, {"a": ["b"]}))
+    assert asyncio.run(login_works("mine"))
+    assert Done(server, experiment, host="", wishes=wishes).code == ""
+    place = read_place(experiment)
+    assert place == PlaceFile(server.host, folder, wishes.segmake)
+    settings = own("config").read_bytes()
+    for name in ("mine", server.host, server.host.replace("127.0.0.1", "localhost")):
+        done = Done(server, experiment, host=name)
+        assert done.code == "" and "entry for mine already" in done.said, done.said
+        assert read_place(experiment) == place
+        assert read_memory(experiment, place).configs == {"a": ["b"]}
+    assert own("config").read_bytes() == settings
+    assert [each.host for each in known_computers()] == [server.host]
+    assert known_computer("mine") == known_computer(server.host) == known_computers()[0]
+    # An entry that leads elsewhere by now is not followed.
+    own("config").write_text("Host mine\n  HostName 192.0.2.7\n")
+    assert asyncio.run(login_works(place.host))
+    # Somebody else's laptop, where the same word is another computer's name.
+    shutil.copytree(tmp_path / ".ssh", tmp_path / "laptop 2" / ".ssh")
+    monkeypatch.setenv("HOME", str(tmp_path / "laptop 2"))
+    assert known_computers() == [] and asyncio.run(login_works(place.host))
+
+
+async def login_works(host: str) -> bool:
+    place = There(login_of(host, Answers()))
+    try:
+        return (await place.run(["true"])).code == 0
+    finally:
+        await place.close()
+
+
+def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
+    over_there: Server, shared: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
+    assert Done(server, experiment, wishes=wishes).code == ""
+    first = read_place(experiment)
+    # What somebody has sent, so that nothing can be taken for new.
+    (Path(first.folder) / "config").mkdir()
+    copy = experiment.with_name("day 2")
+    shutil.copytree(experiment, copy)
+    before = tree(Path(first.folder))
+    for action in ("run", "stop"):
+        assert main(["remote", action, str(copy), *(["--yes"] if action == "run" else [])]) == 1
+        assert "SM-REM-055" in capsys.readouterr().err
+    assert tree(Path(first.folder)) == before
+    refused = Done(server, copy, host="", wishes=Wishes(folder=first.folder))
+    assert refused.code == "SM-REM-055" and read_place(copy) == first
+    done = Done(server, copy, host="")
+    assert done.code == "" and "is a copy of" in done.said, done.said
+    assert read_place(copy).folder == f"{Path(first.folder).parent}/day 2"
+    claim(copy, read_place(copy))
+    # Another one of the same name, which lies elsewhere here.
+    other = experiment.parent / "2027" / "day 2"
+    shutil.copytree(copy, other)
+    (other / "segmake.place").unlink()
+    assert Done(server, other, host=server.host).code == ""
+    assert read_place(other).folder == f"{Path(first.folder).parent}/day 2-2"
+
+
+def test_a_path_of_this_computer_is_understood_or_refused(
+    over_there: Server, shared: Path, experiment: Path
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    # As the shell of this computer hands on ~/mine.
+    wishes = Wishes(
+        segmake=f"{shared}/.venv/bin/segmake", folder=str(Path.home() / "segmake" / "1")
+    )
+    done = Done(server, experiment, wishes=wishes)
+    assert done.code == "" and "the home of this computer" in done.said, done.said
+    assert read_place(experiment).folder == f"{server.user.home}/segmake/1"
+    for typed in ("C:/Program Files/Git/data", r"\\server\share"):
+        done = Done(server, experiment, host="", wishes=Wishes(folder=typed))
+        assert done.code == "SM-REM-060", done.said
+
+
+def test_ctrl_d_leaves_and_chooses_nothing(
+    over_there: Server, shared: Path, experiment: Path
+) -> None:
+    server = over_there
+    server.start()
+    wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
+    done = Done(server, experiment, PASSWORD, None, wishes=wishes)
+    assert done.code == "SM-REM-059" and not own("id_ed25519").exists(), done.said
+    server.permit(make_key())
+    done = Done(server, experiment, None, wishes=wishes)
+    assert done.code == "SM-REM-059" and not (experiment / "segmake.place").exists(), done.said
+
+
+def test_a_number_is_typed_once_even_where_it_is_asked_for_besides_the_key(
+    over_there: Server, shared: Path, experiment: Path
+) -> None:
+    server = over_there
+    server.set_up_token()
+    # With a key, the number is asked for besides; without one, password and number.
+    second = f"Match User {server.user.name}\n  AuthenticationMethods"
+    both = "publickey,keyboard-interactive keyboard-interactive"
+    server.start(second=True, more=f"{second} {both}")
+    wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
+    done = Done(server, experiment, PASSWORD, server.token, "", wishes=wishes)
+    assert done.code == "" and "accepts it. A password or a number" in done.said, done.said
+    assert "no password is needed" not in done.said
+    assert sum("asks" in each for each in done.asking.asked) == 2, done.asking.asked
 
 
 def test_segmake_is_found_or_named_or_it_is_said_how_to_get_it(
@@ -356,7 +491,7 @@ def test_segmake_is_found_or_named_or_it_is_said_how_to_get_it(
     none = Done(server, experiment)
     assert none.code == "SM-REM-041" and "not found" in none.said
     # What worked is remembered.
-    assert known_computers()[0].host == "cluster"
+    assert (known_computers()[0].host, known_computers()[0].entry) == (server.host, "cluster")
     mistyped = Done(server, experiment, host="", wishes=Wishes(segmake="/no/such/segmake"))
     assert mistyped.code == "SM-REM-040"
     no_way = Done(server, experiment, host="", wishes=Wishes(address=f"{shared}/no.git"))
@@ -398,6 +533,92 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert main(["remote", "check", "--json"]) == 1
     told = held(capsys.readouterr().out)
     assert [each["code"] for each in told["problems"]] == ["SM-REM-051"]
+
+
+def test_check_says_why_a_run_would_fail(
+    over_there: Server,
+    shared: Path,
+    experiment: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    wishes = Wishes(segmake=f"{shared}/.venv/bin/segmake")
+    assert Done(server, experiment, wishes=wishes).code == ""
+    place = read_place(experiment)
+
+    def codes() -> list[str]:
+        capsys.readouterr()
+        failed = main(["remote", "check", "--json"])
+        problems = held(capsys.readouterr().out)["problems"]
+        assert failed == any(each["severity"] == "error" for each in problems)
+        return [each["code"] for each in problems]
+
+    # Slurm's commands are there or not as this machine has it, and nothing answers them.
+    known = codes()
+    assert set(known) <= {"SM-REM-058"}
+    # What was sent is gone.
+    write_memory(experiment, Memory(Memory.of(place).place, {"config/config.yaml": ["1"]}))
+    Path(place.folder).rename(f"{place.folder} moved")
+    assert [*codes()] == ["SM-REM-061", *known]
+    assert main(["remote", "check"]) == 1
+    said = capsys.readouterr().out
+    assert "makes it" not in said and "All is ready" not in said
+    Path(f"{place.folder} moved").rename(place.folder)
+    # The engine of the config is not there, in a SegMake of others.
+    (experiment / "config" / "config.yaml").write_text(
+        "images: {folder: images}\nsegmentation: {engine: cellpose3}\n"
+    )
+    assert [*codes()] == ["SM-REM-057", *known]
+    # Others may write where keys are listed, so that the key is believed no more.
+    (server.user.home / ".ssh").chmod(0o777)
+    monkeypatch.setattr(Terminal, "secret", Answers([PASSWORD]).secret)
+    assert main(["remote", "check"]) == 1
+    assert f"write to {server.user.home}/.ssh" in capsys.readouterr().out
+    (server.user.home / ".ssh").chmod(0o700)
+    # A start file that talks gets between the files of a run; one that ends the login is a problem of its own.
+    (server.user.home / ".bashrc").write_text("echo Welcome\n")
+    assert "SM-SSH-015" in codes()
+    (server.user.home / ".bashrc").write_text("exit\n")
+    assert codes() == ["SM-SSH-011"]
+    assert main(["remote", "check"]) == 1
+    assert "reached" not in capsys.readouterr().out
+
+
+def test_an_engine_is_added_to_a_segmake_of_ones_own(
+    over_there: Server, shared: Path, experiment: Path
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    asked = Wishes(segmake=f"{shared}/.venv/bin/segmake", engine="cellpose3")
+    refused = Done(server, experiment, wishes=asked)
+    assert refused.code == "SM-REM-057" and "--into ~/segmake" in refused.said, refused.said
+    home = server.user.home
+    shutil.copytree(shared, home / "segmake")
+    for program in (home / "segmake/.venv/bin").iterdir():
+        program.write_text(program.read_text().replace(str(shared), str(home / "segmake")))
+    # What stands for the set-up, of which other tests tell: it makes the engine's Python.
+    (home / "segmake/scripts/setup.sh").write_text(
+        'case " $* " in *" --engine cellpose3 "*) ;; *) exit 0 ;; esac\n'
+        f"mkdir -p '{home}/segmake/.environments/cellpose3/bin'\n"
+        f"echo made >'{home}/segmake/.environments/cellpose3/bin/python'\n"
+    )
+    subprocess.run(["chown", "-R", server.user.name, str(home / "segmake")], check=True)
+    (experiment / "config" / "config.yaml").write_text(
+        "images: {folder: images}\nsegmentation: {engine: cellpose3}\n"
+    )
+    wishes = Wishes(segmake=f"{home}/segmake/.venv/bin/segmake")
+    no = Done(server, experiment, agreed=False, wishes=wishes)
+    assert no.code == "" and any("cellpose3" in each for each in no.asking.asked), no.said
+    assert not (home / "segmake/.environments").exists()
+    done = Done(server, experiment, wishes=replace(wishes, engine="cellpose3"))
+    assert done.code == "" and "Installing the engine cellpose3" in done.said, done.said
+    assert (home / "segmake/.environments/cellpose3/bin/python").read_text() == "made\n"
+    again = Done(server, experiment, wishes=replace(wishes, engine="cellpose3"))
+    assert again.code == "" and "Installing" not in again.said, again.said
 
 
 @pytest.fixture

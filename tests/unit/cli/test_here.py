@@ -101,5 +101,22 @@ def test_elsewhere_the_way_to_an_experiment_is_said(tmp_path, capsys, monkeypatc
         assert said in text and f"cd {clone()}" in text and "segmake --help" in text
 
 
+def test_on_a_laptop_the_first_step_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    monkeypatch.setattr(here, "can_run", lambda: False)
+    assert main([]) == 0
+    assert "segmake remote setup" in capsys.readouterr().out
+    assert main(["remote"]) == 0
+    assert "type `segmake remote setup`" in " ".join(capsys.readouterr().out.split())
+    for action in ("run", "status", "stop", "fetch", "open", "check"):
+        assert main(["remote", action]) == 1
+        assert "SM-REM-056" in capsys.readouterr().err
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("images: {folder: images}\n")
+    assert main(["remote", "open"]) == 1
+    assert "SM-REM-001" in capsys.readouterr().err
+
+
 def test_the_columns_stand_below_each_other():
     assert here.table([("a", "x"), ("long", "y")]) == ["  a     x", "  long  y"]

@@ -75,7 +75,9 @@ def test_a_double_click_computes_and_opens_the_report(
     value = parser["Desktop Entry"]["Exec"].replace("\\\\", "\\").replace("%%", "%")
     # A quoted word of an entry is one of the shell's, too.
     words = subprocess.check_output(["sh", "-c", f"printf '%s\\n' {value}"], text=True)
-    assert words.splitlines() == ["sh", str(script)]
+    started = folder / ".segmake-launcher.sh"
+    assert words.splitlines() == ["sh", str(started)]
+    assert started.read_bytes() == script.read_bytes()
     assert parser["Desktop Entry"]["Terminal"] == "true" and os.access(entry, os.X_OK)
 
 
@@ -136,6 +138,13 @@ def test_what_windows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spok
             assert not re.search(r"(?<!\^)[&|<>]", line), line
             assert not re.search(r"(?<!%)%(?:%%)*(?!%)", line), line
     assert lines[-2:] == ["pause", "exit /b 1"]
+
+
+def test_runs_get_the_profile_that_was_chosen(program: Path) -> None:
+    made = Launchers(str(program), SITE, "local")
+    (script,) = write_launchers(program.parents[1], made, (".command",))
+    assert "remote run --yes --profile local\n" in run(script).stdout
+    assert "remote run --yes --profile local\r\n" in made.bat()
 
 
 def test_a_file_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:

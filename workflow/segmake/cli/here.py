@@ -41,6 +41,8 @@ def _describe_elsewhere() -> str:
         (f"segmake new {say('help.FOLDER')}", say("help.new")),
         (f"cd {say('help.FOLDER')}", say("here.go")),
     ]
+    if not can_run():
+        rows.append(("segmake remote setup", say("help.remote.setup")))
     if (folder := clone()) and (folder / DEFAULT_CONFIG).is_file():
         command = f"cd {shlex.quote(str(folder))}"
         rows.append((command, say("here.clone", config=DEFAULT_CONFIG)))

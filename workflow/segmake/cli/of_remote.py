@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from segmake.core.files import readable
@@ -57,8 +58,13 @@ def status(options: argparse.Namespace) -> int:
 def stop(options: argparse.Namespace) -> int:
     """Ask the run to end."""
     from segmake.remote import running
+    from segmake.remote.claims import claim
 
-    has_ended = _with_session(options, lambda session: running.stop(session, _show))
+    async def go(session: Session) -> bool:
+        claim(session.experiment, session.place)
+        return await running.stop(session, _show)
+
+    has_ended = _with_session(options, go)
     return 0 if has_ended else 1
 
 
@@ -77,10 +83,13 @@ def show_report(options: argparse.Namespace) -> int:
     import webbrowser
 
     from segmake.remote.fetching import REPORT, results_here
+    from segmake.remote.remembered import read_place
 
     os.chdir(options.folder)
     report = results_here(options.configfile) / REPORT
     if not report.is_file():
+        # Whoever has not begun is told how to.
+        read_place(Path())
         raise Problem("SM-REM-013", where=str(report))
     print(say("remote.report", path=report), flush=True)
     webbrowser.open(report.as_uri())
@@ -114,9 +123,11 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
 
 async def _run(session: Session, options: argparse.Namespace, following: list[bool]) -> int:
     from segmake.remote import running
+    from segmake.remote.claims import claim
     from segmake.remote.sending import check
 
     check(session)
+    claim(session.experiment, session.place)
     await _make_folder(session)
     before, at_work = await running.look(session)
     if at_work:

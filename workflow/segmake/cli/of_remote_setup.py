@@ -9,6 +9,9 @@ from pathlib import Path
 # What --launchers takes.
 LAUNCHERS = ("own", "all", "none")
 
+# What --profile takes.
+PROFILES = ("slurm", "local")
+
 
 def set_up(options: argparse.Namespace) -> None:
     """Make another computer ready, step by step."""
@@ -35,6 +38,7 @@ def set_up(options: argparse.Namespace) -> None:
         engine=options.engine or "",
         folder=options.folder or "",
         launchers=endings[options.launchers],
+        profile=options.profile or "",
     )
     asyncio.run(set_up(way, wishes, Path()))
 

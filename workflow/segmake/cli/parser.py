@@ -314,6 +314,7 @@ def _add_remote(commands: Commands) -> None:
     from segmake.cli import of_remote
 
     remote = _of_users(commands, "remote", of_remote.show_help)
+    remote.epilog = say("help.remote.first")
     title = say("help.commands").removesuffix(":")
     actions = remote.add_subparsers(title=title, metavar=say("help.COMMAND"), parser_class=Parser)
     for name, add in OF_REMOTE.items():
@@ -345,6 +346,8 @@ def _add_remote_setup(setup: Parser) -> None:
     kinds = of_remote_setup.LAUNCHERS
     which: dict[str, Any] = {"choices": kinds, "default": kinds[0]}
     setup.add_argument("--launchers", help=say("help.remote.launchers"), **which)
+    profiles = of_remote_setup.PROFILES
+    setup.add_argument("--profile", choices=profiles, help=say("help.remote.setup.profile"))
     setup.add_argument("--yes", action="store_true", help=say("help.remote.yes"))
     setup.set_defaults(run=of_remote_setup.set_up)
 

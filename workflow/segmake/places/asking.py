@@ -43,6 +43,9 @@ class Terminal:
                 return await _typed(question, shown=shown)
             return await asyncio.to_thread(input if shown else getpass, question)
         except EOFError:
+            if shown:
+                # What is said next begins a line.
+                print(flush=True)
             return None
 
     async def agrees(self, question: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +29,11 @@ FAST_FIRST = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 # So often one may mistype.
 TRIES = 3
 
+# What systems say where nobody listens, and where no network leads there; Windows has numbers of its own.
+_REFUSED = {errno.ECONNREFUSED, 10061, 1225}
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, 10050, 10051, 10065, 1231, 1232}
+_ERROR_NUMBER = re.compile(r"\[(?:Errno|WinError) (\d+)\]")
+
 
 @dataclass
 class Login:
@@ -46,11 +53,13 @@ class Login:
     through : str
         The computer to go over, with ``USER@`` and ``:PORT`` as above, several with commas between them; empty for what
         the user's SSH config says.
-    only_key : Path, optional
-        The one key to offer, and no password; a second factor is asked for all the same.
+    entry : str
+        The entry in the user's SSH config that leads to it; empty for one that is called as the host.
 
     Attributes
     ----------
+    passed : dict
+        The connections to the computers on the way, by their names as in `jumps`.
     keys_refused : list of str
         The computers that take keys, but let none of this user's in at the last login.
     had_to_type : bool
@@ -62,7 +71,8 @@ class Login:
     host_keys: HostKeys = field(default_factory=HostKeys)
     config: Path = field(default_factory=lambda: Path("~/.ssh/config").expanduser())
     through: str = ""
-    only_key: Path | None = None
+    entry: str = ""
+    passed: dict[str, asyncssh.SSHClientConnection] = field(default_factory=dict, init=False)
     keys_refused: list[str] = field(default_factory=list, init=False)
     had_to_type: bool = field(default=False, init=False)
 
@@ -77,14 +87,44 @@ class Login:
         Raises
         ------
         Problem
-            ``SM-SSH-001`` to ``SM-SSH-009``.
+            ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-032``.
         """
         asking = _WhyAgain(self.asking, self.host) if again else self.asking
-        through = None
-        self.keys_refused, self.had_to_type = [], False
-        for jump in self.jumps():
-            through = await self._connect(jump, through, asking)
-        return await self._connect(self.host, through, asking)
+        self.keys_refused, self.had_to_type, self.passed = [], False, {}
+        try:
+            for jump in self.jumps():
+                self.passed[jump] = await self._connect(jump, self._last_passed(), asking)
+            return await self._connect(self.host, self._last_passed(), asking)
+        except BaseException:
+            for passed in self.passed.values():
+                passed.close()
+            raise
+
+    async def takes_key(self, path: Path) -> Taken:
+        """Return whether the computer takes a key, by a login of its own; nothing but its passphrase is asked for.
+
+        The computers on the way are those of the login that was made last.
+
+        Raises
+        ------
+        Problem
+            As `connect`.
+        """
+        visit = self._visit(self.host, self.asking)
+        names = self._names(self.host) | visit.with_key_alone(path)
+        try:
+            connection = await self._open(visit, names, self._last_passed())
+        except asyncssh.PermissionDenied:
+            # After a key that it takes it asks for something else, after another one for the next key.
+            return Taken.NOT if visit.keys_refused else Taken.WITH_MORE
+        except (OSError, asyncssh.Error, ValueError) as error:
+            raise self._problem(self.host, visit, error) from error
+        connection.close()
+        await connection.wait_closed()
+        return Taken.ALONE
+
+    def _last_passed(self) -> asyncssh.SSHClientConnection | None:
+        return next(reversed(self.passed.values()), None)
 
     def jumps(self) -> list[str]:
         """Return the computers on the way, nearest first: what OpenSSH calls ProxyJump.
@@ -113,13 +153,10 @@ class Login:
             ) from error
 
     def _names(self, host: str) -> dict[str, Any]:
-        user, at, host = host.rpartition("@")
-        name, colon, port = host.rpartition(":")
-        found: dict[str, Any] = {"host": host}
-        if colon and port.isdigit() and ":" not in name:
-            found = {"host": name, "port": int(port)}
-        if at:
-            found["username"] = user
+        user, name, port = in_parts(self.entry if self.entry and host == self.host else host)
+        found: dict[str, Any] = {"host": name}
+        found |= {"port": port} if port else {}
+        found |= {"username": user} if user else {}
         return found | {"config": [str(self.config)] if self.config.is_file() else None}
 
     def _names_and_keys(self, host: str) -> dict[str, Any]:
@@ -137,22 +174,9 @@ class Login:
     ) -> asyncssh.SSHClientConnection:
         """Log in at one computer; the first time it is asked whether it is the right one."""
         for _ in range(2):
-            visit = _Visit(host, asking, self.host_keys, self._names(host))
+            visit = self._visit(host, asking)
             try:
-                if self.only_key and host == self.host:
-                    names = self._names(host) | visit.with_key_alone(self.only_key)
-                else:
-                    names = self._names_and_keys(host)
-                connection = await asyncssh.connect(
-                    **names,
-                    tunnel=through or (),
-                    client_factory=lambda visit=visit: visit,
-                    known_hosts=self.host_keys.trusted,
-                    connect_timeout=CONNECT_SECONDS,
-                    encryption_algs=FAST_FIRST,
-                    keepalive_interval=ALIVE_SECONDS,
-                    keepalive_count_max=ALIVE_COUNT,
-                )
+                connection = await self._open(visit, self._names_and_keys(host), through)
             except asyncssh.HostKeyNotVerifiable as error:
                 if not visit.offered:
                     names = {"host": host, "error": one_line(error.reason)}
@@ -164,9 +188,28 @@ class Login:
                 if through:
                     connection.set_tunnel(through)
                 self.keys_refused += [host] if visit.keys_refused else []
-                self.had_to_type |= bool(visit.challenges or visit.passwords)
+                self.had_to_type |= visit.had_to_type
                 return connection
         raise Problem("SM-SSH-004", where=host, host=host, fingerprint="?")
+
+    def _visit(self, host: str, asking: Asking) -> _Visit:
+        names = {"host": host, "target": self.host}
+        called = host if host == self.host else say("ssh.on_the_way", **names)
+        return _Visit(host, called, asking, self._names(host))
+
+    async def _open(
+        self, visit: _Visit, names: dict[str, Any], through: asyncssh.SSHClientConnection | None
+    ) -> asyncssh.SSHClientConnection:
+        return await asyncssh.connect(
+            **names,
+            tunnel=through or (),
+            client_factory=lambda: visit,
+            known_hosts=self.host_keys.trusted,
+            connect_timeout=CONNECT_SECONDS,
+            encryption_algs=FAST_FIRST,
+            keepalive_interval=ALIVE_SECONDS,
+            keepalive_count_max=ALIVE_COUNT,
+        )
 
     async def _know(self, host: str, offered: _Offered) -> None:
         """Ask whether a computer is the right one; a known one that has changed is never taken."""
@@ -191,12 +234,22 @@ class Login:
             return Problem("SM-SSH-001", where=host, host=host)
         if isinstance(error, asyncio.TimeoutError | TimeoutError):
             return Problem("SM-SSH-003", where=host, host=host, seconds=CONNECT_SECONDS)
-        if isinstance(error, ConnectionRefusedError):
-            return Problem("SM-SSH-002", where=host, host=host)
-        if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-            return Problem("SM-SSH-003", where=host, host=host, seconds=CONNECT_SECONDS)
+        if isinstance(error, asyncssh.ChannelOpenError) and self.passed:
+            names = {"host": host, "over": next(reversed(self.passed)), "error": words}
+            return Problem("SM-SSH-032", where=host, **names)
+        numbers = _error_numbers(error)
+        if numbers & _REFUSED:
+            options = _read(self._names(host))
+            user = in_parts(host)[0]
+            example = f"{user}@{options.host}:2222" if user else f"{options.host}:2222"
+            names = {"host": host, "port": str(options.port), "example": example}
+            return Problem("SM-SSH-002", where=host, **names)
+        if numbers & _NO_WAY:
+            return Problem("SM-SSH-031", where=host, host=host)
         if isinstance(error, asyncssh.PermissionDenied):
-            if visit.passwords or visit.challenges:
+            if visit.refused_to_answer:
+                return Problem("SM-SSH-030", where=host, host=host)
+            if visit.had_to_type:
                 return Problem("SM-SSH-006", where=host, host=host, user=self._user(host))
             return Problem("SM-SSH-007", where=host, host=host, user=self._user(host))
         return Problem("SM-SSH-010", where=host, host=host, error=words)
@@ -204,6 +257,39 @@ class Login:
     def _user(self, host: str) -> str:
         """Return under which name one logs in."""
         return _read(self._names(host)).username
+
+
+class Taken(Enum):
+    """Whether a computer takes a key."""
+
+    ALONE = auto()
+    WITH_MORE = auto()
+    NOT = auto()
+
+
+def in_parts(host: str) -> tuple[str, str, int]:
+    """Return user, name and port of ``USER@HOST:PORT``; an address with colons stands in brackets before a port."""
+    user, _, host = host.rpartition("@")
+    name, colon, port = host.rpartition(":")
+    if colon and port.isdigit() and (":" not in name or name.endswith("]")):
+        return user, name.strip("[]"), int(port)
+    return user, host.strip("[]"), 0
+
+
+def in_one(user: str, name: str, port: int) -> str:
+    """Return ``USER@HOST:PORT``, without what SSH takes by itself."""
+    return (
+        f"{user}@{name}" if port == 22 else f"{user}@{f'[{name}]' if ':' in name else name}:{port}"
+    )
+
+
+def _error_numbers(error: Exception) -> set[int]:
+    """Return the numbers of an error; of a computer with several addresses, each has one, which stands in the text."""
+    if not isinstance(error, OSError):
+        return set()
+    found = {int(number) for number in _ERROR_NUMBER.findall(str(error))}
+    refused = {errno.ECONNREFUSED} if isinstance(error, ConnectionRefusedError) else set()
+    return found | refused | ({error.errno} if error.errno else set())
 
 
 class _Keys(list[str]):
@@ -248,27 +334,33 @@ class _Offered:
 class _Visit(asyncssh.SSHClient):
     """What one login is asked, and how often."""
 
-    def __init__(
-        self, host: str, asking: Asking, host_keys: HostKeys, names: dict[str, Any]
-    ) -> None:
+    def __init__(self, host: str, called: str, asking: Asking, names: dict[str, Any]) -> None:
         self.host = host
+        self.called = called
         self.asking = asking
-        self.host_keys = host_keys
         self.names = names
         self.locked: list[Path] | None = None
         self.offered: _Offered | None = None
         self.passwords = 0
-        self.challenges = 0
+        # Of questions such as those of a second factor: how often they were begun, and how many were answered.
+        self.rounds = 0
+        self.is_new_round = False
+        self.answered = 0
         self.refused_to_answer = False
         self.keys_refused = False
-        self.no_password = False
+        self.said_why = False
+
+    @property
+    def had_to_type(self) -> bool:
+        """Whether a password, or the number of a second factor, was typed."""
+        return bool(self.passwords or self.answered)
 
     def with_key_alone(self, path: Path) -> dict[str, Any]:
-        """Return the options with which no other key is offered, and no password."""
-        self.no_password = True
+        """Return the options with which no other key is offered, and nothing else."""
         self.locked = [path] if _is_locked(path) else []
         # An empty list would be all of the user's.
-        return {"client_keys": None if self.locked else [str(path)], "agent_path": None}
+        keys = None if self.locked else [str(path)]
+        return {"client_keys": keys, "agent_path": None, "preferred_auth": "publickey"}
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
@@ -297,10 +389,10 @@ class _Visit(asyncssh.SSHClient):
         return None
 
     async def password_auth_requested(self) -> str | None:
-        if self.passwords >= TRIES or self.refused_to_answer or self.no_password:
+        if self.passwords >= TRIES or self.refused_to_answer:
             return None
         question = "ssh.password_again" if self.passwords else "ssh.password"
-        typed = await self.asking.secret(say(question, host=self.host))
+        typed = await self.asking.secret(self._with_reason(say(question, host=self.called)))
         self.passwords += 1
         self.refused_to_answer = typed is None
         return typed
@@ -309,7 +401,11 @@ class _Visit(asyncssh.SSHClient):
         raise Problem("SM-SSH-008", where=self.host, host=self.host)
 
     async def kbdint_auth_requested(self) -> str | None:
-        return None if self.challenges >= TRIES or self.refused_to_answer else ""
+        if self.rounds >= TRIES or self.refused_to_answer:
+            return None
+        self.rounds += 1
+        self.is_new_round = True
+        return ""
 
     async def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
@@ -317,15 +413,29 @@ class _Visit(asyncssh.SSHClient):
         """Return the answers to what the other computer asks, such as the number that a telephone shows."""
         answers = []
         for text, shown in prompts:
-            question = "\n".join(filter(None, [name.strip(), instructions.strip(), text]))
-            typed = await self.asking.secret(question, shown=shown)
+            again = self.is_new_round and self.rounds > 1
+            self.is_new_round = False
+            whose = say("ssh.asks_again" if again else "ssh.asks", host=self.called)
+            words = "\n".join(filter(None, [whose, name.strip(), instructions.strip(), text]))
+            typed = await self.asking.secret(self._with_reason(words), shown=shown)
             if typed is None:
                 self.refused_to_answer = True
                 return None
             answers.append(typed)
         # Some servers send an empty one last.
-        self.challenges += bool(prompts)
+        self.answered += bool(prompts)
         return answers
+
+    def _with_reason(self, question: str) -> str:
+        """Return a question; the first one with the reason why it is asked of somebody who has a key."""
+        if (
+            self.said_why
+            or not self.keys_refused
+            or not any(map(_is_there, _key_files(self.names)))
+        ):
+            return question
+        self.said_why = True
+        return f"{say('ssh.key_refused', host=self.called)}\n{question}"
 
 
 def _read(names: dict[str, Any]) -> asyncssh.SSHClientConnectionOptions:
@@ -340,6 +450,10 @@ def _key_files(names: dict[str, Any]) -> list[Path]:
     usual = [f"~/.ssh/id_{kind}" for kind in kinds]
     named = cast(list[str], options.config.get("IdentityFile", []))
     return [Path(name).expanduser() for name in named or usual]
+
+
+def _is_there(path: Path) -> bool:
+    return _is_key(path) or _is_locked(path)
 
 
 def _is_key(path: Path) -> bool:

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from posixpath import dirname
 from typing import Any, TypeVar
 
@@ -63,6 +64,14 @@ class There(Place):
     def name(self) -> str:
         """What messages call it."""
         return self.login.host
+
+    def on_the_way(self, host: str) -> There:
+        """Return one of `Login.jumps`, by the login that was made there already; it ends with this one's."""
+        jumps = self.login.jumps()
+        before = ",".join(jumps[: jumps.index(host)])
+        place = There(replace(self.login, host=host, entry="", through=before))
+        place._connection = self.login.passed.get(host)
+        return place
 
     async def connect(self) -> asyncssh.SSHClientConnection:
         """Return the connection, which all calls share: a second factor is asked for once."""

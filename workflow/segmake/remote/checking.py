@@ -10,10 +10,21 @@ from segmake.answers.answer import Answer, answer, path_text, problem_values
 from segmake.messages import Problem, say
 from segmake.places.asking import Asking
 from segmake.places.there import There
+from segmake.remote.engine_there import engine_of, engine_there, missing_engine
 from segmake.remote.experiment_there import Room, room_there, told_room
-from segmake.remote.known_computers import known_computers, login_of
+from segmake.remote.key_there import open_to_others
+from segmake.remote.known_computers import known_computer, known_computers, login_of
+from segmake.remote.memory import read_memory
 from segmake.remote.remembered import PlaceFile, read_place
-from segmake.remote.segmake_there import Program, try_program, version_difference
+from segmake.remote.segmake_there import (
+    Program,
+    slurm_there,
+    try_program,
+    version_difference,
+)
+
+# That the experiment's folder is there no more.
+GONE = "SM-REM-061"
 
 
 @dataclass
@@ -57,7 +68,7 @@ class Found:
         """Return it in words."""
         place = self.place
         if not self.reachable:
-            return [say("reach.check.away", host=place.host), *map(str, self.problems)]
+            return [*map(str, self.problems)]
         found = [say("reach.check.typed" if self.typed else "reach.check.key", host=place.host)]
         if self.program:
             names = {"path": self.program.path, "version": self.program.version}
@@ -65,7 +76,8 @@ class Found:
         found.append(say("reach.check.slurm" if self.slurm else "reach.check.no_slurm"))
         if place.folder:
             there = "reach.check.folder" if self.sent else "reach.check.no_folder"
-            found.append(say(there, folder=place.folder))
+            if GONE not in [problem.code for problem in self.problems]:
+                found.append(say(there, folder=place.folder))
         if self.room:
             found.append(told_room(place.folder or "~", self.room))
         found += map(str, (*self.problems, *self.warnings))
@@ -125,7 +137,7 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
     passive = _Passive(asking)
     place = There(login_of(found.place.host, passive))
     try:
-        await place.run(["true"])
+        await place.connect()
         found.reachable, found.typed = True, place.login.had_to_type
         await _look_around(place, found)
     except Problem as problem:
@@ -146,11 +158,31 @@ async def _look_around(place: There, found: Found) -> None:
         found.problems.append(Problem("SM-REM-040", where=place.name, path=path))
     elif differs := version_difference(found.program.version):
         found.warnings.append(differs)
-    slurm = await place.run(["sh", "-c", "command -v sbatch"])
-    found.slurm = slurm.code == 0
+    slurm = await slurm_there(place)
+    found.slurm = bool(slurm)
+    if slurm is None and not known_computer(known.host).profile:
+        found.warnings.append(Problem("SM-REM-058", where=place.name, host=place.name))
     if known.folder:
-        found.sent = (await place.run(["test", "-d", known.folder])).code == 0
+        await _look_at_experiment(place, found)
     found.room = await room_there(place, known.folder or "~")
+    if place.login.keys_refused and (paths := await open_to_others(place)):
+        names = {"host": place.name, "paths": ", ".join(paths)}
+        found.warnings.append(Problem("SM-REM-038", where=place.name, **names))
+    # Runs send files in a way of their own, which a start file over there may disturb.
+    await place.look("~")
+
+
+async def _look_at_experiment(place: There, found: Found) -> None:
+    known = found.place
+    found.sent = (await place.run(["test", "-d", known.folder])).code == 0
+    was_sent = bool(read_memory(found.experiment, known).configs)
+    if was_sent and not found.sent:
+        names = {"host": place.name, "folder": known.folder}
+        found.problems.append(Problem(GONE, where=place.name, **names))
+    engine = engine_of(found.experiment)
+    there = await engine_there(place, found.program, engine) if found.program else None
+    if there and there.is_missing:
+        found.problems.append(missing_engine(place.name, engine, there))
 
 
 def _remembered(experiment: Path) -> PlaceFile:
@@ -159,6 +191,6 @@ def _remembered(experiment: Path) -> PlaceFile:
         return read_place(experiment)
     except Problem as problem:
         known = known_computers()
-        if problem.code != "SM-REM-001" or not known:
+        if problem.code not in ("SM-REM-001", "SM-REM-056") or not known:
             raise
         return PlaceFile(known[0].host, "", known[0].segmake)

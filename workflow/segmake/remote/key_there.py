@@ -6,7 +6,7 @@ from segmake.core.files import one_line
 from segmake.messages import Problem
 from segmake.places.place import Place
 
-# sh LINE KEY: adds the line unless the key is in one; prints what others may write to, so that no key is believed.
+# sh LINE KEY: adds the line unless the key is in one.
 _PUT_IN = """
 umask 077
 folder=$HOME/.ssh file=$HOME/.ssh/authorized_keys
@@ -17,17 +17,18 @@ if ! grep -v '^[[:space:]]*#' -- "$file" 2>/dev/null | grep -qF -- "$2"; then
     printf '%s\\n' "$1" >>"$file" || exit 1
 fi
 if command -v restorecon >/dev/null 2>&1; then restorecon -R "$folder" 2>/dev/null; fi
-for path in "$HOME" "$folder" "$file"; do find -H "$path" -maxdepth 0 -perm /022; done
+"""
+
+# sh: what others may write to, of all that has to be the user's alone.
+_OPEN = """
+for path in "$HOME" "$HOME/.ssh" "$HOME/.ssh/authorized_keys"; do
+    find -H "$path" -maxdepth 0 -perm /022 2>/dev/null
+done
 """
 
 
 async def put_in(place: Place, public: str) -> list[str]:
-    """Add a key to those that may log in; what else is in the list stays as it is.
-
-    Returns
-    -------
-    list of str
-        Files and folders that others may write to: as long as they may, no key in the list is believed.
+    """Add a key to those that may log in, and return `open_to_others`; what else is in the list stays as it is.
 
     Raises
     ------
@@ -39,7 +40,12 @@ async def put_in(place: Place, public: str) -> list[str]:
     if answer.code:
         said = one_line(answer.err.decode(errors="replace"))
         raise Problem("SM-REM-035", where=place.name, host=place.name, error=said)
-    return answer.text.splitlines()
+    return await open_to_others(place)
+
+
+async def open_to_others(place: Place) -> list[str]:
+    """Return the files and folders that others may write to: as long as they may, no key in the list is believed."""
+    return (await place.run(["sh", "-c", _OPEN])).text.splitlines()
 
 
 async def close_to_others(place: Place, paths: list[str]) -> bool:

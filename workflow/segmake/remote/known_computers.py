@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,13 @@ from typing import Any
 from segmake.core.files import write_atomically
 from segmake.core.site_paths import Share
 from segmake.core.user_settings import own_settings_folder
-from segmake.places.asking import Asking
+from segmake.places.asking import Asking, Terminal
 from segmake.places.host_keys import HostKeys
-from segmake.places.login import Login
+from segmake.places.login import Login, in_one, in_parts
 from segmake.remote.handed_out import HandedOut
+
+# So long is waited for the addresses of a name.
+LOOK_UP_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -23,24 +29,34 @@ class Computer:
     Attributes
     ----------
     host : str
-        As `segmake.places.login.Login` takes it.
+        ``USER@HOST:PORT``, the same on each laptop; where nobody has been yet, and where an older SegMake noted it,
+        whatever `segmake.places.login.Login` takes.
     segmake : str
         The program ``segmake`` there, from the root on; empty while it is not known.
     experiments : str
         The folder there below which the user's last experiment was put.
     handed_out : HandedOut
         What the institute's file says of it.
+    entry : str
+        The entry in this laptop's SSH settings that leads to it; empty where it needs none.
+    profile : str
+        The profile that launchers start runs with; empty for what is there.
     """
 
     host: str
     segmake: str = ""
     experiments: str = ""
     handed_out: HandedOut = field(default_factory=HandedOut)
+    entry: str = ""
+    profile: str = ""
 
     def login(self, asking: Asking, **more: Any) -> Login:
         """Return how to reach it; ``more`` are further values of `Login`."""
         keys = HostKeys(handed_out=self.handed_out.host_keys)
-        return Login(self.host, asking, keys, **more)
+        login = Login(self.host, asking, keys, **more)
+        by_entry = replace(login, entry=self.entry)
+        # An entry may have been given to another computer since.
+        return by_entry if true_name(by_entry) == true_name(login) else login
 
 
 def known_computers() -> list[Computer]:
@@ -63,17 +79,52 @@ def known_computer(host: str) -> Computer:
     """
     known = known_computers()
     for computer in known:
-        if computer.host == host:
+        if computer.host == host or (computer.entry == host and leads_to(host, computer.host)):
+            return computer
+    for computer in known:
+        if leads_to(host, computer.host):
             return computer
     for computer in known:
         if bare(host) in (bare(computer.host), bare(computer.handed_out.host)):
-            return replace(computer, host=host)
+            return replace(computer, host=host, entry="")
     return Computer(host)
+
+
+async def under_another_name(computer: Computer) -> Computer | None:
+    """Return a known computer that has the same address, under the same user's name; None if there is none.
+
+    What lies behind another computer is called as that one knows it: of those, nothing is said.
+
+    Raises
+    ------
+    Problem
+        ``SM-SSH-009`` if the SSH settings can't be read.
+    """
+    user, name, port = in_parts(named_in_full(computer.host))
+    if computer.login(Terminal()).jumps():
+        return None
+    for known in known_computers():
+        known_user, known_name, known_port = in_parts(named_in_full(known.host))
+        if (known_user, known_port) != (user, port) or known.login(Terminal()).jumps():
+            continue
+        if await _addresses(name) & await _addresses(known_name):
+            return known
+    return None
+
+
+async def _addresses(name: str) -> set[str]:
+    """Return the addresses of a name; none where it can't be found out soon."""
+    loop = asyncio.get_running_loop()
+    with suppress(OSError, UnicodeError, TimeoutError):
+        looked_up = loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        return {str(found[4][0]) for found in await asyncio.wait_for(looked_up, LOOK_UP_SECONDS)}
+    return set()
 
 
 def remember(computer: Computer) -> None:
     """Note what is known of a computer, in place of what was known before."""
-    others = [each for each in known_computers() if each.host != computer.host]
+    before = (computer.host, computer.entry)
+    others = [each for each in known_computers() if each.host not in before]
     text = json.dumps([asdict(each) for each in (computer, *others)], indent=1, ensure_ascii=False)
     with write_atomically(_file()) as part:
         part.write_text(text + "\n", encoding="utf-8")
@@ -97,11 +148,37 @@ def shares_of(host: str) -> list[Share]:
     return known_computer(host).handed_out.shares
 
 
+def true_name(login: Login) -> str:
+    """Return ``USER@HOST:PORT`` as the SSH settings have it: what means the same computer on each laptop.
+
+    Raises
+    ------
+    Problem
+        ``SM-SSH-009`` if they can't be read.
+    """
+    options = login.options()
+    return in_one(options.username, options.host.lower(), options.port)
+
+
+def named_in_full(host: str) -> str:
+    """Return `true_name` of what `Login` takes for a host.
+
+    Raises
+    ------
+    Problem
+        ``SM-SSH-009`` if the SSH settings can't be read.
+    """
+    return true_name(Login(host, Terminal()))
+
+
+def leads_to(host: str, other: str) -> bool:
+    """Return whether two names are of one computer, by the SSH settings."""
+    return host == other or named_in_full(host) == named_in_full(other)
+
+
 def bare(host: str) -> str:
     """Return a computer's name, as it was typed, without user and port."""
-    name = host.rpartition("@")[2]
-    before, colon, port = name.rpartition(":")
-    return before if colon and port.isdigit() and ":" not in before else name
+    return in_parts(host)[1]
 
 
 def _file() -> Path:

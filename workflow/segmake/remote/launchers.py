@@ -20,6 +20,9 @@ from segmake.remote.handed_out import HandedOut
 # The endings of Windows', macOS' and Linux' launchers.
 ENDINGS = (".bat", ".command", ".desktop")
 
+# What the entry of Linux' desktops runs: nobody is to wonder which of two files to double-click.
+_OF_DESKTOP = ".segmake-launcher.sh"
+
 # Stands in each, so that no file of somebody else's is ever replaced.
 _MARK = "segmake-launcher"
 
@@ -41,7 +44,7 @@ if exist "%SEGMAKE%" goto run
 echo {no_program}
 goto stay
 :run
-"%SEGMAKE%" remote run --yes
+"%SEGMAKE%" remote run --yes{profile}
 if not "%ERRORLEVEL%"=="0" goto failed
 "%SEGMAKE%" remote open
 if not "%ERRORLEVEL%"=="0" goto failed
@@ -81,7 +84,7 @@ if [ ! -x "$segmake" ]; then
     {bring}
 fi
 [ -x "$segmake" ] || stay {no_program}
-"$segmake" remote run --yes || stay {failed}
+"$segmake" remote run --yes{profile} || stay {failed}
 "$segmake" remote open || stay {failed}
 """
 
@@ -117,10 +120,13 @@ class Launchers:
         The SegMake that they run.
     handed_out : HandedOut
         Where SegMake and uv come from.
+    profile : str
+        The profile that runs get; empty for what is there.
     """
 
     program: str
     handed_out: HandedOut
+    profile: str = ""
 
     @property
     def package(self) -> str:
@@ -139,6 +145,7 @@ class Launchers:
         text = _BAT.format(
             mark=_MARK,
             language=language(),
+            profile=self._profile(),
             program=self.program.replace("%", "%%"),
             bring=bring,
             no_program=_echoed(self._no_program()),
@@ -147,7 +154,7 @@ class Launchers:
         return text.replace("\n", "\r\n")
 
     def command(self) -> str:
-        """Return what macOS runs, and the launcher of Linux."""
+        """Return what macOS runs, and the entry of Linux' desktops."""
         bring = ":"
         if self.package:
             installer = shlex.quote(f"{self.handed_out.address('uv')}/install.sh")
@@ -159,6 +166,7 @@ class Launchers:
         return _COMMAND.format(
             mark=_MARK,
             language=language(),
+            profile=self._profile(),
             program=shlex.quote(self.program),
             bring=bring,
             no_program=shlex.quote(self._no_program()),
@@ -174,23 +182,26 @@ class Launchers:
             mark=_MARK, name="SegMake", comment=say("reach.launcher"), script=f'"{quoted}"'
         )
 
+    def _profile(self) -> str:
+        return f" --profile {self.profile}" if self.profile else ""
+
     def _no_program(self) -> str:
         contact = self.handed_out.contact or say("site.nobody")
         return say("reach.no_program", contact=contact)
 
 
-def launchers(handed_out: HandedOut) -> Launchers:
-    """Return the launchers that run the SegMake of now."""
+def launchers(handed_out: HandedOut, profile: str = "") -> Launchers:
+    """Return the launchers that run the SegMake of now, with a profile or whatever is there."""
     windows = os.name == "nt"
     program = Path(sys.executable).with_name("segmake.exe" if windows else "segmake")
-    return Launchers(str(program), handed_out)
+    return Launchers(str(program), handed_out, profile)
 
 
 def own_endings() -> tuple[str, ...]:
-    """Return the endings of the launchers of this system: on Linux, an entry and the script that it runs."""
+    """Return the ending of the launcher of this system."""
     if os.name == "nt":
         return (".bat",)
-    return (".command",) if sys.platform == "darwin" else (".command", ".desktop")
+    return (".command",) if sys.platform == "darwin" else (".desktop",)
 
 
 def write_launchers(experiment: Path, made: Launchers, endings: tuple[str, ...]) -> list[Path]:
@@ -201,22 +212,27 @@ def write_launchers(experiment: Path, made: Launchers, endings: tuple[str, ...])
     Problem
         ``SM-REM-047`` if there is a file of such a name that SegMake has not written, or none can be written.
     """
-    name = say("reach.launcher")
-    script = experiment / f"{name}.command"
+    script = experiment / _OF_DESKTOP
     texts = {".bat": made.bat(), ".command": made.command(), ".desktop": made.desktop(script)}
+    if ".desktop" in endings:
+        _write(script, made.command())
     written = []
     for ending in endings:
-        path = experiment / f"{name}{ending}"
-        try:
-            if path.exists() and _MARK.encode() not in path.read_bytes():
-                raise Problem("SM-REM-047", where=str(path), error=say("reach.not_ours"))
-            with write_atomically(path) as part:
-                part.write_bytes(texts[ending].encode(errors="surrogateescape"))
-                part.chmod(0o755)
-        except OSError as error:
-            raise Problem("SM-REM-047", where=str(path), error=error_line(error)) from error
+        path = experiment / f"{say('reach.launcher')}{ending}"
+        _write(path, texts[ending])
         written.append(path)
     return written
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        if path.exists() and _MARK.encode() not in path.read_bytes():
+            raise Problem("SM-REM-047", where=str(path), error=say("reach.not_ours"))
+        with write_atomically(path) as part:
+            part.write_bytes(text.encode(errors="surrogateescape"))
+            part.chmod(0o755)
+    except OSError as error:
+        raise Problem("SM-REM-047", where=str(path), error=error_line(error)) from error
 
 
 def _echoed(text: str) -> str:

@@ -47,15 +47,20 @@ class Memory:
     sent: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     fetched: dict[str, tuple[int, float]] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, place: PlaceFile) -> Memory:
+        """Return the memory of a place of which nothing is known."""
+        return cls({"host": place.host, "folder": place.folder})
+
 
 def read_memory(experiment: Path, place: PlaceFile) -> Memory:
     """Return what an experiment remembers of a place."""
-    own = {"host": place.host, "folder": place.folder}
+    own = Memory.of(place)
     with suppress(OSError, ValueError, TypeError, AttributeError):
         found = Memory(**json.loads((experiment / FILE).read_text(encoding="utf-8")))
-        if found.place == own:
+        if found.place == own.place:
             return found
-    return Memory(own)
+    return own
 
 
 def write_memory(experiment: Path, memory: Memory) -> None:
@@ -63,6 +68,15 @@ def write_memory(experiment: Path, memory: Memory) -> None:
     with write_atomically(experiment / FILE) as part:
         # Names that are no UTF-8 stay what they are.
         part.write_text(json.dumps(asdict(memory)), encoding="ascii")
+
+
+def carry_over(experiment: Path, before: PlaceFile, place: PlaceFile) -> None:
+    """Keep what an experiment remembers where the same place is called by another name from now on."""
+    if before.host != place.host and before.folder == place.folder:
+        remembered = read_memory(experiment, before)
+        if remembered != Memory(remembered.place):
+            remembered.place = Memory.of(place).place
+            write_memory(experiment, remembered)
 
 
 def noted(states: Sequence[T], state: T) -> list[T]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, say
 
@@ -20,7 +21,7 @@ class PlaceFile:
     Attributes
     ----------
     host : str
-        As `segmake.places.login.Login` takes it: ``USER@HOST:PORT``, or the name of an entry in ``~/.ssh/config``.
+        ``USER@HOST:PORT``, the same for each laptop; an older SegMake wrote the name of an entry in ``~/.ssh/config``.
     folder : str
         The experiment's folder over there, from the root on.
     segmake : str
@@ -43,7 +44,8 @@ def read_place(experiment: Path) -> PlaceFile:
     Raises
     ------
     Problem
-        ``SM-REM-001`` if no place was chosen for it yet, ``SM-REM-002`` if the file can't be understood.
+        ``SM-REM-001`` if no place was chosen for it yet, ``SM-REM-002`` if the file can't be understood, and
+        ``SM-REM-056`` if there is no experiment at all.
     """
     # Few commands have to do with it.
     from ruamel.yaml import YAML
@@ -54,6 +56,8 @@ def read_place(experiment: Path) -> PlaceFile:
         said: Any = YAML(typ="safe").load(path.read_text(encoding="utf-8-sig"))
         return PlaceFile(**{one.name: _text(said[one.name]) for one in fields(PlaceFile)})
     except FileNotFoundError:
+        if not (experiment / DEFAULT_CONFIG.parent).is_dir():
+            raise Problem("SM-REM-056", where=str(experiment.absolute())) from None
         raise Problem("SM-REM-001", where=str(path)) from None
     except (OSError, ValueError, KeyError, TypeError, YAMLError):
         raise Problem("SM-REM-002", where=str(path)) from None

@@ -78,6 +78,13 @@ echo $? >"$state.code.part" && mv -- "$state.code.part" "$state.code"
 # python: the folder of the clone that a SegMake is of.
 _CLONE = "from segmake.core.installation import clone; print(clone() or '')"
 
+# The exit code where Slurm has commands and does not answer.
+_SILENT = 2
+_SLURM = f"""
+command -v sbatch >/dev/null 2>&1 || exit 1
+timeout 20 sinfo --noheader >/dev/null 2>&1 || exit {_SILENT}
+"""
+
 Tell = Callable[[str], None]
 
 
@@ -168,6 +175,12 @@ async def register_profiles(place: Place, program: Program) -> str:
     words = ["bash", f"{folder}/scripts/setup.sh", "--profiles-only"]
     done = await place.run(words, variables={"SEGMAKE_LANG": language()})
     return done.err.decode(errors="replace").strip()
+
+
+async def slurm_there(place: Place) -> bool | None:
+    """Return whether there is Slurm; None where its commands are, and no Slurm answers them."""
+    code = (await place.run(["sh", "-c", _SLURM])).code
+    return None if code == _SILENT else code == 0
 
 
 async def refuse_unreachable(place: Place, address: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, say
 from segmake.places.there import There
+from segmake.remote.claims import claim, other_folder
+from segmake.remote.engine_there import EngineThere, engine_of, engine_there, missing_engine
 from segmake.remote.experiment_there import (
     experiments_folder,
     has_experiment,
@@ -16,8 +20,9 @@ from segmake.remote.experiment_there import (
     room_there,
     told_room,
 )
-from segmake.remote.known_computers import remember
+from segmake.remote.known_computers import leads_to, remember
 from segmake.remote.launchers import launchers, write_launchers
+from segmake.remote.memory import carry_over
 from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.segmake_there import (
     Program,
@@ -27,6 +32,7 @@ from segmake.remote.segmake_there import (
     refuse_unreachable,
     register_profiles,
     send_bundle,
+    slurm_there,
     try_program,
     usual_programs,
     variables_there,
@@ -36,6 +42,9 @@ from segmake.remote.way_there import Tell, Way
 
 # Where SegMake is installed over there, if nobody says otherwise.
 FOLDER = "~/segmake"
+
+# How Windows names a file, or Git's shell there what began with a slash.
+_OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class Wishes:
         The experiment's folder there.
     launchers : tuple of str
         The endings of the launchers to write.
+    profile : str
+        The profile that they start runs with; empty for what was said before, or what is there.
     """
 
     segmake: str = ""
@@ -67,6 +78,7 @@ class Wishes:
     engine: str = ""
     folder: str = ""
     launchers: tuple[str, ...] = ()
+    profile: str = ""
 
 
 async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
@@ -85,6 +97,9 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
     Problem
         What stops it. What is done stays, and the next call goes on from there.
     """
+    for file in filter(None, (way.site, wishes.bundle)):
+        if not file.is_file():
+            raise Problem("SM-REM-048", where=str(file), file=file)
     before = _place_of(experiment)
     if not way.host and not way.site and before:
         way.host = before.host
@@ -116,22 +131,37 @@ class _Setting:
     async def go(self) -> None:
         self.variables = await variables_there(self.place)
         program = await self._program()
+        await self._look_for_slurm()
         self.way.computer = replace(self.way.computer, segmake=program.path)
         remember(self.way.computer)
-        if not (self.experiment / DEFAULT_CONFIG).is_file():
-            self.tell(say("reach.no_experiment"))
-            return
+        is_experiment = (self.experiment / DEFAULT_CONFIG).is_file()
+        if is_experiment:
+            await self._set_up_experiment(program)
+        # Runs send files in a way of their own, which a start file over there may disturb.
+        await self.place.look("~")
+        self.tell(say("reach.done" if is_experiment else "reach.no_experiment"))
+
+    async def _set_up_experiment(self, program: Program) -> None:
         folder = await self._folder()
         self.way.computer = replace(self.way.computer, experiments=folder.rpartition("/")[0])
         remember(self.way.computer)
-        write_place(self.experiment, PlaceFile(self.way.computer.host, folder, program.path))
+        place = PlaceFile(self.way.computer.host, folder, program.path)
+        claim(self.experiment, place)
+        if self.before and leads_to(self.before.host, place.host):
+            carry_over(self.experiment, self.before, place)
+        elif self.before:
+            names = {"host": self.before.host, "folder": self.before.folder}
+            self.tell(say("reach.left", **names))
+        write_place(self.experiment, place)
         self._write_launchers()
-        self.tell(say("reach.done"))
 
     # SegMake
 
     async def _program(self) -> Program:
-        program = await self._found() or await self._installed()
+        found = await self._found()
+        if found:
+            await self._add_engine(found)
+        program = found or await self._installed()
         self.tell(say("reach.segmake", path=program.path, version=program.version))
         if differs := version_difference(program.version):
             self.tell(str(differs))
@@ -141,10 +171,10 @@ class _Setting:
 
     async def _found(self) -> Program | None:
         """Return the SegMake that is there; one that was typed must be one."""
-        home, computer = self.variables.get("HOME", "~"), self.way.computer
+        home, computer = self._home, self.way.computer
         if self.wishes.segmake:
-            return await self._tried(self.wishes.segmake)
-        into = in_full(self.wishes.into or FOLDER, home)
+            return await self._tried(self._typed_here(self.wishes.segmake))
+        into = in_full(self._typed_here(self.wishes.into) or FOLDER, home)
         if self.wishes.into:
             return await find_program(self.place, usual_programs(into))
         known = [self.before.segmake] if self.before else []
@@ -154,11 +184,13 @@ class _Setting:
         self.tell(say("reach.no_segmake", host=computer.host))
         if self.wishes.bundle or self.wishes.address or self.way.yes:
             return None
-        typed = await self.way.answer(say("reach.where_segmake"), "")
+        can_install = bool(computer.handed_out.address("segmake"))
+        question = "reach.where_segmake" if can_install else "reach.where_segmake_else_none"
+        typed = await self.way.answer(say(question), "")
         return await self._tried(typed) if typed else None
 
     async def _tried(self, typed: str) -> Program:
-        path = in_full(typed, self.variables.get("HOME", "~"))
+        path = in_full(typed, self._home)
         if found := await try_program(self.place, path):
             return found
         raise Problem("SM-REM-040", where=self.way.computer.host, path=path)
@@ -169,8 +201,8 @@ class _Setting:
         address = self.wishes.address or computer.handed_out.address("segmake")
         if not self.wishes.bundle and not address:
             raise Problem("SM-REM-041", where=computer.host, host=computer.host)
-        into = self.wishes.into or await self.way.answer(say("reach.into"), FOLDER)
-        folder = in_full(into, self.variables.get("HOME", "~"))
+        into = self._typed_here(self.wishes.into)
+        folder = in_full(into or await self.way.answer(say("reach.into"), FOLDER), self._home)
         self.tell(told_room(folder, await room_there(self.place, folder)))
         bundle = ""
         if self.wishes.bundle:
@@ -193,19 +225,76 @@ class _Setting:
             raise Problem("SM-REM-040", where=computer.host, path=usual_programs(folder)[0])
         return found
 
+    async def _add_engine(self, program: Program) -> None:
+        """Install the engine that was asked for, or that the experiment lacks, where SegMake is there already."""
+        engine = self.wishes.engine or engine_of(self.experiment)
+        known = await engine_there(self.place, program, engine)
+        if known is None or not known.is_missing:
+            return
+        if not known.folder:
+            problem = missing_engine(self.way.computer.host, engine, known)
+            if self.wishes.engine:
+                raise problem
+            self.tell(str(problem))
+        elif self.wishes.engine or await self.way.agrees(say("reach.may_add", engine=engine)):
+            await self._install_engine(known, engine)
+
+    async def _install_engine(self, known: EngineThere, engine: str) -> None:
+        self.tell(say("reach.adding", engine=engine, folder=known.folder))
+        bundle = ""
+        if self.wishes.bundle:
+            bundle = await send_bundle(self.place, self.wishes.bundle, self.tell)
+        uv = self.way.computer.handed_out.address("uv")
+        await install(self.place, known.folder, self.tell, bundle=bundle, engine=engine, uv=uv)
+
+    async def _look_for_slurm(self) -> None:
+        """Tell where Slurm's commands are there, and no Slurm answers: with it, no run would begin."""
+        if self.wishes.profile:
+            self.way.computer = replace(self.way.computer, profile=self.wishes.profile)
+        if not self.way.computer.profile and await slurm_there(self.place) is None:
+            host = self.way.computer.host
+            self.tell(str(Problem("SM-REM-058", where=host, host=host)))
+
+    # The paths
+
+    @property
+    def _home(self) -> str:
+        return self.variables.get("HOME", "~")
+
+    def _typed_here(self, typed: str) -> str:
+        """Return a path over there as it was meant: the shell of this computer puts its own home in place of ``~``.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-060`` if it is one of this computer's.
+        """
+        here = Path.home()
+        if typed and here.parent != here and Path(typed).is_relative_to(here):
+            meant = f"~/{Path(typed).relative_to(here).as_posix()}".removesuffix("/.")
+            if in_full(meant, self._home) != typed:
+                self.tell(say("reach.home_there", typed=typed, path=in_full(meant, self._home)))
+            return meant
+        if _OF_WINDOWS.match(typed):
+            raise Problem("SM-REM-060", where=typed, path=typed)
+        return typed
+
     # The experiment
 
     async def _folder(self) -> str:
         """Return the experiment's folder there, which is made."""
-        computer, home = self.way.computer, self.variables.get("HOME", "~")
-        typed = self.wishes.folder
-        if not typed and self.before and self.before.host == computer.host:
-            typed = self.before.folder
+        computer, home = self.way.computer, self._home
+        typed = self._typed_here(self.wishes.folder)
+        if not typed and self.before and leads_to(self.before.host, computer.host):
+            if other := other_folder(self.experiment, self.before):
+                self.tell(say("reach.copy", other=other, folder=self.before.folder))
+            else:
+                typed = self.before.folder
         if not typed:
             above = computer.experiments or experiments_folder(
                 computer.handed_out.experiments, self.variables
             )
-            default = f"{above}/{self.experiment.absolute().name}"
+            default = self._free(f"{above}/{self.experiment.absolute().name}")
             if await has_experiment(self.place, default):
                 self.tell(say("reach.one_there", folder=default))
             typed = await self.way.answer(say("reach.folder"), default)
@@ -215,8 +304,17 @@ class _Setting:
         self.tell(told_room(folder, await room_there(self.place, folder)))
         return folder
 
+    def _free(self, wanted: str) -> str:
+        """Return a folder there that is no other experiment's of this computer."""
+        numbered = (f"{wanted}-{number}" for number in count(2))
+        return next(
+            folder
+            for folder in chain([wanted], numbered)
+            if not other_folder(self.experiment, PlaceFile(self.way.computer.host, folder, ""))
+        )
+
     def _write_launchers(self) -> None:
-        made = launchers(self.way.computer.handed_out)
+        made = launchers(self.way.computer.handed_out, self.way.computer.profile)
         for path in write_launchers(self.experiment, made, self.wishes.launchers):
             self.tell(say("reach.launcher_made", file=path.name))
 

@@ -104,6 +104,14 @@ def short_name(host: str) -> str:
     return named[0] if named and named[0] != host else ""
 
 
+def is_one_computers(host: str) -> bool:
+    """Return whether a name is that of one computer: an address, such as that of this one, may be that of several."""
+    with suppress(ValueError):
+        ipaddress.ip_address(host)
+        return False
+    return host.lower() != "localhost"
+
+
 def _settings(config: Path, *, depth: int) -> Iterator[tuple[str, str]]:
     """Yield keywords (in small letters) and values of a file and, to some depth, of those that it includes."""
     try:

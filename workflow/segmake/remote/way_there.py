@@ -11,14 +11,21 @@ from typing import Any, cast
 from segmake.messages import Problem, say
 from segmake.places.asking import Asking
 from segmake.places.host_keys import HostKeys
-from segmake.places.login import Login
+from segmake.places.login import Login, Taken
 from segmake.places.there import There
 from segmake.remote import own_key
 from segmake.remote.handed_out import HandedOut, read_handed_out
 from segmake.remote.key_there import close_to_others, put_in
-from segmake.remote.known_computers import Computer, bare, known_computer, known_computers
+from segmake.remote.known_computers import (
+    Computer,
+    bare,
+    known_computer,
+    known_computers,
+    true_name,
+    under_another_name,
+)
 from segmake.remote.own_key import OwnKey
-from segmake.remote.ssh_config import Entry, add_entry, has_entry, short_name
+from segmake.remote.ssh_config import Entry, add_entry, has_entry, is_one_computers, short_name
 
 Tell = Callable[[str], None]
 
@@ -85,11 +92,23 @@ class Way:
         return self.yes or await self.asking.agrees(question)
 
     async def answer(self, question: str, default: str) -> str:
-        """Return what the user types; the default for nothing."""
+        """Return what the user types; the default for nothing.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-059`` if they leave (Ctrl-D).
+        """
         if self.yes and default:
             return default
         asked = f"{question}\n  {say('reach.enter', default=default)}" if default else question
-        return (await self.asking.secret(asked, shown=True) or "").strip() or default
+        return (await self._typed(asked, shown=True)).strip() or default
+
+    async def _typed(self, question: str, *, shown: bool = False) -> str:
+        typed = await self.asking.secret(question, shown=shown)
+        if typed is None:
+            raise Problem("SM-REM-059")
+        return typed
 
     # Which computer
 
@@ -113,6 +132,7 @@ class Way:
         if contact := computer.handed_out.contact:
             self.tell(say("reach.contact", contact=contact))
         await self._ask_user_name()
+        await self._find_under_another_name()
         self.tell(say("reach.computer", host=self.computer.host))
 
     async def _ask_user_name(self) -> None:
@@ -126,8 +146,18 @@ class Way:
         user = await self.answer(say("reach.user", host=host), options.username)
         self.computer = replace(self.computer, host=f"{user}@{host}")
 
+    async def _find_under_another_name(self) -> None:
+        """Take a computer for the one that it is, whatever it was called this time."""
+        typed = self.computer
+        if typed.host in [each.host for each in known_computers()] or self.through:
+            return
+        if known := await under_another_name(typed):
+            self.computer = replace(known, handed_out=typed.handed_out) if self.site else known
+            self.tell(say("reach.same", typed=typed.host, host=known.host))
+
     def _login(self, host: str, **more: Any) -> Login:
-        return replace(self.computer, host=host).login(self.asking, **more)
+        entry = self.computer.entry if host == self.computer.host else ""
+        return replace(self.computer, host=host, entry=entry).login(self.asking, **more)
 
     # The login
 
@@ -179,7 +209,7 @@ class Way:
             if await self.agrees(say("reach.may_put_in", hosts=", ".join(login.keys_refused))):
                 key = await self._own_key()
                 for host in login.keys_refused:
-                    if host == self.computer.host:
+                    if host == login.host:
                         await self._let_in(self.place, key)
                     else:
                         await self._let_in_on_the_way(host, key)
@@ -210,8 +240,8 @@ class Way:
     async def _passphrase(self) -> str:
         """Return the passphrase for a new key, typed twice; empty for none."""
         question = say("reach.passphrase")
-        while first := await self.asking.secret(question):
-            if first == await self.asking.secret(say("reach.passphrase_again")):
+        while first := await self._typed(question):
+            if first == await self._typed(say("reach.passphrase_again")):
                 return first
             question = say("reach.passphrase_differs")
         return ""
@@ -225,16 +255,13 @@ class Way:
 
     async def _let_in_on_the_way(self, host: str, key: OwnKey) -> None:
         """Put a key into the list of a computer on the way; there may be no shell, and the login works without."""
-        jumps = self.place.login.jumps()
-        login = self._login(host, through=",".join(jumps[: jumps.index(host)]))
-        place = There(login)
+        place = self.place.on_the_way(host)
+        login = place.login
         try:
             await self._let_in(place, key)
         except Problem as problem:
             self.tell(str(problem))
             return
-        finally:
-            await place.close()
         if not _is_offered(key, login) and not has_entry(login.config, bare(host)):
             add_entry(login.config, _entry((bare(host),), login, key))
 
@@ -247,42 +274,39 @@ class Way:
     # The name
 
     def _name_computer(self, login: Login, key: OwnKey | None) -> None:
-        """Give the computer an entry in the SSH settings, unless it has one by which all is reached."""
+        """Give the computer an entry in the SSH settings, unless it has one by which all is reached.
+
+        From now on it is called as on each other laptop; the entry is this one's own way to it.
+        """
         options = login.options()
-        typed = bare(self.computer.host)
+        self.computer = replace(self.computer, host=true_name(login))
+        typed = login.entry or bare(login.host)
         complete = (key is None or _is_offered(key, login)) and (
             not self.through or options.tunnel == self.through
         )
         if has_entry(login.config, typed) and complete:
             self.tell(say("reach.entry_there", name=typed))
+            self.computer = replace(self.computer, entry=typed)
             return
         names = [self._free_name(login, self.name or short_name(options.host) or "cluster")]
-        # An address may be that of several computers.
-        if short_name(options.host) and not has_entry(login.config, options.host):
+        if is_one_computers(options.host) and not has_entry(login.config, options.host):
             names.append(options.host)
         add_entry(login.config, _entry(tuple(dict.fromkeys(names)), login, key))
         self.tell(say("reach.entry_made", name=names[0], file=login.config))
-        self.computer = replace(self.computer, host=names[0])
+        self.computer = replace(self.computer, entry=names[0])
 
     def _free_name(self, login: Login, wanted: str) -> str:
         numbered = (f"{wanted}-{number}" for number in range(2, 100))
         return next(name for name in (wanted, *numbered) if not has_entry(login.config, name))
 
     async def _try(self, key: OwnKey) -> None:
-        """Log in with nothing but the key, by the computer's new name."""
+        """Log in with nothing but the key: no second number is asked for, which most centres refuse so soon."""
         self.tell(say("reach.trying", path=key.name))
-        place = There(self._login(self.computer.host, only_key=key.path))
-        try:
-            await place.run(["true"])
-            is_in = self.computer.host not in place.login.keys_refused
-        except Problem as problem:
-            if problem.code != NO_KEY:
-                raise
-            is_in = False
-        finally:
-            await place.close()
-        if is_in:
-            self.tell(say("reach.key_works", host=self.computer.host))
+        taken = await self.place.login.takes_key(key.path)
+        if taken != Taken.NOT:
+            alone = taken == Taken.ALONE
+            words = "reach.key_works" if alone else "reach.key_and_more"
+            self.tell(say(words, host=self.computer.host))
             return
         contact = self.computer.handed_out.contact or say("reach.centre")
         names = {"host": self.computer.host, "public": key.public, "contact": contact}
