@@ -157,8 +157,8 @@ def test_the_versions_that_are_pinned_are_those_that_the_package_allows() -> Non
     builds = {"hatchling", "editables"}
     tests = pinned((ROOT / "tests" / "requirements.txt").read_text().splitlines())
     for pins, needed in (
-        ({name: main[name] for name in main.keys() - builds}, wanted("images", "workflow")),
-        (main | tests, wanted("images", "workflow", "remote", "dev")),
+        ({name: main[name] for name in main.keys() - builds}, wanted("images", "page", "workflow")),
+        (main | tests, wanted("images", "page", "workflow", "remote", "dev")),
     ):
         assert pins.keys() - builds == needed.keys()
         for name, requirements in needed.items():
