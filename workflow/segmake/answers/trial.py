@@ -1,4 +1,4 @@
-"""What ``segmake try --json`` answers: a line when the picture is drawn, and one whenever there is news of its cells."""
+"""What ``segmake try --json`` answers: a line when the picture is drawn, and one for each step after that."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ import copy
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,10 +146,15 @@ def proposed(path: Path, values: Mapping[str, Any]) -> Proposal:
     return Proposal(content, after, new, old, wanted, named)
 
 
-def new_problems(path: Path, text: str) -> list[Problem]:
-    """Return what would be wrong with a config of this text that is not wrong with it now."""
-    after = problems_of(path, text)
-    known = [_kind(problem) for problem in problems_of(path)] if after else []
+def new_problems(before: Iterable[Problem], after: Iterable[Problem]) -> list[Problem]:
+    """Return what would be wrong with a config that is not wrong with it now.
+
+    Parameters
+    ----------
+    before, after : iterable of Problem
+        What `problems_of` returned.
+    """
+    known = [_kind(problem) for problem in before]
     fresh = []
     for problem in after:
         if (kind := _kind(problem)) in known:
@@ -191,7 +196,8 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     plan = proposed(path, values)
     if plan.wanted == plan.old:
         return []
-    if not force and (fresh := new_problems(path, plan.text)):
+    after = [] if force else problems_of(path, plan.text)
+    if fresh := new_problems(problems_of(path) if after else [], after):
         raise Refused(fresh)
     _write(path, plan.before, plan.after)
     # A setting that became a comment stands where it stood.

@@ -25,7 +25,7 @@ LONGEST = 4096
 def draw_plane(
     path: Path, images: Mapping[str, Any], position: int, moment: int, folder: Path
 ) -> dict[str, Any]:
-    """Draw the plane that a config chooses of a field of view; the first channel and the middle slice where it does not.
+    """Draw the plane that a config chooses of a field of view; where it does not, the first channel, the middle slice.
 
     Parameters
     ----------
@@ -104,9 +104,7 @@ def _chosen(path: Path, images: dict[str, Any], position: int) -> dict[str, Any]
     """Return the section ``images`` with an answer to what it leaves open, where the file has several."""
     with watched(path), open_image(path) as image:
         if not 1 <= position <= len(image.fields):
-            raise Problem(
-                "SM-IMG-024", where=str(path), wanted=position, number=len(image.fields)
-            )
+            raise Problem("SM-IMG-024", where=str(path), wanted=position, number=len(image.fields))
         raw = image.fields[position - 1]
     chosen = {**images, "pages": images["pages"] or ("time" if raw.unnamed > 1 else None)}
     header = interpreted(raw, chosen["pages"])

@@ -1,7 +1,7 @@
 """Finds the cells of one plane with the step that runs take.
 
-``python -m segmake.look.segmented`` runs in an engine's environment: it is asked in JSON on its standard input, and each
-line that it answers is JSON: what the engine says of itself, then ``done``; or a ``problem``.
+``python -m segmake.look.segmented`` runs in an engine's environment: it is asked in JSON on its standard input, and
+each line that it answers is JSON: ``loading``, then what the engine says of itself with ``done``; or a ``problem``.
 """
 
 from __future__ import annotations
