@@ -35,7 +35,10 @@ def take(folder: Path, images: Path, work: Path) -> None:
                     tab.goto(f"{page.root}/{name}")
                     tab.wait_for_load_state("networkidle")
                     shown = name.replace("/", "-") or "home"
-                    tab.screenshot(path=folder / f"{language}-{shown}-{width}.png", full_page=name != "settings" and name != "file")
+                    tab.screenshot(
+                        path=folder / f"{language}-{shown}-{width}.png",
+                        full_page=name != "settings" and name != "file",
+                    )
             tab.goto(f"{page.root}/cells")
             tab.set_viewport_size({"width": 1400, "height": 950})
             tab.locator("button[name=pick]").nth(3).click()

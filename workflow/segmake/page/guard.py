@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -36,7 +37,7 @@ _WELCOME = """<!DOCTYPE html>
 <body><p><a href="/">SegMake</a></p></body></html>
 """
 
-_OWN_NAMES = ("127.0.0.1", "localhost")
+_OWN = re.compile(r"(127\.0\.0\.1|localhost)(?::([0-9]{1,5}))?")
 
 
 class Guard:
@@ -93,7 +94,7 @@ class Guard:
     def _refuse_other_hosts(self, request: Request) -> None:
         """Refuse a name that somebody else has lead here (DNS rebinding)."""
         hosts = request.headers.getlist("host")
-        if len(hosts) != 1 or not self._is_own(f"http://{hosts[0]}"):
+        if len(hosts) != 1 or not self._is_own(hosts[0]):
             raise Problem("SM-PAG-005")
 
     def _refuse_elsewhere(self, request: Request) -> None:
@@ -107,14 +108,9 @@ class Guard:
         if request.method not in ("GET", "HEAD") and origin is None:
             raise Problem("SM-PAG-005")
 
-    def _is_own(self, address: str) -> bool:
-        try:
-            parts = urlsplit(address)
-            port = parts.port or 80
-        except ValueError:
-            return False
-        plain = parts.netloc == f"{parts.hostname}:{parts.port}" or parts.netloc == parts.hostname
-        return plain and parts.hostname in _OWN_NAMES and self._port in (None, port)
+    def _is_own(self, host: str) -> bool:
+        found = _OWN.fullmatch(host)
+        return found is not None and self._port in (None, int(found[2] or 80))
 
     def _has_cookie(self, request: Request) -> bool:
         try:

@@ -16,6 +16,9 @@ from segmake.messages.numbers import localised, significant
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
 
+# In French, signs with a space before them.
+_SIGN = re.compile(r" ([:;?!»])")
+
 # A code as addresses have it.
 _CODE = re.compile(r"SM-[A-Z]{3}-\d{3}")
 
@@ -120,6 +123,12 @@ def length(pixels: float, pixel_um: float | None) -> str:
     return f"{shown} = {significant(pixels * pixel_um)} µm" if pixel_um else shown
 
 
+def spoken(section: str, part: str = "say", /, **values: object) -> str:
+    """Return a text whose French signs do not begin a line."""
+    text = say(section, part, **values)
+    return _SIGN.sub("\N{NO-BREAK SPACE}\\1", text) if language() == "fr" else text
+
+
 @cache
 def _templates() -> jinja2.Environment:
     found = jinja2.Environment(
@@ -130,7 +139,7 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     found.globals |= {
-        "say": say,
+        "say": spoken,
         "joined": joined,
         "number": number,
         "length": length,

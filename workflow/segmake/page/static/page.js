@@ -218,7 +218,11 @@ class Picture {
     this.width = Number(this.canvas.dataset.width);
     this.height = Number(this.canvas.dataset.height);
     this.um = Number(this.canvas.dataset.um) || 0;
-    this.centre = Picture.centre && Picture.of === one("#picture").getAttribute("src") ? Picture.centre : { x: this.width / 2, y: this.height / 2 };
+    this.source = one("#picture").getAttribute("src");
+    // What was laid over the same picture before the server answered stays.
+    const before = Picture.last && Picture.last.source === this.source ? Picture.last : null;
+    Picture.last = this;
+    this.centre = before ? before.centre : { x: this.width / 2, y: this.height / 2 };
     this.lines = [];
     this.zoom = 0;
     all("[data-script-only], [data-tools], [data-measure]").forEach((each) => { each.hidden = false; });
@@ -228,6 +232,7 @@ class Picture {
     this.tools();
     this.pointer();
     this.measuring();
+    if (before) this.relay(before);
     new ResizeObserver(() => this.size()).observe(this.viewer);
     this.size();
     this.draw();
@@ -277,8 +282,6 @@ class Picture {
   // The circles: as large as the fields say.
 
   draw() {
-    Picture.centre = this.centre;
-    Picture.of = one("#picture").getAttribute("src");
     const diameter = this.form.valueOf("segmentation.diameter");
     const pixels = numberIn(diameter);
     const least = numberIn(this.form.valueOf("segmentation.min_size") || one("#segmentation\\.min_size").placeholder);
@@ -286,10 +289,7 @@ class Picture {
     const radii = { diameter: pixels > 0 ? pixels / 2 : 0, smallest: least > 0 ? Math.sqrt(least / Math.PI) : 0 };
     all("[data-circle]").forEach((circle) => circle.setAttribute("r", radii[circle.dataset.circle]));
     const legend = one("[data-legend=diameter]");
-    legend.dataset.none ??= pixels > 0 ? "" : legend.textContent;
-    if (pixels > 0) legend.textContent = this.length(pixels);
-    else if (legend.dataset.none) legend.textContent = legend.dataset.none;
-    else legend.textContent = "–";
+    legend.textContent = pixels > 0 ? this.length(pixels) : diameter.trim() ? "–" : legend.dataset.none;
     const um = one('[data-um="segmentation.diameter"]');
     if (um) um.textContent = pixels > 0 && this.um ? `= ${shown(pixels * this.um, 3)} µm` : "";
     this.place();
@@ -386,9 +386,19 @@ class Picture {
     one("[data-take-median]")?.addEventListener("click", (event) => this.take(Number(event.currentTarget.dataset.takeMedian)));
   }
 
+  relay(before) {
+    if (before.wasRod) {
+      one("[data-shape][value=rod]").checked = true;
+      this.shapeChanged();
+    }
+    before.lines.forEach((line) => this.begin(line.a, line.b));
+    if (this.lines.length) this.endLine();
+  }
+
   get rod() { return one("[data-shape]:checked").value === "rod"; }
 
   shapeChanged() {
+    this.wasRod = this.rod;
     const label = one("[data-length-label]");
     label.textContent = this.rod ? label.dataset.rod : label.dataset.round;
     one("[data-rod-only]").hidden = !this.rod;
@@ -469,7 +479,11 @@ function sliders(form) {
     const slider = document.createElement("input");
     Object.assign(slider, { type: "range", min: place.dataset.least, max: place.dataset.most, step: place.dataset.step });
     slider.setAttribute("aria-label", place.dataset.label);
-    const follow = () => { const number = numberIn(field.value); slider.value = Number.isNaN(number) ? place.dataset.rest : number; };
+    const follow = () => {
+      const number = numberIn(field.value);
+      if (number > Number(slider.max) && number < 1e5) slider.max = Math.ceil(number * 1.5);
+      slider.value = Number.isNaN(number) ? place.dataset.rest : number;
+    };
     follow();
     slider.addEventListener("input", (event) => {
       event.stopPropagation();
