@@ -172,7 +172,7 @@ def engine_python(engine: str) -> Path:
     return installation.environments() / engine / "bin" / "python"
 
 
-def _said(told: dict[str, Any]) -> dict[str, str]:
+def _said(told: dict[str, Any]) -> dict[str, Any]:
     return {name: str(told.get(name, "")) for name in ("model", "device")}
 
 

@@ -298,7 +298,12 @@ class Application:
         # Back to a page of this server, and nowhere else.
         response = _see(back if back in ("/", "/cells", "/settings", "/file") else "/")
         if wanted in LANGUAGES:
-            kept = {"httponly": True, "samesite": "strict", "path": "/", "max_age": _A_YEAR}
+            kept: dict[str, Any] = {
+                "httponly": True,
+                "samesite": "strict",
+                "path": "/",
+                "max_age": _A_YEAR,
+            }
             response.set_cookie(_LANGUAGE, wanted, **kept)
         return response
 

@@ -213,7 +213,8 @@ def difference(before: str, after: str, around: int | None = 2) -> Iterator[Line
     """Yield the lines in which two texts differ, and so many around each; None for all."""
     old, new = before.splitlines(), after.splitlines()
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    groups = matcher.get_grouped_opcodes(around) if around is not None else [matcher.get_opcodes()]
+    whole = [matcher.get_opcodes()]
+    groups: list[Any] = whole if around is None else list(matcher.get_grouped_opcodes(around))
     for index, group in enumerate(groups):
         if index:
             yield Line("…", None, "")

@@ -97,7 +97,7 @@ async def _served(
     )
     server = uvicorn.Server(settings)
     told = asyncio.create_task(_when_it_answers(server, guard, port, path, browser))
-    watched = asyncio.create_task(_end_when_idle(application, desk, close, idle_s))
+    watched = asyncio.create_task(_end_when_idle(application, close, idle_s))
     await server.serve(sockets=[listening])
     for task in (told, watched):
         task.cancel()
@@ -131,8 +131,9 @@ def _open(address: str) -> None:
 
 
 async def _end_when_idle(
-    application: Application, desk: Desk, close: Callable[[], None], idle_s: float
+    application: Application, close: Callable[[], None], idle_s: float
 ) -> None:
+    """End a page that nobody uses; what it has started goes on."""
     while idle_s:
         await asyncio.sleep(min(_LOOK_S, idle_s))
         if time.monotonic() - application.used > idle_s:

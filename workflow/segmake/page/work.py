@@ -143,11 +143,6 @@ class Work:
         if task := self._tasks.pop(key, None):
             await self.place.stop(task.started)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something was started that has not ended, as far as is known."""
-        return any(not task.over for task in self._tasks.values())
-
     async def bytes_of(self, path: str) -> bytes:
         """Return what a file over there holds."""
         return b"".join([piece async for piece in self.place.read(path)])

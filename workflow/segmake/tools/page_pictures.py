@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,8 +37,10 @@ def _pictures() -> Iterator[tuple[str, np.ndarray]]:
         "threshold": (1001, "fluorescence", "coccus", "sparse", 14.0),
     }
     for name, (seed, modality, cells, arrangement, width) in drawn.items():
-        options = {"modality": modality, "cells": cells, "arrangement": arrangement}
-        plane, labels = draw_field(seed, shape=(340, 460), width=width, staining="cytoplasm", **options)
+        options: Any = {"modality": modality, "cells": cells, "arrangement": arrangement}
+        plane, labels = draw_field(
+            seed, shape=(340, 460), width=width, staining="cytoplasm", **options
+        )
         yield name, _most_filled(plane, labels)
     yield "cells", _tissue(np.random.default_rng(3), apart=88, stained=True)
     yield "many", _tissue(np.random.default_rng(8), apart=62, stained=False)
