@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -99,6 +101,28 @@ def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path)
     assert module.returncode == 0
     assert run(command, "--version", folder=tmp_path).stdout == f"SegMake {__version__}\n"
     assert module.stdout == run(command, "--help", folder=tmp_path).stdout
+
+
+def test_the_page_is_served_by_the_bare_package(tmp_path: Path, wheel: Path) -> None:
+    command = environment(tmp_path / "bare", Path(f"{wheel}[page]")).with_name("segmake")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("images: {folder: images}\n")
+    words = [command, "page", tmp_path, "--no-browser"]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=PLAIN)
+    try:
+        address = re.findall(r"http://\S+", server.stdout.readline())[0]
+        with urlopen(address) as answer:
+            cookie = answer.headers["Set-Cookie"].partition(";")[0]
+        for path in ("/cells", "/settings", "/static/page.js", "/static/pictures/phase.jpg"):
+            asked = Request(address.partition("/?")[0] + path, headers={"Cookie": cookie})
+            with urlopen(asked) as answer:
+                text = answer.read().decode(errors="replace")
+            # There is nothing that opens images, and that is told in words.
+            assert answer.status == 200 and (path != "/cells" or "SM-RUN-065" in text)
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
 
 
 def test_a_module_from_git_works_with_the_package_installed_beside_it(

@@ -15,7 +15,7 @@ from segmake.config.load import load_config
 from segmake.engines import engine
 from segmake.look.trial import seen, tried
 from segmake.messages import Problem
-from tests.answers import held
+from tests.answers import held, read_by
 
 CONFIG_FILE = Path("config/config.yaml")
 CONFIG = "images: {folder: images}\nsegmentation: {engine: threshold, diameter: 20, min_size: 30}\n"
@@ -113,6 +113,8 @@ def test_programs_are_answered_step_by_step(capsys) -> None:
     lines = capsys.readouterr().out.splitlines(keepends=True)
     answers = [held(line) for line in lines]
     assert [answer["state"] for answer in answers] == ["picture", "begun", "model", "done"]
+    told = read_by("try.pl", "".join(lines)).splitlines()
+    assert told == ["picture", "begun", "model", f"done 11 cells {answers[-1]['diameter']:.1f} px"]
     assert answers[-1]["cells"] == 11 and Path(answers[-1]["outlines"]).is_file()
     assert main(["try", "images/a.tif", "--picture", "--json"]) == 0
     (alone,) = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-r"""The page in the browser: an experiment's settings, and its cells on the user's own picture.
+r"""The page in the browser: settings, and cells on one's own picture.
 
 `server` listens and ends, `guard` says who may come in, `application` has all addresses, and `look_of` makes pages of
 the templates. `fields` is what a form shows of a setting, all of it from the schema, and `draft` what the config would
