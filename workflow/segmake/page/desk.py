@@ -15,7 +15,7 @@ from segmake.engines import BUILTIN_MODELS
 from segmake.messages import Problem, say
 from segmake.page.draft import Draft, SettingsFile
 from segmake.page.fields import all_fields, number_in
-from segmake.page.work import Task, Work, files_seen
+from segmake.page.work import Task, Work
 
 # So many images are listed at once.
 PAGE = 24
@@ -146,7 +146,7 @@ class Desk:
     async def listing(self, settings: Mapping[str, Any], words: str, part: int) -> Listing:
         """Return a part of the list of images, of those whose names have some words in them."""
         tasks = [await self.work.look(folder) for folder in image_folders(settings)]
-        seen = [line for task in tasks for line in files_seen(task)]
+        seen = [line for task in tasks for line in task.files]
         fitting = [line for line in seen if words.casefold() in line["name"].casefold()]
         parts = max(1, math.ceil(len(fitting) / PAGE))
         part = max(1, min(part, parts))
@@ -186,7 +186,7 @@ class Desk:
             ``SM-PAG-008`` if no such image is listed.
         """
         tasks = [await self.work.look(folder) for folder in image_folders(draft.settings)]
-        seen = [line for task in tasks for line in files_seen(task)]
+        seen = [line for task in tasks for line in task.files]
         if name:
             found = next((line for line in seen if line["file"] == name), None)
             if found is None and all(task.over for task in tasks):
@@ -289,7 +289,7 @@ def state_words(task: Task) -> str:
     last = task.last
     state = last.get("state")
     if state == "done":
-        return say("page.trial.done", cells=last["cells"])
+        return say(f"page.trial.{'done' if last['cells'] else 'nothing'}", cells=last["cells"])
     if task.over:
         return Problem("SM-PAG-009").what
     return say(f"page.trial.{state or 'sent'}")

@@ -42,11 +42,23 @@ class Task:
     over: bool = False
     read: int = 0
     looked: float = 0.0
+    _files: list[dict[str, Any]] = field(default_factory=list)
+    _sorted: int = 0
 
     @property
     def last(self) -> dict[str, Any]:
         """The last answer; an empty one before the first."""
         return self.lines[-1] if self.lines else {}
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """What is known of each image that was looked at, in the order of their names."""
+        # Of ten thousand, that takes longer than all else that a page has to do.
+        if self._sorted != len(self.lines):
+            seen = (line for line in self.lines if line.get("answer") == "look.file")
+            self._files = sorted(seen, key=lambda line: natural_key(line["name"]))
+            self._sorted = len(self.lines)
+        return self._files
 
     @property
     def problems(self) -> list[dict[str, Any]]:
@@ -192,12 +204,6 @@ class Work:
         task.over = over or task.last.get("answer") in ("look", "error")
         task.over = task.over or task.last.get("state") == "done"
         return task
-
-
-def files_seen(task: Task) -> list[dict[str, Any]]:
-    """Return what is known of each image that was looked at, in the order of their names."""
-    seen = (line for line in task.lines if line.get("answer") == "look.file")
-    return sorted(seen, key=lambda line: natural_key(line["name"]))
 
 
 def _two_sections(settings: dict[str, Any]) -> dict[str, Any]:

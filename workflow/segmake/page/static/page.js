@@ -548,6 +548,7 @@ class Trial {
     if (!found.over) { setTimeout(() => this.poll(), POLL_MS); return; }
     one("[data-trial-problems]").replaceChildren(...found.problems.map(problemOf));
     if (found.state !== "done") return;
+    one("[data-trial-stale]").hidden = !found.stale;
     words.replaceChildren(Object.assign(document.createElement("strong"), { textContent: found.words }), ` ${found.size || ""}`);
     one("[data-trial-details]").textContent = found.details;
     const outlines = one("#outlines");
