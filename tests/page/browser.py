@@ -82,7 +82,6 @@ class Page:
 def served(folder: Path, *options: str, **variables: str) -> Iterator[Page]:
     """Serve the page of an experiment; it is ended afterwards."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **variables}
-    environment["XDG_CACHE_HOME"] = str(folder.parent / "cache")
     command = [sys.executable, "-m", "segmake", "page", str(folder), "--no-browser", *options]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,25 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
+    """An experiment as `segmake new` makes it."""
+    folder = tmp_path_factory.mktemp("made") / "growth"
+    return make_experiment(folder, images, **{"segmentation.engine": "threshold"})
+
+
 @pytest.fixture
-def experiment(tmp_path: Path, images: Path) -> Path:
+def experiment(tmp_path: Path, made: Path) -> Path:
     """An experiment of its own for each test."""
-    settings = {"segmentation.engine": "threshold", "images.channel": "null"}
-    return make_experiment(tmp_path / "growth", images, **settings)
+    return shutil.copytree(made, tmp_path / "growth")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Look at each picture once in all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
