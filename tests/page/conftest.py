@@ -64,9 +64,9 @@ def page(experiment: Path) -> Iterator[Page]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium."""
+    """Chromium; while it is there, nothing else in this process can have a loop of asyncio."""
     if reason := why_not():
         pytest.skip(f"no browser: {reason}")
     program = install()

@@ -331,10 +331,39 @@ def test_axe_finds_nothing_on_any_page(tab: Any, page: Page, language: str) -> N
             assert wide <= width, f"{address} is {wide} wide on a screen of {width}"
 
 
-def test_the_page_is_there_at_once_and_ends_by_itself(experiment: Path) -> None:
-    with served(experiment, "--idle", "0") as page:
-        cookie = page.cookie()
-        assert cookie.startswith("segmake-")
+ALONE = """
+import sys
+from pathlib import Path
+from segmake.page.server import serve
+
+serve(Path(sys.argv[1]), browser=False, idle_minutes=0.02)
+"""
+
+
+def test_a_page_that_nobody_uses_ends_by_itself(experiment: Path) -> None:
+    command = [sys.executable, "-c", ALONE, str(experiment)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and "Nobody has used the page" in done.stdout, done.stderr
+
+
+def test_that_the_server_is_gone_is_told_and_nothing_typed_is_lost(
+    browser: Any, experiment: Path
+) -> None:
+    tab = browser.new_context().new_page()
+    with served(experiment) as page:
+        tab.goto(page.address)
+        tab.wait_for_url(f"{page.root}/")
+        tab.goto(f"{page.root}/cells")
+        tab.locator("#picture").wait_for()
+    tab.locator(DIAMETER).fill("33")
+    tab.locator("[data-lost-notice]").wait_for()
+    assert "type segmake page" in tab.locator("[data-lost-notice]").inner_text()
+    tab.locator("button[value=save]").click()
+    assert tab.locator(DIAMETER).input_value() == "33"
+    tab.context.close()
+
+
+def test_what_starts_the_page_loads_nothing_heavy() -> None:
     started = "import sys, segmake.page.server, uvicorn; print(sorted({'numpy', 'pandas', 'snakemake'} & set(sys.modules)))"
     said = subprocess.run(
         [sys.executable, "-c", started], capture_output=True, text=True, check=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -17,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from segmake.core.files import error_line, readable
+from segmake.core.caches import own_cache_folder
+from segmake.core.files import append_line, error_line, readable
 from segmake.messages import LANGUAGES, Problem, Problems, language, speaking
 from segmake.page import desk as desks
 from segmake.page.desk import Chosen, Desk, Listing
@@ -98,7 +100,7 @@ class Application:
                 except (Problem, Problems) as error:
                     response = self._told(error)
                 except Exception as error:
-                    response = self._told(Problem("SM-RUN-001", error=readable(error_line(error))))
+                    response = self._told(_unexpected(error))
                 return protected(response)
 
         return guarded
@@ -323,6 +325,14 @@ _STATUS = {
     "SM-PAG-007": HTTPStatus.NOT_FOUND,
     "SM-PAG-008": HTTPStatus.NOT_FOUND,
 }
+
+
+def _unexpected(error: Exception) -> Problem:
+    """Return what is told of an error that nobody expected; whoever has to find out reads the log."""
+    log = own_cache_folder() / "page" / "errors.log"
+    with suppress(OSError):
+        append_line(log, traceback.format_exc(), lasting=False)
+    return Problem("SM-PAG-011", error=readable(error_line(error)), log=log)
 
 
 def _see(address: str) -> Response:

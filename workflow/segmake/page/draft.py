@@ -94,7 +94,10 @@ class SettingsFile:
 
     def _read(self) -> str:
         """Return the version of the file as it is now; its text is remembered."""
-        content = self.path.read_bytes()
+        try:
+            content = self.path.read_bytes()
+        except OSError:
+            raise Problems(problems_of(self.path)) from None
         version = hashlib.sha256(content).hexdigest()[:16]
         self._texts[version] = content.decode("utf-8", errors="replace")
         self._texts.move_to_end(version)
@@ -194,9 +197,12 @@ class SettingsFile:
         from ruamel.yaml.error import YAMLError
 
         try:
-            return settings_in(text.removeprefix("\ufeff"))
-        except YAMLError:
-            raise Problems(problems_of(self.path)) from None
+            found = settings_in(text.removeprefix("\ufeff"))
+        except (YAMLError, ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise Problems(problems_of(self.path))
+        return found
 
     def _put_back_what_has_no_effect(self, draft: Draft) -> None:
         """Have what the new engine does not take go back to its default: beside it, it would be refused."""
