@@ -398,3 +398,20 @@ def test_a_folder_of_images_that_is_not_there_is_told(
         tab.locator(".images .problem").wait_for()
         assert "SM-LOK-001" in tab.locator(".images .problem").inner_text()
         tab.context.close()
+
+
+def test_only_images_that_the_experiment_takes_are_listed(tab: Any, page: Page) -> None:
+    go_to_cells(tab, page)
+    page.config.write_text(
+        re.sub(r"( +)include: \[.*\]", r'\1include: ["**/A*.tif"]', page.config.read_text())
+    )
+    tab.goto(f"{page.root}/cells")
+    tab.get_by_text("1 image", exact=False).first.wait_for()
+    assert tab.locator("button[name=pick]").count() == 1
+    tab.get_by_role("link", name="2 more in the folder").click()
+    assert tab.locator("#images\\.include").input_value() == "**/A*.tif"
+    tab.locator("#images\\.include").fill("**/*.nd2")
+    saved(tab)
+    tab.goto(f"{page.root}/cells")
+    tab.get_by_text("takes none of these files").wait_for()
+    assert tab.locator("button[name=pick]").count() == 3

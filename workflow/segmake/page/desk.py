@@ -12,6 +12,7 @@ from segmake.config.as_written import without_numbers
 from segmake.core.config import at
 from segmake.core.files import fingerprint
 from segmake.engines import BUILTIN_MODELS
+from segmake.images.listing import chosen_by_name
 from segmake.messages import Problem, say
 from segmake.page.draft import Draft, SettingsFile
 from segmake.page.fields import all_fields, number_in
@@ -85,8 +86,12 @@ class Listing:
     number, fitting : int
         How many there are, and how many have the words that were asked for in their names.
     part, parts : int
-    of : int
-        How many there will be once all were looked at; 0 while that is not known.
+    looked, of : int
+        How many files were looked at, and how many will be; 0 while that is not known.
+    left_out : int
+        How many others there are, which the config does not take.
+    none_taken : bool
+        Whether it takes none: they are listed all the same.
     over : bool
         Whether all were looked at.
     problems : list of dict
@@ -97,7 +102,10 @@ class Listing:
     fitting: int
     part: int
     parts: int
+    looked: int
     of: int
+    left_out: int
+    none_taken: bool
     over: bool
     problems: list[dict[str, Any]]
 
@@ -119,6 +127,7 @@ class Desk:
         self.work = work
         # What may be fetched, by what it is called in addresses: nothing else can be asked for.
         self._pictures: dict[str, str] = {}
+        self._taken: tuple[object, list[dict[str, Any]]] = (None, [])
 
     @property
     def name(self) -> str:
@@ -147,19 +156,40 @@ class Desk:
         """Return a part of the list of images, of those whose names have some words in them."""
         tasks = [await self.work.look(folder) for folder in image_folders(settings)]
         seen = [line for task in tasks for line in task.files]
-        fitting = [line for line in seen if words.casefold() in line["name"].casefold()]
+        taken = self._chosen_by_name(settings, seen)
+        listed = taken or seen
+        fitting = [line for line in listed if words.casefold() in line["name"].casefold()]
         parts = max(1, math.ceil(len(fitting) / PAGE))
         part = max(1, min(part, parts))
         return Listing(
             shown=fitting[(part - 1) * PAGE : part * PAGE],
-            number=len(seen),
+            number=len(listed),
             fitting=len(fitting),
             part=part,
             parts=parts,
+            looked=len(seen),
+            left_out=len(seen) - len(listed),
+            none_taken=bool(seen and not taken),
             of=sum(task.lines[0].get("of", 0) for task in tasks if task.lines),
             over=all(task.over for task in tasks),
             problems=[problem for task in tasks for problem in task.problems],
         )
+
+    def _chosen_by_name(
+        self, settings: Mapping[str, Any], seen: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return the images that a config takes; of ten thousand it takes long to find out."""
+        fields = all_fields()
+        patterns = []
+        for name in ("include", "exclude"):
+            found = at(settings, ("images", name))
+            field = fields[f"images.{name}"]
+            patterns.append(found if isinstance(found, list) else field.meant(field.default))
+        key = (str(patterns), len(seen), seen[-1]["file"] if seen else "")
+        if self._taken[0] != key:
+            is_chosen = chosen_by_name(*([str(each) for each in part] for part in patterns))
+            self._taken = (key, [line for line in seen if is_chosen(line["name"])])
+        return self._taken[1]
 
     async def look_anew(self, settings: Mapping[str, Any]) -> None:
         """Have the images looked at again: those that are new, or have changed."""
@@ -192,8 +222,9 @@ class Desk:
             if found is None and all(task.over for task in tasks):
                 raise Problem("SM-PAG-008", where=name)
         else:
-            sound = [line for line in seen if line["positions"] and not line["problems"]]
-            found = next(iter(sound or seen), None)
+            taken = self._chosen_by_name(draft.settings, seen) or seen
+            sound = [line for line in taken if line["positions"] and not line["problems"]]
+            found = next(iter(sound or taken), None)
         if found is None:
             return Chosen()
         image = Chosen(found["file"], position, moment, found)
