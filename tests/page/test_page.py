@@ -322,6 +322,8 @@ def test_axe_finds_nothing_on_any_page(tab: Any, page: Page, language: str) -> N
                 tab.locator("#picture").wait_for()
                 tab.locator(DIAMETER).fill("-1")
                 tab.locator("[id='segmentation.diameter-problems'] .problem").wait_for()
+                tab.locator("button[value=save]").click()
+                tab.locator("#h-wrong").wait_for()
                 tab.locator("[data-begin-line]").click()
                 tab.locator("[data-other]").check()
             tab.evaluate(OPEN_ALL)

@@ -25,7 +25,8 @@ from segmake.page import desk as desks
 from segmake.page.desk import Chosen, Desk, Listing
 from segmake.page.draft import Draft
 from segmake.page.guard import FORM_FIELD, HEADER, Guard, protected
-from segmake.page.look_of import faq_entry, page, problem_values, trial_values
+from segmake.page.look_of import faq_entry, page, trial_values
+from segmake.page.work import problem_values
 
 _STATIC = Path(__file__).parent / "static"
 _KINDS = {

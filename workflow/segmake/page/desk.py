@@ -321,6 +321,4 @@ def state_words(task: Task) -> str:
     state = last.get("state")
     if state == "done":
         return say(f"page.trial.{'done' if last['cells'] else 'nothing'}", cells=last["cells"])
-    if task.over:
-        return Problem("SM-PAG-009").what
     return say(f"page.trial.{state or 'sent'}")

@@ -15,6 +15,7 @@ from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, lang
 from segmake.messages.numbers import localised, significant
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
+from segmake.page.work import problem_values
 
 # In French, signs with a space before them.
 _SIGN = re.compile(r" ([:;?!»])")
@@ -46,16 +47,6 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
     return HTMLResponse(template.render(**shared, **values), status_code=status)
 
 
-def problem_values(problem: Problem) -> dict[str, Any]:
-    """Return a problem as pages show it; what `segmake.answers` tells of one has the same names."""
-    return {
-        "code": problem.code,
-        "text": problem.what,
-        "remedy": problem.remedy,
-        "where": str(problem.where),
-    }
-
-
 def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
     """Return how far a trial is, for the page and for its script."""
     task = image.trial
@@ -64,14 +55,13 @@ def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
         nothing = {"key": "", "state": "none", "over": True, "words": "", "problems": []}
         return found | nothing | {"stale": False}
     last = task.last
-    failed = bool(task.problems) or (task.over and last.get("state") != "done")
-    state = "failed" if failed else last.get("state", "sent")
+    state = "failed" if task.problems else last.get("state", "sent")
     found |= {
         "key": image.trial_key,
         "state": state,
         "over": task.over,
         "words": state_words(task),
-        "problems": task.problems or ([problem_values(Problem("SM-PAG-009"))] if failed else []),
+        "problems": task.problems,
         "seconds": last.get("seconds", 0),
         "stale": image.stale,
     }

@@ -34,12 +34,16 @@ class Task:
         Its answers.
     over : bool
         Whether it has ended.
+    where, said : str
+        The place, and the last that it said which is no answer.
     """
 
     log: str
     started: str = ""
     lines: list[dict[str, Any]] = field(default_factory=list)
     over: bool = False
+    where: str = ""
+    said: str = ""
     read: int = 0
     looked: float = 0.0
     _files: list[dict[str, Any]] = field(default_factory=list)
@@ -61,8 +65,16 @@ class Task:
         return self._files
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it has said all that it had to say."""
+        return self.last.get("answer") in ("look", "error") or self.last.get("state") == "done"
+
+    @property
     def problems(self) -> list[dict[str, Any]]:
-        """What went wrong, as answers tell it."""
+        """What went wrong, as answers tell it; also that it ended too soon."""
+        if self.over and not self.is_whole:
+            problem = Problem("SM-PAG-004", where=self.where, said=self.said or "-")
+            return [problem_values(problem)]
         return self.last.get("problems", []) if self.last.get("answer") == "error" else []
 
 
@@ -135,7 +147,7 @@ class Work:
         if key in self._tasks and not self._tasks[key].problems:
             return key
         # A page that was there before may have had it done.
-        self._tasks[key] = Task(log, over=True)
+        self._tasks[key] = Task(log, over=True, where=self.place.name)
         if (await self._news(key)).last.get("state") != "done":
             config = await self._config(_two_sections(settings))
             await self.place.write_many(self._cache, [(f"try-{key}.jsonl", time.time(), b"")])
@@ -181,7 +193,7 @@ class Work:
 
     async def _start(self, key: str, log: str, *words: str) -> None:
         command = ["env", f"SEGMAKE_LANG={language()}", *self._command, *words, "--json"]
-        task = Task(log)
+        task = Task(log, where=self.place.name)
         task.started = await self.place.start(command, folder=self.folder, log=log)
         self._tasks[key] = task
 
@@ -200,10 +212,21 @@ class Work:
                 pieces = [piece async for piece in self.place.read(task.log, task.read)]
                 whole, end, _ = b"".join(pieces).rpartition(b"\n")
                 task.read += len(whole) + len(end)
-                task.lines += _answers(whole)
-        task.over = over or task.last.get("answer") in ("look", "error")
-        task.over = task.over or task.last.get("state") == "done"
+                answers = list(_answers(whole))
+                task.lines += answers
+                task.said = "" if answers else _last_line(whole)
+        task.over = over or task.is_whole
         return task
+
+
+def problem_values(problem: Problem) -> dict[str, Any]:
+    """Return a problem as pages show it; what `segmake.answers` tells of one has the same names."""
+    return {
+        "code": problem.code,
+        "text": problem.what,
+        "remedy": problem.remedy,
+        "where": str(problem.where),
+    }
 
 
 def _two_sections(settings: dict[str, Any]) -> dict[str, Any]:
