@@ -91,7 +91,7 @@ def test_a_round_by_clicks(tab: Any, page: Page) -> None:
     # What was tried is still over the picture.
     assert tab.locator("#outlines").is_visible()
     tab.get_by_role("link", name="The file", exact=True).click()
-    assert tab.locator("tr.added code").all_inner_texts() == [f"  {line}" for line in lines]
+    assert tab.locator("tr.added code").all_text_contents() == [f"  {line}" for line in lines]
 
 
 def test_a_round_by_the_keyboard_alone(tab: Any, page: Page) -> None:
@@ -184,7 +184,7 @@ def test_what_was_edited_by_hand_is_shown_and_never_overwritten(tab: Any, page: 
     page.config.write_text(by_hand)
     tab.locator("button[value=save]").click()
     tab.get_by_role("heading", name="The file was changed elsewhere").wait_for()
-    assert tab.locator(".notice tr.added code").all_inner_texts() == ["  min_size: 99  # by hand"]
+    assert tab.locator(".notice tr.added code").all_text_contents() == ["  min_size: 99  # by hand"]
     assert page.config.read_text() == by_hand
     assert tab.locator(DIAMETER).input_value() == "31"
     assert tab.locator(LEAST).input_value() == "99"
