@@ -6,6 +6,7 @@ started there so that it goes on without the page, and what it says is read from
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -46,6 +47,8 @@ class Task:
     said: str = ""
     read: int = 0
     looked: float = 0.0
+    # Two windows ask at the same time: what it says is to be read once.
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _files: list[dict[str, Any]] = field(default_factory=list)
     _sorted: int = 0
 
@@ -97,13 +100,15 @@ class Work:
         self._command, self._cache = tuple(command), cache
         self._tasks: dict[str, Task] = {}
         self._views: dict[str, dict[str, Any]] = {}
+        self._starting = asyncio.Lock()
 
     async def look(self, images: str, *, anew: bool = False) -> Task:
         """Have all images of a folder looked at; what is known of a look that goes on or is over is returned."""
         key = fingerprint("look", images)
-        if anew or key not in self._tasks:
-            log = f"{self._cache}/look-{key}-{secrets.token_hex(4)}.jsonl"
-            await self._start(key, log, "look", images)
+        async with self._starting:
+            if anew or key not in self._tasks:
+                log = f"{self._cache}/look-{key}-{secrets.token_hex(4)}.jsonl"
+                await self._start(key, log, "look", images)
         return await self._news(key)
 
     async def view(
@@ -144,11 +149,14 @@ class Work:
         """
         key = self.trial_key(file, position, moment, settings)
         log = f"{self._cache}/try-{key}.jsonl"
-        if key in self._tasks and not self._tasks[key].problems:
-            return key
-        # A page that was there before may have had it done.
-        self._tasks[key] = Task(log, over=True, where=self.place.name)
-        if (await self._news(key)).last.get("state") != "done":
+        async with self._starting:
+            if key in self._tasks and not self._tasks[key].problems:
+                return key
+            # A page that was there before may have had it done.
+            before = Task(log, over=True, where=self.place.name)
+            if (await self._read(before)).last.get("state") == "done":
+                self._tasks[key] = before
+                return key
             config = await self._config(_two_sections(settings))
             await self.place.write_many(self._cache, [(f"try-{key}.jsonl", time.time(), b"")])
             await self._start(key, log, *self._words(file, position, moment, config))
@@ -200,6 +208,10 @@ class Work:
     async def _news(self, key: str) -> Task:
         """Return a task with all that it has said so far."""
         task = self._tasks[key]
+        async with task.reading:
+            return await self._read(task)
+
+    async def _read(self, task: Task) -> Task:
         now = time.monotonic()
         over = task.over
         if not over and now - task.looked > _LOOK_S:
