@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -124,6 +127,36 @@ def test_a_laptop_gets_along_with_what_reaches_other_computers(tmp_path: Path, w
     assert named.returncode == 1 and '"SM-REM-001"' in named.stdout, named.stderr
 
 
+def test_the_page_is_served_by_the_bare_package(tmp_path: Path, wheel: Path) -> None:
+    command = environment(tmp_path / "bare", Path(f"{wheel}[page]")).with_name("segmake")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("images: {folder: images}\n")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.tif").write_bytes(b"")
+    words = [command, "page", tmp_path, "--no-browser"]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=PLAIN)
+    try:
+        address = re.findall(r"http://\S+", server.stdout.readline())[0]
+        with urlopen(address) as answer:
+            cookie = answer.headers["Set-Cookie"].partition(";")[0]
+
+        def shown(path: str) -> str:
+            asked = Request(address.partition("/?")[0] + path, headers={"Cookie": cookie})
+            with urlopen(asked) as answer:
+                return answer.read().decode(errors="replace")
+
+        assert "images" in shown("/settings") and shown("/static/page.js")
+        assert len(shown("/static/pictures/phase.jpg")) > 1000
+        # There is nothing that opens images, and that is told in words.
+        end = time.monotonic() + 60
+        while "SM-RUN-065" not in (text := shown("/cells")):
+            assert time.monotonic() < end, text
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
+
+
 def test_a_module_from_git_works_with_the_package_installed_beside_it(
     tmp_path: Path, wheel: Path
 ) -> None:
@@ -180,8 +213,8 @@ def test_the_versions_that_are_pinned_are_those_that_the_package_allows() -> Non
     builds = {"hatchling", "editables"}
     tests = pinned((ROOT / "tests" / "requirements.txt").read_text().splitlines())
     for pins, needed in (
-        ({name: main[name] for name in main.keys() - builds}, wanted("images", "workflow")),
-        (main | tests, wanted("images", "workflow", "remote", "dev")),
+        ({name: main[name] for name in main.keys() - builds}, wanted("images", "page", "workflow")),
+        (main | tests, wanted("images", "page", "workflow", "remote", "dev")),
     ):
         assert pins.keys() - builds == needed.keys()
         for name, requirements in needed.items():

@@ -1,11 +1,12 @@
 r"""The command ``segmake``, for users and for the rules.
 
 `parser` has its command line and its help, which `speaking` has argparse say in the user's language; `of_users` and
-`of_site` what users run, each loading only what it needs, and `of_rules` what the rules run in their jobs, by the plan.
+`of_site` what users run, each loading only what it needs, `of_page` the page in the browser, and `of_rules` what the
+rules run in their jobs, by the plan.
 `here` says what can be done in a folder, `log` a line on the screen and in the log. ``main`` turns whatever goes wrong
 into a message and an exit code; with ``--json`` the message is an answer of `segmake.answers` as well.
 
-May import `segmake.remote` and what is below it.
+May import `segmake.page` and what is below it.
 
 >>> import sys
 >>> from contextlib import redirect_stderr

@@ -28,6 +28,7 @@ def describe_here() -> str:
     rows = [
         (str(DEFAULT_CONFIG), say("here.edit")),
         ("segmake check", say("here.check")),
+        ("segmake page", say("here.page")),
         (f"snakemake --profile {profile} -n", say("here.dry")),
         (f"snakemake --profile {profile}", say("here.run")),
         ("segmake status", say("here.status")),

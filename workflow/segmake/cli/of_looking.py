@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from segmake.core.files import natural_key, on_screen, write_atomically
 from segmake.messages import Problem, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from segmake.look.many_files import Looks
+    from segmake.look.trial import Trial
 
 
 def show_job_scripts(options: argparse.Namespace) -> int:
@@ -81,6 +85,37 @@ def _show_table(looks: Looks) -> int:
     if looks.not_kept:
         print(told(looks.not_kept))
     return int(faulty > 0)
+
+
+def try_settings(options: argparse.Namespace) -> int:
+    """Draw one picture, and find its cells with the settings of the config; no result of a run is touched."""
+    from segmake.look.trial import seen, tried
+
+    settings = _settings_for(options.configfile)
+    drawn = seen(options.image.absolute(), settings["images"], options.position, options.time)
+    found = () if options.picture else tried(drawn, settings["images"], settings["segmentation"])
+    return _tell_trial([drawn], json=options.json) or _tell_trial(found, json=options.json)
+
+
+def _settings_for(path: Path) -> dict[str, Any]:
+    from segmake.config.load import load_config
+
+    return load_config(path, images=False).settings
+
+
+def _tell_trial(steps: Iterable[Trial], *, json: bool) -> int:
+    if json:
+        from segmake.answers.answer import write
+        from segmake.answers.trial import trial_answers
+
+        return max(map(write, trial_answers(steps)), default=0)
+    from segmake.messages.numbers import significant
+
+    for step in steps:
+        size = significant(step.diameter) if step.diameter else "-"
+        names = {"cells": step.cells, "diameter": size, "outlines": step.outlines}
+        print(say(f"try.{step.state}", picture=step.picture, channel=step.channel, **names))
+    return 0
 
 
 def show_cluster(options: argparse.Namespace) -> int:

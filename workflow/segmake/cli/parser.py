@@ -274,6 +274,34 @@ def _add_look(commands: Commands) -> None:
     _add_json(look)
 
 
+def _add_try(commands: Commands) -> None:
+    from segmake.cli import of_looking
+
+    trial = _of_users(commands, "try", of_looking.try_settings)
+    image = {"metavar": say("help.FILE"), "help": say("help.try.image")}
+    trial.add_argument("image", type=Path, **image)
+    number = {"type": int, "metavar": say("help.NUMBER"), "default": 1}
+    trial.add_argument("--position", help=say("help.try.position"), **number)
+    trial.add_argument("--time", help=say("help.try.time"), **number)
+    trial.add_argument("--picture", action="store_true", help=say("help.try.picture"))
+    _add_config(trial, "--configfile")
+    _add_json(trial)
+
+
+def _add_page(commands: Commands) -> None:
+    from segmake.cli import of_page
+
+    page = _of_users(commands, "page", of_page.open_page)
+    folder = {"metavar": say("help.FOLDER"), "help": say("help.page.folder")}
+    page.add_argument("folder", nargs="?", type=Path, default=Path(), **folder)
+    no_browser = {"dest": "browser", "action": "store_false", "help": say("help.page.no-browser")}
+    page.add_argument("--no-browser", **no_browser)
+    minutes = {"type": int, "metavar": say("help.NUMBER"), "help": say("help.page.idle")}
+    page.add_argument("--idle", default=60, **minutes)
+    file = {"metavar": say("help.FILE"), "help": say("help.page.socket")}
+    page.add_argument("--socket", type=Path, **file)
+
+
 def _add_cluster(commands: Commands) -> None:
     from segmake.cli import of_looking
 
@@ -433,6 +461,7 @@ OF_REMOTE: dict[str, Callable[[Parser], None]] = {
 # The commands that the help lists, in this order, and what adds each; the text of each is in the catalogue, help.NAME.
 OF_USERS: dict[str, Callable[[Commands], None]] = {
     "new": _add_new,
+    "page": _add_page,
     "check": _add_check,
     "get": _add_get,
     "set": _add_set,
@@ -443,6 +472,7 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "submit": _add_submit,
     "remote": _add_remote,
     "look": _add_look,
+    "try": _add_try,
     "cluster": _add_cluster,
     "helpfile": _add_helpfile,
     "space": _add_space,

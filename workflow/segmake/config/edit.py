@@ -25,7 +25,7 @@ import errno
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,17 @@ from segmake.core.config import Config
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, Problems, say
 
-__all__ = ["DEFAULT", "Change", "Refused", "get_value", "set_values"]
+__all__ = [
+    "DEFAULT",
+    "Change",
+    "Proposal",
+    "Refused",
+    "get_value",
+    "new_problems",
+    "problems_of",
+    "proposed",
+    "set_values",
+]
 
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
@@ -79,6 +89,82 @@ class Change:
     where: str
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """What a config would be with some settings set.
+
+    Attributes
+    ----------
+    before, after : bytes
+        The file as it is, and as it would be.
+    text : str
+        What it would say, without a byte order mark.
+    old, wanted : dict
+        Its settings, as `segmake.config.edited_text.settings_in` returns them.
+    named : dict
+        The parts of the names of what was asked for.
+    """
+
+    before: bytes
+    after: bytes
+    text: str
+    old: dict[str, Any]
+    wanted: dict[str, Any]
+    named: dict[str, tuple[str, ...]]
+
+
+def proposed(path: Path, values: Mapping[str, Any]) -> Proposal:
+    """Return what a config would be with some settings set; nothing is written.
+
+    Parameters
+    ----------
+    path : Path
+        The config.
+    values : mapping
+        As `set_values` takes them.
+
+    Raises
+    ------
+    Problem
+        ``SM-EDT-001`` to ``SM-EDT-006``, or that there is no such setting.
+    Problems
+        What is wrong with the config, if it can't be read.
+    """
+    read_yaml(path)
+    content = path.read_bytes()
+    marked = content.decode("utf-8")
+    text = marked.removeprefix(_MARK)
+    old = settings_in(text)
+    wanted = copy.deepcopy(old)
+    named = {name: names_of(name) for name in values}
+    # A new script begins with its file.
+    for name, names in sorted(
+        named.items(), key=lambda pair: len(pair[1]) > 2 and pair[1][2:] != ("script",)
+    ):
+        put(wanted, names, values[name])
+    new = text if wanted == old else edited_text(text, wanted, where=str(path))
+    after = (marked[: len(marked) - len(text)] + new).encode()
+    return Proposal(content, after, new, old, wanted, named)
+
+
+def new_problems(before: Iterable[Problem], after: Iterable[Problem]) -> list[Problem]:
+    """Return what would be wrong with a config that is not wrong with it now.
+
+    Parameters
+    ----------
+    before, after : iterable of Problem
+        What `problems_of` returned.
+    """
+    known = [_kind(problem) for problem in before]
+    fresh = []
+    for problem in after:
+        if (kind := _kind(problem)) in known:
+            known.remove(kind)
+        else:
+            fresh.append(problem)
+    return fresh
+
+
 def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) -> list[Change]:
     """Set settings of a config, all of them or none.
 
@@ -108,29 +194,24 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
         What would be wrong with it that is not so now.
     """
     lines = read_yaml(path)[1]
-    content = path.read_bytes()
-    marked = content.decode("utf-8")
-    text = marked.removeprefix(_MARK)
-    old = settings_in(text)
-    wanted = copy.deepcopy(old)
-    named = {name: names_of(name) for name in values}
-    # A new script begins with its file.
-    for name, names in sorted(
-        named.items(), key=lambda pair: len(pair[1]) > 2 and pair[1][2:] != ("script",)
-    ):
-        put(wanted, names, values[name])
-    if wanted == old:
+    plan = proposed(path, values)
+    if plan.wanted == plan.old:
         return []
-    new = edited_text(text, wanted, where=str(path))
-    if not force:
-        _refuse_new_problems(path, new)
-    _write(path, content, (marked[: len(marked) - len(text)] + new).encode())
+    after = [] if force else problems_of(path, plan.text)
+    if fresh := new_problems(problems_of(path) if after else [], after):
+        raise Refused(fresh)
+    _write(path, plan.before, plan.after)
     # A setting that became a comment stands where it stood.
-    stayed = lines if len(new.splitlines()) == len(text.splitlines()) else {}
+    stayed = lines if len(plan.after.splitlines()) == len(plan.before.splitlines()) else {}
     told = Config({}, path, stayed | read_yaml(path)[1])
     found = (
-        Change(name, said(old, names), _typed(values[name]), told.where(*found_keys(wanted, names)))
-        for name, names in named.items()
+        Change(
+            name,
+            said(plan.old, names),
+            _typed(values[name]),
+            told.where(*found_keys(plan.wanted, names)),
+        )
+        for name, names in plan.named.items()
     )
     return [change for change in found if change.before != change.after]
 
@@ -140,21 +221,8 @@ def _typed(value: Any) -> str:
     return "" if value is DEFAULT else in_one_line(with_numbers(value))
 
 
-def _refuse_new_problems(path: Path, new: str) -> None:
-    """Refuse a text with which something would be wrong that is not so now."""
-    after = _problems(path, new)
-    known = [_kind(problem) for problem in _problems(path)] if after else []
-    fresh = []
-    for problem in after:
-        if (kind := _kind(problem)) in known:
-            known.remove(kind)
-        else:
-            fresh.append(problem)
-    if fresh:
-        raise Refused(fresh)
-
-
-def _problems(path: Path, text: str | None = None) -> list[Problem]:
+def problems_of(path: Path, text: str | None = None) -> list[Problem]:
+    """Return what is wrong with a config, or would be with another text in its place."""
     try:
         load_config(path, images=False, text=text)
     except Problems as found:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from itertools import accumulate, chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -181,6 +182,9 @@ class Reader:
             process.wait(timeout=5)
 
     def _start(self) -> subprocess.Popen[bytes]:
+        if find_spec("numpy") is None:
+            # A process would end at once, and could not say why.
+            raise ModuleNotFoundError("numpy", name="numpy")
         places = [str(installation.PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         try:

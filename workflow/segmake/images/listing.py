@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -140,6 +140,22 @@ def list_images(config: Config) -> list[Listed]:
     if not any(each.found for each in listed):
         raise Problems([_nothing_chosen(config, ", ".join(folders), other)])
     return listed
+
+
+def chosen_by_name(include: Iterable[str], exclude: Iterable[str]) -> Callable[[str], bool]:
+    """Return what says whether a config takes a file, by its path in its folder alone.
+
+    Parameters
+    ----------
+    include, exclude : iterable of str
+        The patterns of the section ``images``.
+    """
+    taken, left_out = _patterns(include), _patterns(exclude)
+
+    def is_chosen(name: str) -> bool:
+        return taken.match_file(name.lower()) and not left_out.match_file(name.lower())
+
+    return is_chosen
 
 
 def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:

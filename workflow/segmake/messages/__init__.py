@@ -34,7 +34,9 @@ import errno
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -48,16 +50,19 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 # Behind the language of a locale: its country, its encoding, its variant.
 _REGION = re.compile(r"[_.@-]")
 
+# What one reader of several asked for: a page in the browser has its own language, whatever the server's.
+_ASKED: ContextVar[str] = ContextVar("language", default="")
+
 _HEAD = re.compile(r'^\["?([\w.-]+)"?\]$', re.MULTILINE)
 
 
 def language() -> str:
-    """Return the language to speak: that of ``SEGMAKE_LANG``, else that which gettext would choose, else English.
+    """Return the language to speak: that of `speaking`, of ``SEGMAKE_LANG``, that of gettext, else English.
 
     gettext takes ``LC_ALL``, ``LC_MESSAGES`` or ``LANG``, the first that is set; and if that is not ``C`` or ``POSIX``,
     the first language of the list in ``LANGUAGE`` before it. ``language`` in scripts/_common.sh does the same.
     """
-    wanted = os.environ.get("SEGMAKE_LANG")
+    wanted = _ASKED.get() or os.environ.get("SEGMAKE_LANG")
     if not wanted:
         locales = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
         locale = next(filter(None, locales), "C")
@@ -70,6 +75,16 @@ def language() -> str:
         if short in ("c", "posix"):
             break
     return "en"
+
+
+@contextmanager
+def speaking(wanted: str) -> Iterator[None]:
+    """Speak a language for as long as this lasts, in this thread or task alone."""
+    token = _ASKED.set(wanted)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
 
 
 def catalogue() -> dict[str, dict[str, dict[str, str]]]:

@@ -1,0 +1,111 @@
+"""The real page in a real browser: a server of its own, Debian's Chromium, and axe."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from tests.projects import ROOT
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def why_not() -> str | None:
+    """Return why no browser can be started here, or None."""
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        return "playwright is not installed"
+    if not program() and not (shutil.which("apt-get") and os.geteuid() == 0):
+        return "there is no Chromium here, and it can't be installed"
+    return None
+
+
+def program() -> str | None:
+    """Return the browser that is here."""
+    return next(filter(None, map(shutil.which, CHROMIUM)), None)
+
+
+def install() -> str:
+    """Return the browser, installed from Debian's packages where it is missing."""
+    if not (found := program()):
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        patient = ("-o", "DPkg::Lock::Timeout=300", "-y", "-qq", "--no-install-recommends")
+        for words in (("update", "-qq"), ("install", *patient, "chromium")):
+            subprocess.run(["apt-get", *words], check=True, env=environment, capture_output=True)
+        found = str(program())
+    return found
+
+
+@dataclass
+class Page:
+    """A server at work.
+
+    Attributes
+    ----------
+    process : Popen
+    folder : Path
+        Of the experiment.
+    address : str
+        With the token, which works once.
+    """
+
+    process: subprocess.Popen[str]
+    folder: Path
+    address: str
+
+    @property
+    def root(self) -> str:
+        """The address without the token."""
+        return self.address.partition("/?")[0]
+
+    @property
+    def config(self) -> Path:
+        """The file that it edits."""
+        return self.folder / "config" / "config.yaml"
+
+    def cookie(self) -> str:
+        """Let somebody in who is no browser, and return their cookie."""
+        with urlopen(Request(self.address)) as answer:
+            return answer.headers["Set-Cookie"].partition(";")[0]
+
+
+@contextmanager
+def served(folder: Path, *options: str, **variables: str) -> Iterator[Page]:
+    """Serve the page of an experiment; it is ended afterwards."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **variables}
+    command = [sys.executable, "-m", "segmake", "page", str(folder), "--no-browser", *options]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    try:
+        assert process.stdout
+        said = process.stdout.readline()
+        found = re.search(r"http://\S+", said)
+        yield Page(process, folder, found[0] if found else said)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        process.stdout.close()
+
+
+def make_experiment(folder: Path, images: Path, language: str = "en", **settings: str) -> Path:
+    """Make an experiment by SegMake's own commands, and return its folder."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "SEGMAKE_LANG": language}
+    segmake = [sys.executable, "-m", "segmake"]
+    new = [*segmake, "new", str(folder), "--images", str(images)]
+    words = [word for pair in settings.items() for word in pair]
+    if settings.get("segmentation.engine") == "threshold":
+        networks = ("model", "flow_threshold", "cellprob_threshold")
+        words += ["--default", *(f"segmentation.{name}" for name in networks)]
+    for command in (new, [*segmake, "set", "--configfile", f"{folder}/config/config.yaml", *words]):
+        subprocess.run(command, check=True, env=environment, capture_output=True)
+    return folder

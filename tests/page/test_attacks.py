@@ -1,0 +1,266 @@
+"""What others try on the page, over real HTTP: other pages, other names, other users of the computer, other files."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from tests.page.browser import Page, served
+from tests.projects import ROOT
+
+
+class Visitor:
+    """Sends what it wants to a page, and remembers the last answer."""
+
+    def __init__(self, page: Page, cookie: str = "") -> None:
+        self.host = page.root.removeprefix("http://")
+        self.cookie = cookie
+
+    def ask(
+        self, path: str, method: str = "GET", body: str | bytes = b"", **headers: str
+    ) -> tuple[int, str, dict[str, str]]:
+        """Return the status, the text and the headers of an answer."""
+        address, _, port = self.host.partition(":")
+        connection = http.client.HTTPConnection(address, int(port), timeout=20)
+        sent = {"Cookie": self.cookie, **{n.replace("_", "-"): v for n, v in headers.items()}}
+        connection.request(method, path, body, {name: text for name, text in sent.items() if text})
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+        connection.close()
+        return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
+
+    def csrf(self) -> str:
+        """Return what the forms of the page bring along."""
+        return re.findall(r'name="csrf" value="(\w+)"', self.ask("/settings")[1])[0]
+
+    def post(self, path: str, values: dict[str, str], **headers: str) -> tuple[int, str]:
+        """Send a form as the page itself does."""
+        own = {"Origin": f"http://{self.host}", "Content_Type": "application/x-www-form-urlencoded"}
+        return self.ask(path, "POST", urlencode(values), **{**own, **headers})[:2]
+
+
+@pytest.fixture(scope="module")
+def open_page(tmp_path_factory: pytest.TempPathFactory, made: Path) -> Iterator[Page]:
+    with served(shutil.copytree(made, tmp_path_factory.mktemp("attacked") / "growth")) as page:
+        page.process.own_cookie = page.cookie()  # type: ignore[attr-defined]
+        yield page
+
+
+@pytest.fixture
+def owner(open_page: Page) -> Visitor:
+    return Visitor(open_page, open_page.process.own_cookie)  # type: ignore[attr-defined]
+
+
+PAGES = ("/", "/cells", "/settings", "/file", "/help/SM-CFG-001", "/static/page.css", "/picture/x")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nobody_sees_anything_without_the_cookie(open_page: Page, path: str) -> None:
+    for cookie in ("", "segmake-0=guess", "segmake=; x", '"'):
+        status, text, _ = Visitor(open_page, cookie).ask(path)
+        assert status == 403 and "SM-PAG-006" in text
+        assert "growth" not in text and 'name="csrf"' not in text
+
+
+def test_the_address_lets_in_once(open_page: Page, owner: Visitor) -> None:
+    token = open_page.address.partition("?")[2]
+    for path in (f"/?{token}", "/?token=", "/?token=x", f"/?{token}&{token}"):
+        assert Visitor(open_page).ask(path)[0] == 403
+    assert owner.ask("/")[0] == 200
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_pages(experiment: Path) -> None:
+    with served(experiment) as page:
+        _, text, headers = Visitor(page).ask(f"/?{page.address.partition('?')[2]}")
+        assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(headers["set-cookie"].split("; "))
+        assert "token" not in text and "growth" not in text
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "127.0.0.1:1", "", "localhost", "[::1]:{port}", "user@127.0.0.1:{port}", "127.0.0.1:{port}:1", "127.0.0.1:{port}#"],
+)  # fmt: skip
+def test_a_name_that_was_led_here_is_refused(owner: Visitor, host: str) -> None:
+    port = owner.host.partition(":")[2]
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as line:
+        named = host.format(port=port)
+        head = f"GET /settings HTTP/1.1\r\nHost: {named}\r\nCookie: {owner.cookie}\r\nConnection: close\r\n\r\n"
+        line.sendall(head.encode())
+        said = b"".join(iter(lambda: line.recv(65536), b""))
+    assert said.split()[1] in (b"400", b"403") and b"growth" not in said
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "https://{host}"},
+        {"Origin": ""},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+def test_what_another_page_sends_is_refused(
+    open_page: Page, owner: Visitor, headers: dict[str, str]
+) -> None:
+    before = open_page.config.read_bytes()
+    values = {"csrf": owner.csrf(), "do": "save", "segmentation.min_size": "77"}
+    sent = {name: text.format(host=owner.host) for name, text in headers.items()}
+    for path in ("/settings", "/cells", "/check", "/close", "/language"):
+        status, text = owner.post(path, values, **sent)
+        assert status == 403 and "SM-PAG-005" in text
+    assert open_page.config.read_bytes() == before and open_page.process.poll() is None
+
+
+@pytest.mark.parametrize("given", ["", "x", "é", "0" * 64])
+def test_a_form_without_the_secret_of_the_page_is_refused(
+    open_page: Page, owner: Visitor, given: str
+) -> None:
+    before = open_page.config.read_bytes()
+    values = {"csrf": given, "do": "save", "segmentation.min_size": "77"}
+    for path in ("/settings", "/cells", "/check", "/close"):
+        assert owner.post(path, values)[0] == 403
+    assert open_page.config.read_bytes() == before and open_page.process.poll() is None
+
+
+def test_nothing_is_changed_by_an_address_alone(open_page: Page, owner: Visitor) -> None:
+    before = open_page.config.read_bytes()
+    values = urlencode({"do": "save", "segmentation.min_size": "77", "csrf": owner.csrf()})
+    for path in ("/settings", "/cells"):
+        assert owner.ask(f"{path}?{values}")[0] == 200
+    assert owner.ask("/close")[0] == 404
+    assert open_page.config.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../server.py", "/static/..%2fserver.py", "/static/%2e%2e/%2e%2e/core/files.py", "/static//etc/passwd",
+        "/static/pictures/../../guard.py", "/picture/..%2f..%2fetc%2fpasswd", "/picture//etc/passwd", "/etc/passwd",
+        "/help/..%2f..", "/help/page.nav", "/trial/x", "/static/", "/help/SM-XXX-001",
+    ],
+)  # fmt: skip
+def test_no_other_file_is_shown(owner: Visitor, path: str) -> None:
+    status, text, _ = owner.ask(path)
+    assert status == 404 and "SM-PAG-007" in text and "root:" not in text and "import" not in text
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../secret.tif", "{images}/../secret.tif"])
+def test_only_images_of_the_experiment_are_opened(owner: Visitor, images: Path, name: str) -> None:
+    (images.parent / "secret.tif").write_bytes((images / "a.tif").read_bytes())
+    wait_for_images(owner)
+    path = quote(name.format(images=images))
+    status, text, _ = owner.ask(f"/cells?image={path}")
+    assert status == 404 and "SM-PAG-008" in text and "/picture/" not in text
+    sent = {"csrf": owner.csrf(), "image": name.format(images=images), "do": "try"}
+    assert owner.post("/cells", sent)[0] == 404
+
+
+def test_names_of_images_are_shown_as_text(owner: Visitor) -> None:
+    wait_for_images(owner)
+    text = owner.ask("/cells")[1]
+    assert "&lt;b&gt; &amp; &#39;c&#39;.tif" in text and "<b> &" not in text
+
+
+def test_what_is_typed_is_shown_as_text(owner: Visitor) -> None:
+    typed = '"><script>alert(1)</script>'
+    values = {"csrf": owner.csrf(), "do": "show", "segmentation.diameter": typed, "filter": typed}
+    for path in ("/cells", "/settings"):
+        status, text = owner.post(path, values)
+        assert status == 200 and "<script>alert" not in text
+    own = {"Origin": f"http://{owner.host}"}
+    status, text, headers = owner.ask("/check", "POST", urlencode(values), **own)
+    # What is told in words is no HTML, and the script puts it in as text.
+    assert status == 200 and headers["content-type"] == "application/json"
+    assert "<script>alert" not in json.loads(text)["difference"]
+
+
+def test_every_answer_keeps_others_out(owner: Visitor) -> None:
+    for path in (*PAGES, "/nothing"):
+        headers = owner.ask(path)[2]
+        rules = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        assert rules["default-src"] == rules["frame-ancestors"] == rules["base-uri"] == "'none'"
+        assert rules["script-src"] == rules["style-src"] == "'self'"
+        assert headers["x-content-type-options"] == "nosniff" and "server" not in headers
+        assert headers["referrer-policy"] == "same-origin"
+
+
+def test_no_page_has_a_script_or_a_style_of_its_own(owner: Visitor) -> None:
+    for path in PAGES[:5]:
+        text = owner.ask(path)[1]
+        assert not re.search(
+            r"<style|\sstyle=|<script(?! src=\"/static/)|\son\w+=|javascript:", text
+        )
+        assert set(re.findall(r'(?:src|href|action)="([^"/#][^"]*)"', text)) == set()
+
+
+def test_a_form_that_does_not_end_is_refused(owner: Visitor) -> None:
+    assert owner.post("/check", {"csrf": owner.csrf(), "x": "y" * 1_100_000})[0] == 403
+
+
+def test_a_language_leads_to_no_other_page(owner: Visitor) -> None:
+    for back in ("//evil.example", "https://evil.example", "/\\evil.example", "/close"):
+        values = {"csrf": owner.csrf(), "language": "fr", "back": back}
+        own = {"Origin": f"http://{owner.host}"}
+        _, _, headers = owner.ask("/language", "POST", urlencode(values), **own)
+        assert headers["location"] == "/"
+
+
+def test_others_of_this_computer_reach_neither_the_socket_nor_the_port(
+    experiment: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.socket"
+    with served(experiment, "--socket", str(path)) as page:
+        assert "token=" in page.address and stat.S_IMODE(path.lstat().st_mode) == 0o600
+        token = page.address.strip().rpartition("token=")[2]
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(path))
+            # Through a tunnel it has any port.
+            line.sendall(f"GET /?token={token} HTTP/1.0\r\nHost: localhost:40123\r\n\r\n".encode())
+            said = b"".join(iter(lambda: line.recv(65536), b""))
+        assert b" 200 " in said.splitlines()[0] and b"set-cookie" in said
+        other = [sys.executable, "-m", "segmake", "page", str(experiment), "--socket", str(path)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+        refused = subprocess.run(
+            other, capture_output=True, text=True, env=environment, check=False
+        )
+        assert refused.returncode == 1 and refused.stderr.startswith("SM-PAG-003")
+    assert not path.exists()
+
+
+def test_nothing_that_was_asked_for_is_written_down(experiment: Path) -> None:
+    with served(experiment) as page:
+        token = page.address.rpartition("=")[2]
+        visitor = Visitor(page, page.cookie())
+        visitor.ask("/settings")
+        visitor.ask("/settings?secret=letmein")
+        secret = visitor.cookie.partition("=")[2]
+        visitor.post("/close", {"csrf": visitor.csrf()})
+        assert page.process.wait(20) == 0
+        said = page.process.stdout.read() if page.process.stdout else ""
+    places = (experiment.parent, Path(os.environ["XDG_CACHE_HOME"]))
+    files = [file for place in places for file in place.rglob("*") if file.is_file()]
+    written = [said, *(file.read_text(errors="replace") for file in files)]
+    assert not [text for text in written if token in text or secret in text or "letmein" in text]
+
+
+def wait_for_images(owner: Visitor) -> None:
+    """Wait until all images were looked at."""
+    for _ in range(60):
+        if "3 images</p>" in owner.ask("/cells")[1]:
+            return
+    raise TimeoutError("the images were never looked at")

@@ -1,0 +1,419 @@
+"""The page as people use it: by the mouse, by the keyboard alone, without JavaScript, in both languages."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from playwright.sync_api import expect
+
+from tests.page.browser import Page, make_experiment, served
+from tests.page.conftest import DISC, ROD
+
+DIAMETER, LEAST = "#segmentation\\.diameter", "#segmentation\\.min_size"
+
+
+def changed_lines(before: str, after: str) -> list[str]:
+    """Return the lines that are another one now; there must be as many as before."""
+    old, new = before.splitlines(), after.splitlines()
+    assert len(old) == len(new)
+    return [line.strip() for line, earlier in zip(new, old, strict=True) if line != earlier]
+
+
+def go_to_cells(tab: Any, page: Page) -> None:
+    tab.goto(f"{page.root}/cells")
+    tab.locator("#picture").wait_for()
+    tab.get_by_text("3 images").wait_for()
+    tab.locator("button[name=pick]", has_text="a.tif").click()
+    tab.locator("h2", has_text="a.tif").wait_for()
+
+
+def drag(tab: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a line over the picture, from and to a place in its own pixels."""
+    canvas = tab.locator("#canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    scale = box["width"] / float(canvas.get_attribute("data-width"))
+    (x, y), (to_x, to_y) = (
+        (box["x"] + at[0] * scale, box["y"] + at[1] * scale) for at in (start, end)
+    )
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    tab.mouse.move((x + to_x) / 2, (y + to_y) / 2)
+    tab.mouse.move(to_x, to_y)
+    tab.mouse.up()
+
+
+def saved(tab: Any) -> None:
+    """Save, and wait until the form is that of the file as it is then."""
+    version = tab.locator("[name=version]")
+    before = version.input_value()
+    tab.locator("button[value=save]").click()
+    expect(version).not_to_have_value(before)
+    tab.locator("#outcome .good").wait_for()
+
+
+def test_a_round_by_clicks(tab: Any, page: Page) -> None:
+    before = page.config.read_text()
+    tab.get_by_role("link", name="Cells").first.click()
+    tab.locator("#picture").wait_for()
+    go_to_cells(tab, page)
+    # The picture is there, and as large as the image.
+    assert tab.locator("#picture").evaluate("image => image.naturalWidth") == 240
+    drag(tab, (90 - DISC / 2, 80), (90 + DISC / 2, 80))
+    said = tab.locator("[data-measured]").inner_text()
+    measured = float(re.findall(r"[\d.]+", said)[0])
+    # 0.1 µm a pixel.
+    assert abs(measured - DISC) < 1 and f"{measured / 10:.3f}".rstrip("0") in said
+    tab.get_by_role("button", name="Use as diameter").click()
+    assert tab.locator(DIAMETER).input_value() == str(measured).removesuffix(".0")
+    radius = float(tab.locator("circle.diameter").first.get_attribute("r"))
+    assert radius == pytest.approx(measured / 2)
+    tab.locator(LEAST).fill("40")
+    tab.get_by_text("2 settings changed").wait_for()
+    assert page.config.read_text() == before
+    tab.get_by_role("button", name="Find the cells").click()
+    tab.locator("[data-trial-words] strong", has_text=re.compile(r"\d+ cells found")).wait_for()
+    assert tab.locator("#outlines").evaluate("image => image.naturalWidth") == 240
+    assert page.config.read_text() == before and not (page.folder / "results").exists()
+    saved(tab)
+    lines = changed_lines(before, page.config.read_text())
+    assert lines == [f"diameter: {str(measured).removesuffix('.0')}", "min_size: 40"]
+    # What was tried is still over the picture.
+    assert tab.locator("#outlines").is_visible()
+    tab.get_by_role("link", name="The file", exact=True).click()
+    assert tab.locator("tr.added code").all_text_contents() == [f"  {line}" for line in lines]
+
+
+def test_a_round_by_the_keyboard_alone(tab: Any, page: Page) -> None:
+    before = page.config.read_text()
+    press = tab.keyboard.press
+
+    def tab_to(wanted: str) -> None:
+        for _ in range(150):
+            press("Tab")
+            if tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+                return
+        raise AssertionError(f"{wanted} can't be reached by the keyboard")
+
+    tab_to("nav a[href='/cells']")
+    press("Enter")
+    tab.locator("#picture").wait_for()
+    tab.get_by_text("3 images").wait_for()
+    tab_to("button[name=pick][value$='a.tif']")
+    press("Enter")
+    tab.locator("h2", has_text="a.tif").wait_for()
+    tab_to("[data-shape]")
+    press("ArrowRight")
+    tab_to("[data-begin-line]")
+    press("Enter")
+    # The line lies in the middle, on the level of y 100; the rod on that of 150, from 90 to 150.
+    for name, x in (("First end", 120 - ROD[0] / 2), ("Second end", 120 + ROD[0] / 2)):
+        move_handle(tab, name, x, 150)
+        press("Tab")
+    length = float(tab.locator("[data-length]").input_value())
+    assert abs(length - ROD[0]) <= 1
+    tab_to("[data-begin-line]")
+    press("Enter")
+    for name, y in (("First end", 150 - ROD[1] / 2), ("Second end", 150 + ROD[1] / 2)):
+        move_handle(tab, name, 120, y)
+        press("Tab")
+    breadth = float(tab.locator("[data-breadth]").input_value())
+    assert abs(breadth - ROD[1]) <= 1
+    tab_to("[data-take]")
+    press("Enter")
+    area = breadth * (length - breadth) + math.pi * breadth**2 / 4
+    taken = float(tab.locator(DIAMETER).input_value())
+    assert taken == pytest.approx(2 * math.sqrt(area / math.pi), abs=0.1)
+    tab_to("button[value=save]")
+    press("Enter")
+    tab.locator("#outcome .good").wait_for()
+    (line,) = changed_lines(before, page.config.read_text())
+    assert float(line.removeprefix("diameter: ")) == taken
+
+
+def move_handle(tab: Any, name: str, x: float, y: float) -> None:
+    """Move the point that has the focus, by the arrow keys alone, as its own words say where it is."""
+    press = tab.keyboard.press
+    for _ in range(200):
+        words = tab.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert words.startswith(name), words
+        at = [int(number) for number in re.findall(r"[xy] (\d+)", words)]
+        left, down = x - at[0], y - at[1]
+        if abs(left) < 1 and abs(down) < 1:
+            return
+        far = "Shift+" if max(abs(left), abs(down)) >= 10 else ""
+        if abs(left) >= abs(down):
+            press(f"{far}Arrow{'Right' if left > 0 else 'Left'}")
+        else:
+            press(f"{far}Arrow{'Down' if down > 0 else 'Up'}")
+    raise AssertionError(f"{name} never came to {x}, {y}")
+
+
+def test_what_is_wrong_is_told_at_the_field_while_typing(tab: Any, page: Page) -> None:
+    before = page.config.read_bytes()
+    go_to_cells(tab, page)
+    tab.locator(DIAMETER).fill("-3")
+    told = tab.locator("[id='segmentation.diameter-problems'] .problem")
+    told.wait_for()
+    assert "can't be -3" in told.inner_text() and "SM-CFG-002" in told.inner_text()
+    assert tab.locator(DIAMETER).get_attribute("aria-invalid") == "true"
+    tab.locator("button[value=save]").click()
+    tab.get_by_role("heading", name="Not saved: 1 thing is wrong").wait_for()
+    assert tab.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "h-wrong"
+    assert page.config.read_bytes() == before
+    tab.locator(DIAMETER).fill("12,5")
+    told.wait_for(state="detached")
+    saved(tab)
+    assert "\n  diameter: 12.5\n" in page.config.read_text()
+
+
+def test_what_was_edited_by_hand_is_shown_and_never_overwritten(tab: Any, page: Page) -> None:
+    go_to_cells(tab, page)
+    tab.locator(DIAMETER).fill("31")
+    by_hand = page.config.read_text().replace("min_size: 15", "min_size: 99  # by hand")
+    page.config.write_text(by_hand)
+    tab.locator("button[value=save]").click()
+    tab.get_by_role("heading", name="The file was changed elsewhere").wait_for()
+    assert tab.locator(".notice tr.added code").all_text_contents() == ["  min_size: 99  # by hand"]
+    assert page.config.read_text() == by_hand
+    assert tab.locator(DIAMETER).input_value() == "31"
+    assert tab.locator(LEAST).input_value() == "99"
+    saved(tab)
+    assert changed_lines(by_hand, page.config.read_text()) == ["diameter: 31"]
+
+
+def test_another_engine_takes_its_own_settings_along(tab: Any, page: Page) -> None:
+    before = page.config.read_text()
+    go_to_cells(tab, page)
+    flow = tab.locator("[data-setting='segmentation.flow_threshold']")
+    assert not flow.is_visible()
+    tab.locator("[name=card][value='cellpose3/bact_phase_cp3']").check()
+    flow.locator("input").first.fill("0.7")
+    tab.get_by_text("3 settings changed").wait_for()
+    tab.get_by_role("button", name="Find the cells").click()
+    # The tests' installation may have no networks: that is told, and nothing else happens.
+    end = tab.locator(".trial .problem, [data-trial-words] strong")
+    end.first.wait_for(timeout=60_000)
+    saved(tab)
+    said = page.config.read_text()
+    assert "\n  engine: cellpose3\n" in said and "\n  model: bact_phase_cp3\n" in said
+    tab.locator("[name=card][value='threshold/']").check()
+    saved(tab)
+    lines = changed_lines(said, page.config.read_text())
+    # What the other engine does not take is a comment again.
+    assert lines == ["engine: threshold", "#model: cyto3", "#flow_threshold: 0.4"]
+    check = [sys.executable, "-m", "segmake", "check", str(page.config)]
+    assert subprocess.run(check, cwd=page.folder, check=False, capture_output=True).returncode == 0
+    assert len(before.splitlines()) == len(page.config.read_text().splitlines())
+
+
+def test_an_image_of_several_channels_is_shown_by_its_channel(tab: Any, page: Page) -> None:
+    go_to_cells(tab, page)
+    tab.locator("button[name=pick]", has_text="<b>").click()
+    channel = tab.locator("[name='images.channel']")
+    channel.wait_for()
+    first = tab.locator("#picture").get_attribute("src")
+    channel.select_option("GFP")
+    expect(tab.locator("#picture")).not_to_have_attribute("src", first)
+    saved(tab)
+    assert "\n  channel: GFP\n" in page.config.read_text()
+
+
+def test_what_stood_in_a_form_is_there_again(tab: Any, page: Page) -> None:
+    go_to_cells(tab, page)
+    tab.locator(DIAMETER).fill("17")
+    tab.get_by_text("1 setting changed").wait_for()
+    tab.get_by_role("link", name="All settings").click()
+    tab.locator("#results").fill("elsewhere")
+    tab.reload()
+    assert tab.locator("#results").input_value() == "elsewhere"
+    saved_before = page.config.read_text()
+    tab.get_by_role("button", name="Save").click()
+    tab.locator("#outcome .good").wait_for()
+    assert changed_lines(saved_before, page.config.read_text()) == ["results: elsewhere"]
+
+
+def test_all_settings_go_there_and_back(tab: Any, page: Page) -> None:
+    before = page.config.read_text()
+    tab.goto(f"{page.root}/settings")
+    rare = tab.locator("#section-segmentation details.rare > summary")
+    rare.click()
+    tab.locator("#segmentation\\.smoothing").fill("2")
+    tab.locator("#tracking").fill("true")
+    tab.locator("#images\\.exclude").fill("test/**\n**/*old*")
+    tab.locator("#measurements\\.exclude_edge_cells").select_option("true")
+    tab.locator("#scripts").fill("- name: growth\n  script: nothing.py")
+    tab.locator("[id='scripts-problems'] .problem").first.wait_for()
+    tab.locator("#scripts").fill("[]")
+    tab.locator("[id='scripts-problems'] .problem").first.wait_for(state="detached")
+    saved(tab)
+    lines = changed_lines(before, page.config.read_text())
+    assert lines == [
+        'exclude: ["test/**", "**/*old*"]',
+        "smoothing: 2",
+        "tracking: true",
+        "exclude_edge_cells: true",
+    ]
+    said = page.config.read_text()
+    rare.click()
+    tab.locator("[data-reset='segmentation.smoothing']").click()
+    saved(tab)
+    assert changed_lines(said, page.config.read_text()) == ["#smoothing: 1.0"]
+
+
+def test_everything_works_as_a_form_without_javascript(browser: Any, page: Page) -> None:
+    before = page.config.read_text()
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(page.address)
+    tab.wait_for_url(f"{page.root}/")
+    end = time.monotonic() + 30
+    while not tab.locator("button[name=pick]", has_text="a.tif").count():
+        assert time.monotonic() < end
+        tab.goto(f"{page.root}/cells")
+    tab.locator("button[name=pick]", has_text="a.tif").click()
+    tab.locator(DIAMETER).fill("50")
+    tab.get_by_role("button", name="Show", exact=True).click()
+    # The server draws the circle, and says what would change; nothing is written.
+    assert tab.locator("circle.diameter").first.get_attribute("r") == "25.0"
+    assert tab.get_by_text("1 setting changed").count() == 1 and page.config.read_text() == before
+    tab.locator(DIAMETER).fill("x")
+    tab.get_by_role("button", name="Save").click()
+    assert tab.locator("[id='segmentation.diameter-problems'] .problem").count() == 1
+    tab.locator(DIAMETER).fill("24")
+    tab.get_by_role("button", name="Find the cells").click()
+    while not tab.get_by_text(re.compile(r"\d+ cells found")).count():
+        assert time.monotonic() < end + 30
+        tab.get_by_role("button", name="Show", exact=True).click()
+    assert tab.locator("#outlines").is_visible()
+    tab.get_by_role("button", name="Save").click()
+    assert tab.locator("#outcome .good").count() == 1
+    assert changed_lines(before, page.config.read_text()) == ["diameter: 24"]
+    tab.get_by_role("button", name="Français").click()
+    assert tab.locator("html").get_attribute("lang") == "fr"
+    assert tab.get_by_role("link", name="Tous les réglages").count() == 1
+    context.close()
+
+
+OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
+ADDRESSES = ("", "cells", "settings", "file", "help/SM-CFG-002")
+
+
+@pytest.mark.parametrize("language", ["English", "Français"])
+def test_axe_finds_nothing_on_any_page(tab: Any, page: Page, language: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    tab.get_by_role("button", name=language).click()
+    for address in ADDRESSES:
+        for scheme, width in (("light", 1300), ("dark", 360)):
+            tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            tab.set_viewport_size({"width": width, "height": 800})
+            tab.goto(f"{page.root}/{address}")
+            if address == "cells":
+                tab.locator("#picture").wait_for()
+                tab.locator(DIAMETER).fill("-1")
+                tab.locator("[id='segmentation.diameter-problems'] .problem").wait_for()
+                tab.locator("button[value=save]").click()
+                tab.locator("#h-wrong").wait_for()
+                tab.locator("[data-begin-line]").click()
+                tab.locator("[data-other]").check()
+            tab.evaluate(OPEN_ALL)
+            found = axe.run(tab).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], address
+            wide = tab.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{address} is {wide} wide on a screen of {width}"
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from segmake.page.server import serve
+
+serve(Path(sys.argv[1]), browser=False, idle_minutes=0.02)
+"""
+
+
+def test_a_page_that_nobody_uses_ends_by_itself(experiment: Path) -> None:
+    command = [sys.executable, "-c", ALONE, str(experiment)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and "Nobody has used the page" in done.stdout, done.stderr
+
+
+def test_that_the_server_is_gone_is_told_and_nothing_typed_is_lost(
+    browser: Any, experiment: Path
+) -> None:
+    tab = browser.new_context().new_page()
+    with served(experiment) as page:
+        tab.goto(page.address)
+        tab.wait_for_url(f"{page.root}/")
+        tab.goto(f"{page.root}/cells")
+        tab.locator("#picture").wait_for()
+    tab.locator(DIAMETER).fill("33")
+    tab.locator("[data-lost-notice]").wait_for()
+    assert "type segmake page" in tab.locator("[data-lost-notice]").inner_text()
+    tab.locator("button[value=save]").click()
+    assert tab.locator(DIAMETER).input_value() == "33"
+    tab.context.close()
+
+
+def test_what_starts_the_page_loads_nothing_heavy() -> None:
+    started = "import sys, segmake.page.server, uvicorn; print(sorted({'numpy', 'pandas', 'snakemake'} & set(sys.modules)))"
+    said = subprocess.run(
+        [sys.executable, "-c", started], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_where_there_is_no_experiment_is_told(
+    tmp_path: Path, language: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("SEGMAKE_LANG", language)
+    command = [sys.executable, "-m", "segmake", "page", str(tmp_path), "--no-browser"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (
+        told.returncode == 1
+        and told.stderr.startswith("SM-PAG-001")
+        and "segmake new" in told.stderr
+    )
+
+
+def test_a_folder_of_images_that_is_not_there_is_told(
+    browser: Any, tmp_path: Path, images: Path
+) -> None:
+    folder = make_experiment(
+        tmp_path / "growth", images, **{"segmentation.engine": "threshold", "images.folder": "gone"}
+    )
+    with served(folder) as page:
+        tab = browser.new_context().new_page()
+        tab.goto(page.address)
+        tab.goto(f"{page.root}/cells")
+        tab.locator(".images .problem").wait_for()
+        assert "SM-LOK-001" in tab.locator(".images .problem").inner_text()
+        tab.context.close()
+
+
+def test_only_images_that_the_experiment_takes_are_listed(tab: Any, page: Page) -> None:
+    go_to_cells(tab, page)
+    page.config.write_text(
+        re.sub(r"( +)include: \[.*\]", r'\1include: ["**/A*.tif"]', page.config.read_text())
+    )
+    tab.goto(f"{page.root}/cells")
+    tab.get_by_text("1 image", exact=False).first.wait_for()
+    assert tab.locator("button[name=pick]").count() == 1
+    tab.get_by_role("link", name="2 more in the folder").click()
+    assert tab.locator("#images\\.include").input_value() == "**/A*.tif"
+    tab.locator("#images\\.include").fill("**/*.nd2")
+    saved(tab)
+    tab.goto(f"{page.root}/cells")
+    tab.get_by_text("takes none of these files").wait_for()
+    assert tab.locator("button[name=pick]").count() == 3

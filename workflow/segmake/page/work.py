@@ -1,0 +1,261 @@
+"""What the page has done where the images are: looking at them, drawing one, trying settings on it.
+
+All of it is a command of ``segmake`` that answers in JSON, run at a `segmake.places.place.Place`. What takes long is
+started there so that it goes on without the page, and what it says is read from its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from segmake.config.yaml_values import in_one_line
+from segmake.core.files import fingerprint, natural_key
+from segmake.messages import Problem, language
+from segmake.places.place import Place
+
+# Between two looks whether something still works.
+_LOOK_S = 2.0
+
+
+@dataclass
+class Task:
+    """A command that was started, and what it has said.
+
+    Attributes
+    ----------
+    log : str
+        Where it writes.
+    lines : list of dict
+        Its answers.
+    over : bool
+        Whether it has ended.
+    where, said : str
+        The place, and the last that it said which is no answer.
+    """
+
+    log: str
+    started: str = ""
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    over: bool = False
+    where: str = ""
+    said: str = ""
+    read: int = 0
+    looked: float = 0.0
+    # Two windows ask at the same time: what it says is to be read once.
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _files: list[dict[str, Any]] = field(default_factory=list)
+    _sorted: int = 0
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The last answer; an empty one before the first."""
+        return self.lines[-1] if self.lines else {}
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """What is known of each image that was looked at, in the order of their names."""
+        # Of ten thousand, that takes longer than all else that a page has to do.
+        if self._sorted != len(self.lines):
+            seen = (line for line in self.lines if line.get("answer") == "look.file")
+            self._files = sorted(seen, key=lambda line: natural_key(line["name"]))
+            self._sorted = len(self.lines)
+        return self._files
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has said all that it had to say."""
+        return self.last.get("answer") in ("look", "error") or self.last.get("state") == "done"
+
+    @property
+    def problems(self) -> list[dict[str, Any]]:
+        """What went wrong, as answers tell it; also that it ended too soon."""
+        if self.over and not self.is_whole:
+            problem = Problem("SM-PAG-004", where=self.where, said=self.said or "-")
+            return [problem_values(problem)]
+        return self.last.get("problems", []) if self.last.get("answer") == "error" else []
+
+
+class Work:
+    """Commands of ``segmake`` at a place, in the folder of an experiment.
+
+    Parameters
+    ----------
+    place : Place
+    folder : str
+        Of the experiment, over there.
+    command : sequence of str
+        What starts ``segmake`` over there.
+    cache : str
+        A folder over there for what can be made again.
+    """
+
+    def __init__(self, place: Place, folder: str, command: Sequence[str], cache: str) -> None:
+        self.place, self.folder = place, folder
+        self._command, self._cache = tuple(command), cache
+        self._tasks: dict[str, Task] = {}
+        self._views: dict[str, dict[str, Any]] = {}
+        self._starting = asyncio.Lock()
+
+    async def look(self, images: str, *, anew: bool = False) -> Task:
+        """Have all images of a folder looked at; what is known of a look that goes on or is over is returned."""
+        key = fingerprint("look", images)
+        async with self._starting:
+            if anew or key not in self._tasks:
+                log = f"{self._cache}/look-{key}-{secrets.token_hex(4)}.jsonl"
+                await self._start(key, log, "look", images)
+        return await self._news(key)
+
+    async def view(
+        self, file: str, position: int, moment: int, images: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Have a plane of an image drawn, and return the answer.
+
+        Parameters
+        ----------
+        file : str
+        position, moment : int
+            From 1.
+        images : dict
+            The section ``images`` of a config.
+        """
+        key = fingerprint(file, position, moment, in_one_line(images), language())
+        if known := self._views.get(key):
+            return known
+        config = await self._config({"images": images, "segmentation": {"engine": "threshold"}})
+        words = [*self._words(file, position, moment, config), "--picture"]
+        answer = await self._ask(words)
+        if answer.get("answer") != "error":
+            self._views[key] = answer
+        return answer
+
+    async def begin_trial(
+        self, file: str, position: int, moment: int, settings: dict[str, Any]
+    ) -> str:
+        """Have the cells of a plane found, if that was not done before; return what `trial` takes.
+
+        Parameters
+        ----------
+        file : str
+        position, moment : int
+            From 1.
+        settings : dict
+            Of a config, of which the sections ``images`` and ``segmentation`` count.
+        """
+        key = self.trial_key(file, position, moment, settings)
+        log = f"{self._cache}/try-{key}.jsonl"
+        async with self._starting:
+            if key in self._tasks and not self._tasks[key].problems:
+                return key
+            # A page that was there before may have had it done.
+            before = Task(log, over=True, where=self.place.name)
+            if (await self._read(before)).last.get("state") == "done":
+                self._tasks[key] = before
+                return key
+            config = await self._config(_two_sections(settings))
+            await self.place.write_many(self._cache, [(f"try-{key}.jsonl", time.time(), b"")])
+            await self._start(key, log, *self._words(file, position, moment, config))
+        return key
+
+    def trial_key(self, file: str, position: int, moment: int, settings: dict[str, Any]) -> str:
+        """Return what tells a trial from all others."""
+        return fingerprint(file, position, moment, in_one_line(_two_sections(settings)), language())
+
+    async def trial(self, key: str) -> Task | None:
+        """Return how far a trial is; None if there is none."""
+        return await self._news(key) if key in self._tasks else None
+
+    async def stop(self, key: str) -> None:
+        """Stop a trial."""
+        if task := self._tasks.pop(key, None):
+            await self.place.stop(task.started)
+
+    async def bytes_of(self, path: str) -> bytes:
+        """Return what a file over there holds."""
+        return b"".join([piece async for piece in self.place.read(path)])
+
+    def _words(self, file: str, position: int, moment: int, config: str) -> list[str]:
+        options = {"--position": position, "--time": moment, "--configfile": config}
+        return ["try", file, *(str(word) for pair in options.items() for word in pair)]
+
+    async def _config(self, sections: dict[str, Any]) -> str:
+        """Write a config for a trial over there, and return its path."""
+        text = "".join(f"{name}: {in_one_line(section)}\n" for name, section in sections.items())
+        name = f"{fingerprint(text)}.yaml"
+        await self.place.write_many(self._cache, [(name, time.time(), text.encode())])
+        return f"{self._cache}/{name}"
+
+    async def _ask(self, words: Sequence[str]) -> dict[str, Any]:
+        command = [*self._command, *words, "--json"]
+        variables = {"SEGMAKE_LANG": language()}
+        said = await self.place.run(command, folder=self.folder, variables=variables)
+        answers = list(_answers(said.out))
+        if not answers:
+            raise Problem("SM-PAG-004", where=self.place.name, said=_last_line(said.err))
+        return answers[-1]
+
+    async def _start(self, key: str, log: str, *words: str) -> None:
+        command = ["env", f"SEGMAKE_LANG={language()}", *self._command, *words, "--json"]
+        task = Task(log, where=self.place.name)
+        task.started = await self.place.start(command, folder=self.folder, log=log)
+        self._tasks[key] = task
+
+    async def _news(self, key: str) -> Task:
+        """Return a task with all that it has said so far."""
+        task = self._tasks[key]
+        async with task.reading:
+            return await self._read(task)
+
+    async def _read(self, task: Task) -> Task:
+        now = time.monotonic()
+        over = task.over
+        if not over and now - task.looked > _LOOK_S:
+            task.looked = now
+            # Asked before its log is read: what it said at last is not missed.
+            over = not await self.place.is_at_work(task.started)
+        if not task.over or not task.lines:
+            known = await self.place.look(task.log)
+            if known and known.size > task.read:
+                pieces = [piece async for piece in self.place.read(task.log, task.read)]
+                whole, end, _ = b"".join(pieces).rpartition(b"\n")
+                task.read += len(whole) + len(end)
+                answers = list(_answers(whole))
+                task.lines += answers
+                task.said = "" if answers else _last_line(whole)
+        task.over = over or task.is_whole
+        return task
+
+
+def problem_values(problem: Problem) -> dict[str, Any]:
+    """Return a problem as pages show it; what `segmake.answers` tells of one has the same names."""
+    return {
+        "code": problem.code,
+        "text": problem.what,
+        "remedy": problem.remedy,
+        "where": str(problem.where),
+    }
+
+
+def _two_sections(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: settings.get(name) or {} for name in ("images", "segmentation")}
+
+
+def _answers(said: bytes) -> Iterator[dict[str, Any]]:
+    for line in said.splitlines():
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            # What libraries write beside it.
+            continue
+        if isinstance(answer, dict):
+            yield answer
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "-"
