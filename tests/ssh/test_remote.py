@@ -261,11 +261,13 @@ def test_what_was_edited_over_there_is_shown_and_kept(
     (other.experiment / ".segmake-remote.json").unlink()
     os.utime(other.experiment / "scripts/helper.py", (1.7e9, 1.7e9))
     first, laptop = laptop, other
+    laptop.monkeypatch.setenv("XDG_CONFIG_HOME", str(other.experiment.with_name("settings")))
     # Its copy of a module has another time.
     assert "Sent: 1 file." in sends()[1]
     other.write_config(SIMULATION.replace("[1, 2]", "[5]"))
     assert "Sent: 1 file" in sends()[1]
     laptop = first
+    laptop.monkeypatch.delenv("XDG_CONFIG_HOME")
     code, said = sends()
     assert code == 1 and "SM-REM-007" in said and "rate: [5]" in said
 

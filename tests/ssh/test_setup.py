@@ -417,6 +417,8 @@ def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
     copy = experiment.with_name("day 2")
     shutil.copytree(experiment, copy)
     before = tree(Path(first.folder))
+    assert main(["remote", "check", str(copy)]) == 1
+    assert "SM-REM-055" in capsys.readouterr().out
     for action in ("run", "stop"):
         assert main(["remote", action, str(copy), *(["--yes"] if action == "run" else [])]) == 1
         assert "SM-REM-055" in capsys.readouterr().err

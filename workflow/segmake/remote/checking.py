@@ -10,6 +10,7 @@ from segmake.answers.answer import Answer, answer, path_text, problem_values
 from segmake.messages import Problem, say
 from segmake.places.asking import Asking
 from segmake.places.there import There
+from segmake.remote.claims import is_copy, other_folder
 from segmake.remote.engine_there import engine_of, engine_there, missing_engine
 from segmake.remote.experiment_there import Room, room_there, told_room
 from segmake.remote.key_there import open_to_others
@@ -174,6 +175,8 @@ async def _look_around(place: There, found: Found) -> None:
 
 async def _look_at_experiment(place: There, found: Found) -> None:
     known = found.place
+    if other := other_folder(found.experiment, known):
+        found.problems.append(is_copy(found.experiment, known, other))
     found.sent = (await place.run(["test", "-d", known.folder])).code == 0
     was_sent = bool(read_memory(found.experiment, known).configs)
     if was_sent and not found.sent:

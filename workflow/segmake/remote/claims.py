@@ -56,8 +56,7 @@ def claim(experiment: Path, place: PlaceFile) -> None:
         ``SM-REM-055`` if another folder is that one, and is still there; ``SM-SSH-009``.
     """
     if other := other_folder(experiment, place):
-        names = {"other": other, "host": place.host, "folder": place.folder}
-        raise Problem("SM-REM-055", where=str(experiment.absolute()), **names)
+        raise is_copy(experiment, place, other)
     noted = Claim(
         named_in_full(place.host),
         place.folder,
@@ -67,6 +66,12 @@ def claim(experiment: Path, place: PlaceFile) -> None:
     before = _claims()
     if noted not in before:
         _write([noted, *(each for each in before if not _is_of(each, noted))])
+
+
+def is_copy(experiment: Path, place: PlaceFile, other: Path) -> Problem:
+    """Return what to say of an experiment that is a copy of another one."""
+    names = {"other": other, "host": place.host, "folder": place.folder}
+    return Problem("SM-REM-055", where=str(experiment.absolute()), **names)
 
 
 def other_folder(experiment: Path, place: PlaceFile) -> Path | None:
