@@ -42,6 +42,8 @@ def test_what_is_typed(shown: bool, typed: str, answer: str) -> None:
     said += _read_until(ours, b"\n", after=b"=", again=b"\x03" if answer == "interrupted" else b"")
     assert f"= {answer}" in said.decode()
     assert started.wait(timeout=60) == 0
+    # What is said next begins a line.
+    assert answer == "interrupted" or "\n= " in said.decode()
     # A password was not shown, and what is typed next is.
     assert shown or "été" not in said.decode().partition("=")[0]
     assert termios.tcgetattr(ours)[3] & termios.ECHO

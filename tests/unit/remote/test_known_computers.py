@@ -12,9 +12,11 @@ from segmake.places.asking import Terminal
 from segmake.remote.handed_out import HandedOut, read_handed_out
 from segmake.remote.known_computers import (
     Computer,
+    are_of_one,
     known_computer,
     known_computers,
     login_of,
+    named_in_full,
     remember,
     shares_of,
 )
@@ -52,6 +54,32 @@ def test_what_the_institute_says_counts_under_each_name_of_its_computer(tmp_path
         assert login_of(host, Terminal()).host_keys.handed_out == (KEY,)
         assert known_computer(host).segmake == "/opt/segmake"
     assert shares_of("login2.example.org") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ({"192.0.2.7"}, {"192.0.2.7"}, True),
+        # localhost, and its address.
+        ({"127.0.0.1", "::1"}, {"127.0.0.1"}, True),
+        # All login nodes, and one of them.
+        ({"192.0.2.7", "192.0.2.8"}, {"192.0.2.8"}, False),
+        ({"192.0.2.7"}, {"2001:db8::7"}, False),
+        (set(), set(), False),
+    ],
+)
+def test_whose_addresses_are_the_same(first: set[str], second: set[str], same: bool) -> None:
+    assert are_of_one(first, second) == are_of_one(second, first) == same
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["marie@login.example.org", "marie@login.example.org:2222", "marie@::1", "marie@[::1]:2222"],
+)
+def test_a_name_in_full_is_one_that_a_login_takes(host: str) -> None:
+    assert named_in_full(host) == host
+    assert named_in_full(host.replace("login.", "LOGIN.")) == host
+    assert named_in_full("marie@login.example.org:22") == "marie@login.example.org"
 
 
 def test_it_is_remembered_once_and_a_damaged_memory_is_none(settings: Path) -> None:

@@ -16,7 +16,7 @@ from segmake.remote.experiment_there import (
     left_of_quota,
     room_there,
 )
-from segmake.remote.segmake_there import version_difference
+from segmake.remote.segmake_there import slurm_there, version_difference
 
 QUOTA = """\
 Disk quotas for user marie (uid 1001):
@@ -67,6 +67,27 @@ HOME = {"HOME": "/home/marie", "USER": "marie"}
 )
 def test_where_experiments_go(named: str, variables: dict[str, str], folder: str) -> None:
     assert experiments_folder(named, HOME | variables) == folder
+
+
+@pytest.mark.parametrize(
+    ("programs", "there"),
+    [
+        ({}, False),
+        ({"sbatch": 0}, None),
+        ({"sbatch": 0, "sinfo": 1}, None),
+        ({"sbatch": 0, "sinfo": 0}, True),
+    ],
+)
+def test_slurm_is_there_where_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, int], there: bool | None
+) -> None:
+    for name in ("sh", "timeout"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    for name, code in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {code}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert asyncio.run(slurm_there(Here())) is there
 
 
 @pytest.mark.parametrize(

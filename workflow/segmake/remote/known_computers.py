@@ -107,9 +107,23 @@ async def under_another_name(computer: Computer) -> Computer | None:
         known_user, known_name, known_port = in_parts(named_in_full(known.host))
         if (known_user, known_port) != (user, port) or known.login(Terminal()).jumps():
             continue
-        if await _addresses(name) & await _addresses(known_name):
+        if are_of_one(await _addresses(name), await _addresses(known_name)):
             return known
     return None
+
+
+def are_of_one(first: set[str], second: set[str]) -> bool:
+    """Return whether the addresses of two names are those of one computer.
+
+    A name of several login nodes has the addresses of all; who names one of them means that one. A name may have
+    addresses of a kind (with colons, or without) that the other one lacks.
+    """
+    by_kind = [
+        [{each for each in addresses if (":" in each) == colons} for addresses in (first, second)]
+        for colons in (False, True)
+    ]
+    of_both = [kind for kind in by_kind if all(kind)]
+    return bool(of_both) and all(one == other for one, other in of_both)
 
 
 async def _addresses(name: str) -> set[str]:
