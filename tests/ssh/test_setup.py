@@ -383,6 +383,9 @@ def test_a_computer_is_the_same_whatever_it_is_called_and_on_another_laptop(
         assert done.code == "" and "entry for mine already" in done.said, done.said
         assert read_place(experiment) == place
         assert read_memory(experiment, place).configs == {"a": ["b"]}
+    # Whoever leaves out the user's name is the same user.
+    done = Done(server, experiment, "", host=f"localhost:{server.port}")
+    assert done.code == "" and f"[Enter: {server.user.name}]" in done.asking.asked[0], done.said
     assert own("config").read_bytes() == settings
     assert [each.host for each in known_computers()] == [server.host]
     assert known_computer("mine") == known_computer(server.host) == known_computers()[0]

@@ -45,7 +45,7 @@ class Found:
     program : Program or None
         SegMake there.
     slurm : bool or None
-        Whether there is Slurm.
+        Whether there is Slurm; None where it has commands there and does not answer them.
     room : Room or None
         What may be written to the experiment's folder.
     sent : bool or None
@@ -74,7 +74,8 @@ class Found:
         if self.program:
             names = {"path": self.program.path, "version": self.program.version}
             found.append(say("reach.segmake", **names))
-        found.append(say("reach.check.slurm" if self.slurm else "reach.check.no_slurm"))
+        if self.slurm is not None:
+            found.append(say("reach.check.slurm" if self.slurm else "reach.check.no_slurm"))
         if place.folder:
             there = "reach.check.folder" if self.sent else "reach.check.no_folder"
             if GONE not in [problem.code for problem in self.problems]:
@@ -159,9 +160,8 @@ async def _look_around(place: There, found: Found) -> None:
         found.problems.append(Problem("SM-REM-040", where=place.name, path=path))
     elif differs := version_difference(found.program.version):
         found.warnings.append(differs)
-    slurm = await slurm_there(place)
-    found.slurm = bool(slurm)
-    if slurm is None and not known_computer(known.host).profile:
+    found.slurm = await slurm_there(place)
+    if found.slurm is None and not known_computer(known.host).profile:
         found.warnings.append(Problem("SM-REM-058", where=place.name, host=place.name))
     if known.folder:
         await _look_at_experiment(place, found)

@@ -90,10 +90,11 @@ def known_computer(host: str) -> Computer:
     return Computer(host)
 
 
-async def under_another_name(computer: Computer) -> Computer | None:
+async def under_another_name(computer: Computer, *, any_user: bool = False) -> Computer | None:
     """Return a known computer that has the same address, under the same user's name; None if there is none.
 
-    What lies behind another computer is called as that one knows it: of those, nothing is said.
+    With `any_user`, that may be another one's. What lies behind another computer is called as that one knows it: of
+    those, nothing is said.
 
     Raises
     ------
@@ -105,7 +106,9 @@ async def under_another_name(computer: Computer) -> Computer | None:
         return None
     for known in known_computers():
         known_user, known_name, known_port = in_parts(named_in_full(known.host))
-        if (known_user, known_port) != (user, port) or known.login(Terminal()).jumps():
+        if known_port != port or (known_user != user and not any_user):
+            continue
+        if known.login(Terminal()).jumps():
             continue
         if are_of_one(await _addresses(name), await _addresses(known_name)):
             return known

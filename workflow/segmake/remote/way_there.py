@@ -11,7 +11,7 @@ from typing import Any, cast
 from segmake.messages import Problem, say
 from segmake.places.asking import Asking
 from segmake.places.host_keys import HostKeys
-from segmake.places.login import Login, Taken
+from segmake.places.login import Login, Taken, in_parts
 from segmake.places.there import There
 from segmake.remote import own_key
 from segmake.remote.handed_out import HandedOut, read_handed_out
@@ -143,7 +143,9 @@ class Way:
             return
         if hint := self.computer.handed_out.user_name:
             self.tell(say("reach.user_hint", hint=hint))
-        user = await self.answer(say("reach.user", host=host), options.username)
+        known = await under_another_name(self.computer, any_user=True)
+        usual = in_parts(known.host)[0] if known else ""
+        user = await self.answer(say("reach.user", host=host), usual or options.username)
         self.computer = replace(self.computer, host=f"{user}@{host}")
 
     async def _find_under_another_name(self) -> None:
