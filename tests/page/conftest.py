@@ -13,6 +13,9 @@ import tifffile
 
 from tests.page.browser import Page, install, make_experiment, served, why_not
 
+# How long is waited on a machine that has much else to do.
+PATIENCE_MS = 90_000
+
 # A disc of this diameter and a rod of these sides, in pixels, whose middles are known.
 DISC, ROD = 24, (60, 14)
 
@@ -70,8 +73,9 @@ def browser() -> Iterator[Any]:
     if reason := why_not():
         pytest.skip(f"no browser: {reason}")
     program = install()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield found
@@ -87,7 +91,7 @@ def tab(browser: Any, page: Page) -> Iterator[Any]:
     found.on("request", lambda r: r.url.startswith(page.root) or wrong.append(r.url))
     found.on("pageerror", lambda error: wrong.append(str(error)))
     found.on("console", lambda said: said.type == "error" and wrong.append(said.text))
-    found.set_default_timeout(20_000)
+    found.set_default_timeout(PATIENCE_MS)
     found.goto(page.address)
     found.wait_for_url(f"{page.root}/")
     yield found

@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 from segmake.demo.synthetic import write_demo_images
 from tests.page.browser import install, make_experiment, served
 
-WIDTHS = {400: 850, 1400: 950}
+WIDTHS = {400: 850, 1400: 950, 1920: 1080}
 PAGES = ("", "cells", "settings", "file", "help/SM-CFG-002")
 
 

@@ -330,6 +330,8 @@ def test_what_is_said_of_an_image_by_itself_is_nothing_of_a_run():
         path
         for name in ("formats", "look")
         for path in (ROOT / "workflow" / "segmake" / name).glob("*.py")
+        # `segmake try` does what a run does.
+        if path.name != "trial.py"
     ]
     codes = {
         code for path in sources for code in re.findall(r"SM-[A-Z]{3}-\d{3}", path.read_text())
