@@ -47,6 +47,10 @@ def make_key(passphrase: str | None = None) -> str:
     return made.export_public_key().decode()
 
 
+# What login shells read.
+START_FILES = (".bashrc", ".bash_profile", ".profile", ".cshrc", ".config/fish/config.fish")
+
+
 @pytest.fixture(scope="session")
 def one_server() -> Iterator[Server]:
     with ssh.server() as made:
@@ -62,3 +66,6 @@ def server(one_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     yield one_server
     one_server.stop()
     one_server.set_shell("bash")
+    # What a test had printed at each login, or asked for, is none of the next one's.
+    for name in (*START_FILES, ".google_authenticator"):
+        (one_server.user.home / name).unlink(missing_ok=True)
