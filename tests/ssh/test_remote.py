@@ -285,7 +285,7 @@ def test_errors_over_there_are_told_as_they_are(
     )
     laptop.monkeypatch.setenv("SEGMAKE_LANG", "fr")
     assert laptop.runs() == 1
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "config/config.yaml, ligne 9" in said and "/no/such/environment" in said
     # What is wrong here is told before anything is sent.
     laptop.write_config("images: {folder: nowhere}\nsegmentation: {engine: treshold}\n")
