@@ -123,7 +123,7 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
         "segmentation: {engine: threshold, min_size: 30}\nresults: results\n"
     )
     assert laptop.does("status") == 1
-    assert "SM-RUN-013" in capsys.readouterr().err
+    assert "SM-REM-018" in capsys.readouterr().err
     # Seen, and left.
     assert laptop.does("run", "--profile", "local", typed="n\n") == 1
     said = capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     copy = (laptop.there / "config/config.yaml").read_text().splitlines()
     assert copy[1].endswith('pictures of été"  # mine') and copy[1].startswith('  folder: "sent/')
     assert str(laptop.experiment / "config/config.yaml").partition("\n")[2] in "\n".join(copy)
-    (sent,) = laptop.there.glob("sent/*/pictures of été")
+    (sent,) = (path for path in laptop.there.glob("sent/**/*") if path.name == "pictures of été")
     files = sorted(str(path.relative_to(sent)) for path in sent.rglob("*") if path.is_file())
     assert files == ["a/img 1.tif", "img\n2.tif"]
     assert (sent / files[0]).read_bytes() == (pictures / files[0]).read_bytes()
@@ -228,18 +228,20 @@ def test_what_was_edited_over_there_is_shown_and_kept(
 
     laptop.write_scripts()
     laptop.write_config(SIMULATION)
-    assert "Sent: 3 files" in sends()[1]
+    assert "Sent: the config and 2 files." in sends()[1]
     assert "Sent: 0 files" in sends()[1]
     # An edit here is sent.
     laptop.write_config(SIMULATION.replace("[1, 2]", "[1, 3]"))
-    assert "Sent: 1 file." in sends()[1]
+    assert "Sent: the config." in sends()[1]
     copy, script = laptop.there / "config/config.yaml", laptop.there / "scripts/grow.py"
     assert "[1, 3]" in copy.read_text()
     # One over there stops it.
     copy.write_text(copy.read_text().replace("[1, 3]", "[7]"))
     code, said = sends()
     assert code == 1 and "SM-REM-006" in said
-    assert "rate: [7]" in said and "rate: [1, 3]" in said and "name: grow" in said
+    assert "rate: [7]" in said and "rate: [1, 3]" in said and "line 3:" in said
+    # Not its note, nor what only programmers read.
+    assert said.count("\n  -") == 2 and "@@" not in said
     assert "[7]" in copy.read_text()
     assert "Sent" in sends("--overwrite")[1]
     assert "[1, 3]" in copy.read_text()
@@ -261,13 +263,88 @@ def test_what_was_edited_over_there_is_shown_and_kept(
     (other.experiment / ".segmake-remote.json").unlink()
     os.utime(other.experiment / "scripts/helper.py", (1.7e9, 1.7e9))
     first, laptop = laptop, other
-    # Its copy of a module has another time.
-    assert "Sent: 1 file." in sends()[1]
+    # Its copy of a module has another time, and holds the same.
+    assert "Sent: 0 files." in sends()[1]
     other.write_config(SIMULATION.replace("[1, 2]", "[5]"))
+    assert "Sent: the config." in sends()[1]
+    other.write_config("def twice(rate):\n    return 1 + int(rate)\n", "scripts/helper.py")
     assert "Sent: 1 file" in sends()[1]
     laptop = first
     code, said = sends()
+    assert code == 1 and "SM-REM-008" in said and "scripts/helper.py" in said
+    # Taken over, as is said.
+    shutil.copy(other.experiment / "scripts/helper.py", first.experiment / "scripts")
+    code, said = sends()
     assert code == 1 and "SM-REM-007" in said and "rate: [5]" in said
+
+
+def test_what_is_gone_here_is_computed_no_more(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sends(*words: str) -> str:
+        laptop.does("run", "--profile", "local", *words, typed="n\n")
+        return "".join(capsys.readouterr())
+
+    images, there = laptop.experiment / "images", laptop.there / "images"
+    for cells, name in enumerate(("a.tif", "day 2/b\n.tif", "c.tif", "d.tif"), 1):
+        draw(images / name, cells)
+    laptop.write_config(
+        "images: {folder: images}\nsegmentation: {engine: threshold, min_size: 30}\n"
+    )
+    laptop.write_config("", "results/corrections/c_masks.tif")
+    assert "Sent: the config and 5 files." in sends()
+    # Deleted, renamed; a correction is taken back; one that is left out by the config is still here.
+    (images / "day 2/b\n.tif").unlink()
+    (images / "c.tif").rename(images / "WT.tif")
+    (laptop.experiment / "results/corrections/c_masks.tif").unlink()
+    laptop.write_config(
+        "images: {folder: images, exclude: [d.tif]}\n"
+        "segmentation: {engine: threshold, min_size: 30}\n"
+    )
+    said = sends()
+    assert "Sent: the config and 1 file." in said and "3 files that were sent earlier" in said
+    aside = laptop.there / ".segmake-remote/set-aside"
+    assert sorted(path.name for path in aside.rglob("*") if path.is_file()) == sorted(
+        ["b\n.tif", "c.tif", "c_masks.tif"]
+    )
+    assert sorted(path.name for path in there.rglob("*")) == ["WT.tif", "a.tif", "d.tif"]
+    # What comes back is sent again; the second time that it goes, nothing that was kept is lost.
+    for size in (5, 6):
+        draw(images / "c.tif", size)
+        assert "Sent: 1 file" in sends()
+        (images / "c.tif").unlink()
+        assert "One file that was sent earlier" in sends()
+    assert len(list((aside / "images").glob("c.tif*"))) == 3
+    # Another laptop has another image of one name, the same one with another time, and none of the others.
+    other = Laptop(
+        laptop.server, laptop.experiment.with_name("other"), laptop.there, laptop.monkeypatch
+    )
+    shutil.copytree(laptop.experiment / "config", other.experiment / "config")
+    shutil.copy(laptop.experiment / "segmake.place", other.experiment)
+    draw(other.experiment / "images/WT.tif", 9)
+    os.utime(other.experiment / "images/WT.tif", (1.6e9, 1.6e9))
+    shutil.copy(images / "a.tif", other.experiment / "images/a.tif")
+    ours, laptop = laptop, other
+    said = sends()
+    assert "SM-REM-022" in said and "images/WT.tif" in said and "a.tif" not in said
+    assert (there / "WT.tif").read_bytes() == (images / "WT.tif").read_bytes()
+    (other.experiment / "images/WT.tif").rename(other.experiment / "images/KO.tif")
+    said = sends()
+    assert "Sent: 1 file." in said and "there is an image more" in said and "WT.tif" in said
+    # What the first one sent stays, whatever becomes of it here; and the other way round.
+    (other.experiment / "images/a.tif").unlink()
+    assert "there are 2 images more" in sends()
+    laptop = ours
+    draw(other.experiment / "images/KO.tif", 2)
+    (images / "WT.tif").unlink()
+    said = sends()
+    assert "One file that was sent earlier" in said and "KO.tif" in said
+    # Renamed over there: nothing is sent anew without being asked.
+    laptop.there.rename(laptop.there.with_name("moved"))
+    said = sends("--yes")
+    assert "SM-REM-017" in said and not laptop.there.exists()
+    assert laptop.does("status") == 1 and "SM-REM-017" in capsys.readouterr().err
+    assert "Sent: the config and 1 file." in sends("--anew")
 
 
 def test_errors_over_there_are_told_as_they_are(
@@ -283,9 +360,12 @@ def test_errors_over_there_are_told_as_they_are(
     )
     laptop.monkeypatch.setenv("SEGMAKE_LANG", "fr")
     assert laptop.runs() == 1
-    said = capsys.readouterr().out
+    said = "".join(capsys.readouterr())
     assert "config/config.yaml, ligne 9" in said and "/no/such/environment" in said
     # What is wrong here is told before anything is sent.
+    laptop.write_config("images: {folder: nowhere}\nsegmentation: {engine: threshold}\n")
+    assert laptop.runs() == 1
+    assert "SM-REM-025  config/config.yaml, ligne 1" in capsys.readouterr().err
     laptop.write_config("images: {folder: nowhere}\nsegmentation: {engine: treshold}\n")
     assert laptop.runs() == 1
     said = capsys.readouterr()
@@ -314,8 +394,7 @@ def test_what_the_cluster_sees_is_not_sent(
     )
     assert laptop.does("run", "--profile", "local", typed="n\n") == 1
     said = capsys.readouterr().out
-    # Its config.
-    assert "Sent: 1 file." in said and "found          1" in said
+    assert "Sent: the config. No other" in said and "found          1" in said
     copy = (laptop.there / "config/config.yaml").read_text()
     assert f"{{folder: {home}/share/me/monday}}" in copy
     assert not (laptop.there / "sent").exists()
