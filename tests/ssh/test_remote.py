@@ -146,10 +146,15 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     assert not (results / "masks").exists() and "masks (" in said
     # The next day: one image more, and a table that somebody edited here.
     draw(pictures / "b.tif", 3)
+    (pictures / "cut.tif").write_bytes((pictures / "b.tif").read_bytes()[:3000])
+    os.utime(pictures / "cut.tif", (1.7e9, 1.7e9))
     (results / "cells.csv").write_text("mine")
-    assert laptop.does("run", "--yes", "--profile", "local", "--masks") == 0
+    # One that can't be read is no reason to withhold the others.
+    assert laptop.does("run", "--yes", "--profile", "local", "--masks") == 3
     said = capsys.readouterr().out
-    assert "Sent: 1 file" in said and "3 images done, 6 cells" in said
+    assert "Sent: 2 files" in said and "3 images done, 1 FAILED" in said
+    # Over is over: the last thing that is told is no beginning.
+    assert "starting" not in said.partition("Following")[2].partition("cut.tif")[2]
     assert (results / "changed/cells.csv").read_text() == "mine"
     assert (results / "cells.csv").read_bytes() == (over_there / "cells.csv").read_bytes()
     assert len(list((results / "masks").rglob("*.tif"))) == 3
@@ -347,6 +352,87 @@ def test_what_is_gone_here_is_computed_no_more(
     assert "Sent: the config and 1 file." in sends("--anew")
 
 
+def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> None:
+    """It goes on by itself, says so, and nothing that only programmers read."""
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    (laptop.experiment / "images").mkdir()
+
+    def sends(name: str) -> subprocess.Popen[str]:
+        with (laptop.experiment / "images" / name).open("wb") as file:
+            file.truncate(600_000_000)
+        os.utime(laptop.experiment / "images" / name, (1.7e9, 1.7e9))
+        begun = laptop.starts("run", "--profile", "local")
+        parts = (laptop.there / "images").glob
+        wait_for(lambda: any(each.stat().st_size for each in parts("*.segmake-part*")), "a part")
+        return begun
+
+    begun = sends("first.tif")
+    laptop.server.stop()
+    said = []
+    assert begun.stdout
+    for line in begun.stdout:
+        said.append(line)
+        if "is lost" in line:
+            break
+    laptop.server.start(methods="publickey", segmake=True)
+    rest, _ = begun.communicate(timeout=120)
+    text = "".join([*said, rest])
+    assert "Sent: the config and 1 file" in text, text
+    assert "Traceback" not in text and "never retrieved" not in text and "Error" not in text
+    begun = sends("second.tif")
+    begun.send_signal(signal.SIGINT)
+    text, _ = begun.communicate(timeout=60)
+    assert begun.returncode == 130 and "What was sent is kept" in text, text
+    assert "Traceback" not in text and "never retrieved" not in text
+    for file in (laptop.there / "images").iterdir():
+        file.unlink()
+
+
+def test_what_was_saved_just_now_is_waited_for(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laptop.monkeypatch.setattr(copying, "QUIET_SECONDS", 3)
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    image = laptop.experiment / "images/a.tif"
+    draw_image(image, 1)
+    slowly = ["sh", "-c", 'while :; do printf x >>"$0"; sleep 0.1; done', str(image)]
+    with subprocess.Popen(slowly) as microscope:
+        try:
+            assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+        finally:
+            microscope.kill()
+    said = capsys.readouterr()
+    assert "SM-REM-024" in said.err and "images/a.tif" in said.err and "Start it" not in said.out
+    assert "was saved just now" in said.out and "SM-DIR" not in said.out
+    draw_image(image, 1)
+    assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+    said = capsys.readouterr()
+    assert "Sent: 1 file" in said.out and "to segment     1" in said.out
+
+
+def test_what_ended_before_it_began(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that Ctrl-C has ended while it was starting, as it leaves things."""
+    laptop.write_scripts()
+    laptop.write_config(SIMULATION)
+    assert laptop.does("run", "--yes", "--no-wait", "--profile", "local") == 0
+    # However far it came, it ends.
+    assert laptop.does("stop") == 0
+    laptop.does("status")
+    said = "".join(capsys.readouterr())
+    assert "SM-RUN" not in said and "Traceback" not in said
+    notes = laptop.there / ".segmake-remote"
+    (log,), (code,) = notes.glob("*.log"), notes.glob("*.code")
+    shutil.rmtree(laptop.there / "results", ignore_errors=True)
+    log.write_text("Building...\nTraceback (most recent call last):\n  File x\nKeyboardInterrupt\n")
+    code.write_text("1\n")
+    assert laptop.does("status") == 1
+    said = capsys.readouterr().out
+    assert "Building" in said and "Traceback" not in said and "File x" not in said
+    code.write_text("130\n")
+    assert laptop.does("status") == 1
+    assert "stopped before it began" in capsys.readouterr().out
+
+
 def test_errors_over_there_are_told_as_they_are(
     laptop: Laptop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -370,6 +456,12 @@ def test_errors_over_there_are_told_as_they_are(
     assert laptop.runs() == 1
     said = capsys.readouterr()
     assert "SM-CFG-002" in said.err and "ligne 2" in said.err and "SM-DIR" not in said.out
+    # An engine that is not installed there is told before anything starts, with what to do from here.
+    draw(laptop.experiment / "images/a.tif", 1)
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: omnipose}\n")
+    assert laptop.runs() == 1
+    said = "".join(capsys.readouterr())
+    assert "SM-REM-019" in said and "segmake remote setup --engine omnipose" in said
     write_place(laptop.experiment, PlaceFile(laptop.server.host, str(laptop.there), "/no/segmake"))
     assert laptop.does("status") == 1
     assert "SM-REM-004" in capsys.readouterr().err

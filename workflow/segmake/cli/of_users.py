@@ -126,11 +126,12 @@ def show_plan(options: argparse.Namespace) -> int:
     print(plan.describe())
     if plan.batches:
         print(say("plan.batches", number=len(plan.batches), open=len(plan.open_batches)))
-    always = ("cluster",) if on_cluster else ()
-    settings = {
-        key: value for key, value in plan.settings.items() if on_cluster or key != "cluster"
-    }
-    print("\n".join(["", say("plan.settings"), *described(settings, plan.sources, always)]))
+    if on_cluster:
+        lines = [say("plan.settings"), *described(plan.settings, plan.sources)]
+    else:
+        own = {key: value for key, value in plan.settings.items() if key != "cluster"}
+        lines = [say("plan.settings_here"), *described(own, plan.sources, ())]
+    print("\n".join(["", *lines]))
     for problem in found.warnings:
         print(f"\n{problem}")
     if found.refusals:
