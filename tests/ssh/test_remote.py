@@ -462,6 +462,7 @@ def test_errors_over_there_are_told_as_they_are(
     assert laptop.runs() == 1
     said = "".join(capsys.readouterr())
     assert "SM-REM-019" in said and "segmake remote setup --engine omnipose" in said
+    assert "SM-ENV-001" not in said and "scripts/setup.sh" not in said
     write_place(laptop.experiment, PlaceFile(laptop.server.host, str(laptop.there), "/no/segmake"))
     assert laptop.does("status") == 1
     assert "SM-REM-004" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -25,7 +26,7 @@ _NAMED = 10
 _SHOWN = 4000
 
 # The engine's environment is not installed.
-_NO_ENGINE = "SM-ENV-001"
+_NO_ENGINE = re.compile(r"^SM-ENV-001\b.*(?:\n  .*)*\n?", re.MULTILINE)
 
 
 def show_help(options: argparse.Namespace) -> None:
@@ -224,8 +225,10 @@ async def _show_plan(session: Session, profile: str) -> bool:
     if plan.code == 0:
         _show(f"\n{text}\n")
         return True
-    print(text, file=sys.stderr)
-    if _NO_ENGINE in text:
+    # Its remedy is one for over there.
+    rest = _NO_ENGINE.sub("", text)
+    print(rest.rstrip(), file=sys.stderr)
+    if rest != text:
         raise _no_engine(session)
     return False
 

@@ -110,13 +110,21 @@ def _gone(session: Session, names: Iterable[str], named: Sequence[Named]) -> set
         above = max((home for home in homes if is_in(name, home)), key=len, default=None)
         if above is not None:
             path = homes[above] / name.removeprefix(above).lstrip("/")
-            is_looked_for = homes[above].is_dir()
+            is_looked_for = _has_files(homes[above])
         else:
             path = session.experiment / name
             is_looked_for = not is_in(name, SENT) and path.parent.is_dir()
         if is_looked_for and not os.path.lexists(path):
             found.add(name)
     return found
+
+
+def _has_files(folder: Path) -> bool:
+    """Return whether anything is in a folder: of a share that is not connected, an empty one is left."""
+    try:
+        return any(True for _ in os.scandir(folder))
+    except OSError:
+        return False
 
 
 def _homes(session: Session, named: Sequence[Named]) -> Mapping[str, Path]:
