@@ -350,6 +350,13 @@ def test_what_is_gone_here_is_computed_no_more(
     assert "SM-REM-017" in said and not laptop.there.exists()
     assert laptop.does("status") == 1 and "SM-REM-017" in capsys.readouterr().err
     assert "Sent: the config and 1 file." in sends("--anew")
+    # Whoever wants it so replaces another's image, which is kept.
+    draw(there / "a.tif", 7)
+    os.utime(there / "a.tif", (1.5e9, 1.5e9))
+    theirs = (there / "a.tif").read_bytes()
+    assert "SM-REM-022" in sends() and "Sent: 1 file" in sends("--overwrite")
+    assert (aside / "images/a.tif").read_bytes() == theirs
+    assert (there / "a.tif").read_bytes() == (images / "a.tif").read_bytes()
 
 
 def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> None:
