@@ -296,18 +296,23 @@ def test_what_is_gone_here_is_computed_no_more(
     laptop.write_config(
         "images: {folder: images}\nsegmentation: {engine: threshold, min_size: 30}\n"
     )
-    laptop.write_config("", "results/corrections/c_masks.tif")
-    assert "Sent: the config and 5 files." in sends()
+    for name in ("c", "d"):
+        laptop.write_config("", f"results/corrections/{name}_masks.tif")
+    assert "Sent: the config and 6 files." in sends()
     # Deleted, renamed; a correction is taken back; one that is left out by the config is still here.
     (images / "day 2/b\n.tif").unlink()
     (images / "c.tif").rename(images / "WT.tif")
-    (laptop.experiment / "results/corrections/c_masks.tif").unlink()
+    # Another one was changed over there meanwhile.
+    for name in ("c", "d"):
+        (laptop.experiment / f"results/corrections/{name}_masks.tif").unlink()
+    (laptop.there / "results/corrections/d_masks.tif").write_text("edited")
     laptop.write_config(
         "images: {folder: images, exclude: [d.tif]}\n"
         "segmentation: {engine: threshold, min_size: 30}\n"
     )
     said = sends()
     assert "Sent: the config and 1 file." in said and "3 files that were sent earlier" in said
+    assert "1 file (results/corrections/d_masks.tif)" in said
     aside = laptop.there / ".segmake-remote/set-aside"
     assert sorted(path.name for path in aside.rglob("*") if path.is_file()) == sorted(
         ["b\n.tif", "c.tif", "c_masks.tif"]

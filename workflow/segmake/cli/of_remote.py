@@ -325,6 +325,7 @@ def _sent(sent: Sent, session: Session) -> str:
         ("remote.not_sent", sent.left),
         ("remote.aside", sent.aside),
         ("remote.foreign", sent.foreign),
+        ("remote.stay", sent.stay),
     ):
         if names:
             values = {"number": len(names), "files": session.own_words(_listed(names))}

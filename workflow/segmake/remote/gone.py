@@ -40,11 +40,18 @@ exit 0
 
 async def set_aside(
     session: Session, luggage: Luggage, named: Sequence[Named], memory: Memory
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
     """Set aside over there what was sent from here, lies there as it was sent, and is not here any more.
 
     What another computer has sent, or somebody has changed there, stays; so does what can't be looked for here, such
-    as all of a disk that is not plugged in. Returns the names of what was set aside, which the memory loses.
+    as all of a disk that is not plugged in.
+
+    Returns
+    -------
+    moved : list of str
+        What was set aside, which the memory loses.
+    left : list of str
+        What is not here, and stays there.
 
     Raises
     ------
@@ -52,20 +59,21 @@ async def set_aside(
         ``SM-REM-023`` if it can't be moved.
     """
     known = {name for name in memory.sent if name not in luggage.paths}
-    gone = sorted(_gone(session, known, named) - set(memory.others))
+    gone = sorted(_gone(session, known, named))
     there = await _states(session, gone)
+    others = set(memory.others)
     for name in gone:
         if name not in there:
             del memory.sent[name]
     moved = [
         name
         for name, file in there.items()
-        if any(is_same(file, state) for state in memory.sent[name])
+        if name not in others and any(is_same(file, state) for state in memory.sent[name])
     ]
     await move_aside(session, moved)
     for name in moved:
         del memory.sent[name]
-    return moved
+    return moved, [name for name in there if name in memory.sent]
 
 
 async def move_aside(session: Session, names: Sequence[str]) -> None:

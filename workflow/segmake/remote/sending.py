@@ -48,6 +48,8 @@ class Sent:
         What was sent earlier, is not here any more, and was set aside over there.
     foreign : tuple of str
         Images over there that are not here, and were not sent from here as they are.
+    stay : tuple of str
+        Other files of this kind.
     """
 
     files: Outcome
@@ -55,6 +57,7 @@ class Sent:
     left: tuple[str, ...]
     aside: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    stay: tuple[str, ...] = ()
 
 
 def check(session: Session) -> None:
@@ -112,15 +115,16 @@ async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent
     await move_aside(session, [name for name in others if name not in luggage.guarded])
     _remember(memory, here, there, alike)
     write_memory(session.experiment, memory)
-    aside = await set_aside(session, luggage, config.named, memory)
+    aside, stay = await set_aside(session, luggage, config.named, memory)
     write_memory(session.experiment, memory)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
     outcome = await _send_files(session, luggage, alike)
     now = {*there, *outcome.copied} - {*aside, *others}
     _refuse_growing(luggage, now | set(outcome.copied), outcome.growing)
     left = dict.fromkeys(readable(str(path)) for path in luggage.left)
-    others_images = foreign(luggage, now)
-    return Sent(outcome, is_new, tuple(left), tuple(aside), tuple(others_images))
+    images = foreign(luggage, now)
+    stay = [name for name in stay if not any(is_in(name, image) for image in images)]
+    return Sent(outcome, is_new, tuple(left), tuple(aside), tuple(images), tuple(stay))
 
 
 async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
