@@ -123,7 +123,7 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
         "segmentation: {engine: threshold, min_size: 30}\nresults: results\n"
     )
     assert laptop.does("status") == 1
-    assert "SM-RUN-013" in capsys.readouterr().err
+    assert "SM-REM-018" in capsys.readouterr().err
     # Seen, and left.
     assert laptop.does("run", "--profile", "local", typed="n\n") == 1
     said = capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     copy = (laptop.there / "config/config.yaml").read_text().splitlines()
     assert copy[1].endswith('pictures of été"  # mine') and copy[1].startswith('  folder: "sent/')
     assert str(laptop.experiment / "config/config.yaml").partition("\n")[2] in "\n".join(copy)
-    (sent,) = laptop.there.glob("sent/*/pictures of été")
+    (sent,) = (path for path in laptop.there.glob("sent/**/*") if path.name == "pictures of été")
     files = sorted(str(path.relative_to(sent)) for path in sent.rglob("*") if path.is_file())
     assert files == ["a/img 1.tif", "img\n2.tif"]
     assert (sent / files[0]).read_bytes() == (pictures / files[0]).read_bytes()
@@ -146,10 +146,15 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     assert not (results / "masks").exists() and "masks (" in said
     # The next day: one image more, and a table that somebody edited here.
     draw(pictures / "b.tif", 3)
+    (pictures / "cut.tif").write_bytes((pictures / "b.tif").read_bytes()[:3000])
+    os.utime(pictures / "cut.tif", (1.7e9, 1.7e9))
     (results / "cells.csv").write_text("mine")
-    assert laptop.does("run", "--yes", "--profile", "local", "--masks") == 0
+    # One that can't be read is no reason to withhold the others.
+    assert laptop.does("run", "--yes", "--profile", "local", "--masks") == 3
     said = capsys.readouterr().out
-    assert "Sent: 1 file" in said and "3 images done, 6 cells" in said
+    assert "Sent: 2 files" in said and "3 images done, 1 FAILED" in said
+    # Over is over: the last thing that is told is no beginning.
+    assert "starting" not in said.partition("cells found")[2]
     assert (results / "changed/cells.csv").read_text() == "mine"
     assert (results / "cells.csv").read_bytes() == (over_there / "cells.csv").read_bytes()
     assert len(list((results / "masks").rglob("*.tif"))) == 3
@@ -228,18 +233,20 @@ def test_what_was_edited_over_there_is_shown_and_kept(
 
     laptop.write_scripts()
     laptop.write_config(SIMULATION)
-    assert "Sent: 3 files" in sends()[1]
+    assert "Sent: the config and 2 files." in sends()[1]
     assert "Sent: 0 files" in sends()[1]
     # An edit here is sent.
     laptop.write_config(SIMULATION.replace("[1, 2]", "[1, 3]"))
-    assert "Sent: 1 file." in sends()[1]
+    assert "Sent: the config." in sends()[1]
     copy, script = laptop.there / "config/config.yaml", laptop.there / "scripts/grow.py"
     assert "[1, 3]" in copy.read_text()
     # One over there stops it.
     copy.write_text(copy.read_text().replace("[1, 3]", "[7]"))
     code, said = sends()
     assert code == 1 and "SM-REM-006" in said
-    assert "rate: [7]" in said and "rate: [1, 3]" in said and "name: grow" in said
+    assert "rate: [7]" in said and "rate: [1, 3]" in said and "line 3:" in said
+    # Not its note, nor what only programmers read.
+    assert said.count("\n  -") == 2 and "@@" not in said
     assert "[7]" in copy.read_text()
     assert "Sent" in sends("--overwrite")[1]
     assert "[1, 3]" in copy.read_text()
@@ -262,14 +269,182 @@ def test_what_was_edited_over_there_is_shown_and_kept(
     os.utime(other.experiment / "scripts/helper.py", (1.7e9, 1.7e9))
     first, laptop = laptop, other
     laptop.monkeypatch.setenv("XDG_CONFIG_HOME", str(other.experiment.with_name("settings")))
-    # Its copy of a module has another time.
-    assert "Sent: 1 file." in sends()[1]
+    # Its copy of a module has another time, and holds the same.
+    assert "Sent: 0 files." in sends()[1]
     other.write_config(SIMULATION.replace("[1, 2]", "[5]"))
+    assert "Sent: the config." in sends()[1]
+    other.write_config("def twice(rate):\n    return 1 + int(rate)\n", "scripts/helper.py")
     assert "Sent: 1 file" in sends()[1]
     laptop = first
     laptop.monkeypatch.delenv("XDG_CONFIG_HOME")
     code, said = sends()
+    assert code == 1 and "SM-REM-008" in said and "scripts/helper.py" in said
+    # Taken over, as is said.
+    shutil.copy(other.experiment / "scripts/helper.py", first.experiment / "scripts")
+    code, said = sends()
     assert code == 1 and "SM-REM-007" in said and "rate: [5]" in said
+
+
+def test_what_is_gone_here_is_computed_no_more(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sends(*words: str) -> str:
+        laptop.does("run", "--profile", "local", *words, typed="n\n")
+        return "".join(capsys.readouterr())
+
+    images, there = laptop.experiment / "images", laptop.there / "images"
+    for cells, name in enumerate(("a.tif", "day 2/b\n.tif", "c.tif", "d.tif"), 1):
+        draw(images / name, cells)
+    laptop.write_config(
+        "images: {folder: images}\nsegmentation: {engine: threshold, min_size: 30}\n"
+    )
+    for name in ("c", "d"):
+        laptop.write_config("", f"results/corrections/{name}_masks.tif")
+    assert "Sent: the config and 6 files." in sends()
+    # Deleted, renamed; a correction is taken back; one that is left out by the config is still here.
+    (images / "day 2/b\n.tif").unlink()
+    (images / "c.tif").rename(images / "WT.tif")
+    # Another one was changed over there meanwhile.
+    for name in ("c", "d"):
+        (laptop.experiment / f"results/corrections/{name}_masks.tif").unlink()
+    (laptop.there / "results/corrections/d_masks.tif").write_text("edited")
+    laptop.write_config(
+        "images: {folder: images, exclude: [d.tif]}\n"
+        "segmentation: {engine: threshold, min_size: 30}\n"
+    )
+    said = sends()
+    assert "Sent: the config and 1 file." in said and "3 files that were sent earlier" in said
+    assert "1 file (results/corrections/d_masks.tif)" in said
+    aside = laptop.there / ".segmake-remote/set-aside"
+    assert sorted(path.name for path in aside.rglob("*") if path.is_file()) == sorted(
+        ["b\n.tif", "c.tif", "c_masks.tif"]
+    )
+    assert sorted(path.name for path in there.rglob("*")) == ["WT.tif", "a.tif", "d.tif"]
+    # What comes back is sent again; the second time that it goes, nothing that was kept is lost.
+    for size in (5, 6):
+        draw(images / "c.tif", size)
+        assert "Sent: 1 file" in sends()
+        (images / "c.tif").unlink()
+        assert "One file that was sent earlier" in sends()
+    assert len(list((aside / "images").glob("c.tif*"))) == 3
+    # Another laptop has another image of one name, the same one with another time, and none of the others.
+    other = Laptop(
+        laptop.server, laptop.experiment.with_name("other"), laptop.there, laptop.monkeypatch
+    )
+    shutil.copytree(laptop.experiment / "config", other.experiment / "config")
+    shutil.copy(laptop.experiment / "segmake.place", other.experiment)
+    draw(other.experiment / "images/WT.tif", 9)
+    os.utime(other.experiment / "images/WT.tif", (1.6e9, 1.6e9))
+    shutil.copy(images / "a.tif", other.experiment / "images/a.tif")
+    ours, laptop = laptop, other
+    said = sends()
+    assert "SM-REM-022" in said and "images/WT.tif" in said and "a.tif" not in said
+    assert (there / "WT.tif").read_bytes() == (images / "WT.tif").read_bytes()
+    (other.experiment / "images/WT.tif").rename(other.experiment / "images/KO.tif")
+    said = sends()
+    assert "Sent: 1 file." in said and "there is an image more" in said and "WT.tif" in said
+    # What the first one sent stays, whatever becomes of it here; and the other way round.
+    (other.experiment / "images/a.tif").unlink()
+    assert "there are 2 images more" in sends()
+    laptop = ours
+    draw(other.experiment / "images/KO.tif", 2)
+    (images / "WT.tif").unlink()
+    said = sends()
+    assert "One file that was sent earlier" in said and "KO.tif" in said
+    # Renamed over there: nothing is sent anew without being asked.
+    laptop.there.rename(laptop.there.with_name("moved"))
+    said = sends("--yes")
+    assert "SM-REM-017" in said and not laptop.there.exists()
+    assert laptop.does("status") == 1 and "SM-REM-017" in capsys.readouterr().err
+    assert "Sent: the config and 1 file." in sends("--anew")
+    # Whoever wants it so replaces another's image, which is kept.
+    draw(there / "a.tif", 7)
+    os.utime(there / "a.tif", (1.5e9, 1.5e9))
+    theirs = (there / "a.tif").read_bytes()
+    assert "SM-REM-022" in sends() and "Sent: 1 file" in sends("--overwrite")
+    assert (aside / "images/a.tif").read_bytes() == theirs
+    assert (there / "a.tif").read_bytes() == (images / "a.tif").read_bytes()
+
+
+def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> None:
+    """It goes on by itself, says so, and nothing that only programmers read."""
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    (laptop.experiment / "images").mkdir()
+
+    def sends(name: str) -> subprocess.Popen[str]:
+        with (laptop.experiment / "images" / name).open("wb") as file:
+            file.truncate(600_000_000)
+        os.utime(laptop.experiment / "images" / name, (1.7e9, 1.7e9))
+        begun = laptop.starts("run", "--profile", "local")
+        parts = (laptop.there / "images").glob
+        wait_for(lambda: any(each.stat().st_size for each in parts("*.segmake-part*")), "a part")
+        return begun
+
+    begun = sends("first.tif")
+    laptop.server.stop()
+    said = []
+    assert begun.stdout
+    for line in begun.stdout:
+        said.append(line)
+        if "is lost" in line:
+            break
+    laptop.server.start(methods="publickey", segmake=True)
+    rest, _ = begun.communicate(timeout=120)
+    text = "".join([*said, rest])
+    assert "Sent: the config and 1 file" in text, text
+    assert "Traceback" not in text and "never retrieved" not in text and "Error" not in text
+    begun = sends("second.tif")
+    begun.send_signal(signal.SIGINT)
+    text, _ = begun.communicate(timeout=60)
+    assert begun.returncode == 130 and "What was sent is kept" in text, text
+    assert "Traceback" not in text and "never retrieved" not in text
+    for file in (laptop.there / "images").iterdir():
+        file.unlink()
+
+
+def test_what_was_saved_just_now_is_waited_for(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laptop.monkeypatch.setattr(copying, "QUIET_SECONDS", 3)
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    image = laptop.experiment / "images/a.tif"
+    draw_image(image, 1)
+    slowly = ["sh", "-c", 'while :; do printf x >>"$0"; sleep 0.1; done', str(image)]
+    with subprocess.Popen(slowly) as microscope:
+        try:
+            assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+        finally:
+            microscope.kill()
+    said = capsys.readouterr()
+    assert "SM-REM-024" in said.err and "images/a.tif" in said.err and "Start it" not in said.out
+    assert "was saved just now" in said.out and "SM-DIR" not in said.out
+    draw_image(image, 1)
+    assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+    said = capsys.readouterr()
+    assert "Sent: 1 file" in said.out and "to segment     1" in said.out
+
+
+def test_what_ended_before_it_began(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that Ctrl-C has ended while it was starting, as it leaves things."""
+    laptop.write_scripts()
+    laptop.write_config(SIMULATION)
+    assert laptop.does("run", "--yes", "--no-wait", "--profile", "local") == 0
+    # However far it came, it ends.
+    assert laptop.does("stop") == 0
+    laptop.does("status")
+    said = "".join(capsys.readouterr())
+    assert "SM-RUN" not in said and "Traceback" not in said
+    notes = laptop.there / ".segmake-remote"
+    (log,), (code,) = notes.glob("*.log"), notes.glob("*.code")
+    shutil.rmtree(laptop.there / "results", ignore_errors=True)
+    log.write_text("Building...\nTraceback (most recent call last):\n  File x\nKeyboardInterrupt\n")
+    code.write_text("1\n")
+    assert laptop.does("status") == 1
+    said = capsys.readouterr().out
+    assert "Building" in said and "Traceback" not in said and "File x" not in said
+    code.write_text("130\n")
+    assert laptop.does("status") == 1
+    assert "stopped before it began" in capsys.readouterr().out
 
 
 def test_errors_over_there_are_told_as_they_are(
@@ -285,13 +460,23 @@ def test_errors_over_there_are_told_as_they_are(
     )
     laptop.monkeypatch.setenv("SEGMAKE_LANG", "fr")
     assert laptop.runs() == 1
-    said = capsys.readouterr().err
+    said = "".join(capsys.readouterr())
     assert "config/config.yaml, ligne 9" in said and "/no/such/environment" in said
     # What is wrong here is told before anything is sent.
+    laptop.write_config("images: {folder: nowhere}\nsegmentation: {engine: threshold}\n")
+    assert laptop.runs() == 1
+    assert "SM-REM-025  config/config.yaml, ligne 1" in capsys.readouterr().err
     laptop.write_config("images: {folder: nowhere}\nsegmentation: {engine: treshold}\n")
     assert laptop.runs() == 1
     said = capsys.readouterr()
     assert "SM-CFG-002" in said.err and "ligne 2" in said.err and "SM-DIR" not in said.out
+    # An engine that is not installed there is told before anything starts, with what to do from here.
+    draw(laptop.experiment / "images/a.tif", 1)
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: omnipose}\n")
+    assert laptop.runs() == 1
+    said = "".join(capsys.readouterr())
+    assert "SM-REM-019" in said and "segmake remote setup --engine omnipose" in said
+    assert "SM-ENV-001" not in said and "scripts/setup.sh" not in said
     write_place(laptop.experiment, PlaceFile(laptop.server.host, str(laptop.there), "/no/segmake"))
     assert laptop.does("status") == 1
     assert "SM-REM-004" in capsys.readouterr().err
@@ -316,8 +501,7 @@ def test_what_the_cluster_sees_is_not_sent(
     )
     assert laptop.does("run", "--profile", "local", typed="n\n") == 1
     said = capsys.readouterr().out
-    # Its config.
-    assert "Sent: 1 file." in said and "found          1" in said
+    assert "Sent: the config. No other" in said and "found          1" in said
     copy = (laptop.there / "config/config.yaml").read_text()
     assert f"{{folder: {home}/share/me/monday}}" in copy
     assert not (laptop.there / "sent").exists()

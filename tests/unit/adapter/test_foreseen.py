@@ -161,6 +161,16 @@ def test_slurm_that_falls_silent_keeps_nobody_from_a_run_here(place, capsys, mon
         assert told(capsys) == ([], ["SM-CLU-001"])
 
 
+def test_of_a_run_on_this_computer_nothing_is_asked_of_slurm(place, capsys, monkeypatch):
+    place()
+    answer(monkeypatch)
+    monkeypatch.setattr(slurm, "partitions", lambda: 1 / 0)
+    assert main(["plan", "--profile", "local"]) == 0
+    assert "cluster." not in capsys.readouterr().out
+    assert main(["plan", "--profile", "local", "--json"]) == 0
+    assert held(capsys.readouterr().out)["cluster"] is None
+
+
 def test_a_journal_that_is_a_link(place, capsys):
     here = place()
     journals = here / "results" / ".segmake" / "segment"

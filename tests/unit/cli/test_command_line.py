@@ -76,6 +76,8 @@ def test_each_command_has_a_text_and_each_text_a_command():
     ("words", "code", "words_to_type"),
     [
         (["stats"], "SM-CMD-001", "segmake status"),
+        (["remote", "runn"], "SM-CMD-001", "segmake remote run"),
+        (["remote", "x"], "SM-CMD-001", "segmake remote"),
         (["demo"], "SM-CMD-001", "segmake demo-data"),
         (["nothing-like-it"], "SM-CMD-001", "segmake --help"),
         (["--folow"], "SM-CMD-002", "segmake [-h]"),

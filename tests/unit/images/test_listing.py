@@ -12,6 +12,7 @@ from segmake.core import installation
 from segmake.formats.reach import as_pattern
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.inventory import take_inventory, write_inventory
+from segmake.images.listing import chosen, list_images
 from segmake.messages import Problem
 
 
@@ -51,6 +52,18 @@ def test_folders_of_servers_and_systems_are_passed_over(take, images, draw):
     assert sorted(codes(inventory)) == sorted(true) and inventory.left_out == 0
     # What is not hidden is said.
     assert len(inventory.system) == 7 and "sub/@eaDir" in inventory.system
+
+
+def test_what_is_chosen_by_names_alone_is_what_is_listed(configure, images, draw):
+    names = ["a.tif", "B.TIF", "day 2/c.tif", "old/d.tif", "notes.txt", "@eaDir/e.tif", ".f.tif"]
+    names += [".hidden/g.tif", "h.ome.zarr/0/0", "h.ome.zarr/.zattrs", "left/i.tif", "x_left.tif"]
+    for name in names:
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        (images / name).touch()
+    config = configure(images={"folder": str(images), "exclude": ["left/", "*_left.tif", "/old"]})
+    [listed] = list_images(config)
+    found = {each.relative for each in listed.found}
+    assert found == chosen(config, names) == {"a.tif", "B.TIF", "day 2/c.tif", "h.ome.zarr"}
 
 
 def test_links_that_lead_nowhere_fail_by_name(take, images, draw, tmp_path):

@@ -41,8 +41,14 @@ def test_elsewhere_a_folder_has_a_name_of_its_own() -> None:
     names = [WINDOWS.called(text) for text in folders]
     assert len(set(names)) == len(names)
     # With the folder's own name at its end, by which images are called.
-    assert [name.split("/")[2] for name in names] == ["images"] * 4 + ["E"]
-    assert all(name.startswith("sent/") and name.count("/") == 2 for name in names)
+    assert [name.split("/")[-1] for name in names] == ["images"] * 4 + ["E"]
+    assert all(name.startswith("sent/") for name in names)
+    # Two of one name are told apart by the folders above, never by a user's own folder.
+    days = [MAC.called(f"~/growth/{day}/images") for day in ("monday", "tuesday")]
+    assert [day.split("/", 2)[2] for day in days] == [
+        "growth/monday/images",
+        "growth/tuesday/images",
+    ]
     # However it is written, it is the same.
     assert WINDOWS.called(r"~\images") == WINDOWS.called("c:/users/MARIE/Images/").replace("I", "i")
     assert MAC.called("~/images") == MAC.called("../images") == MAC.called("/Users/marie/images")

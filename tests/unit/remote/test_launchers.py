@@ -45,7 +45,7 @@ def program(tmp_path: Path) -> Path:
     path = tmp_path / HARD / "bin" / "segmake"
     path.parent.mkdir(parents=True)
     path.write_text(
-        '#!/bin/sh\necho "$PWD: $SEGMAKE_LANG: $*"\n[ "$2" != "$FAILS" ] || { echo SM-XYZ-001; exit 1; }\n'
+        '#!/bin/sh\necho "$PWD: $SEGMAKE_LANG: $*"\n[ "$2" != "$FAILS" ] || { echo SM-XYZ-001; exit ${CODE:-1}; }\n'
     )
     path.chmod(0o755)
     return path
@@ -68,6 +68,10 @@ def test_a_double_click_computes_and_opens_the_report(
     assert failed.returncode == 1 and "SM-XYZ-001" in failed.stdout
     assert say("reach.failed") in failed.stdout and "remote open" not in failed.stdout
     assert failed.stdout.rstrip().endswith(say("reach.close"))
+    # Of a run in which some images failed, the report is shown, and it stays as well.
+    some = run(script, "\n", FAILS="run", CODE="3")
+    assert some.returncode == 1 and some.stdout.splitlines()[0:3:2] == lines
+    assert say("remote.some_failed") in some.stdout and say("reach.failed") not in some.stdout
     # The desktop starts the same: once its rules for values and for quoted words are undone.
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[method-assign,assignment]

@@ -51,6 +51,20 @@ def test_a_line_now_and_then_in_a_file(
     assert first in lines and lines[-1] == last
 
 
+def test_a_lost_connection_is_told_at_once() -> None:
+    stream = io.StringIO()
+    with shown("Sending", stream) as tell:
+        progress = Progress(tell)
+        progress.expect(2, 20)
+        for _ in range(3):
+            progress.lose()
+        progress.expect(2, 20)
+        progress.add(20)
+    lines = stream.getvalue().splitlines()
+    assert "lost" in lines[0] and lines[1] == "Sending: 0 of 2 files, 0 kB of 0 kB"
+    assert len(lines) == 3
+
+
 def test_nothing_new_and_nothing_of_what_failed() -> None:
     stream = io.StringIO()
     with shown("Fetching", stream) as tell:

@@ -57,13 +57,15 @@ class Foreseen:
     warnings: list[Problem] = field(default_factory=list)
 
 
-def foresee(path: Path) -> Foreseen:
+def foresee(path: Path, *, on_cluster: bool = True) -> Foreseen:
     """Return what a run would do, and what would keep it from beginning; nothing is written, and no job is sent.
 
     Parameters
     ----------
     path : Path
         The config.
+    on_cluster : bool
+        Whether it would be the cluster's, where there is one; else this computer's alone.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def foresee(path: Path) -> Foreseen:
         If the config, or an image folder, is such that there is no plan.
     """
     config = load_config(path)
-    cluster = ask_cluster(config) if slurm.is_here() else None
+    cluster = ask_cluster(config) if on_cluster and slurm.is_here() else None
     plan, inventory = make_plan(config)
     conda = bool(shutil.which("conda"))
     listed = config.settings["environments"]
@@ -80,9 +82,9 @@ def foresee(path: Path) -> Foreseen:
     refusals = [each for name in faults if name in hold for each in faults[name]]
     warnings = [each for name in faults if name not in hold for each in faults[name]]
     if plan.has_work:
-        on_cluster = isinstance(cluster, Cluster)
         refusals += [*untested(), *_of_results(plan)]
-        refusals += _of_environments(plan, config, on_cluster=on_cluster)
+        has_nodes = isinstance(cluster, Cluster)
+        refusals += _of_environments(plan, config, on_cluster=has_nodes)
     if isinstance(cluster, Cluster):
         found = fit_problems(plan, config, cluster)
         refusals += [each for each in found if each.code != _SILENT]

@@ -20,20 +20,22 @@ from segmake.runner.run_step import is_current, problem_of
 from segmake.runner.step_names import STEPS
 
 
-def plan_answer(path: Path) -> Answer:
+def plan_answer(path: Path, *, on_cluster: bool = True) -> Answer:
     """Return what a run would do.
 
     Parameters
     ----------
     path : Path
         The config.
+    on_cluster : bool
+        Whether the cluster is asked too, where there is one.
 
     Raises
     ------
     Problem, Problems
         If the config, or an image folder, is such that none can begin.
     """
-    found = foresee(path)
+    found = foresee(path, on_cluster=on_cluster)
     plan, inventory = found.plan, found.inventory
     images = list(_images(plan, inventory))
     warnings = [*found.warnings, *_warnings(plan)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,9 @@ T = TypeVar("T")
 _NAMED = 10
 _SHOWN = 4000
 
+# The engine's environment is not installed.
+_NO_ENGINE = re.compile(r"^SM-ENV-001\b.*(?:\n  .*)*\n?", re.MULTILINE)
+
 
 def show_help(options: argparse.Namespace) -> None:
     """Say what there is, where no action was typed."""
@@ -33,14 +37,14 @@ def show_help(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Send an experiment, start its run, follow it, and fetch its results."""
-    following: list[bool] = []
+    # What is to be said if the user ends it now.
+    stage: list[str] = []
     try:
-        return _with_session(options, lambda session: _run(session, options, following))
+        return _with_session(options, lambda session: _run(session, options, stage))
     except KeyboardInterrupt:
-        if not following:
+        if not stage:
             raise
-        # The run is another computer's business.
-        print(f"\n{say('remote.left_alone')}", flush=True)
+        print(f"\n{say(stage[-1])}", flush=True)
         return 128 + signal.SIGINT
 
 
@@ -72,10 +76,21 @@ def fetch(options: argparse.Namespace) -> int:
     """Bring results back."""
 
     async def go(session: Session) -> int:
-        _show(_fetched(await _fetch(session, options)))
+        try:
+            fetched = await _fetch(session, options)
+        except Problem as problem:
+            # There are no results, or not even the folder.
+            if problem.code in ("SM-REM-011", "SM-SSH-013"):
+                await _refuse_absent(session)
+            raise
+        _show(_fetched(fetched))
         return 0
 
-    return _with_session(options, go)
+    try:
+        return _with_session(options, go)
+    except KeyboardInterrupt:
+        print(f"\n{say('remote.kept_fetched')}", flush=True)
+        return 128 + signal.SIGINT
 
 
 def show_report(options: argparse.Namespace) -> int:
@@ -84,9 +99,11 @@ def show_report(options: argparse.Namespace) -> int:
 
     from segmake.remote.fetching import REPORT, results_here
     from segmake.remote.remembered import read_place
+    from segmake.remote.session import experiment_of
 
-    os.chdir(options.folder)
-    report = results_here(options.configfile) / REPORT
+    folder, config = experiment_of(options.folder, options.configfile)
+    os.chdir(folder)
+    report = results_here(config) / REPORT
     if not report.is_file():
         # Whoever has not begun is told how to.
         read_place(Path())
@@ -105,6 +122,7 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
         ``SM-REM-015`` if SegMake was installed without what speaks SSH.
     """
     try:
+        from segmake.remote.event_loop import finish
         from segmake.remote.session import session_of
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("asyncssh", "bcrypt", "cryptography"):
@@ -118,16 +136,20 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
         finally:
             await session.computer.close()
 
-    return asyncio.run(go())
+    return finish(go())
 
 
-async def _run(session: Session, options: argparse.Namespace, following: list[bool]) -> int:
+async def _run(session: Session, options: argparse.Namespace, stage: list[str]) -> int:
     from segmake.remote import running
+    from segmake.remote.arrival import forget, has_arrived
     from segmake.remote.claims import claim
     from segmake.remote.sending import check
 
     check(session)
     claim(session.experiment, session.place)
+    if options.anew:
+        forget(session)
+    await has_arrived(session)
     await _make_folder(session)
     before, at_work = await running.look(session)
     if at_work:
@@ -135,12 +157,12 @@ async def _run(session: Session, options: argparse.Namespace, following: list[bo
         began = None
     else:
         began = before["run"]["began"] if before else None
-        if not await _start(session, options):
+        if not await _start(session, options, stage):
             return 1
     if options.no_wait:
         _show(say("remote.come_back"))
         return 0
-    following.append(True)
+    stage.append("remote.left_alone")
     _show(say("remote.following"))
     try:
         await running.follow(session, _show)
@@ -148,16 +170,16 @@ async def _run(session: Session, options: argparse.Namespace, following: list[bo
         # Such as that the password that is asked for again was wrong.
         _show(say("remote.left_alone"))
         raise
-    following.clear()
-    words, is_well = await running.last_words(session, began)
+    words, code = await running.last_words(session, began)
     _show(words[-_SHOWN:])
+    stage.append("remote.kept_fetched")
     try:
         _show(_fetched(await _fetch(session, options)))
     except Problem as problem:
         # A run that was refused has made nothing.
         if problem.code != "SM-REM-011":
             raise
-    return 0 if is_well else 1
+    return code
 
 
 async def _make_folder(session: Session) -> None:
@@ -169,31 +191,72 @@ async def _make_folder(session: Session) -> None:
         )
 
 
-async def _start(session: Session, options: argparse.Namespace) -> bool:
+async def _start(session: Session, options: argparse.Namespace, stage: list[str]) -> bool:
     """Send, show the plan, ask, and start; return whether it was started."""
     from segmake.places.asking import Terminal
     from segmake.remote import running
     from segmake.remote.patience import patiently
     from segmake.remote.sending import send
-    from segmake.remote.session import told
 
-    _show(say("remote.sending", host=session.place.host, folder=session.place.folder))
-    host, words = session.place.host, ("segmake", "plan", *session.config_options)
-    sent = await patiently(lambda: send(session, overwrite=options.overwrite), _show, host)
-    _show(_sent(sent))
-    plan = await patiently(lambda: session.program(*words), _show, host)
-    if plan.code:
-        print(session.own_words(told(plan)), file=sys.stderr)
+    host = session.place.host
+    _show(say("remote.sending", host=host, folder=session.place.folder))
+    stage.append("remote.kept_sent")
+    sent = await patiently(lambda: send(session, _show, overwrite=options.overwrite), _show, host)
+    _show(_sent(sent, session))
+    profile = options.profile or await patiently(lambda: running.profile_of(session), _show, host)
+    if not await _show_plan(session, profile):
         return False
-    _show(f"\n{session.own_words(told(plan))}\n")
-    profile = options.profile or await running.profile_of(session)
     if not options.yes and not await Terminal().agrees(say("remote.ask")):
         _show(say("remote.not_started"))
         return False
     # Somebody may have thought about it for long.
     await patiently(session.status, _show, host)
+    stage.append("remote.left_alone")
     _show(await running.start(session, profile))
     return True
+
+
+async def _show_plan(session: Session, profile: str) -> bool:
+    """Show what a run would do; return whether it could begin.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-019`` if the engine is not installed over there.
+    """
+    from segmake.remote import running
+    from segmake.remote.patience import patiently
+    from segmake.remote.session import told
+
+    # Nothing is asked of Slurm for a run without.
+    own = ["--profile", profile] if profile == running.LOCAL else []
+    words = ("segmake", "plan", *own, *session.config_options)
+    plan = await patiently(lambda: session.program(*words), _show, session.place.host)
+    text = session.own_words(told(plan))
+    if plan.code == 0:
+        _show(f"\n{text}\n")
+        return True
+    # Its remedy is one for over there.
+    rest = _NO_ENGINE.sub("", text)
+    print(rest.rstrip(), file=sys.stderr)
+    if rest != text:
+        raise _no_engine(session)
+    return False
+
+
+def _no_engine(session: Session) -> Problem:
+    """Return what to do from here where the engine of the config is not installed."""
+    from segmake.config.load import completed
+    from segmake.config.yaml_lines import read_yaml
+    from segmake.core.config import Config
+    from segmake.remote.known_computers import known_computer
+
+    written, lines, _ = read_yaml(session.config)
+    settings, _ = completed(Config(written, session.config, lines, written))
+    host = session.place.host
+    contact = known_computer(host).handed_out.contact or say("reach.centre")
+    engine = settings.settings["segmentation"]["engine"]
+    return Problem("SM-REM-019", where=host, host=host, engine=engine, contact=contact)
 
 
 async def _status(session: Session, options: argparse.Namespace) -> int:
@@ -204,8 +267,8 @@ async def _status(session: Session, options: argparse.Namespace) -> int:
     if options.follow:
         await running.follow(session, _show)
     if await session.status() is None:
-        last = await running.started(session)
-        if words := await running.said_by(session, last) if last else "":
+        await _refuse_absent(session, here=False)
+        if words := await running.before_it_began(session):
             _show(words[-_SHOWN:])
             return 1
         raise _nothing_ran(session)
@@ -234,8 +297,21 @@ async def _answer(session: Session, *, follow: bool) -> int:
 
 
 def _nothing_ran(session: Session) -> Problem:
-    where = f"{session.place.host}: {session.place.folder}"
-    return Problem("SM-RUN-013", where=where, results=session.place.folder)
+    return Problem("SM-REM-018", where=session.place.host, host=session.place.host)
+
+
+async def _refuse_absent(session: Session, *, here: bool = True) -> None:
+    """Raise that the experiment is not over there any more; with `here`, also that it never was.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-017``, ``SM-REM-018``
+    """
+    from segmake.remote.arrival import has_arrived
+
+    if not await has_arrived(session) and here:
+        raise _nothing_ran(session)
 
 
 async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
@@ -245,14 +321,26 @@ async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
     return await fetch(session, ticked, all_of_it=options.all)
 
 
-def _sent(sent: Sent) -> str:
-    """Return in words what was sent, and what was not."""
-    lines = [say("remote.sent", number=len(sent.files.copied) + sent.config)]
-    if sent.files.growing:
-        names = _listed(sent.files.growing)
-        lines.append(say("remote.growing", number=len(sent.files.growing), files=names))
-    if sent.left:
-        lines.append(say("remote.not_sent", number=len(sent.left), files=_listed(sent.left)))
+def _sent(sent: Sent, session: Session) -> str:
+    """Return in words what was sent, what was not, and what was found over there."""
+    from segmake.remote.gone import ASIDE
+
+    number = len(sent.files.copied)
+    known = "remote.sent"
+    if sent.config:
+        known = "remote.sent_both" if number else "remote.sent_config"
+    lines = [say(known, number=number)]
+    folder = f"{session.place.folder}/{ASIDE}"
+    for text, names in (
+        ("remote.growing", sent.files.growing),
+        ("remote.not_sent", sent.left),
+        ("remote.aside", sent.aside),
+        ("remote.foreign", sent.foreign),
+        ("remote.stay", sent.stay),
+    ):
+        if names:
+            values = {"number": len(names), "files": session.own_words(_listed(names))}
+            lines.append(say(text, folder=folder, host=session.place.host, **values))
     return "\n".join(lines)
 
 

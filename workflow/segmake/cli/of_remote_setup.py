@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from pathlib import Path
 
 # What --launchers takes.
@@ -16,6 +15,7 @@ PROFILES = ("slurm", "local")
 def set_up(options: argparse.Namespace) -> None:
     """Make another computer ready, step by step."""
     from segmake.places.asking import Terminal
+    from segmake.remote.event_loop import finish
     from segmake.remote.launchers import ENDINGS, own_endings
     from segmake.remote.setting_up import Wishes, set_up
     from segmake.remote.way_there import Way
@@ -40,15 +40,16 @@ def set_up(options: argparse.Namespace) -> None:
         launchers=endings[options.launchers],
         profile=options.profile or "",
     )
-    asyncio.run(set_up(way, wishes, Path()))
+    finish(set_up(way, wishes, Path()))
 
 
 def check(options: argparse.Namespace) -> int:
     """Look at the computer of an experiment, and change nothing."""
     from segmake.places.asking import Terminal
     from segmake.remote.checking import check
+    from segmake.remote.event_loop import finish
 
-    found = asyncio.run(check(options.folder, None if options.json else Terminal()))
+    found = finish(check(options.folder, None if options.json else Terminal()))
     if options.json:
         from segmake.answers.answer import write
 

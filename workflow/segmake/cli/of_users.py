@@ -8,6 +8,9 @@ import time
 
 from segmake.messages import Problem, Problems, language, say
 
+# The profile of a computer by itself.
+LOCAL = "local"
+
 
 def show_here(options: argparse.Namespace) -> None:
     """Say what can be done in this folder."""
@@ -113,16 +116,22 @@ def show_plan(options: argparse.Namespace) -> int:
         from segmake.answers.answer import write
         from segmake.answers.plan import plan_answer
 
-        return write(plan_answer(options.configfile))
+        return write(plan_answer(options.configfile, on_cluster=options.profile != LOCAL))
     from segmake.adapter.foreseen import foresee
     from segmake.config.sources import described
 
-    found = foresee(options.configfile)
+    on_cluster = options.profile != LOCAL
+    found = foresee(options.configfile, on_cluster=on_cluster)
     plan = found.plan
     print(plan.describe())
     if plan.batches:
         print(say("plan.batches", number=len(plan.batches), open=len(plan.open_batches)))
-    print("\n".join(["", say("plan.settings"), *described(plan.settings, plan.sources)]))
+    if on_cluster:
+        lines = [say("plan.settings"), *described(plan.settings, plan.sources)]
+    else:
+        own = {key: value for key, value in plan.settings.items() if key != "cluster"}
+        lines = [say("plan.settings_here"), *described(own, plan.sources, ())]
+    print("\n".join(["", *lines]))
     for problem in found.warnings:
         print(f"\n{problem}")
     if found.refusals:

@@ -10,7 +10,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from segmake import __version__
 from segmake.cli import of_users
@@ -47,18 +47,6 @@ class _CommandLine(Parser):
         ]
         return "\n".join(lines) + "\n"
 
-    def refuse(self, code: str, **values: object) -> NoReturn:
-        """End with a message; a command that is not there may be another one, mistyped."""
-        word = str(values.get("value", "")).strip('"')
-        if code != "SM-CMD-005" or not word:
-            super().refuse(code, **values)
-        from difflib import get_close_matches
-
-        remedy = say("mistake.commands", commands=", ".join(OF_USERS))
-        if near := get_close_matches(word, OF_USERS, 1):
-            remedy = say("mistake.nearest", line=f"segmake {near[0]}")
-        super().refuse("SM-CMD-001", word=word, remedy=remedy)
-
 
 def command_line(words: Sequence[str] | None = None) -> Parser:
     """Return what takes the words of a command apart: each command sets ``run``, the function that does it.
@@ -69,6 +57,7 @@ def command_line(words: Sequence[str] | None = None) -> Parser:
         Those that were typed. The commands that are not among them are left out.
     """
     parser = _CommandLine(prog="segmake")
+    parser.commands = OF_USERS
     version = f"SegMake {__version__}"
     parser.add_argument("--version", action="version", version=version, help=say("help.version"))
     parser.set_defaults(run=of_users.show_here, parser=parser)
@@ -141,6 +130,8 @@ def _add_check(commands: Commands) -> None:
 def _add_plan(commands: Commands) -> None:
     plan = _of_users(commands, "plan", of_users.show_plan)
     _add_config(plan, "--configfile")
+    profile = say("help.plan.profile")
+    plan.add_argument("--profile", metavar=say("help.NAME"), default="slurm", help=profile)
     form = plan.add_alternatives()
     form.add_argument("--slurm", action="store_true", help=say("help.plan.slurm"))
     _add_json(form)
@@ -343,6 +334,7 @@ def _add_remote(commands: Commands) -> None:
 
     remote = _of_users(commands, "remote", of_remote.show_help)
     remote.epilog = say("help.remote.first")
+    remote.commands = OF_REMOTE
     title = say("help.commands").removesuffix(":")
     actions = remote.add_subparsers(title=title, metavar=say("help.COMMAND"), parser_class=Parser)
     for name, add in OF_REMOTE.items():
@@ -397,6 +389,7 @@ def _add_remote_run(run: Parser) -> None:
     run.add_argument("--profile", metavar=say("help.NAME"), help=profile)
     run.add_argument("--no-wait", action="store_true", help=say("help.remote.no-wait"))
     run.add_argument("--overwrite", action="store_true", help=say("help.remote.overwrite"))
+    run.add_argument("--anew", action="store_true", help=say("help.remote.anew"))
     _add_ticked(run)
     run.set_defaults(run=of_remote.run)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from segmake.messages import Problem, say
@@ -84,6 +84,8 @@ class Parser(argparse.ArgumentParser):
         self._after = self.add_argument_group(say("help.values"))
         self._switches = self.add_argument_group(say("help.options"))
         self.words: list[str] = []
+        # Of one that takes a command: those that there are.
+        self.commands: Collection[str] = ()
         self.add_argument("-h", "--help", action="help", help=say("help.help"))
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
@@ -114,8 +116,19 @@ class Parser(argparse.ArgumentParser):
         self.refuse("SM-CMD-002", words=" ".join(words), remedy=remedy)
 
     def refuse(self, code: str, **values: object) -> NoReturn:
-        """Raise a mistake in the command line."""
+        """Raise a mistake in the command line; a command that is not there may be another one, mistyped."""
+        word = str(values.get("value", "")).strip('"')
+        if code == "SM-CMD-005" and word and self.commands:
+            code, values = "SM-CMD-001", {"word": word, "remedy": self._other_command(word)}
+            values["program"] = self.prog
         raise Mistake(Problem(code, where=self.prog, **values))
+
+    def _other_command(self, word: str) -> str:
+        from difflib import get_close_matches
+
+        if near := get_close_matches(word, self.commands, 1):
+            return say("mistake.nearest", line=f"{self.prog} {near[0]}")
+        return say("mistake.commands", program=self.prog, commands=", ".join(self.commands))
 
     def usage_line(self) -> str:
         """Return how the command is typed, in one line."""

@@ -158,6 +158,30 @@ def chosen_by_name(include: Iterable[str], exclude: Iterable[str]) -> Callable[[
     return is_chosen
 
 
+def chosen(config: Config, names: Iterable[str]) -> set[str]:
+    """Return which files the config would take for images, by their paths below an images folder alone.
+
+    Of an image that is a folder, the path of that folder is returned.
+    """
+    section = config.settings["images"]
+    include, exclude = _patterns(section["include"]), _patterns(section["exclude"])
+    found = set()
+    for name in names:
+        above, parts = "", name.split("/")
+        for part in parts:
+            above = f"{above}/{part}" if above else part
+            if part.startswith(".") or part.lower() in SYSTEM_FOLDERS:
+                break
+            if above == name or part.lower().endswith(FOLDER_SUFFIX):
+                low = above.lower()
+                if include.match_file(low) and not exclude.match_file(low):
+                    found.add(above)
+                break
+            if _is_excluded(exclude, above):
+                break
+    return found
+
+
 def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
     return pathspec.PathSpec.from_lines("gitignore", [pattern.lower() for pattern in patterns])
 

@@ -61,7 +61,7 @@ async def copy(
     wanted : callable
         Takes a file's path below the folder, and returns whether to copy it.
     tell : callable
-        Is told how far it is, often.
+        Is told how far it is, often, and that the connection is lost (`Progress.lost`).
     checked : bool
         Whether files that seem to be the same, by size and time, are compared by their content too.
     quiet : float
@@ -104,5 +104,6 @@ class _Patience:
         # Before anything was lost, a computer that is not there is most often a name that is mistyped.
         if not self.lost or problem.code not in _AWAY or self.tried == len(PATIENCE):
             raise problem
+        progress.lose()
         await asyncio.sleep(PATIENCE[self.tried])
         self.tried += 1

@@ -21,6 +21,8 @@ class Progress:
         What was to be copied.
     sent : int
         Bytes that were sent; what is sent twice after the connection was lost counts twice.
+    lost : bool
+        Whether the connection is lost, and another attempt is waited for.
     began : float
         When, by `time.monotonic`.
     """
@@ -31,6 +33,7 @@ class Progress:
     files: int = 0
     bytes: int = 0
     sent: int = 0
+    lost: bool = False
     began: float = field(default_factory=time.monotonic)
     _whole: int = 0
 
@@ -47,7 +50,13 @@ class Progress:
     def expect(self, files: int, size: int) -> None:
         """Note what is still to be copied; what was begun by an attempt that was cut is counted by the next one."""
         self.bytes = self._whole
+        self.lost = False
         self.all_files, self.all_bytes = self.files + files, self.bytes + size
+        self.told(self)
+
+    def lose(self) -> None:
+        """Note that the connection is lost."""
+        self.lost = True
         self.told(self)
 
     def found(self, size: int) -> None:

@@ -19,7 +19,7 @@ from segmake.config.shared_paths import paths_in, values_in
 from segmake.config.yaml_lines import read_yaml
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Keys, at, name_in_full
-from segmake.messages import Problem, say
+from segmake.messages import Problem, catalogue, say
 from segmake.messages.locations import location
 from segmake.remote.laptop_paths import Laptop
 from segmake.scripts.definition.script import OF_SEGMAKE
@@ -140,9 +140,18 @@ def apart(copy: str) -> tuple[str, str]:
     while sign_of(above) != sign:
         start = above.rfind("\n", 0, -1) + 1
         if not above.startswith("# ", start):
-            return body, sign
+            return _without_note(body), sign
         above = above[:start]
     return above, sign
+
+
+def _without_note(body: str) -> str:
+    """Return the lines of a copy that was edited, without those of its note, in whichever language that is."""
+    for text in catalogue()["remote.note"]["say"].values():
+        first = f"\n# {text.partition('{')[0]}"
+        if first in body:
+            return body[: body.rindex(first) + 1]
+    return body
 
 
 def _path(keys: Keys, text: str, laptop: Laptop) -> Named:

@@ -22,6 +22,9 @@ from segmake.core.site_paths import Share, spelling_of, translated
 # In the experiment's folder over there: what lies elsewhere on the user's own computer.
 SENT = "sent"
 
+# So many of the names in its path say which folder it is.
+_LAST_NAMES = 3
+
 # Before what Windows keeps such a path for: a drive, a server.
 _NO_NAME = ":\\/"
 
@@ -90,8 +93,16 @@ class Laptop:
             return there
         path = self.full(text)
         folder = path if is_folder else path.parent
-        aside = f"{SENT}/{_sign(folder)}/{_name(folder)}"
+        aside = f"{SENT}/{_sign(folder)}/{self._last_names(folder)}"
         return aside if is_folder else f"{aside}/{path.name}"
+
+    def _last_names(self, folder: PurePath) -> str:
+        """Return the last names of a path: images of two folders of one name are told apart by those above, as here."""
+        inner = folder
+        if folder.is_relative_to(self.home) and folder != self.home:
+            inner = folder.relative_to(self.home)
+        above = [name for name in inner.parts[:-1] if name != inner.anchor]
+        return "/".join([*above[1 - _LAST_NAMES :], _name(folder)])
 
     def can_be_here(self, text: str) -> bool:
         """Whether a text can be a path of this computer: ``/data`` is none of Windows, nor ``D:/`` one of others."""

@@ -16,6 +16,7 @@ from segmake.core.files import error_line, write_atomically
 from segmake.core.site import read_address
 from segmake.messages import Problem, language, say
 from segmake.remote.handed_out import HandedOut
+from segmake.remote.running import SOME_FAILED
 
 # The endings of Windows', macOS' and Linux' launchers.
 ENDINGS = (".bat", ".command", ".desktop")
@@ -45,11 +46,20 @@ echo {no_program}
 goto stay
 :run
 "%SEGMAKE%" remote run --yes{profile}
-if not "%ERRORLEVEL%"=="0" goto failed
+set "CODE=%ERRORLEVEL%"
+rem {some}: done, but some images failed. The report names them.
+if "%CODE%"=="{some}" goto show
+if not "%CODE%"=="0" goto failed
+:show
 "%SEGMAKE%" remote open
 if not "%ERRORLEVEL%"=="0" goto failed
+if "%CODE%"=="{some}" goto some
 popd
 exit /b 0
+:some
+echo.
+echo {some_failed}
+goto stay
 :failed
 echo.
 echo {failed}
@@ -84,8 +94,12 @@ if [ ! -x "$segmake" ]; then
     {bring}
 fi
 [ -x "$segmake" ] || stay {no_program}
-"$segmake" remote run --yes{profile} || stay {failed}
+"$segmake" remote run --yes{profile}
+code=$?
+# {some}: done, but some images failed. The report names them.
+[ "$code" = 0 ] || [ "$code" = {some} ] || stay {failed}
 "$segmake" remote open || stay {failed}
+[ "$code" = 0 ] || stay {some_failed}
 """
 
 _BRING_SH = r"""echo {bringing}
@@ -150,6 +164,8 @@ class Launchers:
             bring=bring,
             no_program=_echoed(self._no_program()),
             failed=_echoed(say("reach.failed")),
+            some=SOME_FAILED,
+            some_failed=_echoed(say("remote.some_failed")),
         )
         return text.replace("\n", "\r\n")
 
@@ -171,6 +187,8 @@ class Launchers:
             bring=bring,
             no_program=shlex.quote(self._no_program()),
             failed=shlex.quote(say("reach.failed")),
+            some=SOME_FAILED,
+            some_failed=shlex.quote(say("remote.some_failed")),
             close=shlex.quote(say("reach.close")),
         )
 

@@ -52,6 +52,12 @@ class Luggage:
         Folders over there that hold many of them, such as those of images.
     guarded : set of str
         Those that somebody may have edited over there: all but images.
+    images : list of str
+        What is an image of them: a file, or a folder with many.
+    image_folders : list of str
+        The folders of images over there.
+    config : Config or None
+        What chooses the images.
     left : list of Path
         What is named, and can't be sent: it can't be looked at, or has no place over there.
     """
@@ -59,18 +65,21 @@ class Luggage:
     paths: dict[str, str] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
     guarded: set[str] = field(default_factory=set)
+    images: list[str] = field(default_factory=list)
+    image_folders: list[str] = field(default_factory=list)
+    config: Config | None = None
     left: list[Path] = field(default_factory=list)
 
     @property
     def single(self) -> list[str]:
         """The files that are in none of the folders."""
         return [
-            name for name in self.paths if not any(_is_in(name, folder) for folder in self.folders)
+            name for name in self.paths if not any(is_in(name, folder) for folder in self.folders)
         ]
 
     def add_folder(self, name: str) -> None:
         """Note a folder that holds many files, if it is in none that is noted."""
-        if not any(_is_in(name, folder) for folder in self.folders):
+        if not any(is_in(name, folder) for folder in self.folders):
             self.folders.append(name)
 
     def add(self, name: str, path: Path, *, guarded: bool = True) -> None:
@@ -143,6 +152,7 @@ def _add_images(luggage: Luggage, config: Config, named: Sequence[Named]) -> Non
     """Take the images along that the config chooses, and what belongs to them."""
     if not named:
         return
+    luggage.config = config
     # The others are not on this computer.
     texts = [one.text for one in named]
     images = {**config.settings["images"], "folder": texts}
@@ -151,8 +161,11 @@ def _add_images(luggage: Luggage, config: Config, named: Sequence[Named]) -> Non
     for folder in listed:
         above = names[folder.text]
         luggage.add_folder(above)
+        luggage.image_folders.append(above)
         places = {}
         for found in folder.found:
+            if not found.lost:
+                luggage.images.append(_joined(above, found.relative))
             if found.lost:
                 luggage.left.append(found.path)
             elif found.path.is_dir():
@@ -283,7 +296,8 @@ def _is_foreign(folder: Path) -> bool:
     )
 
 
-def _is_in(name: str, folder: str) -> bool:
+def is_in(name: str, folder: str) -> bool:
+    """Return whether a path is a folder or lies in it; ``.`` is the folder of all."""
     return folder in (".", name) or name.startswith(f"{folder}/")
 
 

@@ -37,7 +37,13 @@ class Memory:
     configs : dict
         The fingerprints of the copies of each config that were sent, the last ones.
     sent : dict
-        Size and time of the states of each file that were sent, by its name over there.
+        Size and time of the states of each file that were sent, or were there as they are here, by its name over there.
+    others : list of str
+        Those of them that lay over there already: another computer has sent them.
+    alike : dict
+        Of files that hold the same but have another time over there: size and time here, and there.
+    arrived : bool
+        Whether a config has arrived.
     fetched : dict
         Size and time of each file, by its path over there, when it was the same here.
     """
@@ -45,6 +51,9 @@ class Memory:
     place: dict[str, str]
     configs: dict[str, list[str]] = field(default_factory=dict)
     sent: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    alike: dict[str, tuple[tuple[int, float], tuple[int, float]]] = field(default_factory=dict)
+    arrived: bool = False
     fetched: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     @classmethod
@@ -67,7 +76,8 @@ def write_memory(experiment: Path, memory: Memory) -> None:
     """Remember it."""
     with write_atomically(experiment / FILE) as part:
         # Names that are no UTF-8 stay what they are.
-        part.write_text(json.dumps(asdict(memory)), encoding="ascii")
+        text = json.dumps(asdict(memory), separators=(",", ":"))
+        part.write_text(text, encoding="ascii")
 
 
 def carry_over(experiment: Path, before: PlaceFile, place: PlaceFile) -> None:
@@ -82,6 +92,11 @@ def carry_over(experiment: Path, before: PlaceFile, place: PlaceFile) -> None:
 def noted(states: Sequence[T], state: T) -> list[T]:
     """Return the last states of something, with one more. Of a sending that was cut, some may be an earlier one's."""
     return [*(each for each in states if each != state), state][-_STATES:]
+
+
+def state_of(file: File) -> tuple[int, float]:
+    """Return size and time of a file; the time in few digits, for there may be many files."""
+    return file.size, round(file.time, 1)
 
 
 def is_same(file: File, known: tuple[int, float] | None) -> bool:

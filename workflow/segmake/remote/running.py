@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -13,6 +14,7 @@ from typing import Any
 from segmake.core.files import one_line
 from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
+from segmake.places.place import Answer
 from segmake.remote.patience import Show, patiently
 from segmake.remote.session import Session, told
 
@@ -26,6 +28,16 @@ LOCAL = "local"
 STOP_SECONDS = 90.0
 
 _OVER = ("ended", "stopped", "died")
+
+# The exit code of what Ctrl-C has ended.
+_INTERRUPTED = "130"
+
+# The exit code of a run that has done all that it could, and some failed.
+SOME_FAILED = 3
+
+# How each of SegMake's messages begins, and what only programmers read.
+_CODE = re.compile(r"SM-[A-Z]+-\d{3}\b")
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
 
 # sh CODE COMMAND...: runs a command and notes its exit code, also of one that Ctrl-C ends.
 _NOTED = """
@@ -77,7 +89,7 @@ async def start(session: Session, profile: str) -> str:
         words = ["segmake", "submit", "--profile", profile, *session.config_options]
         answer = await session.program(*words)
         if answer.code:
-            names = {"host": session.place.host, "said": _indented(session, answer)}
+            names = {"host": session.place.host, "said": _refusal(session, answer)}
             raise Problem("SM-REM-009", where=session.place.host, **names)
         # What was started before without Slurm is the last no more.
         await _note_started(session, None)
@@ -98,8 +110,11 @@ async def _note_started(session: Session, run: Started | None) -> None:
     await session.computer.write_many(folder, [(f"{name}.json", time.time(), text.encode())])
 
 
-def _indented(session: Session, answer: Any) -> str:
-    return "\n  ".join(session.own_words(told(answer)).splitlines())
+def _refusal(session: Session, answer: Answer) -> str:
+    """Return why a run is refused; the plan, which is said before, the user has seen."""
+    lines = session.own_words(told(answer)).splitlines()
+    first = next((number for number, line in enumerate(lines) if _CODE.match(line)), 0)
+    return "\n  ".join(lines[first:])
 
 
 async def started(session: Session) -> Started | None:
@@ -113,7 +128,12 @@ async def started(session: Session) -> Started | None:
 
 async def said_by(session: Session, run: Started) -> str:
     """Return what a run has said on its screen."""
-    return session.own_words((await _text(session, run.log)).rstrip())
+    return _of_users(session, await _text(session, run.log))
+
+
+def _of_users(session: Session, log: str) -> str:
+    """Return what a run has said, without what only programmers read."""
+    return session.own_words(_TRACEBACK.split(log)[0].rstrip())
 
 
 async def _said_by_job(session: Session) -> str:
@@ -121,7 +141,7 @@ async def _said_by_job(session: Session) -> str:
     results = _results(session)
     job = await _submitted(session)
     log = await _text(session, f"{results}/logs/segmake_{job}.log") if job else ""
-    return session.own_words(log.rstrip())
+    return _of_users(session, log)
 
 
 def _results(session: Session) -> str:
@@ -178,11 +198,13 @@ async def follow(session: Session, show: Show) -> dict[str, Any] | None:
         What logging in again may raise, but that the computer can't be reached: that is waited for.
     """
     shown: list[str] = []
+    has_run = False
     host = session.place.host
     for looks in count():
         said, at_work = await patiently(lambda: look(session), show, host, for_ever=True)
-        lines = _lines(said, at_work=at_work)
-        if lines != shown:
+        lines = _lines(said, at_work=at_work, has_run=has_run)
+        has_run = has_run or bool(said and said["state"] == "running")
+        if lines and lines != shown:
             show("\n".join(lines))
             shown = lines
         if not at_work:
@@ -191,19 +213,22 @@ async def follow(session: Session, show: Show) -> dict[str, Any] | None:
     raise AssertionError
 
 
-def _lines(said: dict[str, Any] | None, *, at_work: bool) -> list[str]:
+def _lines(said: dict[str, Any] | None, *, at_work: bool, has_run: bool) -> list[str]:
     """Return where a run is, in words; nothing of one that is over, of which more is said."""
     if not at_work:
         return []
     if said is None or said["state"] in _OVER:
-        return [say("state.starting")]
+        # One that was seen at work is about to end.
+        return [] if has_run else [say("state.starting")]
     # What is shown of the run before one that starts says nothing of this one.
     lines = said["text"] if said["state"] == "running" or not said["run"]["job"] else []
     return list(lines if said["state"] != "starting" else []) or [said["state_text"]]
 
 
-async def last_words(session: Session, began: str | None) -> tuple[str, bool]:
-    """Return what is to be said of a run that is over, and whether all of it went well.
+async def last_words(session: Session, began: str | None) -> tuple[str, int]:
+    """Return what is to be said of a run that is over, and the exit code that tells how it went.
+
+    The code is 0, `SOME_FAILED` if it went to its end and images or scripts failed, or 1.
 
     Parameters
     ----------
@@ -213,13 +238,33 @@ async def last_words(session: Session, began: str | None) -> tuple[str, bool]:
     """
     said = await session.status()
     last = await started(session)
-    code = (await _text(session, last.code)).strip() if last else ""
-    log = await said_by(session, last) if last else await _said_by_job(session)
-    if said is None or said["state"] == "waiting" or (log and said["run"]["began"] == began):
-        return log or say("remote.nothing_ran"), code == "0"
+    code = await _exit_code(session, last)
+    if said is None or said["state"] == "waiting" or said["run"]["began"] == began:
+        log = await said_by(session, last) if last else await _said_by_job(session)
+        if code == _INTERRUPTED:
+            return say("remote.stopped_early"), 1
+        if log or said is None or said["state"] == "waiting":
+            return log or say("remote.nothing_ran"), int(code != "0")
     answer = await session.program("segmake", "status", *session.config_options)
-    is_well = said["state"] == "ended" and not said["failures"] and code in ("0", "")
-    return session.own_words(told(answer)), is_well
+    words = session.own_words(told(answer))
+    if said["state"] == "ended" and said["failures"]:
+        return words, SOME_FAILED
+    return words, int(said["state"] != "ended" or code not in ("0", ""))
+
+
+async def _exit_code(session: Session, run: Started | None) -> str:
+    """Return the exit code of a run without Slurm; empty if it is not known."""
+    return (await _text(session, run.code)).strip() if run else ""
+
+
+async def before_it_began(session: Session) -> str:
+    """Return what is to be said of a run that was refused or stopped before it began; empty if there is none."""
+    last = await started(session)
+    if last is None:
+        return ""
+    if await _exit_code(session, last) == _INTERRUPTED:
+        return say("remote.stopped_early")
+    return await said_by(session, last)
 
 
 async def stop(session: Session, show: Show) -> bool:
@@ -246,6 +291,9 @@ async def stop(session: Session, show: Show) -> bool:
             show(say("remote.still_stopping"))
             return False
         await asyncio.sleep(1)
+    if await session.status() is None:
+        show(say("remote.stopped_early"))
+        return True
     answer = await session.program("segmake", "status", *session.config_options)
     show(session.own_words(told(answer)))
     show(say("remote.stopped"))

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import hashlib
+import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segmake.config.yaml_lines import read_yaml
+from segmake.core.config import Config
 from segmake.core.files import readable
 from segmake.messages import Problem, Problems, say
+from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
+from segmake.remote.gone import foreign, move_aside, set_aside
 from segmake.remote.laptop_paths import Laptop
-from segmake.remote.luggage import Luggage, config_problems, pack
-from segmake.remote.memory import Memory, is_same, noted, read_memory, write_memory
+from segmake.remote.luggage import Luggage, config_problems, is_in, pack
+from segmake.remote.memory import Memory, is_same, noted, read_memory, state_of, write_memory
 from segmake.remote.passed_on import Among, Gathered
+from segmake.remote.patience import Show
 from segmake.remote.session import Session, own_name
 from segmake.remote.shown_progress import shown
 
-# So many files are asked about at once, and so many are named in a message.
-_AT_ONCE, _DIGESTS_AT_ONCE = 20, 100
+# So many files are named in a message.
 _NAMED = 10
 
 
@@ -40,11 +44,20 @@ class Sent:
         Whether the copy of the config is new.
     left : tuple of str
         What can't be sent.
+    aside : tuple of str
+        What was sent earlier, is not here any more, and was set aside over there.
+    foreign : tuple of str
+        Images over there that are not here, and were not sent from here as they are.
+    stay : tuple of str
+        Other files of this kind.
     """
 
     files: Outcome
     config: bool
     left: tuple[str, ...]
+    aside: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    stay: tuple[str, ...] = ()
 
 
 def check(session: Session) -> None:
@@ -60,22 +73,25 @@ def check(session: Session) -> None:
         raise Problems(problems)
 
 
-async def send(session: Session, *, overwrite: bool = False) -> Sent:
+async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent:
     """Bring an experiment's copy up to date.
 
     Parameters
     ----------
     session : Session
+    show : callable
+        Is told that files are waited for.
     overwrite : bool
-        Whether what was edited over there is replaced; it is kept beside.
+        Whether what was edited over there is replaced; it is kept beside, and images are set aside.
 
     Raises
     ------
     Problem
         ``SM-REM-006`` or ``SM-REM-007`` if the copy of the config is another one than was sent from here,
-        ``SM-REM-008`` if other files are; what a connection may raise.
+        ``SM-REM-024`` if all images are still being written; what a connection may raise.
     Problems
-        What is wrong with the folders of images.
+        ``SM-REM-025`` if a folder of images is nowhere, ``SM-REM-008`` and ``SM-REM-022`` if other files are other
+        ones; what is wrong with the folders of images.
     """
     laptop = await session.laptop()
     folder = session.place.folder
@@ -84,26 +100,78 @@ async def send(session: Session, *, overwrite: bool = False) -> Sent:
     if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
         # It works in this very folder.
         return Sent(Outcome((), ()), False, ())
+    await _refuse_absent_images(session, config)
     luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
     memory = read_memory(session.experiment, session.place)
-    edited = await _edited(session, luggage, memory)
-    if edited and not overwrite:
-        _refuse(session, edited)
+    target = Among(session.computer, luggage.folders, luggage.single)
+    there = await target.files(folder)
+    here = await Gathered(Here(), luggage.paths).files("")
+    others, alike = await _others(session, luggage, memory, here, there)
+    if others and not overwrite:
+        _refuse(session, luggage, others)
     is_new = await _send_config(session, config, memory, overwrite=overwrite)
-    await _keep(session, edited)
-    await _remember(session, luggage, memory)
-    outcome = await _send_files(session, luggage)
+    await _keep(session, [name for name in others if name in luggage.guarded])
+    await move_aside(session, [name for name in others if name not in luggage.guarded])
+    _remember(memory, here, there, alike)
+    write_memory(session.experiment, memory)
+    aside, stay = await set_aside(session, luggage, config.named, memory)
+    write_memory(session.experiment, memory)
+    _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
+    outcome = await _send_files(session, luggage, alike)
+    now = {*there, *outcome.copied} - {*aside, *others}
+    _refuse_growing(luggage, now | set(outcome.copied), outcome.growing)
     left = dict.fromkeys(readable(str(path)) for path in luggage.left)
-    return Sent(outcome, is_new, tuple(left))
+    images = foreign(luggage, now)
+    stay = [name for name in stay if not any(is_in(name, image) for image in images)]
+    return Sent(outcome, is_new, tuple(left), tuple(aside), tuple(images), tuple(stay))
 
 
-async def _send_files(session: Session, luggage: Luggage) -> Outcome:
+async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
+    """Raise which folders of images are on neither computer."""
+    problems = []
+    for one in config.named:
+        # What begins with `~` only a shell over there finds.
+        if one.kind != "images" or one.source or one.there.startswith("~"):
+            continue
+        words = ["test", "-e", one.there]
+        answer = await session.computer.run(words, folder=session.place.folder)
+        if answer.code and not os.path.exists(os.path.expanduser(one.text)):
+            written, lines, _ = read_yaml(session.config)
+            where = Config(written, session.config, lines, written).where(*one.keys)
+            names = {"folder": one.text, "host": session.place.host}
+            problems.append(Problem("SM-REM-025", where=where, **names))
+    if problems:
+        raise Problems(problems)
+
+
+async def _send_files(session: Session, luggage: Luggage, alike: Collection[str]) -> Outcome:
     folder = session.place.folder
     target = Among(session.computer, luggage.folders, luggage.single)
     source = Gathered(Here(), luggage.paths)
     with shown(say("remote.sending_files", host=session.place.host)) as tell:
-        return await copy((source, ""), (target, folder), tell=tell)
+        return await copy(
+            (source, ""), (target, folder), wanted=lambda name: name not in alike, tell=tell
+        )
+
+
+def _tell_of_waiting(show: Show, files: Iterable[File]) -> None:
+    """Say that new files are looked at twice, if some are so new that they may be growing."""
+    now = time.time()
+    young = sum(0 <= now - file.time < copying.QUIET_SECONDS for file in files)
+    if young:
+        show(say("remote.waiting", number=young))
+
+
+def _refuse_growing(luggage: Luggage, there: Iterable[str], growing: Sequence[str]) -> None:
+    """Raise that no image is there yet, if all that are here are still being written."""
+    arrived = set(there)
+    if not growing or not luggage.images or arrived.intersection(luggage.images):
+        return
+    folders = [name for name in luggage.images if name not in luggage.paths]
+    if not any(is_in(name, folder) for folder in folders for name in arrived):
+        names = {"number": len(growing), "files": _listed(growing)}
+        raise Problem("SM-REM-024", where=", ".join(luggage.image_folders), **names)
 
 
 # The config
@@ -126,8 +194,10 @@ async def _send_config(
     memory.configs[name] = noted(memory.configs.get(name, []), sign)
     write_memory(session.experiment, memory)
     if there is not None and body == config.body:
+        memory.arrived = True
         return False
     await _write(session, name, config.with_note(own_name(), session.experiment / session.config))
+    memory.arrived = True
     return True
 
 
@@ -140,10 +210,20 @@ def _difference(session: Session, own: str, there: str, *, edited: bool) -> Prob
         say("remote.there", host=session.place.host),
         say("remote.here"),
         lineterm="",
-        n=1,
+        n=0,
     )
-    names = {"host": session.place.host, "difference": "\n  ".join(map(readable, lines))}
+    names = {"host": session.place.host, "difference": "\n  ".join(_in_words(lines))}
     return Problem("SM-REM-006" if edited else "SM-REM-007", where=name, **names)
+
+
+def _in_words(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a difference, with the line of the config in place of ``@@``."""
+    for line in lines:
+        if line.startswith("@@"):
+            number = line.split("+")[1].split()[0].partition(",")[0]
+            yield say("remote.line", line=number)
+        else:
+            yield readable(line)
 
 
 async def _read(session: Session, name: str) -> str | None:
@@ -162,61 +242,66 @@ async def _write(session: Session, name: str, text: str) -> None:
 # Other files that somebody may have edited over there
 
 
-async def _edited(session: Session, luggage: Luggage, memory: Memory) -> list[str]:
-    """Return the files over there that are neither as they are here, nor as they were sent from here."""
-    names = sorted(luggage.guarded - {session.config.as_posix()})
-    there = await _looked(session, names)
-    here = await Gathered(Here(), {name: luggage.paths[name] for name in names}).files("")
+async def _others(
+    session: Session,
+    luggage: Luggage,
+    memory: Memory,
+    here: Mapping[str, File],
+    there: Mapping[str, File],
+) -> tuple[list[str], set[str]]:
+    """Compare the files of both sides.
+
+    Returns
+    -------
+    others : list of str
+        Those over there that are neither as they are here, nor as they were sent from here.
+    alike : set of str
+        Those that hold the same, but have another time: a copy of the experiment on another laptop may.
+    """
+    differ = [
+        name
+        for name, file in sorted(there.items())
+        if name in here and not is_same(file, state_of(here[name]))
+    ]
+    alike = {name for name in differ if _is_known_alike(memory, name, here[name], there[name])}
     others = [
         name
-        for name, file in there.items()
-        if name in here
-        and not is_same(file, (here[name].size, here[name].time))
-        and not any(is_same(file, state) for state in memory.sent.get(name, []))
+        for name in differ
+        if name not in alike
+        and not any(is_same(there[name], state) for state in memory.sent.get(name, []))
     ]
-    # A copy of the experiment on another laptop may have other times.
-    alike = [name for name in others if there[name].size == here[name].size]
-    equal = await _equal(session, {name: luggage.paths[name] for name in alike})
-    return [name for name in others if name not in equal]
+    unsure = [name for name in others if there[name].size == here[name].size]
+    if unsure:
+        ours, theirs = await asyncio.gather(
+            Gathered(Here(), luggage.paths).checksums("", unsure),
+            session.computer.checksums(session.place.folder, unsure),
+        )
+        alike |= {name for name in unsure if name in ours and ours[name] == theirs.get(name)}
+    return [name for name in others if name not in alike], alike
 
 
-async def _equal(session: Session, paths: Mapping[str, str]) -> set[str]:
-    """Return the files over there that hold the same as those here."""
-    names = list(paths)
-    found: set[str] = set()
-    for first in range(0, len(names), _DIGESTS_AT_ONCE):
-        some = names[first : first + _DIGESTS_AT_ONCE]
-        words = ["sh", "-c", _DIGESTS, "sh", *(f"./{name}" for name in some)]
-        answer = await session.computer.run(words, folder=session.place.folder)
-        own = await asyncio.gather(*(asyncio.to_thread(_digest, paths[name]) for name in some))
-        lines = answer.text.split("\n")
-        found |= {
-            name for name, digest, line in zip(some, own, lines, strict=False) if digest in line
-        }
-    return found
+def _is_known_alike(memory: Memory, name: str, here: File, there: File) -> bool:
+    """Return whether two files were compared, and have not changed since."""
+    known = memory.alike.get(name)
+    return known is not None and is_same(here, known[0]) and is_same(there, known[1])
 
 
-def _digest(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _refuse(session: Session, luggage: Luggage, others: Sequence[str]) -> None:
+    """Raise what lies over there in the place of which files."""
+    host = session.place.host
+    edited = [name for name in others if name in luggage.guarded]
+    images = [name for name in others if name not in luggage.guarded]
+    raise Problems(
+        [
+            Problem(code, where=host, host=host, number=len(names), files=_listed(names))
+            for code, names in (("SM-REM-008", edited), ("SM-REM-022", images))
+            if names
+        ]
+    )
 
 
-async def _looked(session: Session, names: Sequence[str]) -> dict[str, File]:
-    """Return what is known of those files that are over there."""
-    few = asyncio.Semaphore(_AT_ONCE)
-
-    async def look(name: str) -> File | None:
-        async with few:
-            return await session.computer.look(f"{session.place.folder}/{name}")
-
-    found = await asyncio.gather(*map(look, names))
-    return {name: file for name, file in zip(names, found, strict=True) if file}
-
-
-def _refuse(session: Session, edited: Sequence[str]) -> None:
-    names = [*map(readable, edited[:_NAMED]), *(["..."] if len(edited) > _NAMED else [])]
-    values = {"host": session.place.host, "number": len(edited), "files": ", ".join(names)}
-    raise Problem("SM-REM-008", where=session.place.host, **values)
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join([*map(readable, names[:_NAMED]), *(["..."] if len(names) > _NAMED else [])])
 
 
 async def _keep(session: Session, names: Iterable[str]) -> None:
@@ -226,9 +311,6 @@ async def _keep(session: Session, names: Iterable[str]) -> None:
         await session.computer.run(["sh", "-c", _KEEP, "sh", path])
 
 
-# sh FILE...: prints a line for each.
-_DIGESTS = 'for one; do sha256sum <"$one" || echo; done'
-
 # sh FILE: gives it another name, which no file has yet.
 _KEEP = """
 number=1
@@ -237,9 +319,22 @@ mv -- "$1" "$1.before-$number"
 """
 
 
-async def _remember(session: Session, luggage: Luggage, memory: Memory) -> None:
-    """Remember what is sent before it is: also if it is cut, none of it is somebody else's."""
-    here = await Gathered(Here(), {name: luggage.paths[name] for name in luggage.guarded}).files("")
+def _remember(
+    memory: Memory, here: Mapping[str, File], there: Mapping[str, File], alike: Collection[str]
+) -> None:
+    """Note what is sent before it is: also if it is cut, none of it is somebody else's."""
+    others = set(memory.others)
     for name, file in here.items():
-        memory.sent[name] = noted(memory.sent.get(name, []), (file.size, file.time))
-    write_memory(session.experiment, memory)
+        states = [(size, at) for size, at in memory.sent.get(name, [])]
+        if name in alike:
+            memory.alike[name] = (state_of(file), state_of(there[name]))
+            memory.sent[name] = noted(states, state_of(there[name]))
+        else:
+            memory.alike.pop(name, None)
+            memory.sent[name] = noted(states, state_of(file))
+        is_there = name in alike or (name in there and is_same(there[name], state_of(file)))
+        if not is_there:
+            others.discard(name)
+        elif not states:
+            others.add(name)
+    memory.others = sorted(others)

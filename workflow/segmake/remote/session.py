@@ -20,6 +20,7 @@ from segmake.places.there import There
 from segmake.remote.config_copy import Named
 from segmake.remote.known_computers import login_of, shares_of
 from segmake.remote.laptop_paths import SENT, Laptop
+from segmake.remote.remembered import FILE as PLACE_FILE
 from segmake.remote.remembered import PlaceFile, read_place
 
 # sh SEGMAKE PROGRAM...: with the programs of SegMake's own Python before all others.
@@ -152,8 +153,10 @@ def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
     Raises
     ------
     Problem
-        ``SM-REM-001``, ``SM-REM-002``; ``SM-REM-014`` if the config is not in the folder.
+        ``SM-REM-001``, ``SM-REM-002``, those of `experiment_of`; ``SM-REM-014`` if the config is not in the folder,
+        ``SM-REM-021`` if there is none of this name.
     """
+    folder, config = experiment_of(folder, config)
     place = read_place(folder)
     typed = Path(os.path.abspath(config))
     os.chdir(folder)
@@ -163,7 +166,28 @@ def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
     full = typed if typed.exists() and not full.exists() else full
     if not full.is_relative_to(here):
         raise Problem("SM-REM-014", where=str(config), folder=str(here))
+    if not full.is_file():
+        raise Problem("SM-REM-021", where=str(full), folder=str(here))
     return Session(here, full.relative_to(here), place, _reached(place.host))
+
+
+def experiment_of(typed: Path, config: Path = DEFAULT_CONFIG) -> tuple[Path, Path]:
+    """Return the folder of an experiment and its config; some type the config, or are in its folder.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-020`` if there is no such folder.
+    """
+    folder = typed.absolute()
+    if folder.is_file():
+        if config == DEFAULT_CONFIG:
+            config = folder
+        folder = folder.parent
+    if not folder.is_dir():
+        raise Problem("SM-REM-020", where=str(typed))
+    is_config = folder.name == DEFAULT_CONFIG.parent.name and not (folder / PLACE_FILE).exists()
+    return (folder.parent if is_config else folder), config
 
 
 def own_name() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ class _Line:
         self.words = words
         self.stream = stream
         self.progress: Progress | None = None
+        self.lost = False
         self.began = self.said = time.monotonic()
         self.pause: float = EVERY_SECONDS
         self.say: Callable[[str], None] = lambda text: print(text, file=stream, flush=True)
@@ -54,6 +56,9 @@ class _Line:
     def tell(self, progress: Progress) -> None:
         """Take note of how far it is, and say so if it is time."""
         self.progress = progress
+        if progress.lost != self.lost:
+            self.lost = progress.lost
+            self.said = -math.inf
         if time.monotonic() - self.said >= self.pause:
             self.said = time.monotonic()
             self.say(self.now())
@@ -85,6 +90,8 @@ class _Line:
     def now(self) -> str:
         """Return how far it is."""
         known = self.progress
+        if known and known.lost:
+            return say("progress.copy_lost", words=self.words)
         if known is None or not known.all_files:
             return say("progress.copy_looking", words=self.words)
         text = say(

@@ -1,0 +1,54 @@
+"""Which experiment is meant by what was typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segmake.cli import main
+from segmake.messages import Problem
+from segmake.remote.remembered import PlaceFile, write_place
+from segmake.remote.session import session_of
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "day 1"
+    for name in ("config.yaml", "other.yaml"):
+        path = folder / "config" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("images: {folder: images}\n")
+    write_place(folder, PlaceFile("cluster", "/data/day 1", "/opt/segmake"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("here", "typed", "config"),
+    [
+        (".", ".", "config.yaml"),
+        ("..", "day 1", "config.yaml"),
+        ("config", ".", "config.yaml"),
+        (".", "config", "config.yaml"),
+        (".", "config/other.yaml", "other.yaml"),
+        ("config", "other.yaml", "other.yaml"),
+    ],
+)
+def test_what_may_be_typed(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, here: str, typed: str, config: str
+) -> None:
+    monkeypatch.chdir(here)
+    session = session_of(Path(typed))
+    assert (session.experiment, session.config) == (experiment, Path("config", config))
+
+
+def test_what_is_not_there_is_told(
+    experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Problem) as refused:
+        session_of(Path(), Path("config/third.yaml"))
+    assert refused.value.code == "SM-REM-021"
+    for action in ("run", "status", "open", "fetch"):
+        assert main(["remote", action, "no such folder"]) == 1
+        assert "SM-REM-020  no such folder" in capsys.readouterr().err

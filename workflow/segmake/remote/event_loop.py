@@ -1,0 +1,33 @@
+"""Where all that waits for another computer runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Run something to its end, and return what it gives.
+
+    When a connection is lost, what waits for it is told, and tries again. What else was under way on it ends with the
+    same error, which nobody waits for, and of which the user is told nothing.
+    """
+
+    async def go() -> T:
+        asyncio.get_running_loop().set_exception_handler(_pass_over_lost)
+        return await work
+
+    return asyncio.run(go())
+
+
+def _pass_over_lost(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # Not every laptop has what speaks SSH.
+    from asyncssh import Error, SFTPError
+
+    # What was read for it may be left in the middle.
+    is_left = "asyncgen" in context
+    if not is_left and not isinstance(context.get("exception"), Error | SFTPError | OSError):
+        loop.default_exception_handler(context)
