@@ -337,6 +337,8 @@ def test_what_is_gone_here_is_computed_no_more(
     os.utime(other.experiment / "images/WT.tif", (1.6e9, 1.6e9))
     shutil.copy(images / "a.tif", other.experiment / "images/a.tif")
     ours, laptop = laptop, other
+    # With settings of its own, as another laptop has them.
+    laptop.monkeypatch.setenv("XDG_CONFIG_HOME", str(other.experiment.with_name("settings")))
     said = sends()
     assert "SM-REM-022" in said and "images/WT.tif" in said and "a.tif" not in said
     assert (there / "WT.tif").read_bytes() == (images / "WT.tif").read_bytes()
@@ -347,6 +349,7 @@ def test_what_is_gone_here_is_computed_no_more(
     (other.experiment / "images/a.tif").unlink()
     assert "there are 2 images more" in sends()
     laptop = ours
+    laptop.monkeypatch.delenv("XDG_CONFIG_HOME")
     draw(other.experiment / "images/KO.tif", 2)
     (images / "WT.tif").unlink()
     said = sends()

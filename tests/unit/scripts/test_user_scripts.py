@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -233,6 +234,28 @@ def test_a_command_that_is_out_of_time_is_ended_with_its_daemons(tmp_path, monke
     assert outcome.out_of_time and not outcome.stopped
     assert (tmp_path / "log").read_text() == "here\n"
     assert not sleepers(tmp_path)
+
+
+def test_a_script_that_slurm_ends_a_moment_before_this_process_did_not_fail(tmp_path, monkeypatch):
+    """Slurm signals all processes of a job at once, and the script may be gone first."""
+    ended = "import os; os.kill(os.getpid(), 15)"
+    seconds = "segmake.scripts.running.process.TOGETHER_SECONDS"
+    monkeypatch.setattr(seconds, 0.1)
+    assert not run_python(Processes(), tmp_path, ended, None).stopped
+    monkeypatch.setattr(seconds, 60.0)
+    processes = Processes()
+    said = f"print('at work', flush=True); {ended}"
+
+    def stop() -> None:
+        while "at work" not in (tmp_path / "log").read_text():
+            time.sleep(0.01)
+        # It is gone by now, or in a moment.
+        time.sleep(0.5)
+        processes.stop()
+
+    threading.Thread(target=stop).start()
+    outcome = run_python(processes, tmp_path, said, None)
+    assert outcome.code == -signal.SIGTERM and outcome.stopped
 
 
 def test_what_a_command_leaves_behind_is_ended_with_it(tmp_path):

@@ -31,6 +31,9 @@ MARK = "SEGMAKE_RUN"
 # Between the signal that a program can answer and the one that it can't.
 GRACE_SECONDS = 5.0
 
+# Slurm ends all processes of a job at once: so long after a script has been ended so, this one may not know it yet.
+TOGETHER_SECONDS = 2.0
+
 # Of a log that is longer than this, so much of its beginning and of its end is kept.
 LONGEST_LOG = 50_000_000
 KEPT_OF_LOG = 5_000_000
@@ -97,7 +100,7 @@ class Processes:
         self._protection = protection
         self._memory = memory
         self._running: dict[str, _Running] = {}
-        self._stopped = False
+        self._stopped = Event()
         self._lock = Lock()
         self._watcher: Thread | None = None
         # What a script leaves behind comes to this process, and is known by that.
@@ -144,7 +147,7 @@ class Processes:
         self._end_earlier(mark)
         late = Event()
         with self._lock:
-            if self._stopped:
+            if self._stopped.is_set():
                 return Outcome(-signal.SIGTERM, stopped=True)
             running = self._start(words, folder, {**variables, MARK: mark}, log, closed)
             self._running[mark] = running
@@ -165,6 +168,8 @@ class Processes:
             timer.cancel()
             with self._lock:
                 del self._running[mark]
+        if code in (-signal.SIGTERM, 128 + signal.SIGTERM) and not late.is_set():
+            self._stopped.wait(TOGETHER_SECONDS)
         self._end_left(mark, running)
         if running.starter:
             # What another run leaves in these mounts must not be taken for what this one left.
@@ -174,7 +179,7 @@ class Processes:
         return Outcome(
             code,
             out_of_time=late.is_set(),
-            stopped=self._stopped,
+            stopped=self._stopped.is_set(),
             memory=running.memory,
             protected=bool(running.space),
         )
@@ -182,7 +187,7 @@ class Processes:
     def stop(self) -> None:
         """End all commands, and start no more."""
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             running = dict(self._running)
         for each in running.values():
             _signal(each.process, signal.SIGTERM)
