@@ -57,7 +57,7 @@ HOME = {"HOME": "/home/marie", "USER": "marie"}
     ("named", "variables", "folder"),
     [
         ("", {}, "/home/marie/segmake-experiments"),
-        ("", {"WORK": "/work/marie/"}, "/work/marie/segmake-experiments"),
+        ("", {"WORK": "/scratch2/marie/"}, "/scratch2/marie/segmake-experiments"),
         ("", {"WORK": "/w", "SCRATCH": "/scratch/m"}, "/scratch/m/segmake-experiments"),
         ("/data/$USER/cells/", {"SCRATCH": "/s"}, "/data/marie/cells"),
         ("~/cells", {}, "/home/marie/cells"),
