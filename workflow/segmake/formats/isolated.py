@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from itertools import accumulate, chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -182,7 +182,7 @@ class Reader:
             process.wait(timeout=5)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        if find_spec("numpy") is None:
+        if PathFinder.find_spec("numpy") is None:
             # A process would end at once, and could not say why.
             raise ModuleNotFoundError("numpy", name="numpy")
         places = [str(installation.PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
