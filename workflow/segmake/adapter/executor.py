@@ -163,7 +163,7 @@ class Executor(plugin.Executor):
             f"unset {' '.join(OF_ANOTHER_PYTHON)}",
             f"export SLURM_CONF={shlex.quote(configuration)}" if configuration else "",
             f"{self.format_job_exec(job)} || exit $?",
-            *(f"test -e {shlex.quote(str(file))} || exit 3" for file in job.output),
+            *(f"test -e {shlex.quote(str(file))} || exit 3" for file in sorted(job.output)),
         ]
         return "\n".join(filter(None, lines)) + "\n"
 

@@ -42,7 +42,7 @@ class _ShownJobs(Executor):
         self.run_uuid = name_of_jobs(f"_{RUN}", Path.cwd())
         self.slurm_logdir = (self.plan.folders.results / "logs" / "slurm").absolute()
         jobs = list(_units(workflow.dag))
-        sent = [_script_of(self, job) for job in jobs if not job.is_local]
+        sent = [_script_of(self, _in_order(job)) for job in jobs if not job.is_local]
         # That of `all` has nothing to do.
         here = {job.name for job in jobs if job.is_local and not job.is_norun}
         job_scripts.write(sent, sorted(here))
@@ -57,6 +57,16 @@ def _units(dag: Any) -> Iterator[Any]:
         if unit not in seen:
             seen.add(unit)
             yield unit
+
+
+def _in_order(job: Any) -> Any:
+    """Return a job; of a group, with its jobs in the order of their steps.
+
+    They are a set, by where they lie in memory: another order in each process, in which Snakemake writes its words.
+    """
+    if job.is_group():
+        job.jobs = tuple(sorted(job.jobs, key=lambda each: (each.rule.name, str(each.wildcards))))
+    return job
 
 
 def _script_of(executor: _ShownJobs, job: Any) -> JobScript:
