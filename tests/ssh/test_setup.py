@@ -18,12 +18,16 @@ import pytest
 from segmake import __version__
 from segmake.cli import main
 from segmake.messages import Problem
+from segmake.places import copying
 from segmake.places.asking import Terminal
+from segmake.places.place import PIECE
 from segmake.places.there import There
+from segmake.remote import segmake_there
 from segmake.remote.claims import claim
 from segmake.remote.known_computers import known_computer, known_computers, login_of
 from segmake.remote.memory import Memory, read_memory, write_memory
 from segmake.remote.remembered import PlaceFile, read_place, write_place
+from segmake.remote.segmake_there import send_bundle
 from segmake.remote.setting_up import Wishes, set_up
 from segmake.remote.way_there import Way
 from tests.answers import held
@@ -721,3 +725,39 @@ def test_segmake_is_installed_from_one_file(
     assert read_place(experiment).segmake == f"{server.user.home}/segmake/.venv/bin/segmake"
     sent = server.user.home / ".cache/segmake" / bundle.name
     assert sent.read_bytes() == bundle.read_bytes()
+
+
+def test_a_file_to_install_from_is_sent_once_whatever_the_connection_does(
+    over_there: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = over_there
+    server.permit(make_key())
+    server.start()
+    monkeypatch.setattr(copying, "PATIENCE", (0.1,) * 3)
+    monkeypatch.setattr(segmake_there, "_TELL_SECONDS", 0)
+    file = tmp_path / "a bundle.tar"
+    file.write_bytes(os.urandom(5 * PIECE))
+    told: list[str] = []
+    logins: list[int] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if not logins:
+            logins.append(len(told))
+            server.stop()
+            server.start()
+
+    async def sends() -> str:
+        place = There(login_of(server.host, Answers()))
+        try:
+            return await send_bundle(place, file, tell)
+        finally:
+            await place.close()
+
+    assert asyncio.run(sends()) == "~/.cache/segmake/a bundle.tar"
+    sent = server.user.home / ".cache/segmake"
+    assert [path.name for path in sent.iterdir()] == ["a bundle.tar"]
+    assert (sent / "a bundle.tar").read_bytes() == file.read_bytes() and told
+    written = (sent / "a bundle.tar").stat().st_ino
+    asyncio.run(sends())
+    assert (sent / "a bundle.tar").stat().st_ino == written

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -121,7 +121,7 @@ class Place(ABC):
         """Return what is known of one file; None if it is not there."""
 
     @abstractmethod
-    def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
+    def read(self, path: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file, in pieces.
 
         Parameters
@@ -144,7 +144,9 @@ class Place(ABC):
         """
 
     @abstractmethod
-    def read_many(self, folder: str, names: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
+    def read_many(
+        self, folder: str, names: Sequence[str]
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield small files below a folder with their names; one that is gone, or can't be read, is left out.
 
         If the connection is lost, those that had arrived whole are yielded before it is told.
