@@ -62,13 +62,8 @@ def status(options: argparse.Namespace) -> int:
 def stop(options: argparse.Namespace) -> int:
     """Ask the run to end."""
     from segmake.remote import running
-    from segmake.remote.claims import claim
 
-    async def go(session: Session) -> bool:
-        claim(session.experiment, session.place)
-        return await running.stop(session, _show)
-
-    has_ended = _with_session(options, go)
+    has_ended = _with_session(options, lambda session: running.stop(session, _show))
     return 0 if has_ended else 1
 
 
@@ -114,20 +109,10 @@ def show_report(options: argparse.Namespace) -> int:
 
 
 def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Do something with an experiment and its computer, and end the connection.
+    """Do something with an experiment and its computer, and end the connection."""
+    from segmake.remote.event_loop import finish
+    from segmake.remote.session import session_of
 
-    Raises
-    ------
-    Problem
-        ``SM-REM-015`` if SegMake was installed without what speaks SSH.
-    """
-    try:
-        from segmake.remote.event_loop import finish
-        from segmake.remote.session import session_of
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("asyncssh", "bcrypt", "cryptography"):
-            raise
-        raise Problem("SM-REM-015", package=error.name) from None
     session = session_of(options.folder, options.configfile)
 
     async def go() -> T:
@@ -142,11 +127,9 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
 async def _run(session: Session, options: argparse.Namespace, stage: list[str]) -> int:
     from segmake.remote import running
     from segmake.remote.arrival import forget, has_arrived
-    from segmake.remote.claims import claim
     from segmake.remote.sending import check
 
     check(session)
-    claim(session.experiment, session.place)
     if options.anew:
         forget(session)
     await has_arrived(session)

@@ -18,6 +18,7 @@ from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
+from segmake.remote.claims import claim
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.gone import foreign, move_aside, set_aside
 from segmake.remote.laptop_paths import Laptop
@@ -61,16 +62,19 @@ class Sent:
 
 
 def check(session: Session) -> None:
-    """Look whether anything is wrong with the config, as far as this computer alone can tell.
+    """Look whether anything is wrong with the config, or the experiment a copy, as far as this computer alone can tell.
 
     Raises
     ------
+    Problem
+        ``SM-REM-055`` if another folder of this computer is computed in the same place.
     Problems
-        All that is.
+        All that is wrong with the config.
     """
     named = make_copy(session.config, Laptop(Path.cwd(), Path.home()), session.place.folder).named
     if problems := config_problems(session.config, named):
         raise Problems(problems)
+    claim(session.experiment, session.place)
 
 
 async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent:
@@ -88,11 +92,13 @@ async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent
     ------
     Problem
         ``SM-REM-006`` or ``SM-REM-007`` if the copy of the config is another one than was sent from here,
-        ``SM-REM-024`` if all images are still being written; what a connection may raise.
+        ``SM-REM-024`` if all images are still being written, ``SM-REM-055`` if the experiment is a copy; what a
+        connection may raise.
     Problems
         ``SM-REM-025`` if a folder of images is nowhere, ``SM-REM-008`` and ``SM-REM-022`` if other files are other
         ones; what is wrong with the folders of images.
     """
+    claim(session.experiment, session.place)
     laptop = await session.laptop()
     folder = session.place.folder
     config = make_copy(session.config, laptop, folder)
