@@ -342,7 +342,7 @@ def test_a_second_factor_is_asked_for_besides_the_key(
 
 
 def test_through_another_computer_which_gets_the_key_too(
-    over_there: Server, shared: Path, experiment: Path
+    over_there: Server, shared: Path, experiment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = over_there
     server.start()
@@ -361,6 +361,19 @@ def test_through_another_computer_which_gets_the_key_too(
     assert own("config").read_text().count("IdentityFile ~/.ssh/id_ed25519_segmake") == 2
     again = Done(server, experiment, host="")
     assert (again.code, again.asking.asked) == ("", []), again.said
+    # Another laptop, with the same experiment and settings that know nothing of the way.
+    place = read_place(experiment)
+    assert place.through == door
+    own("config").unlink()
+    shutil.rmtree(Path("~/.config/segmake").expanduser())
+    asking = Answers([PASSWORD, PASSWORD])
+    monkeypatch.setattr(Terminal, "secret", asking.secret)
+    monkeypatch.setattr(Terminal, "agrees", asking.agrees)
+    assert main(["remote", "check"]) == 0
+    assert f"{door} (on the way to {server.host})" in asking.asked[0], asking.asked
+    again = Done(server, experiment, PASSWORD, PASSWORD, host="")
+    assert again.code == "" and f"over {door}" in again.said, again.said
+    assert f"ProxyJump {door}" in own("config").read_text() and read_place(experiment) == place
 
 
 def test_a_computer_is_the_same_whatever_it_is_called_and_on_another_laptop(

@@ -137,7 +137,7 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
     """
     found = Found(experiment, _remembered(experiment))
     passive = _Passive(asking)
-    place = There(login_of(found.place.host, passive))
+    place = There(login_of(found.place.host, passive, found.place.through))
     try:
         await place.connect()
         found.reachable, found.typed = True, place.login.had_to_type

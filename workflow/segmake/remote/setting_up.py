@@ -20,7 +20,7 @@ from segmake.remote.experiment_there import (
     room_there,
     told_room,
 )
-from segmake.remote.known_computers import leads_to, remember
+from segmake.remote.known_computers import leads_to, login_of, named_in_full, remember
 from segmake.remote.launchers import launchers, write_launchers
 from segmake.remote.memory import carry_over
 from segmake.remote.remembered import PlaceFile, read_place, write_place
@@ -103,6 +103,8 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
     before = _place_of(experiment)
     if not way.host and not way.site and before:
         way.host = before.host
+        # The way that another laptop found, where this one has none of its own.
+        way.through = way.through or login_of(before.host, way.asking, before.through).through
     try:
         await way.go()
         remember(way.computer)
@@ -145,7 +147,8 @@ class _Setting:
         folder = await self._folder()
         self.way.computer = replace(self.way.computer, experiments=folder.rpartition("/")[0])
         remember(self.way.computer)
-        place = PlaceFile(self.way.computer.host, folder, program.path)
+        through = ",".join(map(named_in_full, self.place.login.jumps()))
+        place = PlaceFile(self.way.computer.host, folder, program.path, through)
         claim(self.experiment, place)
         if self.before and leads_to(self.before.host, place.host):
             carry_over(self.experiment, self.before, place)

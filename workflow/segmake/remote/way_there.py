@@ -31,7 +31,7 @@ Tell = Callable[[str], None]
 
 # What a login says where no key is let in and no password is taken.
 NO_KEY = "SM-SSH-007"
-CHANGED_KEY = "SM-SSH-005"
+CHANGED_KEY = ("SM-SSH-005", "SM-SSH-033")
 
 
 # What SSH's settings take for a name, and for no pattern.
@@ -180,7 +180,7 @@ class Way:
 
     def _tell_of_institute(self, problem: Problem) -> None:
         """Raise that a computer shows another key than the institute's file has."""
-        if problem.code != CHANGED_KEY:
+        if problem.code not in CHANGED_KEY:
             return
         options = self._login(problem.where).options()
         file = HostKeys((), self.computer.handed_out.host_keys)
