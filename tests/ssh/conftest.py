@@ -14,7 +14,7 @@ import asyncssh
 import pytest
 
 from segmake.cli import main
-from segmake.remote.setting_up import Wishes
+from segmake.remote.setup.setting_up import Wishes
 from tests.projects import ROOT
 from tests.ssh import server as ssh
 from tests.ssh.server import Server

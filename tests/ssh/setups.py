@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from segmake.messages import Problem
-from segmake.remote.setting_up import Wishes, set_up
-from segmake.remote.way_there import Way
+from segmake.remote.setup.setting_up import Wishes, set_up
+from segmake.remote.setup.way_there import Way
 from tests.ssh.conftest import Answers
 from tests.ssh.server import Server
 

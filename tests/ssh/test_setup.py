@@ -14,7 +14,7 @@ from segmake.cli import main
 from segmake.places.asking import Terminal
 from segmake.remote.known_computers import known_computers
 from segmake.remote.remembered import PlaceFile, read_place
-from segmake.remote.setting_up import Wishes
+from segmake.remote.setup.setting_up import Wishes
 from tests.ssh.conftest import Answers, make_key
 from tests.ssh.server import PASSWORD, Server
 from tests.ssh.setups import LISTED, Done, list_key, own, tree

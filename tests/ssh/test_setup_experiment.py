@@ -17,7 +17,7 @@ from segmake.remote.claims import claim
 from segmake.remote.known_computers import known_computer, known_computers, login_of
 from segmake.remote.memory import Memory, read_memory, write_memory
 from segmake.remote.remembered import PlaceFile, read_place, write_place
-from segmake.remote.setting_up import Wishes
+from segmake.remote.setup.setting_up import Wishes
 from tests.answers import held
 from tests.ssh.conftest import Answers
 from tests.ssh.server import PASSWORD, Server

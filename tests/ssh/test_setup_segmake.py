@@ -16,12 +16,12 @@ from segmake.messages import Problem
 from segmake.places import copying
 from segmake.places.place import PIECE
 from segmake.places.there import There
-from segmake.remote import segmake_there
 from segmake.remote.known_computers import known_computers, login_of
 from segmake.remote.remembered import read_place
-from segmake.remote.segmake_there import send_bundle
-from segmake.remote.setting_up import Wishes, set_up
-from segmake.remote.way_there import Way
+from segmake.remote.setup import segmake_there
+from segmake.remote.setup.segmake_there import send_bundle
+from segmake.remote.setup.setting_up import Wishes, set_up
+from segmake.remote.setup.way_there import Way
 from tests.projects import ROOT
 from tests.ssh.conftest import Answers, python
 from tests.ssh.server import Server
@@ -104,6 +104,10 @@ def test_segmake_is_cloned_and_what_its_set_up_says_is_told_and_why_it_stopped(
 ) -> None:
     server = ready
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    # Made beforehand, and empty.
+    for name in ("with a space", "with a space/it's"):
+        (server.user.home / name).mkdir()
+        shutil.chown(server.user.home / name, server.user.name)
     wishes = Wishes(address=str(repository), into="with a space/it's", engine="nosuch")
     done = Done(server, experiment, wishes=wishes)
     assert done.code == "SM-REM-043", done.said

@@ -267,10 +267,18 @@ async def _answer(session: Session, *, follow: bool) -> int:
     """Answer in JSON, with `follow` until the run is over."""
     from segmake.answers.answer import write
     from segmake.remote import running
+    from segmake.remote.patience import patiently
 
-    place = {"host": session.place.host, "folder": session.place.folder}
+    def look() -> Awaitable[tuple[dict[str, Any] | None, bool]]:
+        return running.look(session)
+
+    def warn(words: str) -> None:
+        print(words, file=sys.stderr, flush=True)
+
+    host = session.place.host
+    place = {"host": host, "folder": session.place.folder}
     while True:
-        said, at_work = await running.look(session)
+        said, at_work = await (patiently(look, warn, host, for_ever=True) if follow else look())
         if said is None and not at_work:
             raise _nothing_ran(session)
         code = write({**said, "place": place}) if said else 0

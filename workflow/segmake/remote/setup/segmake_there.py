@@ -47,7 +47,8 @@ if [ ! -e "$folder/scripts/setup.sh" ]; then
     else
         GIT_TERMINAL_PROMPT=0 git clone --quiet -- "$address" "$part" || exit 1
     fi
-    mv -- "$part" "$folder" || exit 1
+    # An empty folder may be there already.
+    mv -T -- "$part" "$folder" || exit 1
 fi
 fits() {
     "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1

@@ -12,19 +12,19 @@ from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, say
 from segmake.places.there import There
 from segmake.remote.claims import claim, other_folder
-from segmake.remote.engine_there import EngineThere, engine_of, engine_there, missing_engine
-from segmake.remote.experiment_there import (
+from segmake.remote.known_computers import leads_to, login_of, named_in_full, remember
+from segmake.remote.memory import carry_over
+from segmake.remote.remembered import PlaceFile, read_place, write_place
+from segmake.remote.setup.engine_there import EngineThere, engine_of, engine_there, missing_engine
+from segmake.remote.setup.experiment_there import (
     experiments_folder,
     has_experiment,
     make_folder,
     room_there,
     told_room,
 )
-from segmake.remote.known_computers import leads_to, login_of, named_in_full, remember
-from segmake.remote.launchers import launchers, write_launchers
-from segmake.remote.memory import carry_over
-from segmake.remote.remembered import PlaceFile, read_place, write_place
-from segmake.remote.segmake_there import (
+from segmake.remote.setup.launchers import launchers, write_launchers
+from segmake.remote.setup.segmake_there import (
     Program,
     find_program,
     in_full,
@@ -38,7 +38,7 @@ from segmake.remote.segmake_there import (
     variables_there,
     version_difference,
 )
-from segmake.remote.way_there import Tell, Way
+from segmake.remote.setup.way_there import Tell, Way
 
 # Where SegMake is installed over there, if nobody says otherwise.
 FOLDER = "~/segmake"
