@@ -184,7 +184,8 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     host = session.place.host
     _show(say("remote.sending", host=host, folder=session.place.folder))
     stage.append("remote.kept_sent")
-    sent = await patiently(lambda: send(session, _show, overwrite=options.overwrite), _show, host)
+    wishes = {"overwrite": options.overwrite, "compare": options.compare}
+    sent = await patiently(lambda: send(session, _show, **wishes), _show, host)
     _show(_sent(sent, session))
     profile = options.profile or await patiently(lambda: running.profile_of(session), _show, host)
     if not await _show_plan(session, profile):
@@ -309,7 +310,7 @@ async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
     from segmake.remote.fetching import TICKED, fetch
 
     ticked = [kind for kind in TICKED if getattr(options, kind)]
-    return await fetch(session, ticked, all_of_it=options.all)
+    return await fetch(session, ticked, all_of_it=options.all, compare=options.compare)
 
 
 def _sent(sent: Sent, session: Session) -> str:

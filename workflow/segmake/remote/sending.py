@@ -77,7 +77,9 @@ def check(session: Session) -> None:
     claim(session.experiment, session.place)
 
 
-async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent:
+async def send(
+    session: Session, show: Show, *, overwrite: bool = False, compare: bool = False
+) -> Sent:
     """Bring an experiment's copy up to date.
 
     Parameters
@@ -87,6 +89,8 @@ async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent
         Is told that files are waited for.
     overwrite : bool
         Whether what was edited over there is replaced; it is kept beside, and images are set aside.
+    compare : bool
+        Whether files that seem to be the same, by size and time, are compared by their content too.
 
     Raises
     ------
@@ -124,7 +128,7 @@ async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent
     aside, stay = await set_aside(session, luggage, config.named, memory)
     write_memory(session.experiment, memory)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
-    outcome = await _send_files(session, luggage, alike)
+    outcome = await _send_files(session, luggage, alike, compare=compare)
     now = {*there, *outcome.copied} - {*aside, *others}
     _refuse_growing(luggage, now | set(outcome.copied), outcome.growing)
     left = dict.fromkeys(readable(str(path)) for path in luggage.left)
@@ -151,13 +155,19 @@ async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
         raise Problems(problems)
 
 
-async def _send_files(session: Session, luggage: Luggage, alike: Collection[str]) -> Outcome:
+async def _send_files(
+    session: Session, luggage: Luggage, alike: Collection[str], *, compare: bool
+) -> Outcome:
     folder = session.place.folder
     target = Among(session.computer, luggage.folders, luggage.single)
     source = Gathered(Here(), luggage.paths)
     with shown(say("remote.sending_files", host=session.place.host)) as tell:
         return await copy(
-            (source, ""), (target, folder), wanted=lambda name: name not in alike, tell=tell
+            (source, ""),
+            (target, folder),
+            wanted=lambda name: name not in alike,
+            tell=tell,
+            checked=compare,
         )
 
 
