@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +13,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from segmake.cli import main
+from segmake.remote.setup.setting_up import Wishes
+from tests.projects import ROOT
 from tests.ssh import server as ssh
 from tests.ssh.server import Server
 
@@ -69,3 +76,74 @@ def server(one_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # What a test had printed at each login, or asked for, is none of the next one's.
     for name in (*START_FILES, ".google_authenticator"):
         (one_server.user.home / name).unlink(missing_ok=True)
+
+
+def python() -> str:
+    """Return a Python that each user of this machine may run."""
+    test = "import sys; sys.exit(sys.version_info < (3, 11))"
+    for name in ("/usr/bin/python3", "/usr/bin/python3.12", "/usr/bin/python3.11", sys.executable):
+        if shutil.which(name) and subprocess.run([name, "-c", test], check=False).returncode == 0:
+            return name
+    pytest.skip("there is no Python here that other users may run")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Path]:
+    """SegMake as an institute has it, in a folder that each user may read: what needs no packages of it."""
+    folder = Path("/opt") / f"segmake shared {os.getpid()}"
+    folder.mkdir(mode=0o755)
+    left_out = shutil.ignore_patterns("__pycache__")
+    for name in ("workflow", "scripts", "profiles"):
+        shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, words in (("python", '"$@"'), ("segmake", '-m segmake "$@"')):
+        program = programs / name
+        program.write_text(
+            f"#!/bin/sh\nPYTHONPATH='{folder}/workflow' PYTHONDONTWRITEBYTECODE=1 exec {python()} {words}\n"
+        )
+        program.chmod(0o755)
+    subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def over_there(server: Server) -> Iterator[Server]:
+    """The server, and the home over there in which nothing was set up yet."""
+
+    def clear() -> None:
+        made = (".ssh", ".config", ".cache", "segmake", "segmake-experiments")
+        for path in (*made, "its repository", "programs", "with a space"):
+            shutil.rmtree(server.user.home / path, ignore_errors=True)
+        for path in (".bashrc", ".cshrc", ".profile", ".bash_profile", ".google_authenticator"):
+            (server.user.home / path).unlink(missing_ok=True)
+        server.user.home.chmod(0o755)
+
+    clear()
+    yield server
+    clear()
+
+
+@pytest.fixture
+def ready(over_there: Server) -> Server:
+    """The server, which is started and lets this user's key in."""
+    over_there.permit(make_key())
+    over_there.start()
+    return over_there
+
+
+@pytest.fixture
+def wishes(shared: Path) -> Wishes:
+    """The SegMake of the institute, as its users name it."""
+    return Wishes(segmake=f"{shared}/.venv/bin/segmake")
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiment on the laptop, whose folder has a name as people give them."""
+    folder = tmp_path / "Müller's day 1"
+    assert main(["new", str(folder), "--simulation"]) == 0
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return folder

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import shlex
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from segmake.messages import Problem
@@ -75,6 +77,18 @@ def test_what_is_refused(server: Server) -> None:
     known = Path("~/.ssh/known_hosts").expanduser()
     subprocess.run([*shlex.split(command), "-f", str(known)], check=True, capture_output=True)
     assert told(there(server, PASSWORD)[0]) == HERE
+    # Where that would help nothing, each place that still has the old key is named.
+    old = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    line = f"[127.0.0.1]:{server.port} {old}"
+    system = known.with_name("of this computer")
+    system.write_text(line)
+    keys = HostKeys((known, system), (line,))
+    known.write_text("")
+    place, asking = there(server, PASSWORD, host_keys=keys)
+    with pytest.raises(Problem, match="SM-SSH-033") as changed:
+        asyncio.run(place.connect())
+    assert f"go from {system}, the file of your institute:" in str(changed.value)
+    assert "setup --site" in changed.value.remedy and asking.asked == []
 
 
 def test_no_such_computer(server: Server) -> None:
@@ -99,6 +113,35 @@ def test_keys(server: Server) -> None:
     (server.user.home / ".ssh").chmod(0o777)
     assert told(there(server, "a phrase", **known)[0]) == "SM-SSH-007"
     (server.user.home / ".ssh").chmod(0o700)
+
+
+def test_a_key_of_the_agent(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lets no key file in by itself is in the agent; a file that is no key of OpenSSH's keeps none of it out."""
+    server.permit(make_key())
+    server.start(methods="publickey")
+    key = Path("~/.ssh/id_ed25519").expanduser()
+    socket = tmp_path / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        while not socket.exists():
+            assert agent.poll() is None
+            time.sleep(0.05)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        subprocess.run(["ssh-add", "-q", str(key)], check=True)
+        for content in (None, "PuTTY-User-Key-File-3: ssh-ed25519\n"):
+            key.unlink(missing_ok=True)
+            if content:
+                key.write_text(content)
+            place, asking = there(server)
+            assert told(place) == HERE
+            assert not any("assphrase" in each for each in asking.asked)
+        monkeypatch.delenv("SSH_AUTH_SOCK")
+        assert told(there(server)[0]) == "SM-SSH-007"
+    finally:
+        agent.kill()
+        agent.wait()
 
 
 def test_second_factor(server: Server) -> None:

@@ -106,6 +106,13 @@ def draw(path: Path, cells: int) -> None:
     os.utime(path, (1.7e9, 1.7e9))
 
 
+def damage(path: Path) -> None:
+    """Change what is in a file, and neither its size nor its time."""
+    known = path.stat()
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
 def wait_for(condition: Callable[[], Any], what: str) -> None:
     end = time.monotonic() + 120
     while not condition():
@@ -162,6 +169,14 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     (results / "cells.csv").write_text("mine again")
     assert laptop.does("fetch") == 0
     assert "Fetched: 0 files" in capsys.readouterr().out
+    assert (results / "cells.csv").read_text() == "mine again"
+    # What a disk has damaged, and looks the same, comes anew where that is asked for.
+    damage(results / "images.csv")
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 0 files" in capsys.readouterr().out
+    assert laptop.does("fetch", "--compare") == 0
+    assert "Fetched: 1 file." in capsys.readouterr().out
+    assert (results / "images.csv").read_bytes() == (over_there / "images.csv").read_bytes()
     assert (results / "cells.csv").read_text() == "mine again"
     shown: list[str] = []
     laptop.monkeypatch.setattr("webbrowser.open", shown.append)
@@ -301,6 +316,9 @@ def test_what_is_gone_here_is_computed_no_more(
     for name in ("c", "d"):
         laptop.write_config("", f"results/corrections/{name}_masks.tif")
     assert "Sent: the config and 6 files." in sends()
+    damage(there / "a.tif")
+    assert "Sent: 0 files" in sends() and "Sent: 1 file." in sends("--compare")
+    assert (there / "a.tif").read_bytes() == (images / "a.tif").read_bytes()
     # Deleted, renamed; a correction is taken back; one that is left out by the config is still here.
     (images / "day 2/b\n.tif").unlink()
     (images / "c.tif").rename(images / "WT.tif")

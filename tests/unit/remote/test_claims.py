@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from segmake.messages import Problem
+from segmake.remote import running
 from segmake.remote.claims import claim, other_folder
 from segmake.remote.remembered import PlaceFile, read_place, write_place
+from segmake.remote.sending import send
+from segmake.remote.session import session_of
 
 PLACE = PlaceFile("marie@login.example.org", "/scratch/marie/growth", "/opt/segmake/bin/segmake")
 
@@ -80,3 +86,25 @@ def test_other_names_of_the_same_computer_count(first: Path) -> None:
     claims = Path("~/settings/segmake/experiments.json").expanduser()
     claims.write_text('[{"half')
     assert not refused(copy)
+
+
+def test_nothing_is_begun_for_a_copy_whoever_asks(
+    first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first / "config/config.yaml").write_text("images: {folder: null}\nscripts: []\n")
+    copy = first.with_name("growth2")
+    shutil.copytree(first, copy)
+    monkeypatch.chdir(copy)
+
+    def begins() -> list[Coroutine[Any, Any, object]]:
+        session = session_of(copy)
+        # It is not even looked for over there.
+        return [
+            send(session, print),
+            running.start(session, running.LOCAL),
+            running.stop(session, print),
+        ]
+
+    for begun in begins():
+        with pytest.raises(Problem, match="SM-REM-055"):
+            asyncio.run(begun)

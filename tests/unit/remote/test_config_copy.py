@@ -195,4 +195,4 @@ def test_without_what_speaks_ssh_it_is_told_what_to_install(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, "segmake.remote.session", raising=False)
     assert main(["remote", "status"]) == 1
-    assert "SM-REM-015" in capsys.readouterr().err
+    assert "SM-REM-052" in capsys.readouterr().err

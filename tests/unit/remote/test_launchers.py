@@ -13,7 +13,7 @@ import pytest
 
 from segmake.messages import LANGUAGES, Problem, say
 from segmake.remote.handed_out import HandedOut
-from segmake.remote.launchers import ENDINGS, Launchers, launchers, write_launchers
+from segmake.remote.setup.launchers import ENDINGS, Launchers, launchers, write_launchers
 from tests.programs import program as a_program
 
 # What each shell has a meaning for, in the name of a folder.

@@ -31,12 +31,12 @@ os.open = no_folder
 
 from segmake.cli import main
 from segmake.places.asking import Terminal
-from segmake.remote import own_key
+from segmake.remote.setup import own_key
 from segmake.remote.handed_out import HandedOut
 from segmake.remote.known_computers import Computer, login_of, remember
-from segmake.remote.launchers import ENDINGS, launchers, write_launchers
+from segmake.remote.setup.launchers import ENDINGS, launchers, write_launchers
 from segmake.remote.remembered import PlaceFile, read_place, write_place
-from segmake.remote.ssh_config import Entry, add_entry, has_entry
+from segmake.remote.setup.ssh_config import Entry, add_entry, has_entry
 
 assert main(["new", "day 1", "--simulation"]) == 0
 os.chdir("day 1")

@@ -10,13 +10,13 @@ import pytest
 
 from segmake import __version__
 from segmake.places.here import Here
-from segmake.remote.experiment_there import (
+from segmake.remote.setup.experiment_there import (
     experiments_folder,
     left_of_lustre,
     left_of_quota,
     room_there,
 )
-from segmake.remote.segmake_there import slurm_there, version_difference
+from segmake.remote.setup.segmake_there import slurm_there, version_difference
 
 QUOTA = """\
 Disk quotas for user marie (uid 1001):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from segmake.messages import Problem
-from segmake.remote.ssh_config import Entry, add_entry, has_entry, short_name
+from segmake.remote.setup.ssh_config import Entry, add_entry, has_entry, short_name
 
 ENTRY = Entry(
     ("cluster", "login.example.org"),

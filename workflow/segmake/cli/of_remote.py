@@ -62,13 +62,8 @@ def status(options: argparse.Namespace) -> int:
 def stop(options: argparse.Namespace) -> int:
     """Ask the run to end."""
     from segmake.remote import running
-    from segmake.remote.claims import claim
 
-    async def go(session: Session) -> bool:
-        claim(session.experiment, session.place)
-        return await running.stop(session, _show)
-
-    has_ended = _with_session(options, go)
+    has_ended = _with_session(options, lambda session: running.stop(session, _show))
     return 0 if has_ended else 1
 
 
@@ -114,20 +109,10 @@ def show_report(options: argparse.Namespace) -> int:
 
 
 def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Do something with an experiment and its computer, and end the connection.
+    """Do something with an experiment and its computer, and end the connection."""
+    from segmake.remote.event_loop import finish
+    from segmake.remote.session import session_of
 
-    Raises
-    ------
-    Problem
-        ``SM-REM-015`` if SegMake was installed without what speaks SSH.
-    """
-    try:
-        from segmake.remote.event_loop import finish
-        from segmake.remote.session import session_of
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("asyncssh", "bcrypt", "cryptography"):
-            raise
-        raise Problem("SM-REM-015", package=error.name) from None
     session = session_of(options.folder, options.configfile)
 
     async def go() -> T:
@@ -142,11 +127,9 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
 async def _run(session: Session, options: argparse.Namespace, stage: list[str]) -> int:
     from segmake.remote import running
     from segmake.remote.arrival import forget, has_arrived
-    from segmake.remote.claims import claim
     from segmake.remote.sending import check
 
     check(session)
-    claim(session.experiment, session.place)
     if options.anew:
         forget(session)
     await has_arrived(session)
@@ -201,7 +184,8 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     host = session.place.host
     _show(say("remote.sending", host=host, folder=session.place.folder))
     stage.append("remote.kept_sent")
-    sent = await patiently(lambda: send(session, _show, overwrite=options.overwrite), _show, host)
+    wishes = {"overwrite": options.overwrite, "compare": options.compare}
+    sent = await patiently(lambda: send(session, _show, **wishes), _show, host)
     _show(_sent(sent, session))
     profile = options.profile or await patiently(lambda: running.profile_of(session), _show, host)
     if not await _show_plan(session, profile):
@@ -284,10 +268,18 @@ async def _answer(session: Session, *, follow: bool) -> int:
     """Answer in JSON, with `follow` until the run is over."""
     from segmake.answers.answer import write
     from segmake.remote import running
+    from segmake.remote.patience import patiently
 
-    place = {"host": session.place.host, "folder": session.place.folder}
+    def look() -> Awaitable[tuple[dict[str, Any] | None, bool]]:
+        return running.look(session)
+
+    def warn(words: str) -> None:
+        print(words, file=sys.stderr, flush=True)
+
+    host = session.place.host
+    place = {"host": host, "folder": session.place.folder}
     while True:
-        said, at_work = await running.look(session)
+        said, at_work = await (patiently(look, warn, host, for_ever=True) if follow else look())
         if said is None and not at_work:
             raise _nothing_ran(session)
         code = write({**said, "place": place}) if said else 0
@@ -318,7 +310,7 @@ async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
     from segmake.remote.fetching import TICKED, fetch
 
     ticked = [kind for kind in TICKED if getattr(options, kind)]
-    return await fetch(session, ticked, all_of_it=options.all)
+    return await fetch(session, ticked, all_of_it=options.all, compare=options.compare)
 
 
 def _sent(sent: Sent, session: Session) -> str:

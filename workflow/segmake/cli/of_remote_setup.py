@@ -16,9 +16,9 @@ def set_up(options: argparse.Namespace) -> None:
     """Make another computer ready, step by step."""
     from segmake.places.asking import Terminal
     from segmake.remote.event_loop import finish
-    from segmake.remote.launchers import ENDINGS, own_endings
-    from segmake.remote.setting_up import Wishes, set_up
-    from segmake.remote.way_there import Way
+    from segmake.remote.setup.launchers import ENDINGS, own_endings
+    from segmake.remote.setup.setting_up import Wishes, set_up
+    from segmake.remote.setup.way_there import Way
 
     way = Way(
         Terminal(),
@@ -46,8 +46,8 @@ def set_up(options: argparse.Namespace) -> None:
 def check(options: argparse.Namespace) -> int:
     """Look at the computer of an experiment, and change nothing."""
     from segmake.places.asking import Terminal
-    from segmake.remote.checking import check
     from segmake.remote.event_loop import finish
+    from segmake.remote.setup.checking import check
 
     found = finish(check(options.folder, None if options.json else Terminal()))
     if options.json:

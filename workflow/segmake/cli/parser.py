@@ -436,7 +436,7 @@ def _add_folder(action: Parser) -> None:
 
 
 def _add_ticked(action: Parser) -> None:
-    for kind in ("masks", "rois", "pictures", "all"):
+    for kind in ("masks", "rois", "pictures", "all", "compare"):
         action.add_argument(f"--{kind}", action="store_true", help=say(f"help.remote.{kind}"))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import (
-    AsyncIterator,
+    AsyncGenerator,
     Callable,
     Coroutine,
     Iterable,
     Mapping,
     Sequence,
 )
+from contextlib import aclosing
 from dataclasses import dataclass
 from posixpath import dirname, join
 from typing import Any
@@ -244,7 +245,9 @@ class Attempt:
         path, way = join(self.here, name), join(self.there, part)
         pieces = _Pieces(self.source, path, begun, file.size, self.progress)
         if begun < file.size:
-            await self.target.write(way, aiter(pieces), begun)
+            # A file that can't be written is not read any more either.
+            async with aclosing(aiter(pieces)) as arriving:
+                await self.target.write(way, arriving, begun)
         # It may have grown, or have been written anew.
         if pieces.failed or not is_same(await self.source.look(path), file):
             await self.target.remove(self.there, [part])
@@ -324,22 +327,22 @@ class _Pieces:
         self.progress = progress
         self.failed = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         left = self.size - self.begun
-        reading = self.place.read(self.path, self.begun)
-        while left:
-            try:
-                piece = (await anext(reading, b""))[:left]
-            except Problem as problem:
-                if problem.code not in ("SM-SSH-012", "SM-SSH-022"):
-                    raise
-                self.failed = True
-                return
-            if not piece:
-                return
-            left -= len(piece)
-            yield piece
-            self.progress.add(len(piece))
+        async with aclosing(self.place.read(self.path, self.begun)) as reading:
+            while left:
+                try:
+                    piece = (await anext(reading, b""))[:left]
+                except Problem as problem:
+                    if problem.code not in ("SM-SSH-012", "SM-SSH-022"):
+                        raise
+                    self.failed = True
+                    return
+                if not piece:
+                    return
+                left -= len(piece)
+                yield piece
+                self.progress.add(len(piece))
 
 
 async def _in_turn(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from segmake.messages import Problem
 from segmake.places.attempt import Attempt, Ends
 from segmake.places.parts import writer
-from segmake.places.place import File, Place
+from segmake.places.place import AWAY, LOST, File, Place
 from segmake.places.progress import Progress
 
 # A file that changed within so many seconds may still be growing: the microscope, or a copy, is at it.
@@ -18,10 +18,6 @@ QUIET_SECONDS = 10
 # Seconds between attempts after the connection was lost, until it is given up; a longer copy that is cut again and
 # again gets all of them anew as soon as something has arrived.
 PATIENCE = (1, 2, 5, 10, 20, 30, 60)
-
-# The connection is lost; and what is said of the computer while the network is away.
-_LOST = "SM-SSH-010"
-_AWAY = (_LOST, "SM-SSH-001", "SM-SSH-002", "SM-SSH-003")
 
 
 @dataclass(frozen=True)
@@ -98,11 +94,11 @@ class _Patience:
 
     async def wait(self, problem: Problem, progress: Progress) -> None:
         """Wait for the next attempt, or raise what is wrong."""
-        self.lost = self.lost or problem.code == _LOST
+        self.lost = self.lost or problem.code == LOST
         if progress.sent > self.sent:
             self.tried, self.sent = 0, progress.sent
         # Before anything was lost, a computer that is not there is most often a name that is mistyped.
-        if not self.lost or problem.code not in _AWAY or self.tried == len(PATIENCE):
+        if not self.lost or problem.code not in AWAY or self.tried == len(PATIENCE):
             raise problem
         progress.lose()
         await asyncio.sleep(PATIENCE[self.tried])

@@ -10,7 +10,7 @@ import platform
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class Here(Place):
                 return None
         return File(known.st_size, known.st_mtime)
 
-    async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, path: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file."""
         with _told(path), _path(path).open("rb", buffering=0) as file:
             file.seek(offset)
@@ -111,7 +111,7 @@ class Here(Place):
 
     async def read_many(
         self, folder: str, names: Sequence[str]
-    ) -> AsyncIterator[tuple[str, bytes]]:
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield small files below a folder with their names."""
         for name in names:
             # A thread for each would take longer than to read it.

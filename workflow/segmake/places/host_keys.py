@@ -10,7 +10,7 @@ from typing import Any
 import asyncssh
 
 from segmake.core.files import one_line
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 
 
 def _own_files() -> tuple[Path, ...]:
@@ -48,6 +48,12 @@ class HostKeys:
     def others(self, host: str, address: str, port: int) -> list[asyncssh.SSHKey]:
         """Return the keys under which a computer is known, which are not the one that it shows."""
         return list(self.trusted(host, address, port)[0])
+
+    def lists_of(self, host: str, address: str, port: int) -> list[str]:
+        """Return which lists know a computer: files, and what the institute handed out."""
+        lists = {str(file): HostKeys((file,)) for file in self.files}
+        lists[say("ssh.handed_out")] = HostKeys((), self.handed_out)
+        return [name for name, one in lists.items() if one.others(host, address, port)]
 
     def add(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
         """Note a computer in the user's list; nothing that is there is changed."""

@@ -87,7 +87,7 @@ class Login:
         Raises
         ------
         Problem
-            ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-032``.
+            ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-033``.
         """
         asking = _WhyAgain(self.asking, self.host) if again else self.asking
         self.keys_refused, self.had_to_type, self.passed = [], False, {}
@@ -220,9 +220,11 @@ class Login:
             return
         if known:
             old = ", ".join(key.get_fingerprint() for key in known)
-            files = ", ".join(map(str, self.host_keys.files))
-            listed = listed_name(offered.host, offered.port)
-            raise Problem("SM-SSH-005", where=host, known=old, files=files, listed=listed, **names)
+            lists = self.host_keys.lists_of(offered.host, offered.address, offered.port)
+            own = lists == [str(self.host_keys.files[0])]
+            more = {"known": old, "listed": listed_name(offered.host, offered.port)}
+            code = "SM-SSH-005" if own else "SM-SSH-033"
+            raise Problem(code, where=host, files=", ".join(lists), **names, **more)
         if not await self.asking.agrees(say("ssh.unknown_host", **names)):
             raise Problem("SM-SSH-004", where=host, **names)
         self.host_keys.add(offered.host, offered.port, offered.key)

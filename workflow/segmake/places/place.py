@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -14,6 +14,11 @@ from segmake.places.shell_scripts import IS_AT_WORK, START, STOP
 
 # Bytes of a file that are read or written at once.
 PIECE = 1024**2
+
+# That the connection is lost, and what else is said of a computer that may be reached again: its name is not found
+# (as without a network), it takes no logins or does not answer, no network or gateway leads there.
+LOST = "SM-SSH-010"
+AWAY = (LOST, "SM-SSH-001", "SM-SSH-002", "SM-SSH-003", "SM-SSH-031", "SM-SSH-032")
 
 # What is not whole yet has this in its name, or in that of a folder above it.
 PART = ".segmake-part"
@@ -116,7 +121,7 @@ class Place(ABC):
         """Return what is known of one file; None if it is not there."""
 
     @abstractmethod
-    def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
+    def read(self, path: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file, in pieces.
 
         Parameters
@@ -139,7 +144,9 @@ class Place(ABC):
         """
 
     @abstractmethod
-    def read_many(self, folder: str, names: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
+    def read_many(
+        self, folder: str, names: Sequence[str]
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield small files below a folder with their names; one that is gone, or can't be read, is left out.
 
         If the connection is lost, those that had arrived whole are yielded before it is told.

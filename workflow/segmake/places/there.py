@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from posixpath import dirname
@@ -165,7 +165,7 @@ class There(Place):
             raise self._problem(error, path) from error
         return File(known.size or 0, (known.mtime or 0) + (known.mtime_ns or 0) / 1e9)
 
-    async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, path: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file."""
         files = await self._sftp()
         # Blocks of its own: the library's ones, after the connection was lost, print what nobody can read.
@@ -226,7 +226,7 @@ class There(Place):
 
     async def read_many(
         self, folder: str, names: Sequence[str]
-    ) -> AsyncIterator[tuple[str, bytes]]:
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield small files below a folder with their names, all in one stream."""
         command = ["tar", "-ch", "--no-recursion", "--verbatim-files-from", "--null", "-T", "-"]
         script = LoginScript(command, folder, _ENGLISH, login=False)

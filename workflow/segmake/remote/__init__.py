@@ -2,9 +2,8 @@
 
 `remembered` says which computer an experiment is computed on (the file ``segmake.place`` beside its folder ``config``),
 `claims` tells a copied experiment from a moved one, `known_computers` which computers a user has been to, and
-`handed_out` what an institute says of its own. `setting_up` makes a computer ready, step by step: `way_there` logs in
-and makes a key (`own_key`, `key_there`, `ssh_config`), `segmake_there` finds or installs SegMake, `engine_there` looks
-for the engine, `experiment_there` is about the folder, `launchers` are double-clicked. `checking` looks at all of it.
+`handed_out` what an institute says of its own. The folder `setup` makes a computer ready, once; all else is for each
+day.
 
 `session` asks SegMake over there. `sending` brings the experiment to it: `config_copy` makes the copy of its config,
 in which paths are called as `laptop_paths` says, and `luggage` finds the files that it needs. `running` starts a run,

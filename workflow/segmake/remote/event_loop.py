@@ -27,7 +27,5 @@ def _pass_over_lost(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
     # Not every laptop has what speaks SSH.
     from asyncssh import Error, SFTPError
 
-    # What was read for it may be left in the middle.
-    is_left = "asyncgen" in context
-    if not is_left and not isinstance(context.get("exception"), Error | SFTPError | OSError):
+    if not isinstance(context.get("exception"), Error | SFTPError | OSError):
         loop.default_exception_handler(context)

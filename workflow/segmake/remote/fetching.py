@@ -74,7 +74,11 @@ class Fetched:
 
 
 async def fetch(
-    session: Session, ticked: Collection[str] = (), *, all_of_it: bool = False
+    session: Session,
+    ticked: Collection[str] = (),
+    *,
+    all_of_it: bool = False,
+    compare: bool = False,
 ) -> Fetched:
     """Bring results back.
 
@@ -84,6 +88,8 @@ async def fetch(
     ticked : collection of str
         What is wanted beside the report, the tables and what scripts made: of `TICKED`.
     all_of_it : bool
+    compare : bool
+        Whether files that seem to be the same, by size and time, are compared by their content too.
 
     Raises
     ------
@@ -110,7 +116,7 @@ async def fetch(
     for some, single in rounds:
         known = [name for name in some if name in folders]
         if known or single:
-            outcome, edited = await _Round(session, there, here, known, single).go()
+            outcome, edited = await _Round(session, there, here, known, single, compare).go()
             new += outcome.copied
             growing += outcome.growing
             kept += edited
@@ -160,6 +166,7 @@ class _Round:
     here: Path
     folders: Sequence[str]
     single: Sequence[str]
+    compare: bool
 
     async def go(self) -> tuple[Outcome, list[str]]:
         """Fetch them; return what is new here, and what was edited here."""
@@ -174,13 +181,17 @@ class _Round:
         wanted = {
             name
             for name, file in there.items()
-            if name not in here or not is_same(file, known[name])
+            if name not in here
+            or not is_same(file, known[name])
+            or (self.compare and _are_same(file, here[name]))
         }
         kept = self._keep(here, there, known, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
         with shown(say("remote.fetching_files", host=self.session.place.host)) as tell:
             # SegMake gives a file its name once it is whole.
-            outcome = await copy(*ends, wanted=wanted.__contains__, tell=tell, quiet=0)
+            outcome = await copy(
+                *ends, wanted=wanted.__contains__, tell=tell, checked=self.compare, quiet=0
+            )
         same = {name for name in there if name in here and _are_same(there[name], here[name])}
         for name in same | set(outcome.copied):
             memory.fetched[self._key(name)] = (there[name].size, there[name].time)

@@ -147,7 +147,7 @@ def remember(computer: Computer) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def login_of(host: str, asking: Asking) -> Login:
+def login_of(host: str, asking: Asking, through: str = "") -> Login:
     """Return how to log in at a computer, with the host keys that the institute handed out.
 
     Parameters
@@ -156,8 +156,11 @@ def login_of(host: str, asking: Asking) -> Login:
         As `segmake.remote.remembered.PlaceFile.host` has it.
     asking : Asking
         Whom to ask for passwords and the like.
+    through : str
+        The computers to go over where this laptop's SSH settings name none.
     """
-    return known_computer(host).login(asking)
+    login = known_computer(host).login(asking)
+    return replace(login, through=through) if through and not login.jumps() else login
 
 
 def shares_of(host: str) -> list[Share]:

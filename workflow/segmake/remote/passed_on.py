@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from posixpath import dirname
 
 from segmake.places.place import PART, Answer, File, Place, System
+
+# sh FOLDER PATTERN, with names of folders below it and zeros on its standard input: what is called so in these, each
+# with a letter for its kind before it and a zero.
+_LEFT = r"""
+cd -- "$1" 2>/dev/null || exit 0
+export pattern=$2
+xargs -0 sh -c 'find "$@" -maxdepth 1 -name "$pattern" -printf "%y%p\0" 2>/dev/null' sh
+"""
 
 
 class PassedOn(Place):
@@ -49,7 +58,7 @@ class PassedOn(Place):
         """Return what is known of one file."""
         return await self.place.look(path)
 
-    def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
+    def read(self, path: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file."""
         return self.place.read(path, offset)
 
@@ -57,7 +66,9 @@ class PassedOn(Place):
         """Write into a file from some byte on."""
         await self.place.write(path, pieces, offset)
 
-    def read_many(self, folder: str, names: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
+    def read_many(
+        self, folder: str, names: Sequence[str]
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield small files below a folder with their names."""
         return self.place.read_many(folder, names)
 
@@ -126,13 +137,13 @@ class Gathered(PassedOn):
         """Return what is known of one file."""
         return await self.place.look(self.paths[path])
 
-    def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
+    def read(self, path: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a file."""
         return self.place.read(self.paths[path], offset)
 
     async def read_many(
         self, folder: str, names: Sequence[str]
-    ) -> AsyncIterator[tuple[str, bytes]]:
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield small files with their names; one that is gone meanwhile is left out."""
         for name in names:
             async for _, content in self.place.read_many(*self._apart(name)):
@@ -172,15 +183,20 @@ class Among(PassedOn):
     async def files(self, folder: str, *, unread: list[str] | None = None) -> dict[str, File]:
         """Return the files of these folders, the single ones that are there, and what a cut copy left beside them."""
         found: dict[str, File] = {}
+        streams, parts = await self._left(folder)
         # One after the other: a server lets few commands run at once.
-        for one in [*self.folders, *await self._left(folder)]:
+        for one in [*self.folders, *streams]:
             below = await self.place.files(f"{folder}/{one}", unread=unread)
             found |= {name if one == "." else f"{one}/{name}": file for name, file in below.items()}
-        looked = await asyncio.gather(*(self.place.look(f"{folder}/{one}") for one in self.single))
-        return found | {name: file for name, file in zip(self.single, looked, strict=True) if file}
+        single = [*self.single, *parts]
+        looked = await asyncio.gather(*(self.place.look(f"{folder}/{one}") for one in single))
+        return found | {name: file for name, file in zip(single, looked, strict=True) if file}
 
-    async def _left(self, folder: str) -> list[str]:
-        """Return the folders in which streams were cut."""
-        words = ["find", f"{folder}/.", "-maxdepth", "1", "-type", "d", "-name", f"*{PART}"]
-        answer = await self.place.run([*words, "-printf", r"%P\0"])
-        return answer.text.split("\0")[:-1]
+    async def _left(self, folder: str) -> tuple[list[str], list[str]]:
+        """Return the folders in which streams were cut, and the parts of single files."""
+        above = sorted({".", *(f"./{dirname(one)}" for one in self.single if dirname(one))})
+        data = "".join(f"{one}\0" for one in above).encode(errors="surrogateescape")
+        answer = await self.place.run(["sh", "-c", _LEFT, "sh", folder, f"*{PART}"], data=data)
+        found = [(one[:1], one[1:].removeprefix("./")) for one in answer.text.split("\0")[:-1]]
+        streams = [path for kind, path in found if kind == "d"]
+        return streams, [path for kind, path in found if kind == "f"]

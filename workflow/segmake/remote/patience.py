@@ -7,16 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from segmake.messages import Problem, say
+from segmake.places.copying import PATIENCE
+from segmake.places.place import AWAY
 
 T = TypeVar("T")
 Show = Callable[[str], None]
-
-# Seconds between attempts to reach a computer that is gone.
-PAUSES = (1, 2, 5, 10, 20, 30, 60)
-
-# What is said of a computer that can't be reached: no such name (without a network, none is found), no answer, a
-# connection that is lost.
-AWAY = ("SM-SSH-001", "SM-SSH-002", "SM-SSH-003", "SM-SSH-010")
 
 
 async def patiently(
@@ -44,11 +39,11 @@ async def patiently(
         try:
             found = await call()
         except Problem as problem:
-            if problem.code not in AWAY or (lost == len(PAUSES) and not for_ever):
+            if problem.code not in AWAY or (lost == len(PATIENCE) and not for_ever):
                 raise
             if not lost:
                 show(say("remote.lost", host=host))
-            await asyncio.sleep(PAUSES[min(lost, len(PAUSES) - 1)])
+            await asyncio.sleep(PATIENCE[min(lost, len(PATIENCE) - 1)])
             lost += 1
         else:
             if lost:

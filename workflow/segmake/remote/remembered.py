@@ -26,11 +26,15 @@ class PlaceFile:
         The experiment's folder over there, from the root on.
     segmake : str
         The program ``segmake`` over there, from the root on.
+    through : str
+        The computers to go over, as in `segmake.places.login.Login`, for a laptop whose SSH settings name none; empty
+        for none.
     """
 
     host: str
     folder: str
     segmake: str
+    through: str = ""
 
 
 def read_place(experiment: Path) -> PlaceFile:
@@ -54,7 +58,8 @@ def read_place(experiment: Path) -> PlaceFile:
     path = experiment / FILE
     try:
         said: Any = YAML(typ="safe").load(path.read_text(encoding="utf-8-sig"))
-        return PlaceFile(**{one.name: _text(said[one.name]) for one in fields(PlaceFile)})
+        known = [one.name for one in fields(PlaceFile) if one.name in said]
+        return PlaceFile(**{name: _text(said[name]) for name in known})
     except FileNotFoundError:
         if not (experiment / DEFAULT_CONFIG.parent).is_dir():
             raise Problem("SM-REM-056", where=str(experiment.absolute())) from None
@@ -69,7 +74,7 @@ def write_place(experiment: Path, place: PlaceFile) -> None:
 
     with write_atomically(experiment / FILE) as part, part.open("w", encoding="utf-8") as file:
         file.write("".join(f"# {line}\n" for line in say("remote.place_file").splitlines()))
-        YAML().dump(asdict(place), file)
+        YAML().dump({name: value for name, value in asdict(place).items() if value}, file)
 
 
 def _text(value: object) -> str:

@@ -15,6 +15,7 @@ from segmake.core.files import one_line
 from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
 from segmake.places.place import Answer
+from segmake.remote.claims import claim
 from segmake.remote.patience import Show, patiently
 from segmake.remote.session import Session, told
 
@@ -83,8 +84,9 @@ async def start(session: Session, profile: str) -> str:
     Raises
     ------
     Problem
-        ``SM-REM-009`` if it is refused, with what is said over there.
+        ``SM-REM-009`` if it is refused, with what is said over there; ``SM-REM-055`` if the experiment is a copy.
     """
+    claim(session.experiment, session.place)
     if profile != LOCAL:
         words = ["segmake", "submit", "--profile", profile, *session.config_options]
         answer = await session.program(*words)
@@ -275,8 +277,10 @@ async def stop(session: Session, show: Show) -> bool:
     Raises
     ------
     Problem
-        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-016`` if Slurm does not cancel it.
+        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-016`` if Slurm does not cancel it; ``SM-REM-055`` if
+        the experiment is a copy.
     """
+    claim(session.experiment, session.place)
     said, at_work = await look(session)
     if not at_work:
         show(say("remote.nothing_runs", host=session.place.host))

@@ -18,6 +18,7 @@ from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
+from segmake.remote.claims import claim
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.gone import foreign, move_aside, set_aside
 from segmake.remote.laptop_paths import Laptop
@@ -61,19 +62,24 @@ class Sent:
 
 
 def check(session: Session) -> None:
-    """Look whether anything is wrong with the config, as far as this computer alone can tell.
+    """Look whether anything is wrong with the config, or the experiment a copy, as far as this computer alone can tell.
 
     Raises
     ------
+    Problem
+        ``SM-REM-055`` if another folder of this computer is computed in the same place.
     Problems
-        All that is.
+        All that is wrong with the config.
     """
     named = make_copy(session.config, Laptop(Path.cwd(), Path.home()), session.place.folder).named
     if problems := config_problems(session.config, named):
         raise Problems(problems)
+    claim(session.experiment, session.place)
 
 
-async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent:
+async def send(
+    session: Session, show: Show, *, overwrite: bool = False, compare: bool = False
+) -> Sent:
     """Bring an experiment's copy up to date.
 
     Parameters
@@ -83,16 +89,20 @@ async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent
         Is told that files are waited for.
     overwrite : bool
         Whether what was edited over there is replaced; it is kept beside, and images are set aside.
+    compare : bool
+        Whether files that seem to be the same, by size and time, are compared by their content too.
 
     Raises
     ------
     Problem
         ``SM-REM-006`` or ``SM-REM-007`` if the copy of the config is another one than was sent from here,
-        ``SM-REM-024`` if all images are still being written; what a connection may raise.
+        ``SM-REM-024`` if all images are still being written, ``SM-REM-055`` if the experiment is a copy; what a
+        connection may raise.
     Problems
         ``SM-REM-025`` if a folder of images is nowhere, ``SM-REM-008`` and ``SM-REM-022`` if other files are other
         ones; what is wrong with the folders of images.
     """
+    claim(session.experiment, session.place)
     laptop = await session.laptop()
     folder = session.place.folder
     config = make_copy(session.config, laptop, folder)
@@ -118,7 +128,7 @@ async def send(session: Session, show: Show, *, overwrite: bool = False) -> Sent
     aside, stay = await set_aside(session, luggage, config.named, memory)
     write_memory(session.experiment, memory)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
-    outcome = await _send_files(session, luggage, alike)
+    outcome = await _send_files(session, luggage, alike, compare=compare)
     now = {*there, *outcome.copied} - {*aside, *others}
     _refuse_growing(luggage, now | set(outcome.copied), outcome.growing)
     left = dict.fromkeys(readable(str(path)) for path in luggage.left)
@@ -145,13 +155,19 @@ async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
         raise Problems(problems)
 
 
-async def _send_files(session: Session, luggage: Luggage, alike: Collection[str]) -> Outcome:
+async def _send_files(
+    session: Session, luggage: Luggage, alike: Collection[str], *, compare: bool
+) -> Outcome:
     folder = session.place.folder
     target = Among(session.computer, luggage.folders, luggage.single)
     source = Gathered(Here(), luggage.paths)
     with shown(say("remote.sending_files", host=session.place.host)) as tell:
         return await copy(
-            (source, ""), (target, folder), wanted=lambda name: name not in alike, tell=tell
+            (source, ""),
+            (target, folder),
+            wanted=lambda name: name not in alike,
+            tell=tell,
+            checked=compare,
         )
 
 

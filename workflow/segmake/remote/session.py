@@ -168,7 +168,7 @@ def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
         raise Problem("SM-REM-014", where=str(config), folder=str(here))
     if not full.is_file():
         raise Problem("SM-REM-021", where=str(full), folder=str(here))
-    return Session(here, full.relative_to(here), place, _reached(place.host))
+    return Session(here, full.relative_to(here), place, _reached(place))
 
 
 def experiment_of(typed: Path, config: Path = DEFAULT_CONFIG) -> tuple[Path, Path]:
@@ -200,8 +200,8 @@ def told(answer: Answer) -> str:
     return _text(answer).rstrip()
 
 
-def _reached(host: str) -> Place:
-    return There(login_of(host, Terminal()))
+def _reached(place: PlaceFile) -> Place:
+    return There(login_of(place.host, Terminal(), place.through))
 
 
 def _text(answer: Answer) -> str:

@@ -10,7 +10,7 @@ from segmake.core.files import one_line, readable
 from segmake.messages import Problem, say
 from segmake.messages.numbers import shown_bytes
 from segmake.places.place import Place
-from segmake.remote.segmake_there import in_full
+from segmake.remote.setup.segmake_there import in_full
 
 # Where clusters say that large files go, the quickest one first.
 _DISKS = ("SCRATCH", "WORK", "WORKDIR", "SCRATCHDIR")

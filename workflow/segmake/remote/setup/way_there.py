@@ -13,9 +13,7 @@ from segmake.places.asking import Asking
 from segmake.places.host_keys import HostKeys
 from segmake.places.login import Login, Taken, in_parts
 from segmake.places.there import There
-from segmake.remote import own_key
 from segmake.remote.handed_out import HandedOut, read_handed_out
-from segmake.remote.key_there import close_to_others, put_in
 from segmake.remote.known_computers import (
     Computer,
     bare,
@@ -24,14 +22,22 @@ from segmake.remote.known_computers import (
     true_name,
     under_another_name,
 )
-from segmake.remote.own_key import OwnKey
-from segmake.remote.ssh_config import Entry, add_entry, has_entry, is_one_computers, short_name
+from segmake.remote.setup import own_key
+from segmake.remote.setup.key_there import close_to_others, put_in
+from segmake.remote.setup.own_key import OwnKey
+from segmake.remote.setup.ssh_config import (
+    Entry,
+    add_entry,
+    has_entry,
+    is_one_computers,
+    short_name,
+)
 
 Tell = Callable[[str], None]
 
 # What a login says where no key is let in and no password is taken.
 NO_KEY = "SM-SSH-007"
-CHANGED_KEY = "SM-SSH-005"
+CHANGED_KEY = ("SM-SSH-005", "SM-SSH-033")
 
 
 # What SSH's settings take for a name, and for no pattern.
@@ -180,7 +186,7 @@ class Way:
 
     def _tell_of_institute(self, problem: Problem) -> None:
         """Raise that a computer shows another key than the institute's file has."""
-        if problem.code != CHANGED_KEY:
+        if problem.code not in CHANGED_KEY:
             return
         options = self._login(problem.where).options()
         file = HostKeys((), self.computer.handed_out.host_keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import dirname
@@ -14,14 +14,21 @@ from segmake import __version__
 from segmake.core.files import one_line
 from segmake.messages import Problem, language, say
 from segmake.messages.numbers import shown_bytes
+from segmake.places.copying import copy
 from segmake.places.here import Here
-from segmake.places.place import PART, Place
+from segmake.places.place import Place
+from segmake.places.progress import Progress
+from segmake.remote.passed_on import Among, Gathered
 
 # Where the set-up over there keeps what it said, which process it is and how it ended: a later call goes on with it.
 _STATE = "~/.cache/segmake/remote-setup"
 
 # Seconds between two looks at what the set-up said.
 LOOK_SECONDS = 1.0
+
+# Where files of ``scripts/bundle.sh`` are kept over there, and how often it is said how much of one is.
+_BUNDLES = "~/.cache/segmake"
+_TELL_SECONDS = 10
 
 # The name and the version that a program says of itself.
 _NAME = "SegMake "
@@ -40,7 +47,8 @@ if [ ! -e "$folder/scripts/setup.sh" ]; then
     else
         GIT_TERMINAL_PROMPT=0 git clone --quiet -- "$address" "$part" || exit 1
     fi
-    mv -- "$part" "$folder" || exit 1
+    # An empty folder may be there already.
+    mv -T -- "$part" "$folder" || exit 1
 fi
 fits() {
     "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1
@@ -205,33 +213,23 @@ async def send_bundle(place: Place, file: Path, tell: Tell) -> str:
     Raises
     ------
     Problem
-        ``SM-REM-048`` if there is no such file here.
+        ``SM-REM-048`` if there is no such file here; what a copy may raise.
     """
-    here, path = Here(), str(file.absolute())
-    known = await here.look(path)
-    if known is None:
+    if not file.is_file():
         raise Problem("SM-REM-048", where=str(file), file=file)
-    target = f"~/.cache/segmake/{file.name}"
-    there = await place.look(target)
-    if there and there.size == known.size and abs(there.time - known.time) < 2:
-        return target
-    part = f"{target}.{int(known.time)}{PART}"
-    begun = await place.look(part)
-    offset = min(begun.size, known.size) if begun else 0
+    told = time.monotonic()
 
-    async def pieces() -> AsyncIterator[bytes]:
-        sent, told = offset, time.monotonic()
-        async for piece in here.read(path, offset):
-            yield piece
-            sent += len(piece)
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                amounts = {"sent": shown_bytes(sent), "all": shown_bytes(known.size)}
-                tell(say("reach.sending", **amounts))
+    def show(progress: Progress) -> None:
+        nonlocal told
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            amounts = {"sent": progress.bytes, "all": progress.all_bytes}
+            tell(say("reach.sending", **{name: shown_bytes(n) for name, n in amounts.items()}))
 
-    await place.write(part, pieces(), offset)
-    await place.put_in_place(part, target, known.time)
-    return target
+    here = Gathered(Here(), {file.name: file.absolute().as_posix()})
+    there = Among(place, [], [file.name])
+    await copy((here, ""), (there, _BUNDLES), tell=show, quiet=0)
+    return f"{_BUNDLES}/{file.name}"
 
 
 async def install(

@@ -11,13 +11,13 @@ from segmake.messages import Problem, say
 from segmake.places.asking import Asking
 from segmake.places.there import There
 from segmake.remote.claims import is_copy, other_folder
-from segmake.remote.engine_there import engine_of, engine_there, missing_engine
-from segmake.remote.experiment_there import Room, room_there, told_room
-from segmake.remote.key_there import open_to_others
 from segmake.remote.known_computers import known_computer, known_computers, login_of
 from segmake.remote.memory import read_memory
 from segmake.remote.remembered import PlaceFile, read_place
-from segmake.remote.segmake_there import (
+from segmake.remote.setup.engine_there import engine_of, engine_there, missing_engine
+from segmake.remote.setup.experiment_there import Room, room_there, told_room
+from segmake.remote.setup.key_there import open_to_others
+from segmake.remote.setup.segmake_there import (
     Program,
     slurm_there,
     try_program,
@@ -137,7 +137,7 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
     """
     found = Found(experiment, _remembered(experiment))
     passive = _Passive(asking)
-    place = There(login_of(found.place.host, passive))
+    place = There(login_of(found.place.host, passive, found.place.through))
     try:
         await place.connect()
         found.reachable, found.typed = True, place.login.had_to_type

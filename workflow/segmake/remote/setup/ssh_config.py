@@ -35,7 +35,7 @@ class Entry:
     through : str
         The computer to go over; empty for none.
     key : str
-        The file of the key to offer, as `segmake.remote.own_key.OwnKey.name`; empty for what SSH finds by itself.
+        The file of the key to offer, as `segmake.remote.setup.own_key.OwnKey.name`; empty for what SSH finds by itself.
     """
 
     names: tuple[str, ...]

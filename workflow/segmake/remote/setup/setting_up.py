@@ -12,19 +12,19 @@ from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, say
 from segmake.places.there import There
 from segmake.remote.claims import claim, other_folder
-from segmake.remote.engine_there import EngineThere, engine_of, engine_there, missing_engine
-from segmake.remote.experiment_there import (
+from segmake.remote.known_computers import leads_to, login_of, named_in_full, remember
+from segmake.remote.memory import carry_over
+from segmake.remote.remembered import PlaceFile, read_place, write_place
+from segmake.remote.setup.engine_there import EngineThere, engine_of, engine_there, missing_engine
+from segmake.remote.setup.experiment_there import (
     experiments_folder,
     has_experiment,
     make_folder,
     room_there,
     told_room,
 )
-from segmake.remote.known_computers import leads_to, remember
-from segmake.remote.launchers import launchers, write_launchers
-from segmake.remote.memory import carry_over
-from segmake.remote.remembered import PlaceFile, read_place, write_place
-from segmake.remote.segmake_there import (
+from segmake.remote.setup.launchers import launchers, write_launchers
+from segmake.remote.setup.segmake_there import (
     Program,
     find_program,
     in_full,
@@ -38,7 +38,7 @@ from segmake.remote.segmake_there import (
     variables_there,
     version_difference,
 )
-from segmake.remote.way_there import Tell, Way
+from segmake.remote.setup.way_there import Tell, Way
 
 # Where SegMake is installed over there, if nobody says otherwise.
 FOLDER = "~/segmake"
@@ -103,6 +103,8 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
     before = _place_of(experiment)
     if not way.host and not way.site and before:
         way.host = before.host
+        # The way that another laptop found, where this one has none of its own.
+        way.through = way.through or login_of(before.host, way.asking, before.through).through
     try:
         await way.go()
         remember(way.computer)
@@ -145,7 +147,8 @@ class _Setting:
         folder = await self._folder()
         self.way.computer = replace(self.way.computer, experiments=folder.rpartition("/")[0])
         remember(self.way.computer)
-        place = PlaceFile(self.way.computer.host, folder, program.path)
+        through = ",".join(map(named_in_full, self.place.login.jumps()))
+        place = PlaceFile(self.way.computer.host, folder, program.path, through)
         claim(self.experiment, place)
         if self.before and leads_to(self.before.host, place.host):
             carry_over(self.experiment, self.before, place)

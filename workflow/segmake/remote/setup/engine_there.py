@@ -10,7 +10,7 @@ from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, Problems, say
 from segmake.places.place import Place
 from segmake.remote.known_computers import known_computer
-from segmake.remote.segmake_there import Program
+from segmake.remote.setup.segmake_there import Program
 
 # python ENGINE: whether its environment is missing where no conda makes it for a run of Slurm's, and SegMake's folder
 # where this user may write there.

@@ -1,0 +1,192 @@
+"""Which computer and which folder an experiment is computed in, as `segmake remote setup` and `check` tell them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segmake import __version__
+from segmake.cli import main
+from segmake.places.asking import Terminal
+from segmake.places.there import There
+from segmake.remote.claims import claim
+from segmake.remote.known_computers import known_computer, known_computers, login_of
+from segmake.remote.memory import Memory, read_memory, write_memory
+from segmake.remote.remembered import PlaceFile, read_place, write_place
+from segmake.remote.setup.setting_up import Wishes
+from tests.answers import held
+from tests.ssh.conftest import Answers
+from tests.ssh.server import PASSWORD, Server
+from tests.ssh.setups import Done, own, tree
+
+
+def test_a_computer_is_the_same_whatever_it_is_called_and_on_another_laptop(
+    ready: Server, wishes: Wishes, experiment: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    server = ready
+    own("config").write_text(
+        f"Host mine\n  HostName 127.0.0.1\n  Port {server.port}\n  User {server.user.name}\n"
+    )
+    # As an older SegMake noted it, with what was sent then.
+    folder = f"{server.user.home}/segmake-experiments/day 1"
+    write_place(experiment, PlaceFile("mine", folder, wishes.segmake))
+    write_memory(experiment, Memory({"host": "mine", "folder": folder}, {"a": ["b"]}))
+    assert asyncio.run(login_works("mine"))
+    assert Done(server, experiment, host="", wishes=wishes).code == ""
+    place = read_place(experiment)
+    assert place == PlaceFile(server.host, folder, wishes.segmake)
+    settings = own("config").read_bytes()
+    for name in ("mine", server.host, server.host.replace("127.0.0.1", "localhost")):
+        done = Done(server, experiment, host=name)
+        assert done.code == "" and "entry for mine already" in done.said, done.said
+        assert read_place(experiment) == place
+        assert read_memory(experiment, place).configs == {"a": ["b"]}
+    # Whoever leaves out the user's name is the same user.
+    done = Done(server, experiment, "", host=f"localhost:{server.port}")
+    assert done.code == "" and f"[Enter: {server.user.name}]" in done.asking.asked[0], done.said
+    assert own("config").read_bytes() == settings
+    assert [each.host for each in known_computers()] == [server.host]
+    assert known_computer("mine") == known_computer(server.host) == known_computers()[0]
+    # An entry that leads elsewhere by now is not followed.
+    own("config").write_text("Host mine\n  HostName 192.0.2.7\n")
+    assert asyncio.run(login_works(place.host))
+    # Somebody else's laptop, where the same word is another computer's name.
+    shutil.copytree(tmp_path / ".ssh", tmp_path / "laptop 2" / ".ssh")
+    monkeypatch.setenv("HOME", str(tmp_path / "laptop 2"))
+    assert known_computers() == [] and asyncio.run(login_works(place.host))
+
+
+async def login_works(host: str) -> bool:
+    place = There(login_of(host, Answers()))
+    try:
+        return (await place.run(["true"])).code == 0
+    finally:
+        await place.close()
+
+
+def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
+    ready: Server, wishes: Wishes, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = ready
+    assert Done(server, experiment, wishes=wishes).code == ""
+    first = read_place(experiment)
+    # What somebody has sent, so that nothing can be taken for new.
+    (Path(first.folder) / "config").mkdir()
+    copy = experiment.with_name("day 2")
+    shutil.copytree(experiment, copy)
+    before = tree(Path(first.folder))
+    assert main(["remote", "check", str(copy)]) == 1
+    assert "SM-REM-055" in capsys.readouterr().out
+    for action in ("run", "stop"):
+        assert main(["remote", action, str(copy), *(["--yes"] if action == "run" else [])]) == 1
+        assert "SM-REM-055" in capsys.readouterr().err
+    assert tree(Path(first.folder)) == before
+    refused = Done(server, copy, host="", wishes=Wishes(folder=first.folder))
+    assert refused.code == "SM-REM-055" and read_place(copy) == first
+    done = Done(server, copy, host="")
+    assert done.code == "" and "is a copy of" in done.said, done.said
+    assert read_place(copy).folder == f"{Path(first.folder).parent}/day 2"
+    claim(copy, read_place(copy))
+    # Another one of the same name, which lies elsewhere here.
+    other = experiment.parent / "2027" / "day 2"
+    shutil.copytree(copy, other)
+    (other / "segmake.place").unlink()
+    assert Done(server, other, host=server.host).code == ""
+    assert read_place(other).folder == f"{Path(first.folder).parent}/day 2-2"
+
+
+def test_a_path_of_this_computer_is_understood_or_refused(
+    ready: Server, shared: Path, experiment: Path
+) -> None:
+    server = ready
+    # As the shell of this computer hands on ~/mine.
+    wishes = Wishes(
+        segmake=f"{shared}/.venv/bin/segmake", folder=str(Path.home() / "segmake" / "1")
+    )
+    done = Done(server, experiment, wishes=wishes)
+    assert done.code == "" and "the home of this computer" in done.said, done.said
+    assert read_place(experiment).folder == f"{server.user.home}/segmake/1"
+    for typed in ("C:/Program Files/Git/data", r"\\server\share"):
+        done = Done(server, experiment, host="", wishes=Wishes(folder=typed))
+        assert done.code == "SM-REM-060", done.said
+
+
+def test_check_says_what_is_there_and_changes_nothing(
+    ready: Server,
+    wishes: Wishes,
+    experiment: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = ready
+    capsys.readouterr()
+    assert main(["remote", "check"]) == 1 and "SM-REM-001" in capsys.readouterr().err
+    assert Done(server, experiment, wishes=wishes).code == ""
+    before = tree(experiment.parent) | tree(server.user.home)
+    assert main(["remote", "check", "--json"]) == 0
+    told = held(capsys.readouterr().out)
+    assert told["reachable"] and told["typed"] is False and told["folder_is_there"]
+    assert told["version_there"] == __version__ and told["free_bytes"] > 0
+    assert main(["remote", "check"]) == 0
+    assert "All is ready." in capsys.readouterr().out
+    assert tree(experiment.parent) | tree(server.user.home) == before
+    server.stop()
+    assert main(["remote", "check", "--json"]) == 1
+    told = held(capsys.readouterr().out)
+    assert [each["code"] for each in told["problems"]] == ["SM-SSH-002"]
+    server.start(methods="password")
+    assert main(["remote", "check", "--json"]) == 1
+    told = held(capsys.readouterr().out)
+    assert [each["code"] for each in told["problems"]] == ["SM-REM-051"]
+
+
+def test_check_says_why_a_run_would_fail(
+    ready: Server,
+    wishes: Wishes,
+    experiment: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = ready
+    assert Done(server, experiment, wishes=wishes).code == ""
+    place = read_place(experiment)
+
+    def codes() -> list[str]:
+        capsys.readouterr()
+        failed = main(["remote", "check", "--json"])
+        problems = held(capsys.readouterr().out)["problems"]
+        assert failed == any(each["severity"] == "error" for each in problems)
+        return [each["code"] for each in problems]
+
+    # Slurm's commands are there or not as this machine has it, and nothing answers them.
+    known = codes()
+    assert set(known) <= {"SM-REM-058"}
+    # What was sent is gone.
+    write_memory(experiment, Memory(Memory.of(place).place, {"config/config.yaml": ["1"]}))
+    Path(place.folder).rename(f"{place.folder} moved")
+    assert [*codes()] == ["SM-REM-061", *known]
+    assert main(["remote", "check"]) == 1
+    said = capsys.readouterr().out
+    assert "makes it" not in said and "All is ready" not in said
+    Path(f"{place.folder} moved").rename(place.folder)
+    # The engine of the config is not there, in a SegMake of others.
+    (experiment / "config" / "config.yaml").write_text(
+        "images: {folder: images}\nsegmentation: {engine: cellpose3}\n"
+    )
+    assert [*codes()] == ["SM-REM-057", *known]
+    # Others may write where keys are listed, so that the key is believed no more.
+    (server.user.home / ".ssh").chmod(0o777)
+    monkeypatch.setattr(Terminal, "secret", Answers([PASSWORD]).secret)
+    assert main(["remote", "check"]) == 1
+    assert f"write to {server.user.home}/.ssh" in capsys.readouterr().out
+    (server.user.home / ".ssh").chmod(0o700)
+    # A start file that talks gets between the files of a run; one that ends the login is a problem of its own.
+    (server.user.home / ".bashrc").write_text("echo Welcome\n")
+    assert "SM-SSH-015" in codes()
+    (server.user.home / ".bashrc").write_text("exit\n")
+    assert codes() == ["SM-SSH-011"]
+    assert main(["remote", "check"]) == 1
+    assert "reached" not in capsys.readouterr().out
