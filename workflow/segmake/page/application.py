@@ -253,7 +253,7 @@ class Application:
         form = await self._form(request)
         draft = await self._drafted(form)
         place = (_number(form.get("position")), _number(form.get("time")))
-        key = self._desk.work.trial_key(form.get("image", ""), *place, draft.settings)
+        key = await self._desk.work.trial_key(form.get("image", ""), *place, draft.settings)
         rendered = page("difference", draft=draft, desk=self._desk, csrf="").body
         return JSONResponse(
             {

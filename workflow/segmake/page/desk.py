@@ -238,7 +238,7 @@ class Desk:
             image.problems = answer["problems"]
         else:
             image.view = answer
-        key = self.work.trial_key(image.name, image.position, image.time, draft.settings)
+        key = await self.work.trial_key(image.name, image.position, image.time, draft.settings)
         image.trial, image.trial_key = await self.work.trial(key), key
         if image.trial is None and (before := await self.work.trial(trial)):
             shown = (before.last.get("file"), before.last.get("position"), before.last.get("time"))
