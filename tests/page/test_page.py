@@ -231,16 +231,42 @@ def test_an_image_of_several_channels_is_shown_by_its_channel(tab: Any, page: Pa
 
 def test_what_stood_in_a_form_is_there_again(tab: Any, page: Page) -> None:
     go_to_cells(tab, page)
+    tab.locator("button[name=pick]", has_text="<b>").click()
+    tab.locator("h2", has_text="<b>").wait_for()
     tab.locator(DIAMETER).fill("17")
     tab.get_by_text("1 setting changed").wait_for()
     tab.get_by_role("link", name="All settings").click()
     tab.locator("#results").fill("elsewhere")
     tab.reload()
     assert tab.locator("#results").input_value() == "elsewhere"
+    # So is the image that was chosen, also in another language.
+    tab.get_by_role("link", name="Cells").first.click()
+    assert tab.locator("h2", has_text="<b>").is_visible()
+    tab.get_by_role("button", name="Français").click()
+    assert tab.locator("html").get_attribute("lang") == "fr"
+    assert tab.locator("h2", has_text="<b>").is_visible()
+    assert tab.locator(DIAMETER).input_value() == "17"
+    tab.get_by_role("button", name="English").click()
+    tab.get_by_role("link", name="All settings").click()
     saved_before = page.config.read_text()
     tab.get_by_role("button", name="Save").click()
     tab.locator("#outcome .good").wait_for()
     assert changed_lines(saved_before, page.config.read_text()) == ["results: elsewhere"]
+
+
+def test_an_image_that_is_gone_keeps_nobody_from_the_others(browser: Any, page: Page) -> None:
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE_MS)
+        tab.goto(page.address)
+        tab.wait_for_url(f"{page.root}/")
+        tab.goto(f"{page.root}/cells?image=gone.tif")
+        end = time.monotonic() + 90
+        while not tab.get_by_text("SM-PAG-008").count():
+            assert time.monotonic() < end
+            tab.reload()
+        tab.get_by_role("link", name="Cells").first.click()
+        tab.locator("#picture").wait_for()
 
 
 def test_all_settings_go_there_and_back(tab: Any, page: Page) -> None:

@@ -280,10 +280,7 @@ class Application:
     async def _picture(self, request: Request) -> Response:
         path = self._desk.picture_path(request.path_params["name"])
         kind = "image/png" if path.endswith(".png") else "image/jpeg"
-        try:
-            content = await self._desk.work.bytes_of(path)
-        except FileNotFoundError:
-            raise Problem("SM-PAG-007") from None
+        content = await self._desk.work.bytes_of(path)
         # Its name says what it shows: another one has another name.
         kept = {"Cache-Control": "private, max-age=86400, immutable"}
         return Response(content, media_type=kind, headers=kept)
@@ -297,9 +294,12 @@ class Application:
 
     async def _language(self, request: Request) -> Response:
         form = await self._form(request)
-        wanted, back = form.get("language", ""), form.get("back", "")
+        wanted, (back, _, asked) = form.get("language", ""), form.get("back", "").partition("?")
         # Back to a page of this server, and nowhere else.
-        response = _see(back if back in ("/", "/cells", "/settings", "/file") else "/")
+        if back not in ("/", "/cells", "/settings", "/file"):
+            back, asked = "/", ""
+        place = {name: text for name, text in parse_qsl(asked) if name in _PLACE}
+        response = _see(f"{back}?{urlencode(place)}" if place else back)
         if wanted in LANGUAGES:
             kept: dict[str, Any] = {
                 "httponly": True,

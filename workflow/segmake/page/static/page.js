@@ -176,6 +176,20 @@ class Form {
   }
 }
 
+// The image that was chosen is shown again when people come back from another page, or choose their language.
+function keepPlace() {
+  const key = "segmake /cells place";
+  try {
+    // It may be gone.
+    if (one("[data-refused]")) sessionStorage.removeItem(key);
+    else if (location.pathname === "/cells" && location.search) sessionStorage.setItem(key, location.search);
+    const kept = sessionStorage.getItem(key) || "";
+    all('a[href^="/cells"]').forEach((link) => { link.href = `/cells${kept}`; });
+  } catch { /* a browser that keeps nothing */ }
+  const back = one(".languages [name=back]");
+  if (back && location.pathname === "/cells") back.value = `/cells${location.search}`;
+}
+
 // Put what the server answered in place of what is shown; whoever uses the keyboard stays where they are.
 function swap(text, button) {
   const page = new DOMParser().parseFromString(text, "text/html");
@@ -201,6 +215,7 @@ function swap(text, button) {
     const place = new URLSearchParams({ image: image.value });
     for (const name of ["position", "time"]) { const field = one(`[name=${name}]`); if (field && field.value !== "1") place.set(name, field.value); }
     history.replaceState(null, "", `${location.pathname}?${place}`);
+    keepPlace();
   }
   const target = one("[data-focus]") || (key && one(key));
   if (target) target.focus({ preventScroll: !target.matches("[data-focus]") });
@@ -591,6 +606,7 @@ function begin() {
 }
 
 begin();
+keepPlace();
 // A link to a setting leads into what is folded up.
 const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
 if (wanted) { const folded = wanted.closest("details"); if (folded) folded.open = true; wanted.scrollIntoView(); }
