@@ -20,7 +20,7 @@ from segmake import __version__
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import at
 from segmake.core.files import fingerprint, natural_key
-from segmake.messages import Problem, language
+from segmake.messages import Problem, language, say
 from segmake.places.place import Place
 
 # Between two looks whether something still works.
@@ -82,7 +82,9 @@ class Task:
     def problems(self) -> list[dict[str, Any]]:
         """What went wrong, as answers tell it; also that it ended too soon."""
         if self.over and not self.is_whole:
-            problem = Problem("SM-PAG-004", where=self.where, said=self.said or "-")
+            problem = Problem(
+                "SM-PAG-004", where=self.where, said=self.said or say("phrases.silent")
+            )
             return [problem_values(problem)]
         return self.last.get("problems", []) if self.last.get("answer") == "error" else []
 
@@ -291,4 +293,4 @@ def _answers(said: bytes) -> Iterator[dict[str, Any]]:
 
 def _last_line(said: bytes) -> str:
     lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "-"
+    return lines[-1] if lines else say("phrases.silent")
