@@ -231,8 +231,11 @@ class Application:
 
     async def _saved(self, form: dict[str, str], draft: Draft) -> Any:
         """Save a draft; return True, or what was changed in the file meanwhile, or None if it can't be."""
-        if form.get("version") != draft.version and draft.values:
-            return self._desk.file.changed_since(form.get("version", "")) or None
+        version = form.get("version", "")
+        is_other = version != draft.version and draft.values
+        # Its line ends may be others, and all else the same.
+        if is_other and (changed := self._desk.file.changed_since(version)):
+            return changed
         if draft.fresh:
             return None
         await _apart(lambda: self._desk.file.save(draft))
