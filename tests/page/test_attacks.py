@@ -213,11 +213,19 @@ def test_a_form_that_does_not_end_is_refused(owner: Visitor) -> None:
 
 
 def test_a_language_leads_to_no_other_page(owner: Visitor) -> None:
-    for back in ("//evil.example", "https://evil.example", "/\\evil.example", "/close"):
+    refused = (
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/close",
+        "/cells/?image=a",
+    )
+    leading = {"/cells?image=a b&token=x&saved=1": "/cells?image=a+b", "/cells?x\r\ny": "/cells"}
+    for back, place in {**dict.fromkeys(refused, "/"), **leading}.items():
         values = {"csrf": owner.csrf(), "language": "fr", "back": back}
         own = {"Origin": f"http://{owner.host}"}
         _, _, headers = owner.ask("/language", "POST", urlencode(values), **own)
-        assert headers["location"] == "/"
+        assert headers["location"] == place
 
 
 def test_others_of_this_computer_reach_neither_the_socket_nor_the_port(

@@ -81,8 +81,11 @@ def test_a_round_by_clicks(tab: Any, page: Page) -> None:
     tab.locator(LEAST).fill("40")
     tab.get_by_text("2 settings changed").wait_for()
     assert page.config.read_text() == before
+    tab.locator("[data-zoom=in]").click()
+    zoomed = tab.locator("[data-zoomed]").inner_text()
     tab.get_by_role("button", name="Find the cells").click()
     tab.locator("[data-trial-words] strong", has_text=re.compile(r"\d+ cells found")).wait_for()
+    assert tab.locator("[data-zoomed]").inner_text() == zoomed
     assert tab.locator("#outlines").evaluate("image => image.naturalWidth") == 240
     assert page.config.read_text() == before and not (page.folder / "results").exists()
     saved(tab)
@@ -186,8 +189,8 @@ def test_what_was_edited_by_hand_is_shown_and_never_overwritten(tab: Any, page: 
     tab.get_by_role("heading", name="The file was changed elsewhere").wait_for()
     assert tab.locator(".notice tr.added code").all_text_contents() == ["  min_size: 99  # by hand"]
     assert page.config.read_text() == by_hand
-    assert tab.locator(DIAMETER).input_value() == "31"
-    assert tab.locator(LEAST).input_value() == "99"
+    expect(tab.locator(DIAMETER)).to_have_value("31")
+    expect(tab.locator(LEAST)).to_have_value("99")
     saved(tab)
     assert changed_lines(by_hand, page.config.read_text()) == ["diameter: 31"]
 
@@ -231,16 +234,42 @@ def test_an_image_of_several_channels_is_shown_by_its_channel(tab: Any, page: Pa
 
 def test_what_stood_in_a_form_is_there_again(tab: Any, page: Page) -> None:
     go_to_cells(tab, page)
+    tab.locator("button[name=pick]", has_text="<b>").click()
+    tab.locator("h2", has_text="<b>").wait_for()
     tab.locator(DIAMETER).fill("17")
     tab.get_by_text("1 setting changed").wait_for()
     tab.get_by_role("link", name="All settings").click()
     tab.locator("#results").fill("elsewhere")
     tab.reload()
-    assert tab.locator("#results").input_value() == "elsewhere"
+    expect(tab.locator("#results")).to_have_value("elsewhere")
+    # So is the image that was chosen, also in another language.
+    tab.get_by_role("link", name="Cells").first.click()
+    assert tab.locator("h2", has_text="<b>").is_visible()
+    tab.get_by_role("button", name="Français").click()
+    expect(tab.locator("html")).to_have_attribute("lang", "fr")
+    assert tab.locator("h2", has_text="<b>").is_visible()
+    expect(tab.locator(DIAMETER)).to_have_value("17")
+    tab.get_by_role("button", name="English").click()
+    tab.get_by_role("link", name="All settings").click()
     saved_before = page.config.read_text()
     tab.get_by_role("button", name="Save").click()
     tab.locator("#outcome .good").wait_for()
     assert changed_lines(saved_before, page.config.read_text()) == ["results: elsewhere"]
+
+
+def test_an_image_that_is_gone_keeps_nobody_from_the_others(browser: Any, page: Page) -> None:
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE_MS)
+        tab.goto(page.address)
+        tab.wait_for_url(f"{page.root}/")
+        tab.goto(f"{page.root}/cells?image=gone.tif")
+        end = time.monotonic() + 90
+        while not tab.get_by_text("SM-PAG-008").count():
+            assert time.monotonic() < end
+            tab.reload()
+        tab.get_by_role("link", name="Cells").first.click()
+        tab.locator("#picture").wait_for()
 
 
 def test_all_settings_go_there_and_back(tab: Any, page: Page) -> None:
@@ -301,7 +330,7 @@ def test_everything_works_as_a_form_without_javascript(browser: Any, page: Page)
     assert tab.locator("#outcome .good").count() == 1
     assert changed_lines(before, page.config.read_text()) == ["diameter: 24"]
     tab.get_by_role("button", name="Français").click()
-    assert tab.locator("html").get_attribute("lang") == "fr"
+    expect(tab.locator("html")).to_have_attribute("lang", "fr")
     assert tab.get_by_role("link", name="Tous les réglages").count() == 1
     context.close()
 
@@ -363,7 +392,7 @@ def test_that_the_server_is_gone_is_told_and_nothing_typed_is_lost(
     tab.locator("[data-lost-notice]").wait_for()
     assert "type segmake page" in tab.locator("[data-lost-notice]").inner_text()
     tab.locator("button[value=save]").click()
-    assert tab.locator(DIAMETER).input_value() == "33"
+    expect(tab.locator(DIAMETER)).to_have_value("33")
     tab.context.close()
 
 
@@ -414,7 +443,7 @@ def test_only_images_that_the_experiment_takes_are_listed(tab: Any, page: Page) 
     tab.get_by_text("1 image", exact=False).first.wait_for()
     assert tab.locator("button[name=pick]").count() == 1
     tab.get_by_role("link", name="2 more in the folder").click()
-    assert tab.locator("#images\\.include").input_value() == "**/A*.tif"
+    expect(tab.locator("#images\\.include")).to_have_value("**/A*.tif")
     tab.locator("#images\\.include").fill("**/*.nd2")
     saved(tab)
     tab.goto(f"{page.root}/cells")

@@ -18,7 +18,7 @@ from segmake.remote.known_computers import known_computer, known_computers, logi
 from segmake.remote.memory import Memory, read_memory, write_memory
 from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.setup.setting_up import Wishes
-from tests.answers import held
+from tests.answers import held, read_by
 from tests.ssh.conftest import Answers
 from tests.ssh.server import PASSWORD, Server
 from tests.ssh.setups import Done, own, tree
@@ -127,7 +127,9 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert Done(server, experiment, wishes=wishes).code == ""
     before = tree(experiment.parent) | tree(server.user.home)
     assert main(["remote", "check", "--json"]) == 0
-    told = held(capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert f"\nSegMake {__version__}, with" in read_by("remote.check.pl", said)
+    told = held(said)
     assert told["reachable"] and told["typed"] is False and told["folder_is_there"]
     assert told["version_there"] == __version__ and told["free_bytes"] > 0
     assert main(["remote", "check"]) == 0

@@ -14,7 +14,7 @@ from segmake.answers.answer import answer, write
 from segmake.cli import main, of_users
 from segmake.messages import LANGUAGES, Problem, Problems
 from segmake.slurm.commands import SlurmError
-from tests.answers import SCHEMAS, held, held_to_its_schema
+from tests.answers import SCHEMAS, held, held_to_its_schema, read_by
 from tests.projects import ROOT
 
 
@@ -207,7 +207,7 @@ def test_check_looks_whether_the_images_are_here_where_they_are_computed(
     assert told() == ([], [there, "absent"])
     (config.parents[1] / "segmake.place").unlink()
     # A computer on which only configs are checked.
-    monkeypatch.setattr(check, "find_spec", lambda name: None)
+    monkeypatch.setattr(check.installation, "can_run", lambda: False)
     assert told() == ([], [there, "absent"])
     # Of a computer on which paths are written otherwise.
     config.write_text("images: {folder: 'W:\\\\day1'}\nsegmentation: {engine: threshold}\n")
@@ -239,16 +239,22 @@ def test_settings_are_told_and_set(tmp_path, monkeypatch, capsys):
     assert told == {"name": "segmentation.engine", "value": "threshold", "source": None}
     words = ["segmentation.diameter", "25", "--json", "--configfile", "config.yaml"]
     assert main(["set", *words]) == 0
-    [changed] = held(capsys.readouterr().out)["changed"]
+    said = capsys.readouterr().out
+    assert read_by("set.pl", said) == "line 2: segmentation.diameter: - -> 25\n"
+    [changed] = held(said)["changed"]
     assert (changed["before"], changed["after"], changed["line"]) == (None, "25", 2)
     assert main(["set", *words]) == 0
     assert held(capsys.readouterr().out)["changed"] == []
     assert main(["get", "--json", "--configfile", "config.yaml"]) == 0
-    names = [each["name"] for each in held(capsys.readouterr().out)["settings"]]
-    assert "segmentation.diameter" in names
+    said = capsys.readouterr().out
+    assert held(said)
+    # As it is written there, and not as 25.0.
+    assert (
+        "segmentation.diameter = 25 (config.yaml, line 2)" in read_by("get.pl", said).splitlines()
+    )
     assert main(["set", "segmentation.engin", "x", *words[2:]]) == 1
-    [problem] = held(capsys.readouterr().out)["problems"]
-    assert problem["code"] == "SM-CFG-001"
+    said = capsys.readouterr().out
+    assert held(said)["answer"] == "error" and read_by("set.pl", said).startswith("SM-CFG-001")
 
 
 @pytest.mark.parametrize("page", ["json.md", "json.fr.md"])

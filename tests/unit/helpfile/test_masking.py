@@ -95,6 +95,8 @@ LEAKY = (
 STAYS = (
     "mkdir -p results/masks",
     "sbatch -p gpu -w node3 job.sh",
+    "#SBATCH -p gpu",
+    "secretion_rate: 5\nsecreted: [insulin]\nsecretory_granules: 3",
     "ssh -p 2222 lab.org",
     "conda create -p /scratch/env python",
     "snakemake -p --cores 4",

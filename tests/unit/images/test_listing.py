@@ -60,10 +60,14 @@ def test_what_is_chosen_by_names_alone_is_what_is_listed(configure, images, draw
     for name in names:
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         (images / name).touch()
-    config = configure(images={"folder": str(images), "exclude": ["left/", "*_left.tif", "/old"]})
+    exclude = ["left/", "*_left.tif", "/old"]
+    config = configure(images={"folder": str(images), "exclude": exclude})
     [listed] = list_images(config)
     found = {each.relative for each in listed.found}
-    assert found == chosen(config, names) == {"a.tif", "B.TIF", "day 2/c.tif", "h.ome.zarr"}
+    include = config.settings["images"]["include"]
+    assert (
+        found == chosen(names, include, exclude) == {"a.tif", "B.TIF", "day 2/c.tif", "h.ome.zarr"}
+    )
 
 
 def test_links_that_lead_nowhere_fail_by_name(take, images, draw, tmp_path):

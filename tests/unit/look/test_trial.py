@@ -107,6 +107,12 @@ def test_what_can_not_be_tried_is_told(words, code, capsys, monkeypatch, tmp_pat
     assert capsys.readouterr().err.startswith(code)
 
 
+def test_a_folder_of_images_is_not_tried(capsys) -> None:
+    drawn(Path("images/a.tif"))
+    assert main(["try", "images"]) == 1
+    assert capsys.readouterr().err.startswith("SM-LOK-008")
+
+
 def test_programs_are_answered_step_by_step(capsys) -> None:
     drawn(Path("images/a.tif"))
     assert main(["try", "images/a.tif", "--json"]) == 0

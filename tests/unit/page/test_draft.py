@@ -184,3 +184,12 @@ def test_a_file_with_other_faults_is_shown_with_them(tmp_path: Path, content: by
     file.path.write_bytes(content)
     draft = file.as_it_is()
     assert draft.all_problems and set(draft.shown) == set(all_fields())
+
+
+def test_other_line_ends_are_no_change_and_a_forgotten_text_is_all_of_it(tmp_path: Path) -> None:
+    file = written(tmp_path, "images: {folder: x}\n")
+    file.path.write_bytes(b"images: {folder: x}\r\n")
+    assert file.changed_since(file.first) == []
+    assert [(line.mark, line.text) for line in file.changed_since("another")] == [
+        ("+", "images: {folder: x}")
+    ]

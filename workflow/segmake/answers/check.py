@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from segmake.answers.answer import Answer, answer, path_text, problem_values
 from segmake.config.load import load_config
+from segmake.core import installation
 from segmake.core.site import Site, read_site
 from segmake.environments.solving.environment_files import faults_of
 from segmake.images.folders import folder_problems
@@ -81,7 +81,7 @@ def _absent_folder(problem: Problem) -> str:
 def _is_elsewhere(folder: str, site: Site) -> bool:
     """Whether a folder that is not here is one of a cluster, and this is a computer where configs are only written."""
     # What computes is not installed on a laptop whose experiments are computed elsewhere.
-    if find_spec("snakemake") is None:
+    if not installation.can_run():
         return True
     # What is shared by the cluster is not to be seen here: this is none of its computers.
     shared = (one.there for one in site.shares if not os.path.isdir(one.there))

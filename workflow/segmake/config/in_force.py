@@ -107,4 +107,4 @@ def _as_said(settings: Any, said: Any) -> Any:
         return {key: _as_said(value, said.get(key)) for key, value in settings.items()}
     if isinstance(settings, list) and isinstance(said, list) and len(settings) == len(said):
         return [_as_said(*pair) for pair in zip(settings, said, strict=True)]
-    return settings if said is None or settings == said else said
+    return settings if said is None else said

@@ -18,7 +18,7 @@ _PLAIN = (
 )
 # What may be a word of another thing, too: a blank alone behind it tells nothing.
 _WORD = (
-    r"(?:token|jeton|pwd|secret|credential|authorization|cookie|signature|zugangsdaten"
+    r"(?:token|jeton|pwd|secret(?!ed|ion|o[mr])|credential|authorization|cookie|signature|zugangsdaten"
     r"|(?<![^\W\d_])(?:pass|pw|sig|psk)(?![^\W\d_]|-))"
 )
 _TELLING = rf"(?:{_PLAIN}|{_WORD})"
@@ -92,7 +92,7 @@ _OF_PROGRAM = re.compile(
 # `-p value` of a script; but of these it is a partition, a port, a folder.
 _SHORT = re.compile(rf"(?P<name>(?<![\w-])-p(?:{_BEHIND}|(?=[\"']))){_ARGUMENT}")
 _NO_PASSWORD = re.compile(
-    r"\b(?:mkdir|sbatch|srun|salloc|squeue|sinfo|sacct|conda|mamba|micromamba|ssh|cp|ps)\b"
+    r"\b(?:mkdir|sbatch|srun|salloc|squeue|sinfo|sacct|conda|mamba|micromamba|ssh|cp|ps)\b", re.I
 )
 # A line of YAML whose key is secret: all that is below it is, too.
 _LINE = re.compile(rf"(?P<head>(?P<before>\s*(?:-\s+)?)[\"']?{_NAME}[\"']?\s*:)(?P<value>.*)", re.I)

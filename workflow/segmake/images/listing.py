@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -142,29 +142,18 @@ def list_images(config: Config) -> list[Listed]:
     return listed
 
 
-def chosen_by_name(include: Iterable[str], exclude: Iterable[str]) -> Callable[[str], bool]:
-    """Return what says whether a config takes a file, by its path in its folder alone.
+def chosen(names: Iterable[str], include: Iterable[str], exclude: Iterable[str]) -> set[str]:
+    """Return which files a config would take for images, by their paths below an images folder alone.
+
+    Of an image that is a folder, the path of that folder is returned.
 
     Parameters
     ----------
+    names : iterable of str
     include, exclude : iterable of str
         The patterns of the section ``images``.
     """
     taken, left_out = _patterns(include), _patterns(exclude)
-
-    def is_chosen(name: str) -> bool:
-        return taken.match_file(name.lower()) and not left_out.match_file(name.lower())
-
-    return is_chosen
-
-
-def chosen(config: Config, names: Iterable[str]) -> set[str]:
-    """Return which files the config would take for images, by their paths below an images folder alone.
-
-    Of an image that is a folder, the path of that folder is returned.
-    """
-    section = config.settings["images"]
-    include, exclude = _patterns(section["include"]), _patterns(section["exclude"])
     found = set()
     for name in names:
         above, parts = "", name.split("/")
@@ -174,10 +163,10 @@ def chosen(config: Config, names: Iterable[str]) -> set[str]:
                 break
             if above == name or part.lower().endswith(FOLDER_SUFFIX):
                 low = above.lower()
-                if include.match_file(low) and not exclude.match_file(low):
+                if taken.match_file(low) and not left_out.match_file(low):
                     found.add(above)
                 break
-            if _is_excluded(exclude, above):
+            if _is_excluded(left_out, above):
                 break
     return found
 

@@ -20,6 +20,7 @@ from segmake.core import installation
 from segmake.core.caches import own_cache_folder
 from segmake.core.files import fingerprint
 from segmake.engines import BUILTIN_MODELS
+from segmake.formats import FOLDER_SUFFIX
 from segmake.images.inventory import size_and_time
 from segmake.messages import Problem, remembered
 
@@ -96,10 +97,12 @@ def seen(path: Path, images: dict[str, Any], position: int, moment: int) -> Tria
     Raises
     ------
     Problem
-        If the image can't be read, or the picture not be written.
+        ``SM-LOK-008`` for a folder of images; if the image can't be read, or the picture not be written.
     """
     from segmake.look.plane import draw_plane
 
+    if path.is_dir() and path.suffix.lower() != FOLDER_SUFFIX:
+        raise Problem("SM-LOK-008", where=str(path), folder=path)
     folder = folder_of(path)
     drawn = draw_plane(path, images, position, moment, folder)
     return Trial("picture", path, position, moment, **drawn)

@@ -231,8 +231,11 @@ class Application:
 
     async def _saved(self, form: dict[str, str], draft: Draft) -> Any:
         """Save a draft; return True, or what was changed in the file meanwhile, or None if it can't be."""
-        if form.get("version") != draft.version and draft.values:
-            return self._desk.file.changed_since(form.get("version", "")) or None
+        version = form.get("version", "")
+        is_other = version != draft.version and draft.values
+        # Its line ends may be others, and all else the same.
+        if is_other and (changed := self._desk.file.changed_since(version)):
+            return changed
         if draft.fresh:
             return None
         await _apart(lambda: self._desk.file.save(draft))
@@ -253,7 +256,7 @@ class Application:
         form = await self._form(request)
         draft = await self._drafted(form)
         place = (_number(form.get("position")), _number(form.get("time")))
-        key = self._desk.work.trial_key(form.get("image", ""), *place, draft.settings)
+        key = await self._desk.work.trial_key(form.get("image", ""), *place, draft.settings)
         rendered = page("difference", draft=draft, desk=self._desk, csrf="").body
         return JSONResponse(
             {
@@ -280,10 +283,7 @@ class Application:
     async def _picture(self, request: Request) -> Response:
         path = self._desk.picture_path(request.path_params["name"])
         kind = "image/png" if path.endswith(".png") else "image/jpeg"
-        try:
-            content = await self._desk.work.bytes_of(path)
-        except FileNotFoundError:
-            raise Problem("SM-PAG-007") from None
+        content = await self._desk.work.bytes_of(path)
         # Its name says what it shows: another one has another name.
         kept = {"Cache-Control": "private, max-age=86400, immutable"}
         return Response(content, media_type=kind, headers=kept)
@@ -297,9 +297,12 @@ class Application:
 
     async def _language(self, request: Request) -> Response:
         form = await self._form(request)
-        wanted, back = form.get("language", ""), form.get("back", "")
+        wanted, (back, _, asked) = form.get("language", ""), form.get("back", "").partition("?")
         # Back to a page of this server, and nowhere else.
-        response = _see(back if back in ("/", "/cells", "/settings", "/file") else "/")
+        if back not in ("/", "/cells", "/settings", "/file"):
+            back, asked = "/", ""
+        place = {name: text for name, text in parse_qsl(asked) if name in _PLACE}
+        response = _see(f"{back}?{urlencode(place)}" if place else back)
         if wanted in LANGUAGES:
             kept: dict[str, Any] = {
                 "httponly": True,

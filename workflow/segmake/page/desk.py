@@ -12,7 +12,7 @@ from segmake.config.as_written import without_numbers
 from segmake.core.config import at
 from segmake.core.files import fingerprint
 from segmake.engines import BUILTIN_MODELS
-from segmake.images.listing import chosen_by_name
+from segmake.images.listing import chosen
 from segmake.messages import Problem, say
 from segmake.page.draft import Draft, SettingsFile
 from segmake.page.fields import all_fields, number_in
@@ -134,9 +134,9 @@ class Desk:
         """What the experiment is called."""
         return self.folder.resolve().name
 
-    def picture_id(self, path: str) -> str:
-        """Return what a picture over there is called in an address."""
-        name = fingerprint(path)
+    def picture_id(self, path: str, of: str = "") -> str:
+        """Return what a picture over there is called in an address; `of` tells it from an earlier one of its path."""
+        name = fingerprint(path, of)
         self._pictures[name] = path
         return name
 
@@ -187,8 +187,9 @@ class Desk:
             patterns.append(found if isinstance(found, list) else field.meant(field.default))
         key = (str(patterns), len(seen), seen[-1]["file"] if seen else "")
         if self._taken[0] != key:
-            is_chosen = chosen_by_name(*([str(each) for each in part] for part in patterns))
-            self._taken = (key, [line for line in seen if is_chosen(line["name"])])
+            lists = ([str(each) for each in part] for part in patterns)
+            taken = chosen((line["name"] for line in seen), *lists)
+            self._taken = (key, [line for line in seen if line["name"] in taken])
         return self._taken[1]
 
     async def look_anew(self, settings: Mapping[str, Any]) -> None:
@@ -238,7 +239,7 @@ class Desk:
             image.problems = answer["problems"]
         else:
             image.view = answer
-        key = self.work.trial_key(image.name, image.position, image.time, draft.settings)
+        key = await self.work.trial_key(image.name, image.position, image.time, draft.settings)
         image.trial, image.trial_key = await self.work.trial(key), key
         if image.trial is None and (before := await self.work.trial(trial)):
             shown = (before.last.get("file"), before.last.get("position"), before.last.get("time"))

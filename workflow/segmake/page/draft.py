@@ -184,9 +184,9 @@ class SettingsFile:
         return set_values(self.path, draft.values)
 
     def changed_since(self, version: str) -> list[Line]:
-        """Return what the file says otherwise than it did; nothing if that is not known any more."""
+        """Return what the file says otherwise than it did; all of it if that is not known any more."""
         _, text = self.now()
-        return list(difference(self._texts.get(version, text), text))
+        return list(difference(self._texts.get(version, ""), text))
 
     def whole(self) -> list[Line]:
         """Return the whole file, with what was changed since the page was opened marked."""

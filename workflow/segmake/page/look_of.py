@@ -67,7 +67,7 @@ def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
     }
     if last.get("state") == "done":
         found |= {
-            "outlines": f"/picture/{desk.picture_id(last['outlines'])}",
+            "outlines": f"/picture/{desk.picture_id(last['outlines'], image.trial_key)}",
             "cells": last["cells"],
             "diameter": last["diameter"],
             "details": say(

@@ -134,7 +134,7 @@ async def _end_when_idle(
     application: Application, close: Callable[[], None], idle_s: float
 ) -> None:
     """End a page that nobody uses; what it has started goes on."""
-    while idle_s:
+    while idle_s > 0:
         await asyncio.sleep(min(_LOOK_S, idle_s))
         if time.monotonic() - application.used > idle_s:
             print(say("page.idle"), flush=True)

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import posixpath
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
+from segmake import __version__
 from segmake.config.yaml_values import in_one_line
+from segmake.core.config import at
 from segmake.core.files import fingerprint, natural_key
-from segmake.messages import Problem, language
+from segmake.messages import Problem, language, say
 from segmake.places.place import Place
 
 # Between two looks whether something still works.
 _LOOK_S = 2.0
+# What earlier pages have left is removed after so long.
+_OLD_S = 7 * 24 * 3600
 
 
 @dataclass
@@ -76,7 +82,9 @@ class Task:
     def problems(self) -> list[dict[str, Any]]:
         """What went wrong, as answers tell it; also that it ended too soon."""
         if self.over and not self.is_whole:
-            problem = Problem("SM-PAG-004", where=self.where, said=self.said or "-")
+            problem = Problem(
+                "SM-PAG-004", where=self.where, said=self.said or say("phrases.silent")
+            )
             return [problem_values(problem)]
         return self.last.get("problems", []) if self.last.get("answer") == "error" else []
 
@@ -106,10 +114,12 @@ class Work:
         """Have all images of a folder looked at; what is known of a look that goes on or is over is returned."""
         key = fingerprint("look", images)
         async with self._starting:
+            if not self._tasks:
+                await self._clear_away()
             if anew or key not in self._tasks:
                 log = f"{self._cache}/look-{key}-{secrets.token_hex(4)}.jsonl"
                 await self._start(key, log, "look", images)
-        return await self._news(key)
+        return await self._news(self._tasks[key])
 
     async def view(
         self, file: str, position: int, moment: int, images: dict[str, Any]
@@ -124,8 +134,9 @@ class Work:
         images : dict
             The section ``images`` of a config.
         """
-        key = fingerprint(file, position, moment, in_one_line(images), language())
-        if known := self._views.get(key):
+        key = fingerprint(file, position, moment, in_one_line(images), await self._known_of(file))
+        known = self._views.get(key)
+        if known and await self.place.look(known["picture"]):
             return known
         config = await self._config({"images": images, "segmentation": {"engine": "threshold"}})
         words = [*self._words(file, position, moment, config), "--picture"]
@@ -147,14 +158,13 @@ class Work:
         settings : dict
             Of a config, of which the sections ``images`` and ``segmentation`` count.
         """
-        key = self.trial_key(file, position, moment, settings)
+        key = await self.trial_key(file, position, moment, settings)
         log = f"{self._cache}/try-{key}.jsonl"
         async with self._starting:
-            if key in self._tasks and not self._tasks[key].problems:
-                return key
             # A page that was there before may have had it done.
-            before = Task(log, over=True, where=self.place.name)
-            if (await self._read(before)).last.get("state") == "done":
+            before = self._tasks.get(key) or Task(log, over=True, where=self.place.name)
+            await self._news(before)
+            if not before.over or await self._has_pictures(before):
                 self._tasks[key] = before
                 return key
             config = await self._config(_two_sections(settings))
@@ -162,13 +172,18 @@ class Work:
             await self._start(key, log, *self._words(file, position, moment, config))
         return key
 
-    def trial_key(self, file: str, position: int, moment: int, settings: dict[str, Any]) -> str:
-        """Return what tells a trial from all others."""
-        return fingerprint(file, position, moment, in_one_line(_two_sections(settings)), language())
+    async def trial_key(
+        self, file: str, position: int, moment: int, settings: dict[str, Any]
+    ) -> str:
+        """Return what tells a trial from all others: also from those of what the image, or the model, was before."""
+        files = [file, str(at(settings, ("segmentation", "model")) or "")]
+        known = [await self._known_of(each) for each in files]
+        sections = in_one_line(_two_sections(settings))
+        return fingerprint(file, position, moment, sections, known, __version__)
 
     async def trial(self, key: str) -> Task | None:
         """Return how far a trial is; None if there is none."""
-        return await self._news(key) if key in self._tasks else None
+        return await self._news(self._tasks[key]) if key in self._tasks else None
 
     async def stop(self, key: str) -> None:
         """Stop a trial."""
@@ -178,6 +193,27 @@ class Work:
     async def bytes_of(self, path: str) -> bytes:
         """Return what a file over there holds."""
         return b"".join([piece async for piece in self.place.read(path)])
+
+    async def _known_of(self, file: str) -> tuple[float, ...]:
+        """Return what tells a file from another one of its name; nothing where there is none."""
+        # What can't be looked at, such as a model that is no file, is told where it is needed.
+        with suppress(Problem, ValueError):
+            if file and (found := await self.place.look(posixpath.join(self.folder, file))):
+                return astuple(found)
+        return ()
+
+    async def _has_pictures(self, trial: Task) -> bool:
+        """Whether a trial has found its cells, and their outlines have not been removed to make room."""
+        if trial.last.get("state") != "done":
+            return False
+        return await self.place.look(trial.last["outlines"]) is not None
+
+    async def _clear_away(self) -> None:
+        """Remove what was left over there by pages that ended long ago."""
+        with suppress(Problem):
+            there = await self.place.files(self._cache, unread=[])
+            old = [name for name, file in there.items() if time.time() - file.time > _OLD_S]
+            await self.place.remove(self._cache, old)
 
     def _words(self, file: str, position: int, moment: int, config: str) -> list[str]:
         options = {"--position": position, "--time": moment, "--configfile": config}
@@ -205,9 +241,8 @@ class Work:
         task.started = await self.place.start(command, folder=self.folder, log=log)
         self._tasks[key] = task
 
-    async def _news(self, key: str) -> Task:
+    async def _news(self, task: Task) -> Task:
         """Return a task with all that it has said so far."""
-        task = self._tasks[key]
         async with task.reading:
             return await self._read(task)
 
@@ -258,4 +293,4 @@ def _answers(said: bytes) -> Iterator[dict[str, Any]]:
 
 def _last_line(said: bytes) -> str:
     lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "-"
+    return lines[-1] if lines else say("phrases.silent")
