@@ -14,7 +14,9 @@ from segmake.core.files import fingerprint
 from segmake.engines import BUILTIN_MODELS
 from segmake.images.listing import chosen
 from segmake.messages import Problem, say
+from segmake.page.connection import Connection
 from segmake.page.draft import Draft, SettingsFile
+from segmake.page.errands import Errands
 from segmake.page.fields import all_fields, number_in
 from segmake.page.work import Task, Work
 
@@ -119,10 +121,13 @@ class Desk:
         Of the experiment, on this computer.
     config : Path
     work : Work
+    connection : Connection
     """
 
-    def __init__(self, folder: Path, config: Path, work: Work) -> None:
+    def __init__(self, folder: Path, config: Path, work: Work, connection: Connection) -> None:
         self.folder = folder
+        self.connection = connection
+        self.errands = Errands()
         self.file = SettingsFile(config)
         self.work = work
         # What may be fetched, by what it is called in addresses: nothing else can be asked for.

@@ -15,6 +15,7 @@ from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, lang
 from segmake.messages.numbers import localised, significant
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
+from segmake.page.steps import PAGES, address_of
 from segmake.page.work import problem_values
 
 # In French, signs with a space before them.
@@ -133,6 +134,8 @@ def _templates() -> jinja2.Environment:
         "joined": joined,
         "number": number,
         "length": length,
+        "pages": PAGES,
+        "address_of": address_of,
         "cards": CARDS,
         "other_card": OTHER,
         "models": BUILTIN_MODELS,

@@ -18,6 +18,7 @@ from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import error_line
 from segmake.messages import Problem, say
 from segmake.page.application import Application
+from segmake.page.connection import Connection
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.work import Work
@@ -51,11 +52,14 @@ def serve(
         ``SM-PAG-001`` if there is no experiment, ``SM-PAG-002`` or ``SM-PAG-003`` if nobody can listen there.
     """
     experiment, config = _experiment(folder)
+    socket = socket and socket.absolute()
+    # What is sent and fetched is named as it is seen from there.
+    os.chdir(experiment)
     listening = _on_socket(socket) if socket else _on_loopback()
     port = None if socket else listening.getsockname()[1]
     guard = Guard(port)
     work = Work(Here(), str(experiment), own_command(), str(own_cache_folder() / "page"))
-    desk = Desk(experiment, config, work)
+    desk = Desk(experiment, config, work, Connection(experiment, config))
     try:
         asyncio.run(_served(desk, guard, listening, port, socket, browser, idle_minutes * 60))
     finally:
@@ -101,6 +105,7 @@ async def _served(
     await server.serve(sockets=[listening])
     for task in (told, watched):
         task.cancel()
+    await desk.connection.close()
 
 
 async def _when_it_answers(
