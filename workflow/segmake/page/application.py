@@ -12,13 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from segmake.messages import LANGUAGES, Problem
-from segmake.page.common import LANGUAGE, Common, apart, see
+from segmake.page.common import LANGUAGE, Common, apart, see, unexpected
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
 from segmake.page.pages.cells import PLACE, Cells
+from segmake.page.pages.follow import Follow
+from segmake.page.pages.results import Results
 from segmake.page.pages.settings import Settings
+from segmake.page.pages.start import Start
+from segmake.page.planning import Planning
 from segmake.page.steps import ADDRESSES
+from segmake.page.watch import Watch
 
 _STATIC = Path(__file__).parent / "static"
 _KINDS = {
@@ -49,9 +54,14 @@ class Application:
     def __init__(self, desk: Desk, guard: Guard, close: Callable[[], None]) -> None:
         self._close = close
         self._common = common = Common(desk, guard)
+        watch = Watch(desk.connection, unexpected)
+        planning = Planning(desk.connection, desk.errands, watch, unexpected)
         routes = [
             common.get("/", self._home),
             *Cells(common).routes(),
+            *Start(common, planning, watch).routes(),
+            *Follow(common, watch).routes(),
+            *Results(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),

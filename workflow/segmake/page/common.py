@@ -35,6 +35,7 @@ _STATUS = {
     "SM-PAG-006": HTTPStatus.FORBIDDEN,
     "SM-PAG-007": HTTPStatus.NOT_FOUND,
     "SM-PAG-008": HTTPStatus.NOT_FOUND,
+    "SM-PAG-022": HTTPStatus.NOT_FOUND,
 }
 
 _Found = TypeVar("_Found")
