@@ -7,8 +7,6 @@ from pathlib import Path
 
 from segmake.messages import Problem
 from segmake.places.here import Here
-from segmake.places.there import There
-from segmake.remote.known_computers import login_of
 from segmake.remote.remembered import PlaceFile, read_place
 from segmake.remote.session import Session
 
@@ -25,7 +23,6 @@ class Connection:
 
     def __init__(self, experiment: Path, config: Path) -> None:
         self._experiment, self._config = experiment, config.relative_to(experiment)
-        self._there: There | None = None
 
     @property
     def place(self) -> PlaceFile | None:
@@ -45,11 +42,6 @@ class Connection:
 
     async def session(self) -> Session:
         """Return the experiment with the computer that it is computed on, on which commands of SegMake can be run."""
-        place = self.place
-        if place:
-            if self._there is None:
-                self._there = There(login_of(place.host, Nobody(), place.through))
-            return Session(self._experiment, self._config, place, self._there)
         program = Path(sys.executable).with_name("segmake")
         here = Here()
         place = PlaceFile(here.name, str(self._experiment), str(program))
@@ -57,17 +49,3 @@ class Connection:
 
     async def close(self) -> None:
         """End the connection; what was started goes on."""
-        if self._there:
-            await self._there.close()
-
-
-class Nobody:
-    """Who answers nothing that a login asks: keys alone let in."""
-
-    async def secret(self, question: str, *, shown: bool = False) -> str | None:
-        """Return that nothing is typed."""
-        return None
-
-    async def agrees(self, question: str) -> bool:
-        """Return no."""
-        return False
