@@ -16,6 +16,7 @@ from segmake.page.common import LANGUAGE, Common, apart, see, unexpected
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
+from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
 from segmake.page.pages.follow import Follow
 from segmake.page.pages.results import Results
@@ -58,6 +59,7 @@ class Application:
         planning = Planning(desk.connection, desk.errands, watch, unexpected)
         routes = [
             common.get("/", self._home),
+            *Asked(common).routes(),
             *Cells(common).routes(),
             *Start(common, planning, watch).routes(),
             *Follow(common, watch).routes(),
@@ -76,6 +78,11 @@ class Application:
     def used(self) -> float:
         """When somebody last asked for anything, on the clock of `time.monotonic`."""
         return self._common.used
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it does something that ends with it, such as sending images."""
+        return self._common.desk.errands.are_at_work
 
     async def _home(self, request: Request) -> Response:
         return self._common.page("home", draft=await apart(self._common.desk.file.as_it_is))

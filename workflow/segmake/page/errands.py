@@ -56,6 +56,11 @@ class Errands:
         self._last: dict[str, Errand] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def are_at_work(self) -> bool:
+        """Whether one of them is."""
+        return any(not errand.over for errand in self._last.values())
+
     def last(self, kind: str) -> Errand | None:
         """Return the errand of a kind that is at work or was the last; None if there was none."""
         return self._last.get(kind)
