@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -54,6 +53,8 @@ class Start:
         self._common, self._planning, self._watch = common, planning, watch
         # Of which config the errand is that starts a run.
         self._started: Asked | None = None
+        # As it was chosen last; empty for the usual one.
+        self._profile = ""
 
     def routes(self) -> list[Route]:
         """Return its addresses."""
@@ -64,23 +65,23 @@ class Start:
             query = request.query_params
             draft = await apart(self._common.desk.file.as_it_is)
             told = next((name for name in _TOLD if name in query), "")
-            return await self._shown(draft, _profile(query.get("profile", "")), told)
+            return await self._shown(draft, told)
         form = await self._common.form(request)
         draft = await self._common.drafted(form)
-        profile = _profile(form.get("profile", ""))
+        self._profile = running.LOCAL if form.get("profile") == running.LOCAL else ""
         do = form.get("do", "look")
         if draft.values and do in ("save", "start"):
-            return await self._saved(form, draft, profile, do)
+            return await self._saved(form, draft, do)
         if draft.values:
-            return await self._page(draft, self._asked(draft, profile))
-        return await self._do(do, self._asked(draft, profile), form.get("version", ""))
+            return await self._page(draft, self._asked())
+        return await self._do(do, self._asked(), form.get("version", ""))
 
-    async def _saved(self, form: dict[str, str], draft: Draft, profile: str, do: str) -> Response:
+    async def _saved(self, form: dict[str, str], draft: Draft, do: str) -> Response:
         done = await self._common.saved(form, draft)
         if done is True:
             # What is to be started has to be seen first.
-            return _back(profile, "first" if do == "start" else "saved")
-        asked = self._asked(draft, profile)
+            return _back("first" if do == "start" else "saved")
+        asked = self._asked()
         return await self._page(draft, asked, conflict=done, tried=bool(draft.fresh))
 
     async def _do(self, do: str, asked: Asked, version: str) -> Response:
@@ -88,23 +89,25 @@ class Start:
         if do == "start":
             known = planning.known(asked)
             if version != asked.version or known is None or not (known.can_start or known.at_work):
-                return _back(asked.profile, "first")
+                return _back("first")
             self._started = asked
             errand = planning.start(asked)
             await _wait(errand)
-            is_begun = errand.over and not errand.problems
-            return see("/follow") if is_begun else _back(asked.profile)
+            if errand.over and not errand.problems:
+                self._started = None
+                return see("/follow")
+            return _back()
         if do == "stop":
             await errands.stop(PLAN)
-            return _back(asked.profile, "stopped")
+            return _back("stopped")
         wishes = {"sends": do in ("send", "overwrite", "anew")}
         wishes |= {name: do == name for name in ("overwrite", "anew")}
         self._started = None
         await _wait(planning.look(asked, **wishes))
-        return _back(asked.profile)
+        return _back()
 
-    async def _shown(self, draft: Draft, profile: str, told: str) -> Response:
-        asked = self._asked(draft, profile)
+    async def _shown(self, draft: Draft, told: str) -> Response:
+        asked = self._asked()
         starting = self._errand(START)
         if self._started and starting and starting.over and not starting.problems:
             # It was begun while the page was waited for.
@@ -148,9 +151,9 @@ class Start:
             tried=values.get("tried", False),
         )
 
-    def _asked(self, draft: Draft, profile: str) -> Asked:
+    def _asked(self) -> Asked:
         version, _ = self._common.desk.file.now()
-        return Asked(version, profile, self._common.desk.connection.place)
+        return Asked(version, self._profile, self._common.desk.connection.place)
 
     def _errand(self, kind: str) -> Errand | None:
         return self._common.desk.errands.last(kind)
@@ -165,15 +168,8 @@ def _with_field(problem: dict[str, Any]) -> dict[str, Any]:
     return {**problem, "field": f"/settings#{name}" if name else ""}
 
 
-def _profile(text: str) -> str:
-    """Return the profile that was chosen: that of this computer, or the usual one."""
-    return running.LOCAL if text == running.LOCAL else ""
-
-
-def _back(profile: str, told: str = "") -> Response:
-    asked = {"profile": profile} if profile else {}
-    asked |= {told: "1"} if told else {}
-    return see(f"/start?{urlencode(asked)}" if asked else "/start")
+def _back(told: str = "") -> Response:
+    return see(f"/start?{told}=1" if told else "/start")
 
 
 async def _wait(errand: Errand) -> None:
