@@ -89,7 +89,9 @@ class Start:
         if do == "start":
             known = planning.known(asked)
             if version != asked.version or known is None or not (known.can_start or known.at_work):
-                return _back("first")
+                # Another window was quicker, or this one: a double click.
+                at_work = (await self._watch.look()).at_work
+                return see("/follow") if at_work else _back("first")
             self._started = asked
             errand = planning.start(asked)
             await _wait(errand)
