@@ -31,6 +31,9 @@ pytestmark = pytest.mark.skipif(no_server() is not None, reason=str(no_server())
 # Long enough to be cut.
 MANY_BYTES = 80_000_000
 
+TOO_WIDE = """[...document.querySelectorAll('main *')].map(e => [e.getBoundingClientRect().right, e])
+    .filter(([right]) => right > innerWidth).map(([right, e]) => `${right} ${e.outerHTML.slice(0, 200)}`)"""
+
 
 @pytest.fixture
 def experiment(server: Server, tmp_path: Path) -> Path:  # noqa: F811
@@ -107,6 +110,8 @@ def test_a_round_at_another_computer_whatever_goes_away(
             tab.locator(".errand .said", has_text="The results are in").wait_for()
             assert len(list((results / "masks").rglob("*.tif"))) == 2
             assert not (results / "overlays").exists()
+            tab.set_viewport_size({"width": 360, "height": 800})
+            assert tab.evaluate(TOO_WIDE) == []
             with tab.expect_popup() as popup:
                 tab.get_by_role("link", name="Open the report").click()
             expect(popup.value.locator("html")).to_have_class("js")
