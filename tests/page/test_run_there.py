@@ -33,6 +33,9 @@ pytestmark = pytest.mark.skipif(no_server() is not None, reason=str(no_server())
 # Long enough to be cut.
 MANY_BYTES = 20_000_000
 
+# A laptop that wakes up shows the window again.
+WOKEN = "document.dispatchEvent(new Event('visibilitychange'))"
+
 TOO_WIDE = """[...document.querySelectorAll('main *')].map(e => [e.getBoundingClientRect().right, e])
     .filter(([right]) => right > innerWidth).map(([right, e]) => `${right} ${e.outerHTML.slice(0, 200)}`)"""
 
@@ -132,9 +135,11 @@ def test_a_round_at_another_computer_whatever_goes_away(
             expect(popup.value.locator("html")).to_have_class("js")
             # While nobody can be asked, what was known stays, with why nothing newer is.
             server.stop()
+            tab.evaluate(WOKEN)
             tab.locator(".state .problem", has_text="SM-SSH-").wait_for()
             assert tab.locator(STATE).inner_text() == OVER["en"]
             server.start(methods="publickey", segmake=True)
+            tab.evaluate(WOKEN)
             tab.locator(".state .problem").wait_for(state="detached")
             tab.goto(f"{page.root}/start")
             tab.locator("section.plan").wait_for()
