@@ -10,8 +10,8 @@ in which paths are called as `laptop_paths` says, and `luggage` finds the files 
 before a run, from a terminal or the page; `running` starts it, follows and stops it, `fetching` brings its results
 back; `memory` tells a file that somebody edited from one that is only older, `gone` sets aside over there what is not
 here any more, and `arrival` says whether all of it is still there. All that waits for another computer runs in
-`event_loop`. `passed_on` makes one copy of files that lie in many places, and `patience` is for a computer that does not
-answer; `shown_progress` shows how far a copy is.
+`event_loop`. `passed_on` makes one copy of files that lie in many places, and `patience` is for a computer that does
+not answer; `shown_progress` shows how far a copy is.
 
 May import `segmake.firstday` and what is below it, but needs nothing that a laptop lacks: no numpy, no Snakemake.
 
