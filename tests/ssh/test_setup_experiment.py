@@ -135,6 +135,12 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert main(["remote", "check"]) == 0
     assert "All is ready." in capsys.readouterr().out
     assert tree(experiment.parent) | tree(server.user.home) == before
+    known = own("known_hosts").read_text()
+    own("known_hosts").write_text("")
+    assert main(["remote", "check", "--json"]) == 1
+    (told,) = held(capsys.readouterr().out)["problems"]
+    assert told["code"] == "SM-SSH-036" and "SHA256:" in told["text"]
+    own("known_hosts").write_text(known)
     server.stop()
     assert main(["remote", "check", "--json"]) == 1
     told = held(capsys.readouterr().out)
