@@ -496,6 +496,29 @@ def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> Non
         file.unlink()
 
 
+def test_an_end_of_fetching(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> None:
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    table = laptop.there / "results/cells.csv"
+    table.parent.mkdir(parents=True)
+    with table.open("wb") as file:
+        file.truncate(600_000_000)
+    results = laptop.experiment / "results"
+    begun = laptop.starts("fetch")
+    wait_for(lambda: any(each.stat().st_size for each in results.glob("*.segmake-part*")), "a part")
+    begun.send_signal(signal.SIGINT)
+    text, _ = begun.communicate(timeout=60)
+    assert begun.returncode == 130 and "What was fetched is kept" in text, text
+    assert "Traceback" not in text and "never retrieved" not in text
+    # Nothing has its name before it is whole; the rest comes the next time.
+    assert not (results / "cells.csv").exists() and list(results.glob("*.segmake-part*"))
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 1 file" in capsys.readouterr().out
+    assert (results / "cells.csv").stat().st_size == 600_000_000
+    assert not list(results.glob("*.segmake-part*"))
+    table.unlink()
+    (results / "cells.csv").unlink()
+
+
 def test_what_was_saved_just_now_is_waited_for(
     laptop: Laptop, capsys: pytest.CaptureFixture[str]
 ) -> None:
