@@ -14,8 +14,9 @@ from segmake.outcome.status import results_of
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
+from segmake.remote.arrival import memory_of
 from segmake.remote.config_copy import make_copy
-from segmake.remote.memory import is_same, read_memory, write_memory
+from segmake.remote.memory import Memory, is_same, write_memory
 from segmake.remote.passed_on import Among
 from segmake.remote.session import Session
 from segmake.remote.shown_progress import shown
@@ -170,7 +171,7 @@ class _Round:
 
     async def go(self) -> tuple[Outcome, list[str]]:
         """Fetch them; return what is new here, and what was edited here."""
-        memory = read_memory(self.session.experiment, self.session.place)
+        memory = await memory_of(self.session)
         source = Among(self.session.computer, self.folders, self.single)
         target = Here()
         there, here = await asyncio.gather(
@@ -185,7 +186,7 @@ class _Round:
             or not is_same(file, known[name])
             or (self.compare and _are_same(file, here[name]))
         }
-        kept = self._keep(here, there, known, wanted)
+        kept = self._keep(here, there, memory, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
         with shown(say("remote.fetching_files", host=self.session.place.host)) as tell:
             # SegMake gives a file its name once it is whole.
@@ -194,7 +195,8 @@ class _Round:
             )
         same = {name for name in there if name in here and _are_same(there[name], here[name])}
         for name in same | set(outcome.copied):
-            memory.fetched[self._key(name)] = (there[name].size, there[name].time)
+            state = there[name].size, there[name].time
+            memory.fetched[self._key(name)] = memory.brought[self._key_here(name)] = state
         write_memory(self.session.experiment, memory)
         return outcome, kept
 
@@ -202,14 +204,16 @@ class _Round:
         self,
         here: Mapping[str, File],
         there: Mapping[str, File],
-        known: Mapping[str, tuple[int, float] | None],
+        memory: Memory,
         wanted: Collection[str],
     ) -> list[str]:
         """Move what somebody edited here, and what would be written over, to where it is kept."""
         edited = [
             name
             for name in sorted(wanted & here.keys())
-            if not is_same(here[name], known[name]) and not _are_same(here[name], there[name])
+            if not is_same(here[name], memory.fetched.get(self._key(name)))
+            and not is_same(here[name], memory.brought.get(self._key_here(name)))
+            and not _are_same(here[name], there[name])
         ]
         for name in edited:
             path = self.here / _CHANGED / name
@@ -223,6 +227,12 @@ class _Round:
 
     def _key(self, name: str) -> str:
         return f"{self.there}/{name}"
+
+    def _key_here(self, name: str) -> str:
+        """Return what a file of this computer is remembered by, also in a folder that is moved or copied."""
+        path, experiment = self.here / name, self.session.experiment
+        inside = path.is_relative_to(experiment)
+        return (path.relative_to(experiment) if inside else path).as_posix()
 
 
 def _are_same(one: File, other: File) -> bool:

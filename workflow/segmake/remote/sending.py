@@ -18,12 +18,13 @@ from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
+from segmake.remote.arrival import memory_of
 from segmake.remote.claims import claim
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.gone import foreign, move_aside, set_aside
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, is_in, pack
-from segmake.remote.memory import Memory, is_same, noted, read_memory, state_of, write_memory
+from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.patience import Show
 from segmake.remote.session import Session, own_name
@@ -113,7 +114,7 @@ async def send(
     await _refuse_absent_images(session, config)
     luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
-    memory = read_memory(session.experiment, session.place)
+    memory = await memory_of(session)
     target = Among(session.computer, luggage.folders, luggage.single)
     there = await target.files(folder)
     here = await Gathered(Here(), luggage.paths).files("")
@@ -198,7 +199,7 @@ async def _send_config(
 ) -> bool:
     """Write the copy of the config, if the one that is there is an earlier one from here; return whether it was."""
     name = session.config.as_posix()
-    there = await _read(session, name)
+    there = await session.text(f"{session.place.folder}/{name}")
     sign = sign_of(config.body)
     if there is not None:
         body, signed = apart(there)
@@ -240,14 +241,6 @@ def _in_words(lines: Iterable[str]) -> Iterator[str]:
             yield say("remote.line", line=number)
         else:
             yield readable(line)
-
-
-async def _read(session: Session, name: str) -> str | None:
-    path = f"{session.place.folder}/{name}"
-    if await session.computer.look(path) is None:
-        return None
-    pieces = [piece async for piece in session.computer.read(path)]
-    return b"".join(pieces).decode(errors="replace")
 
 
 async def _write(session: Session, name: str, text: str) -> None:
