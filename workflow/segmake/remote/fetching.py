@@ -19,7 +19,7 @@ from segmake.remote.config_copy import make_copy
 from segmake.remote.memory import Memory, is_same, write_memory
 from segmake.remote.passed_on import Among
 from segmake.remote.session import Session
-from segmake.remote.shown_progress import shown
+from segmake.remote.shown_progress import Showing, shown
 
 # What comes back without being asked for, and what is ticked: folders in the results.
 USUAL = ("lineages", "scripts")
@@ -80,6 +80,7 @@ async def fetch(
     *,
     all_of_it: bool = False,
     compare: bool = False,
+    showing: Showing = shown,
 ) -> Fetched:
     """Bring results back.
 
@@ -91,6 +92,8 @@ async def fetch(
     all_of_it : bool
     compare : bool
         Whether files that seem to be the same, by size and time, are compared by their content too.
+    showing : callable
+        Shows how far it is.
 
     Raises
     ------
@@ -117,7 +120,9 @@ async def fetch(
     for some, single in rounds:
         known = [name for name in some if name in folders]
         if known or single:
-            outcome, edited = await _Round(session, there, here, known, single, compare).go()
+            outcome, edited = await _Round(
+                session, there, here, known, single, compare, showing
+            ).go()
             new += outcome.copied
             growing += outcome.growing
             kept += edited
@@ -168,6 +173,7 @@ class _Round:
     folders: Sequence[str]
     single: Sequence[str]
     compare: bool
+    showing: Showing
 
     async def go(self) -> tuple[Outcome, list[str]]:
         """Fetch them; return what is new here, and what was edited here."""
@@ -188,7 +194,8 @@ class _Round:
         }
         kept = self._keep(here, there, memory, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
-        with shown(say("remote.fetching_files", host=self.session.place.host)) as tell:
+        words = say("remote.fetching_files", host=self.session.place.host)
+        with self.showing(words) as tell:
             # SegMake gives a file its name once it is whole.
             outcome = await copy(
                 *ends, wanted=wanted.__contains__, tell=tell, checked=self.compare, quiet=0

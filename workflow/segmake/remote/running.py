@@ -60,11 +60,14 @@ class Started:
         As `Place.start` returns it.
     log, code : str
         The files with what it says, and with its exit code.
+    before : str
+        When the run before it began; empty if there was none.
     """
 
     work: str
     log: str
     code: str
+    before: str = ""
 
 
 async def profile_of(session: Session) -> str:
@@ -78,7 +81,7 @@ async def profile_of(session: Session) -> str:
     return "slurm" if answer.code == 0 else LOCAL
 
 
-async def start(session: Session, profile: str) -> str:
+async def start(session: Session, profile: str, before: str | None) -> str:
     """Start a run that outlives this connection; return what the user is told.
 
     Parameters
@@ -86,6 +89,8 @@ async def start(session: Session, profile: str) -> str:
     session : Session
     profile : str
         `LOCAL` for that computer itself; with any other, the main process is a job of Slurm's.
+    before : str or None
+        When the last run began, as its status says.
 
     Raises
     ------
@@ -108,7 +113,7 @@ async def start(session: Session, profile: str) -> str:
     spoken = ["env", f"SEGMAKE_LANG={language()}"]
     words = ["sh", "-c", _NOTED, "sh", code, *spoken, *session.words(*snakemake)]
     work = await session.computer.start(words, folder=session.place.folder, log=log)
-    await _note_started(session, Started(work, log, code))
+    await _note_started(session, Started(work, log, code, before or ""))
     return say("remote.started", host=session.place.host)
 
 
@@ -271,6 +276,40 @@ async def before_it_began(session: Session) -> str:
     if await _exit_code(session, last) == _INTERRUPTED:
         return say("remote.stopped_early")
     return await said_by(session, last)
+
+
+@dataclass(frozen=True)
+class Unbegun:
+    """A run that ended before it began: it was refused, or stopped.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether somebody has stopped it.
+    said : str
+        What it said; empty if that is not known.
+    """
+
+    stopped: bool
+    said: str
+
+
+async def unbegun(session: Session, said: dict[str, Any] | None) -> Unbegun | None:
+    """Return what became of the last run if it ended before it began; None if it began, or there was none.
+
+    Parameters
+    ----------
+    session : Session
+    said : dict or None
+        Its status, where nothing is at work.
+    """
+    if said and said["state"] == "waiting":
+        return Unbegun(stopped=False, said=await _said_by_job(session))
+    last = await started(session)
+    if last is None or (said and said["run"]["began"] != last.before):
+        return None
+    stopped = await _exit_code(session, last) == _INTERRUPTED
+    return Unbegun(stopped, "" if stopped else await said_by(session, last))
 
 
 async def stop(session: Session, show: Show) -> bool:
