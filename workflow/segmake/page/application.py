@@ -18,6 +18,7 @@ from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
 from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
+from segmake.page.pages.connect import Connect
 from segmake.page.pages.settings import Settings
 from segmake.page.steps import ADDRESSES
 
@@ -54,6 +55,7 @@ class Application:
             common.get("/", self._home),
             *Asked(common).routes(),
             *Cells(common).routes(),
+            *Connect(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),

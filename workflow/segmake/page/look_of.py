@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from segmake import __version__
 from segmake.engines import BUILTIN_MODELS
 from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, language, names, say
-from segmake.messages.numbers import localised, significant
+from segmake.messages.numbers import localised, shown_bytes, significant
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
 from segmake.page.steps import PAGES, address_of
@@ -133,6 +133,7 @@ def _templates() -> jinja2.Environment:
         "say": spoken,
         "joined": joined,
         "number": number,
+        "shown_bytes": shown_bytes,
         "length": length,
         "pages": PAGES,
         "address_of": address_of,
