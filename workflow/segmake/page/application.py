@@ -18,6 +18,7 @@ from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
 from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
+from segmake.page.pages.connect import Connect
 from segmake.page.pages.follow import Follow
 from segmake.page.pages.results import Results
 from segmake.page.pages.settings import Settings
@@ -64,6 +65,7 @@ class Application:
             *Start(common, planning, watch).routes(),
             *Follow(common, watch).routes(),
             *Results(common).routes(),
+            *Connect(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # What each is called in addresses, in templates and in messages; the overview comes first, the file last.
-PAGES = ("home", "cells", "start", "follow", "settings", "file")
+PAGES = ("home", "connect", "cells", "start", "follow", "settings", "file")
 
 
 def address_of(name: str) -> str:

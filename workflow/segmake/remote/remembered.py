@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,12 @@ def write_place(experiment: Path, place: PlaceFile) -> None:
     with write_atomically(experiment / FILE) as part, part.open("w", encoding="utf-8") as file:
         file.write("".join(f"# {line}\n" for line in say("remote.place_file").splitlines()))
         yaml.dump({name: value for name, value in asdict(place).items() if value}, file)
+
+
+def put_aside(experiment: Path) -> None:
+    """Have an experiment computed on this computer again; what lies over there stays as it is."""
+    with suppress(FileNotFoundError):
+        os.replace(experiment / FILE, experiment / f"{FILE}.before")
 
 
 def _text(value: object) -> str:

@@ -115,7 +115,7 @@ async def foreseen(session: Session) -> Ahead:
     await _refuse_absent_images(session, config)
     luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
-    memory = read_memory(session.experiment, session.place)
+    memory = await memory_of(session)
     there = await Among(session.computer, luggage.folders, luggage.single).files(folder)
     here = await Gathered(Here(), luggage.paths).files("")
     sizes = [
@@ -126,7 +126,7 @@ async def foreseen(session: Session) -> Ahead:
             is_same(there[name], state_of(file)) or _is_known_alike(memory, name, file, there[name])
         )
     ]
-    known = await _read(session, session.config.as_posix())
+    known = await session.text(f"{folder}/{session.config.as_posix()}")
     is_new = known is None or apart(known)[0] != config.body
     return Ahead(len(sizes), sum(sizes), config=is_new)
 

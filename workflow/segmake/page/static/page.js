@@ -1,5 +1,6 @@
 // What a page can do besides its forms. Without these scripts everything can be done by fields and buttons.
 import { cells } from "./cells.js";
+import { connect } from "./connect.js";
 import { followErrand } from "./errand.js";
 import { follow } from "./follow.js";
 import { Form, keepPlace } from "./form.js";
@@ -17,6 +18,7 @@ begin();
 keepPlace();
 followErrand();
 if (one("[data-follow]")) follow();
+if (one("[data-connect]")) connect();
 if (one("[data-question]")) watchQuestions();
 // A link to a setting leads into what is folded up.
 const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -123,7 +123,7 @@ class _Passive:
         return False
 
 
-async def check(experiment: Path, asking: Asking | None) -> Found:
+async def check(experiment: Path, asking: Asking | None, reached: There | None = None) -> Found:
     """Look at the computer of an experiment, or else at the one that was used last.
 
     Parameters
@@ -132,6 +132,8 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
         Its folder on this computer.
     asking : Asking or None
         Whom to ask for passwords; None for nobody.
+    reached : There, optional
+        The computer, for whoever has a login there already; it is kept.
 
     Raises
     ------
@@ -140,7 +142,7 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
     """
     found = Found(experiment, _remembered(experiment))
     passive = _Passive(asking)
-    place = There(login_of(found.place.host, passive, found.place.through))
+    place = reached or There(login_of(found.place.host, passive, found.place.through))
     try:
         await place.connect()
         found.reachable, found.typed = True, place.login.had_to_type
@@ -148,7 +150,8 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
     except Problem as problem:
         found.problems.append(_of_whoever_looks(problem, unasked=passive.was_asked and not asking))
     finally:
-        await place.close()
+        if reached is None:
+            await place.close()
     return found
 
 

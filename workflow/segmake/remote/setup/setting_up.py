@@ -108,12 +108,14 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
         way.host = before.host
         # The way that another laptop found, where this one has none of its own.
         way.through = way.through or login_of(before.host, way.asking, before.through).through
+    stays = False
     try:
         await way.go()
         remember(way.computer)
         await _Setting(way, wishes, experiment, before).go()
+        stays = way.stay
     finally:
-        if hasattr(way, "place"):
+        if hasattr(way, "place") and not stays:
             await way.place.close()
 
 
