@@ -14,7 +14,7 @@ from segmake.remote.remembered import read_place
 from tests.page.browser import Page, served
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_attacks import Visitor
-from tests.ssh.conftest import make_key, one_server, over_there, server, shared  # noqa: F401
+from tests.ssh.conftest import make_key, over_there, server, shared  # noqa: F401
 from tests.ssh.server import PASSWORD, Server
 from tests.ssh.server import why_not as no_server
 
