@@ -84,7 +84,7 @@ def test_a_round_at_another_computer_whatever_goes_away(
             # The other computer goes away in the middle of a file, and comes back.
             until(lambda: any(there.rglob(f"*{PART}*")), "the file")
             server.stop()
-            tab.locator(".errand .said", has_text="is lost").wait_for()
+            tab.locator(".errand", has_text="is lost").wait_for()
             server.start(methods="publickey", segmake=True)
             tab.locator("section.plan").wait_for()
             (sent,) = there.glob("sent/**/broken.tif")
