@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,34 @@ from tests.page.browser import Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_run import OVER, STATE, show_plan, start
 from tests.projects import draw_image
-from tests.ssh.conftest import make_key, server  # noqa: F401
+from tests.ssh.conftest import make_key, one_server, server  # noqa: F401
+from tests.ssh.copies import Network, network
 from tests.ssh.server import Server
 from tests.ssh.server import why_not as no_server
 
 pytestmark = pytest.mark.skipif(no_server() is not None, reason=str(no_server()))
 
 # Long enough to be cut.
-MANY_BYTES = 80_000_000
+MANY_BYTES = 20_000_000
+
+TOO_WIDE = """[...document.querySelectorAll('main *')].map(e => [e.getBoundingClientRect().right, e])
+    .filter(([right]) => right > innerWidth).map(([right, e]) => `${right} ${e.outerHTML.slice(0, 200)}`)"""
 
 
 @pytest.fixture
-def experiment(server: Server, tmp_path: Path) -> Path:  # noqa: F811
+def between(server: Server) -> Iterator[Network]:  # noqa: F811
+    """What lies between the laptop and the server."""
+    with network(server.port) as made:
+        yield made
+
+
+@pytest.fixture
+def experiment(server: Server, between: Network, tmp_path: Path) -> Path:  # noqa: F811
     """An experiment on the laptop, with one large image that is damaged, and where it is computed."""
     server.permit(make_key())
     server.start(methods="publickey", segmake=True)
     key = (server.folder / "host_key.pub").read_text()
-    (tmp_path / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {key}")
+    (tmp_path / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{between.port} {key}")
     images = tmp_path / "my images"
     for number in (1, 2):
         draw_image(images / f"été {number}.tif", number, seed=number)
@@ -48,7 +60,8 @@ def experiment(server: Server, tmp_path: Path) -> Path:  # noqa: F811
         os.utime(image, (1.7e9, 1.7e9))
     folder = make_experiment(tmp_path / "growth", images, **{"segmentation.engine": "threshold"})
     there = server.user.home / tmp_path.name
-    write_place(folder, PlaceFile(server.host, str(there), f"{sys.prefix}/bin/segmake"))
+    host = f"{server.user.name}@127.0.0.1:{between.port}"
+    write_place(folder, PlaceFile(host, str(there), f"{sys.prefix}/bin/segmake"))
     return folder
 
 
@@ -68,6 +81,7 @@ def opened(tab: Any, page: Page, step: str) -> None:
 def test_a_round_at_another_computer_whatever_goes_away(
     browser: Any,
     server: Server,  # noqa: F811
+    between: Network,
     experiment: Path,
 ) -> None:
     there = server.user.home / experiment.parent.name
@@ -77,13 +91,16 @@ def test_a_round_at_another_computer_whatever_goes_away(
         with served(experiment) as page:
             opened(tab, page, "start")
             card = tab.locator("section[aria-labelledby=h-send]")
-            expect(card).to_contain_text("3 files are new or changed (80")
+            expect(card).to_contain_text("3 files are new or changed (20")
             assert not any(there.rglob("*.tif"))
-            # Without waiting for the answer, which waits a little itself.
-            tab.evaluate("document.querySelector('button[value=send]').click()")
+            between.left = MANY_BYTES / 4
+            tab.locator("button[value=send]").click()
             # The other computer goes away in the middle of a file, and comes back.
-            until(lambda: any(there.rglob(f"*{PART}*")), "the file")
+            until(lambda: between.left < 0, "the file")
+            assert any(there.rglob(f"*{PART}*"))
             server.stop()
+            between.left = math.inf
+            between.go_on()
             tab.locator(".errand", has_text="is lost").wait_for()
             server.start(methods="publickey", segmake=True)
             tab.locator("section.plan").wait_for()
@@ -107,6 +124,9 @@ def test_a_round_at_another_computer_whatever_goes_away(
             tab.locator(".errand .said", has_text="The results are in").wait_for()
             assert len(list((results / "masks").rglob("*.tif"))) == 2
             assert not (results / "overlays").exists()
+            tab.set_viewport_size({"width": 360, "height": 800})
+            assert tab.evaluate(TOO_WIDE) == []
+            assert tab.evaluate("document.documentElement.scrollWidth") == 360
             with tab.expect_popup() as popup:
                 tab.get_by_role("link", name="Open the report").click()
             expect(popup.value.locator("html")).to_have_class("js")
@@ -119,4 +139,18 @@ def test_a_round_at_another_computer_whatever_goes_away(
             tab.goto(f"{page.root}/start")
             tab.locator("section.plan").wait_for()
             assert "1 image to compute" in tab.locator("#h-plan").inner_text()
+            # What somebody has edited over there is shown, and kept beside what is sent all the same.
+            copy = there / "config" / "config.yaml"
+            copy.write_text(copy.read_text().replace("min_size: 15", "min_size: 16"))
+            page.config.write_text(page.config.read_text().replace("min_size: 15", "min_size: 17"))
+            tab.goto(f"{page.root}/start")
+            tab.locator("button[value=send]").click()
+            told = tab.locator("section[aria-labelledby=h-not]")
+            told.wait_for()
+            assert "SM-REM-006" in told.inner_text() and "min_size: 16" in told.inner_text()
+            told.get_by_role("button").click()
+            tab.locator("section.plan").wait_for()
+            assert "min_size: 17" in copy.read_text()
+            kept = [path for path in copy.parent.iterdir() if path != copy]
+            assert any("min_size: 16" in path.read_text() for path in kept)
     shutil.rmtree(there, ignore_errors=True)

@@ -21,8 +21,8 @@ from segmake.page.fields import all_fields, sections
 from segmake.page.steps import PAGES, address_of
 from segmake.page.work import problem_values
 
-# In French, signs with a space before them.
-_SIGN = re.compile(r" ([:;?!»])")
+# In French, signs with a space before them, or after them.
+_SIGN = re.compile(r" (?=[:;?!»])|(?<=«) ")
 
 # A code as addresses have it.
 _CODE = re.compile(r"SM-[A-Z]{3}-\d{3}")
@@ -118,9 +118,9 @@ def length(pixels: float, pixel_um: float | None) -> str:
 
 
 def spoken(section: str, part: str = "say", /, **values: object) -> str:
-    """Return a text whose French signs do not begin a line."""
+    """Return a text whose French signs neither begin a line nor end one alone."""
     text = say(section, part, **values)
-    return _SIGN.sub("\N{NO-BREAK SPACE}\\1", text) if language() == "fr" else text
+    return _SIGN.sub("\N{NO-BREAK SPACE}", text) if language() == "fr" else text
 
 
 @cache

@@ -243,6 +243,8 @@ async def _ask(session: Session, found: Foreseen, *, elsewhere: bool) -> None:
         for image in answer["images"]:
             if image["will_fail"]:
                 image["will_fail"] = in_own_words(session, image["will_fail"])
+        answer["text"] = list(map(session.own_words, answer["text"]))
+        answer["settings"] = [in_own_words(session, each) for each in answer["settings"]]
         found.plan = answer
 
 

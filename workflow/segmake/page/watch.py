@@ -70,9 +70,13 @@ class Seen:
 
     @property
     def state(self) -> str:
-        """The state in a word, also where there is none: ``none``, ``refused`` before it began, ``unknown``."""
+        """The state in a word, also where there is none.
+
+        That is ``none``, ``refused`` if it ended before it began, ``unknown`` if nothing was heard yet, or ``silent``
+        if nobody says it.
+        """
         if not self.when:
-            return "unknown"
+            return "silent" if self.problems else "unknown"
         if self.unbegun:
             return "refused"
         if self.begins:

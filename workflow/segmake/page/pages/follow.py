@@ -37,6 +37,9 @@ NAMES, JOBS = 20, 50
 
 _PATIENCE_S = 2.0
 
+# What was heard so long ago is told to be old: the connection may be silent for a while before it is lost.
+_OLD_S = 30
+
 
 @dataclass(frozen=True)
 class Home:
@@ -101,6 +104,7 @@ class Follow:
             seen=seen,
             place=place,
             run=run,
+            is_old=time.time() - seen.when > _OLD_S,
             images=images,
             left=max(0, images["total"] - images["complete"] - images["failed"]) if images else 0,
             failures=list(_grouped(run["failures"])) if run else [],

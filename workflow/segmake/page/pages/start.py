@@ -73,7 +73,7 @@ class Start:
         if draft.values and do in ("save", "start"):
             return await self._saved(form, draft, do)
         if draft.values:
-            return await self._page(draft, self._asked())
+            return await self._page(draft, self._asked(), posted=True)
         return await self._do(do, self._asked(), form.get("version", ""))
 
     async def _saved(self, form: dict[str, str], draft: Draft, do: str) -> Response:
@@ -82,7 +82,7 @@ class Start:
             # What is to be started has to be seen first.
             return _back("first" if do == "start" else "saved")
         asked = self._asked()
-        return await self._page(draft, asked, conflict=done, tried=bool(draft.fresh))
+        return await self._page(draft, asked, conflict=done, tried=bool(draft.fresh), posted=True)
 
     async def _do(self, do: str, asked: Asked, version: str) -> Response:
         planning, errands = self._planning, self._common.desk.errands
@@ -119,7 +119,16 @@ class Start:
             await _wait(self._planning.look(asked))
         return await self._page(draft, asked, told=told)
 
-    async def _page(self, draft: Draft, asked: Asked, **values: Any) -> Response:
+    async def _page(
+        self,
+        draft: Draft,
+        asked: Asked,
+        *,
+        told: str = "",
+        conflict: Any = None,
+        tried: bool = False,
+        posted: bool = False,
+    ) -> Response:
         looking, starting = self._errand(PLAN), self._errand(START)
         working = next((each for each in (starting, looking) if each and not each.over), None)
         found = None if working else self._planning.known(asked)
@@ -138,7 +147,8 @@ class Start:
             "start",
             draft=draft,
             asked=asked,
-            errand=working,
+            # The answer to a form can't be loaded again by itself, as it is when an errand is over.
+            errand=None if posted else working,
             said=looking.lines if looking and asked.place else [],
             found=found,
             wrong=wrong,
@@ -148,9 +158,9 @@ class Start:
             warnings=list(map(_with_field, found.warnings)) if found else [],
             first=FIRST,
             most=SHOWN,
-            told=values.pop("told", ""),
-            conflict=values.get("conflict"),
-            tried=values.get("tried", False),
+            told=told,
+            conflict=conflict,
+            tried=tried,
         )
 
     def _asked(self) -> Asked:
