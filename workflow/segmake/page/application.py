@@ -17,6 +17,7 @@ from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
 from segmake.page.pages.cells import PLACE, Cells
+from segmake.page.pages.images import Images
 from segmake.page.pages.settings import Settings
 from segmake.page.steps import ADDRESSES
 
@@ -51,6 +52,7 @@ class Application:
         self._common = common = Common(desk, guard)
         routes = [
             common.get("/", self._home),
+            *Images(common).routes(),
             *Cells(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),

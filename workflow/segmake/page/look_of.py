@@ -15,7 +15,7 @@ from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, lang
 from segmake.messages.numbers import localised, significant
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
-from segmake.page.steps import PAGES, address_of
+from segmake.page.steps import address_of, pages_of
 from segmake.page.work import problem_values
 
 # In French, signs with a space before them.
@@ -44,6 +44,7 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
         "fields": all_fields(),
         "version": __version__,
         "name": name,
+        "pages": pages_of(with_images="desk" not in values or values["desk"].file.has_images()),
     }
     return HTMLResponse(template.render(**shared, **values), status_code=status)
 
@@ -134,7 +135,6 @@ def _templates() -> jinja2.Environment:
         "joined": joined,
         "number": number,
         "length": length,
-        "pages": PAGES,
         "address_of": address_of,
         "cards": CARDS,
         "other_card": OTHER,

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 # What each is called in addresses, in templates and in messages; the overview comes first, the file last.
-PAGES = ("home", "cells", "settings", "file")
+PAGES = ("home", "images", "cells", "settings", "file")
+
+# Those that an experiment without images, of scripts alone, does without.
+_OF_IMAGES = ("images", "cells")
+
+
+def pages_of(*, with_images: bool) -> tuple[str, ...]:
+    """Return the pages of an experiment."""
+    return tuple(name for name in PAGES if with_images or name not in _OF_IMAGES)
 
 
 def address_of(name: str) -> str:

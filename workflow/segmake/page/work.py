@@ -110,15 +110,25 @@ class Work:
         self._views: dict[str, dict[str, Any]] = {}
         self._starting = asyncio.Lock()
 
-    async def look(self, images: str, *, anew: bool = False) -> Task:
-        """Have all images of a folder looked at; what is known of a look that goes on or is over is returned."""
-        key = fingerprint("look", images)
+    async def look(self, images: str, include: Sequence[str] = (), *, anew: bool = False) -> Task:
+        """Have all images of a folder looked at; what is known of a look that goes on or is over is returned.
+
+        Parameters
+        ----------
+        images : str
+        include : sequence of str
+            The patterns of their names; without, those of a config that says nothing of it.
+        anew : bool
+            Whether to look again.
+        """
+        key = fingerprint("look", images, *include)
         async with self._starting:
             if not self._tasks:
                 await self._clear_away()
             if anew or key not in self._tasks:
                 log = f"{self._cache}/look-{key}-{secrets.token_hex(4)}.jsonl"
-                await self._start(key, log, "look", images)
+                names = [word for pattern in include for word in ("--include", pattern)]
+                await self._start(key, log, "look", images, *names)
         return await self._news(self._tasks[key])
 
     async def view(

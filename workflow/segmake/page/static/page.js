@@ -2,6 +2,7 @@
 import { cells } from "./cells.js";
 import { followErrand } from "./errand.js";
 import { Form, keepPlace } from "./form.js";
+import { images } from "./images.js";
 import { one } from "./tools.js";
 
 function begin() {
@@ -9,6 +10,7 @@ function begin() {
   if (!element) return;
   const form = new Form(element, begin);
   if ("cells" in element.dataset) cells(form);
+  if ("images" in element.dataset) images(form);
 }
 
 begin();
