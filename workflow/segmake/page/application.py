@@ -17,7 +17,9 @@ from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
 from segmake.page.pages.cells import PLACE, Cells
+from segmake.page.pages.environments import Environments
 from segmake.page.pages.images import Images
+from segmake.page.pages.scripts import Scripts
 from segmake.page.pages.settings import Settings
 from segmake.page.steps import ADDRESSES
 
@@ -54,6 +56,8 @@ class Application:
             common.get("/", self._home),
             *Images(common).routes(),
             *Cells(common).routes(),
+            *Scripts(common).routes(),
+            *Environments(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),

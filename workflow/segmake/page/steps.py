@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # What each is called in addresses, in templates and in messages; the overview comes first, the file last.
-PAGES = ("home", "images", "cells", "settings", "file")
+PAGES = ("home", "images", "cells", "scripts", "settings", "file")
 
 # Those that an experiment without images, of scripts alone, does without.
 _OF_IMAGES = ("images", "cells")
@@ -19,4 +19,5 @@ def address_of(name: str) -> str:
     return "/" if name == "home" else f"/{name}"
 
 
-ADDRESSES = tuple(map(address_of, PAGES))
+# Those that a page leads to besides.
+ADDRESSES = (*map(address_of, PAGES), "/environments")

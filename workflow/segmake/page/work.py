@@ -21,7 +21,7 @@ from segmake.config.yaml_values import in_one_line
 from segmake.core.config import at
 from segmake.core.files import fingerprint, natural_key
 from segmake.messages import Problem, language, say
-from segmake.places.place import Place
+from segmake.places.place import Answer, Place
 
 # Between two looks whether something still works.
 _LOOK_S = 2.0
@@ -199,6 +199,16 @@ class Work:
         """Stop a trial."""
         if task := self._tasks.pop(key, None):
             await self.place.stop(task.started)
+
+    async def answer(self, *words: str) -> dict[str, Any]:
+        """Return the last answer in JSON of a command, which is run to its end."""
+        return await self._ask(words)
+
+    async def told(self, *words: str) -> Answer:
+        """Return what a command says to people, once it has come to its end."""
+        variables = {"SEGMAKE_LANG": language()}
+        command = [*self._command, *words]
+        return await self.place.run(command, folder=self.folder, variables=variables)
 
     async def bytes_of(self, path: str) -> bytes:
         """Return what a file over there holds."""

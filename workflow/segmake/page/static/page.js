@@ -3,6 +3,7 @@ import { cells } from "./cells.js";
 import { followErrand } from "./errand.js";
 import { Form, keepPlace } from "./form.js";
 import { images } from "./images.js";
+import { scripts } from "./scripts.js";
 import { one } from "./tools.js";
 
 function begin() {
@@ -11,6 +12,7 @@ function begin() {
   const form = new Form(element, begin);
   if ("cells" in element.dataset) cells(form);
   if ("images" in element.dataset) images(form);
+  if ("scripts" in element.dataset) scripts(form, element.dataset.scripts);
 }
 
 begin();
