@@ -5,6 +5,8 @@ import { followErrand } from "./errand.js";
 import { follow } from "./follow.js";
 import { Form, keepPlace } from "./form.js";
 import { watchQuestions } from "./question.js";
+import { images } from "./images.js";
+import { scripts } from "./scripts.js";
 import { one } from "./tools.js";
 
 function begin() {
@@ -12,6 +14,8 @@ function begin() {
   if (!element) return;
   const form = new Form(element, begin);
   if ("cells" in element.dataset) cells(form);
+  if ("images" in element.dataset) images(form);
+  if ("scripts" in element.dataset) scripts(form, element.dataset.scripts);
 }
 
 begin();
