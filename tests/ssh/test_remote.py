@@ -361,7 +361,7 @@ def test_what_is_gone_here_is_computed_no_more(
     assert "SM-REM-022" in said and "images/WT.tif" in said and "a.tif" not in said
     assert (there / "WT.tif").read_bytes() == (images / "WT.tif").read_bytes()
     (other.experiment / "images/WT.tif").rename(other.experiment / "images/KO.tif")
-    said = sends()
+    said = sends("--also-there")
     assert "Sent: 1 file." in said and "there is an image more" in said and "WT.tif" in said
     # What the first one sent stays, whatever becomes of it here; and the other way round.
     (other.experiment / "images/a.tif").unlink()
@@ -385,6 +385,70 @@ def test_what_is_gone_here_is_computed_no_more(
     assert "SM-REM-022" in sends() and "Sent: 1 file" in sends("--overwrite")
     assert (aside / "images/a.tif").read_bytes() == theirs
     assert (there / "a.tif").read_bytes() == (images / "a.tif").read_bytes()
+
+
+def test_images_that_only_the_other_computer_has_are_asked_about(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sends(*words: str, typed: str = "n\n") -> str:
+        assert laptop.does("run", "--profile", "local", *words, typed=typed) == 1
+        return "".join(capsys.readouterr())
+
+    def names(folder: str) -> None:
+        laptop.write_config(f"images: {{folder: {folder}}}\nsegmentation: {{engine: threshold}}\n")
+
+    images, disk = laptop.experiment / "images", laptop.experiment.parent / "disk"
+    for cells, path in enumerate((images / "a.tif", images / "b.tif", disk / "c.tif"), 1):
+        draw(path, cells)
+    names("[images, ../disk]")
+    assert "Sent: the config and 3 files." in sends()
+    # A disk that is away: refused without a question, asked about with one, computed if that is wanted.
+    disk.rename(disk.with_name("away"))
+    assert "SM-REM-070" in sends("--yes")
+    said = sends()
+    assert "folder of images ../disk" in said and "1 file." in said and "Nothing was sent" in said
+    for said in (sends(typed="y\nn\n"), sends("--also-there")):
+        assert "found          3" in said and "../disk" in said and "sent/" not in said
+        assert "SM-REM-025" not in said and "on this computer (" not in said
+    # It is the same for a folder that is empty, such as that of a share; nothing of it is set aside.
+    disk.mkdir()
+    assert "SM-REM-070" in sends("--yes")
+    assert "found          3" in sends("--also-there")
+    # Renamed here: no image is computed under two names.
+    images.rename(images.with_name("photos"))
+    shutil.rmtree(disk)
+    (laptop.experiment.parent / "away").rename(disk)
+    assert "2 files." in sends("--yes")
+    names("[photos, ../disk]")
+    assert "found          3" in sends()
+    names("[images, photos, ../disk]")
+    assert "SM-REM-070" in sends("--yes")
+    # One that never was anywhere is told as before.
+    names("[photos, nowhere]")
+    assert "SM-REM-025" in sends("--yes")
+    # A folder that is still there is not forgotten, and what is deleted here goes from the tables all the same.
+    names("[photos, ../disk]")
+    (laptop.experiment / "photos/a.tif").unlink()
+    said = sends("--anew")
+    assert "nothing is forgotten" in said and "One file that was sent earlier" in said
+    assert "found          2" in said
+    # Another experiment that gets into this folder does not go without a word, and nothing of it is written.
+    other = Laptop(
+        laptop.server, laptop.experiment.with_name("other"), laptop.there, laptop.monkeypatch
+    )
+    shutil.copytree(laptop.experiment / "config", other.experiment / "config")
+    shutil.copy(laptop.experiment / "segmake.place", other.experiment)
+    draw(other.experiment / "photos/z.tif", 4)
+    laptop.monkeypatch.setenv("XDG_CONFIG_HOME", str(other.experiment.with_name("settings")))
+    shutil.rmtree(disk)
+    laptop = other
+    names("photos")
+    for said in (sends("--yes"), sends()):
+        assert "SM-REM-071" in said and "photos/b.tif" in said
+    assert not (laptop.there / "photos/z.tif").exists()
+    assert "SM-REM-007" in sends("--also-there")
+    assert "found          2" in sends("--also-there", "--overwrite")
+    assert "SM-REM-071" not in sends()
 
 
 def test_a_folder_that_lies_or_is_called_otherwise_is_known(

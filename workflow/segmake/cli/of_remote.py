@@ -126,13 +126,14 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
 
 async def _run(session: Session, options: argparse.Namespace, stage: list[str]) -> int:
     from segmake.remote import running
-    from segmake.remote.arrival import forget, has_arrived
+    from segmake.remote.arrival import forget_if_gone, has_arrived
     from segmake.remote.sending import check
 
     check(session)
-    if options.anew:
-        forget(session)
-    await has_arrived(session)
+    if not options.anew:
+        await has_arrived(session)
+    elif await forget_if_gone(session):
+        _show(say("remote.not_gone", host=session.place.host, folder=session.place.folder))
     await _make_folder(session)
     before, at_work = await running.look(session)
     if at_work:
@@ -179,13 +180,14 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     from segmake.places.asking import Terminal
     from segmake.remote import running
     from segmake.remote.patience import patiently
-    from segmake.remote.sending import send
 
     host = session.place.host
     _show(say("remote.sending", host=host, folder=session.place.folder))
     stage.append("remote.kept_sent")
-    wishes = {"overwrite": options.overwrite, "compare": options.compare}
-    sent = await patiently(lambda: send(session, _show, **wishes), _show, host)
+    sent = await _send(session, options)
+    if sent is None:
+        _show(say("remote.nothing_sent"))
+        return False
     _show(_sent(sent, session))
     profile = options.profile or await patiently(lambda: running.profile_of(session), _show, host)
     if not await _show_plan(session, profile):
@@ -198,6 +200,30 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     stage.append("remote.left_alone")
     _show(await running.start(session, profile))
     return True
+
+
+async def _send(session: Session, options: argparse.Namespace) -> Sent | None:
+    """Send; ask about images that only the other computer has, and return None if the user will not have them."""
+    from segmake.places.asking import Terminal
+    from segmake.remote.patience import patiently
+    from segmake.remote.sending import ONLY_THERE, send
+
+    wishes = {"overwrite": options.overwrite, "compare": options.compare}
+    accepted = set(ONLY_THERE if options.also_there else ())
+
+    def sending() -> Awaitable[Sent]:
+        return send(session, _show, accepted=accepted, **wishes)
+
+    while True:
+        try:
+            return await patiently(sending, _show, session.place.host)
+        except Problem as problem:
+            if options.yes or problem.code not in ONLY_THERE:
+                raise
+            print(problem, file=sys.stderr, flush=True)
+            if not await Terminal().agrees(say("remote.ask_also_there")):
+                return None
+            accepted.add(problem.code)
 
 
 async def _show_plan(session: Session, profile: str) -> bool:

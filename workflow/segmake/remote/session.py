@@ -145,8 +145,8 @@ class Session:
         folder = self.place.folder.rstrip("/")
         pairs = {f"{folder}/{self.config.as_posix()}": str(self.config)}
         for one in self.named:
-            if one.source and one.name.startswith(f"{SENT}/"):
-                pairs |= {f"{folder}/{one.name}": str(one.source), one.name: one.text}
+            if one.name.startswith(f"{SENT}/"):
+                pairs |= {f"{folder}/{one.name}": str(one.source or one.text), one.name: one.text}
         for there in sorted(pairs, key=len, reverse=True):
             text = text.replace(there, pairs[there])
         return text
