@@ -271,7 +271,10 @@ def _no_engine(session: Session) -> Problem:
 
 async def _status(session: Session, options: argparse.Namespace) -> int:
     from segmake.remote import running
+    from segmake.remote.claims import refuse_copy
 
+    # What runs there is the other one's.
+    refuse_copy(session.experiment, session.place)
     if options.json:
         return await _answer(session, follow=options.follow)
     if options.follow:

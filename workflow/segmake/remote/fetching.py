@@ -15,6 +15,7 @@ from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.arrival import memory_of
+from segmake.remote.claims import refuse_copy
 from segmake.remote.config_copy import make_copy
 from segmake.remote.memory import Memory, is_same, write_memory
 from segmake.remote.passed_on import Among
@@ -95,8 +96,10 @@ async def fetch(
     Raises
     ------
     Problem
-        ``SM-REM-011`` if there are no results yet; what a connection may raise.
+        ``SM-REM-011`` if there are no results yet; ``SM-REM-055`` if the experiment is a copy, whose results are none
+        of these; what a connection may raise.
     """
+    refuse_copy(session.experiment, session.place)
     there, is_shared = await _results_there(session)
     here = results_here(session.config)
     sizes = await _sizes(session, there)
