@@ -167,9 +167,16 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     assert len(list((results / "masks").rglob("*.tif"))) == 3
     # What is not new over there is not brought again over what is edited here.
     (results / "cells.csv").write_text("mine again")
+    mask = next((results / "masks").rglob("img 1*.tif"))
+    mask.write_text("corrected")
+    os.utime(results / "report.html", (1.6e9, 1.6e9))
     assert laptop.does("fetch") == 0
-    assert "Fetched: 0 files" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Fetched: 0 files" in said
     assert (results / "cells.csv").read_text() == "mine again"
+    # It is said that it is not what was computed, also where only the times are others; and where masks belong.
+    assert f"2 files (cells.csv, {mask.relative_to(results)})" in said and "fetch --masks" in said
+    assert f"once it is in {results}/corrections" in said and mask.read_text() == "corrected"
     # What a disk has damaged, and looks the same, comes anew where that is asked for.
     damage(results / "images.csv")
     assert laptop.does("fetch") == 0
@@ -217,10 +224,21 @@ def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFix
     out, _ = first.communicate(timeout=60)
     assert first.returncode == 130 and "The run goes on" in out
     assert state(laptop, capsys) == "running"
+    # What is fetched meanwhile, or after it was stopped, is told to be of an earlier run.
+    assert laptop.does("fetch") == 0
+    assert "Its report and its tables come at its end" in capsys.readouterr().out
+    laptop.write_config("an earlier one", "results/report.html")
+    os.utime(laptop.experiment / "results/report.html", (1.7e9, 1.7e9))
+    assert laptop.does("fetch") == 0
+    assert "are still those of 2023-11-1" in capsys.readouterr().out
     assert laptop.does("stop") == 0
     said_of_it = capsys.readouterr().out
     assert "Stopped" in said_of_it
     assert state(laptop, capsys) == "stopped"
+    assert laptop.does("fetch") == 0
+    assert "did not come to its end: the report and the tables are still those of" in (
+        capsys.readouterr().out
+    )
     assert laptop.does("stop") == 0
     assert "Nothing of this experiment runs" in capsys.readouterr().out
     # It goes on from there.

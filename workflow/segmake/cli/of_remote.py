@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,9 @@ T = TypeVar("T")
 # So many files are named, and so many bytes of what a run said are shown.
 _NAMED = 10
 _SHOWN = 4000
+
+# Results that people correct where they lie, instead of in the folder for it.
+_CORRECTED = {"masks", "rois", "cellpose"}
 
 # The engine's environment is not installed.
 _NO_ENGINE = re.compile(r"^SM-ENV-001\b.*(?:\n  .*)*\n?", re.MULTILINE)
@@ -72,13 +76,13 @@ def fetch(options: argparse.Namespace) -> int:
 
     async def go(session: Session) -> int:
         try:
-            fetched = await _fetch(session, options)
+            words = await _brought(session, options, await _looked(session))
         except Problem as problem:
             # There are no results, or not even the folder.
             if problem.code in ("SM-REM-011", "SM-SSH-013"):
                 await _refuse_absent(session)
             raise
-        _show(_fetched(fetched))
+        _show(words)
         return 0
 
     try:
@@ -103,7 +107,7 @@ def show_report(options: argparse.Namespace) -> int:
         # Whoever has not begun is told how to.
         read_place(Path())
         raise Problem("SM-REM-013", where=str(report))
-    print(say("remote.report", path=report), flush=True)
+    print(say("remote.report", date=_date_of(report), path=report), flush=True)
     webbrowser.open(report.as_uri())
     return 0
 
@@ -157,8 +161,12 @@ async def _run(session: Session, options: argparse.Namespace, stage: list[str]) 
     words, code = await running.last_words(session, began)
     _show(words[-_SHOWN:])
     stage.append("remote.kept_fetched")
+    looked = await _looked(session)
+    if code and (looked[0] is None or looked[0]["run"]["began"] == began):
+        # What lies there is an earlier run's.
+        return code
     try:
-        _show(_fetched(await _fetch(session, options)))
+        _show(await _brought(session, options, looked))
     except Problem as problem:
         # A run that was refused has made nothing.
         if problem.code != "SM-REM-011":
@@ -342,6 +350,41 @@ async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
     return await fetch(session, ticked, all_of_it=options.all, compare=options.compare)
 
 
+async def _looked(session: Session) -> tuple[dict[str, Any] | None, bool]:
+    """Return what `segmake.remote.running.look` does; nothing where SegMake over there gives no answer."""
+    from segmake.remote import running
+
+    try:
+        return await running.look(session)
+    except Problem as problem:
+        if problem.code != "SM-REM-005":
+            raise
+        return None, False
+
+
+async def _brought(
+    session: Session, options: argparse.Namespace, looked: tuple[dict[str, Any] | None, bool]
+) -> str:
+    """Fetch, and return in words what was; also which run the report and the tables are not of."""
+    from segmake.remote.fetching import REPORT
+
+    fetched = await _fetch(session, options)
+    said, at_work = looked
+    state = "working" if at_work else said["state"] if said else "ended"
+    report = fetched.results / REPORT
+    lines = [_fetched(fetched)]
+    if state == "working" and not report.is_file():
+        lines.append(say("remote.report_comes", host=session.place.host))
+    elif state != "ended" and report.is_file():
+        known = "remote.report_working" if state == "working" else "remote.report_stopped"
+        lines.append(say(known, host=session.place.host, date=_date_of(report)))
+    return "\n".join(lines)
+
+
+def _date_of(report: Path) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(report.stat().st_mtime))
+
+
 def _sent(sent: Sent, session: Session) -> str:
     """Return in words what was sent, what was not, and what was found over there."""
     from segmake.remote.gone import ASIDE
@@ -376,6 +419,10 @@ def _fetched(fetched: Fetched) -> str:
         lines.append(say("remote.growing_there", number=len(fetched.growing), files=names))
     if fetched.kept:
         lines.append(say("remote.kept", number=len(fetched.kept), files=_listed(fetched.kept)))
+    if fetched.edited:
+        lines.append(_edited(fetched))
+    if _CORRECTED.intersection(name.partition("/")[0] for name in fetched.kept + fetched.edited):
+        lines.append(say("remote.corrected", folder=fetched.results / "corrections"))
     if fetched.more:
         options = {folder: kind for kind, folders in TICKED.items() for folder in folders}
         named = [
@@ -386,6 +433,16 @@ def _fetched(fetched: Fetched) -> str:
     if (fetched.results / REPORT).is_file():
         lines.append(say("remote.show_report"))
     return "\n".join(lines)
+
+
+def _edited(fetched: Fetched) -> str:
+    """Return in words what was edited here and left as it is."""
+    from segmake.remote.fetching import TICKED
+
+    above = {name.partition("/")[0] for name in fetched.edited}
+    kinds = [kind for kind, folders in TICKED.items() if above.intersection(folders)]
+    names = {"number": len(fetched.edited), "files": _listed(fetched.edited)}
+    return say("remote.edited", options="".join(f" --{kind}" for kind in kinds), **names)
 
 
 def _listed(names: Any) -> str:
