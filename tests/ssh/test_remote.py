@@ -202,6 +202,8 @@ def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFix
     (laptop.there / "scripts/wait").touch()
     for folder in (laptop.there, laptop.there / "scripts"):
         shutil.chown(folder, laptop.server.user.name)
+    # One that a group works in.
+    laptop.there.chmod(0o2770)
     first = laptop.starts("run", "--yes", "--profile", "local")
     said: list[str] = []
     assert first.stdout
@@ -247,6 +249,52 @@ def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFix
     capsys.readouterr()
     table = laptop.experiment / "results/scripts/grow/all_out.csv"
     assert [line.split(",")[-1] for line in table.read_text().split()] == ["twice", "2", "4"]
+    # Whoever else works in it can go on there, and nobody beside the group.
+    made = [laptop.there / name for name in ("config", ".segmake-remote", ".snakemake")]
+    made += [laptop.there / "results", *(laptop.there / "results").rglob("*")]
+    closed = [path for path in made if not path.is_symlink() and not path.stat().st_mode & 0o020]
+    assert not closed and not [path for path in made if path.stat().st_mode & 0o002]
+
+
+def test_what_another_account_has_made_or_started_is_told(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laptop.write_scripts()
+    laptop.write_config(SIMULATION)
+    report = laptop.there / "results/report.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("an earlier one")
+    name = laptop.server.user.name
+    for folder in (laptop.there, report.parent):
+        shutil.chown(folder, name)
+    assert laptop.runs() == 1
+    said = capsys.readouterr().err
+    assert "SM-REM-072" in said and "ask root to type" in said and str(report)[-20:] in said
+    assert not (laptop.there / "config").exists()
+    # What only Snakemake finds is told in other words than its own, and of an earlier run nothing is fetched.
+    shutil.chown(report, name)
+    report.chmod(0o444)
+    assert laptop.runs() == 1
+    said = capsys.readouterr().out
+    assert "SM-REM-074" in said and ": results/report.html.\n" in said
+    assert "Exception" not in said and "Fetched" not in said
+    assert not (laptop.experiment / "results/report.html").exists()
+    # A run of somebody else is not waited for in vain.
+    (note,) = laptop.there.glob(".segmake-remote/*.json")
+    with subprocess.Popen(["sleep", "600"]) as anothers:
+        try:
+            began = ["ps", "-o", "lstart=", "-p", str(anothers.pid)]
+            at = "_".join(subprocess.check_output(began, text=True).split())
+            work = f"{os.uname().nodename} process {anothers.pid} {at}"
+            note.write_text(json.dumps({**json.loads(note.read_text()), "work": work}))
+            assert laptop.does("stop") == 1
+            assert "SM-REM-073" in capsys.readouterr().err and anothers.poll() is None
+        finally:
+            anothers.kill()
+    shutil.chown(laptop.there, 0)
+    laptop.there.chmod(0o755)
+    assert laptop.does("run", "--yes", "--profile", "local") == 1
+    assert f"write to {laptop.there}"[:40] in capsys.readouterr().err
 
 
 def state(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> str:

@@ -175,12 +175,11 @@ async def _run(session: Session, options: argparse.Namespace, stage: list[str]) 
 
 
 async def _make_folder(session: Session) -> None:
-    answer = await session.computer.run(["mkdir", "-p", "--", session.place.folder])
-    if answer.code:
-        error = readable(answer.err.decode(errors="replace").strip())
-        raise Problem(
-            "SM-REM-012", where=session.place.host, path=session.place.folder, error=error
-        )
+    from segmake.remote.group_folders import make_folder
+
+    if error := await make_folder(session.computer, session.place.folder):
+        names = {"path": session.place.folder, "error": error}
+        raise Problem("SM-REM-012", where=session.place.host, **names)
 
 
 async def _start(session: Session, options: argparse.Namespace, stage: list[str]) -> bool:
@@ -190,6 +189,7 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     from segmake.remote.patience import patiently
 
     host = session.place.host
+    await running.refuse_closed_results(session)
     _show(say("remote.sending", host=host, folder=session.place.folder))
     stage.append("remote.kept_sent")
     sent = await _send(session, options)

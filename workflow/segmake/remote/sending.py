@@ -22,6 +22,7 @@ from segmake.remote.arrival import memory_of
 from segmake.remote.claims import claim
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.gone import absent_images, foreign, move_aside, set_aside
+from segmake.remote.group_folders import open_to_group
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, is_in, pack
 from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
@@ -146,6 +147,7 @@ async def send(
     write_memory(session.experiment, memory)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
     outcome = await _send_files(session, luggage, alike, compare=compare)
+    await open_to_group(session.computer, folder)
     now = {*there, *outcome.copied} - {*aside, *others}
     _refuse_growing(luggage, now | set(outcome.copied), outcome.growing)
     left = dict.fromkeys(readable(str(path)) for path in luggage.left)

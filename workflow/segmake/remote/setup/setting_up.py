@@ -19,7 +19,7 @@ from segmake.remote.setup.engine_there import EngineThere, engine_of, engine_the
 from segmake.remote.setup.experiment_there import (
     experiments_folder,
     has_experiment,
-    make_folder,
+    make_writable,
     room_there,
     told_room,
 )
@@ -320,7 +320,7 @@ class _Setting:
             default = await self._free(f"{above}/{self.experiment.absolute().name}")
             typed = await self.way.answer(say("reach.folder"), default)
         folder = in_full(typed, home).rstrip("/")
-        await make_folder(self.place, folder)
+        await make_writable(self.place, folder)
         self.tell(say("reach.folder_is", folder=folder))
         self.tell(told_room(folder, await room_there(self.place, folder)))
         return folder
