@@ -85,7 +85,7 @@ def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
     before = tree(Path(first.folder))
     assert main(["remote", "check", str(copy)]) == 1
     assert "SM-REM-055" in capsys.readouterr().out
-    for action in ("run", "stop"):
+    for action in ("run", "stop", "status", "fetch"):
         assert main(["remote", action, str(copy), *(["--yes"] if action == "run" else [])]) == 1
         assert "SM-REM-055" in capsys.readouterr().err
     assert tree(Path(first.folder)) == before
@@ -103,6 +103,25 @@ def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
     (other / "segmake.place").unlink()
     assert Done(server, other, host=server.host).code == ""
     assert read_place(other).folder == f"{Path(first.folder).parent}/day 2-2"
+    # A new one of a name that is in use there, of an experiment that is none of this computer, or not any more.
+    taken = Path(first.folder).with_name("day 3")
+    (taken / "config").mkdir(parents=True)
+    shutil.chown(taken, server.user.name)
+    new = experiment.parent / "day 3"
+    shutil.copytree(experiment / "config", new / "config")
+    for yes in (True, False):
+        done = Done(server, new, wishes=wishes, yes=yes)
+        assert f"{taken} is another experiment's" in done.said and "day 3-2" in done.said, done.said
+        assert read_place(new).folder == f"{taken}-2" and (
+            yes or "day 3-2]" in done.asking.asked[-1]
+        )
+        (new / "segmake.place").unlink()
+    # Who means the same one says so; what was sent there from here is the same one.
+    assert Done(server, new, str(taken), wishes=wishes).code == ""
+    assert read_place(new).folder == str(taken)
+    write_memory(new, Memory(Memory.of(read_place(new)).place, {"config/config.yaml": ["1"]}))
+    (new / "segmake.place").unlink()
+    assert Done(server, new, wishes=wishes).code == "" and read_place(new).folder == str(taken)
     # Of an experiment that goes elsewhere something stays, but not if its folder was moved.
     moved = Path(first.folder).rename(f"{first.folder} moved")
     done = Done(server, experiment, host="", wishes=Wishes(folder=str(moved)))

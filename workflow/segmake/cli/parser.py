@@ -392,6 +392,7 @@ def _add_remote_run(run: Parser) -> None:
     run.add_argument("--no-wait", action="store_true", help=say("help.remote.no-wait"))
     run.add_argument("--overwrite", action="store_true", help=say("help.remote.overwrite"))
     run.add_argument("--anew", action="store_true", help=say("help.remote.anew"))
+    run.add_argument("--also-there", action="store_true", help=say("help.remote.also-there"))
     _add_ticked(run)
     run.set_defaults(run=of_remote.run)
 

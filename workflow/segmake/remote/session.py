@@ -18,13 +18,15 @@ from segmake.places.asking import Terminal
 from segmake.places.place import Answer, Place
 from segmake.places.there import There
 from segmake.remote.config_copy import Named
+from segmake.remote.group_folders import FOR_THE_GROUP
 from segmake.remote.known_computers import login_of, shares_of
 from segmake.remote.laptop_paths import SENT, Laptop
 from segmake.remote.remembered import FILE as PLACE_FILE
 from segmake.remote.remembered import PlaceFile, read_place
 
 # sh SEGMAKE PROGRAM...: with the programs of SegMake's own Python before all others.
-_ENTER = """
+_ENTER = f"""
+{FOR_THE_GROUP}
 program=$(readlink -f -- "$0" 2>/dev/null) || program=$0
 PATH=$(dirname -- "$program"):$(dirname -- "$0"):$PATH
 export PATH
@@ -145,8 +147,8 @@ class Session:
         folder = self.place.folder.rstrip("/")
         pairs = {f"{folder}/{self.config.as_posix()}": str(self.config)}
         for one in self.named:
-            if one.source and one.name.startswith(f"{SENT}/"):
-                pairs |= {f"{folder}/{one.name}": str(one.source), one.name: one.text}
+            if one.name.startswith(f"{SENT}/"):
+                pairs |= {f"{folder}/{one.name}": str(one.source or one.text), one.name: one.text}
         for there in sorted(pairs, key=len, reverse=True):
             text = text.replace(there, pairs[there])
         return text

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
 
-from segmake.core.files import one_line, readable
+from segmake.core.files import readable
 from segmake.messages import Problem, say
 from segmake.messages.numbers import shown_bytes
 from segmake.places.place import Place
+from segmake.remote.group_folders import make_folder
 from segmake.remote.setup.segmake_there import in_full
 
 # Where clusters say that large files go, the quickest one first.
@@ -110,18 +111,16 @@ def _left(used: str, soft: str, hard: str) -> int | None:
         return None
 
 
-async def make_folder(place: Place, folder: str) -> None:
+async def make_writable(place: Place, folder: str) -> None:
     """Make a folder there, if it is not there, in which files can be written.
 
     Raises
     ------
     Problem
-        ``SM-REM-046`` if that can't be.
+        ``SM-REM-046`` if that can't be, ``SM-REM-072`` if it is somebody else's.
     """
-    answer = await place.run(["sh", "-c", 'mkdir -p -- "$1" && test -w "$1"', "sh", folder])
-    if answer.code:
-        said = one_line(answer.err.decode(errors="replace")) or "?"
-        raise Problem("SM-REM-046", where=place.name, folder=readable(folder), error=said)
+    if error := await make_folder(place, folder):
+        raise Problem("SM-REM-046", where=place.name, folder=readable(folder), error=error)
 
 
 async def has_experiment(place: Place, folder: str) -> bool:

@@ -13,13 +13,13 @@ from segmake.messages import Problem, say
 from segmake.places.there import There
 from segmake.remote.claims import claim, other_folder
 from segmake.remote.known_computers import leads_to, login_of, named_in_full, remember
-from segmake.remote.memory import carry_over
+from segmake.remote.memory import carry_over, read_memory
 from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.setup.engine_there import EngineThere, engine_of, engine_there, missing_engine
 from segmake.remote.setup.experiment_there import (
     experiments_folder,
     has_experiment,
-    make_folder,
+    make_writable,
     room_there,
     told_room,
 )
@@ -319,24 +319,26 @@ class _Setting:
             above = computer.experiments or experiments_folder(
                 computer.handed_out.experiments, self.variables
             )
-            default = self._free(f"{above}/{self.experiment.absolute().name}")
-            if await has_experiment(self.place, default):
-                self.tell(say("reach.one_there", folder=default))
+            default = await self._free(f"{above}/{self.experiment.absolute().name}")
             typed = await self.way.answer(say("reach.folder"), default)
         folder = in_full(typed, home).rstrip("/")
-        await make_folder(self.place, folder)
+        await make_writable(self.place, folder)
         self.tell(say("reach.folder_is", folder=folder))
         self.tell(told_room(folder, await room_there(self.place, folder)))
         return folder
 
-    def _free(self, wanted: str) -> str:
-        """Return a folder there that is no other experiment's of this computer."""
+    async def _free(self, wanted: str) -> str:
+        """Return a folder there that is no other experiment's, of whichever computer."""
         numbered = (f"{wanted}-{number}" for number in count(2))
-        return next(
-            folder
-            for folder in chain([wanted], numbered)
-            if not other_folder(self.experiment, PlaceFile(self.way.computer.host, folder, ""))
-        )
+        for folder in chain([wanted], numbered):
+            place = PlaceFile(self.way.computer.host, folder, "")
+            if other_folder(self.experiment, place):
+                continue
+            is_own = bool(read_memory(self.experiment, place).configs)
+            if is_own or not await has_experiment(self.place, folder):
+                return folder
+            self.tell(say("reach.one_there", folder=folder))
+        raise AssertionError
 
     def _write_launchers(self) -> None:
         made = launchers(self.way.computer.handed_out, self.way.computer.profile)
