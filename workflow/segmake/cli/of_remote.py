@@ -196,7 +196,7 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     # Somebody may have thought about it for long.
     await patiently(session.status, _show, host)
     stage.append("remote.left_alone")
-    _show(await running.start(session, profile))
+    _show(await running.start_unless_at_work(session, profile))
     return True
 
 

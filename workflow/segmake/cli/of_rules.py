@@ -157,6 +157,7 @@ def write_report(options: argparse.Namespace) -> None:
 
 def list_failed(options: argparse.Namespace) -> int:
     """Say how the run ended, and return 1 if anything in it failed."""
+    from segmake.core.ended_runs import note_failures
     from segmake.outcome.image_rows import image_rows
     from segmake.outcome.last_words import describe_end
     from segmake.scripts.results.results import script_results
@@ -166,6 +167,7 @@ def list_failed(options: argparse.Namespace) -> int:
     failed = sum(row["state"] != "done" for row in images) + sum(s.runs - s.done for s in scripts)
     with Log(options.log) as log:
         log.write(describe_end(plan, images, scripts) + "\n")
+    note_failures(plan.folders.runs, plan.name, failed)
     return 1 if failed else 0
 
 
