@@ -161,6 +161,7 @@ async def _run(session: Session, options: argparse.Namespace, stage: list[str]) 
     except Problem as problem:
         # A run that was refused has made nothing.
         if problem.code != "SM-REM-011":
+            _show(say("remote.to_fetch"))
             raise
     return code
 

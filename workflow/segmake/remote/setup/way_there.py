@@ -32,6 +32,7 @@ from segmake.remote.setup.ssh_config import (
     is_one_computers,
     short_name,
 )
+from segmake.remote.setup.typed_host import typed_host
 
 Tell = Callable[[str], None]
 
@@ -128,7 +129,8 @@ class Way:
         if not host:
             if len(known) > 1:
                 self.tell(say("reach.known", computers=", ".join(known)))
-            host = await self.answer(say("reach.which"), known[0] if known else "")
+            typed = await self.answer(say("reach.which"), known[0] if known else "")
+            host = typed_host(typed)
         if not host:
             raise Problem("SM-REM-030")
         computer = known_computer(host)
