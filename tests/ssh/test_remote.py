@@ -651,6 +651,9 @@ def test_errors_over_there_are_told_as_they_are(
     assert laptop.runs() == 1
     said = capsys.readouterr()
     assert "SM-CFG-002" in said.err and "ligne 2" in said.err and "SM-DIR" not in said.out
+    laptop.write_config('images: {folder: "D:\\new day"}\nsegmentation: {engine: threshold}\n')
+    assert laptop.runs() == 1
+    assert "SM-CFG-016" in capsys.readouterr().err
     # An engine that is not installed there is told before anything starts, with what to do from here.
     draw(laptop.experiment / "images/a.tif", 1)
     laptop.write_config("images: {folder: images}\nsegmentation: {engine: omnipose}\n")

@@ -317,7 +317,7 @@ async def stop(session: Session, show: Show) -> bool:
     if not await _ask_to_end(session, said):
         process = (said or {}).get("run", {}).get("process") or {"pid": "?", "host": "?"}
         raise Problem("SM-REM-010", where=session.place.host, **process)
-    show(say("remote.stopping", host=session.place.host))
+    show(say("remote.stopping", host=session.place.host, seconds=round(STOP_SECONDS)))
     end = time.monotonic() + STOP_SECONDS
     while (await patiently(lambda: look(session), show, session.place.host))[1]:
         if time.monotonic() > end:

@@ -48,7 +48,7 @@ def typed_host(typed: str) -> str:
     if not words:
         return ""
     if len(names) != 1:
-        raise Problem("SM-REM-080", where=typed.strip(), typed=typed.strip())
+        raise Problem("SM-REM-080", where=typed.strip(), name=typed.strip())
     return _with(names[0], user, port, typed.strip())
 
 
@@ -57,7 +57,7 @@ def _with(name: str, user: str, port: int, typed: str) -> str:
     plain = _FOLDER.sub("", _SCHEME.sub("", name)).rstrip(":")
     own_user, host, own_port = in_parts(plain)
     if not host or plain.startswith("@"):
-        raise Problem("SM-REM-080", where=typed, typed=typed)
+        raise Problem("SM-REM-080", where=typed, name=typed)
     found = f"{user}@{plain}" if user and not own_user else plain
     if not port or own_port:
         return found
@@ -68,5 +68,5 @@ def _with(name: str, user: str, port: int, typed: str) -> str:
 
 def _port(value: str, typed: str) -> int:
     if not value.isdigit():
-        raise Problem("SM-REM-080", where=typed.strip(), typed=typed.strip())
+        raise Problem("SM-REM-080", where=typed.strip(), name=typed.strip())
     return int(value)
