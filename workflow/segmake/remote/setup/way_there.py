@@ -23,7 +23,7 @@ from segmake.remote.known_computers import (
     under_another_name,
 )
 from segmake.remote.setup import own_key
-from segmake.remote.setup.key_there import close_to_others, put_in
+from segmake.remote.setup.key_there import close_to_others, other_keys, put_in
 from segmake.remote.setup.own_key import OwnKey
 from segmake.remote.setup.ssh_config import (
     Entry,
@@ -260,6 +260,9 @@ class Way:
         """Put a key into the list of a computer."""
         open_to_others = await put_in(place, key.public)
         self.tell(say("reach.put_in", host=place.name))
+        if others := await other_keys(place, key.public):
+            names = {"host": place.name, "number": len(others), "keys": ", ".join(others)}
+            self.tell(say("reach.other_keys", **names))
         if open_to_others:
             await self._close_there(place, open_to_others)
 
