@@ -168,6 +168,9 @@ def test_check_says_what_is_there_and_changes_nothing(
     # Whether this machine has Slurm's commands is another matter.
     wishes = replace(wishes, profile="local")
     assert Done(server, experiment, wishes=wishes).code == ""
+    aside = Path(read_place(experiment).folder, ".segmake-remote/set-aside/images")
+    aside.mkdir(parents=True)
+    (aside / "a.tif").write_bytes(b"x" * 3_000_000)
     before = tree(experiment.parent) | tree(server.user.home)
     assert main(["remote", "check", "--json"]) == 0
     said = capsys.readouterr().out
@@ -176,7 +179,8 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert told["reachable"] and told["typed"] is False and told["folder_is_there"]
     assert told["version_there"] == __version__ and told["free_bytes"] > 0
     assert main(["remote", "check"]) == 0
-    assert "All is ready." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "All is ready." in said and "any more: 3." in said
     assert tree(experiment.parent) | tree(server.user.home) == before
     known = own("known_hosts").read_text()
     own("known_hosts").write_text("")

@@ -188,14 +188,15 @@ class _Round:
             or (self.compare and _are_same(file, here[name]))
         }
         edited = self._edited(here, there, memory, wanted)
-        alike = await self._alike([name for name in edited if here[name].size == there[name].size])
-        for name in alike:
-            here[name] = self._give_time(name, there[name])
-        wanted -= alike
-        kept = [name for name in edited if name not in alike]
-        self._keep(kept)
         ends = (source, self.there), (target, self.here.as_posix())
         with shown(say("remote.fetching_files", host=self.session.place.host)) as tell:
+            may_be = [name for name in edited if here[name].size == there[name].size]
+            alike = await self._alike(may_be)
+            for name in alike:
+                here[name] = self._give_time(name, there[name])
+            wanted -= alike
+            kept = [name for name in edited if name not in alike]
+            self._keep(kept)
             # SegMake gives a file its name once it is whole.
             outcome = await copy(
                 *ends, wanted=wanted.__contains__, tell=tell, checked=self.compare, quiet=0

@@ -8,9 +8,11 @@ from typing import Any
 
 from segmake.answers.answer import Answer, answer, path_text, problem_values
 from segmake.messages import Problem, say
+from segmake.messages.numbers import shown_bytes
 from segmake.places.asking import Asking
 from segmake.places.there import There
 from segmake.remote.claims import is_copy, other_folder
+from segmake.remote.gone import ASIDE
 from segmake.remote.known_computers import known_computer, known_computers, login_of
 from segmake.remote.memory import read_memory
 from segmake.remote.remembered import PlaceFile, read_place
@@ -50,6 +52,8 @@ class Found:
         What may be written to the experiment's folder.
     sent : bool or None
         Whether the experiment's folder is there.
+    aside : int
+        Bytes that were set aside there, since they are here no more.
     key_refused : bool
         Whether the computer takes keys, and none of this user's.
     problems, warnings : list of Problem
@@ -64,6 +68,7 @@ class Found:
     slurm: bool | None = None
     room: Room | None = None
     sent: bool | None = None
+    aside: int = 0
     key_refused: bool = False
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -85,6 +90,9 @@ class Found:
             there = "reach.check.folder" if self.sent else "reach.check.no_folder"
             if GONE not in [problem.code for problem in self.problems]:
                 found.append(say(there, folder=place.folder))
+        if self.aside:
+            names = {"size": shown_bytes(self.aside), "folder": f"{place.folder}/{ASIDE}"}
+            found.append(say("reach.check.aside", **names))
         if self.room:
             found.append(told_room(place.folder or "~", self.room))
         found += map(str, (*self.problems, *self.warnings))
@@ -194,10 +202,17 @@ async def _look_at_experiment(place: There, found: Found) -> None:
     was_sent = bool(read_memory(found.experiment, known).configs)
     if was_sent and not found.sent:
         found.problems.append(gone(known))
+    found.aside = await _bytes_below(place, f"{known.folder}/{ASIDE}")
     engine = engine_of(found.experiment)
     there = await engine_there(place, found.program, engine) if found.program else None
     if there and there.is_missing:
         found.problems.append(missing_engine(place.name, engine, there))
+
+
+async def _bytes_below(place: There, folder: str) -> int:
+    answer = await place.run(["du", "-sk", "--", folder])
+    size = answer.text.split("\t")[0]
+    return int(size) * 1024 if answer.code == 0 and size.isdigit() else 0
 
 
 def _remembered(experiment: Path) -> PlaceFile:
