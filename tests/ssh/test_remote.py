@@ -590,6 +590,70 @@ def test_a_folder_that_lies_or_is_called_otherwise_is_known(
     assert "One file that was sent earlier" in said and "Sent: the config." in said
 
 
+def test_what_has_only_another_time_is_neither_sent_nor_fetched_anew(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An experiment that was copied to another disk, or from a backup."""
+
+    def sends() -> str:
+        laptop.does("run", "--profile", "local", typed="n\n")
+        return "".join(capsys.readouterr())
+
+    images, results = laptop.experiment / "images", laptop.experiment / "results"
+    for cells, name in enumerate(("a.tif", "b.tif", "c.tif")):
+        draw(images / name, cells)
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    assert "Sent: the config and 3 files." in sends()
+    for path in images.iterdir():
+        os.utime(path, (1.6e9, 1.6e9))
+    assert "Sent: 0 files" in sends() and "Sent: 0 files" in sends()
+    assert {path.stat().st_mtime for path in (laptop.there / "images").iterdir()} == {1.7e9}
+    # One that holds something else is.
+    image = images / "c.tif"
+    image.write_bytes(bytes([image.read_bytes()[0] ^ 1]) + image.read_bytes()[1:])
+    assert "Sent: 1 file." in sends()
+    assert (laptop.there / "images/c.tif").read_bytes() == image.read_bytes()
+    tables = [laptop.there / "results" / name for name in ("cells.csv", "images.csv")]
+    for path in tables:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("the first")
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 2 files" in capsys.readouterr().out
+    for path in results.iterdir():
+        os.utime(path, (1.6e9, 1.6e9))
+    (laptop.experiment / ".segmake-remote.json").unlink()
+    assert laptop.does("fetch") == 0
+    said = capsys.readouterr().out
+    assert "Fetched: 0 files" in said and "changed" not in said
+    # So they count as they came: nobody edited them when the next ones come.
+    for path in tables:
+        path.write_text("a second")
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 2 files" in capsys.readouterr().out
+    assert (results / "cells.csv").read_text() == "a second"
+    assert not (results / "changed").exists()
+
+
+def test_two_that_start_at_one_moment_and_scripts_that_opened_nothing(laptop: Laptop) -> None:
+    """One run is started, both follow it, and both say that something failed although all went to its end."""
+    for name in ("a.tif", "b.tif"):
+        draw(laptop.experiment / "images" / name, 2)
+    laptop.write_config("import sys\n", "scripts/blind.py")
+    laptop.write_config(
+        "images: {folder: images}\nsegmentation: {engine: threshold, min_size: 30}\n"
+        "scripts:\n  - {name: blind, script: scripts/blind.py, run: image}\n"
+    )
+    # It is there already, so that both are equally quick.
+    assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+    both = [laptop.starts("run", "--yes", "--profile", "local") for _ in range(2)]
+    said = [each.communicate(timeout=240)[0] for each in both]
+    assert [each.returncode for each in both] == [3, 3], said
+    assert all("SM-SCR-043" in text and "2 FAILED" in text for text in said), said
+    assert sum("Following" in text for text in said) == 2
+    assert len(list((laptop.there / ".segmake-remote").glob("*.log"))) == 1
+    assert not list((laptop.there / ".segmake-remote").glob("*.starting"))
+
+
 def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> None:
     """It goes on by itself, says so, and nothing that only programmers read."""
     laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
@@ -717,6 +781,9 @@ def test_errors_over_there_are_told_as_they_are(
     assert laptop.runs() == 1
     said = capsys.readouterr()
     assert "SM-CFG-002" in said.err and "ligne 2" in said.err and "SM-DIR" not in said.out
+    laptop.write_config('images: {folder: "D:\\new day"}\nsegmentation: {engine: threshold}\n')
+    assert laptop.runs() == 1
+    assert "SM-CFG-016" in capsys.readouterr().err
     # An engine that is not installed there is told before anything starts, with what to do from here.
     draw(laptop.experiment / "images/a.tif", 1)
     laptop.write_config("images: {folder: images}\nsegmentation: {engine: omnipose}\n")

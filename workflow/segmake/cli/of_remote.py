@@ -169,6 +169,7 @@ async def _run(session: Session, options: argparse.Namespace, stage: list[str]) 
     except Problem as problem:
         # A run that was refused has made nothing.
         if problem.code != "SM-REM-011":
+            _show(say("remote.to_fetch"))
             raise
     return code
 
@@ -200,7 +201,7 @@ async def _start(
     # Somebody may have thought about it for long.
     await patiently(session.status, _show, host)
     stage.append("remote.left_alone")
-    _show(await running.start(session, profile, began))
+    _show(await running.start_unless_at_work(session, profile))
     return True
 
 

@@ -168,11 +168,9 @@ class Planning:
             session = await self._session(errand)
             if asked.place:
                 await has_arrived(session)
-            said, at_work = await running.look(session)
-            if not at_work:
-                profile = asked.profile or await running.profile_of(session)
-                errand.tell(say("page.start.starting"))
-                await running.start(session, profile, said["run"]["began"] if said else None)
+            profile = asked.profile or await running.profile_of(session)
+            errand.tell(say("page.start.starting"))
+            await running.start_unless_at_work(session, profile)
             self._asked = None
             self._accepted.clear()
             self._watch.forget()
@@ -230,8 +228,9 @@ async def _send(
     showing = telling(now, errand.tell)
 
     async def sent() -> str:
-        wishes = {"overwrite": overwrite, "accepted": accepted, "showing": showing}
-        done = await send(session, errand.tell, **wishes)
+        done = await send(
+            session, errand.tell, overwrite=overwrite, accepted=accepted, showing=showing
+        )
         return sent_in_words(session, done)
 
     errand.tell(await patiently(sent, errand.tell, host))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,10 +200,17 @@ class _Round:
             or not is_same(file, known[name])
             or (self.compare and _are_same(file, here[name]))
         }
-        kept = self._keep(here, there, memory, wanted)
+        edited = self._edited(here, there, memory, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
         words = say("remote.fetching_files", host=self.session.place.host)
         with self.showing(words) as tell:
+            may_be = [name for name in edited if here[name].size == there[name].size]
+            alike = await self._alike(may_be)
+            for name in alike:
+                here[name] = self._give_time(name, there[name])
+            wanted -= alike
+            kept = [name for name in edited if name not in alike]
+            self._keep(kept)
             # SegMake gives a file its name once it is whole.
             outcome = await copy(
                 *ends, wanted=wanted.__contains__, tell=tell, checked=self.compare, quiet=0
@@ -215,15 +223,15 @@ class _Round:
         write_memory(self.session.experiment, memory)
         return outcome, kept
 
-    def _keep(
+    def _edited(
         self,
         here: Mapping[str, File],
         there: Mapping[str, File],
         memory: Memory,
         wanted: Collection[str],
     ) -> list[str]:
-        """Move what somebody edited here, and what would be written over, to where it is kept."""
-        edited = [
+        """Return what would be written over, and is not here as it came."""
+        return [
             name
             for name in sorted(wanted & here.keys())
             if not is_same(here[name], memory.fetched.get(self._key(name)))
@@ -232,7 +240,27 @@ class _Round:
             )
             and not _are_same(here[name], there[name])
         ]
-        for name in edited:
+
+    async def _alike(self, names: Sequence[str]) -> set[str]:
+        """Return which files hold the same here and there: results that were copied, or restored, have other times."""
+        if not names:
+            return set()
+        ours, theirs = await asyncio.gather(
+            Here().checksums(self.here.as_posix(), names),
+            self.session.computer.checksums(self.there, names),
+        )
+        return {name for name in names if name in ours and ours[name] == theirs.get(name)}
+
+    def _give_time(self, name: str, file: File) -> File:
+        """Give a file that holds the same as another one its time; return what is known of it."""
+        with suppress(OSError):
+            os.utime(self.here / name, (file.time, file.time))
+        state = (self.here / name).stat()
+        return File(state.st_size, state.st_mtime)
+
+    def _keep(self, names: Sequence[str]) -> None:
+        """Move what somebody edited here, and what will be written over, to where it is kept."""
+        for name in names:
             path = self.here / _CHANGED / name
             number = 1
             while path.exists():
@@ -240,7 +268,6 @@ class _Round:
                 path = (self.here / _CHANGED / name).with_suffix(f".{number}{Path(name).suffix}")
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(self.here / name, path)
-        return edited
 
     def _key(self, name: str) -> str:
         return f"{self.there}/{name}"

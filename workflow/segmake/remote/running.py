@@ -47,6 +47,16 @@ _PROTECTED = re.compile(
     r"^ProtectedOutputException in rule .*\n(?:.*\n)*?\s+affected files:\n((?:\s+\S.*\n?)+)",
     re.MULTILINE,
 )
+# sh FOLDER: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one that
+# was left by a lost connection is free after two minutes.
+_TAKE_TURN = r"""
+for try in 1 2 3 4 5 6 7 8 9; do
+    mkdir -p -- "$(dirname -- "$1")" && mkdir -- "$1" 2>/dev/null && exit 0
+    find "$1" -maxdepth 0 -mmin +1 -exec rmdir -- {} \; 2>/dev/null
+    sleep 1
+done
+exit 1
+"""
 
 # sh CODE COMMAND...: runs a command and notes its exit code, also of one that Ctrl-C ends.
 _NOTED = """
@@ -86,6 +96,20 @@ async def profile_of(session: Session) -> str:
         return noted
     answer = await session.computer.run(["sh", "-c", "command -v sbatch && command -v squeue"])
     return "slurm" if answer.code == 0 else LOCAL
+
+
+async def start_unless_at_work(session: Session, profile: str) -> str:
+    """Do what `start` does, unless another computer has started a run meanwhile; return what the user is told."""
+    turn = f"{session.started}.starting"
+    has_turn = (await session.computer.run(["sh", "-c", _TAKE_TURN, "sh", turn])).code == 0
+    try:
+        said, at_work = await look(session)
+        if at_work:
+            return say("remote.runs_meanwhile", host=session.place.host)
+        return await start(session, profile, said["run"]["began"] if said else None)
+    finally:
+        if has_turn:
+            await session.computer.run(["rmdir", "--", turn])
 
 
 async def start(session: Session, profile: str, before: str | None) -> str:
@@ -284,7 +308,8 @@ async def last_words(session: Session, began: str | None) -> tuple[str, int]:
             return log or say("remote.nothing_ran"), int(code != "0")
     answer = await session.program("segmake", "status", *session.config_options)
     words = session.own_words(told(answer))
-    if said["state"] == "ended" and said["failures"]:
+    # Scripts that ran and opened nothing are no failures until all is judged; an older SegMake does not note that.
+    if said["state"] == "ended" and (said["failures"] or said["run"].get("failed")):
         return words, SOME_FAILED
     return words, int(said["state"] != "ended" or code not in ("0", ""))
 
@@ -357,7 +382,7 @@ async def stop(session: Session, show: Show) -> bool:
     if not await _ask_to_end(session, said):
         process = (said or {}).get("run", {}).get("process") or {"pid": "?", "host": "?"}
         raise Problem("SM-REM-010", where=session.place.host, **process)
-    show(say("remote.stopping", host=session.place.host))
+    show(say("remote.stopping", host=session.place.host, seconds=round(STOP_SECONDS)))
     end = time.monotonic() + STOP_SECONDS
     while (await patiently(lambda: look(session), show, session.place.host))[1]:
         if time.monotonic() > end:

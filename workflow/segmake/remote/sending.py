@@ -14,6 +14,7 @@ from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
 from segmake.core.files import readable
 from segmake.messages import Problem, Problems, say
+from segmake.messages.numbers import shown_bytes
 from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
@@ -36,6 +37,8 @@ _NAMED = 10
 
 # What may be gone over with, if the user knows of it: images that only the other computer has.
 ONLY_THERE = ("SM-REM-070", "SM-REM-071")
+# So many bytes are read before anybody wonders.
+_QUICKLY_READ = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ async def send(
     target = Among(session.computer, luggage.folders, luggage.single)
     there = await target.files(folder)
     here = await Gathered(Here(), luggage.paths).files("")
-    others, alike = await _others(session, luggage, memory, here, there)
+    others, alike = await _others(session, luggage, memory, here, there, show)
     if others and not overwrite:
         _refuse(session, luggage, others)
     absent = await absent_images(session, config.named, memory)
@@ -350,6 +353,7 @@ async def _others(
     memory: Memory,
     here: Mapping[str, File],
     there: Mapping[str, File],
+    show: Show,
 ) -> tuple[list[str], set[str]]:
     """Compare the files of both sides.
 
@@ -366,20 +370,29 @@ async def _others(
         if name in here and not is_same(file, state_of(here[name]))
     ]
     alike = {name for name in differ if _is_known_alike(memory, name, here[name], there[name])}
+    # Times get lost where an experiment is copied to another disk: that is no reason to send and compute all anew.
+    unsure = [name for name in differ if name not in alike and there[name].size == here[name].size]
+    if unsure:
+        _tell_of_comparing(show, [here[name] for name in unsure])
+        ours, theirs = await asyncio.gather(
+            Gathered(Here(), luggage.paths).checksums("", unsure),
+            session.computer.checksums(session.place.folder, unsure),
+        )
+        alike |= {name for name in unsure if name in ours and ours[name] == theirs.get(name)}
     others = [
         name
         for name in differ
         if name not in alike
         and not any(is_same(there[name], state) for state in memory.sent.get(name, []))
     ]
-    unsure = [name for name in others if there[name].size == here[name].size]
-    if unsure:
-        ours, theirs = await asyncio.gather(
-            Gathered(Here(), luggage.paths).checksums("", unsure),
-            session.computer.checksums(session.place.folder, unsure),
-        )
-        alike |= {name for name in unsure if name in ours and ours[name] == theirs.get(name)}
-    return [name for name in others if name not in alike], alike
+    return others, alike
+
+
+def _tell_of_comparing(show: Show, files: Sequence[File]) -> None:
+    """Say that files are read on both sides, if that takes a while."""
+    size = sum(file.size for file in files)
+    if size > _QUICKLY_READ:
+        show(say("remote.comparing", number=len(files), size=shown_bytes(size)))
 
 
 def _is_known_alike(memory: Memory, name: str, here: File, there: File) -> bool:

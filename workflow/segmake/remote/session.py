@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ exec "$@"
 
 # In the experiment's folder over there: what was started from here, and what it said.
 STARTED = ".segmake-remote"
+
+# Of a path in a narrow column, what is left of it.
+_CUT = re.compile(rf"{SENT}/[0-9a-f]{{8}}/[^\n…]*…")
 
 _NOTHING_RAN = "SM-RUN-013"
 _NOT_FOUND = 127
@@ -151,7 +155,12 @@ class Session:
                 pairs |= {f"{folder}/{one.name}": str(one.source or one.text), one.name: one.text}
         for there in sorted(pairs, key=len, reverse=True):
             text = text.replace(there, pairs[there])
-        return text
+        return _CUT.sub(self._whole, text)
+
+    def _whole(self, cut: re.Match[str]) -> str:
+        """Return the own words for a path of which a table shows the beginning."""
+        begun = cut[0].removesuffix("…")
+        return next((one.text for one in self.named if one.name.startswith(begun)), cut[0])
 
 
 def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:
