@@ -23,7 +23,7 @@ from tests.page.browser import Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_run import OVER, STATE, show_plan, start
 from tests.projects import draw_image
-from tests.ssh.conftest import make_key, one_server, server  # noqa: F401
+from tests.ssh.conftest import make_key, server  # noqa: F401
 from tests.ssh.copies import Network, network
 from tests.ssh.server import Server
 from tests.ssh.server import why_not as no_server

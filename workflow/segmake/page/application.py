@@ -18,8 +18,12 @@ from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
 from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
+from segmake.page.pages.connect import Connect
+from segmake.page.pages.environments import Environments
 from segmake.page.pages.follow import Follow
+from segmake.page.pages.images import Images
 from segmake.page.pages.results import Results
+from segmake.page.pages.scripts import Scripts
 from segmake.page.pages.settings import Settings
 from segmake.page.pages.start import Start
 from segmake.page.planning import Planning
@@ -64,6 +68,10 @@ class Application:
             *Start(common, planning, watch).routes(),
             *Follow(common, watch).routes(),
             *Results(common).routes(),
+            *Connect(common).routes(),
+            *Images(common).routes(),
+            *Scripts(common).routes(),
+            *Environments(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),

@@ -106,16 +106,31 @@ class Connection:
             here = Here()
             at_home = PlaceFile(here.name, str(self._experiment), str(program))
             return Session(self._experiment, self._config, at_home, here)
-        return Session(self._experiment, self._config, place, await self._reached(place))
+        return Session(self._experiment, self._config, place, await self.reached())
+
+    async def reached(self) -> Reached:
+        """Return the other computer: the one that was reached before, unless the experiment was moved since.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-001`` if the experiment is computed on this one.
+        """
+        place = read_place(self._experiment)
+        before = self._there
+        if before and before[0] == place:
+            return before[1]
+        reached = Reached(login_of(place.host, self.questions, place.through), self.questions)
+        # At once: others may ask for it meanwhile.
+        self._there = (place, reached)
+        if before:
+            await before[1].close()
+        return reached
 
     async def go_on_with(self, there: There) -> None:
         """Take a login that was just made for the one to the experiment's computer."""
-        place = self.place
-        if place is not None:
-            await self.close()
-            reached = Reached(login_of(place.host, self.questions, place.through), self.questions)
-            reached.take_over(there)
-            self._there = (place, reached)
+        await self.close()
+        (await self.reached()).take_over(there)
 
     async def close(self) -> None:
         """End the connection; what was started goes on."""
@@ -123,11 +138,3 @@ class Connection:
             _, reached = self._there
             self._there = None
             await reached.close()
-
-    async def _reached(self, place: PlaceFile) -> Reached:
-        """Return the computer of a place: the one that was reached before, unless the experiment was moved since."""
-        if self._there is None or self._there[0] != place:
-            await self.close()
-            login = login_of(place.host, self.questions, place.through)
-            self._there = (place, Reached(login, self.questions))
-        return self._there[1]

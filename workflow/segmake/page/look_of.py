@@ -18,7 +18,7 @@ from segmake.messages.numbers import duration, localised, moment, shown_bytes, s
 from segmake.messages.numbers import number as whole
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
-from segmake.page.steps import PAGES, address_of
+from segmake.page.steps import address_of, pages_of
 from segmake.page.work import problem_values
 
 # In French, signs with a space before them, or after them.
@@ -47,6 +47,7 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
         "fields": all_fields(),
         "version": __version__,
         "name": name,
+        "pages": pages_of(with_images="desk" not in values or values["desk"].file.has_images()),
     }
     return HTMLResponse(template.render(**shared, **values), status_code=status)
 
@@ -145,7 +146,6 @@ def _templates() -> jinja2.Environment:
         "in_one_line": in_one_line,
         "codes_in": lambda text: list(dict.fromkeys(_CODE.findall(text))),
         "length": length,
-        "pages": PAGES,
         "address_of": address_of,
         "cards": CARDS,
         "other_card": OTHER,

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Literal
 
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 
 # So long somebody may take; a login is ended sooner, by either computer, mostly after two minutes.
 PATIENCE_S = 15 * 60
@@ -31,12 +31,15 @@ class Question:
         As the terminal shows it.
     kind : str
         Whether it is a password or the like, a text that may be seen, or a yes or no.
+    proposed : str
+        What an empty answer stands for.
     key : str
         What tells it from all others.
     """
 
     text: str
     kind: Kind
+    proposed: str
     answer: asyncio.Future[str | None]
     key: str = field(default_factory=lambda: secrets.token_urlsafe(8))
 
@@ -100,7 +103,8 @@ class Questions:
     async def _ask(self, text: str, kind: Kind) -> str | None:
         if self.left:
             return None
-        question = Question(text.strip(), kind, asyncio.get_running_loop().create_future())
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        question = Question(*_apart(text.strip(), kind), answer=answer)
         self._waiting[question.key] = question
         try:
             given = await asyncio.wait_for(question.answer, self._patience_s)
@@ -116,3 +120,12 @@ class Questions:
         if given is None:
             self.left = "SM-PAG-032"
         return given
+
+
+def _apart(text: str, kind: Kind) -> tuple[str, Kind, str]:
+    """Return a question without what it proposes, as a terminal shows that behind it."""
+    before, after = say("reach.enter", default="\0").split("\0")
+    question, mark, proposed = text.rpartition(f"\n  {before}")
+    if kind != "shown" or not mark or not proposed.endswith(after):
+        return text, kind, ""
+    return question, kind, proposed.removesuffix(after)

@@ -6,9 +6,9 @@ import asyncio
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
-from posixpath import join
+from posixpath import join, relpath
 from typing import Any
 
 from segmake.core.files import one_line
@@ -16,6 +16,8 @@ from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
 from segmake.places.place import Answer
 from segmake.remote.claims import claim
+from segmake.remote.group_folders import open_to_group, refuse_closed
+from segmake.remote.known_computers import known_computer
 from segmake.remote.patience import Show, patiently
 from segmake.remote.session import Session, told
 
@@ -39,6 +41,22 @@ SOME_FAILED = 3
 # How each of SegMake's messages begins, and what only programmers read.
 _CODE = re.compile(r"SM-[A-Z]+-\d{3}\b")
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
+
+# Snakemake's own words for a result that it may not write to.
+_PROTECTED = re.compile(
+    r"^ProtectedOutputException in rule .*\n(?:.*\n)*?\s+affected files:\n((?:\s+\S.*\n?)+)",
+    re.MULTILINE,
+)
+# sh FOLDER: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one that
+# was left by a lost connection is free after two minutes.
+_TAKE_TURN = r"""
+for try in 1 2 3 4 5 6 7 8 9; do
+    mkdir -p -- "$(dirname -- "$1")" && mkdir -- "$1" 2>/dev/null && exit 0
+    find "$1" -maxdepth 0 -mmin +1 -exec rmdir -- {} \; 2>/dev/null
+    sleep 1
+done
+exit 1
+"""
 
 # sh CODE COMMAND...: runs a command and notes its exit code, also of one that Ctrl-C ends.
 _NOTED = """
@@ -70,9 +88,28 @@ class Started:
 
 
 async def profile_of(session: Session) -> str:
-    """Return the profile that a run has where nobody names one: ``slurm`` where Slurm is, else ``local``."""
+    """Return the profile that a run has where nobody names one.
+
+    It is what setting up has noted, on this laptop or another one; else ``slurm`` where Slurm is, else ``local``.
+    """
+    if noted := known_computer(session.place.host).profile or session.place.profile:
+        return noted
     answer = await session.computer.run(["sh", "-c", "command -v sbatch && command -v squeue"])
     return "slurm" if answer.code == 0 else LOCAL
+
+
+async def start_unless_at_work(session: Session, profile: str) -> str:
+    """Do what `start` does, unless another computer has started a run meanwhile; return what the user is told."""
+    turn = f"{session.started}.starting"
+    has_turn = (await session.computer.run(["sh", "-c", _TAKE_TURN, "sh", turn])).code == 0
+    try:
+        said, at_work = await look(session)
+        if at_work:
+            return say("remote.runs_meanwhile", host=session.place.host)
+        return await start(session, profile, said["run"]["began"] if said else None)
+    finally:
+        if has_turn:
+            await session.computer.run(["rmdir", "--", turn])
 
 
 async def start(session: Session, profile: str, before: str | None) -> str:
@@ -100,6 +137,7 @@ async def start(session: Session, profile: str, before: str | None) -> str:
             raise Problem("SM-REM-009", where=session.place.host, **names)
         # What was started before without Slurm is the last no more.
         await _note_started(session, None)
+        await open_to_group(session.computer, session.place.folder)
         return say("remote.submitted", host=session.place.host)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     log, code = (f"{session.started}-{stamp}.{kind}" for kind in ("log", "code"))
@@ -108,11 +146,14 @@ async def start(session: Session, profile: str, before: str | None) -> str:
     words = ["sh", "-c", _NOTED, "sh", code, *spoken, *session.words(*snakemake)]
     work = await session.computer.start(words, folder=session.place.folder, log=log)
     await _note_started(session, Started(work, log, code, before or ""))
+    await open_to_group(session.computer, session.place.folder)
     return say("remote.started", host=session.place.host)
 
 
 async def _note_started(session: Session, run: Started | None) -> None:
-    text = json.dumps(asdict(run) if run else {})
+    here = session.place.folder
+    noted = run and replace(run, log=relpath(run.log, here), code=relpath(run.code, here))
+    text = json.dumps(asdict(noted) if noted else {})
     folder, _, name = session.started.rpartition("/")
     await session.computer.write_many(folder, [(f"{name}.json", time.time(), text.encode())])
 
@@ -126,29 +167,49 @@ def _refusal(session: Session, answer: Answer) -> str:
 
 async def started(session: Session) -> Started | None:
     """Return the run of this config that was started last, if that was without Slurm."""
-    text = await _text(session, f"{session.started}.json")
+    text = await session.text(f"{session.started}.json") or ""
     try:
-        return Started(**json.loads(text))
+        noted = Started(**json.loads(text))
+        # From the experiment's folder on, which may be moved; an older SegMake noted them from the root on.
+        folder = session.place.folder
+        return replace(noted, log=join(folder, noted.log), code=join(folder, noted.code))
     except (ValueError, TypeError):
         return None
 
 
 async def said_by(session: Session, run: Started) -> str:
     """Return what a run has said on its screen."""
-    return _of_users(session, await _text(session, run.log))
+    return _of_users(session, await session.text(run.log) or "")
 
 
 def _of_users(session: Session, log: str) -> str:
     """Return what a run has said, without what only programmers read."""
-    return session.own_words(_TRACEBACK.split(log)[0].rstrip())
+
+    def told(found: re.Match[str]) -> str:
+        files = [each.strip() for each in found[1].splitlines()]
+        names = {"number": len(files), "files": ", ".join(files)}
+        return str(Problem("SM-REM-074", where=session.place.host, **names))
+
+    return session.own_words(_PROTECTED.sub(told, _TRACEBACK.split(log)[0]).rstrip())
 
 
 async def _said_by_job(session: Session) -> str:
     """Return what the job of the main process has said, the last one."""
     results = _results(session)
     job = await _submitted(session)
-    log = await _text(session, f"{results}/logs/segmake_{job}.log") if job else ""
-    return _of_users(session, log)
+    log = await session.text(f"{results}/logs/segmake_{job}.log") if job else None
+    return _of_users(session, log or "")
+
+
+async def refuse_closed_results(session: Session) -> None:
+    """Raise that somebody else has made what a run has to write to.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-072``
+    """
+    await refuse_closed(session.computer, session.place.folder, _results(session))
 
 
 def _results(session: Session) -> str:
@@ -158,19 +219,12 @@ def _results(session: Session) -> str:
 
 async def _submitted(session: Session, results: str = "") -> str:
     """Return the number of the job that the main process was sent as last; empty if it never was."""
-    text = await _text(session, f"{results or _results(session)}/.segmake/submitted.json")
+    results = results or _results(session)
+    text = await session.text(f"{results}/.segmake/submitted.json") or ""
     try:
         return str(json.loads(text)["job"])
     except (ValueError, LookupError, TypeError):
         return ""
-
-
-async def _text(session: Session, path: str) -> str:
-    """Return what a file over there holds; nothing if it is not there."""
-    if await session.computer.look(path) is None:
-        return ""
-    pieces = [piece async for piece in session.computer.read(path)]
-    return b"".join(pieces).decode(errors="replace")
 
 
 async def look(session: Session) -> tuple[dict[str, Any] | None, bool]:
@@ -254,14 +308,15 @@ async def last_words(session: Session, began: str | None) -> tuple[str, int]:
             return log or say("remote.nothing_ran"), int(code != "0")
     answer = await session.program("segmake", "status", *session.config_options)
     words = session.own_words(told(answer))
-    if said["state"] == "ended" and said["failures"]:
+    # Scripts that ran and opened nothing are no failures until all is judged; an older SegMake does not note that.
+    if said["state"] == "ended" and (said["failures"] or said["run"].get("failed")):
         return words, SOME_FAILED
     return words, int(said["state"] != "ended" or code not in ("0", ""))
 
 
 async def _exit_code(session: Session, run: Started | None) -> str:
     """Return the exit code of a run without Slurm; empty if it is not known."""
-    return (await _text(session, run.code)).strip() if run else ""
+    return (await session.text(run.code) or "").strip() if run else ""
 
 
 async def before_it_began(session: Session) -> str:
@@ -316,8 +371,8 @@ async def stop(session: Session, show: Show) -> bool:
     Raises
     ------
     Problem
-        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-016`` if Slurm does not cancel it; ``SM-REM-055`` if
-        the experiment is a copy.
+        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-073`` if it is somebody else's, ``SM-REM-016`` if
+        Slurm does not cancel it; ``SM-REM-055`` if the experiment is a copy.
     """
     claim(session.experiment, session.place)
     said, at_work = await look(session)
@@ -327,7 +382,7 @@ async def stop(session: Session, show: Show) -> bool:
     if not await _ask_to_end(session, said):
         process = (said or {}).get("run", {}).get("process") or {"pid": "?", "host": "?"}
         raise Problem("SM-REM-010", where=session.place.host, **process)
-    show(say("remote.stopping", host=session.place.host))
+    show(say("remote.stopping", host=session.place.host, seconds=round(STOP_SECONDS)))
     end = time.monotonic() + STOP_SECONDS
     while (await patiently(lambda: look(session), show, session.place.host))[1]:
         if time.monotonic() > end:
@@ -347,6 +402,9 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
     """Ask the main process to end, whatever it is; return whether anything was asked."""
     last = await started(session)
     if last and await session.computer.is_at_work(last.work):
+        host, kind, number, *_ = last.work.split()
+        if kind == "process":
+            await _refuse_anothers(session, host, number)
         await session.computer.stop(last.work)
         return True
     if said is None:
@@ -360,9 +418,23 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
     process = said["run"]["process"]
     if process is None:
         return False
+    await _refuse_anothers(session, process["host"], str(process["pid"]))
     words = ["sh", "-c", _INTERRUPT, "sh", process["host"], str(process["pid"])]
     return (await session.computer.run(words)).code == 0
 
+
+async def _refuse_anothers(session: Session, host: str, process: str) -> None:
+    """Raise that a process is another user's."""
+    owner = await session.computer.run(["sh", "-c", _ANOTHERS, "sh", host, process])
+    if name := owner.text.strip():
+        raise Problem("SM-REM-073", where=session.place.host, owner=name, host=session.place.host)
+
+
+# sh HOST PROCESS: whose process of the computer of this login it is, if it is another user's.
+_ANOTHERS = """
+[ "$1" = "$(uname -n)" ] || exit 0
+[ "$(ps -o uid= -p "$2" | tr -d ' ')" = "$(id -u)" ] || ps -o user:32= -p "$2"
+"""
 
 # sh HOST PROCESS: interrupts a process that was started by hand on the computer of this login.
 _INTERRUPT = '[ "$1" = "$(uname -n)" ] && kill -s INT "$2"'

@@ -13,13 +13,15 @@ from segmake.messages import Problem, say
 from segmake.places.there import There
 from segmake.remote.claims import claim, other_folder
 from segmake.remote.known_computers import leads_to, login_of, named_in_full, remember
-from segmake.remote.memory import carry_over
+from segmake.remote.memory import carry_over, read_memory
 from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.setup.engine_there import EngineThere, engine_of, engine_there, missing_engine
 from segmake.remote.setup.experiment_there import (
     experiments_folder,
+    gone,
     has_experiment,
-    make_folder,
+    is_gone,
+    make_writable,
     room_there,
     told_room,
 )
@@ -38,10 +40,14 @@ from segmake.remote.setup.segmake_there import (
     variables_there,
     version_difference,
 )
+from segmake.remote.setup.typed_host import typed_host
 from segmake.remote.setup.way_there import Tell, Way
 
 # Where SegMake is installed over there, if nobody says otherwise.
 FOLDER = "~/segmake"
+
+# sh FOLDER NEW: whether anything is in a folder, and it is not the new one under another name.
+_IS_ANOTHER = '[ -n "$(ls -A -- "$0" 2>/dev/null)" ] && ! [ "$0" -ef "$1" ]'
 
 # How Windows names a file, or Git's shell there what began with a slash.
 _OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -68,7 +74,7 @@ class Wishes:
     launchers : tuple of str
         The endings of the launchers to write.
     profile : str
-        The profile that they start runs with; empty for what was said before, or what is there.
+        The profile that runs are started with; empty for what was said before, or what is there.
     """
 
     segmake: str = ""
@@ -97,20 +103,24 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
     Problem
         What stops it. What is done stays, and the next call goes on from there.
     """
-    for file in filter(None, (way.site, wishes.bundle)):
-        if not file.is_file():
-            raise Problem("SM-REM-048", where=str(file), file=file)
+    for file, code in ((way.site, "SM-REM-082"), (wishes.bundle, "SM-REM-048")):
+        if file and not file.is_file():
+            raise Problem(code, where=str(file), file=file)
+    way.host = typed_host(way.host)
+    way.through = ",".join(map(typed_host, way.through.split(",")))
     before = _place_of(experiment)
     if not way.host and not way.site and before:
         way.host = before.host
         # The way that another laptop found, where this one has none of its own.
         way.through = way.through or login_of(before.host, way.asking, before.through).through
+    stays = False
     try:
         await way.go()
         remember(way.computer)
         await _Setting(way, wishes, experiment, before).go()
+        stays = way.stay
     finally:
-        if hasattr(way, "place"):
+        if hasattr(way, "place") and not stays:
             await way.place.close()
 
 
@@ -121,6 +131,8 @@ class _Setting:
     experiment: Path
     before: PlaceFile | None
     variables: Mapping[str, str] = field(default_factory=dict)
+    # Whether something was told that would stop a run.
+    is_unsettled: bool = False
 
     @property
     def place(self) -> There:
@@ -129,6 +141,12 @@ class _Setting:
     @property
     def tell(self) -> Tell:
         return self.way.tell
+
+    @property
+    def _before_there(self) -> PlaceFile | None:
+        """Where the experiment was computed so far, if that is on this computer."""
+        before = self.before
+        return before if before and leads_to(before.host, self.way.computer.host) else None
 
     async def go(self) -> None:
         self.variables = await variables_there(self.place)
@@ -141,22 +159,35 @@ class _Setting:
             await self._set_up_experiment(program)
         # Runs send files in a way of their own, which a start file over there may disturb.
         await self.place.look("~")
-        self.tell(say("reach.done" if is_experiment else "reach.no_experiment"))
+        if self.is_unsettled:
+            self.tell(say("reach.unsettled"))
+        else:
+            self.tell(say("reach.done" if is_experiment else "reach.no_experiment"))
 
     async def _set_up_experiment(self, program: Program) -> None:
         folder = await self._folder()
         self.way.computer = replace(self.way.computer, experiments=folder.rpartition("/")[0])
         remember(self.way.computer)
         through = ",".join(map(named_in_full, self.place.login.jumps()))
-        place = PlaceFile(self.way.computer.host, folder, program.path, through)
+        computer = self.way.computer
+        place = PlaceFile(computer.host, folder, program.path, through, computer.profile)
+        await self._tell_of_before(folder)
         claim(self.experiment, place)
-        if self.before and leads_to(self.before.host, place.host):
-            carry_over(self.experiment, self.before, place)
-        elif self.before:
-            names = {"host": self.before.host, "folder": self.before.folder}
-            self.tell(say("reach.left", **names))
+        if self._before_there:
+            carry_over(self.experiment, self._before_there, place)
         write_place(self.experiment, place)
         self._write_launchers()
+
+    async def _tell_of_before(self, folder: str) -> None:
+        """Tell that what was computed elsewhere stays there, unless that is another experiment's, or was moved."""
+        before = self.before
+        if before is None or other_folder(self.experiment, before):
+            return
+        if self._before_there:
+            words = ["sh", "-c", _IS_ANOTHER, before.folder, folder]
+            if (await self.place.run(words)).code:
+                return
+        self.tell(say("reach.left", host=before.host, folder=before.folder))
 
     # SegMake
 
@@ -202,6 +233,8 @@ class _Setting:
         """Install SegMake there, and return it."""
         computer = self.way.computer
         address = self.wishes.address or computer.handed_out.address("segmake")
+        if not self.wishes.bundle and not address and not self.way.yes:
+            address = await self.way.answer(say("reach.where_from"), "")
         if not self.wishes.bundle and not address:
             raise Problem("SM-REM-041", where=computer.host, host=computer.host)
         into = self._typed_here(self.wishes.into)
@@ -238,9 +271,16 @@ class _Setting:
             problem = missing_engine(self.way.computer.host, engine, known)
             if self.wishes.engine:
                 raise problem
-            self.tell(str(problem))
+            self._leave(problem)
         elif self.wishes.engine or await self.way.agrees(say("reach.may_add", engine=engine)):
             await self._install_engine(known, engine)
+        else:
+            self._leave(missing_engine(self.way.computer.host, engine, known))
+
+    def _leave(self, problem: Problem) -> None:
+        """Tell what would stop a run, and go on."""
+        self.tell(str(problem))
+        self.is_unsettled = True
 
     async def _install_engine(self, known: EngineThere, engine: str) -> None:
         self.tell(say("reach.adding", engine=engine, folder=known.folder))
@@ -252,11 +292,12 @@ class _Setting:
 
     async def _look_for_slurm(self) -> None:
         """Tell where Slurm's commands are there, and no Slurm answers: with it, no run would begin."""
-        if self.wishes.profile:
-            self.way.computer = replace(self.way.computer, profile=self.wishes.profile)
+        noted = self._before_there.profile if self._before_there else ""
+        profile = self.wishes.profile or self.way.computer.profile or noted
+        self.way.computer = replace(self.way.computer, profile=profile)
         if not self.way.computer.profile and await slurm_there(self.place) is None:
             host = self.way.computer.host
-            self.tell(str(Problem("SM-REM-058", where=host, host=host)))
+            self._leave(Problem("SM-REM-058", where=host, host=host))
 
     # The paths
 
@@ -288,33 +329,53 @@ class _Setting:
         """Return the experiment's folder there, which is made."""
         computer, home = self.way.computer, self._home
         typed = self._typed_here(self.wishes.folder)
-        if not typed and self.before and leads_to(self.before.host, computer.host):
-            if other := other_folder(self.experiment, self.before):
-                self.tell(say("reach.copy", other=other, folder=self.before.folder))
+        if not typed and self._before_there:
+            if other := other_folder(self.experiment, self._before_there):
+                self.tell(say("reach.copy", other=other, folder=self._before_there.folder))
             else:
-                typed = self.before.folder
+                typed = await self._folder_of_before(self._before_there)
         if not typed:
             above = computer.experiments or experiments_folder(
                 computer.handed_out.experiments, self.variables
             )
-            default = self._free(f"{above}/{self.experiment.absolute().name}")
-            if await has_experiment(self.place, default):
-                self.tell(say("reach.one_there", folder=default))
+            default = await self._free(f"{above}/{self.experiment.absolute().name}")
             typed = await self.way.answer(say("reach.folder"), default)
         folder = in_full(typed, home).rstrip("/")
-        await make_folder(self.place, folder)
+        await make_writable(self.place, folder)
         self.tell(say("reach.folder_is", folder=folder))
         self.tell(told_room(folder, await room_there(self.place, folder)))
         return folder
 
-    def _free(self, wanted: str) -> str:
-        """Return a folder there that is no other experiment's of this computer."""
+    async def _folder_of_before(self, before: PlaceFile) -> str:
+        """Return where what was sent lies; one that is not there any more is asked for, and not made anew.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-061`` if nobody knows.
+        """
+        if not await is_gone(self.place, self.experiment, before):
+            return before.folder
+        typed = ""
+        if not self.way.yes:
+            question = say("reach.where_moved", host=before.host, folder=before.folder)
+            typed = self._typed_here(await self.way.answer(question, ""))
+        if not typed:
+            raise gone(before)
+        return typed
+
+    async def _free(self, wanted: str) -> str:
+        """Return a folder there that is no other experiment's, of whichever computer."""
         numbered = (f"{wanted}-{number}" for number in count(2))
-        return next(
-            folder
-            for folder in chain([wanted], numbered)
-            if not other_folder(self.experiment, PlaceFile(self.way.computer.host, folder, ""))
-        )
+        for folder in chain([wanted], numbered):
+            place = PlaceFile(self.way.computer.host, folder, "")
+            if other_folder(self.experiment, place):
+                continue
+            is_own = bool(read_memory(self.experiment, place).configs)
+            if is_own or not await has_experiment(self.place, folder):
+                return folder
+            self.tell(say("reach.one_there", folder=folder))
+        raise AssertionError
 
     def _write_launchers(self) -> None:
         made = launchers(self.way.computer.handed_out, self.way.computer.profile)
