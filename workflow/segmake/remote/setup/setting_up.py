@@ -157,10 +157,11 @@ class _Setting:
             await self._set_up_experiment(program)
         # Runs send files in a way of their own, which a start file over there may disturb.
         await self.place.look("~")
-        if self.is_unsettled:
-            self.tell(say("reach.unsettled"))
+        state = say("reach.unsettled" if self.is_unsettled else "reach.ready")
+        if not is_experiment:
+            self.tell(f"{state} {say('reach.no_experiment')}")
         else:
-            self.tell(say("reach.done" if is_experiment else "reach.no_experiment"))
+            self.tell(state if self.is_unsettled else f"{state} {say('reach.next')}")
 
     async def _set_up_experiment(self, program: Program) -> None:
         folder = await self._folder()
