@@ -31,11 +31,11 @@ from segmake.remote.patience import Show
 from segmake.remote.session import Session, own_name
 from segmake.remote.shown_progress import shown
 
-# So many files are named in a message.
-_NAMED = 10
-
 # So many bytes are read before anybody wonders.
 _QUICKLY_READ = 100_000_000
+
+# So many files are named in a message.
+_NAMED = 10
 
 
 @dataclass(frozen=True)

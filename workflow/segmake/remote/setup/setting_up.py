@@ -324,6 +324,24 @@ class _Setting:
 
     # The experiment
 
+    async def _folder_of_before(self, before: PlaceFile) -> str:
+        """Return where what was sent lies; one that is not there any more is asked for, and not made anew.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-061`` if nobody knows.
+        """
+        if not await is_gone(self.place, self.experiment, before):
+            return before.folder
+        typed = ""
+        if not self.way.yes:
+            question = say("reach.where_moved", host=before.host, folder=before.folder)
+            typed = self._typed_here(await self.way.answer(question, ""))
+        if not typed:
+            raise gone(before)
+        return typed
+
     async def _folder(self) -> str:
         """Return the experiment's folder there, which is made."""
         computer, home = self.way.computer, self._home
@@ -346,24 +364,6 @@ class _Setting:
         self.tell(say("reach.folder_is", folder=folder))
         self.tell(told_room(folder, await room_there(self.place, folder)))
         return folder
-
-    async def _folder_of_before(self, before: PlaceFile) -> str:
-        """Return where what was sent lies; one that is not there any more is asked for, and not made anew.
-
-        Raises
-        ------
-        Problem
-            ``SM-REM-061`` if nobody knows.
-        """
-        if not await is_gone(self.place, self.experiment, before):
-            return before.folder
-        typed = ""
-        if not self.way.yes:
-            question = say("reach.where_moved", host=before.host, folder=before.folder)
-            typed = self._typed_here(await self.way.answer(question, ""))
-        if not typed:
-            raise gone(before)
-        return typed
 
     def _free(self, wanted: str) -> str:
         """Return a folder there that is no other experiment's of this computer."""
