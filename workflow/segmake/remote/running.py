@@ -47,6 +47,15 @@ _PROTECTED = re.compile(
     r"^ProtectedOutputException in rule .*\n(?:.*\n)*?\s+affected files:\n((?:\s+\S.*\n?)+)",
     re.MULTILINE,
 )
+
+# sh CODE COMMAND...: runs a command and notes its exit code, also of one that Ctrl-C ends.
+_NOTED = """
+trap : INT
+code=$1; shift
+"$@"
+echo $? >"$code"
+"""
+
 # sh FOLDER: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one that
 # was left by a lost connection is free after two minutes.
 _TAKE_TURN = r"""
@@ -56,14 +65,6 @@ for try in 1 2 3 4 5 6 7 8 9; do
     sleep 1
 done
 exit 1
-"""
-
-# sh CODE COMMAND...: runs a command and notes its exit code, also of one that Ctrl-C ends.
-_NOTED = """
-trap : INT
-code=$1; shift
-"$@"
-echo $? >"$code"
 """
 
 

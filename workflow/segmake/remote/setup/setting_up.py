@@ -159,10 +159,11 @@ class _Setting:
             await self._set_up_experiment(program)
         # Runs send files in a way of their own, which a start file over there may disturb.
         await self.place.look("~")
-        if self.is_unsettled:
-            self.tell(say("reach.unsettled"))
+        state = say("reach.unsettled" if self.is_unsettled else "reach.ready")
+        if not is_experiment:
+            self.tell(f"{state} {say('reach.no_experiment')}")
         else:
-            self.tell(say("reach.done" if is_experiment else "reach.no_experiment"))
+            self.tell(state if self.is_unsettled else f"{state} {say('reach.next')}")
 
     async def _set_up_experiment(self, program: Program) -> None:
         folder = await self._folder()
@@ -325,6 +326,24 @@ class _Setting:
 
     # The experiment
 
+    async def _folder_of_before(self, before: PlaceFile) -> str:
+        """Return where what was sent lies; one that is not there any more is asked for, and not made anew.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-061`` if nobody knows.
+        """
+        if not await is_gone(self.place, self.experiment, before):
+            return before.folder
+        typed = ""
+        if not self.way.yes:
+            question = say("reach.where_moved", host=before.host, folder=before.folder)
+            typed = self._typed_here(await self.way.answer(question, ""))
+        if not typed:
+            raise gone(before)
+        return typed
+
     async def _folder(self) -> str:
         """Return the experiment's folder there, which is made."""
         computer, home = self.way.computer, self._home
@@ -345,24 +364,6 @@ class _Setting:
         self.tell(say("reach.folder_is", folder=folder))
         self.tell(told_room(folder, await room_there(self.place, folder)))
         return folder
-
-    async def _folder_of_before(self, before: PlaceFile) -> str:
-        """Return where what was sent lies; one that is not there any more is asked for, and not made anew.
-
-        Raises
-        ------
-        Problem
-            ``SM-REM-061`` if nobody knows.
-        """
-        if not await is_gone(self.place, self.experiment, before):
-            return before.folder
-        typed = ""
-        if not self.way.yes:
-            question = say("reach.where_moved", host=before.host, folder=before.folder)
-            typed = self._typed_here(await self.way.answer(question, ""))
-        if not typed:
-            raise gone(before)
-        return typed
 
     async def _free(self, wanted: str) -> str:
         """Return a folder there that is no other experiment's, of whichever computer."""
