@@ -538,9 +538,12 @@ def test_a_folder_that_lies_or_is_called_otherwise_is_known(
         )
 
     def computes(folder: Path, text: str) -> None:
+        user = laptop.server.user.name
+        (folder / "results").mkdir(exist_ok=True)
+        shutil.chown(folder / "results", user)
         for name in ("cells.csv", "images.csv"):
-            (folder / "results").mkdir(exist_ok=True)
             (folder / "results" / name).write_text(text)
+            shutil.chown(folder / "results" / name, user)
             os.utime(folder / "results" / name, (1.7e9, 1.7e9))
 
     images, results = laptop.experiment / "images", laptop.experiment / "results"
