@@ -22,6 +22,7 @@ from segmake.page.connection import Connection
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.work import Work
+from segmake.page.works import Works
 from segmake.places.here import Here
 from segmake.remote.event_loop import pass_over_lost
 
@@ -59,8 +60,9 @@ def serve(
     listening = _on_socket(socket) if socket else _on_loopback()
     port = None if socket else listening.getsockname()[1]
     guard = Guard(port)
-    work = Work(Here(), str(experiment), own_command(), str(own_cache_folder() / "page"))
-    desk = Desk(experiment, config, work, Connection(experiment, config))
+    here = Work(Here(), str(experiment), own_command(), str(own_cache_folder() / "page"))
+    connection = Connection(experiment, config)
+    desk = Desk(experiment, config, Works(here, connection), connection)
     try:
         asyncio.run(_served(desk, guard, listening, port, socket, browser, idle_minutes * 60))
     finally:
