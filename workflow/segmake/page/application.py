@@ -19,6 +19,7 @@ from segmake.page.look_of import faq_entry
 from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
 from segmake.page.pages.connect import Connect
+from segmake.page.pages.experiments import Experiments
 from segmake.page.pages.settings import Settings
 from segmake.page.steps import ADDRESSES
 
@@ -38,17 +39,21 @@ _A_YEAR = 365 * 24 * 3600
 
 
 class Application:
-    """The pages of one experiment.
+    """The pages of one experiment, or the list of experiments alone.
 
     Parameters
     ----------
-    desk : Desk
+    desk : Desk or None
     guard : Guard
     close : callable
         Ends the server.
+    idle_minutes : float
+        After so long without use it ends, and so do the pages that it opens.
     """
 
-    def __init__(self, desk: Desk, guard: Guard, close: Callable[[], None]) -> None:
+    def __init__(
+        self, desk: Desk | None, guard: Guard, close: Callable[[], None], idle_minutes: float
+    ) -> None:
         self._close = close
         self._common = common = Common(desk, guard)
         routes = [
@@ -56,6 +61,7 @@ class Application:
             *Asked(common).routes(),
             *Cells(common).routes(),
             *Connect(common).routes(),
+            *Experiments(common, idle_minutes).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),
@@ -74,9 +80,12 @@ class Application:
     @property
     def is_busy(self) -> bool:
         """Whether it does something that ends with it, such as sending images."""
-        return self._common.desk.errands.are_at_work
+        desk = self._common.open_desk
+        return desk is not None and desk.errands.are_at_work
 
     async def _home(self, request: Request) -> Response:
+        if self._common.open_desk is None:
+            return see("/experiments")
         return self._common.page("home", draft=await apart(self._common.desk.file.as_it_is))
 
     async def _errand(self, request: Request) -> Response:

@@ -11,4 +11,4 @@ def address_of(name: str) -> str:
     return "/" if name == "home" else f"/{name}"
 
 
-ADDRESSES = tuple(map(address_of, PAGES))
+ADDRESSES = (*map(address_of, PAGES), "/experiments")
