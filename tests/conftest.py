@@ -21,6 +21,7 @@ from segmake.core.config import Config
 from segmake.formats import isolated
 from tests.conda import KEPT
 from tests.projects import ROOT
+from tests.ssh import server as ssh
 
 
 def pytest_configure(config):
@@ -58,6 +59,15 @@ def pytest_xdist_make_scheduler(config, log):
             return "conda" if nodeid.startswith("tests/workflow/test_conda.py") else nodeid
 
     return OneClusterScheduling(config, log)
+
+
+@pytest.fixture(scope="session")
+def one_server() -> Iterator[ssh.Server]:
+    """An OpenSSH server with a user of its own, one for all tests of a process."""
+    if reason := ssh.why_not():
+        pytest.skip(reason)
+    with ssh.server() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from segmake.demo.synthetic import write_demo_images
+from tests.page.browser import Page as Served
 from tests.page.browser import install, make_experiment, served
 
 WIDTHS = {400: 850, 1400: 950, 1920: 1080}
-PAGES = ("", "cells", "settings", "file", "help/SM-CFG-002")
+PAGES = ("", "cells", "start", "follow", "settings", "file", "help/SM-CFG-002")
 
 
 def take(folder: Path, images: Path, work: Path) -> None:
@@ -66,7 +67,32 @@ def take(folder: Path, images: Path, work: Path) -> None:
             tab.locator("button[value=save]").click()
             tab.wait_for_timeout(800)
             tab.screenshot(path=folder / f"{language}-cells-refused-1400.png")
+            take_run(tab, page, folder, language)
             browser.close()
+
+
+def take_run(tab: Page, page: Served, folder: Path, language: str) -> None:
+    """Take pictures of a run: its plan, itself, its end."""
+
+    def shot(name: str) -> None:
+        for width in (400, 800, 1400):
+            tab.set_viewport_size({"width": width, "height": 900})
+            tab.screenshot(path=folder / f"{language}-{name}-{width}.png", full_page=True)
+
+    tab.emulate_media(color_scheme="light")
+    tab.goto(f"{page.root}/start")
+    tab.locator("section.plan").wait_for(timeout=60_000)
+    shot("start-plan")
+    if tab.locator("select[name=profile]").count():
+        tab.locator("select[name=profile]").select_option("local")
+        tab.locator("button[name=do][value=look]").nth(1).click()
+        tab.locator("section.plan").wait_for(timeout=60_000)
+    tab.locator("button[value=start]").click()
+    tab.wait_for_url("**/follow")
+    tab.locator(".state.running").wait_for(timeout=60_000)
+    shot("follow-running")
+    tab.locator(".state.ended").wait_for(timeout=120_000)
+    shot("follow-ended")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
 from playwright.sync_api import expect
 
 from segmake.experiment.recent import note, recent
-from tests.page.browser import Page, served
+from tests.page.browser import Page, served, violations
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_attacks import Visitor
-from tests.page.test_connect import violations
 from tests.projects import ROOT
 
 

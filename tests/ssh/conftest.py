@@ -58,12 +58,6 @@ def make_key(passphrase: str | None = None) -> str:
 START_FILES = (".bashrc", ".bash_profile", ".profile", ".cshrc", ".config/fish/config.fish")
 
 
-@pytest.fixture(scope="session")
-def one_server() -> Iterator[Server]:
-    with ssh.server() as made:
-        yield made
-
-
 @pytest.fixture
 def server(one_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server that is not started yet, and a home on this side in which nothing is known of it."""

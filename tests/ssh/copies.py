@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import threading
@@ -119,10 +120,13 @@ class Network:
         Where the laptop finds the server.
     logins : int
         How often it went there.
+    left : float
+        So many bytes pass yet before it stops by itself.
     """
 
     port: int
     logins: int = 0
+    left: float = math.inf
     _flows: list[threading.Event] = field(default_factory=list)
 
     def stop(self) -> None:
@@ -156,7 +160,8 @@ def network(to: int) -> Iterator[Network]:
                         ours.close()
                     else:
                         for ends in ((ours, theirs), (theirs, ours)):
-                            threading.Thread(target=_carry, args=(*ends, flow), daemon=True).start()
+                            carried = (*ends, flow, made)
+                            threading.Thread(target=_carry, args=carried, daemon=True).start()
 
         threading.Thread(target=serve, daemon=True).start()
         try:
@@ -166,9 +171,14 @@ def network(to: int) -> Iterator[Network]:
             door.shutdown(socket.SHUT_RDWR)
 
 
-def _carry(source: socket.socket, target: socket.socket, flow: threading.Event) -> None:
+def _carry(
+    source: socket.socket, target: socket.socket, flow: threading.Event, made: Network
+) -> None:
     with suppress(OSError):
         while piece := source.recv(1 << 16):
+            made.left -= len(piece)
+            if made.left < 0:
+                made.stop()
             flow.wait()
             target.sendall(piece)
     flow.wait()

@@ -79,8 +79,30 @@ def test_each_file_is_told_with_what_it_holds_and_shows(images, capsys, monkeypa
     assert [one["severity"] for one in cut["problems"]] == ["error"]
     assert cut["picture"] is None and cut["problems"][0]["file"] == cut["file"]
     assert (last["files"], last["faulty"], last["left_out"], last["kept"]) == (2, 1, 2, 0)
+    others = {one["name"]: one["kind"] for one in last["others"]}
+    assert others == {"red.png": "name", "notes.txt": "name"}
     assert {each["name"] for each in last["channels"]} == {"Phase", "GFP", "1"}
     assert last["pixel_sizes_um"] == [{"um": 0.065, "files": 1}]
+
+
+def test_what_was_made_from_an_image_is_named_as_such(tmp_path, capsys, draw):
+    draw(tmp_path / "images" / "a.tif")
+    with tifffile.TiffFile(tmp_path / "images" / "a.tif") as image:
+        labels = np.zeros(image.pages[0].shape, np.uint16)
+    labels[5:20, 5:20], labels[30:40, 30:40] = 1, 2
+    tifffile.imwrite(tmp_path / "images" / "a_masks.tif", labels)
+    for _ in range(2):
+        files, last = looked(capsys, tmp_path / "images")
+        assert set(files) == {"a.tif", "a_masks.tif"}
+        (made,) = last["others"]
+        assert (made["name"], made["kind"]) == ("a_masks.tif", "labels")
+
+
+def test_other_names_than_the_usual_ones_are_looked_at(images, capsys):
+    names = ("--include", "**/*.png", "--include", "b/*")
+    files, last = looked(capsys, images, *names, code=1)
+    assert set(files) == {"red.png", "b/cut.tif"}
+    assert {one["name"] for one in last["others"]} == {NAMED, "notes.txt"}
 
 
 def test_pictures_are_taken_where_there_is_nothing_else(images, capsys):

@@ -10,6 +10,10 @@ from segmake.answers.answer import Answer, answer, path_text, problem_values, ti
 from segmake.formats import FORMATS
 from segmake.formats.believed import Header
 from segmake.look.many_files import Look, Looks
+from segmake.messages import say
+
+# So many of the other files are named: a folder of images may have a hundred times as many others.
+MOST_OTHERS = 1000
 
 
 def look_answers(looks: Looks) -> Iterator[Answer]:
@@ -32,10 +36,19 @@ def look_answers(looks: Looks) -> Iterator[Answer]:
         [problem_values(not_kept, "warning")] if not_kept else [],
         place=path_text(looks.place),
         **{name: counts[name] for name in ("files", "kept", "faulty", "positions")},
-        left_out=looks.left_out,
+        left_out=len(looks.others),
+        others=list(_others(looks)),
         channels=[{"name": name, "files": number} for name, number in channels.most_common()],
         pixel_sizes_um=[{"um": size, "files": number} for size, number in sizes.most_common()],
     )
+
+
+def _others(looks: Looks) -> Iterator[dict[str, str]]:
+    """Yield what is taken for no image, and why; of the files whose names are none of an image, the first alone."""
+    named = {**looks.made(), "system": looks.system, "name": looks.others[:MOST_OTHERS]}
+    for kind, names in named.items():
+        for name in names:
+            yield {"name": name, "kind": kind, "reason": say(f"left_out.{kind}")}
 
 
 def file_answer(look: Look, of: int) -> Answer:

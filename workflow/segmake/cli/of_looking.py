@@ -61,6 +61,7 @@ def look(options: argparse.Namespace) -> int:
         draw=options.draw,
         pictures=options.pictures,
         channel=options.channel or "",
+        include=options.include,
     )
     if options.json:
         return max(map(write, look_answers(looks)))
@@ -79,7 +80,7 @@ def _show_table(looks: Looks) -> int:
         faulty += bool(look.problems)
         for problem in (*look.problems, *look.warnings):
             print(told(problem))
-    print(say("look.sum", files=len(seen), faulty=faulty, left_out=looks.left_out))
+    print(say("look.sum", files=len(seen), faulty=faulty, left_out=len(looks.others)))
     if pictures:
         print(say("look.pictures", folder=on_screen(str(pictures.parent))))
     if looks.not_kept:

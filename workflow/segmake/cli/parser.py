@@ -257,6 +257,8 @@ def _add_look(commands: Commands) -> None:
     folder = say("help.FOLDER")
     look.add_argument("place", type=Path, metavar=folder, help=say("help.look.place"))
     look.add_argument("--channel", metavar=say("help.NAME"), help=say("help.look.channel"))
+    names = {"action": "append", "default": [], "metavar": say("help.NAME")}
+    look.add_argument("--include", help=say("help.look.include"), **names)
     pictures = look.add_alternatives()
     where: dict[str, Any] = {"metavar": folder, "help": say("help.look.pictures")}
     pictures.add_argument("--pictures", type=Path, **where)

@@ -81,8 +81,8 @@ class Listed:
     path : Path
         The folder itself, without links.
     found : tuple of Found
-    left_out : int
-        Number of the other files; hidden files count as none.
+    others : tuple of str
+        The other files, by their paths in the folder; hidden files count as none.
     system : tuple of str
         The folders of servers and systems that were passed over.
     """
@@ -91,8 +91,13 @@ class Listed:
     where: str
     path: Path
     found: tuple[Found, ...]
-    left_out: int
+    others: tuple[str, ...]
     system: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """Number of the other files."""
+        return len(self.others)
 
 
 def list_images(config: Config) -> list[Listed]:
@@ -134,7 +139,7 @@ def list_images(config: Config) -> list[Listed]:
                 images.append(replace(found, folder=True))
             else:
                 others.append(found.relative)
-        found_here = (tuple(images), len(others), tuple(system))
+        found_here = (tuple(images), tuple(others), tuple(system))
         listed.append(Listed(text, where, folder.resolve(), *found_here))
         other += others
     if not any(each.found for each in listed):

@@ -38,6 +38,8 @@ class Kept:
     ----------
     folder : Path
         Where what was seen is kept.
+    own : Path
+        The folder of what is kept of this place alone.
     pictures : Path
         The folder of the pictures.
     error : OSError or None
@@ -47,8 +49,8 @@ class Kept:
     def __init__(self, place: Path, pictures: Path | None = None) -> None:
         self._file = own_cache("look", str(place.absolute())).with_suffix(".jsonl")
         self.folder = self._file.parent
-        self._own = self._file.with_suffix("")
-        self.pictures = (pictures or self._own).absolute()
+        self.own = self._file.with_suffix("")
+        self.pictures = (pictures or self.own).absolute()
         self.error: OSError | None = None
         self._lines = 0
         self._known: dict[str, dict[str, Any]] = {}
@@ -119,6 +121,6 @@ class Kept:
                 self.picture_of(Path(path), line["size"], line["mtime_ns"], line["channel"]).name
                 for path, line in self._known.items()
             }
-            for picture in self._own.glob("*.jpg"):
+            for picture in self.own.glob("*.jpg"):
                 if picture.name not in shown and time.time() - picture.stat().st_mtime > _YOUNG_S:
                     picture.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,6 +16,8 @@ from segmake.experiment.seen import images_in
 from segmake.formats import FOLDER_SUFFIX, SUFFIXES
 from segmake.formats.believed import Header
 from segmake.formats.isolated import MOST, SECONDS, Reader
+from segmake.images.derived import find_derived, write_derived
+from segmake.images.image import ImageFile
 from segmake.images.inventory import size_and_time
 from segmake.images.listing import Found, Listed
 from segmake.look.kept import Kept
@@ -96,6 +99,8 @@ class Looks:
         Where they go, if not to the user's cache.
     channel : str
         The name or the number of the channel that they show; empty for the first.
+    include : sequence of str
+        The patterns of names, as a config has them; without, those of a config that says nothing of it.
 
     Raises
     ------
@@ -104,8 +109,8 @@ class Looks:
 
     Attributes
     ----------
-    left_out : int
-        Number of the other files.
+    others : tuple of str
+        The other files, by their paths in the folder.
     system : tuple of str
         The folders of servers and systems that were passed over.
     """
@@ -117,9 +122,11 @@ class Looks:
         draw: bool = True,
         pictures: Path | None = None,
         channel: str = "",
+        include: Sequence[str] = (),
     ) -> None:
         self.place = place.absolute()
-        self.left_out = 0
+        self._include = tuple(include)
+        self.others: tuple[str, ...] = ()
         self.system: tuple[str, ...] = ()
         self._found = self._list()
         self._draw = draw
@@ -158,6 +165,20 @@ class Looks:
             yield look
         self._kept.clear_away(found.path for found in self._found)
 
+    def made(self) -> dict[str, list[str]]:
+        """Return the files that were made from images beside them, such as masks, by what they are."""
+        files = [
+            ImageFile(found.relative, found.relative, found.path, *size_and_time(found.path))
+            for found in self._found
+        ]
+        state = self._kept.own
+        derived = find_derived(files, state)
+        if any(kind for *_, kind in derived.looked_at.values()):
+            # Whether it can be kept is told where pictures are.
+            with suppress(OSError):
+                write_derived(derived, state)
+        return derived.kinds
+
     def _list(self) -> list[Found]:
         place = self.place
         # Unlike Path's methods, these take what can't be looked at for nothing.
@@ -165,11 +186,11 @@ class Looks:
             raise Problem("SM-LOK-001", where=str(place), path=place)
         if not os.path.isdir(place) or place.suffix.lower() == FOLDER_SUFFIX:
             return [Found(place.name, place)]
-        listed = _listed(place, None) or _listed(place, _PICTURES)
+        listed = _listed(place, self._include) or _listed(place, _PICTURES)
         if listed is None:
             suffixes = ", ".join(SUFFIXES)
             raise Problem("SM-LOK-002", where=str(place), folder=place, suffixes=suffixes)
-        self.left_out, self.system = listed.left_out, listed.system
+        self.others, self.system = listed.others, listed.system
         return sorted(listed.found, key=lambda found: natural_key(found.relative))
 
     def _answers(
@@ -250,7 +271,7 @@ def _told(answer: dict[str, Any]) -> list[Any]:
     return [answer["problem"]] if "problem" in answer else answer.get("problems", [])
 
 
-def _listed(folder: Path, include: Sequence[str] | None) -> Listed | None:
+def _listed(folder: Path, include: Sequence[str]) -> Listed | None:
     """Return the images in a folder; None if it has none."""
     try:
         return images_in(folder, include)

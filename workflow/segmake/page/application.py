@@ -10,18 +10,27 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from segmake.messages import LANGUAGES, Problem
-from segmake.page.common import LANGUAGE, Common, apart, see
+from segmake.page.common import LANGUAGE, Common, apart, see, unexpected
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
 from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
 from segmake.page.pages.connect import Connect
+from segmake.page.pages.environments import Environments
 from segmake.page.pages.experiments import Experiments
+from segmake.page.pages.follow import Follow
+from segmake.page.pages.images import Images
+from segmake.page.pages.results import Results
+from segmake.page.pages.scripts import Scripts
 from segmake.page.pages.settings import Settings
+from segmake.page.pages.start import Start
+from segmake.page.planning import Planning
 from segmake.page.steps import ADDRESSES
+from segmake.page.watch import Watch
 
 _STATIC = Path(__file__).parent / "static"
 _KINDS = {
@@ -58,12 +67,8 @@ class Application:
         self._common = common = Common(desk, guard)
         routes = [
             common.get("/", self._home),
-            *Asked(common).routes(),
-            *Cells(common).routes(),
-            *Connect(common).routes(),
+            *(self._of_experiment(desk) if desk else ()),
             *Experiments(common, idle_minutes).routes(),
-            *Settings(common).routes(),
-            common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),
             common.post("/language", self._language),
             common.post("/close", self._end),
@@ -71,6 +76,24 @@ class Application:
             common.both("/{anything:path}", self._nothing),
         ]
         self.starlette = Starlette(routes=routes)
+
+    def _of_experiment(self, desk: Desk) -> list[Route]:
+        common = self._common
+        watch = Watch(desk.connection, unexpected)
+        planning = Planning(desk.connection, desk.errands, watch, unexpected)
+        return [
+            *Asked(common).routes(),
+            *Cells(common).routes(),
+            *Start(common, planning, watch).routes(),
+            *Follow(common, watch).routes(),
+            *Results(common).routes(),
+            *Connect(common).routes(),
+            *Images(common).routes(),
+            *Scripts(common).routes(),
+            *Environments(common).routes(),
+            *Settings(common).routes(),
+            common.get("/errand/{kind}", self._errand),
+        ]
 
     @property
     def used(self) -> float:
@@ -98,7 +121,7 @@ class Application:
         return self._common.page("help", entry=faq_entry(request.path_params["code"]))
 
     async def _nothing(self, request: Request) -> Response:
-        raise Problem("SM-PAG-007")
+        raise Problem("SM-PAG-007" if self._common.open_desk else "SM-PAG-035")
 
     async def _static(self, request: Request) -> Response:
         path = _FILES.get(request.path_params["name"])

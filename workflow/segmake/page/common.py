@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from segmake.core.caches import own_cache_folder
@@ -36,6 +36,7 @@ _STATUS = {
     "SM-PAG-007": HTTPStatus.NOT_FOUND,
     "SM-PAG-008": HTTPStatus.NOT_FOUND,
     "SM-PAG-035": HTTPStatus.NOT_FOUND,
+    "SM-PAG-022": HTTPStatus.NOT_FOUND,
 }
 
 _Found = TypeVar("_Found")
@@ -148,6 +149,21 @@ class Common:
         now = await apart(self.desk.file.as_it_is)
         typed = taken_from_cards(form, now)
         return await apart(lambda: self.desk.file.draft(typed, form.get("version", "")))
+
+    def checked(self, draft: Draft, form: Mapping[str, str], **more: Any) -> Response:
+        """Return what the script of a page shows of a form while somebody fills it in."""
+        rendered = page("difference", draft=draft, desk=self.desk, csrf="").body
+        found = {
+            "problems": {
+                name: [problem_values(one) for one in problems]
+                for name, problems in draft.problems.items()
+            },
+            "changes": len(draft.changes),
+            "savable": not draft.fresh,
+            "outdated": form.get("version") != draft.version,
+            "difference": bytes(rendered).decode(),
+        }
+        return JSONResponse(found | more)
 
     async def saved(self, form: dict[str, str], draft: Draft) -> Any:
         """Save a draft; return True, or what was changed in the file meanwhile, or None if it can't be."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from segmake.config.as_written import without_numbers
 from segmake.core.config import at
 from segmake.core.files import fingerprint
 from segmake.engines import BUILTIN_MODELS
-from segmake.images.listing import chosen
 from segmake.messages import Problem, say
 from segmake.page.connection import Connection
 from segmake.page.draft import Draft, SettingsFile
 from segmake.page.errands import Errands
 from segmake.page.fields import all_fields, number_in
+from segmake.page.taken import Taken, patterns, taken, wider
 from segmake.page.work import Task
 from segmake.page.works import Works
 
@@ -139,7 +139,7 @@ class Desk:
         self.work = work
         # What may be fetched, by what it is called in addresses: nothing else can be asked for.
         self._pictures: dict[str, str] = {}
-        self._taken: tuple[object, list[dict[str, Any]]] = (None, [])
+        self._taken: tuple[object, Taken] = (None, Taken())
 
     @property
     def name(self) -> str:
@@ -166,10 +166,10 @@ class Desk:
 
     async def listing(self, settings: Mapping[str, Any], words: str, part: int) -> Listing:
         """Return a part of the list of images, of those whose names have some words in them."""
-        tasks = [await self.work.look(folder) for folder in image_folders(settings)]
+        tasks = await self.looks(settings)
         seen = [line for task in tasks for line in task.files]
-        taken = self._chosen_by_name(settings, seen)
-        listed = taken or seen
+        images = self.taken(settings, tasks).images
+        listed = images or seen
         fitting = [line for line in listed if words.casefold() in line["name"].casefold()]
         parts = max(1, math.ceil(len(fitting) / PAGE))
         part = max(1, min(part, parts))
@@ -181,33 +181,33 @@ class Desk:
             parts=parts,
             looked=len(seen),
             left_out=len(seen) - len(listed),
-            none_taken=bool(seen and not taken),
+            none_taken=bool(seen and not images),
             of=sum(task.lines[0].get("of", 0) for task in tasks if task.lines),
             over=all(task.over for task in tasks),
             problems=[problem for task in tasks for problem in task.problems],
         )
 
-    def _chosen_by_name(
-        self, settings: Mapping[str, Any], seen: list[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
+    async def looks(self, settings: Mapping[str, Any], *, anew: bool = False) -> list[Task]:
+        """Return the look at each folder of images; it is begun if it was not."""
+        include = wider(patterns(_section(settings))[0])
+        return [
+            await self.work.look(folder, include, anew=anew) for folder in image_folders(settings)
+        ]
+
+    def taken(self, settings: Mapping[str, Any], tasks: Sequence[Task]) -> Taken:
         """Return the images that a config takes; of ten thousand it takes long to find out."""
-        fields = all_fields()
-        patterns = []
-        for name in ("include", "exclude"):
-            found = at(settings, ("images", name))
-            field = fields[f"images.{name}"]
-            patterns.append(found if isinstance(found, list) else field.meant(field.default))
-        key = (str(patterns), len(seen), seen[-1]["file"] if seen else "")
+        section = _section(settings)
+        key = (
+            str([section.get(name) for name in ("include", "exclude", "derived")]),
+            *((task.log, len(task.lines)) for task in tasks),
+        )
         if self._taken[0] != key:
-            lists = ([str(each) for each in part] for part in patterns)
-            taken = chosen((line["name"] for line in seen), *lists)
-            self._taken = (key, [line for line in seen if line["name"] in taken])
+            self._taken = (key, taken(tasks, section))
         return self._taken[1]
 
     async def look_anew(self, settings: Mapping[str, Any]) -> None:
         """Have the images looked at again: those that are new, or have changed."""
-        for folder in image_folders(settings):
-            await self.work.look(folder, anew=True)
+        await self.looks(settings, anew=True)
 
     async def chosen(
         self, draft: Draft, name: str, position: int, moment: int, trial: str = ""
@@ -228,16 +228,16 @@ class Desk:
         Problem
             ``SM-PAG-008`` if no such image is listed.
         """
-        tasks = [await self.work.look(folder) for folder in image_folders(draft.settings)]
+        tasks = await self.looks(draft.settings)
         seen = [line for task in tasks for line in task.files]
         if name:
             found = next((line for line in seen if line["file"] == name), None)
             if found is None and all(task.over for task in tasks):
                 raise Problem("SM-PAG-008", where=name)
         else:
-            taken = self._chosen_by_name(draft.settings, seen) or seen
-            sound = [line for line in taken if line["positions"] and not line["problems"]]
-            found = next(iter(sound or taken), None)
+            images = self.taken(draft.settings, tasks).images or seen
+            sound = [line for line in images if line["positions"] and not line["problems"]]
+            found = next(iter(sound or images), None)
         if found is None:
             return Chosen()
         image = Chosen(found["file"], position, moment, found)
@@ -271,6 +271,11 @@ def image_folders(settings: Mapping[str, Any]) -> list[str]:
     """Return the folders of images that a config names."""
     named = at(settings, ("images", "folder"))
     return [each for each in (named if isinstance(named, list) else [named]) if each]
+
+
+def _section(settings: Mapping[str, Any]) -> dict[str, Any]:
+    section = without_numbers(settings.get("images"))
+    return section if isinstance(section, dict) else {}
 
 
 def _images(draft: Draft) -> dict[str, Any]:

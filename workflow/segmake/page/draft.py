@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ class SettingsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._texts: OrderedDict[str, str] = OrderedDict()
+        self._without_images = ("", False)
         self.first = self._read()
 
     def _read(self) -> str:
@@ -192,6 +194,17 @@ class SettingsFile:
         """Return the whole file, with what was changed since the page was opened marked."""
         _, text = self.now()
         return list(difference(self._texts.get(self.first, text), text, around=None))
+
+    def has_images(self) -> bool:
+        """Whether it is about images, and not about scripts that need none; so it is where that can't be told."""
+        with suppress(Problem, Problems):
+            version, text = self.now()
+            if self._without_images[0] != version:
+                section = self._settings(text).get("images")
+                null = isinstance(section, dict) and section.get("folder", "") is None
+                self._without_images = (version, null)
+            return not self._without_images[1]
+        return True
 
     def _settings(self, text: str) -> dict[str, Any]:
         from ruamel.yaml.error import YAMLError

@@ -28,6 +28,8 @@ class Errand:
         What it has said.
     progress : str
         How far it is, if it says so.
+    share : float or None
+        Which part is done, from 0 to 1, if that is known.
     problems : list of dict
         What ended it.
     over : bool
@@ -36,13 +38,14 @@ class Errand:
     kind: str
     lines: list[str] = field(default_factory=list)
     progress: str = ""
+    share: float | None = None
     problems: list[dict[str, Any]] = field(default_factory=list)
     over: bool = False
     key: str = field(default_factory=lambda: secrets.token_urlsafe(8))
 
     def tell(self, words: str) -> None:
         """Say what is done now."""
-        self.progress = ""
+        self.progress, self.share = "", None
         self.lines = [*self.lines, *words.splitlines()][-_SHOWN:]
 
 

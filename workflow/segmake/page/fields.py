@@ -80,6 +80,10 @@ class Field:
         if value is None:
             written = said(settings, names)
             return "" if self.default == "" else written
+        return self.written(value)
+
+    def written(self, value: Any) -> str:
+        """Return a value as it stands in the form."""
         if self.kind == "lines" and isinstance(value, list):
             return "\n".join(map(_plain, value))
         if self.kind == "yaml" and isinstance(value, dict | list) and value:
@@ -145,15 +149,16 @@ def _sections(spoken: str) -> tuple[Section, ...]:
 def _section(name: str, rule: dict[str, Any]) -> Section:
     inner = rule.get("properties")
     if inner is None:
-        return Section(name, rule["title"], (), "", (_field(name, rule),))
-    fields = tuple(_field(f"{name}.{key}", child) for key, child in inner.items())
+        return Section(name, rule["title"], (), "", (field_from(name, rule),))
+    fields = tuple(field_from(f"{name}.{key}", child) for key, child in inner.items())
     rare = rule.get("x-rare", "")
     # What depends on the engine is filled in where a config is written.
     rare = "" if "{" in rare else rare
     return Section(name, rule["title"], _paragraphs(rule), rare, fields)
 
 
-def _field(name: str, rule: dict[str, Any]) -> Field:
+def field_from(name: str, rule: dict[str, Any]) -> Field:
+    """Return a setting by what the schema says of it."""
     choices = dict(rule.get("x-choices", {}))
     for value in rule.get("enum", ()):
         if value is not None:

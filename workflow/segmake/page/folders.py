@@ -1,126 +1,285 @@
-"""Folders of this computer to choose from, by their names, one level at a time: no file of it is shown."""
+"""Folders of this computer to pick from, one level at a time, below the places that people begin at."""
 
 from __future__ import annotations
 
 import os
-import string
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from segmake.core.config import DEFAULT_CONFIG
-from segmake.messages import Problem
+from segmake.core.files import natural_key, readable
+from segmake.core.site import read_site
+from segmake.formats import FOLDER_SUFFIX, SUFFIXES
+from segmake.images.listing import SYSTEM_FOLDERS
+from segmake.messages import Problem, Problems, say
 
-# More nobody looks through; such a path can be typed.
-_MOST = 500
+# So many folders, and files, of one are shown.
+MOST = 200
 
-# Below these, disks and shares are put in place.
-_MOUNTED = ("/Volumes", "/mnt", "/media", "/run/media")
+# So many names are read to count images: a share with thousands in each folder would take minutes.
+_MOST_COUNTED = 40_000
+
+# Where systems show disks and shares that are plugged in.
+_MOUNTS = ("/media", "/run/media", "/mnt", "/Volumes")
 
 
 @dataclass(frozen=True)
-class Folder:
-    """A folder.
+class Start:
+    """A place to begin at.
+
+    Attributes
+    ----------
+    title : str
+        What it is, in words.
+    path : str
+    """
+
+    title: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A folder in the one that is open.
 
     Attributes
     ----------
     name, path : str
-    is_experiment : bool
+    images : int or None
+        How many images lie in it directly; None where that was not counted.
     """
 
     name: str
     path: str
-    is_experiment: bool = False
+    images: int | None
 
 
 @dataclass(frozen=True)
-class Level:
-    """A folder with those in it.
+class Opened:
+    """A folder that is open.
 
     Attributes
     ----------
-    here : Folder or None
-        None above all of them.
-    above : tuple of Folder
-        The way to it, from where everything begins.
-    below : tuple of Folder
+    path : str
+    above : tuple of Start
+        The folders that lead to it, from the place where people began.
+    images : int or None
+        How many images lie in it directly.
+    folders : tuple of Inner
+    files : tuple of Start
+        Those that can be picked.
+    more : int
+        How many folders and files are not shown.
     """
 
-    here: Folder | None
-    above: tuple[Folder, ...]
-    below: tuple[Folder, ...]
+    path: str
+    above: tuple[Start, ...] = ()
+    images: int | None = None
+    folders: tuple[Inner, ...] = ()
+    files: tuple[Start, ...] = ()
+    more: int = 0
 
 
-def level(path: str) -> Level:
-    """Return a folder with those in it; those where everything begins for no path.
+@dataclass
+class Folders:
+    """The folders that can be looked into.
 
-    Raises
-    ------
-    Problem
-        ``SM-PAG-007`` for what lies elsewhere or is hidden, ``SM-PAG-037`` if it can't be looked into.
+    Parameters
+    ----------
+    experiment : Path
+    everywhere : bool
+        Whether to begin at the home, the disks and the shares too, and not at the experiment alone.
+    suffixes : sequence of str
+        The ends of files that can be picked; none: only folders can.
     """
-    roots = tuple(_roots())
-    if not path:
-        return Level(None, (), roots)
-    root = next((each for each in roots if _is_below(path, each.path)), None)
-    if root is None:
-        raise Problem("SM-PAG-007")
-    parts = Path(path).relative_to(root.path).parts
-    folders = [root]
-    for part in parts:
-        folders.append(_folder(Path(folders[-1].path, part)))
-    return Level(folders[-1], tuple(folders[:-1]), tuple(_below(folders[-1])))
+
+    experiment: Path
+    everywhere: bool = True
+    suffixes: Sequence[str] = ()
+    _picked: list[str] = field(default_factory=list)
+
+    def starts(self) -> list[Start]:
+        """Return the places to begin at, each once."""
+        found: dict[str, Start] = {}
+        for start in self._starts():
+            found.setdefault(os.path.normcase(start.path), start)
+        return list(found.values())
+
+    def _starts(self) -> Iterator[Start]:
+        yield Start(say("page.folders.experiment"), str(self.experiment.absolute()))
+        if self.everywhere:
+            yield Start(say("page.folders.home"), str(Path.home()))
+            for path in _shares():
+                yield Start(say("page.folders.share", name=readable(path)), path)
+            for path in _disks():
+                yield Start(say("page.folders.disk", name=readable(path)), path)
+        for path in self._picked:
+            yield Start(readable(path), path)
+
+    def typed(self, text: str) -> str:
+        """Take a path that was typed by hand as a place to begin at, and return it in full.
+
+        Raises
+        ------
+        Problem
+            ``SM-PAG-041`` if there is no such folder.
+        """
+        # Windows copies paths with quotation marks around them.
+        path = _whole(self.experiment, text.strip().strip('"'))
+        if not os.path.isdir(path):
+            raise Problem("SM-PAG-041", where=readable(text), folder=readable(path))
+        self.allow([path])
+        return path
+
+    def allow(self, folders: Iterable[str]) -> None:
+        """Take folders that the user has picked, here or in the config, as places to begin at."""
+        for path in (_whole(self.experiment, each) for each in folders):
+            if not self._start_of(path) and os.path.isdir(path):
+                self._picked.append(path)
+
+    def open(self, text: str) -> Opened:
+        """Return what is to be seen of a folder.
+
+        Raises
+        ------
+        Problem
+            ``SM-PAG-040`` if it lies below no place to begin at, ``SM-PAG-041`` if it is not there, ``SM-PAG-042`` if
+            it may not be looked into.
+        """
+        path = _whole(self.experiment, text)
+        start = self._start_of(path)
+        if start is None:
+            raise Problem("SM-PAG-040", where=readable(text), folder=readable(path))
+        try:
+            entries = sorted(os.scandir(path), key=lambda entry: natural_key(readable(entry.name)))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            raise Problem("SM-PAG-041", where=readable(text), folder=readable(path)) from None
+        except OSError as error:
+            names = {"folder": readable(path), "error": error.strerror or str(error)}
+            raise Problem("SM-PAG-042", where=readable(text), **names) from None
+        inner = [each for each in entries if _is_folder(each)]
+        files = [each for each in entries if self.suffixes and _has_end(each, self.suffixes)]
+        budget = _Budget(_MOST_COUNTED)
+        return Opened(
+            path,
+            tuple(_way(start, path)),
+            sum(_is_image(each) for each in entries),
+            tuple(
+                Inner(readable(each.name), each.path, _images_in(each.path, budget))
+                for each in inner[:MOST]
+            ),
+            tuple(Start(readable(each.name), each.path) for each in files[:MOST]),
+            max(0, len(inner) - MOST) + max(0, len(files) - MOST),
+        )
+
+    def file(self, text: str) -> Path:
+        """Return a file that was picked.
+
+        Raises
+        ------
+        Problem
+            ``SM-PAG-040`` if it lies below no place to begin at, or is of no kind that can be picked.
+        """
+        path = _whole(self.experiment, text)
+        if self._start_of(path) is None or not path.lower().endswith(tuple(self.suffixes)):
+            raise Problem("SM-PAG-040", where=readable(text), folder=readable(path))
+        return Path(path)
+
+    def _start_of(self, path: str) -> Start | None:
+        """Return the innermost place to begin at that a path lies below."""
+        within = [start for start in self.starts() if _is_below(path, start.path)]
+        return max(within, key=lambda start: len(start.path), default=None)
 
 
-def _is_below(path: str, root: str) -> bool:
-    """Whether a path lies in a folder, written without detours and hiding nothing."""
-    if "\0" in path or os.path.normpath(path) != path or not Path(path).is_relative_to(root):
-        return False
-    return not any(part.startswith(".") for part in Path(path).relative_to(root).parts)
+def as_written(path: str, experiment: Path) -> str:
+    """Return a path as a config has it: from the experiment if it lies in there, with ``/``; else whole."""
+    own = str(experiment.absolute())
+    if path == own:
+        return "."
+    return Path(path).relative_to(own).as_posix() if _is_below(path, own) else path
 
 
-def _roots() -> Iterator[Folder]:
-    home = Path.home()
-    yield Folder(home.name or str(home), str(home))
-    if sys.platform == "win32":
-        drives = (f"{letter}:\\" for letter in string.ascii_uppercase)
-        yield from (Folder(drive, drive) for drive in drives if os.path.exists(drive))
-        return
-    for above in _MOUNTED:
-        # Those of other users can't be looked into.
-        with suppress(OSError):
-            for entry in sorted(os.scandir(above), key=lambda each: each.name.casefold()):
-                if entry.is_dir() and not entry.name.startswith("."):
-                    yield Folder(entry.name, entry.path)
-
-
-def _below(folder: Folder) -> list[Folder]:
+def _whole(experiment: Path, text: str) -> str:
+    """Return a path in full, without ``..``; what begins nowhere begins in the experiment."""
     try:
-        names = [
-            entry.name
-            for entry in os.scandir(folder.path)
-            if not entry.name.startswith(".") and _is_folder(entry)
-        ]
+        return os.path.abspath(os.path.join(experiment.absolute(), os.path.expanduser(text)))
+    except ValueError:
+        return str(experiment.absolute())
+
+
+def _is_below(path: str, other: str) -> bool:
+    one, two = os.path.normcase(path), os.path.normcase(other)
+    return one == two or one.startswith(two.rstrip(os.sep) + os.sep)
+
+
+def _way(start: Start, path: str) -> Iterator[Start]:
+    """Yield the folders from a place to begin at to a path."""
+    yield start
+    here = Path(start.path)
+    for part in Path(os.path.relpath(path, start.path)).parts:
+        here /= part
+        yield Start(readable(part), str(here))
+
+
+@dataclass
+class _Budget:
+    left: int
+
+
+def _images_in(path: str, budget: _Budget) -> int | None:
+    number = 0
+    try:
+        for entry in os.scandir(path):
+            budget.left -= 1
+            number += _is_image(entry)
+            if budget.left <= 0:
+                return None
     except OSError:
-        raise Problem("SM-PAG-037", where=folder.path, folder=folder.path) from None
-    names.sort(key=str.casefold)
-    return [_folder(Path(folder.path, name)) for name in names[:_MOST]]
+        return None
+    return number
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is an image, by its name: it is not looked at."""
+    return _has_end(entry, SUFFIXES)
+
+
+def _has_end(entry: os.DirEntry[str], ends: Iterable[str]) -> bool:
+    return not entry.name.startswith(".") and entry.name.lower().endswith(tuple(ends))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
+    name = entry.name.lower()
+    if name.startswith(".") or name in SYSTEM_FOLDERS or name.endswith(FOLDER_SUFFIX):
+        return False
     with suppress(OSError):
         return entry.is_dir()
     return False
 
 
-def _folder(path: Path) -> Folder:
-    return Folder(path.name, str(path), is_experiment(path))
+def _shares() -> Iterator[str]:
+    """Yield the folders that the site's file says this computer shares with a cluster, where they are there."""
+    with suppress(Problem, Problems, OSError):
+        for share in read_site().shares:
+            for path in (share.there, *share.here):
+                with suppress(OSError, ValueError):
+                    if os.path.isabs(path) and os.path.isdir(path):
+                        yield path
 
 
-def is_experiment(path: Path) -> bool:
-    """Whether a folder is that of an experiment."""
-    with suppress(OSError, ValueError):
-        return (path / DEFAULT_CONFIG).is_file()
-    return False
+def _disks() -> Iterator[str]:
+    if sys.platform == "win32":
+        # `os.listdrives` is of Python 3.12.
+        yield from (
+            f"{letter}:\\"
+            for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+            if os.path.isdir(f"{letter}:\\")
+        )
+        return
+    for mounts in _MOUNTS:
+        with suppress(OSError):
+            for entry in sorted(os.scandir(mounts), key=lambda each: each.name):
+                if _is_folder(entry):
+                    yield entry.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -10,16 +11,18 @@ import jinja2
 from starlette.responses import HTMLResponse, Response
 
 from segmake import __version__
+from segmake.config.yaml_values import in_one_line
 from segmake.engines import BUILTIN_MODELS
 from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, language, names, say
-from segmake.messages.numbers import localised, shown_bytes, significant
+from segmake.messages.numbers import duration, localised, moment, shown_bytes, significant
+from segmake.messages.numbers import number as whole
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
-from segmake.page.steps import PAGES, address_of
+from segmake.page.steps import address_of, pages_of
 from segmake.page.work import problem_values
 
-# In French, signs with a space before them.
-_SIGN = re.compile(r" ([:;?!»])")
+# In French, signs with a space before them, or after them.
+_SIGN = re.compile(r" (?=[:;?!»])|(?<=«) ")
 
 # A code as addresses have it.
 _CODE = re.compile(r"SM-[A-Z]{3}-\d{3}")
@@ -44,6 +47,7 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
         "fields": all_fields(),
         "version": __version__,
         "name": name,
+        "pages": pages_of(with_images=not values.get("desk") or values["desk"].file.has_images()),
     }
     return HTMLResponse(template.render(**shared, **values), status_code=status)
 
@@ -115,9 +119,9 @@ def length(pixels: float, pixel_um: float | None) -> str:
 
 
 def spoken(section: str, part: str = "say", /, **values: object) -> str:
-    """Return a text whose French signs do not begin a line."""
+    """Return a text whose French signs neither begin a line nor end one alone."""
     text = say(section, part, **values)
-    return _SIGN.sub("\N{NO-BREAK SPACE}\\1", text) if language() == "fr" else text
+    return _SIGN.sub("\N{NO-BREAK SPACE}", text) if language() == "fr" else text
 
 
 @cache
@@ -133,9 +137,15 @@ def _templates() -> jinja2.Environment:
         "say": spoken,
         "joined": joined,
         "number": number,
+        "whole": whole,
+        "duration": duration,
+        "moment": moment,
+        "clock": lambda seconds: datetime.fromtimestamp(seconds).strftime("%H:%M:%S"),
+        "date": lambda seconds: datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M"),
         "shown_bytes": shown_bytes,
+        "in_one_line": in_one_line,
+        "codes_in": lambda text: list(dict.fromkeys(_CODE.findall(text))),
         "length": length,
-        "pages": PAGES,
         "address_of": address_of,
         "cards": CARDS,
         "other_card": OTHER,

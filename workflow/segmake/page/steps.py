@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 # What each is called in addresses, in templates and in messages; the overview comes first, the file last.
-PAGES = ("home", "connect", "cells", "settings", "file")
+PAGES = (
+    *("home", "connect", "images", "cells", "scripts"),
+    *("start", "follow", "settings", "file"),
+)
+
+# Those that an experiment without images, of scripts alone, does without.
+_OF_IMAGES = ("images", "cells")
+
+
+def pages_of(*, with_images: bool) -> tuple[str, ...]:
+    """Return the pages of an experiment."""
+    return tuple(name for name in PAGES if with_images or name not in _OF_IMAGES)
 
 
 def address_of(name: str) -> str:
@@ -11,4 +22,5 @@ def address_of(name: str) -> str:
     return "/" if name == "home" else f"/{name}"
 
 
-ADDRESSES = (*map(address_of, PAGES), "/experiments")
+# Those that a page leads to besides.
+ADDRESSES = (*map(address_of, PAGES), "/environments", "/experiments")

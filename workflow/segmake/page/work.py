@@ -21,7 +21,7 @@ from segmake.config.yaml_values import in_one_line
 from segmake.core.config import at
 from segmake.core.files import fingerprint, natural_key
 from segmake.messages import Problem, language, say
-from segmake.places.place import Place
+from segmake.places.place import Answer, Place
 
 # Between two looks whether something still works.
 _LOOK_S = 2.0
@@ -114,15 +114,25 @@ class Work:
         self._views: dict[str, dict[str, Any]] = {}
         self._starting = asyncio.Lock()
 
-    async def look(self, images: str, *, anew: bool = False) -> Task:
-        """Have all images of a folder looked at; what is known of a look that goes on or is over is returned."""
-        key = fingerprint("look", images)
+    async def look(self, images: str, include: Sequence[str] = (), *, anew: bool = False) -> Task:
+        """Have all images of a folder looked at; what is known of a look that goes on or is over is returned.
+
+        Parameters
+        ----------
+        images : str
+        include : sequence of str
+            The patterns of their names; without, those of a config that says nothing of it.
+        anew : bool
+            Whether to look again.
+        """
+        key = fingerprint("look", images, *include)
         async with self._starting:
             if not self._tasks:
                 await self._clear_away()
             if anew or key not in self._tasks:
                 log = f"{self._cache}/look-{key}-{secrets.token_hex(4)}.jsonl"
-                await self._start(key, log, "look", images)
+                names = [word for pattern in include for word in ("--include", pattern)]
+                await self._start(key, log, "look", images, *names)
         return await self._news(self._tasks[key])
 
     async def view(
@@ -193,6 +203,16 @@ class Work:
         """Stop a trial."""
         if task := self._tasks.pop(key, None):
             await self.place.stop(task.started)
+
+    async def answer(self, *words: str) -> dict[str, Any]:
+        """Return the last answer in JSON of a command, which is run to its end."""
+        return await self._ask(words)
+
+    async def told(self, *words: str) -> Answer:
+        """Return what a command says to people, once it has come to its end."""
+        variables = {"SEGMAKE_LANG": language()}
+        command = [*self._command, *words]
+        return await self.place.run(command, folder=self.folder, variables=variables)
 
     async def bytes_of(self, path: str) -> bytes:
         """Return what a file over there holds."""

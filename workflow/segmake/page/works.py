@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import shown_bytes
 from segmake.page.connection import Connection
 from segmake.page.work import Task, Work, problem_values
+from segmake.places.place import Answer, Place
 from segmake.places.progress import Progress
 from segmake.remote.sending import send_one
 from segmake.remote.session import Session
@@ -82,24 +83,39 @@ class Works:
         self._can_look = all(map(find_spec, ("numpy", "PIL", "tifffile")))
 
     @property
+    def place(self) -> Place:
+        """Where `answer` and `told` run commands: on this computer."""
+        return self.here.place
+
+    @property
     def is_elsewhere(self) -> bool:
         """Whether cells are found on another computer."""
         with suppress(Problem):
             return self._connection.place is not None
         return False
 
-    async def look(self, images: str, *, anew: bool = False) -> Task:
+    async def answer(self, *words: str) -> dict[str, Any]:
+        """Return the last answer in JSON of a command on this computer, which is run to its end."""
+        return await self.here.answer(*words)
+
+    async def told(self, *words: str) -> Answer:
+        """Return what a command on this computer says to people, once it has come to its end."""
+        return await self.here.told(*words)
+
+    async def look(self, images: str, include: Sequence[str] = (), *, anew: bool = False) -> Task:
         """Have all images of a folder looked at; what is known of a look that goes on or is over is returned."""
         folder = Path(os.path.expanduser(images))
         if not self.is_elsewhere or (self._can_look and folder.exists()):
-            return await self.here.look(images, anew=anew)
+            return await self.here.look(images, include, anew=anew)
         if folder.exists():
             return await asyncio.to_thread(_listed, folder)
-        key = f"look {images}"
+        key = fingerprint("look", images, *include)
         if anew:
             self._asked.pop(key, None)
         try:
-            found: Task = await self._given(key, lambda: self._look_there(images, anew=anew))
+            found: Task = await self._given(
+                key, lambda: self._look_there(images, include, anew=anew)
+            )
         except Problem as problem:
             return Task("", lines=[_error(problem)], over=True)
         except TimeoutError:
@@ -219,13 +235,13 @@ class Works:
         self._far = (session, work)
         return self._far
 
-    async def _look_there(self, images: str, *, anew: bool) -> Task:
+    async def _look_there(self, images: str, include: Sequence[str], *, anew: bool) -> Task:
         session, work = await self._there()
         folder = (await session.laptop()).shared(images) or images
-        task = await work.look(folder, anew=anew)
+        task = await work.look(folder, include, anew=anew)
         while not task.over:
             await asyncio.sleep(0.5)
-            task = await work.look(folder)
+            task = await work.look(folder, include)
         return task
 
     async def _view_there(
@@ -308,6 +324,7 @@ def _listed(folder: Path) -> Task:
             "file": str(path.absolute()),
             "name": path.relative_to(folder).as_posix(),
             "of": len(found),
+            "unopened": True,
             "format": None,
             "bytes": None,
             "picture": None,

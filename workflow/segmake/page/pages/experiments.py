@@ -17,8 +17,8 @@ from segmake.experiment.recent import forget, recent
 from segmake.messages import Problem, Problems, say
 from segmake.outcome.status import results_of
 from segmake.page import opening
+from segmake.page.choices import is_experiment, level
 from segmake.page.common import Common, apart, see
-from segmake.page.folders import is_experiment, level
 from segmake.page.work import problem_values
 from segmake.remote.remembered import read_place
 
@@ -135,7 +135,7 @@ class Experiments:
             problem, shown = problem_values(wrong), await apart(lambda: level(""))
         typed = _typed(asked)
         return self._common.page(
-            "folders",
+            "choose",
             status=404 if problem and problem["code"] == "SM-PAG-007" else 200,
             level=shown,
             use=use,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from segmake.page.common import Common, apart, number, see
-from segmake.page.look_of import page
-from segmake.page.work import problem_values
 
 
 class Settings:
@@ -46,17 +44,4 @@ class Settings:
         draft = await self._common.drafted(form)
         place = (number(form.get("position")), number(form.get("time")))
         key = await self._common.desk.work.trial_key(form.get("image", ""), *place, draft.settings)
-        rendered = page("difference", draft=draft, desk=self._common.desk, csrf="").body
-        return JSONResponse(
-            {
-                "problems": {
-                    name: [problem_values(one) for one in found]
-                    for name, found in draft.problems.items()
-                },
-                "changes": len(draft.changes),
-                "savable": not draft.fresh,
-                "outdated": form.get("version") != draft.version,
-                "trial": key,
-                "difference": bytes(rendered).decode(),
-            }
-        )
+        return self._common.checked(draft, form, trial=key)

@@ -3,10 +3,12 @@ import { ask, one } from "./tools.js";
 
 const PAUSE_MS = 700;
 
+let waiting = 0;
+
 export function followErrand() {
   const section = one("[data-errand]");
-  if (!section || section.dataset.over === "true") return;
-  setTimeout(async () => {
+  if (waiting || !section || section.dataset.over === "true") return;
+  waiting = setTimeout(async () => {
     const answer = await ask(`/errand/${section.dataset.errand}`);
     if (answer && answer.ok) {
       const now = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-errand]");
@@ -19,6 +21,7 @@ export function followErrand() {
         said.scrollTop = said.scrollHeight;
       }
     }
+    waiting = 0;
     followErrand();
   }, PAUSE_MS);
 }

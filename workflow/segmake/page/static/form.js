@@ -10,6 +10,8 @@ export class Form {
     // What begins the page that the server answers.
     this.again = again;
     this.timer = 0;
+    // Of several that are under way, the answer to the last alone is shown.
+    this.sent = 0;
     this.key = `segmake ${element.getAttribute("action")} ${one("[name=version]", element).value}`;
     element.addEventListener("input", () => this.changed());
     element.addEventListener("change", () => this.changed());
@@ -119,11 +121,14 @@ export class Form {
     const values = new FormData(this.element);
     if (button && button.name) values.set(button.name, button.value);
     const body = new URLSearchParams(values);
+    const turn = ++this.sent;
     this.element.setAttribute("aria-busy", "true");
     const answer = await ask(this.element.getAttribute("action"), { method: "POST", body });
+    if (turn !== this.sent) return;
     this.element.removeAttribute("aria-busy");
     if (!answer) return;
-    swap(await answer.text(), button, this.again);
+    const text = await answer.text();
+    if (turn === this.sent) swap(text, button, this.again);
   }
 }
 
@@ -160,6 +165,9 @@ function swap(text, button, again) {
   const same = one("#picture")?.getAttribute("src");
   one("main").replaceWith(document.adoptNode(one("main", page)));
   document.title = page.title;
+  // An experiment without images has fewer pages.
+  const [nav, shown] = [one("header nav", page), one("header nav")];
+  if (nav.children.length !== shown.children.length) { shown.replaceWith(document.adoptNode(nav)); keepPlace(); }
   if (kept.left && one(".strip")) one(".strip").scrollLeft = kept.left;
   kept.open.forEach((name) => { const details = name && one(`[data-setting="${CSS.escape(name)}"] details`); if (details) details.open = true; });
   again();

@@ -2,8 +2,11 @@
 import { cells } from "./cells.js";
 import { connect } from "./connect.js";
 import { followErrand } from "./errand.js";
+import { follow } from "./follow.js";
 import { Form, keepPlace } from "./form.js";
 import { watchQuestions } from "./question.js";
+import { images } from "./images.js";
+import { scripts } from "./scripts.js";
 import { one } from "./tools.js";
 
 function begin() {
@@ -11,11 +14,14 @@ function begin() {
   if (!element) return;
   const form = new Form(element, begin);
   if ("cells" in element.dataset) cells(form);
+  if ("images" in element.dataset) images(form);
+  if ("scripts" in element.dataset) scripts(form, element.dataset.scripts);
 }
 
 begin();
 keepPlace();
 followErrand();
+if (one("[data-follow]")) follow();
 if (one("[data-connect]")) connect();
 if (one("[data-question]")) watchQuestions();
 // A link to a setting leads into what is folded up.

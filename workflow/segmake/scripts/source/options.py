@@ -73,6 +73,10 @@ class Option:
         Empty: any value.
     repeated : bool
         Whether each time that it is given adds a value.
+    help : str
+        What the script says of it; empty where that is not written out.
+    default : object
+        What it is where it is not given; None where it is nothing, or not written out.
     """
 
     names: tuple[str, ...]
@@ -81,6 +85,8 @@ class Option:
     kind: type | None = None
     choices: tuple[Any, ...] = ()
     repeated: bool = False
+    help: str = ""
+    default: Any = None
 
     @property
     def positional(self) -> bool:
@@ -309,8 +315,9 @@ class _Reading:
             raise _Dynamic
         required = _constant(keywords.get("required"), False) is True
         action = keywords.get("action")
+        told = _told(keywords)
         if self._is(action, "BooleanOptionalAction"):
-            yield Option(tuple(names), 0)
+            yield Option(tuple(names), 0, **told)
             # Either of the two will do, so neither is asked for.
             others = tuple(f"--no-{name[2:]}" for name in names if name.startswith("--"))
             if others:
@@ -318,7 +325,7 @@ class _Reading:
             return
         kind = _constant(action, "store")
         if kind in _SWITCHES:
-            yield Option(tuple(names), 0, required)
+            yield Option(tuple(names), 0, required, **told)
             return
         if kind not in ("store", "append", "extend"):
             raise _Dynamic
@@ -331,6 +338,7 @@ class _Reading:
             self._type(keywords),
             self._choices(keywords),
             kind != "store",
+            **told,
         )
 
     def _nargs(self, node: ast.expr | None) -> int | str | None:
@@ -485,6 +493,22 @@ def _constant(node: ast.expr | None, default: Any = None) -> Any:
     if node is None:
         return default
     return node.value if isinstance(node, ast.Constant) else ...
+
+
+def _told(keywords: dict[str, ast.expr]) -> dict[str, Any]:
+    """Return what an option says of itself to people, as far as it is written out."""
+    try:
+        default = ast.literal_eval(keywords["default"]) if "default" in keywords else None
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        default = None
+    words = _constant(keywords.get("help"), "")
+    # As argparse fills it in.
+    told = (
+        words.replace("%(default)s", str(default)).replace("%%", "%")
+        if isinstance(words, str)
+        else ""
+    )
+    return {"help": told, "default": default}
 
 
 def _is_command_line(node: ast.expr, parameters: Iterable[str]) -> bool:

@@ -1,0 +1,217 @@
+"""The environments that scripts need: their packages picked by what they are for, checked, and opened in JupyterLab."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from segmake.messages import Problem, say
+from segmake.page import environment_form as forms
+from segmake.page.common import Common, apart, see, unexpected
+from segmake.page.draft import Draft
+from segmake.page.environment_form import EnvironmentForm
+from segmake.page.errands import Errand
+
+KIND = "environment"
+
+# How a message of SegMake begins.
+_CODE = re.compile(r"(SM-[A-Z]{3}-\d{3})(?:  (.*))?")
+
+
+@dataclass
+class _Listed:
+    """The environments of a form, and the one that is shown.
+
+    Attributes
+    ----------
+    environments : dict or None
+        None if they are such that a form can't show them.
+    name : str
+        The one that is shown.
+    faults : dict
+        What was typed for it and can't be understood, by the names of fields.
+    """
+
+    environments: dict[str, dict[str, Any]] | None
+    name: str
+    faults: dict[str, list[Problem]]
+
+
+class Environments:
+    """The page of the environments."""
+
+    def __init__(self, common: Common) -> None:
+        self._common = common
+        # Where each JupyterLab that was opened here is.
+        self._opened: dict[str, str] = {}
+
+    def routes(self) -> list[Route]:
+        """Return its addresses."""
+        common = self._common
+        return [
+            common.both("/environments", self._environments),
+            common.post("/environments/check", self._check),
+        ]
+
+    async def _environments(self, request: Request) -> Response:
+        if request.method == "GET":
+            draft = await apart(self._common.desk.file.as_it_is)
+            asked = request.query_params
+            found = forms.environments_in(draft.settings)
+            listed = _Listed(found, asked.get("environment", ""), {})
+            return await self._page(draft, listed, saved="saved" in asked)
+        form = await self._common.form(request)
+        do, _, what = form.get("do", "show").partition(":")
+        listed = await apart(lambda: _typed(form))
+        _do(listed, do, what)
+        draft = await self._drafted(form, listed)
+        if do in ("save", "check", "jupyter", "stop") and not listed.faults:
+            # What is checked, or opened, is what the file says.
+            done = await self._common.saved(form, draft)
+            if done is True:
+                self._begin(do, listed.name)
+                shown = {"environment": listed.name} | ({"saved": 1} if do == "save" else {})
+                return see(f"/environments?{urlencode(shown)}")
+            if done:
+                return await self._page(draft, listed, conflict=done)
+            do = "save"
+        return await self._page(draft, listed, do=do)
+
+    def _begin(self, do: str, name: str) -> None:
+        works = {"check": self._checked, "jupyter": self._open, "stop": self._stop}
+        if name and (work := works.get(do)):
+
+            async def begun(errand: Errand) -> None:
+                await work(errand, name)
+
+            self._common.desk.errands.begin(KIND, begun, unexpected)
+
+    async def _checked(self, errand: Errand, name: str) -> None:
+        errand.tell(say("page.environments.checking", name=name))
+        first = (await self._run(errand, "environment", name)).partition("\n")[0]
+        if not errand.problems:
+            errand.tell(say("page.environments.together"))
+            # The rest says how it is entered in a terminal.
+            errand.tell(first)
+
+    async def _open(self, errand: Errand, name: str) -> None:
+        errand.tell(say("page.environments.opening", name=name))
+        answer = await self._common.desk.work.answer("jupyter", name, *self._config())
+        errand.problems = list(answer["problems"])
+        for each in answer.get("sessions", []):
+            if each["environment"] == name and each["url"]:
+                self._opened[name] = each["url"]
+                errand.tell(say("page.environments.opened", name=name))
+            elif each["environment"] == name:
+                errand.tell(each["reason"] or say("page.environments.waits", name=name))
+
+    async def _stop(self, errand: Errand, name: str) -> None:
+        self._opened.pop(name, None)
+        errand.tell(await self._run(errand, "jupyter", "stop", name))
+
+    async def _run(self, errand: Errand, *words: str) -> str:
+        """Run a command to its end, and return what it says; what is wrong is told by the errand."""
+        work = self._common.desk.work
+        answer = await work.told(*words, *self._config())
+        if answer.code:
+            said = answer.err.decode(errors="replace").strip()
+            errand.problems = list(_problems(said))
+            if not errand.problems:
+                last = said.rpartition("\n")[2] or say("phrases.silent")
+                raise Problem("SM-PAG-004", where=work.place.name, said=last)
+        return answer.text
+
+    def _config(self) -> list[str]:
+        return ["--configfile", str(self._common.desk.file.path)]
+
+    async def _check(self, request: Request) -> Response:
+        form = await self._common.form(request)
+        listed = await apart(lambda: _typed(form))
+        draft = await self._drafted(form, listed)
+        if shown := await apart(lambda: _shown(listed, draft)):
+            draft.problems |= shown.problems
+        return self._common.checked(draft, form)
+
+    async def _drafted(self, form: Mapping[str, str], listed: _Listed) -> Draft:
+        typed = dict(form)
+        if listed.environments is None:
+            typed.pop("environments", None)
+        else:
+            now = (await apart(self._common.desk.file.as_it_is)).shown["environments"]
+            typed["environments"] = forms.as_text(listed.environments, now)
+        return await self._common.drafted(typed)
+
+    async def _page(
+        self,
+        draft: Draft,
+        listed: _Listed,
+        *,
+        do: str = "",
+        saved: bool = False,
+        conflict: Any = None,
+    ) -> Response:
+        return self._common.page(
+            "environments",
+            draft=draft,
+            environments=listed.environments,
+            shown=await apart(lambda: _shown(listed, draft)),
+            typed_text=draft.shown["environments"],
+            errand=self._common.desk.errands.last(KIND),
+            opened=self._opened,
+            saved=saved,
+            conflict=conflict,
+            tried=do == "save" and bool(draft.fresh),
+        )
+
+
+def _typed(form: Mapping[str, str]) -> _Listed:
+    """Return the environments that a form holds, with what was typed for the one that is shown."""
+    found = forms.environments_typed(form.get("environments", ""))
+    name = form.get("selected", "")
+    if not found or name not in found:
+        return _Listed(found, name, {})
+    return _Listed(*forms.take_in(found, name, form))
+
+
+def _do(listed: _Listed, do: str, what: str) -> None:
+    """Do what a button says with the list."""
+    if listed.environments is None:
+        return
+    if do == "select":
+        listed.name = what
+    elif do == "add":
+        listed.name = forms.free_name(list(listed.environments))
+        listed.environments[listed.name] = {"packages": ["NumPy"]}
+    elif do == "drop" and listed.name in listed.environments:
+        # Under the name that was typed for it meanwhile.
+        del listed.environments[listed.name]
+        listed.name, listed.faults = "", {}
+
+
+def _shown(listed: _Listed, draft: Draft) -> EnvironmentForm | None:
+    """Return the environment that is shown, with what is wrong with it."""
+    if not listed.environments:
+        return None
+    if listed.name not in listed.environments:
+        listed.name = next(iter(listed.environments))
+    shown = forms.form_of(listed.environments, listed.name)
+    forms.with_problems(shown, draft, listed.faults)
+    return shown
+
+
+def _problems(said: str) -> Iterator[dict[str, str]]:
+    """Yield the problems that a command has told people."""
+    for block in re.split(r"(?m)^(?=SM-[A-Z]{3}-\d{3})", said):
+        head, _, rest = block.partition("\n")
+        if found := _CODE.fullmatch(head.strip()):
+            text, _, remedy = rest.strip().partition("\n")
+            lines = (line.strip() for line in remedy.splitlines())
+            named = {"code": found[1], "where": found[2] or "", "text": text.strip()}
+            yield named | {"remedy": " ".join(filter(None, lines))}
