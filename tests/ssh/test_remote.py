@@ -167,9 +167,16 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     assert len(list((results / "masks").rglob("*.tif"))) == 3
     # What is not new over there is not brought again over what is edited here.
     (results / "cells.csv").write_text("mine again")
+    mask = next((results / "masks").rglob("img 1*.tif"))
+    mask.write_text("corrected")
+    os.utime(results / "report.html", (1.6e9, 1.6e9))
     assert laptop.does("fetch") == 0
-    assert "Fetched: 0 files" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Fetched: 0 files" in said
     assert (results / "cells.csv").read_text() == "mine again"
+    # It is said that it is not what was computed, also where only the times are others; and where masks belong.
+    assert f"2 files (cells.csv, {mask.relative_to(results)})" in said and "fetch --masks" in said
+    assert f"once it is in {results}/corrections" in said and mask.read_text() == "corrected"
     # What a disk has damaged, and looks the same, comes anew where that is asked for.
     damage(results / "images.csv")
     assert laptop.does("fetch") == 0
@@ -195,6 +202,8 @@ def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFix
     (laptop.there / "scripts/wait").touch()
     for folder in (laptop.there, laptop.there / "scripts"):
         shutil.chown(folder, laptop.server.user.name)
+    # One that a group works in.
+    laptop.there.chmod(0o2770)
     first = laptop.starts("run", "--yes", "--profile", "local")
     said: list[str] = []
     assert first.stdout
@@ -217,10 +226,21 @@ def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFix
     out, _ = first.communicate(timeout=60)
     assert first.returncode == 130 and "The run goes on" in out
     assert state(laptop, capsys) == "running"
+    # What is fetched meanwhile, or after it was stopped, is told to be of an earlier run.
+    assert laptop.does("fetch") == 0
+    assert "Its report and its tables come at its end" in capsys.readouterr().out
+    laptop.write_config("an earlier one", "results/report.html")
+    os.utime(laptop.experiment / "results/report.html", (1.7e9, 1.7e9))
+    assert laptop.does("fetch") == 0
+    assert "are still those of 2023-11-1" in capsys.readouterr().out
     assert laptop.does("stop") == 0
     said_of_it = capsys.readouterr().out
     assert "Stopped" in said_of_it
     assert state(laptop, capsys) == "stopped"
+    assert laptop.does("fetch") == 0
+    assert "did not come to its end: the report and the tables are still those of" in (
+        capsys.readouterr().out
+    )
     assert laptop.does("stop") == 0
     assert "Nothing of this experiment runs" in capsys.readouterr().out
     # It goes on from there.
@@ -229,6 +249,52 @@ def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFix
     capsys.readouterr()
     table = laptop.experiment / "results/scripts/grow/all_out.csv"
     assert [line.split(",")[-1] for line in table.read_text().split()] == ["twice", "2", "4"]
+    # Whoever else works in it can go on there, and nobody beside the group.
+    made = [laptop.there / name for name in ("config", ".segmake-remote", ".snakemake")]
+    made += [laptop.there / "results", *(laptop.there / "results").rglob("*")]
+    closed = [path for path in made if not path.is_symlink() and not path.stat().st_mode & 0o020]
+    assert not closed and not [path for path in made if path.stat().st_mode & 0o002]
+
+
+def test_what_another_account_has_made_or_started_is_told(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laptop.write_scripts()
+    laptop.write_config(SIMULATION)
+    report = laptop.there / "results/report.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("an earlier one")
+    name = laptop.server.user.name
+    for folder in (laptop.there, report.parent):
+        shutil.chown(folder, name)
+    assert laptop.runs() == 1
+    said = capsys.readouterr().err
+    assert "SM-REM-072" in said and "ask root to type" in said and str(report)[-20:] in said
+    assert not (laptop.there / "config").exists()
+    # What only Snakemake finds is told in other words than its own, and of an earlier run nothing is fetched.
+    shutil.chown(report, name)
+    report.chmod(0o444)
+    assert laptop.runs() == 1
+    said = capsys.readouterr().out
+    assert "SM-REM-074" in said and ": results/report.html.\n" in said
+    assert "Exception" not in said and "Fetched" not in said
+    assert not (laptop.experiment / "results/report.html").exists()
+    # A run of somebody else is not waited for in vain.
+    (note,) = laptop.there.glob(".segmake-remote/*.json")
+    with subprocess.Popen(["sleep", "600"]) as anothers:
+        try:
+            began = ["ps", "-o", "lstart=", "-p", str(anothers.pid)]
+            at = "_".join(subprocess.check_output(began, text=True).split())
+            work = f"{os.uname().nodename} process {anothers.pid} {at}"
+            note.write_text(json.dumps({**json.loads(note.read_text()), "work": work}))
+            assert laptop.does("stop") == 1
+            assert "SM-REM-073" in capsys.readouterr().err and anothers.poll() is None
+        finally:
+            anothers.kill()
+    shutil.chown(laptop.there, 0)
+    laptop.there.chmod(0o755)
+    assert laptop.does("run", "--yes", "--profile", "local") == 1
+    assert f"write to {laptop.there}"[:40] in capsys.readouterr().err
 
 
 def state(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> str:
@@ -361,7 +427,7 @@ def test_what_is_gone_here_is_computed_no_more(
     assert "SM-REM-022" in said and "images/WT.tif" in said and "a.tif" not in said
     assert (there / "WT.tif").read_bytes() == (images / "WT.tif").read_bytes()
     (other.experiment / "images/WT.tif").rename(other.experiment / "images/KO.tif")
-    said = sends()
+    said = sends("--also-there")
     assert "Sent: 1 file." in said and "there is an image more" in said and "WT.tif" in said
     # What the first one sent stays, whatever becomes of it here; and the other way round.
     (other.experiment / "images/a.tif").unlink()
@@ -385,6 +451,70 @@ def test_what_is_gone_here_is_computed_no_more(
     assert "SM-REM-022" in sends() and "Sent: 1 file" in sends("--overwrite")
     assert (aside / "images/a.tif").read_bytes() == theirs
     assert (there / "a.tif").read_bytes() == (images / "a.tif").read_bytes()
+
+
+def test_images_that_only_the_other_computer_has_are_asked_about(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sends(*words: str, typed: str = "n\n") -> str:
+        assert laptop.does("run", "--profile", "local", *words, typed=typed) == 1
+        return "".join(capsys.readouterr())
+
+    def names(folder: str) -> None:
+        laptop.write_config(f"images: {{folder: {folder}}}\nsegmentation: {{engine: threshold}}\n")
+
+    images, disk = laptop.experiment / "images", laptop.experiment.parent / "disk"
+    for cells, path in enumerate((images / "a.tif", images / "b.tif", disk / "c.tif"), 1):
+        draw(path, cells)
+    names("[images, ../disk]")
+    assert "Sent: the config and 3 files." in sends()
+    # A disk that is away: refused without a question, asked about with one, computed if that is wanted.
+    disk.rename(disk.with_name("away"))
+    assert "SM-REM-070" in sends("--yes")
+    said = sends()
+    assert "folder of images ../disk" in said and "1 file." in said and "Nothing was sent" in said
+    for said in (sends(typed="y\nn\n"), sends("--also-there")):
+        assert "found          3" in said and "../disk" in said and "sent/" not in said
+        assert "SM-REM-025" not in said and "on this computer (" not in said
+    # It is the same for a folder that is empty, such as that of a share; nothing of it is set aside.
+    disk.mkdir()
+    assert "SM-REM-070" in sends("--yes")
+    assert "found          3" in sends("--also-there")
+    # Renamed here: no image is computed under two names.
+    images.rename(images.with_name("photos"))
+    shutil.rmtree(disk)
+    (laptop.experiment.parent / "away").rename(disk)
+    assert "2 files." in sends("--yes")
+    names("[photos, ../disk]")
+    assert "found          3" in sends()
+    names("[images, photos, ../disk]")
+    assert "SM-REM-070" in sends("--yes")
+    # One that never was anywhere is told as before.
+    names("[photos, nowhere]")
+    assert "SM-REM-025" in sends("--yes")
+    # A folder that is still there is not forgotten, and what is deleted here goes from the tables all the same.
+    names("[photos, ../disk]")
+    (laptop.experiment / "photos/a.tif").unlink()
+    said = sends("--anew")
+    assert "nothing is forgotten" in said and "One file that was sent earlier" in said
+    assert "found          2" in said
+    # Another experiment that gets into this folder does not go without a word, and nothing of it is written.
+    other = Laptop(
+        laptop.server, laptop.experiment.with_name("other"), laptop.there, laptop.monkeypatch
+    )
+    shutil.copytree(laptop.experiment / "config", other.experiment / "config")
+    shutil.copy(laptop.experiment / "segmake.place", other.experiment)
+    draw(other.experiment / "photos/z.tif", 4)
+    laptop.monkeypatch.setenv("XDG_CONFIG_HOME", str(other.experiment.with_name("settings")))
+    shutil.rmtree(disk)
+    laptop = other
+    names("photos")
+    for said in (sends("--yes"), sends()):
+        assert "SM-REM-071" in said and "photos/b.tif" in said
+    assert not (laptop.there / "photos/z.tif").exists()
+    assert "SM-REM-007" in sends("--also-there")
+    assert "found          2" in sends("--also-there", "--overwrite")
+    assert "SM-REM-071" not in sends()
 
 
 def test_a_folder_that_lies_or_is_called_otherwise_is_known(
@@ -458,6 +588,70 @@ def test_a_folder_that_lies_or_is_called_otherwise_is_known(
     (images / "c.tif").unlink()
     said = sends()
     assert "One file that was sent earlier" in said and "Sent: the config." in said
+
+
+def test_what_has_only_another_time_is_neither_sent_nor_fetched_anew(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An experiment that was copied to another disk, or from a backup."""
+
+    def sends() -> str:
+        laptop.does("run", "--profile", "local", typed="n\n")
+        return "".join(capsys.readouterr())
+
+    images, results = laptop.experiment / "images", laptop.experiment / "results"
+    for cells, name in enumerate(("a.tif", "b.tif", "c.tif")):
+        draw(images / name, cells)
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    assert "Sent: the config and 3 files." in sends()
+    for path in images.iterdir():
+        os.utime(path, (1.6e9, 1.6e9))
+    assert "Sent: 0 files" in sends() and "Sent: 0 files" in sends()
+    assert {path.stat().st_mtime for path in (laptop.there / "images").iterdir()} == {1.7e9}
+    # One that holds something else is.
+    image = images / "c.tif"
+    image.write_bytes(bytes([image.read_bytes()[0] ^ 1]) + image.read_bytes()[1:])
+    assert "Sent: 1 file." in sends()
+    assert (laptop.there / "images/c.tif").read_bytes() == image.read_bytes()
+    tables = [laptop.there / "results" / name for name in ("cells.csv", "images.csv")]
+    for path in tables:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("the first")
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 2 files" in capsys.readouterr().out
+    for path in results.iterdir():
+        os.utime(path, (1.6e9, 1.6e9))
+    (laptop.experiment / ".segmake-remote.json").unlink()
+    assert laptop.does("fetch") == 0
+    said = capsys.readouterr().out
+    assert "Fetched: 0 files" in said and "changed" not in said
+    # So they count as they came: nobody edited them when the next ones come.
+    for path in tables:
+        path.write_text("a second")
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 2 files" in capsys.readouterr().out
+    assert (results / "cells.csv").read_text() == "a second"
+    assert not (results / "changed").exists()
+
+
+def test_two_that_start_at_one_moment_and_scripts_that_opened_nothing(laptop: Laptop) -> None:
+    """One run is started, both follow it, and both say that something failed although all went to its end."""
+    for name in ("a.tif", "b.tif"):
+        draw(laptop.experiment / "images" / name, 2)
+    laptop.write_config("import sys\n", "scripts/blind.py")
+    laptop.write_config(
+        "images: {folder: images}\nsegmentation: {engine: threshold, min_size: 30}\n"
+        "scripts:\n  - {name: blind, script: scripts/blind.py, run: image}\n"
+    )
+    # It is there already, so that both are equally quick.
+    assert laptop.does("run", "--profile", "local", typed="n\n") == 1
+    both = [laptop.starts("run", "--yes", "--profile", "local") for _ in range(2)]
+    said = [each.communicate(timeout=240)[0] for each in both]
+    assert [each.returncode for each in both] == [3, 3], said
+    assert all("SM-SCR-043" in text and "2 FAILED" in text for text in said), said
+    assert sum("Following" in text for text in said) == 2
+    assert len(list((laptop.there / ".segmake-remote").glob("*.log"))) == 1
+    assert not list((laptop.there / ".segmake-remote").glob("*.starting"))
 
 
 def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> None:
@@ -587,6 +781,9 @@ def test_errors_over_there_are_told_as_they_are(
     assert laptop.runs() == 1
     said = capsys.readouterr()
     assert "SM-CFG-002" in said.err and "ligne 2" in said.err and "SM-DIR" not in said.out
+    laptop.write_config('images: {folder: "D:\\new day"}\nsegmentation: {engine: threshold}\n')
+    assert laptop.runs() == 1
+    assert "SM-CFG-016" in capsys.readouterr().err
     # An engine that is not installed there is told before anything starts, with what to do from here.
     draw(laptop.experiment / "images/a.tif", 1)
     laptop.write_config("images: {folder: images}\nsegmentation: {engine: omnipose}\n")

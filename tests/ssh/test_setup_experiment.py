@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
     before = tree(Path(first.folder))
     assert main(["remote", "check", str(copy)]) == 1
     assert "SM-REM-055" in capsys.readouterr().out
-    for action in ("run", "stop"):
+    for action in ("run", "stop", "status", "fetch"):
         assert main(["remote", action, str(copy), *(["--yes"] if action == "run" else [])]) == 1
         assert "SM-REM-055" in capsys.readouterr().err
     assert tree(Path(first.folder)) == before
@@ -103,12 +104,59 @@ def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
     (other / "segmake.place").unlink()
     assert Done(server, other, host=server.host).code == ""
     assert read_place(other).folder == f"{Path(first.folder).parent}/day 2-2"
+    # A new one of a name that is in use there, of an experiment that is none of this computer, or not any more.
+    taken = Path(first.folder).with_name("day 3")
+    (taken / "config").mkdir(parents=True)
+    shutil.chown(taken, server.user.name)
+    new = experiment.parent / "day 3"
+    shutil.copytree(experiment / "config", new / "config")
+    for yes in (True, False):
+        done = Done(server, new, wishes=wishes, yes=yes)
+        assert f"{taken} is another experiment's" in done.said and "day 3-2" in done.said, done.said
+        assert read_place(new).folder == f"{taken}-2" and (
+            yes or "day 3-2]" in done.asking.asked[-1]
+        )
+        (new / "segmake.place").unlink()
+    # Who means the same one says so; what was sent there from here is the same one.
+    assert Done(server, new, str(taken), wishes=wishes).code == ""
+    assert read_place(new).folder == str(taken)
+    write_memory(new, Memory(Memory.of(read_place(new)).place, {"config/config.yaml": ["1"]}))
+    (new / "segmake.place").unlink()
+    assert Done(server, new, wishes=wishes).code == "" and read_place(new).folder == str(taken)
     # Of an experiment that goes elsewhere something stays, but not if its folder was moved.
     moved = Path(first.folder).rename(f"{first.folder} moved")
     done = Done(server, experiment, host="", wishes=Wishes(folder=str(moved)))
     assert done.code == "" and "stays on" not in done.said, done.said
     done = Done(server, experiment, host="", wishes=Wishes(folder="~/segmake-experiments/new"))
     assert f"stays on {server.host}, in {moved}." in done.said, done.said
+
+
+def test_what_would_stop_a_run_is_not_called_ready(
+    ready: Server, wishes: Wishes, experiment: Path
+) -> None:
+    server = ready
+    local = replace(wishes, profile="local")
+    done = Done(server, experiment, wishes=local)
+    assert done.said.endswith("Ready. Next: segmake remote run"), done.said
+    place = read_place(experiment)
+    # What was sent is somewhere else by now: no empty folder is made in its place.
+    write_memory(experiment, replace(Memory.of(place), configs={"a": ["b"]}, arrived=True))
+    moved = Path(place.folder).rename(f"{place.folder} moved")
+    for given, more in ((("",), {}), ((), {"yes": True})):
+        lost = Done(server, experiment, *given, host="", **more)
+        assert lost.code == "SM-REM-061" and not Path(place.folder).exists(), lost.said
+        assert read_place(experiment) == place
+    found = Done(server, experiment, str(moved), host="")
+    assert found.code == "" and "into" in found.asking.asked[0], found.said
+    assert read_place(experiment).folder == str(moved)
+    # An engine that nobody may add.
+    (experiment / "config" / "config.yaml").write_text(
+        "images: {folder: images}\nsegmentation: {engine: cellpose3}\n"
+    )
+    done = Done(server, experiment, host="")
+    assert done.code == "" and "SM-REM-057" in done.said and "Ready" not in done.said
+    assert done.said.endswith("before a run can begin."), done.said
+    assert Done(server, experiment, site=experiment / "no.yaml").code == "SM-REM-082"
 
 
 def test_a_path_of_this_computer_is_understood_or_refused(
@@ -136,7 +184,12 @@ def test_check_says_what_is_there_and_changes_nothing(
     server = ready
     capsys.readouterr()
     assert main(["remote", "check"]) == 1 and "SM-REM-001" in capsys.readouterr().err
+    # Whether this machine has Slurm's commands is another matter.
+    wishes = replace(wishes, profile="local")
     assert Done(server, experiment, wishes=wishes).code == ""
+    aside = Path(read_place(experiment).folder, ".segmake-remote/set-aside/images")
+    aside.mkdir(parents=True)
+    (aside / "a.tif").write_bytes(b"x" * 3_000_000)
     before = tree(experiment.parent) | tree(server.user.home)
     assert main(["remote", "check", "--json"]) == 0
     said = capsys.readouterr().out
@@ -145,7 +198,8 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert told["reachable"] and told["typed"] is False and told["folder_is_there"]
     assert told["version_there"] == __version__ and told["free_bytes"] > 0
     assert main(["remote", "check"]) == 0
-    assert "All is ready." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "All is ready." in said and "any more: 3." in said
     assert tree(experiment.parent) | tree(server.user.home) == before
     known = own("known_hosts").read_text()
     own("known_hosts").write_text("")
@@ -182,12 +236,14 @@ def test_check_says_why_a_run_would_fail(
         return [each["code"] for each in problems]
 
     # Slurm's commands are there or not as this machine has it, and nothing answers them.
-    known = codes()
-    assert set(known) <= {"SM-REM-058"}
+    assert set(codes()) <= {"SM-REM-058"}
+    assert Done(server, experiment, host="", wishes=Wishes(profile="local")).code == ""
+    assert codes() == []
+    place = read_place(experiment)
     # What was sent is gone.
     write_memory(experiment, Memory(Memory.of(place).place, {"config/config.yaml": ["1"]}))
     Path(place.folder).rename(f"{place.folder} moved")
-    assert [*codes()] == ["SM-REM-061", *known]
+    assert codes() == ["SM-REM-061"]
     assert main(["remote", "check"]) == 1
     said = capsys.readouterr().out
     assert "makes it" not in said and "All is ready" not in said
@@ -196,17 +252,20 @@ def test_check_says_why_a_run_would_fail(
     (experiment / "config" / "config.yaml").write_text(
         "images: {folder: images}\nsegmentation: {engine: cellpose3}\n"
     )
-    assert [*codes()] == ["SM-REM-057", *known]
+    assert codes() == ["SM-REM-057"]
     # Others may write where keys are listed, so that the key is believed no more.
     (server.user.home / ".ssh").chmod(0o777)
     monkeypatch.setattr(Terminal, "secret", Answers([PASSWORD]).secret)
     assert main(["remote", "check"]) == 1
-    assert f"write to {server.user.home}/.ssh" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"write to {server.user.home}/.ssh" in said and "No key of this computer" in said
     (server.user.home / ".ssh").chmod(0o700)
     # A start file that talks gets between the files of a run; one that ends the login is a problem of its own.
     (server.user.home / ".bashrc").write_text("echo Welcome\n")
     assert "SM-SSH-015" in codes()
     (server.user.home / ".bashrc").write_text("exit\n")
-    assert codes() == ["SM-SSH-011"]
+    assert codes() == ["SM-SSH-041"]
     assert main(["remote", "check"]) == 1
-    assert "reached" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    # Nothing is said of the folder, which could not be looked for.
+    assert "reached" not in said and "makes it" not in said

@@ -14,7 +14,7 @@ import pytest
 from segmake.answers.status import status_answer
 from segmake.cli import main
 from segmake.core import run_marks
-from segmake.core.ended_runs import note_begin, note_end
+from segmake.core.ended_runs import note_begin, note_end, note_failures
 from segmake.core.files import write_lock
 from segmake.core.journal import Journal
 from segmake.core.processes import LOST_SECONDS, this_process
@@ -96,14 +96,18 @@ def test_a_run_from_its_start_to_its_end(plan, monkeypatch):
     assert failure["text"] == "The file is empty (0 bytes)."
     do(plan, 2)
     (plan.folders.results / "report.html").touch()
+    assert found["run"]["failed"] is None
+    # With one that opened nothing.
+    note_failures(plan.folders.runs, plan.name, 2)
     note_end(plan.folders.runs, plan.name)
     found = answer(plan)
     assert found["state"] == "ended" and found["run"]["ended"] and found["problems"] == []
+    assert found["run"]["failed"] == 2
     assert found["images"]["complete"] == 2 and found["images"]["per_minute"] is None
     assert found["report"] == str(plan.folders.results / "report.html")
     note_begin(plan.folders.runs, plan.name)
     note_end(plan.folders.runs, plan.name, "stopped")
-    assert answer(plan)["state"] == "stopped"
+    assert answer(plan)["state"] == "stopped" and answer(plan)["run"]["failed"] is None
     # What another run has begun, its plan does not tell yet.
     note_begin(plan.folders.runs, "another")
     assert answer(plan)["images"] is None

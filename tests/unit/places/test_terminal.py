@@ -81,6 +81,9 @@ def test_what_is_typed_is_got_and_a_password_is_not_shown(asked: Asked) -> None:
     assert "Zoé" in asked.until("Word? ")
     asked.type("Grüße 7\n")
     assert "Grüße" not in asked.until("Well? ")
+    # A path, such as for the question before it.
+    asked.type("/opt/segmake\n")
+    asked.until("yes or no (Enter alone is no). ")
     asked.type("yes\n")
     told = asked.until("Last? ")
     assert "agrees True ('Zoé', 'Grüße 7')" in told

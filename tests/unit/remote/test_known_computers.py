@@ -95,7 +95,11 @@ def test_it_is_remembered_once_and_a_damaged_memory_is_none(settings: Path) -> N
     ("text", "error"),
     [
         ("login: {host: [1]}\n", "login.host"),
-        ("a: [\n", ""),
+        (
+            "a: [\n",
+            "line 2\n  This is no file of an institute that can be understood: a bracket",
+        ),
+        ("a: \x07\n", "not allowed in YAML"),
         ("just words", "lab.yaml"),
         ("{}", "login"),
     ],

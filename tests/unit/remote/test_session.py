@@ -8,6 +8,8 @@ import pytest
 
 from segmake.cli import main
 from segmake.messages import Problem
+from segmake.remote.config_copy import make_copy
+from segmake.remote.laptop_paths import Laptop
 from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.session import session_of
 
@@ -41,6 +43,21 @@ def test_what_may_be_typed(
     monkeypatch.chdir(here)
     session = session_of(Path(typed))
     assert (session.experiment, session.config) == (experiment, Path("config", config))
+
+
+def test_what_is_said_over_there_is_told_in_the_words_of_this_computer(experiment: Path) -> None:
+    session = session_of(experiment)
+    images = experiment.parent / "pictures of été"
+    images.mkdir()
+    Path("config/config.yaml").write_text('images: {folder: "../pictures of été"}\n')
+    laptop = Laptop(Path.cwd(), Path.home())
+    session.named = make_copy(session.config, laptop, session.place.folder).named
+    there = session.named[0].there
+    assert there.startswith("sent/")
+    said = session.own_words(
+        f"{there}  {there[:20]}…  /data/day 1/{there}/a.tif  sent/0123abcd/else…"
+    )
+    assert said == f"../pictures of été  ../pictures of été  {images}/a.tif  sent/0123abcd/else…"
 
 
 def test_a_place_is_a_line_for_each_value_however_long(experiment: Path) -> None:

@@ -113,6 +113,7 @@ def _run(found: RunState, overview: Overview | None) -> dict[str, Any]:
         "began": time_text(found.last.began if found.last else None),
         "ended": time_text(found.last.ended if found.last else None),
         "process": process and {"pid": process.pid, "host": process.host},
+        "failed": found.last.failed if found.last else None,
         "shown": time_text(found.shown),
         "job": found.job or None,
         "config": overview and overview.config,

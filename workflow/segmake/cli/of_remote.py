@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,12 +17,16 @@ from segmake.messages import Problem, joined, say
 
 if TYPE_CHECKING:
     from segmake.remote.fetching import Fetched
+    from segmake.remote.sending import Sent
     from segmake.remote.session import Session
 
 T = TypeVar("T")
 
 # So many bytes of what a run said are shown.
 _SHOWN = 4000
+
+# Results that people correct where they lie, instead of in the folder for it.
+_CORRECTED = {"masks", "rois", "cellpose"}
 
 # The engine's environment is not installed.
 _NO_ENGINE = re.compile(r"^SM-ENV-001\b.*(?:\n  .*)*\n?", re.MULTILINE)
@@ -69,13 +74,13 @@ def fetch(options: argparse.Namespace) -> int:
 
     async def go(session: Session) -> int:
         try:
-            fetched = await _fetch(session, options)
+            words = await _brought(session, options, await _looked(session))
         except Problem as problem:
             # There are no results, or not even the folder.
             if problem.code in ("SM-REM-011", "SM-SSH-013"):
                 await _refuse_absent(session)
             raise
-        _show(_fetched(fetched))
+        _show(words)
         return 0
 
     try:
@@ -100,7 +105,7 @@ def show_report(options: argparse.Namespace) -> int:
         # Whoever has not begun is told how to.
         read_place(Path())
         raise Problem("SM-REM-013", where=str(report))
-    print(say("remote.report", path=report), flush=True)
+    print(say("remote.report", date=_date_of(report), path=report), flush=True)
     webbrowser.open(report.as_uri())
     return 0
 
@@ -123,14 +128,15 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
 
 async def _run(session: Session, options: argparse.Namespace, stage: list[str]) -> int:
     from segmake.remote import running
-    from segmake.remote.arrival import forget, has_arrived
+    from segmake.remote.arrival import forget_if_gone, has_arrived
     from segmake.remote.beginning import make_folder
     from segmake.remote.sending import check
 
     check(session)
-    if options.anew:
-        forget(session)
-    await has_arrived(session)
+    if not options.anew:
+        await has_arrived(session)
+    elif await forget_if_gone(session):
+        _show(say("remote.not_gone", host=session.place.host, folder=session.place.folder))
     await make_folder(session)
     before, at_work = await running.look(session)
     began = before["run"]["began"] if before else None
@@ -154,11 +160,16 @@ async def _run(session: Session, options: argparse.Namespace, stage: list[str]) 
     words, code = await running.last_words(session, began)
     _show(words[-_SHOWN:])
     stage.append("remote.kept_fetched")
+    looked = await _looked(session)
+    if code and (looked[0] is None or looked[0]["run"]["began"] == began):
+        # What lies there is an earlier run's.
+        return code
     try:
-        _show(_fetched(await _fetch(session, options)))
+        _show(await _brought(session, options, looked))
     except Problem as problem:
         # A run that was refused has made nothing.
         if problem.code != "SM-REM-011":
+            _show(say("remote.to_fetch"))
             raise
     return code
 
@@ -171,13 +182,15 @@ async def _start(
     from segmake.remote import running
     from segmake.remote.beginning import sent_in_words
     from segmake.remote.patience import patiently
-    from segmake.remote.sending import send
 
     host = session.place.host
+    await running.refuse_closed_results(session)
     _show(say("remote.sending", host=host, folder=session.place.folder))
     stage.append("remote.kept_sent")
-    wishes = {"overwrite": options.overwrite, "compare": options.compare}
-    sent = await patiently(lambda: send(session, _show, **wishes), _show, host)
+    sent = await _send(session, options)
+    if sent is None:
+        _show(say("remote.nothing_sent"))
+        return False
     _show(sent_in_words(session, sent))
     profile = options.profile or await patiently(lambda: running.profile_of(session), _show, host)
     if not await _show_plan(session, profile):
@@ -188,8 +201,32 @@ async def _start(
     # Somebody may have thought about it for long.
     await patiently(session.status, _show, host)
     stage.append("remote.left_alone")
-    _show(await running.start(session, profile, began))
+    _show(await running.start_unless_at_work(session, profile))
     return True
+
+
+async def _send(session: Session, options: argparse.Namespace) -> Sent | None:
+    """Send; ask about images that only the other computer has, and return None if the user will not have them."""
+    from segmake.places.asking import Terminal
+    from segmake.remote.patience import patiently
+    from segmake.remote.sending import ONLY_THERE, send
+
+    wishes = {"overwrite": options.overwrite, "compare": options.compare}
+    accepted = set(ONLY_THERE if options.also_there else ())
+
+    def sending() -> Awaitable[Sent]:
+        return send(session, _show, accepted=accepted, **wishes)
+
+    while True:
+        try:
+            return await patiently(sending, _show, session.place.host)
+        except Problem as problem:
+            if options.yes or problem.code not in ONLY_THERE:
+                raise
+            print(problem, file=sys.stderr, flush=True)
+            if not await Terminal().agrees(say("remote.ask_also_there")):
+                return None
+            accepted.add(problem.code)
 
 
 async def _show_plan(session: Session, profile: str) -> bool:
@@ -223,7 +260,10 @@ async def _show_plan(session: Session, profile: str) -> bool:
 
 async def _status(session: Session, options: argparse.Namespace) -> int:
     from segmake.remote import running
+    from segmake.remote.claims import refuse_copy
 
+    # What runs there is the other one's.
+    refuse_copy(session.experiment, session.place)
     if options.json:
         return await _answer(session, follow=options.follow)
     if options.follow:
@@ -291,6 +331,41 @@ async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
     return await fetch(session, ticked, all_of_it=options.all, compare=options.compare)
 
 
+async def _looked(session: Session) -> tuple[dict[str, Any] | None, bool]:
+    """Return what `segmake.remote.running.look` does; nothing where SegMake over there gives no answer."""
+    from segmake.remote import running
+
+    try:
+        return await running.look(session)
+    except Problem as problem:
+        if problem.code != "SM-REM-005":
+            raise
+        return None, False
+
+
+async def _brought(
+    session: Session, options: argparse.Namespace, looked: tuple[dict[str, Any] | None, bool]
+) -> str:
+    """Fetch, and return in words what was; also which run the report and the tables are not of."""
+    from segmake.remote.fetching import REPORT
+
+    fetched = await _fetch(session, options)
+    said, at_work = looked
+    state = "working" if at_work else said["state"] if said else "ended"
+    report = fetched.results / REPORT
+    lines = [_fetched(fetched)]
+    if state == "working" and not report.is_file():
+        lines.append(say("remote.report_comes", host=session.place.host))
+    elif state != "ended" and report.is_file():
+        known = "remote.report_working" if state == "working" else "remote.report_stopped"
+        lines.append(say(known, host=session.place.host, date=_date_of(report)))
+    return "\n".join(lines)
+
+
+def _date_of(report: Path) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(report.stat().st_mtime))
+
+
 def _fetched(fetched: Fetched) -> str:
     """Return in words what was fetched, what there is besides, and what to open."""
     from segmake.messages.numbers import shown_bytes
@@ -303,6 +378,10 @@ def _fetched(fetched: Fetched) -> str:
         lines.append(say("remote.growing_there", number=len(fetched.growing), files=names))
     if fetched.kept:
         lines.append(say("remote.kept", number=len(fetched.kept), files=listed(fetched.kept)))
+    if fetched.edited:
+        lines.append(_edited(fetched))
+    if _CORRECTED.intersection(name.partition("/")[0] for name in fetched.kept + fetched.edited):
+        lines.append(say("remote.corrected", folder=fetched.results / "corrections"))
     if fetched.more:
         options = {folder: kind for kind, folders in TICKED.items() for folder in folders}
         named = [
@@ -313,6 +392,17 @@ def _fetched(fetched: Fetched) -> str:
     if (fetched.results / REPORT).is_file():
         lines.append(say("remote.show_report"))
     return "\n".join(lines)
+
+
+def _edited(fetched: Fetched) -> str:
+    """Return in words what was edited here and left as it is."""
+    from segmake.remote.beginning import listed
+    from segmake.remote.fetching import TICKED
+
+    above = {name.partition("/")[0] for name in fetched.edited}
+    kinds = [kind for kind, folders in TICKED.items() if above.intersection(folders)]
+    names = {"number": len(fetched.edited), "files": listed(fetched.edited)}
+    return say("remote.edited", options="".join(f" --{kind}" for kind in kinds), **names)
 
 
 def _show(text: str) -> None:

@@ -23,7 +23,7 @@ def set_up(options: argparse.Namespace) -> None:
     way = Way(
         Terminal(),
         lambda line: print(line, flush=True),
-        host=options.host or "",
+        host=f"-p {options.port} {options.host or ''}" if options.port else options.host or "",
         through=options.through or "",
         name=options.name or "",
         site=options.site,

@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from segmake.cli.log import Log, speaker
-from segmake.core.ended_runs import Origin, ended_runs
+from segmake.core.ended_runs import Origin, ended_runs, note_failures
 from segmake.core.journal import Journal
-from segmake.messages import say
+from segmake.messages import Problem, say
 from segmake.outcome import memory
 from segmake.plan.plan import Plan, read_plan
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
@@ -166,6 +167,9 @@ def list_failed(options: argparse.Namespace) -> int:
     failed = sum(row["state"] != "done" for row in images) + sum(s.runs - s.done for s in scripts)
     with Log(options.log) as log:
         log.write(describe_end(plan, images, scripts) + "\n")
+    # A full disk is no failure of what is judged.
+    with suppress(OSError, Problem):
+        note_failures(plan.folders.runs, plan.name, failed)
     return 1 if failed else 0
 
 

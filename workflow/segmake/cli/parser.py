@@ -351,6 +351,8 @@ def _add_remote_setup(setup: Parser) -> None:
 
     host, file, folder = say("help.HOST"), say("help.FILE"), say("help.FOLDER")
     setup.add_argument("host", nargs="?", metavar=host, help=say("help.remote.host"))
+    port = {"metavar": say("help.PORT"), "type": int, "help": say("help.remote.port")}
+    setup.add_argument("-p", "--port", **port)
     for name, metavar in (
         ("through", host),
         ("name", say("help.NAME")),
@@ -392,6 +394,7 @@ def _add_remote_run(run: Parser) -> None:
     run.add_argument("--no-wait", action="store_true", help=say("help.remote.no-wait"))
     run.add_argument("--overwrite", action="store_true", help=say("help.remote.overwrite"))
     run.add_argument("--anew", action="store_true", help=say("help.remote.anew"))
+    run.add_argument("--also-there", action="store_true", help=say("help.remote.also-there"))
     _add_ticked(run)
     run.set_defaults(run=of_remote.run)
 

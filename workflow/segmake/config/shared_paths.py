@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Iterator
 from typing import Any
+from unicodedata import category
 
 from segmake.config.schema import name_of
 from segmake.core.config import Config, Keys, at
@@ -27,6 +28,9 @@ _VALUES: tuple[Keys, ...] = tuple(
     ("scripts", "*", key) for key in ("arguments", "set", "sweep", "variables")
 )
 
+# What YAML makes of a backslash and the letter behind it: control characters, and ends of lines.
+_NO_LETTERS = ("Cc", "Zl", "Zp")
+
 _ON_WINDOWS = os.name == "nt"
 
 
@@ -43,7 +47,15 @@ def understood(written: dict[str, Any], config: Config) -> dict[str, Any]:
 
 
 def path_problems(config: Config) -> Iterator[Problem]:
-    """Yield the paths that only a user's own computer understands; none where this is one."""
+    """Yield the paths that YAML read otherwise than meant, and those that only a user's own computer understands."""
+    for keys, text in paths_in(config.settings):
+        # As "D:\new" has a line break; other paths are looked at elsewhere.
+        if (
+            keys[:2] == ("images", "folder")
+            and any(category(each) in _NO_LETTERS for each in text)
+            and not os.path.lexists(text)
+        ):
+            yield Problem("SM-CFG-016", where=config.where(*keys))
     if _ON_WINDOWS:
         return
     for keys, text in paths_in(config.settings):

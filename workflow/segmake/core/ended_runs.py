@@ -67,6 +67,11 @@ def note_end(path: Path, run: str, how: How = "ended") -> None:
     _note(path, {"run": run, "event": "ended", "how": how})
 
 
+def note_failures(path: Path, run: str, number: int) -> None:
+    """Write down how many images and runs of scripts failed, once all are done."""
+    _note(path, {"run": run, "event": "judged", "failed": number})
+
+
 def ended_runs(path: Path) -> set[str]:
     """Return the names of the runs that ended in order; of a file that can't be read, none."""
     noted = read_lines(path)
@@ -85,12 +90,15 @@ class LastRun(NamedTuple):
         None where it has not ended in order.
     how : str
         How it ended, as `note_end` was told; empty where it has not.
+    failed : int or None
+        How many images and runs of scripts failed, as `note_failures` was told; None where it has not come so far.
     """
 
     name: str
     began: float
     ended: float | None = None
     how: str = ""
+    failed: int | None = None
 
 
 def last_run(path: Path) -> LastRun | None:
@@ -102,8 +110,12 @@ def last_run(path: Path) -> LastRun | None:
             name, moment = str(line["run"]), float(line["time"])
             if line["event"] == "began":
                 last = LastRun(name, moment)
-            elif line["event"] == "ended" and last and name == last.name:
-                last = LastRun(name, last.began, moment, str(line.get("how", "ended")))
+            elif last is None or name != last.name:
+                continue
+            elif line["event"] == "judged":
+                last = last._replace(failed=int(line["failed"]))
+            elif line["event"] == "ended":
+                last = last._replace(ended=moment, how=str(line.get("how", "ended")))
     return last
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +16,11 @@ from segmake.page.errands import Errand, Errands
 from segmake.page.watch import Watch, in_own_words, name_paths, refuse_bare
 from segmake.page.work import problem_values
 from segmake.remote import running
-from segmake.remote.arrival import forget, has_arrived
+from segmake.remote.arrival import forget_if_gone, has_arrived
 from segmake.remote.beginning import make_folder, no_engine, sent_in_words
 from segmake.remote.patience import patiently
 from segmake.remote.remembered import PlaceFile
-from segmake.remote.sending import Ahead, check, foreseen, send
+from segmake.remote.sending import ONLY_THERE, Ahead, check, foreseen, send
 from segmake.remote.session import Session, told
 from segmake.remote.shown_progress import telling
 
@@ -114,6 +114,7 @@ class Planning:
         self._asked: tuple[Asked, str] | None = None
         self._ended = 0.0
         self._foreseen: Foreseen | None = None
+        self._accepted: set[str] = set()
 
     def known(self, asked: Asked) -> Foreseen | None:
         """Return what was found out, however long ago; None if that was not asked, or not found out."""
@@ -124,7 +125,13 @@ class Planning:
         return self._asked == (asked, language()) and time.monotonic() - self._ended < _FRESH_S
 
     def look(
-        self, asked: Asked, *, sends: bool = False, overwrite: bool = False, anew: bool = False
+        self,
+        asked: Asked,
+        *,
+        sends: bool = False,
+        overwrite: bool = False,
+        anew: bool = False,
+        also_there: bool = False,
     ) -> Errand:
         """Find out what would be done; an errand that is at work is left to its end.
 
@@ -137,7 +144,11 @@ class Planning:
             Whether what was edited over there is replaced, and kept beside.
         anew : bool
             Whether all is sent to a folder over there that is gone.
+        also_there : bool
+            Whether the images that only the other computer has, as was told, are computed too.
         """
+        if also_there and (last := self._errands.last(PLAN)):
+            self._accepted |= {each["code"] for each in last.problems} & set(ONLY_THERE)
 
         async def work(errand: Errand) -> None:
             self._asked, self._foreseen = (asked, language()), None
@@ -157,12 +168,11 @@ class Planning:
             session = await self._session(errand)
             if asked.place:
                 await has_arrived(session)
-            said, at_work = await running.look(session)
-            if not at_work:
-                profile = asked.profile or await running.profile_of(session)
-                errand.tell(say("page.start.starting"))
-                await running.start(session, profile, said["run"]["began"] if said else None)
+            profile = asked.profile or await running.profile_of(session)
+            errand.tell(say("page.start.starting"))
+            await running.start_unless_at_work(session, profile)
             self._asked = None
+            self._accepted.clear()
             self._watch.forget()
 
         return self._errands.begin(START, work, self._unexpected)
@@ -184,8 +194,8 @@ class Planning:
         session = await self._session(errand)
         host = session.place.host
         if asked.place:
-            if anew:
-                forget(session)
+            if anew and await forget_if_gone(session):
+                errand.tell(say("remote.not_gone", host=host, folder=session.place.folder))
             await patiently(lambda: has_arrived(session), errand.tell, host)
             await make_folder(session)
         usual = await running.profile_of(session)
@@ -199,14 +209,16 @@ class Planning:
                 found.ahead = ahead
                 return found
         if asked.place and sends:
-            await _send(session, errand, overwrite=overwrite)
+            await _send(session, errand, overwrite=overwrite, accepted=self._accepted)
         errand.tell(say("page.start.planning"))
         elsewhere = asked.place is not None
         await patiently(lambda: _ask(session, found, elsewhere=elsewhere), errand.tell, host)
         return found
 
 
-async def _send(session: Session, errand: Errand, *, overwrite: bool) -> None:
+async def _send(
+    session: Session, errand: Errand, *, overwrite: bool, accepted: Collection[str]
+) -> None:
     host = session.place.host
     errand.tell(say("remote.sending", host=host, folder=session.place.folder))
 
@@ -216,7 +228,9 @@ async def _send(session: Session, errand: Errand, *, overwrite: bool) -> None:
     showing = telling(now, errand.tell)
 
     async def sent() -> str:
-        done = await send(session, errand.tell, overwrite=overwrite, showing=showing)
+        done = await send(
+            session, errand.tell, overwrite=overwrite, accepted=accepted, showing=showing
+        )
         return sent_in_words(session, done)
 
     errand.tell(await patiently(sent, errand.tell, host))

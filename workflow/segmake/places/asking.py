@@ -94,9 +94,15 @@ class Terminal:
             return None
 
     async def agrees(self, question: str) -> bool:
-        """Return whether ``y``, ``yes`` or the like is typed."""
-        typed = await self.secret(f"{question} {say('ssh.yes_or_no')}", shown=True)
-        return (typed or "").strip().lower() in say("ssh.yes").split()
+        """Return whether ``y``, ``yes`` or the like is typed; what is neither that nor no is asked for again."""
+        while True:
+            typed = await self.secret(f"{question} {say('ssh.yes_or_no')}", shown=True)
+            word = (typed or "").strip().lower()
+            if not word or word in say("ssh.no").split():
+                return False
+            if word in say("ssh.yes").split():
+                return True
+            question = say("ssh.neither")
 
 
 async def _typed(question: str, *, shown: bool) -> str:

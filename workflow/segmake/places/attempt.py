@@ -31,6 +31,7 @@ from segmake.places.differences import (
     spellings,
 )
 from segmake.places.foreign_names import names_for
+from segmake.places.here import Here
 from segmake.places.parts import Writer, sign_of
 from segmake.places.place import PART, File, Place
 from segmake.places.progress import Progress
@@ -183,7 +184,7 @@ class Attempt:
         Raises
         ------
         Problem
-            ``SM-SSH-016`` if it will not.
+            ``SM-SSH-016`` if it will not, ``SM-SSH-040`` on this computer.
         """
         needed = sum(self.files[name].size for name in new)
         needed -= sum(there[path].size for path in self.begun.values())
@@ -193,7 +194,8 @@ class Attempt:
                 "needed": shown_bytes(needed),
                 "free": shown_bytes(free),
             }
-            raise Problem("SM-SSH-016", where=self.there, **names)
+            code = "SM-SSH-040" if isinstance(self.target, Here) else "SM-SSH-016"
+            raise Problem(code, where=self.there, **names)
 
     async def _send(self, new: Mapping[str, str]) -> None:
         """Copy files, some at once; if one fails, end the others before it is told."""

@@ -67,9 +67,9 @@ async def copy(
     Raises
     ------
     Problem
-        What either place says, once trying again no longer helps; ``SM-SSH-016`` if there is no room, ``SM-SSH-018``
-        once all else has been copied if some files can't be read, ``SM-SSH-020`` if something is a folder at one side
-        and a file at the other. What has arrived stays.
+        What either place says, once trying again no longer helps; ``SM-SSH-016`` or ``SM-SSH-040`` if there is no room,
+        ``SM-SSH-018`` once all else has been copied if some files can't be read, ``SM-SSH-020`` if something is a
+        folder at one side and a file at the other. What has arrived stays.
     """
     ends = Ends(*source, *target, wanted, checked, QUIET_SECONDS if quiet is None else quiet)
     patience = _Patience()

@@ -90,7 +90,7 @@ class Login:
         Raises
         ------
         Problem
-            ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-035``.
+            ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-035``, ``SM-SSH-042``.
         """
         asking = _WhyAgain(self.asking, self.host) if again else self.asking
         self.keys_refused, self.had_to_type, self.passed = [], False, {}
@@ -241,7 +241,8 @@ class Login:
         if isinstance(error, socket.gaierror):
             return Problem("SM-SSH-001", where=host, host=host)
         if isinstance(error, asyncio.TimeoutError | TimeoutError):
-            return Problem("SM-SSH-003", where=host, host=host, seconds=CONNECT_SECONDS)
+            code = "SM-SSH-003" if host == self.host else "SM-SSH-042"
+            return Problem(code, where=host, host=host, seconds=CONNECT_SECONDS)
         if isinstance(error, asyncssh.ChannelOpenError) and self.passed:
             names = {"host": host, "over": next(reversed(self.passed)), "error": words}
             return Problem("SM-SSH-032", where=host, **names)

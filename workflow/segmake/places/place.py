@@ -18,7 +18,7 @@ PIECE = 1024**2
 # That the connection is lost, and what else is said of a computer that may be reached again: its name is not found
 # (as without a network), it takes no logins or does not answer, no network or gateway leads there.
 LOST = "SM-SSH-010"
-AWAY = (LOST, "SM-SSH-001", "SM-SSH-002", "SM-SSH-003", "SM-SSH-031", "SM-SSH-032")
+AWAY = (LOST, "SM-SSH-001", "SM-SSH-002", "SM-SSH-003", "SM-SSH-031", "SM-SSH-032", "SM-SSH-042")
 
 # What is not whole yet has this in its name, or in that of a folder above it.
 PART = ".segmake-part"

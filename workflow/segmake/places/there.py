@@ -119,6 +119,8 @@ class There(Place):
         out, err = map(script.without_greeting, (answer.out, answer.err))
         if out is None or err is None:
             said = one_line((answer.out + b" " + answer.err).decode(errors="replace"))
+            if not said:
+                raise Problem("SM-SSH-041", where=self.name)
             raise Problem("SM-SSH-011", where=self.name, said=said)
         if answer.code == NO_FOLDER:
             raise Problem("SM-SSH-013", where=self.name, path=readable(script.folder))

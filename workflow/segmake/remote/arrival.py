@@ -58,8 +58,19 @@ async def _has_sent(session: Session, memory: Memory) -> bool:
     return False
 
 
-def forget(session: Session) -> None:
-    """Forget what was sent: it is gone. What was fetched is still here."""
+async def forget_if_gone(session: Session) -> bool:
+    """Forget what was sent, if it is gone; return whether it is still there instead."""
+    try:
+        return await has_arrived(session)
+    except Problem as problem:
+        if problem.code != "SM-REM-017":
+            raise
+    _forget(session)
+    return False
+
+
+def _forget(session: Session) -> None:
+    """Forget what was sent. What was fetched is still here."""
     memory = read_memory(session.experiment, session.place)
     memory.configs, memory.sent, memory.others, memory.alike = {}, {}, [], {}
     memory.arrived = False

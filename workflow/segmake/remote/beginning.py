@@ -9,6 +9,7 @@ from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
 from segmake.core.files import readable
 from segmake.messages import Problem, say
+from segmake.remote import group_folders
 from segmake.remote.gone import ASIDE
 from segmake.remote.known_computers import known_computer
 from segmake.remote.sending import Sent
@@ -24,12 +25,10 @@ async def make_folder(session: Session) -> None:
     Raises
     ------
     Problem
-        ``SM-REM-012`` if that can't be done.
+        ``SM-REM-012`` if that can't be done, or nothing can be written there; ``SM-REM-072`` if it is somebody else's.
     """
     folder = session.place.folder
-    answer = await session.computer.run(["mkdir", "-p", "--", folder])
-    if answer.code:
-        error = readable(answer.err.decode(errors="replace").strip())
+    if error := await group_folders.make_folder(session.computer, folder):
         raise Problem("SM-REM-012", where=session.place.host, path=folder, error=error)
 
 

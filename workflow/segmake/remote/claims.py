@@ -55,8 +55,7 @@ def claim(experiment: Path, place: PlaceFile) -> None:
     Problem
         ``SM-REM-055`` if another folder is that one, and is still there; ``SM-SSH-009``.
     """
-    if other := other_folder(experiment, place):
-        raise is_copy(experiment, place, other)
+    refuse_copy(experiment, place)
     noted = Claim(
         named_in_full(place.host),
         place.folder,
@@ -66,6 +65,18 @@ def claim(experiment: Path, place: PlaceFile) -> None:
     before = _claims()
     if noted not in before:
         _write([noted, *(each for each in before if not _is_of(each, noted))])
+
+
+def refuse_copy(experiment: Path, place: PlaceFile) -> None:
+    """Raise that an experiment is a copy of another one, if it is; nothing is noted.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-055``, ``SM-SSH-009``
+    """
+    if other := other_folder(experiment, place):
+        raise is_copy(experiment, place, other)
 
 
 def is_copy(experiment: Path, place: PlaceFile, other: Path) -> Problem:

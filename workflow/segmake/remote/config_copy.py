@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -54,7 +54,7 @@ class Named:
     there : str
         As the copy has it.
     source : Path or None
-        The file or folder of this computer that it is; None of what is not to be sent.
+        The file or folder of this computer that it is; None of what is not to be sent, or is not here.
     name : str
         What that is called over there, from the experiment's folder on.
     """
@@ -89,7 +89,7 @@ class ConfigCopy:
         return f"{self.body}{''.join(f'{line}{chr(10)}' for line in lines)}"
 
 
-def make_copy(config: Path, laptop: Laptop, folder: str) -> ConfigCopy:
+def make_copy(config: Path, laptop: Laptop, folder: str, sent: Collection[str] = ()) -> ConfigCopy:
     """Return the copy of a config.
 
     Parameters
@@ -99,6 +99,8 @@ def make_copy(config: Path, laptop: Laptop, folder: str) -> ConfigCopy:
         How paths are written here. Those of the config start from its experiment.
     folder : str
         The experiment's folder over there.
+    sent : collection of str
+        The files that were sent earlier: a folder of images that is not here now keeps the name of its copy.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def make_copy(config: Path, laptop: Laptop, folder: str) -> ConfigCopy:
     written = read_yaml(config)[0]
     text = config.read_bytes().decode("utf-8-sig")
     named = [
-        *(_path(keys, value, laptop) for keys, value in paths_in(written)),
+        *(_path(keys, value, laptop, sent) for keys, value in paths_in(written)),
         *(_value(keys, value, laptop, folder) for keys, value in values_in(written)),
     ]
     changed = {one.keys: one.there for one in named if one.there != one.text}
@@ -154,7 +156,7 @@ def _without_note(body: str) -> str:
     return body
 
 
-def _path(keys: Keys, text: str, laptop: Laptop) -> Named:
+def _path(keys: Keys, text: str, laptop: Laptop, sent: Collection[str]) -> Named:
     """Return what becomes of a setting that is a path."""
     # What stands in a list has the kind of the list.
     short = tuple(key for key in keys if not isinstance(key, int))
@@ -168,12 +170,15 @@ def _path(keys: Keys, text: str, laptop: Laptop) -> Named:
     if (inside is None or kind == "images") and (shared := laptop.shared(text)):
         return Named(keys, kind, text, shared)
     source = Path(laptop.full(text))
-    name = laptop.called(text, is_folder=kind == "results" or os.path.isdir(source))
+    is_folder = kind in ("images", "results") or os.path.isdir(source)
+    name = laptop.called(text, is_folder=is_folder)
     if kind == "results":
         is_here = inside is not None or os.path.isdir(source.parent)
         return Named(keys, kind, text, name if is_here else text)
     if os.path.exists(source):
         return Named(keys, kind, text, name, source, name)
+    if kind == "images" and any(each.startswith(f"{name}/") for each in sent):
+        return Named(keys, kind, text, name, None, name)
     # A pattern, a name that is no path, or a path of the other computer.
     return Named(keys, kind, text, inside if laptop.is_windows and inside else text)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
 from segmake.remote.arrival import memory_of
+from segmake.remote.claims import refuse_copy
 from segmake.remote.config_copy import make_copy
-from segmake.remote.memory import Memory, is_same, write_memory
+from segmake.remote.memory import Memory, is_same, read_memory, state_of, write_memory
 from segmake.remote.passed_on import Among
 from segmake.remote.session import Session
 from segmake.remote.shown_progress import Showing, shown
@@ -61,6 +63,8 @@ class Fetched:
         What is new in it.
     kept : tuple of str
         What was edited here, and now lies in ``changed``.
+    edited : tuple of str
+        What was edited here and is where it was: nothing newer has come.
     growing : tuple of str
         What was still being written over there.
     more : dict
@@ -70,6 +74,7 @@ class Fetched:
     results: Path
     files: tuple[str, ...]
     kept: tuple[str, ...]
+    edited: tuple[str, ...]
     growing: tuple[str, ...]
     more: dict[str, int]
 
@@ -98,8 +103,10 @@ async def fetch(
     Raises
     ------
     Problem
-        ``SM-REM-011`` if there are no results yet; what a connection may raise.
+        ``SM-REM-011`` if there are no results yet; ``SM-REM-055`` if the experiment is a copy, whose results are none
+        of these; what a connection may raise.
     """
+    refuse_copy(session.experiment, session.place)
     there, is_shared = await _results_there(session)
     here = results_here(session.config)
     sizes = await _sizes(session, there)
@@ -107,7 +114,7 @@ async def fetch(
         raise Problem("SM-REM-011", where=session.place.host, path=there)
     if is_shared:
         # This computer sees them where they are.
-        return Fetched(here, (), (), (), {})
+        return Fetched(here, (), (), (), (), {})
     files = [name for name, (kind, _) in sizes.items() if kind == "f"]
     folders = [name for name, (kind, _) in sizes.items() if kind == "d" and name not in _OWN]
     wanted = [name for kind in ticked for name in TICKED[kind]]
@@ -120,15 +127,16 @@ async def fetch(
     for some, single in rounds:
         known = [name for name in some if name in folders]
         if known or single:
-            outcome, edited = await _Round(
+            outcome, moved = await _Round(
                 session, there, here, known, single, compare, showing
             ).go()
             new += outcome.copied
             growing += outcome.growing
-            kept += edited
+            kept += moved
     taken = {name for some, _ in rounds for name in some}
     more = {name: sizes[name][1] for name in folders if name not in taken and sizes[name][1]}
-    return Fetched(here, tuple(new), tuple(kept), tuple(growing), more)
+    edited = tuple(await _edited(session, there, here))
+    return Fetched(here, tuple(new), tuple(kept), edited, tuple(growing), more)
 
 
 def results_here(config: Path) -> Path:
@@ -192,10 +200,17 @@ class _Round:
             or not is_same(file, known[name])
             or (self.compare and _are_same(file, here[name]))
         }
-        kept = self._keep(here, there, memory, wanted)
+        edited = self._edited(here, there, memory, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
         words = say("remote.fetching_files", host=self.session.place.host)
         with self.showing(words) as tell:
+            may_be = [name for name in edited if here[name].size == there[name].size]
+            alike = await self._alike(may_be)
+            for name in alike:
+                here[name] = self._give_time(name, there[name])
+            wanted -= alike
+            kept = [name for name in edited if name not in alike]
+            self._keep(kept)
             # SegMake gives a file its name once it is whole.
             outcome = await copy(
                 *ends, wanted=wanted.__contains__, tell=tell, checked=self.compare, quiet=0
@@ -203,26 +218,49 @@ class _Round:
         same = {name for name in there if name in here and _are_same(there[name], here[name])}
         for name in same | set(outcome.copied):
             state = there[name].size, there[name].time
-            memory.fetched[self._key(name)] = memory.brought[self._key_here(name)] = state
+            memory.fetched[self._key(name)] = state
+            memory.brought[_key_here(self.session, self.here / name)] = state
         write_memory(self.session.experiment, memory)
         return outcome, kept
 
-    def _keep(
+    def _edited(
         self,
         here: Mapping[str, File],
         there: Mapping[str, File],
         memory: Memory,
         wanted: Collection[str],
     ) -> list[str]:
-        """Move what somebody edited here, and what would be written over, to where it is kept."""
-        edited = [
+        """Return what would be written over, and is not here as it came."""
+        return [
             name
             for name in sorted(wanted & here.keys())
             if not is_same(here[name], memory.fetched.get(self._key(name)))
-            and not is_same(here[name], memory.brought.get(self._key_here(name)))
+            and not is_same(
+                here[name], memory.brought.get(_key_here(self.session, self.here / name))
+            )
             and not _are_same(here[name], there[name])
         ]
-        for name in edited:
+
+    async def _alike(self, names: Sequence[str]) -> set[str]:
+        """Return which files hold the same here and there: results that were copied, or restored, have other times."""
+        if not names:
+            return set()
+        ours, theirs = await asyncio.gather(
+            Here().checksums(self.here.as_posix(), names),
+            self.session.computer.checksums(self.there, names),
+        )
+        return {name for name in names if name in ours and ours[name] == theirs.get(name)}
+
+    def _give_time(self, name: str, file: File) -> File:
+        """Give a file that holds the same as another one its time; return what is known of it."""
+        with suppress(OSError):
+            os.utime(self.here / name, (file.time, file.time))
+        state = (self.here / name).stat()
+        return File(state.st_size, state.st_mtime)
+
+    def _keep(self, names: Sequence[str]) -> None:
+        """Move what somebody edited here, and what will be written over, to where it is kept."""
+        for name in names:
             path = self.here / _CHANGED / name
             number = 1
             while path.exists():
@@ -230,16 +268,44 @@ class _Round:
                 path = (self.here / _CHANGED / name).with_suffix(f".{number}{Path(name).suffix}")
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(self.here / name, path)
-        return edited
 
     def _key(self, name: str) -> str:
         return f"{self.there}/{name}"
 
-    def _key_here(self, name: str) -> str:
-        """Return what a file of this computer is remembered by, also in a folder that is moved or copied."""
-        path, experiment = self.here / name, self.session.experiment
-        inside = path.is_relative_to(experiment)
-        return (path.relative_to(experiment) if inside else path).as_posix()
+
+async def _edited(session: Session, there: str, here: Path) -> list[str]:
+    """Return what is here, and not as it was when it was fetched."""
+    memory = read_memory(session.experiment, session.place)
+    edited, unsure = [], {}
+    for path, known in memory.fetched.items():
+        name = path.removeprefix(f"{there}/")
+        key = _key_here(session, here / name)
+        file = await Here().look((here / name).as_posix()) if name != path else None
+        if file is None or is_same(file, known) or is_same(file, memory.brought.get(key)):
+            continue
+        if file.size == known[0]:
+            unsure[name] = file
+        else:
+            edited.append(name)
+    if unsure:
+        # A copy of the experiment may have other times.
+        ours, theirs = await asyncio.gather(
+            Here().checksums(here.as_posix(), list(unsure)),
+            session.computer.checksums(there, list(unsure)),
+        )
+        for name, file in unsure.items():
+            if name in ours and ours[name] == theirs.get(name):
+                memory.brought[_key_here(session, here / name)] = state_of(file)
+            else:
+                edited.append(name)
+        write_memory(session.experiment, memory)
+    return sorted(edited)
+
+
+def _key_here(session: Session, path: Path) -> str:
+    """Return what a file of this computer is remembered by, also in a folder that is moved or copied."""
+    inside = path.is_relative_to(session.experiment)
+    return (path.relative_to(session.experiment) if inside else path).as_posix()
 
 
 def _are_same(one: File, other: File) -> bool:

@@ -111,6 +111,22 @@ def foreign(luggage: Luggage, there: Iterable[str]) -> list[str]:
     return sorted(name for name in found if same_name(name) not in here)
 
 
+async def absent_images(
+    session: Session, named: Sequence[Named], memory: Memory
+) -> dict[str, list[str]]:
+    """Return which folders of images are not on this computer, or empty, with what was sent of each and is over there.
+
+    They are called as the config has them.
+    """
+    found = {}
+    for one in named:
+        if one.kind == "images" and one.name and not (one.source and _has_files(one.source)):
+            sent = sorted(name for name in memory.sent if is_in(name, one.name))
+            if there := await _states(session, sent):
+                found[one.text] = list(there)
+    return found
+
+
 def _gone(session: Session, names: Iterable[str], named: Sequence[Named]) -> set[str]:
     """Return which of the files that were sent are not here, where their folders are."""
     homes = _homes(session, named)

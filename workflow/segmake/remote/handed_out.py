@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segmake.core.files import error_line
 from segmake.core.site_paths import Share, shares_of
-from segmake.messages import Problem
+from segmake.messages import Problem, say
+from segmake.messages.locations import location
 
 # What uv documents as its installer's address.
 UV = "https://astral.sh/uv"
@@ -81,14 +83,26 @@ def read_handed_out(path: Path) -> HandedOut:
     """
     from jsonschema import Draft202012Validator
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    from segmake.config.yaml_faults import fault_of, fault_of_value
     from segmake.core.site import schema
 
+    text = ""
     try:
-        settings = YAML(typ="safe").load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, YAMLError) as error:
-        raise Problem("SM-REM-031", where=str(path), error=_first_line(error)) from error
+        text = path.read_text(encoding="utf-8-sig")
+        settings = YAML(typ="safe").load(text)
+    except MarkedYAMLError as error:
+        line, fault = fault_of(error, text)
+        raise Problem("SM-REM-031", where=location(path, line), error=fault) from error
+    except YAMLError as error:
+        fault = fault_of_value(error, text)
+        raise Problem("SM-REM-031", where=str(path), error=fault) from error
+    except OSError as error:
+        raise Problem("SM-REM-031", where=str(path), error=error_line(error)) from error
+    except ValueError as error:
+        # Such as a picture.
+        raise Problem("SM-REM-031", where=str(path), error=say("yaml.no_text")) from error
     for fault in Draft202012Validator(schema()).iter_errors(settings):
         if fault.validator != "additionalProperties":
             key = ".".join(map(str, fault.absolute_path)) or path.name
@@ -96,8 +110,3 @@ def read_handed_out(path: Path) -> HandedOut:
     if not settings.keys() & {"login", "paths"}:
         raise Problem("SM-REM-031", where=str(path), error="login?")
     return HandedOut(settings)
-
-
-def _first_line(error: Exception) -> str:
-    said = getattr(error, "strerror", None) or getattr(error, "problem", None) or str(error)
-    return said.partition("\n")[0]

@@ -89,6 +89,10 @@ class Luggage:
             self.guarded |= {name} if guarded else set()
 
 
+# That a path is not what was meant, on whichever computer.
+_MISREAD = "SM-CFG-016"
+
+
 def config_problems(config: Path, named: Iterable[Named]) -> list[Problem]:
     """Return what is wrong with a config, without what is said of paths that are the other computer's."""
     try:
@@ -97,7 +101,11 @@ def config_problems(config: Path, named: Iterable[Named]) -> list[Problem]:
         written, lines, _ = read_yaml(config)
         own = Config(written, config, lines, written)
         elsewhere = {_place(own.where(*one.keys)) for one in named if one.source is None}
-        return [each for each in found.problems if _place(each.where) not in elsewhere]
+        return [
+            each
+            for each in found.problems
+            if each.code == _MISREAD or _place(each.where) not in elsewhere
+        ]
     return []
 
 

@@ -16,6 +16,7 @@ from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
 from segmake.places.place import Answer
 from segmake.remote.claims import claim
+from segmake.remote.group_folders import open_to_group, refuse_closed
 from segmake.remote.known_computers import known_computer
 from segmake.remote.patience import Show, patiently
 from segmake.remote.session import Session, told
@@ -40,6 +41,22 @@ SOME_FAILED = 3
 # How each of SegMake's messages begins, and what only programmers read.
 _CODE = re.compile(r"SM-[A-Z]+-\d{3}\b")
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
+
+# Snakemake's own words for a result that it may not write to.
+_PROTECTED = re.compile(
+    r"^ProtectedOutputException in rule .*\n(?:.*\n)*?\s+affected files:\n((?:\s+\S.*\n?)+)",
+    re.MULTILINE,
+)
+# sh FOLDER: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one that
+# was left by a lost connection is free after two minutes.
+_TAKE_TURN = r"""
+for try in 1 2 3 4 5 6 7 8 9; do
+    mkdir -p -- "$(dirname -- "$1")" && mkdir -- "$1" 2>/dev/null && exit 0
+    find "$1" -maxdepth 0 -mmin +1 -exec rmdir -- {} \; 2>/dev/null
+    sleep 1
+done
+exit 1
+"""
 
 # sh CODE COMMAND...: runs a command and notes its exit code, also of one that Ctrl-C ends.
 _NOTED = """
@@ -81,6 +98,20 @@ async def profile_of(session: Session) -> str:
     return "slurm" if answer.code == 0 else LOCAL
 
 
+async def start_unless_at_work(session: Session, profile: str) -> str:
+    """Do what `start` does, unless another computer has started a run meanwhile; return what the user is told."""
+    turn = f"{session.started}.starting"
+    has_turn = (await session.computer.run(["sh", "-c", _TAKE_TURN, "sh", turn])).code == 0
+    try:
+        said, at_work = await look(session)
+        if at_work:
+            return say("remote.runs_meanwhile", host=session.place.host)
+        return await start(session, profile, said["run"]["began"] if said else None)
+    finally:
+        if has_turn:
+            await session.computer.run(["rmdir", "--", turn])
+
+
 async def start(session: Session, profile: str, before: str | None) -> str:
     """Start a run that outlives this connection; return what the user is told.
 
@@ -106,6 +137,7 @@ async def start(session: Session, profile: str, before: str | None) -> str:
             raise Problem("SM-REM-009", where=session.place.host, **names)
         # What was started before without Slurm is the last no more.
         await _note_started(session, None)
+        await open_to_group(session.computer, session.place.folder)
         return say("remote.submitted", host=session.place.host)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     log, code = (f"{session.started}-{stamp}.{kind}" for kind in ("log", "code"))
@@ -114,6 +146,7 @@ async def start(session: Session, profile: str, before: str | None) -> str:
     words = ["sh", "-c", _NOTED, "sh", code, *spoken, *session.words(*snakemake)]
     work = await session.computer.start(words, folder=session.place.folder, log=log)
     await _note_started(session, Started(work, log, code, before or ""))
+    await open_to_group(session.computer, session.place.folder)
     return say("remote.started", host=session.place.host)
 
 
@@ -151,7 +184,13 @@ async def said_by(session: Session, run: Started) -> str:
 
 def _of_users(session: Session, log: str) -> str:
     """Return what a run has said, without what only programmers read."""
-    return session.own_words(_TRACEBACK.split(log)[0].rstrip())
+
+    def told(found: re.Match[str]) -> str:
+        files = [each.strip() for each in found[1].splitlines()]
+        names = {"number": len(files), "files": ", ".join(files)}
+        return str(Problem("SM-REM-074", where=session.place.host, **names))
+
+    return session.own_words(_PROTECTED.sub(told, _TRACEBACK.split(log)[0]).rstrip())
 
 
 async def _said_by_job(session: Session) -> str:
@@ -160,6 +199,17 @@ async def _said_by_job(session: Session) -> str:
     job = await _submitted(session)
     log = await session.text(f"{results}/logs/segmake_{job}.log") if job else None
     return _of_users(session, log or "")
+
+
+async def refuse_closed_results(session: Session) -> None:
+    """Raise that somebody else has made what a run has to write to.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-072``
+    """
+    await refuse_closed(session.computer, session.place.folder, _results(session))
 
 
 def _results(session: Session) -> str:
@@ -258,7 +308,8 @@ async def last_words(session: Session, began: str | None) -> tuple[str, int]:
             return log or say("remote.nothing_ran"), int(code != "0")
     answer = await session.program("segmake", "status", *session.config_options)
     words = session.own_words(told(answer))
-    if said["state"] == "ended" and said["failures"]:
+    # Scripts that ran and opened nothing are no failures until all is judged; an older SegMake does not note that.
+    if said["state"] == "ended" and (said["failures"] or said["run"].get("failed")):
         return words, SOME_FAILED
     return words, int(said["state"] != "ended" or code not in ("0", ""))
 
@@ -320,8 +371,8 @@ async def stop(session: Session, show: Show) -> bool:
     Raises
     ------
     Problem
-        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-016`` if Slurm does not cancel it; ``SM-REM-055`` if
-        the experiment is a copy.
+        ``SM-REM-010`` if it can't be reached from here, ``SM-REM-073`` if it is somebody else's, ``SM-REM-016`` if
+        Slurm does not cancel it; ``SM-REM-055`` if the experiment is a copy.
     """
     claim(session.experiment, session.place)
     said, at_work = await look(session)
@@ -331,7 +382,7 @@ async def stop(session: Session, show: Show) -> bool:
     if not await _ask_to_end(session, said):
         process = (said or {}).get("run", {}).get("process") or {"pid": "?", "host": "?"}
         raise Problem("SM-REM-010", where=session.place.host, **process)
-    show(say("remote.stopping", host=session.place.host))
+    show(say("remote.stopping", host=session.place.host, seconds=round(STOP_SECONDS)))
     end = time.monotonic() + STOP_SECONDS
     while (await patiently(lambda: look(session), show, session.place.host))[1]:
         if time.monotonic() > end:
@@ -351,6 +402,9 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
     """Ask the main process to end, whatever it is; return whether anything was asked."""
     last = await started(session)
     if last and await session.computer.is_at_work(last.work):
+        host, kind, number, *_ = last.work.split()
+        if kind == "process":
+            await _refuse_anothers(session, host, number)
         await session.computer.stop(last.work)
         return True
     if said is None:
@@ -364,9 +418,23 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
     process = said["run"]["process"]
     if process is None:
         return False
+    await _refuse_anothers(session, process["host"], str(process["pid"]))
     words = ["sh", "-c", _INTERRUPT, "sh", process["host"], str(process["pid"])]
     return (await session.computer.run(words)).code == 0
 
+
+async def _refuse_anothers(session: Session, host: str, process: str) -> None:
+    """Raise that a process is another user's."""
+    owner = await session.computer.run(["sh", "-c", _ANOTHERS, "sh", host, process])
+    if name := owner.text.strip():
+        raise Problem("SM-REM-073", where=session.place.host, owner=name, host=session.place.host)
+
+
+# sh HOST PROCESS: whose process of the computer of this login it is, if it is another user's.
+_ANOTHERS = """
+[ "$1" = "$(uname -n)" ] || exit 0
+[ "$(ps -o uid= -p "$2" | tr -d ' ')" = "$(id -u)" ] || ps -o user:32= -p "$2"
+"""
 
 # sh HOST PROCESS: interrupts a process that was started by hand on the computer of this login.
 _INTERRUPT = '[ "$1" = "$(uname -n)" ] && kill -s INT "$2"'

@@ -14,6 +14,7 @@ from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
 from segmake.core.files import readable
 from segmake.messages import Problem, Problems, say
+from segmake.messages.numbers import shown_bytes
 from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
@@ -22,7 +23,8 @@ from segmake.places.progress import Progress
 from segmake.remote.arrival import memory_of
 from segmake.remote.claims import claim
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
-from segmake.remote.gone import foreign, move_aside, set_aside
+from segmake.remote.gone import absent_images, foreign, move_aside, set_aside
+from segmake.remote.group_folders import open_to_group
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, is_in, pack, pack_one
 from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
@@ -33,6 +35,11 @@ from segmake.remote.shown_progress import Showing, shown
 
 # So many files are named in a message.
 _NAMED = 10
+
+# What may be gone over with, if the user knows of it: images that only the other computer has.
+ONLY_THERE = ("SM-REM-070", "SM-REM-071")
+# So many bytes are read before anybody wonders.
+_QUICKLY_READ = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -109,14 +116,14 @@ async def foreseen(session: Session) -> Ahead:
     claim(session.experiment, session.place)
     laptop = await session.laptop()
     folder = session.place.folder
-    config = make_copy(session.config, laptop, folder)
+    memory = await memory_of(session)
+    config = make_copy(session.config, laptop, folder, memory.sent)
     session.named = config.named
     if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
         return Ahead(0, 0, config=False)
     await _refuse_absent_images(session, config)
     luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
-    memory = await memory_of(session)
     there = await Among(session.computer, luggage.folders, luggage.single).files(folder)
     here = await Gathered(Here(), luggage.paths).files("")
     sizes = [
@@ -139,6 +146,7 @@ async def send(
     overwrite: bool = False,
     compare: bool = False,
     showing: Showing = shown,
+    accepted: Collection[str] = (),
 ) -> Sent:
     """Bring an experiment's copy up to date.
 
@@ -153,10 +161,14 @@ async def send(
         Whether files that seem to be the same, by size and time, are compared by their content too.
     showing : callable
         Shows how far it is.
+    accepted : collection of str
+        Those of `ONLY_THERE` that the user knows of.
 
     Raises
     ------
     Problem
+        ``SM-REM-070`` if a folder of images is not here, and was sent earlier; ``SM-REM-071`` if it is sent for the
+        first time, and images lie there that are not here. Nothing was sent then.
         ``SM-REM-006`` or ``SM-REM-007`` if the copy of the config is another one than was sent from here,
         ``SM-REM-024`` if all images are still being written, ``SM-REM-055`` if the experiment is a copy; what a
         connection may raise.
@@ -167,7 +179,8 @@ async def send(
     claim(session.experiment, session.place)
     laptop = await session.laptop()
     folder = session.place.folder
-    config = make_copy(session.config, laptop, folder)
+    memory = await memory_of(session)
+    config = make_copy(session.config, laptop, folder, memory.sent)
     session.named = config.named
     if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
         # It works in this very folder.
@@ -175,13 +188,16 @@ async def send(
     await _refuse_absent_images(session, config)
     luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
-    memory = await memory_of(session)
     target = Among(session.computer, luggage.folders, luggage.single)
     there = await target.files(folder)
     here = await Gathered(Here(), luggage.paths).files("")
-    others, alike = await _others(session, luggage, memory, here, there)
+    others, alike = await _others(session, luggage, memory, here, there, show)
     if others and not overwrite:
         _refuse(session, luggage, others)
+    absent = await absent_images(session, config.named, memory)
+    for problem in _only_there(session, luggage, memory, absent, there):
+        if problem.code not in accepted:
+            raise problem
     is_new = await _send_config(session, config, memory, overwrite=overwrite)
     await _keep(session, [name for name in others if name in luggage.guarded])
     await move_aside(session, [name for name in others if name not in luggage.guarded])
@@ -191,10 +207,11 @@ async def send(
     write_memory(session.experiment, memory)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
     outcome = await _send_files(session, luggage, alike, showing, compare=compare)
+    await open_to_group(session.computer, folder)
     now = {*there, *outcome.copied} - {*aside, *others}
     _refuse_growing(luggage, now | set(outcome.copied), outcome.growing)
     left = dict.fromkeys(readable(str(path)) for path in luggage.left)
-    images = foreign(luggage, now)
+    images = foreign(luggage, now - {name for names in absent.values() for name in names})
     stay = [name for name in stay if not any(is_in(name, image) for image in images)]
     return Sent(outcome, is_new, tuple(left), tuple(aside), tuple(images), tuple(stay))
 
@@ -270,6 +287,25 @@ async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
             problems.append(Problem("SM-REM-025", where=where, **names))
     if problems:
         raise Problems(problems)
+
+
+def _only_there(
+    session: Session,
+    luggage: Luggage,
+    memory: Memory,
+    absent: Mapping[str, Sequence[str]],
+    there: Iterable[str],
+) -> Iterator[Problem]:
+    """Yield what a run would compute that is not on this computer, and of which the user may not know."""
+    host = session.place.host
+    if absent:
+        names = {"folder": ", ".join(absent), "host": host}
+        number = sum(map(len, absent.values()))
+        yield Problem("SM-REM-070", where=session.config.as_posix(), number=number, **names)
+    images = [] if memory.configs else foreign(luggage, there)
+    if images:
+        names = {"folder": session.place.folder, "host": host, "files": _listed(images)}
+        yield Problem("SM-REM-071", where=host, number=len(images), **names)
 
 
 async def _send_files(
@@ -373,6 +409,7 @@ async def _others(
     memory: Memory,
     here: Mapping[str, File],
     there: Mapping[str, File],
+    show: Show,
 ) -> tuple[list[str], set[str]]:
     """Compare the files of both sides.
 
@@ -389,20 +426,29 @@ async def _others(
         if name in here and not is_same(file, state_of(here[name]))
     ]
     alike = {name for name in differ if _is_known_alike(memory, name, here[name], there[name])}
+    # Times get lost where an experiment is copied to another disk: that is no reason to send and compute all anew.
+    unsure = [name for name in differ if name not in alike and there[name].size == here[name].size]
+    if unsure:
+        _tell_of_comparing(show, [here[name] for name in unsure])
+        ours, theirs = await asyncio.gather(
+            Gathered(Here(), luggage.paths).checksums("", unsure),
+            session.computer.checksums(session.place.folder, unsure),
+        )
+        alike |= {name for name in unsure if name in ours and ours[name] == theirs.get(name)}
     others = [
         name
         for name in differ
         if name not in alike
         and not any(is_same(there[name], state) for state in memory.sent.get(name, []))
     ]
-    unsure = [name for name in others if there[name].size == here[name].size]
-    if unsure:
-        ours, theirs = await asyncio.gather(
-            Gathered(Here(), luggage.paths).checksums("", unsure),
-            session.computer.checksums(session.place.folder, unsure),
-        )
-        alike |= {name for name in unsure if name in ours and ours[name] == theirs.get(name)}
-    return [name for name in others if name not in alike], alike
+    return others, alike
+
+
+def _tell_of_comparing(show: Show, files: Sequence[File]) -> None:
+    """Say that files are read on both sides, if that takes a while."""
+    size = sum(file.size for file in files)
+    if size > _QUICKLY_READ:
+        show(say("remote.comparing", number=len(files), size=shown_bytes(size)))
 
 
 def _is_known_alike(memory: Memory, name: str, here: File, there: File) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from segmake.places.asking import Terminal
 from segmake.places.place import Answer, Place
 from segmake.places.there import There
 from segmake.remote.config_copy import Named
+from segmake.remote.group_folders import FOR_THE_GROUP
 from segmake.remote.known_computers import login_of, shares_of
 from segmake.remote.laptop_paths import SENT, Laptop
 from segmake.remote.remembered import FILE as PLACE_FILE
 from segmake.remote.remembered import PlaceFile, read_place
 
 # sh SEGMAKE PROGRAM...: with the programs of SegMake's own Python before all others.
-_ENTER = """
+_ENTER = f"""
+{FOR_THE_GROUP}
 program=$(readlink -f -- "$0" 2>/dev/null) || program=$0
 PATH=$(dirname -- "$program"):$(dirname -- "$0"):$PATH
 export PATH
@@ -33,6 +36,9 @@ exec "$@"
 
 # In the experiment's folder over there: what was started from here, and what it said.
 STARTED = ".segmake-remote"
+
+# Of a path in a narrow column, what is left of it.
+_CUT = re.compile(rf"{SENT}/[0-9a-f]{{8}}/[^\n…]*…")
 
 _NOTHING_RAN = "SM-RUN-013"
 _NOT_FOUND = 127
@@ -145,11 +151,16 @@ class Session:
         folder = self.place.folder.rstrip("/")
         pairs = {f"{folder}/{self.config.as_posix()}": str(self.config)}
         for one in self.named:
-            if one.source and one.name.startswith(f"{SENT}/"):
-                pairs |= {f"{folder}/{one.name}": str(one.source), one.name: one.text}
+            if one.name.startswith(f"{SENT}/"):
+                pairs |= {f"{folder}/{one.name}": str(one.source or one.text), one.name: one.text}
         for there in sorted(pairs, key=len, reverse=True):
             text = text.replace(there, pairs[there])
-        return text
+        return _CUT.sub(self._whole, text)
+
+    def _whole(self, cut: re.Match[str]) -> str:
+        """Return the own words for a path of which a table shows the beginning."""
+        begun = cut[0].removesuffix("…")
+        return next((one.text for one in self.named if one.name.startswith(begun)), cut[0])
 
 
 def session_of(folder: Path, config: Path = DEFAULT_CONFIG) -> Session:

@@ -102,8 +102,8 @@ class Start:
         if do == "stop":
             await errands.stop(PLAN)
             return _back("stopped")
-        wishes = {"sends": do in ("send", "overwrite", "anew")}
-        wishes |= {name: do == name for name in ("overwrite", "anew")}
+        wishes = {name: do == name for name in ("overwrite", "anew", "also_there")}
+        wishes["sends"] = do == "send" or any(wishes.values())
         self._started = None
         await _wait(planning.look(asked, **wishes))
         return _back()

@@ -8,14 +8,16 @@ from typing import Any
 
 from segmake.answers.answer import Answer, answer, path_text, problem_values
 from segmake.messages import Problem, say
+from segmake.messages.numbers import shown_bytes
 from segmake.places.asking import Asking
 from segmake.places.there import There
 from segmake.remote.claims import is_copy, other_folder
+from segmake.remote.gone import ASIDE
 from segmake.remote.known_computers import known_computer, known_computers, login_of
 from segmake.remote.memory import read_memory
 from segmake.remote.remembered import PlaceFile, read_place
 from segmake.remote.setup.engine_there import engine_of, engine_there, missing_engine
-from segmake.remote.setup.experiment_there import Room, room_there, told_room
+from segmake.remote.setup.experiment_there import GONE, Room, gone, room_there, told_room
 from segmake.remote.setup.key_there import open_to_others
 from segmake.remote.setup.segmake_there import (
     Program,
@@ -23,9 +25,6 @@ from segmake.remote.setup.segmake_there import (
     try_program,
     version_difference,
 )
-
-# That the experiment's folder is there no more.
-GONE = "SM-REM-061"
 
 # What a login says where nobody agrees that it is the right computer.
 _NOT_KNOWN = "SM-SSH-004"
@@ -53,6 +52,10 @@ class Found:
         What may be written to the experiment's folder.
     sent : bool or None
         Whether the experiment's folder is there.
+    aside : int
+        Bytes that were set aside there, since they are here no more.
+    key_refused : bool
+        Whether the computer takes keys, and none of this user's.
     problems, warnings : list of Problem
         What stops a run, and what does not.
     """
@@ -65,6 +68,8 @@ class Found:
     slurm: bool | None = None
     room: Room | None = None
     sent: bool | None = None
+    aside: int = 0
+    key_refused: bool = False
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
@@ -79,14 +84,19 @@ class Found:
             found.append(say("reach.segmake", **names))
         if self.slurm is not None:
             found.append(say("reach.check.slurm" if self.slurm else "reach.check.no_slurm"))
-        if place.folder:
+        if self.key_refused:
+            found.append(say("reach.check.key_refused", host=place.host))
+        if place.folder and self.sent is not None:
             there = "reach.check.folder" if self.sent else "reach.check.no_folder"
             if GONE not in [problem.code for problem in self.problems]:
                 found.append(say(there, folder=place.folder))
+        if self.aside:
+            names = {"size": shown_bytes(self.aside), "folder": f"{place.folder}/{ASIDE}"}
+            found.append(say("reach.check.aside", **names))
         if self.room:
             found.append(told_room(place.folder or "~", self.room))
         found += map(str, (*self.problems, *self.warnings))
-        return found if self.problems else [*found, say("reach.check.fine")]
+        return [*found, say("reach.unsettled" if self.problems else "reach.check.fine")]
 
     def answer(self) -> Answer:
         """Return it for programs."""
@@ -174,11 +184,12 @@ async def _look_around(place: There, found: Found) -> None:
     elif differs := version_difference(found.program.version):
         found.warnings.append(differs)
     found.slurm = await slurm_there(place)
-    if found.slurm is None and not known_computer(known.host).profile:
-        found.warnings.append(Problem("SM-REM-058", where=place.name, host=place.name))
+    if found.slurm is None and not (known_computer(known.host).profile or known.profile):
+        found.problems.append(Problem("SM-REM-058", where=place.name, host=place.name))
     if known.folder:
         await _look_at_experiment(place, found)
     found.room = await room_there(place, known.folder or "~")
+    found.key_refused = place.name in place.login.keys_refused
     if place.login.keys_refused and (paths := await open_to_others(place)):
         names = {"host": place.name, "paths": ", ".join(paths)}
         found.warnings.append(Problem("SM-REM-038", where=place.name, **names))
@@ -193,12 +204,18 @@ async def _look_at_experiment(place: There, found: Found) -> None:
     found.sent = (await place.run(["test", "-d", known.folder])).code == 0
     was_sent = bool(read_memory(found.experiment, known).configs)
     if was_sent and not found.sent:
-        names = {"host": place.name, "folder": known.folder}
-        found.problems.append(Problem(GONE, where=place.name, **names))
+        found.problems.append(gone(known))
+    found.aside = await _bytes_below(place, f"{known.folder}/{ASIDE}")
     engine = engine_of(found.experiment)
     there = await engine_there(place, found.program, engine) if found.program else None
     if there and there.is_missing:
         found.problems.append(missing_engine(place.name, engine, there))
+
+
+async def _bytes_below(place: There, folder: str) -> int:
+    answer = await place.run(["du", "-sk", "--", folder])
+    size = answer.text.split("\t")[0]
+    return int(size) * 1024 if answer.code == 0 and size.isdigit() else 0
 
 
 def _remembered(experiment: Path) -> PlaceFile:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from string import Template
 
-from segmake.core.files import one_line, readable
+from segmake.core.files import readable
 from segmake.messages import Problem, say
 from segmake.messages.numbers import shown_bytes
 from segmake.places.place import Place
+from segmake.remote.group_folders import make_folder
+from segmake.remote.memory import read_memory
+from segmake.remote.remembered import PlaceFile
 from segmake.remote.setup.segmake_there import in_full
 
 # Where clusters say that large files go, the quickest one first.
@@ -27,6 +31,9 @@ lfs quota -q -u "$(id -un)" "$folder" 2>/dev/null
 """
 
 _KIB = 1024
+
+# That the experiment's folder is there no more.
+GONE = "SM-REM-061"
 
 
 @dataclass(frozen=True)
@@ -110,18 +117,28 @@ def _left(used: str, soft: str, hard: str) -> int | None:
         return None
 
 
-async def make_folder(place: Place, folder: str) -> None:
+async def make_writable(place: Place, folder: str) -> None:
     """Make a folder there, if it is not there, in which files can be written.
 
     Raises
     ------
     Problem
-        ``SM-REM-046`` if that can't be.
+        ``SM-REM-046`` if that can't be, ``SM-REM-072`` if it is somebody else's.
     """
-    answer = await place.run(["sh", "-c", 'mkdir -p -- "$1" && test -w "$1"', "sh", folder])
-    if answer.code:
-        said = one_line(answer.err.decode(errors="replace")) or "?"
-        raise Problem("SM-REM-046", where=place.name, folder=readable(folder), error=said)
+    if error := await make_folder(place, folder):
+        raise Problem("SM-REM-046", where=place.name, folder=readable(folder), error=error)
+
+
+async def is_gone(place: Place, experiment: Path, known: PlaceFile) -> bool:
+    """Return whether an experiment was sent to its folder there, and that is there no more."""
+    if not read_memory(experiment, known).arrived:
+        return False
+    return (await place.run(["test", "-d", known.folder])).code != 0
+
+
+def gone(known: PlaceFile) -> Problem:
+    """Return what to do where the folder there is gone."""
+    return Problem(GONE, where=known.host, host=known.host, folder=known.folder)
 
 
 async def has_experiment(place: Place, folder: str) -> bool:

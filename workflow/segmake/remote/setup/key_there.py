@@ -5,6 +5,7 @@ from __future__ import annotations
 from segmake.core.files import one_line
 from segmake.messages import Problem
 from segmake.places.place import Place
+from segmake.remote.setup.own_key import MARK
 
 # sh LINE KEY: adds the line unless the key is in one.
 _PUT_IN = """
@@ -41,6 +42,18 @@ async def put_in(place: Place, public: str) -> list[str]:
         said = one_line(answer.err.decode(errors="replace"))
         raise Problem("SM-REM-035", where=place.name, host=place.name, error=said)
     return await open_to_others(place)
+
+
+async def other_keys(place: Place, public: str) -> list[str]:
+    """Return what the other keys in the list are called that SegMake has put in, such as from an older laptop."""
+    own = public.split()[:2]
+    answer = await place.run(["sh", "-c", 'cat -- "$HOME/.ssh/authorized_keys"'])
+    lines = (line.split(maxsplit=2) for line in answer.text.splitlines())
+    return [
+        words[2]
+        for words in lines
+        if len(words) == 3 and words[2].endswith(MARK) and words[:2] != own
+    ]
 
 
 async def open_to_others(place: Place) -> list[str]:

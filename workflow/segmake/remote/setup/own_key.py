@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from segmake.messages import Problem
 USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
 # Where the first of these names is taken by a key that can't be used.
 OWN = "id_ed25519_segmake"
+
+# Behind the name of each key that was made for SegMake.
+MARK = "(SegMake)"
 
 # What others may not do: read a key; write what SSH believes.
 _READABLE, _WRITABLE = 0o077, 0o022
@@ -82,7 +86,8 @@ def make_key(passphrase: str) -> OwnKey:
     Problem
         ``SM-REM-033`` if it can't be written.
     """
-    comment = f"{getpass.getuser()}@{host_name()} (SegMake)"
+    # Two laptops may have one name.
+    comment = f"{getpass.getuser()}@{host_name()} {time.strftime('%Y-%m-%d')} {MARK}"
     made = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
     path = _free_path()
     try:

@@ -13,13 +13,15 @@ from segmake.messages import Problem, say
 from segmake.places.there import There
 from segmake.remote.claims import claim, other_folder
 from segmake.remote.known_computers import leads_to, login_of, named_in_full, remember
-from segmake.remote.memory import carry_over
+from segmake.remote.memory import carry_over, read_memory
 from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.setup.engine_there import EngineThere, engine_of, engine_there, missing_engine
 from segmake.remote.setup.experiment_there import (
     experiments_folder,
+    gone,
     has_experiment,
-    make_folder,
+    is_gone,
+    make_writable,
     room_there,
     told_room,
 )
@@ -38,6 +40,7 @@ from segmake.remote.setup.segmake_there import (
     variables_there,
     version_difference,
 )
+from segmake.remote.setup.typed_host import typed_host
 from segmake.remote.setup.way_there import Tell, Way
 
 # Where SegMake is installed over there, if nobody says otherwise.
@@ -100,9 +103,11 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
     Problem
         What stops it. What is done stays, and the next call goes on from there.
     """
-    for file in filter(None, (way.site, wishes.bundle)):
-        if not file.is_file():
-            raise Problem("SM-REM-048", where=str(file), file=file)
+    for file, code in ((way.site, "SM-REM-082"), (wishes.bundle, "SM-REM-048")):
+        if file and not file.is_file():
+            raise Problem(code, where=str(file), file=file)
+    way.host = typed_host(way.host)
+    way.through = ",".join(map(typed_host, way.through.split(",")))
     before = _place_of(experiment)
     if not way.host and not way.site and before:
         way.host = before.host
@@ -126,6 +131,8 @@ class _Setting:
     experiment: Path
     before: PlaceFile | None
     variables: Mapping[str, str] = field(default_factory=dict)
+    # Whether something was told that would stop a run.
+    is_unsettled: bool = False
 
     @property
     def place(self) -> There:
@@ -152,7 +159,10 @@ class _Setting:
             await self._set_up_experiment(program)
         # Runs send files in a way of their own, which a start file over there may disturb.
         await self.place.look("~")
-        self.tell(say("reach.done" if is_experiment else "reach.no_experiment"))
+        if self.is_unsettled:
+            self.tell(say("reach.unsettled"))
+        else:
+            self.tell(say("reach.done" if is_experiment else "reach.no_experiment"))
 
     async def _set_up_experiment(self, program: Program) -> None:
         folder = await self._folder()
@@ -223,6 +233,8 @@ class _Setting:
         """Install SegMake there, and return it."""
         computer = self.way.computer
         address = self.wishes.address or computer.handed_out.address("segmake")
+        if not self.wishes.bundle and not address and not self.way.yes:
+            address = await self.way.answer(say("reach.where_from"), "")
         if not self.wishes.bundle and not address:
             raise Problem("SM-REM-041", where=computer.host, host=computer.host)
         into = self._typed_here(self.wishes.into)
@@ -259,9 +271,16 @@ class _Setting:
             problem = missing_engine(self.way.computer.host, engine, known)
             if self.wishes.engine:
                 raise problem
-            self.tell(str(problem))
+            self._leave(problem)
         elif self.wishes.engine or await self.way.agrees(say("reach.may_add", engine=engine)):
             await self._install_engine(known, engine)
+        else:
+            self._leave(missing_engine(self.way.computer.host, engine, known))
+
+    def _leave(self, problem: Problem) -> None:
+        """Tell what would stop a run, and go on."""
+        self.tell(str(problem))
+        self.is_unsettled = True
 
     async def _install_engine(self, known: EngineThere, engine: str) -> None:
         self.tell(say("reach.adding", engine=engine, folder=known.folder))
@@ -278,7 +297,7 @@ class _Setting:
         self.way.computer = replace(self.way.computer, profile=profile)
         if not self.way.computer.profile and await slurm_there(self.place) is None:
             host = self.way.computer.host
-            self.tell(str(Problem("SM-REM-058", where=host, host=host)))
+            self._leave(Problem("SM-REM-058", where=host, host=host))
 
     # The paths
 
@@ -314,29 +333,49 @@ class _Setting:
             if other := other_folder(self.experiment, self._before_there):
                 self.tell(say("reach.copy", other=other, folder=self._before_there.folder))
             else:
-                typed = self._before_there.folder
+                typed = await self._folder_of_before(self._before_there)
         if not typed:
             above = computer.experiments or experiments_folder(
                 computer.handed_out.experiments, self.variables
             )
-            default = self._free(f"{above}/{self.experiment.absolute().name}")
-            if await has_experiment(self.place, default):
-                self.tell(say("reach.one_there", folder=default))
+            default = await self._free(f"{above}/{self.experiment.absolute().name}")
             typed = await self.way.answer(say("reach.folder"), default)
         folder = in_full(typed, home).rstrip("/")
-        await make_folder(self.place, folder)
+        await make_writable(self.place, folder)
         self.tell(say("reach.folder_is", folder=folder))
         self.tell(told_room(folder, await room_there(self.place, folder)))
         return folder
 
-    def _free(self, wanted: str) -> str:
-        """Return a folder there that is no other experiment's of this computer."""
+    async def _folder_of_before(self, before: PlaceFile) -> str:
+        """Return where what was sent lies; one that is not there any more is asked for, and not made anew.
+
+        Raises
+        ------
+        Problem
+            ``SM-REM-061`` if nobody knows.
+        """
+        if not await is_gone(self.place, self.experiment, before):
+            return before.folder
+        typed = ""
+        if not self.way.yes:
+            question = say("reach.where_moved", host=before.host, folder=before.folder)
+            typed = self._typed_here(await self.way.answer(question, ""))
+        if not typed:
+            raise gone(before)
+        return typed
+
+    async def _free(self, wanted: str) -> str:
+        """Return a folder there that is no other experiment's, of whichever computer."""
         numbered = (f"{wanted}-{number}" for number in count(2))
-        return next(
-            folder
-            for folder in chain([wanted], numbered)
-            if not other_folder(self.experiment, PlaceFile(self.way.computer.host, folder, ""))
-        )
+        for folder in chain([wanted], numbered):
+            place = PlaceFile(self.way.computer.host, folder, "")
+            if other_folder(self.experiment, place):
+                continue
+            is_own = bool(read_memory(self.experiment, place).configs)
+            if is_own or not await has_experiment(self.place, folder):
+                return folder
+            self.tell(say("reach.one_there", folder=folder))
+        raise AssertionError
 
     def _write_launchers(self) -> None:
         made = launchers(self.way.computer.handed_out, self.way.computer.profile)

@@ -23,7 +23,7 @@ from segmake.remote.known_computers import (
     under_another_name,
 )
 from segmake.remote.setup import own_key
-from segmake.remote.setup.key_there import close_to_others, put_in
+from segmake.remote.setup.key_there import close_to_others, other_keys, put_in
 from segmake.remote.setup.own_key import OwnKey
 from segmake.remote.setup.ssh_config import (
     Entry,
@@ -32,6 +32,7 @@ from segmake.remote.setup.ssh_config import (
     is_one_computers,
     short_name,
 )
+from segmake.remote.setup.typed_host import typed_host
 
 Tell = Callable[[str], None]
 
@@ -131,7 +132,8 @@ class Way:
         if not host:
             if len(known) > 1:
                 self.tell(say("reach.known", computers=", ".join(known)))
-            host = await self.answer(say("reach.which"), known[0] if known else "")
+            typed = await self.answer(say("reach.which"), known[0] if known else "")
+            host = typed_host(typed)
         if not host:
             raise Problem("SM-REM-030")
         computer = known_computer(host)
@@ -261,6 +263,9 @@ class Way:
         """Put a key into the list of a computer."""
         open_to_others = await put_in(place, key.public)
         self.tell(say("reach.put_in", host=place.name))
+        if others := await other_keys(place, key.public):
+            names = {"host": place.name, "number": len(others), "keys": ", ".join(others)}
+            self.tell(say("reach.other_keys", **names))
         if open_to_others:
             await self._close_there(place, open_to_others)
 
