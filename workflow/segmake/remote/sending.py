@@ -255,7 +255,7 @@ async def send_one(
     there = await target.files(folder)
     here = await Gathered(Here(), luggage.paths).files("")
     memory = await memory_of(session)
-    others, alike = await _others(session, luggage, memory, here, there)
+    others, alike = await _others(session, luggage, memory, here, there, lambda words: None)
     if others:
         _refuse(session, luggage, others)
     # Another sending may have noted something meanwhile.
