@@ -2,10 +2,14 @@
 
     python benchmarks/copying.py            everything: some minutes
     python benchmarks/copying.py --large 20 --small 2000 --rounds 3      quicker, and less to be relied on
+    python benchmarks/copying.py --megabits 1000                         over a network of 1 Gb/s
 
 OpenSSH's server of tests/ssh on the loopback (root). In each round all three copy the same files into an empty folder,
 in an order that changes from round to round; each logs in anew, with the same key and the same cipher. SegMake's is a
 program of its own too: what it takes to start is told beside. What has arrived is compared byte for byte.
+
+The loopback is so quick that the processor's work is what counts. With ``--megabits`` it lets only so much pass, for
+this program alone (Linux' token bucket, in a network namespace).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
@@ -33,6 +38,13 @@ from segmake.places.login import Login  # noqa: E402
 from segmake.places.there import There  # noqa: E402
 
 WAYS = ("SegMake", "sftp", "rsync")
+
+# sh RATE COMMAND...
+NETWORK = """
+ip link set lo up && tc qdisc add dev lo root tbf rate "$0" burst 2mb limit 30mb && exec "$@"
+"""
+_INSIDE = "SEGMAKE_BENCHMARK_NETWORK"
+
 # Older than what counts as still being written.
 OLD = 1.6e9
 
@@ -43,10 +55,13 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=40, help="files of 8 MB")
     parser.add_argument("--small", type=int, default=10_000, help="files of 20 kB")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megabits", type=int, help="so much passes in a second")
     parser.add_argument("--only", choices=WAYS, help="for a profile")
     options = parser.parse_args()
     if reason := ssh.why_not():
         sys.exit(reason)
+    if options.megabits and _INSIDE not in os.environ:
+        go_into_a_network(options.megabits)
     with ssh.server() as server, tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as folder:
         os.environ["HOME"] = folder
         os.environ.pop("SSH_AUTH_SOCK", None)
@@ -56,6 +71,12 @@ def main() -> None:
         Path(folder, ".ssh", "config").write_text(config(server))
         asyncio.run(log_in())
         measure(server, Path(folder), options)
+
+
+def go_into_a_network(megabits: int) -> NoReturn:
+    """Begin anew where so much passes the loopback in a second."""
+    words = ["unshare", "--net", "sh", "-c", NETWORK, f"{megabits}mbit", sys.executable, *sys.argv]
+    os.execvpe(words[0], words, {**os.environ, _INSIDE: "1"})
 
 
 def config(server: ssh.Server) -> str:

@@ -12,8 +12,11 @@ from segmake.messages import Problem
 from segmake.places.foreign_names import System
 from segmake.places.shell_scripts import IS_AT_WORK, START, STOP
 
-# Bytes of a file that are read or written at once.
-PIECE = 1024**2
+# Bytes that OpenSSH takes and gives at once, if it is not an old one.
+BLOCK = 255 * 1024
+
+# Bytes of a file that are read or written at once: whole blocks, or each would be followed by a small one.
+PIECE = 4 * BLOCK
 
 # That the connection is lost, and what else is said of a computer that may be reached again: its name is not found
 # (as without a network), it takes no logins or does not answer, no network or gateway leads there.

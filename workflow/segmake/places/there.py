@@ -19,7 +19,7 @@ from segmake.places import tar_files
 from segmake.places.in_order import in_order
 from segmake.places.login import Login
 from segmake.places.login_script import NO_FOLDER, LoginScript
-from segmake.places.place import PART, PIECE, Answer, File, Place
+from segmake.places.place import BLOCK, PART, PIECE, Answer, File, Place
 from segmake.places.shell_scripts import CHECKSUMS, FREE_SPACE, TAKE_MANY, TAKE_UP, TRY_DISK
 
 # find's -printf: path, size, time, each with a zero behind it, as a name may hold anything else.
@@ -37,8 +37,8 @@ _NO_COMMAND = 127
 # SSH_MSG_IGNORE
 _EMPTY_PACKET = 2
 
-# Bytes that OpenSSH takes and gives at once, if it is not an old one, and that are on the way for one file.
-_BLOCK, _AHEAD = 255 * 1024, 2 * 1024**2
+# Bytes that are on the way for one file.
+_AHEAD = 2 * 1024**2
 
 T = TypeVar("T")
 
@@ -184,7 +184,7 @@ class There(Place):
         files = await self._sftp()
         # Blocks of its own: the library's ones, after the connection was lost, print what nobody can read.
         file = await self._told(files.open(_encoded(path), "rb", block_size=0), path)
-        size = min(_BLOCK, files.limits.max_read_len)
+        size = min(BLOCK, files.limits.max_read_len)
         try:
             piece = b"?"
             while piece:
@@ -221,7 +221,7 @@ class There(Place):
             self._made.add(folder)
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | (0 if offset else asyncssh.FXF_TRUNC)
         file = await files.open(_encoded(path), flags, encoding=None, block_size=0)
-        size = min(_BLOCK, files.limits.max_write_len)
+        size = min(BLOCK, files.limits.max_write_len)
         try:
             if offset:
                 await file.truncate(offset)
