@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 from tests.projects import ROOT
@@ -109,3 +110,12 @@ def make_experiment(folder: Path, images: Path, language: str = "en", **settings
     for command in (new, [*segmake, "set", "--configfile", f"{folder}/config/config.yaml", *words]):
         subprocess.run(command, check=True, env=environment, capture_output=True)
     return folder
+
+
+def violations(axe: Any, tab: Any) -> list[tuple[str, str]]:
+    """Return what axe finds, and that the page is wider than the screen."""
+    tab.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    found = axe.run(tab).response["violations"]
+    screen = tab.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    wide = [] if screen[0] <= screen[1] else [("wide", str(screen))]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found] + wide

@@ -57,7 +57,14 @@ def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Look at each picture once in all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the page remembers of this user out of the real one's settings."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "own settings"))
 
 
 @pytest.fixture

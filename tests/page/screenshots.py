@@ -13,7 +13,10 @@ from tests.page.browser import Page as Served
 from tests.page.browser import install, make_experiment, served
 
 WIDTHS = {400: 850, 1400: 950, 1920: 1080}
-PAGES = ("", "cells", "start", "follow", "settings", "file", "help/SM-CFG-002")
+PAGES = (
+    *("", "experiments", "folders?use=open&at=", "connect", "cells", "start", "follow"),
+    *("settings", "file", "help/SM-CFG-002"),
+)
 
 
 def take(folder: Path, images: Path, work: Path) -> None:
@@ -35,7 +38,7 @@ def take(folder: Path, images: Path, work: Path) -> None:
                     tab.set_viewport_size({"width": width, "height": height})
                     tab.goto(f"{page.root}/{name}")
                     tab.wait_for_load_state("networkidle")
-                    shown = name.replace("/", "-") or "home"
+                    shown = name.partition("?")[0].replace("/", "-") or "home"
                     tab.screenshot(
                         path=folder / f"{language}-{shown}-{width}.png",
                         full_page=name != "settings" and name != "file",

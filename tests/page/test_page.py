@@ -410,7 +410,8 @@ def test_where_there_is_no_experiment_is_told(
     tmp_path: Path, language: str, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("SEGMAKE_LANG", language)
-    command = [sys.executable, "-m", "segmake", "page", str(tmp_path), "--no-browser"]
+    gone = str(tmp_path / "gone")
+    command = [sys.executable, "-m", "segmake", "page", gone, "--no-browser"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (
         told.returncode == 1

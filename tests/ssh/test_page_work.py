@@ -16,9 +16,14 @@ import pytest
 import tifffile
 
 from segmake.config.edited_text import settings_in
+from segmake.page.connection import Connection
 from segmake.page.work import Task, Work
+from segmake.page.works import Works
+from segmake.places.here import Here
 from segmake.places.login import Login
 from segmake.places.there import There
+from segmake.remote.remembered import PlaceFile, write_place
+from segmake.remote.sending import send
 from tests.projects import ROOT
 from tests.ssh.conftest import Answers, make_key
 from tests.ssh.server import Server
@@ -43,11 +48,7 @@ def segmake_for_all(folder: Path) -> list[str]:
 def test_images_over_there_are_looked_at_drawn_and_tried(server: Server) -> None:
     folder = server.user.home / "day 1"
     (folder / "images").mkdir(parents=True)
-    plane = np.random.default_rng(1).normal(300, 9, (120, 160))
-    rows, columns = np.indices(plane.shape)
-    for x in (40, 110):
-        plane[(rows - 60) ** 2 + (columns - x) ** 2 <= 100] = 3000
-    tifffile.imwrite(folder / "images" / "été 1.tif", plane.astype(np.uint16), imagej=True)
+    tifffile.imwrite(folder / "images" / "été 1.tif", two_discs(), imagej=True)
     for path in (folder, *folder.rglob("*")):
         shutil.chown(path, server.user.name)
     server.permit(make_key())
@@ -92,3 +93,106 @@ async def _over(ask: Any) -> Task:
         assert time.monotonic() < end, task.lines
         await asyncio.sleep(0.2)
     return task
+
+
+def laptop_experiment(tmp_path: Path, name: str, plane: np.ndarray) -> Path:
+    """Make an experiment of the laptop whose images lie beside it."""
+    experiment = tmp_path / "day 1"
+    (experiment / "config").mkdir(parents=True)
+    (tmp_path / "pictures").mkdir()
+    tifffile.imwrite(tmp_path / "pictures" / name, plane, imagej=True)
+    config = CONFIG.replace("folder: images", f"folder: {tmp_path / 'pictures'}")
+    (experiment / "config" / "config.yaml").write_text(config)
+    return experiment
+
+
+def two_discs() -> np.ndarray:
+    """Return a plane with two cells."""
+    plane = np.random.default_rng(1).normal(300, 9, (120, 160))
+    rows, columns = np.indices(plane.shape)
+    for x in (40, 110):
+        plane[(rows - 60) ** 2 + (columns - x) ** 2 <= 100] = 3000
+    return plane.astype(np.uint16)
+
+
+@pytest.mark.parametrize("can_look", [True, False])
+def test_an_image_of_the_laptop_is_sent_and_its_cells_are_found_over_there(
+    over_there: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_look: bool
+) -> None:
+    experiment = laptop_experiment(tmp_path, "été 1.tif", two_discs())
+    monkeypatch.chdir(experiment)
+    python = segmake_for_all(over_there.user.home / "env")[0]
+    program = Path(python).with_name("segmake")
+    program.write_text(f'#!/bin/sh\nexec {python} -m segmake "$@"\n')
+    program.chmod(0o755)
+    folder = over_there.user.home / "segmake-experiments" / "day 1"
+    folder.mkdir(parents=True)
+    for path in (folder, folder.parent):
+        shutil.chown(path, over_there.user.name)
+    over_there.permit(make_key())
+    over_there.start(methods="publickey")
+    write_place(experiment, PlaceFile(over_there.host, str(folder), str(program)))
+    monkeypatch.setattr("segmake.page.works.find_spec", lambda name: can_look or None)
+    asyncio.run(_found_there(over_there, experiment, tmp_path / "pictures", can_look=can_look))
+
+
+async def _found_there(server: Server, experiment: Path, pictures: Path, *, can_look: bool) -> None:
+    connection = Connection(experiment, experiment / "config" / "config.yaml")
+    cache = str(experiment.parent / "cache")
+    works = Works(
+        Work(Here(), str(experiment), [sys.executable, "-m", "segmake"], cache), connection
+    )
+    settings: dict[str, Any] = settings_in((experiment / "config" / "config.yaml").read_text())
+    (seen,) = (await _over(lambda: works.look(str(pictures)))).files
+    assert seen["name"] == "été 1.tif" and bool(seen["picture"]) == can_look
+    place = (seen["file"], 1, 1)
+    view = await works.view(*place, settings["images"])
+    if can_look:
+        assert view["width"] == 160 and not view["picture"].startswith("there:")
+    else:
+        assert view["unsent"] and view["problems"][0]["code"] == "SM-PAG-034"
+        works.send(seen["file"])
+        end = time.monotonic() + 90
+        # No page waits for a login: it is told when it is there.
+        while "width" not in (view := await works.view(*place, settings["images"])):
+            assert time.monotonic() < end and not view["problems"], view
+            if question := connection.questions.waiting:
+                connection.questions.answer(question.key, "yes")
+            await asyncio.sleep(0.1)
+        assert (await works.bytes_of(view["picture"]))[1:4] == b"PNG"
+    key = await works.begin_trial(*place, settings)
+    assert key == await works.begin_trial(*place, settings)
+    task = await works.trial(key)
+    assert task and task.last["state"] in ("sending", "sent", "picture")
+    end = time.monotonic() + 90
+    while not (task := await works.trial(key)).over:
+        assert time.monotonic() < end, task
+        if question := connection.questions.waiting:
+            connection.questions.answer(question.key, "yes")
+        await asyncio.sleep(0.1)
+    assert not task.problems, task.problems
+    assert task.last["cells"] == 2 and task.last["file"] == seen["file"]
+    assert (await works.bytes_of(task.last["outlines"]))[1:4] == b"PNG"
+    # Where a run looks for it, so that it need not be sent again.
+    session = await connection.session()
+    there = await session.computer.files(session.place.folder)
+    (name,) = [name for name in there if name.endswith("été 1.tif")]
+    sent = await send(session, lambda words: None)
+    assert name not in sent.files.copied and not sent.aside, sent
+    await connection.close()
+    await server_is_away(server, works, place, settings)
+
+
+async def server_is_away(
+    server: Server, works: Works, place: tuple[str, int, int], settings: dict[str, Any]
+) -> None:
+    """See that a trial says what is wrong with the connection, and can be begun again."""
+    server.stop()
+    settings = {**settings, "segmentation": {"engine": "threshold", "diameter": 21}}
+    key = await works.begin_trial(*place, settings)
+    task = await _over(lambda: works.trial(key))
+    assert task.problems[0]["code"] in ("SM-SSH-002", "SM-SSH-010"), task.problems
+    server.start(methods="publickey")
+    assert await works.begin_trial(*place, settings) == key
+    task = await _over(lambda: works.trial(key))
+    assert not task.problems and task.last["cells"] == 2, task

@@ -92,6 +92,13 @@ async def _started(place: Place, home: Path) -> None:
         await asyncio.sleep(0.1)
     assert (home / "run/logs/a run.log").read_text().split() == ["it's", "on", "interrupted"]
     await place.stop(began)
+    # What reads to the end of its input finds one.
+    assert (await asyncio.wait_for(place.run(["cat"]), 60)).code == 0
+    # What ends at once is not at work, whether or not it could be looked at.
+    over = await place.start(["sh", "-c", "exit 1"], folder="~/run", log="~/run/logs/over.log")
+    while await place.is_at_work(over):
+        assert time.monotonic() < end + 60
+    assert not await place.is_at_work(" ".join(over.split()[:3]))
     await place.close()
 
 

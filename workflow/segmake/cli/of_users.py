@@ -93,6 +93,7 @@ def edit(options: argparse.Namespace) -> int:
 def new(options: argparse.Namespace) -> None:
     """Make the folder of an experiment."""
     from segmake.experiment.new import make_experiment
+    from segmake.experiment.recent import note
 
     if options.lang:
         os.environ["SEGMAKE_LANG"] = options.lang
@@ -103,6 +104,7 @@ def new(options: argparse.Namespace) -> None:
         other=options.other,
         simulation=options.simulation,
     )
+    note(options.folder)
     print(told)
 
 

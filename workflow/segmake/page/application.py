@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from segmake.messages import LANGUAGES, Problem
 from segmake.page.common import LANGUAGE, Common, apart, see, unexpected
@@ -20,6 +21,7 @@ from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
 from segmake.page.pages.connect import Connect
 from segmake.page.pages.environments import Environments
+from segmake.page.pages.experiments import Experiments
 from segmake.page.pages.follow import Follow
 from segmake.page.pages.images import Images
 from segmake.page.pages.results import Results
@@ -46,23 +48,40 @@ _A_YEAR = 365 * 24 * 3600
 
 
 class Application:
-    """The pages of one experiment.
+    """The pages of one experiment, or the list of experiments alone.
 
     Parameters
     ----------
-    desk : Desk
+    desk : Desk or None
     guard : Guard
     close : callable
         Ends the server.
+    idle_minutes : float
+        After so long without use it ends, and so do the pages that it opens.
     """
 
-    def __init__(self, desk: Desk, guard: Guard, close: Callable[[], None]) -> None:
+    def __init__(
+        self, desk: Desk | None, guard: Guard, close: Callable[[], None], idle_minutes: float
+    ) -> None:
         self._close = close
         self._common = common = Common(desk, guard)
-        watch = Watch(desk.connection, unexpected)
-        planning = Planning(desk.connection, desk.errands, watch, unexpected)
         routes = [
             common.get("/", self._home),
+            *(self._of_experiment(desk) if desk else ()),
+            *Experiments(common, idle_minutes).routes(),
+            common.get("/help/{code}", self._help),
+            common.post("/language", self._language),
+            common.post("/close", self._end),
+            common.get("/static/{name:path}", self._static),
+            common.both("/{anything:path}", self._nothing),
+        ]
+        self.starlette = Starlette(routes=routes)
+
+    def _of_experiment(self, desk: Desk) -> list[Route]:
+        common = self._common
+        watch = Watch(desk.connection, unexpected)
+        planning = Planning(desk.connection, desk.errands, watch, unexpected)
+        return [
             *Asked(common).routes(),
             *Cells(common).routes(),
             *Start(common, planning, watch).routes(),
@@ -74,13 +93,7 @@ class Application:
             *Environments(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
-            common.get("/help/{code}", self._help),
-            common.post("/language", self._language),
-            common.post("/close", self._end),
-            common.get("/static/{name:path}", self._static),
-            common.both("/{anything:path}", self._nothing),
         ]
-        self.starlette = Starlette(routes=routes)
 
     @property
     def used(self) -> float:
@@ -90,9 +103,12 @@ class Application:
     @property
     def is_busy(self) -> bool:
         """Whether it does something that ends with it, such as sending images."""
-        return self._common.desk.errands.are_at_work
+        desk = self._common.open_desk
+        return desk is not None and desk.errands.are_at_work
 
     async def _home(self, request: Request) -> Response:
+        if self._common.open_desk is None:
+            return see("/experiments")
         return self._common.page("home", draft=await apart(self._common.desk.file.as_it_is))
 
     async def _errand(self, request: Request) -> Response:
@@ -105,7 +121,7 @@ class Application:
         return self._common.page("help", entry=faq_entry(request.path_params["code"]))
 
     async def _nothing(self, request: Request) -> Response:
-        raise Problem("SM-PAG-007")
+        raise Problem("SM-PAG-007" if self._common.open_desk else "SM-PAG-035")
 
     async def _static(self, request: Request) -> Response:
         path = _FILES.get(request.path_params["name"])

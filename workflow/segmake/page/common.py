@@ -35,6 +35,7 @@ _STATUS = {
     "SM-PAG-006": HTTPStatus.FORBIDDEN,
     "SM-PAG-007": HTTPStatus.NOT_FOUND,
     "SM-PAG-008": HTTPStatus.NOT_FOUND,
+    "SM-PAG-035": HTTPStatus.NOT_FOUND,
     "SM-PAG-022": HTTPStatus.NOT_FOUND,
 }
 
@@ -47,7 +48,8 @@ class Common:
 
     Parameters
     ----------
-    desk : Desk
+    desk : Desk or None
+        None where no experiment is open.
     guard : Guard
 
     Attributes
@@ -56,9 +58,22 @@ class Common:
         When somebody last asked for anything, on the clock of `time.monotonic`.
     """
 
-    def __init__(self, desk: Desk, guard: Guard) -> None:
-        self.desk, self.guard = desk, guard
+    def __init__(self, desk: Desk | None, guard: Guard) -> None:
+        self.open_desk, self.guard = desk, guard
         self.used = time.monotonic()
+
+    @property
+    def desk(self) -> Desk:
+        """The experiment that is open.
+
+        Raises
+        ------
+        Problem
+            ``SM-PAG-035`` if none is.
+        """
+        if self.open_desk is None:
+            raise Problem("SM-PAG-035")
+        return self.open_desk
 
     def get(self, path: str, answer: Answering) -> Route:
         """Return the address of what is only looked at."""
@@ -110,7 +125,7 @@ class Common:
     def page(self, name: str, *, status: int = 200, **values: Any) -> Response:
         """Return a page; see `segmake.page.look_of.page`."""
         csrf = self.guard.csrf if values.get("inside", True) else ""
-        return page(name, status=status, desk=self.desk, csrf=csrf, **values)
+        return page(name, status=status, desk=self.open_desk, csrf=csrf, **values)
 
     async def form(self, request: Request) -> dict[str, str]:
         """Return what a form of the page holds; of several values of a name the last.

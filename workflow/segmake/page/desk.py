@@ -18,7 +18,8 @@ from segmake.page.draft import Draft, SettingsFile
 from segmake.page.errands import Errands
 from segmake.page.fields import all_fields, number_in
 from segmake.page.taken import Taken, patterns, taken, wider
-from segmake.page.work import Task, Work
+from segmake.page.work import Task
+from segmake.page.works import Works
 
 # So many images are listed at once.
 PAGE = 24
@@ -58,6 +59,10 @@ class Chosen:
         Which one that is.
     stale : bool
         Whether the settings were others then.
+    waits : bool
+        Whether its picture is drawn on another computer, and not there yet.
+    unsent : bool
+        Whether it has to be sent there before.
     """
 
     name: str = ""
@@ -69,6 +74,8 @@ class Chosen:
     trial: Task | None = None
     trial_key: str = ""
     stale: bool = False
+    waits: bool = False
+    unsent: bool = False
 
     @property
     def field_of_view(self) -> dict[str, Any]:
@@ -120,11 +127,11 @@ class Desk:
     folder : Path
         Of the experiment, on this computer.
     config : Path
-    work : Work
+    work : Works
     connection : Connection
     """
 
-    def __init__(self, folder: Path, config: Path, work: Work, connection: Connection) -> None:
+    def __init__(self, folder: Path, config: Path, work: Works, connection: Connection) -> None:
         self.folder = folder
         self.connection = connection
         self.errands = Errands()
@@ -242,6 +249,7 @@ class Desk:
         answer = await self.work.view(image.name, image.position, image.time, _images(draft))
         if answer["answer"] == "error":
             image.problems = answer["problems"]
+            image.waits, image.unsent = answer.get("waits", False), answer.get("unsent", False)
         else:
             image.view = answer
         key = await self.work.trial_key(image.name, image.position, image.time, draft.settings)
@@ -330,6 +338,8 @@ def state_words(task: Task) -> str:
         return str(task.problems[0]["text"])
     last = task.last
     state = last.get("state")
+    if state == "sending":
+        return str(last["words"])
     if state == "done":
         return say(f"page.trial.{'done' if last['cells'] else 'nothing'}", cells=last["cells"])
     return say(f"page.trial.{state or 'sent'}")

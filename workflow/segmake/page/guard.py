@@ -59,6 +59,11 @@ class Guard:
         self._cookie = f"segmake-{secrets.token_hex(4)}"
 
     @property
+    def has_port(self) -> bool:
+        """Whether a browser reaches this computer's ports."""
+        return self._port is not None
+
+    @property
     def csrf(self) -> str:
         """What forms of the page bring along: no other page can know it."""
         return hmac.new(self._secret.encode(), b"form", hashlib.sha256).hexdigest()

@@ -47,7 +47,7 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
         "fields": all_fields(),
         "version": __version__,
         "name": name,
-        "pages": pages_of(with_images="desk" not in values or values["desk"].file.has_images()),
+        "pages": pages_of(with_images=not values.get("desk") or values["desk"].file.has_images()),
     }
     return HTMLResponse(template.render(**shared, **values), status_code=status)
 

@@ -12,8 +12,11 @@ from segmake.messages import Problem, say
 # So long somebody may take; a login is ended sooner, by either computer, mostly after two minutes.
 PATIENCE_S = 15 * 60
 
+# What a login says that the other computer has ended while it waited for an answer.
+_TOO_LATE = "SM-SSH-035"
+
 # What a login, or a set-up, says where its question was left, and where it took too long to answer.
-_LEFT = ("SM-SSH-004", "SM-SSH-030", "SM-REM-059", "SM-SSH-003", "SM-SSH-010")
+_LEFT = ("SM-SSH-004", "SM-SSH-030", "SM-REM-059", "SM-SSH-003", "SM-SSH-010", _TOO_LATE)
 
 # After these no question is asked either until somebody wants it: not the right computer, or no right password.
 _REFUSED = ("SM-SSH-004", "SM-SSH-006")
@@ -93,6 +96,8 @@ class Questions:
 
     def told(self, problem: Problem, host: str) -> Problem:
         """Return what is to be said of a problem: where a question was left, that, and how to go on by the page."""
+        if problem.code == _TOO_LATE:
+            self.left = self.left or "SM-PAG-030"
         if self.left and problem.code in _LEFT:
             code, self.left = self.left, "SM-PAG-031"
             return Problem(code, where=host, host=host)
@@ -112,8 +117,8 @@ class Questions:
             self.left = "SM-PAG-030"
             return None
         except asyncio.CancelledError:
-            # The login took too long for one of the computers.
-            self.left = "SM-PAG-030"
+            # The login took too long for one of the computers, which may have been told already.
+            self.left = self.left or "SM-PAG-030"
             raise
         finally:
             del self._waiting[question.key]

@@ -16,12 +16,15 @@ from pathlib import Path
 from segmake.core.caches import own_cache_folder
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import error_line
+from segmake.experiment.recent import note
 from segmake.messages import Problem, say
 from segmake.page.application import Application
 from segmake.page.connection import Connection
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
+from segmake.page.opening import own_command
 from segmake.page.work import Work
+from segmake.page.works import Works
 from segmake.places.here import Here
 from segmake.remote.event_loop import pass_over_lost
 
@@ -39,7 +42,7 @@ def serve(
     Parameters
     ----------
     folder : Path
-        Of the experiment, or a file in its folder ``config``.
+        Of the experiment, or a file in its folder ``config``; in any other, the list of experiments opens.
     browser : bool
         Whether the browser is to be opened.
     idle_minutes : float
@@ -50,17 +53,14 @@ def serve(
     Raises
     ------
     Problem
-        ``SM-PAG-001`` if there is no experiment, ``SM-PAG-002`` or ``SM-PAG-003`` if nobody can listen there.
+        ``SM-PAG-001`` if there is no such folder, ``SM-PAG-002`` or ``SM-PAG-003`` if nobody can listen there.
     """
-    experiment, config = _experiment(folder)
+    found = _experiment(folder)
     socket = socket and socket.absolute()
-    # What is sent and fetched is named as it is seen from there.
-    os.chdir(experiment)
     listening = _on_socket(socket) if socket else _on_loopback()
     port = None if socket else listening.getsockname()[1]
     guard = Guard(port)
-    work = Work(Here(), str(experiment), own_command(), str(own_cache_folder() / "page"))
-    desk = Desk(experiment, config, work, Connection(experiment, config))
+    desk = _desk(*found) if found else None
     try:
         asyncio.run(_served(desk, guard, listening, port, socket, browser, idle_minutes * 60))
     finally:
@@ -69,13 +69,17 @@ def serve(
             socket.unlink(missing_ok=True)
 
 
-def own_command() -> list[str]:
-    """Return what starts ``segmake`` on this computer, with this Python."""
-    return [sys.executable, "-P", "-m", "segmake"]
+def _desk(experiment: Path, config: Path) -> Desk:
+    # What is sent and fetched is named as it is seen from there.
+    os.chdir(experiment)
+    note(experiment)
+    here = Work(Here(), str(experiment), own_command(), str(own_cache_folder() / "page"))
+    connection = Connection(experiment, config)
+    return Desk(experiment, config, Works(here, connection), connection)
 
 
 async def _served(
-    desk: Desk,
+    desk: Desk | None,
     guard: Guard,
     listening: sockets.socket,
     port: int | None,
@@ -90,7 +94,7 @@ async def _served(
     def close() -> None:
         server.should_exit = True
 
-    application = Application(desk, guard, close)
+    application = Application(desk, guard, close, idle_s / 60)
     settings = uvicorn.Config(
         application.starlette,
         # Nothing that was asked for is written anywhere: the first address holds the token.
@@ -108,7 +112,8 @@ async def _served(
     await server.serve(sockets=[listening])
     for task in (told, watched):
         task.cancel()
-    await desk.connection.close()
+    if desk:
+        await desk.connection.close()
 
 
 async def _when_it_answers(
@@ -145,15 +150,19 @@ async def _end_when_idle(
     while idle_s > 0:
         await asyncio.sleep(min(_LOOK_S, idle_s))
         if time.monotonic() - application.used > idle_s and not application.is_busy:
-            print(say("page.idle"), flush=True)
             close()
+            # Whoever opened this page from another one may be gone.
+            with suppress(OSError):
+                print(say("page.idle"), flush=True)
             return
 
 
-def _experiment(folder: Path) -> tuple[Path, Path]:
-    """Return the folder of an experiment and its config."""
+def _experiment(folder: Path) -> tuple[Path, Path] | None:
+    """Return the folder of an experiment and its config; None in a folder that is none."""
     config = folder if folder.is_file() else folder / DEFAULT_CONFIG
     if not config.is_file():
+        if folder.is_dir():
+            return None
         raise Problem("SM-PAG-001", where=str(folder), folder=folder.absolute())
     config = config.absolute()
     return config.parents[1] if config.parent.name == "config" else config.parent, config

@@ -184,7 +184,7 @@ def with_reasons(left_out: Iterable[LeftOut], section: Mapping[str, Any]) -> Ite
 def problems_of(line: Mapping[str, Any], section: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what is wrong with an image, or with what settings ask of it, as a run would tell it."""
     told = [one for one in line["problems"] if one["severity"] == "error"]
-    if told or not line["positions"]:
+    if told or not line["positions"] or line.get("unopened"):
         return told
     wanted = numbers_chosen(_positions(section), len(line["positions"]))
     if not wanted:

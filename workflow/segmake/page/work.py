@@ -101,10 +101,14 @@ class Work:
         What starts ``segmake`` over there.
     cache : str
         A folder over there for what can be made again.
+    mark : str
+        What stands before the paths of its pictures, to tell them from those of another place.
     """
 
-    def __init__(self, place: Place, folder: str, command: Sequence[str], cache: str) -> None:
-        self.place, self.folder = place, folder
+    def __init__(
+        self, place: Place, folder: str, command: Sequence[str], cache: str, mark: str = ""
+    ) -> None:
+        self.place, self.folder, self.mark = place, folder, mark
         self._command, self._cache = tuple(command), cache
         self._tasks: dict[str, Task] = {}
         self._views: dict[str, dict[str, Any]] = {}
@@ -146,7 +150,7 @@ class Work:
         """
         key = fingerprint(file, position, moment, in_one_line(images), await self._known_of(file))
         known = self._views.get(key)
-        if known and await self.place.look(known["picture"]):
+        if known and await self.place.look(known["picture"].removeprefix(self.mark)):
             return known
         config = await self._config({"images": images, "segmentation": {"engine": "threshold"}})
         words = [*self._words(file, position, moment, config), "--picture"]
@@ -212,7 +216,8 @@ class Work:
 
     async def bytes_of(self, path: str) -> bytes:
         """Return what a file over there holds."""
-        return b"".join([piece async for piece in self.place.read(path)])
+        own = path.removeprefix(self.mark)
+        return b"".join([piece async for piece in self.place.read(own)])
 
     async def _known_of(self, file: str) -> tuple[float, ...]:
         """Return what tells a file from another one of its name; nothing where there is none."""
@@ -226,7 +231,7 @@ class Work:
         """Whether a trial has found its cells, and their outlines have not been removed to make room."""
         if trial.last.get("state") != "done":
             return False
-        return await self.place.look(trial.last["outlines"]) is not None
+        return await self.place.look(trial.last["outlines"].removeprefix(self.mark)) is not None
 
     async def _clear_away(self) -> None:
         """Remove what was left over there by pages that ended long ago."""
@@ -250,7 +255,7 @@ class Work:
         command = [*self._command, *words, "--json"]
         variables = {"SEGMAKE_LANG": language()}
         said = await self.place.run(command, folder=self.folder, variables=variables)
-        answers = list(_answers(said.out))
+        answers = list(self._answers(said.out))
         if not answers:
             raise Problem("SM-PAG-004", where=self.place.name, said=_last_line(said.err))
         return answers[-1]
@@ -260,6 +265,11 @@ class Work:
         task = Task(log, where=self.place.name)
         task.started = await self.place.start(command, folder=self.folder, log=log)
         self._tasks[key] = task
+
+    def _answers(self, said: bytes) -> Iterator[dict[str, Any]]:
+        for answer in _answers(said):
+            pictures = {name: answer[name] for name in ("picture", "outlines") if answer.get(name)}
+            yield answer | {name: f"{self.mark}{path}" for name, path in pictures.items()}
 
     async def _news(self, task: Task) -> Task:
         """Return a task with all that it has said so far."""
@@ -279,7 +289,7 @@ class Work:
                 pieces = [piece async for piece in self.place.read(task.log, task.read)]
                 whole, end, _ = b"".join(pieces).rpartition(b"\n")
                 task.read += len(whole) + len(end)
-                answers = list(_answers(whole))
+                answers = list(self._answers(whole))
                 task.lines += answers
                 task.said = "" if answers else _last_line(whole)
         task.over = over or task.is_whole

@@ -27,14 +27,17 @@ echo "$(uname -n) process $started $(ps -o lstart= -p "$started" | tr -s " " _)"
 IS_AT_WORK = """
 [ "$1" = "$(uname -n)" ] || exit 3
 if [ "$2" = unit ]; then systemctl --user --quiet is-active "$3"; exit; fi
-[ "$(ps -o lstart= -p "$3" | tr -s " " _)" = "$4" ]
+# What has ended stays in the list where nobody asks for its exit code, as in some containers.
+case "$(ps -o stat= -p "$3")" in "" | Z* | X*) exit 1 ;; esac
+# What had ended before it could be looked at has no time.
+[ -n "$4" ] && [ "$(ps -o lstart= -p "$3" | tr -s " " _)" = "$4" ]
 """
 
 # As above: interrupts the whole session of the process.
 STOP = """
 [ "$1" = "$(uname -n)" ] || exit 3
 if [ "$2" = unit ]; then systemctl --user stop --no-block "$3"; exit; fi
-[ "$(ps -o lstart= -p "$3" | tr -s " " _)" = "$4" ] || exit 0
+[ -n "$4" ] && [ "$(ps -o lstart= -p "$3" | tr -s " " _)" = "$4" ] || exit 0
 # Not `kill -INT --`, of which dash makes something else.
 kill -s INT -- "-$3" 2>/dev/null || kill -s INT "$3"
 """

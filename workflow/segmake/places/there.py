@@ -106,7 +106,9 @@ class There(Place):
 
     async def _run(self, script: LoginScript, data: bytes = b"") -> Answer:
         connection = await self.connect()
-        done = await self._told(connection.run(str(script), input=data, encoding=None, check=False))
+        # Of no input the library sends no end, for which what reads it would wait.
+        given: dict[str, Any] = {"input": data} if data else {"stdin": asyncssh.DEVNULL}
+        done = await self._told(connection.run(str(script), **given, encoding=None, check=False))
         answer = Answer(done.returncode or 0, _bytes(done.stdout), _bytes(done.stderr))
         return self._own_words(script, answer, lost=done.returncode is None)
 

@@ -148,6 +148,35 @@ def pack(config: Path, named: Sequence[Named], laptop: Laptop) -> Luggage:
     return luggage
 
 
+def pack_one(image: Path, named: Sequence[Named], laptop: Laptop) -> tuple[Luggage, str]:
+    """Return what is needed to find the cells of one image over there, and what the image is called there.
+
+    Parameters
+    ----------
+    image : Path
+    named : sequence of Named
+        The paths in a config: folders of images, and perhaps a model.
+    laptop : Laptop
+    """
+    luggage = Luggage()
+    for one in _of_kind(named, "other"):
+        if one.source and one.source.is_file():
+            luggage.add(one.name, one.source)
+    if shared := laptop.shared(str(image)):
+        return luggage, shared
+    name = laptop.called(str(image), is_folder=False)
+    for one in _of_kind(named, "images"):
+        if one.source and image.is_relative_to(one.source):
+            name = _joined(one.name, image.relative_to(one.source).as_posix())
+    if image.is_dir():
+        _add_tree(luggage, image, name, guarded=False)
+    else:
+        luggage.add(name, image, guarded=False)
+        _add_beside(luggage, image.parent, name.rpartition("/")[0], {image.name})
+    luggage.images.append(name)
+    return luggage, name
+
+
 def _of_kind(named: Iterable[Named], *kinds: Kind) -> list[Named]:
     return [one for one in named if one.kind in kinds and one.source]
 

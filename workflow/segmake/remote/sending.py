@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
+from segmake.places.progress import Progress
 from segmake.remote.arrival import memory_of
 from segmake.remote.claims import claim
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.gone import absent_images, foreign, move_aside, set_aside
 from segmake.remote.group_folders import open_to_group
 from segmake.remote.laptop_paths import Laptop
-from segmake.remote.luggage import Luggage, config_problems, is_in, pack
+from segmake.remote.luggage import Luggage, config_problems, is_in, pack, pack_one
 from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.patience import Show
@@ -37,6 +38,7 @@ _NAMED = 10
 
 # What may be gone over with, if the user knows of it: images that only the other computer has.
 ONLY_THERE = ("SM-REM-070", "SM-REM-071")
+
 # So many bytes are read before anybody wonders.
 _QUICKLY_READ = 100_000_000
 
@@ -213,6 +215,61 @@ async def send(
     images = foreign(luggage, now - {name for names in absent.values() for name in names})
     stay = [name for name in stay if not any(is_in(name, image) for image in images)]
     return Sent(outcome, is_new, tuple(left), tuple(aside), tuple(images), tuple(stay))
+
+
+async def send_one(
+    session: Session, image: Path, config: Path, tell: Callable[[Progress], None]
+) -> tuple[str, ConfigCopy]:
+    """Bring one image to where a run would look for it, with the model that a config names.
+
+    Parameters
+    ----------
+    session : Session
+    image : Path
+    config : Path
+        Whose folders of images and model count; it may lie anywhere, with paths as in the experiment's.
+    tell : callable
+        Is told how far it is.
+
+    Returns
+    -------
+    name : str
+        The image's path over there, from the experiment's folder on.
+    copied : ConfigCopy
+        The config as it is written there.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-024`` if the image is still being written, ``SM-REM-055`` if the experiment is a copy.
+    Problems
+        ``SM-REM-008`` or ``SM-REM-022`` if another file lies over there in its place.
+    """
+    claim(session.experiment, session.place)
+    laptop = await session.laptop()
+    folder = session.place.folder
+    copied = make_copy(config, laptop, folder)
+    luggage, name = pack_one(image, copied.named, laptop)
+    if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
+        return name, copied
+    target = Among(session.computer, luggage.folders, luggage.single)
+    there = await target.files(folder)
+    here = await Gathered(Here(), luggage.paths).files("")
+    memory = await memory_of(session)
+    others, alike = await _others(session, luggage, memory, here, there, lambda words: None)
+    if others:
+        _refuse(session, luggage, others)
+    # Another sending may have noted something meanwhile.
+    memory = await memory_of(session)
+    _remember(memory, here, there, alike)
+    write_memory(session.experiment, memory)
+    source = Gathered(Here(), luggage.paths)
+    outcome = await copy(
+        (source, ""), (target, folder), wanted=lambda each: each not in alike, tell=tell
+    )
+    if set(outcome.growing).intersection(luggage.images):
+        raise Problem("SM-REM-024", where=str(image), number=1, files=readable(image.name))
+    return name, copied
 
 
 async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:

@@ -57,6 +57,8 @@ class Cells:
                 if done is True
                 else (await self._cells_page(asked, draft, conflict=done))
             )
+        if do == "send":
+            self._common.desk.work.send(asked["image"])
         if do == "look":
             await self._common.desk.look_anew(draft.settings)
         return await self._cells_page(asked, draft, do=do)

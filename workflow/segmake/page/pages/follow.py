@@ -131,7 +131,8 @@ class Follow:
 
     async def _stop(self, errand: Errand) -> None:
         session = await self._common.desk.connection.session()
-        errand.tell(say("remote.stopping", host=session.place.host))
+        names = {"host": session.place.host, "seconds": round(running.STOP_SECONDS)}
+        errand.tell(say("remote.stopping", **names))
         try:
             # What it says besides is for a terminal; the page itself says what is true.
             await running.stop(session, lambda words: None)

@@ -1,5 +1,8 @@
 """The step *Connect* in a real browser, at a real OpenSSH server: set up by clicks, questions in any window, attacks."""
 
+# Fixtures of the page's tests are named where they are used.
+# ruff: noqa: F811
+
 from __future__ import annotations
 
 import re
@@ -8,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
 from playwright.sync_api import expect
 
 from segmake.remote.remembered import read_place
-from tests.page.browser import Page, served
-from tests.page.conftest import PATIENCE_MS
+from tests.page.browser import Page, served, violations
+from tests.page.conftest import PATIENCE_MS, browser, experiment, images, made, tab  # noqa: F401
 from tests.page.test_attacks import Visitor
-from tests.ssh.conftest import make_key, over_there, server, shared  # noqa: F401
+from tests.ssh.conftest import make_key
 from tests.ssh.server import PASSWORD, Server
-from tests.ssh.server import why_not as no_server
-
-pytestmark = pytest.mark.skipif(no_server() is not None, reason=str(no_server()))
 
 QUESTION = ".question"
 
 
 @pytest.fixture
-def page(over_there: Server, experiment: Path) -> Iterator[Page]:  # noqa: F811
+def page(over_there: Server, experiment: Path) -> Iterator[Page]:
     """The page of an experiment, whose user has never been to the other computer."""
     with served(experiment) as found:
         yield found
@@ -63,8 +66,8 @@ def name_computer(tab: Any, page: Page, computer: Server, program: Path) -> None
 def test_a_computer_is_set_up_by_clicks_and_a_password_is_kept_nowhere(
     tab: Any,
     page: Page,
-    over_there: Server,  # noqa: F811
-    shared: Path,  # noqa: F811
+    over_there: Server,
+    shared: Path,
 ) -> None:
     over_there.start()
     tab.goto(f"{page.root}/connect")
@@ -109,8 +112,8 @@ def test_a_computer_is_set_up_by_clicks_and_a_password_is_kept_nowhere(
 def test_a_question_can_be_left_and_one_of_another_page_is_not_answered(
     tab: Any,
     page: Page,
-    over_there: Server,  # noqa: F811
-    shared: Path,  # noqa: F811
+    over_there: Server,
+    shared: Path,
 ) -> None:
     over_there.start()
     name_computer(tab, page, over_there, shared / ".venv/bin/segmake")
@@ -142,8 +145,8 @@ def test_a_question_can_be_left_and_one_of_another_page_is_not_answered(
 def test_it_works_without_javascript_in_french(
     browser: Any,
     page: Page,
-    over_there: Server,  # noqa: F811
-    shared: Path,  # noqa: F811
+    over_there: Server,
+    shared: Path,
 ) -> None:
     over_there.permit(make_key())
     over_there.start()
@@ -171,7 +174,7 @@ def test_it_works_without_javascript_in_french(
 def test_axe_finds_nothing_where_something_is_asked(
     tab: Any,
     page: Page,
-    over_there: Server,  # noqa: F811
+    over_there: Server,
     language: str,
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -192,12 +195,3 @@ def test_axe_finds_nothing_where_something_is_asked(
     tab.locator("#answer").wait_for()
     tab.emulate_media(color_scheme="light")
     assert violations(axe, tab) == []
-
-
-def violations(axe: Any, tab: Any) -> list[tuple[str, str]]:
-    """Return what axe finds, and that the page is wider than the screen."""
-    tab.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-    found = axe.run(tab).response["violations"]
-    screen = tab.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    wide = [] if screen[0] <= screen[1] else [("wide", str(screen))]
-    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found] + wide
