@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from segmake.demo.synthetic import write_demo_images
+from tests.page.browser import Page as Served
 from tests.page.browser import install, make_experiment, served
 
 WIDTHS = {400: 850, 1400: 950, 1920: 1080}
-PAGES = ("", "cells", "settings", "file", "help/SM-CFG-002")
+PAGES = (
+    *("", "images", "cells", "scripts", "environments", "start", "follow"),
+    *("settings", "file", "help/SM-CFG-002"),
+)
+SCRIPT = """scripts:
+  - name: bright
+    script: segmake:template.py
+    needs: [images, masks]
+    environment: growth
+environments:
+  growth: {packages: [pandas, "matplotlib>=3.8"]}
+"""
 
 
 def take(folder: Path, images: Path, work: Path) -> None:
@@ -21,6 +34,11 @@ def take(folder: Path, images: Path, work: Path) -> None:
     for language in ("fr", "en"):
         settings = {"segmentation.engine": "threshold", "images.include": '["**/ecoli*.tif"]'}
         experiment = make_experiment(work / f"growth {language}", images, language, **settings)
+        config = experiment / "config" / "config.yaml"
+        without = re.sub(
+            r"^(scripts|environments):.*\n", "", config.read_text(), flags=re.MULTILINE
+        )
+        config.write_text(without + SCRIPT)
         with served(experiment, SEGMAKE_LANG=language) as page, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
             context = browser.new_context(color_scheme="light")
@@ -34,6 +52,9 @@ def take(folder: Path, images: Path, work: Path) -> None:
                     tab.set_viewport_size({"width": width, "height": height})
                     tab.goto(f"{page.root}/{name}")
                     tab.wait_for_load_state("networkidle")
+                    if name == "images":
+                        tab.locator("#form:not([data-again])").wait_for(timeout=60_000)
+                        tab.wait_for_load_state("networkidle")
                     shown = name.replace("/", "-") or "home"
                     tab.screenshot(
                         path=folder / f"{language}-{shown}-{width}.png",
@@ -66,7 +87,32 @@ def take(folder: Path, images: Path, work: Path) -> None:
             tab.locator("button[value=save]").click()
             tab.wait_for_timeout(800)
             tab.screenshot(path=folder / f"{language}-cells-refused-1400.png")
+            take_run(tab, page, folder, language)
             browser.close()
+
+
+def take_run(tab: Page, page: Served, folder: Path, language: str) -> None:
+    """Take pictures of a run: its plan, itself, its end."""
+
+    def shot(name: str) -> None:
+        for width in (400, 800, 1400):
+            tab.set_viewport_size({"width": width, "height": 900})
+            tab.screenshot(path=folder / f"{language}-{name}-{width}.png", full_page=True)
+
+    tab.emulate_media(color_scheme="light")
+    tab.goto(f"{page.root}/start")
+    tab.locator("section.plan").wait_for(timeout=60_000)
+    shot("start-plan")
+    if tab.locator("select[name=profile]").count():
+        tab.locator("select[name=profile]").select_option("local")
+        tab.locator("button[name=do][value=look]").nth(1).click()
+        tab.locator("section.plan").wait_for(timeout=60_000)
+    tab.locator("button[value=start]").click()
+    tab.wait_for_url("**/follow")
+    tab.locator(".state.running").wait_for(timeout=60_000)
+    shot("follow-running")
+    tab.locator(".state.ended").wait_for(timeout=120_000)
+    shot("follow-ended")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,39 @@ def test_the_address_lets_in_once(open_page: Page, owner: Visitor) -> None:
     assert owner.ask("/")[0] == 200
 
 
+# sends a request from an address of this computer, by IPv4 or as IPv6 programs do
+ASKS = """
+import socket, sys
+family, sender, host, port, path = sys.argv[1:]
+line = socket.socket(getattr(socket, family))
+line.bind((sender, 0))
+line.connect((host, int(port)))
+line.sendall(f"GET {path} HTTP/1.0\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode())
+print(line.recv(40).decode())
+"""
+
+
+@pytest.mark.skipif(
+    not (hasattr(os, "geteuid") and os.geteuid() == 0 and Path("/proc/net/tcp").exists()),
+    reason="another user can be had only by root, on Linux",
+)
+def test_another_user_who_saw_the_address_is_not_let_in(experiment: Path) -> None:
+    senders = ("127.0.0.1", "127.1.2.3")
+    ways = [("AF_INET", sender, "127.0.0.1") for sender in senders]
+    if Path("/proc/net/tcp6").exists():
+        ways += [("AF_INET6", f"::ffff:{sender}", "::ffff:127.0.0.1") for sender in senders]
+    with served(experiment) as page:
+        port, path = page.root.rpartition(":")[2], f"/?{page.address.partition('?')[2]}"
+        program = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+        for family, sender, host in ways:
+            command = [program, "-c", ASKS, family, sender, host, port, path]
+            said = subprocess.run(
+                command, user=65534, cwd="/", capture_output=True, text=True, check=True
+            ).stdout
+            assert said.startswith("HTTP/1.1 403"), (family, sender)
+        assert Visitor(page).ask(path)[0] == 200
+
+
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_pages(experiment: Path) -> None:
     with served(experiment) as page:
         _, text, headers = Visitor(page).ask(f"/?{page.address.partition('?')[2]}")

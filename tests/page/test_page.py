@@ -92,7 +92,7 @@ def test_a_round_by_clicks(tab: Any, page: Page) -> None:
     lines = changed_lines(before, page.config.read_text())
     assert lines == [f"diameter: {str(measured).removesuffix('.0')}", "min_size: 40"]
     # What was tried is still over the picture.
-    assert tab.locator("#outlines").is_visible()
+    expect(tab.locator("#outlines")).to_be_visible()
     tab.get_by_role("link", name="The file", exact=True).click()
     assert tab.locator("tr.added code").all_text_contents() == [f"  {line}" for line in lines]
 
@@ -244,10 +244,10 @@ def test_what_stood_in_a_form_is_there_again(tab: Any, page: Page) -> None:
     expect(tab.locator("#results")).to_have_value("elsewhere")
     # So is the image that was chosen, also in another language.
     tab.get_by_role("link", name="Cells").first.click()
-    assert tab.locator("h2", has_text="<b>").is_visible()
+    expect(tab.locator("h2", has_text="<b>")).to_be_visible()
     tab.get_by_role("button", name="Français").click()
     expect(tab.locator("html")).to_have_attribute("lang", "fr")
-    assert tab.locator("h2", has_text="<b>").is_visible()
+    expect(tab.locator("h2", has_text="<b>")).to_be_visible()
     expect(tab.locator(DIAMETER)).to_have_value("17")
     tab.get_by_role("button", name="English").click()
     tab.get_by_role("link", name="All settings").click()
@@ -315,23 +315,24 @@ def test_everything_works_as_a_form_without_javascript(browser: Any, page: Page)
     tab.locator(DIAMETER).fill("50")
     tab.get_by_role("button", name="Show", exact=True).click()
     # The server draws the circle, and says what would change; nothing is written.
-    assert tab.locator("circle.diameter").first.get_attribute("r") == "25.0"
-    assert tab.get_by_text("1 setting changed").count() == 1 and page.config.read_text() == before
+    expect(tab.locator("circle.diameter").first).to_have_attribute("r", "25.0")
+    expect(tab.get_by_text("1 setting changed")).to_have_count(1)
+    assert page.config.read_text() == before
     tab.locator(DIAMETER).fill("x")
     tab.get_by_role("button", name="Save").click()
-    assert tab.locator("[id='segmentation.diameter-problems'] .problem").count() == 1
+    expect(tab.locator("[id='segmentation.diameter-problems'] .problem")).to_have_count(1)
     tab.locator(DIAMETER).fill("24")
     tab.get_by_role("button", name="Find the cells").click()
     while not tab.get_by_text(re.compile(r"\d+ cells found")).count():
         assert time.monotonic() < end + 90
         tab.get_by_role("button", name="Show", exact=True).click()
-    assert tab.locator("#outlines").is_visible()
+    expect(tab.locator("#outlines")).to_be_visible()
     tab.get_by_role("button", name="Save").click()
-    assert tab.locator("#outcome .good").count() == 1
+    expect(tab.locator("#outcome .good")).to_have_count(1)
     assert changed_lines(before, page.config.read_text()) == ["diameter: 24"]
     tab.get_by_role("button", name="Français").click()
     expect(tab.locator("html")).to_have_attribute("lang", "fr")
-    assert tab.get_by_role("link", name="Tous les réglages").count() == 1
+    expect(tab.get_by_role("link", name="Tous les réglages")).to_have_count(1)
     context.close()
 
 
@@ -441,11 +442,11 @@ def test_only_images_that_the_experiment_takes_are_listed(tab: Any, page: Page) 
     )
     tab.goto(f"{page.root}/cells")
     tab.get_by_text("1 image", exact=False).first.wait_for()
-    assert tab.locator("button[name=pick]").count() == 1
+    expect(tab.locator("button[name=pick]")).to_have_count(1)
     tab.get_by_role("link", name="2 more in the folder").click()
     expect(tab.locator("#images\\.include")).to_have_value("**/A*.tif")
     tab.locator("#images\\.include").fill("**/*.nd2")
     saved(tab)
     tab.goto(f"{page.root}/cells")
     tab.get_by_text("takes none of these files").wait_for()
-    assert tab.locator("button[name=pick]").count() == 3
+    expect(tab.locator("button[name=pick]")).to_have_count(3)

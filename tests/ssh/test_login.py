@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import asyncssh
 import pytest
 
 from segmake.messages import Problem
+from segmake.places import login
 from segmake.places.host_keys import HostKeys
 from segmake.places.login import Login
 from segmake.places.there import There
@@ -20,11 +22,9 @@ from tests.ssh.conftest import Answers, make_key
 from tests.ssh.server import PASSWORD, Server
 
 
-def there(
-    server: Server, *answers: Any, agreed: bool = True, **login: Any
-) -> tuple[There, Answers]:
+def there(server: Server, *answers: Any, agreed: bool = True, **more: Any) -> tuple[There, Answers]:
     asking = Answers(list(answers), agreed)
-    return There(Login(server.host, asking, **login)), asking
+    return There(Login(server.host, asking, **more)), asking
 
 
 def told(place: There) -> str:
@@ -59,7 +59,7 @@ def test_password_and_unknown_host(server: Server) -> None:
 def test_what_is_refused(server: Server) -> None:
     server.start()
     assert told(there(server, agreed=False)[0]) == "SM-SSH-004"
-    assert told(there(server, "wrong", "wrong", "wrong", "wrong")[0]) == "SM-SSH-006"
+    assert told(there(server, "wrong", "wrong", "wrong", "wrong")[0]) == "SM-SSH-034"
     server.stop()
     assert told(there(server)[0]) == "SM-SSH-002"
     server.start(methods="publickey")
@@ -87,8 +87,11 @@ def test_what_is_refused(server: Server) -> None:
     place, asking = there(server, PASSWORD, host_keys=keys)
     with pytest.raises(Problem, match="SM-SSH-033") as changed:
         asyncio.run(place.connect())
-    assert f"go from {system}, the file of your institute:" in str(changed.value)
-    assert "setup --site" in changed.value.remedy and asking.asked == []
+    ways = changed.value.remedy.splitlines()[1:]
+    assert len(ways) == 2 and str(system) in ways[0] and "setup --site" in ways[1]
+    # What nobody but an administrator can do is not told as theirs.
+    assert "administrator" in ways[0] and "ssh-keygen" not in changed.value.remedy
+    assert asking.asked == []
 
 
 def test_no_such_computer(server: Server) -> None:
@@ -159,6 +162,32 @@ def test_second_factor(server: Server) -> None:
     assert asyncio.run(several()) == ["0", "1", "2", "3", "4"]
     assert len(asking.asked) == 3 and "erification" in asking.asked[2]
     assert told(there(server, *(PASSWORD, "000000") * 3)[0]) == "SM-SSH-006"
+
+
+class Slow(Answers):
+    """A user who looks for the telephone first."""
+
+    async def secret(self, question: str, *, shown: bool = False) -> str | None:
+        await asyncio.sleep(0 if "assword" in question else 5)
+        return await super().secret(question, shown=shown)
+
+
+def test_whoever_types_has_the_time_that_the_other_computer_gives(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "CONNECT_SECONDS", 4)
+    server.set_up_token()
+    server.start(methods="publickey,keyboard-interactive", second=True)
+    server.permit(make_key("a phrase"))
+    asking = Slow(["a phrase", PASSWORD, server.token])
+    assert told(There(Login(server.host, asking))) == HERE
+    server.stop()
+    server.start(more="LoginGraceTime 2")
+    assert told(There(Login(server.host, Slow(["a phrase"])))) == "SM-SSH-035"
+    # A computer that says nothing is out of reach all the same.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"marie@127.0.0.1:{silent.getsockname()[1]}"
+        assert told(There(Login(host, Answers()))) == "SM-SSH-003"
 
 
 def test_through_another_computer(server: Server) -> None:

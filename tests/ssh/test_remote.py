@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 from segmake.cli import main
 from segmake.places import copying
 from segmake.remote import running
-from segmake.remote.remembered import PlaceFile, write_place
+from segmake.remote.remembered import PlaceFile, read_place, write_place
 from tests.projects import ROOT, draw_image, installation
 from tests.ssh.conftest import make_key
 from tests.ssh.server import Server
@@ -387,6 +387,79 @@ def test_what_is_gone_here_is_computed_no_more(
     assert (there / "a.tif").read_bytes() == (images / "a.tif").read_bytes()
 
 
+def test_a_folder_that_lies_or_is_called_otherwise_is_known(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sends() -> str:
+        laptop.does("run", "--profile", "local", typed="n\n")
+        return "".join(capsys.readouterr())
+
+    def fetches() -> str:
+        assert laptop.does("fetch") == 0
+        return "".join(capsys.readouterr())
+
+    def goes(folder: Path, host: str = "") -> None:
+        place = read_place(laptop.experiment)
+        write_place(laptop.experiment, replace(place, host=host or place.host, folder=str(folder)))
+
+    def edits(min_size: int) -> None:
+        laptop.write_config(
+            f"images: {{folder: images}}\nsegmentation: {{engine: threshold, min_size: {min_size}}}\n"
+        )
+
+    def computes(folder: Path, text: str) -> None:
+        for name in ("cells.csv", "images.csv"):
+            (folder / "results").mkdir(exist_ok=True)
+            (folder / "results" / name).write_text(text)
+            os.utime(folder / "results" / name, (1.7e9, 1.7e9))
+
+    images, results = laptop.experiment / "images", laptop.experiment / "results"
+    for cells, name in enumerate(("a.tif", "b.tif", "c.tif")):
+        draw(images / name, cells)
+    edits(30)
+    assert "Sent: the config and 3 files." in sends()
+    first, moved, again, new = (
+        laptop.there,
+        *(Path(f"{laptop.there} {name}") for name in ("moved", "moved again", "new")),
+    )
+    computes(first, "first")
+    assert "Fetched: 2 files" in fetches()
+    # Moved over there: what was sent from here is known, and what was fetched.
+    first.rename(moved)
+    goes(moved)
+    (results / "cells.csv").write_text("edited here")
+    assert "Fetched: 0 files" in fetches()
+    (images / "b.tif").unlink()
+    edits(31)
+    said = sends()
+    assert "One file that was sent earlier" in said and "Sent: the config." in said
+    assert sorted(path.name for path in (moved / "images").iterdir()) == ["a.tif", "c.tif"]
+    # Moved once more, edited there, and under another name of the computer.
+    copy = moved / "config/config.yaml"
+    copy.write_text(copy.read_text().replace("31", "77"))
+    moved.rename(again)
+    known = Path("~/.ssh/known_hosts").expanduser()
+    known.write_text(f"{known.read_text()}{known.read_text().replace('127.0.0.1', 'localhost')}")
+    goes(again, laptop.server.host.replace("127.0.0.1", "localhost"))
+    assert "SM-REM-006" in sends()
+    edits(77)
+    assert "Sent: 0 files" in sends()
+    # A new place gets all; what is here as it came from the old one was edited by nobody.
+    goes(new)
+    assert "Sent: the config and 2 files." in sends()
+    computes(new, "a newer one")
+    said = fetches()
+    assert "Fetched: 2 files" in said and "1 file (cells.csv)" in said
+    assert (results / "changed/cells.csv").read_text() == "edited here"
+    assert (results / "images.csv").read_text() == "a newer one"
+    # And back: it is as it was left.
+    goes(again)
+    edits(78)
+    (images / "c.tif").unlink()
+    said = sends()
+    assert "One file that was sent earlier" in said and "Sent: the config." in said
+
+
 def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> None:
     """It goes on by itself, says so, and nothing that only programmers read."""
     laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
@@ -421,6 +494,29 @@ def test_a_lost_connection_while_sending_and_an_end_of_it(laptop: Laptop) -> Non
     assert "Traceback" not in text and "never retrieved" not in text
     for file in (laptop.there / "images").iterdir():
         file.unlink()
+
+
+def test_an_end_of_fetching(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> None:
+    laptop.write_config("images: {folder: images}\nsegmentation: {engine: threshold}\n")
+    table = laptop.there / "results/cells.csv"
+    table.parent.mkdir(parents=True)
+    with table.open("wb") as file:
+        file.truncate(600_000_000)
+    results = laptop.experiment / "results"
+    begun = laptop.starts("fetch")
+    wait_for(lambda: any(each.stat().st_size for each in results.glob("*.segmake-part*")), "a part")
+    begun.send_signal(signal.SIGINT)
+    text, _ = begun.communicate(timeout=60)
+    assert begun.returncode == 130 and "What was fetched is kept" in text, text
+    assert "Traceback" not in text and "never retrieved" not in text
+    # Nothing has its name before it is whole; the rest comes the next time.
+    assert not (results / "cells.csv").exists() and list(results.glob("*.segmake-part*"))
+    assert laptop.does("fetch") == 0
+    assert "Fetched: 1 file" in capsys.readouterr().out
+    assert (results / "cells.csv").stat().st_size == 600_000_000
+    assert not list(results.glob("*.segmake-part*"))
+    table.unlink()
+    (results / "cells.csv").unlink()
 
 
 def test_what_was_saved_just_now_is_waited_for(

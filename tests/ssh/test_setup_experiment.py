@@ -55,9 +55,13 @@ def test_a_computer_is_the_same_whatever_it_is_called_and_on_another_laptop(
     own("config").write_text("Host mine\n  HostName 192.0.2.7\n")
     assert asyncio.run(login_works(place.host))
     # Somebody else's laptop, where the same word is another computer's name.
+    assert Done(server, experiment, wishes=Wishes(profile="local")).code == ""
     shutil.copytree(tmp_path / ".ssh", tmp_path / "laptop 2" / ".ssh")
     monkeypatch.setenv("HOME", str(tmp_path / "laptop 2"))
     assert known_computers() == [] and asyncio.run(login_works(place.host))
+    # What runs there are started with, too.
+    assert Done(server, experiment, host="").code == ""
+    assert known_computers()[0].profile == "local" == read_place(experiment).profile
 
 
 async def login_works(host: str) -> bool:
@@ -89,6 +93,8 @@ def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
     assert refused.code == "SM-REM-055" and read_place(copy) == first
     done = Done(server, copy, host="")
     assert done.code == "" and "is a copy of" in done.said, done.said
+    # What the other one has computed is nothing of this one.
+    assert "stays on" not in done.said
     assert read_place(copy).folder == f"{Path(first.folder).parent}/day 2"
     claim(copy, read_place(copy))
     # Another one of the same name, which lies elsewhere here.
@@ -97,6 +103,12 @@ def test_a_copied_experiment_is_refused_and_set_up_in_a_folder_of_its_own(
     (other / "segmake.place").unlink()
     assert Done(server, other, host=server.host).code == ""
     assert read_place(other).folder == f"{Path(first.folder).parent}/day 2-2"
+    # Of an experiment that goes elsewhere something stays, but not if its folder was moved.
+    moved = Path(first.folder).rename(f"{first.folder} moved")
+    done = Done(server, experiment, host="", wishes=Wishes(folder=str(moved)))
+    assert done.code == "" and "stays on" not in done.said, done.said
+    done = Done(server, experiment, host="", wishes=Wishes(folder="~/segmake-experiments/new"))
+    assert f"stays on {server.host}, in {moved}." in done.said, done.said
 
 
 def test_a_path_of_this_computer_is_understood_or_refused(
@@ -135,6 +147,12 @@ def test_check_says_what_is_there_and_changes_nothing(
     assert main(["remote", "check"]) == 0
     assert "All is ready." in capsys.readouterr().out
     assert tree(experiment.parent) | tree(server.user.home) == before
+    known = own("known_hosts").read_text()
+    own("known_hosts").write_text("")
+    assert main(["remote", "check", "--json"]) == 1
+    (told,) = held(capsys.readouterr().out)["problems"]
+    assert told["code"] == "SM-SSH-036" and "SHA256:" in told["text"]
+    own("known_hosts").write_text(known)
     server.stop()
     assert main(["remote", "check", "--json"]) == 1
     told = held(capsys.readouterr().out)

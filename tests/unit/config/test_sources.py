@@ -78,8 +78,15 @@ def test_the_table_has_the_cluster_and_what_differs_from_the_default(project):
     rows = described(plan.settings, plan.sources)
     (row,) = (row for row in rows if "cluster.partition" in row)
     assert row.split(maxsplit=2)[1:] == ["gpu", f"{project / 'site.yaml'}, line 2"]
-    (row,) = (row for row in rows if "cluster.max_gpus" in row)
-    assert row.split(maxsplit=2)[1:] == ["null", "default"]
+    # What nobody has set is no setting to read of; but what was set to nothing is.
+    assert plan.settings["cluster"]["qos"] is None and "null" not in "".join(rows)
+    without = {**plan.settings, "outputs": None}
+    assert [row.split()[:2] for row in described(without, plan.sources) if "null" in row] == [
+        ["outputs", "null"]
+    ]
+    (row,) = (row for row in rows if "cluster.batch_size" in row)
+    assert row.split() == ["cluster.batch_size", "auto", "default"]
+    assert "sbatch_options" not in "".join(rows)
 
 
 def test_jobs_know_it_by_the_plan(project):

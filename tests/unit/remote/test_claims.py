@@ -101,7 +101,7 @@ def test_nothing_is_begun_for_a_copy_whoever_asks(
         # It is not even looked for over there.
         return [
             send(session, print),
-            running.start(session, running.LOCAL),
+            running.start(session, running.LOCAL, None),
             running.stop(session, print),
         ]
 

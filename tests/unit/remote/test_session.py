@@ -8,7 +8,7 @@ import pytest
 
 from segmake.cli import main
 from segmake.messages import Problem
-from segmake.remote.remembered import PlaceFile, write_place
+from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.session import session_of
 
 
@@ -41,6 +41,13 @@ def test_what_may_be_typed(
     monkeypatch.chdir(here)
     session = session_of(Path(typed))
     assert (session.experiment, session.config) == (experiment, Path("config", config))
+
+
+def test_a_place_is_a_line_for_each_value_however_long(experiment: Path) -> None:
+    long = PlaceFile("marie@login", f"/data/{'été of a lab/' * 400}day 1", "/opt/segmake")
+    write_place(experiment, long)
+    lines = (experiment / "segmake.place").read_text(encoding="utf-8").splitlines()
+    assert f"folder: {long.folder}" in lines and read_place(experiment) == long
 
 
 def test_what_is_not_there_is_told(

@@ -12,7 +12,7 @@ import pytest
 
 from segmake.places.progress import Progress
 from segmake.remote import shown_progress
-from segmake.remote.shown_progress import shown
+from segmake.remote.shown_progress import shown, telling
 
 
 def half_and_whole(progress: Progress) -> None:
@@ -94,3 +94,15 @@ def test_one_line_of_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Sending the images: 10 of 40 files, 80 M" in rewritten
     assert max(map(len, rewritten)) <= 40
     assert last.startswith("Sending the images: 40 files, 320 MB, in")
+
+
+def test_a_page_is_told_the_words_and_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown_progress, "REWRITE_SECONDS", 0)
+    said: list[tuple[str, float | None]] = []
+    done: list[str] = []
+    with telling(lambda words, part: said.append((words, part)), done.append)("Sending") as tell:
+        half_and_whole(Progress(tell))
+    assert said[0] == ("Sending: looking for what is new", None)
+    parts = [part for _, part in said if part is not None]
+    assert parts == sorted(parts) and parts[-1] == 1 and 0.25 in parts
+    assert len(done) == 1 and done[0].startswith("Sending: 40 files")

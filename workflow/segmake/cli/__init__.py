@@ -3,8 +3,9 @@ r"""The command ``segmake``, for users and for the rules.
 `parser` has its command line and its help, which `speaking` has argparse say in the user's language; `of_users` and
 `of_site` what users run, each loading only what it needs, `of_page` the page in the browser, and `of_rules` what the
 rules run in their jobs, by the plan.
-`here` says what can be done in a folder, `log` a line on the screen and in the log. ``main`` turns whatever goes wrong
-into a message and an exit code; with ``--json`` the message is an answer of `segmake.answers` as well.
+`here` says what can be done in a folder, `computed_there` what can't as another computer has the experiment, `log` a
+line on the screen and in the log. ``main`` turns whatever goes wrong into a message and an exit code; with ``--json``
+the message is an answer of `segmake.answers` as well.
 
 May import `segmake.page` and what is below it.
 
@@ -38,6 +39,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from segmake.cli.computed_there import instead
 from segmake.cli.log import Log
 from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
@@ -114,7 +116,8 @@ def _done(options: argparse.Namespace) -> int:
     except Exception as error:
         # If it is standard output that fails, this fails again, and `main` says so.
         sys.stdout.flush()
-        _tell(_in_words(error, options), json=getattr(options, "json", False))
+        problem = _in_words(error, options)
+        _tell(instead(problem, options) or problem, json=getattr(options, "json", False))
         return 1
 
 

@@ -12,18 +12,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from segmake.core.files import readable
 from segmake.messages import Problem, joined, say
 
 if TYPE_CHECKING:
     from segmake.remote.fetching import Fetched
-    from segmake.remote.sending import Sent
     from segmake.remote.session import Session
 
 T = TypeVar("T")
 
-# So many files are named, and so many bytes of what a run said are shown.
-_NAMED = 10
+# So many bytes of what a run said are shown.
 _SHOWN = 4000
 
 # The engine's environment is not installed.
@@ -127,21 +124,22 @@ def _with_session(options: argparse.Namespace, work: Callable[[Session], Awaitab
 async def _run(session: Session, options: argparse.Namespace, stage: list[str]) -> int:
     from segmake.remote import running
     from segmake.remote.arrival import forget, has_arrived
+    from segmake.remote.beginning import make_folder
     from segmake.remote.sending import check
 
     check(session)
     if options.anew:
         forget(session)
     await has_arrived(session)
-    await _make_folder(session)
+    await make_folder(session)
     before, at_work = await running.look(session)
+    began = before["run"]["began"] if before else None
     if at_work:
         _show(say("remote.runs_already", host=session.place.host))
+        # What it will have said is that of no new one.
         began = None
-    else:
-        began = before["run"]["began"] if before else None
-        if not await _start(session, options, stage):
-            return 1
+    elif not await _start(session, options, stage, began):
+        return 1
     if options.no_wait:
         _show(say("remote.come_back"))
         return 0
@@ -165,19 +163,13 @@ async def _run(session: Session, options: argparse.Namespace, stage: list[str]) 
     return code
 
 
-async def _make_folder(session: Session) -> None:
-    answer = await session.computer.run(["mkdir", "-p", "--", session.place.folder])
-    if answer.code:
-        error = readable(answer.err.decode(errors="replace").strip())
-        raise Problem(
-            "SM-REM-012", where=session.place.host, path=session.place.folder, error=error
-        )
-
-
-async def _start(session: Session, options: argparse.Namespace, stage: list[str]) -> bool:
+async def _start(
+    session: Session, options: argparse.Namespace, stage: list[str], began: str | None
+) -> bool:
     """Send, show the plan, ask, and start; return whether it was started."""
     from segmake.places.asking import Terminal
     from segmake.remote import running
+    from segmake.remote.beginning import sent_in_words
     from segmake.remote.patience import patiently
     from segmake.remote.sending import send
 
@@ -186,7 +178,7 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     stage.append("remote.kept_sent")
     wishes = {"overwrite": options.overwrite, "compare": options.compare}
     sent = await patiently(lambda: send(session, _show, **wishes), _show, host)
-    _show(_sent(sent, session))
+    _show(sent_in_words(session, sent))
     profile = options.profile or await patiently(lambda: running.profile_of(session), _show, host)
     if not await _show_plan(session, profile):
         return False
@@ -196,7 +188,7 @@ async def _start(session: Session, options: argparse.Namespace, stage: list[str]
     # Somebody may have thought about it for long.
     await patiently(session.status, _show, host)
     stage.append("remote.left_alone")
-    _show(await running.start(session, profile))
+    _show(await running.start(session, profile, began))
     return True
 
 
@@ -209,6 +201,7 @@ async def _show_plan(session: Session, profile: str) -> bool:
         ``SM-REM-019`` if the engine is not installed over there.
     """
     from segmake.remote import running
+    from segmake.remote.beginning import no_engine
     from segmake.remote.patience import patiently
     from segmake.remote.session import told
 
@@ -224,23 +217,8 @@ async def _show_plan(session: Session, profile: str) -> bool:
     rest = _NO_ENGINE.sub("", text)
     print(rest.rstrip(), file=sys.stderr)
     if rest != text:
-        raise _no_engine(session)
+        raise no_engine(session)
     return False
-
-
-def _no_engine(session: Session) -> Problem:
-    """Return what to do from here where the engine of the config is not installed."""
-    from segmake.config.load import completed
-    from segmake.config.yaml_lines import read_yaml
-    from segmake.core.config import Config
-    from segmake.remote.known_computers import known_computer
-
-    written, lines, _ = read_yaml(session.config)
-    settings, _ = completed(Config(written, session.config, lines, written))
-    host = session.place.host
-    contact = known_computer(host).handed_out.contact or say("reach.centre")
-    engine = settings.settings["segmentation"]["engine"]
-    return Problem("SM-REM-019", where=host, host=host, engine=engine, contact=contact)
 
 
 async def _status(session: Session, options: argparse.Namespace) -> int:
@@ -313,40 +291,18 @@ async def _fetch(session: Session, options: argparse.Namespace) -> Fetched:
     return await fetch(session, ticked, all_of_it=options.all, compare=options.compare)
 
 
-def _sent(sent: Sent, session: Session) -> str:
-    """Return in words what was sent, what was not, and what was found over there."""
-    from segmake.remote.gone import ASIDE
-
-    number = len(sent.files.copied)
-    known = "remote.sent"
-    if sent.config:
-        known = "remote.sent_both" if number else "remote.sent_config"
-    lines = [say(known, number=number)]
-    folder = f"{session.place.folder}/{ASIDE}"
-    for text, names in (
-        ("remote.growing", sent.files.growing),
-        ("remote.not_sent", sent.left),
-        ("remote.aside", sent.aside),
-        ("remote.foreign", sent.foreign),
-        ("remote.stay", sent.stay),
-    ):
-        if names:
-            values = {"number": len(names), "files": session.own_words(_listed(names))}
-            lines.append(say(text, folder=folder, host=session.place.host, **values))
-    return "\n".join(lines)
-
-
 def _fetched(fetched: Fetched) -> str:
     """Return in words what was fetched, what there is besides, and what to open."""
     from segmake.messages.numbers import shown_bytes
+    from segmake.remote.beginning import listed
     from segmake.remote.fetching import REPORT, TICKED
 
     lines = [say("remote.fetched", number=len(fetched.files), path=fetched.results)]
     if fetched.growing:
-        names = _listed(fetched.growing)
+        names = listed(fetched.growing)
         lines.append(say("remote.growing_there", number=len(fetched.growing), files=names))
     if fetched.kept:
-        lines.append(say("remote.kept", number=len(fetched.kept), files=_listed(fetched.kept)))
+        lines.append(say("remote.kept", number=len(fetched.kept), files=listed(fetched.kept)))
     if fetched.more:
         options = {folder: kind for kind, folders in TICKED.items() for folder in folders}
         named = [
@@ -357,11 +313,6 @@ def _fetched(fetched: Fetched) -> str:
     if (fetched.results / REPORT).is_file():
         lines.append(say("remote.show_report"))
     return "\n".join(lines)
-
-
-def _listed(names: Any) -> str:
-    shown = [*map(readable, names[:_NAMED]), *(["..."] if len(names) > _NAMED else [])]
-    return ", ".join(shown)
 
 
 def _show(text: str) -> None:

@@ -98,7 +98,8 @@ def export_site(options: argparse.Namespace) -> None:
     _add_own(part)
     yaml = YAML()
     yaml.default_flow_style = False
-    yaml.width = 1000
+    # A value that is folded is hard to read, and to copy.
+    yaml.width = sys.maxsize
     content = {"segmake": __version__, **part}
     if options.file is None:
         yaml.dump(content, sys.stdout)

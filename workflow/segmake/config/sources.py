@@ -57,10 +57,16 @@ def described(
     sources: Mapping[str, str],
     always: tuple[str, ...] = ("cluster",),
 ) -> list[str]:
-    """Return a table, a line for each setting that `changed` yields: its name, its value, and where it comes from."""
+    """Return a table, a line for each setting that `changed` yields: its name, its value, and where it comes from.
+
+    Of what nobody has set, and what has no default either, nothing is said.
+    """
     rows = []
+    differ = {keys for keys, _ in changed(settings, ())}
     for keys, value in changed(settings, always):
         name = name_in_full(keys)
+        if value in (None, []) and keys not in differ:
+            continue
         rows.append((name, _shown(value), sources.get(name) or say("source.default")))
     names, values = (max((len(row[place]) for row in rows), default=0) for place in (0, 1))
     return [f"  {name:{names}}  {value:{values}}  {source}" for name, value, source in rows]

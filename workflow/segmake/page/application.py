@@ -12,16 +12,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from segmake.messages import LANGUAGES, Problem
-from segmake.page.common import LANGUAGE, Common, apart, see
+from segmake.page.common import LANGUAGE, Common, apart, see, unexpected
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
+from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
+from segmake.page.pages.connect import Connect
 from segmake.page.pages.environments import Environments
+from segmake.page.pages.follow import Follow
 from segmake.page.pages.images import Images
+from segmake.page.pages.results import Results
 from segmake.page.pages.scripts import Scripts
 from segmake.page.pages.settings import Settings
+from segmake.page.pages.start import Start
+from segmake.page.planning import Planning
 from segmake.page.steps import ADDRESSES
+from segmake.page.watch import Watch
 
 _STATIC = Path(__file__).parent / "static"
 _KINDS = {
@@ -52,12 +59,19 @@ class Application:
     def __init__(self, desk: Desk, guard: Guard, close: Callable[[], None]) -> None:
         self._close = close
         self._common = common = Common(desk, guard)
+        watch = Watch(desk.connection, unexpected)
+        planning = Planning(desk.connection, desk.errands, watch, unexpected)
         routes = [
             common.get("/", self._home),
+            *Asked(common).routes(),
             *Images(common).routes(),
             *Cells(common).routes(),
             *Scripts(common).routes(),
             *Environments(common).routes(),
+            *Start(common, planning, watch).routes(),
+            *Follow(common, watch).routes(),
+            *Results(common).routes(),
+            *Connect(common).routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
             common.get("/help/{code}", self._help),
@@ -72,6 +86,11 @@ class Application:
     def used(self) -> float:
         """When somebody last asked for anything, on the clock of `time.monotonic`."""
         return self._common.used
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it does something that ends with it, such as sending images."""
+        return self._common.desk.errands.are_at_work
 
     async def _home(self, request: Request) -> Response:
         return self._common.page("home", draft=await apart(self._common.desk.file.as_it_is))

@@ -35,6 +35,7 @@ _STATUS = {
     "SM-PAG-006": HTTPStatus.FORBIDDEN,
     "SM-PAG-007": HTTPStatus.NOT_FOUND,
     "SM-PAG-008": HTTPStatus.NOT_FOUND,
+    "SM-PAG-022": HTTPStatus.NOT_FOUND,
 }
 
 _Found = TypeVar("_Found")
@@ -63,6 +64,10 @@ class Common:
         """Return the address of what is only looked at."""
         return Route(path, self._answering(answer), methods=["GET"])
 
+    def watch(self, path: str, answer: Answering) -> Route:
+        """Return the address of what a script looks at by itself, whether or not somebody is there."""
+        return Route(path, self._answering(answer, is_use=False), methods=["GET"])
+
     def post(self, path: str, answer: Answering) -> Route:
         """Return the address that a form or a script sends something to."""
         return Route(path, self._answering(answer), methods=["POST"])
@@ -71,7 +76,7 @@ class Common:
         """Return the address of a form, which is looked at and sent."""
         return Route(path, self._answering(answer), methods=["GET", "POST"])
 
-    def _answering(self, answer: Answering) -> Answering:
+    def _answering(self, answer: Answering, *, is_use: bool = True) -> Answering:
         """Return what answers whoever may ask, in their language, and tells in words what goes wrong."""
 
         async def guarded(request: Request) -> Response:
@@ -80,7 +85,7 @@ class Common:
                 try:
                     response = self.guard.admit(request)
                     if response is None:
-                        self.used = time.monotonic()
+                        self.used = time.monotonic() if is_use else self.used
                         response = await answer(request)
                 except (Problem, Problems) as error:
                     response = self._told(error)

@@ -28,6 +28,8 @@ class Errand:
         What it has said.
     progress : str
         How far it is, if it says so.
+    share : float or None
+        Which part is done, from 0 to 1, if that is known.
     problems : list of dict
         What ended it.
     over : bool
@@ -36,13 +38,14 @@ class Errand:
     kind: str
     lines: list[str] = field(default_factory=list)
     progress: str = ""
+    share: float | None = None
     problems: list[dict[str, Any]] = field(default_factory=list)
     over: bool = False
     key: str = field(default_factory=lambda: secrets.token_urlsafe(8))
 
     def tell(self, words: str) -> None:
         """Say what is done now."""
-        self.progress = ""
+        self.progress, self.share = "", None
         self.lines = [*self.lines, *words.splitlines()][-_SHOWN:]
 
 
@@ -52,6 +55,11 @@ class Errands:
     def __init__(self) -> None:
         self._last: dict[str, Errand] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def are_at_work(self) -> bool:
+        """Whether one of them is."""
+        return any(not errand.over for errand in self._last.values())
 
     def last(self, kind: str) -> Errand | None:
         """Return the errand of a kind that is at work or was the last; None if there was none."""

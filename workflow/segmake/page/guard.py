@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from segmake.messages import Problem
+from segmake.page.peers import is_of_another_user
 
 # What a form, or a request of the script, has to bring.
 FORM_FIELD, HEADER = "csrf", "x-segmake-csrf"
@@ -37,6 +38,7 @@ _WELCOME = """<!DOCTYPE html>
 <body><p><a href="/">SegMake</a></p></body></html>
 """
 
+_HOST = "127.0.0.1"
 _OWN = re.compile(r"(127\.0\.0\.1|localhost)(?::([0-9]{1,5}))?")
 
 
@@ -67,12 +69,13 @@ class Guard:
         Raises
         ------
         Problem
-            ``SM-PAG-005`` for what comes from elsewhere, ``SM-PAG-006`` without the cookie.
+            ``SM-PAG-005`` for what comes from elsewhere, ``SM-PAG-006`` without the cookie, or for another user.
         """
         self._refuse_other_hosts(request)
         asked = parse_qs(request.url.query).get("token", [""])[0]
         # The address may be a link in a terminal that is itself a page.
         if request.method == "GET" and self.token and _equal(asked, self.token):
+            self._refuse_other_users(request)
             self.token = None
             return self._welcome()
         self._refuse_elsewhere(request)
@@ -96,6 +99,13 @@ class Guard:
         hosts = request.headers.getlist("host")
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             raise Problem("SM-PAG-005")
+
+    def _refuse_other_users(self, request: Request) -> None:
+        """Refuse whoever has read the token where the browser was started: all users see the words of a command."""
+        if self._port is None or request.client is None:
+            return
+        if is_of_another_user((request.client.host, request.client.port), (_HOST, self._port)):
+            raise Problem("SM-PAG-006")
 
     def _refuse_elsewhere(self, request: Request) -> None:
         """Refuse what a page of anybody else asks for."""

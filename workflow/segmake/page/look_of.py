@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -10,9 +11,11 @@ import jinja2
 from starlette.responses import HTMLResponse, Response
 
 from segmake import __version__
+from segmake.config.yaml_values import in_one_line
 from segmake.engines import BUILTIN_MODELS
 from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, language, names, say
-from segmake.messages.numbers import localised, significant
+from segmake.messages.numbers import duration, localised, moment, shown_bytes, significant
+from segmake.messages.numbers import number as whole
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
 from segmake.page.steps import address_of, pages_of
@@ -134,6 +137,14 @@ def _templates() -> jinja2.Environment:
         "say": spoken,
         "joined": joined,
         "number": number,
+        "whole": whole,
+        "duration": duration,
+        "moment": moment,
+        "clock": lambda seconds: datetime.fromtimestamp(seconds).strftime("%H:%M:%S"),
+        "date": lambda seconds: datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M"),
+        "shown_bytes": shown_bytes,
+        "in_one_line": in_one_line,
+        "codes_in": lambda text: list(dict.fromkeys(_CODE.findall(text))),
         "length": length,
         "address_of": address_of,
         "cards": CARDS,

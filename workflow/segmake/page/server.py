@@ -23,6 +23,7 @@ from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.work import Work
 from segmake.places.here import Here
+from segmake.remote.event_loop import pass_over_lost
 
 # How often it is looked whether somebody uses the page.
 _LOOK_S = 1.0
@@ -84,6 +85,8 @@ async def _served(
 ) -> None:
     import uvicorn
 
+    asyncio.get_running_loop().set_exception_handler(pass_over_lost)
+
     def close() -> None:
         server.should_exit = True
 
@@ -138,10 +141,10 @@ def _open(address: str) -> None:
 async def _end_when_idle(
     application: Application, close: Callable[[], None], idle_s: float
 ) -> None:
-    """End a page that nobody uses; what it has started goes on."""
+    """End a page that nobody uses, once it has done its errands; what it has started elsewhere goes on."""
     while idle_s > 0:
         await asyncio.sleep(min(_LOOK_S, idle_s))
-        if time.monotonic() - application.used > idle_s:
+        if time.monotonic() - application.used > idle_s and not application.is_busy:
             print(say("page.idle"), flush=True)
             close()
             return

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 # What each is called in addresses, in templates and in messages; the overview comes first, the file last.
-PAGES = ("home", "images", "cells", "scripts", "settings", "file")
+PAGES = (
+    *("home", "connect", "images", "cells", "scripts"),
+    *("start", "follow", "settings", "file"),
+)
 
 # Those that an experiment without images, of scripts alone, does without.
 _OF_IMAGES = ("images", "cells")

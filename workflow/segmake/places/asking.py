@@ -32,6 +32,51 @@ class Asking(Protocol):
         ...
 
 
+class Untimed:
+    """Somebody who may take their time to answer: a limit counts only what a computer takes.
+
+    Parameters
+    ----------
+    asking : Asking
+    seconds : float
+
+    Attributes
+    ----------
+    limit : asyncio.Timeout
+        Ends what is done in it after so many seconds, which begin anew once an answer is there.
+    is_waiting : bool
+        Whether an answer is waited for; also where that was given up.
+    """
+
+    def __init__(self, asking: Asking, seconds: float) -> None:
+        self.asking = asking
+        self.seconds = seconds
+        self.limit = asyncio.timeout(seconds)
+        self.is_waiting = False
+
+    async def secret(self, question: str, *, shown: bool = False) -> str | None:
+        """Return what the user types."""
+        self._pause()
+        typed = await self.asking.secret(question, shown=shown)
+        self._go_on()
+        return typed
+
+    async def agrees(self, question: str) -> bool:
+        """Return whether the user says yes."""
+        self._pause()
+        agreed = await self.asking.agrees(question)
+        self._go_on()
+        return agreed
+
+    def _pause(self) -> None:
+        self.is_waiting = True
+        self.limit.reschedule(None)
+
+    def _go_on(self) -> None:
+        self.is_waiting = False
+        self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+
 class Terminal:
     """Questions on the terminal."""
 

@@ -49,11 +49,21 @@ class HostKeys:
         """Return the keys under which a computer is known, which are not the one that it shows."""
         return list(self.trusted(host, address, port)[0])
 
-    def lists_of(self, host: str, address: str, port: int) -> list[str]:
-        """Return which lists know a computer: files, and what the institute handed out."""
+    def ways_out(self, host: str, address: str, port: int) -> dict[str, str]:
+        """Return how the old key of a computer is taken out of each list that has it, by the names of the lists.
+
+        Lists are files, and what the institute handed out.
+        """
+        own, *others = map(str, self.files)
+        handed_out = say("ssh.handed_out")
         lists = {str(file): HostKeys((file,)) for file in self.files}
-        lists[say("ssh.handed_out")] = HostKeys((), self.handed_out)
-        return [name for name, one in lists.items() if one.others(host, address, port)]
+        lists[handed_out] = HostKeys((), self.handed_out)
+        ways = {
+            own: say("ssh.out_of_own", file=own, listed=listed_name(host, port)),
+            **{file: say("ssh.out_of_computer", file=file) for file in others},
+            handed_out: say("ssh.out_of_handed_out"),
+        }
+        return {name: ways[name] for name, one in lists.items() if one.others(host, address, port)}
 
     def add(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
         """Note a computer in the user's list; nothing that is there is changed."""

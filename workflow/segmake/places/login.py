@@ -16,7 +16,7 @@ import asyncssh
 
 from segmake.core.files import one_line
 from segmake.messages import Problem, say
-from segmake.places.asking import Asking
+from segmake.places.asking import Asking, Untimed
 from segmake.places.host_keys import HostKeys, listed_name
 
 # Seconds until a computer that does not answer counts as out of reach, and until a silent connection counts as lost.
@@ -33,6 +33,9 @@ TRIES = 3
 _REFUSED = {errno.ECONNREFUSED, 10061, 1225}
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, 10050, 10051, 10065, 1231, 1232}
 _ERROR_NUMBER = re.compile(r"\[(?:Errno|WinError) (\d+)\]")
+
+# How a server asks for the password, and not for the number of a second factor.
+_PASSWORD = re.compile(r"password|mot de passe|kennwort|passwort", re.IGNORECASE)
 
 
 @dataclass
@@ -87,7 +90,7 @@ class Login:
         Raises
         ------
         Problem
-            ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-033``.
+            ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-035``.
         """
         asking = _WhyAgain(self.asking, self.host) if again else self.asking
         self.keys_refused, self.had_to_type, self.passed = [], False, {}
@@ -200,16 +203,19 @@ class Login:
     async def _open(
         self, visit: _Visit, names: dict[str, Any], through: asyncssh.SSHClientConnection | None
     ) -> asyncssh.SSHClientConnection:
-        return await asyncssh.connect(
-            **names,
-            tunnel=through or (),
-            client_factory=lambda: visit,
-            known_hosts=self.host_keys.trusted,
-            connect_timeout=CONNECT_SECONDS,
-            encryption_algs=FAST_FIRST,
-            keepalive_interval=ALIVE_SECONDS,
-            keepalive_count_max=ALIVE_COUNT,
-        )
+        async with visit.asking.limit:
+            return await asyncssh.connect(
+                **names,
+                tunnel=through or (),
+                client_factory=lambda: visit,
+                known_hosts=self.host_keys.trusted,
+                # These would count what a person takes to answer.
+                connect_timeout=None,
+                login_timeout=0,
+                encryption_algs=FAST_FIRST,
+                keepalive_interval=ALIVE_SECONDS,
+                keepalive_count_max=ALIVE_COUNT,
+            )
 
     async def _know(self, host: str, offered: _Offered) -> None:
         """Ask whether a computer is the right one; a known one that has changed is never taken."""
@@ -220,11 +226,11 @@ class Login:
             return
         if known:
             old = ", ".join(key.get_fingerprint() for key in known)
-            lists = self.host_keys.lists_of(offered.host, offered.address, offered.port)
-            own = lists == [str(self.host_keys.files[0])]
+            ways = self.host_keys.ways_out(offered.host, offered.address, offered.port)
+            is_own = [*ways] == [str(self.host_keys.files[0])]
             more = {"known": old, "listed": listed_name(offered.host, offered.port)}
-            code = "SM-SSH-005" if own else "SM-SSH-033"
-            raise Problem(code, where=host, files=", ".join(lists), **names, **more)
+            more |= {"files": ", ".join(ways), "ways": "\n  ".join(ways.values())}
+            raise Problem("SM-SSH-005" if is_own else "SM-SSH-033", where=host, **names, **more)
         if not await self.asking.agrees(say("ssh.unknown_host", **names)):
             raise Problem("SM-SSH-004", where=host, **names)
         self.host_keys.add(offered.host, offered.port, offered.key)
@@ -239,6 +245,8 @@ class Login:
         if isinstance(error, asyncssh.ChannelOpenError) and self.passed:
             names = {"host": host, "over": next(reversed(self.passed)), "error": words}
             return Problem("SM-SSH-032", where=host, **names)
+        if visit.asking.is_waiting:
+            return Problem("SM-SSH-035", where=host, host=host)
         numbers = _error_numbers(error)
         if numbers & _REFUSED:
             options = _read(self._names(host))
@@ -251,9 +259,9 @@ class Login:
         if isinstance(error, asyncssh.PermissionDenied):
             if visit.refused_to_answer:
                 return Problem("SM-SSH-030", where=host, host=host)
-            if visit.had_to_type:
-                return Problem("SM-SSH-006", where=host, host=host, user=self._user(host))
-            return Problem("SM-SSH-007", where=host, host=host, user=self._user(host))
+            code = "SM-SSH-034" if visit.only_passwords else "SM-SSH-006"
+            code = code if visit.had_to_type else "SM-SSH-007"
+            return Problem(code, where=host, host=host, user=self._user(host))
         return Problem("SM-SSH-010", where=host, host=host, error=words)
 
     def _user(self, host: str) -> str:
@@ -339,11 +347,12 @@ class _Visit(asyncssh.SSHClient):
     def __init__(self, host: str, called: str, asking: Asking, names: dict[str, Any]) -> None:
         self.host = host
         self.called = called
-        self.asking = asking
+        self.asking = Untimed(asking, CONNECT_SECONDS)
         self.names = names
         self.locked: list[Path] | None = None
         self.offered: _Offered | None = None
         self.passwords = 0
+        self.only_passwords = True
         # Of questions such as those of a second factor: how often they were begun, and how many were answered.
         self.rounds = 0
         self.is_new_round = False
@@ -424,6 +433,7 @@ class _Visit(asyncssh.SSHClient):
                 self.refused_to_answer = True
                 return None
             answers.append(typed)
+            self.only_passwords &= bool(_PASSWORD.search(text))
         # Some servers send an empty one last.
         self.answered += bool(prompts)
         return answers

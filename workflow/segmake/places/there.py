@@ -65,6 +65,16 @@ class There(Place):
         """What messages call it."""
         return self.login.host
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection that is not known to be lost."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    def take_over(self, other: There) -> None:
+        """Go on with the connection of another login at the same computer, which has none then."""
+        self._connection, other._connection = other._connection, None
+        self.login.passed = other.login.passed
+
     def on_the_way(self, host: str) -> There:
         """Return one of `Login.jumps`, by the login that was made there already; it ends with this one's."""
         jumps = self.login.jumps()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from segmake.messages import Problem
-from segmake.remote.memory import read_memory, write_memory
+from segmake.remote.config_copy import apart, sign_of
+from segmake.remote.memory import Memory, memories, read_memory, taken_along, write_memory
 from segmake.remote.session import Session
 
 # sh FOLDER FILE...: whether one of the files is in the folder.
@@ -26,6 +27,34 @@ async def has_arrived(session: Session) -> bool:
     if memory.arrived:
         names_of_it = {"host": session.place.host, "folder": session.place.folder}
         raise Problem("SM-REM-017", where=session.place.host, **names_of_it)
+    return False
+
+
+async def memory_of(session: Session) -> Memory:
+    """Return what is remembered of the place; also what was remembered of it when it was called or lay otherwise.
+
+    The copy of the config that lies there tells that it is the same: it was sent from here.
+    """
+    memory = read_memory(session.experiment, session.place)
+    if memory.configs:
+        return memory
+    for earlier in memories(session.experiment):
+        if await _has_sent(session, earlier):
+            taken = taken_along(earlier, session.place)
+            taken.fetched |= memory.fetched
+            taken.brought = memory.brought
+            return taken
+    return memory
+
+
+async def _has_sent(session: Session, memory: Memory) -> bool:
+    """Return whether one of the configs over there was sent as a memory has it; it may be edited since."""
+    for name, signs in memory.configs.items():
+        text = await session.text(f"{session.place.folder}/{name}")
+        if text is not None:
+            body, sign = apart(text)
+            if sign in signs or sign_of(body) in signs:
+                return True
     return False
 
 

@@ -17,13 +17,14 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     """
 
     async def go() -> T:
-        asyncio.get_running_loop().set_exception_handler(_pass_over_lost)
+        asyncio.get_running_loop().set_exception_handler(pass_over_lost)
         return await work
 
     return asyncio.run(go())
 
 
-def _pass_over_lost(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def pass_over_lost(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of what a lost connection has ended beside what waits for it; of all else, what is usual."""
     # Not every laptop has what speaks SSH.
     from asyncssh import Error, SFTPError
 

@@ -14,11 +14,12 @@ from segmake.outcome.status import results_of
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
+from segmake.remote.arrival import memory_of
 from segmake.remote.config_copy import make_copy
-from segmake.remote.memory import is_same, read_memory, write_memory
+from segmake.remote.memory import Memory, is_same, write_memory
 from segmake.remote.passed_on import Among
 from segmake.remote.session import Session
-from segmake.remote.shown_progress import shown
+from segmake.remote.shown_progress import Showing, shown
 
 # What comes back without being asked for, and what is ticked: folders in the results.
 USUAL = ("lineages", "scripts")
@@ -79,6 +80,7 @@ async def fetch(
     *,
     all_of_it: bool = False,
     compare: bool = False,
+    showing: Showing = shown,
 ) -> Fetched:
     """Bring results back.
 
@@ -90,6 +92,8 @@ async def fetch(
     all_of_it : bool
     compare : bool
         Whether files that seem to be the same, by size and time, are compared by their content too.
+    showing : callable
+        Shows how far it is.
 
     Raises
     ------
@@ -116,7 +120,9 @@ async def fetch(
     for some, single in rounds:
         known = [name for name in some if name in folders]
         if known or single:
-            outcome, edited = await _Round(session, there, here, known, single, compare).go()
+            outcome, edited = await _Round(
+                session, there, here, known, single, compare, showing
+            ).go()
             new += outcome.copied
             growing += outcome.growing
             kept += edited
@@ -167,10 +173,11 @@ class _Round:
     folders: Sequence[str]
     single: Sequence[str]
     compare: bool
+    showing: Showing
 
     async def go(self) -> tuple[Outcome, list[str]]:
         """Fetch them; return what is new here, and what was edited here."""
-        memory = read_memory(self.session.experiment, self.session.place)
+        memory = await memory_of(self.session)
         source = Among(self.session.computer, self.folders, self.single)
         target = Here()
         there, here = await asyncio.gather(
@@ -185,16 +192,18 @@ class _Round:
             or not is_same(file, known[name])
             or (self.compare and _are_same(file, here[name]))
         }
-        kept = self._keep(here, there, known, wanted)
+        kept = self._keep(here, there, memory, wanted)
         ends = (source, self.there), (target, self.here.as_posix())
-        with shown(say("remote.fetching_files", host=self.session.place.host)) as tell:
+        words = say("remote.fetching_files", host=self.session.place.host)
+        with self.showing(words) as tell:
             # SegMake gives a file its name once it is whole.
             outcome = await copy(
                 *ends, wanted=wanted.__contains__, tell=tell, checked=self.compare, quiet=0
             )
         same = {name for name in there if name in here and _are_same(there[name], here[name])}
         for name in same | set(outcome.copied):
-            memory.fetched[self._key(name)] = (there[name].size, there[name].time)
+            state = there[name].size, there[name].time
+            memory.fetched[self._key(name)] = memory.brought[self._key_here(name)] = state
         write_memory(self.session.experiment, memory)
         return outcome, kept
 
@@ -202,14 +211,16 @@ class _Round:
         self,
         here: Mapping[str, File],
         there: Mapping[str, File],
-        known: Mapping[str, tuple[int, float] | None],
+        memory: Memory,
         wanted: Collection[str],
     ) -> list[str]:
         """Move what somebody edited here, and what would be written over, to where it is kept."""
         edited = [
             name
             for name in sorted(wanted & here.keys())
-            if not is_same(here[name], known[name]) and not _are_same(here[name], there[name])
+            if not is_same(here[name], memory.fetched.get(self._key(name)))
+            and not is_same(here[name], memory.brought.get(self._key_here(name)))
+            and not _are_same(here[name], there[name])
         ]
         for name in edited:
             path = self.here / _CHANGED / name
@@ -223,6 +234,12 @@ class _Round:
 
     def _key(self, name: str) -> str:
         return f"{self.there}/{name}"
+
+    def _key_here(self, name: str) -> str:
+        """Return what a file of this computer is remembered by, also in a folder that is moved or copied."""
+        path, experiment = self.here / name, self.session.experiment
+        inside = path.is_relative_to(experiment)
+        return (path.relative_to(experiment) if inside else path).as_posix()
 
 
 def _are_same(one: File, other: File) -> bool:

@@ -40,7 +40,7 @@ class Computer:
     entry : str
         The entry in this laptop's SSH settings that leads to it; empty where it needs none.
     profile : str
-        The profile that launchers start runs with; empty for what is there.
+        The profile that runs are started with; empty for what is there.
     """
 
     host: str

@@ -1,6 +1,7 @@
-"""What an experiment's folder remembers of its copy on another computer: what was last sent, and last fetched.
+"""What an experiment's folder remembers of its copies on other computers: what was last sent, and last fetched.
 
-It tells a file that somebody changed from one that is only older, without any clock.
+It tells a file that somebody changed from one that is only older, without any clock. It is kept for several places: a
+user may go to another one and back.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from segmake.core.files import write_atomically
 from segmake.places.place import File
@@ -19,6 +20,9 @@ from segmake.remote.remembered import PlaceFile
 FILE = ".segmake-remote.json"
 
 _STATES = 10
+
+# The places that are remembered, the last ones.
+_PLACES = 5
 
 # File systems keep times to two seconds at worst (FAT).
 _SAME_SECONDS = 2
@@ -46,6 +50,8 @@ class Memory:
         Whether a config has arrived.
     fetched : dict
         Size and time of each file, by its path over there, when it was the same here.
+    brought : dict
+        Size and time of each file here when it came from any place, by its path from the experiment's folder on.
     """
 
     place: dict[str, str]
@@ -55,6 +61,7 @@ class Memory:
     alike: dict[str, tuple[tuple[int, float], tuple[int, float]]] = field(default_factory=dict)
     arrived: bool = False
     fetched: dict[str, tuple[int, float]] = field(default_factory=dict)
+    brought: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, place: PlaceFile) -> Memory:
@@ -64,29 +71,53 @@ class Memory:
 
 def read_memory(experiment: Path, place: PlaceFile) -> Memory:
     """Return what an experiment remembers of a place."""
-    own = Memory.of(place)
+    return _of(memories(experiment), Memory.of(place))
+
+
+def memories(experiment: Path) -> list[Memory]:
+    """Return what an experiment remembers of each place, the last one first."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        found = Memory(**json.loads((experiment / FILE).read_text(encoding="utf-8")))
-        if found.place == own.place:
-            return found
-    return own
+        found: dict[str, Any] = json.loads((experiment / FILE).read_text(encoding="utf-8"))
+        # An older SegMake remembered one place.
+        return [Memory(**each) for each in found.get("places", [found])]
+    return []
 
 
 def write_memory(experiment: Path, memory: Memory) -> None:
     """Remember it."""
+    others = [each for each in memories(experiment) if each.place != memory.place]
+    for each in others:
+        # One for all: the last one's.
+        each.brought = {}
+    places = [asdict(each) for each in (memory, *others[: _PLACES - 1])]
     with write_atomically(experiment / FILE) as part:
         # Names that are no UTF-8 stay what they are.
-        text = json.dumps(asdict(memory), separators=(",", ":"))
-        part.write_text(text, encoding="ascii")
+        part.write_text(json.dumps({"places": places}, separators=(",", ":")), encoding="ascii")
 
 
 def carry_over(experiment: Path, before: PlaceFile, place: PlaceFile) -> None:
     """Keep what an experiment remembers where the same place is called by another name from now on."""
     if before.host != place.host and before.folder == place.folder:
         remembered = read_memory(experiment, before)
-        if remembered != Memory(remembered.place):
+        if remembered != Memory(remembered.place, brought=remembered.brought):
             remembered.place = Memory.of(place).place
             write_memory(experiment, remembered)
+
+
+def taken_along(memory: Memory, place: PlaceFile) -> Memory:
+    """Return what is remembered of an experiment's folder over there that is in another place now."""
+    old, new = (f"{folder.rstrip('/')}/" for folder in (memory.place["folder"], place.folder))
+    fetched = {
+        f"{new}{path.removeprefix(old)}" if path.startswith(old) else path: state
+        for path, state in memory.fetched.items()
+    }
+    return replace(memory, place=Memory.of(place).place, fetched=fetched)
+
+
+def _of(known: list[Memory], empty: Memory) -> Memory:
+    found = next((each for each in known if each.place == empty.place), empty)
+    found.brought = known[0].brought if known else {}
+    return found
 
 
 def noted(states: Sequence[T], state: T) -> list[T]:

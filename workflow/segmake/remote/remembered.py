@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,12 +32,15 @@ class PlaceFile:
     through : str
         The computers to go over, as in `segmake.places.login.Login`, for a laptop whose SSH settings name none; empty
         for none.
+    profile : str
+        What runs there are started with, for a laptop that knows nothing of it; empty for what is there.
     """
 
     host: str
     folder: str
     segmake: str
     through: str = ""
+    profile: str = ""
 
 
 def read_place(experiment: Path) -> PlaceFile:
@@ -72,9 +78,18 @@ def write_place(experiment: Path, place: PlaceFile) -> None:
     """Note where an experiment is computed."""
     from ruamel.yaml import YAML
 
+    yaml = YAML()
+    # Each value is on a line of its own: people read them, and copy them to other laptops.
+    yaml.width = sys.maxsize
     with write_atomically(experiment / FILE) as part, part.open("w", encoding="utf-8") as file:
         file.write("".join(f"# {line}\n" for line in say("remote.place_file").splitlines()))
-        YAML().dump({name: value for name, value in asdict(place).items() if value}, file)
+        yaml.dump({name: value for name, value in asdict(place).items() if value}, file)
+
+
+def put_aside(experiment: Path) -> None:
+    """Have an experiment computed on this computer again; what lies over there stays as it is."""
+    with suppress(FileNotFoundError):
+        os.replace(experiment / FILE, experiment / f"{FILE}.before")
 
 
 def _text(value: object) -> str:

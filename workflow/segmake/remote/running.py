@@ -6,9 +6,9 @@ import asyncio
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
-from posixpath import join
+from posixpath import join, relpath
 from typing import Any
 
 from segmake.core.files import one_line
@@ -16,6 +16,7 @@ from segmake.messages import Problem, language, say
 from segmake.outcome.status import results_of
 from segmake.places.place import Answer
 from segmake.remote.claims import claim
+from segmake.remote.known_computers import known_computer
 from segmake.remote.patience import Show, patiently
 from segmake.remote.session import Session, told
 
@@ -59,20 +60,28 @@ class Started:
         As `Place.start` returns it.
     log, code : str
         The files with what it says, and with its exit code.
+    before : str
+        When the run before it began; empty if there was none.
     """
 
     work: str
     log: str
     code: str
+    before: str = ""
 
 
 async def profile_of(session: Session) -> str:
-    """Return the profile that a run has where nobody names one: ``slurm`` where Slurm is, else ``local``."""
+    """Return the profile that a run has where nobody names one.
+
+    It is what setting up has noted, on this laptop or another one; else ``slurm`` where Slurm is, else ``local``.
+    """
+    if noted := known_computer(session.place.host).profile or session.place.profile:
+        return noted
     answer = await session.computer.run(["sh", "-c", "command -v sbatch && command -v squeue"])
     return "slurm" if answer.code == 0 else LOCAL
 
 
-async def start(session: Session, profile: str) -> str:
+async def start(session: Session, profile: str, before: str | None) -> str:
     """Start a run that outlives this connection; return what the user is told.
 
     Parameters
@@ -80,6 +89,8 @@ async def start(session: Session, profile: str) -> str:
     session : Session
     profile : str
         `LOCAL` for that computer itself; with any other, the main process is a job of Slurm's.
+    before : str or None
+        When the last run began, as its status says.
 
     Raises
     ------
@@ -102,12 +113,14 @@ async def start(session: Session, profile: str) -> str:
     spoken = ["env", f"SEGMAKE_LANG={language()}"]
     words = ["sh", "-c", _NOTED, "sh", code, *spoken, *session.words(*snakemake)]
     work = await session.computer.start(words, folder=session.place.folder, log=log)
-    await _note_started(session, Started(work, log, code))
+    await _note_started(session, Started(work, log, code, before or ""))
     return say("remote.started", host=session.place.host)
 
 
 async def _note_started(session: Session, run: Started | None) -> None:
-    text = json.dumps(asdict(run) if run else {})
+    here = session.place.folder
+    noted = run and replace(run, log=relpath(run.log, here), code=relpath(run.code, here))
+    text = json.dumps(asdict(noted) if noted else {})
     folder, _, name = session.started.rpartition("/")
     await session.computer.write_many(folder, [(f"{name}.json", time.time(), text.encode())])
 
@@ -121,16 +134,19 @@ def _refusal(session: Session, answer: Answer) -> str:
 
 async def started(session: Session) -> Started | None:
     """Return the run of this config that was started last, if that was without Slurm."""
-    text = await _text(session, f"{session.started}.json")
+    text = await session.text(f"{session.started}.json") or ""
     try:
-        return Started(**json.loads(text))
+        noted = Started(**json.loads(text))
+        # From the experiment's folder on, which may be moved; an older SegMake noted them from the root on.
+        folder = session.place.folder
+        return replace(noted, log=join(folder, noted.log), code=join(folder, noted.code))
     except (ValueError, TypeError):
         return None
 
 
 async def said_by(session: Session, run: Started) -> str:
     """Return what a run has said on its screen."""
-    return _of_users(session, await _text(session, run.log))
+    return _of_users(session, await session.text(run.log) or "")
 
 
 def _of_users(session: Session, log: str) -> str:
@@ -142,8 +158,8 @@ async def _said_by_job(session: Session) -> str:
     """Return what the job of the main process has said, the last one."""
     results = _results(session)
     job = await _submitted(session)
-    log = await _text(session, f"{results}/logs/segmake_{job}.log") if job else ""
-    return _of_users(session, log)
+    log = await session.text(f"{results}/logs/segmake_{job}.log") if job else None
+    return _of_users(session, log or "")
 
 
 def _results(session: Session) -> str:
@@ -153,19 +169,12 @@ def _results(session: Session) -> str:
 
 async def _submitted(session: Session, results: str = "") -> str:
     """Return the number of the job that the main process was sent as last; empty if it never was."""
-    text = await _text(session, f"{results or _results(session)}/.segmake/submitted.json")
+    results = results or _results(session)
+    text = await session.text(f"{results}/.segmake/submitted.json") or ""
     try:
         return str(json.loads(text)["job"])
     except (ValueError, LookupError, TypeError):
         return ""
-
-
-async def _text(session: Session, path: str) -> str:
-    """Return what a file over there holds; nothing if it is not there."""
-    if await session.computer.look(path) is None:
-        return ""
-    pieces = [piece async for piece in session.computer.read(path)]
-    return b"".join(pieces).decode(errors="replace")
 
 
 async def look(session: Session) -> tuple[dict[str, Any] | None, bool]:
@@ -256,7 +265,7 @@ async def last_words(session: Session, began: str | None) -> tuple[str, int]:
 
 async def _exit_code(session: Session, run: Started | None) -> str:
     """Return the exit code of a run without Slurm; empty if it is not known."""
-    return (await _text(session, run.code)).strip() if run else ""
+    return (await session.text(run.code) or "").strip() if run else ""
 
 
 async def before_it_began(session: Session) -> str:
@@ -267,6 +276,40 @@ async def before_it_began(session: Session) -> str:
     if await _exit_code(session, last) == _INTERRUPTED:
         return say("remote.stopped_early")
     return await said_by(session, last)
+
+
+@dataclass(frozen=True)
+class Unbegun:
+    """A run that ended before it began: it was refused, or stopped.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether somebody has stopped it.
+    said : str
+        What it said; empty if that is not known.
+    """
+
+    stopped: bool
+    said: str
+
+
+async def unbegun(session: Session, said: dict[str, Any] | None) -> Unbegun | None:
+    """Return what became of the last run if it ended before it began; None if it began, or there was none.
+
+    Parameters
+    ----------
+    session : Session
+    said : dict or None
+        Its status, where nothing is at work.
+    """
+    if said and said["state"] == "waiting":
+        return Unbegun(stopped=False, said=await _said_by_job(session))
+    last = await started(session)
+    if last is None or (said and said["run"]["began"] != last.before):
+        return None
+    stopped = await _exit_code(session, last) == _INTERRUPTED
+    return Unbegun(stopped, "" if stopped else await said_by(session, last))
 
 
 async def stop(session: Session, show: Show) -> bool:

@@ -18,16 +18,17 @@ from segmake.places import copying
 from segmake.places.copying import Outcome, copy
 from segmake.places.here import Here
 from segmake.places.place import File
+from segmake.remote.arrival import memory_of
 from segmake.remote.claims import claim
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.gone import foreign, move_aside, set_aside
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, is_in, pack
-from segmake.remote.memory import Memory, is_same, noted, read_memory, state_of, write_memory
+from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.patience import Show
 from segmake.remote.session import Session, own_name
-from segmake.remote.shown_progress import shown
+from segmake.remote.shown_progress import Showing, shown
 
 # So many files are named in a message.
 _NAMED = 10
@@ -77,8 +78,66 @@ def check(session: Session) -> None:
     claim(session.experiment, session.place)
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """What would be sent.
+
+    Attributes
+    ----------
+    files, bytes : int
+        New or changed files, and what is in them.
+    config : bool
+        Whether the copy of the config would be new.
+    """
+
+    files: int
+    bytes: int
+    config: bool
+
+
+async def foreseen(session: Session) -> Ahead:
+    """Return what `send` would send; nothing is written over there.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-055`` if the experiment is a copy; what a connection may raise.
+    Problems
+        ``SM-REM-025`` if a folder of images is nowhere; what is wrong with the folders of images.
+    """
+    claim(session.experiment, session.place)
+    laptop = await session.laptop()
+    folder = session.place.folder
+    config = make_copy(session.config, laptop, folder)
+    session.named = config.named
+    if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
+        return Ahead(0, 0, config=False)
+    await _refuse_absent_images(session, config)
+    luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
+    luggage.paths.pop(session.config.as_posix(), None)
+    memory = await memory_of(session)
+    there = await Among(session.computer, luggage.folders, luggage.single).files(folder)
+    here = await Gathered(Here(), luggage.paths).files("")
+    sizes = [
+        file.size
+        for name, file in here.items()
+        if name not in there
+        or not (
+            is_same(there[name], state_of(file)) or _is_known_alike(memory, name, file, there[name])
+        )
+    ]
+    known = await session.text(f"{folder}/{session.config.as_posix()}")
+    is_new = known is None or apart(known)[0] != config.body
+    return Ahead(len(sizes), sum(sizes), config=is_new)
+
+
 async def send(
-    session: Session, show: Show, *, overwrite: bool = False, compare: bool = False
+    session: Session,
+    show: Show,
+    *,
+    overwrite: bool = False,
+    compare: bool = False,
+    showing: Showing = shown,
 ) -> Sent:
     """Bring an experiment's copy up to date.
 
@@ -91,6 +150,8 @@ async def send(
         Whether what was edited over there is replaced; it is kept beside, and images are set aside.
     compare : bool
         Whether files that seem to be the same, by size and time, are compared by their content too.
+    showing : callable
+        Shows how far it is.
 
     Raises
     ------
@@ -113,7 +174,7 @@ async def send(
     await _refuse_absent_images(session, config)
     luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
-    memory = read_memory(session.experiment, session.place)
+    memory = await memory_of(session)
     target = Among(session.computer, luggage.folders, luggage.single)
     there = await target.files(folder)
     here = await Gathered(Here(), luggage.paths).files("")
@@ -128,7 +189,7 @@ async def send(
     aside, stay = await set_aside(session, luggage, config.named, memory)
     write_memory(session.experiment, memory)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
-    outcome = await _send_files(session, luggage, alike, compare=compare)
+    outcome = await _send_files(session, luggage, alike, showing, compare=compare)
     now = {*there, *outcome.copied} - {*aside, *others}
     _refuse_growing(luggage, now | set(outcome.copied), outcome.growing)
     left = dict.fromkeys(readable(str(path)) for path in luggage.left)
@@ -156,12 +217,12 @@ async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
 
 
 async def _send_files(
-    session: Session, luggage: Luggage, alike: Collection[str], *, compare: bool
+    session: Session, luggage: Luggage, alike: Collection[str], showing: Showing, *, compare: bool
 ) -> Outcome:
     folder = session.place.folder
     target = Among(session.computer, luggage.folders, luggage.single)
     source = Gathered(Here(), luggage.paths)
-    with shown(say("remote.sending_files", host=session.place.host)) as tell:
+    with showing(say("remote.sending_files", host=session.place.host)) as tell:
         return await copy(
             (source, ""),
             (target, folder),
@@ -198,7 +259,7 @@ async def _send_config(
 ) -> bool:
     """Write the copy of the config, if the one that is there is an earlier one from here; return whether it was."""
     name = session.config.as_posix()
-    there = await _read(session, name)
+    there = await session.text(f"{session.place.folder}/{name}")
     sign = sign_of(config.body)
     if there is not None:
         body, signed = apart(there)
@@ -240,14 +301,6 @@ def _in_words(lines: Iterable[str]) -> Iterator[str]:
             yield say("remote.line", line=number)
         else:
             yield readable(line)
-
-
-async def _read(session: Session, name: str) -> str | None:
-    path = f"{session.place.folder}/{name}"
-    if await session.computer.look(path) is None:
-        return None
-    pieces = [piece async for piece in session.computer.read(path)]
-    return b"".join(pieces).decode(errors="replace")
 
 
 async def _write(session: Session, name: str, text: str) -> None:

@@ -84,6 +84,13 @@ class Session:
         """Return the words that run a program of SegMake's Python over there."""
         return ["sh", "-c", _ENTER, self.place.segmake, *words]
 
+    async def text(self, path: str) -> str | None:
+        """Return what a file over there holds; None if it is not there."""
+        if await self.computer.look(path) is None:
+            return None
+        pieces = [piece async for piece in self.computer.read(path)]
+        return b"".join(pieces).decode(errors="replace")
+
     async def status(self) -> dict[str, Any] | None:
         """Return what ``segmake status --json`` says over there; None if nothing was ever run.
 

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 from segmake.messages import say
@@ -19,6 +19,9 @@ REWRITE_SECONDS = 0.2
 
 # Before, a rate says nothing.
 RATE_SECONDS = 1
+
+# What shows a copy of which it is given the words, such as `shown`.
+Showing = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
 @contextmanager
@@ -35,23 +38,72 @@ def shown(words: str, stream: TextIO | None = None) -> Iterator[Callable[[Progre
         Where to show it (default: standard error).
     """
     stream = stream or sys.stderr
-    line = _Line(words, stream)
-    with line.rewritten() if stream.isatty() else nullcontext():
+
+    def write(text: str) -> None:
+        print(text, file=stream, flush=True)
+
+    line = _Line(words, write, EVERY_SECONDS)
+    with _rewritten(line, stream) if stream.isatty() else nullcontext():
         yield line.tell
-    print(line.done(), file=stream, flush=True)
+    write(line.done())
+
+
+def telling(now: Callable[[str, float | None], None], done: Callable[[str], None]) -> Showing:
+    """Return what shows a copy elsewhere than on a terminal, such as in a page.
+
+    Parameters
+    ----------
+    now : callable
+        Is told several times a second how far it is: in words, and which part of the bytes is there, if that is known.
+    done : callable
+        Is told at the end what was done.
+    """
+
+    @contextmanager
+    def showing(words: str) -> Iterator[Callable[[Progress], None]]:
+        line = _Line(words, lambda text: now(text, line.part), REWRITE_SECONDS)
+        now(line.now(), None)
+        yield line.tell
+        done(line.done())
+
+    return showing
+
+
+@contextmanager
+def _rewritten(line: _Line, stream: TextIO) -> Iterator[None]:
+    """Say it in one line of the terminal until the block ends, which leaves nothing of it."""
+    # Takes a while to load.
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    def text(words: str) -> Text:
+        return Text(words, no_wrap=True, overflow="crop")
+
+    # Not by a clock of its own: a password may be asked for while nothing is told.
+    with Live(
+        text(line.now()),
+        console=Console(file=stream),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as live:
+        line.pause = REWRITE_SECONDS
+        line.say = lambda words: live.update(text(words), refresh=True)
+        yield
 
 
 class _Line:
-    """What is said of a copy."""
+    """What is said of a copy, at most once in so many seconds."""
 
-    def __init__(self, words: str, stream: TextIO) -> None:
+    def __init__(self, words: str, say: Callable[[str], None], pause: float) -> None:
         self.words = words
-        self.stream = stream
+        self.say = say
+        self.pause = pause
         self.progress: Progress | None = None
         self.lost = False
         self.began = self.said = time.monotonic()
-        self.pause: float = EVERY_SECONDS
-        self.say: Callable[[str], None] = lambda text: print(text, file=stream, flush=True)
 
     def tell(self, progress: Progress) -> None:
         """Take note of how far it is, and say so if it is time."""
@@ -63,29 +115,13 @@ class _Line:
             self.said = time.monotonic()
             self.say(self.now())
 
-    @contextmanager
-    def rewritten(self) -> Iterator[None]:
-        """Say it in one line of the terminal until the block ends, which leaves nothing of it."""
-        # Takes a while to load.
-        from rich.console import Console
-        from rich.live import Live
-        from rich.text import Text
-
-        def text(words: str) -> Text:
-            return Text(words, no_wrap=True, overflow="crop")
-
-        # Not by a clock of its own: a password may be asked for while nothing is told.
-        with Live(
-            text(self.now()),
-            console=Console(file=self.stream),
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        ) as live:
-            self.pause = REWRITE_SECONDS
-            self.say = lambda words: live.update(text(words), refresh=True)
-            yield
+    @property
+    def part(self) -> float | None:
+        """Which part of the bytes is there, from 0 to 1; None while that is not known."""
+        known = self.progress
+        if known is None or known.lost or not known.all_bytes:
+            return None
+        return min(1.0, known.bytes / known.all_bytes)
 
     def now(self) -> str:
         """Return how far it is."""

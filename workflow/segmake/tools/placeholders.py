@@ -10,6 +10,10 @@ PLACEHOLDERS = {
     "SM-SSH.listed": {"en": "computer", "fr": "machine"},
     "SM-SSH.fingerprint": {"en": "fingerprint", "fr": "empreinte"},
     "SM-SSH.files": {"en": "files", "fr": "fichiers"},
+    "SM-SSH-033.ways": {
+        "en": "each place, and what to do there",
+        "fr": "chaque endroit, et ce qu'il faut y faire",
+    },
     "SM-SSH.needed": {"en": "size", "fr": "taille"},
     "SM-SSH.free": {"en": "size", "fr": "taille"},
     "SM-SSH.said": {"en": "its words", "fr": "ses mots"},

@@ -15,7 +15,11 @@ export function followErrand() {
       // Other parts of the page tell what it has changed.
       if (now.dataset.over === "true") { location.reload(); return; }
       // Whoever is reading or typing in it is left alone.
-      if (!section.contains(document.activeElement)) section.replaceWith(document.adoptNode(now));
+      if (!section.contains(document.activeElement)) {
+        section.replaceWith(document.adoptNode(now));
+        const said = one(".said", now);
+        said.scrollTop = said.scrollHeight;
+      }
     }
     waiting = 0;
     followErrand();

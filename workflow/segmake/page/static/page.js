@@ -1,9 +1,12 @@
 // What a page can do besides its forms. Without these scripts everything can be done by fields and buttons.
 import { cells } from "./cells.js";
+import { connect } from "./connect.js";
 import { followErrand } from "./errand.js";
+import { follow } from "./follow.js";
 import { Form, keepPlace } from "./form.js";
 import { images } from "./images.js";
 import { scripts } from "./scripts.js";
+import { watchQuestions } from "./question.js";
 import { one } from "./tools.js";
 
 function begin() {
@@ -18,6 +21,9 @@ function begin() {
 begin();
 keepPlace();
 followErrand();
+if (one("[data-follow]")) follow();
+if (one("[data-connect]")) connect();
+if (one("[data-question]")) watchQuestions();
 // A link to a setting leads into what is folded up.
 const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
 if (wanted) { const folded = wanted.closest("details"); if (folded) folded.open = true; wanted.scrollIntoView(); }

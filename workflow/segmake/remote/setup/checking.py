@@ -27,6 +27,9 @@ from segmake.remote.setup.segmake_there import (
 # That the experiment's folder is there no more.
 GONE = "SM-REM-061"
 
+# What a login says where nobody agrees that it is the right computer.
+_NOT_KNOWN = "SM-SSH-004"
+
 
 @dataclass
 class Found:
@@ -120,7 +123,7 @@ class _Passive:
         return False
 
 
-async def check(experiment: Path, asking: Asking | None) -> Found:
+async def check(experiment: Path, asking: Asking | None, reached: There | None = None) -> Found:
     """Look at the computer of an experiment, or else at the one that was used last.
 
     Parameters
@@ -129,6 +132,8 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
         Its folder on this computer.
     asking : Asking or None
         Whom to ask for passwords; None for nobody.
+    reached : There, optional
+        The computer, for whoever has a login there already; it is kept.
 
     Raises
     ------
@@ -137,18 +142,26 @@ async def check(experiment: Path, asking: Asking | None) -> Found:
     """
     found = Found(experiment, _remembered(experiment))
     passive = _Passive(asking)
-    place = There(login_of(found.place.host, passive, found.place.through))
+    place = reached or There(login_of(found.place.host, passive, found.place.through))
     try:
         await place.connect()
         found.reachable, found.typed = True, place.login.had_to_type
         await _look_around(place, found)
     except Problem as problem:
-        unasked = passive.was_asked and asking is None
-        silent = Problem("SM-REM-051", where=place.name, host=place.name)
-        found.problems.append(silent if unasked else problem)
+        found.problems.append(_of_whoever_looks(problem, unasked=passive.was_asked and not asking))
     finally:
-        await place.close()
+        if reached is None:
+            await place.close()
     return found
+
+
+def _of_whoever_looks(problem: Problem, *, unasked: bool) -> Problem:
+    """Return what is wrong, where it is that something was not asked."""
+    host = problem.where
+    if problem.code == _NOT_KNOWN:
+        fingerprint = problem.values["fingerprint"]
+        return Problem("SM-SSH-036", where=host, host=host, fingerprint=fingerprint)
+    return Problem("SM-REM-051", where=host, host=host) if unasked else problem
 
 
 async def _look_around(place: There, found: Found) -> None:

@@ -43,6 +43,9 @@ from segmake.remote.setup.way_there import Tell, Way
 # Where SegMake is installed over there, if nobody says otherwise.
 FOLDER = "~/segmake"
 
+# sh FOLDER NEW: whether anything is in a folder, and it is not the new one under another name.
+_IS_ANOTHER = '[ -n "$(ls -A -- "$0" 2>/dev/null)" ] && ! [ "$0" -ef "$1" ]'
+
 # How Windows names a file, or Git's shell there what began with a slash.
 _OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
@@ -68,7 +71,7 @@ class Wishes:
     launchers : tuple of str
         The endings of the launchers to write.
     profile : str
-        The profile that they start runs with; empty for what was said before, or what is there.
+        The profile that runs are started with; empty for what was said before, or what is there.
     """
 
     segmake: str = ""
@@ -105,12 +108,14 @@ async def set_up(way: Way, wishes: Wishes, experiment: Path) -> None:
         way.host = before.host
         # The way that another laptop found, where this one has none of its own.
         way.through = way.through or login_of(before.host, way.asking, before.through).through
+    stays = False
     try:
         await way.go()
         remember(way.computer)
         await _Setting(way, wishes, experiment, before).go()
+        stays = way.stay
     finally:
-        if hasattr(way, "place"):
+        if hasattr(way, "place") and not stays:
             await way.place.close()
 
 
@@ -130,6 +135,12 @@ class _Setting:
     def tell(self) -> Tell:
         return self.way.tell
 
+    @property
+    def _before_there(self) -> PlaceFile | None:
+        """Where the experiment was computed so far, if that is on this computer."""
+        before = self.before
+        return before if before and leads_to(before.host, self.way.computer.host) else None
+
     async def go(self) -> None:
         self.variables = await variables_there(self.place)
         program = await self._program()
@@ -148,15 +159,25 @@ class _Setting:
         self.way.computer = replace(self.way.computer, experiments=folder.rpartition("/")[0])
         remember(self.way.computer)
         through = ",".join(map(named_in_full, self.place.login.jumps()))
-        place = PlaceFile(self.way.computer.host, folder, program.path, through)
+        computer = self.way.computer
+        place = PlaceFile(computer.host, folder, program.path, through, computer.profile)
+        await self._tell_of_before(folder)
         claim(self.experiment, place)
-        if self.before and leads_to(self.before.host, place.host):
-            carry_over(self.experiment, self.before, place)
-        elif self.before:
-            names = {"host": self.before.host, "folder": self.before.folder}
-            self.tell(say("reach.left", **names))
+        if self._before_there:
+            carry_over(self.experiment, self._before_there, place)
         write_place(self.experiment, place)
         self._write_launchers()
+
+    async def _tell_of_before(self, folder: str) -> None:
+        """Tell that what was computed elsewhere stays there, unless that is another experiment's, or was moved."""
+        before = self.before
+        if before is None or other_folder(self.experiment, before):
+            return
+        if self._before_there:
+            words = ["sh", "-c", _IS_ANOTHER, before.folder, folder]
+            if (await self.place.run(words)).code:
+                return
+        self.tell(say("reach.left", host=before.host, folder=before.folder))
 
     # SegMake
 
@@ -252,8 +273,9 @@ class _Setting:
 
     async def _look_for_slurm(self) -> None:
         """Tell where Slurm's commands are there, and no Slurm answers: with it, no run would begin."""
-        if self.wishes.profile:
-            self.way.computer = replace(self.way.computer, profile=self.wishes.profile)
+        noted = self._before_there.profile if self._before_there else ""
+        profile = self.wishes.profile or self.way.computer.profile or noted
+        self.way.computer = replace(self.way.computer, profile=profile)
         if not self.way.computer.profile and await slurm_there(self.place) is None:
             host = self.way.computer.host
             self.tell(str(Problem("SM-REM-058", where=host, host=host)))
@@ -288,11 +310,11 @@ class _Setting:
         """Return the experiment's folder there, which is made."""
         computer, home = self.way.computer, self._home
         typed = self._typed_here(self.wishes.folder)
-        if not typed and self.before and leads_to(self.before.host, computer.host):
-            if other := other_folder(self.experiment, self.before):
-                self.tell(say("reach.copy", other=other, folder=self.before.folder))
+        if not typed and self._before_there:
+            if other := other_folder(self.experiment, self._before_there):
+                self.tell(say("reach.copy", other=other, folder=self._before_there.folder))
             else:
-                typed = self.before.folder
+                typed = self._before_there.folder
         if not typed:
             above = computer.experiments or experiments_folder(
                 computer.handed_out.experiments, self.variables

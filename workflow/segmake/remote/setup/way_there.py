@@ -60,6 +60,8 @@ class Way:
         The institute's file.
     yes : bool
         Whether all is agreed to; an unknown computer is asked about all the same.
+    stay : bool
+        Whether the login is kept once all is made, for whoever goes on with it.
 
     Attributes
     ----------
@@ -76,6 +78,7 @@ class Way:
     name: str = ""
     site: Path | None = None
     yes: bool = False
+    stay: bool = False
     computer: Computer = field(init=False)
     place: There = field(init=False)
 

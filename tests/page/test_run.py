@@ -1,0 +1,286 @@
+"""A run from the page: what it would do, its beginning, its end, its report; by clicks, keys and plain forms."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from playwright.sync_api import expect
+
+from tests.page.browser import Page, make_experiment, served
+from tests.page.conftest import PATIENCE_MS
+from tests.page.test_attacks import Visitor
+from tests.projects import draw_image
+
+STATE = "#h-state"
+OVER = {"en": "The run is over", "fr": "Le calcul est terminé"}
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment with two images that can be computed, and one that is damaged, beside it."""
+    folder = tmp_path_factory.mktemp("few")
+    for number in (1, 2):
+        draw_image(folder / "images" / f"pos {number}.tif", number, seed=number)
+    (folder / "images" / "<i>broken.tif").write_bytes(b"II*\0")
+    (folder / "images" / "notes.tif.txt").write_text("nothing")
+    make_experiment(folder / "growth", folder / "images", **{"segmentation.engine": "threshold"})
+    return folder
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, few: Path) -> Path:
+    shutil.copytree(few, tmp_path / "few")
+    config = tmp_path / "few" / "growth" / "config" / "config.yaml"
+    config.write_text(config.read_text().replace(str(few), str(tmp_path / "few")))
+    return tmp_path / "few" / "growth"
+
+
+def show_plan(tab: Any, page: Page) -> None:
+    """Go to the step, and wait for what a run on this computer itself would do."""
+    tab.goto(f"{page.root}/start")
+    tab.locator("section.plan").wait_for()
+    profile = tab.locator("select[name=profile]")
+    if profile.count() and profile.input_value() != "local":
+        profile.select_option("local")
+        tab.locator("button[name=do][value=look]").nth(1).click()
+        expect(profile).to_have_value("local")
+        tab.locator("section.plan").wait_for()
+
+
+def runs_of(experiment: Path) -> list[str]:
+    """Return when each run of an experiment began."""
+    log = experiment / "results" / ".segmake" / "runs.jsonl"
+    lines = map(json.loads, log.read_text().splitlines()) if log.exists() else ()
+    return sorted({str(line["run"]) for line in lines if "run" in line})
+
+
+def start(tab: Any) -> None:
+    tab.locator("button[value=start]").click()
+    tab.wait_for_url("**/follow")
+
+
+def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None:
+    images = page.folder.parent / "images"
+    tab.get_by_role("link", name="Check and start").first.click()
+    show_plan(tab, page)
+    expect(tab.locator("#h-plan")).to_have_text("3 images to compute")
+    # What will fail is told before it does.
+    will_fail = tab.locator("section[aria-labelledby=h-fail]")
+    assert "<i>broken.tif" in will_fail.inner_text() and "SM-IMG" in will_fail.inner_text()
+    assert not (page.folder / "results").exists()
+    tab.locator("button[value=start]").dblclick()
+    expect(tab.locator(STATE)).to_have_text(OVER["en"])
+    assert tab.locator(".tiles").inner_text().split() == ["2", "done", "1", "failed", "0", "left"]
+    failed = tab.locator("section[aria-labelledby=h-failed]")
+    assert "<i>broken.tif" in failed.inner_text() and "Copy the file again" in failed.inner_text()
+    assert len(runs_of(page.folder)) == 1
+    failed.get_by_role("link", name=re.compile("SM-IMG-...")).click()
+    tab.locator("h1", has_text="SM-IMG-").wait_for()
+    # It is repaired, and run again by the keyboard alone, in French.
+    shutil.copyfile(images / "pos 1.tif", images / "<i>broken.tif")
+    tab.get_by_role("button", name="Français").click()
+    expect(tab.locator("html")).to_have_attribute("lang", "fr")
+
+    def press(wanted: str) -> None:
+        for _ in range(80):
+            tab.keyboard.press("Tab")
+            if tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+                tab.keyboard.press("Enter")
+                return
+        raise AssertionError(f"{wanted} can't be reached by the keyboard")
+
+    press("nav a[href='/follow']")
+    expect(tab.locator(STATE)).to_have_text(OVER["fr"])
+    press(".actions a[href='/start']")
+    tab.locator("section.plan").wait_for()
+    expect(tab.locator("#h-plan")).to_have_text("1 image à calculer")
+    press("button[value=start]")
+    tab.wait_for_url("**/follow")
+    tab.locator(STATE, has_not_text=OVER["fr"]).wait_for()
+    expect(tab.locator(STATE)).to_have_text(OVER["fr"])
+    assert tab.locator(".tiles").inner_text().split() == ["3", "terminées", "0", "restante"]
+    assert len(runs_of(page.folder)) == 2
+    # The report works, and what it leads to is there.
+    with tab.expect_popup() as opened:
+        tab.get_by_role("link", name="Ouvrir le rapport").click()
+    report = opened.value
+    wrong: list[str] = []
+    report.on("console", lambda said: said.type == "error" and wrong.append(said.text))
+    report.reload()
+    expect(report.locator("html")).to_have_class("js")
+    assert report.locator(".card img").first.evaluate("image => image.naturalWidth") > 0
+    report.locator(".card .links a").first.click()
+    assert report.locator("img").evaluate("image => image.naturalWidth") > 0 and wrong == []
+    with tab.expect_download() as table:
+        tab.get_by_role("link", name="cells.csv").click()
+    assert Path(table.value.path()).read_text() == (page.folder / "results/cells.csv").read_text()
+    # All is done: nothing is to be started.
+    show_plan(tab, page)
+    expect(tab.locator("#h-plan")).to_have_text("Tout est déjà calculé")
+    assert tab.locator("button[value=start]").count() == 0
+
+
+def test_two_windows_without_javascript_start_one_run_and_stop_it(browser: Any, page: Page) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        first, second = context.new_page(), context.new_page()
+        for tab in (first, second):
+            tab.set_default_timeout(PATIENCE_MS)
+        first.goto(page.address)
+        first.wait_for_url(f"{page.root}/")
+        show_plan(first, page)
+        show_plan(second, page)
+        start(first)
+        start(second)
+        second.get_by_role("button", name="Stop the run").click()
+        ends = ("The run did not begin", "The run was stopped; what was finished is kept")
+        end = time.monotonic() + 90
+        while first.locator(STATE).inner_text() not in ends:
+            assert time.monotonic() < end, first.locator("main").inner_text()
+            time.sleep(0.5)
+            first.goto(f"{page.root}/follow")
+        assert len(runs_of(page.folder)) <= 1
+        # What is left is offered again.
+        first.get_by_role("link", name=re.compile("Go on|Run again")).click()
+        first.locator("section.plan").wait_for()
+        assert first.locator("button[value=start]").count() == 1
+
+
+def test_what_keeps_a_run_from_beginning_is_told_with_its_remedy(tab: Any, page: Page) -> None:
+    text = page.config.read_text()
+    page.config.write_text(text.replace("engine: threshold", "engine: omnipose"))
+    tab.goto(f"{page.root}/start")
+    told = tab.locator("section[aria-labelledby=h-not]")
+    told.wait_for()
+    assert "SM-ENV-001" in told.inner_text() and tab.locator("button[value=start]").count() == 0
+    # A mistake in the config leads to its field.
+    page.config.write_text(text.replace("min_size: 15", "min_size: few"))
+    tab.goto(f"{page.root}/start")
+    tab.get_by_role("heading", name="1 setting to put right first").wait_for()
+    assert tab.locator("button[value=start]").count() == 0
+    tab.get_by_role("link", name="Go to this setting").first.click()
+    expect(tab.locator("#segmentation\\.min_size")).to_be_in_viewport()
+    # What is edited after the plan was shown is not started unseen.
+    page.config.write_text(text)
+    show_plan(tab, page)
+    page.config.write_text(text.replace("min_size: 15", "min_size: 20"))
+    tab.locator("button[value=start]").click()
+    tab.get_by_text("this is the plan of now").wait_for()
+    tab.locator("section.plan").wait_for()
+    assert runs_of(page.folder) == [] and not (page.folder / ".segmake-remote").exists()
+
+
+def test_a_run_that_was_refused_before_it_began_says_why(tab: Any, page: Page) -> None:
+    show_plan(tab, page)
+    # Between the plan and the start, what is in the folder is no results any more.
+    results = page.folder / "results"
+    results.write_text("a file in its place")
+    start(tab)
+    expect(tab.locator(STATE)).to_have_text("The run did not begin")
+    said = tab.locator(".state").inner_text()
+    assert re.search(r"SM-[A-Z]{3}-\d{3}", said), said
+    assert tab.locator(".state a[href^='/help/SM-']").count() > 0
+
+
+def test_axe_finds_nothing_on_the_steps_of_a_run(tab: Any, page: Page) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    finished_run(page.folder)
+    for language, address in product(("English", "Français"), ("start", "follow")):
+        tab.get_by_role("button", name=language).click()
+        for scheme, width in (("light", 1300), ("dark", 360)):
+            tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            tab.set_viewport_size({"width": width, "height": 800})
+            tab.goto(f"{page.root}/{address}")
+            tab.locator("section.plan, .state.ended").wait_for()
+            tab.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+            found = axe.run(tab).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], address
+            wide = tab.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{address} is {wide} wide on a screen of {width}"
+
+
+def finished_run(experiment: Path) -> None:
+    """Have a run of an experiment made by the command."""
+    program = Path(sys.executable).with_name("snakemake")
+    command = [str(program), "--profile", "local"]
+    subprocess.run(command, cwd=experiment, check=False, capture_output=True)
+    assert (experiment / "results" / "report.html").exists()
+
+
+# What others try
+
+
+@pytest.fixture(scope="module")
+def open_page(tmp_path_factory: pytest.TempPathFactory, few: Path) -> Iterator[Page]:
+    """The page of an experiment with results, and with what is none of them."""
+    folder = shutil.copytree(few, tmp_path_factory.mktemp("attacked") / "few") / "growth"
+    results = folder / "results"
+    (results / ".segmake").mkdir(parents=True)
+    (results / ".segmake" / "plan.json").write_text("{}")
+    (results / "report.html").write_text("<script>alert(1)</script>")
+    (results / "scripts").mkdir()
+    (results / "scripts" / "page.html").write_text("<script>alert(1)</script>")
+    (results / "scripts" / "été #1.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (results / "leads out.csv").symlink_to("/etc/passwd")
+    (results / "masks").symlink_to("/etc")
+    with served(folder) as page:
+        page.process.own_cookie = page.cookie()  # type: ignore[attr-defined]
+        yield page
+
+
+@pytest.fixture
+def owner(open_page: Page) -> Visitor:
+    return Visitor(open_page, open_page.process.own_cookie)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "/", "nothing.csv", "../config/config.yaml", "..%2fconfig%2fconfig.yaml", "/etc/passwd", "%2fetc%2fpasswd", ".segmake/plan.json",
+        "scripts/../.segmake/plan.json", "scripts", "leads%20out.csv", "masks/passwd", "report.html%00", "a" * 5000,
+    ],
+)  # fmt: skip
+def test_no_file_but_those_of_the_results_is_served(owner: Visitor, path: str) -> None:
+    status, text, _ = owner.ask(f"/results/{path}")
+    assert status == 404 and "SM-PAG-0" in text and "root:" not in text and "images:" not in text
+
+
+def test_a_file_of_the_results_can_do_nothing(owner: Visitor) -> None:
+    status, text, headers = owner.ask("/results/report.html")
+    policy = headers["content-security-policy"]
+    assert status == 200 and text.startswith("<script>")
+    # No script is run but the report's own.
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+    assert "default-src 'none'" in policy and "form-action 'none'" in policy
+    _, _, headers = owner.ask("/results/scripts/page.html")
+    assert headers["content-disposition"].startswith("attachment")
+    status, _, headers = owner.ask("/results/scripts/%C3%A9t%C3%A9%20%231.svg")
+    assert status == 200 and headers["content-type"] == "image/svg+xml"
+    assert "sandbox" in headers["content-security-policy"]
+    assert "script-src" not in headers["content-security-policy"]
+
+
+def test_nobody_else_starts_or_stops_a_run(open_page: Page, owner: Visitor) -> None:
+    for path, do in (("/start", "start"), ("/start", "send"), ("/follow", "stop")):
+        assert owner.post(path, {"csrf": "x", "do": do})[0] == 403
+        assert (
+            owner.post(path, {"csrf": owner.csrf(), "do": do}, Origin="http://evil.example")[0]
+            == 403
+        )
+        assert owner.ask(f"{path}?do={do}&csrf={owner.csrf()}")[0] == 200
+        assert Visitor(open_page).ask(path)[0] == 403
+    # Not even the owner without having seen a plan.
+    assert owner.post("/start", {"csrf": owner.csrf(), "do": "start", "version": "x"})[0] == 303
+    assert runs_of(open_page.folder) == [] and not (open_page.folder / ".segmake-remote").exists()

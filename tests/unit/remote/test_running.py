@@ -1,0 +1,94 @@
+"""How a run is started where nobody says it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from segmake.messages import Problem
+from segmake.places.here import Here
+from segmake.remote.known_computers import Computer, remember
+from segmake.remote.remembered import PlaceFile
+from segmake.remote.running import before_it_began, profile_of, start
+from segmake.remote.session import Session
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """An experiment that this very computer computes in another folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    there = tmp_path / "day 1"
+    there.mkdir()
+    place = PlaceFile("marie@login", str(there), str(tmp_path / "programs/segmake"))
+    return Session(tmp_path, Path("config/config.yaml"), place, Here())
+
+
+def test_a_run_gets_the_profile_that_setup_noted_or_what_is_there(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(programs))
+
+    def profile(noted: str = "") -> str:
+        session.place = replace(session.place, profile=noted)
+        return asyncio.run(profile_of(session))
+
+    assert profile() == "local"
+    for name in ("sbatch", "squeue"):
+        (programs / name).touch(mode=0o755)
+    assert profile() == "slurm"
+    # Those are there, and no Slurm answers: another laptop has noted it, and then this one.
+    assert profile("local") == "local"
+    remember(Computer("marie@login", profile="mine"))
+    assert profile() == "mine" == profile("local")
+
+
+def test_what_a_run_said_is_found_where_its_folder_was_moved(session: Session) -> None:
+    there = Path(session.place.folder)
+    asyncio.run(start(session, "local"))
+    end = time.monotonic() + 60
+    while not list(there.glob(".segmake-remote/*.code")):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    said = asyncio.run(before_it_began(session))
+    assert "snakemake" in said
+    moved = there.rename(there.with_name("day 2"))
+    session.place = replace(session.place, folder=str(moved))
+    assert asyncio.run(before_it_began(session)) == said
+
+
+REFUSES = """\
+#!/bin/sh
+echo "to segment     3"
+echo "SM-CLU-003  $PWD/config/config.yaml, line 4"
+echo "  The partition gpu is not there."
+echo "  Allowed: cpu." >&2
+exit 1
+"""
+
+
+def test_of_a_refusal_the_plan_is_not_said_once_more(session: Session) -> None:
+    program = Path(session.place.segmake)
+    program.parent.mkdir()
+    program.write_text(REFUSES)
+    program.chmod(0o755)
+    with pytest.raises(Problem, match="SM-REM-009") as refused:
+        asyncio.run(start(session, "slurm"))
+    # From the message on, in the words of this computer.
+    assert refused.value.values["said"].splitlines() == [
+        "SM-CLU-003  config/config.yaml, line 4",
+        "    The partition gpu is not there.",
+        "    Allowed: cpu.",
+    ]
+    program.write_text("#!/bin/sh\necho something else\nexit 1\n")
+    with pytest.raises(Problem, match="something else"):
+        asyncio.run(start(session, "slurm"))

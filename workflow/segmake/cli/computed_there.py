@@ -1,0 +1,42 @@
+"""What can't be done here, of an experiment that is computed on another computer: who types it means that one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from segmake.cli import of_users
+from segmake.messages import Problem, Problems
+from segmake.remote.remembered import read_place
+
+# `segmake remote` has these as well.
+_OF_BOTH = (of_users.show_status, of_users.show_plan, of_users.send)
+
+# Nothing was ever run here, there is no Slurm, and a package of the workflow is missing.
+_NOT_HERE = ("SM-RUN-013", "SM-RUN-011", "SM-RUN-065")
+
+
+def instead(problem: Problem | Problems, options: argparse.Namespace) -> Problem | None:
+    """Return what to say in place of a problem, if it is that the experiment is computed elsewhere; else None."""
+    if not isinstance(problem, Problem) or problem.code not in _NOT_HERE:
+        return None
+    # Who names a folder of results means that one.
+    if options.run not in _OF_BOTH or getattr(options, "results", None):
+        return None
+    experiment = options.configfile.absolute().parent.parent
+    try:
+        place = read_place(experiment)
+    except Problem:
+        return None
+    if _is_it(experiment, place.folder):
+        return None
+    return Problem("SM-REM-063", where=str(experiment), host=place.host)
+
+
+def _is_it(experiment: Path, folder: str) -> bool:
+    """Return whether an experiment's folder is the one that it is computed in: both computers may see it."""
+    with suppress(OSError):
+        return os.path.samefile(experiment, folder)
+    return False

@@ -1,0 +1,203 @@
+"""The step *Follow and take home*: how far the run is, what failed and why, and the results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from segmake.messages import say
+from segmake.messages.numbers import shown_bytes
+from segmake.page.common import Common, apart, see, unexpected
+from segmake.page.errands import Errand
+from segmake.page.pages.results import results_of
+from segmake.page.watch import Seen, Watch, name_paths
+from segmake.remote import running
+from segmake.remote.beginning import listed
+from segmake.remote.fetching import REPORT, TICKED, Fetched, fetch
+from segmake.remote.patience import patiently
+from segmake.remote.shown_progress import telling
+
+# The kinds of the errands.
+STOP, FETCH = "stop", "fetch"
+
+ALL = "all"
+_TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
+
+# So many names of failed images, and so many jobs, are shown.
+NAMES, JOBS = 20, 50
+
+_PATIENCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Home:
+    """What lies on this computer.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the results.
+    report : float or None
+        When the report was made, in seconds since 1970.
+    tables : list of tuple
+        Names of files, and their sizes in words.
+    """
+
+    folder: Path
+    report: float | None
+    tables: list[tuple[str, str]]
+
+
+class Follow:
+    """The page of the step.
+
+    Parameters
+    ----------
+    common : Common
+    watch : Watch
+    """
+
+    def __init__(self, common: Common, watch: Watch) -> None:
+        self._common, self._watch = common, watch
+        self._fetched: Fetched | None = None
+
+    def routes(self) -> list[Route]:
+        """Return its addresses."""
+        return [self._common.both("/follow", self._follow)]
+
+    async def _follow(self, request: Request) -> Response:
+        if request.method == "POST":
+            form = await self._common.form(request)
+            do = form.get("do")
+            if do == STOP:
+                await _wait(self._begin(STOP, self._stop))
+            if do == FETCH:
+                ticked = [kind for kind in (*TICKED, ALL) if kind in form]
+                await _wait(self._begin(FETCH, lambda errand: self._fetch(errand, ticked)))
+            if do == "leave":
+                await self._common.desk.errands.stop(FETCH)
+            return see("/follow")
+        seen = await self._watch.look()
+        return await self._page(seen)
+
+    async def _page(self, seen: Seen) -> Response:
+        desk = self._common.desk
+        place = desk.connection.place
+        home = await apart(lambda: _home(results_of(desk)))
+        stopping, fetching = desk.errands.last(STOP), desk.errands.last(FETCH)
+        run = seen.run
+        images = run["images"] if run else None
+        return self._common.page(
+            "follow",
+            seen=seen,
+            place=place,
+            run=run,
+            images=images,
+            left=max(0, images["total"] - images["complete"] - images["failed"]) if images else 0,
+            failures=list(_grouped(run["failures"])) if run else [],
+            home=home,
+            is_home=_is_home(seen, home, is_here=place is None),
+            ticks=(*TICKED, ALL),
+            more=self._more(),
+            stopping=stopping,
+            fetching=fetching,
+            stop_problems=stopping.problems if stopping and seen.at_work else [],
+            names=NAMES,
+            jobs=JOBS,
+        )
+
+    def _more(self) -> dict[str, str]:
+        """Return how large is what was left over there when it was asked last, by what is ticked."""
+        more = self._fetched.more if self._fetched else {}
+        sizes = {kind: sum(more.get(name, 0) for name in TICKED[kind]) for kind in TICKED}
+        sizes[ALL] = sum(more.values())
+        return {kind: shown_bytes(size) for kind, size in sizes.items() if size}
+
+    def _begin(self, kind: str, work: Any) -> Errand:
+        return self._common.desk.errands.begin(kind, work, unexpected)
+
+    async def _stop(self, errand: Errand) -> None:
+        session = await self._common.desk.connection.session()
+        errand.tell(say("remote.stopping", host=session.place.host))
+        try:
+            # What it says besides is for a terminal; the page itself says what is true.
+            await running.stop(session, lambda words: None)
+        finally:
+            self._watch.forget()
+
+    async def _fetch(self, errand: Errand, ticked: list[str]) -> None:
+        session = await self._common.desk.connection.session()
+        name_paths(session)
+
+        def now(words: str, part: float | None) -> None:
+            errand.progress, errand.share = words, part
+
+        async def fetched() -> Fetched:
+            return await fetch(
+                session,
+                [kind for kind in ticked if kind != ALL],
+                all_of_it=ALL in ticked,
+                showing=telling(now, errand.tell),
+            )
+
+        done = await patiently(fetched, errand.tell, session.place.host)
+        self._fetched = done
+        for words in _told(done):
+            errand.tell(words)
+
+
+def _told(done: Fetched) -> Iterator[str]:
+    """Yield in words what was fetched, what was edited here, and what was still being written over there."""
+    yield say("remote.fetched", number=len(done.files), path=done.results)
+    for text, names in (("remote.growing_there", done.growing), ("remote.kept", done.kept)):
+        if names:
+            yield say(text, number=len(names), files=listed(names))
+
+
+def _home(folder: Path) -> Home:
+    """Return what lies in a folder of results."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix in _TABLES)
+        report = folder / REPORT
+        made = report.stat().st_mtime if report.is_file() else None
+        return Home(folder, made, [(each.name, shown_bytes(each.stat().st_size)) for each in files])
+    except OSError:
+        return Home(folder, None, [])
+
+
+def _is_home(seen: Seen, home: Home, *, is_here: bool) -> bool:
+    """Return whether the report that lies here is that of the last run, as far as that is known."""
+    if home.report is None:
+        return False
+    if is_here or not seen.began:
+        return True
+    # The clock of the other computer made both.
+    return home.report >= datetime.fromisoformat(seen.began).timestamp()
+
+
+def _grouped(failures: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each thing that failed, with the names of what it befell."""
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    for one in failures:
+        key = (one["code"], one["text"], one["remedy"])
+        group = groups.setdefault(key, {**one, "where": "", "names": []})
+        group["names"].append(
+            one["name"] if not one["script"] else f"{one['script']}: {one['name']}"
+        )
+    yield from groups.values()
+
+
+async def _wait(errand: Errand) -> None:
+    """Wait a little for an errand to end."""
+    end = time.monotonic() + _PATIENCE_S
+    while not errand.over and time.monotonic() < end:
+        await asyncio.sleep(0.05)

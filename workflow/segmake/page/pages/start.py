@@ -1,0 +1,181 @@
+"""The step *Check and start*: what a run would do, what it asks for, and the button that starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from segmake.page.common import Common, apart, see
+from segmake.page.draft import Draft
+from segmake.page.errands import Errand
+from segmake.page.fields import field_of
+from segmake.page.planning import PLAN, START, Asked, Planning
+from segmake.page.watch import Watch
+from segmake.page.work import problem_values
+from segmake.remote import running
+
+# So long a page is waited with for what is being found out.
+_PATIENCE_S = 2.5
+
+# So many images are shown in a table.
+SHOWN = 200
+
+# What is told in the address after something was done.
+_TOLD = ("saved", "first", "stopped")
+
+# The settings of a job that matter most; the others are folded up.
+FIRST = (
+    "cluster.hours",
+    "cluster.memory_gb",
+    "cluster.cpus",
+    "cluster.partition",
+    "cluster.gpu_model",
+    "cluster.max_gpus",
+)
+
+
+class Start:
+    """The page of the step.
+
+    Parameters
+    ----------
+    common : Common
+    planning : Planning
+    watch : Watch
+    """
+
+    def __init__(self, common: Common, planning: Planning, watch: Watch) -> None:
+        self._common, self._planning, self._watch = common, planning, watch
+        # Of which config the errand is that starts a run.
+        self._started: Asked | None = None
+        # As it was chosen last; empty for the usual one.
+        self._profile = ""
+
+    def routes(self) -> list[Route]:
+        """Return its addresses."""
+        return [self._common.both("/start", self._start)]
+
+    async def _start(self, request: Request) -> Response:
+        if request.method == "GET":
+            query = request.query_params
+            draft = await apart(self._common.desk.file.as_it_is)
+            told = next((name for name in _TOLD if name in query), "")
+            return await self._shown(draft, told)
+        form = await self._common.form(request)
+        draft = await self._common.drafted(form)
+        self._profile = running.LOCAL if form.get("profile") == running.LOCAL else ""
+        do = form.get("do", "look")
+        if draft.values and do in ("save", "start"):
+            return await self._saved(form, draft, do)
+        if draft.values:
+            return await self._page(draft, self._asked())
+        return await self._do(do, self._asked(), form.get("version", ""))
+
+    async def _saved(self, form: dict[str, str], draft: Draft, do: str) -> Response:
+        done = await self._common.saved(form, draft)
+        if done is True:
+            # What is to be started has to be seen first.
+            return _back("first" if do == "start" else "saved")
+        asked = self._asked()
+        return await self._page(draft, asked, conflict=done, tried=bool(draft.fresh))
+
+    async def _do(self, do: str, asked: Asked, version: str) -> Response:
+        planning, errands = self._planning, self._common.desk.errands
+        if do == "start":
+            known = planning.known(asked)
+            if version != asked.version or known is None or not (known.can_start or known.at_work):
+                # Another window was quicker, or this one: a double click.
+                at_work = (await self._watch.look()).at_work
+                return see("/follow") if at_work else _back("first")
+            self._started = asked
+            errand = planning.start(asked)
+            await _wait(errand)
+            if errand.over and not errand.problems:
+                self._started = None
+                return see("/follow")
+            return _back()
+        if do == "stop":
+            await errands.stop(PLAN)
+            return _back("stopped")
+        wishes = {"sends": do in ("send", "overwrite", "anew")}
+        wishes |= {name: do == name for name in ("overwrite", "anew")}
+        self._started = None
+        await _wait(planning.look(asked, **wishes))
+        return _back()
+
+    async def _shown(self, draft: Draft, told: str) -> Response:
+        asked = self._asked()
+        starting = self._errand(START)
+        if self._started and starting and starting.over and not starting.problems:
+            # It was begun while the page was waited for.
+            self._started = None
+            return see("/follow")
+        if told != "stopped" and not self._planning.is_fresh(asked) and not self._is_at_work():
+            await _wait(self._planning.look(asked))
+        return await self._page(draft, asked, told=told)
+
+    async def _page(self, draft: Draft, asked: Asked, **values: Any) -> Response:
+        looking, starting = self._errand(PLAN), self._errand(START)
+        working = next((each for each in (starting, looking) if each and not each.over), None)
+        found = None if working else self._planning.known(asked)
+        problems: list[dict[str, Any]] = []
+        if not working and starting and self._started == asked:
+            problems += starting.problems
+        if not working and looking and not found:
+            problems += looking.problems
+        wrong = [
+            _with_field(problem_values(each) | {"key": getattr(each.where, "key", "")})
+            for each in draft.all_problems
+        ]
+        known = {(each["code"], each["text"]) for each in wrong}
+        problems += found.errors if found else []
+        return self._common.page(
+            "start",
+            draft=draft,
+            asked=asked,
+            errand=working,
+            said=looking.lines if looking and asked.place else [],
+            found=found,
+            wrong=wrong,
+            problems=[
+                _with_field(each) for each in problems if (each["code"], each["text"]) not in known
+            ],
+            warnings=list(map(_with_field, found.warnings)) if found else [],
+            first=FIRST,
+            most=SHOWN,
+            told=values.pop("told", ""),
+            conflict=values.get("conflict"),
+            tried=values.get("tried", False),
+        )
+
+    def _asked(self) -> Asked:
+        version, _ = self._common.desk.file.now()
+        return Asked(version, self._profile, self._common.desk.connection.place)
+
+    def _errand(self, kind: str) -> Errand | None:
+        return self._common.desk.errands.last(kind)
+
+    def _is_at_work(self) -> bool:
+        return any(each and not each.over for each in map(self._errand, (PLAN, START)))
+
+
+def _with_field(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem with the address of the field where it is put right, if there is one."""
+    name = field_of(str(problem.get("key") or ""))
+    return {**problem, "field": f"/settings#{name}" if name else ""}
+
+
+def _back(told: str = "") -> Response:
+    return see(f"/start?{told}=1" if told else "/start")
+
+
+async def _wait(errand: Errand) -> None:
+    """Wait a little for an errand to end."""
+    end = time.monotonic() + _PATIENCE_S
+    while not errand.over and time.monotonic() < end:
+        await asyncio.sleep(0.05)
