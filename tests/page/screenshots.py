@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -14,9 +15,18 @@ from tests.page.browser import install, make_experiment, served
 
 WIDTHS = {400: 850, 1400: 950, 1920: 1080}
 PAGES = (
-    *("", "experiments", "folders?use=open&at=", "connect", "cells", "start", "follow"),
+    *("", "experiments", "folders?use=open&at=", "connect", "images", "cells"),
+    *("scripts", "environments", "start", "follow"),
     *("settings", "file", "help/SM-CFG-002"),
 )
+SCRIPT = """scripts:
+  - name: bright
+    script: segmake:template.py
+    needs: [images, masks]
+    environment: growth
+environments:
+  growth: {packages: [pandas, "matplotlib>=3.8"]}
+"""
 
 
 def take(folder: Path, images: Path, work: Path) -> None:
@@ -25,6 +35,11 @@ def take(folder: Path, images: Path, work: Path) -> None:
     for language in ("fr", "en"):
         settings = {"segmentation.engine": "threshold", "images.include": '["**/ecoli*.tif"]'}
         experiment = make_experiment(work / f"growth {language}", images, language, **settings)
+        config = experiment / "config" / "config.yaml"
+        without = re.sub(
+            r"^(scripts|environments):.*\n", "", config.read_text(), flags=re.MULTILINE
+        )
+        config.write_text(without + SCRIPT)
         with served(experiment, SEGMAKE_LANG=language) as page, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
             context = browser.new_context(color_scheme="light")
@@ -38,6 +53,9 @@ def take(folder: Path, images: Path, work: Path) -> None:
                     tab.set_viewport_size({"width": width, "height": height})
                     tab.goto(f"{page.root}/{name}")
                     tab.wait_for_load_state("networkidle")
+                    if name == "images":
+                        tab.locator("#form:not([data-again])").wait_for(timeout=60_000)
+                        tab.wait_for_load_state("networkidle")
                     shown = name.partition("?")[0].replace("/", "-") or "home"
                     tab.screenshot(
                         path=folder / f"{language}-{shown}-{width}.png",

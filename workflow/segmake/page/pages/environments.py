@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -128,6 +129,14 @@ class Environments:
                 raise Problem("SM-PAG-004", where=work.place.name, said=last)
         return answer.text
 
+    def _elsewhere(self) -> str:
+        """Return the computer that the experiment is computed on; empty for this one."""
+        # What is wrong with the file that says it is told by the pages that need it.
+        with suppress(Problem):
+            place = self._common.desk.connection.place
+            return place.host if place else ""
+        return ""
+
     def _config(self) -> list[str]:
         return ["--configfile", str(self._common.desk.file.path)]
 
@@ -165,6 +174,7 @@ class Environments:
             typed_text=draft.shown["environments"],
             errand=self._common.desk.errands.last(KIND),
             opened=self._opened,
+            elsewhere=await apart(self._elsewhere),
             saved=saved,
             conflict=conflict,
             tried=do == "save" and bool(draft.fresh),

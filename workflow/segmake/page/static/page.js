@@ -4,9 +4,9 @@ import { connect } from "./connect.js";
 import { followErrand } from "./errand.js";
 import { follow } from "./follow.js";
 import { Form, keepPlace } from "./form.js";
-import { watchQuestions } from "./question.js";
 import { images } from "./images.js";
 import { scripts } from "./scripts.js";
+import { watchQuestions } from "./question.js";
 import { one } from "./tools.js";
 
 function begin() {
