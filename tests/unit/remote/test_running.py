@@ -54,7 +54,7 @@ def test_a_run_gets_the_profile_that_setup_noted_or_what_is_there(
 
 def test_what_a_run_said_is_found_where_its_folder_was_moved(session: Session) -> None:
     there = Path(session.place.folder)
-    asyncio.run(start(session, "local"))
+    asyncio.run(start(session, "local", None))
     end = time.monotonic() + 60
     while not list(there.glob(".segmake-remote/*.code")):
         assert time.monotonic() < end
@@ -82,7 +82,7 @@ def test_of_a_refusal_the_plan_is_not_said_once_more(session: Session) -> None:
     program.write_text(REFUSES)
     program.chmod(0o755)
     with pytest.raises(Problem, match="SM-REM-009") as refused:
-        asyncio.run(start(session, "slurm"))
+        asyncio.run(start(session, "slurm", None))
     # From the message on, in the words of this computer.
     assert refused.value.values["said"].splitlines() == [
         "SM-CLU-003  config/config.yaml, line 4",
@@ -91,4 +91,4 @@ def test_of_a_refusal_the_plan_is_not_said_once_more(session: Session) -> None:
     ]
     program.write_text("#!/bin/sh\necho something else\nexit 1\n")
     with pytest.raises(Problem, match="something else"):
-        asyncio.run(start(session, "slurm"))
+        asyncio.run(start(session, "slurm", None))

@@ -90,7 +90,7 @@ class Connect:
     async def _set_up(self, errand: Errand, typed: _Typed) -> None:
         """Make a computer ready for the experiment, and see what it is like."""
         connection = self._common.desk.connection
-        done = say("reach.done")
+        done = f"{say('reach.ready')} {say('reach.next')}"
         way = Way(
             connection.questions,
             lambda words: errand.tell(say("page.connect.ready") if words == done else words),
