@@ -23,7 +23,6 @@ SCRIPT = """scripts:
   - name: bright
     script: segmake:template.py
     needs: [images, masks]
-    environment: growth
 environments:
   growth: {packages: [pandas, "matplotlib>=3.8"]}
 """

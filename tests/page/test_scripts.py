@@ -130,6 +130,21 @@ def test_scripts_of_segmake_and_several(tab: Any, page: Page) -> None:
     assert [each["name"] for each in scripts_of(page)] == ["growth_curve"]
 
 
+def test_what_was_edited_by_hand_meanwhile_stays(tab: Any, page: Page) -> None:
+    add_spots(tab, page)
+    tab.locator(option("plate")).fill("7")
+    saved(tab)
+    by_hand = page.config.read_text().replace("plate: 7", "plate: 7, threshold: 5")
+    page.config.write_text(by_hand)
+    tab.locator(option("sizes")).fill("[1]")
+    tab.locator("button[value=save]").click()
+    tab.get_by_role("heading", name="The file was changed elsewhere").wait_for()
+    assert page.config.read_text() == by_hand
+    expect(tab.locator(option("threshold"))).to_have_value("5")
+    saved(tab)
+    assert scripts_of(page)[0]["arguments"] == {"plate": 7, "threshold": 5, "sizes": [1]}
+
+
 def test_what_a_file_does_not_say_is_one_field(tab: Any, page: Page) -> None:
     (page.folder / "own" / "spots.py").write_text("import sys\nprint(sys.argv)\n")
     before = page.config.read_text()

@@ -81,6 +81,10 @@ class Environments:
                 shown = {"environment": listed.name} | ({"saved": 1} if do == "save" else {})
                 return see(f"/environments?{urlencode(shown)}")
             if done:
+                # What was edited elsewhere meanwhile stays; what was typed here is put on top of it.
+                now = await apart(self._common.desk.file.as_it_is)
+                listed = await apart(lambda: _on_top(form, now))
+                draft = await self._drafted({**form, "version": now.version}, listed)
                 return await self._page(draft, listed, conflict=done)
             do = "save"
         return await self._page(draft, listed, do=do)
@@ -188,6 +192,19 @@ def _typed(form: Mapping[str, str]) -> _Listed:
     if not found or name not in found:
         return _Listed(found, name, {})
     return _Listed(*forms.take_in(found, name, form))
+
+
+def _on_top(form: Mapping[str, str], now: Draft) -> _Listed:
+    """Return the environments that the file has now, with the one of a form in the place of that of its name."""
+    found = forms.environments_in(now.settings)
+    typed = _typed(form)
+    if found is None or not typed.environments:
+        return _Listed(found, "", {})
+    before = forms.environments_typed(form.get("environments", "")) or {}
+    name = form.get("selected", "")
+    if typed.environments.get(typed.name) != before.get(name):
+        found[typed.name] = typed.environments[typed.name]
+    return _Listed({**typed.environments, **found}, typed.name, typed.faults)
 
 
 def _do(listed: _Listed, do: str, what: str) -> None:

@@ -110,7 +110,9 @@ class Images:
             return await self._page(form, draft, conflict=done)
         if do == "look":
             await self._common.desk.look_anew(draft.settings)
-        return await self._page(form, draft, do=do, refused=refused)
+        # It is told still when the page has asked for more images by itself.
+        saved_before = "saved" in form and do == "show" and not draft.changes
+        return await self._page(form, draft, do=do, refused=refused, saved=saved_before)
 
     def _picked(self, form: Mapping[str, str], do: str, path: str) -> dict[str, str]:
         """Return what a button changes in a form: the folder that is open, or those that are taken."""

@@ -74,6 +74,10 @@ class Scripts:
             if done is True:
                 return see(f"/scripts?script={listed.index}&saved=1")
             if done:
+                # What was edited elsewhere meanwhile stays; what was typed here is put on top of it.
+                now = await apart(self._common.desk.file.as_it_is)
+                listed = await apart(lambda: _on_top(form, now))
+                draft = await self._drafted({**form, "version": now.version}, listed)
                 return await self._page(form, draft, listed, conflict=done)
         return await self._page(form, draft, listed, do=do, refused=refused)
 
@@ -169,6 +173,24 @@ def _typed(form: Mapping[str, str]) -> _Listed:
     if listed.scripts and 0 <= listed.index < len(listed.scripts):
         shown = forms.form_of(listed.scripts, listed.index)
         listed.faults = forms.take_in(shown, form)
+    return listed
+
+
+def _on_top(form: Mapping[str, str], now: Draft) -> _Listed:
+    """Return the scripts that the file has now, with those that a form has besides, and what it changed of its own."""
+    before = forms.scripts_typed(form.get("scripts", "")) or []
+    listed = _Listed(forms.scripts_in(now.settings), 0, {})
+    if listed.scripts is None:
+        return listed
+    there = [str(each.get("name")) for each in listed.scripts]
+    listed.scripts += [each for each in before if str(each.get("name")) not in there]
+    index = _number(form.get("selected"))
+    if index < len(before):
+        shown = forms.form_of(before, index).shown
+        typed = {name: text for name, text in form.items() if text != shown.get(name, text)}
+        names = [str(each.get("name")) for each in listed.scripts]
+        listed.index = names.index(str(before[index].get("name")))
+        listed.faults = forms.take_in(forms.form_of(listed.scripts, listed.index), typed)
     return listed
 
 
