@@ -277,7 +277,7 @@ def owner(tmp_path_factory: pytest.TempPathFactory, of_monday: Path) -> Iterator
 
 def test_what_was_not_picked_is_not_shown(owner: Visitor) -> None:
     csrf = owner.csrf()
-    for path in ("/etc", "/", "data/../../../..", "/proc/self", "//etc", "~daemon", "\0"):
+    for path in ("/etc", "/", "data/../../../..", "/proc/self", "//etc", "~daemon", "~/.ssh", "\0"):
         for do in ("open", "take"):
             status, text = owner.post("/images", {"csrf": csrf, "do": f"{do}:{path}"})
             shown = re.findall(r'value="(?:open|take):([^"]*)"', text)

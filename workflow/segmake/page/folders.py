@@ -145,12 +145,12 @@ class Folders:
         Raises
         ------
         Problem
-            ``SM-PAG-040`` if it lies below no place to begin at, ``SM-PAG-041`` if it is not there, ``SM-PAG-042`` if
-            it may not be looked into.
+            ``SM-PAG-040`` if it lies below no place to begin at or is hidden there, ``SM-PAG-041`` if it is not there,
+            ``SM-PAG-042`` if it may not be looked into.
         """
         path = _whole(self.experiment, text)
         start = self._start_of(path)
-        if start is None:
+        if start is None or _is_hidden(path, start.path):
             raise Problem("SM-PAG-040", where=readable(text), folder=readable(path))
         try:
             entries = sorted(os.scandir(path), key=lambda entry: natural_key(readable(entry.name)))
@@ -180,10 +180,15 @@ class Folders:
         Raises
         ------
         Problem
-            ``SM-PAG-040`` if it lies below no place to begin at, or is of no kind that can be picked.
+            ``SM-PAG-040`` if it lies below no place to begin at, is hidden there, or is of no kind that can be picked.
         """
         path = _whole(self.experiment, text)
-        if self._start_of(path) is None or not path.lower().endswith(tuple(self.suffixes)):
+        start = self._start_of(path)
+        if (
+            start is None
+            or _is_hidden(path, start.path)
+            or not path.lower().endswith(tuple(self.suffixes))
+        ):
             raise Problem("SM-PAG-040", where=readable(text), folder=readable(path))
         return Path(path)
 
@@ -212,6 +217,11 @@ def _whole(experiment: Path, text: str) -> str:
 def _is_below(path: str, other: str) -> bool:
     one, two = os.path.normcase(path), os.path.normcase(other)
     return one == two or one.startswith(two.rstrip(os.sep) + os.sep)
+
+
+def _is_hidden(path: str, start: str) -> bool:
+    """Whether a name on the way to a path says that it is nothing to be shown, such as ``.ssh``."""
+    return any(part.startswith(".") for part in Path(os.path.relpath(path, start)).parts)
 
 
 def _way(start: Start, path: str) -> Iterator[Start]:

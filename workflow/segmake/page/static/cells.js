@@ -106,11 +106,5 @@ export function cells(form) {
   form.onchecked = (found) => trial?.stale(found.trial);
   all("[data-show]").forEach((field) => field.addEventListener("change", () => form.send(null)));
   all("[data-plain]").forEach((each) => { each.hidden = true; });
-  const wait = Number(form.element.dataset.again);
-  // Whoever writes meanwhile is not disturbed.
-  if (wait) setTimeout(function again() {
-    if (!document.contains(form.element)) return;
-    if (document.activeElement?.matches("#form input, #form textarea, #form select") && one("#canvas")) { setTimeout(again, wait); return; }
-    form.send(null);
-  }, wait);
+  form.sendLater(() => Boolean(one("#canvas")));
 }

@@ -117,6 +117,19 @@ export class Form {
     await this.send(button);
   }
 
+  // Ask for the page anew after a while, where it says so. Whoever waits for what was pressed, or writes what would be
+  // lost, is not disturbed.
+  sendLater(disturbs = () => true) {
+    const wait = Number(this.element.dataset.again);
+    if (!wait) return;
+    setTimeout(() => {
+      if (!document.contains(this.element)) return;
+      const writes = document.activeElement?.matches("#form input, #form textarea, #form select") && disturbs();
+      if (writes || this.element.hasAttribute("aria-busy")) this.sendLater(disturbs);
+      else this.send(null);
+    }, wait);
+  }
+
   async send(button) {
     const values = new FormData(this.element);
     if (button && button.name) values.set(button.name, button.value);

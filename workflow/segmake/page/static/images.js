@@ -12,12 +12,5 @@ export function images(form) {
     const place = one("[data-count]");
     if (answer && answer.ok && place) place.textContent = (await answer.json()).words;
   };
-  const wait = Number(element.dataset.again);
-  // Whoever writes meanwhile, or waits for what was pressed, is not disturbed.
-  if (wait) setTimeout(function again() {
-    if (!document.contains(element)) return;
-    const busy = element.hasAttribute("aria-busy") || document.activeElement?.matches("#form input, #form textarea, #form select");
-    if (busy) { setTimeout(again, wait); return; }
-    form.send(null);
-  }, wait);
+  form.sendLater();
 }
