@@ -76,7 +76,7 @@ class Trial {
       words.textContent = found.state === "failed" ? "" : found.words;
     }
     all("[data-when-working]").forEach((each) => { each.hidden = found.over; });
-    one("button[value=try]").disabled = !found.over;
+    one("button[value=try]").ariaDisabled = found.over ? null : "true";
     if (!found.over) { setTimeout(() => this.poll(), POLL_MS); return; }
     one("[data-trial-problems]").replaceChildren(...found.problems.map(problemOf));
     if (found.state !== "done") return;

@@ -110,6 +110,8 @@ export class Form {
 
   async submit(event) {
     const button = event.submitter;
+    // It keeps the focus while it can't be pressed: whoever uses the keyboard would begin again at the top.
+    if (button?.ariaDisabled === "true") { event.preventDefault(); return; }
     const saves = button && button.value === "save";
     if (saves) this.forget();
     if (!("swap" in this.element.dataset)) return;
