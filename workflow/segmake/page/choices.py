@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import string
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +10,10 @@ from pathlib import Path
 
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem
+from segmake.page.folders import disks
 
 # More nobody looks through; such a path can be typed.
 _MOST = 500
-
-# Below these, disks and shares are put in place.
-_MOUNTED = ("/Volumes", "/mnt", "/media", "/run/media")
 
 
 @dataclass(frozen=True)
@@ -84,16 +80,8 @@ def _is_below(path: str, root: str) -> bool:
 def _roots() -> Iterator[Folder]:
     home = Path.home()
     yield Folder(home.name or str(home), str(home))
-    if sys.platform == "win32":
-        drives = (f"{letter}:\\" for letter in string.ascii_uppercase)
-        yield from (Folder(drive, drive) for drive in drives if os.path.exists(drive))
-        return
-    for above in _MOUNTED:
-        # Those of other users can't be looked into.
-        with suppress(OSError):
-            for entry in sorted(os.scandir(above), key=lambda each: each.name.casefold()):
-                if entry.is_dir() and not entry.name.startswith("."):
-                    yield Folder(entry.name, entry.path)
+    for path in disks():
+        yield Folder(Path(path).name or path, path)
 
 
 def _below(folder: Folder) -> list[Folder]:

@@ -113,7 +113,7 @@ class Folders:
             yield Start(say("page.folders.home"), str(Path.home()))
             for path in _shares():
                 yield Start(say("page.folders.share", name=readable(path)), path)
-            for path in _disks():
+            for path in disks():
                 yield Start(say("page.folders.disk", name=readable(path)), path)
         for path in self._picked:
             yield Start(readable(path), path)
@@ -279,7 +279,8 @@ def _shares() -> Iterator[str]:
                         yield path
 
 
-def _disks() -> Iterator[str]:
+def disks() -> Iterator[str]:
+    """Yield the folders where this computer has disks and shares that are plugged in."""
     if sys.platform == "win32":
         # `os.listdrives` is of Python 3.12.
         yield from (
