@@ -59,7 +59,7 @@ def test_from_a_password_to_a_key_and_a_folder_and_a_second_time_all_is_there(
     )
     # Neither password nor key is anywhere else.
     kept = list(Path("~/.config/segmake").expanduser().iterdir())
-    assert {each.name for each in kept} == {"computers.json", "experiments.json"}
+    assert {each.name for each in kept} == {"computers.json", "experiments.json", "recent.json"}
     assert PASSWORD not in "".join(each.read_text() for each in kept) + first.said
 
     place = read_place(experiment)
