@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem
-from segmake.page.folders import disks
+from segmake.page.folders import disks, images_in
 
 # More nobody looks through; such a path can be typed.
 _MOST = 500
@@ -42,11 +42,14 @@ class Level:
     above : tuple of Folder
         The way to it, from where everything begins.
     below : tuple of Folder
+    images : int
+        How many images lie in it, by their names.
     """
 
     here: Folder | None
     above: tuple[Folder, ...]
     below: tuple[Folder, ...]
+    images: int = 0
 
 
 def level(path: str) -> Level:
@@ -67,7 +70,8 @@ def level(path: str) -> Level:
     folders = [root]
     for part in parts:
         folders.append(_folder(Path(folders[-1].path, part)))
-    return Level(folders[-1], tuple(folders[:-1]), tuple(_below(folders[-1])))
+    images = images_in(folders[-1].path) or 0
+    return Level(folders[-1], tuple(folders[:-1]), tuple(_below(folders[-1])), images)
 
 
 def _is_below(path: str, root: str) -> bool:

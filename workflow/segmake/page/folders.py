@@ -167,7 +167,7 @@ class Folders:
             tuple(_way(start, path)),
             sum(_is_image(each) for each in entries),
             tuple(
-                Inner(readable(each.name), each.path, _images_in(each.path, budget))
+                Inner(readable(each.name), each.path, images_in(each.path, budget))
                 for each in inner[:MOST]
             ),
             tuple(Start(readable(each.name), each.path) for each in files[:MOST]),
@@ -238,7 +238,9 @@ class _Budget:
     left: int
 
 
-def _images_in(path: str, budget: _Budget) -> int | None:
+def images_in(path: str, budget: _Budget | None = None) -> int | None:
+    """Return how many images lie in a folder directly, by their names; None where that takes too long to count."""
+    budget = budget or _Budget(_MOST_COUNTED)
     number = 0
     try:
         for entry in os.scandir(path):

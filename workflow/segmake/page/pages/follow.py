@@ -53,11 +53,14 @@ class Home:
         When the report was made, in seconds since 1970.
     tables : list of tuple
         Names of files, and their sizes in words.
+    kinds : list of str
+        What else was taken home before: newer tables are not to lie beside old masks.
     """
 
     folder: Path
     report: float | None
     tables: list[tuple[str, str]]
+    kinds: list[str]
 
 
 class Follow:
@@ -174,9 +177,15 @@ def _home(folder: Path) -> Home:
         files = sorted(path for path in folder.iterdir() if path.suffix in _TABLES)
         report = folder / REPORT
         made = report.stat().st_mtime if report.is_file() else None
-        return Home(folder, made, [(each.name, shown_bytes(each.stat().st_size)) for each in files])
+        tables = [(each.name, shown_bytes(each.stat().st_size)) for each in files]
+        kinds = [
+            kind
+            for kind, names in TICKED.items()
+            if any((folder / name).is_dir() for name in names)
+        ]
+        return Home(folder, made, tables, kinds)
     except OSError:
-        return Home(folder, None, [])
+        return Home(folder, None, [], [])
 
 
 def _is_home(seen: Seen, home: Home, *, is_here: bool) -> bool:

@@ -7,7 +7,7 @@ import { Form, keepPlace } from "./form.js";
 import { images } from "./images.js";
 import { scripts } from "./scripts.js";
 import { watchQuestions } from "./question.js";
-import { one } from "./tools.js";
+import { all, one } from "./tools.js";
 
 function begin() {
   const element = one("#form");
@@ -22,6 +22,12 @@ begin();
 keepPlace();
 followErrand();
 if (one("[data-follow]")) follow();
+// A plan is of one place: for another one it is to be seen first.
+const profile = one("select[name=profile]");
+if (profile) {
+  const planned = profile.value;
+  profile.addEventListener("change", () => all("[data-of-plan]").forEach((each) => { each.hidden = profile.value !== planned; }));
+}
 if (one("[data-connect]")) connect();
 if (one("[data-question]")) watchQuestions();
 // A link to a setting leads into what is folded up.

@@ -11,7 +11,7 @@ export const shown = (value, digits = 1) => value.toLocaleString(language, { max
 // What is told to people
 
 function lost() {
-  const place = one("#outcome") || one("main");
+  const place = one("main");
   if (one("[data-lost-notice]")) return;
   const notice = document.createElement("p");
   notice.className = "notice bad";
