@@ -100,7 +100,12 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Page]:
 
 def make_experiment(folder: Path, images: Path, language: str = "en", **settings: str) -> Path:
     """Make an experiment by SegMake's own commands, and return its folder."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "SEGMAKE_LANG": language}
+    environment = {
+        **os.environ,
+        **{"PYTHONPATH": str(ROOT / "workflow"), "SEGMAKE_LANG": language},
+        # That it was made is noted, and not in the settings of whoever runs the tests.
+        "XDG_CONFIG_HOME": str(folder.with_name("settings")),
+    }
     segmake = [sys.executable, "-m", "segmake"]
     new = [*segmake, "new", str(folder), "--images", str(images)]
     words = [word for pair in settings.items() for word in pair]

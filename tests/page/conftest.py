@@ -52,7 +52,8 @@ def experiment(tmp_path: Path, made: Path) -> Path:
     return shutil.copytree(made, tmp_path / "growth")
 
 
-@pytest.fixture(scope="session", autouse=True)
+# Of this folder alone: what other tests of the same process find in the user's home is theirs.
+@pytest.fixture(scope="package", autouse=True)
 def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Look at each picture once in all tests."""
     with pytest.MonkeyPatch.context() as patch:

@@ -195,6 +195,7 @@ def test_a_model_of_ones_own(tmp_path):
         ("images:\n  folder: a\x07b\n", "SM-CFG-005", 2),
         ('images:\n  folder: "C:\\Users\\me"\n', "SM-CFG-016", 2),
         ('images:\n  folder: "D:\\new day"\n', "SM-CFG-016", 2),
+        ('images:\n  folder: "a\\0b"\n', "SM-CFG-016", 2),
         ('images:\n  folder: ["/", "D:\\Pictures"]\n', "SM-CFG-016", 2),
         ("images: {folder: 2026-13-45}\n", "SM-CFG-005", None),
         ("images: {folder: !!int x}\n", "SM-CFG-005", None),
