@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
 from segmake.demo.synthetic import write_demo_images
 from tests.page.browser import Page as Served
@@ -50,7 +50,7 @@ def take(folder: Path, images: Path, work: Path) -> None:
             for name in PAGES:
                 for width, height in WIDTHS.items():
                     tab.set_viewport_size({"width": width, "height": height})
-                    tab.goto(f"{page.root}/{name}")
+                    visit(tab, f"{page.root}/{name}")
                     tab.wait_for_load_state("networkidle")
                     if name == "images":
                         tab.locator("#form:not([data-again])").wait_for(timeout=60_000)
@@ -89,6 +89,14 @@ def take(folder: Path, images: Path, work: Path) -> None:
             tab.screenshot(path=folder / f"{language}-cells-refused-1400.png")
             take_run(tab, page, folder, language)
             browser.close()
+
+
+def visit(tab: Page, address: str) -> None:
+    """Go to a page; one that was just loading itself anew is left at the second try."""
+    try:
+        tab.goto(address)
+    except Error:
+        tab.goto(address)
 
 
 def take_run(tab: Page, page: Served, folder: Path, language: str) -> None:
