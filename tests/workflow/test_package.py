@@ -212,9 +212,10 @@ def test_the_versions_that_are_pinned_are_those_that_the_package_allows() -> Non
     main = pinned(pip_part(ROOT / "environment.yml"))
     builds = {"hatchling", "editables"}
     tests = pinned((ROOT / "tests" / "requirements.txt").read_text().splitlines())
+    extras = ("images", "page", "remote", "workflow")
     for pins, needed in (
-        ({name: main[name] for name in main.keys() - builds}, wanted("images", "page", "workflow")),
-        (main | tests, wanted("images", "page", "workflow", "remote", "dev")),
+        ({name: main[name] for name in main.keys() - builds}, wanted(*extras)),
+        (main | tests, wanted(*extras, "dev")),
     ):
         assert pins.keys() - builds == needed.keys()
         for name, requirements in needed.items():
