@@ -133,6 +133,22 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     assert tab.locator("button[value=start]").count() == 0
 
 
+def test_what_was_typed_and_not_saved_is_told_before_a_run(tab: Any, page: Page) -> None:
+    told, least = tab.locator("[data-unsaved]"), tab.locator("[name='segmentation.min_size']")
+    tab.goto(f"{page.root}/cells")
+    least.fill("99")
+    tab.locator("#changes", has_text="1 setting changed").wait_for()
+    tab.goto(f"{page.root}/start")
+    told.get_by_role("link", name="Cells").click()
+    expect(least).to_have_value("99")
+    tab.locator("#changes", has_text="1 setting changed").wait_for()
+    least.fill("15")
+    tab.locator("#changes", has_text="Nothing changed").wait_for()
+    tab.goto(f"{page.root}/start")
+    tab.locator("section.plan").wait_for()
+    expect(told).to_be_hidden()
+
+
 def test_two_windows_without_javascript_start_one_run_and_stop_it(browser: Any, page: Page) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         first, second = context.new_page(), context.new_page()

@@ -98,6 +98,7 @@ export class Form {
       const setting = place.closest("[data-setting]");
       if (setting) setting.classList.toggle("wrong", problems.length > 0);
     });
+    if (!found.changes) this.forget();
     const before = one("#changes", this.element);
     const open = Boolean(one("details[open]", before));
     const after = new DOMParser().parseFromString(found.difference, "text/html").querySelector("#changes");
@@ -145,6 +146,17 @@ export class Form {
     const text = await answer.text();
     if (turn === this.sent) swap(text, button, this.again);
   }
+}
+
+// Where something was typed that is not saved: a run would not take it.
+export function tellUnsaved() {
+  const place = one("[data-unsaved]");
+  if (!place) return;
+  const kept = (link) => {
+    try { return sessionStorage.getItem(`segmake ${link.pathname} ${place.dataset.unsaved}`); } catch { return null; }
+  };
+  for (const link of all("a", place)) link.hidden = link.pathname === location.pathname || !kept(link);
+  place.hidden = all("a:not([hidden])", place).length === 0;
 }
 
 // What the server put into a field, whatever stands in it now.

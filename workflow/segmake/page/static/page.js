@@ -3,7 +3,7 @@ import { cells } from "./cells.js";
 import { connect } from "./connect.js";
 import { followErrand } from "./errand.js";
 import { follow } from "./follow.js";
-import { Form, keepPlace } from "./form.js";
+import { Form, keepPlace, tellUnsaved } from "./form.js";
 import { images } from "./images.js";
 import { scripts } from "./scripts.js";
 import { watchQuestions } from "./question.js";
@@ -21,6 +21,7 @@ function begin() {
 begin();
 keepPlace();
 followErrand();
+tellUnsaved();
 if (one("[data-follow]")) follow();
 // A plan is of one place: for another one it is to be seen first.
 const profile = one("select[name=profile]");
