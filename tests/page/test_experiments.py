@@ -53,7 +53,7 @@ def test_a_new_experiment_is_made_and_opened_by_clicks(
         tab.set_default_timeout(PATIENCE_MS)
         tab.goto(page.address)
         tab.wait_for_url(f"{page.root}/experiments")
-        assert tab.locator("nav").count() == 0 and tab.get_by_text("None yet").count() == 1
+        expect(tab.locator("nav").count() == 0 and tab.get_by_text("None yet")).to_have_count(1)
         tab.get_by_label("Its name").fill("a/b")
         tab.get_by_role("button", name="Make the experiment").click()
         expect(tab.locator(".problem")).to_contain_text("SM-PAG-038")

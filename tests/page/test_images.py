@@ -211,9 +211,9 @@ def test_without_javascript(browser: Any, page: Page) -> None:
     tab.locator(".folders button", has_text="tuesday").click()
     tab.get_by_role("button", name="Use this folder").click()
     assert folder_of(page) == "folder: data/monday"
-    assert tab.get_by_text("1 setting changed").count() == 1
+    expect(tab.get_by_text("1 setting changed")).to_have_count(1)
     tab.get_by_role("button", name="Save").click()
-    assert tab.locator("#outcome .good").count() == 1
+    expect(tab.locator("#outcome .good")).to_have_count(1)
     assert folder_of(page) == "folder: data/tuesday"
     context.close()
 

@@ -130,7 +130,7 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     # All is done: nothing is to be started.
     show_plan(tab, page)
     expect(tab.locator("#h-plan")).to_have_text("Tout est déjà calculé")
-    assert tab.locator("button[value=start]").count() == 0
+    expect(tab.locator("button[value=start]")).to_have_count(0)
 
 
 def test_what_was_typed_and_not_saved_is_told_before_a_run(tab: Any, page: Page) -> None:
@@ -185,7 +185,7 @@ def test_what_keeps_a_run_from_beginning_is_told_with_its_remedy(tab: Any, page:
     page.config.write_text(text.replace("min_size: 15", "min_size: few"))
     tab.goto(f"{page.root}/start")
     tab.get_by_role("heading", name="1 setting to put right first").wait_for()
-    assert tab.locator("button[value=start]").count() == 0
+    expect(tab.locator("button[value=start]")).to_have_count(0)
     tab.get_by_role("link", name="Go to this setting").first.click()
     expect(tab.locator("#segmentation\\.min_size")).to_be_in_viewport()
     # What is edited after the plan was shown is not started unseen.

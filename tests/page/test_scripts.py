@@ -66,13 +66,13 @@ def add_spots(tab: Any, page: Page) -> None:
 def test_a_round_by_clicks(tab: Any, page: Page) -> None:
     tab.get_by_role("link", name="Scripts", exact=True).click()
     add_spots(tab, page)
-    assert tab.get_by_text("Counts the spots of each cell.").is_visible()
-    assert tab.get_by_text("SegMake gives it by itself: --input; --output-dir.").is_visible()
+    expect(tab.get_by_text("Counts the spots of each cell.")).to_be_visible()
+    expect(tab.get_by_text("SegMake gives it by itself: --input; --output-dir.")).to_be_visible()
     # Nobody has to know what its author wrote there: type, choices, default and help are.
     threshold = tab.locator(option("threshold"))
     assert threshold.get_attribute("placeholder") == "1000"
-    assert tab.get_by_text("brighter is a spot (1000)").is_visible()
-    assert tab.get_by_text("draw <b>each</b> cell").is_visible()
+    expect(tab.get_by_text("brighter is a spot (1000)")).to_be_visible()
+    expect(tab.get_by_text("draw <b>each</b> cell")).to_be_visible()
     assert tab.locator(option("method")).locator("option").all_inner_texts() == [
         "default (mean)",
         "mean",
@@ -212,7 +212,7 @@ def test_without_javascript(browser: Any, page: Page) -> None:
     add_spots(tab, page)
     tab.locator(option("plate")).fill("9")
     tab.get_by_role("button", name="Save").click()
-    assert tab.locator("#outcome .good").count() == 1
+    expect(tab.locator("#outcome .good")).to_have_count(1)
     assert scripts_of(page)[0]["arguments"] == {"plate": 9}
     context.close()
 
