@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import snakemake_executor_plugin_slurm as plugin
 
 from segmake.adapter import touch_points
 from segmake.adapter.executor import Executor
+from segmake.adapter.light_start import EFFICIENCY_REPORT, STATUS_QUERY, lighten
 from segmake.adapter.tested_versions import ANY_VERSION
 from segmake.adapter.touch_points import (
     TOUCH_POINTS,
@@ -49,6 +51,13 @@ OTHERS = {"get", "items", "submit", "started"}
 )
 def test_snakemake_is_as_it_is_needed(point):
     assert not list(faults(point)), point.why
+
+
+def test_what_stands_in_for_a_module_is_not_what_is_looked_at(monkeypatch):
+    for name in (EFFICIENCY_REPORT, STATUS_QUERY, "numpy"):
+        monkeypatch.setitem(sys.modules, name, sys.modules.get(name))
+    lighten()
+    assert not list(broken())
 
 
 def test_names_of_the_executor_are_its_own():

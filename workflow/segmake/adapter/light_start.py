@@ -39,9 +39,10 @@ class _Late(ModuleType):
         # What another version of the plugin imports from it is no reason to fail.
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(self._real(), name)
+        return getattr(self.real_module(), name)
 
-    def _real(self) -> ModuleType:
+    def real_module(self) -> ModuleType:
+        """Import the plugin's own module in place of this one, and return it."""
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return import_module(self.__name__)
@@ -51,7 +52,7 @@ class _Report(_Late):
     """Stands in for the plugin's report."""
 
     def create_efficiency_report(self, *arguments: Any, **named: Any) -> Any:
-        return self._real().create_efficiency_report(*arguments, **named)
+        return self.real_module().create_efficiency_report(*arguments, **named)
 
 
 class _Unasked(_Late):
