@@ -16,6 +16,9 @@ from urllib.request import Request, urlopen
 
 from tests.projects import ROOT
 
+# Further than any field of a page is from its beginning.
+_MANY = 150
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -124,3 +127,33 @@ def violations(axe: Any, tab: Any) -> list[tuple[str, str]]:
     screen = tab.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     wide = [] if screen[0] <= screen[1] else [("wide", str(screen))]
     return [(one["id"], one["nodes"][0]["html"][:200]) for one in found] + wide
+
+
+class Keys:
+    """Somebody without a mouse."""
+
+    def __init__(self, tab: Any) -> None:
+        self.tab = tab
+
+    def reach(self, wanted: str) -> None:
+        """Go on by Tab until an element has the focus, and see that this can be seen."""
+        for _ in range(_MANY):
+            self.tab.keyboard.press("Tab")
+            if self.tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+                style = "getComputedStyle(document.activeElement).outlineStyle"
+                assert self.tab.evaluate(style) != "none", (
+                    f"nobody sees that {wanted} has the focus"
+                )
+                return
+        raise AssertionError(f"{wanted} can't be reached by the keyboard")
+
+    def press(self, wanted: str, key: str = "Enter") -> None:
+        """Press a key on an element."""
+        self.reach(wanted)
+        self.tab.keyboard.press(key)
+
+    def type(self, wanted: str, text: str) -> None:
+        """Type a text into a field, in place of what stands there."""
+        self.reach(wanted)
+        self.tab.keyboard.press("ControlOrMeta+a")
+        self.tab.keyboard.type(text)

@@ -17,7 +17,7 @@ import tifffile
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.page.browser import Page, make_experiment, served
+from tests.page.browser import Keys, Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_attacks import Visitor
 from tests.page.test_page import OPEN_ALL, changed_lines, saved
@@ -166,32 +166,18 @@ def test_patterns_are_counted_while_they_are_typed(tab: Any, page: Page) -> None
 def test_by_the_keyboard_alone(tab: Any, page: Page) -> None:
     before = page.config.read_text()
     go(tab, page)
-    press = tab.keyboard.press
-
-    def tab_to(wanted: str) -> None:
-        for _ in range(80):
-            press("Tab")
-            if tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
-                return
-        raise AssertionError(f"{wanted} can't be reached by the keyboard")
-
-    tab_to("details.more > summary")
-    press("Enter")
-    tab_to("button[value^='open:']")
-    press("Enter")
+    keys = Keys(tab)
+    keys.press("details.more > summary")
+    keys.press("button[value^='open:']")
     tab.locator(".opened").wait_for()
     # Whoever uses the keyboard stays where they were.
-    tab_to(".folders button[value$='data']")
-    press("Enter")
+    keys.press(".folders button[value$='data']")
     tab.locator(".folders button[value$='tuesday']").wait_for()
-    tab_to(".folders button[value$='tuesday']")
-    press("Enter")
+    keys.press(".folders button[value$='tuesday']")
     tab.get_by_text("4 images lie in this folder itself").wait_for()
-    tab_to("button[value^='take:']")
-    press("Enter")
+    keys.press("button[value^='take:']")
     expect(tab.locator(".tiles li")).to_have_count(3)
-    tab_to("button[value=save]")
-    press("Enter")
+    keys.press("button[value=save]")
     tab.locator("#outcome .good").wait_for()
     assert changed_lines(before, page.config.read_text()) == ["folder: data/tuesday"]
 

@@ -13,40 +13,13 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright.sync_api import expect
 
-from tests.page.browser import served
+from tests.page.browser import Keys, served
 from tests.page.conftest import PATIENCE_MS
 from tests.projects import draw_image
 
-# Further than any field of a page is from its beginning.
-_MANY = 150
 
-
-class Keys:
-    """Somebody without a mouse."""
-
-    def __init__(self, tab: Any) -> None:
-        self.tab = tab
-
-    def reach(self, wanted: str) -> None:
-        """Go on by Tab until an element has the focus, and see that this can be seen."""
-        for _ in range(_MANY):
-            self.tab.keyboard.press("Tab")
-            if self.tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
-                style = "getComputedStyle(document.activeElement).outlineStyle"
-                assert self.tab.evaluate(style) != "none", (
-                    f"nobody sees that {wanted} has the focus"
-                )
-                return
-        raise AssertionError(f"{wanted} can't be reached by the keyboard")
-
-    def press(self, wanted: str, key: str = "Enter") -> None:
-        self.reach(wanted)
-        self.tab.keyboard.press(key)
-
-    def type(self, wanted: str, text: str) -> None:
-        self.reach(wanted)
-        self.tab.keyboard.press("ControlOrMeta+a")
-        self.tab.keyboard.type(text)
+class Person(Keys):
+    """Somebody without a mouse who has images to compute."""
 
     def run(self) -> None:
         """Start a run on this computer itself, and wait for its end."""
@@ -77,7 +50,7 @@ def test_from_no_experiment_to_the_report(
         tab.set_default_timeout(PATIENCE_MS)
         tab.goto(page.address)
         tab.wait_for_url(f"{page.root}/experiments")
-        keys = Keys(tab)
+        keys = Person(tab)
         keys.type("#name", "growth")
         keys.type("#images", str(home / "été"))
         tab.keyboard.press("Enter")

@@ -16,7 +16,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright.sync_api import expect
 
-from tests.page.browser import Page, make_experiment, served
+from tests.page.browser import Keys, Page, make_experiment, served
 from tests.page.conftest import DISC, PATIENCE_MS, ROD
 
 DIAMETER, LEAST = "#segmentation\\.diameter", "#segmentation\\.min_size"
@@ -101,44 +101,31 @@ def test_a_round_by_the_keyboard_alone(tab: Any, page: Page) -> None:
     before = page.config.read_text()
     press = tab.keyboard.press
 
-    def tab_to(wanted: str) -> None:
-        for _ in range(150):
-            press("Tab")
-            if tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
-                return
-        raise AssertionError(f"{wanted} can't be reached by the keyboard")
-
-    tab_to("nav a[href='/cells']")
-    press("Enter")
+    keys = Keys(tab)
+    keys.press("nav a[href='/cells']")
     tab.locator("#picture").wait_for()
     tab.get_by_text("3 images").wait_for()
-    tab_to("button[name=pick][value$='a.tif']")
-    press("Enter")
+    keys.press("button[name=pick][value$='a.tif']")
     tab.locator("h2", has_text="a.tif").wait_for()
-    tab_to("[data-shape]")
-    press("ArrowRight")
-    tab_to("[data-begin-line]")
-    press("Enter")
+    keys.press("[data-shape]", "ArrowRight")
+    keys.press("[data-begin-line]")
     # The line lies in the middle, on the level of y 100; the rod on that of 150, from 90 to 150.
     for name, x in (("First end", 120 - ROD[0] / 2), ("Second end", 120 + ROD[0] / 2)):
         move_handle(tab, name, x, 150)
         press("Tab")
     length = float(tab.locator("[data-length]").input_value())
     assert abs(length - ROD[0]) <= 1
-    tab_to("[data-begin-line]")
-    press("Enter")
+    keys.press("[data-begin-line]")
     for name, y in (("First end", 150 - ROD[1] / 2), ("Second end", 150 + ROD[1] / 2)):
         move_handle(tab, name, 120, y)
         press("Tab")
     breadth = float(tab.locator("[data-breadth]").input_value())
     assert abs(breadth - ROD[1]) <= 1
-    tab_to("[data-take]")
-    press("Enter")
+    keys.press("[data-take]")
     area = breadth * (length - breadth) + math.pi * breadth**2 / 4
     taken = float(tab.locator(DIAMETER).input_value())
     assert taken == pytest.approx(2 * math.sqrt(area / math.pi), abs=0.1)
-    tab_to("button[value=save]")
-    press("Enter")
+    keys.press("button[value=save]")
     tab.locator("#outcome .good").wait_for()
     (line,) = changed_lines(before, page.config.read_text())
     assert float(line.removeprefix("diameter: ")) == taken

@@ -19,7 +19,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright.sync_api import expect
 
-from tests.page.browser import Page, make_experiment, served
+from tests.page.browser import Keys, Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_attacks import Visitor
 from tests.projects import draw_image
@@ -94,14 +94,7 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     tab.get_by_role("button", name="Français").click()
     expect(tab.locator("html")).to_have_attribute("lang", "fr")
 
-    def press(wanted: str) -> None:
-        for _ in range(80):
-            tab.keyboard.press("Tab")
-            if tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
-                tab.keyboard.press("Enter")
-                return
-        raise AssertionError(f"{wanted} can't be reached by the keyboard")
-
+    press = Keys(tab).press
     press("nav a[href='/follow']")
     expect(tab.locator(STATE)).to_have_text(OVER["fr"])
     press(".actions a[href='/start']")

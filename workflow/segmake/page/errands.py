@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from typing import Any
 
 from segmake.messages import Problem, Problems
 from segmake.page.work import problem_values
+
+# So long an answer waits for an errand to end, so that one that is quick is seen at its end.
+_PATIENCE_S = 2.5
 
 # So many lines are shown.
 _SHOWN = 200
@@ -109,3 +113,10 @@ class Errands:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+async def a_little(errand: Errand) -> None:
+    """Wait a little for an errand to end; it goes on afterwards."""
+    end = time.monotonic() + _PATIENCE_S
+    while not errand.over and time.monotonic() < end:
+        await asyncio.sleep(0.05)

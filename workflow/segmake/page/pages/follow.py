@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from starlette.routing import Route
 from segmake.messages import say
 from segmake.messages.numbers import shown_bytes
 from segmake.page.common import Common, apart, see, unexpected
-from segmake.page.errands import Errand
+from segmake.page.errands import Errand, a_little
 from segmake.page.pages.results import results_of
 from segmake.page.watch import Seen, Watch, name_paths
 from segmake.remote import running
@@ -34,8 +33,6 @@ _TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
 
 # So many names of failed images, and so many jobs, are shown.
 NAMES, JOBS = 20, 50
-
-_PATIENCE_S = 2.0
 
 # What was heard so long ago is told to be old: the connection may be silent for a while before it is lost.
 _OLD_S = 30
@@ -85,10 +82,10 @@ class Follow:
             form = await self._common.form(request)
             do = form.get("do")
             if do == STOP:
-                await _wait(self._begin(STOP, self._stop))
+                await a_little(self._begin(STOP, self._stop))
             if do == FETCH:
                 ticked = [kind for kind in (*TICKED, ALL) if kind in form]
-                await _wait(self._begin(FETCH, lambda errand: self._fetch(errand, ticked)))
+                await a_little(self._begin(FETCH, lambda errand: self._fetch(errand, ticked)))
             if do == "leave":
                 await self._common.desk.errands.stop(FETCH)
             return see("/follow")
@@ -208,10 +205,3 @@ def _grouped(failures: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             one["name"] if not one["script"] else f"{one['script']}: {one['name']}"
         )
     yield from groups.values()
-
-
-async def _wait(errand: Errand) -> None:
-    """Wait a little for an errand to end."""
-    end = time.monotonic() + _PATIENCE_S
-    while not errand.over and time.monotonic() < end:
-        await asyncio.sleep(0.05)

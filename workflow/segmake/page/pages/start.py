@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Any
 
 from starlette.requests import Request
@@ -12,15 +10,12 @@ from starlette.routing import Route
 
 from segmake.page.common import Common, apart, see
 from segmake.page.draft import Draft
-from segmake.page.errands import Errand
+from segmake.page.errands import Errand, a_little
 from segmake.page.fields import field_of
 from segmake.page.planning import PLAN, START, Asked, Planning
 from segmake.page.watch import Watch
 from segmake.page.work import problem_values
 from segmake.remote import running
-
-# So long a page is waited with for what is being found out.
-_PATIENCE_S = 2.5
 
 # So many images are shown in a table.
 SHOWN = 200
@@ -94,7 +89,7 @@ class Start:
                 return see("/follow") if at_work else _back("first")
             self._started = asked
             errand = planning.start(asked)
-            await _wait(errand)
+            await a_little(errand)
             if errand.over and not errand.problems:
                 self._started = None
                 return see("/follow")
@@ -105,7 +100,7 @@ class Start:
         wishes = {name: do == name for name in ("overwrite", "anew", "also_there")}
         wishes["sends"] = do == "send" or any(wishes.values())
         self._started = None
-        await _wait(planning.look(asked, **wishes))
+        await a_little(planning.look(asked, **wishes))
         return _back()
 
     async def _shown(self, draft: Draft, told: str) -> Response:
@@ -116,7 +111,7 @@ class Start:
             self._started = None
             return see("/follow")
         if told != "stopped" and not self._planning.is_fresh(asked) and not self._is_at_work():
-            await _wait(self._planning.look(asked))
+            await a_little(self._planning.look(asked))
         return await self._page(draft, asked, told=told)
 
     async def _page(
@@ -182,10 +177,3 @@ def _with_field(problem: dict[str, Any]) -> dict[str, Any]:
 
 def _back(told: str = "") -> Response:
     return see(f"/start?{told}=1" if told else "/start")
-
-
-async def _wait(errand: Errand) -> None:
-    """Wait a little for an errand to end."""
-    end = time.monotonic() + _PATIENCE_S
-    while not errand.over and time.monotonic() < end:
-        await asyncio.sleep(0.05)
