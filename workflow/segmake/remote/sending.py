@@ -27,7 +27,7 @@ from segmake.remote.gone import absent_images, foreign, move_aside, set_aside
 from segmake.remote.group_folders import open_to_group
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, is_in, pack, pack_one
-from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
+from segmake.remote.memory import Memory, is_same, noted, noting, read_memory, state_of
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.patience import Show
 from segmake.remote.session import Session, own_name
@@ -199,13 +199,11 @@ async def send(
     for problem in _only_there(session, luggage, memory, absent, there):
         if problem.code not in accepted:
             raise problem
-    is_new = await _send_config(session, config, memory, overwrite=overwrite)
+    is_new = await _send_config(session, config, overwrite=overwrite)
     await _keep(session, [name for name in others if name in luggage.guarded])
     await move_aside(session, [name for name in others if name not in luggage.guarded])
-    _remember(memory, here, there, alike)
-    write_memory(session.experiment, memory)
-    aside, stay = await set_aside(session, luggage, config.named, memory)
-    write_memory(session.experiment, memory)
+    _remember(session, here, there, alike)
+    aside, stay = await set_aside(session, luggage, config.named)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
     outcome = await _send_files(session, luggage, alike, showing, compare=compare)
     await open_to_group(session.computer, folder)
@@ -259,10 +257,7 @@ async def send_one(
     others, alike = await _others(session, luggage, memory, here, there, lambda words: None)
     if others:
         _refuse(session, luggage, others)
-    # Another sending may have noted something meanwhile.
-    memory = await memory_of(session)
-    _remember(memory, here, there, alike)
-    write_memory(session.experiment, memory)
+    _remember(session, here, there, alike)
     source = Gathered(Here(), luggage.paths)
     outcome = await copy(
         (source, ""), (target, folder), wanted=lambda each: each not in alike, tell=tell
@@ -347,28 +342,29 @@ def _refuse_growing(luggage: Luggage, there: Iterable[str], growing: Sequence[st
 # The config
 
 
-async def _send_config(
-    session: Session, config: ConfigCopy, memory: Memory, *, overwrite: bool
-) -> bool:
+async def _send_config(session: Session, config: ConfigCopy, *, overwrite: bool) -> bool:
     """Write the copy of the config, if the one that is there is an earlier one from here; return whether it was."""
     name = session.config.as_posix()
     there = await session.text(f"{session.place.folder}/{name}")
     sign = sign_of(config.body)
     if there is not None:
         body, signed = apart(there)
+        memory = read_memory(session.experiment, session.place)
         known = sign_of(body) in memory.configs.get(name, [])
         if not known and body != config.body and not overwrite:
             raise _difference(session, config.body, body, edited=sign_of(body) != signed)
         if not known and body != config.body:
             await _write(session, f"{name}.{sign_of(body)[:8]}", there)
-    memory.configs[name] = noted(memory.configs.get(name, []), sign)
-    write_memory(session.experiment, memory)
-    if there is not None and body == config.body:
+    # Before it is sent: also if that is cut, it is nobody else's.
+    with noting(session.experiment, session.place) as memory:
+        memory.configs[name] = noted(memory.configs.get(name, []), sign)
+    is_new = there is None or body != config.body
+    if is_new:
+        note = own_name(), session.experiment / session.config
+        await _write(session, name, config.with_note(*note))
+    with noting(session.experiment, session.place) as memory:
         memory.arrived = True
-        return False
-    await _write(session, name, config.with_note(own_name(), session.experiment / session.config))
-    memory.arrived = True
-    return True
+    return is_new
 
 
 def _difference(session: Session, own: str, there: str, *, edited: bool) -> Problem:
@@ -492,9 +488,16 @@ mv -- "$1" "$1.before-$number"
 
 
 def _remember(
-    memory: Memory, here: Mapping[str, File], there: Mapping[str, File], alike: Collection[str]
+    session: Session, here: Mapping[str, File], there: Mapping[str, File], alike: Collection[str]
 ) -> None:
     """Note what is sent before it is: also if it is cut, none of it is somebody else's."""
+    with noting(session.experiment, session.place) as memory:
+        _note_sent(memory, here, there, alike)
+
+
+def _note_sent(
+    memory: Memory, here: Mapping[str, File], there: Mapping[str, File], alike: Collection[str]
+) -> None:
     others = set(memory.others)
     for name, file in here.items():
         states = [(size, at) for size, at in memory.sent.get(name, [])]
