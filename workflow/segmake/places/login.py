@@ -203,7 +203,8 @@ class Login:
                     names = {"host": host, "error": one_line(error.reason)}
                     raise Problem("SM-SSH-017", where=host, **names) from error
                 await self._know(host, visit.offered)
-            except (OSError, asyncssh.Error, ValueError) as error:
+            # Of a port that can't be, Python says that it overflows.
+            except (OSError, OverflowError, asyncssh.Error, ValueError) as error:
                 raise self._problem(host, visit, error) from error
             else:
                 if through:
@@ -300,7 +301,8 @@ def in_parts(host: str) -> tuple[str, str, int]:
     """Return user, name and port of ``USER@HOST:PORT``; an address with colons stands in brackets before a port."""
     user, _, host = host.rpartition("@")
     name, colon, port = host.rpartition(":")
-    if colon and port.isdigit() and (":" not in name or name.endswith("]")):
+    # There are signs that count as digits, and are no numbers.
+    if colon and port.isascii() and port.isdecimal() and (":" not in name or name.endswith("]")):
         return user, name.strip("[]"), int(port)
     return user, host.strip("[]"), 0
 
