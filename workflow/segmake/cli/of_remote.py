@@ -268,11 +268,17 @@ async def _status(session: Session, options: argparse.Namespace) -> int:
         return await _answer(session, follow=options.follow)
     if options.follow:
         await running.follow(session, _show)
-    if await session.status() is None:
+    said, at_work = await running.look(session)
+    if said is None and not at_work:
         await _refuse_absent(session, here=False)
-        if words := await running.before_it_began(session):
-            _show(words[-_SHOWN:])
-            return 1
+    # Of the last run, not of the one before that: as the page has it.
+    if not at_work and (unbegun := await running.unbegun(session, said)):
+        _show(unbegun.words[-_SHOWN:])
+        return 1
+    if at_work and await running.is_beginning(session, said):
+        _show(say("state.starting"))
+        return 0
+    if said is None:
         raise _nothing_ran(session)
     from segmake.remote.session import told
 
