@@ -15,7 +15,7 @@ from segmake.places.progress import Progress
 from segmake.remote.fetching import fetch
 from segmake.remote.memory import noting, read_memory
 from segmake.remote.remembered import PlaceFile
-from segmake.remote.sending import send
+from segmake.remote.sending import Ahead, foreseen, send
 from segmake.remote.session import Session
 
 
@@ -62,7 +62,20 @@ def test_what_is_fetched_while_files_are_compared_is_remembered(session: Session
             return await super().checksums(folder, names)
 
     session.computer = Busy()
-    asyncio.run(send(session, print))
+    sent = asyncio.run(send(session, print))
+    assert sent.config and not sent.files.copied
     memory = read_memory(session.experiment, session.place)
     assert memory.sent.keys() == {"images/a.tif"} == memory.alike.keys() and memory.arrived
     assert memory.fetched.keys() == {"/a"} and memory.brought.keys() == {"a"}
+
+
+def test_what_is_foreseen_is_what_is_sent_then(session: Session) -> None:
+    (session.experiment / "images/b.tif").write_bytes(b"of here alone")
+    os.utime(session.experiment / "images/b.tif", (1e9, 1e9))
+    # The other image has only another time over there.
+    assert asyncio.run(foreseen(session, print)) == Ahead(1, 13, config=True)
+    compared = read_memory(session.experiment, session.place)
+    assert [*compared.alike] == ["images/a.tif"] and not compared.sent
+    sent = asyncio.run(send(session, print))
+    assert sent.files.copied == ("images/b.tif",) and sent.config
+    assert asyncio.run(foreseen(session, print)) == Ahead(0, 0, config=False)

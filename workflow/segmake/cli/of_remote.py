@@ -374,8 +374,8 @@ def _date_of(report: Path) -> str:
 
 def _fetched(fetched: Fetched) -> str:
     """Return in words what was fetched, what there is besides, and what to open."""
+    from segmake.core.files import listed
     from segmake.messages.numbers import shown_bytes
-    from segmake.remote.beginning import listed
     from segmake.remote.fetching import REPORT, TICKED
 
     lines = [say("remote.fetched", number=len(fetched.files), path=fetched.results)]
@@ -402,7 +402,7 @@ def _fetched(fetched: Fetched) -> str:
 
 def _edited(fetched: Fetched) -> str:
     """Return in words what was edited here and left as it is."""
-    from segmake.remote.beginning import listed
+    from segmake.core.files import listed
     from segmake.remote.fetching import TICKED
 
     above = {name.partition("/")[0] for name in fetched.edited}
