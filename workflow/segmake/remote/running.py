@@ -67,12 +67,14 @@ echo $? >"$code"
 """
 
 # sh FOLDER NAME: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one
-# that was left by a lost connection is free after two minutes.
+# that was left by a lost connection is free after two minutes. It is tried twice, since it may be given back meanwhile.
 _TAKE_TURN = rf"""
 mkdir -p -- "$(dirname -- "$1")" || exit 1
 find "$1" -maxdepth 0 -mmin +1 -exec rm -r -- {{}} \; 2>/dev/null
-said=$(mkdir -- "$1" 2>&1) && {{ : >"$1/$2"; exit; }}
-[ -d "$1" ] && exit {_NOT_YET}
+for try in 1 2; do
+    said=$(mkdir -- "$1" 2>&1) && {{ : >"$1/$2"; exit; }}
+    [ -d "$1" ] && exit {_NOT_YET}
+done
 printf '%s\n' "$said" >&2
 exit 1
 """
