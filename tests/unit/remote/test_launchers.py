@@ -109,7 +109,7 @@ def test_where_segmake_is_gone_uv_installs_it_for_the_user(program: Path) -> Non
     uv.chmod(0o755)
     done = run(script)
     assert done.returncode == 0, done.stderr
-    package = "segmake[remote] @ git+https://git.example.org/segmake.git"
+    package = "segmake[page] @ git+https://git.example.org/segmake.git"
     assert f"uv tool install --python 3.12 {package}" in done.stdout
     assert "remote run --yes" in done.stdout
     # Nothing is fetched from where nobody said that SegMake comes from.

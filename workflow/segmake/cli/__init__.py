@@ -52,8 +52,8 @@ from segmake.messages import Problem, Problems
 # Has a command answer in JSON, its errors as well.
 JSON = "--json"
 
-# What the package's extra `remote` brings.
-_REMOTE = ("asyncssh", "bcrypt")
+# What the package's extra `page` brings, and `remote` in it.
+_PAGE = ("asyncssh", "bcrypt", "starlette", "uvicorn")
 
 # The exit code of SIGPIPE, which Windows lacks.
 READER_GONE = 128 + 13
@@ -141,7 +141,7 @@ def _in_words(error: Exception, options: argparse.Namespace) -> Problem | Proble
     if isinstance(error, ModuleNotFoundError):
         if (error.name or "segmake").partition(".")[0] == "segmake":
             raise error
-        if error.name in _REMOTE:
+        if error.name in _PAGE:
             return Problem("SM-REM-052", package=error.name)
         _note(options)
         return Problem("SM-RUN-065", package=error.name)

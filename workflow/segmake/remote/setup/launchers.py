@@ -146,9 +146,9 @@ class Launchers:
     def package(self) -> str:
         """What uv is to install; empty where nobody said where SegMake comes from."""
         if wheel := self.handed_out.address("package"):
-            return f"segmake[remote] @ {wheel}"
+            return f"segmake[page] @ {wheel}"
         address = read_address(self.handed_out.address("segmake"))
-        return f"segmake[remote] @ git+{address}" if address else ""
+        return f"segmake[page] @ git+{address}" if address else ""
 
     def bat(self) -> str:
         """Return what Windows runs, with lines as it ends them."""
