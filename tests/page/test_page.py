@@ -238,6 +238,7 @@ def test_what_stood_in_a_form_is_there_again(tab: Any, page: Page) -> None:
     expect(tab.locator(DIAMETER)).to_have_value("17")
     tab.get_by_role("button", name="English").click()
     tab.get_by_role("link", name="All settings").click()
+    expect(tab.locator("#results")).to_have_value("elsewhere")
     saved_before = page.config.read_text()
     tab.get_by_role("button", name="Save").click()
     tab.locator("#outcome .good").wait_for()
