@@ -41,9 +41,9 @@ class Visitor:
         connection.close()
         return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
 
-    def csrf(self) -> str:
+    def csrf(self, path: str = "/settings") -> str:
         """Return what the forms of the page bring along."""
-        return re.findall(r'name="csrf" value="(\w+)"', self.ask("/settings")[1])[0]
+        return re.findall(r'name="csrf" value="(\w+)"', self.ask(path)[1])[0]
 
     def post(self, path: str, values: dict[str, str], **headers: str) -> tuple[int, str]:
         """Send a form as the page itself does."""
