@@ -82,6 +82,12 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     assert "<i>broken.tif" in will_fail.inner_text() and "SM-IMG" in will_fail.inner_text()
     assert not (page.folder / "results").exists()
     tab.locator("button[value=start]").dblclick()
+    tab.wait_for_url("**/follow")
+    # What another window has ended, such as a choice of what to fetch, is in no answer any more.
+    gone = "<p data-part='fetch'></p>"
+    tab.locator("[data-follow]").evaluate(
+        "(e, gone) => e.insertAdjacentHTML('afterbegin', gone)", gone
+    )
     expect(tab.locator(STATE)).to_have_text(OVER["en"])
     assert tab.locator(".tiles").inner_text().split() == ["2", "done", "1", "failed", "0", "left"]
     failed = tab.locator("section[aria-labelledby=h-failed]")

@@ -177,9 +177,17 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     others.fill("matplotlib>=3.8")
     saved(tab)
     assert environments_of(page) == {"growth": {"packages": ["NumPy", "pandas", "matplotlib>=3.8"]}}
+    # What was ticked, and what no longer is, is there again after another page, and told before a run.
+    tab.get_by_label("NumPy", exact=True).uncheck()
+    tab.get_by_label("SciPy", exact=True).check()
+    tab.locator("#changes", has_text="1 setting changed").wait_for()
+    tab.goto(f"{page.root}/start")
+    tab.locator("[data-unsaved]").get_by_role("link", name="Environments").click()
+    expect(tab.get_by_label("SciPy", exact=True)).to_be_checked()
+    expect(tab.get_by_label("NumPy", exact=True)).not_to_be_checked()
+    tab.get_by_label("SciPy", exact=True).uncheck()
     # A slip of the fingers is what malicious packages are called by.
     others.fill("matplotlib>=3.8\npandsa")
-    tab.get_by_label("NumPy", exact=True).uncheck()
     tab.get_by_label("The version of Python").select_option("3.12")
     tab.get_by_role("button", name="Do the packages go together?").click()
     told = tab.locator("[data-errand][data-over=true] .problem")
@@ -187,6 +195,7 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     expect(told).to_contain_text("SM-ENV-")
     packages = {"packages": ["pandas", "matplotlib>=3.8", "pandsa"], "python": "3.12"}
     assert environments_of(page) == {"growth": packages}
+    expect(tab.get_by_label("NumPy", exact=True)).not_to_be_checked()
     tab.get_by_label("What it is called").fill("no name")
     tab.locator("[id='environments.name-problems'] .problem").wait_for()
     tab.get_by_role("button", name="Take off the list – growth").click()

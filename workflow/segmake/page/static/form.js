@@ -44,6 +44,9 @@ export class Form {
     return field ? field.value : "";
   }
 
+  // Whether a field can be put back: a setting, a package that can be ticked, the card that is chosen.
+  canBeKept(name) { return this.began.has(name) || name === "card" || name.startsWith("package."); }
+
   values() { return new URLSearchParams(new FormData(this.element)).toString(); }
 
   mark() {
@@ -73,15 +76,18 @@ export class Form {
     let kept = null;
     try { kept = sessionStorage.getItem(this.key); } catch { return; }
     if (!kept || kept === this.values() || one(".notice", one("main"))) return;
-    let differs = false;
-    for (const [name, value] of new URLSearchParams(kept)) {
-      const field = this.field(name);
-      const known = this.began.has(name) || name === "card";
-      if (!field || !known || field.value === value) continue;
-      field.value = value;
-      differs = true;
+    const before = this.values();
+    const values = new URLSearchParams(kept);
+    for (const [name, value] of values) {
+      if (this.field(name) && this.canBeKept(name)) this.field(name).value = value;
     }
-    if (differs) this.changed();
+    // What is not ticked is not sent: its name alone says whether it was.
+    for (const box of all("input[type=checkbox]", this.element)) {
+      if (!this.canBeKept(box.name)) continue;
+      box.checked = values.has(box.name);
+      if (box.checked && box.closest("details")) box.closest("details").open = true;
+    }
+    if (before !== this.values()) this.changed();
   }
 
   async check() {
