@@ -15,10 +15,11 @@ from starlette.routing import Route
 
 from segmake.messages import Problem, say
 from segmake.page import environment_form as forms
-from segmake.page.common import Common, apart, see, unexpected
+from segmake.page.common import Common, apart, see
 from segmake.page.draft import Draft
 from segmake.page.environment_form import EnvironmentForm
 from segmake.page.errands import Errand
+from segmake.page.mistake import unexpected
 
 KIND = "environment"
 
