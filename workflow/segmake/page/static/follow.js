@@ -12,7 +12,7 @@ export function follow() {
     clearTimeout(looking);
     // A window that nobody sees asks nothing, and looks as soon as it is seen again.
     if (!document.hidden) {
-      const answer = await ask("/follow");
+      const answer = await ask("/follow/now");
       if (answer && answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
     looking = setTimeout(look, wait());
