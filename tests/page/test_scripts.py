@@ -134,15 +134,27 @@ def test_what_was_edited_by_hand_meanwhile_stays(tab: Any, page: Page) -> None:
     add_spots(tab, page)
     tab.locator(option("plate")).fill("7")
     saved(tab)
+    tab.locator(option("sizes")).fill("[1]")
+    # Also what was typed before the page was shown anew.
+    tab.locator("button[value='select:0']").click()
+    expect(tab.locator("#changes")).to_have_attribute("data-changes", "1")
     by_hand = page.config.read_text().replace("plate: 7", "plate: 7, threshold: 5")
     page.config.write_text(by_hand)
-    tab.locator(option("sizes")).fill("[1]")
+    tab.locator(option("method")).select_option("max")
     tab.locator("button[value=save]").click()
     tab.get_by_role("heading", name="The file was changed elsewhere").wait_for()
     assert page.config.read_text() == by_hand
     expect(tab.locator(option("threshold"))).to_have_value("5")
     saved(tab)
-    assert scripts_of(page)[0]["arguments"] == {"plate": 7, "threshold": 5, "sizes": [1]}
+    arguments = {"plate": 7, "threshold": 5, "sizes": [1], "method": "max"}
+    assert scripts_of(page)[0]["arguments"] == arguments
+    # What is shown anew for another reason has it too.
+    page.config.write_text(page.config.read_text().replace("threshold: 5", "threshold: 6"))
+    tab.locator(option("sizes")).fill("[2]")
+    tab.locator("button[value='select:0']").click()
+    expect(tab.locator(option("threshold"))).to_have_value("6")
+    saved(tab)
+    assert scripts_of(page)[0]["arguments"] == {**arguments, "threshold": 6, "sizes": [2]}
 
 
 def test_what_a_file_does_not_say_is_one_field(tab: Any, page: Page) -> None:
@@ -210,6 +222,19 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     tab.locator(option("plate")).fill("1")
     saved(tab)
     assert scripts_of(page)[0]["environment"] == "environment"
+    # They follow one that is called otherwise, also over a round trip; a name that is taken is none.
+    tab.goto(f"{page.root}/environments")
+    tab.get_by_label("What it is called").fill("mine")
+    tab.get_by_role("button", name="New environment").click()
+    tab.get_by_label("What it is called").fill("mine")
+    told = tab.locator("[id='environments.name-problems']")
+    expect(told).to_contain_text("SM-PAG-050")
+    tab.locator("button[value=save]").click()
+    tab.get_by_role("heading", name="Not saved: 1 thing is wrong").wait_for()
+    tab.get_by_label("What it is called").fill("other")
+    saved(tab)
+    assert list(environments_of(page)) == ["mine", "other"]
+    assert scripts_of(page)[0]["environment"] == "mine"
 
 
 def test_without_javascript(browser: Any, page: Page) -> None:

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segmake.messages import LANGUAGES, Problem
-from segmake.page.common import LANGUAGE, Common, apart, see, unexpected
+from segmake.page.common import LANGUAGE, Common, apart, see
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
+from segmake.page.mistake import unexpected
 from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
 from segmake.page.pages.connect import Connect

@@ -13,7 +13,7 @@ export function follow() {
     try {
       // A window that nobody sees asks nothing, and looks as soon as it is seen again.
       if (document.hidden) return;
-      const answer = await ask("/follow");
+      const answer = await ask("/follow/now");
       if (answer && answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } finally {
       // Whatever goes wrong once, it goes on looking; of two looks at a time one is enough.
