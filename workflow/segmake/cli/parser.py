@@ -351,7 +351,7 @@ def _add_remote_setup(setup: Parser) -> None:
 
     host, file, folder = say("help.HOST"), say("help.FILE"), say("help.FOLDER")
     setup.add_argument("host", nargs="?", metavar=host, help=say("help.remote.host"))
-    port = {"metavar": say("help.PORT"), "type": int, "help": say("help.remote.port")}
+    port = {"metavar": say("help.PORT"), "help": say("help.remote.port")}
     setup.add_argument("-p", "--port", **port)
     for name, metavar in (
         ("through", host),
