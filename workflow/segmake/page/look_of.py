@@ -19,7 +19,7 @@ from segmake.messages.numbers import number as whole
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
 from segmake.page.steps import address_of, pages_of
-from segmake.page.work import problem_values
+from segmake.page.work import in_readers_language, problem_values
 
 # In French, signs with a space before them, or after them.
 _SIGN = re.compile(r" (?=[:;?!»])|(?<=«) ")
@@ -66,7 +66,7 @@ def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
         "state": state,
         "over": task.over,
         "words": state_words(task),
-        "problems": task.problems,
+        "problems": list(map(in_readers_language, task.problems)),
         "seconds": last.get("seconds", 0),
         "stale": image.stale,
     }
@@ -150,6 +150,7 @@ def _templates() -> jinja2.Environment:
         "cards": CARDS,
         "other_card": OTHER,
         "models": BUILTIN_MODELS,
+        "in_readers_language": in_readers_language,
         "problem_values": problem_values,
     }
     return found
