@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from segmake import __version__
 from segmake.config.yaml_values import in_one_line
-from segmake.engines import BUILTIN_MODELS
+from segmake.engines import BUILTIN_MODELS, SPLIT_DIAMETER
 from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, language, names, say
 from segmake.messages.numbers import duration, localised, moment, shown_bytes, significant
 from segmake.messages.numbers import number as whole
@@ -150,6 +150,7 @@ def _templates() -> jinja2.Environment:
         "cards": CARDS,
         "other_card": OTHER,
         "models": BUILTIN_MODELS,
+        "split_diameter": SPLIT_DIAMETER,
         "in_readers_language": in_readers_language,
         "problem_values": problem_values,
     }
