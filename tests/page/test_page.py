@@ -122,13 +122,36 @@ def test_a_round_by_the_keyboard_alone(tab: Any, page: Page) -> None:
     breadth = float(tab.locator("[data-breadth]").input_value())
     assert abs(breadth - ROD[1]) <= 1
     keys.press("[data-take]")
-    area = breadth * (length - breadth) + math.pi * breadth**2 / 4
     taken = float(tab.locator(DIAMETER).input_value())
-    assert taken == pytest.approx(2 * math.sqrt(area / math.pi), abs=0.1)
+    # The engine threshold tells neighbours apart by their width.
+    assert taken == pytest.approx(breadth, abs=0.1)
     keys.press("button[value=save]")
     tab.locator("#outcome .good").wait_for()
     (line,) = changed_lines(before, page.config.read_text())
     assert float(line.removeprefix("diameter: ")) == taken
+
+
+def test_what_a_diameter_is_depends_on_what_finds_the_cells(tab: Any, page: Page) -> None:
+    go_to_cells(tab, page)
+    legend, measured = tab.locator("[data-legend=diameter]"), tab.locator("[data-measured]")
+    hint = tab.locator(".hint[data-engines=threshold]")
+    tab.get_by_role("button", name="Find the cells").click()
+    tab.locator("[data-trial-words] strong", has_text=re.compile(r"\d+ cells found")).wait_for()
+    tab.locator("[data-shape][value=rod]").check()
+    tab.locator("[data-length]").fill("40")
+    tab.locator("[data-breadth]").fill("10")
+    expect(hint).to_be_visible()
+    expect(legend).to_have_text("none given: 12.0 px = 1.2 µm")
+    expect(measured).to_have_text("The width: 10 px = 1 µm")
+    # The median of what was found is more than the width of a rod: it would merge more of them.
+    expect(tab.locator("[data-take-median]")).to_be_hidden()
+    tab.locator("[name=card][value^=cellpose3]").first.check()
+    area = 10 * (40 - 10) + math.pi * 10**2 / 4
+    disc = f"{2 * math.sqrt(area / math.pi):.1f} px"
+    expect(measured).to_have_text(re.compile(f"A disc of the same area: {re.escape(disc)}"))
+    expect(legend).to_have_text("none given: the model's own")
+    expect(tab.locator("[data-take-median]")).to_be_visible()
+    expect(hint).to_be_hidden()
 
 
 def move_handle(tab: Any, name: str, x: float, y: float) -> None:

@@ -29,7 +29,7 @@ function sliders(form) {
 
 // The engine: only what it takes is asked for
 
-function engines(form) {
+function engines(form, changed) {
   const chosen = () => {
     const card = one("[name=card]:checked");
     return card && card.dataset.engine ? card.dataset.engine : form.valueOf("segmentation.engine");
@@ -38,6 +38,8 @@ function engines(form) {
     const engine = chosen();
     all("[data-engines]").forEach((each) => { each.hidden = !each.dataset.engines.split(" ").includes(engine); });
     one("[data-of-other]").hidden = !one("[data-other]").checked;
+    one("[data-cells]").dataset.engine = engine;
+    changed();
   };
   all("[name=card]").forEach((card) => card.addEventListener("change", follow));
   form.field("segmentation.engine").addEventListener("change", follow);
@@ -99,8 +101,9 @@ class Trial {
 
 export function cells(form) {
   sliders(form);
-  engines(form);
-  const picture = one("#canvas") ? new Picture(form) : null;
+  let picture = null;
+  engines(form, () => picture?.chosen());
+  picture = one("#canvas") ? new Picture(form) : null;
   const trial = one("[data-trial]") ? new Trial(form) : null;
   form.oninput = () => picture?.draw();
   form.onchecked = (found) => trial?.stale(found.trial);
