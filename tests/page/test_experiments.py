@@ -60,6 +60,7 @@ def test_a_new_experiment_is_made_and_opened_by_clicks(
         tab.get_by_label("Its name").fill("croissance d'été")
         tab.get_by_role("button", name="Choose... – The folder of the images").click()
         tab.get_by_role("link", name="marie").click()
+        tab.get_by_role("link", name="Data").wait_for()
         assert "secret" not in tab.content() and ".ssh" not in tab.content()
         tab.get_by_role("link", name="Data").click()
         tab.get_by_role("link", name="<b> & 'images'").click()
