@@ -97,6 +97,8 @@ def test_a_round_by_clicks(tab: Any, page: Page) -> None:
     expect(tiles.first.locator(".why")).to_contain_text("SM-IMG-011")
     tab.get_by_label("The channel to segment").select_option("Phase")
     expect(tiles.first.locator(".why")).to_contain_text("SM-IMG-022")
+    # What was unfolded is so still, in what the page shows anew.
+    expect(left_out.first).to_be_visible()
     tab.get_by_label("Z-stacks").select_option("max")
     expect(tab.locator(".why")).to_have_count(0)
     assert page.config.read_text() == before

@@ -72,7 +72,7 @@ def test_from_no_experiment_to_the_report(
             if card.is_checked():
                 break
             tab.keyboard.press("ArrowDown")
-        assert card.is_checked()
+        expect(card).to_be_checked()
         keys.press("button[value=try]")
         tab.locator("[data-trial-words] strong", has_text=re.compile("cells? found")).wait_for()
         expect(tab.locator("button[value=try]")).to_be_focused()

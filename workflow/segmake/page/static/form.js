@@ -87,8 +87,9 @@ export class Form {
   async check() {
     const sent = this.values();
     const answer = await ask(this.element.dataset.check, { method: "POST", body: new URLSearchParams(sent) });
-    if (!answer || !answer.ok || sent !== this.values()) return;
-    const found = await answer.json();
+    const found = answer && answer.ok && await answer.json();
+    // Somebody has typed on, or another page is shown.
+    if (!found || sent !== this.values() || !document.contains(this.element)) return;
     all("[data-problems]", this.element).forEach((place) => {
       const problems = found.problems[place.dataset.problems] || [];
       place.replaceChildren(...problems.map(problemOf));
