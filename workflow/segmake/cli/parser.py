@@ -293,6 +293,8 @@ def _add_page(commands: Commands) -> None:
     page.add_argument("--idle", default=60, **minutes)
     file = {"metavar": say("help.FILE"), "help": say("help.page.socket")}
     page.add_argument("--socket", type=Path, **file)
+    kinds = {"choices": of_page.LAUNCHERS, "help": say("help.page.launchers")}
+    page.add_argument("--launchers", **kinds)
 
 
 def _add_cluster(commands: Commands) -> None:
