@@ -30,6 +30,7 @@ from segmake.remote.luggage import Luggage, config_problems, is_in, pack, pack_o
 from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.patience import Show
+from segmake.remote.runs import keep_own
 from segmake.remote.session import Session, own_name
 from segmake.remote.shown_progress import Showing, shown
 
@@ -361,6 +362,7 @@ async def _send_config(
             raise _difference(session, config.body, body, edited=sign_of(body) != signed)
         if not known and body != config.body:
             await _write(session, f"{name}.{sign_of(body)[:8]}", there)
+    keep_own(sign, session.config.read_bytes().decode("utf-8-sig"))
     memory.configs[name] = noted(memory.configs.get(name, []), sign)
     write_memory(session.experiment, memory)
     if there is not None and body == config.body:
