@@ -18,7 +18,6 @@ export function follow() {
       if (document.hidden) return;
       const answer = await ask("/follow/now");
       const text = answer && answer.ok && await answer.text();
-      // Of several answers that are under way, the last alone counts.
       if (own === turn && text) take(new DOMParser().parseFromString(text, "text/html"));
     } finally {
       // Whatever goes wrong once, it goes on looking; of two looks at a time one is enough.
