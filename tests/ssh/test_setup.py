@@ -68,6 +68,7 @@ def test_from_a_password_to_a_key_and_a_folder_and_a_second_time_all_is_there(
     assert Path(place.folder).is_dir() and Path(place.folder).owner() == server.user.name
     assert (home / ".config/snakemake/slurm/profile.yaml").is_file()
     assert f"version {__version__}" in first.said and "free in" in first.said
+    assert "To double-click: Open SegMake in the browser.command" in first.said
     # OpenSSH itself finds its way by the entry, and what stood before it counts for both.
     ssh = ["ssh", "-F", str(own("config")), "-o", f"UserKnownHostsFile={own('known_hosts')}"]
     ssh += ["-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={own('id_ed25519')}"]

@@ -61,6 +61,16 @@ def status(options: argparse.Namespace) -> int:
         return 128 + signal.SIGINT
 
 
+def runs(options: argparse.Namespace) -> int:
+    """Say which runs there were, and with which settings; take up those of one of them again."""
+    from segmake.cli.of_users import tell_runs
+    from segmake.remote.runs import runs_there
+
+    told = _with_session(options, runs_there)
+    os.chdir(options.folder)
+    return tell_runs(told, options)
+
+
 def stop(options: argparse.Namespace) -> int:
     """Ask the run to end."""
     from segmake.remote import running

@@ -30,6 +30,7 @@ from segmake.remote.luggage import Luggage, config_problems, is_in, pack, pack_o
 from segmake.remote.memory import Memory, is_same, noted, noting, read_memory, state_of
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.patience import Show
+from segmake.remote.runs import keep_own
 from segmake.remote.session import Session, own_name
 from segmake.remote.shown_progress import Showing, shown
 
@@ -392,6 +393,7 @@ async def _send_config(session: Session, config: ConfigCopy, *, overwrite: bool)
             raise _difference(session, config.body, body, edited=sign_of(body) != signed)
         if not known and body != config.body:
             await _write(session, f"{name}.{sign_of(body)[:8]}", there)
+    keep_own(sign, session.config.read_bytes().decode("utf-8-sig"))
     # Before it is sent: also if that is cut, it is nobody else's.
     with noting(session.experiment, session.place) as memory:
         memory.configs[name] = noted(memory.configs.get(name, []), sign)
