@@ -14,6 +14,7 @@ from segmake.core.ended_runs import note_begin, note_end, note_failures
 from segmake.outcome.past_runs import keep_config
 from segmake.plan.result_paths import ResultPaths
 from tests.page.browser import Keys, Page, violations
+from tests.page.patience import speak
 
 DIAMETER = "  diameter: 31"
 
@@ -63,8 +64,7 @@ def test_anybody_can_read_it(tab: Any, page: Page, spoken: str) -> None:
     note_run(page, "a", now.replace("  diameter: null", DIAMETER))
     note_run(page, "b", "segmentation: [")
     name = {"en": "English", "fr": "Français"}[spoken]
-    tab.get_by_role("button", name=name).click()
-    expect(tab.locator("html")).to_have_attribute("lang", spoken)
+    speak(tab, name)
     for width in (360, 1300):
         tab.set_viewport_size({"width": width, "height": 900})
         tab.goto(f"{page.root}/runs")

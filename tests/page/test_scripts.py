@@ -207,6 +207,7 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     packages = {"packages": ["pandas", "matplotlib>=3.8", "pandsa"], "python": "3.12"}
     assert environments_of(page) == {"growth": packages}
     expect(tab.get_by_label("NumPy", exact=True)).not_to_be_checked()
+    settled(tab)
     tab.get_by_label("What it is called").fill("no name")
     tab.locator("[id='environments.name-problems'] .problem").wait_for()
     tab.get_by_role("button", name="Take off the list – growth").click()
@@ -225,6 +226,7 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     tab.goto(f"{page.root}/environments")
     tab.get_by_label("What it is called").fill("mine")
     tab.get_by_role("button", name="New environment").click()
+    expect(tab.get_by_label("What it is called")).not_to_have_value("mine")
     tab.get_by_label("What it is called").fill("mine")
     told = tab.locator("[id='environments.name-problems']")
     expect(told).to_contain_text("SM-PAG-050")
