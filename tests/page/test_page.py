@@ -162,7 +162,7 @@ def test_what_a_diameter_is_depends_on_what_finds_the_cells(tab: Any, page: Page
     expect(tab.locator("[data-take-median]")).to_be_hidden()
     tab.locator("[name=card][value^=cellpose3]").first.check()
     area = 10 * (40 - 10) + math.pi * 10**2 / 4
-    disc = f"{2 * math.sqrt(area / math.pi):.1f} px"
+    disc = f"{round(2 * math.sqrt(area / math.pi), 1):g} px"
     expect(measured).to_have_text(re.compile(f"A disc of the same area: {re.escape(disc)}"))
     expect(legend).to_have_text("none given: the model's own")
     expect(tab.locator("[data-take-median]")).to_be_visible()
