@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -269,7 +270,7 @@ def owner(open_page: Page) -> Visitor:
 )  # fmt: skip
 def test_no_file_but_those_of_the_results_is_served(owner: Visitor, path: str) -> None:
     status, text, _ = owner.ask(f"/results/{path}")
-    assert status == 404 and "SM-PAG-0" in text and "root:" not in text and "images:" not in text
+    assert status == 404 and "SM-PAG-022" in text and "root:" not in text and "images:" not in text
 
 
 def test_a_file_of_the_results_can_do_nothing(owner: Visitor) -> None:
@@ -296,6 +297,42 @@ def test_nobody_else_starts_or_stops_a_run(open_page: Page, owner: Visitor) -> N
         )
         assert owner.ask(f"{path}?do={do}&csrf={owner.csrf()}")[0] == 200
         assert Visitor(open_page).ask(path)[0] == 403
-    # Not even the owner without having seen a plan.
-    assert owner.post("/start", {"csrf": owner.csrf(), "do": "start", "version": "x"})[0] == 303
     assert runs_of(open_page.folder) == [] and not (open_page.folder / ".segmake-remote").exists()
+
+
+def test_only_the_plan_that_was_seen_is_started(page: Page) -> None:
+    owner = Visitor(page, page.cookie())
+    # Slurm's programs may be here, and no cluster that answers.
+    sent = {"csrf": owner.csrf(), "do": "look", "profile": "local"}
+    assert owner.post("/start", sent)[0] == 303
+    seen = plan_seen(owner)
+    assert location(owner, sent | {"do": "start", "version": "x"}) == "/start?first=1"
+    page.config.write_text(page.config.read_text() + "# by hand\n")
+    assert location(owner, sent | {"do": "start", "version": seen}) == "/start?first=1"
+    assert runs_of(page.folder) == []
+
+
+def plan_seen(owner: Visitor) -> str:
+    """Wait for a plan that can be started, and return the version of the settings that it is of."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while 'value="start"' not in (text := owner.ask("/start")[1]):
+        assert time.monotonic() < end, text
+        time.sleep(0.3)
+    return re.findall(r'name="version" value="(\w+)"', text)[0]
+
+
+def location(owner: Visitor, values: dict[str, str]) -> str:
+    """Send the form of the step, and return where its answer leads to."""
+    own = {"Origin": f"http://{owner.host}"}
+    return owner.ask("/start", "POST", urlencode(values), **own)[2]["location"]
+
+
+def test_what_this_computer_can_not_do_is_told(experiment: Path, tmp_path: Path) -> None:
+    # As on Windows, where there is no shell.
+    with served(experiment, PATH=str(tmp_path)) as page:
+        owner = Visitor(page, page.cookie())
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while "SM-PAG-020" not in (text := owner.ask("/start")[1]):
+            assert time.monotonic() < end, text
+            time.sleep(0.3)
+        assert 'value="start"' not in text
