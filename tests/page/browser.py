@@ -148,9 +148,10 @@ class Keys:
 
     def reach(self, wanted: str) -> None:
         """Go on by Tab until an element has the focus, and see that this can be seen."""
+        self.tab.wait_for_load_state("load")
         for _ in range(_MANY):
             self.tab.keyboard.press("Tab")
-            if self.tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            if self.tab.evaluate("wanted => document.activeElement?.matches(wanted)", wanted):
                 style = "getComputedStyle(document.activeElement).outlineStyle"
                 assert self.tab.evaluate(style) != "none", (
                     f"nobody sees that {wanted} has the focus"

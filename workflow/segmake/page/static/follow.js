@@ -7,14 +7,18 @@ export function follow() {
   const page = one("[data-follow]");
   const wait = () => (page.dataset.atWork === "true" ? SOON_MS : LATER_MS);
   let looking = null;
+  // Of several answers that are under way, the last alone is shown.
+  let turn = 0;
 
   async function look() {
     clearTimeout(looking);
+    const own = ++turn;
     try {
       // A window that nobody sees asks nothing, and looks as soon as it is seen again.
       if (document.hidden) return;
-      const answer = await ask("/follow");
-      if (answer && answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const answer = await ask("/follow/now");
+      const text = answer && answer.ok && await answer.text();
+      if (own === turn && text) take(new DOMParser().parseFromString(text, "text/html"));
     } finally {
       // Whatever goes wrong once, it goes on looking; of two looks at a time one is enough.
       clearTimeout(looking);

@@ -93,8 +93,9 @@ export class Form {
   async check() {
     const sent = this.values();
     const answer = await ask(this.element.dataset.check, { method: "POST", body: new URLSearchParams(sent) });
-    if (!answer || !answer.ok || sent !== this.values()) return;
-    const found = await answer.json();
+    const found = answer && answer.ok && await answer.json();
+    // Somebody has typed on, or another page is shown.
+    if (!found || sent !== this.values() || !document.contains(this.element)) return;
     all("[data-problems]", this.element).forEach((place) => {
       const problems = found.problems[place.dataset.problems] || [];
       place.replaceChildren(...problems.map(problemOf));
@@ -133,7 +134,7 @@ export class Form {
     if (!wait) return;
     setTimeout(() => {
       if (!document.contains(this.element)) return;
-      const writes = document.activeElement?.matches("#form input, #form textarea, #form select") && disturbs();
+      const writes = document.activeElement?.matches("#form :is(input, textarea, select, .handle)") && disturbs();
       if (writes || this.element.hasAttribute("aria-busy")) this.sendLater(disturbs);
       else this.send(null);
     }, wait);
@@ -146,11 +147,10 @@ export class Form {
     const turn = ++this.sent;
     this.element.setAttribute("aria-busy", "true");
     const answer = await ask(this.element.getAttribute("action"), { method: "POST", body });
+    const text = answer && await answer.text();
     if (turn !== this.sent) return;
     this.element.removeAttribute("aria-busy");
-    if (!answer) return;
-    const text = await answer.text();
-    if (turn === this.sent) swap(text, button, this.again);
+    if (answer) swap(text, button, this.again);
   }
 }
 
@@ -187,22 +187,38 @@ export function keepPlace() {
   if (back && location.pathname === "/cells") back.value = `/cells${location.search}`;
 }
 
+// How an element is found again in what the server answers.
+function findable(element) {
+  if (!element || !one("main").contains(element)) return "";
+  const [tag, name, value] = [element.localName, element.getAttribute("name"), element.getAttribute("value")];
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const chosen = ["submit", "radio"].includes(element.type) && value !== null ? `[value="${CSS.escape(value)}"]` : "";
+  if (name) return `${tag}[name="${CSS.escape(name)}"]${chosen}`;
+  if (tag === "a") return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
+  const details = tag === "summary" && detailsOf(element.parentElement);
+  return details ? `${details} > summary` : "";
+}
+
+function detailsOf(details) {
+  if (details.id) return `#${CSS.escape(details.id)}`;
+  const setting = details.closest("[data-setting]");
+  return setting ? `[data-setting="${CSS.escape(setting.dataset.setting)}"] details` : "";
+}
+
 // Put what the server answered in place of what is shown; whoever uses the keyboard stays where they are.
 function swap(text, button, again) {
   const page = new DOMParser().parseFromString(text, "text/html");
-  const focused = document.activeElement;
-  const key = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.name && focused.value !== undefined && focused.tagName === "BUTTON"
-    ? `button[name="${CSS.escape(focused.name)}"][value="${CSS.escape(focused.value)}"]` : "");
-  const kept = { left: one(".strip")?.scrollLeft, open: all("details[open]").map((each) => each.closest("[data-setting]")?.dataset.setting) };
+  const key = findable(document.activeElement);
+  const kept = { left: one(".strip")?.scrollLeft, open: all("main details[open]").map(detailsOf) };
   const position = one("#viewer") ? [one("#viewer").scrollLeft, one("#viewer").scrollTop] : null;
   const same = one("#picture")?.getAttribute("src");
   one("main").replaceWith(document.adoptNode(one("main", page)));
   document.title = page.title;
   // An experiment without images has fewer pages.
   const [nav, shown] = [one("header nav", page), one("header nav")];
-  if (nav.children.length !== shown.children.length) { shown.replaceWith(document.adoptNode(nav)); keepPlace(); }
+  if (nav.children.length !== shown.children.length) shown.replaceWith(document.adoptNode(nav));
   if (kept.left && one(".strip")) one(".strip").scrollLeft = kept.left;
-  kept.open.forEach((name) => { const details = name && one(`[data-setting="${CSS.escape(name)}"] details`); if (details) details.open = true; });
+  kept.open.forEach((selector) => { const details = selector && one(selector); if (details) details.open = true; });
   again();
   if (same && one("#picture")?.getAttribute("src") === same) one("#viewer").scrollTo(...position);
   const image = one("[name=image]");
@@ -210,9 +226,9 @@ function swap(text, button, again) {
     const place = new URLSearchParams({ image: image.value });
     for (const name of ["position", "time"]) { const field = one(`[name=${name}]`); if (field && field.value !== "1") place.set(name, field.value); }
     history.replaceState(null, "", `${location.pathname}?${place}`);
-    keepPlace();
   }
-  const target = one("[data-focus]") || (key && one(key));
+  keepPlace();
+  const target = one("[data-focus]") || (key && one(key, one("main")));
   if (target) target.focus({ preventScroll: !target.matches("[data-focus]") });
   if (button && button.value === "save") one("main").scrollIntoView();
 }
