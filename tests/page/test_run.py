@@ -20,7 +20,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright.sync_api import Error, expect
 
-from tests.page.browser import Keys, Page, make_experiment, served
+from tests.page.browser import Keys, Page, make_experiment, served, violations
 from tests.page.conftest import PATIENCE_MS
 from tests.page.patience import speak, until
 from tests.page.test_attacks import Visitor
@@ -53,6 +53,11 @@ def experiment(tmp_path: Path, few: Path) -> Path:
 def show_plan(tab: Any, page: Page) -> None:
     """Go to the step, and wait for what a run on this computer itself would do."""
     tab.goto(f"{page.root}/start")
+    plan_here(tab)
+
+
+def plan_here(tab: Any) -> None:
+    """Wait for what a run on this computer itself would do; Slurm's programs may be here, and no cluster."""
     wait_for_plan(tab)
     profile = tab.locator("select[name=profile]")
     if profile.count() and profile.input_value() != "local":
@@ -240,11 +245,7 @@ def test_axe_finds_nothing_on_the_steps_of_a_run(tab: Any, page: Page) -> None:
             tab.goto(f"{page.root}/{address}")
             tab.locator("section.plan, .state.ended").wait_for()
             tab.wait_for_load_state("load")
-            tab.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
-            found = axe.run(tab).response["violations"]
-            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], address
-            wide = tab.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{address} is {wide} wide on a screen of {width}"
+            assert violations(axe, tab) == [], address
 
 
 def finished_run(experiment: Path) -> None:
@@ -334,11 +335,8 @@ def test_only_the_plan_that_was_seen_is_started(page: Page) -> None:
 
 def plan_seen(owner: Visitor) -> str:
     """Wait for a plan that can be started, and return the version of the settings that it is of."""
-    end = time.monotonic() + PATIENCE_MS / 1000
-    while 'value="start"' not in (text := owner.ask("/start")[1]):
-        assert time.monotonic() < end, text
-        time.sleep(0.3)
-    return re.findall(r'name="version" value="(\w+)"', text)[0]
+    until(lambda: 'value="start"' in owner.ask("/start")[1], "a plan that can be started")
+    return re.findall(r'name="version" value="(\w+)"', owner.ask("/start")[1])[0]
 
 
 def location(owner: Visitor, values: dict[str, str]) -> str:
@@ -351,8 +349,5 @@ def test_what_this_computer_can_not_do_is_told(experiment: Path, tmp_path: Path)
     # As on Windows, where there is no shell.
     with served(experiment, PATH=str(tmp_path)) as page:
         owner = Visitor(page, page.cookie())
-        end = time.monotonic() + PATIENCE_MS / 1000
-        while "SM-PAG-020" not in (text := owner.ask("/start")[1]):
-            assert time.monotonic() < end, text
-            time.sleep(0.3)
-        assert 'value="start"' not in text
+        until(lambda: "SM-PAG-020" in owner.ask("/start")[1], "SM-PAG-020")
+        assert 'value="start"' not in owner.ask("/start")[1]
