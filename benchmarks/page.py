@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 from tests.page.browser import install, served  # noqa: E402
 from tests.page.patience import settled  # noqa: E402
-from tests.page.test_run import wait_for_plan  # noqa: E402
+from tests.page.test_run import plan_here  # noqa: E402
 from tests.ssh.server import PASSWORD, Server  # noqa: E402
 from tests.ssh.server import server as ssh_server  # noqa: E402
 
@@ -128,13 +128,7 @@ def run(person: Person, *, sends: bool, images: int) -> None:
     person.click(tab.locator("nav a[href='/start']"))
     if sends:
         person.click(tab.locator("button[value=send]").last)
-    wait_for_plan(tab)
-    profile = tab.locator("select[name=profile]")
-    if profile.count() and profile.input_value() != "local":
-        # Slurm's programs are here, and no cluster answers them.
-        profile.select_option("local")
-        tab.locator("button[name=do][value=look]").nth(1).click()
-        wait_for_plan(tab, local=True)
+    plan_here(tab)
     person.click(tab.locator("button[value=start]"), decides=True)
     tab.wait_for_url("**/follow")
     # What was computed and taken home before is shown, too.

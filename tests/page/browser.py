@@ -131,9 +131,14 @@ def _settings_beside(folder: Path) -> str:
     return str(folder.with_name("settings"))
 
 
+def unfold(tab: Any) -> None:
+    """Open all that is folded up."""
+    tab.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+
+
 def violations(axe: Any, tab: Any) -> list[tuple[str, str]]:
     """Return what axe finds, and that the page is wider than the screen."""
-    tab.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    unfold(tab)
     found = axe.run(tab).response["violations"]
     screen = tab.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     wide = [] if screen[0] <= screen[1] else [("wide", str(screen))]

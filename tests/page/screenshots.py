@@ -12,6 +12,7 @@ from playwright.sync_api import Error, Page, sync_playwright
 from segmake.demo.synthetic import write_demo_images
 from tests.page.browser import Page as Served
 from tests.page.browser import install, make_experiment, served
+from tests.page.test_run import plan_here
 
 WIDTHS = {400: 850, 1400: 950, 1920: 1080}
 PAGES = (
@@ -111,10 +112,7 @@ def take_run(tab: Page, page: Served, folder: Path, language: str) -> None:
     tab.goto(f"{page.root}/start")
     tab.locator("section.plan").wait_for(timeout=60_000)
     shot("start-plan")
-    if tab.locator("select[name=profile]").count():
-        tab.locator("select[name=profile]").select_option("local")
-        tab.locator("button[name=do][value=look]").nth(1).click()
-        tab.locator("section.plan").wait_for(timeout=60_000)
+    plan_here(tab)
     tab.locator("button[value=start]").click()
     tab.wait_for_url("**/follow")
     tab.locator(".state.running").wait_for(timeout=60_000)

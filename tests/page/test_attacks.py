@@ -315,12 +315,14 @@ def test_others_of_this_computer_reach_neither_the_socket_nor_the_port(
     with served(experiment, "--socket", str(path)) as page:
         assert "token=" in page.address and stat.S_IMODE(path.lstat().st_mode) == 0o600
         token = page.address.strip().rpartition("token=")[2]
-        with socket.socket(socket.AF_UNIX) as line:
-            line.connect(str(path))
-            # Through a tunnel it has any port.
-            line.sendall(f"GET /?token={token} HTTP/1.0\r\nHost: localhost:40123\r\n\r\n".encode())
-            said = b"".join(iter(lambda: line.recv(65536), b""))
-        assert b" 200 " in said.splitlines()[0] and b"set-cookie" in said
+        said = by_socket(path, f"GET /?token={token}")
+        assert " 200 " in said.splitlines()[0]
+        # No browser reaches a page that this one would open.
+        cookie = f"Cookie: {re.findall('set-cookie: ([^;]+)', said)[0]}"
+        csrf = re.findall(r'name="csrf" value="(\w+)"', by_socket(path, "GET /settings", cookie))[0]
+        values = {"csrf": csrf, "do": "open", "folder": str(experiment)}
+        more = (cookie, "Origin: http://localhost:40123")
+        assert "SM-PAG-039" in by_socket(path, "POST /experiments", *more, body=urlencode(values))
         other = [sys.executable, "-m", "segmake", "page", str(experiment), "--socket", str(path)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
         refused = subprocess.run(
@@ -328,6 +330,16 @@ def test_others_of_this_computer_reach_neither_the_socket_nor_the_port(
         )
         assert refused.returncode == 1 and refused.stderr.startswith("SM-PAG-003")
     assert not path.exists()
+
+
+def by_socket(path: Path, asked: str, *headers: str, body: str = "") -> str:
+    """Return the answer to a request through a tunnel, which has any port."""
+    lines = [f"{asked} HTTP/1.0", "Host: localhost:40123", f"Content-Length: {len(body)}", *headers]
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(20)
+        line.connect(str(path))
+        line.sendall(("\r\n".join(lines) + f"\r\n\r\n{body}").encode())
+        return b"".join(iter(lambda: line.recv(65536), b"")).decode()
 
 
 def test_nothing_that_was_asked_for_is_written_down(experiment: Path) -> None:

@@ -22,6 +22,7 @@ from playwright.sync_api import expect
 from segmake.experiment.recent import note, recent
 from segmake.messages import Problem
 from segmake.page.folders import Folders
+from segmake.page.opening import opened
 from tests.page.browser import Page, served, violations
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_attacks import Visitor
@@ -219,6 +220,15 @@ def test_nothing_is_made_or_opened_for_others(owner: Visitor, page: Page, home: 
     for path in ("/cells", "/settings", "/file", "/connect"):
         status, text, _ = owner.ask(path)
         assert status == 404 and "SM-PAG-035" in text, path
+
+
+def test_a_page_that_does_not_open_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "workflow"))
+    with pytest.raises(Problem, match="SM-PAG-036") as told:
+        opened(tmp_path / "gone meanwhile", 1)
+    assert "SM-PAG-001" in str(told.value)
 
 
 def test_what_is_remembered_is_little_and_survives_damage(

@@ -17,11 +17,11 @@ import tifffile
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.page.browser import Keys, Page, make_experiment, served
+from tests.page.browser import Keys, Page, make_experiment, served, unfold, violations
 from tests.page.conftest import PATIENCE_MS
 from tests.page.patience import settled, speak
 from tests.page.test_attacks import Visitor
-from tests.page.test_page import OPEN_ALL, changed_lines, saved
+from tests.page.test_page import changed_lines, saved
 
 SIMULATION = """scripts:
   - name: simulate
@@ -244,22 +244,14 @@ def test_axe_finds_nothing(tab: Any, page: Page) -> None:
         speak(tab, language)
         settled(tab)
         expect(tab.locator(".tiles li")).to_have_count(2)
-        tab.evaluate(OPEN_ALL)
+        unfold(tab)
         tab.locator("#typed").fill("nowhere")
         tab.locator("button[value=go]").click()
         tab.locator(".picker .problem").wait_for()
-        no_faults(axe, tab, width)
+        assert violations(axe, tab) == []
         tab.locator(".starts button").first.click()
         tab.locator(".opened").wait_for()
-        no_faults(axe, tab, width)
-
-
-def no_faults(axe: Any, tab: Any, width: int) -> None:
-    tab.evaluate(OPEN_ALL)
-    found = axe.run(tab).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
-    wide = tab.evaluate("document.documentElement.scrollWidth")
-    assert wide <= width, f"{wide} wide on a screen of {width}"
+        assert violations(axe, tab) == []
 
 
 @pytest.fixture(scope="module")

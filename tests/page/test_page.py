@@ -15,7 +15,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright.sync_api import expect
 
-from tests.page.browser import Keys, Page, make_experiment, served
+from tests.page.browser import Keys, Page, make_experiment, served, violations
 from tests.page.conftest import DISC, PATIENCE_MS, ROD
 from tests.page.patience import settled, speak, until
 
@@ -368,7 +368,6 @@ def show_again(tab: Any) -> None:
         tab.get_by_role("button", name="Show", exact=True).click()
 
 
-OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 ADDRESSES = ("", "cells", "settings", "file", "help/SM-CFG-002")
 
 
@@ -389,11 +388,7 @@ def test_axe_finds_nothing_on_any_page(tab: Any, page: Page, language: str) -> N
                 tab.locator("#h-wrong").wait_for()
                 tab.locator("[data-begin-line]").click()
                 tab.locator("[data-other]").check()
-            tab.evaluate(OPEN_ALL)
-            found = axe.run(tab).response["violations"]
-            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], address
-            wide = tab.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{address} is {wide} wide on a screen of {width}"
+            assert violations(axe, tab) == [], address
 
 
 ALONE = """

@@ -170,14 +170,14 @@ class Slow(Answers):
     """A user who looks for the telephone first."""
 
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
-        await asyncio.sleep(0 if "assword" in question else 5)
+        await asyncio.sleep(0 if "assword" in question else 7)
         return await super().secret(question, shown=shown)
 
 
 def test_whoever_types_has_the_time_that_the_other_computer_gives(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "CONNECT_SECONDS", 4)
+    monkeypatch.setattr(login, "CONNECT_SECONDS", 6)
     server.set_up_token()
     server.start(methods="publickey,keyboard-interactive", second=True)
     server.permit(make_key("a phrase"))
@@ -186,10 +186,13 @@ def test_whoever_types_has_the_time_that_the_other_computer_gives(
     server.stop()
     server.start(more="LoginGraceTime 2")
     assert told(There(Login(server.host, Slow(["a phrase"])))) == "SM-SSH-035"
-    # A computer that says nothing is out of reach all the same.
+    # A computer that says nothing is out of reach all the same, also where it is on the way to another one.
+    monkeypatch.setattr(login, "CONNECT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"marie@127.0.0.1:{silent.getsockname()[1]}"
         assert told(There(Login(host, Answers()))) == "SM-SSH-003"
+        beyond = Login("marie@cluster.invalid", Answers(), through=host)
+        assert told(There(beyond)) == "SM-SSH-042"
 
 
 def test_through_another_computer(server: Server) -> None:

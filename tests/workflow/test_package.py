@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from segmake import __version__
+from segmake.remote.remembered import PlaceFile, write_place
 from tests.projects import ROOT, draw_image
 from tests.unit.environments.test_environments import pip_part
 
@@ -126,6 +127,14 @@ def test_a_laptop_gets_along_with_what_reaches_other_computers(tmp_path: Path, w
     assert away.returncode == 1 and away.stderr.startswith("SM-SSH-001"), away.stderr
     named = run(command, "remote", "check", "--json", folder=experiment, **own)
     assert named.returncode == 1 and '"SM-REM-001"' in named.stdout, named.stderr
+    # Of images a laptop can't tell what a run would do: the computer that has them can.
+    (experiment / "images").mkdir()
+    (experiment / "images" / "a.tif").write_bytes(b"")
+    (experiment / "config" / "config.yaml").write_text("images: {folder: images}\n")
+    write_place(experiment, PlaceFile("me@nobody.invalid", "/data/day 1", "/opt/segmake"))
+    for words in (["plan"], ["status"]):
+        there = run(command, *words, folder=experiment, **own)
+        assert there.returncode == 1 and there.stderr.startswith("SM-REM-063"), there.stderr
 
 
 def test_the_page_is_served_by_the_bare_package(tmp_path: Path, wheel: Path) -> None:

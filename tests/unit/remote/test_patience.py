@@ -39,7 +39,15 @@ def goes(monkeypatch: pytest.MonkeyPatch, *codes: str, for_ever: bool = False) -
     "code",
     # Lost; a lid that was opened, with the Wi-Fi still off: by name, and by address; a login node that starts again,
     # seen directly and over a gateway.
-    ["SM-SSH-010", "SM-SSH-001", "SM-SSH-031", "SM-SSH-002", "SM-SSH-003", "SM-SSH-032"],
+    [
+        "SM-SSH-010",
+        "SM-SSH-001",
+        "SM-SSH-031",
+        "SM-SSH-002",
+        "SM-SSH-003",
+        "SM-SSH-032",
+        "SM-SSH-042",
+    ],
 )
 def test_a_computer_that_can_not_be_reached_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, code: str
