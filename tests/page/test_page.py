@@ -138,7 +138,7 @@ def test_what_a_diameter_is_depends_on_what_finds_the_cells(tab: Any, page: Page
     tab.get_by_role("button", name="Find the cells").click()
     tab.locator("[data-trial-words] strong", has_text=re.compile(r"\d+ cells found")).wait_for()
     tab.locator("[data-shape][value=rod]").check()
-    tab.locator("[data-length]").fill("40")
+    tab.locator("[data-length]").fill("44")
     tab.locator("[data-breadth]").fill("10")
     expect(hint).to_be_visible()
     expect(legend).to_have_text("none given: 12.0 px = 1.2 µm")
@@ -146,7 +146,7 @@ def test_what_a_diameter_is_depends_on_what_finds_the_cells(tab: Any, page: Page
     # The median of what was found is more than the width of a rod: it would merge more of them.
     expect(tab.locator("[data-take-median]")).to_be_hidden()
     tab.locator("[name=card][value^=cellpose3]").first.check()
-    area = 10 * (40 - 10) + math.pi * 10**2 / 4
+    area = 10 * (44 - 10) + math.pi * 10**2 / 4
     disc = f"{2 * math.sqrt(area / math.pi):.1f} px"
     expect(measured).to_have_text(re.compile(f"A disc of the same area: {re.escape(disc)}"))
     expect(legend).to_have_text("none given: the model's own")

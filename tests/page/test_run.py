@@ -34,7 +34,8 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("few")
     for number in (1, 2):
         draw_image(folder / "images" / f"pos {number}.tif", number, seed=number)
-    (folder / "images" / "<i>broken.tif").write_bytes(b"II*\0")
+    whole = (folder / "images" / "pos 1.tif").read_bytes()
+    (folder / "images" / "<i>broken.tif").write_bytes(whole[: len(whole) // 2])
     (folder / "images" / "notes.tif.txt").write_text("nothing")
     make_experiment(folder / "growth", folder / "images", **{"segmentation.engine": "threshold"})
     return folder
@@ -79,7 +80,8 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     expect(tab.locator("#h-plan")).to_have_text("3 images to compute")
     # What will fail is told before it does.
     will_fail = tab.locator("section[aria-labelledby=h-fail]")
-    assert "<i>broken.tif" in will_fail.inner_text() and "SM-IMG" in will_fail.inner_text()
+    expect(will_fail).to_contain_text("<i>broken.tif")
+    expect(will_fail).to_contain_text("SM-IMG-050")
     assert not (page.folder / "results").exists()
     tab.locator("button[value=start]").dblclick()
     expect(tab.locator(STATE)).to_have_text(OVER["en"])
