@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -35,7 +36,10 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in (1, 2):
         draw_image(folder / "images" / f"pos {number}.tif", number, seed=number)
     whole = (folder / "images" / "pos 1.tif").read_bytes()
-    (folder / "images" / "<i>broken.tif").write_bytes(whole[: len(whole) // 2])
+    broken = folder / "images" / "<i>broken.tif"
+    broken.write_bytes(whole[: len(whole) // 2])
+    # Of a younger one it would be said that it is still being copied.
+    os.utime(broken, (time.time() - 3600,) * 2)
     (folder / "images" / "notes.tif.txt").write_text("nothing")
     make_experiment(folder / "growth", folder / "images", **{"segmentation.engine": "threshold"})
     return folder

@@ -31,6 +31,9 @@ SHOWN = 200
 # What is told in the address after something was done.
 _TOLD = ("saved", "first", "stopped")
 
+# A file that is still being copied.
+_PASSES = "SM-IMG-052"
+
 # So long a page waits until all images are looked at.
 _PATIENCE_S = 2.0
 
@@ -178,8 +181,7 @@ class Start:
         desk, end = self._common.desk, time.monotonic() + _PATIENCE_S
         with suppress(Problem, Problems):
             tasks = await desk.looks(draft.settings)
-            if await apart(lambda: any(map(_has_changed, _faulty(tasks)))):
-                # Images were put right since they were looked at.
+            if await apart(lambda: any(map(_may_be_right_now, _faulty(tasks)))):
                 await desk.look_anew(draft.settings)
             while not all(task.over for task in tasks) and time.monotonic() < end:
                 await asyncio.sleep(0.1)
@@ -228,6 +230,10 @@ def _faulty(seen: Sequence[Task]) -> list[dict[str, Any]]:
 
 def _fault_of(line: Mapping[str, Any]) -> dict[str, Any]:
     return next((one for one in line["problems"] if one["severity"] == "error"), {})
+
+
+def _may_be_right_now(line: Mapping[str, Any]) -> bool:
+    return _fault_of(line)["code"] == _PASSES or _has_changed(line)
 
 
 def _has_changed(line: Mapping[str, Any]) -> bool:
