@@ -135,7 +135,9 @@ def test_the_page_is_served_by_the_bare_package(tmp_path: Path, wheel: Path) -> 
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.tif").write_bytes(b"")
     words = [command, "page", tmp_path, "--no-browser"]
-    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=PLAIN)
+    # Which pages were opened is noted, and not in the settings of whoever runs the tests.
+    own = PLAIN | {"XDG_CONFIG_HOME": str(tmp_path / "settings")}
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=own)
     try:
         address = re.findall(r"http://\S+", server.stdout.readline())[0]
         with urlopen(address) as answer:

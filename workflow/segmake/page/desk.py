@@ -270,7 +270,9 @@ class Desk:
 def image_folders(settings: Mapping[str, Any]) -> list[str]:
     """Return the folders of images that a config names."""
     named = at(settings, ("images", "folder"))
-    return [each for each in (named if isinstance(named, list) else [named]) if each]
+    # What is no text is told at the field.
+    found = named if isinstance(named, list) else [named]
+    return [each for each in found if isinstance(each, str) and each]
 
 
 def _section(settings: Mapping[str, Any]) -> dict[str, Any]:

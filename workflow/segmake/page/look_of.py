@@ -49,7 +49,9 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
         "name": name,
         "pages": pages_of(with_images=not values.get("desk") or values["desk"].file.has_images()),
     }
-    return HTMLResponse(template.render(**shared, **values), status_code=status)
+    # Whatever name slips in that is no text: the rest of the page is shown all the same.
+    text = template.render(**shared, **values).encode("utf-8", "backslashreplace")
+    return HTMLResponse(text, status_code=status)
 
 
 def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:

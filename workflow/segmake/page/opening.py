@@ -14,6 +14,8 @@ from typing import Any
 from segmake.config.edit import set_values
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem, Problems, language
+from segmake.remote.handed_out import HandedOut
+from segmake.remote.setup.launchers import launchers, own_endings, write_launchers
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+")
 
@@ -61,6 +63,8 @@ def opened(folder: Path, idle_minutes: float) -> str:
 def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]:
     """Make an experiment; return what is wrong, which is nothing where it was made.
 
+    Where there is a screen, it gets a file that opens its page by a double-click.
+
     Parameters
     ----------
     folder : Path
@@ -68,6 +72,11 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
         The folder of its images; empty for none yet.
     simulation : bool
         Whether there will be none.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-047`` if what is double-clicked can't be written.
     """
     can_look = all(map(find_spec, ("numpy", "tifffile")))
     words = ["new", str(folder)]
@@ -90,7 +99,15 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
             set_values(folder / DEFAULT_CONFIG, {"images.folder": images})
         except Problems as wrong:
             raise wrong.problems[0] from None
+    if has_screen():
+        write_launchers(folder, launchers(HandedOut(), open_page=True), own_endings())
     return []
+
+
+def has_screen() -> bool:
+    """Whether a browser would show in a window: one that runs in a terminal would take this one."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in names)
 
 
 def _problems(said: str) -> list[dict[str, Any]]:

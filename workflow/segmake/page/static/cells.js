@@ -46,6 +46,12 @@ function engines(form, changed) {
   follow();
 }
 
+// Whatever becomes of it, it is not waited for any longer.
+async function loaded(address) {
+  const image = Object.assign(new Image(), { src: address });
+  await image.decode().catch(() => {});
+}
+
 // A trial: asked about until it is over
 
 class Trial {
@@ -68,7 +74,10 @@ class Trial {
     if (!document.contains(this.place)) return;
     const answer = await ask(`/trial/${this.key}`);
     if (!answer || !answer.ok) { setTimeout(() => this.poll(), 5 * POLL_MS); return; }
-    this.show(await answer.json());
+    const found = await answer.json();
+    // The cells that are told are those that are seen.
+    if (found.state === "done") await loaded(found.outlines);
+    if (document.contains(this.place)) this.show(found);
   }
 
   show(found) {
