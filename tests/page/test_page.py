@@ -15,7 +15,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright.sync_api import expect
 
-from tests.page.browser import Keys, Page, make_experiment, served
+from tests.page.browser import Keys, Page, make_experiment, served, violations
 from tests.page.conftest import DISC, PATIENCE_MS, ROD
 from tests.page.patience import settled, speak, until
 
@@ -167,6 +167,23 @@ def test_what_a_diameter_is_depends_on_what_finds_the_cells(tab: Any, page: Page
     expect(legend).to_have_text("none given: the model's own")
     expect(tab.locator("[data-take-median]")).to_be_visible()
     expect(hint).to_be_hidden()
+
+
+def test_on_a_narrow_screen_the_steps_are_one_row(tab: Any, page: Page) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for width in (360, 400):
+        tab.set_viewport_size({"width": width, "height": 800})
+        for path in ("/", "/follow", "/file"):
+            tab.goto(f"{page.root}{path}")
+            # The step that is open is in sight, also where it is the last of the row.
+            expect(tab.locator(".top nav [aria-current]")).to_be_in_viewport(ratio=1)
+            assert tab.locator(".top nav").bounding_box()["height"] < 60
+            assert tab.locator(".top").bounding_box()["height"] < 140
+        assert violations(axe, tab) == []
+    # By the keyboard the row comes along.
+    keys = Keys(tab)
+    keys.reach(".top nav a[href='/connect']")
+    expect(tab.locator(".top nav a[href='/connect']")).to_be_in_viewport(ratio=1)
 
 
 def move_handle(tab: Any, name: str, x: float, y: float) -> None:
