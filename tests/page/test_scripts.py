@@ -180,13 +180,16 @@ def test_what_is_taken_by_its_place_is_told(tab: Any, page: Page) -> None:
     card = tab.locator("section[aria-labelledby=h-script]")
     expect(card).to_contain_text("This script takes image by place")
     expect(card.locator("p.text code", has_text="--sizes")).to_be_visible()
-    tab.locator("[id='scripts.script.arguments']").fill('arguments: ["{image}"]')
+    tab.locator("[id='scripts.script.arguments']").fill('arguments: ["{image}", --plate, x]')
     # As messages say it: a whole line of the file.
     tab.locator("details", has_text="What it works on, what it makes").locator("summary").click()
     tab.locator("[id='scripts.script.needs']").fill("needs: [images, masks]")
     saved(tab)
     (script,) = scripts_of(page)
-    assert (script["arguments"], script["needs"]) == (["{image}"], ["images", "masks"])
+    assert (script["arguments"], script["needs"]) == (
+        ["{image}", "--plate", "x"],
+        ["images", "masks"],
+    )
 
 
 def environments_of(page: Page) -> dict[str, Any]:
