@@ -153,7 +153,7 @@ def test_what_a_diameter_is_depends_on_what_finds_the_cells(tab: Any, page: Page
     tab.get_by_role("button", name="Find the cells").click()
     tab.locator("[data-trial-words] strong", has_text=re.compile(r"\d+ cells found")).wait_for()
     tab.locator("[data-shape][value=rod]").check()
-    tab.locator("[data-length]").fill("40")
+    tab.locator("[data-length]").fill("44")
     tab.locator("[data-breadth]").fill("10")
     expect(hint).to_be_visible()
     expect(legend).to_have_text("none given: 12.0 px = 1.2 µm")
@@ -161,12 +161,29 @@ def test_what_a_diameter_is_depends_on_what_finds_the_cells(tab: Any, page: Page
     # The median of what was found is more than the width of a rod: it would merge more of them.
     expect(tab.locator("[data-take-median]")).to_be_hidden()
     tab.locator("[name=card][value^=cellpose3]").first.check()
-    area = 10 * (40 - 10) + math.pi * 10**2 / 4
-    disc = f"{round(2 * math.sqrt(area / math.pi), 1):g} px"
+    area = 10 * (44 - 10) + math.pi * 10**2 / 4
+    disc = f"{2 * math.sqrt(area / math.pi):.1f} px"
     expect(measured).to_have_text(re.compile(f"A disc of the same area: {re.escape(disc)}"))
     expect(legend).to_have_text("none given: the model's own")
     expect(tab.locator("[data-take-median]")).to_be_visible()
     expect(hint).to_be_hidden()
+
+
+def test_on_a_narrow_screen_the_steps_are_one_row(tab: Any, page: Page) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for width in (360, 400):
+        tab.set_viewport_size({"width": width, "height": 800})
+        for path in ("/", "/follow", "/file"):
+            tab.goto(f"{page.root}{path}")
+            # The step that is open is in sight, also where it is the last of the row.
+            expect(tab.locator(".top nav [aria-current]")).to_be_in_viewport(ratio=1)
+            assert tab.locator(".top nav").bounding_box()["height"] < 60
+            assert tab.locator(".top").bounding_box()["height"] < 140
+        assert violations(axe, tab) == []
+    # By the keyboard the row comes along.
+    keys = Keys(tab)
+    keys.reach(".top nav a[href='/connect']")
+    expect(tab.locator(".top nav a[href='/connect']")).to_be_in_viewport(ratio=1)
 
 
 def move_handle(tab: Any, name: str, x: float, y: float) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
@@ -36,7 +38,11 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("few")
     for number in (1, 2):
         draw_image(folder / "images" / f"pos {number}.tif", number, seed=number)
-    (folder / "images" / "<i>broken.tif").write_bytes(b"II*\0")
+    whole = (folder / "images" / "pos 1.tif").read_bytes()
+    broken = folder / "images" / "<i>broken.tif"
+    broken.write_bytes(whole[: len(whole) // 2])
+    # Of a younger one it would be said that it is still being copied.
+    os.utime(broken, (time.time() - 3600,) * 2)
     (folder / "images" / "notes.tif.txt").write_text("nothing")
     make_experiment(folder / "growth", folder / "images", **{"segmentation.engine": "threshold"})
     return folder
@@ -93,7 +99,7 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     expect(tab.locator("#h-plan")).to_have_text("3 images to compute")
     # What will fail is told before it does.
     will_fail = tab.locator("section[aria-labelledby=h-fail]")
-    for words in ("<i>broken.tif", "SM-IMG"):
+    for words in ("<i>broken.tif", "SM-IMG-050"):
         expect(will_fail).to_contain_text(words)
     assert not (page.folder / "results").exists()
     tab.locator("button[value=start]").dblclick()

@@ -172,6 +172,25 @@ def test_what_a_file_does_not_say_is_one_field(tab: Any, page: Page) -> None:
     assert len(changed_lines(version, page.config.read_text())) == 1
 
 
+def test_what_is_taken_by_its_place_is_told(tab: Any, page: Page) -> None:
+    by_place = SPOTS.replace("parser.parse_args()", 'parser.add_argument("image")')
+    (page.folder / "own" / "spots.py").write_text(f"{by_place}\nparser.parse_args()\n")
+    add_spots(tab, page)
+    card = tab.locator("section[aria-labelledby=h-script]")
+    expect(card).to_contain_text("This script takes image by place")
+    expect(card.locator("p.text code", has_text="--sizes")).to_be_visible()
+    tab.locator("[id='scripts.script.arguments']").fill('arguments: ["{image}", --plate, x]')
+    # As messages say it: a whole line of the file.
+    tab.locator("details", has_text="What it works on, what it makes").locator("summary").click()
+    tab.locator("[id='scripts.script.needs']").fill("needs: [images, masks]")
+    saved(tab)
+    (script,) = scripts_of(page)
+    assert (script["arguments"], script["needs"]) == (
+        ["{image}", "--plate", "x"],
+        ["images", "masks"],
+    )
+
+
 def environments_of(page: Page) -> dict[str, Any]:
     """Return what the config says of environments."""
     return dict(YAML(typ="safe").load(page.config.read_text())["environments"])

@@ -103,9 +103,11 @@ class Field:
             return DEFAULT
         if self.kind == "number" and _COMMA.fullmatch(text):
             text = text.replace(",", ".")
-        if self.kind == "lines" and not text.startswith("["):
+        if self.kind == "lines" and not text.startswith(("[", f"{self.key}:")):
             return [line.strip() for line in text.split("\n") if line.strip()]
-        return typed_value(self.name, text)
+        value = typed_value(self.name, text)
+        # Messages and docs show whole lines of the file, with the name before the value.
+        return value[self.key] if isinstance(value, dict) and [*value] == [self.key] else value
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,6 +31,26 @@ _WIDTH = 88
 _GIVEN = frozenset(RESERVED)
 
 
+# The words in names of arguments by which it can be told what SegMake has for them.
+_STAND_FOR = {
+    "mask": {"mask", "masks", "label", "labels", "segmentation"},
+    "cells": {"cells", "table", "csv"},
+    "output_dir": {"out", "output", "outdir", "results", "sortie"},
+    "image": {
+        "image",
+        "images",
+        "img",
+        "picture",
+        "tif",
+        "tiff",
+        "input",
+        "file",
+        "filename",
+        "path",
+    },
+}
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a script's own file says.
@@ -44,12 +65,21 @@ class Reading:
         Whether that can be told without running it.
     summary : str
         The first line that it says of itself.
+    by_place : list of str
+        What it takes by its place, and not by a name: then ``arguments`` has to be its whole command line.
+    told : list of Field
+        What it takes besides, by names.
+    line : str
+        Such a command line, as a config has it.
     """
 
     options: list[Field] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
     known: bool = False
     summary: str = ""
+    by_place: list[str] = field(default_factory=list)
+    told: list[Field] = field(default_factory=list)
+    line: str = ""
 
 
 @dataclass
@@ -225,16 +255,42 @@ def read(named: str) -> Reading:
     (tree, *_) = source.trees
     summary = (ast.get_docstring(tree) or "").strip().partition("\n")[0]
     parser = parser_of(tree)
-    # By its place an argument has no name to be asked for by.
-    if parser is None or any(option.positional for option in parser.options):
+    if parser is None:
         return Reading(summary=summary)
     own = [option for option in parser.options if "--help" not in option.names]
+    placed = [option for option in own if option.positional]
+    if placed:
+        # By its place an argument has no name to be asked for by: what is taken by name is told all the same.
+        told = [_option_field(option, parser) for option in own if not option.positional]
+        names = [option.shown for option in placed]
+        whole = _whole_line(placed, own)
+        return Reading(summary=summary, by_place=names, told=told, line=whole)
     return Reading(
         [_option_field(option, parser) for option in own if not _is_given(option)],
         [option.shown for option in own if _is_given(option)],
         True,
         summary,
     )
+
+
+def _whole_line(placed: Sequence[Option], own: Sequence[Option]) -> str:
+    """Return a command line that a script would take, as a config has it."""
+    words: list[Any] = [_stands_for(option.shown) for option in placed]
+    for option in own:
+        if option.required and not option.positional:
+            words += [option.shown, *([] if option.switch else [_plain_default(option)])]
+    return in_one_line(words)
+
+
+def _stands_for(name: str) -> str:
+    """Return what stands for an argument: a path that SegMake knows, if its name tells that it is one."""
+    words = set(re.split(r"[^a-z]+", name.lower()))
+    known = (each for each, names in _STAND_FOR.items() if words & names)
+    return f"{{{found}}}" if (found := next(known, "")) else name.upper()
+
+
+def _plain_default(option: Option) -> Any:
+    return option.choices[0] if option.choices else option.default or option.shown.lstrip("-")
 
 
 def brought() -> list[str]:

@@ -19,7 +19,7 @@ from segmake.messages.numbers import shown_bytes
 from segmake.page.common import Common, apart, see
 from segmake.page.errands import Errand, a_little
 from segmake.page.mistake import unexpected
-from segmake.page.pages.results import results_of
+from segmake.page.pages.results import of_scripts, results_of
 from segmake.page.watch import Seen, Watch, name_paths
 from segmake.remote import running
 from segmake.remote.fetching import REPORT, TICKED, Fetched, fetch
@@ -115,6 +115,7 @@ class Follow:
             left=max(0, images["total"] - images["complete"] - images["failed"]) if images else 0,
             failures=list(_grouped(run["failures"])) if run else [],
             home=home,
+            of_scripts=await apart(lambda: of_scripts(home.folder)),
             is_home=_is_home(seen, home, is_here=place is None),
             ticks=(*TICKED, ALL),
             more=self._more(),

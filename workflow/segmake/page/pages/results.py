@@ -6,20 +6,28 @@ import base64
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from segmake.core.files import readable
 from segmake.messages import Problem
+from segmake.messages.numbers import shown_bytes
 from segmake.outcome.status import results_of as named_results
 from segmake.page.common import Common, apart
 from segmake.page.desk import Desk
 from segmake.remote.fetching import REPORT, results_here
+
+# The folder of what scripts have made.
+SCRIPTS = "scripts"
 
 # By this a folder is known that a run has made.
 _STATE = ".segmake"
@@ -47,6 +55,30 @@ _REPORT = (
     "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src {scripts}; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+
+# So many files of a script are linked: one that is run for each image may have made thousands.
+_MOST_OF_SCRIPT = 20
+
+
+@dataclass(frozen=True)
+class OfScript:
+    """What a script has made.
+
+    Attributes
+    ----------
+    name : str
+        Of the script.
+    files : list of tuple
+        The first files, those of all its runs together before those of each: where it lies in the results, what it is
+        called in the script's folder, and how large it is, in words.
+    has_more : bool
+        Whether there are others.
+    """
+
+    name: str
+    files: list[tuple[str, str, str]]
+    has_more: bool
 
 
 class Results:
@@ -86,6 +118,33 @@ def results_of(desk: Desk) -> Path:
     if desk.connection.place is None:
         return Path(os.path.abspath(named_results(config)))
     return results_here(config)
+
+
+def of_scripts(results: Path) -> list[OfScript]:
+    """Return what lies on this computer of what each script has made."""
+    with suppress(OSError):
+        folders = sorted(each for each in (results / SCRIPTS).iterdir() if each.is_dir())
+        found = [_of_script(results, each) for each in folders if not each.name.startswith(".")]
+        return [each for each in found if each.files]
+    return []
+
+
+def _of_script(results: Path, folder: Path) -> OfScript:
+    files = []
+    for path in islice(_files(folder), _MOST_OF_SCRIPT + 1):
+        name = path.relative_to(folder).as_posix()
+        with suppress(OSError):
+            size = shown_bytes(path.stat().st_size)
+            files.append((path.relative_to(results).as_posix(), name, size))
+    return OfScript(folder.name, files[:_MOST_OF_SCRIPT], len(files) > _MOST_OF_SCRIPT)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder that a browser can ask for, then those of its folders, by their names."""
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        shown = (each for each in names if not each.startswith(".") and readable(each) == each)
+        yield from (Path(at, each) for each in sorted(shown))
 
 
 def confined(folder: Path, name: str) -> Path:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segmake.answers.answer import time_text
+from segmake.core.files import file_and_position
+from segmake.messages import Problem, Problems
 from segmake.page.common import Common, apart, see
 from segmake.page.draft import Draft
 from segmake.page.errands import Errand, a_little
 from segmake.page.fields import field_of
 from segmake.page.planning import PLAN, START, Asked, Planning
 from segmake.page.watch import Watch
-from segmake.page.work import problem_values
+from segmake.page.work import Task, in_readers_language, problem_values
 from segmake.remote import running
 
 # So many images are shown in a table.
@@ -22,6 +30,12 @@ SHOWN = 200
 
 # What is told in the address after something was done.
 _TOLD = ("saved", "first", "stopped")
+
+# A file that is still being copied.
+_PASSES = "SM-IMG-052"
+
+# So long a page waits until all images are looked at.
+_PATIENCE_S = 2.0
 
 # The settings of a job that matter most; the others are folded up.
 FIRST = (
@@ -138,6 +152,8 @@ class Start:
         ]
         known = {(each["code"], each["text"]) for each in wrong}
         problems += found.errors if found else []
+        planned = found.plan.get("images", []) if found else []
+        seen = await self._seen(draft) if planned else []
         return self._common.page(
             "start",
             draft=draft,
@@ -146,6 +162,8 @@ class Start:
             errand=None if posted else working,
             said=looking.lines if looking and asked.place else [],
             found=found,
+            images=await apart(lambda: with_faults(planned, seen)),
+            looking=next((each for each in seen if not each.over), None),
             wrong=wrong,
             problems=[
                 _with_field(each) for each in problems if (each["code"], each["text"]) not in known
@@ -158,6 +176,19 @@ class Start:
             tried=tried,
         )
 
+    async def _seen(self, draft: Draft) -> list[Task]:
+        """Return what the images' folders were seen to hold: a plan opens no image to its end."""
+        desk, end = self._common.desk, time.monotonic() + _PATIENCE_S
+        with suppress(Problem, Problems):
+            tasks = await desk.looks(draft.settings)
+            if await apart(lambda: any(map(_may_be_right_now, _faulty(tasks)))):
+                await desk.look_anew(draft.settings)
+            while not all(task.over for task in tasks) and time.monotonic() < end:
+                await asyncio.sleep(0.1)
+                tasks = await desk.looks(draft.settings)
+            return tasks
+        return []
+
     def _asked(self) -> Asked:
         version, _ = self._common.desk.file.now()
         return Asked(version, self._profile, self._common.desk.connection.place)
@@ -167,6 +198,55 @@ class Start:
 
     def _is_at_work(self) -> bool:
         return any(each and not each.over for each in map(self._errand, (PLAN, START)))
+
+
+def with_faults(images: Sequence[dict[str, Any]], seen: Sequence[Task]) -> list[dict[str, Any]]:
+    """Return the images of a plan, also with what was seen to be wrong with their files.
+
+    Parameters
+    ----------
+    images : list of dict
+        As ``segmake plan --json`` answers.
+    seen : list of Task
+        The look at each of the images' folders.
+    """
+    faulty = [line for line in _faulty(seen) if not _has_changed(line)]
+    by_file = {line["file"]: line for line in faulty}
+    # On another computer the same file has another path; of several folders it has another name, too.
+    by_name = {line["name"]: line for line in faulty} if len(seen) == 1 else {}
+    found = []
+    for image in images:
+        name, _ = file_and_position(image["image"])
+        line = by_file.get(image["file"]) or by_name.get(name)
+        if line and image["to_do"] and not image["will_fail"]:
+            image = {**image, "will_fail": in_readers_language(_fault_of(line))}
+        found.append(image)
+    return found
+
+
+def _faulty(seen: Sequence[Task]) -> list[dict[str, Any]]:
+    return [line for task in seen for line in task.files if _fault_of(line)]
+
+
+def _fault_of(line: Mapping[str, Any]) -> dict[str, Any]:
+    return next((one for one in line["problems"] if one["severity"] == "error"), {})
+
+
+def _may_be_right_now(line: Mapping[str, Any]) -> bool:
+    return _fault_of(line)["code"] == _PASSES or _has_changed(line)
+
+
+def _has_changed(line: Mapping[str, Any]) -> bool:
+    """Return whether a file of this computer is another one since it was looked at."""
+    # Of a folder, or a file of another computer, nothing is known without another look.
+    with suppress(OSError):
+        if os.path.isfile(line["file"]):
+            now = os.stat(line["file"])
+            return (now.st_size, time_text(now.st_mtime_ns / 1e9)) != (
+                line["bytes"],
+                line["changed"],
+            )
+    return False
 
 
 def _with_field(problem: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,12 @@ keepPlace();
 followErrand();
 tellUnsaved();
 if (one("[data-follow]")) follow();
+// On a narrow screen the steps are a row that is drawn along.
+const step = one(".top nav [aria-current]");
+if (step) {
+  const [row, at] = [step.parentElement, step.getBoundingClientRect()];
+  row.scrollLeft += at.left + at.width / 2 - row.getBoundingClientRect().left - row.clientWidth / 2;
+}
 // A plan is of one place: for another one it is to be seen first.
 const profile = one("select[name=profile]");
 if (profile) {
