@@ -217,6 +217,7 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     tab.goto(f"{page.root}/environments")
     tab.get_by_label("What it is called").fill("mine")
     tab.get_by_role("button", name="New environment").click()
+    expect(tab.locator("#h-environment")).to_have_text("environment")
     tab.get_by_label("What it is called").fill("mine")
     told = tab.locator("[id='environments.name-problems']")
     expect(told).to_contain_text("SM-PAG-050")
