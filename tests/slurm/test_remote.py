@@ -30,31 +30,34 @@ Match User root
 
 
 @pytest.fixture
-def experiment(
-    slurm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Path, Path]]:
-    """An experiment here, and its folder over there: of the user whom Slurm knows."""
+def login(slurm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The cluster's login node, of the user whom Slurm knows, and a laptop whose key it takes."""
     if reason := ssh.why_not():
         pytest.skip(reason)
-    monkeypatch.setattr(copying, "QUIET_SECONDS", 0.2)
-    monkeypatch.setattr(running, "PAUSES", (1,))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("SEGMAKE_LANG", "en")
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.chdir(tmp_path)
     (tmp_path / ".ssh").mkdir(mode=0o700)
-    here, there = tmp_path / "laptop", tmp_path / "cluster"
-    here.mkdir()
     with ssh.server() as server:
         keys = server.folder / "keys_of_root"
         keys.write_text(make_key())
         server.start(methods="publickey", more=ROOT_MAY_LOG_IN.format(keys=keys))
         key = (server.folder / "host_key.pub").read_text()
         (tmp_path / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {key}")
-        host = f"root@127.0.0.1:{server.port}"
-        write_place(here, PlaceFile(host, str(there), f"{sys.prefix}/bin/segmake"))
-        yield here, there
+        yield f"root@127.0.0.1:{server.port}"
     cluster.empty()
+
+
+@pytest.fixture
+def experiment(login: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """An experiment here, and its folder over there."""
+    monkeypatch.setattr(copying, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(running, "PAUSES", (1,))
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    monkeypatch.chdir(tmp_path)
+    here, there = tmp_path / "laptop", tmp_path / "cluster"
+    here.mkdir()
+    write_place(here, PlaceFile(login, str(there), f"{sys.prefix}/bin/segmake"))
+    return here, there
 
 
 @pytest.mark.slow

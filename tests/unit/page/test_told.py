@@ -11,7 +11,8 @@ FOUND = [Problem("SM-EXP-001", where="été", folder="été"), Problem("SM-PAG-0
 
 def test_problems_are_taken_apart_as_they_were_put_together() -> None:
     said = f"Something before.\n{Problems(FOUND)}\n"
-    expected = [{**problem_values(each), "where": str(each.where or "")} for each in FOUND]
+    names = ("code", "where", "text", "remedy")
+    expected = [{name: problem_values(each)[name] for name in names} for each in FOUND]
     for text in (said, said.replace("\n", "\r\n")):
         assert problems_told(text) == expected
     assert problems_told("SM-EXP-001 is a code.\nSegmentation fault\n") == []

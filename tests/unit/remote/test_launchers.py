@@ -7,10 +7,12 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from segmake.cli import main
 from segmake.messages import LANGUAGES, Problem, say
 from segmake.remote.handed_out import HandedOut
 from segmake.remote.setup.launchers import ENDINGS, Launchers, launchers, write_launchers
@@ -37,6 +39,51 @@ def run(script: Path, answer: str = "", **variables: str) -> subprocess.Complete
         text=True,
         check=False,
     )
+
+
+# In place of a browser: goes to an address, keeps what it sees, and ends the page as its button does.
+BROWSER = """#!{python}
+import re, sys, urllib.request as web
+with web.urlopen(sys.argv[1]) as answer:
+    root, _, _ = answer.url.partition("/?")
+    own = {{"Cookie": answer.headers["Set-Cookie"].partition(";")[0], "Origin": root}}
+with web.urlopen(web.Request(root + "/file", headers=own)) as answer:
+    seen = answer.read()
+open({seen!r}, "wb").write(seen)
+(secret,) = set(re.findall(rb'name="csrf" value="[^"]+"', seen))
+body = b"csrf=" + secret.split(b'"')[-2]
+web.urlopen(web.Request(root + "/close", body, own)).read()
+"""
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+def test_a_double_click_opens_the_page_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoken: str
+) -> None:
+    pytest.importorskip("uvicorn", reason="what the page needs is not installed")
+    monkeypatch.setenv("SEGMAKE_LANG", spoken)
+    folder = tmp_path / HARD
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "config.yaml").write_text("# of this folder\nimages:\n  folder: null\n")
+    assert main(["page", str(folder), "--launchers", "all"]) == 0
+    made = {path.suffix: path for path in folder.glob(f"{say('reach.page_launcher')}*")}
+    assert sorted(made) == sorted(ENDINGS)
+    seen, browser = tmp_path / "seen", tmp_path / "browser"
+    browser.write_text(BROWSER.format(python=sys.executable, seen=str(seen)))
+    browser.chmod(0o755)
+    around = {"BROWSER": str(browser), "DISPLAY": ":0", "XDG_CONFIG_HOME": str(tmp_path)}
+    # What the entry of Linux' desktops starts is the same.
+    assert (folder / ".segmake-page.sh").read_bytes() == made[".command"].read_bytes()
+    done = run(made[".command"], **around)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = seen.read_text()
+    assert f'<html lang="{spoken}"' in shown and "# of this folder" in shown
+    # Why it does not open stays to be read, until Enter is pressed.
+    (folder / "config" / "config.yaml").unlink()
+    made[".command"].write_text(made[".command"].read_text().replace(" page ", " page none "))
+    failed = run(made[".command"], "\n", **around)
+    assert failed.returncode == 1 and "SM-PAG-001" in failed.stdout + failed.stderr
+    assert failed.stdout.rstrip().endswith(say("reach.close"))
 
 
 @pytest.fixture
@@ -117,12 +164,14 @@ def test_where_segmake_is_gone_uv_installs_it_for_the_user(program: Path) -> Non
     assert "tool install" not in script.read_text()
 
 
+@pytest.mark.parametrize("open_page", [False, True])
 @pytest.mark.parametrize("spoken", LANGUAGES)
-def test_what_windows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoken: str) -> None:
+def test_what_windows_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoken: str, open_page: bool
+) -> None:
     monkeypatch.setenv("SEGMAKE_LANG", spoken)
-    (path,) = write_launchers(
-        tmp_path, Launchers(rf"C:\Users\Zoé\{HARD}\segmake.exe", SITE), (".bat",)
-    )
+    made = Launchers(rf"C:\Users\Zoé\{HARD}\segmake.exe", SITE, open_page=open_page)
+    (path,) = write_launchers(tmp_path, made, (".bat",))
     data = path.read_bytes()
     assert data.count(b"\n") == data.count(b"\r\n") and not data.startswith(b"\xef\xbb\xbf")
     lines = data.decode("utf-8").splitlines()
@@ -135,7 +184,10 @@ def test_what_windows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spok
     # Each label that is gone to is there, once.
     labels = [line[1:] for line in lines if line.startswith(":")]
     gone_to = set(re.findall(r"goto (\w+)", "\n".join(lines)))
-    assert sorted(labels) == sorted(set(labels)) and gone_to <= set(labels)
+    assert sorted(labels) == sorted(gone_to)
+    deeds = [line for line in lines if line.startswith('"%SEGMAKE%"')]
+    wanted = ["page"] if open_page else ["remote run --yes", "remote open"]
+    assert deeds == [f'"%SEGMAKE%" {words}' for words in wanted]
     # Outside of quotes, what is said has nothing that cmd takes for a command or a variable.
     for line in lines:
         if line.startswith("echo "):

@@ -26,6 +26,7 @@ from segmake.page.pages.experiments import Experiments
 from segmake.page.pages.follow import Follow
 from segmake.page.pages.images import Images
 from segmake.page.pages.results import Results
+from segmake.page.pages.runs import Runs
 from segmake.page.pages.scripts import Scripts
 from segmake.page.pages.settings import Settings
 from segmake.page.pages.start import Start
@@ -88,6 +89,7 @@ class Application:
             *Start(common, planning, watch).routes(),
             *Follow(common, watch).routes(),
             *Results(common).routes(),
+            *Runs(common).routes(),
             *Connect(common).routes(),
             *Images(common).routes(),
             *Scripts(common).routes(),

@@ -18,7 +18,7 @@ from segmake.page.draft import Draft, SettingsFile
 from segmake.page.errands import Errands
 from segmake.page.fields import all_fields, number_in
 from segmake.page.taken import Taken, patterns, taken, wider
-from segmake.page.work import Task
+from segmake.page.work import Task, in_readers_language
 from segmake.page.works import Works
 
 # So many images are listed at once.
@@ -337,7 +337,7 @@ def smallest(draft: Draft) -> float | None:
 def state_words(task: Task) -> str:
     """Return in words how far a trial is."""
     if task.problems:
-        return str(task.problems[0]["text"])
+        return str(in_readers_language(task.problems[0])["text"])
     last = task.last
     state = last.get("state")
     if state == "sending":

@@ -15,6 +15,8 @@ from segmake.core.installation import can_look
 from segmake.messages import Problem, Problems, language, say
 from segmake.page.told import problems_told
 from segmake.page.work import problem_values
+from segmake.remote.handed_out import HandedOut
+from segmake.remote.setup.launchers import launchers, own_endings, write_launchers
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+")
 
@@ -57,7 +59,9 @@ def opened(folder: Path, idle_minutes: float) -> str:
 
 
 def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]:
-    """Make an experiment; return what is wrong, which is nothing where it was made.
+    """Make an experiment; return what went wrong, even if it is there and can be opened.
+
+    Where there is a screen, it gets a file that opens its page by a double-click.
 
     Parameters
     ----------
@@ -89,11 +93,22 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
         try:
             set_values(folder / DEFAULT_CONFIG, {"images.folder": images})
         except (Problem, Problems) as error:
-            # The experiment is there, and can be opened.
             first = error.problems[0] if isinstance(error, Problems) else error
             names = {"folder": folder, "error": first.what}
             return [problem_values(Problem("SM-PAG-051", where=str(folder), **names))]
+    try:
+        if has_screen():
+            write_launchers(folder, launchers(HandedOut(), open_page=True), own_endings())
+    except Problem as problem:
+        # That it is there, and can be opened, is seen in the list.
+        return [problem_values(problem)]
     return []
+
+
+def has_screen() -> bool:
+    """Whether a browser would show in a window: one that runs in a terminal would take this one."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in names)
 
 
 def _apart() -> dict[str, Any]:

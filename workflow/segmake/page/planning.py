@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from segmake.core.files import natural_key
 from segmake.messages import Problem, language, say
 from segmake.page.computer import answer_of
 from segmake.page.connection import Connection
@@ -204,7 +205,7 @@ class Planning:
         if found.at_work:
             return found
         if asked.place and not sends:
-            ahead = await foreseen(session)
+            ahead = await foreseen(session, errand.tell)
             if ahead.files or ahead.config:
                 found.ahead = ahead
                 return found
@@ -257,6 +258,8 @@ async def _ask(session: Session, found: Foreseen, *, elsewhere: bool) -> None:
         for image in answer["images"]:
             if image["will_fail"]:
                 image["will_fail"] = in_own_words(session, image["will_fail"])
+        # A plan has them by jobs.
+        answer["images"].sort(key=lambda image: natural_key(image["image"]))
         answer["text"] = list(map(session.own_words, answer["text"]))
         answer["settings"] = [in_own_words(session, each) for each in answer["settings"]]
         found.plan = answer

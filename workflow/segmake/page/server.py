@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket as sockets
 import stat
-import sys
 import time
 import webbrowser
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from segmake.page.application import Application
 from segmake.page.connection import Connection
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
-from segmake.page.opening import own_command
+from segmake.page.opening import has_screen, own_command
 from segmake.page.work import Work
 from segmake.page.works import Works
 from segmake.places.here import Here
@@ -127,15 +126,9 @@ async def _when_it_answers(
         return
     address = f"http://127.0.0.1:{port}/?token={guard.token}"
     print(say("page.opened", address=address), flush=True)
-    if browser and _has_screen():
+    if browser and has_screen():
         # It may take its time, and write what nobody asked for.
         await asyncio.to_thread(_open, address)
-
-
-def _has_screen() -> bool:
-    """Whether a browser would show in a window: one that runs in a terminal would take this one."""
-    names = ("DISPLAY", "WAYLAND_DISPLAY")
-    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in names)
 
 
 def _open(address: str) -> None:

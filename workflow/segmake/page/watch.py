@@ -154,22 +154,12 @@ class Watch:
         if said:
             for failure in said["failures"]:
                 failure |= in_own_words(session, failure)
-        begins = at_work and await _begins(session, said)
+        begins = at_work and await running.is_beginning(session, said)
         return Seen(said, at_work, begins, unbegun, time.time(), spoken=language())
 
     def _with(self, problems: list[Problem]) -> Seen:
         told = tuple(problem_values(each) for each in problems)
         return replace(self._seen, problems=told, spoken=language())
-
-
-async def _begins(session: Session, said: dict[str, Any] | None) -> bool:
-    """Return whether a run that is at work has not said anything of itself yet."""
-    if said is None:
-        return True
-    if said["state"] not in _OVER:
-        return False
-    last = await running.started(session)
-    return last is not None and last.before == said["run"]["began"]
 
 
 def refuse_bare(connection: Connection) -> None:

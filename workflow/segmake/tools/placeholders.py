@@ -276,6 +276,7 @@ PLACEHOLDERS = {
     },
     "second": {"en": "second image", "fr": "seconde image"},
     "section": {"fr": "section"},
+    "began": {"en": "time", "fr": "heure"},
     "since": {"en": "time", "fr": "heure"},
     "suffix": {"fr": "extension"},
     "suffixes": {"en": "list of suffixes", "fr": "liste des extensions"},

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segmake.core.files import listed
 from segmake.messages import say
 from segmake.messages.numbers import shown_bytes
 from segmake.page.common import Common, apart, see
@@ -21,7 +22,6 @@ from segmake.page.mistake import unexpected
 from segmake.page.pages.results import results_of
 from segmake.page.watch import Seen, Watch, name_paths
 from segmake.remote import running
-from segmake.remote.beginning import listed
 from segmake.remote.fetching import REPORT, TICKED, Fetched, fetch
 from segmake.remote.patience import patiently
 from segmake.remote.shown_progress import telling

@@ -1,4 +1,4 @@
-"""Files to double-click in an experiment's folder: compute over there, wait, fetch, show the report.
+"""Files to double-click in an experiment's folder: compute over there, wait, fetch, show the report; or open the page.
 
 They run the SegMake that made them; where it is gone, they install one for this user by uv, which they bring too.
 """
@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from segmake.core.files import error_line, write_atomically
@@ -21,8 +22,9 @@ from segmake.remote.running import SOME_FAILED
 # The endings of Windows', macOS' and Linux' launchers.
 ENDINGS = (".bat", ".command", ".desktop")
 
-# What the entry of Linux' desktops runs: nobody is to wonder which of two files to double-click.
+# What the entries of Linux' desktops run: nobody is to wonder which of two files to double-click.
 _OF_DESKTOP = ".segmake-launcher.sh"
+_PAGE_OF_DESKTOP = ".segmake-page.sh"
 
 # Stands in each, so that no file of somebody else's is ever replaced.
 _MARK = "segmake-launcher"
@@ -45,6 +47,19 @@ if exist "%SEGMAKE%" goto run
 echo {no_program}
 goto stay
 :run
+{deed}
+popd
+exit /b 0
+{some_failed}:failed
+echo.
+echo {failed}
+:stay
+popd
+pause
+exit /b 1
+"""
+
+_COMPUTE_BAT = r"""\
 "%SEGMAKE%" remote run --yes{profile}
 set "CODE=%ERRORLEVEL%"
 rem {some}: done, but some images failed. The report names them.
@@ -53,21 +68,18 @@ if not "%CODE%"=="0" goto failed
 :show
 "%SEGMAKE%" remote open
 if not "%ERRORLEVEL%"=="0" goto failed
-if "%CODE%"=="{some}" goto some
-popd
-exit /b 0
+if "%CODE%"=="{some}" goto some"""
+
+_SOME_BAT = r"""\
 :some
 echo.
 echo {some_failed}
 goto stay
-:failed
-echo.
-echo {failed}
-:stay
-popd
-pause
-exit /b 1
 """
+
+_PAGE_BAT = r"""\
+"%SEGMAKE%" page
+if not "%ERRORLEVEL%"=="0" goto failed"""
 
 _BRING_BAT = r"""echo {bringing}
 set "UV=%USERPROFILE%\.local\bin\uv.exe"
@@ -94,13 +106,19 @@ if [ ! -x "$segmake" ]; then
     {bring}
 fi
 [ -x "$segmake" ] || stay {no_program}
+{deed}
+"""
+
+_COMPUTE_SH = r"""\
 "$segmake" remote run --yes{profile}
 code=$?
 # {some}: done, but some images failed. The report names them.
 [ "$code" = 0 ] || [ "$code" = {some} ] || stay {failed}
 "$segmake" remote open || stay {failed}
-[ "$code" = 0 ] || stay {some_failed}
-"""
+[ "$code" = 0 ] || stay {some_failed}"""
+
+_PAGE_SH = r"""\
+"$segmake" page || stay {failed}"""
 
 _BRING_SH = r"""echo {bringing}
     uv=$(command -v uv || echo "$HOME/.local/bin/uv")
@@ -136,11 +154,24 @@ class Launchers:
         Where SegMake and uv come from.
     profile : str
         The profile that runs get; empty for what is there.
+    open_page : bool
+        Whether they open the page in the browser, and compute nothing by themselves.
     """
 
     program: str
     handed_out: HandedOut
     profile: str = ""
+    open_page: bool = False
+
+    @property
+    def name(self) -> str:
+        """What they are called."""
+        return say("reach.page_launcher" if self.open_page else "reach.launcher")
+
+    @property
+    def of_desktop(self) -> str:
+        """The name of what Linux' desktops run."""
+        return _PAGE_OF_DESKTOP if self.open_page else _OF_DESKTOP
 
     @property
     def package(self) -> str:
@@ -156,16 +187,19 @@ class Launchers:
         if self.package:
             words = {"bringing": _echoed(say("reach.bringing")), "package": self.package}
             bring = _BRING_BAT.format(uv=self.handed_out.address("uv"), **words).rstrip()
+        deed, some_failed = _PAGE_BAT, ""
+        if not self.open_page:
+            deed = _COMPUTE_BAT.format(profile=self._profile(), some=SOME_FAILED)
+            some_failed = _SOME_BAT.format(some_failed=_echoed(say("remote.some_failed")))
         text = _BAT.format(
             mark=_MARK,
             language=language(),
-            profile=self._profile(),
             program=self.program.replace("%", "%%"),
             bring=bring,
             no_program=_echoed(self._no_program()),
+            deed=deed,
             failed=_echoed(say("reach.failed")),
-            some=SOME_FAILED,
-            some_failed=_echoed(say("remote.some_failed")),
+            some_failed=some_failed,
         )
         return text.replace("\n", "\r\n")
 
@@ -179,16 +213,19 @@ class Launchers:
                 installer=installer,
                 package=shlex.quote(self.package),
             )
-        return _COMMAND.format(
-            mark=_MARK,
-            language=language(),
+        deed = (_PAGE_SH if self.open_page else _COMPUTE_SH).format(
             profile=self._profile(),
-            program=shlex.quote(self.program),
-            bring=bring,
-            no_program=shlex.quote(self._no_program()),
             failed=shlex.quote(say("reach.failed")),
             some=SOME_FAILED,
             some_failed=shlex.quote(say("remote.some_failed")),
+        )
+        return _COMMAND.format(
+            mark=_MARK,
+            language=language(),
+            program=shlex.quote(self.program),
+            bring=bring,
+            no_program=shlex.quote(self._no_program()),
+            deed=deed,
             close=shlex.quote(say("reach.close")),
         )
 
@@ -196,9 +233,7 @@ class Launchers:
         """Return the entry that Linux' desktops show; it names its script by the whole path."""
         word = _DESKTOP_WORD.sub(r"\\\1", str(script.absolute()))
         quoted = word.replace("\\", "\\\\").replace("\n", "\\n").replace("%", "%%")
-        return _DESKTOP.format(
-            mark=_MARK, name="SegMake", comment=say("reach.launcher"), script=f'"{quoted}"'
-        )
+        return _DESKTOP.format(mark=_MARK, name="SegMake", comment=self.name, script=f'"{quoted}"')
 
     def _profile(self) -> str:
         return f" --profile {self.profile}" if self.profile else ""
@@ -208,11 +243,16 @@ class Launchers:
         return say("reach.no_program", contact=contact)
 
 
-def launchers(handed_out: HandedOut, profile: str = "") -> Launchers:
+def launchers(handed_out: HandedOut, profile: str = "", *, open_page: bool = False) -> Launchers:
     """Return the launchers that run the SegMake of now, with a profile or whatever is there."""
     windows = os.name == "nt"
     program = Path(sys.executable).with_name("segmake.exe" if windows else "segmake")
-    return Launchers(str(program), handed_out, profile)
+    return Launchers(str(program), handed_out, profile, open_page)
+
+
+def has_page() -> bool:
+    """Return whether the SegMake of now can open the page: the extra ``remote`` alone has none."""
+    return bool(find_spec("uvicorn"))
 
 
 def own_endings() -> tuple[str, ...]:
@@ -230,13 +270,13 @@ def write_launchers(experiment: Path, made: Launchers, endings: tuple[str, ...])
     Problem
         ``SM-REM-047`` if there is a file of such a name that SegMake has not written, or none can be written.
     """
-    script = experiment / _OF_DESKTOP
+    script = experiment / made.of_desktop
     texts = {".bat": made.bat(), ".command": made.command(), ".desktop": made.desktop(script)}
     if ".desktop" in endings:
         _write(script, made.command())
     written = []
     for ending in endings:
-        path = experiment / f"{say('reach.launcher')}{ending}"
+        path = experiment / f"{made.name}{ending}"
         _write(path, texts[ending])
         written.append(path)
     return written

@@ -25,7 +25,7 @@ from segmake.remote.setup.experiment_there import (
     room_there,
     told_room,
 )
-from segmake.remote.setup.launchers import launchers, write_launchers
+from segmake.remote.setup.launchers import has_page, launchers, write_launchers
 from segmake.remote.setup.segmake_there import (
     Program,
     find_program,
@@ -379,9 +379,11 @@ class _Setting:
         raise AssertionError
 
     def _write_launchers(self) -> None:
-        made = launchers(self.way.computer.handed_out, self.way.computer.profile)
-        for path in write_launchers(self.experiment, made, self.wishes.launchers):
-            self.tell(say("reach.launcher_made", file=path.name))
+        computer = self.way.computer
+        for open_page in (False, True) if has_page() else (False,):
+            made = launchers(computer.handed_out, computer.profile, open_page=open_page)
+            for path in write_launchers(self.experiment, made, self.wishes.launchers):
+                self.tell(say("reach.launcher_made", file=path.name))
 
 
 def _place_of(experiment: Path) -> PlaceFile | None:
