@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from posixpath import join, relpath
+from shlex import quote
 from typing import Any
 
 from segmake.core.files import one_line
@@ -66,12 +67,14 @@ echo $? >"$code"
 """
 
 # sh FOLDER NAME: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one
-# that was left by a lost connection is free after two minutes.
+# that was left by a lost connection is free after two minutes. It is tried twice, since it may be given back meanwhile.
 _TAKE_TURN = rf"""
 mkdir -p -- "$(dirname -- "$1")" || exit 1
 find "$1" -maxdepth 0 -mmin +1 -exec rm -r -- {{}} \; 2>/dev/null
-said=$(mkdir -- "$1" 2>&1) && {{ : >"$1/$2"; exit; }}
-[ -d "$1" ] && exit {_NOT_YET}
+for try in 1 2; do
+    said=$(mkdir -- "$1" 2>&1) && {{ : >"$1/$2"; exit; }}
+    [ -d "$1" ] && exit {_NOT_YET}
+done
 printf '%s\n' "$said" >&2
 exit 1
 """
@@ -177,7 +180,7 @@ async def start(session: Session, profile: str, before: str | None) -> str:
     Problem
         ``SM-REM-009`` if it is refused, with what is said over there; ``SM-REM-055`` if the experiment is a copy.
     """
-    claim(session.experiment, session.place)
+    _claim(session)
     if profile != LOCAL:
         words = ["segmake", "submit", "--profile", profile, *session.config_options]
         answer = await session.program(*words)
@@ -197,6 +200,12 @@ async def start(session: Session, profile: str, before: str | None) -> str:
     await _note_started(session, Started(work, log, code, before or ""))
     await open_to_group(session.computer, session.place.folder)
     return say("remote.started", host=session.place.host)
+
+
+def _claim(session: Session) -> None:
+    # At home no other folder could be meant, and nothing of SSH need be in order.
+    if not session.is_at_home:
+        claim(session.experiment, session.place)
 
 
 async def _note_started(session: Session, run: Started | None) -> None:
@@ -237,6 +246,7 @@ def _of_users(session: Session, log: str) -> str:
     def told(found: re.Match[str]) -> str:
         files = [each.strip() for each in found[1].splitlines()]
         names = {"number": len(files), "files": ", ".join(files)}
+        names["results"] = quote(results_of(session.config).as_posix())
         return str(Problem("SM-REM-074", where=session.place.host, **names))
 
     return session.own_words(_PROTECTED.sub(told, _TRACEBACK.split(log)[0]).rstrip())
@@ -430,7 +440,7 @@ async def stop(session: Session, show: Show) -> bool:
         ``SM-REM-010`` if it can't be reached from here, ``SM-REM-073`` if it is somebody else's, ``SM-REM-016`` if
         Slurm does not cancel it; ``SM-REM-055`` if the experiment is a copy.
     """
-    claim(session.experiment, session.place)
+    _claim(session)
     said, at_work = await look(session)
     if not at_work:
         show(say("remote.nothing_runs", host=session.place.host))

@@ -26,6 +26,7 @@ PLACEHOLDERS = {
     "SM-REM.said": {"en": "its words", "fr": "ses mots"},
     "SM-REM.job": {"en": "number", "fr": "numéro"},
     "SM-REM.files": {"en": "files", "fr": "fichiers"},
+    "SM-REM.port": {"en": "number", "fr": "numéro"},
     "SM-REM.number": {"en": "number", "fr": "nombre"},
     "SM-REM-032.known": {"en": "fingerprint", "fr": "empreinte"},
     "SM-REM-032.fingerprint": {"en": "fingerprint", "fr": "empreinte"},
