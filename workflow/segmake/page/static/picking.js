@@ -22,6 +22,10 @@ export function picking(form, hidden, picks) {
     pressed = own;
     form.forget();
   }, { capture: true });
+  // What is typed until the answer comes is of what was shown before: kept, it would undo what was pressed.
+  for (const kind of ["input", "change"]) {
+    element.addEventListener(kind, () => { if (pressed && element.hasAttribute("aria-busy")) form.forget(); });
+  }
   if (Number(one("#changes").dataset.changes)) form.keep();
   const next = waiting && one(`button[name=do][value="${CSS.escape(waiting)}"]`, element);
   waiting = "";
