@@ -199,7 +199,8 @@ def _typed(form: Mapping[str, str]) -> _Listed:
         return _Listed(found, name, {}, renamed)
     listed = _Listed(*forms.take_in(found, name, form), renamed)
     if listed.name != name:
-        renamed[listed.name] = renamed.pop(name, name)
+        # One with the old name of another is new, and has none in the file.
+        renamed[listed.name] = renamed.pop(name, "" if name in renamed.values() else name)
     return listed
 
 
