@@ -146,6 +146,12 @@ def test_a_path_is_typed_by_hand(tab: Any, page: Page, days: Path) -> None:
     tab.get_by_text("4 images lie in this folder itself").wait_for()
     tab.get_by_role("button", name="Use this folder").click()
     expect(tab.locator(".named strong")).to_have_text(str(days / "tuesday"))
+    # What is counted while somebody types is what is picked, saved or not.
+    number = tab.locator("[data-count]")
+    expect(number).to_contain_text("3 images taken")
+    with tab.expect_response("**/images/count") as counted:
+        tab.locator("[id='images.pixel_size_um']").fill("0.1")
+    assert counted.value.json()["words"] == number.inner_text()
     saved(tab)
     assert folder_of(page) == f"folder: {days / 'tuesday'}"
 

@@ -71,6 +71,18 @@ def test_an_error_that_nobody_expected_ends_a_trial(works: Works) -> None:
     asyncio.run(tried())
 
 
+def test_nothing_is_sent_to_a_computer_that_was_left(works: Works) -> None:
+    async def left() -> None:
+        key = await works.begin_trial("/there/a.tif", 1, 1, {})
+        (sending,) = (task for task in asyncio.all_tasks() if "_try" in repr(task.get_coro()))
+        works.leave()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert await works.trial(key) is None
+
+    asyncio.run(left())
+
+
 def test_what_is_known_of_a_computer_is_not_told_of_another(works: Works, tmp_path: Path) -> None:
     def key() -> str:
         return asyncio.run(works.trial_key("/there/a.tif", 1, 1, {}))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from segmake.core.files import one_line
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.page.connection import Connection
 from segmake.page.work import problem_values, problems_in
 from segmake.remote.memory import read_memory
@@ -75,13 +75,27 @@ async def cluster_of(session: Session) -> dict[str, Any]:
     Raises
     ------
     Problem
-        ``SM-REM-005`` if it gives no answer, and what else is wrong there.
+        As `answer_of`.
     """
-    answer = await session.program("segmake", "cluster", "--json")
-    try:
-        found: dict[str, Any] = json.loads(answer.text)
-        # Of one that can't be given there is only what is wrong.
-        return {"gpus": [], "partitions": [], "jobs": [], **found}
-    except (ValueError, TypeError):
-        said = one_line(told(answer))
-        raise Problem("SM-REM-005", where=session.computer.name, said=said) from None
+    # Of one that can't be given there is only what is wrong.
+    return {"gpus": [], "partitions": [], "jobs": [], **await answer_of(session, "cluster")}
+
+
+async def answer_of(session: Session, *words: str) -> dict[str, Any]:
+    """Return what a command of SegMake answers in JSON at the computer of an experiment.
+
+    Raises
+    ------
+    Problem
+        ``SM-PAG-021`` if it does not, and what else is wrong there.
+    """
+    said = await session.program("segmake", *words, "--json")
+    # Modules that are loaded at a login say something too.
+    for line in reversed(said.text.splitlines()):
+        with suppress(ValueError):
+            answer = json.loads(line)
+            if isinstance(answer, dict) and "answer" in answer:
+                return answer
+    lines = session.own_words(told(said)).splitlines()
+    last = lines[-1] if lines else say("phrases.silent")
+    raise Problem("SM-PAG-021", where=session.computer.name, said=last)

@@ -6,21 +6,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from segmake.config.edit import set_values
 from segmake.core.config import DEFAULT_CONFIG
-from segmake.messages import Problem, Problems, language
+from segmake.core.installation import can_look
+from segmake.messages import Problem, Problems, language, say
+from segmake.page.told import problems_told
+from segmake.page.work import problem_values
 from segmake.remote.handed_out import HandedOut
 from segmake.remote.setup.launchers import launchers, own_endings, write_launchers
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+")
-
-# How each of SegMake's messages begins.
-_CODE = re.compile(r"^(SM-[A-Z]{3}-\d{3})\b[ \t]*(.*)$", re.MULTILINE)
 
 # Pages that were opened: what they say goes on being taken, for whoever writes where nobody reads is ended.
 _OPENED: list[subprocess.Popen[str]] = []
@@ -61,7 +59,7 @@ def opened(folder: Path, idle_minutes: float) -> str:
 
 
 def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]:
-    """Make an experiment; return what is wrong, which is nothing where it was made.
+    """Make an experiment; return what went wrong, even if it is there and can be opened.
 
     Where there is a screen, it gets a file that opens its page by a double-click.
 
@@ -72,16 +70,11 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
         The folder of its images; empty for none yet.
     simulation : bool
         Whether there will be none.
-
-    Raises
-    ------
-    Problem
-        ``SM-REM-047`` if what is double-clicked can't be written.
     """
-    can_look = all(map(find_spec, ("numpy", "tifffile")))
+    images = "" if simulation else images
     words = ["new", str(folder)]
     words += ["--simulation"] if simulation else []
-    words += ["--images", images] if images and can_look and not simulation else []
+    words += ["--images", images] if images and can_look() else []
     # The command goes to the new folder, and must not take the page along.
     done = subprocess.run(
         [*own_command(), *words],
@@ -93,14 +86,22 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
         check=False,
     )
     if done.returncode:
-        return _problems(done.stderr)
-    if images and not can_look and not simulation:
+        last = done.stderr.strip().rpartition("\n")[2] or say("phrases.silent")
+        silent = Problem("SM-PAG-052", where=str(folder), said=last)
+        return problems_told(done.stderr) or [problem_values(silent)]
+    if images and not can_look():
         try:
             set_values(folder / DEFAULT_CONFIG, {"images.folder": images})
-        except Problems as wrong:
-            raise wrong.problems[0] from None
-    if has_screen():
-        write_launchers(folder, launchers(HandedOut(), open_page=True), own_endings())
+        except (Problem, Problems) as error:
+            first = error.problems[0] if isinstance(error, Problems) else error
+            names = {"folder": folder, "error": first.what}
+            return [problem_values(Problem("SM-PAG-051", where=str(folder), **names))]
+    try:
+        if has_screen():
+            write_launchers(folder, launchers(HandedOut(), open_page=True), own_endings())
+    except Problem as problem:
+        # That it is there, and can be opened, is seen in the list.
+        return [problem_values(problem)]
     return []
 
 
@@ -108,21 +109,6 @@ def has_screen() -> bool:
     """Whether a browser would show in a window: one that runs in a terminal would take this one."""
     names = ("DISPLAY", "WAYLAND_DISPLAY")
     return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in names)
-
-
-def _problems(said: str) -> list[dict[str, Any]]:
-    """Return what a command said was wrong, as pages show it."""
-    found = list(_CODE.finditer(said))
-    ends = [each.start() for each in found[1:]] + [len(said)]
-    problems = []
-    for each, end in zip(found, ends, strict=True):
-        text, *remedy = [line.strip() for line in said[each.end() : end].strip().splitlines()] or [
-            ""
-        ]
-        names = {"code": each[1], "where": each[2].strip()}
-        problems.append({**names, "text": text, "remedy": " ".join(remedy)})
-    last: Sequence[str] = said.strip().splitlines()[-1:]
-    return problems or [{"code": "SM-PAG-036", "text": " ".join(last), "remedy": "", "where": ""}]
 
 
 def _apart() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 from segmake.core.files import natural_key
 from segmake.messages import Problem, language, say
+from segmake.page.computer import answer_of
 from segmake.page.connection import Connection
 from segmake.page.errands import Errand, Errands
 from segmake.page.watch import Watch, in_own_words, name_paths, refuse_bare
@@ -22,7 +22,7 @@ from segmake.remote.beginning import make_folder, no_engine, sent_in_words
 from segmake.remote.patience import patiently
 from segmake.remote.remembered import PlaceFile
 from segmake.remote.sending import ONLY_THERE, Ahead, check, foreseen, send
-from segmake.remote.session import Session, told
+from segmake.remote.session import Session
 from segmake.remote.shown_progress import telling
 
 # The kinds of the errands.
@@ -242,10 +242,10 @@ async def _ask(session: Session, found: Foreseen, *, elsewhere: bool) -> None:
     local = ["--profile", running.LOCAL] if found.profile == running.LOCAL else []
     words = ["plan", *local, *session.config_options]
     if local:
-        answer = await _answer(session, *words)
+        answer = await answer_of(session, *words)
     else:
         answer, found.cluster, found.request = await asyncio.gather(
-            _answer(session, *words), _cluster(session), _request(session)
+            answer_of(session, *words), _cluster(session), _request(session)
         )
     problems = [in_own_words(session, problem) for problem in answer["problems"]]
     found.errors = [each for each in problems if each["severity"] == "error"]
@@ -268,7 +268,7 @@ async def _ask(session: Session, found: Foreseen, *, elsewhere: bool) -> None:
 async def _cluster(session: Session) -> dict[str, Any]:
     """Return what the cluster has; nothing if it does not say, which the plan tells."""
     with suppress(Problem):
-        answer = await _answer(session, "cluster")
+        answer = await answer_of(session, "cluster")
         if answer["answer"] == "cluster":
             return answer
     return {}
@@ -277,22 +277,3 @@ async def _cluster(session: Session) -> dict[str, Any]:
 async def _request(session: Session) -> str:
     answer = await session.program("segmake", "plan", "--slurm", *session.config_options)
     return answer.text if answer.code == 0 else ""
-
-
-async def _answer(session: Session, *words: str) -> dict[str, Any]:
-    """Return what a command of SegMake answers in JSON.
-
-    Raises
-    ------
-    Problem
-        ``SM-PAG-021`` if it does not.
-    """
-    said = await session.program("segmake", *words, "--json")
-    for line in reversed(said.text.splitlines()):
-        with suppress(ValueError):
-            answer = json.loads(line)
-            if isinstance(answer, dict) and "answer" in answer:
-                return answer
-    lines = session.own_words(told(said)).splitlines()
-    last = lines[-1] if lines else say("phrases.silent")
-    raise Problem("SM-PAG-021", where=session.computer.name, said=last)

@@ -218,6 +218,13 @@ class Works:
         if trial.key and self._far:
             await self._far[1].stop(trial.key)
 
+    def leave(self) -> None:
+        """End what is sent to the computer of before: it would log in there again."""
+        for trial in self._trials.values():
+            if trial.sending:
+                trial.sending.cancel()
+        self._trials.clear()
+
     async def bytes_of(self, path: str) -> bytes:
         """Return what a picture holds.
 

@@ -87,6 +87,7 @@ class Connect:
         """End what goes on with the computer of before: patiently, it would log in there again."""
         for kind in (PLAN, FETCH):
             await self._common.desk.errands.stop(kind)
+        self._common.desk.work.leave()
 
     def _begin(self, work: Callable[[Errand], Awaitable[None]]) -> None:
         self._common.desk.connection.questions.ask_again()

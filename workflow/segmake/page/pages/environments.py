@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,11 +22,9 @@ from segmake.page.environment_form import EnvironmentForm
 from segmake.page.errands import Errand
 from segmake.page.merging import on_top
 from segmake.page.mistake import unexpected
+from segmake.page.told import problems_told
 
 KIND = "environment"
-
-# How a message of SegMake begins.
-_CODE = re.compile(r"(SM-[A-Z]{3}-\d{3})(?:  (.*))?")
 
 
 @dataclass
@@ -130,7 +127,7 @@ class Environments:
         answer = await work.told(*words, *self._config())
         if answer.code:
             said = answer.err.decode(errors="replace").strip()
-            errand.problems = list(_problems(said))
+            errand.problems = problems_told(said)
             if not errand.problems:
                 last = said.rpartition("\n")[2] or say("phrases.silent")
                 raise Problem("SM-PAG-004", where=work.place.name, said=last)
@@ -202,7 +199,8 @@ def _typed(form: Mapping[str, str]) -> _Listed:
         return _Listed(found, name, {}, renamed)
     listed = _Listed(*forms.take_in(found, name, form), renamed)
     if listed.name != name:
-        renamed[listed.name] = renamed.pop(name, name)
+        # One with the old name of another is new, and has none in the file.
+        renamed[listed.name] = renamed.pop(name, "" if name in renamed.values() else name)
     return listed
 
 
@@ -248,14 +246,3 @@ def _shown(listed: _Listed, draft: Draft) -> EnvironmentForm | None:
     shown = forms.form_of(listed.environments, listed.name)
     forms.with_problems(shown, draft, listed.faults)
     return shown
-
-
-def _problems(said: str) -> Iterator[dict[str, str]]:
-    """Yield the problems that a command has told people."""
-    for block in re.split(r"(?m)^(?=SM-[A-Z]{3}-\d{3})", said):
-        head, _, rest = block.partition("\n")
-        if found := _CODE.fullmatch(head.strip()):
-            text, _, remedy = rest.strip().partition("\n")
-            lines = (line.strip() for line in remedy.splitlines())
-            named = {"code": found[1], "where": found[2] or "", "text": text.strip()}
-            yield named | {"remedy": " ".join(filter(None, lines))}

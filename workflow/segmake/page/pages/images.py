@@ -26,7 +26,7 @@ from segmake.page.folders import Folders, Opened, as_written
 from segmake.page.taken import Holds, LeftOut, Taken
 from segmake.page.work import Task, problem_values
 
-FOLDER = "images.folder"
+FOLDER, INCLUDE = "images.folder", "images.include"
 
 # So many of the files that are left out are named.
 _MOST_LEFT_OUT = 60
@@ -96,7 +96,8 @@ class Images:
         form = await self._common.form(request)
         do, _, path = form.get("do", "show").partition(":")
         saved = (await apart(self._common.desk.file.as_it_is)).settings
-        self._folders.allow(image_folders(saved))
+        # A share that does not answer is not to keep other windows waiting.
+        await apart(lambda: self._folders.allow(image_folders(saved)))
         refused = None
         try:
             form |= await apart(lambda: self._picked(form, do, path))
@@ -146,16 +147,18 @@ class Images:
         part = number(asked.get("part"))
         shown = await apart(lambda: self._shown(draft, tasks, filtered, part))
         opened, closed = await apart(lambda: self._opened(asked.get("open", "")))
+        starts = await apart(self._folders.starts)
         told = [one for one in (refused, closed) if one]
         return self._common.page(
             "images",
             draft=draft,
             shown=shown,
             named=image_folders(draft.settings),
-            starts=self._folders.starts(),
+            starts=starts,
             opened=opened,
             typed_path=asked.get("typed", "") if refused else "",
             usual="\n".join(taking.patterns({})[0]),
+            looked=draft.shown[INCLUDE],
             count=count_words(shown.taken),
             choices=_choices(shown.holds),
             facts=_facts(shown.holds),
@@ -210,9 +213,9 @@ class Images:
         """Say what settings that are being typed would take, of the files that were looked at."""
         form = await self._common.form(request)
         draft = await self._common.drafted(form)
-        tasks = await self._common.desk.looks(
-            (await apart(self._common.desk.file.as_it_is)).settings
-        )
+        # Those that the page shows: patterns that are being typed are not looked for at each letter.
+        as_shown = await self._common.drafted({**form, INCLUDE: form.get("looked", "")})
+        tasks = await self._common.desk.looks(as_shown.settings)
         section = _section(draft)
         taken = await apart(lambda: taking.taken(tasks, section))
         return JSONResponse({"words": count_words(taken)})

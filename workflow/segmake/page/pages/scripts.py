@@ -133,6 +133,7 @@ class Scripts:
     ) -> Response:
         opened, closed = await apart(lambda: self._opened(asked.get("open", "")))
         script = await apart(lambda: _shown(listed, draft))
+        starts = await apart(self._folders.starts)
         return self._common.page(
             "scripts",
             draft=draft,
@@ -142,7 +143,7 @@ class Scripts:
             wrong=forms.wrong_scripts(listed.scripts or [], draft.problems.get("scripts", [])),
             brought=forms.brought(),
             environments=_names(draft.settings.get("environments")),
-            starts=self._folders.starts(),
+            starts=starts,
             opened=opened,
             typed_path=asked.get("typed", "") if refused else "",
             refused=[problem_values(one) for one in (refused, closed) if one],

@@ -22,6 +22,9 @@ export function picking(form, hidden, picks) {
     pressed = own;
     form.forget();
   }, { capture: true });
+  // What is typed until the answer is shown is of what was there before: kept, it would undo what was pressed. A field
+  // tells of its change even as it is taken out of the page.
+  for (const kind of ["input", "change"]) element.addEventListener(kind, () => { if (pressed) form.forget(); });
   if (Number(one("#changes").dataset.changes)) form.keep();
   const next = waiting && one(`button[name=do][value="${CSS.escape(waiting)}"]`, element);
   waiting = "";
