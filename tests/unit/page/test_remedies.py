@@ -41,11 +41,11 @@ def _commands() -> set[str]:
 
 def test_what_is_typed_in_a_terminal_is_no_step() -> None:
     assert dict(commands_in("Type: segmake remote setup --folder FOLDER\n  or a bash script")) == {
-        "segmake remote setup --folder FOLDER": "connect"
+        "segmake remote setup --folder": "connect"
     }
     # The step has no such option.
     assert dict(commands_in("Or segmake remote setup --bundle FILE, or segmake update.")) == {
-        "segmake remote setup --bundle FILE": None,
+        "segmake remote setup --bundle": None,
         "segmake update": None,
     }
 
@@ -58,8 +58,13 @@ def test_a_problem_leads_to_the_step_that_does_the_same(
     language: str, name: str, lead: str
 ) -> None:
     found = shown("SM-REM-004", language, path="segmake")
-    assert found["steps"] == [{"address": "/connect", "name": name}] and found["steps_lead"] == lead
+    assert (
+        found["steps"] == [{"command": "segmake remote setup", "address": "/connect", "name": name}]
+        and found["steps_lead"] == lead
+    )
     assert not found["terminal"]
-    assert shown("SM-ENV-001", language, engine="cellpose")["terminal"]
+    assert "bash scripts/setup.sh --engine" in str(
+        shown("SM-ENV-001", language, engine="cellpose")["terminal"]
+    )
     (images,) = shown("SM-DIR-007", language, results="images")["steps"]
     assert images["address"] == "/images"

@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]] | None] = {
 _BEGINS = r"(?<![\w./-])(?:bash(?= scripts/)|segmake|snakemake) "
 _TYPED = re.compile(rf"{_BEGINS}(?:(?!{_BEGINS})[^`,;()\n])*")
 
-_OPTION = re.compile(r"(?<!\S)--[a-z-]+")
+_OPTION = re.compile(r"--[a-z-]+")
 
 # Folders of images are chosen there, whatever is typed else.
 _FAMILIES = {"SM-DIR": "images"}
@@ -71,27 +71,34 @@ def as_shown(problem: Mapping[str, Any]) -> dict[str, Any]:
     remedy = shown.get("remedy") or ""
     found = dict(commands_in(remedy))
     first = _FAMILIES.get(shown["code"].rpartition("-")[0])
-    steps = dict.fromkeys(step for step in (first, *found.values()) if step)
+    typed = [command for command, step in found.items() if step is None]
+    steps = {"": first, **found} if first else found
     return shown | {
         "steps_lead": say("page.remedy.steps"),
         "steps_here": say("page.remedy.here"),
         "steps": [
-            {"address": address_of(step), "name": say(_NAMES.get(step, f"page.nav.{step}"))}
-            for step in steps
+            {
+                "command": command,
+                "address": address_of(step),
+                "name": say(_NAMES.get(step, f"page.nav.{step}")),
+            }
+            for command, step in steps.items()
+            if step
         ],
-        "terminal": say("page.remedy.terminal") if None in found.values() else "",
+        "terminal": say("page.remedy.terminal", commands=", ".join(typed)) if typed else "",
     }
 
 
 def commands_in(remedy: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the commands of a remedy, each with the step of the page that does the same, or None."""
+    """Yield the commands of a remedy without their values, each with the step that does the same, or None."""
     for found in _TYPED.findall(remedy):
         words = re.split(r"[.:]?\s+|[.:]$", found)
-        typed = " ".join(filter(None, words))
+        options = [word for word in words if _OPTION.fullmatch(word)]
         for length in range(len(words), 0, -1):
             command = " ".join(words[:length])
             if command in COMMANDS:
                 known = COMMANDS[command]
-                can = known and set(_OPTION.findall(typed)) <= set(known[1])
-                yield typed, known[0] if known and can else None
+                can = known and set(options) <= set(known[1])
+                named = dict.fromkeys([*words[: max(length, 2)], *options])
+                yield " ".join(named), known[0] if known and can else None
                 break

@@ -34,10 +34,12 @@ export async function ask(address, options = {}) {
 
 function stepsOf(found) {
   const line = Object.assign(document.createElement("p"), { className: "steps", textContent: `${found.steps_lead} ` });
-  found.steps.forEach(({ address, name }, place) => {
+  found.steps.forEach(({ command, address, name }, place) => {
     const here = address === location.pathname;
     const step = here ? found.steps_here : Object.assign(document.createElement("a"), { href: address, textContent: name });
-    line.append(place ? " · " : "", step);
+    line.append(place ? " · " : "");
+    if (command) line.append(Object.assign(document.createElement("code"), { textContent: command }), " → ");
+    line.append(step);
   });
   return line;
 }
