@@ -211,6 +211,9 @@ def test_what_keeps_a_run_from_beginning_is_told_with_its_remedy(tab: Any, page:
     tab.goto(f"{page.root}/start")
     told = tab.locator("section[aria-labelledby=h-not]")
     expect(told).to_contain_text("SM-ENV-001")
+    # Half of what it says to type this step does itself.
+    expect(told.locator(".steps").first).to_contain_text("here, in this step")
+    expect(told.locator(".steps").last).to_contain_text("terminal")
     expect(tab.locator("button[value=start]")).to_have_count(0)
     # A mistake in the config leads to its field.
     page.config.write_text(text.replace("min_size: 15", "min_size: few"))

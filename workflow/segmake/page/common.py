@@ -20,6 +20,7 @@ from segmake.page.draft import Draft
 from segmake.page.guard import FORM_FIELD, HEADER, Guard, protected
 from segmake.page.look_of import page
 from segmake.page.mistake import unexpected
+from segmake.page.remedies import as_shown
 from segmake.page.work import problem_values
 
 # The cookie that says in which language somebody reads.
@@ -153,7 +154,7 @@ class Common:
         rendered = page("difference", draft=draft, desk=self.desk, csrf="").body
         found = {
             "problems": {
-                name: [problem_values(one) for one in problems]
+                name: [as_shown(problem_values(one)) for one in problems]
                 for name, problems in draft.problems.items()
             },
             "changes": len(draft.changes),

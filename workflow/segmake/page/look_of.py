@@ -18,8 +18,9 @@ from segmake.messages.numbers import duration, localised, moment, shown_bytes, s
 from segmake.messages.numbers import number as whole
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
+from segmake.page.remedies import as_shown
 from segmake.page.steps import address_of, pages_of
-from segmake.page.work import in_readers_language, problem_values
+from segmake.page.work import problem_values
 
 # In French, signs with a space before them, or after them.
 _SIGN = re.compile(r" (?=[:;?!»])|(?<=«) ")
@@ -68,7 +69,7 @@ def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
         "state": state,
         "over": task.over,
         "words": state_words(task),
-        "problems": list(map(in_readers_language, task.problems)),
+        "problems": list(map(as_shown, task.problems)),
         "seconds": last.get("seconds", 0),
         "stale": image.stale,
     }
@@ -153,7 +154,7 @@ def _templates() -> jinja2.Environment:
         "other_card": OTHER,
         "models": BUILTIN_MODELS,
         "split_diameter": SPLIT_DIAMETER,
-        "in_readers_language": in_readers_language,
+        "as_shown": as_shown,
         "problem_values": problem_values,
     }
     return found

@@ -32,6 +32,18 @@ export async function ask(address, options = {}) {
   }
 }
 
+function stepsOf(found) {
+  const line = Object.assign(document.createElement("p"), { className: "steps", textContent: `${found.steps_lead} ` });
+  found.steps.forEach(({ command, address, name }, place) => {
+    const here = address === location.pathname;
+    const step = here ? found.steps_here : Object.assign(document.createElement("a"), { href: address, textContent: name });
+    line.append(place ? " · " : "");
+    if (command) line.append(Object.assign(document.createElement("code"), { textContent: command }), " → ");
+    line.append(step);
+  });
+  return line;
+}
+
 export function problemOf(found) {
   const box = document.createElement("div");
   box.className = "problem";
@@ -44,6 +56,8 @@ export function problemOf(found) {
     });
     box.append(line);
   }
+  if (found.steps?.length) box.append(stepsOf(found));
+  if (found.terminal) box.append(Object.assign(document.createElement("p"), { className: "steps", textContent: found.terminal }));
   const code = document.createElement("p");
   code.className = "code";
   code.append(Object.assign(document.createElement("a"), { href: `/help/${found.code}`, textContent: found.code }));
