@@ -27,8 +27,10 @@ from unittest.mock import patch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
-from playwright.sync_api import sync_playwright  # noqa: E402
+from playwright.sync_api import expect, sync_playwright  # noqa: E402
 from tests.page.browser import install, served  # noqa: E402
+from tests.page.patience import settled  # noqa: E402
+from tests.page.test_run import wait_for_plan  # noqa: E402
 from tests.ssh.server import PASSWORD, Server  # noqa: E402
 from tests.ssh.server import server as ssh_server  # noqa: E402
 
@@ -87,6 +89,8 @@ def make_and_choose(person: Person, home: Path) -> None:
     person.button("Make the experiment")
     tab.locator("nav a[href='/cells']").wait_for()
     person.click(tab.locator("nav a[href='/cells']"))
+    tab.wait_for_url("**/cells*")
+    settled(tab)
     tab.locator("#picture").wait_for()
     person.click(tab.locator("[name=card][value='threshold/']"), decides=True)
     person.button("Find the cells")
@@ -118,25 +122,29 @@ def connect(person: Person, server: Server) -> None:
     tab.locator(".computer", has_text=server.host).wait_for()
 
 
-def run(person: Person, *, sends: bool) -> None:
-    """Start a run, and open its report."""
+def run(person: Person, *, sends: bool, images: int) -> None:
+    """Start a run, and open its report once so many images are done."""
     tab = person.tab
     person.click(tab.locator("nav a[href='/start']"))
     if sends:
         person.click(tab.locator("button[value=send]").last)
-    tab.locator("section.plan").wait_for()
+    wait_for_plan(tab)
     profile = tab.locator("select[name=profile]")
     if profile.count() and profile.input_value() != "local":
         # Slurm's programs are here, and no cluster answers them.
         profile.select_option("local")
         tab.locator("button[name=do][value=look]").nth(1).click()
-        tab.locator("section.plan").wait_for()
+        wait_for_plan(tab, local=True)
     person.click(tab.locator("button[value=start]"), decides=True)
     tab.wait_for_url("**/follow")
-    tab.locator("#h-state", has_text="The run is over").wait_for()
+    # What was computed and taken home before is shown, too.
+    expect(tab.locator(".state .tiles")).to_contain_text(f"{images} done 0 left")
+    expect(tab.locator("#h-state")).to_have_text("The run is over")
     if sends:
-        person.click(tab.locator("button[value=fetch]"))
-        tab.locator(".errand .said", has_text="The results are in").wait_for()
+        with tab.expect_navigation():
+            person.click(tab.locator("button[value=fetch]"))
+        fetched = tab.locator("[data-errand=fetch][data-over=true] .said")
+        expect(fetched).to_contain_text("The results are in")
     with tab.expect_popup() as report:
         person.link("Open the report")
     report.value.locator("h1").first.wait_for()
@@ -145,6 +153,7 @@ def run(person: Person, *, sends: bool) -> None:
 def rounds(browser: Any, home: Path, server: Server | None) -> None:
     """Do a first run and a daily run."""
     where = "another computer" if server else "this computer"
+    number = len(list((home / "pictures").iterdir()))
     with served(home, "--idle", "5", HOME=str(home), SEGMAKE_LANG="en") as page:
         tab = browser.new_context(viewport={"width": 1400, "height": 950}).new_page()
         tab.set_default_timeout(_LONG_MS)
@@ -154,18 +163,19 @@ def rounds(browser: Any, home: Path, server: Server | None) -> None:
             make_and_choose(person, home)
             if server:
                 connect(person, server)
-            run(person, sends=server is not None)
+            run(person, sends=server is not None, images=number)
         new = sorted((home / "pictures").iterdir())[0]
         shutil.copy(new, new.with_name("of today.tif"))
         os.utime(new.with_name("of today.tif"), (1.7e9, 1.7e9))
         with told(f"daily run, {where}", person):
-            run(person, sends=server is not None)
+            run(person, sends=server is not None, images=number + 1)
         person.button("End the page")
 
 
 def main() -> None:
     """Do all rounds, and print the table."""
     print("| what | clicks | fields | of both, decisions | the machine |\n|---|---|---|---|---|")
+    expect.set_options(timeout=_LONG_MS)
     with sync_playwright() as driver, ssh_server() as server:
         browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
         server.start(methods="publickey password", segmake=True)

@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from segmake.core.user_settings import settings_home
 from tests.projects import ROOT
+
+# Where whoever runs the tests has settings, which are none of the tests' business.
+_REAL_SETTINGS = settings_home()
 
 # Further than any field of a page is from its beginning.
 _MANY = 150
@@ -84,8 +88,9 @@ class Page:
 
 @contextmanager
 def served(folder: Path, *options: str, **variables: str) -> Iterator[Page]:
-    """Serve the page of an experiment; it is ended afterwards."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **variables}
+    """Serve the page of an experiment, with the settings of the test, or with none; it is ended afterwards."""
+    own = {} if settings_home() != _REAL_SETTINGS else {"XDG_CONFIG_HOME": _settings_beside(folder)}
+    environment = {**os.environ, **own, "PYTHONPATH": str(ROOT / "workflow"), **variables}
     command = [sys.executable, "-m", "segmake", "page", str(folder), "--no-browser", *options]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -99,6 +104,8 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Page]:
         process.terminate()
         process.wait(timeout=20)
         process.stdout.close()
+    noted = _REAL_SETTINGS / "segmake" / "recent.json"
+    assert not noted.exists() or str(folder) not in noted.read_text()
 
 
 def make_experiment(folder: Path, images: Path, language: str = "en", **settings: str) -> Path:
@@ -107,7 +114,7 @@ def make_experiment(folder: Path, images: Path, language: str = "en", **settings
         **os.environ,
         **{"PYTHONPATH": str(ROOT / "workflow"), "SEGMAKE_LANG": language},
         # That it was made is noted, and not in the settings of whoever runs the tests.
-        "XDG_CONFIG_HOME": str(folder.with_name("settings")),
+        "XDG_CONFIG_HOME": _settings_beside(folder),
     }
     segmake = [sys.executable, "-m", "segmake"]
     new = [*segmake, "new", str(folder), "--images", str(images)]
@@ -118,6 +125,10 @@ def make_experiment(folder: Path, images: Path, language: str = "en", **settings
     for command in (new, [*segmake, "set", "--configfile", f"{folder}/config/config.yaml", *words]):
         subprocess.run(command, check=True, env=environment, capture_output=True)
     return folder
+
+
+def _settings_beside(folder: Path) -> str:
+    return str(folder.with_name("settings"))
 
 
 def violations(axe: Any, tab: Any) -> list[tuple[str, str]]:
@@ -137,9 +148,10 @@ class Keys:
 
     def reach(self, wanted: str) -> None:
         """Go on by Tab until an element has the focus, and see that this can be seen."""
+        self.tab.wait_for_load_state("load")
         for _ in range(_MANY):
             self.tab.keyboard.press("Tab")
-            if self.tab.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            if self.tab.evaluate("wanted => document.activeElement?.matches(wanted)", wanted):
                 style = "getComputedStyle(document.activeElement).outlineStyle"
                 assert self.tab.evaluate(style) != "none", (
                     f"nobody sees that {wanted} has the focus"

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from tests.page.browser import Page, install, make_experiment, served, why_not
+from tests.page.slowness import as_slow_as_wanted
 
 # How long is waited on a machine that has much else to do.
 PATIENCE_MS = 90_000
@@ -85,7 +86,9 @@ def browser() -> Iterator[Any]:
 
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        found = as_slow_as_wanted(
+            driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        )
         yield found
         found.close()
 

@@ -16,7 +16,16 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
+from starlette.routing import Route
 
+from segmake.page.application import Application
+from segmake.page.connection import Connection
+from segmake.page.desk import Desk
+from segmake.page.guard import Guard
+from segmake.page.opening import own_command
+from segmake.page.work import Work
+from segmake.page.works import Works
+from segmake.places.here import Here
 from tests.page.browser import Page, served
 from tests.projects import ROOT
 
@@ -41,9 +50,9 @@ class Visitor:
         connection.close()
         return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
 
-    def csrf(self) -> str:
+    def csrf(self, path: str = "/settings") -> str:
         """Return what the forms of the page bring along."""
-        return re.findall(r'name="csrf" value="(\w+)"', self.ask("/settings")[1])[0]
+        return re.findall(r'name="csrf" value="(\w+)"', self.ask(path)[1])[0]
 
     def post(self, path: str, values: dict[str, str], **headers: str) -> tuple[int, str]:
         """Send a form as the page itself does."""
@@ -63,15 +72,37 @@ def owner(open_page: Page) -> Visitor:
     return Visitor(open_page, open_page.process.own_cookie)  # type: ignore[attr-defined]
 
 
-PAGES = ("/", "/cells", "/settings", "/file", "/help/SM-CFG-001", "/static/page.css", "/picture/x")
+# What stands for a part of an address, so that there is something at it.
+PARTS = {"code": "SM-CFG-001", "name:path": "page.css"}
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_nobody_sees_anything_without_the_cookie(open_page: Page, path: str) -> None:
+@pytest.fixture(scope="module")
+def routes(open_page: Page) -> list[Route]:
+    """All addresses of the page's application, also those that somebody adds later."""
+    folder = open_page.folder
+    connection = Connection(folder, open_page.config)
+    here = Work(Here(), str(folder), own_command(), str(folder))
+    desk = Desk(folder, open_page.config, Works(here, connection), connection)
+    found = Application(desk, Guard(None), lambda: None, 1).starlette.routes
+    return [each for each in found if isinstance(each, Route) and "anything" not in each.path]
+
+
+def addresses(routes: list[Route], method: str) -> list[str]:
+    """Return the addresses that answer to a method."""
+    fill = lambda part: PARTS.get(part[1], "x")  # noqa: E731
+    found = [re.sub(r"{([^}]+)}", fill, each.path) for each in routes if method in each.methods]
+    assert len(found) > 10
+    return found
+
+
+def test_nobody_sees_anything_without_the_cookie(open_page: Page, routes: list[Route]) -> None:
     for cookie in ("", "segmake-0=guess", "segmake=; x", '"'):
-        status, text, _ = Visitor(open_page, cookie).ask(path)
-        assert status == 403 and "SM-PAG-006" in text
-        assert "growth" not in text and 'name="csrf"' not in text
+        visitor = Visitor(open_page, cookie)
+        answers = [(path, *visitor.ask(path)[:2]) for path in addresses(routes, "GET")]
+        answers += [(path, *visitor.post(path, {})) for path in addresses(routes, "POST")]
+        for path, status, text in answers:
+            assert status == 403 and "SM-PAG-006" in text, path
+            assert "growth" not in text and 'name="csrf"' not in text, path
 
 
 def test_the_address_lets_in_once(open_page: Page, owner: Visitor) -> None:
@@ -148,35 +179,50 @@ def test_a_name_that_was_led_here_is_refused(owner: Visitor, host: str) -> None:
     ],
 )
 def test_what_another_page_sends_is_refused(
-    open_page: Page, owner: Visitor, headers: dict[str, str]
+    open_page: Page, owner: Visitor, routes: list[Route], headers: dict[str, str]
 ) -> None:
     before = open_page.config.read_bytes()
     values = {"csrf": owner.csrf(), "do": "save", "segmentation.min_size": "77"}
     sent = {name: text.format(host=owner.host) for name, text in headers.items()}
-    for path in ("/settings", "/cells", "/check", "/close", "/language"):
-        status, text = owner.post(path, values, **sent)
-        assert status == 403 and "SM-PAG-005" in text
+    answers = [(path, *owner.post(path, values, **sent)) for path in addresses(routes, "POST")]
+    # A form is sent with its origin; whoever types an address has none.
+    looked_at = addresses(routes, "GET") if any(sent.values()) else ()
+    answers += [(path, *owner.ask(path, **sent)[:2]) for path in looked_at]
+    for path, status, text in answers:
+        assert status == 403 and "SM-PAG-005" in text, path
+        assert "growth" not in text and 'name="csrf"' not in text, path
     assert open_page.config.read_bytes() == before and open_page.process.poll() is None
 
 
 @pytest.mark.parametrize("given", ["", "x", "é", "0" * 64])
 def test_a_form_without_the_secret_of_the_page_is_refused(
-    open_page: Page, owner: Visitor, given: str
+    open_page: Page, owner: Visitor, routes: list[Route], given: str
 ) -> None:
     before = open_page.config.read_bytes()
     values = {"csrf": given, "do": "save", "segmentation.min_size": "77"}
-    for path in ("/settings", "/cells", "/check", "/close"):
-        assert owner.post(path, values)[0] == 403
+    for path in addresses(routes, "POST"):
+        assert owner.post(path, values)[0] == 403, path
     assert open_page.config.read_bytes() == before and open_page.process.poll() is None
 
 
-def test_nothing_is_changed_by_an_address_alone(open_page: Page, owner: Visitor) -> None:
-    before = open_page.config.read_bytes()
-    values = urlencode({"do": "save", "segmentation.min_size": "77", "csrf": owner.csrf()})
-    for path in ("/settings", "/cells"):
-        assert owner.ask(f"{path}?{values}")[0] == 200
-    assert owner.ask("/close")[0] == 404
-    assert open_page.config.read_bytes() == before
+def test_nothing_is_changed_by_an_address_alone(
+    open_page: Page, owner: Visitor, routes: list[Route]
+) -> None:
+    before = files_of(open_page)
+    values = {"segmentation.min_size": "77", "csrf": owner.csrf(), "environments": "{a: {}}"}
+    looked_at = addresses(routes, "GET")
+    for path in addresses(routes, "POST"):
+        for do in ("save", "start", "here"):
+            status = owner.ask(f"{path}?{urlencode(values | {'do': do})}")[0]
+            # Of the folders to choose from one says for what.
+            assert status == (200 if path in looked_at and path != "/folders" else 404), path
+    assert files_of(open_page) == before and open_page.process.poll() is None
+
+
+def files_of(page: Page) -> dict[Path, bytes]:
+    """Return what the files of an experiment hold."""
+    found = (each for each in page.folder.rglob("*") if each.is_file())
+    return {each: each.read_bytes() for each in found if ".snakemake" not in each.parts}
 
 
 @pytest.mark.parametrize(
@@ -222,8 +268,8 @@ def test_what_is_typed_is_shown_as_text(owner: Visitor) -> None:
     assert "<script>alert" not in json.loads(text)["difference"]
 
 
-def test_every_answer_keeps_others_out(owner: Visitor) -> None:
-    for path in (*PAGES, "/nothing"):
+def test_every_answer_keeps_others_out(owner: Visitor, routes: list[Route]) -> None:
+    for path in (*addresses(routes, "GET"), "/nothing"):
         headers = owner.ask(path)[2]
         rules = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
         assert rules["default-src"] == rules["frame-ancestors"] == rules["base-uri"] == "'none'"
@@ -232,13 +278,14 @@ def test_every_answer_keeps_others_out(owner: Visitor) -> None:
         assert headers["referrer-policy"] == "same-origin"
 
 
-def test_no_page_has_a_script_or_a_style_of_its_own(owner: Visitor) -> None:
-    for path in PAGES[:5]:
-        text = owner.ask(path)[1]
-        assert not re.search(
-            r"<style|\sstyle=|<script(?! src=\"/static/)|\son\w+=|javascript:", text
-        )
-        assert set(re.findall(r'(?:src|href|action)="([^"/#][^"]*)"', text)) == set()
+def test_no_page_has_a_script_or_a_style_of_its_own(owner: Visitor, routes: list[Route]) -> None:
+    for path in addresses(routes, "GET"):
+        _, text, headers = owner.ask(path)
+        if not headers.get("content-type", "").startswith("text/html"):
+            continue
+        own = r"<style|\sstyle=|<script(?! src=\"/static/)|\son\w+=|javascript:"
+        assert not re.search(own, text), path
+        assert set(re.findall(r'(?:src|href|action)="([^"/#][^"]*)"', text)) == set(), path
 
 
 def test_a_form_that_does_not_end_is_refused(owner: Visitor) -> None:

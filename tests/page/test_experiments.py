@@ -20,6 +20,8 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import expect
 
 from segmake.experiment.recent import note, recent
+from segmake.messages import Problem
+from segmake.page.folders import Folders
 from tests.page.browser import Page, served, violations
 from tests.page.conftest import PATIENCE_MS
 from tests.page.test_attacks import Visitor
@@ -59,10 +61,10 @@ def test_a_new_experiment_is_made_and_opened_by_clicks(
         expect(tab.locator(".problem")).to_contain_text("SM-PAG-038")
         tab.get_by_label("Its name").fill("croissance d'été")
         tab.get_by_role("button", name="Choose... – The folder of the images").click()
-        tab.get_by_role("link", name="marie").click()
+        tab.get_by_role("group", name=f"Folder {home}").wait_for()
         assert "secret" not in tab.content() and ".ssh" not in tab.content()
-        tab.get_by_role("link", name="Data").click()
-        tab.get_by_role("link", name="<b> & 'images'").click()
+        tab.locator(".folders button", has_text="Data").click()
+        tab.locator(".folders button", has_text="<b> & 'images'").click()
         tab.get_by_role("link", name="Take <b> & 'images'").click()
         expect(tab.get_by_label("Its name")).to_have_value("croissance d'été")
         expect(tab.locator("#images")).to_have_value(str(home / "Data" / "<b> & 'images'"))
@@ -128,37 +130,91 @@ def test_nothing_is_shown_but_names_of_folders_that_are_the_users_own(
     status, text = asked(str(home))
     assert status == 200 and "Data" in text and "secret.txt" not in text and ".ssh" not in text
     elsewhere = [
-        *("/", "/etc", "/usr/..", str(home.parent), f"{home}/..", f"{home}/../..", "Data", "~"),
-        *(f"{home}/.ssh", f"{home}/Data/../.ssh", f"{home}/", f"{home}//Data", f"{home}x"),
-        *(f"{home}\0", "C:\\", "\\\\server\\share", "file:///etc", f"{home}/./Data"),
+        *("/", "/etc", "/usr/..", str(home.parent), f"{home}/..", f"{home}/../..", "..", "~root"),
+        *(f"{home}/.ssh", f"{home}/Data/../.ssh", f"{home}x", "//etc", "/proc/self"),
     ]
     for path in elsewhere:
         status, text = asked(path)
-        assert status == 404 and "SM-PAG-007" in text, path
-        assert "secret" not in text and ".ssh<" not in text and "passwd" not in text
-    for path in (f"{home}/gone", f"{home}/secret.txt"):
+        assert status == 200 and "SM-PAG-040" in text, path
+        opened = re.findall(r'value="open:([^"]*)"', text)
+        assert opened and all(each.startswith((str(home), "/m", "/run/media")) for each in opened)
+        assert "a secret" not in text and ".ssh&" not in text and "passwd" not in text
+    for path in (f"{home}/gone", f"{home}/secret.txt", f"{home}\0", "C:\\", "~no-one"):
         status, text = asked(path)
-        assert "SM-PAG-037" in text and "a secret" not in text, path
+        assert status == 200 and re.search("SM-PAG-04[01]", text) and "a secret" not in text, path
     assert asked(str(home), "elsewhere")[0] == 404
-    assert (
-        Visitor(Page(None, home, f"http://{owner.host}/?")).ask("/folders?use=open&at=")[0] == 403
-    )  # type: ignore[arg-type]
+
+
+def test_a_folder_that_was_typed_is_one_to_begin_at(
+    owner: Visitor, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "share" / "monday").mkdir(parents=True)
+    csrf, share = owner.csrf("/experiments"), str(tmp_path / "share")
+    assert "SM-PAG-040" in owner.ask(f"/folders?{urlencode({'use': 'images', 'at': share})}")[1]
+    values = {"csrf": csrf, "do": "choose:images", "images": share, "name": "growth"}
+    for typed in (values, values | {"images": "~/Data"}, values | {"do": "go", "use": "images"}):
+        assert owner.post("/folders", typed)[0] == 303, typed
+    text = owner.ask(f"/folders?{urlencode({'use': 'images', 'at': share, 'name': 'growth'})}")[1]
+    assert "monday" in text and 'name="name" value="growth"' in text
+    go = values | {"do": "go", "use": "images"}
+    for sent in (values | {"images": "nowhere"}, go | {"typed": "~no-one"}, go | {"typed": "\0"}):
+        status, text = owner.post("/folders", sent)
+        assert status == 200 and "SM-PAG-041" in text and "Data" in text, sent
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its disks refuse such names")
+def test_a_folder_whose_name_is_no_text_spoils_no_other(owner: Visitor, home: Path) -> None:
+    old = home / "Data" / os.fsdecode("été".encode("latin-1"))
+    old.mkdir()
+    with pytest.raises(Problem, match="SM-PAG-056"):
+        Folders(old).typed(".")
+    at = urlencode({"use": "images", "at": str(home / "Data")})
+    status, text, _ = owner.ask(f"/folders?{at}")
+    assert status == 200 and "images&#39;" in text and "1 is not shown" in text
+    # Nor one that stands in the list of experiments.
+    note(home / "Data" / os.fsdecode(b"\xe9"))
+    note(home / "growth")
+    status, text, _ = owner.ask("/experiments")
+    assert status == 200 and str(home / "growth") in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are others on Windows")
+def test_a_folder_that_may_not_be_read_is_told(home: Path) -> None:
+    (home / "Data").chmod(0)
+    # Root may read everything, and is somebody else meanwhile.
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(Problem, match="SM-PAG-042"):
+            Folders(None).open(str(home / "Data"))
+    finally:
+        if is_root:
+            os.seteuid(0)
+        (home / "Data").chmod(0o700)
 
 
 def test_nothing_is_made_or_opened_for_others(owner: Visitor, page: Page, home: Path) -> None:
     values = {"do": "new", "name": "forged", "where": str(home), "kind": "later"}
     status, text = owner.post("/experiments", values)
     assert status == 403 and "SM-PAG-005" in text and not (home / "forged").exists()
-    text = owner.ask("/experiments")[1]
-    csrf = text.partition('name="csrf" value="')[2].partition('"')[0]
+    csrf = owner.csrf("/experiments")
     assert (
         owner.post("/experiments", values | {"csrf": csrf}, Origin="http://evil.example")[0] == 403
     )
-    for name in ("", "..", ".", "a/b", "/etc/x"):
+    for name in ("", "..", ".", "a/b", "a\\b", "/etc/x", "é" * 130):
         status, text = owner.post("/experiments", values | {"csrf": csrf, "name": name})
         assert "SM-PAG-038" in text, name
-    status, text = owner.post("/experiments", {"csrf": csrf, "do": "open", "folder": "/etc"})
-    assert "SM-PAG-001" in text and not list(home.glob("*/config"))
+    for folder in ("/etc", "~nobody-here", f"{home}\0", ""):
+        status, text = owner.post("/experiments", {"csrf": csrf, "do": "open", "folder": folder})
+        assert status == 200 and "SM-PAG-001" in text and not list(home.glob("*/config")), folder
+    for wrong in (
+        {"where": "~nobody-here/x", "kind": "images", "images": "\0gone"},
+        {"images": "~x"},
+    ):
+        sent = values | {"csrf": csrf, "name": "wrong", "kind": "images"} | wrong
+        status, text = owner.post("/experiments", sent)
+        assert status == 200 and re.search("SM-(?!PAG-011|RUN-001)", text), wrong
     # What belongs to an experiment is not there.
     for path in ("/cells", "/settings", "/file", "/connect"):
         status, text, _ = owner.ask(path)

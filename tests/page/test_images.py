@@ -19,6 +19,7 @@ from playwright.sync_api import expect
 
 from tests.page.browser import Keys, Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
+from tests.page.patience import settled, speak
 from tests.page.test_attacks import Visitor
 from tests.page.test_page import OPEN_ALL, changed_lines, saved
 
@@ -67,7 +68,7 @@ def experiment(tmp_path: Path, of_monday: Path) -> Path:
 
 def go(tab: Any, page: Page) -> None:
     tab.goto(f"{page.root}/images")
-    expect(tab.locator("form[data-again]")).to_have_count(0)
+    settled(tab)
 
 
 def folder_of(page: Page) -> str:
@@ -79,19 +80,25 @@ def test_a_round_by_clicks(tab: Any, page: Page) -> None:
     before = page.config.read_text()
     tab.get_by_role("link", name="Images").first.click()
     expect(tab.locator("[data-count]")).to_have_text("2 images taken, 2 other files left out")
+    settled(tab)
     tab.get_by_text("What is left out, and why (2)").click()
     left_out = tab.locator(".left-out li")
-    assert left_out.all_inner_texts() == [
-        "s1_masks.tif a mask of the image beside it",
-        "notes.txt no image by its name (include under images)",
-    ]
+    expect(left_out).to_have_text(
+        [
+            "s1_masks.tif a mask of the image beside it",
+            "notes.txt no image by its name (include under images)",
+        ]
+    )
+    expect(left_out.first).to_be_visible()
     tiles = tab.locator(".tiles li")
     expect(tiles).to_have_count(2)
-    assert "Phase, GFP · 4 slices" in tiles.first.inner_text()
+    expect(tiles.first).to_contain_text("Phase, GFP · 4 slices")
     # As a run would tell it.
     expect(tiles.first.locator(".why")).to_contain_text("SM-IMG-011")
     tab.get_by_label("The channel to segment").select_option("Phase")
     expect(tiles.first.locator(".why")).to_contain_text("SM-IMG-022")
+    # What was unfolded is so still, in what the page shows anew.
+    expect(left_out.first).to_be_visible()
     tab.get_by_label("Z-stacks").select_option("max")
     expect(tab.locator(".why")).to_have_count(0)
     assert page.config.read_text() == before
@@ -152,11 +159,11 @@ def test_patterns_are_counted_while_they_are_typed(tab: Any, page: Page) -> None
     expect(tab.locator("[data-count]")).to_have_text("2 images taken, 2 other files left out")
     assert page.config.read_text() == before
     saved(tab)
+    settled(tab)
     tab.get_by_text("What is left out, and why (2)").click()
-    assert (
-        tab.locator(".left-out li").first.inner_text()
-        == "test.tif its name fits **/t* (exclude under images)"
-    )
+    left_out = tab.locator(".left-out li").first
+    expect(left_out).to_have_text("test.tif its name fits **/t* (exclude under images)")
+    expect(left_out).to_be_visible()
     # Pictures are images only where they are named; then they are looked at too.
     tab.get_by_label("Which files to take").fill("**/*.tif\n**/*.png")
     saved(tab)
@@ -176,6 +183,7 @@ def test_by_the_keyboard_alone(tab: Any, page: Page) -> None:
     keys.press(".folders button[value$='tuesday']")
     tab.get_by_text("4 images lie in this folder itself").wait_for()
     keys.press("button[value^='take:']")
+    settled(tab)
     expect(tab.locator(".tiles li")).to_have_count(3)
     keys.press("button[value=save]")
     tab.locator("#outcome .good").wait_for()
@@ -190,6 +198,7 @@ def test_without_javascript(browser: Any, page: Page) -> None:
     tab.wait_for_url(f"{page.root}/")
     tab.goto(f"{page.root}/images")
     # The page asks again by itself until all images were looked at.
+    settled(tab)
     expect(tab.locator(".tiles li")).to_have_count(2)
     tab.get_by_text("Choose another folder").click()
     tab.get_by_role("button", name="This experiment").click()
@@ -217,6 +226,8 @@ def test_without_images_the_steps_for_them_fall_away_and_can_be_begun(tab: Any, 
     expect(links.filter(has_text="Images")).to_have_count(0)
     tab.get_by_role("link", name="Overview").click()
     tab.get_by_role("link", name="Choose a folder of images").click()
+    tab.wait_for_url("**/images*")
+    settled(tab)
     tab.get_by_role("button", name="This experiment").click()
     tab.get_by_role("button", name="Use this folder").click()
     saved(tab)
@@ -230,8 +241,8 @@ def test_axe_finds_nothing(tab: Any, page: Page) -> None:
         tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         tab.set_viewport_size({"width": width, "height": 800})
         go(tab, page)
-        tab.get_by_role("button", name=language).click()
-        expect(tab.locator("html")).to_have_attribute("lang", language[:2].lower())
+        speak(tab, language)
+        settled(tab)
         expect(tab.locator(".tiles li")).to_have_count(2)
         tab.evaluate(OPEN_ALL)
         tab.locator("#typed").fill("nowhere")

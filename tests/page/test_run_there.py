@@ -6,8 +6,7 @@ import math
 import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from segmake.remote.remembered import PlaceFile, write_place
 from tests.disks import remount, small_disk
 from tests.page.browser import Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
-from tests.page.test_run import OVER, STATE, show_plan, start
+from tests.page.patience import until
+from tests.page.test_run import OVER, STATE, show_plan, start, wait_for_plan
 from tests.projects import draw_image
 from tests.ssh.conftest import make_key, server  # noqa: F401
 from tests.ssh.copies import Network, network
@@ -69,13 +69,6 @@ def experiment(server: Server, between: Network, tmp_path: Path) -> Path:  # noq
     return folder
 
 
-def until(condition: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < end, f"waited for {what}"
-        time.sleep(0.01)
-
-
 def opened(tab: Any, page: Page, step: str) -> None:
     tab.goto(page.address)
     tab.wait_for_url(f"{page.root}/")
@@ -101,7 +94,7 @@ def test_a_round_at_another_computer_whatever_goes_away(
             tab.locator("button[value=send]").click()
             # The other computer goes away in the middle of a file, and comes back.
             until(lambda: between.left < 0, "the file")
-            assert any(there.rglob(f"*{PART}*"))
+            until(lambda: any(there.rglob(f"*{PART}*")), "its part")
             server.stop()
             between.left = math.inf
             between.go_on()
@@ -112,7 +105,7 @@ def test_a_round_at_another_computer_whatever_goes_away(
             assert sent.stat().st_size == MANY_BYTES + 4 and not any(there.rglob(f"*{PART}*"))
             show_plan(tab, page)
             will_fail = tab.locator("section[aria-labelledby=h-fail]")
-            assert "broken.tif" in will_fail.inner_text()
+            expect(will_fail).to_contain_text("broken.tif")
             start(tab)
             tab.locator(STATE, has_text="The run is").wait_for()
             page.process.kill()
@@ -120,15 +113,18 @@ def test_a_round_at_another_computer_whatever_goes_away(
         with served(experiment) as page:
             opened(tab, page, "follow")
             expect(tab.locator(STATE)).to_have_text(OVER["en"])
-            assert "2\ndone\n1\nfailed" in tab.locator(".state .tiles").inner_text()
+            expect(tab.locator(".state .tiles")).to_contain_text("2 done 1 failed")
             results = experiment / "results"
             assert not (results / "report.html").exists()
             tab.get_by_label("masks").check()
             tab.locator("button[value=fetch]").click()
-            tab.locator(".errand .said", has_text="The results are in").wait_for()
+            fetched = tab.locator("[data-errand=fetch][data-over=true] .said")
+            expect(fetched).to_contain_text("The results are in")
+            tab.wait_for_load_state("load")
             assert len(list((results / "masks").rglob("*.tif"))) == 2
             assert not (results / "overlays").exists()
             tab.set_viewport_size({"width": 360, "height": 800})
+            until(lambda: tab.evaluate("innerWidth") == 360, "the smaller window")
             assert tab.evaluate(TOO_WIDE) == []
             assert tab.evaluate("document.documentElement.scrollWidth") == 360
             with tab.expect_popup() as popup:
@@ -138,13 +134,12 @@ def test_a_round_at_another_computer_whatever_goes_away(
             server.stop()
             tab.evaluate(WOKEN)
             tab.locator(".state .problem", has_text="SM-SSH-").wait_for()
-            assert tab.locator(STATE).inner_text() == OVER["en"]
+            expect(tab.locator(STATE)).to_have_text(OVER["en"])
             server.start(methods="publickey", segmake=True)
             tab.evaluate(WOKEN)
             tab.locator(".state .problem").wait_for(state="detached")
             tab.goto(f"{page.root}/start")
-            tab.locator("section.plan").wait_for()
-            assert "1 image to compute" in tab.locator("#h-plan").inner_text()
+            expect(tab.locator("#h-plan")).to_contain_text("1 image to compute")
             # What somebody has edited over there is shown, and kept beside what is sent all the same.
             copy = there / "config" / "config.yaml"
             copy.write_text(copy.read_text().replace("min_size: 15", "min_size: 16"))
@@ -152,10 +147,11 @@ def test_a_round_at_another_computer_whatever_goes_away(
             tab.goto(f"{page.root}/start")
             tab.locator("button[value=send]").click()
             told = tab.locator("section[aria-labelledby=h-not]")
-            told.wait_for()
-            assert "SM-REM-006" in told.inner_text() and "min_size: 16" in told.inner_text()
+            for words in ("SM-REM-006", "min_size: 16"):
+                expect(told).to_contain_text(words)
             told.get_by_role("button").click()
-            tab.locator("section.plan").wait_for()
+            expect(told).to_have_count(0)
+            wait_for_plan(tab)
             assert "min_size: 17" in copy.read_text()
             kept = [path for path in copy.parent.iterdir() if path != copy]
             assert any("min_size: 16" in path.read_text() for path in kept)

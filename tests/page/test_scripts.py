@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from tests.page.browser import Page, served
 from tests.page.conftest import PATIENCE_MS
+from tests.page.patience import settled, speak
 from tests.page.test_attacks import Visitor
 from tests.page.test_images import no_faults
 from tests.page.test_page import changed_lines, saved
@@ -58,6 +59,7 @@ def scripts_of(page: Page) -> list[dict[str, Any]]:
 
 def add_spots(tab: Any, page: Page) -> None:
     tab.goto(f"{page.root}/scripts")
+    settled(tab)
     tab.locator(".folders button", has_text="own").click()
     tab.locator("button[value$='spots.py']").click()
     tab.locator("#h-script", has_text="spots").wait_for()
@@ -70,14 +72,11 @@ def test_a_round_by_clicks(tab: Any, page: Page) -> None:
     expect(tab.get_by_text("SegMake gives it by itself: --input; --output-dir.")).to_be_visible()
     # Nobody has to know what its author wrote there: type, choices, default and help are.
     threshold = tab.locator(option("threshold"))
-    assert threshold.get_attribute("placeholder") == "1000"
+    expect(threshold).to_have_attribute("placeholder", "1000")
     expect(tab.get_by_text("brighter is a spot (1000)")).to_be_visible()
     expect(tab.get_by_text("draw <b>each</b> cell")).to_be_visible()
-    assert tab.locator(option("method")).locator("option").all_inner_texts() == [
-        "default (mean)",
-        "mean",
-        "max",
-    ]
+    methods = tab.locator(option("method")).locator("option")
+    expect(methods).to_have_text(["default (mean)", "mean", "max"])
     told = tab.locator("[id='scripts.script.arguments.plate-problems']")
     expect(told).to_contain_text("SM-SCR-017")
     tab.locator(option("plate")).fill("A 1")
@@ -134,15 +133,27 @@ def test_what_was_edited_by_hand_meanwhile_stays(tab: Any, page: Page) -> None:
     add_spots(tab, page)
     tab.locator(option("plate")).fill("7")
     saved(tab)
+    tab.locator(option("sizes")).fill("[1]")
+    # Also what was typed before the page was shown anew.
+    tab.locator("button[value='select:0']").click()
+    expect(tab.locator("#changes")).to_have_attribute("data-changes", "1")
     by_hand = page.config.read_text().replace("plate: 7", "plate: 7, threshold: 5")
     page.config.write_text(by_hand)
-    tab.locator(option("sizes")).fill("[1]")
+    tab.locator(option("method")).select_option("max")
     tab.locator("button[value=save]").click()
     tab.get_by_role("heading", name="The file was changed elsewhere").wait_for()
     assert page.config.read_text() == by_hand
     expect(tab.locator(option("threshold"))).to_have_value("5")
     saved(tab)
-    assert scripts_of(page)[0]["arguments"] == {"plate": 7, "threshold": 5, "sizes": [1]}
+    arguments = {"plate": 7, "threshold": 5, "sizes": [1], "method": "max"}
+    assert scripts_of(page)[0]["arguments"] == arguments
+    # What is shown anew for another reason has it too.
+    page.config.write_text(page.config.read_text().replace("threshold: 5", "threshold: 6"))
+    tab.locator(option("sizes")).fill("[2]")
+    tab.locator("button[value='select:0']").click()
+    expect(tab.locator(option("threshold"))).to_have_value("6")
+    saved(tab)
+    assert scripts_of(page)[0]["arguments"] == {**arguments, "threshold": 6, "sizes": [2]}
 
 
 def test_what_a_file_does_not_say_is_one_field(tab: Any, page: Page) -> None:
@@ -177,9 +188,17 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     others.fill("matplotlib>=3.8")
     saved(tab)
     assert environments_of(page) == {"growth": {"packages": ["NumPy", "pandas", "matplotlib>=3.8"]}}
+    # What was ticked, and what no longer is, is there again after another page, and told before a run.
+    tab.get_by_label("NumPy", exact=True).uncheck()
+    tab.get_by_label("SciPy", exact=True).check()
+    tab.locator("#changes", has_text="1 setting changed").wait_for()
+    tab.goto(f"{page.root}/start")
+    tab.locator("[data-unsaved]").get_by_role("link", name="Environments").click()
+    expect(tab.get_by_label("SciPy", exact=True)).to_be_checked()
+    expect(tab.get_by_label("NumPy", exact=True)).not_to_be_checked()
+    tab.get_by_label("SciPy", exact=True).uncheck()
     # A slip of the fingers is what malicious packages are called by.
     others.fill("matplotlib>=3.8\npandsa")
-    tab.get_by_label("NumPy", exact=True).uncheck()
     tab.get_by_label("The version of Python").select_option("3.12")
     tab.get_by_role("button", name="Do the packages go together?").click()
     told = tab.locator("[data-errand][data-over=true] .problem")
@@ -187,6 +206,7 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     expect(told).to_contain_text("SM-ENV-")
     packages = {"packages": ["pandas", "matplotlib>=3.8", "pandsa"], "python": "3.12"}
     assert environments_of(page) == {"growth": packages}
+    expect(tab.get_by_label("NumPy", exact=True)).not_to_be_checked()
     tab.get_by_label("What it is called").fill("no name")
     tab.locator("[id='environments.name-problems'] .problem").wait_for()
     tab.get_by_role("button", name="Take off the list – growth").click()
@@ -201,6 +221,19 @@ def test_environments_are_ticked_together_and_checked(tab: Any, page: Page) -> N
     tab.locator(option("plate")).fill("1")
     saved(tab)
     assert scripts_of(page)[0]["environment"] == "environment"
+    # They follow one that is called otherwise, also over a round trip; a name that is taken is none.
+    tab.goto(f"{page.root}/environments")
+    tab.get_by_label("What it is called").fill("mine")
+    tab.get_by_role("button", name="New environment").click()
+    tab.get_by_label("What it is called").fill("mine")
+    told = tab.locator("[id='environments.name-problems']")
+    expect(told).to_contain_text("SM-PAG-050")
+    tab.locator("button[value=save]").click()
+    tab.get_by_role("heading", name="Not saved: 1 thing is wrong").wait_for()
+    tab.get_by_label("What it is called").fill("other")
+    saved(tab)
+    assert list(environments_of(page)) == ["mine", "other"]
+    assert scripts_of(page)[0]["environment"] == "mine"
 
 
 def test_without_javascript(browser: Any, page: Page) -> None:
@@ -223,8 +256,7 @@ def test_axe_finds_nothing(tab: Any, page: Page) -> None:
         tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         tab.set_viewport_size({"width": width, "height": 800})
         tab.goto(f"{page.root}/scripts")
-        tab.get_by_role("button", name=language).click()
-        expect(tab.locator("html")).to_have_attribute("lang", language[:2].lower())
+        speak(tab, language)
         add_spots(tab, page)
         tab.locator(option("threshold")).fill("x")
         tab.locator("[id='scripts.script.arguments.threshold-problems'] .problem").wait_for()

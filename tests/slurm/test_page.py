@@ -18,7 +18,7 @@ from segmake.messages import LANGUAGES, say
 from segmake.remote.remembered import PlaceFile, write_place
 from tests.page.browser import make_experiment, served
 from tests.page.conftest import PATIENCE_MS, browser  # noqa: F401
-from tests.page.test_run import OVER, STATE, start
+from tests.page.test_run import OVER, STATE, start, wait_for_plan
 from tests.projects import draw_image
 from tests.slurm import cluster
 from tests.slurm.test_lost_runs import drain, resume
@@ -49,18 +49,18 @@ def test_a_run_on_the_cluster_by_clicks(
             tab.goto(page.address)
             tab.wait_for_url(f"{page.root}/")
             tab.goto(f"{page.root}/start")
-            tab.locator("section.plan").wait_for()
+            wait_for_plan(tab)
             jobs = tab.locator("section[aria-labelledby=h-jobs]")
-            assert "gpu" in jobs.locator("tr.chosen").inner_text()
+            expect(jobs.locator("tr.chosen")).to_contain_text("gpu")
             request = jobs.get_by_text("The request as Slurm gets it")
             request.click()
-            assert "#SBATCH" in jobs.locator("pre").inner_text()
+            expect(jobs.locator("pre")).to_contain_text("#SBATCH")
             # What was typed is saved, and planned anew before it is started.
             tab.locator("#cluster\\.hours").fill("0:05")
             tab.get_by_text("1 setting changed").wait_for()
             tab.locator("button[value=start]").click()
             tab.get_by_text("this is the plan of now").wait_for()
-            tab.locator("section.plan").wait_for()
+            wait_for_plan(tab)
             assert '\n  hours: "0:05"\n' in page.config.read_text()
             drain()
             try:
@@ -70,7 +70,7 @@ def test_a_run_on_the_cluster_by_clicks(
             finally:
                 resume()
             expect(tab.locator(STATE)).to_have_text(OVER["en"])
-            assert tab.locator(".tiles").inner_text().split()[:2] == ["2", "done"]
+            expect(tab.locator(".tiles")).to_contain_text("2 done")
     finally:
         cluster.empty()
 

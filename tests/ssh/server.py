@@ -33,7 +33,7 @@ PACKAGES = {
 # The account's password, then the number that a telephone would show; OpenSSH asks PAM under its own program's name.
 PAM = """\
 auth required pam_unix.so
-auth required pam_google_authenticator.so
+auth required pam_google_authenticator.so [authtok_prompt={asks}]
 account required pam_unix.so
 session required pam_unix.so
 """
@@ -194,8 +194,9 @@ class Server:
         at = digest[-1] & 15
         return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1000000:06d}"
 
-    def set_up_token(self) -> None:
+    def set_up_token(self, asks: str = "Verification code: ") -> None:
         """Ask for a number from now on, as a computing centre does."""
+        Path("/etc/pam.d", _program(second=True)).write_text(PAM.format(asks=asks))
         file = self.user.home / ".google_authenticator"
         file.write_text(f'{self.secret}\n" TOTP_AUTH\n')
         file.chmod(0o400)
@@ -226,7 +227,6 @@ def server() -> Iterator[Server]:
         made = Server(user, folder, free.getsockname()[1])
         free.close()
         made.new_host_key()
-        rules.write_text(PAM)
         try:
             yield made
         finally:

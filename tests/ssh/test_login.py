@@ -161,6 +161,8 @@ def test_second_factor(server: Server) -> None:
 
     assert asyncio.run(several()) == ["0", "1", "2", "3", "4"]
     assert len(asking.asked) == 3 and "erification" in asking.asked[2]
+    # A number that is called a password is none, of which one is told to look at Caps Lock.
+    server.set_up_token(asks="One-time password (OATH) for you: ")
     assert told(there(server, *(PASSWORD, "000000") * 3)[0]) == "SM-SSH-006"
 
 

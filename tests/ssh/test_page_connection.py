@@ -12,12 +12,15 @@ import pytest
 
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.messages import Problem
+from segmake.page.computer import seen_of
 from segmake.page.connection import Connection
 from segmake.page.questions import Question, Questions
 from segmake.remote.known_computers import Computer, remember
 from segmake.remote.patience import patiently
 from segmake.remote.remembered import PlaceFile, write_place
-from tests.ssh.conftest import make_key
+from segmake.remote.setup.setting_up import Wishes, set_up
+from segmake.remote.setup.way_there import Way
+from tests.ssh.conftest import Answers, make_key
 from tests.ssh.server import PASSWORD, Server
 
 
@@ -145,6 +148,48 @@ def test_where_nobody_answers_nothing_hangs_and_nothing_is_asked_again_and_again
         await connection.close()
 
     asyncio.run(go())
+
+
+def test_after_wrong_passwords_nothing_is_asked_until_somebody_wants_it(
+    over_there: Server, connection: Connection
+) -> None:
+    over_there.start()
+
+    async def go() -> None:
+        task = asyncio.create_task(refused(works(connection)))
+        await agree_and_type(connection, "wrong")
+        for _ in range(2):
+            await asyncio.sleep(0.3)
+            connection.questions.answer((await asked(connection)).key, "wrong")
+        assert await task == "SM-SSH-034"
+        assert await refused(works(connection)) == "SM-PAG-031"
+        await connection.close()
+
+    asyncio.run(go())
+
+
+def test_what_was_typed_at_the_login_of_a_set_up_is_told_afterwards(
+    over_there: Server, experiment: Path, wishes: Wishes
+) -> None:
+    over_there.start()
+    host_key = (over_there.folder / "host_key.pub").read_text()
+    known = Path("~/.ssh/known_hosts").expanduser()
+    known.write_text(f"[127.0.0.1]:{over_there.port} {host_key}")
+
+    async def go(asking: Answers) -> tuple[bool | None, bool]:
+        way = Way(asking, lambda words: None, host=over_there.host, stay=True)
+        await set_up(way, wishes, experiment)
+        connection = Connection(experiment, experiment / DEFAULT_CONFIG)
+        await connection.go_on_with(way.place)
+        found = (await seen_of(connection)).found
+        await connection.close()
+        assert found is not None
+        return found.typed, found.key_refused
+
+    # No key is wanted: the password will be asked for at each login.
+    assert asyncio.run(go(Answers([PASSWORD], agreed=False))) == (True, True)
+    # The key takes its place.
+    assert asyncio.run(go(Answers([PASSWORD, ""]))) == (False, False)
 
 
 def test_what_is_wrong_with_the_computer_is_told_as_everywhere(

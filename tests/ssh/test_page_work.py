@@ -18,7 +18,7 @@ import tifffile
 from segmake.config.edited_text import settings_in
 from segmake.page.connection import Connection
 from segmake.page.work import Task, Work
-from segmake.page.works import Works
+from segmake.page.works import THERE, Works
 from segmake.places.here import Here
 from segmake.places.login import Login
 from segmake.places.there import There
@@ -132,7 +132,7 @@ def test_an_image_of_the_laptop_is_sent_and_its_cells_are_found_over_there(
     over_there.permit(make_key())
     over_there.start(methods="publickey")
     write_place(experiment, PlaceFile(over_there.host, str(folder), str(program)))
-    monkeypatch.setattr("segmake.page.works.find_spec", lambda name: can_look or None)
+    monkeypatch.setattr("segmake.page.works.can_look", lambda: can_look)
     asyncio.run(_found_there(over_there, experiment, tmp_path / "pictures", can_look=can_look))
 
 
@@ -172,7 +172,13 @@ async def _found_there(server: Server, experiment: Path, pictures: Path, *, can_
         await asyncio.sleep(0.1)
     assert not task.problems, task.problems
     assert task.last["cells"] == 2 and task.last["file"] == seen["file"]
-    assert (await works.bytes_of(task.last["outlines"]))[1:4] == b"PNG"
+    # What made room for others is made again.
+    for _ in range(2):
+        assert (await works.bytes_of(task.last["outlines"]))[1:4] == b"PNG"
+        Path(task.last["outlines"].removeprefix(THERE)).unlink()
+        assert await works.begin_trial(*place, settings) == key
+        task = await _over(lambda: works.trial(key))
+        assert not task.problems, task.problems
     # Where a run looks for it, so that it need not be sent again.
     session = await connection.session()
     there = await session.computer.files(session.place.folder)

@@ -134,8 +134,11 @@ def test_a_server_that_goes_away_and_comes_back(server: Server) -> None:
 
     async def go() -> None:
         began = await place.start(["sleep", "600"], folder="", log="~/log")
-        waiting = asyncio.ensure_future(place.run(["sleep", "600"]))
-        await asyncio.sleep(1)
+        begins = ["sh", "-c", "touch ~/begun; sleep 600"]
+        waiting = asyncio.ensure_future(place.run(begins))
+        while not (server.user.home / "begun").exists():
+            assert not waiting.done()
+            await asyncio.sleep(0.05)
         server.stop()
         with pytest.raises(Problem, match="SM-SSH-010"):
             await waiting

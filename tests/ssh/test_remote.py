@@ -254,6 +254,14 @@ def test_a_run_goes_on_without_anybody(laptop: Laptop, capsys: pytest.CaptureFix
     made += [laptop.there / "results", *(laptop.there / "results").rglob("*")]
     closed = [path for path in made if not path.is_symlink() and not path.stat().st_mode & 0o020]
     assert not closed and not [path for path in made if path.stat().st_mode & 0o002]
+    # What is told next is not that run any more, but one that was refused since.
+    assert laptop.does("status") == 0
+    laptop.write_config(SIMULATION.replace("[1, 2]", "[1, 2, 3]"))
+    (laptop.there / "results/report.html").chmod(0o444)
+    assert laptop.runs() == 1
+    capsys.readouterr()
+    assert laptop.does("status") == 1
+    assert "SM-REM-074" in capsys.readouterr().out
 
 
 def test_what_another_account_has_made_or_started_is_told(

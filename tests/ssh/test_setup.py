@@ -115,9 +115,9 @@ def test_the_host_key_of_the_institutes_file(
     server.start()
     file = tmp_path / "lab.yaml"
 
-    def write(key: str) -> None:
+    def write(key: str, port: int = server.port) -> None:
         file.write_text(
-            f"login:\n  host: 127.0.0.1:{server.port}\n  user_name: that of your badge\n"
+            f"login:\n  host: 127.0.0.1:{port}\n  user_name: that of your badge\n"
             f"  host_key: '[127.0.0.1]:{server.port} {key.strip()}'\n"
             f"  program: {shared}/.venv/bin/segmake\n  experiments: $HOME/of the institute\n"
             "contact: Jo, room 3\n"
@@ -127,9 +127,12 @@ def test_the_host_key_of_the_institutes_file(
     wrong = Done(server, experiment, host=server.host, site=file)
     assert wrong.code == "SM-REM-032" and "Jo, room 3" in wrong.said
     assert wrong.asking.asked == []
-    write((server.folder / "host_key.pub").read_text())
+    # A port that can't be is told; one that is named besides comes first.
+    write((server.folder / "host_key.pub").read_text(), port=99999)
+    assert Done(server, experiment, server.user.name, host="", site=file).code == "SM-SSH-010"
+    answers = (server.user.name, PASSWORD, "")
     # The name is asked for, and nothing about the computer.
-    right = Done(server, experiment, server.user.name, PASSWORD, "", host="", site=file)
+    right = Done(server, experiment, *answers, host="", port=server.port, site=file)
     assert right.code == "", right.said
     assert "that of your badge" in right.said
     assert not any("SHA256" in question for question in right.asking.asked)

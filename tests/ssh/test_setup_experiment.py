@@ -142,10 +142,11 @@ def test_what_would_stop_a_run_is_not_called_ready(
     # What was sent is somewhere else by now: no empty folder is made in its place.
     write_memory(experiment, replace(Memory.of(place), configs={"a": ["b"]}, arrived=True))
     moved = Path(place.folder).rename(f"{place.folder} moved")
-    for given, more in ((("",), {}), ((), {"yes": True})):
+    for given, more in ((("",), {}), (("~/mistyped", ""), {}), ((), {"yes": True})):
         lost = Done(server, experiment, *given, host="", **more)
         assert lost.code == "SM-REM-061" and not Path(place.folder).exists(), lost.said
         assert read_place(experiment) == place
+    assert not (server.user.home / "mistyped").exists()
     found = Done(server, experiment, str(moved), host="")
     assert found.code == "" and "into" in found.asking.asked[0], found.said
     assert read_place(experiment).folder == str(moved)
@@ -197,6 +198,7 @@ def test_check_says_what_is_there_and_changes_nothing(
     told = held(said)
     assert told["reachable"] and told["typed"] is False and told["folder_is_there"]
     assert told["version_there"] == __version__ and told["free_bytes"] > 0
+    assert told["aside_bytes"] >= 3_000_000 and told["key_refused"] is False
     assert main(["remote", "check"]) == 0
     said = capsys.readouterr().out
     assert "All is ready." in said and "any more: 3." in said

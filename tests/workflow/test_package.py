@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -98,7 +99,7 @@ def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path)
     asked = run(command, "status", folder=tmp_path)
     assert asked.returncode == 1 and "SM-" in asked.stderr and "Traceback" not in asked.stderr
     more = run(command, "demo-data", "demo", folder=tmp_path)
-    assert more.returncode == 1 and more.stderr.startswith("SM-RUN-065"), more.stderr
+    assert more.returncode == 1 and more.stderr.startswith("SM-PAG-060"), more.stderr
     away = run(command, "remote", "setup", "me@nobody.invalid", folder=tmp_path)
     assert away.returncode == 1 and away.stderr.startswith("SM-REM-052"), away.stderr
     module = run(command.with_name("python"), "-m", "segmake", "--help", folder=tmp_path)
@@ -134,7 +135,9 @@ def test_the_page_is_served_by_the_bare_package(tmp_path: Path, wheel: Path) -> 
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.tif").write_bytes(b"")
     words = [command, "page", tmp_path, "--no-browser"]
-    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=PLAIN)
+    # Which pages were opened is noted, and not in the settings of whoever runs the tests.
+    own = PLAIN | {"XDG_CONFIG_HOME": str(tmp_path / "settings")}
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=own)
     try:
         address = re.findall(r"http://\S+", server.stdout.readline())[0]
         with urlopen(address) as answer:
@@ -149,7 +152,7 @@ def test_the_page_is_served_by_the_bare_package(tmp_path: Path, wheel: Path) -> 
         assert len(shown("/static/pictures/phase.jpg")) > 1000
         # There is nothing that opens images, and that is told in words.
         end = time.monotonic() + 60
-        while "SM-RUN-065" not in (text := shown("/cells")):
+        while "segmake[page,look] @ ADDRESS" not in html.unescape(text := shown("/cells")):
             assert time.monotonic() < end, text
     finally:
         server.terminate()

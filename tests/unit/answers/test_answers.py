@@ -73,6 +73,7 @@ def test_a_mistake_in_the_command_line_is_an_answer(monkeypatch, capsys, words, 
         (OSError(28, "No space left on device", "results/x"), ["SM-RUN-040"]),
         (SlurmError("no controller"), ["SM-CLU-001"]),
         (ModuleNotFoundError("No module named 'absent'", name="absent"), ["SM-RUN-065"]),
+        (ModuleNotFoundError("No module named 'PIL'", name="PIL.Image"), ["SM-PAG-060"]),
         (Problems([Problem("SM-IMG-002", where="a"), Problem("SM-IMG-002")]), ["SM-IMG-002"] * 2),
     ],
 )

@@ -13,8 +13,10 @@ import pytest
 import tifffile
 
 from segmake.config.edited_text import settings_in
+from segmake.messages import speaking
 from segmake.page.server import own_command
-from segmake.page.work import Task, Work
+from segmake.page.taken import LeftOut, taken, with_reasons
+from segmake.page.work import Task, Work, in_readers_language
 from segmake.places.here import Here
 
 SETTINGS: dict[str, Any] = settings_in(
@@ -58,6 +60,15 @@ async def over(work: Work, key: str) -> Task:
     return task
 
 
+async def all_of(work: Work) -> Task:
+    """Return the look at the images once it is over."""
+    end = time.monotonic() + 120
+    while not (task := await work.look("images")).over:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.1)
+    return task
+
+
 def test_an_image_that_was_replaced_is_drawn_and_tried_anew(work: Work, image: Path) -> None:
     async def both() -> tuple[dict[str, Any], dict[str, Any]]:
         view = await work.view(str(image), 1, 1, SETTINGS["images"])
@@ -94,6 +105,32 @@ def test_what_earlier_pages_left_is_removed(work: Work, tmp_path: Path) -> None:
     asyncio.run(work.look("images"))
     left = {path.name for path in cache.iterdir() if not path.name.startswith("look-")}
     assert left == {"try-b.jsonl"} and not (cache / "look-a-1.jsonl").exists()
+
+
+def test_what_was_said_in_one_language_is_told_in_that_of_the_reader(
+    work: Work, image: Path, tmp_path: Path
+) -> None:
+    image.with_name("cut.tif").write_bytes(image.read_bytes()[:900])
+    image.with_name("empty.tif").touch()
+    image.with_name("@eaDir").mkdir()
+
+    async def looked() -> Task:
+        task = await work.look("images", anew=True)
+        return task if task.over else await all_of(work)
+
+    def told(task: Task, spoken: str) -> tuple[list[tuple[str, str]], list[LeftOut]]:
+        with speaking(spoken):
+            found = [in_readers_language(one) for each in task.files for one in each["problems"]]
+            reasons = with_reasons(taken([task], {}).left_out, {})
+            return [(one["text"], one["remedy"]) for one in found], list(reasons)
+
+    with speaking("en"):
+        english = asyncio.run(looked())
+    with speaking("fr"):
+        french = asyncio.run(looked())
+    assert len(told(english, "en")[0]) == 2 and len(told(english, "en")[1]) == 1
+    assert told(english, "fr") == told(french, "fr") != told(french, "en")
+    assert told(french, "en") == told(english, "en")
 
 
 @pytest.mark.parametrize("model", ["cyto3", "mine", "/nothing/mine", "a\0b"])

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from segmake.messages import Problem
+from segmake.places.here import Here
 from segmake.remote import running
 from segmake.remote.claims import claim, other_folder
 from segmake.remote.remembered import PlaceFile, read_place, write_place
 from segmake.remote.sending import send
-from segmake.remote.session import session_of
+from segmake.remote.session import Session, session_of
 
 PLACE = PlaceFile("marie@login.example.org", "/scratch/marie/growth", "/opt/segmake/bin/segmake")
 
@@ -108,3 +109,9 @@ def test_nothing_is_begun_for_a_copy_whoever_asks(
     for begun in begins():
         with pytest.raises(Problem, match="SM-REM-055"):
             asyncio.run(begun)
+    # What this computer computes itself is no copy of anything, whatever is wrong with SSH.
+    settings = Path("~/.ssh/config").expanduser()
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('Host "half\n')
+    home = Session(copy, Path("config/config.yaml"), PlaceFile("here", str(copy), "no"), Here())
+    asyncio.run(running.start(home, running.LOCAL, None))

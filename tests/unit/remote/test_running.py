@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +13,10 @@ import pytest
 
 from segmake.messages import Problem
 from segmake.places.here import Here
+from segmake.remote import running
 from segmake.remote.known_computers import Computer, remember
 from segmake.remote.remembered import PlaceFile
-from segmake.remote.running import before_it_began, profile_of, start
+from segmake.remote.running import profile_of, start, start_unless_at_work, unbegun
 from segmake.remote.session import Session
 
 
@@ -53,17 +56,22 @@ def test_a_run_gets_the_profile_that_setup_noted_or_what_is_there(
 
 
 def test_what_a_run_said_is_found_where_its_folder_was_moved(session: Session) -> None:
+    def said_of_it() -> str:
+        last = asyncio.run(unbegun(session, None))
+        assert last is not None
+        return last.words
+
     there = Path(session.place.folder)
     asyncio.run(start(session, "local", None))
     end = time.monotonic() + 60
     while not list(there.glob(".segmake-remote/*.code")):
         assert time.monotonic() < end
         time.sleep(0.1)
-    said = asyncio.run(before_it_began(session))
+    said = said_of_it()
     assert "snakemake" in said
     moved = there.rename(there.with_name("day 2"))
     session.place = replace(session.place, folder=str(moved))
-    assert asyncio.run(before_it_began(session)) == said
+    assert said_of_it() == said
 
 
 REFUSES = """\
@@ -92,3 +100,59 @@ def test_of_a_refusal_the_plan_is_not_said_once_more(session: Session) -> None:
     program.write_text("#!/bin/sh\necho something else\nexit 1\n")
     with pytest.raises(Problem, match="something else"):
         asyncio.run(start(session, "slurm", None))
+
+
+# Of SegMake over there, what is asked at a start; it takes a while until a run is noted.
+SUBMITS = """\
+#!/bin/sh
+case $1 in
+    status) echo '{"answer": "error", "problems": [{"code": "SM-RUN-013"}]}' ;;
+    submit) until [ -e go ]; do sleep 0.1; done; echo submitted >>submitted ;;
+esac
+"""
+
+
+def test_only_one_starts_a_run_however_long_that_takes(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, there = Path(session.place.segmake), Path(session.place.folder)
+    program.parent.mkdir()
+    program.write_text(SUBMITS)
+    program.chmod(0o755)
+    turn = Path(f"{session.started}.starting")
+    monkeypatch.setattr(running, "TURN_SECONDS", 0)
+    monkeypatch.setattr(running, "FRESH_SECONDS", 0.1)
+
+    async def until(happened: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not happened():
+                await asyncio.sleep(0.05)
+
+    async def both() -> None:
+        first = asyncio.create_task(start_unless_at_work(session, "slurm"))
+        await until(lambda: (turn.exists() and bool(list(turn.iterdir()))) or first.done())
+        # It is not free for others as long as it goes on.
+        os.utime(turn, (1e9, 1e9))
+        await until(lambda: turn.stat().st_mtime > 1e9)
+        with pytest.raises(Problem, match="SM-REM-091"):
+            await start_unless_at_work(session, "slurm")
+        (there / "go").touch()
+        assert "Slurm" in await first
+
+    asyncio.run(both())
+    assert (there / "submitted").read_text() == "submitted\n" and not turn.exists()
+    # One that a lost connection has left is taken over; another one's is not given back.
+    turn.mkdir()
+    (turn / "another").touch()
+    os.utime(turn, (1e9, 1e9))
+    program.write_text(
+        SUBMITS.replace("echo submitted", f"rm '{turn}'/*; touch '{turn}/next'; echo submitted")
+    )
+    assert isinstance(asyncio.run(start_unless_at_work(session, "slurm")), str)
+    assert [path.name for path in turn.iterdir()] == ["next"]
+
+
+def test_what_cannot_be_noted_is_told_at_once(session: Session) -> None:
+    Path(session.started).parent.write_text("no folder")
+    with pytest.raises(Problem, match="SM-REM-012"):
+        asyncio.run(start_unless_at_work(session, "local"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segmake.messages import Problem
-from segmake.remote.setup.typed_host import typed_host
+from segmake.remote.setup.typed_host import typed_host, with_port
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,19 @@ def test_what_is_meant(typed: str, host: str) -> None:
     assert typed_host(typed) == host
 
 
-@pytest.mark.parametrize(
-    "typed", ["marie@", "@login", "the cluster", "-p 2222", "-p x login", "https://"]
-)
+@pytest.mark.parametrize("typed", ["marie@", "@login", "the cluster", "-p 2222", "https://"])
 def test_what_is_no_computer_is_refused_before_anybody_is_asked(typed: str) -> None:
     with pytest.raises(Problem, match="SM-REM-080"):
         typed_host(typed)
+
+
+@pytest.mark.parametrize("typed", ["-p x login", "-p ² login", "-p 0 login", "login:99999"])
+def test_what_can_be_no_port_is_told(typed: str) -> None:
+    with pytest.raises(Problem, match="SM-REM-090"):
+        typed_host(typed)
+
+
+def test_another_port_than_that_of_a_name() -> None:
+    assert with_port("marie@login:22", 2222) == "marie@login:2222" == with_port("marie@login", 2222)
+    assert with_port("[fe80::1]:22", 2222) == "[fe80::1]:2222"
+    assert with_port("marie@login:22", 0) == "marie@login:22"

@@ -25,6 +25,7 @@ from segmake.core.run_marks import keep_showing
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, say
+from segmake.outcome.past_runs import keep_config
 from segmake.plan.bindings import write_bindings
 from segmake.plan.overview import overview_of, write_overview
 from segmake.plan.plan import write_plan
@@ -85,7 +86,8 @@ class Lifecycle:
             keep_showing(self._plan.folders.lock)
             OwnEnvironments(self._plan).make()
             installation.link_package(self._plan.folders.state)
-            note_begin(self._plan.folders.runs, self._plan.name)
+            kept = keep_config(self._plan.folders, self._reading.config_text)
+            note_begin(self._plan.folders.runs, self._plan.name, kept)
             self._begun = True
             self._workflow.judge_failures(lambda: bool(self._failing_disk()), self._is_in_vain)
             if self._plan.scripts:

@@ -51,6 +51,8 @@ class Reading:
         The jobs that a lost run left, and that this one takes over.
     cluster : Cluster or None
         The cluster that jobs are sent to, if any.
+    config_text : str
+        What the config says, where the plan was made of it here.
     """
 
     plan: Plan
@@ -58,6 +60,7 @@ class Reading:
     inventory: Inventory | None = None
     adopted: Adopted = field(default_factory=dict)
     cluster: Cluster | None = None
+    config_text: str = ""
 
 
 def read(workflow: WorkflowObject, *, conda: bool) -> Reading:
@@ -89,6 +92,9 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         # Done sooner where `segmake.adapter.front` is at work.
         note_start(Path.cwd())
     config = load_config(workflow.config_file, workflow.overrides)
+    text = ""
+    with suppress(OSError, ValueError):
+        text = workflow.config_file.read_text(encoding="utf-8-sig")
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
@@ -119,7 +125,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         # On one computer the steps of a batch are no more together than those of others.
         plan = replace(plan, small=[])
     _note_if_idle(plan, workflow)
-    return Reading(plan, jobs, inventory, adopted, cluster)
+    return Reading(plan, jobs, inventory, adopted, cluster, text)
 
 
 def _ask_what_is_left(jobs: Jobs) -> list[Sent]:

@@ -53,6 +53,7 @@ def problem_values(problem: Problem, severity: Severity = "error") -> dict[str, 
         "text": problem.what,
         "remedy": problem.remedy,
         "message": str(problem),
+        "values": problem.plain_values,
     }
 
 

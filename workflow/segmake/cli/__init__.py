@@ -44,6 +44,7 @@ from segmake.cli.log import Log
 from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
 from segmake.cli.speaking import Mistake
+from segmake.core.absent_packages import absent
 from segmake.core.disk import disk_problem
 from segmake.core.files import error_line, readable
 from segmake.core.site_language import speak_its_language
@@ -51,9 +52,6 @@ from segmake.messages import Problem, Problems
 
 # Has a command answer in JSON, its errors as well.
 JSON = "--json"
-
-# What the package's extra `page` brings, and `remote` in it.
-_PAGE = ("asyncssh", "bcrypt", "starlette", "uvicorn")
 
 # The exit code of SIGPIPE, which Windows lacks.
 READER_GONE = 128 + 13
@@ -141,10 +139,8 @@ def _in_words(error: Exception, options: argparse.Namespace) -> Problem | Proble
     if isinstance(error, ModuleNotFoundError):
         if (error.name or "segmake").partition(".")[0] == "segmake":
             raise error
-        if error.name in _PAGE:
-            return Problem("SM-REM-052", package=error.name)
         _note(options)
-        return Problem("SM-RUN-065", package=error.name)
+        return absent(error.name or "")
     # Few commands have to do with it.
     from segmake.slurm.commands import SlurmError, one_line
 

@@ -15,7 +15,7 @@ from segmake.remote.remembered import read_place
 _OF_BOTH = (of_users.show_status, of_users.show_plan, of_users.send)
 
 # Nothing was ever run here, there is no Slurm, and a package of the workflow is missing.
-_NOT_HERE = ("SM-RUN-013", "SM-RUN-011", "SM-RUN-065")
+_NOT_HERE = ("SM-RUN-013", "SM-RUN-011", "SM-RUN-065", "SM-PAG-060")
 
 
 def instead(problem: Problem | Problems, options: argparse.Namespace) -> Problem | None:

@@ -61,6 +61,16 @@ def status(options: argparse.Namespace) -> int:
         return 128 + signal.SIGINT
 
 
+def runs(options: argparse.Namespace) -> int:
+    """Say which runs there were, and with which settings; take up those of one of them again."""
+    from segmake.cli.of_users import tell_runs
+    from segmake.remote.runs import runs_there
+
+    told = _with_session(options, runs_there)
+    os.chdir(options.folder)
+    return tell_runs(told, options)
+
+
 def stop(options: argparse.Namespace) -> int:
     """Ask the run to end."""
     from segmake.remote import running
@@ -268,11 +278,17 @@ async def _status(session: Session, options: argparse.Namespace) -> int:
         return await _answer(session, follow=options.follow)
     if options.follow:
         await running.follow(session, _show)
-    if await session.status() is None:
+    said, at_work = await running.look(session)
+    if said is None and not at_work:
         await _refuse_absent(session, here=False)
-        if words := await running.before_it_began(session):
-            _show(words[-_SHOWN:])
-            return 1
+    # Of the last run, not of the one before that: as the page has it.
+    if not at_work and (unbegun := await running.unbegun(session, said)):
+        _show(unbegun.words[-_SHOWN:])
+        return 1
+    if at_work and await running.is_beginning(session, said):
+        _show(say("state.starting"))
+        return 0
+    if said is None:
         raise _nothing_ran(session)
     from segmake.remote.session import told
 
@@ -368,8 +384,8 @@ def _date_of(report: Path) -> str:
 
 def _fetched(fetched: Fetched) -> str:
     """Return in words what was fetched, what there is besides, and what to open."""
+    from segmake.core.files import listed
     from segmake.messages.numbers import shown_bytes
-    from segmake.remote.beginning import listed
     from segmake.remote.fetching import REPORT, TICKED
 
     lines = [say("remote.fetched", number=len(fetched.files), path=fetched.results)]
@@ -396,7 +412,7 @@ def _fetched(fetched: Fetched) -> str:
 
 def _edited(fetched: Fetched) -> str:
     """Return in words what was edited here and left as it is."""
-    from segmake.remote.beginning import listed
+    from segmake.core.files import listed
     from segmake.remote.fetching import TICKED
 
     above = {name.partition("/")[0] for name in fetched.edited}

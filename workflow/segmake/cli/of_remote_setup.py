@@ -18,12 +18,14 @@ def set_up(options: argparse.Namespace) -> None:
     from segmake.remote.event_loop import finish
     from segmake.remote.setup.launchers import ENDINGS, own_endings
     from segmake.remote.setup.setting_up import Wishes, set_up
+    from segmake.remote.setup.typed_host import port_of
     from segmake.remote.setup.way_there import Way
 
     way = Way(
         Terminal(),
         lambda line: print(line, flush=True),
-        host=f"-p {options.port} {options.host or ''}" if options.port else options.host or "",
+        host=options.host or "",
+        port=port_of(options.port) if options.port else 0,
         through=options.through or "",
         name=options.name or "",
         site=options.site,

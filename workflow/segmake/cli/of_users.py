@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from typing import Any
 
 from segmake.messages import Problem, Problems, language, say
 
@@ -86,6 +87,41 @@ def edit(options: argparse.Namespace) -> int:
         sides = {"before": change.before or none, "after": change.after or none}
         print(say("edit.changed", name=change.name, where=change.where, **sides))
     if not changes:
+        print(say("edit.same", path=path))
+    return 0
+
+
+def show_runs(options: argparse.Namespace) -> int:
+    """Say which runs there were, and with which settings; take up those of one of them again."""
+    from segmake.answers.runs import runs_answer
+    from segmake.outcome.status import results_of
+
+    results = options.results or results_of(options.configfile)
+    return tell_runs(runs_answer(results, options.configfile), options)
+
+
+def tell_runs(told: dict[str, Any], options: argparse.Namespace) -> int:
+    """Show the runs of an answer, or take up the settings of one of them."""
+    from segmake.answers import runs
+    from segmake.answers.answer import write
+    from segmake.config.again import as_before, differences
+    from segmake.config.edit import save
+
+    path = options.configfile
+    if options.again is None:
+        if options.json:
+            return write(told)
+        print("\n".join([*runs.in_words(told), "", say("runs.again_with")]))
+        return 0
+    plan = as_before(path, runs.text_of(told, options.again))
+    changed = differences(plan.before.decode("utf-8-sig"), plan.text)
+    if changed:
+        save(path, plan, force=options.force)
+    none = say("edit.not_set")
+    for each in changed:
+        names = {"name": each.name, "where": path}
+        print(say("edit.changed", before=each.then or none, after=each.now or none, **names))
+    if not changed:
         print(say("edit.same", path=path))
     return 0
 

@@ -40,7 +40,7 @@ class _CommandLine(Parser):
             say("help.commands"),
             *table([(name, say(f"help.{name}")) for name in OF_USERS]),
             "",
-            say("help.runs"),
+            say("help.begin_run"),
             *table(rows),
             "",
             say("help.more"),
@@ -144,6 +144,20 @@ def _add_status(commands: Commands) -> None:
     _add_places(status)
     status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
     _add_json(status)
+
+
+def _add_runs(commands: Commands) -> None:
+    runs = _of_users(commands, "runs", of_users.show_runs)
+    _add_places(runs)
+    _add_about_runs(runs)
+
+
+def _add_about_runs(command: Parser) -> None:
+    form = command.add_alternatives()
+    number: dict[str, Any] = {"type": int, "metavar": say("help.NUMBER")}
+    form.add_argument("--again", help=say("help.runs.again"), **number)
+    _add_json(form)
+    command.add_argument("--force", action="store_true", help=say("help.set.force"))
 
 
 def _add_environment(commands: Commands) -> None:
@@ -353,7 +367,7 @@ def _add_remote_setup(setup: Parser) -> None:
 
     host, file, folder = say("help.HOST"), say("help.FILE"), say("help.FOLDER")
     setup.add_argument("host", nargs="?", metavar=host, help=say("help.remote.host"))
-    port = {"metavar": say("help.PORT"), "type": int, "help": say("help.remote.port")}
+    port = {"metavar": say("help.PORT"), "help": say("help.remote.port")}
     setup.add_argument("-p", "--port", **port)
     for name, metavar in (
         ("through", host),
@@ -410,6 +424,14 @@ def _add_remote_status(status: Parser) -> None:
     status.set_defaults(run=of_remote.status)
 
 
+def _add_remote_runs(runs: Parser) -> None:
+    from segmake.cli import of_remote
+
+    _add_experiment(runs)
+    _add_about_runs(runs)
+    runs.set_defaults(run=of_remote.runs)
+
+
 def _add_remote_stop(stop: Parser) -> None:
     from segmake.cli import of_remote
 
@@ -453,6 +475,7 @@ OF_REMOTE: dict[str, Callable[[Parser], None]] = {
     "check": _add_remote_check,
     "run": _add_remote_run,
     "status": _add_remote_status,
+    "runs": _add_remote_runs,
     "stop": _add_remote_stop,
     "fetch": _add_remote_fetch,
     "open": _add_remote_open,
@@ -467,6 +490,7 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
     "set": _add_set,
     "plan": _add_plan,
     "status": _add_status,
+    "runs": _add_runs,
     "environment": _add_environment,
     "jupyter": _add_jupyter,
     "submit": _add_submit,

@@ -25,9 +25,9 @@ import errno
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,12 @@ __all__ = [
     "Change",
     "Proposal",
     "Refused",
+    "changed",
     "get_value",
     "new_problems",
     "problems_of",
     "proposed",
+    "save",
     "set_values",
 ]
 
@@ -130,21 +132,46 @@ def proposed(path: Path, values: Mapping[str, Any]) -> Proposal:
     Problems
         What is wrong with the config, if it can't be read.
     """
+    named = {name: names_of(name) for name in values}
+
+    def change(old: dict[str, Any]) -> dict[str, Any]:
+        wanted = copy.deepcopy(old)
+        # A new script begins with its file.
+        for name, names in sorted(
+            named.items(), key=lambda pair: len(pair[1]) > 2 and pair[1][2:] != ("script",)
+        ):
+            put(wanted, names, values[name])
+        return wanted
+
+    return replace(changed(path, change), named=named)
+
+
+def changed(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Proposal:
+    """Return what a config would be that says something else; nothing is written.
+
+    Parameters
+    ----------
+    path : Path
+        The config.
+    change : callable
+        Is given what it says, and returns what it is to say, both as `segmake.config.edited_text.settings_in` does.
+
+    Raises
+    ------
+    Problem
+        ``SM-EDT-005``, ``SM-EDT-006``
+    Problems
+        What is wrong with the config, if it can't be read.
+    """
     read_yaml(path)
     content = path.read_bytes()
     marked = content.decode("utf-8")
     text = marked.removeprefix(_MARK)
     old = settings_in(text)
-    wanted = copy.deepcopy(old)
-    named = {name: names_of(name) for name in values}
-    # A new script begins with its file.
-    for name, names in sorted(
-        named.items(), key=lambda pair: len(pair[1]) > 2 and pair[1][2:] != ("script",)
-    ):
-        put(wanted, names, values[name])
+    wanted = change(old)
     new = text if wanted == old else edited_text(text, wanted, where=str(path))
     after = (marked[: len(marked) - len(text)] + new).encode()
-    return Proposal(content, after, new, old, wanted, named)
+    return Proposal(content, after, new, old, wanted, {})
 
 
 def new_problems(before: Iterable[Problem], after: Iterable[Problem]) -> list[Problem]:
@@ -197,10 +224,7 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     plan = proposed(path, values)
     if plan.wanted == plan.old:
         return []
-    after = [] if force else problems_of(path, plan.text)
-    if fresh := new_problems(problems_of(path) if after else [], after):
-        raise Refused(fresh)
-    _write(path, plan.before, plan.after)
+    save(path, plan, force=force)
     # A setting that became a comment stands where it stood.
     stayed = lines if len(plan.after.splitlines()) == len(plan.before.splitlines()) else {}
     told = Config({}, path, stayed | read_yaml(path)[1])
@@ -219,6 +243,22 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
 def _typed(value: Any) -> str:
     """Return a value as it is written into a config; empty where none is."""
     return "" if value is DEFAULT else in_one_line(with_numbers(value))
+
+
+def save(path: Path, plan: Proposal, *, force: bool = False) -> None:
+    """Write what is proposed.
+
+    Raises
+    ------
+    Problem
+        ``SM-EDT-007``, ``SM-EDT-008``
+    Refused
+        What would be wrong with the config that is not so now; nothing with `force`.
+    """
+    after = [] if force else problems_of(path, plan.text)
+    if fresh := new_problems(problems_of(path) if after else [], after):
+        raise Refused(fresh)
+    _write(path, plan.before, plan.after)
 
 
 def problems_of(path: Path, text: str | None = None) -> list[Problem]:

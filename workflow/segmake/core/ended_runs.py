@@ -57,9 +57,9 @@ class Origin:
         return noted.get("host") != here.get("host") or noted.get("boot") == here.get("boot")
 
 
-def note_begin(path: Path, run: str) -> None:
-    """Write down that a run begins."""
-    _note(path, {"run": run, "event": "began"})
+def note_begin(path: Path, run: str, config: str = "") -> None:
+    """Write down that a run begins, and what its config is kept under (`segmake.outcome.past_runs`)."""
+    _note(path, {"run": run, "event": "began", **({"config": config} if config else {})})
 
 
 def note_end(path: Path, run: str, how: How = "ended") -> None:
@@ -79,7 +79,7 @@ def ended_runs(path: Path) -> set[str]:
 
 
 class LastRun(NamedTuple):
-    """The run that began last.
+    """A run.
 
     Attributes
     ----------
@@ -92,6 +92,8 @@ class LastRun(NamedTuple):
         How it ended, as `note_end` was told; empty where it has not.
     failed : int or None
         How many images and runs of scripts failed, as `note_failures` was told; None where it has not come so far.
+    config : str
+        What its config is kept under; empty where it is not.
     """
 
     name: str
@@ -99,24 +101,31 @@ class LastRun(NamedTuple):
     ended: float | None = None
     how: str = ""
     failed: int | None = None
+    config: str = ""
 
 
 def last_run(path: Path) -> LastRun | None:
     """Return the run that began last; None where none is noted."""
-    last = None
+    found = last_runs(path)
+    return found[-1] if found else None
+
+
+def last_runs(path: Path) -> list[LastRun]:
+    """Return the runs that began last, in this order; of a long record some hundreds."""
+    found: list[LastRun] = []
     for line in _last_lines(path):
         # Another version of SegMake may have written other things.
         with suppress(KeyError, TypeError, ValueError):
             name, moment = str(line["run"]), float(line["time"])
             if line["event"] == "began":
-                last = LastRun(name, moment)
-            elif last is None or name != last.name:
+                found.append(LastRun(name, moment, config=str(line.get("config", ""))))
+            elif not found or name != found[-1].name:
                 continue
             elif line["event"] == "judged":
-                last = last._replace(failed=int(line["failed"]))
+                found[-1] = found[-1]._replace(failed=int(line["failed"]))
             elif line["event"] == "ended":
-                last = last._replace(ended=moment, how=str(line.get("how", "ended")))
-    return last
+                found[-1] = found[-1]._replace(ended=moment, how=str(line.get("how", "ended")))
+    return found
 
 
 def _last_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -16,6 +16,9 @@ from unicodedata import category
 
 from segmake.core.processes import host_name, this_process
 from segmake.messages import Problem, say
+
+# So many files are named in a message.
+_NAMED = 10
 
 
 @contextmanager
@@ -294,6 +297,12 @@ def readable(text: str) -> str:
     r"""Return text that any file can hold: a byte of a name that is no UTF-8 becomes ``\xff``."""
     escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some files, the first of them by name."""
+    rest = ["..."] if len(names) > _NAMED else []
+    return ", ".join([*map(readable, names[:_NAMED]), *rest])
 
 
 def on_screen(text: str) -> str:

@@ -32,6 +32,13 @@ def can_run() -> bool:
     return find_spec("snakemake") is not None
 
 
+def can_look() -> bool:
+    """Whether this SegMake can open images; a laptop may have what the page needs alone."""
+    from importlib.util import find_spec
+
+    return all(map(find_spec, ("numpy", "PIL", "tifffile")))
+
+
 def is_shared() -> bool:
     """Whether somebody else has set SegMake up: whoever runs it may only read there."""
     folder = home()

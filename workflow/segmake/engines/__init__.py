@@ -43,6 +43,9 @@ from segmake.messages import Problem
 if TYPE_CHECKING:
     import numpy as np
 
+# Of threshold, where no diameter is given: about the width of a bacterium under an objective of 100x.
+SPLIT_DIAMETER = 12.0
+
 # The names that each Cellpose downloads by itself (cellpose.models.MODEL_NAMES of 4.2.1.1 and of 3.1.1.3). The two
 # transformers of Cellpose 3 are left out: they need packages that Cellpose does not bring with it.
 BUILTIN_MODELS: dict[str, tuple[str, ...]] = {

@@ -10,9 +10,7 @@ from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
 from skimage.feature import peak_local_max
 
-# Where no diameter is given: about that of a bacterium under an objective of 100x.
-DEFAULT_DIAMETER = 12.0
-
+from segmake.engines import SPLIT_DIAMETER
 
 # A threshold divides pure noise too: about 2.7 standard deviations apart where it cuts in the middle.
 LEAST_CONTRAST = 4.0
@@ -73,7 +71,7 @@ def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
     foreground = ndimage.binary_fill_holes(prediction)
     smallest = max(loaded["min_size"], 0)
     foreground = morphology.remove_small_objects(foreground, max_size=max(smallest - 1, 0))
-    labels = _split(foreground, loaded["diameter"] or DEFAULT_DIAMETER)
+    labels = _split(foreground, loaded["diameter"] or SPLIT_DIAMETER)
     sizes = np.bincount(labels.ravel())
     labels[sizes[labels] < smallest] = 0
     return segmentation.relabel_sequential(labels)[0].astype(np.int32)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from segmake import engines
+from segmake.core.absent_packages import absent
 from segmake.core.disk import disk_problem
 from segmake.core.files import error_line, readable
 from segmake.messages import Problem
@@ -58,6 +59,9 @@ def main() -> None:
     question = json.load(sys.stdin.buffer)
     try:
         segment(question, answers)
+    except ModuleNotFoundError as error:
+        missing = absent(error.name or str(error))
+        say(answers, {"problem": [missing.code, missing.where, missing.values]})
     except Exception as error:
         problem = error if isinstance(error, Problem) else disk_problem(error, Path())
         problem = problem or Problem("SM-RUN-001", error=readable(error_line(error)))

@@ -38,6 +38,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -242,6 +243,11 @@ class Problem(Exception):
         """What to do about it."""
         return say(self.code, "do", **_spoken(self.values))
 
+    @property
+    def plain_values(self) -> dict[str, Any]:
+        """The values as JSON can hold them, of which `remembered` makes the same problem."""
+        return {name: _plain(value) for name, value in self.values.items()}
+
     def __str__(self) -> str:
         head = f"{self.code}  {self.where}" if self.where else self.code
         return f"{head}\n  {self.what}\n  {self.remedy}"
@@ -252,6 +258,13 @@ def remembered(code: str, where: str, values: dict[str, object]) -> Problem:
     texts = [_entry(code)[part][language()] for part in ("what", "do")]
     needed = {name for text in texts for name in names(text)}
     return Problem(code, where=where, **{**dict.fromkeys(needed, where or "-"), **values})
+
+
+def _plain(value: object) -> object:
+    is_plain = isinstance(value, str | int | bool | None)
+    # There is no other number in JSON.
+    is_finite = isinstance(value, float) and isfinite(value)
+    return value if is_plain or is_finite else str(value)
 
 
 def _rebuild(code: str, where: str, values: dict[str, object]) -> Problem:

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segmake.messages import LANGUAGES, Problem
-from segmake.page.common import LANGUAGE, Common, apart, see, unexpected
+from segmake.page.common import LANGUAGE, Common, apart, see
 from segmake.page.desk import Desk
 from segmake.page.guard import Guard
 from segmake.page.look_of import faq_entry
+from segmake.page.mistake import unexpected
 from segmake.page.pages.asked import Asked
 from segmake.page.pages.cells import PLACE, Cells
 from segmake.page.pages.connect import Connect
@@ -25,6 +26,7 @@ from segmake.page.pages.experiments import Experiments
 from segmake.page.pages.follow import Follow
 from segmake.page.pages.images import Images
 from segmake.page.pages.results import Results
+from segmake.page.pages.runs import Runs
 from segmake.page.pages.scripts import Scripts
 from segmake.page.pages.settings import Settings
 from segmake.page.pages.start import Start
@@ -87,6 +89,7 @@ class Application:
             *Start(common, planning, watch).routes(),
             *Follow(common, watch).routes(),
             *Results(common).routes(),
+            *Runs(common).routes(),
             *Connect(common).routes(),
             *Images(common).routes(),
             *Scripts(common).routes(),

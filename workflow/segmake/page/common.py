@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,13 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from segmake.core.caches import own_cache_folder
-from segmake.core.files import append_line, error_line, readable
 from segmake.messages import LANGUAGES, Problem, Problems, language, speaking
 from segmake.page.desk import Desk, taken_from_cards
 from segmake.page.draft import Draft
 from segmake.page.guard import FORM_FIELD, HEADER, Guard, protected
 from segmake.page.look_of import page
+from segmake.page.mistake import unexpected
 from segmake.page.work import problem_values
 
 # The cookie that says in which language somebody reads.
@@ -176,14 +174,6 @@ class Common:
             return None
         await apart(lambda: self.desk.file.save(draft))
         return True
-
-
-def unexpected(error: Exception) -> Problem:
-    """Return what is told of an error that nobody expected; whoever has to find out reads the log."""
-    log = own_cache_folder() / "page" / "errors.log"
-    with suppress(OSError):
-        append_line(log, traceback.format_exc(), lasting=False)
-    return Problem("SM-PAG-011", error=readable(error_line(error)), log=log)
 
 
 def see(address: str) -> Response:

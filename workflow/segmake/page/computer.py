@@ -11,7 +11,7 @@ from typing import Any
 from segmake.core.files import one_line
 from segmake.messages import Problem
 from segmake.page.connection import Connection
-from segmake.page.work import problem_values
+from segmake.page.work import problem_values, problems_in
 from segmake.remote.memory import read_memory
 from segmake.remote.remembered import PlaceFile
 from segmake.remote.session import Session, told
@@ -63,7 +63,7 @@ async def seen_of(connection: Connection) -> Seen:
     if has_slurm:
         try:
             seen.cluster = await cluster_of(session)
-            seen.problems += seen.cluster["problems"]
+            seen.problems += problems_in(seen.cluster)
         except Problem as problem:
             seen.problems.append(problem_values(problem))
     return seen

@@ -18,7 +18,7 @@ from segmake.page.draft import Draft, SettingsFile
 from segmake.page.errands import Errands
 from segmake.page.fields import all_fields, number_in
 from segmake.page.taken import Taken, patterns, taken, wider
-from segmake.page.work import Task
+from segmake.page.work import Task, in_readers_language
 from segmake.page.works import Works
 
 # So many images are listed at once.
@@ -270,7 +270,9 @@ class Desk:
 def image_folders(settings: Mapping[str, Any]) -> list[str]:
     """Return the folders of images that a config names."""
     named = at(settings, ("images", "folder"))
-    return [each for each in (named if isinstance(named, list) else [named]) if each]
+    # What is no text is told at the field.
+    found = named if isinstance(named, list) else [named]
+    return [each for each in found if isinstance(each, str) and each]
 
 
 def _section(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,7 +337,7 @@ def smallest(draft: Draft) -> float | None:
 def state_words(task: Task) -> str:
     """Return in words how far a trial is."""
     if task.problems:
-        return str(task.problems[0]["text"])
+        return str(in_readers_language(task.problems[0])["text"])
     last = task.last
     state = last.get("state")
     if state == "sending":

@@ -112,6 +112,17 @@ class SettingsFile:
         version = self._read()
         return version, self._texts[version]
 
+    def as_it_was(self, version: str) -> dict[str, Any]:
+        """Return what the file said when it had a version; what it says now if that is not known any more.
+
+        Raises
+        ------
+        Problems
+            If it is no YAML.
+        """
+        _, text = self.now()
+        return self._settings(self._texts.get(version, text))
+
     def as_it_is(self) -> Draft:
         """Return the file as it is, with all that is wrong with it.
 

@@ -15,6 +15,7 @@ from segmake.environments.wanted import catalogue
 from segmake.messages import Problem, language, say
 from segmake.page.draft import Draft
 from segmake.page.fields import Field, all_fields, field_from
+from segmake.page.script_form import scripts_in
 
 # In names of fields, in place of the name of the environment that is shown.
 _PREFIX = "environments.environment"
@@ -144,7 +145,9 @@ def take_in(
     if PACKAGES in typed:
         _take_packages(shown.section, typed)
     new = typed.get(NAME, name).strip() or name
-    if new == name or new in environments:
+    if new != name and new in environments:
+        faults[NAME] = [Problem("SM-PAG-050", where=f"environments.{name}", name=new)]
+    if new == name or NAME in faults:
         return environments, name, faults
     renamed = {new if each == name else each: section for each, section in environments.items()}
     return renamed, new, faults
@@ -183,6 +186,27 @@ def with_problems(form: EnvironmentForm, draft: Draft, faults: Mapping[str, list
     for name, found in faults.items():
         form.problems[name] = [*found, *form.problems.get(name, [])]
         draft.fresh += found
+
+
+def scripts_renamed(
+    settings: Mapping[str, Any], renamed: Mapping[str, str]
+) -> list[dict[str, Any]] | None:
+    """Return the scripts of a config with the new names of the environments that they use; None if none has one.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of the file, where they have their old names.
+    renamed : mapping
+        The old names by the new ones.
+    """
+    there = environments_in(settings) or {}
+    names = {old: new for new, old in renamed.items() if old in there}
+    scripts = scripts_in(settings) or []
+    fitting = [each for each in scripts if each.get("environment") in names]
+    for each in fitting:
+        each["environment"] = names[each["environment"]]
+    return scripts if fitting else None
 
 
 def free_name(environments: Sequence[str]) -> str:

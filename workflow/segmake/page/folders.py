@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import natural_key, readable
 from segmake.core.site import read_site
 from segmake.formats import FOLDER_SUFFIX, SUFFIXES
@@ -49,11 +50,13 @@ class Inner:
     name, path : str
     images : int or None
         How many images lie in it directly; None where that was not counted.
+    is_experiment : bool
     """
 
     name: str
     path: str
     images: int | None
+    is_experiment: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ class Opened:
         Those that can be picked.
     more : int
         How many folders and files are not shown.
+    unreadable : int
+        How many of them can't be picked either, for their names are no text.
+    is_experiment : bool
     """
 
     path: str
@@ -80,6 +86,8 @@ class Opened:
     folders: tuple[Inner, ...] = ()
     files: tuple[Start, ...] = ()
     more: int = 0
+    unreadable: int = 0
+    is_experiment: bool = False
 
 
 @dataclass
@@ -88,14 +96,15 @@ class Folders:
 
     Parameters
     ----------
-    experiment : Path
+    experiment : Path or None
+        None where none is open: what begins nowhere then begins in the home.
     everywhere : bool
         Whether to begin at the home, the disks and the shares too, and not at the experiment alone.
     suffixes : sequence of str
         The ends of files that can be picked; none: only folders can.
     """
 
-    experiment: Path
+    experiment: Path | None
     everywhere: bool = True
     suffixes: Sequence[str] = ()
     _picked: list[str] = field(default_factory=list)
@@ -103,17 +112,18 @@ class Folders:
     def starts(self) -> list[Start]:
         """Return the places to begin at, each once."""
         found: dict[str, Start] = {}
-        for start in self._starts():
+        for start in filter(lambda each: is_text(each.path), self._starts()):
             found.setdefault(os.path.normcase(start.path), start)
         return list(found.values())
 
     def _starts(self) -> Iterator[Start]:
-        yield Start(say("page.folders.experiment"), str(self.experiment.absolute()))
+        if self.experiment:
+            yield Start(say("page.folders.experiment"), str(self.experiment.absolute()))
         if self.everywhere:
             yield Start(say("page.folders.home"), str(Path.home()))
             for path in _shares():
                 yield Start(say("page.folders.share", name=readable(path)), path)
-            for path in disks():
+            for path in _disks():
                 yield Start(say("page.folders.disk", name=readable(path)), path)
         for path in self._picked:
             yield Start(readable(path), path)
@@ -124,18 +134,20 @@ class Folders:
         Raises
         ------
         Problem
-            ``SM-PAG-041`` if there is no such folder.
+            ``SM-PAG-041`` if there is no such folder, ``SM-PAG-056`` if its name is no text.
         """
         # Windows copies paths with quotation marks around them.
-        path = _whole(self.experiment, text.strip().strip('"'))
+        path = self._whole(text.strip().strip('"'))
         if not os.path.isdir(path):
             raise Problem("SM-PAG-041", where=readable(text), folder=readable(path))
+        if not is_text(path):
+            raise Problem("SM-PAG-056", where=readable(text), folder=readable(path))
         self.allow([path])
         return path
 
     def allow(self, folders: Iterable[str]) -> None:
         """Take folders that the user has picked, here or in the config, as places to begin at."""
-        for path in (_whole(self.experiment, each) for each in folders):
+        for path in map(self._whole, folders):
             if not self._start_of(path) and os.path.isdir(path):
                 self._picked.append(path)
 
@@ -148,7 +160,7 @@ class Folders:
             ``SM-PAG-040`` if it lies below no place to begin at or is hidden there, ``SM-PAG-041`` if it is not there,
             ``SM-PAG-042`` if it may not be looked into.
         """
-        path = _whole(self.experiment, text)
+        path = self._whole(text)
         start = self._start_of(path)
         if start is None or _is_hidden(path, start.path):
             raise Problem("SM-PAG-040", where=readable(text), folder=readable(path))
@@ -159,19 +171,23 @@ class Folders:
         except OSError as error:
             names = {"folder": readable(path), "error": error.strerror or str(error)}
             raise Problem("SM-PAG-042", where=readable(text), **names) from None
-        inner = [each for each in entries if _is_folder(each)]
-        files = [each for each in entries if self.suffixes and _has_end(each, self.suffixes)]
+        folders = [each for each in entries if _is_folder(each)]
+        all_files = [each for each in entries if self.suffixes and _has_end(each, self.suffixes)]
+        # A page can hold no bytes that are no letters: old shares have such names.
+        inner, files = ([e for e in some if is_text(e.name)] for some in (folders, all_files))
         budget = _Budget(_MOST_COUNTED)
         return Opened(
             path,
             tuple(_way(start, path)),
             sum(_is_image(each) for each in entries),
             tuple(
-                Inner(readable(each.name), each.path, images_in(each.path, budget))
+                Inner(each.name, each.path, _images_in(each.path, budget), is_experiment(each.path))
                 for each in inner[:MOST]
             ),
-            tuple(Start(readable(each.name), each.path) for each in files[:MOST]),
-            max(0, len(inner) - MOST) + max(0, len(files) - MOST),
+            tuple(Start(each.name, each.path) for each in files[:MOST]),
+            more=max(0, len(inner) - MOST) + max(0, len(files) - MOST),
+            unreadable=len(folders) + len(all_files) - len(inner) - len(files),
+            is_experiment=is_experiment(path),
         )
 
     def file(self, text: str) -> Path:
@@ -182,7 +198,7 @@ class Folders:
         Problem
             ``SM-PAG-040`` if it lies below no place to begin at, is hidden there, or is of no kind that can be picked.
         """
-        path = _whole(self.experiment, text)
+        path = self._whole(text)
         start = self._start_of(path)
         if (
             start is None
@@ -191,6 +207,9 @@ class Folders:
         ):
             raise Problem("SM-PAG-040", where=readable(text), folder=readable(path))
         return Path(path)
+
+    def _whole(self, text: str) -> str:
+        return whole(self.experiment or Path.home(), text)
 
     def _start_of(self, path: str) -> Start | None:
         """Return the innermost place to begin at that a path lies below."""
@@ -206,12 +225,24 @@ def as_written(path: str, experiment: Path) -> str:
     return Path(path).relative_to(own).as_posix() if _is_below(path, own) else path
 
 
-def _whole(experiment: Path, text: str) -> str:
-    """Return a path in full, without ``..``; what begins nowhere begins in the experiment."""
+def whole(base: Path, text: str) -> str:
+    """Return a path in full, without ``..``; what begins nowhere begins in a folder."""
     try:
-        return os.path.abspath(os.path.join(experiment.absolute(), os.path.expanduser(text)))
+        return os.path.abspath(os.path.join(base.absolute(), os.path.expanduser(text)))
     except ValueError:
-        return str(experiment.absolute())
+        return str(base.absolute())
+
+
+def is_text(path: str) -> bool:
+    """Whether a path can be written in a page, and be sent back from there."""
+    return readable(path) == path
+
+
+def is_experiment(path: str | Path) -> bool:
+    """Whether a folder is that of an experiment."""
+    with suppress(OSError, ValueError):
+        return os.path.isfile(os.path.join(path, DEFAULT_CONFIG))
+    return False
 
 
 def _is_below(path: str, other: str) -> bool:
@@ -238,9 +269,8 @@ class _Budget:
     left: int
 
 
-def images_in(path: str, budget: _Budget | None = None) -> int | None:
+def _images_in(path: str, budget: _Budget) -> int | None:
     """Return how many images lie in a folder directly, by their names; None where that takes too long to count."""
-    budget = budget or _Budget(_MOST_COUNTED)
     number = 0
     try:
         for entry in os.scandir(path):
@@ -281,7 +311,7 @@ def _shares() -> Iterator[str]:
                         yield path
 
 
-def disks() -> Iterator[str]:
+def _disks() -> Iterator[str]:
     """Yield the folders where this computer has disks and shares that are plugged in."""
     if sys.platform == "win32":
         # `os.listdrives` is of Python 3.12.

@@ -12,14 +12,14 @@ from starlette.responses import HTMLResponse, Response
 
 from segmake import __version__
 from segmake.config.yaml_values import in_one_line
-from segmake.engines import BUILTIN_MODELS
+from segmake.engines import BUILTIN_MODELS, SPLIT_DIAMETER
 from segmake.messages import LANGUAGES, Problem, catalogue, filled, joined, language, names, say
 from segmake.messages.numbers import duration, localised, moment, shown_bytes, significant
 from segmake.messages.numbers import number as whole
 from segmake.page.desk import CARDS, OTHER, Chosen, Desk, state_words
 from segmake.page.fields import all_fields, sections
 from segmake.page.steps import address_of, pages_of
-from segmake.page.work import problem_values
+from segmake.page.work import in_readers_language, problem_values
 
 # In French, signs with a space before them, or after them.
 _SIGN = re.compile(r" (?=[:;?!»])|(?<=«) ")
@@ -49,7 +49,9 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
         "name": name,
         "pages": pages_of(with_images=not values.get("desk") or values["desk"].file.has_images()),
     }
-    return HTMLResponse(template.render(**shared, **values), status_code=status)
+    # Whatever name slips in that is no text: the rest of the page is shown all the same.
+    text = template.render(**shared, **values).encode("utf-8", "backslashreplace")
+    return HTMLResponse(text, status_code=status)
 
 
 def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
         "state": state,
         "over": task.over,
         "words": state_words(task),
-        "problems": task.problems,
+        "problems": list(map(in_readers_language, task.problems)),
         "seconds": last.get("seconds", 0),
         "stale": image.stale,
     }
@@ -150,6 +152,8 @@ def _templates() -> jinja2.Environment:
         "cards": CARDS,
         "other_card": OTHER,
         "models": BUILTIN_MODELS,
+        "split_diameter": SPLIT_DIAMETER,
+        "in_readers_language": in_readers_language,
         "problem_values": problem_values,
     }
     return found

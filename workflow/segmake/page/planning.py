@@ -205,7 +205,7 @@ class Planning:
         if found.at_work:
             return found
         if asked.place and not sends:
-            ahead = await foreseen(session)
+            ahead = await foreseen(session, errand.tell)
             if ahead.files or ahead.config:
                 found.ahead = ahead
                 return found

@@ -18,8 +18,9 @@ _TOO_LATE = "SM-SSH-035"
 # What a login, or a set-up, says where its question was left, and where it took too long to answer.
 _LEFT = ("SM-SSH-004", "SM-SSH-030", "SM-REM-059", "SM-SSH-003", "SM-SSH-010", _TOO_LATE)
 
-# After these no question is asked either until somebody wants it: not the right computer, or no right password.
-_REFUSED = ("SM-SSH-004", "SM-SSH-006")
+# After these no question is asked either until somebody wants it: not the right computer, or no right password or
+# number.
+_REFUSED = ("SM-SSH-004", "SM-SSH-006", "SM-SSH-034")
 
 Kind = Literal["secret", "shown", "agree"]
 

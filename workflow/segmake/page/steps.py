@@ -23,4 +23,4 @@ def address_of(name: str) -> str:
 
 
 # Those that a page leads to besides.
-ADDRESSES = (*map(address_of, PAGES), "/environments", "/experiments")
+ADDRESSES = (*map(address_of, PAGES), "/environments", "/experiments", "/runs")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,14 @@ class LeftOut:
     ----------
     name : str
     reason : str
+        In words, as they were said; empty where the patterns are the reason.
+    kind : str
+        What it is, as `segmake look` calls it.
     """
 
     name: str
     reason: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def taken(tasks: Iterable[Task], section: Mapping[str, Any]) -> Taken:
         others = {one["name"]: one for one in said if one["kind"] == "name"}
         more += task.last.get("left_out", 0) - len(others)
         by_patterns = _by_patterns([*by_name, *others], section)
-        made = {one["name"]: one["reason"] for one in said if one["kind"] not in _NOT_MADE}
+        made = {one["name"]: one for one in said if one["kind"] not in _NOT_MADE}
         if section.get("derived") == "take":
             made = {}
         found.left_out.extend(_left_out(said, by_name, others, by_patterns, made))
@@ -155,16 +160,16 @@ def _left_out(
     by_name: Mapping[str, Any],
     others: Mapping[str, Any],
     by_patterns: set[str],
-    made: Mapping[str, str],
+    made: Mapping[str, Mapping[str, str]],
 ) -> Iterator[LeftOut]:
     for name in sorted(by_name, key=natural_key):
         if name not in by_patterns:
             yield LeftOut(name, "")
         elif name in made:
-            yield LeftOut(name, made[name])
+            yield LeftOut(name, made[name]["reason"], made[name]["kind"])
     for one in said:
         if one["kind"] == "system":
-            yield LeftOut(one["name"], one["reason"])
+            yield LeftOut(one["name"], one["reason"], one["kind"])
     yield from (LeftOut(name, "") for name in others if name not in by_patterns)
 
 
@@ -173,12 +178,19 @@ def with_reasons(left_out: Iterable[LeftOut], section: Mapping[str, Any]) -> Ite
     include, exclude = patterns(section)
     for each in left_out:
         if each.reason:
-            yield each
+            yield LeftOut(each.name, _reason(each), each.kind)
         elif not chosen([each.name], include, ()):
             yield LeftOut(each.name, say("left_out.name"))
         else:
             by = next((one for one in exclude if not chosen([each.name], include, [one])), "")
             yield LeftOut(each.name, say("page.take.excluded", pattern=by))
+
+
+def _reason(left_out: LeftOut) -> str:
+    # It was said when the folder was looked at, which may have been in another language, or by another version.
+    with suppress(KeyError):
+        return say(f"left_out.{left_out.kind}")
+    return left_out.reason
 
 
 def problems_of(line: Mapping[str, Any], section: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from segmake.core.installation import can_run
 from segmake.messages import Problem, Problems, language
 from segmake.page.connection import Connection
 from segmake.page.work import problem_values
@@ -110,33 +110,40 @@ class Watch:
         self._seen = Seen()
         self._asked = 0.0
         self._task: asyncio.Task[None] | None = None
+        # Python forgets a task that nobody holds.
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def look(self) -> Seen:
         """Return what is known, once it is as new as it can be, or after some patience."""
         place = self._connection.place
         if self._seen.place != place:
-            self._seen, self._asked = Seen(place=place), 0.0
+            self._seen = Seen(place=place)
+            self.forget()
         at_work = self._task is not None and not self._task.done()
         is_old = time.monotonic() - self._asked > _PAUSE_S or self._seen.spoken != language()
         if not at_work and is_old:
             self._asked = time.monotonic()
             self._task = asyncio.create_task(self._ask(place))
+            self._tasks.add(self._task)
+            self._task.add_done_callback(self._tasks.discard)
         if self._task is not None:
             await asyncio.wait([self._task], timeout=_PATIENCE_S)
         return self._seen
 
     def forget(self) -> None:
-        """Ask anew the next time, as something was begun or ended."""
-        self._asked = 0.0
+        """Ask anew the next time, as something was begun or ended; an answer that is on the way is of before."""
+        self._asked, self._task = 0.0, None
 
     async def _ask(self, place: PlaceFile | None) -> None:
         try:
-            self._seen = replace(await self._heard(), place=place)
+            seen = replace(await self._heard(), place=place)
         except (Problem, Problems) as error:
             found = error.problems if isinstance(error, Problems) else [error]
-            self._tell([problem_values(each) for each in found])
+            seen = self._with(found)
         except Exception as error:
-            self._tell([problem_values(self._unexpected(error))])
+            seen = self._with([self._unexpected(error)])
+        if asyncio.current_task() is self._task:
+            self._seen = seen
 
     async def _heard(self) -> Seen:
         refuse_bare(self._connection)
@@ -147,21 +154,12 @@ class Watch:
         if said:
             for failure in said["failures"]:
                 failure |= in_own_words(session, failure)
-        begins = at_work and await _begins(session, said)
+        begins = at_work and await running.is_beginning(session, said)
         return Seen(said, at_work, begins, unbegun, time.time(), spoken=language())
 
-    def _tell(self, problems: list[dict[str, Any]]) -> None:
-        self._seen = replace(self._seen, problems=tuple(problems), spoken=language())
-
-
-async def _begins(session: Session, said: dict[str, Any] | None) -> bool:
-    """Return whether a run that is at work has not said anything of itself yet."""
-    if said is None:
-        return True
-    if said["state"] not in _OVER:
-        return False
-    last = await running.started(session)
-    return last is not None and last.before == said["run"]["began"]
+    def _with(self, problems: list[Problem]) -> Seen:
+        told = tuple(problem_values(each) for each in problems)
+        return replace(self._seen, problems=told, spoken=language())
 
 
 def refuse_bare(connection: Connection) -> None:
@@ -172,7 +170,7 @@ def refuse_bare(connection: Connection) -> None:
     Problem
         ``SM-PAG-020``
     """
-    if connection.place is None and not (find_spec("snakemake") and shutil.which("sh")):
+    if connection.place is None and not (can_run() and shutil.which("sh")):
         raise Problem("SM-PAG-020")
 
 

@@ -11,7 +11,7 @@ import json
 import posixpath
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from segmake import __version__
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import at
 from segmake.core.files import fingerprint, natural_key
-from segmake.messages import Problem, language, say
+from segmake.messages import Problem, language, remembered, say
 from segmake.places.place import Answer, Place
 
 # Between two looks whether something still works.
@@ -269,6 +269,7 @@ class Work:
     def _answers(self, said: bytes) -> Iterator[dict[str, Any]]:
         for answer in _answers(said):
             pictures = {name: answer[name] for name in ("picture", "outlines") if answer.get(name)}
+            answer |= {"problems": problems_in(answer)}
             yield answer | {name: f"{self.mark}{path}" for name, path in pictures.items()}
 
     async def _news(self, task: Task) -> Task:
@@ -303,7 +304,31 @@ def problem_values(problem: Problem) -> dict[str, Any]:
         "text": problem.what,
         "remedy": problem.remedy,
         "where": str(problem.where),
+        "language": language(),
+        "values": problem.plain_values,
     }
+
+
+def problems_in(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the problems of an answer, with the language that it speaks."""
+    return [{**one, "language": answer.get("language")} for one in answer.get("problems", [])]
+
+
+def in_readers_language(problem: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a problem as whoever reads the page now is told of it, whatever language it was told in.
+
+    Parameters
+    ----------
+    problem : mapping
+        As `problem_values` or an answer has it: of another version of SegMake it may be unknown here, and stays.
+    """
+    values = problem.get("values")
+    if problem.get("language") in (None, language()) or not isinstance(values, dict):
+        return problem
+    with suppress(KeyError):
+        again = remembered(problem["code"], problem["where"], values)
+        return {**problem, "text": again.what, "remedy": again.remedy}
+    return problem
 
 
 def _two_sections(settings: dict[str, Any]) -> dict[str, Any]:

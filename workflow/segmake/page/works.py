@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from segmake.config.edited_text import settings_in
 from segmake.config.yaml_values import in_one_line
-from segmake.core.files import fingerprint
-from segmake.formats import FORMATS
+from segmake.core.files import fingerprint, readable
+from segmake.core.installation import can_look
+from segmake.experiment.seen import images_in
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import shown_bytes
 from segmake.page.connection import Connection
+from segmake.page.mistake import unexpected
 from segmake.page.work import Task, Work, problem_values
 from segmake.places.place import Answer, Place
 from segmake.places.progress import Progress
@@ -61,6 +63,10 @@ class _Trial:
         """Say how far it is while the image is sent."""
         self.task.lines = [{"answer": "try", "state": "sending", "words": words, "file": self.file}]
 
+    def end(self, error: Problem | Problems) -> None:
+        """Say what is wrong: it has ended before it began."""
+        self.task.lines, self.task.over = [_error(error)], True
+
 
 class Works:
     """What is done with the images of an experiment, wherever that is; see `segmake.page.work.Work`.
@@ -77,10 +83,12 @@ class Works:
         self.here, self._connection = here, connection
         self._far: tuple[Session, Work] | None = None
         self._trials: dict[str, _Trial] = {}
+        # What lies here, by the names of files alone.
+        self._listed: dict[str, Task] = {}
         self._asked: dict[str, asyncio.Task[Any]] = {}
-        # Images that are sent to be seen.
-        self._wanted: set[str] = set()
-        self._can_look = all(map(find_spec, ("numpy", "PIL", "tifffile")))
+        # Images that are sent to be seen, and where to.
+        self._wanted: set[tuple[str, str]] = set()
+        self._can_look = can_look()
 
     @property
     def place(self) -> Place:
@@ -105,11 +113,14 @@ class Works:
     async def look(self, images: str, include: Sequence[str] = (), *, anew: bool = False) -> Task:
         """Have all images of a folder looked at; what is known of a look that goes on or is over is returned."""
         folder = Path(os.path.expanduser(images))
-        if not self.is_elsewhere or (self._can_look and folder.exists()):
+        is_here = await asyncio.to_thread(folder.exists)
+        if not self.is_elsewhere or (self._can_look and is_here):
             return await self.here.look(images, include, anew=anew)
-        if folder.exists():
-            return await asyncio.to_thread(_listed, folder)
-        key = fingerprint("look", images, *include)
+        key = fingerprint("look", self._where, images, *include)
+        if is_here:
+            if anew or key not in self._listed:
+                self._listed[key] = await asyncio.to_thread(_listed, folder, include)
+            return self._listed[key]
         if anew:
             self._asked.pop(key, None)
         try:
@@ -129,16 +140,20 @@ class Works:
 
         Where that is not done at once, it ``waits``; one that has to be sent for it, and was not, is ``unsent``.
         """
-        is_here = os.path.exists(file)
+        is_here = await asyncio.to_thread(os.path.exists, file)
         if not self.is_elsewhere or (self._can_look and is_here):
             return await self.here.view(file, position, moment, images)
-        if is_here and file not in self._wanted:
+        if is_here and (self._where, file) not in self._wanted:
             problem = Problem("SM-PAG-034", where=Path(file).name, host=self._host)
             return _error(problem) | {"unsent": True}
-        key = fingerprint("view", file, _state(file), position, moment, in_one_line(images))
+        state = await asyncio.to_thread(_state, file)
+        place = ("view", self._where, file, state, position, moment)
         try:
+            # What was drawn before is kept over there, unless it made room for others.
             found: dict[str, Any] = await self._given(
-                key, lambda: self._view_there(file, position, moment, images)
+                fingerprint(*place, in_one_line(images)),
+                lambda: self._view_there(file, position, moment, images),
+                kept=False,
             )
         except (Problem, Problems) as error:
             return _error(error)
@@ -149,7 +164,7 @@ class Works:
     def send(self, file: str) -> None:
         """Have an image sent to the experiment's computer, where this one can't open it: `view` does it from now on."""
         self._connection.questions.ask_again()
-        self._wanted.add(file)
+        self._wanted.add((self._where, file))
 
     async def begin_trial(
         self, file: str, position: int, moment: int, settings: dict[str, Any]
@@ -159,7 +174,8 @@ class Works:
             return await self.here.begin_trial(file, position, moment, settings)
         key = await self.trial_key(file, position, moment, settings)
         before = self._trials.get(key)
-        if before is None or (before.task.over and not before.key):
+        # What was found is found again at once over there, if its pictures have not made room for others.
+        if before is None or before.task.over:
             trial = self._trials[key] = _Trial(file, Task("", where=self._host))
             trial.tell(say("page.trial.connecting", host=self._host))
             trial.sending = asyncio.create_task(self._try(trial, position, moment, settings))
@@ -170,7 +186,7 @@ class Works:
     ) -> str:
         """Return what tells a trial from all others."""
         key = await self.here.trial_key(file, position, moment, settings)
-        return fingerprint(key, self._host) if self.is_elsewhere else key
+        return fingerprint(key, self._where) if self.is_elsewhere else key
 
     async def trial(self, key: str) -> Task | None:
         """Return how far a trial is; None if there is none."""
@@ -223,6 +239,12 @@ class Works:
         place = self._connection.place
         return place.host if place else self.here.place.name
 
+    @property
+    def _where(self) -> str:
+        """What tells the experiment's computer, and its folder there, from those of before."""
+        place = self._connection.place
+        return f"{place.host}:{place.folder}" if place else ""
+
     async def _there(self) -> tuple[Session, Work]:
         """Return the experiment's computer, once one is logged in there."""
         session = await self._connection.session()
@@ -249,7 +271,7 @@ class Works:
     ) -> dict[str, Any]:
         session, work = await self._there()
         name = file
-        if os.path.exists(file):
+        if await asyncio.to_thread(os.path.exists, file):
             name, _ = await self._sent(session, file, {"images": images})
         # The folder is one of this computer.
         return await work.view(name, position, moment, {**images, "folder": "images"})
@@ -263,7 +285,7 @@ class Works:
         try:
             session, work = await self._there()
             name = trial.file
-            if Path(name).exists():
+            if await asyncio.to_thread(os.path.exists, name):
 
                 def tell(progress: Progress) -> None:
                     trial.tell(_sending(progress, session.place.host))
@@ -271,8 +293,9 @@ class Works:
                 name, sections = await self._sent(session, trial.file, sections, tell)
             trial.key = await work.begin_trial(name, position, moment, sections)
         except (Problem, Problems) as error:
-            trial.task.lines = [_error(error)]
-            trial.task.over = True
+            trial.end(error)
+        except Exception as error:
+            trial.end(unexpected(error))
 
     async def _given(
         self, key: str, ask: Callable[[], Coroutine[Any, Any, Any]], *, kept: bool = True
@@ -311,19 +334,18 @@ class Works:
         return name, settings_in(copied.body)
 
 
-def _listed(folder: Path) -> Task:
+def _listed(folder: Path, include: Sequence[str]) -> Task:
     """Return the images of a folder by their names alone."""
-    found = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in FORMATS and not path.name.startswith(".")
-    ]
+    try:
+        found = images_in(folder, include)
+    except Problems as error:
+        return Task(_new_name(), lines=[_error(error)], over=True)
     lines: list[dict[str, Any]] = [
         {
             "answer": "look.file",
-            "file": str(path.absolute()),
-            "name": path.relative_to(folder).as_posix(),
-            "of": len(found),
+            "file": readable(str(each.path.absolute())),
+            "name": readable(each.relative),
+            "of": len(found.found),
             "unopened": True,
             "format": None,
             "bytes": None,
@@ -332,9 +354,16 @@ def _listed(folder: Path) -> Task:
             "positions": [_UNKNOWN],
             "problems": [],
         }
-        for path in found
+        for each in found.found
+        if not each.folder
     ]
-    return Task("", lines=[*lines, {"answer": "look", "problems": []}], over=True)
+    whole = {"answer": "look", "problems": [], "left_out": found.left_out}
+    return Task(_new_name(), lines=[*lines, whole], over=True)
+
+
+def _new_name() -> str:
+    """Return what tells a look without a log from all others."""
+    return f"listed {secrets.token_hex(8)}"
 
 
 def _sending(progress: Progress, host: str) -> str:

@@ -56,25 +56,12 @@ class Untimed:
 
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
         """Return what the user types."""
-        self._pause()
-        typed = await self.asking.secret(question, shown=shown)
-        self._go_on()
-        return typed
-
-    async def agrees(self, question: str) -> bool:
-        """Return whether the user says yes."""
-        self._pause()
-        agreed = await self.asking.agrees(question)
-        self._go_on()
-        return agreed
-
-    def _pause(self) -> None:
         self.is_waiting = True
         self.limit.reschedule(None)
-
-    def _go_on(self) -> None:
+        typed = await self.asking.secret(question, shown=shown)
         self.is_waiting = False
         self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+        return typed
 
 
 class Terminal:

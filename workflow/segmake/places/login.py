@@ -34,8 +34,9 @@ _REFUSED = {errno.ECONNREFUSED, 10061, 1225}
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, 10050, 10051, 10065, 1231, 1232}
 _ERROR_NUMBER = re.compile(r"\[(?:Errno|WinError) (\d+)\]")
 
-# How a server asks for the password, and not for the number of a second factor.
+# How a server asks for the password, and for the number of a second factor, which some call a one-time password.
 _PASSWORD = re.compile(r"password|mot de passe|kennwort|passwort", re.IGNORECASE)
+_NUMBER = re.compile(r"one.?time|otp|token|code|jeton|unique|einmal", re.IGNORECASE)
 
 
 @dataclass
@@ -65,8 +66,8 @@ class Login:
         The connections to the computers on the way, by their names as in `jumps`.
     keys_refused : list of str
         The computers that take keys, but let none of this user's in at the last login.
-    had_to_type : bool
-        Whether a password, or the number of a second factor, was typed for it.
+    typed_for : list of str
+        The computers for which a password, or the number of a second factor, was typed at the last login.
     """
 
     host: str
@@ -77,7 +78,12 @@ class Login:
     entry: str = ""
     passed: dict[str, asyncssh.SSHClientConnection] = field(default_factory=dict, init=False)
     keys_refused: list[str] = field(default_factory=list, init=False)
-    had_to_type: bool = field(default=False, init=False)
+    typed_for: list[str] = field(default_factory=list, init=False)
+
+    @property
+    def had_to_type(self) -> bool:
+        """Whether a password, or the number of a second factor, was typed for it."""
+        return bool(self.typed_for)
 
     async def connect(self, *, again: bool = False) -> asyncssh.SSHClientConnection:
         """Log in.
@@ -93,7 +99,7 @@ class Login:
             ``SM-SSH-001`` to ``SM-SSH-010``, ``SM-SSH-017``, ``SM-SSH-030`` to ``SM-SSH-035``, ``SM-SSH-042``.
         """
         asking = _WhyAgain(self.asking, self.host) if again else self.asking
-        self.keys_refused, self.had_to_type, self.passed = [], False, {}
+        self.keys_refused, self.typed_for, self.passed = [], [], {}
         try:
             for jump in self.jumps():
                 self.passed[jump] = await self._connect(jump, self._last_passed(), asking)
@@ -103,10 +109,19 @@ class Login:
                 passed.close()
             raise
 
+    def take_over(self, other: Login) -> None:
+        """Know of this login what is known of another one at the same computer, which may be called otherwise."""
+
+        def own(hosts: list[str]) -> list[str]:
+            return [self.host if host == other.host else host for host in hosts]
+
+        self.passed = other.passed
+        self.keys_refused, self.typed_for = own(other.keys_refused), own(other.typed_for)
+
     async def takes_key(self, path: Path) -> Taken:
         """Return whether the computer takes a key, by a login of its own; nothing but its passphrase is asked for.
 
-        The computers on the way are those of the login that was made last.
+        The computers on the way are those of the login that was made last. What it takes from now on counts as taken.
 
         Raises
         ------
@@ -124,6 +139,9 @@ class Login:
             raise self._problem(self.host, visit, error) from error
         connection.close()
         await connection.wait_closed()
+        for hosts in (self.keys_refused, self.typed_for):
+            if self.host in hosts:
+                hosts.remove(self.host)
         return Taken.ALONE
 
     def _last_passed(self) -> asyncssh.SSHClientConnection | None:
@@ -185,13 +203,14 @@ class Login:
                     names = {"host": host, "error": one_line(error.reason)}
                     raise Problem("SM-SSH-017", where=host, **names) from error
                 await self._know(host, visit.offered)
-            except (OSError, asyncssh.Error, ValueError) as error:
+            # Of a port that can't be, Python says that it overflows.
+            except (OSError, OverflowError, asyncssh.Error, ValueError) as error:
                 raise self._problem(host, visit, error) from error
             else:
                 if through:
                     connection.set_tunnel(through)
                 self.keys_refused += [host] if visit.keys_refused else []
-                self.had_to_type |= visit.had_to_type
+                self.typed_for += [host] if visit.had_to_type else []
                 return connection
         raise Problem("SM-SSH-004", where=host, host=host, fingerprint="?")
 
@@ -282,7 +301,8 @@ def in_parts(host: str) -> tuple[str, str, int]:
     """Return user, name and port of ``USER@HOST:PORT``; an address with colons stands in brackets before a port."""
     user, _, host = host.rpartition("@")
     name, colon, port = host.rpartition(":")
-    if colon and port.isdigit() and (":" not in name or name.endswith("]")):
+    # There are signs that count as digits, and are no numbers.
+    if colon and port.isascii() and port.isdecimal() and (":" not in name or name.endswith("]")):
         return user, name.strip("[]"), int(port)
     return user, host.strip("[]"), 0
 
@@ -434,7 +454,7 @@ class _Visit(asyncssh.SSHClient):
                 self.refused_to_answer = True
                 return None
             answers.append(typed)
-            self.only_passwords &= bool(_PASSWORD.search(text))
+            self.only_passwords &= bool(_PASSWORD.search(text)) and not _NUMBER.search(text)
         # Some servers send an empty one last.
         self.answered += bool(prompts)
         return answers

@@ -73,7 +73,7 @@ class There(Place):
     def take_over(self, other: There) -> None:
         """Go on with the connection of another login at the same computer, which has none then."""
         self._connection, other._connection = other._connection, None
-        self.login.passed = other.login.passed
+        self.login.take_over(other.login)
 
     def on_the_way(self, host: str) -> There:
         """Return one of `Login.jumps`, by the login that was made there already; it ends with this one's."""

@@ -63,6 +63,11 @@ class ResultPaths:
         return self.state / "runs.jsonl"
 
     @property
+    def configs(self) -> Path:
+        """The folder with the configs of earlier runs, each once, under what `segmake.core.ended_runs` notes."""
+        return self.state / "configs"
+
+    @property
     def run_files(self) -> Path:
         """What is noted of the tables and the report of the whole run."""
         return self.state / "report.json"

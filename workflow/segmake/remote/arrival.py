@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from segmake.messages import Problem
 from segmake.remote.config_copy import apart, sign_of
-from segmake.remote.memory import Memory, memories, read_memory, taken_along, write_memory
+from segmake.remote.memory import (
+    Memory,
+    memories,
+    noting,
+    read_memory,
+    taken_along,
+    write_memory,
+)
 from segmake.remote.session import Session
 
 # sh FOLDER FILE...: whether one of the files is in the folder.
@@ -33,16 +40,20 @@ async def has_arrived(session: Session) -> bool:
 async def memory_of(session: Session) -> Memory:
     """Return what is remembered of the place; also what was remembered of it when it was called or lay otherwise.
 
-    The copy of the config that lies there tells that it is the same: it was sent from here.
+    The copy of the config that lies there tells that it is the same: it was sent from here. That is noted.
     """
     memory = read_memory(session.experiment, session.place)
     if memory.configs:
         return memory
     for earlier in memories(session.experiment):
         if await _has_sent(session, earlier):
+            memory = read_memory(session.experiment, session.place)
+            if memory.configs:
+                return memory
             taken = taken_along(earlier, session.place)
             taken.fetched |= memory.fetched
             taken.brought = memory.brought
+            write_memory(session.experiment, taken)
             return taken
     return memory
 
@@ -71,7 +82,6 @@ async def forget_if_gone(session: Session) -> bool:
 
 def _forget(session: Session) -> None:
     """Forget what was sent. What was fetched is still here."""
-    memory = read_memory(session.experiment, session.place)
-    memory.configs, memory.sent, memory.others, memory.alike = {}, {}, [], {}
-    memory.arrived = False
-    write_memory(session.experiment, memory)
+    with noting(session.experiment, session.place) as memory:
+        memory.configs, memory.sent, memory.others, memory.alike = {}, {}, [], {}
+        memory.arrived = False

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from segmake.config.load import completed
 from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
-from segmake.core.files import readable
+from segmake.core.files import listed
 from segmake.messages import Problem, say
 from segmake.remote import group_folders
 from segmake.remote.gone import ASIDE
 from segmake.remote.known_computers import known_computer
 from segmake.remote.sending import Sent
 from segmake.remote.session import Session
-
-# So many files are named.
-_NAMED = 10
 
 
 async def make_folder(session: Session) -> None:
@@ -61,8 +56,3 @@ def sent_in_words(session: Session, sent: Sent) -> str:
             values = {"number": len(names), "files": session.own_words(listed(names))}
             lines.append(say(text, folder=folder, host=session.place.host, **values))
     return "\n".join(lines)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return some files, the first of them by name."""
-    return ", ".join([*map(readable, names[:_NAMED]), *(["..."] if len(names) > _NAMED else [])])

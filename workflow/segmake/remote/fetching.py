@@ -18,7 +18,7 @@ from segmake.places.place import File
 from segmake.remote.arrival import memory_of
 from segmake.remote.claims import refuse_copy
 from segmake.remote.config_copy import make_copy
-from segmake.remote.memory import Memory, is_same, read_memory, state_of, write_memory
+from segmake.remote.memory import Memory, is_same, noting, read_memory, state_of
 from segmake.remote.passed_on import Among
 from segmake.remote.session import Session
 from segmake.remote.shown_progress import Showing, shown
@@ -216,11 +216,11 @@ class _Round:
                 *ends, wanted=wanted.__contains__, tell=tell, checked=self.compare, quiet=0
             )
         same = {name for name in there if name in here and _are_same(there[name], here[name])}
-        for name in same | set(outcome.copied):
-            state = there[name].size, there[name].time
-            memory.fetched[self._key(name)] = state
-            memory.brought[_key_here(self.session, self.here / name)] = state
-        write_memory(self.session.experiment, memory)
+        with noting(self.session.experiment, self.session.place) as memory:
+            for name in same | set(outcome.copied):
+                state = there[name].size, there[name].time
+                memory.fetched[self._key(name)] = state
+                memory.brought[_key_here(self.session, self.here / name)] = state
         return outcome, kept
 
     def _edited(
@@ -293,12 +293,11 @@ async def _edited(session: Session, there: str, here: Path) -> list[str]:
             Here().checksums(here.as_posix(), list(unsure)),
             session.computer.checksums(there, list(unsure)),
         )
-        for name, file in unsure.items():
-            if name in ours and ours[name] == theirs.get(name):
-                memory.brought[_key_here(session, here / name)] = state_of(file)
-            else:
-                edited.append(name)
-        write_memory(session.experiment, memory)
+        alike = {name for name in unsure if name in ours and ours[name] == theirs.get(name)}
+        edited += unsure.keys() - alike
+        with noting(session.experiment, session.place) as memory:
+            for name in alike:
+                memory.brought[_key_here(session, here / name)] = state_of(unsure[name])
     return sorted(edited)
 
 

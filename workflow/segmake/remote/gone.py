@@ -14,7 +14,7 @@ from segmake.places.place import PART, File
 from segmake.remote.config_copy import Named
 from segmake.remote.laptop_paths import SENT
 from segmake.remote.luggage import Luggage, is_in
-from segmake.remote.memory import Memory, is_same
+from segmake.remote.memory import Memory, is_same, noting, read_memory
 from segmake.remote.session import STARTED, Session
 
 # In the experiment's folder over there.
@@ -39,7 +39,7 @@ exit 0
 
 
 async def set_aside(
-    session: Session, luggage: Luggage, named: Sequence[Named], memory: Memory
+    session: Session, luggage: Luggage, named: Sequence[Named]
 ) -> tuple[list[str], list[str]]:
     """Set aside over there what was sent from here, lies there as it was sent, and is not here any more.
 
@@ -58,22 +58,22 @@ async def set_aside(
     Problem
         ``SM-REM-023`` if it can't be moved.
     """
+    memory = read_memory(session.experiment, session.place)
     known = {name for name in memory.sent if name not in luggage.paths}
     gone = sorted(_gone(session, known, named))
     there = await _states(session, gone)
     others = set(memory.others)
-    for name in gone:
-        if name not in there:
-            del memory.sent[name]
     moved = [
         name
         for name, file in there.items()
         if name not in others and any(is_same(file, state) for state in memory.sent[name])
     ]
     await move_aside(session, moved)
-    for name in moved:
-        del memory.sent[name]
-    return moved, [name for name in there if name in memory.sent]
+    stay = sorted(there.keys() - set(moved))
+    with noting(session.experiment, session.place) as memory:
+        for name in set(gone).difference(stay):
+            memory.sent.pop(name, None)
+    return moved, stay
 
 
 async def move_aside(session: Session, names: Sequence[str]) -> None:

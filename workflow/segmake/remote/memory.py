@@ -7,8 +7,8 @@ user may go to another one and back.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,6 +93,18 @@ def write_memory(experiment: Path, memory: Memory) -> None:
     with write_atomically(experiment / FILE) as part:
         # Names that are no UTF-8 stay what they are.
         part.write_text(json.dumps({"places": places}, separators=(",", ":")), encoding="ascii")
+
+
+@contextmanager
+def noting(experiment: Path, place: PlaceFile) -> Iterator[Memory]:
+    """Give what is remembered of a place to change it; it is remembered when the block ends well.
+
+    Sending and fetching may go on at once and take minutes: each notes what it has done in such a block, which waits
+    for nothing, so that neither writes over what the other one has noted meanwhile.
+    """
+    memory = read_memory(experiment, place)
+    yield memory
+    write_memory(experiment, memory)
 
 
 def carry_over(experiment: Path, before: PlaceFile, place: PlaceFile) -> None:

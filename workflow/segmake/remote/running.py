@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from posixpath import join, relpath
+from shlex import quote
 from typing import Any
 
 from segmake.core.files import one_line
@@ -29,6 +33,12 @@ LOCAL = "local"
 
 # How long a run that was told to stop is waited for.
 STOP_SECONDS = 90.0
+
+# How long another computer that is about to start a run is waited for, and how often such a one says that it still is.
+TURN_SECONDS, FRESH_SECONDS = 130.0, 30.0
+
+# What `_TAKE_TURN` ends with where another one has its turn.
+_NOT_YET = 3
 
 _OVER = ("ended", "stopped", "died")
 
@@ -56,16 +66,22 @@ code=$1; shift
 echo $? >"$code"
 """
 
-# sh FOLDER: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one that
-# was left by a lost connection is free after two minutes.
-_TAKE_TURN = r"""
-for try in 1 2 3 4 5 6 7 8 9; do
-    mkdir -p -- "$(dirname -- "$1")" && mkdir -- "$1" 2>/dev/null && exit 0
-    find "$1" -maxdepth 0 -mmin +1 -exec rmdir -- {} \; 2>/dev/null
-    sleep 1
+# sh FOLDER NAME: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one
+# that was left by a lost connection is free after two minutes. It is tried twice, since it may be given back meanwhile.
+_TAKE_TURN = rf"""
+mkdir -p -- "$(dirname -- "$1")" || exit 1
+find "$1" -maxdepth 0 -mmin +1 -exec rm -r -- {{}} \; 2>/dev/null
+for try in 1 2; do
+    said=$(mkdir -- "$1" 2>&1) && {{ : >"$1/$2"; exit; }}
+    [ -d "$1" ] && exit {_NOT_YET}
 done
+printf '%s\n' "$said" >&2
 exit 1
 """
+
+# sh FOLDER NAME: has it stay one's own, and gives it back. Another one's is left alone.
+_KEEP_TURN = '[ -e "$1/$2" ] && touch -- "$1"'
+_END_TURN = 'rm -- "$1/$2" 2>/dev/null && rmdir -- "$1"'
 
 
 @dataclass(frozen=True)
@@ -100,17 +116,52 @@ async def profile_of(session: Session) -> str:
 
 
 async def start_unless_at_work(session: Session, profile: str) -> str:
-    """Do what `start` does, unless another computer has started a run meanwhile; return what the user is told."""
-    turn = f"{session.started}.starting"
-    has_turn = (await session.computer.run(["sh", "-c", _TAKE_TURN, "sh", turn])).code == 0
-    try:
+    """Do what `start` does, unless another computer has started a run meanwhile; return what the user is told.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-091`` if another one has been about to start it for long, ``SM-REM-012`` if nothing can be written
+        there; those of `start`.
+    """
+    async with _turn(session):
         said, at_work = await look(session)
         if at_work:
             return say("remote.runs_meanwhile", host=session.place.host)
         return await start(session, profile, said["run"]["began"] if said else None)
+
+
+@asynccontextmanager
+async def _turn(session: Session) -> AsyncIterator[None]:
+    """Be the only one who starts a run of this config meanwhile: Slurm may take minutes until it is noted."""
+    words = f"{session.started}.starting", secrets.token_hex(8)
+    host, end = session.place.host, time.monotonic() + TURN_SECONDS
+    while (answer := await _run_script(session, _TAKE_TURN, *words)).code:
+        if answer.code != _NOT_YET:
+            error = one_line(answer.err.decode(errors="replace"))
+            raise Problem("SM-REM-012", where=host, path=session.place.folder, error=error)
+        if time.monotonic() > end:
+            raise Problem("SM-REM-091", where=host, host=host)
+        await asyncio.sleep(1)
+    kept = asyncio.create_task(_keep_turn(session, *words))
+    try:
+        yield
     finally:
-        if has_turn:
-            await session.computer.run(["rmdir", "--", turn])
+        kept.cancel()
+        # What is wrong with the connection is not what is told, and it is free soon by itself.
+        with suppress(Problem):
+            await _run_script(session, _END_TURN, *words)
+
+
+async def _keep_turn(session: Session, *words: str) -> None:
+    with suppress(Problem):
+        while True:
+            await asyncio.sleep(FRESH_SECONDS)
+            await _run_script(session, _KEEP_TURN, *words)
+
+
+async def _run_script(session: Session, script: str, *words: str) -> Answer:
+    return await session.computer.run(["sh", "-c", script, "sh", *words])
 
 
 async def start(session: Session, profile: str, before: str | None) -> str:
@@ -129,7 +180,7 @@ async def start(session: Session, profile: str, before: str | None) -> str:
     Problem
         ``SM-REM-009`` if it is refused, with what is said over there; ``SM-REM-055`` if the experiment is a copy.
     """
-    claim(session.experiment, session.place)
+    _claim(session)
     if profile != LOCAL:
         words = ["segmake", "submit", "--profile", profile, *session.config_options]
         answer = await session.program(*words)
@@ -149,6 +200,12 @@ async def start(session: Session, profile: str, before: str | None) -> str:
     await _note_started(session, Started(work, log, code, before or ""))
     await open_to_group(session.computer, session.place.folder)
     return say("remote.started", host=session.place.host)
+
+
+def _claim(session: Session) -> None:
+    # At home no other folder could be meant, and nothing of SSH need be in order.
+    if not session.is_at_home:
+        claim(session.experiment, session.place)
 
 
 async def _note_started(session: Session, run: Started | None) -> None:
@@ -189,6 +246,7 @@ def _of_users(session: Session, log: str) -> str:
     def told(found: re.Match[str]) -> str:
         files = [each.strip() for each in found[1].splitlines()]
         names = {"number": len(files), "files": ", ".join(files)}
+        names["results"] = quote(results_of(session.config).as_posix())
         return str(Problem("SM-REM-074", where=session.place.host, **names))
 
     return session.own_words(_PROTECTED.sub(told, _TRACEBACK.split(log)[0]).rstrip())
@@ -232,6 +290,16 @@ async def look(session: Session) -> tuple[dict[str, Any] | None, bool]:
     """Return what `Session.status` does, and whether a run is at work, or about to be."""
     said = await session.status()
     return said, await _is_at_work(session, said)
+
+
+async def is_beginning(session: Session, said: dict[str, Any] | None) -> bool:
+    """Return whether a run that is at work has not said anything of itself yet, but at most the one before."""
+    if said is None:
+        return True
+    if said["state"] not in _OVER:
+        return False
+    last = await started(session)
+    return last is not None and last.before == said["run"]["began"]
 
 
 async def _is_at_work(session: Session, said: dict[str, Any] | None) -> bool:
@@ -320,16 +388,6 @@ async def _exit_code(session: Session, run: Started | None) -> str:
     return (await session.text(run.code) or "").strip() if run else ""
 
 
-async def before_it_began(session: Session) -> str:
-    """Return what is to be said of a run that was refused or stopped before it began; empty if there is none."""
-    last = await started(session)
-    if last is None:
-        return ""
-    if await _exit_code(session, last) == _INTERRUPTED:
-        return say("remote.stopped_early")
-    return await said_by(session, last)
-
-
 @dataclass(frozen=True)
 class Unbegun:
     """A run that ended before it began: it was refused, or stopped.
@@ -344,6 +402,13 @@ class Unbegun:
 
     stopped: bool
     said: str
+
+    @property
+    def words(self) -> str:
+        """What the user is told of it."""
+        return (
+            say("remote.stopped_early") if self.stopped else self.said or say("remote.nothing_ran")
+        )
 
 
 async def unbegun(session: Session, said: dict[str, Any] | None) -> Unbegun | None:
@@ -375,7 +440,7 @@ async def stop(session: Session, show: Show) -> bool:
         ``SM-REM-010`` if it can't be reached from here, ``SM-REM-073`` if it is somebody else's, ``SM-REM-016`` if
         Slurm does not cancel it; ``SM-REM-055`` if the experiment is a copy.
     """
-    claim(session.experiment, session.place)
+    _claim(session)
     said, at_work = await look(session)
     if not at_work:
         show(say("remote.nothing_runs", host=session.place.host))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
-from segmake.core.files import readable
+from segmake.core.files import listed, readable
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import shown_bytes
 from segmake.places import copying
@@ -27,14 +27,12 @@ from segmake.remote.gone import absent_images, foreign, move_aside, set_aside
 from segmake.remote.group_folders import open_to_group
 from segmake.remote.laptop_paths import Laptop
 from segmake.remote.luggage import Luggage, config_problems, is_in, pack, pack_one
-from segmake.remote.memory import Memory, is_same, noted, state_of, write_memory
+from segmake.remote.memory import Memory, is_same, noted, noting, read_memory, state_of
 from segmake.remote.passed_on import Among, Gathered
 from segmake.remote.patience import Show
+from segmake.remote.runs import keep_own
 from segmake.remote.session import Session, own_name
 from segmake.remote.shown_progress import Showing, shown
-
-# So many files are named in a message.
-_NAMED = 10
 
 # What may be gone over with, if the user knows of it: images that only the other computer has.
 ONLY_THERE = ("SM-REM-070", "SM-REM-071")
@@ -104,8 +102,63 @@ class Ahead:
     config: bool
 
 
-async def foreseen(session: Session) -> Ahead:
+@dataclass(frozen=True)
+class _Packed:
+    """What is to be sent, and the files of both sides.
+
+    Attributes
+    ----------
+    config : ConfigCopy
+    luggage : Luggage
+    memory : Memory
+    here, there : dict of File
+        By their names over there.
+    """
+
+    config: ConfigCopy
+    luggage: Luggage
+    memory: Memory
+    here: dict[str, File]
+    there: dict[str, File]
+
+
+async def foreseen(session: Session, show: Show) -> Ahead:
     """Return what `send` would send; nothing is written over there.
+
+    Parameters
+    ----------
+    session : Session
+    show : callable
+        Is told that files are compared.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-055`` if the experiment is a copy; what a connection may raise.
+    Problems
+        ``SM-REM-025`` if a folder of images is nowhere; what is wrong with the folders of images.
+    """
+    packed = await _packed(session)
+    if packed is None:
+        return Ahead(0, 0, config=False)
+    here, there = packed.here, packed.there
+    _, alike = await _others(session, packed, show)
+    # What was compared isn't read once more when it is sent.
+    if compared := {name: (state_of(here[name]), state_of(there[name])) for name in alike}:
+        with noting(session.experiment, session.place) as memory:
+            memory.alike |= compared
+    sizes = [
+        file.size
+        for name, file in here.items()
+        if name not in alike and not (name in there and is_same(there[name], state_of(file)))
+    ]
+    known = await session.text(f"{session.place.folder}/{session.config.as_posix()}")
+    is_new = known is None or apart(known)[0] != packed.config.body
+    return Ahead(len(sizes), sum(sizes), config=is_new)
+
+
+async def _packed(session: Session) -> _Packed | None:
+    """Return what is to be sent; None if that computer works in this very folder.
 
     Raises
     ------
@@ -116,28 +169,24 @@ async def foreseen(session: Session) -> Ahead:
     """
     claim(session.experiment, session.place)
     laptop = await session.laptop()
-    folder = session.place.folder
     memory = await memory_of(session)
-    config = make_copy(session.config, laptop, folder, memory.sent)
+    config = make_copy(session.config, laptop, session.place.folder, memory.sent)
     session.named = config.named
-    if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
-        return Ahead(0, 0, config=False)
+    if laptop.shared(str(session.experiment)) == session.place.folder.rstrip("/"):
+        return None
     await _refuse_absent_images(session, config)
     luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
-    there = await Among(session.computer, luggage.folders, luggage.single).files(folder)
+    return await _with_files(session, config, luggage, memory)
+
+
+async def _with_files(
+    session: Session, config: ConfigCopy, luggage: Luggage, memory: Memory
+) -> _Packed:
+    target = Among(session.computer, luggage.folders, luggage.single)
+    there = await target.files(session.place.folder)
     here = await Gathered(Here(), luggage.paths).files("")
-    sizes = [
-        file.size
-        for name, file in here.items()
-        if name not in there
-        or not (
-            is_same(there[name], state_of(file)) or _is_known_alike(memory, name, file, there[name])
-        )
-    ]
-    known = await session.text(f"{folder}/{session.config.as_posix()}")
-    is_new = known is None or apart(known)[0] != config.body
-    return Ahead(len(sizes), sum(sizes), config=is_new)
+    return _Packed(config, luggage, memory, here, there)
 
 
 async def send(
@@ -177,35 +226,24 @@ async def send(
         ``SM-REM-025`` if a folder of images is nowhere, ``SM-REM-008`` and ``SM-REM-022`` if other files are other
         ones; what is wrong with the folders of images.
     """
-    claim(session.experiment, session.place)
-    laptop = await session.laptop()
-    folder = session.place.folder
-    memory = await memory_of(session)
-    config = make_copy(session.config, laptop, folder, memory.sent)
-    session.named = config.named
-    if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
-        # It works in this very folder.
+    packed = await _packed(session)
+    if packed is None:
         return Sent(Outcome((), ()), False, ())
-    await _refuse_absent_images(session, config)
-    luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
-    luggage.paths.pop(session.config.as_posix(), None)
-    target = Among(session.computer, luggage.folders, luggage.single)
-    there = await target.files(folder)
-    here = await Gathered(Here(), luggage.paths).files("")
-    others, alike = await _others(session, luggage, memory, here, there, show)
+    folder = session.place.folder
+    config, luggage, memory = packed.config, packed.luggage, packed.memory
+    here, there = packed.here, packed.there
+    others, alike = await _others(session, packed, show)
     if others and not overwrite:
         _refuse(session, luggage, others)
     absent = await absent_images(session, config.named, memory)
     for problem in _only_there(session, luggage, memory, absent, there):
         if problem.code not in accepted:
             raise problem
-    is_new = await _send_config(session, config, memory, overwrite=overwrite)
+    is_new = await _send_config(session, config, overwrite=overwrite)
     await _keep(session, [name for name in others if name in luggage.guarded])
     await move_aside(session, [name for name in others if name not in luggage.guarded])
-    _remember(memory, here, there, alike)
-    write_memory(session.experiment, memory)
-    aside, stay = await set_aside(session, luggage, config.named, memory)
-    write_memory(session.experiment, memory)
+    _remember(session, here, there, alike)
+    aside, stay = await set_aside(session, luggage, config.named)
     _tell_of_waiting(show, [file for name, file in here.items() if name not in there])
     outcome = await _send_files(session, luggage, alike, showing, compare=compare)
     await open_to_group(session.computer, folder)
@@ -252,17 +290,12 @@ async def send_one(
     luggage, name = pack_one(image, copied.named, laptop)
     if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
         return name, copied
-    target = Among(session.computer, luggage.folders, luggage.single)
-    there = await target.files(folder)
-    here = await Gathered(Here(), luggage.paths).files("")
-    memory = await memory_of(session)
-    others, alike = await _others(session, luggage, memory, here, there, lambda words: None)
+    packed = await _with_files(session, copied, luggage, await memory_of(session))
+    others, alike = await _others(session, packed, lambda words: None)
     if others:
         _refuse(session, luggage, others)
-    # Another sending may have noted something meanwhile.
-    memory = await memory_of(session)
-    _remember(memory, here, there, alike)
-    write_memory(session.experiment, memory)
+    _remember(session, packed.here, packed.there, alike)
+    target = Among(session.computer, luggage.folders, luggage.single)
     source = Gathered(Here(), luggage.paths)
     outcome = await copy(
         (source, ""), (target, folder), wanted=lambda each: each not in alike, tell=tell
@@ -305,7 +338,7 @@ def _only_there(
         yield Problem("SM-REM-070", where=session.config.as_posix(), number=number, **names)
     images = [] if memory.configs else foreign(luggage, there)
     if images:
-        names = {"folder": session.place.folder, "host": host, "files": _listed(images)}
+        names = {"folder": session.place.folder, "host": host, "files": listed(images)}
         yield Problem("SM-REM-071", where=host, number=len(images), **names)
 
 
@@ -340,35 +373,37 @@ def _refuse_growing(luggage: Luggage, there: Iterable[str], growing: Sequence[st
         return
     folders = [name for name in luggage.images if name not in luggage.paths]
     if not any(is_in(name, folder) for folder in folders for name in arrived):
-        names = {"number": len(growing), "files": _listed(growing)}
+        names = {"number": len(growing), "files": listed(growing)}
         raise Problem("SM-REM-024", where=", ".join(luggage.image_folders), **names)
 
 
 # The config
 
 
-async def _send_config(
-    session: Session, config: ConfigCopy, memory: Memory, *, overwrite: bool
-) -> bool:
+async def _send_config(session: Session, config: ConfigCopy, *, overwrite: bool) -> bool:
     """Write the copy of the config, if the one that is there is an earlier one from here; return whether it was."""
     name = session.config.as_posix()
     there = await session.text(f"{session.place.folder}/{name}")
     sign = sign_of(config.body)
     if there is not None:
         body, signed = apart(there)
+        memory = read_memory(session.experiment, session.place)
         known = sign_of(body) in memory.configs.get(name, [])
         if not known and body != config.body and not overwrite:
             raise _difference(session, config.body, body, edited=sign_of(body) != signed)
         if not known and body != config.body:
             await _write(session, f"{name}.{sign_of(body)[:8]}", there)
-    memory.configs[name] = noted(memory.configs.get(name, []), sign)
-    write_memory(session.experiment, memory)
-    if there is not None and body == config.body:
+    keep_own(sign, session.config.read_bytes().decode("utf-8-sig"))
+    # Before it is sent: also if that is cut, it is nobody else's.
+    with noting(session.experiment, session.place) as memory:
+        memory.configs[name] = noted(memory.configs.get(name, []), sign)
+    is_new = there is None or body != config.body
+    if is_new:
+        note = own_name(), session.experiment / session.config
+        await _write(session, name, config.with_note(*note))
+    with noting(session.experiment, session.place) as memory:
         memory.arrived = True
-        return False
-    await _write(session, name, config.with_note(own_name(), session.experiment / session.config))
-    memory.arrived = True
-    return True
+    return is_new
 
 
 def _difference(session: Session, own: str, there: str, *, edited: bool) -> Problem:
@@ -404,14 +439,7 @@ async def _write(session: Session, name: str, text: str) -> None:
 # Other files that somebody may have edited over there
 
 
-async def _others(
-    session: Session,
-    luggage: Luggage,
-    memory: Memory,
-    here: Mapping[str, File],
-    there: Mapping[str, File],
-    show: Show,
-) -> tuple[list[str], set[str]]:
+async def _others(session: Session, packed: _Packed, show: Show) -> tuple[list[str], set[str]]:
     """Compare the files of both sides.
 
     Returns
@@ -421,6 +449,7 @@ async def _others(
     alike : set of str
         Those that hold the same, but have another time: a copy of the experiment on another laptop may.
     """
+    memory, here, there = packed.memory, packed.here, packed.there
     differ = [
         name
         for name, file in sorted(there.items())
@@ -432,7 +461,7 @@ async def _others(
     if unsure:
         _tell_of_comparing(show, [here[name] for name in unsure])
         ours, theirs = await asyncio.gather(
-            Gathered(Here(), luggage.paths).checksums("", unsure),
+            Gathered(Here(), packed.luggage.paths).checksums("", unsure),
             session.computer.checksums(session.place.folder, unsure),
         )
         alike |= {name for name in unsure if name in ours and ours[name] == theirs.get(name)}
@@ -465,15 +494,11 @@ def _refuse(session: Session, luggage: Luggage, others: Sequence[str]) -> None:
     images = [name for name in others if name not in luggage.guarded]
     raise Problems(
         [
-            Problem(code, where=host, host=host, number=len(names), files=_listed(names))
+            Problem(code, where=host, host=host, number=len(names), files=listed(names))
             for code, names in (("SM-REM-008", edited), ("SM-REM-022", images))
             if names
         ]
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join([*map(readable, names[:_NAMED]), *(["..."] if len(names) > _NAMED else [])])
 
 
 async def _keep(session: Session, names: Iterable[str]) -> None:
@@ -492,9 +517,16 @@ mv -- "$1" "$1.before-$number"
 
 
 def _remember(
-    memory: Memory, here: Mapping[str, File], there: Mapping[str, File], alike: Collection[str]
+    session: Session, here: Mapping[str, File], there: Mapping[str, File], alike: Collection[str]
 ) -> None:
     """Note what is sent before it is: also if it is cut, none of it is somebody else's."""
+    with noting(session.experiment, session.place) as memory:
+        _note_sent(memory, here, there, alike)
+
+
+def _note_sent(
+    memory: Memory, here: Mapping[str, File], there: Mapping[str, File], alike: Collection[str]
+) -> None:
     others = set(memory.others)
     for name, file in here.items():
         states = [(size, at) for size, at in memory.sent.get(name, [])]

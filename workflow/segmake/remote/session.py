@@ -16,6 +16,7 @@ from segmake.core.files import fingerprint, one_line
 from segmake.core.site_paths import Share
 from segmake.messages import Problem, language
 from segmake.places.asking import Terminal
+from segmake.places.here import Here
 from segmake.places.place import Answer, Place
 from segmake.places.there import There
 from segmake.remote.config_copy import Named
@@ -76,6 +77,11 @@ class Session:
     def started(self) -> str:
         """What the files begin with in which it stands what was started of this config."""
         return f"{self.place.folder}/{STARTED}/{fingerprint(self.config.as_posix())[:8]}"
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether this computer itself computes it, in its own folder."""
+        return isinstance(self.computer, Here) and Path(self.place.folder) == self.experiment
 
     async def program(self, *words: str) -> Answer:
         """Run a program of SegMake's Python over there, in the experiment's folder."""

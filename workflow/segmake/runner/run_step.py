@@ -293,7 +293,7 @@ class _Record:
         # A result of other settings, or of the file before this one, would be taken for this image's.
         discard(task, self._journal, self._tell)
         self._ended += 1
-        values = {key: _plain(value) for key, value in problem.values.items()}
+        values = problem.plain_values
         details = {"code": problem.code, "where": problem.where, "values": values}
         self._note(task, "failed", **details)
         self._tell(say("step.failed", place=self._place(), image=task.image, what=problem.what))
@@ -441,7 +441,3 @@ def _put_aside(folder: Path, aside: Path) -> None:
         shutil.move(folder, aside)
     else:
         folder.rmdir()
-
-
-def _plain(value: object) -> object:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -61,7 +61,9 @@ class Cells:
             self._common.desk.work.send(asked["image"])
         if do == "look":
             await self._common.desk.look_anew(draft.settings)
-        return await self._cells_page(asked, draft, do=do)
+        # It is told still when the page has asked for more images by itself.
+        saved_before = "saved" in form and "pick" not in form and do == "show" and not draft.changes
+        return await self._cells_page(asked, draft, do=do, saved=saved_before)
 
     async def _cells_page(
         self,
@@ -83,6 +85,10 @@ class Cells:
         if do == "stop":
             await desk.work.stop(asked.get("trial", ""))
             image.trial = None
+        trial = trial_values(desk, image)
+        # As it was asked for, also while it is not known yet whether there is such an image.
+        place = {name: asked.get(name, "") for name in PLACE} | {"trial": trial["key"]}
+        place["image"] = image.name or place["image"]
         return self._common.page(
             "cells",
             draft=draft,
@@ -92,7 +98,8 @@ class Cells:
             circle=desks.circle(draft),
             smallest=desks.smallest(draft),
             card=desks.card_of(draft),
-            trial=trial_values(desk, image),
+            trial=trial,
+            place=place,
             trial_problems=problems,
             saved=saved,
             conflict=conflict,

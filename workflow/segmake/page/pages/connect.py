@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +14,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segmake.messages import Problem, say
-from segmake.page.common import Common, apart, see, unexpected
+from segmake.page.common import Common, apart, see
 from segmake.page.computer import Seen, seen_of
+from segmake.page.connection import Connection
 from segmake.page.errands import Errand
+from segmake.page.mistake import unexpected
+from segmake.page.pages.follow import FETCH
+from segmake.page.planning import PLAN
 from segmake.page.work import problem_values
 from segmake.remote.known_computers import known_computers
-from segmake.remote.remembered import put_aside
+from segmake.remote.remembered import PlaceFile, put_aside
 from segmake.remote.setup.launchers import own_endings
 from segmake.remote.setup.setting_up import Wishes, set_up
 from segmake.remote.setup.way_there import Way
@@ -48,6 +53,8 @@ class Connect:
     def __init__(self, common: Common) -> None:
         self._common = common
         self._seen: Seen | None = None
+        # What was typed stays until a computer is ready.
+        self._form: dict[str, str] = {}
 
     def routes(self) -> list[Route]:
         """Return its addresses."""
@@ -55,24 +62,31 @@ class Connect:
 
     async def _connect(self, request: Request) -> Response:
         if request.method == "GET":
-            return self._page({})
+            return self._page(self._form)
         form = await self._common.form(request)
         do, errands = form.get("do"), self._common.desk.errands
         if do == "stop":
             await errands.stop(KIND)
         elif do == "here":
             await errands.stop(KIND)
+            await self._leave()
             await apart(lambda: put_aside(self._common.desk.folder))
             await self._common.desk.connection.close()
         elif do == "try":
             self._begin(self._look)
         elif do == "set_up":
+            self._form = form
             try:
                 typed = _typed(form)
             except Problem as problem:
                 return self._page(form, problem)
             self._begin(lambda errand: self._set_up(errand, typed))
         return see("/connect")
+
+    async def _leave(self) -> None:
+        """End what goes on with the computer of before: patiently, it would log in there again."""
+        for kind in (PLAN, FETCH):
+            await self._common.desk.errands.stop(kind)
 
     def _begin(self, work: Callable[[Errand], Awaitable[None]]) -> None:
         self._common.desk.connection.questions.ask_again()
@@ -90,6 +104,7 @@ class Connect:
     async def _set_up(self, errand: Errand, typed: _Typed) -> None:
         """Make a computer ready for the experiment, and see what it is like."""
         connection = self._common.desk.connection
+        before = _place_of(connection)
         done = f"{say('reach.ready')} {say('reach.next')}"
         way = Way(
             connection.questions,
@@ -105,6 +120,9 @@ class Connect:
         except Problem as problem:
             host = way.computer.host if hasattr(way, "computer") else typed.host
             raise connection.questions.told(problem, host) from None
+        self._form = {}
+        if _place_of(connection) != before:
+            await self._leave()
         await connection.go_on_with(way.place)
         self._seen = await seen_of(connection)
 
@@ -130,6 +148,12 @@ class Connect:
             problem=problem_values(problem) if problem else None,
             errand=self._common.desk.errands.last(KIND),
         )
+
+
+def _place_of(connection: Connection) -> PlaceFile | None:
+    with suppress(Problem):
+        return connection.place
+    return None
 
 
 def _typed(form: dict[str, str]) -> _Typed:

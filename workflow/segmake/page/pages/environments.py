@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,10 +16,13 @@ from starlette.routing import Route
 
 from segmake.messages import Problem, say
 from segmake.page import environment_form as forms
-from segmake.page.common import Common, apart, see, unexpected
+from segmake.page import script_form as script_forms
+from segmake.page.common import Common, apart, see
 from segmake.page.draft import Draft
 from segmake.page.environment_form import EnvironmentForm
 from segmake.page.errands import Errand
+from segmake.page.merging import on_top
+from segmake.page.mistake import unexpected
 
 KIND = "environment"
 
@@ -38,11 +42,14 @@ class _Listed:
         The one that is shown.
     faults : dict
         What was typed for it and can't be understood, by the names of fields.
+    renamed : dict
+        What those are called in the file that have another name in the form.
     """
 
     environments: dict[str, dict[str, Any]] | None
     name: str
     faults: dict[str, list[Problem]]
+    renamed: dict[str, str] = field(default_factory=dict)
 
 
 class Environments:
@@ -72,7 +79,7 @@ class Environments:
         do, _, what = form.get("do", "show").partition(":")
         listed = await apart(lambda: _typed(form))
         _do(listed, do, what)
-        draft = await self._drafted(form, listed)
+        listed, draft = await self._drafted(form, listed)
         if do in ("save", "check", "jupyter", "stop") and not listed.faults:
             # What is checked, or opened, is what the file says.
             done = await self._common.saved(form, draft)
@@ -81,10 +88,6 @@ class Environments:
                 shown = {"environment": listed.name} | ({"saved": 1} if do == "save" else {})
                 return see(f"/environments?{urlencode(shown)}")
             if done:
-                # What was edited elsewhere meanwhile stays; what was typed here is put on top of it.
-                now = await apart(self._common.desk.file.as_it_is)
-                listed = await apart(lambda: _on_top(form, now))
-                draft = await self._drafted({**form, "version": now.version}, listed)
                 return await self._page(draft, listed, conflict=done)
             do = "save"
         return await self._page(draft, listed, do=do)
@@ -146,20 +149,25 @@ class Environments:
 
     async def _check(self, request: Request) -> Response:
         form = await self._common.form(request)
-        listed = await apart(lambda: _typed(form))
-        draft = await self._drafted(form, listed)
+        listed, draft = await self._drafted(form, await apart(lambda: _typed(form)))
         if shown := await apart(lambda: _shown(listed, draft)):
             draft.problems |= shown.problems
         return self._common.checked(draft, form)
 
-    async def _drafted(self, form: Mapping[str, str], listed: _Listed) -> Draft:
-        typed = dict(form)
+    async def _drafted(self, form: Mapping[str, str], listed: _Listed) -> tuple[_Listed, Draft]:
+        """Return the environments of a form, on top of what was edited elsewhere, and what the file would be."""
+        file, version = self._common.desk.file, form.get("version", "")
+        now = await apart(file.as_it_is)
+        if version != now.version:
+            listed = _on_top(listed, await apart(lambda: file.as_it_was(version)), now)
+        typed = {**form, "version": now.version}
         if listed.environments is None:
             typed.pop("environments", None)
         else:
-            now = (await apart(self._common.desk.file.as_it_is)).shown["environments"]
-            typed["environments"] = forms.as_text(listed.environments, now)
-        return await self._common.drafted(typed)
+            typed["environments"] = forms.as_text(listed.environments, now.shown["environments"])
+            if scripts := forms.scripts_renamed(now.settings, listed.renamed):
+                typed["scripts"] = script_forms.as_text(scripts, now.shown["scripts"])
+        return listed, await self._common.drafted(typed)
 
     async def _page(
         self,
@@ -176,6 +184,7 @@ class Environments:
             environments=listed.environments,
             shown=await apart(lambda: _shown(listed, draft)),
             typed_text=draft.shown["environments"],
+            renamed=json.dumps(listed.renamed),
             errand=self._common.desk.errands.last(KIND),
             opened=self._opened,
             elsewhere=await apart(self._elsewhere),
@@ -188,23 +197,30 @@ class Environments:
 def _typed(form: Mapping[str, str]) -> _Listed:
     """Return the environments that a form holds, with what was typed for the one that is shown."""
     found = forms.environments_typed(form.get("environments", ""))
-    name = form.get("selected", "")
+    name, renamed = form.get("selected", ""), _renamed(form.get("renamed", ""))
     if not found or name not in found:
-        return _Listed(found, name, {})
-    return _Listed(*forms.take_in(found, name, form))
+        return _Listed(found, name, {}, renamed)
+    listed = _Listed(*forms.take_in(found, name, form), renamed)
+    if listed.name != name:
+        renamed[listed.name] = renamed.pop(name, name)
+    return listed
 
 
-def _on_top(form: Mapping[str, str], now: Draft) -> _Listed:
-    """Return the environments that the file has now, with the one of a form in the place of that of its name."""
-    found = forms.environments_in(now.settings)
-    typed = _typed(form)
-    if found is None or not typed.environments:
-        return _Listed(found, "", {})
-    before = forms.environments_typed(form.get("environments", "")) or {}
-    name = form.get("selected", "")
-    if typed.environments.get(typed.name) != before.get(name):
-        found[typed.name] = typed.environments[typed.name]
-    return _Listed({**typed.environments, **found}, typed.name, typed.faults)
+def _renamed(text: str) -> dict[str, str]:
+    """Return what a form holds of names."""
+    with suppress(ValueError):
+        if isinstance(found := json.loads(text), dict):
+            return {new: old for new, old in found.items() if isinstance(old, str)}
+    return {}
+
+
+def _on_top(listed: _Listed, before: Mapping[str, Any], now: Draft) -> _Listed:
+    """Return the environments that the file has now, with what a form has changed of those that it had before."""
+    there = forms.environments_in(now.settings)
+    if listed.environments is None or there is None:
+        return replace(listed, environments=there)
+    merged = on_top(forms.environments_in(before) or {}, listed.environments, there)
+    return replace(listed, environments=merged)
 
 
 def _do(listed: _Listed, do: str, what: str) -> None:
@@ -219,6 +235,7 @@ def _do(listed: _Listed, do: str, what: str) -> None:
     elif do == "drop" and listed.name in listed.environments:
         # Under the name that was typed for it meanwhile.
         del listed.environments[listed.name]
+        listed.renamed.pop(listed.name, None)
         listed.name, listed.faults = "", {}
 
 

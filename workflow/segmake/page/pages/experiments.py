@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from segmake.experiment.recent import forget, recent
 from segmake.messages import Problem, Problems, say
 from segmake.outcome.status import results_of
 from segmake.page import opening
-from segmake.page.choices import is_experiment, level
 from segmake.page.common import Common, apart, see
+from segmake.page.folders import Folders, is_experiment, is_text, whole
 from segmake.page.work import problem_values
 from segmake.remote.remembered import read_place
+
+# Of a folder's name, in bytes, on the systems that people have.
+_LONGEST = 255
 
 # What was typed for a new experiment.
 FIELDS = ("name", "where", "kind", "images")
@@ -64,12 +68,13 @@ class Experiments:
 
     def __init__(self, common: Common, idle_minutes: float) -> None:
         self._common, self._idle_minutes = common, idle_minutes
+        self._folders = Folders(None)
 
     def routes(self) -> list[Route]:
         """Return their addresses."""
         return [
             self._common.both("/experiments", self._experiments),
-            self._common.get("/folders", self._folders),
+            self._common.both("/folders", self._choice),
         ]
 
     async def _experiments(self, request: Request) -> Response:
@@ -82,19 +87,16 @@ class Experiments:
             await apart(lambda: forget(folder))
             return see("/experiments")
         if do == "open":
-            return await self._open(Path(folder).expanduser(), typed)
-        if do.startswith("choose."):
-            use = do.removeprefix("choose.")
-            return see(f"/folders?{urlencode({**typed, 'use': use, 'at': typed.get(use, '')})}")
+            return await self._open(Path(whole(Path.home(), folder)), typed)
         if do == "new":
             return await self._new(typed)
         return see("/experiments")
 
     async def _new(self, typed: dict[str, str]) -> Response:
         name, images = typed["name"], typed["images"] if typed["kind"] == "images" else ""
-        if not name or Path(name).name != name or name in (".", ".."):
+        if not _can_be_a_folder(name):
             return await self._page(typed, [problem_values(Problem("SM-PAG-038", where=name))])
-        folder = Path(typed["where"]).expanduser() / name
+        folder, images = Path(whole(Path.home(), typed["where"])) / name, os.path.expanduser(images)
         simulation = typed["kind"] == "simulation"
         problems = await apart(lambda: opening.made(folder, images, simulation=simulation))
         return await self._page(typed, problems) if problems else await self._open(folder, typed)
@@ -121,32 +123,50 @@ class Experiments:
             problems=problems or [],
         )
 
-    async def _folders(self, request: Request) -> Response:
-        asked = dict(request.query_params)
-        use = asked.get("use", "")
+    async def _choice(self, request: Request) -> Response:
+        """Show folders to choose one from; what is typed for another one is brought along."""
+        if request.method == "GET":
+            return await self._level(dict(request.query_params))
+        form = await self._common.form(request)
+        do, _, what = form.get("do", "").partition(":")
+        asked = {**_typed(form), "use": what if do == "choose" else form.get("use", "")}
+        # What stood in the field is where the choice begins.
+        wanted = asked.get(asked["use"], "") if do == "choose" else form.get("typed", "")
+        try:
+            at = what if do == "open" else await apart(lambda: self._folders.typed(wanted))
+        except Problem as refused:
+            return await self._level({**asked, "typed": wanted}, refused)
+        return see(f"/folders?{urlencode({**asked, 'at': at})}")
+
+    async def _level(self, asked: dict[str, str], refused: Problem | None = None) -> Response:
+        use, typed = asked.get("use", ""), _typed(asked)
         if use not in USES:
             raise Problem("SM-PAG-007")
-        at = asked.get("at", "")
-        problem = None
         try:
-            shown = await apart(lambda: level(at))
-        except Problem as wrong:
-            # What was typed may lie elsewhere, or not be there yet.
-            problem, shown = problem_values(wrong), await apart(lambda: level(""))
-        typed = _typed(asked)
+            opened = await apart(lambda: self._folders.open(asked.get("at", "")))
+        except Problem as closed:
+            refused, opened = closed, await apart(lambda: self._folders.open(""))
         return self._common.page(
             "choose",
-            status=404 if problem and problem["code"] == "SM-PAG-007" else 200,
-            level=shown,
+            opened=opened,
+            starts=await apart(self._folders.starts),
+            typed=typed,
+            typed_path=asked.get("typed", "") if refused else "",
+            refused=[problem_values(refused)] if refused else [],
             use=use,
-            problem=problem,
-            address=lambda path: f"/folders?{urlencode({**typed, 'use': use, 'at': path})}",
             back=lambda path: f"/experiments?{urlencode({**typed, use: path} if path else typed)}",
         )
 
 
+def _can_be_a_folder(name: str) -> bool:
+    """Whether a folder can have a name, on any system that experiments are copied to."""
+    is_name = name not in ("", ".", "..") and not set(name) & set("/\\")
+    return is_name and len(os.fsencode(name)) <= _LONGEST
+
+
 def _typed(given: dict[str, str]) -> dict[str, str]:
-    typed = {name: given.get(name, "").strip() for name in FIELDS}
+    # No file's name holds the letter 0, which nobody types.
+    typed = {name: given.get(name, "").replace("\0", "").strip() for name in FIELDS}
     typed["where"] = typed["where"] or _usual_folder()
     typed["kind"] = (
         typed["kind"] if typed["kind"] in ("images", "later", "simulation") else "images"
@@ -173,6 +193,7 @@ def _all(here: str) -> list[Listed]:
             at=each.at,
         )
         for each in recent()
+        if is_text(each.folder)
     ]
 
 

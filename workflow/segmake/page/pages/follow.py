@@ -13,14 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segmake.core.files import listed
 from segmake.messages import say
 from segmake.messages.numbers import shown_bytes
-from segmake.page.common import Common, apart, see, unexpected
+from segmake.page.common import Common, apart, see
 from segmake.page.errands import Errand, a_little
+from segmake.page.mistake import unexpected
 from segmake.page.pages.results import results_of
 from segmake.page.watch import Seen, Watch, name_paths
 from segmake.remote import running
-from segmake.remote.beginning import listed
 from segmake.remote.fetching import REPORT, TICKED, Fetched, fetch
 from segmake.remote.patience import patiently
 from segmake.remote.shown_progress import telling
@@ -75,7 +76,10 @@ class Follow:
 
     def routes(self) -> list[Route]:
         """Return its addresses."""
-        return [self._common.both("/follow", self._follow)]
+        return [
+            self._common.both("/follow", self._follow),
+            self._common.watch("/follow/now", self._now),
+        ]
 
     async def _follow(self, request: Request) -> Response:
         if request.method == "POST":
@@ -89,8 +93,10 @@ class Follow:
             if do == "leave":
                 await self._common.desk.errands.stop(FETCH)
             return see("/follow")
-        seen = await self._watch.look()
-        return await self._page(seen)
+        return await self._now(request)
+
+    async def _now(self, request: Request) -> Response:
+        return await self._page(await self._watch.look())
 
     async def _page(self, seen: Seen) -> Response:
         desk = self._common.desk

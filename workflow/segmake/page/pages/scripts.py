@@ -16,6 +16,7 @@ from segmake.page import script_form as forms
 from segmake.page.common import Common, apart, see
 from segmake.page.draft import Draft
 from segmake.page.folders import Folders, Opened
+from segmake.page.merging import by_name, on_top
 from segmake.page.script_form import ScriptForm
 from segmake.page.work import problem_values
 
@@ -68,35 +69,34 @@ class Scripts:
             form |= await apart(lambda: self._picked(form, listed, do, what))
         except Problem as problem:
             refused = problem
-        draft = await self._drafted(form, listed)
+        listed, draft = await self._drafted(form, listed)
         if do == "save" and not listed.faults:
             done = await self._common.saved(form, draft)
             if done is True:
                 return see(f"/scripts?script={listed.index}&saved=1")
             if done:
-                # What was edited elsewhere meanwhile stays; what was typed here is put on top of it.
-                now = await apart(self._common.desk.file.as_it_is)
-                listed = await apart(lambda: _on_top(form, now))
-                draft = await self._drafted({**form, "version": now.version}, listed)
                 return await self._page(form, draft, listed, conflict=done)
         return await self._page(form, draft, listed, do=do, refused=refused)
 
     async def _check(self, request: Request) -> Response:
         form = await self._common.form(request)
-        listed = await apart(lambda: _typed(form))
-        draft = await self._drafted(form, listed)
+        listed, draft = await self._drafted(form, await apart(lambda: _typed(form)))
         if script := await apart(lambda: _shown(listed, draft)):
             draft.problems |= script.problems
         return self._common.checked(draft, form)
 
-    async def _drafted(self, form: Mapping[str, str], listed: _Listed) -> Draft:
-        typed = dict(form)
+    async def _drafted(self, form: Mapping[str, str], listed: _Listed) -> tuple[_Listed, Draft]:
+        """Return the scripts of a form, on top of what was edited elsewhere meanwhile, and what the file would be."""
+        file, version = self._common.desk.file, form.get("version", "")
+        now = await apart(file.as_it_is)
+        if version != now.version:
+            listed = _on_top(listed, await apart(lambda: file.as_it_was(version)), now)
+        typed = {**form, "version": now.version}
         if listed.scripts is None:
             typed.pop("scripts", None)
         else:
-            now = (await apart(self._common.desk.file.as_it_is)).shown["scripts"]
-            typed["scripts"] = forms.as_text(listed.scripts, now)
-        return await self._common.drafted(typed)
+            typed["scripts"] = forms.as_text(listed.scripts, now.shown["scripts"])
+        return listed, await self._common.drafted(typed)
 
     def _picked(
         self, form: Mapping[str, str], listed: _Listed, do: str, what: str
@@ -176,22 +176,16 @@ def _typed(form: Mapping[str, str]) -> _Listed:
     return listed
 
 
-def _on_top(form: Mapping[str, str], now: Draft) -> _Listed:
-    """Return the scripts that the file has now, with those that a form has besides, and what it changed of its own."""
-    before = forms.scripts_typed(form.get("scripts", "")) or []
-    listed = _Listed(forms.scripts_in(now.settings), 0, {})
-    if listed.scripts is None:
-        return listed
-    there = [str(each.get("name")) for each in listed.scripts]
-    listed.scripts += [each for each in before if str(each.get("name")) not in there]
-    index = _number(form.get("selected"))
-    if index < len(before):
-        shown = forms.form_of(before, index).shown
-        typed = {name: text for name, text in form.items() if text != shown.get(name, text)}
-        names = [str(each.get("name")) for each in listed.scripts]
-        listed.index = names.index(str(before[index].get("name")))
-        listed.faults = forms.take_in(forms.form_of(listed.scripts, listed.index), typed)
-    return listed
+def _on_top(listed: _Listed, before: Mapping[str, Any], now: Draft) -> _Listed:
+    """Return the scripts that the file has now, with what a form has changed of those that it had before."""
+    typed, there = listed.scripts, forms.scripts_in(now.settings)
+    if typed is None or there is None:
+        return _Listed(there, 0, {})
+    names = list(by_name(typed))
+    merged = on_top(*map(by_name, (forms.scripts_in(before) or [], typed, there)))
+    shown = names[listed.index] if listed.index < len(names) else None
+    index = list(merged).index(shown) if shown in merged else 0
+    return _Listed(list(merged.values()), index, listed.faults)
 
 
 def _shown(listed: _Listed, draft: Draft) -> ScriptForm | None:

@@ -29,7 +29,7 @@ function sliders(form) {
 
 // The engine: only what it takes is asked for
 
-function engines(form) {
+function engines(form, changed) {
   const chosen = () => {
     const card = one("[name=card]:checked");
     return card && card.dataset.engine ? card.dataset.engine : form.valueOf("segmentation.engine");
@@ -38,10 +38,18 @@ function engines(form) {
     const engine = chosen();
     all("[data-engines]").forEach((each) => { each.hidden = !each.dataset.engines.split(" ").includes(engine); });
     one("[data-of-other]").hidden = !one("[data-other]").checked;
+    one("[data-cells]").dataset.engine = engine;
+    changed();
   };
   all("[name=card]").forEach((card) => card.addEventListener("change", follow));
   form.field("segmentation.engine").addEventListener("change", follow);
   follow();
+}
+
+// Whatever becomes of it, it is not waited for any longer.
+async function loaded(address) {
+  const image = Object.assign(new Image(), { src: address });
+  await image.decode().catch(() => {});
 }
 
 // A trial: asked about until it is over
@@ -66,7 +74,10 @@ class Trial {
     if (!document.contains(this.place)) return;
     const answer = await ask(`/trial/${this.key}`);
     if (!answer || !answer.ok) { setTimeout(() => this.poll(), 5 * POLL_MS); return; }
-    this.show(await answer.json());
+    const found = await answer.json();
+    // The cells that are told are those that are seen.
+    if (found.state === "done") await loaded(found.outlines);
+    if (document.contains(this.place)) this.show(found);
   }
 
   show(found) {
@@ -99,8 +110,9 @@ class Trial {
 
 export function cells(form) {
   sliders(form);
-  engines(form);
-  const picture = one("#canvas") ? new Picture(form) : null;
+  let picture = null;
+  engines(form, () => picture?.chosen());
+  picture = one("#canvas") ? new Picture(form) : null;
   const trial = one("[data-trial]") ? new Trial(form) : null;
   form.oninput = () => picture?.draw();
   form.onchecked = (found) => trial?.stale(found.trial);

@@ -7,15 +7,23 @@ export function follow() {
   const page = one("[data-follow]");
   const wait = () => (page.dataset.atWork === "true" ? SOON_MS : LATER_MS);
   let looking = null;
+  // Of several answers that are under way, the last alone is shown.
+  let turn = 0;
 
   async function look() {
     clearTimeout(looking);
-    // A window that nobody sees asks nothing, and looks as soon as it is seen again.
-    if (!document.hidden) {
-      const answer = await ask("/follow");
-      if (answer && answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    const own = ++turn;
+    try {
+      // A window that nobody sees asks nothing, and looks as soon as it is seen again.
+      if (document.hidden) return;
+      const answer = await ask("/follow/now");
+      const text = answer && answer.ok && await answer.text();
+      if (own === turn && text) take(new DOMParser().parseFromString(text, "text/html"));
+    } finally {
+      // Whatever goes wrong once, it goes on looking; of two looks at a time one is enough.
+      clearTimeout(looking);
+      looking = setTimeout(look, wait());
     }
-    looking = setTimeout(look, wait());
   }
 
   function take(now) {
@@ -27,6 +35,8 @@ export function follow() {
     if (state !== one("#h-state", page).textContent) one("[data-news]", page).textContent = state;
     for (const part of all("[data-part]", page)) {
       const fresh = one(`[data-part="${part.dataset.part}"]`, other);
+      // Another window may have begun what has no such part.
+      if (!fresh) continue;
       // Whoever stands in it with the keyboard stays there until it means something else.
       const stays = part.contains(document.activeElement) && part.dataset.part !== "state" && same(one("button, a", part), one("button, a", fresh));
       if (stays || part.innerHTML === fresh.innerHTML) continue;

@@ -44,6 +44,9 @@ export class Form {
     return field ? field.value : "";
   }
 
+  // Whether a field can be put back: a setting, a package that can be ticked, the card that is chosen.
+  canBeKept(name) { return this.began.has(name) || name === "card" || name.startsWith("package."); }
+
   values() { return new URLSearchParams(new FormData(this.element)).toString(); }
 
   mark() {
@@ -73,22 +76,26 @@ export class Form {
     let kept = null;
     try { kept = sessionStorage.getItem(this.key); } catch { return; }
     if (!kept || kept === this.values() || one(".notice", one("main"))) return;
-    let differs = false;
-    for (const [name, value] of new URLSearchParams(kept)) {
-      const field = this.field(name);
-      const known = this.began.has(name) || name === "card";
-      if (!field || !known || field.value === value) continue;
-      field.value = value;
-      differs = true;
+    const before = this.values();
+    const values = new URLSearchParams(kept);
+    for (const [name, value] of values) {
+      if (this.field(name) && this.canBeKept(name)) this.field(name).value = value;
     }
-    if (differs) this.changed();
+    // What is not ticked is not sent: its name alone says whether it was.
+    for (const box of all("input[type=checkbox]", this.element)) {
+      if (!this.canBeKept(box.name)) continue;
+      box.checked = values.has(box.name);
+      if (box.checked && box.closest("details")) box.closest("details").open = true;
+    }
+    if (before !== this.values()) this.changed();
   }
 
   async check() {
     const sent = this.values();
     const answer = await ask(this.element.dataset.check, { method: "POST", body: new URLSearchParams(sent) });
-    if (!answer || !answer.ok || sent !== this.values()) return;
-    const found = await answer.json();
+    const found = answer && answer.ok && await answer.json();
+    // Somebody has typed on, or another page is shown.
+    if (!found || sent !== this.values() || !document.contains(this.element)) return;
     all("[data-problems]", this.element).forEach((place) => {
       const problems = found.problems[place.dataset.problems] || [];
       place.replaceChildren(...problems.map(problemOf));
@@ -127,7 +134,7 @@ export class Form {
     if (!wait) return;
     setTimeout(() => {
       if (!document.contains(this.element)) return;
-      const writes = document.activeElement?.matches("#form input, #form textarea, #form select") && disturbs();
+      const writes = document.activeElement?.matches("#form :is(input, textarea, select, .handle)") && disturbs();
       if (writes || this.element.hasAttribute("aria-busy")) this.sendLater(disturbs);
       else this.send(null);
     }, wait);
@@ -140,11 +147,10 @@ export class Form {
     const turn = ++this.sent;
     this.element.setAttribute("aria-busy", "true");
     const answer = await ask(this.element.getAttribute("action"), { method: "POST", body });
+    const text = answer && await answer.text();
     if (turn !== this.sent) return;
     this.element.removeAttribute("aria-busy");
-    if (!answer) return;
-    const text = await answer.text();
-    if (turn === this.sent) swap(text, button, this.again);
+    if (answer) swap(text, button, this.again);
   }
 }
 
@@ -181,22 +187,38 @@ export function keepPlace() {
   if (back && location.pathname === "/cells") back.value = `/cells${location.search}`;
 }
 
+// How an element is found again in what the server answers.
+function findable(element) {
+  if (!element || !one("main").contains(element)) return "";
+  const [tag, name, value] = [element.localName, element.getAttribute("name"), element.getAttribute("value")];
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const chosen = ["submit", "radio"].includes(element.type) && value !== null ? `[value="${CSS.escape(value)}"]` : "";
+  if (name) return `${tag}[name="${CSS.escape(name)}"]${chosen}`;
+  if (tag === "a") return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
+  const details = tag === "summary" && detailsOf(element.parentElement);
+  return details ? `${details} > summary` : "";
+}
+
+function detailsOf(details) {
+  if (details.id) return `#${CSS.escape(details.id)}`;
+  const setting = details.closest("[data-setting]");
+  return setting ? `[data-setting="${CSS.escape(setting.dataset.setting)}"] details` : "";
+}
+
 // Put what the server answered in place of what is shown; whoever uses the keyboard stays where they are.
 function swap(text, button, again) {
   const page = new DOMParser().parseFromString(text, "text/html");
-  const focused = document.activeElement;
-  const key = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.name && focused.value !== undefined && focused.tagName === "BUTTON"
-    ? `button[name="${CSS.escape(focused.name)}"][value="${CSS.escape(focused.value)}"]` : "");
-  const kept = { left: one(".strip")?.scrollLeft, open: all("details[open]").map((each) => each.closest("[data-setting]")?.dataset.setting) };
+  const key = findable(document.activeElement);
+  const kept = { left: one(".strip")?.scrollLeft, open: all("main details[open]").map(detailsOf) };
   const position = one("#viewer") ? [one("#viewer").scrollLeft, one("#viewer").scrollTop] : null;
   const same = one("#picture")?.getAttribute("src");
   one("main").replaceWith(document.adoptNode(one("main", page)));
   document.title = page.title;
   // An experiment without images has fewer pages.
   const [nav, shown] = [one("header nav", page), one("header nav")];
-  if (nav.children.length !== shown.children.length) { shown.replaceWith(document.adoptNode(nav)); keepPlace(); }
+  if (nav.children.length !== shown.children.length) shown.replaceWith(document.adoptNode(nav));
   if (kept.left && one(".strip")) one(".strip").scrollLeft = kept.left;
-  kept.open.forEach((name) => { const details = name && one(`[data-setting="${CSS.escape(name)}"] details`); if (details) details.open = true; });
+  kept.open.forEach((selector) => { const details = selector && one(selector); if (details) details.open = true; });
   again();
   if (same && one("#picture")?.getAttribute("src") === same) one("#viewer").scrollTo(...position);
   const image = one("[name=image]");
@@ -204,9 +226,9 @@ function swap(text, button, again) {
     const place = new URLSearchParams({ image: image.value });
     for (const name of ["position", "time"]) { const field = one(`[name=${name}]`); if (field && field.value !== "1") place.set(name, field.value); }
     history.replaceState(null, "", `${location.pathname}?${place}`);
-    keepPlace();
   }
-  const target = one("[data-focus]") || (key && one(key));
+  keepPlace();
+  const target = one("[data-focus]") || (key && one(key, one("main")));
   if (target) target.focus({ preventScroll: !target.matches("[data-focus]") });
   if (button && button.value === "save") one("main").scrollIntoView();
 }

@@ -8,9 +8,10 @@ export function images(form) {
   all("[data-show]", element).forEach((field) => field.addEventListener("change", () => { form.forget(); form.send(null); }));
   all("[data-plain]", element).forEach((each) => { each.hidden = true; });
   form.onchecked = async () => {
-    const answer = await ask("/images/count", { method: "POST", body: new URLSearchParams(form.values()) });
-    const place = one("[data-count]");
-    if (answer && answer.ok && place) place.textContent = (await answer.json()).words;
+    const [sent, place] = [form.values(), one("[data-count]", element)];
+    const answer = await ask("/images/count", { method: "POST", body: new URLSearchParams(sent) });
+    const found = answer && answer.ok && await answer.json();
+    if (found && place && sent === form.values()) place.textContent = found.words;
   };
   form.sendLater();
 }

@@ -26,8 +26,11 @@ if (one("[data-follow]")) follow();
 // A plan is of one place: for another one it is to be seen first.
 const profile = one("select[name=profile]");
 if (profile) {
-  const planned = profile.value;
-  profile.addEventListener("change", () => all("[data-of-plan]").forEach((each) => { each.hidden = profile.value !== planned; }));
+  // A browser may have put in what was chosen before.
+  const planned = ([...profile.options].find((each) => each.defaultSelected) ?? profile.options[0]).value;
+  const ofPlan = () => all("[data-of-plan]").forEach((each) => { each.hidden = profile.value !== planned; });
+  profile.addEventListener("change", ofPlan);
+  ofPlan();
 }
 if (one("[data-connect]")) connect();
 if (one("[data-question]")) watchQuestions();

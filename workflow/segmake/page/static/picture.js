@@ -83,10 +83,18 @@ export class Picture {
     const radii = { diameter: pixels > 0 ? pixels / 2 : 0, smallest: least > 0 ? Math.sqrt(least / Math.PI) : 0 };
     all("[data-circle]").forEach((circle) => circle.setAttribute("r", radii[circle.dataset.circle]));
     const legend = one("[data-legend=diameter]");
-    legend.textContent = pixels > 0 ? this.length(pixels) : diameter.trim() ? "–" : legend.dataset.none;
+    const none = this.splits ? legend.dataset.noneThreshold : legend.dataset.none;
+    legend.textContent = pixels > 0 ? this.length(pixels) : diameter.trim() ? "–" : none;
     const um = one('[data-um="segmentation.diameter"]');
     if (um) um.textContent = pixels > 0 && this.um ? `= ${shown(pixels * this.um, 3)} µm` : "";
     this.place();
+  }
+
+  // Another engine takes the diameter for something else.
+
+  chosen() {
+    this.draw();
+    this.result();
   }
 
   length(pixels) { return `${shown(pixels)} px${this.um ? ` = ${shown(pixels * this.um, 3)} µm` : ""}`; }
@@ -189,6 +197,9 @@ export class Picture {
     if (this.lines.length) this.endLine();
   }
 
+  // Without a network it is how far apart two cells are split: their width.
+  get splits() { return one("[data-cells]").dataset.engine === "threshold"; }
+
   get rod() { return one("[data-shape]:checked").value === "rod"; }
 
   shapeChanged() {
@@ -246,6 +257,7 @@ export class Picture {
     const length = numberIn(this.fields.length.value);
     if (!this.rod) return length;
     const [breadth, along] = [numberIn(this.fields.breadth.value), length].sort((one_, other) => one_ - other);
+    if (this.splits) return breadth;
     return 2 * Math.sqrt((breadth * (along - breadth) + (Math.PI * breadth ** 2) / 4) / Math.PI);
   }
 
@@ -253,7 +265,8 @@ export class Picture {
     const diameter = this.diameter();
     const output = one("[data-measured]");
     const there = diameter > 0;
-    output.textContent = there ? `${output.dataset.words}${this.length(diameter)}` : "";
+    const words = this.splits ? output.dataset.wordsThreshold : output.dataset.words;
+    output.textContent = there ? `${words}${this.length(diameter)}` : "";
     one("[data-take]").hidden = !there;
   }
 

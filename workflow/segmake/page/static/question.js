@@ -5,6 +5,8 @@ const PAUSE_MS = 1500;
 const SOON_MS = 300;
 
 let waits = null;
+// Counts what was answered: a question that was looked for before is not shown again.
+let answered = 0;
 
 const place = () => one("[data-question]");
 
@@ -24,8 +26,10 @@ export function lookSoon() { place().dataset.mayAsk = "true"; again(SOON_MS); }
 async function look() {
   // Of a page that nobody sees, nothing is asked.
   if (!document.hidden) {
+    const before = answered;
     const answer = await ask("/question");
-    if (answer && answer.ok) put(await answer.text());
+    const text = answer && answer.ok && await answer.text();
+    if (text && before === answered) put(text);
   }
   again(PAUSE_MS);
 }
@@ -53,6 +57,7 @@ function take(section) {
     all("input, button", form).forEach((each) => { each.disabled = true; });
     const answer = await ask("/answer", { method: "POST", body: values, redirect: "manual" });
     if (!answer) { all("input, button", form).forEach((each) => { each.disabled = false; }); return; }
+    answered += 1;
     section.replaceChildren();
     section.dataset.question = "";
     again(SOON_MS);

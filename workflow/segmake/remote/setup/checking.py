@@ -17,7 +17,7 @@ from segmake.remote.known_computers import known_computer, known_computers, logi
 from segmake.remote.memory import read_memory
 from segmake.remote.remembered import PlaceFile, read_place
 from segmake.remote.setup.engine_there import engine_of, engine_there, missing_engine
-from segmake.remote.setup.experiment_there import GONE, Room, gone, room_there, told_room
+from segmake.remote.setup.experiment_there import GONE, Room, gone, is_folder, room_there, told_room
 from segmake.remote.setup.key_there import open_to_others
 from segmake.remote.setup.segmake_there import (
     Program,
@@ -114,6 +114,8 @@ class Found:
             "folder_is_there": self.sent,
             "free_bytes": self.room and self.room.free,
             "quota_bytes": self.room and self.room.quota,
+            "aside_bytes": self.aside,
+            "key_refused": self.key_refused,
         }
         return answer("remote.check", 1, problems, **contents)
 
@@ -201,7 +203,7 @@ async def _look_at_experiment(place: There, found: Found) -> None:
     known = found.place
     if other := other_folder(found.experiment, known):
         found.problems.append(is_copy(found.experiment, known, other))
-    found.sent = (await place.run(["test", "-d", known.folder])).code == 0
+    found.sent = await is_folder(place, known.folder)
     was_sent = bool(read_memory(found.experiment, known).configs)
     if was_sent and not found.sent:
         found.problems.append(gone(known))

@@ -133,7 +133,12 @@ async def is_gone(place: Place, experiment: Path, known: PlaceFile) -> bool:
     """Return whether an experiment was sent to its folder there, and that is there no more."""
     if not read_memory(experiment, known).arrived:
         return False
-    return (await place.run(["test", "-d", known.folder])).code != 0
+    return not await is_folder(place, known.folder)
+
+
+async def is_folder(place: Place, path: str) -> bool:
+    """Return whether there is such a folder there."""
+    return (await place.run(["test", "-d", path])).code == 0
 
 
 def gone(known: PlaceFile) -> Problem:

@@ -20,6 +20,7 @@ from segmake.remote.setup.experiment_there import (
     experiments_folder,
     gone,
     has_experiment,
+    is_folder,
     is_gone,
     make_writable,
     room_there,
@@ -336,13 +337,13 @@ class _Setting:
         """
         if not await is_gone(self.place, self.experiment, before):
             return before.folder
-        typed = ""
-        if not self.way.yes:
-            question = say("reach.where_moved", host=before.host, folder=before.folder)
-            typed = self._typed_here(await self.way.answer(question, ""))
-        if not typed:
-            raise gone(before)
-        return typed
+        question = say("reach.where_moved", host=before.host, folder=before.folder)
+        while not self.way.yes and (typed := self._typed_here(await self.way.answer(question, ""))):
+            folder = in_full(typed, self._home)
+            if await is_folder(self.place, folder):
+                return folder
+            question = say("reach.not_moved_there", host=before.host, folder=folder)
+        raise gone(before)
 
     async def _folder(self) -> str:
         """Return the experiment's folder there, which is made."""

@@ -29,7 +29,7 @@ def typed_host(typed: str) -> str:
     Raises
     ------
     Problem
-        ``SM-REM-080`` if it is no name of one computer.
+        ``SM-REM-080`` if it is no name of one computer; that of `port_of`.
     """
     # Pages put in what nobody sees.
     words = re.sub("[\u200b\u200e\u200f\ufeff]", "", typed).strip("\"'`").split()
@@ -40,7 +40,7 @@ def typed_host(typed: str) -> str:
     for word in pending:
         if word[:2] in ("-p", "-l"):
             value = word[2:] or next(pending, "")
-            port, user = (_port(value, typed), user) if word[1] == "p" else (port, value)
+            port, user = (port_of(value), user) if word[1] == "p" else (port, value)
         elif word in _WITH_WORD:
             next(pending, "")
         elif not word.startswith("-"):
@@ -58,15 +58,30 @@ def _with(name: str, user: str, port: int, typed: str) -> str:
     own_user, host, own_port = in_parts(plain)
     if not host or plain.startswith("@"):
         raise Problem("SM-REM-080", where=typed, name=typed)
+    if own_port:
+        port_of(str(own_port))
     found = f"{user}@{plain}" if user and not own_user else plain
-    if not port or own_port:
-        return found
-    above = found.rpartition("@")[0]
-    in_brackets = f"[{host}]" if ":" in host else host
-    return f"{above}@{in_brackets}:{port}" if above else f"{in_brackets}:{port}"
+    return found if own_port else with_port(found, port)
 
 
-def _port(value: str, typed: str) -> int:
-    if not value.isdigit():
-        raise Problem("SM-REM-080", where=typed.strip(), name=typed.strip())
-    return int(value)
+def with_port(host: str, port: int) -> str:
+    """Return ``USER@HOST:PORT`` with another port; 0 for the one that it has."""
+    if not port:
+        return host
+    user, name, _ = in_parts(host)
+    in_brackets = f"[{name}]" if ":" in name else name
+    return f"{user}@{in_brackets}:{port}" if user else f"{in_brackets}:{port}"
+
+
+def port_of(typed: str) -> int:
+    """Return the port that was typed.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-090`` if it is none.
+    """
+    # There are signs that count as digits, and are no numbers.
+    if not (typed.isascii() and typed.isdecimal() and 0 < int(typed[:6]) < 1 << 16):
+        raise Problem("SM-REM-090", where=typed, port=typed)
+    return int(typed)

@@ -32,7 +32,7 @@ from segmake.remote.setup.ssh_config import (
     is_one_computers,
     short_name,
 )
-from segmake.remote.setup.typed_host import typed_host
+from segmake.remote.setup.typed_host import typed_host, with_port
 
 Tell = Callable[[str], None]
 
@@ -57,6 +57,8 @@ class Way:
         Is told what is found and done, a line or more at a time.
     host, through, name : str
         As they were typed: the computer, the one to go over, and what to call it.
+    port : int
+        The port of the computer, whichever that is; 0 for what its name says.
     site : Path, optional
         The institute's file.
     yes : bool
@@ -77,6 +79,7 @@ class Way:
     host: str = ""
     through: str = ""
     name: str = ""
+    port: int = 0
     site: Path | None = None
     yes: bool = False
     stay: bool = False
@@ -136,7 +139,7 @@ class Way:
             host = typed_host(typed)
         if not host:
             raise Problem("SM-REM-030")
-        computer = known_computer(host)
+        computer = known_computer(with_port(host, self.port))
         if self.site:
             computer = replace(computer, handed_out=handed_out)
         self.computer = computer

@@ -1,0 +1,81 @@
+"""The runs of an experiment on the computer that computes it, with its settings as this computer's config had them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from segmake.answers.runs import settings_of
+from segmake.core.caches import own_cache_folder
+from segmake.core.files import one_line, write_atomically
+from segmake.messages import Problem
+from segmake.remote.config_copy import apart
+from segmake.remote.session import Session, told
+
+_NOTHING_RAN = "SM-RUN-013"
+
+
+def keep_own(sign: str, text: str) -> None:
+    """Keep the config that a copy was made of: over there, its paths are others.
+
+    Parameters
+    ----------
+    sign : str
+        As in the note of the copy.
+    text : str
+    """
+    path = _kept(sign)
+    # What can't be kept can't be taken up again, and all else goes on.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as part:
+            part.write_text(text, encoding="utf-8", newline="")
+
+
+def own_text(copied: str) -> str | None:
+    """Return the config that a copy was made of; None where it was made on another computer.
+
+    Parameters
+    ----------
+    copied : str
+        The copy. Where both computers see one folder, it is the config itself.
+    """
+    sign = apart(copied)[1]
+    if not sign:
+        return copied
+    if sign.isalnum():
+        with suppress(OSError, ValueError), _kept(sign).open(encoding="utf-8", newline="") as file:
+            return file.read()
+    return None
+
+
+async def runs_there(session: Session) -> dict[str, Any]:
+    """Return what ``segmake runs --json`` answers over there, with the settings as they were written here.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-018`` if nothing was ever run, ``SM-REM-005`` if no answer comes, and what else is wrong there.
+    """
+    host = session.place.host
+    answer = await session.program("segmake", "runs", "--json", *session.config_options)
+    try:
+        said: dict[str, Any] = json.loads(answer.text)
+        problems = said["problems"]
+        if said["answer"] == "error" and problems[0]["code"] == _NOTHING_RAN:
+            raise Problem("SM-REM-018", where=host, host=host)
+        texts = {name: own_text(each["text"]) for name, each in said["settings"].items()}
+        known = {name: text for name, text in texts.items() if text is not None}
+        for run in said["runs"]:
+            run["settings"] = run["settings"] if run["settings"] in known else None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        words = one_line(session.own_words(told(answer)))
+        raise Problem("SM-REM-005", where=session.computer.name, said=words) from None
+    place = {"host": host, "folder": session.place.folder}
+    return {**said, "settings": settings_of(known, session.config), "place": place}
+
+
+def _kept(sign: str) -> Path:
+    return own_cache_folder() / "sent-configs" / f"{sign}.yaml"
