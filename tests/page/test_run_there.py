@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 
 from segmake.places.place import PART
 from segmake.remote.remembered import PlaceFile, write_place
+from tests.disks import remount, small_disk
 from tests.page.browser import Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
 from tests.page.patience import until
@@ -155,3 +156,46 @@ def test_a_round_at_another_computer_whatever_goes_away(
             kept = [path for path in copy.parent.iterdir() if path != copy]
             assert any("min_size: 16" in path.read_text() for path in kept)
     shutil.rmtree(there, ignore_errors=True)
+
+
+def test_a_disk_over_there_that_fills_up_while_it_is_sent(
+    browser: Any,
+    server: Server,  # noqa: F811
+    between: Network,
+    experiment: Path,
+) -> None:
+    there = server.user.home / experiment.parent.name
+    with small_disk(there, "8m"), browser.new_context() as context, served(experiment) as page:
+        shutil.chown(there, server.user.name)
+        # It sees the disks that were there when it started.
+        server.stop()
+        server.start(methods="publickey", segmake=True)
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE_MS)
+        opened(tab, page, "start")
+        send, told = tab.locator("button[value=send]"), tab.locator("main .problem")
+        again = tab.get_by_role("button", name="Look again")
+        # That there is too little room is told before anything is sent.
+        send.click()
+        expect(told).to_contain_text("SM-SSH-016")
+        assert not any(there.rglob("*.tif"))
+        remount(there, "size=40m")
+        again.click()
+        # Somebody else takes the room while it is sent.
+        between.left = MANY_BYTES / 4
+        send.click()
+        until(lambda: between.left < 0, "the file")
+        remount(there, f"size={MANY_BYTES * 3 // 4}")
+        between.left = math.inf
+        between.go_on()
+        expect(told).to_contain_text("SM-SSH-021")
+        expect(told).to_contain_text("is full")
+        # What can be done next is there, and what has arrived is not sent again.
+        remount(there, "size=40m")
+        between.left = 2 * MANY_BYTES
+        again.click()
+        send.click()
+        tab.locator("section.plan").wait_for()
+        assert 2 * MANY_BYTES - between.left < MANY_BYTES
+        (sent,) = there.glob("sent/**/broken.tif")
+        assert sent.stat().st_size == MANY_BYTES + 4 and not any(there.rglob(f"*{PART}*"))

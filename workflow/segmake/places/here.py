@@ -279,5 +279,7 @@ def _told(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-        names = {"path": readable(path), "error": error_line(error)}
+        # Of a disk that is full, the folder: a part of a file has a name that says nothing to anybody.
+        named = os.path.dirname(path) or "." if full else path
+        names = {"path": readable(named), "error": error_line(error)}
         raise Problem("SM-SSH-021" if full else "SM-SSH-022", where=_NAME, **names) from error

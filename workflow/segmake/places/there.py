@@ -398,7 +398,11 @@ class There(Place):
         """Return what is wrong with a file, or with the computer."""
         if exit_code == _NO_COMMAND or _OTHER_TOOLS.search(error):
             return Problem("SM-SSH-019", where=self.name, host=self.name, error=one_line(error))
-        code = "SM-SSH-021" if _FULL.search(error) else "SM-SSH-012"
+        if _FULL.search(error):
+            # A part of a file has a name that says nothing to anybody.
+            path, code = dirname(path) or ".", "SM-SSH-021"
+        else:
+            code = "SM-SSH-012"
         return Problem(code, where=self.name, path=readable(path), error=one_line(error))
 
 
