@@ -60,7 +60,7 @@ def opened(folder: Path, idle_minutes: float) -> str:
     raise Problem("SM-PAG-036", where=str(folder), said=" ".join(said) or "?")
 
 
-def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]:
+def made(folder: Path, images: str, *, simulation: bool, other: str = "") -> list[dict[str, Any]]:
     """Make an experiment; return what is wrong, which is nothing where it was made.
 
     Where there is a screen, it gets a file that opens its page by a double-click.
@@ -72,6 +72,8 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
         The folder of its images; empty for none yet.
     simulation : bool
         Whether there will be none.
+    other : str
+        The folder of an experiment whose settings are taken over; empty for those that SegMake begins with.
 
     Raises
     ------
@@ -80,6 +82,7 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
     """
     can_look = all(map(find_spec, ("numpy", "tifffile")))
     words = ["new", str(folder)]
+    words += ["--from", other] if other else []
     words += ["--simulation"] if simulation else []
     words += ["--images", images] if images and can_look and not simulation else []
     # The command goes to the new folder, and must not take the page along.
