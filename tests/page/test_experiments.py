@@ -59,7 +59,7 @@ def test_a_new_experiment_is_made_and_opened_by_clicks(
         expect(tab.locator("nav").count() == 0 and tab.get_by_text("None yet")).to_have_count(1)
         tab.get_by_label("Its name").fill("a/b")
         tab.get_by_role("button", name="Make the experiment").click()
-        expect(tab.locator(".problem")).to_contain_text("SM-PAG-038")
+        expect(tab.locator("[data-focus] .problem")).to_contain_text("SM-PAG-038")
         tab.get_by_label("Its name").fill("croissance d'été")
         tab.get_by_role("button", name="Choose... – The folder of the images").click()
         tab.get_by_role("group", name=f"Folder {home}").wait_for()
@@ -108,13 +108,42 @@ def test_it_works_without_javascript_in_french(browser: Any, page: Page, home: P
         tab.goto(f"{page.root}/experiments")
         tab.get_by_label("Son nom").fill("essai")
         tab.get_by_role("button", name="Créer l'expérience").click()
-        expect(tab.locator(".problem")).to_contain_text("SM-EXP-001")
+        expect(tab.locator("[data-focus] .problem")).to_contain_text("SM-EXP-001")
         assert (home / "essai" / "config" / "config.yaml").read_text() == text
         # One that is gone is told so, and forgotten.
         shutil.rmtree(home / "essai")
         tab.goto(f"{page.root}/experiments")
         tab.get_by_role("button", name="Oublier").click()
         expect(tab.get_by_text("Aucune pour l'instant")).to_be_visible()
+
+
+def test_settings_of_another_experiment_are_taken_over(
+    browser: Any, page: Page, home: Path
+) -> None:
+    beside = home / "of a colleague"
+    shutil.copytree(ROOT / "config", beside / "config")
+    config = beside / "config" / "config.yaml"
+    config.write_text(config.read_text().replace("  diameter: null", "  diameter: 31"))
+    shutil.copytree(ROOT / "config", home / "mine" / "config")
+    note(home / "mine")
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE_MS)
+        tab.goto(page.address)
+        tab.wait_for_url(f"{page.root}/experiments")
+        others = tab.locator("section[aria-labelledby=h-others]")
+        expect(others.locator("li")).to_have_count(1)
+        expect(others).to_contain_text(str(beside))
+        # It is only shown.
+        expect(others.locator("button, a")).to_have_count(0)
+        tab.get_by_label("Its name").fill("next")
+        tab.get_by_label("images that come later").check()
+        tab.get_by_label("Settings").select_option(str(beside))
+        tab.get_by_role("button", name="Make the experiment").click()
+        tab.locator("h1", has_text=re.compile("^next$")).wait_for()
+        tab.get_by_role("button", name="End the page").click()
+        tab.get_by_role("heading", name="The page has ended").wait_for()
+    assert "  diameter: 31" in (home / "next" / "config" / "config.yaml").read_text()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tests.disks import remount, small_disk
 from tests.page.browser import Page, make_experiment, served
 from tests.page.conftest import PATIENCE_MS
 from tests.page.patience import until
+from tests.page.test_attacks import Visitor
 from tests.page.test_run import OVER, STATE, show_plan, start, wait_for_plan
 from tests.projects import draw_image
 from tests.ssh.conftest import make_key, server  # noqa: F401
@@ -73,6 +74,41 @@ def opened(tab: Any, page: Page, step: str) -> None:
     tab.goto(page.address)
     tab.wait_for_url(f"{page.root}/")
     tab.goto(f"{page.root}/{step}")
+
+
+def listed_and_again(tab: Any, page: Page, there: Path) -> None:
+    """See that the list of experiments says how far the run is, and whose lies beside it; and what the run had set."""
+    beside = there.with_name("of a colleague") / "config"
+    beside.mkdir(parents=True)
+    (beside / "config.yaml").write_text("images: {folder: images}\n")
+    tab.goto(f"{page.root}/experiments")
+    expect(tab.locator(".experiments").first).to_contain_text("images: 2 of 3, 1 failed · as of")
+    others = tab.locator("section[aria-labelledby=h-others]")
+    expect(others).to_contain_text(str(beside.parent))
+    expect(others).to_contain_text("of root")
+    expect(tab.locator("section[aria-labelledby=h-computers]")).to_contain_text("127.0.0.1")
+    shutil.rmtree(beside.parent)
+    page.config.write_text(page.config.read_text().replace("min_size: 15", "min_size: 21"))
+    tab.goto(f"{page.root}/runs")
+    # As it is written here: over there the folder of the images is called otherwise.
+    expect(tab.locator("td")).to_have_text(["segmentation.min_size", "15", "21"])
+    tab.locator("a[href='/runs?run=1']").click()
+    tab.locator("form.row button.main").click()
+    tab.wait_for_url("**/file")
+    assert "min_size: 15" in page.config.read_text()
+    tab.goto(f"{page.root}/follow")
+
+
+def test_the_list_of_experiments_asks_for_no_password(
+    server: Server,  # noqa: F811
+    experiment: Path,
+) -> None:
+    server.stop()
+    server.start(methods="password", segmake=True)
+    with served(experiment) as page:
+        owner = Visitor(page, page.cookie())
+        assert owner.ask("/experiments")[0] == 200
+        until(lambda: "SM-PAG-070" in owner.ask("/experiments/now")[1], "what is wrong")
 
 
 def test_a_round_at_another_computer_whatever_goes_away(
@@ -130,6 +166,7 @@ def test_a_round_at_another_computer_whatever_goes_away(
             with tab.expect_popup() as popup:
                 tab.get_by_role("link", name="Open the report").click()
             expect(popup.value.locator("html")).to_have_class("js")
+            listed_and_again(tab, page, there)
             # While nobody can be asked, what was known stays, with why nothing newer is.
             server.stop()
             tab.evaluate(WOKEN)

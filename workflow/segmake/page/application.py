@@ -67,10 +67,11 @@ class Application:
     ) -> None:
         self._close = close
         self._common = common = Common(desk, guard)
+        self._experiments = Experiments(common, idle_minutes)
         routes = [
             common.get("/", self._home),
             *(self._of_experiment(desk) if desk else ()),
-            *Experiments(common, idle_minutes).routes(),
+            *self._experiments.routes(),
             common.get("/help/{code}", self._help),
             common.post("/language", self._language),
             common.post("/close", self._end),
@@ -108,6 +109,12 @@ class Application:
         """Whether it does something that ends with it, such as sending images."""
         desk = self._common.open_desk
         return desk is not None and desk.errands.are_at_work
+
+    async def close(self) -> None:
+        """Ask no computer anything more."""
+        await self._experiments.hearing.close()
+        if self._common.open_desk:
+            await self._common.open_desk.connection.close()
 
     async def _home(self, request: Request) -> Response:
         if self._common.open_desk is None:

@@ -58,7 +58,7 @@ def opened(folder: Path, idle_minutes: float) -> str:
     raise Problem("SM-PAG-036", where=str(folder), said=" ".join(said) or "?")
 
 
-def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]:
+def made(folder: Path, images: str, *, simulation: bool, other: str = "") -> list[dict[str, Any]]:
     """Make an experiment; return what went wrong, even if it is there and can be opened.
 
     Where there is a screen, it gets a file that opens its page by a double-click.
@@ -70,9 +70,12 @@ def made(folder: Path, images: str, *, simulation: bool) -> list[dict[str, Any]]
         The folder of its images; empty for none yet.
     simulation : bool
         Whether there will be none.
+    other : str
+        The folder of an experiment whose settings are taken over; empty for those that SegMake begins with.
     """
     images = "" if simulation else images
     words = ["new", str(folder)]
+    words += ["--from", other] if other else []
     words += ["--simulation"] if simulation else []
     words += ["--images", images] if images and can_look() else []
     # The command goes to the new folder, and must not take the page along.

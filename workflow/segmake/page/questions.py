@@ -16,11 +16,11 @@ PATIENCE_S = 15 * 60
 _TOO_LATE = "SM-SSH-035"
 
 # What a login, or a set-up, says where its question was left, and where it took too long to answer.
-_LEFT = ("SM-SSH-004", "SM-SSH-030", "SM-REM-059", "SM-SSH-003", "SM-SSH-010", _TOO_LATE)
+LEFT = ("SM-SSH-004", "SM-SSH-030", "SM-REM-059", "SM-SSH-003", "SM-SSH-010", _TOO_LATE)
 
 # After these no question is asked either until somebody wants it: not the right computer, or no right password or
 # number.
-_REFUSED = ("SM-SSH-004", "SM-SSH-006", "SM-SSH-034")
+REFUSED = ("SM-SSH-004", "SM-SSH-006", "SM-SSH-034")
 
 Kind = Literal["secret", "shown", "agree"]
 
@@ -99,10 +99,10 @@ class Questions:
         """Return what is to be said of a problem: where a question was left, that, and how to go on by the page."""
         if problem.code == _TOO_LATE:
             self.left = self.left or "SM-PAG-030"
-        if self.left and problem.code in _LEFT:
+        if self.left and problem.code in LEFT:
             code, self.left = self.left, "SM-PAG-031"
             return Problem(code, where=host, host=host)
-        if problem.code in _REFUSED:
+        if problem.code in REFUSED:
             self.left = "SM-PAG-031"
         return problem
 

@@ -111,8 +111,7 @@ async def _served(
     await server.serve(sockets=[listening])
     for task in (told, watched):
         task.cancel()
-    if desk:
-        await desk.connection.close()
+    await application.close()
 
 
 async def _when_it_answers(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,20 +15,22 @@ from starlette.routing import Route
 
 from segmake.answers.status import status_answer
 from segmake.core.config import DEFAULT_CONFIG
+from segmake.experiment.neighbours import neighbours
 from segmake.experiment.recent import forget, recent
 from segmake.messages import Problem, Problems, say
 from segmake.outcome.status import results_of
 from segmake.page import opening
-from segmake.page.common import Common, apart, see
+from segmake.page.common import Common, apart, see, unexpected
 from segmake.page.folders import Folders, is_experiment, is_text, whole
+from segmake.page.hearing import Heard, Hearing
 from segmake.page.work import problem_values
-from segmake.remote.remembered import read_place
+from segmake.remote.remembered import PlaceFile, read_place
 
 # Of a folder's name, in bytes, on the systems that people have.
 _LONGEST = 255
 
 # What was typed for a new experiment.
-FIELDS = ("name", "where", "kind", "images")
+FIELDS = ("name", "where", "kind", "images", "settings")
 
 # For which of them, or for what else, a folder is chosen.
 USES = ("where", "images", "open")
@@ -42,18 +45,37 @@ class Listed:
     folder : str
     is_gone, is_open : bool
         Whether it is not there any more; whether this is its page.
-    place, state : str
-        On which computer it is computed, and what became of its last run; empty where that is not known here.
+    place : PlaceFile or None
+        On which computer it is computed; None for this one.
+    state : str
+        What became of its last run; empty where that is not known here.
     at : float
-        When somebody worked with it.
+        When that was said over there, in seconds since 1970; 0 where it is by the files of this computer.
     """
 
     folder: str
     is_gone: bool
     is_open: bool
-    place: str
+    place: PlaceFile | None
     state: str
-    at: float
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Other:
+    """Somebody else's experiment, or one that this user has not worked with from here.
+
+    Attributes
+    ----------
+    folder, owner, host : str
+        The host is empty for this computer.
+    state : str
+    """
+
+    folder: str
+    owner: str
+    host: str
+    state: str
 
 
 class Experiments:
@@ -69,11 +91,14 @@ class Experiments:
     def __init__(self, common: Common, idle_minutes: float) -> None:
         self._common, self._idle_minutes = common, idle_minutes
         self._folders = Folders(None)
+        desk = common.open_desk
+        self.hearing = Hearing(desk.connection if desk else None, unexpected)
 
     def routes(self) -> list[Route]:
         """Return their addresses."""
         return [
             self._common.both("/experiments", self._experiments),
+            self._common.watch("/experiments/now", self._now),
             self._common.both("/folders", self._choice),
         ]
 
@@ -86,6 +111,10 @@ class Experiments:
         if do == "forget":
             await apart(lambda: forget(folder))
             return see("/experiments")
+        if do == "hear":
+            places = await apart(_places)
+            self.hearing.begin(places, wanted=True)
+            return see("/experiments")
         if do == "open":
             return await self._open(Path(whole(Path.home(), folder)), typed)
         if do == "new":
@@ -97,8 +126,10 @@ class Experiments:
         if not _can_be_a_folder(name):
             return await self._page(typed, [problem_values(Problem("SM-PAG-038", where=name))])
         folder, images = Path(whole(Path.home(), typed["where"])) / name, os.path.expanduser(images)
-        simulation = typed["kind"] == "simulation"
-        problems = await apart(lambda: opening.made(folder, images, simulation=simulation))
+        simulation, other = typed["kind"] == "simulation", typed["settings"]
+        problems = await apart(
+            lambda: opening.made(folder, images, simulation=simulation, other=other)
+        )
         return await self._page(typed, problems) if problems else await self._open(folder, typed)
 
     async def _open(self, folder: Path, typed: dict[str, str]) -> Response:
@@ -115,13 +146,31 @@ class Experiments:
     async def _page(
         self, typed: dict[str, str], problems: list[dict[str, Any]] | None = None
     ) -> Response:
-        here = str(self._common.open_desk.folder) if self._common.open_desk else ""
+        self.hearing.begin(await apart(_places))
         return self._common.page(
             "experiments",
-            listed=await apart(lambda: _all(here)),
+            **await self._known(),
             typed=typed,
             problems=problems or [],
         )
+
+    async def _now(self, request: Request) -> Response:
+        """Return what is known by now, for the script of the page."""
+        return self._common.page(
+            "experiments", **await self._known(), typed=_typed({}), problems=[]
+        )
+
+    async def _known(self) -> dict[str, Any]:
+        here = str(self._common.open_desk.folder) if self._common.open_desk else ""
+        heard = self.hearing.heard
+        listed = await apart(lambda: _all(here, heard))
+        return {
+            "listed": listed,
+            "others": await apart(lambda: list(_others(listed, heard))),
+            "heard": [heard[host] for host in sorted(heard)],
+            "hearing": self.hearing.at_work,
+            "can_hear": bool(heard or any(each.place for each in listed)),
+        }
 
     async def _choice(self, request: Request) -> Response:
         """Show folders to choose one from; what is typed for another one is brought along."""
@@ -182,38 +231,61 @@ def _usual_folder() -> str:
     return str(Path.home())
 
 
-def _all(here: str) -> list[Listed]:
-    return [
-        Listed(
-            folder=each.folder,
-            is_gone=not is_experiment(Path(each.folder)),
-            is_open=each.folder == here,
-            place=_place(Path(each.folder)),
-            state=_state(Path(each.folder)),
-            at=each.at,
-        )
-        for each in recent()
-        if is_text(each.folder)
-    ]
+def _places() -> dict[str, PlaceFile]:
+    """Return where the experiments of the list are computed that another computer computes, by their folders."""
+    places = {each.folder: _place(Path(each.folder)) for each in recent() if is_text(each.folder)}
+    return {folder: place for folder, place in places.items() if place}
 
 
-def _place(folder: Path) -> str:
+def _all(here: str, heard: Mapping[str, Heard]) -> list[Listed]:
+    return [_listed(Path(each.folder), here, heard) for each in recent() if is_text(each.folder)]
+
+
+def _listed(folder: Path, here: str, heard: Mapping[str, Heard]) -> Listed:
+    place = _place(folder)
+    found = Listed(
+        str(folder), not is_experiment(folder), str(folder) == here, place, _state(folder)
+    )
+    told = heard.get(place.host) if place else None
+    if place and told and place.folder in told.states:
+        said = told.states[place.folder]
+        words = _in_words(said) if said else say("page.experiments.never")
+        return replace(found, state=words, at=told.at)
+    return found
+
+
+def _others(listed: list[Listed], heard: Mapping[str, Heard]) -> Iterator[Other]:
+    """Yield the experiments beside those of the list, here and where they are computed."""
+    for each in neighbours([one.folder for one in listed if not one.is_gone]):
+        if is_text(each.folder):
+            yield Other(each.folder, each.owner, "", _state(Path(each.folder)))
+    for host, told in heard.items():
+        for each in told.others:
+            said = told.states.get(each.folder)
+            yield Other(each.folder, each.owner, host, _in_words(said) if said else "")
+
+
+def _place(folder: Path) -> PlaceFile | None:
     try:
-        return read_place(folder).host
+        return read_place(folder)
     except Problem:
-        return ""
+        return None
 
 
 def _state(folder: Path) -> str:
     """Return in words what became of the last run, by the files that are here."""
     results = folder / results_of(folder / DEFAULT_CONFIG)
     try:
-        said = status_answer(results)
+        return _in_words(status_answer(results))
     except (Problem, Problems, OSError):
         return ""
-    images = said["images"]
+
+
+def _in_words(said: Mapping[str, Any]) -> str:
+    """Return in words what ``segmake status --json`` says of a run."""
+    images, state = said["images"], say(f"state.{said['state']}")
     if not images:
-        return str(said["state_text"])
+        return state
     names = {"done": images["complete"], "total": images["total"], "failed": images["failed"]}
     words = "page.experiments.failed" if images["failed"] else "page.experiments.done"
-    return say("phrases.of", what=said["state_text"], said=say(words, **names))
+    return say("phrases.of", what=state, said=say(words, **names))

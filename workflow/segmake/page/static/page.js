@@ -3,6 +3,7 @@ import { cells } from "./cells.js";
 import { connect } from "./connect.js";
 import { followErrand } from "./errand.js";
 import { follow } from "./follow.js";
+import { experiments } from "./experiments.js";
 import { Form, keepPlace, tellUnsaved } from "./form.js";
 import { images } from "./images.js";
 import { scripts } from "./scripts.js";
@@ -39,6 +40,7 @@ if (profile) {
   ofPlan();
 }
 if (one("[data-connect]")) connect();
+if (one("[data-experiments]")) experiments();
 if (one("[data-question]")) watchQuestions();
 // A link to a setting leads into what is folded up.
 const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
