@@ -11,7 +11,7 @@ May import `segmake.scripts.results` and what is below it.
 >>> from segmake.scripts.running.process import Processes, last_lines
 >>> log = Path("run.log").absolute()
 >>> words = [sys.executable, "-c", "print('42 cells'); raise SystemExit(3)"]
->>> outcome = Processes().run(words, folder=Path(), variables={}, log=log, seconds=60, mark="count")
+>>> outcome = Processes().run(words, folder=Path(), variables={}, log=log, seconds=60, mark=str(log))
 >>> outcome.code, outcome.out_of_time, last_lines(log, 1)
 (3, False, '42 cells')
 """
