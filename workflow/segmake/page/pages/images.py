@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,10 @@ from segmake.page.desk import PAGE, image_folders
 from segmake.page.draft import Draft
 from segmake.page.fields import all_fields
 from segmake.page.folders import Folders, Opened, as_written
+from segmake.page.folders_there import FoldersThere
 from segmake.page.taken import Holds, LeftOut, Taken
 from segmake.page.work import Task, problem_values
+from segmake.page.works import THERE
 
 FOLDER, INCLUDE = "images.folder", "images.include"
 
@@ -78,6 +81,7 @@ class Images:
     def __init__(self, common: Common) -> None:
         self._common = common
         self._folders = Folders(common.desk.folder)
+        self._there = FoldersThere(common.desk.connection)
         self._known: tuple[object, tuple[list[dict[str, Any]], Holds]] | None = None
 
     def routes(self) -> list[Route]:
@@ -101,6 +105,8 @@ class Images:
         refused = None
         try:
             form |= await apart(lambda: self._picked(form, do, path))
+            if path == THERE:
+                self._common.desk.connection.questions.ask_again()
         except Problem as problem:
             refused = problem
         draft = await self._common.drafted(form)
@@ -121,7 +127,7 @@ class Images:
         if do == "go" or (form.get("do") == "show" and form.get("typed", "").strip()):
             return {"open": self._folders.typed(form.get("typed", ""))}
         if do == "open":
-            return {"open": self._folders.open(path).path}
+            return {"open": path if path.startswith(THERE) else self._folders.open(path).path}
         if do == "none":
             return {FOLDER: "null"}
         if do not in ("take", "add", "drop"):
@@ -129,8 +135,23 @@ class Images:
         named = _folders_in(form)
         if do == "drop":
             return {FOLDER: _text([each for each in named if each != path])}
-        written = as_written(self._folders.open(path).path, self._common.desk.folder)
+        written = self._written(path)
         return {FOLDER: _text([*named, written] if do == "add" else [written]), "open": ""}
+
+    def _written(self, path: str) -> str:
+        """Return the path of a folder that is open as a config has it.
+
+        Raises
+        ------
+        Problem
+            As `Folders.open`; ``SM-PAG-075`` for one of the other computer that this one has too: that would be sent.
+        """
+        if not path.startswith(THERE):
+            return as_written(self._folders.open(path).path, self._common.desk.folder)
+        path = path.removeprefix(THERE)
+        if os.path.exists(path):
+            raise Problem("SM-PAG-075", where=path, folder=path)
+        return path
 
     async def _page(
         self,
@@ -146,8 +167,8 @@ class Images:
         tasks = await self._common.desk.looks(draft.settings)
         part = number(asked.get("part"))
         shown = await apart(lambda: self._shown(draft, tasks, filtered, part))
-        opened, closed = await apart(lambda: self._opened(asked.get("open", "")))
-        starts = await apart(self._folders.starts)
+        opened, closed = await self._opened(asked.get("open", ""))
+        starts = [*await apart(self._folders.starts), *self._there.starts()]
         told = [one for one in (refused, closed) if one]
         return self._common.page(
             "images",
@@ -156,6 +177,7 @@ class Images:
             named=image_folders(draft.settings),
             starts=starts,
             opened=opened,
+            opening=asked.get("open", "") if not (opened or closed) else "",
             typed_path=asked.get("typed", "") if refused else "",
             usual="\n".join(taking.patterns({})[0]),
             looked=draft.shown[INCLUDE],
@@ -169,12 +191,14 @@ class Images:
             tried=do == "save" and bool(draft.fresh),
         )
 
-    def _opened(self, path: str) -> tuple[Opened | None, Problem | None]:
-        """Return the folder that is open, and why there is none."""
+    async def _opened(self, path: str) -> tuple[Opened | None, Problem | None]:
+        """Return the folder that is open, and why there is none; neither while the other computer is asked."""
         if not path:
             return None, None
         try:
-            return self._folders.open(path), None
+            if path.startswith(THERE):
+                return await self._there.open(path), None
+            return await apart(lambda: self._folders.open(path)), None
         except Problem as problem:
             return None, problem
 
