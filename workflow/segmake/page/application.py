@@ -66,6 +66,7 @@ class Application:
         self, desk: Desk | None, guard: Guard, close: Callable[[], None], idle_minutes: float
     ) -> None:
         self._close = close
+        self._environments: Environments | None = None
         self._common = common = Common(desk, guard)
         self._experiments = Experiments(common, idle_minutes)
         routes = [
@@ -83,6 +84,7 @@ class Application:
     def _of_experiment(self, desk: Desk) -> list[Route]:
         common = self._common
         watch = Watch(desk.connection, unexpected)
+        self._environments = Environments(common)
         planning = Planning(desk.connection, desk.errands, watch, unexpected)
         return [
             *Asked(common).routes(),
@@ -94,7 +96,7 @@ class Application:
             *Connect(common).routes(),
             *Images(common).routes(),
             *Scripts(common).routes(),
-            *Environments(common).routes(),
+            *self._environments.routes(),
             *Settings(common).routes(),
             common.get("/errand/{kind}", self._errand),
         ]
@@ -107,8 +109,9 @@ class Application:
     @property
     def is_busy(self) -> bool:
         """Whether it does something that ends with it, such as sending images."""
-        desk = self._common.open_desk
-        return desk is not None and desk.errands.are_at_work
+        desk, environments = self._common.open_desk, self._environments
+        is_way = environments is not None and environments.is_way
+        return is_way or (desk is not None and desk.errands.are_at_work)
 
     async def close(self) -> None:
         """Ask no computer anything more."""

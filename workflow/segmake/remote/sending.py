@@ -305,6 +305,45 @@ async def send_one(
     return name, copied
 
 
+async def send_settings(session: Session, show: Show) -> None:
+    """Bring the config to where it counts, with the scripts and files that it names, and without images.
+
+    Parameters
+    ----------
+    session : Session
+    show : callable
+        Is told that files are compared.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-006`` or ``SM-REM-007`` if the copy of the config is another one than was sent from here,
+        ``SM-REM-055`` if the experiment is a copy; what a connection may raise.
+    Problems
+        ``SM-REM-008`` and ``SM-REM-022`` if other files are other ones.
+    """
+    claim(session.experiment, session.place)
+    laptop, folder = await session.laptop(), session.place.folder
+    memory = await memory_of(session)
+    config = make_copy(session.config, laptop, folder, memory.sent)
+    session.named = config.named
+    if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
+        return
+    named = [one for one in config.named if one.kind != "images"]
+    luggage = await asyncio.to_thread(pack, session.config, named, laptop)
+    luggage.paths.pop(session.config.as_posix(), None)
+    packed = await _with_files(session, config, luggage, memory)
+    others, alike = await _others(session, packed, show)
+    if others:
+        _refuse(session, luggage, others)
+    await _send_config(session, config, overwrite=False)
+    _remember(session, packed.here, packed.there, alike)
+    target = Among(session.computer, luggage.folders, luggage.single)
+    source = Gathered(Here(), luggage.paths)
+    await copy((source, ""), (target, folder), wanted=lambda each: each not in alike)
+    await open_to_group(session.computer, folder)
+
+
 async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
     """Raise which folders of images are on neither computer."""
     problems = []

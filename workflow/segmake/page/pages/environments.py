@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,12 +19,17 @@ from segmake.messages import Problem, say
 from segmake.page import environment_form as forms
 from segmake.page import script_form as script_forms
 from segmake.page.common import Common, apart, see
+from segmake.page.computer import answer_of
 from segmake.page.draft import Draft
 from segmake.page.environment_form import EnvironmentForm
 from segmake.page.errands import Errand
 from segmake.page.merging import on_top
 from segmake.page.mistake import unexpected
 from segmake.page.told import problems_told
+from segmake.page.work import problems_in
+from segmake.remote.beginning import make_folder
+from segmake.remote.sending import send_settings
+from segmake.remote.session import Session
 
 KIND = "environment"
 
@@ -49,13 +56,27 @@ class _Listed:
     renamed: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class _Way:
+    """A way to a JupyterLab of another computer, and when that ends, in seconds since 1970."""
+
+    open: AsyncExitStack
+    ends: float | None
+
+
 class Environments:
     """The page of the environments."""
 
     def __init__(self, common: Common) -> None:
         self._common = common
-        # Where each JupyterLab that was opened here is.
-        self._opened: dict[str, str] = {}
+        # Where each JupyterLab that was opened is, by its computer and environment; and the ways to those elsewhere.
+        self._opened: dict[tuple[str, str], str] = {}
+        self._ways: dict[tuple[str, str], _Way] = {}
+
+    @property
+    def is_way(self) -> bool:
+        """Whether a JupyterLab of another computer may be in use through this page."""
+        return any(way.ends is None or time.time() < way.ends for way in self._ways.values())
 
     def routes(self) -> list[Route]:
         """Return its addresses."""
@@ -108,30 +129,63 @@ class Environments:
 
     async def _open(self, errand: Errand, name: str) -> None:
         errand.tell(say("page.environments.opening", name=name))
-        answer = await self._common.desk.work.answer("jupyter", name, *self._config())
-        errand.problems = list(answer["problems"])
+        session = await self._session(errand)
+        if session.is_at_home:
+            answer = await self._common.desk.work.answer("jupyter", name, *self._config())
+        else:
+            answer = await answer_of(session, "jupyter", name, *session.config_options)
+        errand.problems = problems_in(answer)
         for each in answer.get("sessions", []):
             if each["environment"] == name and each["url"]:
-                self._opened[name] = each["url"]
+                self._opened[self._elsewhere(), name] = await self._way_to(session, each)
                 errand.tell(say("page.environments.opened", name=name))
             elif each["environment"] == name:
                 errand.tell(each["reason"] or say("page.environments.waits", name=name))
 
     async def _stop(self, errand: Errand, name: str) -> None:
-        self._opened.pop(name, None)
+        key = (self._elsewhere(), name)
+        self._opened.pop(key, None)
+        if way := self._ways.pop(key, None):
+            await way.open.aclose()
         errand.tell(await self._run(errand, "jupyter", "stop", name))
 
+    async def _session(self, errand: Errand) -> Session:
+        """Return the experiment and its computer, which has its settings as they are saved now."""
+        session = await self._common.desk.connection.session()
+        if not session.is_at_home:
+            self._common.desk.connection.questions.ask_again()
+            errand.tell(say("page.environments.sending", host=session.place.host))
+            await make_folder(session)
+            await send_settings(session, errand.tell)
+        return session
+
+    async def _way_to(self, session: Session, lab: Mapping[str, Any]) -> str:
+        """Return the address at which JupyterLab is reached from this computer."""
+        port, address = lab["port"], str(lab["url"])
+        if session.is_at_home or not port:
+            return address
+        key = (self._elsewhere(), lab["environment"])
+        if before := self._ways.pop(key, None):
+            await before.open.aclose()
+        ends = lab["ends"] and datetime.fromisoformat(lab["ends"]).timestamp()
+        self._ways[key] = way = _Way(AsyncExitStack(), ends)
+        here = await way.open.enter_async_context(session.computer.tunnel(str(port)))
+        return address.replace(f":{port}/", f":{here}/", 1)
+
     async def _run(self, errand: Errand, *words: str) -> str:
-        """Run a command to its end, and return what it says; what is wrong is told by the errand."""
-        work = self._common.desk.work
-        answer = await work.told(*words, *self._config())
+        """Run a command to its end where it counts, and return what it says; what is wrong is told by the errand."""
+        session = await self._session(errand)
+        if session.is_at_home:
+            answer = await self._common.desk.work.told(*words, *self._config())
+        else:
+            answer = await session.program("segmake", *words, *session.config_options)
         if answer.code:
-            said = answer.err.decode(errors="replace").strip()
+            said = session.own_words(answer.err.decode(errors="replace").strip())
             errand.problems = problems_told(said)
             if not errand.problems:
                 last = said.rpartition("\n")[2] or say("phrases.silent")
-                raise Problem("SM-PAG-004", where=work.place.name, said=last)
-        return answer.text
+                raise Problem("SM-PAG-004", where=session.computer.name, said=last)
+        return session.own_words(answer.text)
 
     def _elsewhere(self) -> str:
         """Return the computer that the experiment is computed on; empty for this one."""
@@ -175,6 +229,7 @@ class Environments:
         saved: bool = False,
         conflict: Any = None,
     ) -> Response:
+        elsewhere = await apart(self._elsewhere)
         return self._common.page(
             "environments",
             draft=draft,
@@ -183,8 +238,8 @@ class Environments:
             typed_text=draft.shown["environments"],
             renamed=json.dumps(listed.renamed),
             errand=self._common.desk.errands.last(KIND),
-            opened=self._opened,
-            elsewhere=await apart(self._elsewhere),
+            opened={name: url for (host, name), url in self._opened.items() if host == elsewhere},
+            elsewhere=elsewhere,
             saved=saved,
             conflict=conflict,
             tried=do == "save" and bool(draft.fresh),
