@@ -7,6 +7,7 @@ import pytest
 from segmake.environments.solving.resolver import PYTHONS, compile_pins, resolve
 from segmake.environments.wanted import catalogue
 from segmake.environments.wanted.words import understand
+from segmake.messages import LANGUAGES
 from segmake.tools.catalogue_imports import Imported, failures, import_all, imported
 
 ALL = [package for group in catalogue.groups().values() for package in group]
@@ -29,6 +30,15 @@ def test_no_name_is_refused_as_a_slip_or_as_no_package():
             assert not catalogue.is_standard(name)
             assert catalogue.program(name) is None
             assert not catalogue.comes_with_cuda(name)
+
+
+def test_each_package_is_explained_in_each_language():
+    entries = [
+        each for group in catalogue.contents()["groups"].values() for each in group["packages"]
+    ]
+    for entry in entries:
+        texts = entry["for"]
+        assert set(texts) == set(LANGUAGES) and all(texts.values()), entry["name"]
 
 
 def test_every_stand_in_for_a_program_is_known():

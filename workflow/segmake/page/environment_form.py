@@ -107,7 +107,7 @@ def form_of(environments: Mapping[str, dict[str, Any]], name: str) -> Environmen
     known = {catalogue.simplify(each) for each in listed}
     groups = {
         key: [
-            Ticked(each["name"], each["for"], catalogue.simplify(each["name"]) in known)
+            Ticked(each["name"], each["for"][language()], catalogue.simplify(each["name"]) in known)
             for each in group["packages"]
         ]
         for key, group in catalogue.contents()["groups"].items()

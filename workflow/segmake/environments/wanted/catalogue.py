@@ -38,6 +38,7 @@ class Package:
     version : str
         The version that is taken if nothing stands against it.
     purpose : str
+        In English.
     modules : tuple of str
         What a script imports: first the one by which the package is tried.
     aliases : tuple of str
@@ -92,7 +93,7 @@ def _package(entry: dict[str, Any]) -> Package:
         name=entry["name"],
         requirement=requirement,
         version=entry["version"],
-        purpose=entry["for"],
+        purpose=entry["for"]["en"],
         modules=(imported,) if isinstance(imported, str) else tuple(imported),
         aliases=tuple(entry.get("aliases", ())),
         cuda=entry.get("cuda", {}),
