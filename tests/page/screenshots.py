@@ -18,7 +18,7 @@ WIDTHS = {400: 850, 1400: 950, 1920: 1080}
 PAGES = (
     *("", "experiments", "folders?use=open&at=", "connect", "images", "cells"),
     *("scripts", "environments", "start", "follow"),
-    *("settings", "file", "help/SM-CFG-002"),
+    *("settings", "file", "runs", "help/SM-CFG-002"),
 )
 SCRIPT = """scripts:
   - name: bright
