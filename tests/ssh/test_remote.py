@@ -190,6 +190,12 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     assert laptop.does("open") == 0
     assert shown == [(results / "report.html").as_uri()]
     assert laptop.does("status", "--json") == 0
+    # From elsewhere, with a config that is named as it is seen from there.
+    laptop.monkeypatch.chdir(laptop.experiment.parent)
+    name = laptop.experiment.name
+    capsys.readouterr()
+    again = ["--configfile", f"{name}/config/config.yaml", "--again", "1"]
+    assert main(["remote", "runs", name, *again]) == 0, capsys.readouterr().err
     capsys.readouterr()
 
 

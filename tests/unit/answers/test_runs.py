@@ -9,7 +9,7 @@ import pytest
 from segmake.cli import main
 from segmake.config.edited_text import settings_in
 from segmake.core.ended_runs import note_begin, note_end, note_failures
-from segmake.outcome.past_runs import keep_config
+from segmake.outcome.past_runs import keep_config, kept_config
 from segmake.plan.result_paths import ResultPaths
 from segmake.remote.config_copy import ConfigCopy
 from segmake.remote.runs import keep_own, own_text
@@ -101,11 +101,19 @@ def test_settings_that_would_be_wrong_now_are_refused(config, capsys):
     assert failed == 1 and err.startswith("SM-CFG-002") and config.read_text() == NOW
 
 
+def test_a_config_is_kept_to_the_byte(tmp_path):
+    folders = ResultPaths(tmp_path)
+    text = FIRST.replace("\n", "\r\n")
+    assert kept_config(folders, keep_config(folders, text)) == text
+
+
 def test_a_copy_is_known_by_the_config_that_it_was_made_of(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     copied = ConfigCopy(FIRST.replace("there", "/sent/1")).with_note("laptop", Path("c.yaml"))
     assert own_text(copied) is None
     keep_own(copied.rpartition(" ")[2].strip(), FIRST)
     assert own_text(copied) == FIRST
+    # Nor is it that one any more once it was edited over there.
+    assert own_text(copied.replace("20", "21")) is None
     # Where both see one folder, there is no copy.
     assert own_text(NOW) == NOW
