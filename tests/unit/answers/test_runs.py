@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from segmake.cli import main
+from segmake.config.again import as_before
 from segmake.config.edited_text import settings_in
 from segmake.core.ended_runs import note_begin, note_end, note_failures
 from segmake.outcome.past_runs import keep_config, kept_config
@@ -99,6 +100,23 @@ def test_settings_that_would_be_wrong_now_are_refused(config, capsys):
     note_begin(folders.runs, "d", keep_config(folders, wrong))
     failed, _, err = asked(capsys, "--again", "1")
     assert failed == 1 and err.startswith("SM-CFG-002") and config.read_text() == NOW
+
+
+@pytest.mark.parametrize("text", ["segmentation: [", "- a\n", "a: &a [*a]\n", "<<: 3\n"])
+def test_what_was_kept_and_is_no_config_is_told(config, capsys, text):
+    folders = ResultPaths(Path("elsewhere"))
+    note_begin(folders.runs, "d", keep_config(folders, text))
+    assert held(asked(capsys, "--json")[1])["runs"][0]["number"] == 1
+    failed, _, err = asked(capsys, "--again", "1")
+    assert failed == 1 and err.startswith("SM-RUN-073") and config.read_text() == NOW
+
+
+@pytest.mark.parametrize("images", ["", "images:\n", "images: [a]\n"])
+def test_the_images_of_now_stay_whatever_the_run_had(tmp_path, images):
+    config = tmp_path / "config.yaml"
+    config.write_text(NOW)
+    plan = as_before(config, f"{images}segmentation: {{engine: threshold}}\n")
+    assert plan.wanted["images"] == {"folder": "here"} and plan.wanted["results"] == "elsewhere"
 
 
 def test_a_config_is_kept_to_the_byte(tmp_path):
