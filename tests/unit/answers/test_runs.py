@@ -88,6 +88,14 @@ def test_settings_are_taken_up_again_for_the_images_of_now(config, capsys):
     assert asked(capsys, "--again", "2")[0] == 0 and config.read_text() == text
 
 
+def test_results_of_a_version_that_noted_no_runs_are_told(config, capsys):
+    folders = ResultPaths(Path("older"))
+    folders.state.mkdir(parents=True)
+    assert asked(capsys, "--results", "older")[2].startswith("SM-RUN-013")
+    folders.plan.write_text("{}")
+    assert asked(capsys, "--results", "older")[2].startswith("SM-RUN-074")
+
+
 @pytest.mark.parametrize(("number", "code"), [("3", "SM-RUN-072"), ("4", "SM-RUN-071")])
 def test_what_is_not_known_is_told_and_nothing_changed(config, capsys, number, code):
     failed, _, err = asked(capsys, "--again", number)

@@ -28,12 +28,13 @@ def runs_answer(results: Path, config: Path) -> Answer:
     Raises
     ------
     Problem
-        ``SM-RUN-013`` if nothing was ever run there.
+        ``SM-RUN-013`` if nothing was ever run there, ``SM-RUN-074`` if that was done by a version that noted no runs.
     """
     folders = ResultPaths(results)
     runs = past_runs(folders)[:_MOST]
     if not runs:
-        raise Problem("SM-RUN-013", where=str(results), results=results)
+        code = "SM-RUN-074" if folders.plan.exists() else "SM-RUN-013"
+        raise Problem(code, where=str(results), results=results)
     texts = {run.config: kept_config(folders, run.config) for run in runs}
     return answer(
         "runs",
