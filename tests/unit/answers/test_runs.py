@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -134,11 +135,18 @@ def test_a_config_is_kept_to_the_byte(tmp_path):
 
 
 def test_a_copy_is_known_by_the_config_that_it_was_made_of(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     copied = ConfigCopy(FIRST.replace("there", "/sent/1")).with_note("laptop", Path("c.yaml"))
     assert own_text(copied) is None
     keep_own(copied.rpartition(" ")[2].strip(), FIRST)
     assert own_text(copied) == FIRST
+    # Only the last ones are kept.
+    folder = tmp_path / "segmake" / "sent-configs"
+    for number in range(300):
+        (folder / f"{number}.yaml").touch()
+        os.utime(folder / f"{number}.yaml", (number, number))
+    keep_own("ab", NOW)
+    assert own_text(copied) == FIRST and len(list(folder.iterdir())) == 200
     # Nor is it that one any more once it was edited over there.
     assert own_text(copied.replace("20", "21")) is None
     # Where both see one folder, there is no copy.

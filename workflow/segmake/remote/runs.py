@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from segmake.answers.runs import settings_of
-from segmake.core.caches import own_cache_folder
 from segmake.core.files import one_line, write_atomically
+from segmake.core.user_settings import own_settings_folder
 from segmake.messages import Problem
 from segmake.remote.config_copy import apart, sign_of
 from segmake.remote.session import Session, told
 
 _NOTHING_RAN = "SM-RUN-013"
+
+# So many are kept here, the last ones that were sent, of all experiments.
+_MOST = 200
 
 
 def keep_own(sign: str, text: str) -> None:
@@ -32,6 +35,9 @@ def keep_own(sign: str, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as part:
             part.write_text(text, encoding="utf-8", newline="")
+        kept = sorted(path.parent.glob("*.yaml"), key=lambda each: each.stat().st_mtime)
+        for each in kept[:-_MOST]:
+            each.unlink()
 
 
 def own_text(copied: str) -> str | None:
@@ -86,4 +92,5 @@ async def runs_there(session: Session) -> dict[str, Any]:
 
 
 def _kept(sign: str) -> Path:
-    return own_cache_folder() / "sent-configs" / f"{sign}.yaml"
+    # No cache: nothing can make it again.
+    return own_settings_folder() / "sent-configs" / f"{sign}.yaml"
