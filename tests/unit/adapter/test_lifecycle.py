@@ -89,7 +89,7 @@ def test_a_folder_that_can_not_be_written_to_is_told(reading, monkeypatch, capsy
 
 def test_a_run_whose_config_can_not_be_kept_works_all_the_same(reading):
     folders = reading.plan.folders
-    folders.state.mkdir(parents=True)
+    folders.state.mkdir(parents=True, exist_ok=True)
     folders.configs.touch()
     made = run(replace(reading, config_text="results: results\n"))
     made.start()
