@@ -11,7 +11,9 @@ import pytest
 
 from segmake.places.here import Here
 
-WAITS = "import os, pathlib, time; pathlib.Path('begun').write_text(str(os.getpid())); time.sleep(60)"
+WAITS = (
+    "import os, pathlib, time; pathlib.Path('begun').write_text(str(os.getpid())); time.sleep(60)"
+)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are told apart otherwise there")
