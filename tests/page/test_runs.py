@@ -36,6 +36,9 @@ def test_settings_of_an_earlier_run_are_taken_up_again(tab: Any, page: Page) -> 
     expect(tab.locator(".nothing")).to_be_visible()
     note_run(page, "a", before)
     note_run(page, "b", now)
+    # By an address that was kept, too.
+    tab.goto(f"{page.root}/runs?run=2")
+    expect(tab.locator("tr.added code")).to_have_text([DIAMETER])
     tab.goto(f"{page.root}/runs")
     cards = tab.locator("section.card")
     expect(cards).to_have_count(2)
@@ -52,6 +55,12 @@ def test_settings_of_an_earlier_run_are_taken_up_again(tab: Any, page: Page) -> 
     expect(tab.locator(".problem")).to_contain_text("SM-EDT-007")
     assert page.config.read_text() == f"# mine\n{now}"
     expect(tab.locator("tr.added code")).to_have_text([DIAMETER])
+    # A run that began since, and that another window knows of, has taken its number.
+    note_run(page, "c", now.replace("  diameter: null", "  diameter: 40"))
+    other = tab.context.new_page()
+    other.goto(f"{page.root}/runs")
+    expect(other.locator("section.card")).to_have_count(3)
+    other.close()
     press("form.row button.main")
     tab.wait_for_url("**/file")
     assert page.config.read_text() == f"# mine\n{before}"

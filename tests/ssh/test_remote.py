@@ -129,8 +129,9 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
         "images:\n  folder: '../pictures of été'  # mine\n"
         "segmentation: {engine: threshold, min_size: 30}\nresults: results\n"
     )
-    assert laptop.does("status") == 1
-    assert "SM-REM-018" in capsys.readouterr().err
+    for action in ("status", "runs"):
+        assert laptop.does(action) == 1
+        assert "SM-REM-018" in capsys.readouterr().err
     # Seen, and left.
     assert laptop.does("run", "--profile", "local", typed="n\n") == 1
     said = capsys.readouterr().out
@@ -190,6 +191,12 @@ def test_a_whole_round(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> No
     assert laptop.does("open") == 0
     assert shown == [(results / "report.html").as_uri()]
     assert laptop.does("status", "--json") == 0
+    # From elsewhere, with a config that is named as it is seen from there.
+    laptop.monkeypatch.chdir(laptop.experiment.parent)
+    name = laptop.experiment.name
+    capsys.readouterr()
+    again = ["--configfile", f"{name}/config/config.yaml", "--again", "1"]
+    assert main(["remote", "runs", name, *again]) == 0, capsys.readouterr().err
     capsys.readouterr()
 
 

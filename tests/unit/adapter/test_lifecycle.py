@@ -18,6 +18,7 @@ from segmake.adapter.lifecycle import Lifecycle
 from segmake.adapter.reading import Reading
 from segmake.adapter.sending import Sending, leave_nothing_behind
 from segmake.core.disk import probe
+from segmake.core.ended_runs import last_run
 from segmake.messages import Problem
 from segmake.plan.make import make_plan
 from segmake.slurm.commands import SlurmError
@@ -84,6 +85,17 @@ def test_a_folder_that_can_not_be_written_to_is_told(reading, monkeypatch, capsy
     with pytest.raises(SystemExit):
         run(reading).start()
     assert "SM-RUN-010" in capsys.readouterr().err
+
+
+def test_a_run_whose_config_can_not_be_kept_works_all_the_same(reading):
+    folders = reading.plan.folders
+    folders.state.mkdir(parents=True, exist_ok=True)
+    folders.configs.touch()
+    made = run(replace(reading, config_text="results: results\n"))
+    made.start()
+    made.end()
+    last = last_run(folders.runs)
+    assert last and last.ended and not last.config
 
 
 def test_a_run_that_is_stopped_says_so(reading, capsys):

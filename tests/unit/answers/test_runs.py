@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from segmake.cli import main
+from segmake.config.again import as_before
 from segmake.config.edited_text import settings_in
 from segmake.core.ended_runs import note_begin, note_end, note_failures
-from segmake.outcome.past_runs import keep_config
+from segmake.outcome.past_runs import keep_config, kept_config
 from segmake.plan.result_paths import ResultPaths
 from segmake.remote.config_copy import ConfigCopy
 from segmake.remote.runs import keep_own, own_text
@@ -87,6 +89,14 @@ def test_settings_are_taken_up_again_for_the_images_of_now(config, capsys):
     assert asked(capsys, "--again", "2")[0] == 0 and config.read_text() == text
 
 
+def test_results_of_a_version_that_noted_no_runs_are_told(config, capsys):
+    folders = ResultPaths(Path("older"))
+    folders.state.mkdir(parents=True)
+    assert asked(capsys, "--results", "older")[2].startswith("SM-RUN-013")
+    folders.plan.write_text("{}")
+    assert asked(capsys, "--results", "older")[2].startswith("SM-RUN-074")
+
+
 @pytest.mark.parametrize(("number", "code"), [("3", "SM-RUN-072"), ("4", "SM-RUN-071")])
 def test_what_is_not_known_is_told_and_nothing_changed(config, capsys, number, code):
     failed, _, err = asked(capsys, "--again", number)
@@ -101,11 +111,43 @@ def test_settings_that_would_be_wrong_now_are_refused(config, capsys):
     assert failed == 1 and err.startswith("SM-CFG-002") and config.read_text() == NOW
 
 
+@pytest.mark.parametrize("text", ["segmentation: [", "- a\n", "a: &a [*a]\n", "<<: 3\n"])
+def test_what_was_kept_and_is_no_config_is_told(config, capsys, text):
+    folders = ResultPaths(Path("elsewhere"))
+    note_begin(folders.runs, "d", keep_config(folders, text))
+    assert held(asked(capsys, "--json")[1])["runs"][0]["number"] == 1
+    failed, _, err = asked(capsys, "--again", "1")
+    assert failed == 1 and err.startswith("SM-RUN-073") and config.read_text() == NOW
+
+
+@pytest.mark.parametrize("images", ["", "images:\n", "images: [a]\n"])
+def test_the_images_of_now_stay_whatever_the_run_had(tmp_path, images):
+    config = tmp_path / "config.yaml"
+    config.write_text(NOW)
+    plan = as_before(config, f"{images}segmentation: {{engine: threshold}}\n")
+    assert plan.wanted["images"] == {"folder": "here"} and plan.wanted["results"] == "elsewhere"
+
+
+def test_a_config_is_kept_to_the_byte(tmp_path):
+    folders = ResultPaths(tmp_path)
+    text = FIRST.replace("\n", "\r\n")
+    assert kept_config(folders, keep_config(folders, text)) == text
+
+
 def test_a_copy_is_known_by_the_config_that_it_was_made_of(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     copied = ConfigCopy(FIRST.replace("there", "/sent/1")).with_note("laptop", Path("c.yaml"))
     assert own_text(copied) is None
     keep_own(copied.rpartition(" ")[2].strip(), FIRST)
     assert own_text(copied) == FIRST
+    # Only the last ones are kept.
+    folder = tmp_path / "segmake" / "sent-configs"
+    for number in range(300):
+        (folder / f"{number}.yaml").touch()
+        os.utime(folder / f"{number}.yaml", (number, number))
+    keep_own("ab", NOW)
+    assert own_text(copied) == FIRST and len(list(folder.iterdir())) == 200
+    # Nor is it that one any more once it was edited over there.
+    assert own_text(copied.replace("20", "21")) is None
     # Where both see one folder, there is no copy.
     assert own_text(NOW) == NOW

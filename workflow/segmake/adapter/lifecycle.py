@@ -86,8 +86,7 @@ class Lifecycle:
             keep_showing(self._plan.folders.lock)
             OwnEnvironments(self._plan).make()
             installation.link_package(self._plan.folders.state)
-            kept = keep_config(self._plan.folders, self._reading.config_text)
-            note_begin(self._plan.folders.runs, self._plan.name, kept)
+            note_begin(self._plan.folders.runs, self._plan.name, self._keep_config())
             self._begun = True
             self._workflow.judge_failures(lambda: bool(self._failing_disk()), self._is_in_vain)
             if self._plan.scripts:
@@ -103,6 +102,12 @@ class Lifecycle:
             names = {"results": results, "error": error.strerror}
             failing = disk_problem(error, results)
             refuse(failing or Problem("SM-RUN-010", where=str(results), **names))
+
+    def _keep_config(self) -> str:
+        """Return what the config is kept under; nothing where it can't be kept, which is no reason not to run."""
+        with suppress(OSError):
+            return keep_config(self._plan.folders, self._reading.config_text)
+        return ""
 
     def end(self) -> None:
         """Say what became of the run."""

@@ -94,7 +94,8 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     config = load_config(workflow.config_file, workflow.overrides)
     text = ""
     with suppress(OSError, ValueError):
-        text = workflow.config_file.read_text(encoding="utf-8-sig")
+        # As it stands, line ends too: of a copy, they belong to what its sign tells.
+        text = workflow.config_file.read_bytes().decode("utf-8-sig")
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []

@@ -6,8 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml.error import YAMLError
-
 from segmake.answers.answer import Answer, answer, path_text, time_text
 from segmake.config.again import differences
 from segmake.messages import Problem, say
@@ -30,12 +28,13 @@ def runs_answer(results: Path, config: Path) -> Answer:
     Raises
     ------
     Problem
-        ``SM-RUN-013`` if nothing was ever run there.
+        ``SM-RUN-013`` if nothing was ever run there, ``SM-RUN-074`` if that was done by a version that noted no runs.
     """
     folders = ResultPaths(results)
     runs = past_runs(folders)[:_MOST]
     if not runs:
-        raise Problem("SM-RUN-013", where=str(results), results=results)
+        code = "SM-RUN-074" if folders.plan.exists() else "SM-RUN-013"
+        raise Problem(code, where=str(results), results=results)
     texts = {run.config: kept_config(folders, run.config) for run in runs}
     return answer(
         "runs",
@@ -64,9 +63,9 @@ def settings_of(texts: dict[str, str], config: Path) -> dict[str, Any]:
     """Return texts of configs, each with what it says otherwise than the config of now."""
     found = {}
     for name, text in texts.items():
-        # Also one that can't be read now may be replaced by an earlier one.
+        # One that is being edited may be none at this moment.
         changed = None
-        with suppress(OSError, ValueError, YAMLError):
+        with suppress(OSError, ValueError, Problem):
             now = config.read_text(encoding="utf-8-sig")
             changed = [each._asdict() for each in differences(text, now)]
         found[name] = {"text": text, "differences": changed}
@@ -85,7 +84,8 @@ def text_of(told: Answer, number: int) -> str:
     if run is None:
         raise Problem("SM-RUN-071", where=str(number), number=number, last=len(told["runs"]))
     if run["settings"] not in told["settings"]:
-        raise Problem("SM-RUN-072", where=str(number), began=run["began"])
+        began = run["began"][:16].replace("T", " ")
+        raise Problem("SM-RUN-072", where=str(number), began=began)
     return str(told["settings"][run["settings"]]["text"])
 
 

@@ -27,8 +27,14 @@ from segmake.slurm.commands import Job
 from segmake.slurm.heard import Heard
 
 
-def status_answer(results: Path) -> Answer:
+def status_answer(results: Path, folder: Path = Path()) -> Answer:
     """Return where the last run of a results folder is, or how it ended.
+
+    Parameters
+    ----------
+    results : Path
+    folder : Path
+        That of the experiment, where Snakemake is started.
 
     Raises
     ------
@@ -36,7 +42,7 @@ def status_answer(results: Path) -> Answer:
         ``SM-RUN-013`` if nothing was ever run there.
     """
     folders = ResultPaths(results)
-    found = state_of(folders)
+    found = state_of(folders, folder)
     if found is None:
         raise Problem("SM-RUN-013", where=str(results), results=results)
     overview = _overview(folders, found)

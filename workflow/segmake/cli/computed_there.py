@@ -12,7 +12,7 @@ from segmake.messages import Problem, Problems
 from segmake.remote.remembered import read_place
 
 # `segmake remote` has these as well.
-_OF_BOTH = (of_users.show_status, of_users.show_plan, of_users.send)
+_OF_BOTH = (of_users.show_status, of_users.show_runs, of_users.show_plan, of_users.send)
 
 # Nothing was ever run here, there is no Slurm, and a package of the workflow is missing.
 _NOT_HERE = ("SM-RUN-013", "SM-RUN-011", "SM-RUN-065", "SM-PAG-060")

@@ -66,8 +66,11 @@ def runs(options: argparse.Namespace) -> int:
     from segmake.cli.of_users import tell_runs
     from segmake.remote.runs import runs_there
 
-    told = _with_session(options, runs_there)
-    os.chdir(options.folder)
+    async def go(session: Session) -> tuple[dict[str, Any], Path]:
+        return await runs_there(session), session.config
+
+    # The working folder is the experiment's from here on, from which its config is seen.
+    told, options.configfile = _with_session(options, go)
     return tell_runs(told, options)
 
 

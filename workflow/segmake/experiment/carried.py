@@ -49,7 +49,7 @@ def carried_settings(other: Path, folder: Path) -> tuple[dict[str, Any], dict[Ke
         return _moved(text, home, folder.absolute())
 
     settings = {key: value for key, value in config.written.items() if key != "results"}
-    settings["images"] = {k: v for k, v in settings.get("images", {}).items() if k != "folder"}
+    settings["images"] = {k: v for k, v in (settings.get("images") or {}).items() if k != "folder"}
     return _with_paths(settings, moved), read_yaml(path)[2]
 
 

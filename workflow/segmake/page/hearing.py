@@ -9,15 +9,14 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from posixpath import dirname
 from typing import Any
 
 from segmake.core.config import DEFAULT_CONFIG
-from segmake.core.files import readable
-from segmake.experiment.neighbours import SCRIPT, Neighbour, listed
+from segmake.experiment.neighbours import SCRIPT, Neighbour, found_by_script
 from segmake.messages import Problem, Problems, language
 from segmake.page.computer import cluster_of
 from segmake.page.connection import Connection
@@ -37,16 +36,32 @@ _FRESH_S = 60
 # Of so many experiments of one computer, the states are asked for.
 _MOST = 20
 
+# What a login says that was asked something, and had no answer; the last one where a key is locked.
+_UNANSWERED = (*LEFT, *REFUSED, "SM-SSH-007")
+
+# What is said of a computer that lets nobody in, or can't be reached.
+_AWAY = ("SM-SSH", "SM-PAG-03")
+
 
 class Nobody:
-    """Whoever answers no question; see `segmake.places.asking.Asking`."""
+    """Whoever answers no question; see `segmake.places.asking.Asking`.
+
+    Attributes
+    ----------
+    was_asked : bool
+        Whether something was asked.
+    """
+
+    was_asked = False
 
     async def secret(self, question: str, *, shown: bool = False) -> str | None:
         """Return None."""
+        self.was_asked = True
         return None
 
     async def agrees(self, question: str) -> bool:
         """Return False."""
+        self.was_asked = True
         return False
 
 
@@ -61,13 +76,16 @@ class Heard:
     at : float
         When it was asked, in seconds since 1970.
     states : dict
-        What ``segmake status --json`` answered of each experiment, by its folder there; None where nothing was run.
+        What ``segmake status --json`` answered of each experiment, by its folder there; None where nothing was run,
+        and nothing where that could not be told.
     cluster : dict or None
         As `segmake.page.computer.cluster_of` returns it; None where there is no Slurm.
     others : list of Neighbour
         Experiments beside these, there.
     problems : list of dict
         Why there is no more.
+    is_away : bool
+        Whether it let nobody in, or could not be reached.
     """
 
     host: str
@@ -76,6 +94,7 @@ class Heard:
     cluster: dict[str, Any] | None = None
     others: list[Neighbour] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    is_away: bool = False
 
 
 class Hearing:
@@ -115,7 +134,7 @@ class Hearing:
         places : mapping
             Where experiments are computed, by their folders here.
         wanted : bool
-            Whether somebody has asked for it: else who refused a login is left in peace, as too many lock a user out.
+            Whether somebody has asked for it: else who let nobody in is left in peace, as too many lock a user out.
         """
         is_fresh = self._spoken == language() and time.monotonic() - self._asked < _FRESH_S
         if self.at_work or (is_fresh and not wanted):
@@ -124,8 +143,11 @@ class Hearing:
         hosts: dict[str, dict[str, PlaceFile]] = {}
         for folder, place in places.items():
             before = self.heard.get(place.host)
-            if wanted or not (before and before.problems):
+            if wanted or not (before and before.is_away):
                 hosts.setdefault(place.host, {})[folder] = place
+        # What nothing of the list is computed on any more is no matter of it.
+        known = {"", *(place.host for place in places.values())}
+        self.heard = {host: told for host, told in self.heard.items() if host in known}
         self._task = asyncio.create_task(self._ask(hosts))
 
     async def close(self) -> None:
@@ -135,27 +157,31 @@ class Hearing:
             await asyncio.wait([self._task])
 
     async def _ask(self, hosts: Mapping[str, Mapping[str, PlaceFile]]) -> None:
-        asked = [self._there(host, places) for host, places in hosts.items()]
-        if shutil.which("sbatch"):
-            asked.append(self._here())
-        for each in asyncio.as_completed(asked):
-            found = await each
-            self.heard[found.host] = found
+        async with asyncio.TaskGroup() as group:
+            for host, places in hosts.items():
+                group.create_task(self._there(host, places))
+            if shutil.which("sbatch"):
+                group.create_task(self._here())
 
-    async def _here(self) -> Heard:
+    async def _here(self) -> None:
         found = Heard("")
         here, home = Here(), str(Path.home())
         program = str(Path(sys.executable).with_name("segmake"))
         session = Session(Path(home), DEFAULT_CONFIG, PlaceFile(here.name, home, program), here)
-        return await self._told(found, self._cluster(session, found))
+        await self._noted(found, Nobody(), _cluster(session, found))
 
-    async def _there(self, host: str, places: Mapping[str, PlaceFile]) -> Heard:
-        found = Heard(host)
-        opened = await self._open(host)
+    async def _there(self, host: str, places: Mapping[str, PlaceFile]) -> None:
+        found, nobody = Heard(host), Nobody()
+        await self._noted(found, nobody, self._by_login(found, nobody, places))
+
+    async def _by_login(
+        self, found: Heard, nobody: Nobody, places: Mapping[str, PlaceFile]
+    ) -> None:
+        opened = await self._open(found.host)
         through = next(iter(places.values())).through
-        computer = opened or There(login_of(host, Nobody(), through))
+        computer = opened or There(login_of(found.host, nobody, through))
         try:
-            return await self._told(found, self._asked_there(found, computer, places))
+            await _asked_there(found, computer, places)
         finally:
             if opened is None:
                 await computer.close()
@@ -171,57 +197,63 @@ class Hearing:
             return None
         return computer if computer and computer.is_connected else None
 
-    async def _asked_there(
-        self, found: Heard, computer: Place, places: Mapping[str, PlaceFile]
-    ) -> None:
-        sessions = [
-            Session(Path(folder), DEFAULT_CONFIG, place, computer)
-            for folder, place in list(places.items())[:_MOST]
-        ]
-        for session in sessions:
-            found.states[session.place.folder] = await _status(session)
-        own = {session.place.folder.rstrip("/") for session in sessions}
-        above = dict.fromkeys(map(dirname, own))
-        answer = await computer.run(["sh", "-c", SCRIPT, "sh", *above])
-        words = answer.text.split("\0")[:-1]
-        others = zip(words[::2], words[1::2], strict=False)
-        found.others = listed(((owner, readable(path)) for owner, path in others), own)
-        for other in found.others[:_MOST]:
-            place = replace(sessions[0].place, folder=other.folder)
-            session = Session(Path(), DEFAULT_CONFIG, place, computer)
-            found.states[other.folder] = await _status(session)
-        # The home: an experiment that was never sent has no folder there yet.
-        home = replace(sessions[0], place=replace(sessions[0].place, folder=""))
-        if await profile_of(home) != LOCAL:
-            await self._cluster(home, found)
-
-    async def _cluster(self, session: Session, found: Heard) -> None:
-        found.cluster = await cluster_of(session)
-        found.problems += problems_in(found.cluster)
-
-    async def _told(self, found: Heard, work: Any) -> Heard:
-        """Do it, and note what went wrong."""
+    async def _noted(self, found: Heard, nobody: Nobody, work: Awaitable[None]) -> None:
+        """Wait for what is heard, and note it, with what went wrong."""
         try:
             await work
         except (Problem, Problems) as error:
             problems = error.problems if isinstance(error, Problems) else [error]
-            found.problems += [problem_values(self._in_place(each, found)) for each in problems]
+            found.is_away = any(each.code.startswith(_AWAY) for each in problems)
+            told = (_in_place(each, found, nobody) for each in problems)
+            found.problems += map(problem_values, told)
         except Exception as error:
             found.problems.append(problem_values(self._unexpected(error)))
-        return found
-
-    def _in_place(self, problem: Problem, found: Heard) -> Problem:
-        if problem.code in (*LEFT, *REFUSED):
-            return Problem("SM-PAG-070", where=found.host, host=found.host)
-        return problem
+        self.heard[found.host] = found
 
 
-async def _status(session: Session) -> dict[str, Any] | None:
-    """Return where the run of an experiment is; None also where that can't be told."""
-    try:
-        return await session.status()
-    except Problem as problem:
-        # Others may keep theirs to themselves.
-        if problem.code not in ("SM-REM-005", "SM-SSH-013"):
-            raise
-        return None
+async def _asked_there(found: Heard, computer: Place, places: Mapping[str, PlaceFile]) -> None:
+    sessions = [
+        Session(Path(folder), DEFAULT_CONFIG, place, computer)
+        for folder, place in list(places.items())[:_MOST]
+    ]
+    for session in sessions:
+        try:
+            found.states[session.place.folder] = await session.status()
+        except Problem as problem:
+            _pass_over(problem)
+            if (told := problem_values(problem)) not in found.problems:
+                found.problems.append(told)
+    own = {place.folder.rstrip("/") for place in places.values()}
+    above = dict.fromkeys(map(dirname, own))
+    answer = await computer.run(["sh", "-c", SCRIPT, "sh", *above])
+    found.others = found_by_script(answer.text, own)
+    for other in found.others[:_MOST]:
+        place = replace(sessions[0].place, folder=other.folder)
+        session = Session(Path(), DEFAULT_CONFIG, place, computer)
+        try:
+            found.states[other.folder] = await session.status()
+        except Problem as problem:
+            # Others may keep theirs to themselves.
+            _pass_over(problem)
+    # The home: an experiment that was never sent has no folder there yet.
+    home = replace(sessions[0], place=replace(sessions[0].place, folder=""))
+    if await profile_of(home) != LOCAL:
+        await _cluster(home, found)
+
+
+async def _cluster(session: Session, found: Heard) -> None:
+    found.cluster = await cluster_of(session)
+    found.problems += problems_in(found.cluster)
+
+
+def _pass_over(problem: Problem) -> None:
+    """Raise a problem again, unless it is one of SegMake over there, which may have an answer for the next one."""
+    if problem.code not in ("SM-REM-004", "SM-REM-005"):
+        raise problem
+
+
+def _in_place(problem: Problem, found: Heard, nobody: Nobody) -> Problem:
+    """Return what is told of a problem: where a login has asked something, that."""
+    if nobody.was_asked and problem.code in _UNANSWERED:
+        return Problem("SM-PAG-070", where=found.host, host=found.host)
+    return problem

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]] | None] = {
     "segmake remote check": ("connect", ()),
     "segmake remote fetch": ("follow", ("--all", "--masks", "--pictures", "--rois")),
     "segmake remote open": ("follow", ()),
+    "segmake remote runs": ("runs", ("--again",)),
     "segmake remote run": ("start", ("--also-there", "--anew", "--overwrite")),
     "segmake remote setup": (
         "connect",
@@ -32,7 +33,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]] | None] = {
     ),
     "segmake remote status": ("follow", ("--follow",)),
     "segmake remote stop": ("follow", ()),
-    "segmake runs": ("runs", ()),
+    "segmake runs": ("runs", ("--again",)),
     "segmake set": ("settings", ()),
     "segmake site": None,
     "segmake space": None,

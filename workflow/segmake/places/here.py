@@ -62,7 +62,14 @@ class Here(Place):
         except OSError as error:
             # As a shell says it.
             return Answer(127, b"", error_line(error).encode())
-        out, err = await process.communicate(data)
+        try:
+            out, err = await process.communicate(data)
+        except asyncio.CancelledError:
+            # Nobody waits for it any more; the loop may end before it does.
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
         return Answer(process.returncode or 0, out, err)
 
     async def files(self, folder: str, *, unread: list[str] | None = None) -> dict[str, File]:

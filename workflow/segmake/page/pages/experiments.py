@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ class Listed:
         Whether it is not there any more; whether this is its page.
     place : PlaceFile or None
         On which computer it is computed; None for this one.
-    state : str
-        What became of its last run; empty where that is not known here.
+    said : mapping or None
+        What ``segmake status --json`` says of its last run; None where there was none, or it is not known here.
     at : float
         When that was said over there, in seconds since 1970; 0 where it is by the files of this computer.
     """
@@ -57,8 +58,13 @@ class Listed:
     is_gone: bool
     is_open: bool
     place: PlaceFile | None
-    state: str
+    said: Mapping[str, Any] | None
     at: float = 0.0
+
+    @property
+    def state(self) -> str:
+        """What became of its last run, in words; empty where nothing is known of one."""
+        return _in_words(self.said)
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,19 @@ class Other:
     ----------
     folder, owner, host : str
         The host is empty for this computer.
-    state : str
+    said : mapping or None
+        As of a `Listed`.
     """
 
     folder: str
     owner: str
     host: str
-    state: str
+    said: Mapping[str, Any] | None
+
+    @property
+    def state(self) -> str:
+        """What became of its last run, in words; empty where nothing is known of one."""
+        return _in_words(self.said)
 
 
 class Experiments:
@@ -91,6 +103,9 @@ class Experiments:
     def __init__(self, common: Common, idle_minutes: float) -> None:
         self._common, self._idle_minutes = common, idle_minutes
         self._folders = Folders(None)
+        # What the files of this computer say, as of when the page was last loaded: shares take their time.
+        self._listed: list[Listed] = []
+        self._beside: list[Other] = []
         desk = common.open_desk
         self.hearing = Hearing(desk.connection if desk else None, unexpected)
 
@@ -147,29 +162,26 @@ class Experiments:
         self, typed: dict[str, str], problems: list[dict[str, Any]] | None = None
     ) -> Response:
         self.hearing.begin(await apart(_places))
+        here = str(self._common.open_desk.folder) if self._common.open_desk else ""
+        self._listed = await apart(lambda: _all(here))
+        self._beside = await apart(lambda: list(_beside(self._listed)))
         return self._common.page(
-            "experiments",
-            **await self._known(),
-            typed=typed,
-            problems=problems or [],
+            "experiments", **self._known(), typed=typed, problems=problems or []
         )
 
     async def _now(self, request: Request) -> Response:
-        """Return what is known by now, for the script of the page."""
-        return self._common.page(
-            "experiments", **await self._known(), typed=_typed({}), problems=[]
-        )
+        """Return what other computers have said by now, for the script of the page."""
+        typed = dict.fromkeys(FIELDS, "")
+        return self._common.page("experiments", **self._known(), typed=typed, problems=[])
 
-    async def _known(self) -> dict[str, Any]:
-        here = str(self._common.open_desk.folder) if self._common.open_desk else ""
+    def _known(self) -> dict[str, Any]:
         heard = self.hearing.heard
-        listed = await apart(lambda: _all(here, heard))
         return {
-            "listed": listed,
-            "others": await apart(lambda: list(_others(listed, heard))),
+            "listed": [_as_heard(each, heard) for each in self._listed],
+            "others": [*self._beside, *_others_there(heard)],
             "heard": [heard[host] for host in sorted(heard)],
             "hearing": self.hearing.at_work,
-            "can_hear": bool(heard or any(each.place for each in listed)),
+            "can_hear": bool(heard or any(each.place for each in self._listed)),
         }
 
     async def _choice(self, request: Request) -> Response:
@@ -237,32 +249,37 @@ def _places() -> dict[str, PlaceFile]:
     return {folder: place for folder, place in places.items() if place}
 
 
-def _all(here: str, heard: Mapping[str, Heard]) -> list[Listed]:
-    return [_listed(Path(each.folder), here, heard) for each in recent() if is_text(each.folder)]
+def _all(here: str) -> list[Listed]:
+    return [_listed(Path(each.folder), here) for each in recent() if is_text(each.folder)]
 
 
-def _listed(folder: Path, here: str, heard: Mapping[str, Heard]) -> Listed:
-    place = _place(folder)
-    found = Listed(
-        str(folder), not is_experiment(folder), str(folder) == here, place, _state(folder)
-    )
-    told = heard.get(place.host) if place else None
-    if place and told and place.folder in told.states:
-        said = told.states[place.folder]
-        words = _in_words(said) if said else say("page.experiments.never")
-        return replace(found, state=words, at=told.at)
-    return found
+def _listed(folder: Path, here: str) -> Listed:
+    is_gone, is_open = not is_experiment(folder), str(folder) == here
+    return Listed(str(folder), is_gone, is_open, _place(folder), _said(folder))
 
 
-def _others(listed: list[Listed], heard: Mapping[str, Heard]) -> Iterator[Other]:
-    """Yield the experiments beside those of the list, here and where they are computed."""
+def _as_heard(each: Listed, heard: Mapping[str, Heard]) -> Listed:
+    """Return an experiment with what its computer has said of it."""
+    told = heard.get(each.place.host) if each.place else None
+    if each.place and told and each.place.folder in told.states:
+        said = told.states[each.place.folder]
+        if said is None or _in_words(said):
+            return replace(each, said=said, at=told.at)
+    return each
+
+
+def _beside(listed: list[Listed]) -> Iterator[Other]:
+    """Yield the experiments beside those of the list on this computer."""
     for each in neighbours([one.folder for one in listed if not one.is_gone]):
         if is_text(each.folder):
-            yield Other(each.folder, each.owner, "", _state(Path(each.folder)))
+            yield Other(each.folder, each.owner, "", _said(Path(each.folder)))
+
+
+def _others_there(heard: Mapping[str, Heard]) -> Iterator[Other]:
+    """Yield the experiments beside those of the list where they are computed."""
     for host, told in heard.items():
         for each in told.others:
-            said = told.states.get(each.folder)
-            yield Other(each.folder, each.owner, host, _in_words(said) if said else "")
+            yield Other(each.folder, each.owner, host, told.states.get(each.folder))
 
 
 def _place(folder: Path) -> PlaceFile | None:
@@ -272,20 +289,24 @@ def _place(folder: Path) -> PlaceFile | None:
         return None
 
 
-def _state(folder: Path) -> str:
-    """Return in words what became of the last run, by the files that are here."""
+def _said(folder: Path) -> Mapping[str, Any] | None:
+    """Return what is to be said of the last run by the files that are here."""
     results = folder / results_of(folder / DEFAULT_CONFIG)
-    try:
-        return _in_words(status_answer(results))
-    except (Problem, Problems, OSError):
+    # Anybody may have written them: one that is damaged spoils no other.
+    with suppress(Problem, Problems, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return status_answer(results, folder)
+    return None
+
+
+def _in_words(said: Mapping[str, Any] | None) -> str:
+    """Return in words what ``segmake status --json`` says of a run; empty of what another version says otherwise."""
+    if said is None:
         return ""
-
-
-def _in_words(said: Mapping[str, Any]) -> str:
-    """Return in words what ``segmake status --json`` says of a run."""
-    images, state = said["images"], say(f"state.{said['state']}")
-    if not images:
-        return state
-    names = {"done": images["complete"], "total": images["total"], "failed": images["failed"]}
-    words = "page.experiments.failed" if images["failed"] else "page.experiments.done"
-    return say("phrases.of", what=state, said=say(words, **names))
+    with suppress(LookupError, TypeError, ValueError):
+        images, state = said["images"], say(f"state.{said['state']}")
+        if not images:
+            return state
+        names = {"done": images["complete"], "total": images["total"], "failed": images["failed"]}
+        words = "page.experiments.failed" if images["failed"] else "page.experiments.done"
+        return say("phrases.of", what=state, said=say(words, **names))
+    return ""

@@ -49,8 +49,9 @@ class Runs:
             return await self._take_up(await self._common.form(request))
         chosen = request.query_params.get("run")
         is_here = self._common.desk.connection.place is None
+        is_known = chosen and self._told()["runs"]
         # Its script shows the page anew once the answer of another computer is there.
-        if not chosen and (is_here or time.monotonic() - self._asked > _FRESH_S):
+        if not is_known and (is_here or time.monotonic() - self._asked > _FRESH_S):
             await a_little(self._common.desk.errands.begin(KIND, self._hear, unexpected))
         return await self._page(chosen)
 
@@ -83,6 +84,8 @@ class Runs:
         lines: list[Line] = []
         problems = problems or []
         version, now = await apart(file.now)
+        # Of another computer they may not be known yet.
+        chosen = chosen if told["runs"] else None
         if chosen:
             try:
                 text = text_of(told, number(chosen))
@@ -105,14 +108,17 @@ class Runs:
 
     async def _take_up(self, form: dict[str, str]) -> Response:
         """Set the config to what it said for a run, as it was shown; not if the file is another one since."""
-        file, chosen = self._common.desk.file, form.get("run", "")
+        file, told = self._common.desk.file, self._told()
+        # Not by its number: a run that began since, and that another window has heard of, shifts all.
+        kept = form.get("settings", "")
+        known = (run["number"] for run in told["runs"] if kept and run["settings"] == kept)
+        chosen = next(known, 0)
         version, _ = await apart(file.now)
         if version != form.get("version"):
-            return await self._page(
-                chosen, [problem_values(Problem("SM-EDT-007", where=str(file.path)))]
-            )
+            changed = problem_values(Problem("SM-EDT-007", where=str(file.path)))
+            return await self._page(str(chosen) if chosen else None, [changed])
         try:
-            text = text_of(self._told(), number(chosen))
+            text = text_of(told, chosen)
             await apart(lambda: save(file.path, as_before(file.path, text)))
         except (Problem, Problems) as found:
             return await self._page(None, _values(found))

@@ -12,12 +12,15 @@ export function experiments() {
     const now = text && one("[data-experiments]", new DOMParser().parseFromString(text, "text/html"));
     if (now) {
       const parts = new Map(all("[data-part]", now).map((each) => [each.dataset.part, each]));
+      let left = false;
       for (const part of all("[data-part]", page)) {
         const fresh = parts.get(part.dataset.part);
-        // Whoever stands in it with the keyboard stays there.
-        if (fresh && fresh.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) part.innerHTML = fresh.innerHTML;
+        if (!fresh || fresh.innerHTML === part.innerHTML) continue;
+        // Whoever stands in it with the keyboard stays there, and is shown it afterwards.
+        if (part.contains(document.activeElement)) left = true;
+        else part.innerHTML = fresh.innerHTML;
       }
-      page.dataset.hearing = now.dataset.hearing;
+      page.dataset.hearing = left ? "true" : now.dataset.hearing;
     }
     again();
   }
