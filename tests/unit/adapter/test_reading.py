@@ -43,6 +43,13 @@ def test_the_main_process_makes_the_plan_says_it_and_writes_nothing(project, cap
     assert sorted(project.parent.rglob("*")) == before
 
 
+def test_the_config_is_known_to_the_byte(project):
+    # What a copy was made of is found by its sign, which is of its line ends, too.
+    content = project.read_bytes().replace(b"\n", b"\r\n")
+    project.write_bytes(b"\xef\xbb\xbf" + content)
+    assert read(fake(project), conda=False).config_text.encode() == content
+
+
 def test_a_job_reads_the_plan_whatever_the_config_says_by_now(project, monkeypatch, capsys):
     plan, _ = make_plan(load_config(project))
     write_plan(plan)
