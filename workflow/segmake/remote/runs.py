@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from segmake.core.caches import own_cache_folder
 from segmake.core.files import one_line, write_atomically
 from segmake.messages import Problem
 from segmake.remote.config_copy import apart
-from segmake.remote.session import Session, told
+from segmake.remote.session import Session, answer_in, told
 
 _NOTHING_RAN = "SM-RUN-013"
 
@@ -62,7 +61,7 @@ async def runs_there(session: Session) -> dict[str, Any]:
     host = session.place.host
     answer = await session.program("segmake", "runs", "--json", *session.config_options)
     try:
-        said: dict[str, Any] = json.loads(answer.text)
+        said: dict[str, Any] = answer_in(answer) or {}
         problems = said["problems"]
         if said["answer"] == "error" and problems[0]["code"] == _NOTHING_RAN:
             raise Problem("SM-REM-018", where=host, host=host)
@@ -70,7 +69,7 @@ async def runs_there(session: Session) -> dict[str, Any]:
         known = {name: text for name, text in texts.items() if text is not None}
         for run in said["runs"]:
             run["settings"] = run["settings"] if run["settings"] in known else None
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         words = one_line(session.own_words(told(answer)))
         raise Problem("SM-REM-005", where=session.computer.name, said=words) from None
     place = {"host": host, "folder": session.place.folder}
