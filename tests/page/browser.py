@@ -15,6 +15,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from segmake.core.user_settings import settings_home
+from tests.page.patience import PATIENCE_S
 from tests.projects import ROOT
 
 # Where whoever runs the tests has settings, which are none of the tests' business.
@@ -102,7 +103,7 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Page]:
         yield Page(process, folder, found[0] if found else said)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE_S)
         process.stdout.close()
     noted = _REAL_SETTINGS / "segmake" / "recent.json"
     assert not noted.exists() or str(folder) not in noted.read_text()

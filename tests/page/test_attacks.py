@@ -27,6 +27,7 @@ from segmake.page.work import Work
 from segmake.page.works import Works
 from segmake.places.here import Here
 from tests.page.browser import Page, served
+from tests.page.patience import PATIENCE_S
 from tests.projects import ROOT
 
 
@@ -42,7 +43,7 @@ class Visitor:
     ) -> tuple[int, str, dict[str, str]]:
         """Return the status, the text and the headers of an answer."""
         address, _, port = self.host.partition(":")
-        connection = http.client.HTTPConnection(address, int(port), timeout=20)
+        connection = http.client.HTTPConnection(address, int(port), timeout=PATIENCE_S)
         sent = {"Cookie": self.cookie, **{n.replace("_", "-"): v for n, v in headers.items()}}
         connection.request(method, path, body, {name: text for name, text in sent.items() if text})
         answer = connection.getresponse()
@@ -158,7 +159,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_pages(experiment: Pa
 )  # fmt: skip
 def test_a_name_that_was_led_here_is_refused(owner: Visitor, host: str) -> None:
     port = owner.host.partition(":")[2]
-    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as line:
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE_S) as line:
         named = host.format(port=port)
         head = f"GET /settings HTTP/1.1\r\nHost: {named}\r\nCookie: {owner.cookie}\r\nConnection: close\r\n\r\n"
         line.sendall(head.encode())
@@ -336,7 +337,7 @@ def by_socket(path: Path, asked: str, *headers: str, body: str = "") -> str:
     """Return the answer to a request through a tunnel, which has any port."""
     lines = [f"{asked} HTTP/1.0", "Host: localhost:40123", f"Content-Length: {len(body)}", *headers]
     with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(20)
+        line.settimeout(PATIENCE_S)
         line.connect(str(path))
         line.sendall(("\r\n".join(lines) + f"\r\n\r\n{body}").encode())
         return b"".join(iter(lambda: line.recv(65536), b"")).decode()

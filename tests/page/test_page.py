@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 
 from tests.page.browser import Keys, Page, make_experiment, served, violations
 from tests.page.conftest import DISC, PATIENCE_MS, ROD
-from tests.page.patience import settled, speak, until
+from tests.page.patience import PATIENCE_S, settled, speak, until
 
 DIAMETER, LEAST = "#segmentation\\.diameter", "#segmentation\\.min_size"
 
@@ -419,7 +419,7 @@ serve(Path(sys.argv[1]), browser=False, idle_minutes=0.02)
 
 def test_a_page_that_nobody_uses_ends_by_itself(experiment: Path) -> None:
     command = [sys.executable, "-c", ALONE, str(experiment)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0 and "Nobody has used the page" in done.stdout, done.stderr
 
 

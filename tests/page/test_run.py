@@ -232,6 +232,30 @@ def test_what_keeps_a_run_from_beginning_is_told_with_its_remedy(tab: Any, page:
     assert runs_of(page.folder) == [] and not (page.folder / ".segmake-remote").exists()
 
 
+def test_a_click_counts_though_what_was_done_ends_before_its_page_is_there(
+    tab: Any, page: Page
+) -> None:
+    tab.goto(f"{page.root}/")
+    held: list[Any] = []
+    tab.route("**/settings", lambda asked: held.append(asked))
+    over = "<section data-errand='plan' data-over='true'></section>"
+    tab.route("**/errand/plan", lambda asked: asked.fulfill(body=over, content_type="text/html"))
+    with tab.expect_response("**/errand/plan"):
+        tab.evaluate(
+            """async text => {
+                document.querySelector("main").insertAdjacentHTML("beforeend", text);
+                (await import("/static/errand.js")).followErrand();
+                document.querySelector("a[href='/settings']").click();
+            }""",
+            over.replace("true", "false"),
+        )
+    # It is asked once more, and the page is not shown anew.
+    with tab.expect_response("**/errand/plan"):
+        pass
+    held.pop().continue_()
+    tab.wait_for_url("**/settings")
+
+
 def test_a_run_that_was_refused_before_it_began_says_why(tab: Any, page: Page) -> None:
     show_plan(tab, page)
     # Between the plan and the start, what is in the folder is no results any more.

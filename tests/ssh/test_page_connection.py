@@ -118,7 +118,8 @@ def test_a_second_factor_is_asked_on_the_page(over_there: Server, connection: Co
 def test_where_nobody_answers_nothing_hangs_and_nothing_is_asked_again_and_again(
     over_there: Server, connection: Connection
 ) -> None:
-    over_there.start(more="LoginGraceTime 3")
+    # Long enough for a login with an answer, on a machine that has much else to do.
+    over_there.start(more="LoginGraceTime 10")
 
     async def go() -> None:
         connection.questions.answer("of another window", "yes")

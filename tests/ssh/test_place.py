@@ -86,11 +86,15 @@ async def _started(place: Place, home: Path) -> None:
     began = await place.start(["sh", "-c", script], folder="~/run", log="~/run/logs/a run.log")
     await place.close()
     assert await place.is_at_work(began)
+    end = time.monotonic() + 120
+    # Before that, it would not hear of being interrupted.
+    while not (log := home / "run/logs/a run.log").exists() or not log.read_text().split():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.1)
     await place.stop(began)
-    end = time.monotonic() + 60
     while await place.is_at_work(began) and time.monotonic() < end:
         await asyncio.sleep(0.1)
-    assert (home / "run/logs/a run.log").read_text().split() == ["it's", "on", "interrupted"]
+    assert log.read_text().split() == ["it's", "on", "interrupted"]
     await place.stop(began)
     # What reads to the end of its input finds one.
     assert (await asyncio.wait_for(place.run(["cat"]), 60)).code == 0

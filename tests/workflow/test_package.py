@@ -132,9 +132,22 @@ def test_a_laptop_gets_along_with_what_reaches_other_computers(tmp_path: Path, w
     (experiment / "images" / "a.tif").write_bytes(b"")
     (experiment / "config" / "config.yaml").write_text("images: {folder: images}\n")
     write_place(experiment, PlaceFile("me@nobody.invalid", "/data/day 1", "/opt/segmake"))
-    for words in (["plan"], ["status"]):
+    # Some have the programs of Slurm, too.
+    slurm = tmp_path / "slurm"
+    slurm.mkdir()
+    for name in ("sbatch", "squeue"):
+        (slurm / name).symlink_to("/bin/true")
+    own["PATH"] = f"{slurm}:{os.environ['PATH']}"
+    for words in (["plan"], ["status"], ["submit"]):
         there = run(command, *words, folder=experiment, **own)
         assert there.returncode == 1 and there.stderr.startswith("SM-REM-063"), there.stderr
+    # Nor of scripts, whose packages are those of the other computer.
+    (experiment / "config" / "config.yaml").write_text("images: {folder: null}\n")
+    there = run(command, "plan", folder=experiment, **own)
+    assert there.returncode == 1 and there.stderr.startswith("SM-REM-063"), there.stderr
+    (experiment / "segmake.place").unlink()
+    alone = run(command, "submit", folder=experiment, **own)
+    assert alone.returncode == 1 and alone.stderr.startswith("SM-RUN-065"), alone.stderr
 
 
 def test_the_page_is_served_by_the_bare_package(tmp_path: Path, wheel: Path) -> None:

@@ -336,11 +336,11 @@ def sweep_of_six(project: Project, name: str, script: str) -> dict:
 
 def test_a_hung_script_is_ended_with_its_children_and_alone(project: Project):
     step = sweep_of_six(project, "hung", write(project, "hung.py", HUNG))
-    project.settings["scripts"] = [step | {"resources": {"hours": 0.001}}]
+    project.settings["scripts"] = [step | {"resources": {"hours": 0.004}}]
     run = project.run()
     assert run.returncode == 1
     assert "script hung: 5 of 6 runs done, 1 FAILED" in run.stderr, run.stderr
-    assert "SM-SCR-033  hung.py was ended after 0.06 minutes" in run.stderr
+    assert "SM-SCR-033  hung.py was ended after 0.24 minutes" in run.stderr
     assert "| now I wait" in run.stderr
     assert not processes("time.sleep(600)")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +19,7 @@ from segmake.remote import running
 from segmake.remote.known_computers import Computer, remember
 from segmake.remote.remembered import PlaceFile
 from segmake.remote.running import profile_of, start, start_unless_at_work, unbegun
+from segmake.remote.runs import runs_there
 from segmake.remote.session import Session
 
 
@@ -130,10 +133,11 @@ def test_only_one_starts_a_run_however_long_that_takes(
 
     async def both() -> None:
         first = asyncio.create_task(start_unless_at_work(session, "slurm"))
-        await until(lambda: (turn.exists() and bool(list(turn.iterdir()))) or first.done())
+        await until(lambda: turn.exists() or first.done())
         # It is not free for others as long as it goes on.
-        os.utime(turn, (1e9, 1e9))
-        await until(lambda: turn.stat().st_mtime > 1e9)
+        (sign,) = turn.iterdir()
+        os.utime(sign, (1e9, 1e9))
+        await until(lambda: sign.stat().st_mtime > 1e9)
         with pytest.raises(Problem, match="SM-REM-091"):
             await start_unless_at_work(session, "slurm")
         (there / "go").touch()
@@ -144,7 +148,7 @@ def test_only_one_starts_a_run_however_long_that_takes(
     # One that a lost connection has left is taken over; another one's is not given back.
     turn.mkdir()
     (turn / "another").touch()
-    os.utime(turn, (1e9, 1e9))
+    os.utime(turn / "another", (1e9, 1e9))
     program.write_text(
         SUBMITS.replace("echo submitted", f"rm '{turn}'/*; touch '{turn}/next'; echo submitted")
     )
@@ -152,7 +156,53 @@ def test_only_one_starts_a_run_however_long_that_takes(
     assert [path.name for path in turn.iterdir()] == ["next"]
 
 
+def test_a_turn_that_was_left_is_free_for_one(tmp_path: Path) -> None:
+    turn = tmp_path / "notes" / "run.starting"
+
+    def at_once(script: str, *names: str) -> list[int]:
+        command = ("sh", "-c", script, "sh", str(turn))
+        begun = [subprocess.Popen([*command, name], stderr=subprocess.DEVNULL) for name in names]
+        return sorted(each.wait() for each in begun)
+
+    # In a folder of a group, it is one for each account of it.
+    turn.parent.mkdir()
+    tmp_path.chmod(0o770)
+    for _ in range(10):
+        turn.mkdir()
+        (turn / "left").touch()
+        os.utime(turn / "left", (1e9, 1e9))
+        assert at_once(running._TAKE_TURN, "a", "b", "c") == [0, running._NOT_YET, running._NOT_YET]
+        (one,) = turn.iterdir()
+        assert list(turn.parent.iterdir()) == [turn] and turn.stat().st_mode & stat.S_IWGRP
+        assert at_once(running._END_TURN, one.name) == [0] and not turn.exists()
+    # The last sign of life may come after it was given back.
+    assert at_once(running._KEEP_TURN, "a") == [0] and not turn.exists()
+
+
 def test_what_cannot_be_noted_is_told_at_once(session: Session) -> None:
     Path(session.started).parent.write_text("no folder")
     with pytest.raises(Problem, match="SM-REM-012"):
         asyncio.run(start_unless_at_work(session, "local"))
+
+
+def test_what_others_say_beside_an_answer_is_passed_over(session: Session) -> None:
+    program = Path(session.place.segmake)
+    program.parent.mkdir()
+
+    def says(answer: str) -> None:
+        program.write_text(f"#!/bin/sh\necho Loading {{Python}}\n{answer}\necho [good bye]\n")
+        program.chmod(0o755)
+
+    says("""echo '{"answer": "status", "problems": [], "state": "ended"}'""")
+    assert (asyncio.run(session.status()) or {})["state"] == "ended"
+    says("""echo '{"answer": "runs", "problems": [], "settings": {}, "runs": []}'""")
+    assert asyncio.run(runs_there(session))["runs"] == []
+    says("""echo '{"answer": "error", "problems": [{"code": "SM-RUN-013"}]}'""")
+    assert asyncio.run(session.status()) is None
+    with pytest.raises(Problem, match="SM-REM-018"):
+        asyncio.run(runs_there(session))
+    says("echo killed")
+    for ask in (session.status, lambda: runs_there(session)):
+        with pytest.raises(Problem, match="killed") as refused:
+            asyncio.run(ask())
+        assert refused.value.code == "SM-REM-005"

@@ -39,7 +39,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from segmake.cli.computed_there import instead
+from segmake.cli.computed_there import instead, refuse_guess
 from segmake.cli.log import Log
 from segmake.cli.of_users import send
 from segmake.cli.parser import command_line
@@ -108,6 +108,7 @@ def _done(options: argparse.Namespace) -> int:
     # What Slurm sends first when a job is cancelled or out of time, and Snakemake to its children.
     signal.signal(signal.SIGTERM, _end)
     try:
+        refuse_guess(options)
         return options.run(options) or 0
     except BrokenPipeError:
         raise

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from segmake.cli import of_users
+from segmake.core.installation import can_run
 from segmake.messages import Problem, Problems
 from segmake.remote.remembered import read_place
 
@@ -25,6 +26,23 @@ def instead(problem: Problem | Problems, options: argparse.Namespace) -> Problem
     # Who names a folder of results means that one.
     if options.run not in _OF_BOTH or getattr(options, "results", None):
         return None
+    return _elsewhere(options)
+
+
+def refuse_guess(options: argparse.Namespace) -> None:
+    """Raise that a plan can't be made here, where a laptop would judge scripts and engines by what it has itself.
+
+    Raises
+    ------
+    Problem
+        ``SM-REM-063``
+    """
+    if options.run is of_users.show_plan and not can_run() and (there := _elsewhere(options)):
+        raise there
+
+
+def _elsewhere(options: argparse.Namespace) -> Problem | None:
+    """Return where the experiment is computed, if that is another computer; else None."""
     experiment = options.configfile.absolute().parent.parent
     try:
         place = read_place(experiment)

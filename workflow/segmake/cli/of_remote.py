@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from segmake.messages import Problem, joined, say
 
 if TYPE_CHECKING:
+    from segmake.places.place import Answer
     from segmake.remote.fetching import Fetched
     from segmake.remote.sending import Sent
     from segmake.remote.session import Session
@@ -206,7 +207,13 @@ async def _start(
         return False
     _show(sent_in_words(session, sent))
     profile = options.profile or await patiently(lambda: running.profile_of(session), _show, host)
-    if not await _show_plan(session, profile):
+    plan = await patiently(lambda: _plan(session, profile), _show, host)
+    # What another one has started meanwhile is the reason of a refusal, and is followed.
+    if plan.code and (await patiently(lambda: running.look(session), _show, host))[1]:
+        stage.append("remote.left_alone")
+        _show(say("remote.runs_meanwhile", host=host))
+        return True
+    if not _show_plan(session, plan):
         return False
     if not options.yes and not await Terminal().agrees(say("remote.ask")):
         _show(say("remote.not_started"))
@@ -242,7 +249,16 @@ async def _send(session: Session, options: argparse.Namespace) -> Sent | None:
             accepted.add(problem.code)
 
 
-async def _show_plan(session: Session, profile: str) -> bool:
+async def _plan(session: Session, profile: str) -> Answer:
+    """Return what SegMake over there says that a run would do."""
+    from segmake.remote.running import LOCAL
+
+    # Nothing is asked of Slurm for a run without.
+    own = ["--profile", profile] if profile == LOCAL else []
+    return await session.program("segmake", "plan", *own, *session.config_options)
+
+
+def _show_plan(session: Session, plan: Answer) -> bool:
     """Show what a run would do; return whether it could begin.
 
     Raises
@@ -250,15 +266,9 @@ async def _show_plan(session: Session, profile: str) -> bool:
     Problem
         ``SM-REM-019`` if the engine is not installed over there.
     """
-    from segmake.remote import running
     from segmake.remote.beginning import no_engine
-    from segmake.remote.patience import patiently
     from segmake.remote.session import told
 
-    # Nothing is asked of Slurm for a run without.
-    own = ["--profile", profile] if profile == running.LOCAL else []
-    words = ("segmake", "plan", *own, *session.config_options)
-    plan = await patiently(lambda: session.program(*words), _show, session.place.host)
     text = session.own_words(told(plan))
     if plan.code == 0:
         _show(f"\n{text}\n")

@@ -17,8 +17,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segmake.cluster.checks import Cluster
+from segmake.core.absent_packages import absent
 from segmake.core.config import DEFAULT_CONFIG, Config
 from segmake.core.files import write_atomically
+from segmake.core.installation import can_run
 from segmake.messages import Problem, say
 from segmake.outcome.status import main_job, who_runs
 from segmake.plan.result_paths import ResultPaths
@@ -59,8 +61,8 @@ def submit(config: Path, options: list[str]) -> str:
     Raises
     ------
     Problem, Problems
-        If there is no Slurm here, another run works in the results folder, or the config or what it asks of the
-        cluster is wrong.
+        If there is no Slurm or no Snakemake here, another run works in the results folder, or the config or what it
+        asks of the cluster is wrong.
     SystemExit
         If snakemake itself finds something wrong, after it has said so.
     """
@@ -69,6 +71,8 @@ def submit(config: Path, options: list[str]) -> str:
 
     if not slurm.is_here():
         raise Problem("SM-RUN-011")
+    if not can_run():
+        raise absent("snakemake")
     snakemake = main_command(options)
     # What is wrong is better said here than in a log.
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +12,7 @@ from segmake.page.connection import Connection
 from segmake.page.work import problem_values, problems_in
 from segmake.remote.memory import read_memory
 from segmake.remote.remembered import PlaceFile
-from segmake.remote.session import Session, told
+from segmake.remote.session import Session, answer_in, told
 from segmake.remote.setup.checking import Found, check
 
 
@@ -90,12 +88,8 @@ async def answer_of(session: Session, *words: str) -> dict[str, Any]:
         ``SM-PAG-021`` if it does not, and what else is wrong there.
     """
     said = await session.program("segmake", *words, "--json")
-    # Modules that are loaded at a login say something too.
-    for line in reversed(said.text.splitlines()):
-        with suppress(ValueError):
-            answer = json.loads(line)
-            if isinstance(answer, dict) and "answer" in answer:
-                return answer
+    if answer := answer_in(said):
+        return answer
     lines = session.own_words(told(said)).splitlines()
     last = lines[-1] if lines else say("phrases.silent")
     raise Problem("SM-PAG-021", where=session.computer.name, said=last)

@@ -285,8 +285,9 @@ def _told(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-        # Of a disk that is full, the folder: a part of a file has a name that says nothing to anybody.
-        named = os.path.dirname(path) or "." if full else path
-        names = {"path": readable(named), "error": error_line(error)}
-        raise Problem("SM-SSH-021" if full else "SM-SSH-022", where=_NAME, **names) from error
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            # A part of a file has a name that says nothing to anybody.
+            folder = readable(os.path.dirname(path) or ".")
+            raise Problem("SM-SSH-021", where=_NAME, path=folder) from error
+        names = {"path": readable(path), "error": error_line(error)}
+        raise Problem("SM-SSH-022", where=_NAME, **names) from error

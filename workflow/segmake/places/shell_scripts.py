@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+# When a process began, by the computer's own count: what `ps` makes of it is another time once the clock was put right.
+# Its name, which may hold anything, stands in brackets.
+_BEGAN = """
+began() { sed "s/.*) //" "/proc/$1/stat" 2>/dev/null | cut -d " " -f 20; }
+"""
+
 # sh LOG COMMAND...: prints what the two below take. A user's systemd keeps what it started where logging out ends all
 # else (KillUserProcesses), if the user may linger.
-START = """
+START = (
+    _BEGAN
+    + """
 log=$1; shift
 mkdir -p -- "$(dirname -- "$log")" || exit 1
 if command -v systemd-run >/dev/null 2>&1 && loginctl enable-linger >/dev/null 2>&1; then
@@ -20,27 +28,34 @@ fi
 heard=
 if env --default-signal=INT true 2>/dev/null; then heard="env --default-signal=INT"; fi
 started=$(setsid -f $heard sh -c 'echo $$; exec "$@" >>"$0" 2>&1 </dev/null' "$log" "$@") || exit
-echo "$(uname -n) process $started $(ps -o lstart= -p "$started" | tr -s " " _)"
+echo "$(uname -n) process $started $(began "$started")"
 """
+)
 
 # sh HOST unit UNIT, or sh HOST process NUMBER TIME: whether it runs.
-IS_AT_WORK = """
+IS_AT_WORK = (
+    _BEGAN
+    + """
 [ "$1" = "$(uname -n)" ] || exit 3
 if [ "$2" = unit ]; then systemctl --user --quiet is-active "$3"; exit; fi
 # What has ended stays in the list where nobody asks for its exit code, as in some containers.
 case "$(ps -o stat= -p "$3")" in "" | Z* | X*) exit 1 ;; esac
 # What had ended before it could be looked at has no time.
-[ -n "$4" ] && [ "$(ps -o lstart= -p "$3" | tr -s " " _)" = "$4" ]
+[ -n "$4" ] && [ "$(began "$3")" = "$4" ]
 """
+)
 
 # As above: interrupts the whole session of the process.
-STOP = """
+STOP = (
+    _BEGAN
+    + """
 [ "$1" = "$(uname -n)" ] || exit 3
 if [ "$2" = unit ]; then systemctl --user stop --no-block "$3"; exit; fi
-[ -n "$4" ] && [ "$(ps -o lstart= -p "$3" | tr -s " " _)" = "$4" ] || exit 0
+[ -n "$4" ] && [ "$(began "$3")" = "$4" ] || exit 0
 # Not `kill -INT --`, of which dash makes something else.
 kill -s INT -- "-$3" 2>/dev/null || kill -s INT "$3"
 """
+)
 
 # sh FOLDER: KiB that are free below it, or below the nearest one that is there.
 FREE_SPACE = """

@@ -400,10 +400,8 @@ class There(Place):
             return Problem("SM-SSH-019", where=self.name, host=self.name, error=one_line(error))
         if _FULL.search(error):
             # A part of a file has a name that says nothing to anybody.
-            path, code = dirname(path) or ".", "SM-SSH-021"
-        else:
-            code = "SM-SSH-012"
-        return Problem(code, where=self.name, path=readable(path), error=one_line(error))
+            return Problem("SM-SSH-021", where=self.name, path=readable(dirname(path) or "."))
+        return Problem("SM-SSH-012", where=self.name, path=readable(path), error=one_line(error))
 
 
 def _spare_empty_packets(connection: asyncssh.SSHClientConnection) -> None:

@@ -35,7 +35,7 @@ LOCAL = "local"
 STOP_SECONDS = 90.0
 
 # How long another computer that is about to start a run is waited for, and how often such a one says that it still is.
-TURN_SECONDS, FRESH_SECONDS = 130.0, 30.0
+TURN_SECONDS, FRESH_SECONDS = 150.0, 30.0
 
 # What `_TAKE_TURN` ends with where another one has its turn.
 _NOT_YET = 3
@@ -66,21 +66,26 @@ code=$1; shift
 echo $? >"$code"
 """
 
-# sh FOLDER NAME: takes a folder for itself, so that of two laptops that start a run at one moment, only one does; one
-# that was left by a lost connection is free after two minutes. It is tried twice, since it may be given back meanwhile.
+# sh FOLDER NAME: takes a folder for itself, so that of two laptops that start a run at one moment, only one does. The
+# file in it says whose it is, and has been there for as long as the folder: a rename takes the place of nothing but an
+# empty folder. What a lost connection has left is free after two minutes. It may be given back between two of these
+# lines, so it is tried more than once. In a folder of a group, each of its accounts can take away what was left.
 _TAKE_TURN = rf"""
-mkdir -p -- "$(dirname -- "$1")" || exit 1
-find "$1" -maxdepth 0 -mmin +1 -exec rm -r -- {{}} \; 2>/dev/null
-for try in 1 2; do
-    said=$(mkdir -- "$1" 2>&1) && {{ : >"$1/$2"; exit; }}
-    [ -d "$1" ] && exit {_NOT_YET}
+case $(ls -ld -- "$(dirname -- "$1")/.." 2>/dev/null) in ?????w*) umask g=rwx ;; esac
+mkdir -p -- "$1.$2" && : >"$1.$2/$2" || exit 1
+find "$1" -mindepth 1 -mmin +2 -exec rm -f -- {{}} + 2>/dev/null
+for try in 1 2 3; do
+    said=$(mv -fT -- "$1.$2" "$1" 2>&1)
+    [ -e "$1/$2" ] && exit
+    [ -d "$1" ] && {{ rm -r -- "$1.$2"; exit {_NOT_YET}; }}
 done
 printf '%s\n' "$said" >&2
+rm -r -- "$1.$2"
 exit 1
 """
 
 # sh FOLDER NAME: has it stay one's own, and gives it back. Another one's is left alone.
-_KEEP_TURN = '[ -e "$1/$2" ] && touch -- "$1"'
+_KEEP_TURN = 'touch -c -- "$1/$2"'
 _END_TURN = 'rm -- "$1/$2" 2>/dev/null && rmdir -- "$1"'
 
 
@@ -154,9 +159,10 @@ async def _turn(session: Session) -> AsyncIterator[None]:
 
 
 async def _keep_turn(session: Session, *words: str) -> None:
-    with suppress(Problem):
-        while True:
-            await asyncio.sleep(FRESH_SECONDS)
+    while True:
+        await asyncio.sleep(FRESH_SECONDS)
+        # The start itself tells what is wrong with the connection, or goes on with the next one.
+        with suppress(Problem):
             await _run_script(session, _KEEP_TURN, *words)
 
 
@@ -315,8 +321,14 @@ async def _is_at_work(session: Session, said: dict[str, Any] | None) -> bool:
 
 async def _is_queued(session: Session, job: str) -> bool:
     """Return whether Slurm has a job yet; also if it does not answer."""
+    return bool(await _state_of(session, job))
+
+
+async def _state_of(session: Session, job: str) -> str:
+    """Return Slurm's word for the state of a job; empty if it has none of this number, ``?`` if it does not answer."""
     answer = await session.computer.run(["squeue", "--noheader", "--format=%T", f"--jobs={job}"])
-    return bool(answer.text.strip()) or (answer.code != 0 and b"Invalid job id" not in answer.err)
+    is_silent = answer.code != 0 and b"Invalid job id" not in answer.err
+    return answer.text.strip() or ("?" if is_silent else "")
 
 
 async def follow(session: Session, show: Show) -> dict[str, Any] | None:
@@ -450,8 +462,9 @@ async def stop(session: Session, show: Show) -> bool:
         raise Problem("SM-REM-010", where=session.place.host, **process)
     show(say("remote.stopping", host=session.place.host, seconds=round(STOP_SECONDS)))
     end = time.monotonic() + STOP_SECONDS
-    while (await patiently(lambda: look(session), show, session.place.host))[1]:
+    while (looked := await patiently(lambda: look(session), show, session.place.host))[1]:
         if time.monotonic() > end:
+            await _end_for_good(session, looked[0])
             show(say("remote.still_stopping"))
             return False
         await asyncio.sleep(1)
@@ -476,8 +489,12 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
     if said is None:
         return False
     if job := await _main_job(session, said):
-        answer = await session.computer.run(["scancel", job])
-        if answer.code:
+        runs = await _state_of(session, job) == "RUNNING"
+        # What Slurm cancels, it kills soon (KillWait), whatever it has still to do: to cancel its own jobs, to note
+        # that it was stopped. The signal alone leaves it the time.
+        signal = ["--batch", "--signal=TERM"] if runs else []
+        answer = await session.computer.run(["scancel", *signal, job])
+        if answer.code and await _is_queued(session, job):
             names = {"job": job, "said": one_line(told(answer))}
             raise Problem("SM-REM-016", where=session.place.host, **names)
         return True
@@ -487,6 +504,12 @@ async def _ask_to_end(session: Session, said: dict[str, Any] | None) -> bool:
     await _refuse_anothers(session, process["host"], str(process["pid"]))
     words = ["sh", "-c", _INTERRUPT, "sh", process["host"], str(process["pid"])]
     return (await session.computer.run(words)).code == 0
+
+
+async def _end_for_good(session: Session, said: dict[str, Any] | None) -> None:
+    """Have Slurm end a main process that was asked to, and does not end by itself."""
+    if said and (job := await _main_job(session, said)):
+        await session.computer.run(["scancel", job])
 
 
 async def _refuse_anothers(session: Session, host: str, process: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from segmake.core.files import one_line, write_atomically
 from segmake.core.user_settings import own_settings_folder
 from segmake.messages import Problem
 from segmake.remote.config_copy import apart, sign_of
-from segmake.remote.session import Session, told
+from segmake.remote.session import Session, answer_in, told
 
 _NOTHING_RAN = "SM-RUN-013"
 
@@ -75,7 +74,7 @@ async def runs_there(session: Session) -> dict[str, Any]:
         raise nothing_ran if problem.code == "SM-SSH-013" else problem from None
     words = told(answer)
     try:
-        said: dict[str, Any] = json.loads(answer.text)
+        said: dict[str, Any] = answer_in(answer) or {}
         if said["answer"] == "error":
             words = said["problems"][0]["message"]
             if said["problems"][0]["code"] == _NOTHING_RAN:
@@ -84,7 +83,7 @@ async def runs_there(session: Session) -> dict[str, Any]:
         known = {name: text for name, text in texts.items() if text is not None}
         for run in said["runs"]:
             run["settings"] = run["settings"] if run["settings"] in known else None
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         said_there = one_line(session.own_words(words))
         raise Problem("SM-REM-005", where=session.computer.name, said=said_there) from None
     place = {"host": host, "folder": session.place.folder}

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,12 +119,11 @@ class Session:
             if problem.code == "SM-SSH-013":
                 return None
             raise
-        try:
-            said: dict[str, Any] = json.loads(answer.text)
-            problems = said["problems"] if said["answer"] == "error" else []
-        except (ValueError, LookupError, TypeError):
+        said = answer_in(answer)
+        problems = said.get("problems", []) if said and said["answer"] == "error" else []
+        if said is None or (said["answer"] == "error" and not problems):
             words = one_line(self.own_words(_text(answer)))
-            raise Problem("SM-REM-005", where=self.computer.name, said=words) from None
+            raise Problem("SM-REM-005", where=self.computer.name, said=words)
         if any(problem["code"] == _NOTHING_RAN for problem in problems):
             return None
         if problems:
@@ -217,6 +217,19 @@ def experiment_of(typed: Path, config: Path = DEFAULT_CONFIG) -> tuple[Path, Pat
 def own_name() -> str:
     """Return what this computer is called."""
     return platform.node() or "?"
+
+
+def answer_in(said: Answer) -> dict[str, Any] | None:
+    """Return what a command of SegMake answered in JSON; None if it did not.
+
+    Modules that are loaded at a login, and libraries, may say something too: the last line that is an answer counts.
+    """
+    for line in reversed(said.text.splitlines()):
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and "answer" in found:
+                return found
+    return None
 
 
 def told(answer: Answer) -> str:
