@@ -105,6 +105,10 @@ def test_what_is_picked_there_is_what_only_that_computer_has(
     images = Images(Common(desk, Guard(1)))
     taken = images._picked({}, "take", f"{THERE}/lab of marie/day 1")
     assert taken == {"images.folder": "/lab of marie/day 1", "open": ""}
+    # It is looked into there again, from the list of folders and by its path.
+    for form, do in (({}, "open"), ({"typed": "/lab of marie/day 1"}, "go")):
+        opened = images._picked(form, do, "/lab of marie/day 1")
+        assert opened == {"open": f"{THERE}/lab of marie/day 1"}
     # This computer would send its own.
     with pytest.raises(Problem, match="SM-PAG-075"):
         images._picked({}, "take", f"{THERE}{server.user.home}/Data")

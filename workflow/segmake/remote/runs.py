@@ -76,9 +76,10 @@ async def runs_there(session: Session) -> dict[str, Any]:
     try:
         said: dict[str, Any] = answer_in(answer) or {}
         if said["answer"] == "error":
-            words = said["problems"][0]["message"]
-            if said["problems"][0]["code"] == _NOTHING_RAN:
+            first = said["problems"][0]
+            if first["code"] == _NOTHING_RAN:
                 raise nothing_ran
+            words = first["message"]
         texts = {name: own_text(each["text"]) for name, each in said["settings"].items()}
         known = {name: text for name, text in texts.items() if text is not None}
         for run in said["runs"]:

@@ -125,8 +125,10 @@ class Images:
         """Return what a button changes in a form: the folder that is open, or those that are taken."""
         # The key Enter in the field presses the first button of the form.
         if do == "go" or (form.get("do") == "show" and form.get("typed", "").strip()):
-            return {"open": self._folders.typed(form.get("typed", ""))}
+            typed = self._where(form.get("typed", "").strip())
+            return {"open": typed if typed.startswith(THERE) else self._folders.typed(typed)}
         if do == "open":
+            path = self._where(path)
             return {"open": path if path.startswith(THERE) else self._folders.open(path).path}
         if do == "none":
             return {FOLDER: "null"}
@@ -137,6 +139,11 @@ class Images:
             return {FOLDER: _text([each for each in named if each != path])}
         written = self._written(path)
         return {FOLDER: _text([*named, written] if do == "add" else [written]), "open": ""}
+
+    def _where(self, path: str) -> str:
+        """Return a path that only the other computer has as one of there; all others as they are."""
+        is_there = path.startswith("/") and not os.path.exists(path) and self._there.starts()
+        return f"{THERE}{path}" if is_there else path
 
     def _written(self, path: str) -> str:
         """Return the path of a folder that is open as a config has it.
