@@ -94,7 +94,7 @@ def listed_and_again(tab: Any, page: Page, there: Path) -> None:
     expect(tab.locator("td")).to_have_text(["segmentation.min_size", "15", "21"])
     tab.locator("a[href='/runs?run=1']").click()
     tab.locator("form.row button.main").click()
-    tab.wait_for_url("**/file")
+    tab.wait_for_url("**/file?taken=1")
     assert "min_size: 15" in page.config.read_text()
     tab.goto(f"{page.root}/follow")
 

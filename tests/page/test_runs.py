@@ -62,7 +62,8 @@ def test_settings_of_an_earlier_run_are_taken_up_again(tab: Any, page: Page) -> 
     expect(other.locator("section.card")).to_have_count(3)
     other.close()
     press("form.row button.main")
-    tab.wait_for_url("**/file")
+    tab.wait_for_url("**/file?taken=1")
+    expect(tab.get_by_role("status")).to_contain_text("has these settings now")
     assert page.config.read_text() == f"# mine\n{before}"
 
 

@@ -81,7 +81,7 @@ async def _looked_into(server: Server, connection: Connection) -> None:
         with pytest.raises(Problem, match="SM-PAG-040"):
             await folders.open(path)
     for path in (f"{data}/gone", f"{data}/a.tif", f"{data}/closed"):
-        with pytest.raises(Problem, match="SM-PAG-041"):
+        with pytest.raises(Problem, match="SM-PAG-076"):
             await opened(folders, connection, path)
     await connection.close()
 

@@ -63,6 +63,12 @@ def test_who_can_not_be_reached_is_told_so_and_left_in_peace(
         hearing.begin(places, wanted=True)
         await ends(hearing)
         assert hearing.heard[host] is not first
+        # What it said before stays, of that time.
+        hearing.heard[host] = Heard(host, at=5, states={"/data/day 1": {"state": "ended"}})
+        hearing.begin(places, wanted=True)
+        await ends(hearing)
+        known = hearing.heard[host]
+        assert (known.at, list(known.states), codes(known)) == (5, ["/data/day 1"], ["SM-SSH-002"])
         # Of what is computed elsewhere now, nothing is shown.
         hearing.begin({}, wanted=True)
         assert not hearing.heard

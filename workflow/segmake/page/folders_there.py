@@ -54,7 +54,7 @@ class FoldersThere:
         Raises
         ------
         Problem
-            ``SM-PAG-040`` if it is hidden, ``SM-PAG-041`` if it is not there, or may not be looked into; what a login
+            ``SM-PAG-040`` if it is hidden, ``SM-PAG-076`` if it is not there, or may not be looked into; what a login
             may raise.
         """
         place, path = self._connection.place, text.removeprefix(THERE)
@@ -76,7 +76,8 @@ class FoldersThere:
         session = await self._connection.session()
         answer = await session.computer.run(["sh", "-c", _LIST, "sh", path])
         if answer.code:
-            raise Problem("SM-PAG-041", where=readable(path), folder=readable(path))
+            names = {"folder": readable(path), "host": session.place.host}
+            raise Problem("SM-PAG-076", where=readable(path), **names)
         whole, *words = answer.text.split("\0")[:-1]
         entries = sorted(
             zip(words[::2], words[1::2], strict=False), key=lambda each: _order(each[1])

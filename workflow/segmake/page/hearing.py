@@ -208,6 +208,10 @@ class Hearing:
             found.problems += map(problem_values, told)
         except Exception as error:
             found.problems.append(problem_values(self._unexpected(error)))
+        before = self.heard.get(found.host)
+        if before and found.is_away and not found.states:
+            # What was known stays, with its time, beside why there is nothing newer.
+            found = replace(before, problems=found.problems, is_away=True)
         self.heard[found.host] = found
 
 

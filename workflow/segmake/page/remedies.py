@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]] | None] = {
         "connect",
         ("--engine", "--folder", "--into", "--segmake", "--site", "--through"),
     ),
+    # There it is chosen where the run is computed.
+    "segmake remote setup --profile local": ("start", ("--profile",)),
     "segmake remote status": ("follow", ("--follow",)),
     "segmake remote stop": ("follow", ()),
     "segmake runs": ("runs", ("--again",)),

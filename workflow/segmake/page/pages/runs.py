@@ -122,7 +122,7 @@ class Runs:
             await apart(lambda: save(file.path, as_before(file.path, text)))
         except (Problem, Problems) as found:
             return await self._page(None, _values(found))
-        return see("/file")
+        return see("/file?taken=1")
 
 
 def _values(found: Problem | Problems) -> list[dict[str, Any]]:

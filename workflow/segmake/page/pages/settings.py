@@ -37,7 +37,9 @@ class Settings:
         return self._common.page("settings", draft=draft, conflict=done, tried=tried)
 
     async def _file(self, request: Request) -> Response:
-        return self._common.page("file", rows=await apart(self._common.desk.file.whole))
+        taken = "taken" in request.query_params
+        rows = await apart(self._common.desk.file.whole)
+        return self._common.page("file", rows=rows, taken=taken)
 
     async def _check(self, request: Request) -> Response:
         form = await self._common.form(request)
