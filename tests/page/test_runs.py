@@ -63,7 +63,7 @@ def test_settings_of_an_earlier_run_are_taken_up_again(tab: Any, page: Page) -> 
     other.close()
     press("form.row button.main")
     tab.wait_for_url("**/file?taken=1")
-    expect(tab.get_by_role("status")).to_contain_text("has these settings now")
+    expect(tab.locator(".head .good")).to_contain_text("has these settings now")
     assert page.config.read_text() == f"# mine\n{before}"
 
 
