@@ -157,8 +157,8 @@ async def foreseen(session: Session, show: Show) -> Ahead:
     return Ahead(len(sizes), sum(sizes), config=is_new)
 
 
-async def _packed(session: Session) -> _Packed | None:
-    """Return what is to be sent; None if that computer works in this very folder.
+async def _packed(session: Session, *, images: bool = True) -> _Packed | None:
+    """Return what is to be sent, with images or without; None if that computer works in this very folder.
 
     Raises
     ------
@@ -174,8 +174,10 @@ async def _packed(session: Session) -> _Packed | None:
     session.named = config.named
     if laptop.shared(str(session.experiment)) == session.place.folder.rstrip("/"):
         return None
-    await _refuse_absent_images(session, config)
-    luggage = await asyncio.to_thread(pack, session.config, config.named, laptop)
+    if images:
+        await _refuse_absent_images(session, config)
+    named = [one for one in config.named if images or one.kind != "images"]
+    luggage = await asyncio.to_thread(pack, session.config, named, laptop)
     luggage.paths.pop(session.config.as_posix(), None)
     return await _with_files(session, config, luggage, memory)
 
@@ -295,11 +297,7 @@ async def send_one(
     if others:
         _refuse(session, luggage, others)
     _remember(session, packed.here, packed.there, alike)
-    target = Among(session.computer, luggage.folders, luggage.single)
-    source = Gathered(Here(), luggage.paths)
-    outcome = await copy(
-        (source, ""), (target, folder), wanted=lambda each: each not in alike, tell=tell
-    )
+    outcome = await _copied(session, luggage, alike, tell)
     if set(outcome.growing).intersection(luggage.images):
         raise Problem("SM-REM-024", where=str(image), number=1, files=readable(image.name))
     return name, copied
@@ -322,26 +320,16 @@ async def send_settings(session: Session, show: Show) -> None:
     Problems
         ``SM-REM-008`` and ``SM-REM-022`` if other files are other ones.
     """
-    claim(session.experiment, session.place)
-    laptop, folder = await session.laptop(), session.place.folder
-    memory = await memory_of(session)
-    config = make_copy(session.config, laptop, folder, memory.sent)
-    session.named = config.named
-    if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
+    packed = await _packed(session, images=False)
+    if packed is None:
         return
-    named = [one for one in config.named if one.kind != "images"]
-    luggage = await asyncio.to_thread(pack, session.config, named, laptop)
-    luggage.paths.pop(session.config.as_posix(), None)
-    packed = await _with_files(session, config, luggage, memory)
     others, alike = await _others(session, packed, show)
     if others:
-        _refuse(session, luggage, others)
-    await _send_config(session, config, overwrite=False)
+        _refuse(session, packed.luggage, others)
+    await _send_config(session, packed.config, overwrite=False)
     _remember(session, packed.here, packed.there, alike)
-    target = Among(session.computer, luggage.folders, luggage.single)
-    source = Gathered(Here(), luggage.paths)
-    await copy((source, ""), (target, folder), wanted=lambda each: each not in alike)
-    await open_to_group(session.computer, folder)
+    await _copied(session, packed.luggage, alike)
+    await open_to_group(session.computer, session.place.folder)
 
 
 async def _refuse_absent_images(session: Session, config: ConfigCopy) -> None:
@@ -384,17 +372,26 @@ def _only_there(
 async def _send_files(
     session: Session, luggage: Luggage, alike: Collection[str], showing: Showing, *, compare: bool
 ) -> Outcome:
-    folder = session.place.folder
-    target = Among(session.computer, luggage.folders, luggage.single)
-    source = Gathered(Here(), luggage.paths)
     with showing(say("remote.sending_files", host=session.place.host)) as tell:
-        return await copy(
-            (source, ""),
-            (target, folder),
-            wanted=lambda name: name not in alike,
-            tell=tell,
-            checked=compare,
-        )
+        return await _copied(session, luggage, alike, tell, checked=compare)
+
+
+async def _copied(
+    session: Session,
+    luggage: Luggage,
+    alike: Collection[str],
+    tell: Callable[[Progress], None] = lambda progress: None,
+    *,
+    checked: bool = False,
+) -> Outcome:
+    """Copy what is to be sent to its places over there."""
+    return await copy(
+        (Gathered(Here(), luggage.paths), ""),
+        (Among(session.computer, luggage.folders, luggage.single), session.place.folder),
+        wanted=lambda name: name not in alike,
+        tell=tell,
+        checked=checked,
+    )
 
 
 def _tell_of_waiting(show: Show, files: Iterable[File]) -> None:
