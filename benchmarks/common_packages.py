@@ -3,10 +3,10 @@
     python benchmarks/common_packages.py                     resolves all: about five minutes
     python benchmarks/common_packages.py --install           makes those whose Python is here, one after the other, too
 
-Writes docs/common-packages.tsv, from which the table in docs/common-packages.md is made. What was not installed is
-marked: a row of an earlier run is kept while its versions are the same. A Python is here if it is on the PATH. An
-environment takes up to 9 GB of disk while it is tried, and is deleted then. GPUs are hidden from it: what is tried is
-whether the packages can be imported together.
+Writes docs/reference/common-packages.tsv, from which the table in docs/reference/common-packages.md is made. What was
+not installed is marked: a row of an earlier run is kept while its versions are the same. A Python is here if it is on
+the PATH. An environment takes up to 9 GB of disk while it is tried, and is deleted then. GPUs are hidden from it:
+what is tried is whether the packages can be imported together.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ PACKAGES = (
 PYTHONS = ("3.10", "3.11", "3.12")
 DRIVERS = ("12.4", "12.2", "13.0", None, "11.4")
 
-TABLE = ROOT / "docs" / "common-packages.tsv"
-PAGE = ROOT / "docs" / "common-packages.md"
+TABLE = ROOT / "docs" / "reference" / "common-packages.tsv"
+PAGE = ROOT / "docs" / "reference" / "common-packages.md"
 MARKS = (
     "<!-- Made by `python benchmarks/common_packages.py`: the table. -->",
     "<!-- The end of what was made. -->",

@@ -2,7 +2,7 @@
 # Tries SegMake with another Snakemake and Slurm plugin, in an environment of their own that is removed afterwards:
 #     bash scripts/test_next.sh                     the newest that PyPI has
 #     bash scripts/test_next.sh 9.28.0 2.9.0        this Snakemake, this plugin
-# It says what of them is no longer as SegMake needs it, and does a small run. See docs/architecture.md.
+# It says what of them is no longer as SegMake needs it, and does a small run. See docs/developers/architecture.md.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/_common.sh"
 cd "$root"

@@ -1,8 +1,8 @@
 """Fine-tune a Cellpose 3 network on your own masks, such as those that you corrected.
 
-It learns from images whose mask is a correction of yours (docs/corrections.md); with `all`, from every image. Images
-of several planes are left out, and named. From 10 images on, every fifth is kept apart: its loss shows whether the
-network learns, or only remembers. `model` is what to start from: a file (`"{project}/my_model"`), or one of Cellpose's.
+It learns from images whose mask you corrected (docs/how-to/corrections.md); with `all`, from every image. Images of
+several planes are left out, and named. From 10 images on, every fifth is kept apart: its loss shows whether the
+network learns, or only remembers. `model`: what to start from, a file (`"{project}/my_model"`) or one of Cellpose's.
 
 Makes losses.csv and models/fine_tuned: copy it to a folder of your own, and put its path behind `model` under
 `segmentation` (with the one among the results, each training would call for another). In the config:

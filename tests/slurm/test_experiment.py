@@ -67,7 +67,7 @@ class Terminal:
 def test_the_page_on_experiments_runs_word_for_word(
     slurm: None, tmp_path: Path, language: str
 ) -> None:
-    page = (ROOT / "docs" / NAMES[language]).read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / NAMES[language]).read_text(encoding="utf-8")
     installation, own = PLACES[language]
     (tmp_path / "own").mkdir()
     page = page.replace(installation, str(ROOT)).replace(own, str(tmp_path / "own"))

@@ -11,7 +11,9 @@ from segmake.tools.drawing import layers
 from tests.projects import ROOT
 
 PACKAGE = ROOT / "workflow" / "segmake"
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "config").glob("*.md"), ROOT / "README.md"])
+PAGES = sorted(
+    [*(ROOT / "docs").rglob("*.md"), *(ROOT / "config").glob("*.md"), ROOT / "README.md"]
+)
 FOLDERS = [*layers(), "environments", "scripts"]
 
 MODULE = re.compile(r"(?:`|-m )(segmake(?:\.\w+)+)")
@@ -43,7 +45,7 @@ def defines(file: Path, name: str) -> bool:
     return bool(re.search(rf"^(?:class |def )?{name}\b", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_names_of_the_package_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(MODULE.findall(text)) - {PLACE}

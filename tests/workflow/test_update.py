@@ -767,10 +767,10 @@ def snakemake(one: Installation, *words: str) -> str:
 
 
 def documented_line() -> str:
-    """The line of docs/updates.md that helps with a pull by hand."""
-    page = (ROOT / "docs" / "updates.md").read_text(encoding="utf-8")
+    """The line of docs/how-to/updates.md that helps with a pull by hand."""
+    page = (ROOT / "docs" / "how-to" / "updates.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^cp config/config\.yaml .*git pull.*$", page, re.MULTILINE)
-    assert line in (ROOT / "docs" / "updates.fr.md").read_text(encoding="utf-8")
+    assert line in (ROOT / "docs" / "how-to" / "updates.fr.md").read_text(encoding="utf-8")
     return line
 
 

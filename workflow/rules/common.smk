@@ -16,9 +16,9 @@ except ModuleNotFoundError as error:
     # As a module from git, it comes without the package.
     raise WorkflowError(
         f"SegMake's package is not installed beside this Snakemake ({error}). Start the one that "
-        "`bash scripts/setup.sh` of SegMake's folder made, or install it: docs/module.md. / Le paquet de SegMake n'est "
+        "`bash scripts/setup.sh` of SegMake's folder made, or install it: docs/how-to/module.md. / Le paquet de SegMake n'est "
         "pas installé à côté de ce Snakemake : lancez celui que `bash scripts/setup.sh` a créé dans le dossier de "
-        "SegMake, ou installez-le : docs/module.md."
+        "SegMake, ou installez-le : docs/how-to/module.md."
     )
 
 session = Session(workflow, config)

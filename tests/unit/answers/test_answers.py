@@ -260,7 +260,7 @@ def test_settings_are_told_and_set(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("page", ["json.md", "json.fr.md"])
 def test_what_the_page_shows_is_as_the_schemas_say(page: str) -> None:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     shown = [json.loads(block) for block in re.findall(r"```json\n(.+?)```", text, re.DOTALL)]
     answers = [held_to_its_schema(each)["answer"] for each in shown if "answer" in each]
     assert {"check", "plan", "status", "look.file", "look", "cluster"} <= set(answers)

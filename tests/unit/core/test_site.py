@@ -128,7 +128,10 @@ def test_its_language_is_spoken_where_nothing_names_one(site_file, monkeypatch, 
 @pytest.mark.parametrize("name", ["site.md", "site.fr.md"])
 def test_the_documented_example_is_a_site_file_and_has_every_setting(site_file, root, name):
     site_file(
-        (root / "docs" / name).read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+        (root / "docs" / "administrators" / name)
+        .read_text(encoding="utf-8")
+        .split("```yaml\n")[1]
+        .split("```")[0]
     )
     found = site.read_site()
     assert found.problems == []
@@ -144,7 +147,7 @@ def test_the_documented_example_is_a_site_file_and_has_every_setting(site_file, 
 def test_the_pages_in_both_languages_mean_the_same(site_file, root):
     found = []
     for name in ("site.md", "site.fr.md"):
-        text = (root / "docs" / name).read_text(encoding="utf-8")
+        text = (root / "docs" / "administrators" / name).read_text(encoding="utf-8")
         site_file(text.split("```yaml\n")[1].split("```")[0])
         settings = site.read_site().settings
         words = {"contact", "login"}

@@ -21,7 +21,7 @@ def test_each_step_has_a_name_and_a_text() -> None:
 
 @pytest.mark.parametrize("page", ["first-day.md", "first-day.fr.md"])
 def test_a_page_names_all_steps(page: str, capsys) -> None:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "administrators" / page).read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.+?) \|", text, re.MULTILINE)
     assert [name for row in rows for name in re.findall(r"`([\w-]+)`", row)] == list(NAMES)
     with pytest.raises(SystemExit):

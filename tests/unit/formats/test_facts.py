@@ -1,6 +1,6 @@
 """What is known of a file: for each reader and each fact, where the file says it, does not, says twice, or nonsense.
 
-`TABLE` is the whole of it, docs/formats.md has it in words. Pixels that are not square, and files that say nothing at
+`TABLE` is the whole of it, docs/reference/formats.md has it in words. Pixels that are not square, and files that say nothing at
 all, then go through all steps.
 """
 

@@ -80,8 +80,8 @@ def test_both_config_readmes_have_the_same_tables() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_faq_has_every_code_under_a_heading_of_its_own(language: str) -> None:
-    page = reference.faq(language)
+def test_the_page_of_messages_has_every_code_under_a_heading_of_its_own(language: str) -> None:
+    page = reference.messages_page(language)
     codes = [section for section in catalogue() if section.startswith("SM-")]
     headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
     assert sorted(headings) == sorted(codes)
@@ -115,7 +115,7 @@ def test_markdown_in_messages_is_escaped(monkeypatch: pytest.MonkeyPatch) -> Non
     texts = {"en": r"{name}: a * b < c \. in `{folder}` or `cp {name} *`"}
     entry = {"what": texts, "why": texts, "do": texts}
     monkeypatch.setattr(reference, "catalogue", lambda: {"SM-NEW-001": entry})
-    page = reference.faq("en")
+    page = reference.messages_page("en")
     assert r"*name*: a \* b \< c \\. in *folder* or `cp <name> *`" in page
     assert "## SM-NEW\n" in page
 
@@ -143,7 +143,7 @@ def _columns_of_cells() -> set[str]:
 
 
 def test_results_page_describes_every_column() -> None:
-    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "results.md").read_text(encoding="utf-8")
     _, images_part, cells_part = re.split(r"^## The table of .*$", page, flags=re.MULTILINE)
     for part, columns in (images_part, IMAGE_COLUMNS), (cells_part, _columns_of_cells()):
         rows = re.findall(r"^\| (`.+?) \|", part, re.MULTILINE)
@@ -152,7 +152,7 @@ def test_results_page_describes_every_column() -> None:
 
 
 def test_results_page_names_the_files_of_an_image() -> None:
-    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "results.md").read_text(encoding="utf-8")
     folders = ResultPaths(Path("results"))
     for step in STEPS:
         path = folders.outputs(step, "day1/pos3.nd2")[0].relative_to("results").as_posix()

@@ -21,7 +21,7 @@ def names() -> list[str]:
 
 @pytest.mark.parametrize("page", ["updates.md", "updates.fr.md"])
 def test_the_page_names_every_kind(page: str) -> None:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
     assert [name for name in names() if f"`{name}`" not in text] == []
 
 

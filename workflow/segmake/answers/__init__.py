@@ -1,7 +1,7 @@
 r"""Answers to programs in JSON: ``segmake COMMAND --json``.
 
 `answer` has the form that all share, and each other module what one command answers; ``schemas`` describes them all
-in JSON Schema. What an answer says once it says for ever, in its version; docs/json.md is for who reads them.
+in JSON Schema. What an answer says once it says for ever, in its version; docs/reference/json.md is for who reads them.
 
 May import `segmake.adapter` and what is below it.
 

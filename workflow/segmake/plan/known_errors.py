@@ -1,7 +1,7 @@
 """Which results of earlier versions of SegMake were wrong, and which images of a results folder are affected.
 
-The errors are in ``known_errors.toml``; ``docs/known-errors*.md`` is made of it. For each of them a function here tells
-the circumstances in a results folder that an affected version worked in.
+The errors are in ``known_errors.toml``; ``docs/reference/known-errors*.md`` is made of it. For each of
+them a function here tells the circumstances in a results folder that an affected version worked in.
 """
 
 from __future__ import annotations

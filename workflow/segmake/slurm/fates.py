@@ -1,7 +1,7 @@
 """Every fate of a job: what Slurm says when it refuses one, why one waits, and how one ended.
 
 The rows are in ``fates.toml``, with the words by which each is known, what it says and what to do; the tests and
-``docs/slurm-jobs*.md`` are made of them.
+``docs/reference/slurm-jobs*.md`` are made of them.
 """
 
 from __future__ import annotations

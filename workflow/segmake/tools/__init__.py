@@ -7,10 +7,10 @@ them.
 The highest layer: it may import all others.
 
 >>> from segmake.tools.drawing import layers
->>> from segmake.tools.reference import faq, shown_placeholder
+>>> from segmake.tools.reference import messages_page, shown_placeholder
 >>> layers()[-2:]
 ['core', 'messages']
->>> page = faq("en")
+>>> page = messages_page("en")
 >>> page.count("### SM-IMG-002"), page.count("### Traceback")
 (1, 0)
 >>> shown_placeholder("SM-DIR-001", "folder", "fr")

@@ -1,4 +1,4 @@
-"""Draws the layers of the package, and which folder imports which: ``docs/architecture.svg``.
+"""Draws the layers of the package, and which folder imports which: ``docs/developers/architecture.svg``.
 
 After a folder, an import between folders or the first sentence of a folder was changed:
 ``python -m segmake.tools.drawing``. The layers are those of ``pyproject.toml``, the imports are counted in the code.
@@ -18,7 +18,7 @@ from segmake.core import installation
 from segmake.core.files import write_atomically
 
 ROOT = installation.home()
-DRAWING = ROOT / "docs" / "architecture.svg"
+DRAWING = ROOT / "docs" / "developers" / "architecture.svg"
 COMMAND = "python -m segmake.tools.drawing"
 
 PACKAGE = "segmake"

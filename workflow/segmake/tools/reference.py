@@ -1,9 +1,9 @@
 """Makes the config and its schemas, its READMEs, pages of ``docs`` and a part of one of them from their sources.
 
 All about settings comes from ``config.schema.yaml``: the schemas in JSON, ``config/config.yaml``, and
-``config/README*.md``. The questions and answers (``docs/faq*.md``) from the catalogue
-of messages, ``docs/known-errors*.md`` from ``known_errors.toml``, ``docs/slurm-jobs*.md`` from ``fates.toml``, the
-table of packages from ``catalogue.yaml``.
+``config/README*.md``. In ``docs/reference``: ``messages*.md`` from the catalogue of
+messages, ``known-errors*.md`` from ``known_errors.toml``, ``slurm-jobs*.md`` from ``fates.toml``, the table of
+packages from ``catalogue.yaml``.
 After an edit of any: ``python -m segmake.tools.reference``.
 """
 
@@ -31,7 +31,7 @@ from segmake.tools.config_schema import COLON, config_schema_page
 from segmake.tools.placeholders import PLACEHOLDERS
 
 ROOT = installation.home()
-BUILDER = ROOT / "docs" / "environment-builder.md"
+BUILDER = ROOT / "docs" / "reference" / "environment-builder.md"
 COMMAND = "python -m segmake.tools.reference"
 
 _NOTE = f"<!-- Made by `{COMMAND}` from {{sources}}: edit these, not this file. -->"
@@ -52,11 +52,11 @@ to change it; this page has them all in one place. En français : [README.fr.md]
   The scripts that SegMake brings along are called `segmake:NAME` from everywhere.
 - A setting that is left out has its default.
 - Mistakes are found before anything runs: all at once, each with its line. Every message has a code, such as
-  `SM-CFG-001`, that is explained in [docs/faq.md](../docs/faq.md) (en français : [docs/faq.fr.md](../docs/faq.fr.md)).
+  `SM-CFG-001`, that is explained in [Messages, and what to do](../docs/reference/messages.md).
 
 One more file is for whoever set up SegMake, and optional: `site.yaml` in SegMake's own folder says once what holds for
 all of its users. So far that is from which git repositories
-[packages](../docs/environment-builder.md#packages-of-git-repositories) may come:
+[packages](../docs/reference/environment-builder.md#packages-of-git-repositories) may come:
 
 ```yaml
 packages:
@@ -92,7 +92,7 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | the tables, not the cells |
 | `overlays` | the pictures, not the cells |
 | `cluster` | nothing |
-| a script, its `arguments` or its environment | [this script](../docs/scripts.md), and those that need it |
+| a script, its `arguments` or its environment | [this script](../docs/reference/scripts.md), and those that need it |
 | `resources`, `batch_size`, `parallel` of a script | nothing |
 | `environments` | no image: the environment whose list has changed is made again, and its scripts run |
 | `results` | everything, in the new folder |
@@ -114,11 +114,11 @@ qu'il fait et quand le changer ; cette page les réunit tous. In English: [READM
   scripts fournis avec SegMake s'appellent partout `segmake:NOM`.
 - Un réglage absent a sa valeur par défaut.
 - Les erreurs sont trouvées avant que quoi que ce soit ne démarre : toutes à la fois, chacune avec sa ligne. Chaque
-  message a un code, comme `SM-CFG-001`, expliqué dans [docs/faq.fr.md](../docs/faq.fr.md).
+  message a un code, comme `SM-CFG-001`, expliqué dans [Les messages](../docs/reference/messages.fr.md).
 
 Un autre fichier, facultatif, revient à la personne qui a installé SegMake : `site.yaml`, dans le dossier de SegMake,
 dit une fois ce qui vaut pour tous. Pour l'instant, c'est de quels dépôts git des
-[paquets](../docs/environment-builder.md#packages-of-git-repositories) peuvent venir :
+[paquets](../docs/reference/environment-builder.md#packages-of-git-repositories) peuvent venir :
 
 ```yaml
 packages:
@@ -154,7 +154,7 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | les tableaux, pas les cellules |
 | `overlays` | les images avant/après, pas les cellules |
 | `cluster` | rien |
-| un script, ses `arguments` ou son environnement | [ce script](../docs/scripts.md), et ceux qui en ont besoin |
+| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.md), et ceux qui en dépendent |
 | `resources`, `batch_size`, `parallel` d'un script | rien |
 | `environments` | aucune image : l'environnement dont la liste a changé est refait, et ses scripts sont relancés |
 | `results` | tout, dans le nouveau dossier |
@@ -195,12 +195,12 @@ _INTRO = {
     "en": (
         "Each message of SegMake has a code. Look it up here, in your browser with Ctrl+F. Words in *italics* stand "
         "for what the message names in your case. Which results of earlier versions were wrong: "
-        "[known-errors.md](known-errors.md). [En français](faq.fr.md)."
+        "[known-errors.md](known-errors.md). [En français](messages.fr.md)."
     ),
     "fr": (
         "Chaque message de SegMake a un code. Cherchez-le ici, dans votre navigateur avec Ctrl+F. Les mots en "
         "*italique* tiennent la place de ce que le message nomme dans votre cas. Quels résultats de versions "
-        "antérieures étaient faux : [known-errors.fr.md](known-errors.fr.md). [In English](faq.md)."
+        "antérieures étaient faux : [known-errors.fr.md](known-errors.fr.md). [In English](messages.md)."
     ),
 }
 _LABELS = {
@@ -378,10 +378,10 @@ def catalogue_reference() -> str:
     return "".join(parts).rstrip()
 
 
-def faq(language: str) -> str:
+def messages_page(language: str) -> str:
     """Return every problem of the catalogue in Markdown: what it says, why, and what to do.
 
-    The heading of each is its code alone, so that a link such as ``faq.md#sm-cfg-001`` stays right.
+    The heading of each is its code alone, so that a link such as ``messages.md#sm-cfg-001`` stays right.
 
     Parameters
     ----------
@@ -473,27 +473,29 @@ def references() -> dict[str, str]:
     builder = BUILDER.read_text(encoding="utf-8")
     before, _, after = builder.partition(_TABLE_BEGINS)
     after = after.partition(_TABLE_ENDS)[2]
-    faq_note = _NOTE.format(sources="workflow/segmake/messages")
+    messages_note = _NOTE.format(sources="workflow/segmake/messages")
     errors_note = _NOTE.format(sources="workflow/segmake/plan/known_errors.toml")
     jobs_note = _NOTE.format(sources="workflow/segmake/slurm/fates.toml")
     pages = schemas() | {
         "config/config.yaml": commented_config("en"),
-        "docs/environment-builder.md": (
+        "docs/reference/environment-builder.md": (
             f"{before}{_TABLE_BEGINS}\n\n{catalogue_reference()}\n\n{_TABLE_ENDS}{after}"
         ),
     }
     licences_note = _NOTE.format(sources="workflow/segmake/engines/licences.toml")
     with _speaking("en"):
-        pages["docs/licences.md"] = f"{licences_note}\n\n{_LICENCES}\n{licences_page()}"
+        pages["docs/reference/licences.md"] = f"{licences_note}\n\n{_LICENCES}\n{licences_page()}"
     for language in LANGUAGES:
         name = "config/README.md" if language == "en" else f"config/README.{language}.md"
         readme = f"{schema_note}\n\n{_READMES[language]}\n{settings_reference(language)}"
         pages[name] = readme
-        name = "docs/faq.md" if language == "en" else f"docs/faq.{language}.md"
-        pages[name] = f"{faq_note}\n\n{faq(language)}"
-        page = f"{errors_note}\n\n{known_errors_page(language)}"
-        pages[name.replace("faq", "known-errors")] = page
-        pages[name.replace("faq", "slurm-jobs")] = f"{jobs_note}\n\n{jobs_page(language)}"
+        for name, page in {
+            "messages": f"{messages_note}\n\n{messages_page(language)}",
+            "known-errors": f"{errors_note}\n\n{known_errors_page(language)}",
+            "slurm-jobs": f"{jobs_note}\n\n{jobs_page(language)}",
+        }.items():
+            suffix = "" if language == "en" else f".{language}"
+            pages[f"docs/reference/{name}{suffix}.md"] = page
     return {name: page.rstrip() + "\n" for name, page in pages.items()}
 
 
