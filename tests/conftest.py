@@ -20,6 +20,7 @@ from segmake.core import site
 from segmake.core.config import Config
 from segmake.formats import isolated
 from tests.conda import KEPT
+from tests.docs.places import KEPT as PLACES
 from tests.projects import ROOT
 from tests.ssh import server as ssh
 
@@ -34,6 +35,9 @@ def pytest_configure(config):
     if KEPT not in os.environ:
         os.environ[KEPT] = tempfile.mkdtemp(prefix="segmake-conda-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(KEPT), ignore_errors=True))
+    if PLACES not in os.environ:
+        os.environ[PLACES] = tempfile.mkdtemp(prefix="segmake-places-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PLACES), ignore_errors=True))
 
 
 def pytest_collection_modifyitems(config, items):
