@@ -39,7 +39,11 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+# Only in the environments of the engines.
+autodoc_mock_imports = ["cellpose", "cellpose_omni", "cv2", "numba", "omnipose", "torch"]
 napoleon_google_docstring = False
+# What a class says of its attributes stands once.
+napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"SegMake {version}"
