@@ -42,7 +42,7 @@ section > * { max-width: 46em; margin: .4em 0 }
 h1, h2 { line-height: 1.15; margin: 0 0 .5em; color: var(--accent) }
 h1 { font-size: 2em } h2 { font-size: 1.5em }
 ul, ol { padding-left: 1.1em } li { margin: .35em 0 }
-img { max-width: 100%; max-height: 56vh; width: auto; height: auto; align-self: flex-start; background: #fff }
+img { max-width: 100%; max-height: 52vh; width: auto; height: auto; align-self: flex-start; background: #fff }
 code { background: var(--box); padding: .05em .25em; border-radius: .2em }
 pre { background: var(--box); padding: .7em 1em; border-radius: .3em; font-size: .8em; white-space: pre-wrap }
 pre code { padding: 0; background: none }
