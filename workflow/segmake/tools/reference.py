@@ -122,7 +122,7 @@ qu'il fait et quand le changer ; cette page les réunit tous. In English: [READM
 
 Un autre fichier, facultatif, revient à la personne qui a installé SegMake : `site.yaml`, dans le dossier de SegMake,
 dit une fois ce qui vaut pour tous. Pour l'instant, c'est de quels dépôts git des
-[paquets](../docs/reference/environment-builder.md#packages-of-git-repositories) peuvent venir :
+[paquets](../docs/reference/environment-builder.fr.md#les-paquets-de-dépôts-git) peuvent venir :
 
 <!-- file: site.yaml -->
 ```yaml
@@ -159,7 +159,7 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | les tableaux, pas les cellules |
 | `overlays` | les images avant/après, pas les cellules |
 | `cluster` | rien |
-| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.md), et ceux qui en dépendent |
+| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.fr.md), et ceux qui en dépendent |
 | `resources`, `batch_size`, `parallel` d'un script | rien |
 | `environments` | aucune image : l'environnement dont la liste a changé est refait, et ses scripts sont relancés |
 | `results` | tout, dans le nouveau dossier |
