@@ -22,6 +22,7 @@ from segmake.core.config import Config
 from segmake.formats import isolated
 from tests import examples
 from tests.conda import KEPT
+from tests.docs.places import KEPT as PLACES
 from tests.projects import ROOT
 from tests.ssh import server as ssh
 
@@ -33,7 +34,11 @@ def pytest_configure(config):
     """
     # Threads that wait for each other would take the cores from other tests.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for kept, prefix in ((KEPT, "segmake-conda-"), (examples.KEPT, "segmake-examples-")):
+    for kept, prefix in (
+        (KEPT, "segmake-conda-"),
+        (examples.KEPT, "segmake-examples-"),
+        (PLACES, "segmake-places-"),
+    ):
         if kept not in os.environ:
             os.environ[kept] = tempfile.mkdtemp(prefix=prefix)
             config.add_cleanup(partial(_remove, kept))
