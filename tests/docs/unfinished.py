@@ -5,11 +5,6 @@ STILL_ENGLISH_ONLY = {
     "docs/developers/architecture.md",
     "docs/how-to/corrections.md",
     "docs/how-to/module.md",
-    "docs/reference/common-packages.md",
-    "docs/reference/environment-builder.md",
-    "docs/reference/environments.md",
-    "docs/reference/licences.md",
-    "docs/reference/tracking.md",
 }
 # Those that do not say at their end what the reader sees.
 STILL_WITHOUT_END = {
@@ -21,6 +16,4 @@ STILL_WITHOUT_END = {
 STILL_UNCHECKED = {
     "docs/administrators/site.fr.md",
     "docs/administrators/site.md",
-    "docs/reference/environment-builder.md",
-    "docs/reference/environments.md",
 }

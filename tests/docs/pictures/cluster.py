@@ -25,9 +25,9 @@ WORDS = {
         "about": "Your computer, the login node, the queue, the compute nodes in two partitions, and the shared disk",
         "laptop": "your computer",
         "login": "login node",
-        "login_below": ("you log in here, and", "send jobs; small work only"),
+        "login_below": ("you log in here,", "and send jobs;", "small work only"),
         "queue": "queue",
-        "queue_below": ("Slurm decides whose job", "is next, and on which node"),
+        "queue_below": ("Slurm decides", "whose job is next,", "and on which node"),
         "gpu": "partition “gpu”",
         "cpu": "partition “cpu”",
         "node": "node",
@@ -42,9 +42,9 @@ WORDS = {
         "et le disque commun",
         "laptop": "votre ordinateur",
         "login": "nœud de connexion",
-        "login_below": ("vous vous connectez ici et envoyez", "des tâches ; petits travaux seulement"),
+        "login_below": ("vous vous connectez ici", "et envoyez des tâches ;", "petits travaux seulement"),
         "queue": "file d'attente",
-        "queue_below": ("Slurm décide à qui le tour,", "et sur quel nœud"),
+        "queue_below": ("Slurm décide", "à qui le tour,", "et sur quel nœud"),
         "gpu": "partition « gpu »",
         "cpu": "partition « cpu »",
         "node": "nœud",
@@ -72,7 +72,7 @@ def draw(words: dict) -> str:
         arrow(140, 165, 232, 165),
         text(172, 156, words["ssh"], PALE),
         box(238, 125, 150, 80, BOX, BLUE),
-        text(313, 170, words["login"], INK, bold=True),
+        text(313, 170, words["login"], INK, bold=True, size=13),
         *lines(313, 226, words["login_below"]),
         arrow(392, 165, 432, 165),
         *queue(440, 120, words),
@@ -82,9 +82,9 @@ def draw(words: dict) -> str:
         *partition(630, 45, words["gpu"], words, gpu=True),
         *partition(630, 205, words["cpu"], words, gpu=False),
         box(238, 382, 650, 46, BOX, BLUE),
-        text(563, 410, words["disk"], INK),
+        text(563, 410, words["disk"], INK, size=13),
         *(line(x, 353, x, 382) for x in (690, 770, 850)),
-        line(313, 262, 313, 382),
+        line(313, 272, 313, 382),
     ]
     title = f"<title>{escape(words['title'])}</title><desc>{escape(words['about'])}</desc>"
     return (
@@ -113,7 +113,7 @@ def queue(x: int, y: int, words: dict) -> list[str]:
             box(x, y + 23 * number, 120, 19, AMBER if own else BOX, "none" if own else PALE)
         )
         if own:
-            parts.append(text(x + 60, y + 23 * number + 14, words["yours"], PAPER, size=12))
+            parts.append(text(x + 60, y + 23 * number + 14, words["yours"], PAPER, size=13))
     return parts
 
 
@@ -126,7 +126,7 @@ def partition(x: int, y: int, name: str, words: dict, *, gpu: bool) -> list[str]
     for number in range(3):
         left, top = x + 12 + 80 * number, y + 36
         parts.append(box(left, top, 74, 100, BOX, PALE))
-        parts.append(text(left + 37, top + 18, words["node"], PALE, size=12))
+        parts.append(text(left + 37, top + 18, words["node"], PALE, size=13))
         for core in range(8):
             parts.append(
                 box(left + 8 + 15 * (core % 4), top + 28 + 15 * (core // 4), 12, 12, PALE, "none")
@@ -134,7 +134,7 @@ def partition(x: int, y: int, name: str, words: dict, *, gpu: bool) -> list[str]
         if gpu:
             own = number == 0
             parts.append(box(left + 8, top + 62, 58, 28, AMBER if own else BLUE, "none"))
-            parts.append(text(left + 37, top + 81, "GPU", PAPER, size=12))
+            parts.append(text(left + 37, top + 81, "GPU", PAPER, size=13))
     return parts
 
 
@@ -157,7 +157,7 @@ def text(
     *,
     anchor: str = "middle",
     bold: bool = False,
-    size: int = 13,
+    size: int = 14,
 ) -> str:
     """Return a line of text."""
     weight = ' font-weight="bold"' if bold else ""
@@ -167,9 +167,9 @@ def text(
     )
 
 
-def lines(x: int, y: int, both: tuple[str, str]) -> list[str]:
-    """Return two lines of small text."""
-    return [text(x, y + 15 * number, line, PALE, size=11) for number, line in enumerate(both)]
+def lines(x: int, y: int, parts: tuple[str, ...]) -> list[str]:
+    """Return lines of small text."""
+    return [text(x, y + 17 * number, line, PALE, size=13) for number, line in enumerate(parts)]
 
 
 def line(x1: int, y1: int, x2: int, y2: int) -> str:

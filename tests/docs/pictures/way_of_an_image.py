@@ -13,9 +13,11 @@ import argparse
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -60,24 +62,24 @@ np.savez(out, flows=seen.flows, probability=seen.probability, labels=labels)
 WORDS = {
     "en": {
         "file": "1  The file",
-        "file_below": "as the microscope wrote it;\nSegMake only reads it",
+        "file_below": "as the microscope wrote it; SegMake only reads it",
         "header": "2  Its header is read",
         "header_rows": ("size", "channels", "time points", "slices", "pixel"),
-        "header_below": "before any job is sent: what can't\nwork is told now",
+        "header_below": "before any job is sent: what can't work is told now",
         "batch": "3  A batch, a job",
-        "batch_below": "images share a job, which waits\nin the queue for a GPU",
+        "batch_below": "images share a job, which waits in the queue for a GPU",
         "queue": "queue",
         "node": "node with a GPU",
         "cells": "4  The network: cell or not?",
-        "cells_below": "for each pixel: how likely\nit is in a cell",
+        "cells_below": "for each pixel: how likely it is in a cell",
         "flows": "5  The network: which way?",
-        "flows_below": "for each pixel: an arrow towards\nthe middle of its cell (a part, enlarged)",
+        "flows_below": "for each pixel: an arrow towards the middle of its cell (a part, enlarged)",
         "masks": "6  The mask",
-        "masks_below": "pixels whose arrows meet are a cell;\neach cell has a number",
+        "masks_below": "pixels whose arrows meet are a cell; each cell has a number",
         "table": "7  The tables",
         "table_below": "a row for each cell: cells.csv",
         "picture": "8  Picture and report",
-        "picture_below": "before/after, and all images of the run\non one page: report.html",
+        "picture_below": "before/after, and all images of the run on one page: report.html",
         "report": "report.html",
         "done": "done",
         "failed": "failed",
@@ -86,24 +88,24 @@ WORDS = {
     },
     "fr": {
         "file": "1  Le fichier",
-        "file_below": "tel que le microscope l'a écrit ;\nSegMake ne fait que le lire",
+        "file_below": "tel que le microscope l'a écrit ; SegMake ne fait que le lire",
         "header": "2  Son en-tête est lu",
         "header_rows": ("taille", "canaux", "points temporels", "coupes", "pixel"),
-        "header_below": "avant d'envoyer une tâche : ce qui ne\npeut pas marcher est dit maintenant",
+        "header_below": "avant d'envoyer une tâche : ce qui ne peut pas marcher est dit maintenant",
         "batch": "3  Un lot, une tâche",
-        "batch_below": "des images partagent une tâche, qui\nattend un GPU dans la file d'attente",
+        "batch_below": "des images partagent une tâche, qui attend un GPU dans la file d'attente",
         "queue": "file d'attente",
         "node": "nœud avec un GPU",
         "cells": "4  Le réseau : cellule ou non ?",
-        "cells_below": "pour chaque pixel : s'il est\nprobablement dans une cellule",
-        "flows": "5  Le réseau : de quel côté ?",
-        "flows_below": "pour chaque pixel : une flèche vers le\nmilieu de sa cellule (détail agrandi)",
+        "cells_below": "pour chaque pixel : s'il est probablement dans une cellule",
+        "flows": "5  Le réseau : vers où ?",
+        "flows_below": "pour chaque pixel : une flèche vers le milieu de sa cellule (détail agrandi)",
         "masks": "6  Le masque",
-        "masks_below": "les pixels dont les flèches se rejoignent\nsont une cellule ; chacune a un numéro",
+        "masks_below": "les pixels dont les flèches se rejoignent sont une cellule ; chacune a un numéro",
         "table": "7  Les tableaux",
         "table_below": "une ligne par cellule : cells.csv",
         "picture": "8  Image et rapport",
-        "picture_below": "avant/après, et toutes les images\nsur une page : report.html",
+        "picture_below": "avant/après, et toutes les images sur une page : report.html",
         "report": "report.html",
         "done": "terminée",
         "failed": "en échec",
@@ -172,7 +174,7 @@ def fitted(planes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def draw(seen: dict[str, Any], words: dict[str, Any]) -> Figure:
     """Draw the eight steps, in two rows."""
     plt.rcParams.update({"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK})
-    figure = plt.figure(figsize=(12, 7.1), dpi=100, facecolor="white")
+    figure = plt.figure(figsize=(9.6, 6.6), dpi=125, facecolor="white")
     places = [(column, row) for row in (0, 1) for column in range(4)]
     steps = ("file", "header", "batch", "cells", "flows", "masks", "table", "picture")
     drawers = (
@@ -186,36 +188,37 @@ def draw(seen: dict[str, Any], words: dict[str, Any]) -> Figure:
         draw_report,
     )
     for (column, row), step, drawer in zip(places, steps, drawers, strict=True):
-        left, bottom = 0.03 + 0.245 * column, 0.585 - 0.49 * row
-        axes = figure.add_axes((left, bottom, 0.2, 0.338))
+        left, bottom = 0.03 + 0.245 * column, 0.622 - 0.492 * row
+        axes = figure.add_axes((left, bottom, 0.2, 0.291))
         axes.set_axis_off()
         drawer(axes, seen, words)
         middle = left + 0.1
         figure.text(
             middle,
-            bottom + 0.355,
+            bottom + 0.31,
             words[step],
             ha="center",
-            fontsize=11,
+            fontsize=10,
             fontweight="bold",
             color=BLUE,
         )
-        figure.text(
-            middle, bottom - 0.015, words[f"{step}_below"], ha="center", va="top", linespacing=1.35
-        )
+        # French has a space before these signs, at which no line ends.
+        below = re.sub(r" ([:;?])", "\u00a0\\1", words[f"{step}_below"])
+        below = textwrap.fill(below, 31, break_on_hyphens=False)
+        figure.text(middle, bottom - 0.018, below, ha="center", va="top", linespacing=1.25)
         if column < 3:
-            arrow(figure, (left + 0.204, bottom + 0.17), (left + 0.241, bottom + 0.17))
+            arrow(figure, (left + 0.204, bottom + 0.145), (left + 0.241, bottom + 0.145))
     # From the end of the first row to the beginning of the second.
     line = plt.Line2D(
         (0.985, 0.985, 0.012, 0.012),
-        (0.75, 0.497, 0.497, 0.265),
+        (0.767, 0.487, 0.487, 0.275),
         color=AMBER,
         lw=2,
         transform=figure.transFigure,
     )
     figure.add_artist(line)
-    figure.add_artist(plt.Line2D((0.969, 0.985), (0.75, 0.75), color=AMBER, lw=2))
-    arrow(figure, (0.0105, 0.265), (0.029, 0.265))
+    figure.add_artist(plt.Line2D((0.969, 0.985), (0.767, 0.767), color=AMBER, lw=2))
+    arrow(figure, (0.0105, 0.275), (0.029, 0.275))
     return figure
 
 
@@ -256,7 +259,7 @@ def draw_header(axes: Axes, seen: dict[str, Any], words: dict[str, Any]) -> None
         f"{header.pixel_size_um:.3f} µm",
     )
     frame(axes, (0.02, 0.08, 0.96, 0.84))
-    axes.text(0.5, 0.81, Path(NAME).name, ha="center", fontsize=8.5, family="DejaVu Sans Mono")
+    axes.text(0.5, 0.81, Path(NAME).name, ha="center", fontsize=7.5, family="DejaVu Sans Mono")
     for number, (name, value) in enumerate(zip(words["header_rows"], values, strict=True)):
         height = 0.66 - 0.115 * number
         axes.text(0.09, height, name, color=PALE)
@@ -283,7 +286,7 @@ def draw_batch(axes: Axes, seen: dict[str, Any], words: dict[str, Any]) -> None:
         )
     )
     axes.text(0.86, 0.785, "0001", color=AMBER, fontweight="bold", fontsize=9)
-    axes.text(0.02, 0.555, words["queue"], color=PALE)
+    axes.text(0.02, 0.545, words["queue"], color=PALE, fontsize=8)
     for number in range(6):
         own = number == 2
         axes.add_patch(
@@ -372,15 +375,22 @@ def draw_masks(axes: Axes, seen: dict[str, Any], words: dict[str, Any]) -> None:
 def draw_table(axes: Axes, seen: dict[str, Any], words: dict[str, Any]) -> None:
     """Draw the first rows of the table of cells."""
     frame(axes, (0.0, 0.08, 1.0, 0.84))
-    places = (0.2, 0.46, 0.72, 0.96)
+    places = (0.2, 0.42, 0.71, 0.97)
     for place, name, unit in zip(places, words["row"], words["units"], strict=True):
-        axes.text(place, 0.82, name, ha="right", fontsize=8, fontweight="bold")
+        axes.text(place, 0.82, name, ha="right", fontsize=7.5, fontweight="bold")
         axes.text(place, 0.75, unit, ha="right", fontsize=7.5, color=PALE)
     columns = ["label", "area_um2", "length_um", "width_um"]
     for number, row in enumerate(seen["table"][columns].head(6).itertuples(index=False)):
         texts = (f"{row[0]:.0f}", f"{row[1]:.2f}", f"{row[2]:.2f}", f"{row[3]:.2f}")
         for place, text in zip(places, texts, strict=True):
-            axes.text(place, 0.65 - 0.09 * number, text, ha="right", family="DejaVu Sans Mono")
+            axes.text(
+                place,
+                0.65 - 0.09 * number,
+                text,
+                ha="right",
+                fontsize=8.5,
+                family="DejaVu Sans Mono",
+            )
     axes.text(0.5, 0.105, "…", ha="center", fontsize=12)
 
 
