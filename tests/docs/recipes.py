@@ -1,12 +1,8 @@
 """What a page for developers has one do, done in a scratch copy of SegMake: its files are changed, its commands run.
 
-Before a block, a comment names the file that it goes into::
-
-    <!-- file: PATH -->                      a new file; at the end of one that is there
-    <!-- file: PATH, below: TEXT -->         below the first line with this text
-    <!-- file: PATH, in place of: TEXT -->   in place of the first line with this text
-
-Blocks of ``bash`` are run, and ``text`` after one is what it shows: each line in this order, ``…`` for what differs.
+Before a block, a comment names the file that it goes into: ``<!-- file: PATH -->``. A block of ``diff`` changes it, at the
+lines that it shows; any other is a new file, or goes to the end of one that is there. Blocks of ``bash`` are run, and
+``text`` after one is what it shows: each line in this order, ``…`` for what differs.
 """
 
 from __future__ import annotations
@@ -25,7 +21,12 @@ DEVELOPERS = ROOT / "docs" / "developers"
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
-_FILE = re.compile(r"file: (?P<path>[^,]+)(?:, (?P<way>below|in place of): (?P<line>.+))?")
+_FILE = re.compile(r"file: (\S+)")
+
+
+def blocks(page: Path) -> list[tuple[str, str, str]]:
+    """Return the blocks of a page: the comment before each, its language, its text."""
+    return _BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
 class Scratch:
@@ -60,26 +61,28 @@ class Scratch:
     def follow(self, page: Path) -> None:
         """Do what a page says, from its first block to its last."""
         shown: list[str] | None = None
-        for mark, language, text in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        for mark, language, text in blocks(page):
             if found := _FILE.fullmatch(mark):
-                self._put(text, **found.groupdict())
+                self._put(text, found[1], language)
             elif language == "bash" and not mark.startswith("not run"):
                 shown = self._run(text)
             elif language == "text" and shown is not None:
                 assert_shown(text, shown)
 
-    def _put(self, text: str, path: str, way: str | None, line: str | None) -> None:
+    def _put(self, text: str, path: str, language: str) -> None:
         file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         before = file.read_text(encoding="utf-8") if file.exists() else ""
-        if line is None:
-            after = before + text
+        if language == "diff":
+            lines = text.splitlines()
+            old, new = (
+                "".join(f"{line[1:]}\n" for line in lines if not line.startswith(other))
+                for other in ("+", "-")
+            )
+            assert old in before, f"{path} has not these lines:\n{old}"
+            after = before.replace(old, new, 1)
         else:
-            lines = before.splitlines(keepends=True)
-            [at, *_] = [n for n, each in enumerate(lines) if line in each] or [-1]
-            assert at >= 0, f"{path} has no line with {line!r}"
-            lines[at : at + 1] = [text] if way == "in place of" else [lines[at], text]
-            after = "".join(lines)
+            after = before + ("\n" if before and not text.startswith("\n") else "") + text
         file.write_text(after, encoding="utf-8")
 
     def _run(self, text: str) -> list[str]:
@@ -100,6 +103,8 @@ class Scratch:
 def assert_shown(text: str, shown: list[str]) -> None:
     """Look whether lines were shown in this order."""
     left = iter(shown)
-    for line in filter(str.strip, text.splitlines()):
+    for line in text.splitlines():
+        if line.strip() in ("", "…"):
+            continue
         wanted = re.compile(".*".join(map(re.escape, line.strip().split("…"))))
         assert any(wanted.fullmatch(each.strip()) for each in left), f"not shown: {line}\n{shown}"

@@ -6,6 +6,7 @@ import re
 
 import yaml
 
+from segmake import __version__
 from tests.projects import ROOT
 
 TEMPLATES = ROOT / ".github" / "ISSUE_TEMPLATE"
@@ -42,3 +43,16 @@ def test_who_reports_a_fault_is_asked_for_the_helpfile_in_both_languages() -> No
         labels = [p["attributes"]["label"] for p in form["body"] if "label" in p["attributes"]]
         assert labels and all(" / " in label for label in labels), file.name
     assert "`segmake helpfile`" in (TEMPLATES / "bug.yml").read_text(encoding="utf-8")
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    """Where docs/developers/release.md says that it does."""
+    places = {
+        "CITATION.cff": rf"^version: {__version__}$",
+        "workflow/rules/common.smk": rf'refuse_untested\("{__version__}"\)',
+        "CHANGELOG.md": rf"\A# Changes\n[^#]*\n## {__version__}\b",
+    }
+    page = (ROOT / "docs" / "developers" / "release.md").read_text(encoding="utf-8")
+    for file, wanted in places.items():
+        assert re.search(wanted, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), file
+        assert f"`{file}`" in page
