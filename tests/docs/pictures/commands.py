@@ -10,7 +10,7 @@ from tests.docs.pictures.terminal import HEIGHT, Terminal, at_login_node, pictur
 # As the shell of a laptop shows it.
 PROMPT = "jane@laptop:~$ "
 
-CYAN = """sed -i 's/#ffb000/#00ffff/' config/config.yaml"""
+CYAN = "segmake set overlays.color '#00ffff'"
 THRESHOLD = (
     "segmake set segmentation.engine threshold --default segmentation.model"
     " segmentation.flow_threshold segmentation.cellprob_threshold"
@@ -36,11 +36,11 @@ def take(folder: Path, language: str) -> None:
     draw("new", terminal.type("segmake new growth --example phase"))
     terminal.type("cd growth")
     terminal.start("nano config/config.yaml")
-    # Down to what is changed.
-    opened = terminal.press("", 2) + terminal.press("\x17ffb000\r", 2)
-    draw("nano", opened, height=HEIGHT)
+    draw("nano", terminal.press("", 2).partition("\x1b[?1049h")[2], height=HEIGHT)
     terminal.leave("\x18")
     terminal.type(CYAN)
+    # The GPUs of this cluster are emulated: the network is computed by the processor.
+    terminal.type("segmake set segmentation.gpu false")
     draw("plan", terminal.type("snakemake --profile slurm -n"))
     draw("run", terminal.type("snakemake --profile slurm"))
     terminal.type("cd ~")

@@ -225,5 +225,6 @@ def _line(screen: pyte.Screen, number: int) -> Text:
 def _colour(name: str) -> str | None:
     if name == "default":
         return None
-    named = {"brown": "yellow", "brightbrown": "bright_yellow"}.get(name)
-    return named or (f"#{name}" if re.fullmatch("[0-9a-f]{6}", name) else name)
+    # What this emulator calls the colours of a terminal, and rich calls them.
+    plain = name.replace("brown", "yellow")
+    return f"#{plain}" if re.fullmatch("[0-9a-f]{6}", plain) else plain.replace("bright", "bright_")
