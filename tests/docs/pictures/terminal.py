@@ -24,7 +24,7 @@ from tests.docs.pictures.stage import SEGMAKE, SHARED, USER
 from tests.projects import ROOT
 
 # Narrow enough to be read on a telephone.
-WIDTH = 84
+WIDTH = 92
 # Of a program that fills the screen.
 HEIGHT = 22
 

@@ -21,7 +21,7 @@ from PIL import Image, ImageGrab
 from tests.docs.pictures.images import save
 
 IMAGEJ = Path("/usr/share/java/ij.jar")
-_SIZE = (1240, 680)
+_SIZE = (1290, 680)
 _STARTS_S, _MOST_S = 6, 60
 
 _MACRO = """
@@ -32,7 +32,7 @@ roiManager("Open", "{rois}");
 roiManager("Show All without labels");
 open("{mask}");
 run("3-3-2 RGB");
-setLocation(700, 110, 540, 570);
+setLocation(745, 110, 540, 570);
 """
 
 _NAPARI = """
