@@ -124,6 +124,8 @@ def _block(page: Page, number: int) -> str:
 def _gist(block: Block) -> Any:
     """Return what is the same in both languages: commands and options, keys and numbers, but no comments and names."""
     language, text = block.language, block.text
+    if "file" in block.marks:
+        return block.marks["file"], text.count("\n")
     if language == "bash":
         return [_words(command) for command in shell.commands(text)]
     if language == "powershell":

@@ -137,7 +137,7 @@ def _finish_demo(home: Path, *, french: bool) -> None:
 def _finish_example(name: str, home: Path, *, french: bool) -> None:
     from tests.examples import finished_example
 
-    made = finished_example(name, home / name)
+    made = finished_example(name, home / name, french=french)
     if made is None:
         raise NotHere(f"the example {name} can't be run on this machine")
 

@@ -21,7 +21,9 @@ def avoided() -> dict[re.Pattern[str], str]:
     with TABLE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             for word in filter(None, map(str.strip, (row["avoid"] or "").split("|"))):
-                found[re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)] = row["french"]
+                # Not a part of an address or of the name of a file.
+                pattern = rf"(?<![\w.@/-]){re.escape(word)}(?![\w@/-]|\.\w)"
+                found[re.compile(pattern, re.IGNORECASE)] = row["french"]
     return found
 
 

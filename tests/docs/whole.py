@@ -17,7 +17,9 @@ def faults(page: Page) -> list[str]:
     """Return what a page lacks."""
     found = []
     # That page gets its title from the Snakemake workflow catalog, and from docs/reference/settings.md.
-    titled = page.name.startswith("config/README") or page.headings[:1] and page.headings[0][0] == 1
+    titled = page.name.startswith("config/README") or (
+        page.headings[:1] and page.headings[0][0] == 1
+    )
     if not titled:
         found.append(f"{page.name}: begins with no title")
     if page.place and page.place not in NAMES:
