@@ -46,6 +46,8 @@ html_title = f"SegMake {version}"
 html_static_path = ["_site/static"]
 templates_path = ["_site/templates"]
 html_css_files = ["site.css"]
+# Before Sphinx' own, which forgets the searched words.
+html_js_files = [("site.js", {"priority": 100})]
 html_favicon = "_site/static/cells.svg"
 html_show_copyright = False
 html_copy_source = False
