@@ -20,6 +20,7 @@ from segmake.core import site
 from segmake.core.config import Config
 from segmake.formats import isolated
 from tests.conda import KEPT
+from tests.docs.places import KEPT as PLACES
 from tests.projects import ROOT
 from tests.ssh import server as ssh
 
@@ -34,6 +35,9 @@ def pytest_configure(config):
     if KEPT not in os.environ:
         os.environ[KEPT] = tempfile.mkdtemp(prefix="segmake-conda-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(KEPT), ignore_errors=True))
+    if PLACES not in os.environ:
+        os.environ[PLACES] = tempfile.mkdtemp(prefix="segmake-places-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PLACES), ignore_errors=True))
 
 
 def pytest_collection_modifyitems(config, items):
@@ -47,7 +51,7 @@ def pytest_xdist_make_scheduler(config, log):
     """Give all that uses the Slurm cluster to one process: there is one cluster, and tests stop its nodes.
 
     So with conda: its tests share the environments of a session, and say which of them are made. And with the SSH
-    server: it has one user of this machine. And with the page: each process would start a browser.
+    server: it has one user of this machine. And with the page and the site: each process would start a browser.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -56,7 +60,10 @@ def pytest_xdist_make_scheduler(config, log):
             for folder in ("slurm", "ssh", "page"):
                 if nodeid.startswith(f"tests/{folder}/"):
                     return folder
-            return "conda" if nodeid.startswith("tests/workflow/test_conda.py") else nodeid
+            for name in ("workflow/test_conda.py", "docs/test_site.py"):
+                if nodeid.startswith(f"tests/{name}"):
+                    return name
+            return nodeid
 
     return OneClusterScheduling(config, log)
 

@@ -58,6 +58,7 @@ One more file is for whoever set up SegMake, and optional: `site.yaml` in SegMak
 all of its users. So far that is from which git repositories
 [packages](../docs/reference/environment-builder.md#packages-of-git-repositories) may come:
 
+<!-- file: site.yaml -->
 ```yaml
 packages:
   git: ["https://github.com/our-lab/"]
@@ -120,6 +121,7 @@ Un autre fichier, facultatif, revient à la personne qui a installé SegMake : `
 dit une fois ce qui vaut pour tous. Pour l'instant, c'est de quels dépôts git des
 [paquets](../docs/reference/environment-builder.md#packages-of-git-repositories) peuvent venir :
 
+<!-- file: site.yaml -->
 ```yaml
 packages:
   git: ["https://github.com/our-lab/"]

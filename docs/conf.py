@@ -1,0 +1,71 @@
+"""How Sphinx makes the site from these pages: `bash scripts/docs.sh` makes it in both languages.
+
+A build has the pages of one language: English, or with SEGMAKE_DOCS=fr those whose names end in `.fr.md`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from segmake import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_site"))
+
+language = os.environ.get("SEGMAKE_DOCS", "en")
+other = {"en": "fr", "fr": "en"}[language]
+
+project = "SegMake"
+version = release = __version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "links",
+]
+locale_dirs = ["_site/locales"]
+exclude_patterns = ["_site"]
+if language == "fr":
+    include_patterns = ["**.fr.md"]
+    root_doc = "index.fr"
+else:
+    exclude_patterns += ["**.fr.md"]
+
+# Headings have the anchors that a forge gives them.
+myst_heading_anchors = 6
+myst_enable_extensions = ["colon_fence"]
+# What our own names mean, `-n` finds; those of Python's and other packages need a network.
+nitpick_ignore_regex = [("py:.*", ".*")]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+# Only in the environments of the engines.
+autodoc_mock_imports = ["cellpose", "cellpose_omni", "cv2", "numba", "omnipose", "torch"]
+napoleon_google_docstring = False
+# What a class says of its attributes stands once.
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = f"SegMake {version}"
+html_static_path = ["_site/static"]
+templates_path = ["_site/templates"]
+html_css_files = ["site.css"]
+# Before Sphinx' own, which forgets the searched words.
+html_js_files = [("site.js", {"priority": 100})]
+html_favicon = "_site/static/cells.svg"
+html_show_copyright = False
+html_copy_source = False
+html_use_index = False
+html_domain_indices = False
+# A page that is read from disk can't fetch others to quote them.
+html_show_search_summary = False
+html_search_language = language
+html_context = {"other": other, "other_name": {"en": "English", "fr": "Français"}[other]}
+# Black on white, and what else has too little contrast in the theme, for those who see less well.
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+
+copybutton_selector = ", ".join(
+    f"div.highlight-{kind} pre"
+    for kind in ("bash", "powershell", "yaml", "python", "r", "toml", "ini")
+)
