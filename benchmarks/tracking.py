@@ -26,8 +26,9 @@ from skimage.measure import regionprops_table
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
-from tests.unit.growing_colony import Cell, Movie, colony, origins_of, score  # noqa: E402
+from tests.unit.growing_colony import origins_of, score  # noqa: E402
 
+from segmake.demo.growing_colony import Cell, Movie, colony  # noqa: E402
 from segmake.labels.tracking import link  # noqa: E402
 
 # For each frame but the first: each cell, and the cell that it was or came of; the movie's own numbers.

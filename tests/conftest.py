@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from segmake.config.load import load_config
 from segmake.core import site
 from segmake.core.config import Config
 from segmake.formats import isolated
+from tests import examples
 from tests.conda import KEPT
 from tests.docs.places import KEPT as PLACES
 from tests.projects import ROOT
@@ -26,18 +28,24 @@ from tests.ssh import server as ssh
 
 
 def pytest_configure(config):
-    """Give the processes of a test session one folder for conda's environments, which take minutes to make.
+    """Give the processes of a test session one folder for conda's environments, and one for the examples that were run.
 
-    To keep them from one session to the next: SEGMAKE_TEST_CONDA=FOLDER.
+    To keep them from one session to the next: SEGMAKE_TEST_CONDA=FOLDER, SEGMAKE_TEST_EXAMPLES=FOLDER.
     """
     # Threads that wait for each other would take the cores from other tests.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if KEPT not in os.environ:
-        os.environ[KEPT] = tempfile.mkdtemp(prefix="segmake-conda-")
-        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(KEPT), ignore_errors=True))
-    if PLACES not in os.environ:
-        os.environ[PLACES] = tempfile.mkdtemp(prefix="segmake-places-")
-        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PLACES), ignore_errors=True))
+    for kept, prefix in (
+        (KEPT, "segmake-conda-"),
+        (examples.KEPT, "segmake-examples-"),
+        (PLACES, "segmake-places-"),
+    ):
+        if kept not in os.environ:
+            os.environ[kept] = tempfile.mkdtemp(prefix=prefix)
+            config.add_cleanup(partial(_remove, kept))
+
+
+def _remove(kept: str) -> None:
+    shutil.rmtree(os.environ.pop(kept), ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -2,19 +2,9 @@
 
 # Those without French.
 STILL_ENGLISH_ONLY = {
-    "README.md",
     "docs/developers/architecture.md",
     "docs/how-to/corrections.md",
     "docs/how-to/module.md",
-    "docs/reference/cluster.md",
-    "docs/reference/common-packages.md",
-    "docs/reference/environment-builder.md",
-    "docs/reference/environments.md",
-    "docs/reference/formats.md",
-    "docs/reference/licences.md",
-    "docs/reference/results.md",
-    "docs/reference/scripts.md",
-    "docs/reference/tracking.md",
 }
 # Those that do not say at their end what the reader sees.
 STILL_WITHOUT_END = {
@@ -26,7 +16,4 @@ STILL_WITHOUT_END = {
 STILL_UNCHECKED = {
     "docs/administrators/site.fr.md",
     "docs/administrators/site.md",
-    "docs/reference/environment-builder.md",
-    "docs/reference/environments.md",
-    "docs/reference/scripts.md",
 }

@@ -52,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     left_out = shutil.ignore_patterns("__pycache__")
-    for name in ("workflow", "scripts"):
+    for name in ("workflow", "scripts", "config"):
         shutil.copytree(ROOT / name, source / name, ignore=left_out)
     pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
     built = run(*pip, "--wheel-dir", folder, source, folder=folder)

@@ -127,18 +127,29 @@ def tell_runs(told: dict[str, Any], options: argparse.Namespace) -> int:
 
 
 def new(options: argparse.Namespace) -> None:
-    """Make the folder of an experiment."""
+    """Make the folder of an experiment, or list the examples."""
+    if options.lang:
+        os.environ["SEGMAKE_LANG"] = options.lang
+    if options.examples:
+        from segmake.experiment.examples import list_examples
+
+        print(list_examples())
+        return
+    if not options.folder:
+        usage = options.parser.usage_line()
+        options.parser.refuse("SM-CMD-003", names=say("help.FOLDER"), usage=usage)
+    if options.other and options.example:
+        options.parser.refuse("SM-CMD-011", option="--from", other="--example")
     from segmake.experiment.new import make_experiment
     from segmake.experiment.recent import note
 
-    if options.lang:
-        os.environ["SEGMAKE_LANG"] = options.lang
     told = make_experiment(
         options.folder,
         language(),
         images=options.images,
         other=options.other,
         simulation=options.simulation,
+        example=options.example,
     )
     note(options.folder)
     print(told)

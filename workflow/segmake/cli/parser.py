@@ -85,10 +85,15 @@ def _of_users(
 
 
 def _add_new(commands: Commands) -> None:
+    from segmake.experiment.examples import EXAMPLES
+
     new = _of_users(commands, "new", of_users.new)
     folder = say("help.FOLDER")
-    new.add_argument("folder", type=Path, metavar=folder, help=say("help.new.folder"))
+    new.add_argument("folder", nargs="?", type=Path, metavar=folder, help=say("help.new.folder"))
     what = new.add_alternatives()
+    example: dict[str, Any] = {"metavar": say("help.NAME"), "help": say("help.new.example")}
+    what.add_argument("--example", choices=EXAMPLES, **example)
+    what.add_argument("--examples", action="store_true", help=say("help.new.examples"))
     what.add_argument("--images", type=Path, metavar=folder, help=say("help.new.images"))
     what.add_argument("--simulation", action="store_true", help=say("help.new.simulation"))
     other = {"dest": "other", "type": Path, "metavar": folder, "help": say("help.new.from")}

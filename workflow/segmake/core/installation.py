@@ -64,6 +64,12 @@ def own_scripts() -> Path:
     return home() / "scripts" if clone() else PACKAGE / "examples"
 
 
+def example_configs() -> Path:
+    """Return the folder of the configs of the examples, which has a folder with their own scripts in it."""
+    found = clone()
+    return found / "config" / "examples" if found else PACKAGE / "example_configs"
+
+
 def python_path(state: Path) -> Path:
     """Return the folder from which a Python that has not installed SegMake finds the package, and nothing else.
 

@@ -1,6 +1,7 @@
 """Draws pictures of bacteria of which every cell is known.
 
-`synthetic` draws single fields of view, or writes the twelve images of the demo. The same seed gives the same pixels.
+`synthetic` draws single fields of view, or writes the twelve images of the demo; `growing_colony` draws the cells of
+movies, and `example_images` the images of the examples. The same seed gives the same pixels.
 
 May import `segmake.environments.making` and what is below it; it needs its messages alone.
 

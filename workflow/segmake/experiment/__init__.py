@@ -1,7 +1,7 @@
 r"""Folders of experiments, which share one installation of SegMake.
 
-Each has a config, images and results of its own. `new` makes one; `seen` looks at the images that it is to have, and
-`carried` takes over the settings of another one.
+Each has a config, images and results of its own. `new` makes one; `seen` looks at the images that it is to have,
+`carried` takes over the settings of another one, and `examples` has those to begin with, with images that are drawn.
 
 May import `segmake.demo` and what is below it; it needs no more than `segmake.config` and what is below that.
 

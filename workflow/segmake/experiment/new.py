@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from segmake.core import installation
 from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import write_atomically
 from segmake.experiment.carried import carried_settings
+from segmake.experiment.examples import make_example
 from segmake.experiment.seen import NONE_SEEN, Seen, look
 from segmake.messages import Problem, say
 
@@ -37,6 +39,7 @@ def make_experiment(
     images: Path | None = None,
     other: Path | None = None,
     simulation: bool = False,
+    example: str | None = None,
 ) -> str:
     """Make an experiment, and return what to tell the user.
 
@@ -52,16 +55,25 @@ def make_experiment(
         The folder of an experiment, or a config, whose settings are taken; its images and results are not.
     simulation : bool
         Whether there are no images, but a script that simulates.
+    example : str, optional
+        One of `segmake.experiment.examples.EXAMPLES`, which brings its images, drawn; nothing else is asked for then.
 
     Raises
     ------
     Problem
         ``SM-EXP-001`` if there is an experiment already, ``SM-EXP-002`` if it can't be written, ``SM-EXP-003`` if a
-        workflow of somebody else is there.
+        workflow of somebody else is there, ``SM-EXP-005`` if images or scripts of an example are.
     Problems
         What is wrong with the other's config, or with the folder of images.
     """
     _refuse_what_is_there(folder)
+    if example:
+        with _refused_writing(folder):
+            told = make_example(folder, example, language)
+        _read_back(folder)
+        key = "new.next.example" if installation.can_run() else "new.next.laptop"
+        made = say("new.example", config=folder / DEFAULT_CONFIG, example=example)
+        return "\n".join([made, *told, say(key, shown=shlex.quote(str(folder)))])
     settings, numbers = carried_settings(other, folder) if other else (suggested(), {})
     seen = NONE_SEEN
     if simulation:
@@ -75,17 +87,27 @@ def make_experiment(
     address = str(schema_file(language))
     text = commented_config(language, schema_address=address, values=settings, numbers=numbers)
     config = folder / DEFAULT_CONFIG
-    try:
+    with _refused_writing(folder):
         (folder / DEFAULT_CONFIG.parent).mkdir(parents=True, exist_ok=True)
         with write_atomically(config) as part:
             part.write_text(_with_notes(text, seen.notes), encoding="utf-8")
+    _read_back(folder)
+    return _what_next(folder, seen, images=images, simulation=simulation)
+
+
+@contextmanager
+def _refused_writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise Problem("SM-EXP-002", where=str(folder), folder=folder, error=reason) from None
-    # What could not be read back would be found at the first run only.
+
+
+def _read_back(folder: Path) -> None:
+    """Read a config that was just written: what is wrong with it would be found at the first run only."""
     with chdir(folder):
         load_config(DEFAULT_CONFIG, images=False)
-    return _what_next(folder, seen, images=images, simulation=simulation)
 
 
 def _refuse_what_is_there(folder: Path) -> None:
