@@ -3,10 +3,10 @@
     python benchmarks/common_packages.py                     resolves all: about five minutes
     python benchmarks/common_packages.py --install           makes those whose Python is here, one after the other, too
 
-Writes docs/reference/common-packages.tsv, from which the table in docs/reference/common-packages.md is made. What was
-not installed is marked: a row of an earlier run is kept while its versions are the same. A Python is here if it is on
-the PATH. An environment takes up to 9 GB of disk while it is tried, and is deleted then. GPUs are hidden from it:
-what is tried is whether the packages can be imported together.
+Writes docs/reference/common-packages.tsv, from which the tables in docs/reference/common-packages*.md are made. What
+was not installed is marked: a row of an earlier run is kept while its versions are the same. A Python is here if it
+is on the PATH. An environment takes up to 9 GB of disk while it is tried, and is deleted then. GPUs are hidden from
+it: what is tried is whether the packages can be imported together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from segmake.core.files import fingerprint  # noqa: E402
 from segmake.environments.solving.resolver import resolve, split  # noqa: E402
 from segmake.environments.solving.solutions import Target  # noqa: E402
 from segmake.environments.wanted.words import Wanted, understand  # noqa: E402
-from segmake.messages import Problem  # noqa: E402
+from segmake.messages import LANGUAGES, Problem, language  # noqa: E402
 
 PACKAGES = (
     *("Cellpose", "ND2", "TiffFile", "Scikit-Image", "OpenCV", "Pandas", "Numpy", "Matplotlib"),
@@ -41,7 +42,10 @@ PYTHONS = ("3.10", "3.11", "3.12")
 DRIVERS = ("12.4", "12.2", "13.0", None, "11.4")
 
 TABLE = ROOT / "docs" / "reference" / "common-packages.tsv"
-PAGE = ROOT / "docs" / "reference" / "common-packages.md"
+PAGES = {
+    "en": ROOT / "docs" / "reference" / "common-packages.md",
+    "fr": ROOT / "docs" / "reference" / "common-packages.fr.md",
+}
 MARKS = (
     "<!-- Made by `python benchmarks/common_packages.py`: the table. -->",
     "<!-- The end of what was made. -->",
@@ -52,11 +56,36 @@ COLUMNS = (
     "part",
     "versions",
     "said",
+    "said in French",
     "packages",
     "imports",
     "gigabytes",
     "key",
 )
+
+WORDS = {
+    "en": {
+        "columns": "Python | driver for CUDA | versions | packages | size | imported | what is said",
+        "driver": "not known",
+        "resolved": "not installed, resolved only",
+        "size": "{} GB",
+        "point": ".",
+        "behind": "{} {} in place of {}: {}",
+        "between": "; ",
+        "problem": "{}: {}",
+    },
+    "fr": {
+        "columns": "Python | pilote pour CUDA | versions | paquets | taille | importés | ce qui est dit",
+        "driver": "inconnu",
+        "resolved": "pas installé, seulement résolu",
+        "all, in both orders": "tous, dans les deux ordres",
+        "size": "{} Go",
+        "point": ",",
+        "behind": "{} {} à la place de {} : {}",
+        "between": " ; ",
+        "problem": "{} : {}",
+    },
+}
 
 # The frameworks, each of which brings libraries that another's may get in the way of.
 PAIRED = {"PyTorch": "torch", "TensorFlow": "tensorflow"}
@@ -95,13 +124,26 @@ def _kept() -> list[dict[str, str]]:
 def _answers(
     python: str, driver: str | None
 ) -> Iterator[tuple[dict[str, str], dict[str, str], Sequence[Wanted]]]:
+    """Yield what `_answers_in` does in English, with what is said in French beside it."""
+    asked = {}
+    for speech in LANGUAGES:
+        os.environ["SEGMAKE_LANG"] = speech
+        asked[speech] = list(_answers_in(python, driver))
+    for answer, (french, *_) in zip(asked["en"], asked["fr"], strict=True):
+        answer[0]["said in French"] = french["said"]
+        yield answer
+
+
+def _answers_in(
+    python: str, driver: str | None
+) -> Iterator[tuple[dict[str, str], dict[str, str], Sequence[Wanted]]]:
     """Yield a row for the environment, or for each of two; without versions where there is none."""
     wanted = [understand(words) for words in PACKAGES]
     try:
         yield _row(python, driver, "", wanted)
         return
     except Problem as problem:
-        said = f"{problem.code}: {problem.what}"
+        said = WORDS[language()]["problem"].format(problem.code, problem.what)
         row = dict.fromkeys(COLUMNS, "") | {"python": python, "driver": driver or "", "said": said}
         row["said"] += " " + " ".join(problem.remedy.split())
     yield row, {}, wanted
@@ -114,8 +156,10 @@ def _row(
 ) -> tuple[dict[str, str], dict[str, str], Sequence[Wanted]]:
     found = resolve(wanted, python, driver, "")
     versions = " ".join(f"{one.project} {found.pins[one.project]}" for one in wanted)
-    behind = "; ".join(
-        f"{one.package} {one.found} in place of {one.newest}: {one.reason}" for one in found.behind
+    words = WORDS[language()]
+    behind = words["between"].join(
+        words["behind"].format(one.package, one.found, one.newest, one.reason)
+        for one in found.behind
     )
     row = dict.fromkeys(COLUMNS, "") | {"python": python, "driver": driver or "", "part": part}
     said = " ".join(f"{behind} {found.apart}".split())
@@ -208,23 +252,28 @@ def _write(rows: list[dict[str, str]]) -> None:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    if PAGE.exists():
-        text = PAGE.read_text(encoding="utf-8")
+    for speech, page in PAGES.items():
+        text = page.read_text(encoding="utf-8")
         before, rest = text.split(MARKS[0])
         after = rest.split(MARKS[1])[1]
-        made = "\n".join(_page(rows))
-        PAGE.write_text(f"{before}{MARKS[0]}\n\n{made}\n\n{MARKS[1]}{after}", encoding="utf-8")
+        made = "\n".join(_page(rows, speech))
+        page.write_text(f"{before}{MARKS[0]}\n\n{made}\n\n{MARKS[1]}{after}", encoding="utf-8")
 
 
-def _page(rows: list[dict[str, str]]) -> Iterator[str]:
-    """Yield the lines of the table."""
-    yield "| Python | driver for CUDA | versions | packages | size | imported | what is said |"
+def _page(rows: list[dict[str, str]], speech: str) -> Iterator[str]:
+    """Yield the lines of the table, in a language."""
+    words = WORDS[speech]
+    yield f"| {words['columns']} |"
     yield "|---|---|---|---|---|---|---|"
     for row in rows:
-        driver = row["driver"] or "not known"
+        driver = row["driver"] or words["driver"]
         driver += f" ({row['part']})" if row["part"] else ""
-        imported = row["imports"] or ("not installed, resolved only" if row["packages"] else "")
-        size = f"{row['gigabytes']} GB" if row["gigabytes"] else ""
+        imported = words.get(row["imports"], row["imports"])
+        if row["packages"] and not imported:
+            imported = words["resolved"]
+        gigabytes = row["gigabytes"].replace(".", words["point"])
+        size = words["size"].format(gigabytes) if gigabytes else ""
+        said = row["said" if speech == "en" else "said in French"]
         cells = (
             row["python"],
             driver,
@@ -232,7 +281,8 @@ def _page(rows: list[dict[str, str]]) -> Iterator[str]:
             row["packages"],
             size,
             imported,
-            row["said"],
+            # The lines of the config are code.
+            re.sub(r"packages: \[[^\]]*\]", r"`\g<0>`", said),
         )
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 

@@ -39,13 +39,19 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+# Only in the environments of the engines.
+autodoc_mock_imports = ["cellpose", "cellpose_omni", "cv2", "numba", "omnipose", "torch"]
 napoleon_google_docstring = False
+# What a class says of its attributes stands once.
+napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"SegMake {version}"
 html_static_path = ["_site/static"]
 templates_path = ["_site/templates"]
 html_css_files = ["site.css"]
+# Before Sphinx' own, which forgets the searched words.
+html_js_files = [("site.js", {"priority": 100})]
 html_favicon = "_site/static/cells.svg"
 html_show_copyright = False
 html_copy_source = False

@@ -59,7 +59,7 @@ def pytest_xdist_make_scheduler(config, log):
     """Give all that uses the Slurm cluster to one process: there is one cluster, and tests stop its nodes.
 
     So with conda: its tests share the environments of a session, and say which of them are made. And with the SSH
-    server: it has one user of this machine. And with the page: each process would start a browser.
+    server: it has one user of this machine. And with the page and the site: each process would start a browser.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -68,7 +68,10 @@ def pytest_xdist_make_scheduler(config, log):
             for folder in ("slurm", "ssh", "page"):
                 if nodeid.startswith(f"tests/{folder}/"):
                     return folder
-            return "conda" if nodeid.startswith("tests/workflow/test_conda.py") else nodeid
+            for name in ("workflow/test_conda.py", "docs/test_site.py"):
+                if nodeid.startswith(f"tests/{name}"):
+                    return name
+            return nodeid
 
     return OneClusterScheduling(config, log)
 

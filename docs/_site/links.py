@@ -24,6 +24,8 @@ PAGES = {
     "config/README": "docs/reference/settings",
 }
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s#]+)(#[^()\s]*)?\)")
+# Messages name pages of the repository as they are called there.
+_NAMED = re.compile(r"(?<![\w/`[])(?<!\]\()(docs/[\w/-]+(?:\.fr)?\.md)(?![\w`])")
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,}).*?^\1\2[ \t]*$", re.MULTILINE | re.DOTALL)
 _SCHEME = re.compile(r"[a-z]+:")
 
@@ -61,11 +63,15 @@ def _outside_of_code(text: str, app: Any, name: str, file: str) -> str:
     def led(link: re.Match[str]) -> str:
         return _led(link, app, name, posixpath.dirname(file))
 
+    def linked(prose: str) -> str:
+        up = posixpath.relpath(".", posixpath.dirname(file))
+        return _LINK.sub(led, _NAMED.sub(rf"[\1]({up}/\1)", prose))
+
     parts, end = [], 0
     for block in _FENCE.finditer(text):
-        parts += [_LINK.sub(led, text[end : block.start()]), block[0]]
+        parts += [linked(text[end : block.start()]), block[0]]
         end = block.end()
-    return "".join([*parts, _LINK.sub(led, text[end:])])
+    return "".join([*parts, linked(text[end:])])
 
 
 def _led(link: re.Match[str], app: Any, name: str, folder: str) -> str:

@@ -44,10 +44,10 @@ def make(name: str, home: Path, *, french: bool = False) -> Path:
     if name == "clone":
         _copy_clone(home / "segmake")
         return home
-    kept = _kept(
+    finished = kept(
         f"{name}.fr" if french else name, lambda folder: _finish(name, folder, french=french)
     )
-    shutil.copytree(kept, home, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(finished, home, symlinks=True, dirs_exist_ok=True)
     return home if name == "home" else home / name
 
 
@@ -68,8 +68,8 @@ def environment(home: Path, *, french: bool, active: bool = True) -> dict[str, s
         if not _has_segmake(folder)
     ]
     path = [*own, *system, Path(sys.base_prefix) / "bin"]
-    kept = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    return kept | {
+    passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    return passed | {
         "HOME": str(home),
         "USER": "jane",
         "LOGNAME": "jane",
@@ -151,13 +151,13 @@ def _run(command: list[str], folder: Path, home: Path, french: bool) -> None:
         )
 
 
-def _kept(name: str, make_it: Callable[[Path], None]) -> Path:
+def kept(name: str, make_it: Callable[[Path], None]) -> Path:
     """Return a folder that is made once, by whichever process comes first."""
-    kept = Path(os.environ[KEPT])
-    with _alone(kept / f"{name}.lock"):
-        folder = kept / name
+    shared = Path(os.environ[KEPT])
+    with _alone(shared / f"{name}.lock"):
+        folder = shared / name
         if not folder.exists():
-            part = kept / f"{name}.part"
+            part = shared / f"{name}.part"
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
             make_it(part)

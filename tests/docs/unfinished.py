@@ -2,17 +2,7 @@
 
 # Those without French.
 STILL_ENGLISH_ONLY = {
-    "README.md",
     "docs/developers/architecture.md",
-    "docs/reference/cluster.md",
-    "docs/reference/common-packages.md",
-    "docs/reference/environment-builder.md",
-    "docs/reference/environments.md",
-    "docs/reference/formats.md",
-    "docs/reference/licences.md",
-    "docs/reference/results.md",
-    "docs/reference/scripts.md",
-    "docs/reference/tracking.md",
 }
 # Those that do not say at their end what the reader sees.
 STILL_WITHOUT_END = {
@@ -24,7 +14,4 @@ STILL_WITHOUT_END = {
 STILL_UNCHECKED = {
     "docs/administrators/site.fr.md",
     "docs/administrators/site.md",
-    "docs/reference/environment-builder.md",
-    "docs/reference/environments.md",
-    "docs/reference/scripts.md",
 }

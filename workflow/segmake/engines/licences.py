@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segmake.engines import BUILTIN_MODELS
-from segmake.messages import language, say
+from segmake.messages import LANGUAGES, language, say
 
 TABLE = Path(__file__).with_suffix(".toml")
 
@@ -27,11 +27,11 @@ class Licence:
     ----------
     version : str
         The one that was looked at.
-    licence : str
-        Its name.
+    licence : dict
+        Its name, by language.
     use : {"any", "noncommercial", "unclear"}
-    source : str
-        Where that is said.
+    source : dict
+        Where that is said, by language.
     checked : date
     engine : str
         Of the config; empty for a package.
@@ -43,9 +43,9 @@ class Licence:
     """
 
     version: str
-    licence: str
+    licence: dict[str, str]
     use: Literal["any", "noncommercial", "unclear"]
-    source: str
+    source: dict[str, str]
     checked: date
     engine: str = ""
     package: str = ""
@@ -57,7 +57,21 @@ class Licence:
 def licences() -> tuple[Licence, ...]:
     """Return the whole table."""
     entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))["entries"]
-    return tuple(Licence(**{**one, "models": tuple(one.get("models", ()))}) for one in entries)
+    return tuple(
+        Licence(
+            **{
+                **one,
+                "models": tuple(one.get("models", ())),
+                "licence": _in_each_language(one["licence"]),
+                "source": _in_each_language(one["source"]),
+            }
+        )
+        for one in entries
+    )
+
+
+def _in_each_language(words: str | dict[str, str]) -> dict[str, str]:
+    return dict.fromkeys(LANGUAGES, words) if isinstance(words, str) else words
 
 
 def licences_of(segmentation: dict[str, Any]) -> Iterator[Licence]:
@@ -91,22 +105,22 @@ def warning(segmentation: dict[str, Any]) -> str:
         return ""
     first = bound[0]
     name = segmentation["model"] if first.models else segmentation["engine"]
-    words = {"licence": first.licence, "use": say(f"licence.{first.use}")}
+    words = {"licence": first.licence[language()], "use": say(f"licence.{first.use}")}
     return say("licence.line", name=name, note=first.note[language()], **words)
 
 
 def licences_page() -> str:
-    """Return the table in Markdown, in English."""
-    rows = [
-        "| what | version | licence | for which use | source | checked |",
-        "|---|---|---|---|---|---|",
-    ]
+    """Return the table in Markdown, in the language of messages."""
+    words = language()
+    rows = [f"| {say('licence.columns')} |", "|---|---|---|---|---|---|"]
     for one in licences():
         name = one.engine or one.package
         if one.models:
             models = [say("licence.own_model") if m == _OTHERS else f"`{m}`" for m in one.models]
-            name = f"{name}: {', '.join(models)}"
-        use = say(f"licence.{one.use}") + (f"; {one.note['en']}" if one.note else "")
-        cells = [name, one.version, one.licence, use, one.source, str(one.checked)]
+            name = say("licence.models", name=name, models=", ".join(models))
+        use = say(f"licence.{one.use}")
+        if one.note:
+            use = say("licence.noted", use=use, note=one.note[words])
+        cells = [name, one.version, one.licence[words], use, one.source[words], str(one.checked)]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

@@ -24,14 +24,17 @@ from segmake.core import installation
 from segmake.core.files import write_atomically
 from segmake.engines.licences import licences_page
 from segmake.environments.wanted.catalogue import groups
-from segmake.messages import LANGUAGES, catalogue
+from segmake.messages import LANGUAGES, catalogue, say
 from segmake.plan.known_errors import known_errors
 from segmake.slurm.fates import Fate, Moment, fates
 from segmake.tools.config_schema import COLON, config_schema_page
 from segmake.tools.placeholders import PLACEHOLDERS
 
 ROOT = installation.home()
-BUILDER = ROOT / "docs" / "reference" / "environment-builder.md"
+BUILDERS = {
+    "en": ROOT / "docs" / "reference" / "environment-builder.md",
+    "fr": ROOT / "docs" / "reference" / "environment-builder.fr.md",
+}
 COMMAND = "python -m segmake.tools.reference"
 
 _NOTE = f"<!-- Made by `{COMMAND}` from {{sources}}: edit these, not this file. -->"
@@ -119,7 +122,7 @@ qu'il fait et quand le changer ; cette page les réunit tous. In English: [READM
 
 Un autre fichier, facultatif, revient à la personne qui a installé SegMake : `site.yaml`, dans le dossier de SegMake,
 dit une fois ce qui vaut pour tous. Pour l'instant, c'est de quels dépôts git des
-[paquets](../docs/reference/environment-builder.md#packages-of-git-repositories) peuvent venir :
+[paquets](../docs/reference/environment-builder.fr.md#les-paquets-de-dépôts-git) peuvent venir :
 
 <!-- file: site.yaml -->
 ```yaml
@@ -156,7 +159,7 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | les tableaux, pas les cellules |
 | `overlays` | les images avant/après, pas les cellules |
 | `cluster` | rien |
-| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.md), et ceux qui en dépendent |
+| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.fr.md), et ceux qui en dépendent |
 | `resources`, `batch_size`, `parallel` d'un script | rien |
 | `environments` | aucune image : l'environnement dont la liste a changé est refait, et ses scripts sont relancés |
 | `results` | tout, dans le nouveau dossier |
@@ -186,6 +189,12 @@ _NO_SECTION = {"en": "Settings without a section", "fr": "Réglages sans section
 _REQUIRED = {"en": "none: must be set", "fr": "aucun : à donner"}
 _NONE = {"en": "none", "fr": "aucun"}
 _ALL = {"en": "all", "fr": "tous"}
+
+_CATALOGUE_COLUMNS = {
+    "en": ["write", "or", "on PyPI", "version", "what it is for"],
+    "fr": ["écrire", "ou", "sur PyPI", "version", "à quoi il sert"],
+}
+_CATALOGUE_EXCEPTED = {"en": " (another on Python {})", "fr": " (une autre avec Python {})"}
 
 # Code in backquotes, and what Markdown would read as formatting outside of it.
 _CODE = re.compile(r"(`[^`]*`)")
@@ -313,14 +322,25 @@ _FAMILIES = {
     },
 }
 
-_LICENCES = """\
+_LICENCES = {
+    "en": """\
 # Licences of the engines and their models
 
 SegMake itself is free for every use (BSD-3-Clause). What finds the cells belongs to others, and not all of it is. What
 stands here is what they say themselves, and no advice in law. A dry run (`snakemake -n`) and the report name an engine
 or a model that is not free for every use. Of a model of your own you know more than SegMake does: one that was trained
 from another goes on from it.
-"""
+""",
+    "fr": """\
+# Les licences des moteurs et de leurs modèles
+
+SegMake lui-même est libre pour tout usage (BSD-3-Clause). Ce qui trouve les cellules appartient à d'autres, et tout ne
+l'est pas. Ce qui figure ici est ce qu'ils en disent eux-mêmes, et n'est pas un conseil juridique. Un essai à blanc
+(`snakemake -n`) et le rapport nomment un moteur ou un modèle qui n'est pas libre pour tout usage. D'un modèle à vous,
+vous savez plus que SegMake : celui qui a été entraîné à partir d'un autre en est le
+prolongement.
+""",
+}
 
 
 def settings_reference(language: str) -> str:
@@ -363,18 +383,25 @@ def _sections(path: str, rule: dict[str, Any]) -> Iterator[tuple[str, str, dict[
         yield from _sections(f"{path}.*", each)
 
 
-def catalogue_reference() -> str:
-    """Return the packages that SegMake knows by name in Markdown: a table for each group, in English."""
+def catalogue_reference(language: str) -> str:
+    """Return the packages that SegMake knows by name in Markdown: a table for each group.
+
+    Parameters
+    ----------
+    language : {"en", "fr"}
+    """
     parts = []
-    for title, packages in groups().items():
-        parts.append(f"### {title}\n\n| write | or | on PyPI | version | what it is for |\n")
+    for key, packages in groups().items():
+        with _speaking(language):
+            title = say(f"page.environments.group.{key}")
+        parts.append(f"### {title}\n\n{_row(_CATALOGUE_COLUMNS[language])}\n")
         parts.append("|---|---|---|---|---|\n")
         for package in packages:
             version = package.version
             if package.excepted:
-                version += f" (another on Python {', '.join(package.excepted)})"
-            aliases = ", ".join(package.aliases)
-            cells = [package.name, aliases, f"`{package.requirement}`", version, package.purpose]
+                version += _CATALOGUE_EXCEPTED[language].format(", ".join(package.excepted))
+            aliases, purpose = ", ".join(package.aliases), package.purposes[language]
+            cells = [package.name, aliases, f"`{package.requirement}`", version, purpose]
             parts.append(f"| {' | '.join(cells)} |\n")
         parts.append("\n")
     return "".join(parts).rstrip()
@@ -472,22 +499,21 @@ def references() -> dict[str, str]:
     schema_note = _NOTE.format(
         sources="workflow/segmake/config/config.schema.yaml and workflow/segmake/tools/reference.py"
     )
-    builder = BUILDER.read_text(encoding="utf-8")
-    before, _, after = builder.partition(_TABLE_BEGINS)
-    after = after.partition(_TABLE_ENDS)[2]
     messages_note = _NOTE.format(sources="workflow/segmake/messages")
     errors_note = _NOTE.format(sources="workflow/segmake/plan/known_errors.toml")
     jobs_note = _NOTE.format(sources="workflow/segmake/slurm/fates.toml")
     pages = schemas() | {
         "config/config.yaml": commented_config("en"),
-        "docs/reference/environment-builder.md": (
-            f"{before}{_TABLE_BEGINS}\n\n{catalogue_reference()}\n\n{_TABLE_ENDS}{after}"
-        ),
     }
     licences_note = _NOTE.format(sources="workflow/segmake/engines/licences.toml")
-    with _speaking("en"):
-        pages["docs/reference/licences.md"] = f"{licences_note}\n\n{_LICENCES}\n{licences_page()}"
     for language in LANGUAGES:
+        builder = BUILDERS[language]
+        before, _, after = builder.read_text(encoding="utf-8").partition(_TABLE_BEGINS)
+        after = after.partition(_TABLE_ENDS)[2]
+        table = f"{_TABLE_BEGINS}\n\n{catalogue_reference(language)}\n\n{_TABLE_ENDS}"
+        pages[builder.relative_to(ROOT).as_posix()] = f"{before}{table}{after}"
+        with _speaking(language):
+            licences = licences_page()
         name = "config/README.md" if language == "en" else f"config/README.{language}.md"
         readme = f"{schema_note}\n\n{_READMES[language]}\n{settings_reference(language)}"
         pages[name] = readme
@@ -495,6 +521,7 @@ def references() -> dict[str, str]:
             "messages": f"{messages_note}\n\n{messages_page(language)}",
             "known-errors": f"{errors_note}\n\n{known_errors_page(language)}",
             "slurm-jobs": f"{jobs_note}\n\n{jobs_page(language)}",
+            "licences": f"{licences_note}\n\n{_LICENCES[language]}\n{licences}",
         }.items():
             suffix = "" if language == "en" else f".{language}"
             pages[f"docs/reference/{name}{suffix}.md"] = page

@@ -1,7 +1,7 @@
 """Makes the site of the docs in both languages, and looks whether it is whole: ``python -m segmake.tools.site FOLDER``.
 
-`bash scripts/docs.sh` calls this. The site has one folder for each language, works when it is opened from disk, and asks
-nothing of other servers.
+`bash scripts/docs.sh` calls this. The site has one folder for each language, works when it is opened from disk, and
+asks nothing of other servers.
 """
 
 from __future__ import annotations
@@ -129,9 +129,12 @@ def faults(folder: Path) -> list[str]:
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.is_file():
                 found.append(f"{name}: {link} is not there")
-            elif parts.fragment and target in pages:
-                if unquote(parts.fragment) not in pages[target].anchors:
-                    found.append(f"{name}: {link}: no such heading")
+            elif (
+                target in pages
+                and parts.fragment
+                and unquote(parts.fragment) not in pages[target].anchors
+            ):
+                found.append(f"{name}: {link}: no such heading")
     for style in sorted(folder.rglob("*.css")):
         text = style.read_text(encoding="utf-8")
         if "url(http" in text or "url(//" in text or "@import" in text:

@@ -37,8 +37,8 @@ class Package:
         Its name on PyPI, with extras: ``"tensorflow[and-cuda]"``.
     version : str
         The version that is taken if nothing stands against it.
-    purpose : str
-        In English.
+    purposes : dict
+        What it is for, by language.
     modules : tuple of str
         What a script imports: first the one by which the package is tried.
     aliases : tuple of str
@@ -53,7 +53,7 @@ class Package:
     name: str
     requirement: str
     version: str
-    purpose: str
+    purposes: dict[str, str]
     modules: tuple[str, ...]
     aliases: tuple[str, ...] = ()
     cuda: dict[int, str] = field(default_factory=dict)
@@ -79,10 +79,10 @@ def contents() -> dict[str, Any]:
 
 @cache
 def groups() -> dict[str, list[Package]]:
-    """Return the packages of each group, by the group's title."""
+    """Return the packages of each group, by the group's key."""
     return {
-        group["title"]: [_package(entry) for entry in group["packages"]]
-        for group in contents()["groups"].values()
+        key: [_package(entry) for entry in group["packages"]]
+        for key, group in contents()["groups"].items()
     }
 
 
@@ -93,7 +93,7 @@ def _package(entry: dict[str, Any]) -> Package:
         name=entry["name"],
         requirement=requirement,
         version=entry["version"],
-        purpose=entry["for"]["en"],
+        purposes=entry["for"],
         modules=(imported,) if isinstance(imported, str) else tuple(imported),
         aliases=tuple(entry.get("aliases", ())),
         cuda=entry.get("cuda", {}),
