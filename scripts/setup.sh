@@ -132,6 +132,9 @@ if [[ ! -w $root ]]; then
     prefix=$(main_prefix)
     owner=$(stat -c %U -- "$root" 2>/dev/null || echo '?')
     [[ -n $prefix && -x $prefix/bin/segmake ]] || fail SM-SET-014 path="$root" owner="$owner"
+    # It may lean on a Python in the home of whoever set it up.
+    "$prefix/bin/python" -c '' 2>/dev/null ||
+        fail SM-SET-029 path="$root" owner="$owner" python="$(readlink -m -- "$prefix/bin/python" 2>/dev/null || printf '%s\n' "$prefix/bin/python")"
     if [[ -d $prefix/conda-meta ]]; then
         activate="conda activate $(printf %q "$prefix")"
     else

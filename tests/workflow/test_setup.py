@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -503,3 +504,32 @@ def test_micromamba_is_asked_in_its_own_words(clone, home, bare, conda):
     assert done.returncode == 1
     record = (conda / "asked").read_text("utf-8")
     assert f"conda create -y -f {clone}/environment.yml -n segmake\n" in record
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_shared_python_that_others_may_not_run_is_told(clone, bare):
+    # Others may enter no folder of pytest's.
+    with tempfile.TemporaryDirectory() as folder:
+        top, home = Path(folder), Path(folder) / "home"
+        own, shared = top / "own", top / "shared"
+        for made in (home, own):
+            made.mkdir()
+        shutil.copytree(clone, shared)
+        python = own / "python"
+        python.write_text("#!/bin/sh\n")
+        python.chmod(0o755)
+        programs = shared / ".environments" / "main" / "bin"
+        programs.mkdir(parents=True)
+        (programs / "python").symlink_to(python)
+        shutil.copy(python, programs / "segmake")
+        top.chmod(0o755)
+        shutil.chown(home, 65534, 65534)
+        as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        words = [*as_nobody, "bash", str(shared / "scripts/setup.sh")]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and "nothing to install" in done.stdout, done.stderr
+        own.chmod(0o700)
+        done = subprocess.run(words, env=environment, capture_output=True, text=True)
+        assert done.returncode == 1 and "SM-SET-029" in done.stderr
+        assert str(python) in done.stderr

@@ -185,6 +185,9 @@ def open_clone() -> Clone:
     root = installation.clone()
     if root is None or not (root / ".git").exists():
         raise Problem("SM-UPD-001", where=str(installation.home()), folder=installation.home())
+    # git itself would ask nothing of a clone of somebody else, and say so in its own words.
+    if installation.is_shared():
+        raise Problem("SM-UPD-003", where=str(root), owner=owner_of(root))
     clone = Clone(root)
     try:
         notes = clone.notes
@@ -192,7 +195,7 @@ def open_clone() -> Clone:
         raise Problem("SM-UPD-002") from None
     except GitError as error:
         raise Problem("SM-UPD-010", where=str(root), error=error) from None
-    if installation.is_shared() or not os.access(notes.parent, os.W_OK):
+    if not os.access(notes.parent, os.W_OK):
         raise Problem("SM-UPD-003", where=str(root), owner=owner_of(root))
     return clone
 
