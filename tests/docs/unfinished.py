@@ -19,7 +19,7 @@ STILL_ENGLISH_ONLY = {
 # Those that do not say at their end what the reader sees.
 STILL_WITHOUT_END = {
     f"docs/how-to/{name}{language}.md"
-    for name in ("copying", "experiments", "jupyter", "page", "remote", "updates")
+    for name in ("experiments", "jupyter", "page", "remote", "updates")
     for language in ("", ".fr")
 } | {"docs/how-to/corrections.md", "docs/how-to/module.md"}
 # Those with blocks that are not right, or that do not say what they are.

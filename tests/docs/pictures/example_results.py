@@ -15,7 +15,7 @@ from tests.projects import ROOT
 
 PICTURES = ROOT / "docs" / "pictures"
 LONGEST = 760
-COLORS = 24
+STEP = 20  # of grey values and colours: noise would make files large
 # The picture of the docs, the example, and what it is there.
 TAKEN = {
     "movie-tracks": ("movie", "overlays/colony_overlay.png"),
@@ -33,7 +33,8 @@ def main() -> None:
             picture = Image.open(made / "results" / file).convert("RGB")
             picture.thumbnail((LONGEST, LONGEST))
             path = PICTURES / f"{name}.png"
-            picture.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+            few = picture.point(lambda value: round(value / STEP) * STEP)
+            few.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
             print(f"{path.name}: {path.stat().st_size // 1000} kB")
 
 
