@@ -322,7 +322,7 @@ _FAMILIES = {
     "SM-SPC": {"en": "Room on the disk", "fr": "La place sur le disque"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
-        "fr": "La préparation, la démo et les tests",
+        "fr": "L'installation, la démo et les tests",
     },
 }
 
