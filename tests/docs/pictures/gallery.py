@@ -31,6 +31,8 @@ SHOWN = {
 }
 HEIGHT = 360
 WIDTH, TALL = 1000, 700
+# A section of the report with all of its figure.
+TALLEST = 1060
 
 
 def main() -> None:
@@ -92,7 +94,7 @@ def _picture_of(report: Path) -> Image.Image:
         png = scripts.screenshot() if scripts.count() else tab.screenshot()
         browser.close()
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    return picture.crop((0, 0, picture.width, min(picture.height, TALL)))
+    return picture.crop((0, 0, picture.width, min(picture.height, TALLEST)))
 
 
 def _save(picture: Image.Image, path: Path) -> None:
