@@ -54,11 +54,17 @@ class Laptop:
     def variables(self) -> dict[str, str]:
         """The variables of a shell on it."""
         own = {"HOME": str(HOME), "SEGMAKE_LANG": self.language, "LANG": "C.UTF-8"}
-        return {**own, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(ROOT / "workflow")}
+        return {
+            **own,
+            "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT / "workflow"),
+        }
 
     def run(self, *command: str) -> None:
         """Run a command in jane's home."""
-        subprocess.run(self.words(*command), env=self.variables, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            self.words(*command), env=self.variables, check=True, stdout=subprocess.DEVNULL
+        )
 
     @contextmanager
     def page(self, experiment: str) -> Iterator[str]:
@@ -167,7 +173,9 @@ class _Walk:
         if field.count() and text is not None:
             field.fill(text)
         question.locator("button").first.click()
-        self.tab.locator(f".question input[name=question][value='{key}']").wait_for(state="detached")
+        self.tab.locator(f".question input[name=question][value='{key}']").wait_for(
+            state="detached"
+        )
 
     def cells(self, root: str) -> None:
         """Find the cells of one picture."""
@@ -179,7 +187,9 @@ class _Walk:
         tab.locator("button[value=try]").click()
         tab.locator("[data-trial-words] strong").wait_for()
         tab.wait_for_timeout(1500)
-        self.shot("cells", tab.locator("section[aria-labelledby=h-images]"), tab.locator(".bench"), 960)
+        self.shot(
+            "cells", tab.locator("section[aria-labelledby=h-images]"), tab.locator(".bench"), 960
+        )
 
     def compute(self, root: str) -> None:
         """Start the run, follow it, and take its results home."""
@@ -215,5 +225,3 @@ class _Walk:
         report.set_viewport_size({"width": WIDTH, "height": 860})
         report.wait_for_timeout(1000)
         save(report.screenshot(), self.folder / name_of("report", self.language, "png"))
-
-
