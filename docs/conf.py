@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "links",
+    "spaces",
 ]
 locale_dirs = ["_site/locales"]
 exclude_patterns = ["_site"]

@@ -39,6 +39,8 @@ _LANGUAGES = {
     "json",
     "toml",
     "ini",
+    "diff",
+    "snakemake",
     "groovy",
     "lua",
     "css",

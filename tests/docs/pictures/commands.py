@@ -50,7 +50,9 @@ def take(folder: Path, language: str) -> None:
     terminal.type("cd mine")
     terminal.type(THRESHOLD)
     draw("failed", terminal.type("snakemake --profile slurm"))
-    terminal.type("cp ../images/fluorescence/ecoli_gfp_pos01.tif ../images/fluorescence/broken_copy.tif")
+    terminal.type(
+        "cp ../images/fluorescence/ecoli_gfp_pos01.tif ../images/fluorescence/broken_copy.tif"
+    )
     draw("again", terminal.type("snakemake --profile slurm"))
     terminal.close()
 
@@ -77,7 +79,7 @@ def _login(language: str) -> str:
         *("bash", "--norc", "-i"), folder="/mnt/laptop/jane", prompt=PROMPT, HOME="/mnt/laptop/jane"
     )
     options = f"-o UserKnownHostsFile=/mnt/laptop/known.{language} -o SetEnv=X=1"
-    laptop.type(f"ssh() {{ command ssh {options} \"$@\"; }}")
+    laptop.type(f'ssh() {{ command ssh {options} "$@"; }}')
     asked = (("(yes/no/[fingerprint])? ", "yes"), ("password: ", PASSWORD))
     shown = laptop.type_into(f"ssh {USER}@{HOST}", *asked, until="$ ")
     laptop.close()

@@ -13,7 +13,6 @@ from typing import Any
 
 from playwright.sync_api import Locator, sync_playwright
 
-
 from tests.docs.pictures.commands import name_of
 from tests.docs.pictures.images import save
 from tests.docs.pictures.stage import HOST, LAPTOP, PASSWORD, SEGMAKE, SHARED, USER
@@ -21,7 +20,7 @@ from tests.page.browser import install
 from tests.projects import ROOT
 
 HOME = Path("/home/jane")
-PATIENCE_MS = 240_000
+PATIENCE_MS = 150_000
 WIDTH = 1100
 
 # Paths of this machine are those of the docs; what stays at the window's edge would hide what is behind it.
@@ -54,11 +53,17 @@ class Laptop:
     def variables(self) -> dict[str, str]:
         """The variables of a shell on it."""
         own = {"HOME": str(HOME), "SEGMAKE_LANG": self.language, "LANG": "C.UTF-8"}
-        return {**own, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(ROOT / "workflow")}
+        return {
+            **own,
+            "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT / "workflow"),
+        }
 
     def run(self, *command: str) -> None:
         """Run a command in jane's home."""
-        subprocess.run(self.words(*command), env=self.variables, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            self.words(*command), env=self.variables, check=True, stdout=subprocess.DEVNULL
+        )
 
     @contextmanager
     def page(self, experiment: str) -> Iterator[str]:
@@ -80,13 +85,34 @@ class Laptop:
 
 def take(folder: Path, language: str) -> None:
     """Walk the tutorial with the page, and take a picture of each step."""
+    take_new(folder, language)
     laptop = Laptop(language)
     laptop.run("segmake", "new", "growth", "--example", "phase")
-    with laptop.page("growth") as address, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": WIDTH, "height": 900})
+    with laptop.page("growth") as address, _tab() as tab:
         _Walk(tab, folder, language).all(address)
-        browser.close()
+
+
+def take_new(folder: Path, language: str) -> None:
+    """Take the picture of a new experiment."""
+    laptop = Laptop(language)
+    laptop.run("segmake", "demo-data", "microscope")
+    with laptop.page(".") as address, _tab() as tab:
+        tab.goto(address)
+        tab.wait_for_url("**/experiments")
+        tab.locator("#name").fill("mine")
+        tab.locator("#images").fill("/home/jane/microscope/fluorescence")
+        form = tab.locator("form", has=tab.locator("#name"))
+        _Walk(tab, folder, language).shot("new", form, most=1000)
+
+
+@contextmanager
+def _tab() -> Iterator[Any]:
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
+        try:
+            yield browser.new_page(viewport={"width": WIDTH, "height": 900})
+        finally:
+            browser.close()
 
 
 class _Walk:
@@ -102,8 +128,10 @@ class _Walk:
         self.tab.evaluate(_PREPARE, [SEGMAKE, SHARED])
         begin, end = first.bounding_box(), (last or first).bounding_box()
         assert begin and end
-        top = max(begin["y"] - 14, 0)
-        height = min(end["y"] + end["height"] + 14 - top, most)
+        # Boxes are counted from the window's top, the picture from the page's.
+        above = self.tab.evaluate("scrollY")
+        top = max(begin["y"] + above - 14, 0)
+        height = min(end["y"] + above + end["height"] + 14 - top, most)
         clip = {"x": 0, "y": top, "width": WIDTH, "height": height}
         png = self.tab.screenshot(full_page=True, clip=clip)
         save(png, self.folder / name_of(f"page-{name}", self.language, "png"))
@@ -123,10 +151,6 @@ class _Walk:
         self.shot("images", tab.locator("header").first, tab.locator(".tiles"), 900)
         self.cells(root)
         self.compute(root)
-        tab.goto(f"{root}/experiments")
-        tab.locator("[name=name]").fill("mine")
-        tab.locator("#images").fill("/home/jane/microscope/monday")
-        self.shot("new", tab.locator("form", has=tab.locator("[name=name]")), most=1000)
 
     def connect(self, root: str) -> None:
         """Connect to the cluster, and answer what it asks."""
@@ -165,19 +189,23 @@ class _Walk:
         if field.count() and text is not None:
             field.fill(text)
         question.locator("button").first.click()
-        self.tab.locator(f".question input[name=question][value='{key}']").wait_for(state="detached")
+        self.tab.locator(f".question input[name=question][value='{key}']").wait_for(
+            state="detached"
+        )
 
     def cells(self, root: str) -> None:
         """Find the cells of one picture."""
         tab = self.tab
         tab.goto(f"{root}/cells")
-        tab.locator("button[name=pick]", has_text="pos01").first.click()
+        tab.locator("button[name=pick]").nth(1).click()
         tab.locator("#picture").wait_for()
         tab.wait_for_load_state("networkidle")
         tab.locator("button[value=try]").click()
         tab.locator("[data-trial-words] strong").wait_for()
         tab.wait_for_timeout(1500)
-        self.shot("cells", tab.locator("section[aria-labelledby=h-images]"), tab.locator(".bench"), 960)
+        self.shot(
+            "cells", tab.locator("section[aria-labelledby=h-images]"), tab.locator(".bench"), 960
+        )
 
     def compute(self, root: str) -> None:
         """Start the run, follow it, and take its results home."""
@@ -210,8 +238,6 @@ class _Walk:
             tab.locator("a[href='/results/report.html']").click()
         report = opened.value
         report.wait_for_load_state()
-        report.set_viewport_size({"width": WIDTH, "height": 900})
+        report.set_viewport_size({"width": WIDTH, "height": 860})
         report.wait_for_timeout(1000)
         save(report.screenshot(), self.folder / name_of("report", self.language, "png"))
-
-

@@ -197,7 +197,9 @@ def picture(
     console = Console(record=True, width=wide, file=io.StringIO(), force_terminal=True)
     console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
     name = "t" + re.sub(r"\W", "", path.name)
-    svg = console.export_svg(title=title, theme=_COLOURS, unique_id=name, code_format=_frame(wide, len(lines)))
+    svg = console.export_svg(
+        title=title, theme=_COLOURS, unique_id=name, code_format=_frame(wide, len(lines))
+    )
     path.write_text(svg, encoding="utf-8")
 
 
@@ -216,7 +218,9 @@ def _line(screen: pyte.Screen, number: int) -> Text:
     row = screen.buffer[number]
     for column in range(WIDTH):
         char = row[column]
-        style = Style(color=_colour(char.fg), bgcolor=_colour(char.bg), bold=char.bold, reverse=char.reverse)
+        style = Style(
+            color=_colour(char.fg), bgcolor=_colour(char.bg), bold=char.bold, reverse=char.reverse
+        )
         text.append(char.data, style)
     text.rstrip()
     return text

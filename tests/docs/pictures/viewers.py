@@ -92,7 +92,9 @@ def take(folder: Path, experiment: Path, name: str) -> None:
         with _display() as display:
             words = [f"{napari}/bin/python", "-c", _NAPARI, str(image), str(mask), str(made)]
             own = {**os.environ, "DISPLAY": display, "HOME": "/mnt"}
-            subprocess.run(words, env=own, check=True, timeout=_MOST_S * 3, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                words, env=own, check=True, timeout=_MOST_S * 3, stderr=subprocess.DEVNULL
+            )
         save(made.read_bytes(), folder / "napari.png")
 
 
@@ -102,7 +104,9 @@ def _imagej(macro: str) -> Image.Image:
     with _display() as display:
         own = {**os.environ, "DISPLAY": display, "HOME": "/mnt"}
         words = ("java", "-Xmx700m", "-jar", str(IMAGEJ), "-macro", str(file))
-        process = subprocess.Popen(words, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            words, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             return _still(display)
         finally:
@@ -129,7 +133,9 @@ def _display() -> Iterator[str]:
     """Start a screen that nobody sees, with a window manager."""
     display = ":77"
     size = f"{_SIZE[0]}x{_SIZE[1]}x24"
-    screen = subprocess.Popen(["Xvfb", display, "-screen", "0", size, "-ac"], stderr=subprocess.DEVNULL)
+    screen = subprocess.Popen(
+        ["Xvfb", display, "-screen", "0", size, "-ac"], stderr=subprocess.DEVNULL
+    )
     own = {**os.environ, "DISPLAY": display, "HOME": "/mnt"}
     time.sleep(1)
     manager = subprocess.Popen(["openbox"], env=own, stderr=subprocess.DEVNULL)
