@@ -6,6 +6,9 @@ A build has the pages of one language: English, or with SEGMAKE_DOCS=fr those wh
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+from pygments.lexers import PythonLexer
 
 from segmake import __version__
 
@@ -22,6 +25,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "links",
+    "spaces",
 ]
 locale_dirs = ["_site/locales"]
 exclude_patterns = ["_site"]
@@ -69,3 +73,9 @@ copybutton_selector = ", ".join(
     f"div.highlight-{kind} pre"
     for kind in ("bash", "powershell", "yaml", "python", "r", "toml", "ini")
 )
+
+
+def setup(app: Any) -> None:
+    """Add to Sphinx what it does not know."""
+    # Rules of Snakemake are nearly Python.
+    app.add_lexer("snakemake", PythonLexer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
+from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
+from urllib.parse import unquote
 
 from tests.projects import ROOT
 
@@ -69,6 +73,8 @@ def environment(home: Path, *, french: bool, active: bool = True) -> dict[str, s
     ]
     path = [*own, *system, Path(sys.base_prefix) / "bin"]
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    if active and not _is_installed():
+        passed["PYTHONPATH"] = str(ROOT / "workflow")
     return passed | {
         "HOME": str(home),
         "USER": "jane",
@@ -83,6 +89,13 @@ def environment(home: Path, *, french: bool, active: bool = True) -> dict[str, s
 
 def _has_segmake(folder: Path) -> bool:
     return (folder / "segmake").exists() or (folder / "conda").exists()
+
+
+@cache
+def _is_installed() -> bool:
+    """Return whether the SegMake of this Python is that of this clone, and not of another worktree."""
+    where = json.loads(distribution("segmake").read_text("direct_url.json") or "{}")
+    return unquote(where.get("url", "")) == ROOT.as_uri()
 
 
 def _copy_clone(folder: Path) -> None:

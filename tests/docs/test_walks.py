@@ -16,8 +16,8 @@ WALKED = {page.name: page for page in map(read, pages()) if page.place}
 
 def _marks(page: Page) -> list[pytest.MarkDecorator]:
     """Return `long` for what takes minutes: a set-up from nothing, and most French pages, whose commands are the same."""
-    teaches = page.path.parent.name in {"tutorial", "workshop"}
-    is_long = page.place == "clone" or (page.is_french and not teaches)
+    is_first = page.path.parent.name == "tutorial"
+    is_long = page.place == "clone" or (page.is_french and not is_first)
     return [pytest.mark.long] if is_long else []
 
 

@@ -99,6 +99,12 @@ def test_what_a_laptop_needs_is_in_the_bare_package(tmp_path: Path, wheel: Path)
     assert "diameter" in wrong.stderr and "SM-DIR" not in wrong.stderr
     asked = run(command, "status", folder=tmp_path)
     assert asked.returncode == 1 and "SM-" in asked.stderr and "Traceback" not in asked.stderr
+    # A simulation needs no images; those of the others can't be drawn.
+    made = run(command, "new", "sweep", "--example", "sweep", folder=tmp_path)
+    assert made.returncode == 0 and "segmake remote setup" in made.stdout, made.stderr
+    assert (tmp_path / "sweep" / "scripts" / "survival.py").is_file()
+    drawn = run(command, "new", "movie", "--example", "movie", folder=tmp_path)
+    assert drawn.returncode == 1 and drawn.stderr.startswith("SM-PAG-060"), drawn.stderr
     more = run(command, "demo-data", "demo", folder=tmp_path)
     assert more.returncode == 1 and more.stderr.startswith("SM-PAG-060"), more.stderr
     away = run(command, "remote", "setup", "me@nobody.invalid", folder=tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from segmake.config.load import load_config
 from segmake.config.schema import default_of, schema
@@ -158,3 +159,9 @@ def test_results_page_names_the_files_of_an_image() -> None:
         path = folders.outputs(step, "day1/pos3.nd2")[0].relative_to("results").as_posix()
         assert f"`{path}`" in page or path.startswith(".segmake/")
     assert f"`{folders.state.name}/`" in page
+
+
+def test_lines_of_a_message_stay_lines() -> None:
+    shown = MarkdownIt().render(reference.messages_page("en"))
+    assert "How far the run is: segmake remote status<br />\nEarlier runs" in shown
+    assert "packages:\n  git: [&quot;&lt;https://host/owner/&gt;&quot;]\n</code></pre>" in shown

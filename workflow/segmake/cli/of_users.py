@@ -135,11 +135,11 @@ def new(options: argparse.Namespace) -> None:
 
         print(list_examples())
         return
+    usage = options.parser.usage_line()
     if not options.folder:
-        usage = options.parser.usage_line()
         options.parser.refuse("SM-CMD-003", names=say("help.FOLDER"), usage=usage)
     if options.other and options.example:
-        options.parser.refuse("SM-CMD-011", option="--from", other="--example")
+        options.parser.refuse("SM-CMD-011", option="--from", other="--example", usage=usage)
     from segmake.experiment.new import make_experiment
     from segmake.experiment.recent import note
 

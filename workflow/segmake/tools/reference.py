@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import string
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,7 +160,7 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | les tableaux, pas les cellules |
 | `overlays` | les images avant/après, pas les cellules |
 | `cluster` | rien |
-| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.fr.md), et ceux qui en dépendent |
+| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.fr.md), et ce qui en dépend |
 | `resources`, `batch_size`, `parallel` d'un script | rien |
 | `environments` | aucune image : l'environnement dont la liste a changé est refait, et ses scripts sont relancés |
 | `results` | tout, dans le nouveau dossier |
@@ -199,6 +200,9 @@ _CATALOGUE_EXCEPTED = {"en": " (another on Python {})", "fr": " (une autre avec 
 # Code in backquotes, and what Markdown would read as formatting outside of it.
 _CODE = re.compile(r"(`[^`]*`)")
 _SPECIAL = re.compile(r"([\\*<])")
+
+# In a message, lines of a file are those that stand this far in.
+_LINES_OF_A_FILE = re.compile(r"((?:\n {4}.*)+)")
 
 # Headings and labels of the questions and answers.
 _TITLE = {"en": "Messages, and what to do", "fr": "Les messages, et que faire"}
@@ -318,7 +322,7 @@ _FAMILIES = {
     "SM-SPC": {"en": "Room on the disk", "fr": "La place sur le disque"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
-        "fr": "La préparation, la démo et les tests",
+        "fr": "L'installation, la démo et les tests",
     },
 }
 
@@ -644,14 +648,25 @@ def _readable(code: str, part: str, language: str) -> str:
                 words.append(f"{before}{shown_placeholder(code, name, language)}{after}")
         return "".join(words)
 
-    pieces = []
-    for piece in _CODE.split(catalogue()[code][part][language]):
-        if piece.startswith("`") and not re.fullmatch(r"`\{\w+\}`", piece):
-            # Nothing is italic in code, so the usual brackets stand for it there.
-            pieces.append(fill(piece, "<", ">"))
+    def in_markdown(text: str) -> str:
+        pieces = []
+        for piece in _CODE.split(text):
+            if piece.startswith("`") and not re.fullmatch(r"`\{\w+\}`", piece):
+                # Nothing is italic in code, so the usual brackets stand for it there.
+                pieces.append(fill(piece, "<", ">"))
+            else:
+                pieces.append(fill(_SPECIAL.sub(r"\\\1", piece.strip("`")), "*", "*"))
+        # Lines stay lines, also in an item of a list.
+        return re.sub(r"\n\s*", "\\\\\n  ", "".join(pieces).strip("\n"))
+
+    words = []
+    for place, text in enumerate(_LINES_OF_A_FILE.split(catalogue()[code][part][language])):
+        if place % 2:
+            lines = textwrap.indent(textwrap.dedent(fill(text.strip("\n"), "<", ">")), "  ")
+            words.append(f"\n\n  ```text\n{lines}\n  ```\n\n")
         else:
-            pieces.append(fill(_SPECIAL.sub(r"\\\1", piece.strip("`")), "*", "*"))
-    return "".join(pieces)
+            words.append(in_markdown(text) if place == 0 else f"  {in_markdown(text.lstrip())}")
+    return "".join(words).rstrip()
 
 
 if __name__ == "__main__":

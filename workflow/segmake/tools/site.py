@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from segmake.core import installation
+from segmake.tools.slides import write_slides
 
 ROOT = installation.home()
 LANGUAGES = {"en": "index.html", "fr": "index.fr.html"}
@@ -74,6 +75,7 @@ def build(folder: Path, *, outer: bool = False) -> bool:
         is_right = not any([process.wait() for process in started])
     if outer:
         return is_right
+    write_slides(folder)
     (folder / "index.html").write_text(_FRONT, encoding="utf-8")
     # In each folder, the name that a server shows of itself.
     redirect = '<!doctype html><meta http-equiv="refresh" content="0; url=index.fr.html"><title>SegMake</title>\n'

@@ -23,4 +23,4 @@ for number, (condition, images) in enumerate(table.groupby("condition")):
     axes.plot(mean, color=f"C{number}", linewidth=3, label=condition)
 axes.set(xlabel="Position along the cell", ylabel="Relative intensity", xlim=(0, 1))
 axes.legend()
-figure.savefig(options.output_dir / "all_profiles.png", dpi=100)
+figure.savefig(options.output_dir / "overview.png", dpi=100)
