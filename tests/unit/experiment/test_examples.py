@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import chdir
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from segmake.config.load import load_config
 from segmake.core import installation
 from segmake.demo import example_images
 from segmake.engines import threshold
-from segmake.experiment.examples import EXAMPLES, list_examples
+from segmake.experiment.examples import EXAMPLES, example_config, list_examples
 from segmake.experiment.new import make_experiment
 from segmake.messages import Problem
 
@@ -51,6 +52,16 @@ def test_both_languages_set_the_same(name, place):
     assert settings[0] == settings[1]
     comments = [[line for line in text.splitlines() if "# " in line] for text in texts]
     assert all(comments) and not set(comments[0]) & set(comments[1])
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_gallery_shows_the_configs_as_they_are(language, root):
+    end = "" if language == "en" else f".{language}"
+    page = (root / "docs" / "examples" / f"index{end}.md").read_text(encoding="utf-8")
+    shown = re.findall(r"(?ms)^```yaml\n(.*?)^```", page)
+    # Without the line for editors.
+    texts = [example_config(name, language).read_text(encoding="utf-8") for name in EXAMPLES]
+    assert shown == [text.partition("\n")[2] for text in texts]
 
 
 def test_an_example_can_be_used_as_it_is(place):
