@@ -40,7 +40,6 @@ _LANGUAGES = {
     "toml",
     "ini",
     "diff",
-    "snakemake",
     "groovy",
     "lua",
     "css",

@@ -32,7 +32,7 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 class Scratch:
     """A copy of SegMake's files, with the commands of this environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, language: str = "en") -> None:
         self.folder = folder / "segmake"
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -55,7 +55,7 @@ class Scratch:
             **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
             "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder / "workflow"),
-            "SEGMAKE_LANG": "en",
+            "SEGMAKE_LANG": language,
         }
 
     def follow(self, page: Path) -> None:

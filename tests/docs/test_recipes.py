@@ -29,3 +29,9 @@ def test_there_are_recipes_and_in_french_they_are_the_same() -> None:
 )
 def test_a_recipe_works_when_it_is_followed(recipe: str, tmp_path: Path) -> None:
     Scratch(tmp_path).follow(DEVELOPERS / recipe)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_shows_in_french_what_its_french_page_says(recipe: str, tmp_path: Path) -> None:
+    Scratch(tmp_path, "fr").follow(DEVELOPERS / recipe.replace(".md", ".fr.md"))

@@ -13,7 +13,6 @@ from typing import Any
 
 from playwright.sync_api import Locator, sync_playwright
 
-
 from tests.docs.pictures.commands import name_of
 from tests.docs.pictures.images import save
 from tests.docs.pictures.stage import HOST, LAPTOP, PASSWORD, SEGMAKE, SHARED, USER
@@ -86,13 +85,34 @@ class Laptop:
 
 def take(folder: Path, language: str) -> None:
     """Walk the tutorial with the page, and take a picture of each step."""
+    take_new(folder, language)
     laptop = Laptop(language)
     laptop.run("segmake", "new", "growth", "--example", "phase")
-    with laptop.page("growth") as address, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": WIDTH, "height": 900})
+    with laptop.page("growth") as address, _tab() as tab:
         _Walk(tab, folder, language).all(address)
-        browser.close()
+
+
+def take_new(folder: Path, language: str) -> None:
+    """Take the picture of a new experiment."""
+    laptop = Laptop(language)
+    laptop.run("segmake", "demo-data", "microscope")
+    with laptop.page(".") as address, _tab() as tab:
+        tab.goto(address)
+        tab.wait_for_url("**/experiments")
+        tab.locator("#name").fill("mine")
+        tab.locator("#images").fill("/home/jane/microscope/fluorescence")
+        form = tab.locator("form", has=tab.locator("#name"))
+        _Walk(tab, folder, language).shot("new", form, most=1000)
+
+
+@contextmanager
+def _tab() -> Iterator[Any]:
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
+        try:
+            yield browser.new_page(viewport={"width": WIDTH, "height": 900})
+        finally:
+            browser.close()
 
 
 class _Walk:
@@ -131,10 +151,6 @@ class _Walk:
         self.shot("images", tab.locator("header").first, tab.locator(".tiles"), 900)
         self.cells(root)
         self.compute(root)
-        tab.goto(f"{root}/experiments")
-        tab.locator("[name=name]").fill("mine")
-        tab.locator("#images").fill("/home/jane/microscope/monday")
-        self.shot("new", tab.locator("form", has=tab.locator("[name=name]")).first, most=900)
 
     def connect(self, root: str) -> None:
         """Connect to the cluster, and answer what it asks."""

@@ -109,6 +109,20 @@ def test_images_within_the_experiment_are_named_from_there() -> None:
     assert settings_of("growth")["images"]["folder"] == "data"
 
 
+def test_images_are_found_when_the_folder_in_which_one_stood_is_gone(place: Path) -> None:
+    draw(Path("images", "a.ome.tif"), (8, 9), axes="YX")
+    Path("stood").mkdir()
+    with chdir("stood"):
+        make_experiment(Path("../growth"), "en", images=Path("../images"))
+    assert settings_of("growth")["images"]["folder"] == str(place / "images")
+    # What `..` of a link is depends on where it leads.
+    draw(Path("far", "own", "b.ome.tif"), (8, 9), axes="YX")
+    draw(Path("far", "images", "b.ome.tif"), (8, 9), axes="YX")
+    Path("near").symlink_to("far/own")
+    make_experiment(Path("linked"), "en", images=Path("near/../images"))
+    assert settings_of("linked")["images"]["folder"] == str(place / "near/../images")
+
+
 OTHER = """\
 images: {folder: data, channel: GFP}
 segmentation:

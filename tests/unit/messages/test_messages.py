@@ -21,6 +21,7 @@ from segmake.messages import LANGUAGES, Problem, catalogue, language, names, rem
 from segmake.messages.numbers import significant
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.run_step import problem_of
+from tests.docs.terms import avoided
 from tests.projects import ROOT
 
 PROGRAMS = [
@@ -239,10 +240,25 @@ def test_french_has_its_own_words_and_spaces():
         for part, texts in entry.items():
             plain = CODE_IN_TEXT.sub("X", texts["fr"])
             wrong += [f"{section}/{part}: {found[0]}" for found in NOT_FRENCH.finditer(plain)]
+            # The words of the list of terms, as the pages have them.
+            wrong += [
+                f"{section}/{part}: {word[0]}, which we call {instead}"
+                for pattern, instead in avoided().items()
+                if (word := pattern.search(plain))
+            ]
             # Before these a space, unless it is code.
             found = re.search(r"\w[;?!](?=\s|$)|[\w)»]:(?=\s|$)|«\S|\S»", plain)
             wrong += [f"{section}/{part}: {found[0]}"] if found else []
     assert not wrong
+
+
+# Such as {seconds:.1f}: 1.5 in French, too, where it is 1,5.
+DECIMALS = re.compile(r"\{\w+:[<>^+\d]*(?:,|,?\.\d+)[a-z%]?\}")
+
+
+def test_no_number_has_the_point_of_english_in_french():
+    texts = [text["fr"] for entry in catalogue().values() for text in entry.values()]
+    assert [text for text in texts if DECIMALS.search(text)] == []
 
 
 def test_the_systems_words_are_said_in_the_language_of_the_reader(monkeypatch):

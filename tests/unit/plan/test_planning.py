@@ -170,6 +170,15 @@ def test_what_a_change_of_the_config_computes_again(images, plan, sections, to_d
     assert attempts(plan(**sections)) == attempts(again)
 
 
+def test_what_is_only_drawn_again_is_told_beside_what_is_segmented(images, plan, draw):
+    compute(plan())
+    draw(images / "d.tif", cells=1)
+    told = " ".join(plan().describe().split())
+    assert "to segment 1" in told and "to draw" not in told
+    told = " ".join(plan(overlays={"color": "#00ff00"}).describe().split())
+    assert "to segment 1" in told and "to write 1 mask to measure 1 to draw 4" in told
+
+
 def test_how_a_network_is_run_does_not_decide_its_masks(images, plan):
     def keys(**settings):
         made = plan(segmentation={"engine": "cellpose3", "model": "cyto3", **settings})

@@ -126,8 +126,15 @@ def _merged(settings: dict[str, Any], more: dict[str, dict[str, Any]]) -> dict[s
 
 def _as_seen_from(images: Path, folder: Path) -> str:
     """Return the path of a folder of images: from the experiment's folder if it lies in there, else a whole one."""
-    images, folder = images.absolute(), folder.absolute()
+    images, folder = _without_dots(images), _without_dots(folder)
     return str(images.relative_to(folder)) if images.is_relative_to(folder) else str(images)
+
+
+def _without_dots(path: Path) -> Path:
+    """Return a whole path, without `..` where it leads to the same without: behind a link it may lead elsewhere."""
+    plain = Path(os.path.abspath(path))
+    same = plain.exists() and path.exists() and plain.samefile(path)
+    return plain if same else path.absolute()
 
 
 def _with_notes(text: str, notes: dict[str, str]) -> str:

@@ -354,12 +354,12 @@ class Plan:
             lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         lines += [say("plan.stray", file=file) for file in self.stray]
         lines += known_errors.describe(self.known_errors, "plan.known_error")
-        if self.to_do["segment"]:
-            batches = self.to_do["batches"]
-            lines.append(say("plan.to_do", images=self.to_do["segment"], batches=batches))
-        elif any(self.to_do[step] for step in STEPS):
+        if segment := self.to_do["segment"]:
+            lines.append(say("plan.to_do", images=segment, batches=self.to_do["batches"]))
+        # What is segmented is written, measured and drawn too, which need not be said.
+        if any(self.to_do[step] > segment for step in STEPS):
             lines.append(say("plan.after", **self.to_do))
-        elif not any(script.batches for script in self.scripts.values()):
+        elif not segment and not any(script.batches for script in self.scripts.values()):
             lines.append(say("plan.nothing"))
         return lines
 

@@ -24,6 +24,7 @@ from segmake.core.ended_runs import Origin
 from segmake.core.files import error_line, flush, readable, write_atomically
 from segmake.core.journal import Entry, Event, Journal, as_record
 from segmake.messages import Problem, remembered, say
+from segmake.messages.numbers import number
 from segmake.runner.pipeline import Ended, Leave, Line, NotBegun, Pipeline, Task, Work
 from segmake.runner.records import keep_changed, name_of, record_of, was_changed
 from segmake.runner.script_products import changed_in, is_whole, made_any
@@ -279,15 +280,16 @@ class _Record:
         if changed := self._changed.get(task.image):
             details["changed"] = changed
         self._note(task, "done", **details)
+        told = {"place": self._place(), "image": task.image}
         if "cells" in details:
-            place, numbers = self._place(), {key: details[key] for key in ("cells", "seconds")}
-            self._tell(say("step.done", place=place, image=task.image, **numbers))
+            seconds = number(details["seconds"], 1)
+            self._tell(say("step.done", **told, cells=details["cells"], seconds=seconds))
         elif "script" in details:
-            names = {key: details[key] for key in ("script", "seconds")}
             words = "step.run_done" if made_any(details) else "step.run_done.nothing"
-            self._tell(say(words, place=self._place(), image=task.image, **names))
-            for told in details.get("told", ()):
-                self._tell(told)
+            seconds = number(details["seconds"], 1)
+            self._tell(say(words, **told, script=details["script"], seconds=seconds))
+            for words in details.get("told", ()):
+                self._tell(words)
 
     def _fail(self, task: Task, problem: Problem) -> None:
         # A result of other settings, or of the file before this one, would be taken for this image's.

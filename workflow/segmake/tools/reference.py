@@ -160,7 +160,7 @@ snakemake --profile slurm --configfile config/growth.yaml
 | `measurements` | les tableaux, pas les cellules |
 | `overlays` | les images avant/après, pas les cellules |
 | `cluster` | rien |
-| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.fr.md), et ceux qui suivent |
+| un script, ses `arguments`, son environnement | [ce script](../docs/reference/scripts.fr.md), et ce qui en dépend |
 | `resources`, `batch_size`, `parallel` d'un script | rien |
 | `environments` | aucune image : l'environnement dont la liste a changé est refait, et ses scripts sont relancés |
 | `results` | tout, dans le nouveau dossier |
@@ -322,7 +322,7 @@ _FAMILIES = {
     "SM-SPC": {"en": "Room on the disk", "fr": "La place sur le disque"},
     "SM-SET": {
         "en": "The set-up, the demo and the tests",
-        "fr": "La préparation, la démo et les tests",
+        "fr": "L'installation, la démo et les tests",
     },
 }
 
