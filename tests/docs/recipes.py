@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from tests.projects import ROOT
@@ -44,6 +45,10 @@ class Scratch:
             if (ROOT / name).is_file():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.folder / name, follow_symlinks=False)
+            if name.endswith(".py") and (compiled := Path(cache_from_source(ROOT / name))).exists():
+                # Else each copy translates all of the package anew.
+                (self.folder / name).parent.joinpath("__pycache__").mkdir(exist_ok=True)
+                shutil.copy2(compiled, (self.folder / name).parent / "__pycache__")
         (self.folder / ".environments").symlink_to(ROOT / ".environments")
         # That of the environment cleans its surroundings, and would take the package of this clone.
         commands = folder / "bin"
