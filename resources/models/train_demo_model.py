@@ -7,7 +7,7 @@ Run from a clone, in an environment with cellpose 3.1.1.3::
     python resources/models/train_demo_model.py --evaluate
     python resources/models/train_demo_model.py --evaluate --images FOLDER
 
-Every picture that the network learns from is drawn by ``segmake.synthetic``; no real picture is
+Every picture that the network learns from is drawn by ``segmake.demo.synthetic``; no real picture is
 used.
 """
 
@@ -34,7 +34,7 @@ from skimage import io as skio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-from segmake import synthetic
+from segmake.demo import synthetic
 
 MODEL = Path(__file__).resolve().with_name("segmake_demo_cp3")
 CHANNELS = [2, 32, 64, 128, 256]  # as in Cellpose's own models
