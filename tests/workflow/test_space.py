@@ -104,7 +104,7 @@ def test_it_says_what_takes_room_and_what_it_costs(experiment: Project) -> None:
     kinds = ("masks", "outputs", "tables", "pictures", "report", "memory", "snakemake")
     assert all(line_of(text, kind) for kind in kinds)
     french = space(experiment, language="fr").stdout
-    assert "figures avant/après" in line_of(french, "pictures")
+    assert "images avant/après" in line_of(french, "pictures")
     # The same from outside, and for the results alone.
     assert line_of(said(experiment, str(experiment.results)), "masks") == line_of(text, "masks")
 
