@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.docs.pictures.browser import shoot
 from tests.docs.pictures.stage import HOST, PASSWORD, SEGMAKE, USER
 from tests.docs.pictures.terminal import HEIGHT, Terminal, at_login_node, picture
 
@@ -43,6 +44,8 @@ def take(folder: Path, language: str) -> None:
     terminal.type("segmake set segmentation.gpu false")
     draw("plan", terminal.type("snakemake --profile slurm -n"))
     draw("run", terminal.type("snakemake --profile slurm"))
+    report = Path(f"/home/{USER}/growth/results/report.html")
+    shoot(report.as_uri(), folder / name_of("commands-report", language, "png"))
     terminal.type("cd ~")
     terminal.type("segmake demo-data images")
     draw("look", terminal.type("segmake look images/fluorescence"))

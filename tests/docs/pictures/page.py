@@ -11,17 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, sync_playwright
+from playwright.sync_api import Locator
 
+from tests.docs.pictures.browser import WIDTH, new_tab, shoot_report
 from tests.docs.pictures.commands import name_of
 from tests.docs.pictures.images import save
 from tests.docs.pictures.stage import HOST, LAPTOP, PASSWORD, SEGMAKE, SHARED, USER
-from tests.page.browser import install
 from tests.projects import ROOT
 
 HOME = Path("/home/jane")
 PATIENCE_MS = 150_000
-WIDTH = 1100
 
 # Paths of this machine are those of the docs; what stays at the window's edge would hide what is behind it.
 _PREPARE = """([here, shown]) => {
@@ -88,7 +87,7 @@ def take(folder: Path, language: str) -> None:
     take_new(folder, language)
     laptop = Laptop(language)
     laptop.run("segmake", "new", "growth", "--example", "phase")
-    with laptop.page("growth") as address, _tab() as tab:
+    with laptop.page("growth") as address, new_tab() as tab:
         _Walk(tab, folder, language).all(address)
 
 
@@ -96,23 +95,13 @@ def take_new(folder: Path, language: str) -> None:
     """Take the picture of a new experiment."""
     laptop = Laptop(language)
     laptop.run("segmake", "demo-data", "microscope")
-    with laptop.page(".") as address, _tab() as tab:
+    with laptop.page(".") as address, new_tab() as tab:
         tab.goto(address)
         tab.wait_for_url("**/experiments")
         tab.locator("#name").fill("mine")
         tab.locator("#images").fill("/home/jane/microscope/fluorescence")
         form = tab.locator("form", has=tab.locator("#name"))
         _Walk(tab, folder, language).shot("new", form, most=1000)
-
-
-@contextmanager
-def _tab() -> Iterator[Any]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
-        try:
-            yield browser.new_page(viewport={"width": WIDTH, "height": 900})
-        finally:
-            browser.close()
 
 
 class _Walk:
@@ -236,8 +225,5 @@ class _Walk:
         tab.wait_for_timeout(3000)
         with tab.expect_popup() as opened:
             tab.locator("a[href='/results/report.html']").click()
-        report = opened.value
-        report.wait_for_load_state()
-        report.set_viewport_size({"width": WIDTH, "height": 860})
-        report.wait_for_timeout(1000)
-        save(report.screenshot(), self.folder / name_of("report", self.language, "png"))
+        opened.value.wait_for_load_state()
+        shoot_report(opened.value, self.folder / name_of("page-report", self.language, "png"))
