@@ -69,6 +69,13 @@ html_context = {"other": other, "other_name": {"en": "English", "fr": "Français
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
+# With its name in an attribute: Sphinx marks searched words in texts, and can't in those of drawings.
+copybutton_image_svg = (
+    f'<svg role="img" aria-label="{ {"en": "Copy", "fr": "Copier"}[language] }" viewBox="0 0 24 24" fill="none"'
+    ' stroke="currentColor" stroke-width="1.5" stroke-linejoin="round">'
+    '<rect x="8" y="8" width="12" height="12" rx="2"/>'
+    '<path d="M16 8v-2a2 2 0 0 0 -2 -2h-8a2 2 0 0 0 -2 2v8a2 2 0 0 0 2 2h2"/></svg>'
+)
 copybutton_selector = ", ".join(
     f"div.highlight-{kind} pre"
     for kind in ("bash", "powershell", "yaml", "python", "r", "toml", "ini")

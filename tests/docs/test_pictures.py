@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,8 @@ def test_pictures_are_made_from_a_real_run(tmp_path: Path) -> None:
         [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    run = (tmp_path / "simulation-run.fr.svg").read_text(encoding="utf-8")
-    # As it was typed, and as it was answered.
-    for words_shown in ("snakemake", "SegMake", "results/report.html"):
-        assert words_shown in run
+    svg = (tmp_path / "simulation-run.fr.svg").read_text(encoding="utf-8")
+    shown = unescape(svg).replace("\N{NO-BREAK SPACE}", " ")
+    # What was typed, and what was answered.
+    for words_shown in ("snakemake --profile slurm", "script survival", "results/report.html"):
+        assert words_shown in shown

@@ -121,6 +121,10 @@ def test_a_message_is_found_by_its_code_and_by_its_words(
     )
     place = tab.evaluate("document.getElementById('sm-img-003').getBoundingClientRect().bottom")
     assert place > 0
+    # A word that stands in the theme's drawings, too.
+    search(tab, "mode")
+    tab.locator("#search-results a").first.click()
+    tab.wait_for_load_state("load")
 
 
 def search(tab: Any, words: str) -> None:

@@ -12,7 +12,9 @@ import struct
 import termios
 import time
 from fcntl import ioctl
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pyte
 from rich.console import Console
@@ -216,14 +218,16 @@ def _line(screen: pyte.Screen, number: int) -> Text:
     """Return a line of the screen with its colours."""
     text = Text()
     row = screen.buffer[number]
-    for column in range(WIDTH):
-        char = row[column]
-        style = Style(
-            color=_colour(char.fg), bgcolor=_colour(char.bg), bold=char.bold, reverse=char.reverse
-        )
-        text.append(char.data, style)
+    # What looks alike is one piece: words can then be searched for, and copied.
+    for style, pieces in groupby((row[column] for column in range(WIDTH)), _style):
+        text.append("".join(each.data for each in pieces), style)
     text.rstrip()
     return text
+
+
+def _style(char: Any) -> Style:
+    colours = {"color": _colour(char.fg), "bgcolor": _colour(char.bg)}
+    return Style(**colours, bold=char.bold, reverse=char.reverse)
 
 
 def _colour(name: str) -> str | None:
