@@ -19,7 +19,7 @@ def names() -> list[str]:
     return [kind.name for kind in made]
 
 
-@pytest.mark.parametrize("page", ["updates.md", "updates.fr.md"])
+@pytest.mark.parametrize("page", ["what-to-delete.md", "what-to-delete.fr.md"])
 def test_the_page_names_every_kind(page: str) -> None:
     text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
     assert [name for name in names() if f"`{name}`" not in text] == []
