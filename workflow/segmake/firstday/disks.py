@@ -88,4 +88,4 @@ def judge(figures: Figures) -> None:
         if abs(ahead) > MOST_CLOCK_SECONDS:
             wrong.append(say("firstday.clock", seconds=round(ahead)))
     if wrong:
-        raise Problem("SM-DAY-017", what="; ".join(dict.fromkeys(wrong)))
+        raise Problem("SM-DAY-017", what=say("pieces.between").join(dict.fromkeys(wrong)))

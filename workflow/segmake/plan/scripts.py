@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.core.files import fingerprint, readable
 from segmake.core.journal import Entry, Journal, next_attempt
+from segmake.messages import say
 from segmake.plan.judged import took_nothing
 from segmake.plan.plan import ScriptPlan
 from segmake.plan.script_keys import ImageFacts, Keys
@@ -180,7 +181,8 @@ def _remarks(script: Script, own: Identity) -> list[tuple[str, dict[str, str]]]:
         places = [readable(f"{one.file.name}: {one.words}") for one in own.unseen]
         more = ["..."] if len(places) > NAMED else []
         places = [place[:LONGEST_PLACE] for place in places[:NAMED]]
-        found.append(("SM-SCR-060", {"script": script.name, "places": "; ".join(places + more)}))
+        named = say("pieces.between").join(places + more)
+        found.append(("SM-SCR-060", {"script": script.name, "places": named}))
     return found
 
 

@@ -167,7 +167,8 @@ def _settled_commas(
 def _some(names: Iterable[str]) -> str:
     """Return the first of some names, readable."""
     listed = list(names)
-    return readable("; ".join(listed[:NAMED]) + ("; ..." if len(listed) > NAMED else ""))
+    more = ["..."] if len(listed) > NAMED else []
+    return readable(say("pieces.between").join([*listed[:NAMED], *more]))
 
 
 def _numeric_columns(forms: Iterable[Form]) -> set[str]:
