@@ -54,7 +54,8 @@ ip link add inside type bridge
 ip address add 192.0.2.1/24 dev inside
 ip link set inside up
 hostname login
-printf '127.0.0.1 localhost login %s\\n' "$2" >/etc/hosts
+# An address that is nobody's: it is shown at the first login.
+printf '127.0.0.1 localhost login\\n192.0.2.1 %s\\n' "$2" >/etc/hosts
 shift 2
 exec "$@"
 """
