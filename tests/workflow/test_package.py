@@ -246,7 +246,7 @@ def test_the_versions_that_are_pinned_are_those_that_the_package_allows() -> Non
     extras = ("images", "page", "remote", "workflow")
     for pins, needed in (
         ({name: main[name] for name in main.keys() - builds}, wanted(*extras)),
-        (main | tests, wanted(*extras, "dev")),
+        (main | tests, wanted(*extras, "docs", "dev")),
     ):
         assert pins.keys() - builds == needed.keys()
         for name, requirements in needed.items():
