@@ -20,6 +20,7 @@ from segmake.experiment.carried import carried_settings
 from segmake.experiment.examples import make_example
 from segmake.experiment.seen import NONE_SEEN, Seen, look
 from segmake.messages import Problem, say
+from segmake.slurm import commands as slurm
 
 # The one that SegMake brings; a simulation needs no image.
 SIMULATION = {
@@ -73,7 +74,8 @@ def make_experiment(
         _read_back(folder)
         key = "new.next.example" if installation.can_run() else "new.next.laptop"
         made = say("new.example", config=folder / DEFAULT_CONFIG, example=example)
-        return "\n".join([made, *told, say(key, shown=shlex.quote(str(folder)))])
+        profile = "slurm" if slurm.is_here() else "local"
+        return "\n".join([made, *told, say(key, shown=shlex.quote(str(folder)), profile=profile)])
     settings, numbers = carried_settings(other, folder) if other else (suggested(), {})
     seen = NONE_SEEN
     if simulation:
