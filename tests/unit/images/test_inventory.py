@@ -382,6 +382,16 @@ def test_what_could_not_be_read_is_tried_again(take, images, draw, monkeypatch):
     assert take().images[0].header is not None
 
 
+def test_files_of_one_position_are_taken_beside_those_of_several(take, images, draw):
+    draw(images / "single.tif")
+    problem = refused(take, images={"positions": [2, 3]})
+    assert problem.code == "SM-DIR-008"
+    write_positions(images / "slide.ome.tif", 3)
+    inventory = take(images={"positions": [2, 3]})
+    assert list(batches(inventory)) == ["single.tif", "slide.ome.tif (p2)", "slide.ome.tif (p3)"]
+    assert not [image.problem for image in inventory.images if image.problem]
+
+
 def test_unselected_positions_are_not_read_again(take, images, monkeypatch):
     write_positions(images / "slide.ome.tif", 3)
     take(images={"positions": 1})

@@ -10,7 +10,7 @@ import numpy as np
 
 from segmake.formats import Image, open_image, watched
 from segmake.formats.reach import seen_from_folder
-from segmake.images.selection import interpreted, select
+from segmake.images.selection import exchanged, interpreted, select
 from segmake.messages import Problem
 
 
@@ -47,6 +47,7 @@ class FieldOfView:
         positions: int | None = None,
     ) -> None:
         self._path, self._position, self._pages = path, position, images["pages"]
+        self._exchanged: tuple[str, str] | None = None
         try:
             with watched(path):
                 self._opened = open_image(path)
@@ -60,8 +61,9 @@ class FieldOfView:
             if position >= number:
                 raise Problem("SM-IMG-024", where=str(path), wanted=position + 1, number=number)
             self._raw = self._image.fields[position]
-            self.header = interpreted(self._raw, self._pages)
-            self.selection = select(self.header, images, path)
+            self._exchanged = exchanged(self._raw, images)
+            self.header = interpreted(self._raw, images)
+            self.selection = select(self._raw, images, path)
         except BaseException:
             self._opened.__exit__(None, None, None)
             raise
@@ -151,6 +153,9 @@ class FieldOfView:
 
     def _plane(self, channel: int, time: int, slice: int) -> np.ndarray:
         place = {"channel": channel, "time": time, "slice": slice, "page": 0}
+        if self._exchanged:
+            one, other = self._exchanged
+            place[one], place[other] = place[other], place[one]
         if self._raw.unnamed > 1:
             axis = {"time": "time", "z": "slice", "channel": "channel"}[self._pages]
             place = {**place, axis: 0, "page": place[axis]}

@@ -400,8 +400,10 @@ def _selected(
     images: list[ImageFile] = []
     others: list[ImageFile] = []
     wanted = section["positions"]
+    mixed = any(image.positions > 1 for image in found)
     for image in found:
-        selected = chosen(wanted, image.positions)
+        # Beside files with several positions, one that holds a single one was never meant.
+        selected = chosen("all" if mixed and image.positions == 1 else wanted, image.positions)
         if image.header and not selected and image.position == 0:
             # None of the file's positions: it fails, so that nobody takes it for done.
             first = wanted if isinstance(wanted, int) else wanted[0]
@@ -462,8 +464,8 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
 def _refuse_channels_of_none(images: list[ImageFile], config: Config) -> None:
     """Refuse channels to measure that no image has; an image without one has no values for it."""
     wanted = config.settings["measurements"]["intensity_channels"]
-    pages = config.settings["images"]["pages"]
-    headers = [interpreted(image.header, pages) for image in images if image.header]
+    section = config.settings["images"]
+    headers = [interpreted(image.header, section) for image in images if image.header]
     if wanted == "all" or not headers:
         return
     where = config.where("measurements", "intensity_channels")

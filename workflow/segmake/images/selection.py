@@ -65,7 +65,7 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
         ``SM-IMG-023`` if a time point or slice is not there; ``SM-IMG-022`` if there are several slices and the config
         does not say what to do with them; ``SM-IMG-025`` if nothing says what the pages of the file are.
     """
-    header = interpreted(header, images["pages"])
+    header = interpreted(header, images)
     if header.unnamed > 1:
         raise Problem("SM-IMG-025", where=str(path), number=header.unnamed)
     first = channel_index(header, images["channel"], path)
@@ -156,15 +156,75 @@ def has_channel(header: Header, wanted: int | str) -> bool:
     return True
 
 
-def interpreted(header: Header, pages: str | None) -> Header:
-    """Return a header whose unnamed pages are what the config says.
+# What ``axes`` of the section ``images`` may be: what the file calls them, and what they are.
+AXES = {
+    "slices_are_times": ("slice", "time"),
+    "slices_are_channels": ("slice", "channel"),
+    "times_are_slices": ("time", "slice"),
+    "times_are_channels": ("time", "channel"),
+    "channels_are_times": ("channel", "time"),
+    "channels_are_slices": ("channel", "slice"),
+}
+
+
+def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
+    """Return a header whose pages and axes are what the config says.
 
     Parameters
     ----------
-    pages : {"time", "z", "channel"} or None
-        ``pages`` of the section ``images``. A file that has time points (slices, channels) already, and unnamed pages
-        besides, stays as it is.
+    header : Header
+    images : mapping
+        The section ``images`` of the config, of which ``pages`` and ``axes`` are looked at. A file that has time points
+        (slices, channels) already, and unnamed pages besides, stays as it is.
     """
+    header = _with_pages(header, images["pages"])
+    axes = exchanged(header, images)
+    if axes is None:
+        return header
+    number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
+    one, other = axes
+    number[one], number[other] = number[other], number[one]
+    planned = {"time": header.planned_times, "slice": header.planned_slices, "channel": None}
+    planned[one], planned[other] = planned[other], planned[one]
+    names = header.channels
+    if "channel" in axes:
+        names = tuple(str(each) for each in range(1, number["channel"] + 1))
+    return replace(
+        header,
+        times=number["time"],
+        slices=number["slice"],
+        channels=names,
+        color=header.color and "channel" not in axes,
+        # What the file says of an axis was said of another one.
+        interval_s=None if "time" in axes else header.interval_s,
+        slice_step_um=None if "slice" in axes else header.slice_step_um,
+        planned_times=planned["time"],
+        planned_slices=planned["slice"],
+    )
+
+
+def exchanged(header: Header, images: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return which two axes of a file (``"time"``, ``"slice"``, ``"channel"``) the config exchanges, if any.
+
+    A file that has one of what the setting names stays as it is.
+
+    Parameters
+    ----------
+    header : Header
+    images : mapping
+        The section ``images`` of the config.
+    """
+    # Plans of earlier versions have no such setting.
+    axes = images.get("axes")
+    if axes is None:
+        return None
+    header = _with_pages(header, images["pages"])
+    said = AXES[axes][0]
+    number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
+    return AXES[axes] if number[said] > 1 else None
+
+
+def _with_pages(header: Header, pages: str | None) -> Header:
     if header.unnamed == 1 or pages is None:
         return header
     if pages == "time" and header.times == 1:

@@ -52,8 +52,8 @@ def draw_plane(
         header, selection = view.header, view.selection
         at = selection.slices[len(selection.slices) // 2] if not selection.projection else None
         depth = selection.slices.index(at) if at is not None else 0
-        kept = ("channel", "z", "time", "pages")
-        picture = folder / f"{fingerprint(position, [chosen[name] for name in kept])}.png"
+        kept = ("channel", "z", "time", "pages", "axes")
+        picture = folder / f"{fingerprint(position, [chosen.get(name) for name in kept])}.png"
         reduced = max(1, -(-max(header.width, header.height) // LONGEST))
         if not picture.exists():
             _save(_plane(view, path, depth), picture, reduced)
@@ -107,7 +107,7 @@ def _chosen(path: Path, images: dict[str, Any], position: int) -> dict[str, Any]
             raise Problem("SM-IMG-024", where=str(path), wanted=position, number=len(image.fields))
         raw = image.fields[position - 1]
     chosen = {**images, "pages": images["pages"] or ("time" if raw.unnamed > 1 else None)}
-    header = interpreted(raw, chosen["pages"])
+    header = interpreted(raw, chosen)
     if chosen["z"] is None and header.slices > 1:
         chosen["z"] = (header.slices + 1) // 2
     if chosen["channel"] is None and len(header.channels) > 1:

@@ -257,6 +257,13 @@ class _KeyMaker:
         # A position that comes after pages which counted as positions once is another one now.
         if image.header and image.header.copies_before:
             others = [*others, image.header.copies_before]
+        if (
+            image.header
+            and self._images["axes"]
+            and interpreted(image.header, self._images)
+            != (interpreted(image.header, {**self._images, "axes": None}))
+        ):
+            others = [*others, ["axes", self._images["axes"]]]
         segment = fingerprint(self._segment, *file, self._selection(image), *others)
         correction = self.correction(image)
         corrected = correction_fingerprint(correction) if correction else None
@@ -266,7 +273,7 @@ class _KeyMaker:
         """Return what is in the key besides where 0.1.0 took slices of an unknown distance for one pixel apart."""
         if image.header is None or not self._has_distances:
             return []
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         unknown = header.slices > 1 and not header.slice_step_um
         return [["slice_step_um", None]] if unknown else []
 
@@ -274,7 +281,7 @@ class _KeyMaker:
         """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
         if image.header is None:
             return False
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         planes = header.slices if self._whole else 1
         planes *= 1 if self._images["second_channel"] is None else 2
         return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
@@ -283,7 +290,7 @@ class _KeyMaker:
         """Whether the cells of an image are followed in time."""
         if image.header is None or self._tracking is None:
             return False
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         return len(chosen(self._images["time"], header.times)) > 1
 
     def _selection(self, image: ImageFile) -> list[Any]:
@@ -317,7 +324,7 @@ def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
             selection = select(image.header, images, image.path)
         except Problem:
             continue
-        header = interpreted(image.header, images["pages"])
+        header = interpreted(image.header, images)
         number["times"] += header.times - len(selection.times)
         number["slices"] += header.slices - len(selection.slices)
     return dict(number)
