@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from segmake.formats import Image, open_image, watched
+from segmake.formats import Image, watched
 from segmake.formats.reach import seen_from_folder
 from segmake.images.selection import exchanged, interpreted, select
+from segmake.images.set_image import open_field
 from segmake.messages import Problem
 
 
@@ -50,7 +51,7 @@ class FieldOfView:
         self._exchanged: tuple[str, str] | None = None
         try:
             with watched(path):
-                self._opened = open_image(path)
+                self._opened = open_field(path, images)
                 self._image: Image = self._opened.__enter__()
         except Problem as problem:
             raise seen_from_folder(problem, path, images) from None

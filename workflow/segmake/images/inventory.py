@@ -11,21 +11,23 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import file_and_position, image_name, natural_key, write_atomically
+from segmake.core.files import listed as listed_names
 from segmake.core.journal import Journal
 from segmake.formats.believed import Header
 from segmake.formats.isolated import headers_of
 from segmake.images.batches import assign_batches
 from segmake.images.channel_numbers import mixed_numbers
 from segmake.images.derived import Derived, find_derived, write_derived
+from segmake.images.file_sets import FileSet, arrangement, header_of, pattern_of, sort_files
 from segmake.images.image import ImageFile
 from segmake.images.image_folders import (
     ImageFolder,
@@ -35,6 +37,7 @@ from segmake.images.image_folders import (
     write_folders,
 )
 from segmake.images.listing import Found, Listed, list_images
+from segmake.images.name_patterns import Proposal, propose
 from segmake.images.selection import chosen, has_channel, interpreted, select
 from segmake.messages import Problem, Problems, remembered
 
@@ -80,7 +83,21 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     listed = list_images(config)
     remembered = read_inventory(kept)
     folders = _folders(listed, remembered, kept.parent)
-    files = [_image_file(folders, each, found) for each in listed for found in each.found]
+    pattern = config.settings["images"]["pattern"]
+    files, unfit, out_of_range = [], [], 0
+    for each in listed:
+        if pattern is None:
+            files += [_image_file(folders, each, found) for found in each.found]
+        else:
+            there = {found.relative: found for found in each.found}
+            ordered = sort_files(there, pattern_of(pattern))
+            unfit += [_image_file(folders, each, there[name]) for name in ordered.others]
+            files += [_set_of_files(folders, each, one, there) for one in ordered.sets]
+            out_of_range += len(ordered.left_out)
+    proposal = None if pattern else _proposal(listed)
+    if pattern is not None and listed and not files:
+        raise Problems([_nothing_fits(config, pattern, unfit)])
+    files += unfit
     noted = {image.file: image for image in remembered if image.batch}
     files = [_with_time_as_noted(file, noted.get(file.file)) for file in files]
     take_all = config.settings["images"]["derived"] == "take"
@@ -111,7 +128,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
         tuple(batched),
-        sum(each.left_out for each in listed) + len(left_out),
+        sum(each.left_out for each in listed) + len(left_out) + out_of_range,
         tuple(unselected),
         tuple(folders),
         tuple(image.image for image in hidden),
@@ -119,6 +136,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         sum(image.file in left_out for image in remembered if image.batch),
         tuple(name for each in listed for name in each.system),
         *_replaced(images, remembered),
+        tuple(file.file for file in unfit) if pattern else (),
+        proposal,
     )
 
 
@@ -193,10 +212,47 @@ def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) ->
     return ImageFile(name, name, found.path, *size_and_time(found.path))
 
 
+def _set_of_files(
+    folders: Sequence[ImageFolder], listed: Listed, files: FileSet, there: Mapping[str, Found]
+) -> ImageFile:
+    """Return an image of several files; if one of them can't be looked at, it is opened by that one, and fails."""
+    name = name_of(folders, listed, files.name)
+    found = [there[each.relative] for each in files.members]
+    lost = [each for each in found if each.lost]
+    if lost:
+        return ImageFile(name, name, lost[0].path, 0, 0, files=files)
+    facts = [size_and_time(each.path) for each in found]
+    size, mtime_ns = sum(size for size, _ in facts), max(time for _, time in facts)
+    arranged = arrangement(files, facts)
+    return ImageFile(name, name, found[0].path, size, mtime_ns, files=files, arranged=arranged)
+
+
+def _proposal(listed: Sequence[Listed]) -> Proposal | None:
+    """Return the first pattern that would put files of a folder together."""
+    proposals = (propose(found.relative for found in each.found) for each in listed)
+    return next(filter(None, proposals), None)
+
+
+def _nothing_fits(config: Config, pattern: str, files: Sequence[ImageFile]) -> Problem:
+    names = [file.file for file in files]
+    return Problem(
+        "SM-CFG-050",
+        where=config.where("images", "pattern"),
+        pattern=pattern,
+        number=len(names),
+        names=listed_names(names),
+    )
+
+
 def _with_time_as_noted(file: ImageFile, noted: ImageFile | None) -> ImageFile:
     """Return a file with the time that was noted of it, if an archive or file system only rounded it since."""
     # Between whole seconds nobody can tell what was rounded from what was written anew.
-    if noted and noted.mtime_ns % 10**9 and _is_same_time(noted, file.size, file.mtime_ns):
+    if (
+        noted
+        and not file.files
+        and noted.mtime_ns % 10**9
+        and _is_same_time(noted, file.size, file.mtime_ns)
+    ):
         return replace(file, mtime_ns=noted.mtime_ns)
     return file
 
@@ -342,7 +398,11 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
 
     One that could not be read is read again each time: what it lacked may be there now.
     """
-    known = [field for field in known if field.header and not field.outdated]
+    known = [
+        field
+        for field in known
+        if field.header and not field.outdated and field.header.arranged == file.arranged
+    ]
     for positions in {field.positions for field in known}:
         fields = [
             field
@@ -371,6 +431,11 @@ def _read_fields(
     batches = {field.image: field.batch for field in known}
     if isinstance(headers, Problem):
         return [replace(file, batch=batches.get(file.image, ""), problem=headers)]
+    if file.files:
+        try:
+            headers = (_header_of_set(file, headers),)
+        except Problem as problem:
+            return [replace(file, batch=batches.get(file.image, ""), problem=problem)]
     if parts := {file.path.parent / part for header in headers for part in header.parts}:
         size, mtime_ns = size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
@@ -391,6 +456,19 @@ def _read_fields(
         )
         for number, (name, header) in enumerate(zip(names, headers, strict=True))
     ]
+
+
+def _header_of_set(file: ImageFile, headers: tuple[Header, ...]) -> Header:
+    """Return the header of an image of several files by that of its first."""
+    if len(headers) > 1:
+        raise Problem("SM-IMG-071", where=str(file.path), field="position", number=len(headers))
+    if file.files is None:
+        return headers[0]
+    first = file.files.members[0].relative
+    above = PurePosixPath(first).parent
+    parts = tuple(os.path.relpath(each.relative, above) for each in file.files.members[1:])
+    header = header_of(headers[0], file.files, file.path)
+    return replace(header, parts=parts, arranged=file.arranged)
 
 
 def _selected(
@@ -429,6 +507,9 @@ _KEY_OF = {
     "SM-IMG-023": "z",
     "SM-IMG-024": "positions",
     "SM-IMG-025": "pages",
+    "SM-IMG-070": "pattern",
+    "SM-IMG-071": "pattern",
+    "SM-IMG-072": "pattern",
 }
 
 
@@ -546,6 +627,10 @@ class Inventory:
         Number of images that have another file than the one that they were last planned with.
     all_replaced : bool
         Whether these are several, and none of those that were planned has its file still.
+    unfit : tuple of str
+        The images that do not fit ``pattern``, where the config has one: each is one file.
+    proposal : Proposal or None
+        A pattern that would put files together, where the config has none.
     """
 
     images: tuple[ImageFile, ...]
@@ -558,6 +643,8 @@ class Inventory:
     system: tuple[str, ...] = ()
     replaced: int = 0
     all_replaced: bool = False
+    unfit: tuple[str, ...] = ()
+    proposal: Proposal | None = None
 
     def batches(self) -> dict[str, list[ImageFile]]:
         """Return the images of each batch, in the order of the inventory."""

@@ -61,6 +61,7 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
     Raises
     ------
     Problem
+        ``SM-IMG-070`` if no file holds one of the planes, of an image of several files;
         ``SM-IMG-010`` to ``SM-IMG-012`` if the channel is not there, not chosen or ambiguous; ``SM-IMG-021`` or
         ``SM-IMG-023`` if a time point or slice is not there; ``SM-IMG-022`` if there are several slices and the config
         does not say what to do with them; ``SM-IMG-025`` if nothing says what the pages of the file are.
@@ -80,13 +81,30 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
     times = chosen(images["time"], header.times)
     if not times:
         raise Problem("SM-IMG-021", where=str(path), wanted=images["time"], number=header.times)
-    return Selection(
+    selection = Selection(
         channel=first,
         second_channel=None if second is None else channel_index(header, second, path),
         times=times,
         slices=slices,
         projection=projection,
     )
+    _refuse_gaps(header, selection, path)
+    return selection
+
+
+def _refuse_gaps(header: Header, selection: Selection, path: Path) -> None:
+    """Refuse an image of several files one of which is missing and wanted."""
+    channels = {selection.channel, selection.second_channel}
+    times, slices = set(selection.times), set(selection.slices)
+    gaps = [
+        (channel, time, at)
+        for channel, time, at in header.gaps
+        if channel in channels and time in times and at in slices
+    ]
+    if gaps:
+        channel, time, at = gaps[0]
+        place = {"channel": header.channels[channel], "time": time + 1, "slice": at + 1}
+        raise Problem("SM-IMG-070", where=str(path), number=len(gaps), **place)
 
 
 def chosen(wanted: str | int | list[int] | None, number: int) -> tuple[int, ...]:
@@ -189,8 +207,11 @@ def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
     names = header.channels
     if "channel" in axes:
         names = tuple(str(each) for each in range(1, number["channel"] + 1))
+    order = ["channel", "time", "slice"]
+    first, second = order.index(one), order.index(other)
     return replace(
         header,
+        gaps=tuple(_exchanged(gap, first, second) for gap in header.gaps),
         times=number["time"],
         slices=number["slice"],
         channels=names,
@@ -222,6 +243,12 @@ def exchanged(header: Header, images: Mapping[str, Any]) -> tuple[str, str] | No
     said = AXES[axes][0]
     number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
     return AXES[axes] if number[said] > 1 else None
+
+
+def _exchanged(gap: tuple[int, int, int], first: int, second: int) -> tuple[int, int, int]:
+    places = [*gap]
+    places[first], places[second] = places[second], places[first]
+    return places[0], places[1], places[2]
 
 
 def _with_pages(header: Header, pages: str | None) -> Header:

@@ -99,6 +99,7 @@ def make_plan(
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
         system=list(inventory.system),
+        sets=_sets(inventory, present),
         replaced=inventory.replaced,
         all_replaced=inventory.all_replaced,
         corrections=_by_image(bound.used, present),
@@ -257,6 +258,9 @@ class _KeyMaker:
         # A position that comes after pages which counted as positions once is another one now.
         if image.header and image.header.copies_before:
             others = [*others, image.header.copies_before]
+        # Another file of a set changes neither sum nor latest time for sure.
+        if image.header and image.header.arranged:
+            others = [*others, image.header.arranged]
         if (
             image.header
             and self._images["axes"]
@@ -312,6 +316,28 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
         "stopped": sum(bool(h.planned_times or h.planned_slices) for h in headers),
         "copies": sum(header.copies for header in headers),
     }
+
+
+def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
+    """Return what is to be said of images that lie in several files, or look like it."""
+    found: dict[str, Any] = {}
+    sets = [image for image in present if image.header and image.header.arranged]
+    if sets:
+        found["images"] = len(sets)
+        found["files"] = sum(1 + len(image.header.parts) for image in sets if image.header)
+        found["lacking"] = [image.image for image in sets if image.header and image.header.gaps]
+    if inventory.unfit:
+        found["unfit"] = list(inventory.unfit)
+    if proposal := inventory.proposal:
+        first, second = proposal.files[:2]
+        found["proposal"] = {
+            "number": len(proposal.files),
+            "images": proposal.images,
+            "pattern": proposal.pattern,
+            "first": first,
+            "second": second,
+        }
+    return found
 
 
 def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
