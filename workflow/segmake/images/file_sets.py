@@ -12,7 +12,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path, PurePosixPath
 
-from segmake.core.files import fingerprint, natural_key
+from segmake.core.files import fingerprint, natural_key, same_letters
 from segmake.formats.believed import Header
 from segmake.messages import Problem
 
@@ -108,7 +108,7 @@ class Pattern:
     """
 
     def __init__(self, text: str) -> None:
-        self.text = text.removeprefix("**/").strip("/")
+        self.text = same_letters(text).removeprefix("**/").strip("/")
         self.depth = self.text.count("/") + 1
         self._choices: dict[str, list[str]] = {}
         self._ranges: dict[str, tuple[int, int]] = {}
@@ -134,7 +134,7 @@ class Pattern:
 
     def match(self, relative: str) -> dict[str, str] | None:
         """Return the values of the fields, and what is above as ``""``; None if a path does not fit."""
-        found = self._expression.fullmatch(relative)
+        found = self._expression.fullmatch(same_letters(relative))
         if not found:
             return None
         values = {name: found[name] for name in FIELDS if name in found.re.groupindex}

@@ -19,7 +19,14 @@ from typing import Any
 
 from segmake.core import versions
 from segmake.core.config import Config
-from segmake.core.files import file_and_position, image_name, natural_key, write_atomically
+from segmake.core.files import (
+    file_and_position,
+    image_name,
+    name_apart,
+    natural_key,
+    result_name,
+    write_atomically,
+)
 from segmake.core.files import listed as listed_names
 from segmake.core.journal import Journal
 from segmake.formats.believed import Header
@@ -97,7 +104,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     proposal = None if pattern else _proposal(listed)
     if pattern is not None and listed and not files:
         raise Problems([_nothing_fits(config, pattern, unfit)])
-    files += unfit
+    files = _told_apart([*files, *unfit], remembered)
     noted = {image.file: image for image in remembered if image.batch}
     files = [_with_time_as_noted(file, noted.get(file.file)) for file in files]
     take_all = config.settings["images"]["derived"] == "take"
@@ -210,6 +217,30 @@ def _is_same_time(image: ImageFile, size: int, mtime_ns: int) -> bool:
 def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) -> ImageFile:
     name = name_of(folders, listed, found.relative) + ("/*" if found.folder else "")
     return ImageFile(name, name, found.path, *size_and_time(found.path))
+
+
+def _told_apart(files: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> list[ImageFile]:
+    """Return files; those that have the same name but for the suffix get results of two names.
+
+    One that has results already keeps the name that it has.
+    """
+    noted = {image.file for image in remembered if image.batch}
+    groups: dict[str, list[ImageFile]] = {}
+    for file in files:
+        groups.setdefault(result_name(file.file), []).append(file)
+    named: list[ImageFile] = []
+    for group in groups.values():
+        # Those with results first, under the name that they have.
+        group.sort(key=lambda file: (file.file not in noted, natural_key(file.file), file.file))
+        free = True
+        for file in group:
+            apart = name_apart(file.file)
+            if free and not (apart in noted and file.file not in noted):
+                named.append(file)
+                free = False
+            else:
+                named.append(replace(file, image=apart, file=apart))
+    return named
 
 
 def _set_of_files(

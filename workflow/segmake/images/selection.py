@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from segmake.core.files import same_letters
 from segmake.formats.believed import Header
 from segmake.messages import Problem
 
@@ -161,8 +162,8 @@ def channel_index(header: Header, wanted: int | str | list[str] | None, path: Pa
 
 
 def channel_key(name: str) -> str:
-    """Return what two names of a channel have in common that are the same but for case and stray blanks."""
-    return " ".join(name.split()).casefold()
+    """Return what two names of a channel have in common that are the same but for case, stray blanks and accents."""
+    return same_letters(" ".join(name.split()).casefold())
 
 
 def has_channel(header: Header, wanted: int | str) -> bool:

@@ -15,7 +15,7 @@ from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
-from segmake.core.files import fingerprint
+from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
@@ -326,6 +326,8 @@ def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
         found["images"] = len(sets)
         found["files"] = sum(1 + len(image.header.parts) for image in sets if image.header)
         found["lacking"] = [image.image for image in sets if image.header and image.header.gaps]
+    if apart := [image.image for image in present if is_apart(image.file)]:
+        found["apart"] = apart
     if inventory.unfit:
         found["unfit"] = list(inventory.unfit)
     if proposal := inventory.proposal:

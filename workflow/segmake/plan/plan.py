@@ -79,7 +79,8 @@ class Plan:
         Number of pages that are smaller copies of others, and not taken.
     sets : dict
         Of images that lie in several files: how many there are (``images``), in how many ``files``, which are
-        ``lacking`` some of these, which files are ``unfit``; and the ``proposal`` of a pattern where there is none.
+        ``lacking`` some of these, which files are ``unfit``; the ``proposal`` of a pattern where there is none; and
+        which images are told ``apart`` from others by their suffix.
     hidden : list of str
         Images that can't be looked at now, and keep the results that they have.
     derived : dict
@@ -319,7 +320,11 @@ class Plan:
         lines = []
         if number := self.sets.get("images"):
             lines.append(say("plan.sets", number=number, files=self.sets["files"]))
-        for what, words in (("lacking", "plan.sets_lacking"), ("unfit", "plan.unfit")):
+        for what, words in (
+            ("lacking", "plan.sets_lacking"),
+            ("unfit", "plan.unfit"),
+            ("apart", "plan.apart"),
+        ):
             if names := self.sets.get(what):
                 lines.append(say(words, number=len(names), names=_some(names)))
         if proposal := self.sets.get("proposal"):
