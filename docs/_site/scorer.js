@@ -7,7 +7,9 @@ const kinds = [
   [/^(tutorial|how-to|faq)\//, 6],
 ];
 
-const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+/* As it is typed: without accents, with straight apostrophes and common spaces. */
+const plain = (text) =>
+  text.normalize("NFD").replace(/\p{M}/gu, "").replace(/[’‘]/g, "'").replace(/\s/g, " ").toLowerCase();
 
 function searchedWords() {
   const query = new URLSearchParams(location.search).get("q") ?? "";
@@ -32,12 +34,12 @@ function judged(section) {
   return 40 * has(inHeading) + 10 * has(inAll) + 4 * (inHeading + inAll + isWhole);
 }
 
-/* The line around the first of the words; a section without any is shown from its beginning. */
+/* The line around the first of the words; where there is none, the first line. */
 function line(text) {
   const places = searched.beginnings.map((beginning) => plain(text).search(beginning)).filter((place) => place >= 0);
+  const first = places.length > 0 ? Math.min(...places) : 0;
   // Between words.
-  const start = text.lastIndexOf(" ", Math.max(Math.min(...places, text.length) - 60, 0)) + 1;
-  const from = places.length > 0 ? start : 0;
+  const from = text.lastIndexOf(" ", Math.max(first - 60, 0)) + 1;
   const end = text.length > from + 160 ? text.lastIndexOf(" ", from + 160) : text.length;
   return `${from > 0 ? "… " : ""}${text.slice(from, end)}${end < text.length ? " …" : ""}`;
 }
