@@ -150,7 +150,7 @@ def test_a_message_is_found_by_its_words(site: Path, tab: Any, language: str) ->
         ("en", "open masks in Fiji", "tutorial/with-.*fiji", "Fiji"),
         ("en", "permission denied", "faq/connecting.*#.*denied", "key"),
         ("en", "my job does not start", "(how-to|faq)/wait", "start"),
-        ("fr", "ma tâche attend", "(how-to/waiting|faq/waiting|explanation/cluster)", "attend"),
+        ("fr", "ma tâche attend", "(how-to/waiting|faq/waiting|explanation/cluster)", "tâche"),
         ("fr", "diametre", "how-to/choose-model", "diamètre"),
     ],
 )
