@@ -223,7 +223,6 @@ class _Walk:
         home.locator("button[value=fetch]").click()
         tab.locator("a[href='/results/report.html']").wait_for()
         tab.wait_for_timeout(3000)
-        self.shot("results", tab.locator("section[aria-labelledby=h-results]"))
         with tab.expect_popup() as opened:
             tab.locator("a[href='/results/report.html']").click()
         opened.value.wait_for_load_state()
