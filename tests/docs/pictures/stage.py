@@ -47,9 +47,10 @@ mount --bind . /srv/segmake
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/sshd
 # The Python of root's home, for jane too.
-if [[ $1 == /root/* ]]; then
+home=$(getent passwd root | cut -d : -f 6)
+if [[ $1 == "$home"/* ]]; then
     mount --bind "$1" /mnt/python
-    mount -t tmpfs -o mode=755 tmpfs /root
+    mount -t tmpfs -o mode=755 tmpfs "$home"
     mkdir -p "$1"
     mount --bind /mnt/python "$1"
 fi
