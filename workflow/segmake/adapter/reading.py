@@ -157,7 +157,7 @@ def _describe(plan: Plan, adopted: Adopted) -> None:
 def _prepare_engine(
     plan: Plan, workflow: WorkflowObject, driver: NodesDriver, *, conda: bool
 ) -> None:
-    if not plan.to_do["segment"]:
+    if not (plan.to_do["segment"] or plan.looks):
         return
     engine = EngineEnvironment(plan.settings, conda=conda)
     engine.refuse_missing()

@@ -150,13 +150,18 @@ def _carry(task: Task, entry: Entry, journal: Journal, noted: Mapping[str, Any])
     if task.before == task.key:
         return
     details = {name: value for name, value in entry.details.items() if name != "overwritten"}
-    details |= {**noted, "carried": task.before}
+    details |= {**noted, "carried": task.before, "made_at": made_at(entry)}
     journal.add(task.image, "done", task.key, task.attempt, **details)
 
 
 def was_carried(entry: Entry | None) -> bool:
     """Whether a result counts for a key that it was not made with, since what it was made from is the same."""
     return entry is not None and entry.event == "done" and bool(entry.details.get("carried"))
+
+
+def made_at(entry: Entry) -> float:
+    """Return when a result was made, which may be long before it was carried over: seconds since 1970."""
+    return float(entry.details.get("made_at", entry.time))
 
 
 def _same(
