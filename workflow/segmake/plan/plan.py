@@ -87,6 +87,16 @@ class Plan:
         Number of images that have another file than the one that they were last planned with.
     all_replaced : bool
         Whether these are several, and none of those that were planned has its file still.
+    looks : list of str
+        Images with results whose files, or whose model's, have another time alone: a job looks at what is in them.
+    light : list of str
+        Batches in which no image is sure to be segmented: their jobs only look, and need no GPU for it.
+    images_before : dict
+        As `images_of_scripts`, what it was before the times of these files changed.
+    unknown : list of str
+        Images whose files have the same size and another time, and of which an earlier version noted no content.
+    weights : list of int or None
+        Size and time of change of the model's file, where the config names one.
     derived_before : int
         Number of images that an earlier run took these for.
     corrections : dict
@@ -149,6 +159,11 @@ class Plan:
     system: list[str] = field(default_factory=list)
     replaced: int = 0
     all_replaced: bool = False
+    looks: list[str] = field(default_factory=list)
+    light: list[str] = field(default_factory=list)
+    images_before: dict[str, dict[str, str]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    weights: list[int] | None = None
     corrections: dict[str, str] = field(default_factory=dict)
     outdated: dict[str, str] = field(default_factory=dict)
     bindings: dict[str, Any] = field(default_factory=dict)
@@ -229,7 +244,11 @@ class Plan:
         # A batch of a script that is run for each image is a batch of images, or a part of one.
         of_batch = script.per_image and batch.partition("-")[0] in self.batches
         images = [batch.partition("-")[0]] if of_batch else list(self.batches)
-        own = [self.outcome(step, each) for step in script.steps_needed for each in images]
+        steps = list(script.steps_needed)
+        if self.images_before and script.works_on_images and not steps:
+            # Whether a file holds what it held is for the first step to say.
+            steps = [STEPS[0]]
+        own = [self.outcome(step, each) for step in steps for each in images]
         return [*own, *(self.script_outcome(other) for other in script.scripts_needed)]
 
     def summary(self, spoken: str | None = None) -> Path:
@@ -310,6 +329,14 @@ class Plan:
             lines.append(say(f"{place}.derived_before", number=self.derived_before))
         return lines
 
+    def _describe_looks(self) -> list[str]:
+        """Return which images have a file with another time alone."""
+        lines = [say("plan.looks", number=len(self.looks))] if self.looks else []
+        if self.unknown:
+            names = {"number": len(self.unknown), "names": _some(self.unknown)}
+            lines.append(say("plan.unknown", **names))
+        return lines
+
     def _describe_images(self) -> list[str]:
         folder = self.settings["images"]["folder"]
         segmentation = self.settings["segmentation"]
@@ -342,7 +369,7 @@ class Plan:
         if self.replaced:
             words = "plan.all_replaced" if self.all_replaced else "plan.replaced"
             lines.append(say(words, number=self.replaced))
-        lines += self.describe_derived("plan")
+        lines += [*self._describe_looks(), *self.describe_derived("plan")]
         if self.system:
             lines.append(say("plan.system", number=len(self.system), names=_some(self.system)))
         if self.hidden:
@@ -359,7 +386,7 @@ class Plan:
         # What is segmented is written, measured and drawn too, which need not be said.
         if any(self.to_do[step] > segment for step in STEPS):
             lines.append(say("plan.after", **self.to_do))
-        elif not segment and not any(script.batches for script in self.scripts.values()):
+        elif not (segment or self.looks or any(s.batches for s in self.scripts.values())):
             lines.append(say("plan.nothing"))
         return lines
 
@@ -404,7 +431,7 @@ def write_plan(plan: Plan) -> None:
 def _written(task: Task, *, tracked: bool) -> list[Any]:
     """Return what a plan has to say of a task for `ResultPaths.task` to make it again."""
     place = [task.image, str(task.path), task.position, task.positions]
-    return [*place, task.key, task.attempt, task.large, tracked]
+    return [*place, task.key, task.attempt, task.large, tracked, task.file, task.before]
 
 
 def _written_run(task: Task) -> list[Any]:

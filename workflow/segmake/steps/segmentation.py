@@ -23,6 +23,7 @@ from segmake.labels.labels import LabelWriter
 from segmake.messages import Problem, say
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
+from segmake.runner.same_content import source_note, weights_note
 
 # What the report names of an engine's environment.
 _PACKAGES = ("cellpose", "omnipose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
@@ -42,11 +43,14 @@ class _Field:
         The piece that is next: for each channel YX, or ZYX.
     writer : LabelWriter
         Takes the labels, plane by plane.
+    source : dict
+        What is noted of the file.
     """
 
     view: FieldOfView
     places: list[tuple[int, int | None]]
     writer: LabelWriter
+    source: dict[str, Any]
     planes: list[np.ndarray] = field(default_factory=list)
     prediction: Any = None
     cells: int = 0
@@ -95,6 +99,7 @@ class Segmentation:
     def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
         self._images = plan.settings["images"]
         self._settings = plan.settings["segmentation"]
+        self._weights = plan.weights
         self._tell = tell
         self._loaded: Any = None
         self._refused: Problem | None = None
@@ -122,7 +127,7 @@ class Segmentation:
             places = [(moment, at) for moment in range(len(selection.times)) for at in depths]
             times, depth = len(selection.times), selection.depth
             writer = LabelWriter(task.outputs[0], times=times, depth=depth)
-            read = _Field(view, places, writer)
+            read = _Field(view, places, writer, source_note(task, view.header.parts))
             read.planes = read.read(places[0])
         except BaseException:
             view.close()
@@ -180,6 +185,8 @@ class Segmentation:
             **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
             **self._engine.describe(self._loaded),
+            **computed.source,
+            **weights_note(str(self._settings.get("model")), self._weights),
             "phases": computed.phases,
             "versions": _versions(),
         }
