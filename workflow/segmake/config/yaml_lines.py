@@ -16,6 +16,7 @@ from ruamel.yaml.reader import ReaderError
 from segmake.config.as_written import as_written
 from segmake.config.schema import name_of
 from segmake.config.yaml_faults import fault_of, in_words
+from segmake.config.yaml_repairs import Repair, repaired, swallowed
 from segmake.core.config import Config, Keys
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
@@ -59,13 +60,12 @@ def read_yaml(
     try:
         written = YAML(typ="rt").load(text)
         settings, lines = plain(written), dict(lines_of(written))
-        numbers = dict(_numbers(YAML().compose(text)))
+        nodes = YAML().compose(text)
+        numbers = dict(_numbers(nodes))
     except DuplicateKeyError as error:
         raise Problems(list(_twice(text, path)) or [_unnamed(error, path)]) from None
     except MarkedYAMLError as error:
-        line, fault = fault_of(error, text)
-        code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
-        raise Problems([Problem(code, where=location(path, line), error=fault)]) from None
+        raise Problems([_no_yaml(path, text, error)]) from None
     except ReaderError as error:
         if error.character == 0:
             # Every other byte is zero in UTF-16 without its mark.
@@ -78,9 +78,27 @@ def read_yaml(
         # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
         reason = in_words(str(error) or type(error).__name__)
         raise Problems([Problem("SM-CFG-005", where=location(path), error=reason)]) from None
+    if meant := swallowed(text, nodes):
+        raise Problems([_put_right(path, meant)])
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=location(path))])
     return settings, lines, numbers
+
+
+def _no_yaml(path: Path, text: str, error: MarkedYAMLError) -> Problem:
+    """Return the problem of a text that the reader of YAML refuses."""
+    line, fault = fault_of(error, text)
+    if "escape" in (error.problem or ""):
+        return Problem("SM-CFG-016", where=location(path, line))
+    if repair := repaired(text, line or 1):
+        return _put_right(path, repair, fault)
+    return Problem("SM-CFG-005", where=location(path, line), error=fault)
+
+
+def _put_right(path: Path, repair: Repair, fault: str = "") -> Problem:
+    """Return the problem of a line that is no YAML, with how it was perhaps meant."""
+    error = say(repair.fault) if repair.fault else fault
+    return Problem("SM-CFG-066", where=location(path, repair.line), error=error, line=repair.meant)
 
 
 def _twice(text: str, path: Path) -> Iterator[Problem]:
