@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from segmake.config.load import load_config
+from segmake.config.load import load_config, text_of_all
 from segmake.config.schema import SCHEMA, schema
 from segmake.config.template import commented_config
 from segmake.core.files import result_name
@@ -491,6 +491,35 @@ def test_a_line_that_is_put_right_for_a_trial_is_shown(tmp_path):
     text = "images:\n  folder: /tmp/day: 1\n"
     (problem,) = found(write(tmp_path, text))
     assert '  folder: "/tmp/day: 1"' in problem.remedy
+
+
+def test_of_several_files_the_later_ones_count_and_each_fault_has_its_file(tmp_path):
+    first, last = tmp_path / "lab.yaml", tmp_path / "day.yaml"
+    first.write_text(
+        "images:\n  folder: data\n  exclude: [a, b, c]\n"
+        "segmentation: {engine: threshold, min_size: 20}\noverlays: {color: red}\n"
+        "scripts:\n  - {name: x, script: a.py, arguments: {k: 1e-3}}\n"
+    )
+    last.write_text(
+        "images:\n  exclude: [d]\nsegmentation:\n  min_size: -7\nresults: other\nscripts: []\n"
+    )
+    with pytest.raises(Problems) as caught:
+        load_config(last, before=[first])
+    told = {(each.where.file, each.where.line) for each in caught.value.problems}
+    assert told == {(str(first), 5), (str(last), 4)}
+    first.write_text(first.read_text().replace("overlays: {color: red}\n", ""))
+    last.write_text(last.read_text().replace("-7", "7"))
+    config = load_config(last, before=[first])
+    assert config.settings["images"]["folder"] == "data"
+    assert config.settings["images"]["exclude"] == ["d"]
+    assert config.settings["segmentation"]["engine"] == "threshold"
+    assert config.settings["segmentation"]["min_size"] == 7 and config.settings["scripts"] == []
+    assert config.where("images", "folder") == f"{first}, line 2"
+    assert config.where("segmentation", "min_size") == f"{last}, line 4"
+    # What stood in a list that another one replaces has no place any more.
+    assert config.where("images", "exclude", 2) == f"{last}, line 2"
+    (tmp_path / "both.yaml").write_text(text_of_all([first, last]))
+    assert load_config(tmp_path / "both.yaml").settings == config.settings
 
 
 def result_of(path: Path) -> None:
