@@ -493,6 +493,27 @@ def test_a_line_that_is_put_right_for_a_trial_is_shown(tmp_path):
     assert '  folder: "/tmp/day: 1"' in problem.remedy
 
 
+def test_a_path_that_a_comment_cuts_is_told_in_quotes(tmp_path):
+    (problem,) = found(write(tmp_path, "images:\n  folder: /tmp/exp #3: x # mine\n"))
+    assert problem.code == "SM-CFG-069" and '"/tmp/exp #3: x".' in problem.remedy
+    load_config(write(tmp_path, "images:\n  folder: data #no path\nresults: out #old\n"))
+    (tmp_path / "data #3").mkdir()
+    (problem,) = found(write(tmp_path, "images:\n  folder: [data #3\n  ]\n"))
+    assert problem.code == "SM-CFG-069" and problem.where.endswith("line 2")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ('results: "D:\\res"', "SM-CFG-016", "without quotes"),
+        ("outputs: rois", "SM-CFG-070", "Write [rois]."),
+    ],
+)
+def test_what_stands_at_the_top_is_told_as_what_is_in_a_section(tmp_path, line, code, words):
+    (problem,) = found(write(tmp_path, MINIMAL + line + "\n"))
+    assert problem.code == code and words in problem.remedy
+
+
 def test_of_several_files_the_later_ones_count_and_each_fault_has_its_file(tmp_path):
     first, last = tmp_path / "lab.yaml", tmp_path / "day.yaml"
     first.write_text(

@@ -20,10 +20,10 @@ from segmake.config.schema import (
     with_defaults,
     without_faults,
 )
-from segmake.config.shared_paths import path_problems, understood
+from segmake.config.shared_paths import cut_paths, path_problems, understood
 from segmake.config.site_settings import limit_problems, take_from_site
 from segmake.config.together import checks
-from segmake.config.yaml_lines import read_yaml
+from segmake.config.yaml_lines import read_yaml, text_of
 from segmake.config.yaml_values import item_lines
 from segmake.core.config import Config, Keys
 from segmake.core.site import read_site
@@ -68,7 +68,7 @@ def load_config(
     given = plain(overrides or {})
     written = merged(written, given)
     config = Config(written, path, lines, written, given, site=read_site(), files=files)
-    foreign = list(path_problems(config))
+    foreign = [*path_problems(config), *cut_paths(config, text_of(path) if text is None else text)]
     config, problems = completed(config)
     _write_arguments_as_text(config.settings, {} if "scripts" in (overrides or {}) else numbers)
     if faults := list(results_problems(config)):

@@ -141,6 +141,8 @@ def _unfit(
     }
     if problem := problem_of_value(given, names, words):
         return problem
+    if not isinstance(given, list) and fits([given], broken):
+        return Problem("SM-CFG-070", listed=in_one_line([given]), **words)
     pixel = at(config.written, ("images", "pixel_size_um"))
     pixel = pixel if isinstance(pixel, float | int) else None
     unit = rule.get("x-unit", "")

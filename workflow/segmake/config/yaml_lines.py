@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ _LONG_TEXT = 1_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
 
+# A comment that follows a value and begins as no comment of a sentence does.
+_CUT = re.compile(r" +#[^\s#]")
+_CUT_LINE = re.compile(r"^[^#\n]*\S +#[^\s#]", re.MULTILINE)
+
 
 def read_yaml(
     path: Path, text: str | None = None
@@ -47,7 +52,7 @@ def read_yaml(
         If it can't be read, or is no YAML.
     """
     try:
-        text = _text_of(path) if text is None else text
+        text = text_of(path) if text is None else text
     except FileNotFoundError:
         raise Problems([Problem("SM-CFG-007", where=location(path))]) from None
     except UnicodeDecodeError:
@@ -136,7 +141,7 @@ def _unnamed(error: DuplicateKeyError, path: Path) -> Problem:
     )
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
     """Return what stands in a file, if it is one and no larger than any config."""
     size = path.stat().st_size
     if not path.is_file() and not path.is_dir():
@@ -214,3 +219,30 @@ def _numbers(node: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
             yield from _numbers(value, (*keys, index))
     elif isinstance(node, ScalarNode) and str(node.tag).endswith((":int", ":float")):
         yield keys, node.value
+
+
+def cut_by_comments(text: str, node: Any = None, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
+    """Yield the keys of each value without quotes that a comment without a space follows (``/exp #3``), and both.
+
+    Parameters
+    ----------
+    text : str
+        YAML.
+    node : Node, optional
+        A part of it.
+    keys : tuple
+        Those that lead to it.
+    """
+    if node is None:
+        # To read a config takes a while.
+        node = YAML().compose(text) if _CUT_LINE.search(text) else None
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield from cut_by_comments(text, value, (*keys, str(key.value)))
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from cut_by_comments(text, value, (*keys, index))
+    elif isinstance(node, ScalarNode) and node.style is None and node.value:
+        rest = text[node.end_mark.index :].partition("\n")[0]
+        if _CUT.match(rest):
+            yield keys, f"{node.value}{rest}".partition(" # ")[0].rstrip()
