@@ -92,6 +92,7 @@ def make_plan(
         command=command,
         started=time.time(),
         left_out=inventory.left_out,
+        other_kinds=inventory.other_kinds,
         **planned,
         unselected=_unselected(inventory, config.settings["images"]),
         **_facts(present),

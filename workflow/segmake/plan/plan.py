@@ -65,6 +65,8 @@ class Plan:
     ----------
     left_out : int
         Number of files in the images folders that are no images.
+    other_kinds : str
+        How many files of each kind the config does not choose, in words. Not written.
     small : list of str
         The batches with so little to do that what needs no GPU is done in one job on a cluster.
     cores : int
@@ -166,6 +168,7 @@ class Plan:
     journals: dict[str, int] = field(default_factory=dict)
     faults: dict[str, Problem] = field(default_factory=dict)
     written_for: str = ""
+    other_kinds: str = ""
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -326,6 +329,7 @@ class Plan:
         if licence := licences.warning(segmentation):
             lines.append(f"  {licence}")
         lines.append(say("plan.found", number=len(self.states), left_out=self.left_out))
+        lines += [say("plan.other_kinds", kinds=self.other_kinds)] * bool(self.other_kinds)
         lines += [
             say(f"plan.{state}", number=counts[state])
             for state in get_args(State)
@@ -394,7 +398,7 @@ def write_plan(plan: Plan) -> None:
         }
         for name, script in plan.scripts.items()
     }
-    written = {each.name for each in fields(plan)} - {"written_for", "faults"}
+    written = {each.name for each in fields(plan)} - {"written_for", "faults", "other_kinds"}
     own = {name: getattr(plan, name) for name in written}
     values = {**own, "batches": batches, "scripts": scripts}
     with write_atomically(plan.folders.plan) as part:
