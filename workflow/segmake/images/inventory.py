@@ -34,7 +34,7 @@ from segmake.images.image_folders import (
     settle_folders,
     write_folders,
 )
-from segmake.images.listing import Found, Listed, list_images
+from segmake.images.listing import Found, Listed, by_kind, list_images
 from segmake.images.selection import chosen, has_channel, interpreted, select
 from segmake.messages import Problem, Problems, remembered
 
@@ -119,6 +119,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         sum(image.file in left_out for image in remembered if image.batch),
         tuple(name for each in listed for name in each.system),
         *_replaced(images, remembered),
+        by_kind(name for each in listed for name in each.others),
     )
 
 
@@ -552,6 +553,8 @@ class Inventory:
         Those of them whose file has the same size and another time.
     all_replaced : bool
         Whether these are several, and none of those that were planned has its file still.
+    other_kinds : str
+        How many files of each kind the config does not choose, in words.
     """
 
     images: tuple[ImageFile, ...]
@@ -565,6 +568,7 @@ class Inventory:
     replaced: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
     all_replaced: bool = False
+    other_kinds: str = ""
 
     def batches(self) -> dict[str, list[ImageFile]]:
         """Return the images of each batch, in the order of the inventory."""

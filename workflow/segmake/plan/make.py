@@ -94,9 +94,11 @@ def make_plan(
         command=command,
         started=time.time(),
         left_out=inventory.left_out,
+        other_kinds=inventory.other_kinds,
         **planned,
         unselected=_unselected(inventory, config.settings["images"]),
         **_facts(present),
+        diameter_um=_diameter_in_um(settings, present),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
@@ -353,6 +355,20 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
         "stopped": sum(bool(h.planned_times or h.planned_slices) for h in headers),
         "copies": sum(header.copies for header in headers),
     }
+
+
+# Cells of fewer pixels in diameter can't be told from noise; of finer pixels than this, they may be meant in µm.
+_FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
+
+
+def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
+    """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
+    diameter = settings["segmentation"].get("diameter")
+    sizes = [image.header.pixel_size_um for image in present if image.header]
+    size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
+    if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:
+        return None
+    return float(diameter / size)
 
 
 def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:

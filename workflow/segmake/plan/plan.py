@@ -65,6 +65,10 @@ class Plan:
     ----------
     left_out : int
         Number of files in the images folders that are no images.
+    other_kinds : str
+        How many files of each kind the config does not choose, in words. Not written.
+    diameter_um : float or None
+        How many pixels the diameter is, if it was perhaps meant in µm. Not written.
     small : list of str
         The batches with so little to do that what needs no GPU is done in one job on a cluster.
     cores : int
@@ -181,6 +185,8 @@ class Plan:
     journals: dict[str, int] = field(default_factory=dict)
     faults: dict[str, Problem] = field(default_factory=dict)
     written_for: str = ""
+    other_kinds: str = ""
+    diameter_um: float | None = None
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -297,7 +303,15 @@ class Plan:
             for code, values in script.remarks:
                 problem = Problem(code, **values)
                 lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
-        return "\n".join([*lines, *self._describe_faults()])
+        return "\n".join([*lines, *self._describe_diameter(), *self._describe_faults()])
+
+    def _describe_diameter(self) -> list[str]:
+        """Return the remark on a diameter that was perhaps meant in µm."""
+        if not self.diameter_um or not self.to_do["segment"]:
+            return []
+        words = {"diameter": f"{self.settings['segmentation']['diameter']:g}"}
+        problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
+        return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
 
     def _describe_faults(self) -> list[str]:
         """Return how many images will fail, and why: by the reason, with the first of them."""
@@ -353,6 +367,7 @@ class Plan:
         if licence := licences.warning(segmentation):
             lines.append(f"  {licence}")
         lines.append(say("plan.found", number=len(self.states), left_out=self.left_out))
+        lines += [say("plan.other_kinds", kinds=self.other_kinds)] * bool(self.other_kinds)
         lines += [
             say(f"plan.{state}", number=counts[state])
             for state in get_args(State)
@@ -421,7 +436,12 @@ def write_plan(plan: Plan) -> None:
         }
         for name, script in plan.scripts.items()
     }
-    written = {each.name for each in fields(plan)} - {"written_for", "faults"}
+    written = {each.name for each in fields(plan)} - {
+        "written_for",
+        "faults",
+        "other_kinds",
+        "diameter_um",
+    }
     own = {name: getattr(plan, name) for name in written}
     values = {**own, "batches": batches, "scripts": scripts}
     with write_atomically(plan.folders.plan) as part:
