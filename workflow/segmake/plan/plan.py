@@ -81,6 +81,10 @@ class Plan:
         Number of images that have fewer time points or slices than were planned.
     copies : int
         Number of pages that are smaller copies of others, and not taken.
+    sets : dict
+        Of images that lie in several files: how many there are (``images``), in how many ``files``, which are
+        ``lacking`` some of these, which files are ``unfit``; the ``proposal`` of a pattern where there is none; and
+        which images are told ``apart`` from others by their suffix.
     hidden : list of str
         Images that can't be looked at now, and keep the results that they have.
     derived : dict
@@ -157,6 +161,7 @@ class Plan:
     lossy: int = 0
     stopped: int = 0
     copies: int = 0
+    sets: dict[str, Any] = field(default_factory=dict)
     hidden: list[str] = field(default_factory=list)
     derived: dict[str, list[str]] = field(default_factory=dict)
     derived_before: int = 0
@@ -351,6 +356,22 @@ class Plan:
             lines.append(say("plan.unknown", **names))
         return lines
 
+    def _describe_sets(self) -> list[str]:
+        """Return what is put together of several files, or looks like it."""
+        lines = []
+        if number := self.sets.get("images"):
+            lines.append(say("plan.sets", number=number, files=self.sets["files"]))
+        for what, words in (
+            ("lacking", "plan.sets_lacking"),
+            ("unfit", "plan.unfit"),
+            ("apart", "plan.apart"),
+        ):
+            if names := self.sets.get(what):
+                lines.append(say(words, number=len(names), names=_some(names)))
+        if proposal := self.sets.get("proposal"):
+            lines.append(say("plan.looks_like_sets", **proposal))
+        return lines
+
     def _describe_images(self) -> list[str]:
         folder = self.settings["images"]["folder"]
         segmentation = self.settings["segmentation"]
@@ -381,6 +402,7 @@ class Plan:
         for what in ("copies", "stopped", "lossy"):
             if number := getattr(self, what):
                 lines.append(say(f"plan.{what}", number=number))
+        lines += self._describe_sets()
         if self.replaced:
             words = "plan.all_replaced" if self.all_replaced else "plan.replaced"
             lines.append(say(words, number=self.replaced))
