@@ -46,6 +46,7 @@ IMAGE_COLUMNS = (
     "flags",
     "flag_reasons",
     "left_out_because",
+    "looked_at_because",
     "device",
     *(f"{phase}_seconds" for phase in PHASES),
     "mask",
@@ -62,7 +63,8 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
     ``write_seconds`` its phases. ``cells`` counts those of each time point (and of each slice that was segmented on
     its own). ``mask`` and ``picture`` are paths in the results folder. ``flags`` are the names of what speaks against
     an image that is done (`segmake.outcome.quality`), and ``flag_reasons`` the same in sentences; of images that the
-    config leaves out of the tables, ``left_out_because`` says why.
+    config leaves out of the tables, ``left_out_because`` says why, and of those that it says are right as they are,
+    ``looked_at_because``: neither have flags.
     """
     rows = {}
     for batch in plan.batches.values():
@@ -73,21 +75,25 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
             entries = [finished[step].get(tasks[0].image) for step in STEPS]
             row = _image_row(plan, batch.name, list(tasks), entries)
             rows[row["image"]] = row
-    _judge(rows, plan.left_out_because)
+    _judge(rows, plan.left_out_because, plan.looked_at_because)
     ordered = sorted(rows.values(), key=lambda row: natural_key(row["image"]))
     return [{column: row.get(column) for column in IMAGE_COLUMNS} for row in ordered]
 
 
-def _judge(rows: Mapping[str, dict[str, Any]], reasons: Mapping[str, str]) -> None:
-    """Note in the rows which images are left out of the tables, and why, and what speaks against the others."""
+def _judge(
+    rows: Mapping[str, dict[str, Any]], left_out: Mapping[str, str], looked_at: Mapping[str, str]
+) -> None:
+    """Note in the rows why images are left out of the tables, or right, and what speaks against the others."""
     done = {image: row for image, row in rows.items() if row["state"] == "done"}
-    flags = flags_of({image: row["facts"] for image, row in done.items() if image not in reasons})
+    flags = flags_of({image: row["facts"] for image, row in done.items() if image not in left_out})
     for image, row in rows.items():
-        # Whoever drew a mask by hand has looked.
-        found = [] if row.get("corrected") else flags.get(image, [])
+        # Whoever drew a mask by hand has looked, too.
+        has_looked = row.get("corrected") or image in looked_at
+        found = [] if has_looked else flags.get(image, [])
         row["flags"] = BETWEEN.join(flag.name for flag in found)
         row["flag_reasons"] = " ".join(flag.problem.what for flag in found)
-        row["left_out_because"] = reasons.get(image, "")
+        row["left_out_because"] = left_out.get(image, "")
+        row["looked_at_because"] = looked_at.get(image, "")
 
 
 def _facts(segmented: Mapping[str, Any], masks: Mapping[str, Any], left_out: int) -> dict[str, Any]:

@@ -203,12 +203,13 @@ def _is_large(facts: Facts, usual: _Usual) -> bool:
 
 def _of_picture(facts: Facts, usual: _Usual) -> Iterator[Flag]:
     """Yield what speaks against the picture itself."""
-    # Where there is nothing, nothing is sharp.
-    blurred = usual.far("sharpness", facts, THRESHOLDS["focus"], above=False) is not None
-    if blurred and facts["cells"]:
-        yield Flag(CODES["out_of_focus"], {})
     if facts.get("saturated", 0) >= THRESHOLDS["saturated"]:
         yield Flag(CODES["saturated"], {"percent": _percent(facts["saturated"])})
+    if not facts["cells"]:
+        # Where there is nothing, nothing is sharp, or bright.
+        return
+    if usual.far("sharpness", facts, THRESHOLDS["focus"], above=False) is not None:
+        yield Flag(CODES["out_of_focus"], {})
     few = facts.get("whole") and facts["range"] < THRESHOLDS["levels"]
     if few or usual.far("range", facts, THRESHOLDS["dim"], above=False) is not None:
         yield Flag(CODES["dim"], {"range": _short(facts["range"])})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -156,7 +156,8 @@ def write_report(
         taken, in words), ``position`` (its name), ``objective``, ``acquired`` (ISO 8601), ``tracks``, ``divisions``,
         ``corrected`` (True: the mask is the user's), ``left_out`` (cells that filters keep out of `cells`),
         ``warning``, ``flags`` and ``flag_reasons`` (what speaks against it, as names and in words),
-        ``left_out_because`` (why it is in no table), ``mask``, ``picture``, ``movie``. NA where unknown.
+        ``left_out_because`` (why it is in no table), ``looked_at_because`` (why it is right), ``mask``,
+        ``picture``, ``movie``. NA where unknown.
     cells : DataFrame
         A row per cell: ``image``, ``area_px``, ``length_px``, ``width_px``, and the same in ``_um`` and ``_um2`` where
         the pixel size is known; ``volume_um3``; of movies ``time``. May be empty, and without columns.
@@ -404,7 +405,7 @@ def _card(
         "warning": _text_of(row.get("warning")),
         "flags": " ".join(names_in(row)),
         "flag_reasons": _text_of(row.get("flag_reasons")),
-        "left_out_because": _text_of(row.get("left_out_because")),
+        "because": list(_because(row)),
         "details": _details(row, seconds),
         "before": _data_uri(pair[0]) if pair else None,
         "after": _data_uri(pair[1]) if pair else None,
@@ -427,6 +428,13 @@ def _counts(row: Mapping[str, Any], cells: float | None) -> str:
         if (count := finite(row.get(what))) is not None:
             words.append(say(f"report.card.{what}", n=number(count)))
     return " · ".join(words)
+
+
+def _because(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield for what reasons the config leaves an image out, or says that it is right."""
+    for name in ("left_out", "looked_at"):
+        if reason := _text_of(row.get(f"{name}_because")):
+            yield say(f"report.{name}_because", reason=reason)
 
 
 def _left_out(row: Mapping[str, Any]) -> str:
@@ -471,8 +479,7 @@ def _notes(run: Run, done: list[dict]) -> list[tuple[str, str]]:
     for row in done:
         if warning := _text_of(row.get("warning")):
             images.setdefault(warning, []).append(shown(row["image"]))
-        if reason := _text_of(row.get("left_out_because")):
-            words = say("report.note.left_out", reason=reason)
+        for words in _because(row):
             images.setdefault(words, []).append(shown(row["image"]))
     return [*((warning, "") for warning in run.warnings), *_named(images)]
 

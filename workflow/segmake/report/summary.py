@@ -82,7 +82,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
             *_warnings(segmentation, devices, plan.kept),
             *filter(None, [licences.warning(segmentation)]),
             *known_errors.describe(plan.known_errors, "warning.known_error"),
-            *(f"{one.what} {one.remedy}" for one in plan.leave_out_problems()),
+            *(f"{one.what} {one.remedy}" for one in plan.naming_problems()),
         ],
         not_selected=[
             say(f"report.not_selected.{what}", number=number)

@@ -1,4 +1,4 @@
-"""Which images the config leaves out of the tables, and why: ``leave_out``."""
+"""Which images the config names with a reason: those that are left out of the tables, and those that are right."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
+# The sections of the config that name images.
+SECTIONS = ("leave_out", "looked_at")
 
-def left_out(leave_out: Mapping[str, str], images: Iterable[str]) -> dict[str, str]:
-    """Return the reason of each image that is left out.
+
+def reasons(named: Mapping[str, str], images: Iterable[str]) -> dict[str, str]:
+    """Return the reason of each image that is named.
 
     Parameters
     ----------
-    leave_out : mapping
-        The section of the config: names of images, in which ``*`` stands for any letters, and reasons. Of several that
+    named : mapping
+        A section of the config: names of images, in which ``*`` stands for any letters, and reasons. Of several that
         fit, the first counts.
     images : iterable of str
         All images.
     """
     found: dict[str, str] = {}
-    names = {image: _plain(image) for image in images} if leave_out else {}
-    for wanted, reason in leave_out.items():
+    names = {image: _plain(image) for image in images} if named else {}
+    for wanted, reason in named.items():
         pattern = _plain(str(wanted))
         for image, name in names.items():
             if _fits(name, pattern):
@@ -28,12 +31,12 @@ def left_out(leave_out: Mapping[str, str], images: Iterable[str]) -> dict[str, s
     return found
 
 
-def named_in_vain(leave_out: Mapping[str, str], images: Iterable[str]) -> list[str]:
-    """Return the names in ``leave_out`` that fit no image."""
+def named_in_vain(named: Mapping[str, str], images: Iterable[str]) -> list[str]:
+    """Return the names in a section of the config that fit no image."""
     names = list(map(_plain, images))
     return [
         wanted
-        for wanted in map(str, leave_out)
+        for wanted in map(str, named)
         if not any(_fits(name, _plain(wanted)) for name in names)
     ]
 
