@@ -18,6 +18,7 @@ from segmake.engines.network import (
     Loaded,
     Prediction,
     describe,
+    dropped,
     eval_arguments,
     masks,
     refusing,
@@ -26,7 +27,7 @@ from segmake.engines.network import (
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
 from segmake.messages import Problem
 
-__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = ["addresses", "describe", "dropped", "fetch", "load", "masks", "predict", "volume"]
 
 
 def addresses(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -52,13 +52,14 @@ with _compiled_when_called():
         Loaded,
         Prediction,
         describe,
+        dropped,
         eval_arguments,
         masks,
         refusing,
         run_network,
     )
 
-__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = ["addresses", "describe", "dropped", "fetch", "load", "masks", "predict", "volume"]
 
 # The built-in models whose files have other names.
 _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 from segmake.core import versions
 from segmake.core.files import fingerprint, write_atomically
 from segmake.engines import licences
+from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
 from segmake.plan.result_paths import ResultPaths
@@ -212,6 +213,28 @@ class Plan:
         """Return the images that are there."""
         return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
 
+    @cached_property
+    def left_out_because(self) -> dict[str, str]:
+        """Of each image that the config leaves out of the tables, the reason."""
+        return reasons(self.settings.get("leave_out", {}), self.images())
+
+    @cached_property
+    def looked_at_because(self) -> dict[str, str]:
+        """Of each image that the config says is right as it is, the reason."""
+        return reasons(self.settings.get("looked_at", {}), self.images())
+
+    def naming_problems(self) -> list[Problem]:
+        """Return what is wrong about how the config names images: names of no image, or all of them left out."""
+        images = self.images()
+        found = [
+            Problem("SM-CFG-053", section=section, name=name)
+            for section in SECTIONS
+            for name in named_in_vain(self.settings.get(section, {}), images)
+        ]
+        if images and len(self.left_out_because) == len(images):
+            found.append(Problem("SM-CFG-054"))
+        return found
+
     @property
     def open_batches(self) -> list[str]:
         """The batches with something to compute."""
@@ -280,7 +303,10 @@ class Plan:
         ]
         outcomes += [script.outcome for script in self.scripts.values()]
         again = [self.report_round] if self.report_round else []
-        about = (sorted(self.images()), versions.REPORT, spoken or language(), *again)
+        judged = {"left_out": self.left_out_because, "looked_at": self.looked_at_because}
+        # As it was before the config could name images.
+        named = [judged] if any(judged.values()) else []
+        about = (sorted(self.images()), versions.REPORT, spoken or language(), *again, *named)
         return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
 
     def is_reported(self) -> bool:
@@ -317,6 +343,15 @@ class Plan:
         words = {"diameter": f"{self.settings['segmentation']['diameter']:g}"}
         problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
         return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
+
+    def _describe_named(self) -> list[str]:
+        """Return how many images are left out of the tables, and what is wrong about how the config names images."""
+        number = len(self.left_out_because)
+        lines = [say("plan.leave_out", number=number)] if number else []
+        return lines + [
+            f"  {problem.code}  {problem.what}\n    {problem.remedy}"
+            for problem in self.naming_problems()
+        ]
 
     def _describe_faults(self) -> list[str]:
         """Return how many images will fail, and why: by the reason, with the first of them."""
@@ -417,6 +452,7 @@ class Plan:
             problem = Problem("SM-OUT-020", file=file)
             lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         lines += [say("plan.stray", file=file) for file in self.stray]
+        lines += self._describe_named()
         lines += known_errors.describe(self.known_errors, "plan.known_error")
         if segment := self.to_do["segment"]:
             lines.append(say("plan.to_do", images=segment, batches=self.to_do["batches"]))

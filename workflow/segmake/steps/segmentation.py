@@ -54,6 +54,7 @@ class _Field:
     planes: list[np.ndarray] = field(default_factory=list)
     prediction: Any = None
     cells: int = 0
+    dropped: int | None = None
     anisotropy_unknown: bool = False
     phases: dict[str, float] = field(default_factory=dict)
 
@@ -168,6 +169,7 @@ class Segmentation:
         header, selection = computed.view.header, computed.view.selection
         return {
             "cells": computed.cells,
+            **({} if computed.dropped is None else {"dropped": computed.dropped}),
             "width_px": header.width,
             "height_px": header.height,
             "channel": header.channels[selection.channel],
@@ -210,6 +212,8 @@ class Segmentation:
         # The last masks of one image and the first of the next are made by two threads.
         with self._making_masks, read.phase("masks"):
             labels = self._engine.masks(self._loaded, prediction)
+            if tell := getattr(self._engine, "dropped", None):
+                read.dropped = (read.dropped or 0) + tell(self._loaded, prediction)
         read.add(labels)
 
     def _load(self) -> None:
