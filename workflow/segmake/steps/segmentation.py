@@ -51,6 +51,7 @@ class _Field:
     prediction: Any = None
     cells: int = 0
     anisotropy_unknown: bool = False
+    unclear: bool = False
     phases: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -179,6 +180,7 @@ class Segmentation:
             "lossy": header.lossy,
             **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
+            "unclear": computed.unclear,
             **self._engine.describe(self._loaded),
             "phases": computed.phases,
             "versions": _versions(),
@@ -188,6 +190,8 @@ class Segmentation:
         """Return what the engine makes masks of; for a volume, its labels."""
         with read.phase("network"):
             if place[1] is not None:
+                if hasattr(self._engine, "unclear") and not read.unclear:
+                    read.unclear = self._engine.unclear(self._loaded, read.planes)
                 return self._engine.predict(self._loaded, read.planes)
             header = read.view.header
             anisotropy = engines.anisotropy(
