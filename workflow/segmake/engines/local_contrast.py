@@ -17,7 +17,7 @@ LEAST_RANGE = 0.3
 # How deep the valley between the middles of two cells is, as a part of the contrast there.
 LEAST_VALLEY = 0.3
 # The smallest cell that is believed, in squares of the width; and the least contrast, as a part of that of most cells.
-LEAST_AREA, LEAST_CONTRAST = 0.6, 0.25
+LEAST_AREA, LEAST_CONTRAST = 0.55, 0.25
 # Noise has this contrast too, in its standard deviations.
 NOISE = 8.0
 
