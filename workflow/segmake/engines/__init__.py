@@ -11,6 +11,7 @@ An engine is a module with
   the next field of view,
 - ``volume(loaded, planes, anisotropy)``: make the labels of a z-stack whose slices belong together (only the engines of
   Cellpose),
+- ``unclear(loaded, planes)``: whether the engine can't tell in this picture what a cell is (only threshold),
 - ``describe(loaded)``: the model, the device, and how many tiles the network sees at once, in words.
 
 ``settings`` is the section ``segmentation`` of the config. This module knows the engines without importing them: each
@@ -204,7 +205,8 @@ def number_dropped(sizes: Any, smallest: int) -> int:
 class Engine(Protocol):
     """What every engine's module offers.
 
-    ``addresses`` and ``fetch`` only where there is a model, ``volume`` only those of Cellpose. ``dropped`` (how many
+    ``addresses`` and ``fetch`` only where there is a model, ``volume`` only those of Cellpose, ``unclear`` only
+    threshold. ``dropped`` (how many
     cells were too small, of what `masks` just made of a plane) where the engine can tell.
     """
 
@@ -215,6 +217,7 @@ class Engine(Protocol):
     masks: Callable[[Any, Any], np.ndarray]
     volume: Callable[[Any, list[np.ndarray], float | None], np.ndarray]
     dropped: Callable[[Any, Any], int]
+    unclear: Callable[[Any, list[np.ndarray]], bool]
     describe: Callable[[Any], dict[str, str]]
 
 

@@ -56,6 +56,7 @@ class _Field:
     cells: int = 0
     dropped: int | None = None
     anisotropy_unknown: bool = False
+    unclear: bool = False
     phases: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -186,6 +187,7 @@ class Segmentation:
             "lossy": header.lossy,
             **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
+            "unclear": computed.unclear,
             **self._engine.describe(self._loaded),
             **computed.source,
             **weights_note(str(self._settings.get("model")), self._weights),
@@ -197,6 +199,8 @@ class Segmentation:
         """Return what the engine makes masks of; for a volume, its labels."""
         with read.phase("network"):
             if place[1] is not None:
+                if hasattr(self._engine, "unclear") and not read.unclear:
+                    read.unclear = self._engine.unclear(self._loaded, read.planes)
                 return self._engine.predict(self._loaded, read.planes)
             header = read.view.header
             anisotropy = engines.anisotropy(
