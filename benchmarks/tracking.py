@@ -26,7 +26,7 @@ from skimage.measure import regionprops_table
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
-from tests.unit.growing_colony import origins_of, score  # noqa: E402
+from tests.unit.linked_movies import origins_of, score  # noqa: E402
 
 from segmake.demo.growing_colony import Cell, Movie, colony  # noqa: E402
 from segmake.labels.tracking import link  # noqa: E402

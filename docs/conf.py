@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "links",
+    "sections",
     "spaces",
 ]
 locale_dirs = ["_site/locales"]
@@ -61,13 +62,16 @@ html_show_copyright = False
 html_copy_source = False
 html_use_index = False
 html_domain_indices = False
-# A page that is read from disk can't fetch others to quote them.
+# A page that is read from disk can't fetch others to quote them: the scorer quotes what "sections" has kept.
 html_show_search_summary = False
+html_search_scorer = str(Path(__file__).parent / "_site" / "scorer.js")
 html_search_language = language
 html_context = {"other": other, "other_name": {"en": "English", "fr": "Français"}[other]}
 # Black on white, and what else has too little contrast in the theme, for those who see less well.
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
+# The style's own is nearly that of the page.
+html_theme_options = {"light_css_variables": {"color-code-background": "#eff1f3"}}
 
 # With its name in an attribute: Sphinx marks searched words in texts, and can't in those of drawings.
 copybutton_image_svg = (

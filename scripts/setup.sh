@@ -544,9 +544,9 @@ fi
 if ! $brief; then
     activate="conda activate segmake"
     if [[ -d $root/.venv/conda-meta && $prefix == "$root/.venv" ]]; then
-        activate="conda activate ./.venv"
+        activate="conda activate $(printf %q "$prefix")"
     elif [[ $prefix == "$root/.venv" ]]; then
-        activate=$(activation .venv)
+        activate=$(activation "$(printf %q "$prefix")")
     fi
     say setup.next root="$root" activate="$activate"
 fi

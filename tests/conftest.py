@@ -50,6 +50,9 @@ def _remove(kept: str) -> None:
 
 def pytest_collection_modifyitems(config, items):
     """Leave the short tests for the end where processes share them: one that is long would then be waited for."""
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(2 * 3600))
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.nodeid.startswith("tests/unit/"))
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,6 +172,16 @@ def wait_until(condition: Callable[[], bool], run: subprocess.Popen, seconds: fl
         assert run.poll() is None, "the run ended before it could be disturbed"
         assert time.monotonic() < end, "the run went on, and what was waited for did not happen"
         time.sleep(0.02)
+
+
+@contextmanager
+def still(run: subprocess.Popen) -> Iterator[None]:
+    """Let a run's main process stand still: on a busy machine it may be over before one has looked at it."""
+    run.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        run.send_signal(signal.SIGCONT)
 
 
 def settings() -> dict:

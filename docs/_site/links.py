@@ -25,7 +25,7 @@ PAGES = {
 }
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s#]+)(#[^()\s]*)?\)")
 # Messages name pages of the repository as they are called there.
-_NAMED = re.compile(r"(?<![\w/`[])(?<!\]\()(docs/[\w/-]+(?:\.fr)?\.md)(?![\w`])")
+_NAMED = re.compile(r"(?<![\w/`[])(?<!\]\()((?:docs|config)/[\w/-]+(?:\.fr)?\.md)(?![\w`])")
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,}).*?^\1\2[ \t]*$", re.MULTILINE | re.DOTALL)
 _SCHEME = re.compile(r"[a-z]+:")
 
@@ -63,9 +63,12 @@ def _outside_of_code(text: str, app: Any, name: str, file: str) -> str:
     def led(link: re.Match[str]) -> str:
         return _led(link, app, name, posixpath.dirname(file))
 
-    def linked(prose: str) -> str:
+    def named(page: re.Match[str]) -> str:
         up = posixpath.relpath(".", posixpath.dirname(file))
-        return _LINK.sub(led, _NAMED.sub(rf"[\1]({up}/\1)", prose))
+        return f"[{_title(page[0])}]({up}/{page[0]})"
+
+    def linked(prose: str) -> str:
+        return _LINK.sub(led, _NAMED.sub(named, _without_other_language(prose, file)))
 
     parts, end = [], 0
     for block in _FENCE.finditer(text):
@@ -92,6 +95,21 @@ def _led(link: re.Match[str], app: Any, name: str, folder: str) -> str:
         return f"[{words}]({posixpath.relpath(page, own)}.md{anchor})"
     other = "fr" if page.endswith(".fr") else "en"
     return _raw(words, f"{_up(name)}../{other}/{page.removeprefix('docs/')}.html{anchor}")
+
+
+def _without_other_language(prose: str, file: str) -> str:
+    """Return a text without its link to itself in the other language: each page of the site has a switch for it."""
+    name = posixpath.basename(file).removesuffix(".md")
+    other = name.removesuffix(".fr") if name.endswith(".fr") else f"{name}.fr"
+    link = rf"\[[^\]]*\]\({re.escape(other)}\.md\)"
+    return re.sub(rf"\s*\(?(?:(?:En|In)\s+\w+\s?:\s+)?{link}\)?\.?", "", prose)
+
+
+def _title(file: str) -> str:
+    """Return what a page is called on the site, given its name in the repository."""
+    page = ROOT / f"{_page(file, '')}.md"
+    first = page.read_text(encoding="utf-8").partition("\n")[0] if page.is_file() else ""
+    return first.removeprefix("# ") or file
 
 
 def _page(file: str, language: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,35 +103,79 @@ def test_a_link_that_leads_nowhere_and_what_others_serve_is_found(tmp_path: Path
     ]
 
 
+def search(tab: Any, words: str, leads_to: str) -> None:
+    tab.locator("input[name=q]").first.fill(words)
+    tab.locator("input[name=q]").first.press("Enter")
+    tab.wait_for_url(leads_to)
+
+
+def listed(tab: Any, words: str) -> Any:
+    """Search for words, and return what is found, the best first."""
+    search(tab, words, "**/search.html?*")
+    # Sphinx adds one after the other.
+    tab.locator(".search-summary", has_text=re.compile(r"\w")).wait_for()
+    return tab.locator("#search-results li")
+
+
 @pytest.mark.parametrize("language", made.LANGUAGES)
-def test_a_message_is_found_by_its_code_and_by_its_words(
-    site: Path, tab: Any, language: str
-) -> None:
+def test_a_code_of_a_message_leads_to_its_entry(site: Path, tab: Any, language: str) -> None:
+    tab.goto(address(site, "index", language))
+    for words in ("SM-IMG-052", "sm-out-011", "SegMake: SM-SSH-034 (cluster.example.org)"):
+        anchor = re.findall(r"sm-\w+-\d+", words.lower())[0]
+        search(tab, words, f"{address(site, 'reference/messages', language)}#{anchor}")
+        tab.wait_for_load_state("load")
+        place = tab.evaluate(f"document.getElementById('{anchor}').getBoundingClientRect().top")
+        assert 0 <= place < 450
+        assert tab.locator(".highlighted").count() == 0
+    # No such message.
+    assert listed(tab, "SM-IMG-999").count() > 0
+
+
+@pytest.mark.parametrize("language", made.LANGUAGES)
+def test_a_message_is_found_by_its_words(site: Path, tab: Any, language: str) -> None:
     page = ROOT / "docs" / "reference" / f"messages{'.fr' if language == 'fr' else ''}.md"
     _, _, told = page.read_text(encoding="utf-8").partition("### SM-IMG-003\n")
     words = told.split("**")[4].strip(" -\n")
-    end = ".fr.html" if language == "fr" else ".html"
     tab.goto(address(site, "index", language))
-    search(tab, "SM-IMG-003")
-    tab.locator(f"#search-results a[href='reference/messages{end}#sm-img-003']").wait_for()
-    search(tab, words)
-    tab.locator(f"#search-results a[href='reference/messages{end}']").click()
-    tab.wait_for_url(f"**/reference/messages{end}*")
-    tab.wait_for_function(
-        "document.getElementById('sm-img-003').getBoundingClientRect().top < innerHeight / 2"
-    )
-    place = tab.evaluate("document.getElementById('sm-img-003').getBoundingClientRect().bottom")
-    assert place > 0
+    link = listed(tab, words).first.locator("a")
+    assert link.get_attribute("href").endswith("#sm-img-003")
     # A word that stands in the theme's drawings, too.
-    search(tab, "mode")
-    tab.locator("#search-results a").first.click()
+    listed(tab, "mode").first.locator("a").click()
     tab.wait_for_load_state("load")
 
 
-def search(tab: Any, words: str) -> None:
-    tab.locator("input[name=q]").first.fill(words)
-    tab.locator("input[name=q]").first.press("Enter")
-    tab.wait_for_url("**/search.html?*")
+@pytest.mark.parametrize(
+    ("language", "words", "leads_to", "line"),
+    [
+        ("en", "open masks in Fiji", "tutorial/with-.*fiji", "Fiji"),
+        ("en", "permission denied", "faq/connecting.*#.*denied", "key"),
+        ("en", "my job does not start", "(how-to|faq)/wait", "start"),
+        ("fr", "ma tâche attend", "(how-to/waiting|faq/waiting|explanation/cluster)", "tâche"),
+        ("fr", "diametre", "how-to/choose-model", "diamètre"),
+    ],
+)
+def test_what_answers_is_found_first_with_a_line_of_it(
+    site: Path, tab: Any, language: str, words: str, leads_to: str, line: str
+) -> None:
+    tab.goto(address(site, "index", language))
+    first = listed(tab, words).first
+    assert re.match(leads_to, first.locator("a").get_attribute("href"))
+    shown = first.locator("> span").inner_text()
+    assert line in shown
+    assert not shown.endswith(")")
+
+
+def test_a_page_is_linked_to_the_other_language_by_the_switch_alone(site: Path) -> None:
+    twice = []
+    for path in sorted((site / "en").rglob("*.html")):
+        own = path.relative_to(site / "en").with_suffix("")
+        there = site / "fr" / f"{own}.fr.html"
+        if there.exists():
+            pages = ((path, f"/fr/{own}.fr.html"), (there, f"/en/{own}.html"))
+            twice += [
+                page for page, link in pages if page.read_text(encoding="utf-8").count(link) != 1
+            ]
+    assert twice == []
 
 
 def test_each_page_leads_to_itself_in_the_other_language(site: Path, tab: Any) -> None:
@@ -179,6 +224,30 @@ def test_a_block_can_be_copied(site: Path, tab: Any) -> None:
         == tab.locator("div.highlight-bash").count()
         > 0
     )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_typed_stands_in_a_box_and_what_is_shown_does_not(
+    site: Path, tab: Any, scheme: str
+) -> None:
+    tab.emulate_media(color_scheme=scheme)
+    tab.goto(address(site, "tutorial/with-commands", "en"))
+    colour = "block => getComputedStyle(block).backgroundColor"
+    typed = tab.locator(".highlight-bash .highlight").first.evaluate(colour)
+    shown = tab.locator(".highlight-text .highlight").first.evaluate(colour)
+    page = tab.locator("body").evaluate(colour)
+    assert len({typed, page, "rgba(0, 0, 0, 0)"}) == 3
+    assert shown == "rgba(0, 0, 0, 0)"
+
+
+def test_a_picture_of_a_terminal_can_be_read_on_a_telephone(site: Path, tab: Any) -> None:
+    tab.set_viewport_size({"width": 400, "height": 900})
+    tab.goto(address(site, "tutorial/with-commands", "en"))
+    assert tab.locator("article img:not(a > img)").count() == 0
+    tab.locator("a.picture[href$='.svg']").first.click()
+    tab.wait_for_url("**/*.svg")
+    # A letter is as wide as the program drew it, and the rest is a move of the finger away.
+    assert tab.evaluate("document.documentElement.getBoundingClientRect().width") > 800
 
 
 @pytest.mark.parametrize("language", made.LANGUAGES)

@@ -11,13 +11,15 @@ import pytest
 from tests.docs import places, walks
 from tests.docs.blocks import Page, pages, read
 
+# The first runs all examples, as tests/workflow/test_examples.py does.
+_LONG = ("docs/examples/index.md", "docs/tutorial/with-commands.fr.md")
 WALKED = {page.name: page for page in map(read, pages()) if page.place}
 
 
 def _marks(page: Page) -> list[pytest.MarkDecorator]:
-    """Return `long` for what takes minutes: a set-up from nothing, and most French pages, whose commands are the same."""
+    """Return `long` for what takes minutes, and for what other tests do: most French pages have the same commands."""
     is_first = page.path.parent.name == "tutorial"
-    is_long = page.place == "clone" or (page.is_french and not is_first)
+    is_long = page.place == "clone" or (page.is_french and not is_first) or page.name in _LONG
     return [pytest.mark.long] if is_long else []
 
 

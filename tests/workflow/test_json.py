@@ -11,7 +11,7 @@ import pytest
 
 from tests import users
 from tests.answers import ask, held, read_by
-from tests.projects import Project, wait_until
+from tests.projects import Project, still, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +30,11 @@ def test_a_run_is_followed_from_its_start_to_its_end(project: Project):
     assert held(ask(project, "status", code=1))["problems"][0]["code"] == "SM-RUN-013"
     run = project.start()
     wait_until((project.folder / ".snakemake" / "segmake-start.tsv").exists, run)
-    assert state(project) == "starting"
+    with still(run):
+        assert state(project) == "starting"
     wait_until(lambda: bool(project.finished()) if project.results.exists() else False, run)
-    found = held(ask(project, "status"))
+    with still(run):
+        found = held(ask(project, "status"))
     assert found["state"] == "running" and found["run"]["process"]["pid"] == run.pid
     assert found["images"]["segmented"] > 0
     assert run.wait() == 1

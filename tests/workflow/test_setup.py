@@ -287,15 +287,15 @@ def test_conda_makes_both_environments(clone, home, bare, conda):
 
 
 @pytest.mark.parametrize(
-    ("shell", "line"),
+    ("shell", "command", "file"),
     [
-        ("/bin/bash", "  source .venv/bin/activate\n"),
-        ("/usr/bin/tcsh", "  source .venv/bin/activate.csh\n"),
-        ("/usr/bin/fish", "  source .venv/bin/activate.fish\n"),
-        ("/bin/dash", "  . .venv/bin/activate\n"),
+        ("/bin/bash", "source", "activate"),
+        ("/usr/bin/tcsh", "source", "activate.csh"),
+        ("/usr/bin/fish", "source", "activate.fish"),
+        ("/bin/dash", ".", "activate"),
     ],
 )
-def test_the_line_to_type_fits_the_login_shell(clone, home, bare, conda, shell, line):
+def test_the_line_to_type_fits_the_login_shell(clone, home, bare, conda, shell, command, file):
     """A folder of the user's that CDPATH leads to is none of SegMake's."""
     (bare / "conda").unlink()
     (clone / ".venv/bin").mkdir(parents=True)
@@ -310,7 +310,10 @@ def test_the_line_to_type_fits_the_login_shell(clone, home, bare, conda, shell, 
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
-    assert line in done.stdout
+    [place] = re.findall(rf"^  {re.escape(command)} (.+)$", done.stdout, re.MULTILINE)
+    # It can be typed in any folder.
+    read = subprocess.run(["bash", "-c", f"printf %s {place}"], capture_output=True, text=True)
+    assert read.stdout == f"{clone}/.venv/bin/{file}"
 
 
 def test_set_up_again_does_nothing(clone, home, bare, conda):

@@ -1,27 +1,3 @@
-/* Who comes from the search reads on where most of the searched words stand: some pages are long. */
-const searched = (localStorage.getItem("sphinx_highlight_terms") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-
-function scrollToSearched() {
-  const wanted = [...new Set(searched)];
-  let best = null;
-  let most = 0;
-  for (const section of document.querySelectorAll("article section:not(:has(section))")) {
-    const text = section.textContent.toLowerCase();
-    const words = new Set(text.match(/[\p{L}\p{N}]+/gu));
-    const found = wanted.filter((word) => words.has(word)).length;
-    // Of two that have as many, the shorter one is about them.
-    if (found > most || (best && found === most && text.length < best.textContent.length)) {
-      best = section;
-      most = found;
-    }
-  }
-  best?.scrollIntoView();
-}
-
-if (searched.length > 0 && !location.hash) {
-  addEventListener("load", scrollToSearched);
-}
-
 /* What the theme leaves out for those who use no mouse, or hear the page. */
 function makeReachable() {
   for (const box of document.querySelectorAll("pre, .table-wrapper")) {
@@ -43,6 +19,20 @@ function nameParts() {
   }
 }
 
+/* Pictures of screens are wider than a telephone: pressed, each is shown alone, in its own size. */
+function openPictures() {
+  for (const picture of document.querySelectorAll("article img")) {
+    if (!picture.closest("a")) {
+      const link = document.createElement("a");
+      link.className = "picture";
+      link.href = picture.src;
+      picture.replaceWith(link);
+      link.append(picture);
+    }
+  }
+}
+
 addEventListener("DOMContentLoaded", nameParts);
+addEventListener("DOMContentLoaded", openPictures);
 addEventListener("load", makeReachable);
 addEventListener("resize", makeReachable);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.docs.pictures.browser import shoot
-from tests.docs.pictures.stage import HOST, PASSWORD, SEGMAKE, USER
+from tests.docs.pictures.stage import HOST, OWNER, PASSWORD, SEGMAKE, USER, owned_by
 from tests.docs.pictures.terminal import HEIGHT, Terminal, at_login_node, picture
 
 # As the shell of a laptop shows it.
@@ -33,7 +33,8 @@ def take(folder: Path, language: str) -> None:
 
     draw("login", _login(language))
     terminal = at_login_node(language)
-    draw("enter", terminal.type(f"bash {SEGMAKE}/scripts/setup.sh"))
+    with owned_by(OWNER):
+        draw("enter", terminal.type(f"bash {SEGMAKE}/scripts/setup.sh"))
     draw("new", terminal.type("segmake new growth --example phase"))
     terminal.type("cd growth")
     terminal.start("nano config/config.yaml")

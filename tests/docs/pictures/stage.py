@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.projects import ROOT
@@ -18,6 +20,9 @@ from tests.slurm import cluster
 from tests.ssh.server import install
 
 HOST, USER, PASSWORD = "cluster.example.org", "jane", "correct horse"
+
+# Who looks after SegMake there.
+OWNER = "marie"
 
 # Where SegMake is on the stage, and what the docs call that.
 SEGMAKE, SHARED = "/srv/segmake", "/data/tools/segmake"
@@ -42,9 +47,10 @@ mount --bind . /srv/segmake
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/sshd
 # The Python of root's home, for jane too.
-if [[ $1 == /root/* ]]; then
+home=$(getent passwd root | cut -d : -f 6)
+if [[ $1 == "$home"/* ]]; then
     mount --bind "$1" /mnt/python
-    mount -t tmpfs -o mode=755 tmpfs /root
+    mount -t tmpfs -o mode=755 tmpfs "$home"
     mkdir -p "$1"
     mount --bind /mnt/python "$1"
 fi
@@ -87,6 +93,18 @@ def start_login_node() -> None:
         "Subsystem sftp /usr/lib/openssh/sftp-server\n"
     )
     _run("/usr/sbin/sshd", "-f", str(config), "-E", "/mnt/sshd.log")
+
+
+@contextmanager
+def owned_by(name: str) -> Iterator[None]:
+    """Call the owner of SegMake's files by a person's name: they are root's here."""
+    table = Path("/etc/passwd")
+    before = table.read_text()
+    table.write_text(f"{name}:x:0:0::/root:/bin/bash\n{before}")
+    try:
+        yield
+    finally:
+        table.write_text(before)
 
 
 def empty_home() -> None:

@@ -27,6 +27,8 @@ from tests.projects import ROOT
 
 # Narrow enough to be read on a telephone.
 WIDTH = 92
+# More than any line has: a terminal breaks lines within words at its edge, a picture between words.
+LONGEST = 600
 # Of a program that fills the screen.
 HEIGHT = 22
 
@@ -188,13 +190,14 @@ def picture(
     """
     for here in (str(ROOT), SEGMAKE):
         shown = shown.replace(here, SHARED)
-    screen = pyte.Screen(WIDTH, height)
+    screen = pyte.Screen(WIDTH if height == HEIGHT else LONGEST, height)
     pyte.Stream(screen).feed(shown)
     lines = [_line(screen, number) for number in range(height)]
     while lines and not lines[-1].plain.strip():
         lines.pop()
     if last is not None and len(lines) > last + 1:
         lines = [lines[0], Text("…"), *lines[-last:]]
+    lines = [part for line in lines for part in _broken(line)]
     wide = max(56, *(len(line.plain) for line in lines))
     console = Console(record=True, width=wide, file=io.StringIO(), force_terminal=True)
     console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
@@ -203,6 +206,16 @@ def picture(
         title=title, theme=_COLOURS, unique_id=name, code_format=_frame(wide, len(lines))
     )
     path.write_text(svg, encoding="utf-8")
+
+
+def _broken(line: Text) -> list[Text]:
+    """Return a line in lines of the terminal's width."""
+    if not line.plain:
+        return [line]
+    parts = line.wrap(Console(width=WIDTH, file=io.StringIO()), WIDTH)
+    for part in parts:
+        part.rstrip()
+    return list(parts)
 
 
 def _frame(wide: int, lines: int) -> str:
@@ -219,7 +232,7 @@ def _line(screen: pyte.Screen, number: int) -> Text:
     text = Text()
     row = screen.buffer[number]
     # What looks alike is one piece: words can then be searched for, and copied.
-    for style, pieces in groupby((row[column] for column in range(WIDTH)), _style):
+    for style, pieces in groupby((row[column] for column in range(screen.columns)), _style):
         text.append("".join(each.data for each in pieces), style)
     text.rstrip()
     return text

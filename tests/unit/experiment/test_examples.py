@@ -13,7 +13,12 @@ from segmake.config.load import load_config
 from segmake.core import installation
 from segmake.demo import example_images
 from segmake.engines import threshold
-from segmake.experiment.examples import EXAMPLES, example_config, list_examples
+from segmake.experiment.examples import (
+    EXAMPLES,
+    WITHOUT_NETWORK,
+    example_config,
+    list_examples,
+)
 from segmake.experiment.new import make_experiment
 from segmake.messages import Problem
 
@@ -31,7 +36,8 @@ def place(tmp_path, monkeypatch) -> Path:
 
 def test_each_example_is_listed_in_both_languages(monkeypatch):
     configs = {path.name for path in installation.example_configs().glob("*.yaml")}
-    assert configs == {f"{name}{end}" for name in EXAMPLES for end in (".yaml", ".fr.yaml")}
+    names = (*EXAMPLES, f"phase{WITHOUT_NETWORK}")
+    assert configs == {f"{name}{end}" for name in names for end in (".yaml", ".fr.yaml")}
     english = list_examples()
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
     for text in (english, list_examples()):
@@ -88,7 +94,10 @@ def test_without_a_network_the_threshold_finds_the_cells_of_phase(place, monkeyp
     told = make_experiment(Path("without"), "en", example="phase")
     assert "engine: threshold" in told
     with chdir("without"):
-        settings = load_config(Path("config", "config.yaml")).settings["segmentation"]
+        config = Path("config", "config.yaml")
+        settings = load_config(config).settings["segmentation"]
+        # No comment speaks of settings that are not there.
+        assert "demo model" not in config.read_text(encoding="utf-8")
     loaded = threshold.load(settings)
     for image in example_images.draw("phase"):
         labels = threshold.masks(loaded, threshold.predict(loaded, [image.pixels]))

@@ -14,7 +14,7 @@ from segmake.config.schema import schema, section_of
 from segmake.demo.growing_colony import colony
 from segmake.labels.tracking import Links, Settings, add_parents, link, write_lineage
 from segmake.messages import Problem, Problems
-from tests.unit.growing_colony import origins_of, score
+from tests.unit.linked_movies import origins_of, score
 
 
 def frame(*cells: tuple[int, int, int, int, int], shape: tuple[int, ...] = (80, 120)) -> np.ndarray:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import ctypes
 import errno
 import itertools
 import os
@@ -9,9 +10,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -132,6 +135,19 @@ def test_the_language_is_that_of_the_user(monkeypatch, variables, expected):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert language() == expected
+
+
+@pytest.mark.parametrize(("menus", "expected"), [(0x040C, "fr"), (0x0C0C, "fr"), (0x0407, "en")])
+def test_windows_is_asked_for_the_language_of_its_menus(monkeypatch, menus, expected):
+    """A mock, since there is no Windows here: these are the numbers of French, Canadian French and German."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    kernel = SimpleNamespace(GetUserDefaultUILanguage=lambda: menus)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert language() == expected
+    monkeypatch.setenv("LANG", "fr_FR.UTF-8")
+    assert language() == "fr"
 
 
 def test_the_scripts_of_the_set_up_choose_the_same_language():

@@ -229,7 +229,8 @@ def draw_demo(options: argparse.Namespace) -> None:
     """Draw the pictures of the demo."""
     from segmake.demo.synthetic import write_demo_images
 
-    write_demo_images(options.folder)
+    drawn = write_demo_images(options.folder)
+    print(say("example.images", number=len(drawn), folder=options.folder))
 
 
 def space(options: argparse.Namespace) -> int:

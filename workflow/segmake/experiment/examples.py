@@ -6,7 +6,6 @@ import re
 import shutil
 from pathlib import Path
 
-from segmake.config.edit import DEFAULT, set_values
 from segmake.config.schema import schema_file
 from segmake.config.yaml_values import in_one_line
 from segmake.core import installation
@@ -21,13 +20,8 @@ _IMAGES = "images"
 _SCRIPTS = "scripts"
 _DEMO_MODEL = "resources/models/segmake_demo_cp3"
 _OWN_SCRIPT = re.compile(rf"(?m)^\s+script: {_SCRIPTS}/(\S+)")
-# What finds the cells of `phase` where no network can be had.
-_WITHOUT_NETWORK = {
-    "segmentation.engine": "threshold",
-    "segmentation.polarity": "dark",
-    "segmentation.diameter": 40,
-    "segmentation.model": DEFAULT,
-}
+# Behind the name of an example, for its config where no network can be had.
+WITHOUT_NETWORK = "-without-network"
 
 
 def list_examples() -> str:
@@ -76,15 +70,15 @@ def make_example(folder: Path, name: str, language: str) -> list[str]:
             installation.example_configs() / _SCRIPTS / script, folder / _SCRIPTS / script
         )
         told.append(say("example.own_script", path=folder / _SCRIPTS / script))
+    model = (installation.clone() or Path()) / _DEMO_MODEL
+    if _DEMO_MODEL in text and not (model.is_file() and _has_network()):
+        text = example_config(name + WITHOUT_NETWORK, language).read_text(encoding="utf-8")
+        told.append(say("example.without_network"))
     config = folder / DEFAULT_CONFIG
     config.parent.mkdir(parents=True, exist_ok=True)
-    model = (installation.clone() or Path()) / _DEMO_MODEL
     text = re.sub(r"(?<=\$schema=)\S+", lambda _: str(schema_file(language)), text, count=1)
     with write_atomically(config) as part:
         part.write_text(text.replace(_DEMO_MODEL, in_one_line(str(model))), encoding="utf-8")
-    if _DEMO_MODEL in text and not (model.is_file() and _has_network()):
-        set_values(config, _WITHOUT_NETWORK)
-        told.append(say("example.without_network"))
     return told
 
 

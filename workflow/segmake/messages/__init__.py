@@ -33,6 +33,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,14 +62,15 @@ def language() -> str:
     """Return the language to speak: that of `speaking`, of ``SEGMAKE_LANG``, that of gettext, else English.
 
     gettext takes ``LC_ALL``, ``LC_MESSAGES`` or ``LANG``, the first that is set; and if that is not ``C`` or ``POSIX``,
-    the first language of the list in ``LANGUAGE`` before it. ``language`` in scripts/_common.sh does the same.
+    the first language of the list in ``LANGUAGE`` before it. ``language`` in scripts/_common.sh does the same. Windows,
+    which sets none of them, is asked for the language that it speaks itself.
     """
     wanted = _ASKED.get() or os.environ.get("SEGMAKE_LANG")
     if not wanted:
         locales = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-        locale = next(filter(None, locales), "C")
-        listed = "" if locale in ("C", "POSIX") else os.environ.get("LANGUAGE")
-        wanted = listed or locale
+        found = next(filter(None, locales), None) or _of_windows()
+        listed = "" if found in ("C", "POSIX") else os.environ.get("LANGUAGE")
+        wanted = listed or found
     for each in wanted.split(":"):
         short = _REGION.split(each, maxsplit=1)[0].lower()
         if short in LANGUAGES:
@@ -76,6 +78,16 @@ def language() -> str:
         if short in ("c", "posix"):
             break
     return "en"
+
+
+def _of_windows() -> str:
+    """Return the locale of Windows' own menus, such as ``fr_FR``; ``C`` where it is unknown, or no Windows."""
+    if sys.platform != "win32":
+        return "C"
+    import ctypes
+    import locale
+
+    return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "C")
 
 
 @contextmanager
