@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 from textwrap import indent
 from typing import Any
 
@@ -134,7 +135,7 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
     }
     if not plan.batches:
         return [say("end.scripts_alone", report=numbers["report"])]
-    empty = _describe_empty(images)
+    empty = [*_describe_empty(images), *_describe_diameters(images)]
     if not failed:
         return [say("end.good", **numbers), *empty]
     lines = [say("end.failed", **numbers), *empty]
@@ -152,6 +153,17 @@ def _describe_empty(images: Images) -> list[str]:
     more = f" (+{len(empty) - NAMED_FAILURES})" if len(empty) > NAMED_FAILURES else ""
     named = readable(", ".join(empty[:NAMED_FAILURES]))
     return ["  " + say("end.empty", number=len(empty), images=named + more)] if empty else []
+
+
+def _describe_diameters(images: Images) -> list[str]:
+    """Return which diameters were estimated: a value for all images can be taken from it."""
+    found = sorted(row["estimated_diameter_px"] for row in images if row["estimated_diameter_px"])
+    if not found:
+        return []
+    low, high, middle = brief(found[0]), brief(found[-1]), median_low(found)
+    # What is typed into a config has a point in every language.
+    numbers = {"low": low, "high": high, "middle": brief(middle), "setting": f"{middle:g}"}
+    return [f"  {say('end.diameters', number=len(found), **numbers)}"]
 
 
 def describe_outcome(plan: Plan) -> str:
