@@ -305,8 +305,14 @@ class Plan:
         again = [self.report_round] if self.report_round else []
         judged = {"left_out": self.left_out_because, "looked_at": self.looked_at_because}
         # As it was before the config could name images.
-        named = [judged] if any(judged.values()) else []
-        about = (sorted(self.images()), versions.REPORT, spoken or language(), *again, *named)
+        judgements = [judged] if any(judged.values()) else []
+        about = (
+            sorted(self.images()),
+            versions.REPORT,
+            spoken or language(),
+            *again,
+            *judgements,
+        )
         return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
 
     def is_reported(self) -> bool:
