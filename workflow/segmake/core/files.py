@@ -256,10 +256,16 @@ def fingerprint(*values: Any) -> str:
 _PIECES, _PIECE = 16, 1 << 16
 
 
-def sampled_hash(paths: Iterable[Path]) -> str | None:
+def sampled_hash(paths: Iterable[Path], whole: int = _PIECES * _PIECE) -> str | None:
     """Return what differs when the content of files or folders does: of small files all of it, of large ones a sample.
 
     None if one can't be read.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    whole : int
+        Files of up to so many bytes are small.
     """
     import hashlib
 
@@ -275,17 +281,17 @@ def sampled_hash(paths: Iterable[Path]) -> str | None:
                     )
                 )
                 if number % every == 0:
-                    for piece in _sample(file):
+                    for piece in _sample(file, whole):
                         digest.update(piece)
     except OSError:
         return None
     return digest.hexdigest()
 
 
-def _sample(file: Path) -> Iterator[bytes]:
+def _sample(file: Path, whole: int) -> Iterator[bytes]:
     size = file.stat().st_size
     with file.open("rb") as content:
-        if size <= _PIECES * _PIECE:
+        if size <= whole:
             yield content.read()
             return
         for number in range(_PIECES):

@@ -45,7 +45,7 @@ from segmake.images.image_folders import (
     settle_folders,
     write_folders,
 )
-from segmake.images.listing import Found, Listed, list_images
+from segmake.images.listing import Found, Listed, by_kind, list_images
 from segmake.images.name_patterns import Proposal, propose
 from segmake.images.selection import chosen, has_channel, interpreted, select
 from segmake.messages import Problem, Problems, remembered
@@ -145,20 +145,27 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         sum(image.file in left_out for image in remembered if image.batch),
         tuple(name for each in listed for name in each.system),
         *_replaced(images, remembered),
+        by_kind(name for each in listed for name in each.others),
         tuple(file.file for file in unfit) if pattern else (),
         proposal,
     )
 
 
-def _replaced(images: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> tuple[int, bool]:
-    """Return how many images have another file than the one that is remembered, and whether several, and all, have."""
+def _replaced(
+    images: Iterable[ImageFile], remembered: Iterable[ImageFile]
+) -> tuple[frozenset[str], frozenset[str], bool]:
+    """Return the images with another file than the one that is remembered, those of them whose time alone is another.
+
+    Last, whether several, and all, have another file.
+    """
     # One that could not be read has no results.
     before = {
         each.image: (each.size, each.mtime_ns) for each in remembered if each.batch and each.header
     }
     known = [image for image in images if image.image in before]
-    number = sum(before[image.image] != (image.size, image.mtime_ns) for image in known)
-    return number, number == len(known) > 1
+    other = [i for i in known if before[i.image] != (i.size, i.mtime_ns)]
+    touched = frozenset(i.image for i in other if i.size == before[i.image][0])
+    return frozenset(i.image for i in other), touched, len(other) == len(known) > 1
 
 
 def read_inventory(kept: Path) -> list[ImageFile]:
@@ -679,10 +686,14 @@ class Inventory:
         Number of images that an earlier run took these for.
     system : tuple of str
         The folders of servers and systems among the images, which are passed over.
-    replaced : int
-        Number of images that have another file than the one that they were last planned with.
+    replaced : frozenset of str
+        The images that have another file than the one that they were last planned with.
+    touched : frozenset of str
+        Those of them whose file has the same size and another time.
     all_replaced : bool
         Whether these are several, and none of those that were planned has its file still.
+    other_kinds : str
+        How many files of each kind the config does not choose, in words.
     unfit : tuple of str
         The images that do not fit ``pattern``, where the config has one: each is one file.
     proposal : Proposal or None
@@ -697,8 +708,10 @@ class Inventory:
     derived: Derived | None = None
     derived_before: int = 0
     system: tuple[str, ...] = ()
-    replaced: int = 0
+    replaced: frozenset[str] = frozenset()
+    touched: frozenset[str] = frozenset()
     all_replaced: bool = False
+    other_kinds: str = ""
     unfit: tuple[str, ...] = ()
     proposal: Proposal | None = None
 

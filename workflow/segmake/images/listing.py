@@ -44,6 +44,9 @@ SYSTEM_FOLDERS = frozenset(
     }
 )
 
+# More kinds of files are not told of.
+_MOST_KINDS = 6
+
 
 @dataclass(frozen=True)
 class Found:
@@ -258,12 +261,18 @@ def _may_be_folder(path: Path) -> bool:
 def _nothing_chosen(config: Config, folders: str, other: list[str]) -> Problem:
     if not other:
         return Problem("SM-DIR-004", where=config.where("images", "folder"), folder=folders)
-    kinds = Counter(PurePosixPath(name).suffix.lower() or "-" for name in other)
     return Problem(
         "SM-DIR-005",
         where=config.where("images", "include"),
         number=len(other),
         folder=folders,
         include=", ".join(config.settings["images"]["include"]),
-        kinds=", ".join(f"{number} {kind}" for kind, number in kinds.most_common(6)),
+        kinds=by_kind(other),
     )
+
+
+def by_kind(names: Iterable[str]) -> str:
+    """Return how many files there are of each kind, by the ends of their names: the most frequent ones."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "-" for name in names)
+    said = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(_MOST_KINDS))
+    return said + (", ..." if len(kinds) > _MOST_KINDS else "")
