@@ -133,6 +133,24 @@ def open_field(path: Path, images: Mapping[str, Any]) -> AbstractContextManager[
     return SetImage(path, *found) if found else open_image(path)
 
 
+def other_files(path: Path, images: Mapping[str, Any]) -> list[Path]:
+    """Return the other files of an image whose first file is given; none of an image that is one file.
+
+    Parameters
+    ----------
+    path : Path
+    images : mapping
+        The section ``images`` of the config; of a pattern that is none, nothing is made.
+    """
+    try:
+        pattern = pattern_in(images)
+    except Problem:
+        return []
+    found = _set_of(path, images, pattern) if pattern else None
+    files = [found[1] / each.relative for each in found[0].members] if found else []
+    return [file for file in files if file != path]
+
+
 def _set_of(path: Path, images: Mapping[str, Any], pattern: Pattern) -> tuple[FileSet, Path] | None:
     """Return the files of the image that a file belongs to, and the folder that their paths start from."""
     base = path.parent
