@@ -83,6 +83,17 @@ class FileSet:
     place: str
     doubled: tuple[str, ...] = ()
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FileSet:
+        """Return the set that ``dataclasses.asdict`` gave, perhaps by way of JSON."""
+        members = tuple(Member(**each) for each in values["members"])
+        texts = {name: tuple(values[name]) for name in ("channels", "fields", "doubled")}
+        return cls(**{**values, **texts, "members": members})
+
+    def folder_of(self, path: Path) -> Path:
+        """Return the folder that the paths of the files start from, by that of the first."""
+        return path.parents[len(PurePosixPath(self.members[0].relative).parts) - 1]
+
     def gaps(self) -> tuple[tuple[int, int, int], ...]:
         """Return channel, time and slice of each plane that no file holds."""
         there = {(each.channel, each.time, each.slice) for each in self.members}

@@ -477,7 +477,7 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
             now = size_and_time(file.path, parts) if parts else (file.size, file.mtime_ns)
             if all((field.size, field.mtime_ns) == now for field in fields):
                 fields.sort(key=lambda field: field.position)
-                return [replace(field, path=file.path) for field in fields]
+                return [replace(field, path=file.path, files=file.files) for field in fields]
     return []
 
 
