@@ -14,6 +14,7 @@ from segmake.config.measurement import measurement_problems
 from segmake.config.schema import default_of, describe, name_of, rule_of, schema
 from segmake.core.config import Config
 from segmake.engines import BUILTIN_MODELS, ESTIMATE, SAM_MODELS, SAM_TILE, keeps_volume
+from segmake.images.file_sets import Pattern
 from segmake.messages import Problem
 from segmake.scripts.checks.checks import script_problems
 
@@ -52,6 +53,7 @@ def checks(config: Config) -> Iterator[Problem]:
         if (gpus := script["resources"]["gpu"]) > (most or gpus):
             where = config.where("scripts", index, "resources", "gpu")
             yield Problem("SM-SCR-039", where=where, gpus=gpus, most=most)
+    yield from _name_problems(config)
     for key in ("include", "exclude"):
         yield from _pattern_problems(config, key, images[key])
     if images["channel"] is not None and images["channel"] == images["second_channel"]:
@@ -61,6 +63,17 @@ def checks(config: Config) -> Iterator[Problem]:
     low, high = config.settings["overlays"]["contrast"]
     if low >= high:
         yield Problem("SM-CFG-014", where=config.where("overlays", "contrast"), low=low, high=high)
+
+
+def _name_problems(config: Config) -> Iterator[Problem]:
+    """Yield what is wrong about the pattern that puts files together."""
+    text = config.settings["images"]["pattern"]
+    try:
+        if text is not None:
+            Pattern(text)
+    except Problem as problem:
+        where = config.where("images", "pattern")
+        yield Problem(problem.code, where=where, **problem.values)
 
 
 def _model_problems(config: Config) -> Iterator[Problem]:

@@ -99,6 +99,9 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
 SAM_TILE = 256
 SAM_MODELS = ("cpsam_v2", "cpsam")
 
+# Below such a part of the smallest size of a cell, an object is noise.
+NOISE = 1 / 3
+
 # For `diameter`: each image's is estimated from the image itself.
 ESTIMATE = "estimate"
 
@@ -206,11 +209,24 @@ def models_folder(settings: Mapping[str, Any]) -> Path:
     return Path(folder).expanduser().absolute()
 
 
+def number_dropped(sizes: Any, smallest: int) -> int:
+    """Return how many objects are smaller than a cell has to be.
+
+    Parameters
+    ----------
+    sizes : array (N,), integers
+        Of the objects, in pixels. Of a few pixels, they are noise, which nobody misses.
+    smallest : int
+    """
+    return int(((sizes < smallest) & (sizes >= NOISE * smallest)).sum())
+
+
 class Engine(Protocol):
     """What every engine's module offers.
 
     ``addresses``, ``fetch``, ``own_diameter`` and ``at`` only where there is a model, ``volume`` only those of
-    Cellpose, ``unclear`` only threshold.
+    Cellpose, ``unclear`` only threshold; ``dropped`` (how many cells were too small, of what `masks` just made of a
+    plane) where the engine can tell.
     """
 
     addresses: Callable[[Mapping[str, Any]], dict[str, str]]
@@ -219,6 +235,7 @@ class Engine(Protocol):
     predict: Callable[[Any, list[np.ndarray]], Any]
     masks: Callable[[Any, Any], np.ndarray]
     volume: Callable[[Any, list[np.ndarray], float | None], np.ndarray]
+    dropped: Callable[[Any, Any], int]
     own_diameter: Callable[[Any], float]
     at: Callable[[Any, float], Any]
     unclear: Callable[[Any, list[np.ndarray]], bool]

@@ -83,7 +83,7 @@ def of_both_sides(plane: np.ndarray, width: float) -> bool:
     blur = max(BLUR * width, 0.5)
     above, below = _sides(ndimage.gaussian_filter(plane, blur))
     least = max(MOST_OF_BOTH * max(above, below), BEYOND_NOISE * _noise(plane, blur))
-    return min(above, below) > least
+    return bool(min(above, below) > least)
 
 
 def _sides(smooth: np.ndarray) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from segmake.labels.labels import LabelWriter
 from segmake.messages import Problem, say
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
+from segmake.runner.same_content import source_note, weights_note
 
 # What the report names of an engine's environment.
 _PACKAGES = ("cellpose", "omnipose", "torch", "numpy", "scikit-image", "tifffile", "nd2")
@@ -43,6 +44,8 @@ class _Field:
         The piece that is next: for each channel YX, or ZYX.
     writer : LabelWriter
         Takes the labels, plane by plane.
+    source : dict
+        What is noted of the file.
     loaded
         What the engine loaded; told the diameter of this field's cells where that is estimated.
     estimated : float or None
@@ -54,10 +57,12 @@ class _Field:
     view: FieldOfView
     places: list[tuple[int, int | None]]
     writer: LabelWriter
+    source: dict[str, Any]
     planes: list[np.ndarray] = field(default_factory=list)
     loaded: Any = None
     prediction: Any = None
     cells: int = 0
+    dropped: int | None = None
     estimated: float | None = None
     areas: list[np.ndarray] = field(default_factory=list)
     anisotropy_unknown: bool = False
@@ -111,6 +116,7 @@ class Segmentation:
     def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
         self._images = plan.settings["images"]
         self._settings = plan.settings["segmentation"]
+        self._weights = plan.weights
         self._tell = tell
         self._loaded: Any = None
         self._refused: Problem | None = None
@@ -144,7 +150,7 @@ class Segmentation:
             places = [(moment, at) for moment in range(len(selection.times)) for at in depths]
             times, depth = len(selection.times), selection.depth
             writer = LabelWriter(task.outputs[0], times=times, depth=depth)
-            read = _Field(view, places, writer)
+            read = _Field(view, places, writer, source_note(task, view.header.parts))
             read.planes = read.read(places[0])
         except BaseException:
             view.close()
@@ -187,6 +193,7 @@ class Segmentation:
         header, selection = computed.view.header, computed.view.selection
         return {
             "cells": computed.cells,
+            **({} if computed.dropped is None else {"dropped": computed.dropped}),
             "width_px": header.width,
             "height_px": header.height,
             "channel": header.channels[selection.channel],
@@ -207,6 +214,8 @@ class Segmentation:
             **({"diameter_estimated": computed.estimated} if computed.estimated else {}),
             **({"doubts": doubts} if doubts else {}),
             **self._engine.describe(computed.loaded),
+            **computed.source,
+            **weights_note(str(self._settings.get("model")), self._weights),
             "phases": computed.phases,
             "versions": _versions(),
         }
@@ -255,6 +264,8 @@ class Segmentation:
         # The last masks of one image and the first of the next are made by two threads.
         with self._making_masks, read.phase("masks"):
             labels = self._engine.masks(read.loaded, prediction)
+            if tell := getattr(self._engine, "dropped", None):
+                read.dropped = (read.dropped or 0) + tell(read.loaded, prediction)
         if self._watches:
             read.areas.append(diameter.areas_of(labels))
         read.add(labels)
