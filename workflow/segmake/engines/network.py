@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import local
 from typing import Any, NoReturn
 
@@ -119,6 +119,11 @@ def refusing(model: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise Problem("SM-RUN-004") from error
         raise Problem("SM-RUN-006", where=model, model=model, error=error_line(error)) from error
+
+
+def at(loaded: Loaded, diameter: float) -> Loaded:
+    """Return the same network, which is told another diameter of the cells."""
+    return replace(loaded, arguments={**loaded.arguments, "diameter": diameter})
 
 
 def eval_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
-from segmake.messages import Problem, joined, say
+from segmake.messages import Problem, joined, remembered, say
 from segmake.outcome.quality import BETWEEN, flags_of
 from segmake.outcome.timing import PHASES
 from segmake.plan.plan import Plan
@@ -35,6 +35,7 @@ IMAGE_COLUMNS = (
     *PIXEL_SIDES,
     "channel",
     "selection",
+    "estimated_diameter_px",
     "position",
     "objective",
     "acquired",
@@ -167,6 +168,11 @@ def _warning(details: Mapping[str, Any]) -> str:
             words.append(say(f"warning.stopped.{axis}", **numbers))
     if details.get("anisotropy_unknown"):
         words.append(say("warning.anisotropy"))
+    if details.get("unclear"):
+        words.append(say("warning.unclear"))
+    for code, values in details.get("doubts", ()):
+        doubt = remembered(code, "", values)
+        words.append(f"{doubt.what} {doubt.remedy}")
     if details.get("followed", 1.0) < WELL_FOLLOWED:
         words.append(say("warning.tracking", percent=round(100 * details["followed"])))
     width, height = (details.get(name) for name in PIXEL_SIDES)
@@ -212,6 +218,7 @@ def _image_row(
     row |= {name: details.get(name) for name in (*names, "device")}
     if details:
         row["selection"] = describe_selection(details)
+        row["estimated_diameter_px"] = details.get("diameter_estimated")
     seconds = details.get("phases", {})
     row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
     made, measured = (entries[STEPS.index(step)] for step in ("masks", "measure"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 from textwrap import indent
 from typing import Any
 
@@ -138,7 +139,7 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
     }
     if not plan.batches:
         return [say("end.scripts_alone", report=numbers["report"])]
-    looks = _describe_looks(images)
+    looks = [*_describe_looks(images), *_describe_diameters(images)]
     if not failed:
         return [say("end.good", **numbers), *looks]
     lines = [say("end.failed", **numbers), *looks]
@@ -162,6 +163,17 @@ def _describe_looks(images: Images) -> list[str]:
     if number := sum(bool(row.get("left_out_because")) for row in images):
         lines.append(f"  {say('end.left_out', number=number)}")
     return lines
+
+
+def _describe_diameters(images: Images) -> list[str]:
+    """Return which diameters were estimated: a value for all images can be taken from it."""
+    found = sorted(row["estimated_diameter_px"] for row in images if row["estimated_diameter_px"])
+    if not found:
+        return []
+    low, high, middle = brief(found[0]), brief(found[-1]), median_low(found)
+    # What is typed into a config has a point in every language.
+    numbers = {"low": low, "high": high, "middle": brief(middle), "setting": f"{middle:g}"}
+    return [f"  {say('end.diameters', number=len(found), **numbers)}"]
 
 
 def describe_outcome(plan: Plan) -> str:

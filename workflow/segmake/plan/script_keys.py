@@ -56,6 +56,9 @@ class Keys:
         From a script's name to how each of its runs came to its end last.
     expected : bool
         Whether what has not failed is taken for done.
+    before : bool
+        Whether a key counts, too, under which a run was noted before it was carried over to another one
+        (`segmake.runner.same_content`).
     """
 
     scripts: Mapping[str, Script]
@@ -63,6 +66,7 @@ class Keys:
     images: Mapping[str, ImageFacts]
     journals: Callable[[str], Mapping[str, Entry]]
     expected: bool
+    before: bool = False
     _keys: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _whole: dict[str, str | None] = field(default_factory=dict)
     _sweeps: dict[str, dict[str, dict[str, str | bool]]] = field(default_factory=dict)
@@ -99,7 +103,9 @@ class Keys:
         """Whether a run went well with its present key, or is expected to."""
         key = self.key(name, run)
         entry = self.journals(name).get(run)
-        tried = entry is not None and entry.key == key
+        tried = entry is not None and (
+            entry.key == key or (self.before and entry.details.get("carried") == key)
+        )
         if key is None:
             return False
         if self.expected:

@@ -20,7 +20,8 @@ from segmake.plan.plan import ScriptPlan
 from segmake.plan.script_keys import ImageFacts, Keys
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current
-from segmake.runner.step_names import AFTER
+from segmake.runner.same_content import was_carried
+from segmake.runner.step_names import AFTER, STEPS
 from segmake.scripts.checks.command import fill
 from segmake.scripts.definition.script import MADE_BY, Script, image_of, scripts_of
 
@@ -105,8 +106,15 @@ def plan_scripts(
     return {name: plans[name] for name in scripts}
 
 
-def facts_in_job(plan: Plan) -> Keys:
-    """Return the keys as they are now: what has gone well so far counts, and nothing else."""
+def facts_in_job(plan: Plan, *, before: bool = False) -> Keys:
+    """Return the keys as they are now: what has gone well so far counts, and nothing else.
+
+    Parameters
+    ----------
+    plan : Plan
+    before : bool
+        Whether images whose files a job has looked at, and found the same, have the keys that they had before.
+    """
     finished = cache(lambda step, batch: Journal(plan.folders.journal(step, batch)).finished())
 
     def facts(batch: Batch, number: int) -> ImageFacts:
@@ -119,6 +127,9 @@ def facts_in_job(plan: Plan) -> Keys:
             return "done" if good else ""
 
         keys = {**plan.images_of_scripts[image.image], "cells": batch.tasks["measure"][number].key}
+        older = plan.images_before.get(image.image) if before else None
+        if older and was_carried(finished(STEPS[0], batch.name).get(image.image)):
+            keys = {**older, "cells": batch.tasks["measure"][number].before or keys["cells"]}
         without = image.image in plan.left_out_because
         return ImageFacts(keys, image.positions > 0, state, without)
 
@@ -132,6 +143,7 @@ def facts_in_job(plan: Plan) -> Keys:
         },
         cache(lambda name: journal_of(plan.folders, name).finished()),
         expected=False,
+        before=before,
     )
 
 

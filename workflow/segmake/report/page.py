@@ -153,7 +153,8 @@ def write_report(
         A row per image: ``image``, ``state`` (``"done"`` or ``"failed"``), ``cells``, ``seconds``,
         and, where there are any, ``code``, ``message``, ``remedy``, ``attempt``, ``width_px``,
         ``height_px``, ``pixel_size_um``, ``channel``, ``selection`` (which of its channels, time points and slices were
-        taken, in words), ``position`` (its name), ``objective``, ``acquired`` (ISO 8601), ``tracks``, ``divisions``,
+        taken, in words), ``estimated_diameter_px`` (of its cells, where it was estimated), ``position`` (its name),
+        ``objective``, ``acquired`` (ISO 8601), ``tracks``, ``divisions``,
         ``corrected`` (True: the mask is the user's), ``left_out`` (cells that filters keep out of `cells`),
         ``warning``, ``flags`` and ``flag_reasons`` (what speaks against it, as names and in words),
         ``left_out_because`` (why it is in no table), ``looked_at_because`` (why it is right), ``mask``,
@@ -455,6 +456,8 @@ def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
     channel = _text_of(row.get("channel"))
     if channel and channel not in _text_of(row.get("selection")):
         details.append(say("report.card.channel", channel=channel))
+    if (diameter := finite(row.get("estimated_diameter_px"))) is not None:
+        details.append(say("report.card.diameter", size=brief(diameter)))
     if position := _text_of(row.get("position")):
         details.append(say("report.card.position", position=position))
     details += [_text_of(row.get("objective")), moment(_text_of(row.get("acquired")))]

@@ -15,7 +15,7 @@ from segmake import __version__
 from segmake.core.files import readable
 from segmake.core.journal import Journal
 from segmake.core.tables import write_csv, write_parquet
-from segmake.engines import licences
+from segmake.engines import is_demo, licences
 from segmake.labels.cell_tables import fail_broken, join_cells
 from segmake.messages import say
 from segmake.outcome.image_table import image_table
@@ -28,8 +28,6 @@ from segmake.report.page import Run, write_report
 from segmake.runner.run_files import note_files
 from segmake.runner.step_names import STEPS
 from segmake.scripts.results.results import script_results
-
-DEMO_MODEL = "segmake_demo_cp3"
 
 
 def write_summary(plan: Plan) -> None:
@@ -109,7 +107,7 @@ def _warnings(
 ) -> list[str]:
     """Return what a reader of the report should know before trusting it, or the time it took."""
     warnings = []
-    if Path(segmentation.get("model") or "").name == DEMO_MODEL:
+    if is_demo(segmentation):
         warnings.append(say("warning.demo_model"))
     if segmentation.get("gpu") == "auto" and "CPU" in devices:
         warnings.append(say("warning.cpu"))
