@@ -74,14 +74,14 @@ class Look:
 
     Attributes
     ----------
-    words : str
-        What is unusual about them.
-    remedies : list of str
+    flag, text, remedy : str
+        What is unusual about them: its name, the same in words, and what to do.
     images : list of str
     """
 
-    words: str
-    remedies: list[str]
+    flag: str
+    text: str
+    remedy: str
     images: list[str]
 
 
@@ -117,8 +117,8 @@ class Follow:
             if do == "leave":
                 await self._common.desk.errands.stop(FETCH)
             if do in SECTIONS:
-                seen = await self._watch.look()
-                await apart(lambda: _note(self._common.desk.file.path, do, form, seen))
+                looks, _ = self._looks(await self._watch.look())
+                await apart(lambda: _note(self._common.desk.file.path, do, form, looks))
             return see("/follow")
         return await self._now(request)
 
@@ -222,13 +222,13 @@ def _told(done: Fetched) -> Iterator[str]:
 
 
 def _to_look_at(seen: Seen) -> Iterator[Look]:
-    """Yield the images to look at, those together that are flagged for the same; while a run is at work, none."""
+    """Yield the images to look at by what says most about them; while a run is at work, none."""
     # Another computer's SegMake may be too old to say it.
     told = seen.run.get("look_at", []) if seen.run and not seen.at_work else []
     groups: dict[str, Look] = {}
     for one in told:
-        words = ", ".join(each["text"] for each in one["flags"])
-        group = groups.setdefault(words, Look(words, [each["remedy"] for each in one["flags"]], []))
+        first = one["flags"][0]
+        group = groups.setdefault(first["flag"], Look(**first, images=[]))
         group.images.append(one["image"])
     yield from groups.values()
 
@@ -237,7 +237,7 @@ def _untold(seen: Seen) -> int:
     return int(seen.run.get("look_at_left_out", 0)) if seen.run and not seen.at_work else 0
 
 
-def _note(config: Path, section: str, form: dict[str, str], seen: Seen) -> None:
+def _note(config: Path, section: str, form: dict[str, str], looks: list[Look]) -> None:
     """Write into the config that images are left out of the tables, or right.
 
     Raises
@@ -247,12 +247,9 @@ def _note(config: Path, section: str, form: dict[str, str], seen: Seen) -> None:
     """
     reason = form.get("reason", "").strip()
     ticked = {name for key, name in form.items() if key.startswith(ONE)}
-    groups = {words for key, words in form.items() if key.startswith(WHOLE)}
+    whole = {name for key, name in form.items() if key.startswith(WHOLE)}
     images = [
-        image
-        for look in _to_look_at(seen)
-        for image in look.images
-        if look.words in groups or image in ticked
+        image for look in looks for image in look.images if look.flag in whole or image in ticked
     ]
     if not images or not reason:
         raise Problem("SM-CFG-055")
