@@ -11,7 +11,8 @@ An engine is a module with
   the next field of view,
 - ``volume(loaded, planes, anisotropy)``: make the labels of a z-stack whose slices belong together (only the engines of
   Cellpose),
-- ``unclear(loaded, planes)``: whether the engine can't tell in this picture what a cell is (only threshold),
+- ``unclear(loaded, planes, prediction)``: whether the engine can't tell in this picture what a cell is (only
+  threshold),
 - ``describe(loaded)``: the model, the device, and how many tiles the network sees at once, in words.
 
 ``settings`` is the section ``segmentation`` of the config. This module knows the engines without importing them: each
@@ -200,7 +201,7 @@ class Engine(Protocol):
     predict: Callable[[Any, list[np.ndarray]], Any]
     masks: Callable[[Any, Any], np.ndarray]
     volume: Callable[[Any, list[np.ndarray], float | None], np.ndarray]
-    unclear: Callable[[Any, list[np.ndarray]], bool]
+    unclear: Callable[[Any, list[np.ndarray], Any], bool]
     describe: Callable[[Any], dict[str, str]]
 
 

@@ -190,9 +190,12 @@ class Segmentation:
         """Return what the engine makes masks of; for a volume, its labels."""
         with read.phase("network"):
             if place[1] is not None:
-                if hasattr(self._engine, "unclear") and not read.unclear:
-                    read.unclear = self._engine.unclear(self._loaded, read.planes)
-                return self._engine.predict(self._loaded, read.planes)
+                prediction = self._engine.predict(self._loaded, read.planes)
+                # All planes of a field of view are of one kind, and the middle slice is the sharpest.
+                middle = read.places[len(read.places) // 2]
+                if place == middle and hasattr(self._engine, "unclear"):
+                    read.unclear = self._engine.unclear(self._loaded, read.planes, prediction)
+                return prediction
             header = read.view.header
             anisotropy = engines.anisotropy(
                 self._settings, mean_size(header, self._images), header.slice_step_um
