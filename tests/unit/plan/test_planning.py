@@ -128,7 +128,7 @@ def test_a_new_image_leaves_the_batches_that_exist_alone(images, plan, draw):
 
 def test_an_image_that_was_replaced_is_computed_again(images, plan, draw):
     compute(plan())
-    draw(images / "c.tif", cells=7)
+    draw(images / "c.tif", cells=7, shape=(60, 64))
     again = plan()
     assert again.states == {"a.tif": "done", "b.tif": "done", "c.tif": "changed"}
     assert attempts(again)["0001"] == {step: [1, 1, 2] for step in STEPS}
@@ -334,6 +334,26 @@ def test_planning_writes_nothing(images, configure, tmp_path):
     assert "3" in made.describe()
 
 
+def test_a_diameter_that_may_be_meant_in_micrometres_is_asked_about(images, plan):
+    sections = {"images": {"folder": str(images), "pixel_size_um": 0.065}}
+    network = {"engine": "cellpose3", "diameter": 2.5}
+    told = plan(**sections, segmentation=network).describe()
+    assert "SM-CFG-071" in told and "write 38:" in told
+    told = plan(**sections, segmentation=network | {"diameter": 25}).describe()
+    assert "SM-CFG-071" not in told
+
+
+def test_the_kinds_of_files_that_are_not_chosen_are_told(images, plan):
+    for name in ("notes.txt", "sub.TXT", "a.db", "LISEZMOI"):
+        (images / name).touch()
+    told = plan().describe()
+    assert "2 .txt, " in told and "1 .db" in told and "1 -" in told
+    assert (
+        "2 .txt"
+        not in plan(images={"folder": str(images), "include": ["*.tif", "*.txt"]}).describe()
+    )
+
+
 def lay_correction(made: Plan, name: str) -> Path:
     """Lay the mask that was made into the corrections, with a cell less."""
     labels = tifffile.imread(made.folders.mask(name))
@@ -491,17 +511,17 @@ def test_what_cannot_be_opened_for_now_keeps_its_results(images, plan, monkeypat
 
 def test_an_experiment_in_the_place_of_another_is_told(images, plan, draw):
     compute(plan())
-    draw(images / "b.tif", cells=7)
+    draw(images / "b.tif", cells=7, shape=(60, 64))
     made = plan()
     assert made.replaced == 1 and "1  image has another file" in made.describe()
     # Other settings are no other experiment.
     assert "Another experiment?" not in plan(segmentation={"min_size": 9}).describe()
     compute(plan())
-    draw(images / "b.tif", cells=6)
-    draw(images / "c.tif", cells=7)
+    draw(images / "b.tif", cells=6, shape=(70, 64))
+    draw(images / "c.tif", cells=7, shape=(70, 64))
     assert "Another experiment?" not in plan(segmentation={"min_size": 9}).describe()
     for name in NAMES:
-        draw(images / name, cells=8)
+        draw(images / name, cells=8, shape=(80, 64))
     assert "Another experiment?" in plan().describe()
 
 

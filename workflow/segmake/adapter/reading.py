@@ -86,16 +86,19 @@ def read(workflow: WorkflowObject, *, conda: bool) -> Reading:
 
 def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     # A job reads the plan, and no config.
-    from segmake.config.load import load_config
+    from segmake.config.load import load_config, text_of_all
 
     if workflow.is_main_process and not workflow.is_dry_run:
         # Done sooner where `segmake.adapter.front` is at work.
         note_start(Path.cwd())
-    config = load_config(workflow.config_file, workflow.overrides)
+    *before, file = workflow.config_files
+    config = load_config(file, workflow.overrides, before=before)
     text = ""
     with suppress(OSError, ValueError):
         # As it stands, line ends too: of a copy, they belong to what its sign tells.
-        text = workflow.config_file.read_bytes().decode("utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")
+    if before:
+        text = text_of_all([*before, file])
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
@@ -124,7 +127,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         plan = replace(plan, cores=cores_wanted(gpu=needs_gpu(plan.settings)))
     elif cluster is None:
         # On one computer the steps of a batch are no more together than those of others.
-        plan = replace(plan, small=[])
+        plan = replace(plan, small=[], light=[])
     _note_if_idle(plan, workflow)
     return Reading(plan, jobs, inventory, adopted, cluster, text)
 
@@ -157,7 +160,7 @@ def _describe(plan: Plan, adopted: Adopted) -> None:
 def _prepare_engine(
     plan: Plan, workflow: WorkflowObject, driver: NodesDriver, *, conda: bool
 ) -> None:
-    if not plan.to_do["segment"]:
+    if not (plan.to_do["segment"] or plan.looks):
         return
     engine = EngineEnvironment(plan.settings, conda=conda)
     engine.refuse_missing()

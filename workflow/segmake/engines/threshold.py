@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
 from skimage.feature import peak_local_max
 
-from segmake.engines import SPLIT_DIAMETER, local_contrast
+from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped
 
 # A threshold divides pure noise too: about 2.7 standard deviations apart where it cuts in the middle.
 LEAST_CONTRAST = 4.0
@@ -80,6 +80,14 @@ def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
     sizes = np.bincount(labels.ravel())
     labels[sizes[labels] < smallest] = 0
     return segmentation.relabel_sequential(labels)[0].astype(np.int32)
+
+
+def dropped(loaded: dict[str, Any], prediction: np.ndarray) -> int:
+    """Return how many pieces of the foreground are no cells because of ``min_size``."""
+    if loaded["min_size"] <= 1 or not prediction.any():
+        return 0
+    sizes = np.bincount(measure.label(ndimage.binary_fill_holes(prediction)).ravel())[1:]
+    return number_dropped(sizes, loaded["min_size"])
 
 
 def describe(loaded: dict[str, Any]) -> dict[str, str]:
