@@ -121,10 +121,11 @@ def _sides(smooth: np.ndarray, width: float) -> tuple[float, float]:
     not than the background. What belongs to a cell is far from both.
     """
     away, side = smooth - _background(smooth), int(WIDEST * width) | 1
-    # The border repeats what is beside it: mirrored there, a slope of light would have an edge.
-    how = {"size": (side, side), "mode": "nearest"}
-    above = np.minimum(away, smooth - ndimage.grey_opening(smooth, **how))
-    below = np.minimum(-away, ndimage.grey_closing(smooth, **how) - smooth)
+    # The border goes on as it is: mirrored, or cut off, a slope of light would have an edge there.
+    wider = np.pad(smooth, side, mode="edge")
+    inner = (slice(side, -side), slice(side, -side))
+    above = np.minimum(away, smooth - ndimage.grey_opening(wider, (side, side))[inner])
+    below = np.minimum(-away, ndimage.grey_closing(wider, (side, side))[inner] - smooth)
     above, below = (np.clip(part, 0, None).astype(np.float64) for part in (above, below))
     return float(np.cbrt((above**3).mean())), float(np.cbrt((below**3).mean()))
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from segmake.formats import Image, open_image
 from segmake.formats.believed import Header
 from segmake.images.file_sets import FileSet, Pattern, header_of, pattern_of, sort_files
-from segmake.images.listing import chosen
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -165,6 +164,9 @@ def _sorted(
     base: Path, folder: Path, include: tuple[str, ...], exclude: tuple[str, ...], pattern: str
 ) -> tuple[FileSet, ...]:
     """Return the images of several files in a folder, and so deep in it as the pattern goes."""
+    # The environments of the engines have no pathspec, which this needs and an image of one file does not.
+    from segmake.images.listing import chosen
+
     made = pattern_of(pattern)
     names: list[str] = []
     for place, folders, files in os.walk(base):
