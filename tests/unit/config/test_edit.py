@@ -427,7 +427,7 @@ def test_of_several_configs_the_last_is_written_to(config, capsys):
     told = capsys.readouterr().err
     assert "SM-CFG-072  lab.yaml, line 2" in told
     assert "segmake set --configfile lab.yaml --default cluster.cpus" in told
-    assert main(["set", *place, "segmentation.min_size", "-1"]) == 1
+    assert main(["set", *place, "segmentation.min_size", "-7"]) == 1
     assert (lab.read_bytes(), day.read_bytes()) == before
     capsys.readouterr()
     assert main(["set", *place, "cluster.hours", "5"]) == 0
