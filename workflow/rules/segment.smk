@@ -41,4 +41,4 @@ rule segment:
     resources:
         **session.resources("segment"),
     shell:
-        "segmake_engine segment --batch {wildcards.batch} --out {output:q} --log {log:q}"
+        "segmake_engine segment --batch {wildcards.batch} --without-gpu {resources.without_gpu} --out {output:q} --log {log:q}"

@@ -66,6 +66,22 @@ def test_the_network_has_a_job_of_its_own_on_the_gpu(made):
     assert [resources.cores(rule)(ONE) for rule in ("masks", "measure", "overlay")] == [4, 3, 1]
 
 
+def test_a_job_that_only_looks_asks_for_no_gpu_until_it_found_something_else(made):
+    section = {"engine": "cellpose3", "model": "cyto3", "diameter": 10}
+    cluster = {"partition": "gpu", "cpu_partition": "cpu", "gpu_model": "a40"}
+    resources, plan, _ = made(segmentation=section, cluster=cluster)
+    assert resources.of("segment")["gpu"] == 1 and resources.without_gpu(ONE, 1) == 0
+    plan.light.append("0001")
+    of_rule = resources.of("segment")
+    names = ("gpu", "gpu_model", "gpus_at_once", "slurm_partition", "without_gpu")
+
+    def asks(batch, attempt):
+        return [of_rule[name](SimpleNamespace(batch=batch), attempt) for name in names]
+
+    assert asks("0001", 1) == [None, None, None, "cpu", 1]
+    assert asks("0001", 2) == asks("0002", 1) == [1, "a40", 1, "gpu", 0]
+
+
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize(("memory", "minutes"), [(8192, 60), (1024, 4), (3000, 121)])
 def test_the_parts_of_a_group_are_what_it_asks_for(together, memory, minutes):

@@ -128,7 +128,7 @@ def test_a_new_image_leaves_the_batches_that_exist_alone(images, plan, draw):
 
 def test_an_image_that_was_replaced_is_computed_again(images, plan, draw):
     compute(plan())
-    draw(images / "c.tif", cells=7)
+    draw(images / "c.tif", cells=7, shape=(60, 64))
     again = plan()
     assert again.states == {"a.tif": "done", "b.tif": "done", "c.tif": "changed"}
     assert attempts(again)["0001"] == {step: [1, 1, 2] for step in STEPS}
@@ -529,17 +529,17 @@ def test_what_cannot_be_opened_for_now_keeps_its_results(images, plan, monkeypat
 
 def test_an_experiment_in_the_place_of_another_is_told(images, plan, draw):
     compute(plan())
-    draw(images / "b.tif", cells=7)
+    draw(images / "b.tif", cells=7, shape=(60, 64))
     made = plan()
     assert made.replaced == 1 and "1  image has another file" in made.describe()
     # Other settings are no other experiment.
     assert "Another experiment?" not in plan(segmentation={"min_size": 9}).describe()
     compute(plan())
-    draw(images / "b.tif", cells=6)
-    draw(images / "c.tif", cells=7)
+    draw(images / "b.tif", cells=6, shape=(70, 64))
+    draw(images / "c.tif", cells=7, shape=(70, 64))
     assert "Another experiment?" not in plan(segmentation={"min_size": 9}).describe()
     for name in NAMES:
-        draw(images / name, cells=8)
+        draw(images / name, cells=8, shape=(80, 64))
     assert "Another experiment?" in plan().describe()
 
 

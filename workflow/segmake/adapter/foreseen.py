@@ -139,7 +139,7 @@ def _of_environments(plan: Plan, config: Config, *, on_cluster: bool) -> Iterato
     if shutil.which("conda"):
         # Snakemake may be told to make what is missing.
         return
-    if plan.to_do["segment"]:
+    if plan.to_do["segment"] or plan.looks:
         try:
             engine = EngineEnvironment(plan.settings, conda=False)
             engine.refuse_missing()

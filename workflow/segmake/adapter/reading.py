@@ -127,7 +127,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         plan = replace(plan, cores=cores_wanted(gpu=needs_gpu(plan.settings)))
     elif cluster is None:
         # On one computer the steps of a batch are no more together than those of others.
-        plan = replace(plan, small=[])
+        plan = replace(plan, small=[], light=[])
     _note_if_idle(plan, workflow)
     return Reading(plan, jobs, inventory, adopted, cluster, text)
 
@@ -160,7 +160,7 @@ def _describe(plan: Plan, adopted: Adopted) -> None:
 def _prepare_engine(
     plan: Plan, workflow: WorkflowObject, driver: NodesDriver, *, conda: bool
 ) -> None:
-    if not plan.to_do["segment"]:
+    if not (plan.to_do["segment"] or plan.looks):
         return
     engine = EngineEnvironment(plan.settings, conda=conda)
     engine.refuse_missing()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from segmake.cluster.checks import Cluster
@@ -42,11 +43,37 @@ class Resources:
         """
         accounts = self._cluster is not None and self._cluster.keeps_accounts
         gpu = rule == STEPS[0] and self._gpu
+        asked = executor_resources(self._plan.settings, gpu=gpu, accounts=accounts)
+        if gpu and self._plan.light:
+            less = executor_resources(self._plan.settings, gpu=False, accounts=accounts)
+            choose = partial(self._of_light, less, dict(asked))
+            asked = {name: partial(choose, name) for name in {**asked, **less}}
+        if rule == STEPS[0]:
+            asked["without_gpu"] = self.without_gpu
         return {
-            **executor_resources(self._plan.settings, gpu=gpu, accounts=accounts),
+            **asked,
             "mem_mb": lambda wildcards, attempt: self._request(rule, wildcards, attempt)[0],
             "runtime": lambda wildcards, attempt: self._request(rule, wildcards, attempt)[1],
         }
+
+    def without_gpu(self, wildcards: Any, attempt: int) -> int:
+        """Return 1 for a job that finds no cells as long as files hold what they held, else 0.
+
+        One that finds something else ends, and is sent again with a GPU.
+        """
+        batch = getattr(wildcards, "batch", "")
+        return int(self._gpu and attempt == 1 and batch in self._plan.light)
+
+    def _of_light(
+        self,
+        less: dict[str, Any],
+        asked: dict[str, Any],
+        name: str,
+        wildcards: Any,
+        attempt: int,
+    ) -> Any:
+        """Return what a job asks for of one kind, or None: `less` where it has no GPU."""
+        return (less if self.without_gpu(wildcards, attempt) else asked).get(name)
 
     def group(self, wildcards: Any) -> str | None:
         """Return the group of a small batch whose steps are done in one job, or None for the others.
@@ -89,7 +116,7 @@ class Resources:
                 self._jobs.too_little(name, batch)
                 for name in ((rule, *names) if group else (rule,))
             ]
-            gpu = segment and self._gpu
+            gpu = segment and self._gpu and not self.without_gpu(wildcards, attempt)
             memory = self._cluster.memory_mb(memory, max(one["memory"] for one in less), gpu=gpu)
             minutes = self._cluster.minutes(minutes, max(one["time"] for one in less), gpu=gpu)
         if not group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +17,7 @@ from segmake.core.journal import Entry, Journal
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.plan.plan import Plan, State
+from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current, problem_of
 from segmake.runner.step_names import STEPS
 
@@ -68,6 +70,7 @@ def plan_answer(path: Path, *, on_cluster: bool = True, before: Sequence[Path] =
 def _warnings(plan: Plan) -> Iterator[Problem]:
     for file in plan.outdated.values():
         yield Problem("SM-OUT-020", file=file)
+    yield from plan.naming_problems()
     for script in plan.scripts.values():
         for code, values in script.remarks:
             yield Problem(code, **values)
@@ -79,6 +82,7 @@ def _counts(plan: Plan, images: list[dict[str, Any]]) -> dict[str, int]:
         "found": len(plan.states),
         **{state: states[state] for state in get_args(State)},
         "to_do": sum(bool(image["to_do"]) for image in images),
+        "to_look_at": len(plan.looks),
         "will_fail": sum(image["will_fail"] is not None for image in images),
         "batches": len(plan.batches),
         "batches_to_do": len(plan.open_batches),
@@ -99,7 +103,7 @@ def _images(plan: Plan, inventory: Inventory) -> Iterator[dict[str, Any]]:
             to_do = [
                 step
                 for step, entry, task in zip(STEPS, entries, tasks, strict=False)
-                if not is_current(entry, task)
+                if not is_current(entry, task) and not _waits_for_a_look(entry, task)
             ]
             state = plan.states[image.image]
             fault = plan.faults.get(image.image)
@@ -114,6 +118,11 @@ def _images(plan: Plan, inventory: Inventory) -> Iterator[dict[str, Any]]:
                 "will_fail": fault and problem_values(fault),
                 "correction": plan.corrections.get(image.image),
             }
+
+
+def _waits_for_a_look(entry: Entry | None, task: Task) -> bool:
+    """Whether a result is there that counts if the file holds what it held."""
+    return bool(task.before) and is_current(entry, replace(task, key=task.before))
 
 
 def _failure(entries: list[Entry | None]) -> dict[str, Any] | None:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from segmake.cli.log import Log, speaker
 from segmake.core.ended_runs import Origin, ended_runs, note_failures
+from segmake.core.files import listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
 from segmake.plan.plan import Plan, read_plan
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
+from segmake.runner.same_content import carry_over, carry_over_runs
 from segmake.runner.step_names import AFTER, STEPS
 
 # So many images to a process at least, where several are at work: it takes seconds to start.
@@ -40,6 +42,7 @@ def do_step(options: argparse.Namespace) -> None:
         # Libraries warn of things that a user can do nothing about.
         warnings.showwarning = lambda *warning: detail(warnings.formatwarning(*warning[:4]))
         ready = tasks
+        segmented = None
         if before := AFTER.get(options.step):
             earlier = Journal(plan.folders.journal(before, batch.name))
             keys = {task.image: task.key for task in batch.tasks[before]}
@@ -53,11 +56,17 @@ def do_step(options: argparse.Namespace) -> None:
             for task in (task for task in tasks if task.image not in named):
                 if discard(task, journal, tell) and options.step == "masks":
                     forget(plan.folders, task.image)
+            segmented = Journal(plan.folders.journal(STEPS[0], batch.name))
+        model = str(plan.settings["segmentation"].get("model"))
+        others = carry_over(ready, journal, segmented, model, plan.weights)
+        if others and options.without_gpu:
+            names = listed([task.image for task in others])
+            raise Problem("SM-IMG-090", where=batch.name, number=len(others), names=names)
         if left := pending(ready, journal):
             step = say(f"step.{options.step}")
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
-        gpu = options.step == STEPS[0] and needs_gpu(plan.settings)
+        gpu = options.step == STEPS[0] and needs_gpu(plan.settings) and not options.without_gpu
         processes = min(options.cpus, len(left) // IMAGES_OF_A_PROCESS)
         origin = _origin(plan)
         try:
@@ -97,6 +106,10 @@ def do_script(options: argparse.Namespace) -> None:
             else:
                 # What it needs is not there: it waits for another run of SegMake, and has no results meanwhile.
                 discard(task, journal, tell)
+        if plan.images_before:
+            older = facts_in_job(plan, before=True)
+            known = {task.image: older.key(options.name, task.image) or "" for task in ready}
+            carry_over_runs([replace(task, before=known[task.image]) for task in ready], journal)
         _put_first(Path(options.python).parent)
         work = ScriptWork(plan, options.name, options.python, options.cpus)
         if left := pending(ready, journal):

@@ -555,7 +555,9 @@ def _add_commands_of_rules(commands: Commands) -> None:
     for step in STEPS:
         command = _of_rules(commands, step, of_rules.do_step, "batch", "out")
         command.add_argument("--cpus", type=int, default=1, help=say("help.cpus"))
-        command.set_defaults(step=step)
+        command.set_defaults(step=step, without_gpu=0)
+        if step == STEPS[0]:
+            command.add_argument("--without-gpu", type=int, help=say("help.without-gpu"))
     script = _of_rules(commands, "script", of_rules.do_script, "name", "batch", "python", "out")
     script.add_argument("--cpus", required=True, type=int, help=say("help.cpus"))
     _of_rules(commands, "join", of_rules.join_results, "name", "out")

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from segmake.core.files import write_atomically
 
+# A spreadsheet computes text that begins so; the apostrophe is among them so that one can be taken off everywhere.
+_FORMULA = re.compile(r"[=+\-@\t\r']")
+# A number is none.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, in UTF-8 with the mark by which Excel knows it."""
+    """Write a table as CSV, in UTF-8 with the mark by which Excel knows it; none of its text is a formula."""
     with write_atomically(path) as part:
-        table.to_csv(part, index=False, encoding="utf-8-sig", errors="surrogateescape")
+        safe = without_formulas(table)
+        safe.to_csv(part, index=False, encoding="utf-8-sig", errors="surrogateescape")
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose text no spreadsheet computes: names of others are in it, such as ``=1+2.tif``.
+
+    What begins as a formula does gets an apostrophe in front; so does what begins with an apostrophe, so that whoever
+    takes one off everywhere has the text as it was.
+    """
+    texts = table.select_dtypes(["object", "string", "category"])
+    safe = table.copy(deep=False)
+    for name in texts:
+        safe[name] = texts[name].map(_as_text)
+    return safe
+
+
+def _as_text(value: object) -> object:
+    risky = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.match(value)
+    return f"'{value}" if risky else value
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:

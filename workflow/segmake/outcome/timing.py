@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from segmake.core.journal import Entry, Journal
 from segmake.plan.plan import Plan
+from segmake.runner.same_content import made_at
 from segmake.runner.step_names import STEPS
 
 # What happens to an image, in this order; the names under which the journal keeps the seconds.
@@ -45,7 +46,7 @@ def timing_of(plan: Plan) -> Timing | None:
             done = journal.last(task.image)
             begun = journal.begun(task.image)
             if done and begun and journal.is_done(task.image, task.key):
-                spans.append((begun.time, done.time))
+                spans.append((begun.time, made_at(done)))
                 _add(phases, done)
         elapsed += _covered(spans)
     return Timing(phases, elapsed) if any(phases.values()) else None

@@ -19,6 +19,7 @@ from segmake.messages.numbers import duration, finite, hours_setting, number, wh
 from segmake.outcome.memory import in_accounts, notes
 from segmake.outcome.queue import IMAGE_RULES
 from segmake.plan.plan import Plan
+from segmake.runner.same_content import made_at
 from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, SCRIPT, Job, SlurmError
 from segmake.slurm.history import all_jobs
@@ -376,7 +377,8 @@ def _network_seconds(plan: Plan, held: Sequence[_Attempt]) -> float | None:
             if a.job.batch == batch and a.job.started is not None and a.seconds is not None
         ]
         for entry in Journal(plan.folders.journal(STEPS[0], batch)).ends():
-            if any(begun <= entry.time <= end + LATE_SECONDS for begun, end in spans):
+            made = made_at(entry)
+            if made == entry.time and any(b <= made <= e + LATE_SECONDS for b, e in spans):
                 total += finite(entry.details.get("phases", {}).get("network")) or 0.0
     return total or None
 

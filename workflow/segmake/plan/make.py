@@ -15,7 +15,7 @@ from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
-from segmake.core.files import fingerprint
+from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
@@ -34,6 +34,7 @@ from segmake.plan.scripts import image_keys, journal_of, plan_scripts
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
 from segmake.runner.run_step import is_current
+from segmake.runner.same_content import times_before
 from segmake.runner.step_names import STEPS
 
 # More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
@@ -80,6 +81,7 @@ def make_plan(
     bound = bind_corrections(corrections, present, folders)
     keys = _KeyMaker(config.settings, bound.used)
     planned = _plan_batches(inventory, folders, keys, config.settings["images"])
+    replaced = inventory.replaced.difference(planned["looks"])
     of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
     scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores)
@@ -101,8 +103,10 @@ def make_plan(
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
         system=list(inventory.system),
-        replaced=inventory.replaced,
-        all_replaced=inventory.all_replaced,
+        sets=_sets(inventory, present),
+        replaced=len(replaced),
+        all_replaced=inventory.all_replaced and replaced == inventory.replaced,
+        weights=keys.weights,
         corrections=_by_image(bound.used, present),
         outdated=_by_image(bound.outdated, present),
         bindings=bound.bindings,
@@ -147,16 +151,29 @@ def _plan_batches(
     to_do: Counter[str] = Counter(dict.fromkeys((*STEPS, "batches"), 0))
     small: list[str] = []
     faults: dict[str, Problem] = {}
+    looks: list[str] = []
+    unknown: list[str] = []
+    light: list[str] = []
+    images_before: dict[str, dict[str, str]] = {}
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
             continue
-        batch, before = _plan_batch(name, images, folders, keys)
+        batch, before, known_by = _plan_batch(name, images, folders, keys)
+        images_before |= known_by
         batches[name] = batch
         of_batch: Counter[str] = Counter(dict.fromkeys(STEPS, 0))
+        looked: Counter[str] = Counter()
         for image in images:
             if image.present:
-                entries, current = before[image.image]
-                states[image.image] = _state(entries, current)
+                entries, current, same = before[image.image]
+                expected = {step: current[step] or same[step] for step in STEPS}
+                states[image.image] = _state(entries, expected)
+                looks += [image.image] if same["segment"] else []
+                looked.update(step for step in STEPS if same[step])
+                if not expected["segment"] and image.image in inventory.touched:
+                    last = entries["segment"]
+                    known = last is None or last.event != "done" or "source" in last.details
+                    unknown += [] if known else [image.image]
                 seen.append(
                     Seen(
                         image,
@@ -166,11 +183,14 @@ def _plan_batches(
                     )
                 )
                 of_batch.update(step for step in STEPS if not current[step])
-                fault = None if current["segment"] else _known_fault(image, section)
+                fault = None if expected["segment"] else _known_fault(image, section)
                 faults |= {image.image: fault} if fault else {}
         pending[name] = dict(of_batch)
-        to_do.update(of_batch)
-        to_do["batches"] += of_batch["segment"] > 0
+        sure = of_batch - looked
+        to_do.update(sure)
+        to_do["batches"] += sure["segment"] > 0
+        if looked["segment"] and not sure["segment"]:
+            light.append(name)
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
@@ -185,6 +205,10 @@ def _plan_batches(
         "pending": pending,
         "known_errors": affected(seen, section),
         "faults": faults,
+        "looks": looks,
+        "unknown": unknown,
+        "light": light,
+        "images_before": images_before,
     }
 
 
@@ -213,13 +237,15 @@ class _KeyMaker:
             self._whole and settings["measurements"]["neighbour_distance"] is not None
         )
         self._corrections = corrections
-        self._segment = fingerprint(
+        self.weights = model_fingerprint(segmentation)
+        self._segment = lambda weights: fingerprint(
             decisive,
-            model_fingerprint(segmentation),
+            weights,
             [versions.ENGINES[engine], versions.PIXELS],
             # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
             images["pixel_size_um"] if self._whole else None,
         )
+        self._of_model = self._segment(self.weights)
         self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
         self._masks = fingerprint(
             settings["outputs"], images["pixel_size_um"], versions.LABELS, versions.OUTPUTS
@@ -229,9 +255,16 @@ class _KeyMaker:
         )
         self._overlay = fingerprint(settings["overlays"], versions.OVERLAYS)
 
-    def keys(self, image: ImageFile) -> dict[str, str]:
-        """Return the key of each step for an image."""
-        segment, cells = self._segment_and_cells(image)
+    def keys(self, image: ImageFile, of_model: str = "") -> dict[str, str]:
+        """Return the key of each step for an image.
+
+        Parameters
+        ----------
+        image : ImageFile
+        of_model : str
+            The part that the settings and the model have in it, if not those of now.
+        """
+        segment, cells = self._segment_and_cells(image, of_model or self._of_model)
         corrected = corrected_since_0_1_0(image.header, self._images)
         return {
             "segment": segment,
@@ -240,18 +273,34 @@ class _KeyMaker:
             "overlay": fingerprint(cells, self._overlay),
         }
 
+    def keys_before(
+        self, image: ImageFile, entry: Entry | None
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return `keys` and `script_keys` of the results that are there, where times of files alone are others since.
+
+        Else none.
+        """
+        before = times_before(entry, (image.size, image.mtime_ns), self.weights)
+        if before is None or entry is None:
+            return {}, {}
+        older, of_model = replace(image, mtime_ns=before[0]), self._segment(before[1])
+        keys = self.keys(older, of_model)
+        # Once its labels are carried over, what was made of them is still to be.
+        known = keys["segment"] in (entry.key, entry.details.get("carried"))
+        return (keys, self.script_keys(older, of_model)) if known else ({}, {})
+
     def correction(self, image: ImageFile) -> Path | None:
         """Return the corrected mask of an image, if it has one."""
         return self._corrections.get(image.result_name)
 
-    def script_keys(self, image: ImageFile) -> dict[str, str]:
-        """Return what decides what the users' scripts see of an image, and of its mask."""
-        cells = self._segment_and_cells(image)[1]
+    def script_keys(self, image: ImageFile, of_model: str = "") -> dict[str, str]:
+        """Return what decides what the users' scripts see of an image, and of its mask; parameters as of `keys`."""
+        cells = self._segment_and_cells(image, of_model or self._of_model)[1]
         corrected = corrected_since_0_1_0(image.header, self._images)
         labels = fingerprint(cells, self._images["pixel_size_um"], *corrected)
         return image_keys(image.size, image.mtime_ns, image.position, labels)
 
-    def _segment_and_cells(self, image: ImageFile) -> tuple[str, str]:
+    def _segment_and_cells(self, image: ImageFile, of_model: str) -> tuple[str, str]:
         """Return what decides the labels that the engine finds, and those that are kept in the end."""
         file = (image.size, image.mtime_ns, image.position)
         # Only in 3D do the sizes of pixels decide the cells.
@@ -259,7 +308,17 @@ class _KeyMaker:
         # A position that comes after pages which counted as positions once is another one now.
         if image.header and image.header.copies_before:
             others = [*others, image.header.copies_before]
-        segment = fingerprint(self._segment, *file, self._selection(image), *others)
+        # Another file of a set changes neither sum nor latest time for sure.
+        if image.header and image.header.arranged:
+            others = [*others, image.header.arranged]
+        if (
+            image.header
+            and self._images["axes"]
+            and interpreted(image.header, self._images)
+            != (interpreted(image.header, {**self._images, "axes": None}))
+        ):
+            others = [*others, ["axes", self._images["axes"]]]
+        segment = fingerprint(of_model, *file, self._selection(image), *others)
         correction = self.correction(image)
         corrected = correction_fingerprint(correction) if correction else None
         return segment, fingerprint(segment, corrected, self._tracking)
@@ -268,7 +327,7 @@ class _KeyMaker:
         """Return what is in the key besides where 0.1.0 took slices of an unknown distance for one pixel apart."""
         if image.header is None or not self._has_distances:
             return []
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         unknown = header.slices > 1 and not header.slice_step_um
         return [["slice_step_um", None]] if unknown else []
 
@@ -276,7 +335,7 @@ class _KeyMaker:
         """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
         if image.header is None:
             return False
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         planes = header.slices if self._whole else 1
         planes *= 1 if self._images["second_channel"] is None else 2
         return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
@@ -285,7 +344,7 @@ class _KeyMaker:
         """Whether the cells of an image are followed in time."""
         if image.header is None or self._tracking is None:
             return False
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         return len(chosen(self._images["time"], header.times)) > 1
 
     def _selection(self, image: ImageFile) -> list[Any]:
@@ -323,6 +382,30 @@ def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float
     return float(diameter / size)
 
 
+def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
+    """Return what is to be said of images that lie in several files, or look like it."""
+    found: dict[str, Any] = {}
+    sets = [image for image in present if image.header and image.header.arranged]
+    if sets:
+        found["images"] = len(sets)
+        found["files"] = sum(1 + len(image.header.parts) for image in sets if image.header)
+        found["lacking"] = [image.image for image in sets if image.header and image.header.gaps]
+    if apart := [image.image for image in present if is_apart(image.file)]:
+        found["apart"] = apart
+    if inventory.unfit:
+        found["unfit"] = list(inventory.unfit)
+    if proposal := inventory.proposal:
+        first, second = proposal.files[:2]
+        found["proposal"] = {
+            "number": len(proposal.files),
+            "images": proposal.images,
+            "pattern": proposal.pattern,
+            "first": first,
+            "second": second,
+        }
+    return found
+
+
 def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
     """Return how many positions, time points and slices of the images the config does not select."""
     number = Counter({"positions": len(inventory.unselected), "times": 0, "slices": 0})
@@ -333,7 +416,7 @@ def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
             selection = select(image.header, images, image.path)
         except Problem:
             continue
-        header = interpreted(image.header, images["pages"])
+        header = interpreted(image.header, images)
         number["times"] += header.times - len(selection.times)
         number["slices"] += header.slices - len(selection.slices)
     return dict(number)
@@ -354,30 +437,51 @@ def model_fingerprint(segmentation: dict[str, Any]) -> list[int] | None:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-Before = dict[str, tuple[dict[str, Entry | None], dict[str, bool]]]
+# Of each image, by step: how it ended last, whether that is of now, and whether it is once its file was looked at.
+Before = dict[str, tuple[dict[str, Entry | None], dict[str, bool], dict[str, bool]]]
 
 
 def _plan_batch(
     name: str, images: list[ImageFile], folders: ResultPaths, keys: _KeyMaker
-) -> tuple[Batch, Before]:
-    """Plan one batch, and return beside it what its journals say of each image."""
+) -> tuple[Batch, Before, dict[str, dict[str, str]]]:
+    """Plan one batch, and return beside it what its journals say of each image.
+
+    Last, the keys that scripts knew images by whose files, or whose model's, have another time alone.
+    """
     tasks: dict[str, list[Task]] = {step: [] for step in STEPS}
     attempts: dict[str, list[int]] = {step: [] for step in STEPS}
-    before: Before = {image.image: ({}, {}) for image in images}
+    before: Before = {image.image: ({}, {}, {}) for image in images}
     wanted = {image.image: keys.keys(image) for image in images}
+    noted: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
     for step in STEPS:
         finished = Journal(folders.journal(step, name)).finished()
         for image in images:
             entry = finished.get(image.image)
+            if step == "segment" and image.present:
+                noted[image.image] = keys.keys_before(image, entry)
             key = wanted[image.image][step]
             positions = image.positions if image.header else 0
             place = (image.image, image.path, image.position, positions)
-            task = folders.task(step, *place, key, 1, keys.is_large(image), keys.is_tracked(image))
+            task = folders.task(
+                step,
+                *place,
+                key,
+                1,
+                keys.is_large(image),
+                keys.is_tracked(image),
+                (image.size, image.mtime_ns),
+                noted[image.image][0].get(step, "") if image.image in noted else "",
+            )
             current = is_current(entry, task)
+            same = bool(task.before) and is_current(entry, replace(task, key=task.before))
+            if step == "segment" and not (same or current):
+                noted.pop(image.image, None)
+                task = replace(task, before="")
             attempt = next_attempt(entry, current=current, present=image.present)
             attempts[step].append(attempt)
             before[image.image][0][step] = entry
             before[image.image][1][step] = current
+            before[image.image][2][step] = same and not current
             if image.present:
                 tasks[step].append(task)
         to_do = [image.present and not before[image.image][1][step] for image in images]
@@ -387,7 +491,8 @@ def _plan_batch(
         of_present = [a for a, i in zip(attempts[step], images, strict=True) if i.present]
         numbered = zip(tasks[step], of_present, strict=True)
         tasks[step] = [replace(task, attempt=attempt) for task, attempt in numbered]
-    return Batch(name, tasks, attempts), before
+    of_scripts = {image: scripts for image, (_, scripts) in noted.items() if scripts}
+    return Batch(name, tasks, attempts), before, of_scripts
 
 
 def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:

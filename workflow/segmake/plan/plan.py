@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 from segmake.core import versions
 from segmake.core.files import fingerprint, write_atomically
 from segmake.engines import licences
+from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
 from segmake.plan.result_paths import ResultPaths
@@ -83,6 +84,10 @@ class Plan:
         Number of images that have fewer time points or slices than were planned.
     copies : int
         Number of pages that are smaller copies of others, and not taken.
+    sets : dict
+        Of images that lie in several files: how many there are (``images``), in how many ``files``, which are
+        ``lacking`` some of these, which files are ``unfit``; the ``proposal`` of a pattern where there is none; and
+        which images are told ``apart`` from others by their suffix.
     hidden : list of str
         Images that can't be looked at now, and keep the results that they have.
     derived : dict
@@ -93,6 +98,16 @@ class Plan:
         Number of images that have another file than the one that they were last planned with.
     all_replaced : bool
         Whether these are several, and none of those that were planned has its file still.
+    looks : list of str
+        Images with results whose files, or whose model's, have another time alone: a job looks at what is in them.
+    light : list of str
+        Batches in which no image is sure to be segmented: their jobs only look, and need no GPU for it.
+    images_before : dict
+        As `images_of_scripts`, what it was before the times of these files changed.
+    unknown : list of str
+        Images whose files have the same size and another time, and of which an earlier version noted no content.
+    weights : list of int or None
+        Size and time of change of the model's file, where the config names one.
     derived_before : int
         Number of images that an earlier run took these for.
     corrections : dict
@@ -149,12 +164,18 @@ class Plan:
     lossy: int = 0
     stopped: int = 0
     copies: int = 0
+    sets: dict[str, Any] = field(default_factory=dict)
     hidden: list[str] = field(default_factory=list)
     derived: dict[str, list[str]] = field(default_factory=dict)
     derived_before: int = 0
     system: list[str] = field(default_factory=list)
     replaced: int = 0
     all_replaced: bool = False
+    looks: list[str] = field(default_factory=list)
+    light: list[str] = field(default_factory=list)
+    images_before: dict[str, dict[str, str]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    weights: list[int] | None = None
     corrections: dict[str, str] = field(default_factory=dict)
     outdated: dict[str, str] = field(default_factory=dict)
     bindings: dict[str, Any] = field(default_factory=dict)
@@ -193,6 +214,28 @@ class Plan:
     def images(self) -> list[str]:
         """Return the images that are there."""
         return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+
+    @cached_property
+    def left_out_because(self) -> dict[str, str]:
+        """Of each image that the config leaves out of the tables, the reason."""
+        return reasons(self.settings.get("leave_out", {}), self.images())
+
+    @cached_property
+    def looked_at_because(self) -> dict[str, str]:
+        """Of each image that the config says is right as it is, the reason."""
+        return reasons(self.settings.get("looked_at", {}), self.images())
+
+    def naming_problems(self) -> list[Problem]:
+        """Return what is wrong about how the config names images: names of no image, or all of them left out."""
+        images = self.images()
+        found = [
+            Problem("SM-CFG-053", section=section, name=name)
+            for section in SECTIONS
+            for name in named_in_vain(self.settings.get(section, {}), images)
+        ]
+        if images and len(self.left_out_because) == len(images):
+            found.append(Problem("SM-CFG-054"))
+        return found
 
     @property
     def open_batches(self) -> list[str]:
@@ -237,7 +280,11 @@ class Plan:
         # A batch of a script that is run for each image is a batch of images, or a part of one.
         of_batch = script.per_image and batch.partition("-")[0] in self.batches
         images = [batch.partition("-")[0]] if of_batch else list(self.batches)
-        own = [self.outcome(step, each) for step in script.steps_needed for each in images]
+        steps = list(script.steps_needed)
+        if self.images_before and script.works_on_images and not steps:
+            # Whether a file holds what it held is for the first step to say.
+            steps = [STEPS[0]]
+        own = [self.outcome(step, each) for step in steps for each in images]
         return [*own, *(self.script_outcome(other) for other in script.scripts_needed)]
 
     def summary(self, spoken: str | None = None) -> Path:
@@ -258,7 +305,16 @@ class Plan:
         ]
         outcomes += [script.outcome for script in self.scripts.values()]
         again = [self.report_round] if self.report_round else []
-        about = (sorted(self.images()), versions.REPORT, spoken or language(), *again)
+        judged = {"left_out": self.left_out_because, "looked_at": self.looked_at_because}
+        # As it was before the config could name images.
+        judgements = [judged] if any(judged.values()) else []
+        about = (
+            sorted(self.images()),
+            versions.REPORT,
+            spoken or language(),
+            *again,
+            *judgements,
+        )
         return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
 
     def is_reported(self) -> bool:
@@ -296,6 +352,15 @@ class Plan:
         problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
         return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
 
+    def _describe_named(self) -> list[str]:
+        """Return how many images are left out of the tables, and what is wrong about how the config names images."""
+        number = len(self.left_out_because)
+        lines = [say("plan.leave_out", number=number)] if number else []
+        return lines + [
+            f"  {problem.code}  {problem.what}\n    {problem.remedy}"
+            for problem in self.naming_problems()
+        ]
+
     def _describe_faults(self) -> list[str]:
         """Return how many images will fail, and why: by the reason, with the first of them."""
         if not self.faults:
@@ -318,6 +383,30 @@ class Plan:
         lines = [say(f"{place}.derived", number=number, kinds=joined(kinds))]
         if self.derived_before:
             lines.append(say(f"{place}.derived_before", number=self.derived_before))
+        return lines
+
+    def _describe_looks(self) -> list[str]:
+        """Return which images have a file with another time alone."""
+        lines = [say("plan.looks", number=len(self.looks))] if self.looks else []
+        if self.unknown:
+            names = {"number": len(self.unknown), "names": _some(self.unknown)}
+            lines.append(say("plan.unknown", **names))
+        return lines
+
+    def _describe_sets(self) -> list[str]:
+        """Return what is put together of several files, or looks like it."""
+        lines = []
+        if number := self.sets.get("images"):
+            lines.append(say("plan.sets", number=number, files=self.sets["files"]))
+        for what, words in (
+            ("lacking", "plan.sets_lacking"),
+            ("unfit", "plan.unfit"),
+            ("apart", "plan.apart"),
+        ):
+            if names := self.sets.get(what):
+                lines.append(say(words, number=len(names), names=_some(names)))
+        if proposal := self.sets.get("proposal"):
+            lines.append(say("plan.looks_like_sets", **proposal))
         return lines
 
     def _describe_images(self) -> list[str]:
@@ -350,10 +439,11 @@ class Plan:
         for what in ("copies", "stopped", "lossy"):
             if number := getattr(self, what):
                 lines.append(say(f"plan.{what}", number=number))
+        lines += self._describe_sets()
         if self.replaced:
             words = "plan.all_replaced" if self.all_replaced else "plan.replaced"
             lines.append(say(words, number=self.replaced))
-        lines += self.describe_derived("plan")
+        lines += [*self._describe_looks(), *self.describe_derived("plan")]
         if self.system:
             lines.append(say("plan.system", number=len(self.system), names=_some(self.system)))
         if self.hidden:
@@ -364,6 +454,7 @@ class Plan:
             problem = Problem("SM-OUT-020", file=file)
             lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         lines += [say("plan.stray", file=file) for file in self.stray]
+        lines += self._describe_named()
         lines += known_errors.describe(self.known_errors, "plan.known_error")
         # What will fail is told below, and is not promised here.
         sure = {step: max(self.to_do[step] - len(self.faults), 0) for step in STEPS}
@@ -372,7 +463,7 @@ class Plan:
         # What is segmented is written, measured and drawn too, which need not be said.
         if any(self.to_do[step] > segment for step in STEPS):
             lines.append(say("plan.after", **sure))
-        elif not segment and not any(script.batches for script in self.scripts.values()):
+        elif not (segment or self.looks or any(s.batches for s in self.scripts.values())):
             lines.append(say("plan.nothing"))
         return lines
 
@@ -441,7 +532,7 @@ def write_plan(plan: Plan) -> None:
 def _written(task: Task, *, tracked: bool) -> list[Any]:
     """Return what a plan has to say of a task for `ResultPaths.task` to make it again."""
     place = [task.image, str(task.path), task.position, task.positions]
-    return [*place, task.key, task.attempt, task.large, tracked]
+    return [*place, task.key, task.attempt, task.large, tracked, task.file, task.before]
 
 
 def _written_run(task: Task) -> list[Any]:

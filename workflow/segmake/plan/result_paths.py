@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -71,6 +71,11 @@ class ResultPaths:
     def run_files(self) -> Path:
         """What is noted of the tables and the report of the whole run."""
         return self.state / "report.json"
+
+    @property
+    def flags(self) -> Path:
+        """Which images the report says to look at, and which are left out of the tables."""
+        return self.state / "flags.json"
 
     @property
     def jobs(self) -> Path:
@@ -209,13 +214,15 @@ class ResultPaths:
         attempt: int,
         large: bool,
         tracked: bool,
+        file: Sequence[int] = (0, 0),
+        before: str = "",
     ) -> Task:
         """Return what a step has to do with an image.
 
         Parameters
         ----------
         step : str
-        image, path, position, positions, key, attempt, large
+        image, path, position, positions, key, attempt, large, file, before
             As `Task` has them.
         tracked : bool
             Whether its cells are followed in time.
@@ -238,4 +245,6 @@ class ResultPaths:
             beside,
             optional=self.optional(step, image),
             results=self.results,
+            file=(file[0], file[1]),
+            before=before,
         )

@@ -31,11 +31,14 @@ class ImageFacts:
         Whether the file could be opened when the run was planned.
     state : dict
         What became, or is expected to become, of each of `OWN`: ``"done"``, ``"failed"``, or ``""`` if neither.
+    left_out : bool
+        Whether the config keeps it out of what works on all images.
     """
 
     needs: Mapping[str, str]
     readable: bool
     state: Callable[[str], Literal["done", "failed", ""]]
+    left_out: bool = False
 
 
 @dataclass
@@ -53,6 +56,9 @@ class Keys:
         From a script's name to how each of its runs came to its end last.
     expected : bool
         Whether what has not failed is taken for done.
+    before : bool
+        Whether a key counts, too, under which a run was noted before it was carried over to another one
+        (`segmake.runner.same_content`).
     """
 
     scripts: Mapping[str, Script]
@@ -60,6 +66,7 @@ class Keys:
     images: Mapping[str, ImageFacts]
     journals: Callable[[str], Mapping[str, Entry]]
     expected: bool
+    before: bool = False
     _keys: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _whole: dict[str, str | None] = field(default_factory=dict)
     _sweeps: dict[str, dict[str, dict[str, str | bool]]] = field(default_factory=dict)
@@ -96,7 +103,9 @@ class Keys:
         """Whether a run went well with its present key, or is expected to."""
         key = self.key(name, run)
         entry = self.journals(name).get(run)
-        tried = entry is not None and entry.key == key
+        tried = entry is not None and (
+            entry.key == key or (self.before and entry.details.get("carried") == key)
+        )
         if key is None:
             return False
         if self.expected:
@@ -166,8 +175,11 @@ class Keys:
         """Return the key of what a run takes that works on all images, or takes all of another script."""
         if need not in self._whole:
             if need in OWN:
-                facts = self.images.items()
-                found = {image: of.needs[need] for image, of in facts if self.is_there(need, image)}
+                found = {
+                    image: facts.needs[need]
+                    for image, facts in self.images.items()
+                    if self.is_there(need, image) and not facts.left_out
+                }
             else:
                 runs = self.runs(need)
                 found = {r: self.key(need, r) or "" for r in runs if self.is_done(need, r)}

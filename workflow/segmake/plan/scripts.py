@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.core.files import fingerprint, readable
 from segmake.core.journal import Entry, Journal, next_attempt
+from segmake.images.named_images import reasons
 from segmake.messages import say
 from segmake.plan.judged import took_nothing
 from segmake.plan.plan import ScriptPlan
 from segmake.plan.script_keys import ImageFacts, Keys
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current
-from segmake.runner.step_names import AFTER
+from segmake.runner.same_content import was_carried
+from segmake.runner.step_names import AFTER, STEPS
 from segmake.scripts.checks.command import fill
 from segmake.scripts.definition.script import MADE_BY, Script, image_of, scripts_of
 
@@ -88,7 +90,8 @@ def plan_scripts(
         )
         for name, script in scripts.items()
     }
-    keys = _expected_keys(scripts, codes, folders, batches, images)
+    left_out = reasons(settings.get("leave_out", {}), images)
+    keys = _expected_keys(scripts, codes, folders, batches, images, left_out)
     plans: dict[str, ScriptPlan] = {}
     for name in _in_order(scripts):
         planned = _plan_script(scripts[name], keys, folders, batches, plans, cores)
@@ -103,8 +106,15 @@ def plan_scripts(
     return {name: plans[name] for name in scripts}
 
 
-def facts_in_job(plan: Plan) -> Keys:
-    """Return the keys as they are now: what has gone well so far counts, and nothing else."""
+def facts_in_job(plan: Plan, *, before: bool = False) -> Keys:
+    """Return the keys as they are now: what has gone well so far counts, and nothing else.
+
+    Parameters
+    ----------
+    plan : Plan
+    before : bool
+        Whether images whose files a job has looked at, and found the same, have the keys that they had before.
+    """
     finished = cache(lambda step, batch: Journal(plan.folders.journal(step, batch)).finished())
 
     def facts(batch: Batch, number: int) -> ImageFacts:
@@ -117,7 +127,11 @@ def facts_in_job(plan: Plan) -> Keys:
             return "done" if good else ""
 
         keys = {**plan.images_of_scripts[image.image], "cells": batch.tasks["measure"][number].key}
-        return ImageFacts(keys, image.positions > 0, state)
+        older = plan.images_before.get(image.image) if before else None
+        if older and was_carried(finished(STEPS[0], batch.name).get(image.image)):
+            keys = {**older, "cells": batch.tasks["measure"][number].before or keys["cells"]}
+        without = image.image in plan.left_out_because
+        return ImageFacts(keys, image.positions > 0, state, without)
 
     return Keys(
         plan.definitions,
@@ -129,6 +143,7 @@ def facts_in_job(plan: Plan) -> Keys:
         },
         cache(lambda name: journal_of(plan.folders, name).finished()),
         expected=False,
+        before=before,
     )
 
 
@@ -238,6 +253,7 @@ def _expected_keys(
     folders: ResultPaths,
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
+    left_out: Mapping[str, str],
 ) -> Keys:
     facts = {}
     for batch in batches.values():
@@ -249,7 +265,8 @@ def _expected_keys(
             of_image = {step: batch.tasks[step][number] for step in finished}
             ends = {step: finished[step].get(task.image) for step in finished}
             needs = {**images[task.image], "cells": of_image["measure"].key}
-            facts[task.image] = ImageFacts(needs, task.positions > 0, _state(of_image, ends))
+            state, without = _state(of_image, ends), task.image in left_out
+            facts[task.image] = ImageFacts(needs, task.positions > 0, state, without)
     journals = {name: journal_of(folders, name).finished() for name in scripts}
     return Keys(scripts, codes, facts, journals.__getitem__, expected=True)
 

@@ -55,6 +55,11 @@ class Task:
         The results folder, below which all of these lie.
     source : mapping
         What the step before noted of the files that this one reads.
+    file : tuple of int
+        Size and time of change of the image's file, as they are in the key.
+    before : str
+        The key of the result that is there, where the times of files alone are others since: if what is in them is the
+        same, it counts for this key (`segmake.runner.same_content`). Else empty.
     """
 
     image: str
@@ -71,6 +76,8 @@ class Task:
     optional: tuple[Path, ...] = ()
     results: Path = Path()
     source: Record = field(default_factory=dict, compare=False)
+    file: tuple[int, int] = field(default=(0, 0), compare=False)
+    before: str = field(default="", compare=False)
 
     def is_there(self, record: Record | None = None, *, exactly: bool = False) -> bool:
         """Whether all is there that it makes, and has the size that was noted of it.
