@@ -64,6 +64,7 @@ def look(options: argparse.Namespace) -> int:
         pictures=options.pictures,
         channel=options.channel or "",
         include=options.include,
+        pattern=options.pattern,
     )
     if options.json:
         return max(map(write, look_answers(looks)))

@@ -273,6 +273,8 @@ def _add_look(commands: Commands) -> None:
     look.add_argument("--channel", metavar=say("help.NAME"), help=say("help.look.channel"))
     names = {"action": "append", "default": [], "metavar": say("help.NAME")}
     look.add_argument("--include", help=say("help.look.include"), **names)
+    meaning = {"default": "", "metavar": say("help.PATTERN"), "help": say("help.look.pattern")}
+    look.add_argument("--pattern", **meaning)
     pictures = look.add_alternatives()
     where: dict[str, Any] = {"metavar": folder, "help": say("help.look.pictures")}
     pictures.add_argument("--pictures", type=Path, **where)
