@@ -17,6 +17,7 @@ from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint
 from segmake.core.journal import Entry, Journal, next_attempt
+from segmake.core.output_files import kinds_of_images, tables_of_run
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
@@ -67,7 +68,7 @@ def make_plan(
         What `take_inventory` raises.
     """
     settle(config)
-    folders = ResultPaths(Path(config.settings["results"]), tuple(config.settings["outputs"]))
+    folders = ResultPaths.of(config.settings)
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
         reason = os.strerror(errno.ENOTDIR)
@@ -84,7 +85,8 @@ def make_plan(
     replaced = inventory.replaced.difference(planned["looks"])
     of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
-    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores)
+    known_by = planned["images_before"]
+    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores, known_by)
     for name, script in scripts.items():
         if not folders.script_outcome(name, script.outcome).exists():
             refuse_newer(journal_of(folders, name).finished().values(), folders.results)
@@ -117,6 +119,7 @@ def make_plan(
     number = round_of(
         folders.run_files,
         folders.results,
+        tables_of_run(settings["outputs"]),
         lambda number: replace(plan, report_round=number).summary(),
     )
     return replace(plan, report_round=number), inventory
@@ -245,7 +248,8 @@ class _KeyMaker:
         self._of_model = self._segment(self.weights)
         self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
         self._masks = fingerprint(
-            settings["outputs"], images["pixel_size_um"], versions.LABELS, versions.OUTPUTS
+            kinds_of_images(settings["outputs"]),
+            *(images["pixel_size_um"], versions.LABELS, versions.OUTPUTS),
         )
         self._measure = fingerprint(
             settings["measurements"], images["pixel_size_um"], versions.MEASUREMENT
