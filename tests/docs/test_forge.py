@@ -32,8 +32,8 @@ def test_forges_run_the_one_script_and_make_the_docs_by_the_other() -> None:
     runs = {name: [step.get("run") for step in job["steps"]] for name, job in github.items()}
     gitlab = read(".gitlab-ci.yml")
     assert "bash .ci/run" in runs["test"] and gitlab["test"]["script"] == ["bash .ci/run"]
-    assert "bash scripts/docs.sh" in runs["docs"]
-    assert gitlab["pages"]["script"] == ["bash scripts/docs.sh"]
+    assert "bash scripts/docs.sh --reports" in runs["docs"]
+    assert gitlab["pages"]["script"] == ["bash scripts/docs.sh --reports"]
     assert (ROOT / ".ci" / "run").read_text().endswith("exec bash scripts/test.sh\n")
 
 

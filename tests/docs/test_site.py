@@ -103,6 +103,25 @@ def test_a_link_that_leads_nowhere_and_what_others_serve_is_found(tmp_path: Path
     ]
 
 
+def test_a_report_is_behind_its_picture(tmp_path: Path) -> None:
+    for language, index in made.LANGUAGES.items():
+        page = tmp_path / "site" / language / "examples" / index
+        page.parent.mkdir(parents=True)
+        end = index.removeprefix("index").removesuffix(".html")
+        pictures = [
+            f'<img alt="" src="../_images/example-{name}-report{end}.png" />'
+            for name in ("movie", "two-channels")
+        ]
+        page.write_text("".join(pictures), encoding="utf-8")
+        (tmp_path / f"example-two-channels{end}.html").write_text(language)
+    made.add_reports(tmp_path / "site", tmp_path)
+    for language, index in made.LANGUAGES.items():
+        text = (tmp_path / "site" / language / "examples" / index).read_text(encoding="utf-8")
+        (report,) = re.findall('<a href="(.*?)"', text)
+        assert text.index("example-movie-report") < text.index("<a href")
+        assert (tmp_path / "site" / language / "examples" / report).read_text() == language
+
+
 def search(tab: Any, words: str, leads_to: str) -> None:
     tab.locator("input[name=q]").first.fill(words)
     tab.locator("input[name=q]").first.press("Enter")

@@ -20,7 +20,7 @@ import tifffile
 STEPS = ("segment", "masks", "measure", "overlay")
 
 # Of the table of all images: words for people, and what took how long on which device.
-_NOT_COUNTED = ("message", "remedy", "warning", "device", "seconds")
+_NOT_COUNTED = ("message", "remedy", "warning", "flag_reasons", "device", "seconds")
 
 # Other processors, and other versions of libraries, may differ in the last digits of a number.
 _DIGITS = 7

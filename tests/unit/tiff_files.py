@@ -93,3 +93,33 @@ def write_micromanager(
         index += struct.pack("<5I", c, z, t, p, offset)
     out += struct.pack("<II", 3453623, len(places)) + index
     path.write_bytes(bytes(out))
+
+
+def write_stk(path: Path, planes: np.ndarray, pixel_um: float, interval_ms: int) -> None:
+    """Write a stack of MetaMorph: one page, whose planes lie one after the other, and tags that count them."""
+    number, height, width = planes.shape
+    data = planes.astype("<u2").tobytes()
+    places = {"fraction": 8 + len(data)}
+    extra = struct.pack("<2I", round(pixel_um * 10_000), 10_000)
+    places["unit"] = 8 + len(data) + len(extra)
+    extra += struct.pack("<I3s", 3, b"um\0")
+    told = [(3, 1), (4, places["fraction"]), (5, places["fraction"]), (6, places["unit"])]
+    places["uic1"] = 8 + len(data) + len(extra)
+    extra += b"".join(struct.pack("<2I", *pair) for pair in told)
+    places["uic2"] = 8 + len(data) + len(extra)
+    day = 2_459_000
+    for plane in range(number):
+        extra += struct.pack("<6I", plane, 1, day, interval_ms * plane, day, interval_ms * plane)
+    short, long, rational = 3, 4, 5
+    entries = [
+        *[(256, long, 1, width), (257, long, 1, height), (258, short, 1, 16), (259, short, 1, 1)],
+        *[(262, short, 1, 1), (273, long, 1, 8), (277, short, 1, 1), (278, long, 1, height)],
+        (279, long, 1, width * height * 2),
+        (33628, long, len(told), places["uic1"]),
+        (33629, rational, number, places["uic2"]),
+    ]
+    tags = struct.pack("<H", len(entries))
+    for tag, kind, count, value in entries:
+        tags += struct.pack("<2HI", tag, kind, count) + struct.pack("<I", value)
+    start = struct.pack("<I", 8 + len(data) + len(extra))
+    path.write_bytes(b"II*\0" + start + data + extra + tags + b"\0\0\0\0")

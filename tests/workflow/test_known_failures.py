@@ -90,7 +90,7 @@ def test_what_is_no_image_or_a_broken_one_fails_alone(empty: Project) -> None:
     run = empty.run()
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
-    assert "other files left out: 2" in run.stderr
+    assert "other files left out: 2" in run.stderr and "1 .db, 1 .txt" in run.stderr
     found = states(empty)
     assert found.pop("broken.zarr").startswith("SM-IMG-03")
     assert found == {

@@ -271,7 +271,7 @@ def test_a_setting_that_is_gone_is_told_with_its_line_and_kept(installed: Instal
 def test_a_config_that_is_no_yaml_stays_as_it_is(installed: Installation) -> None:
     installed.publish((CONFIG, "# ---", "# new ---"))
     installed.write(CONFIG, "images: [\n")
-    assert "SM-CFG-005" in installed.update()
+    assert "SM-CFG-066" in installed.update()
     assert installed.read(CONFIG) == "images: [\n"
 
 

@@ -162,3 +162,30 @@ def test_the_line_on_a_profile_is_left_out_where_it_is_segmakes(start, profile, 
     code, said = start("--profile", profile, "-n", SNAKEMAKE_PROFILE="")
     assert code == 0, said
     assert (f"Using profile {profile} for setting" in said) is named
+
+
+def test_a_file_of_configfile_is_told_of_as_the_usual_config_is(start):
+    (start.folder / "images").mkdir()
+    (start.folder / "config").mkdir()
+    faulty = "images:\n  folder: images\n  include: *.tif\n"
+    for name in ("config/config.yaml", "day.yaml"):
+        (start.folder / name).write_text(faulty)
+    usual = start("-n", "--cores", "1")
+    code, said = start("-n", "--cores", "1", "--configfile", "day.yaml")
+    assert code == usual[0] == 1 and 'include: ["*.tif"]' in said
+    assert said == usual[1].replace("config/config.yaml", "day.yaml")
+    code, said = start("-n", "--cores", "1", "--configfile", "day.yaml", "none.yaml")
+    assert code == 1 and "SM-CFG-066" in said and not any(own in said for own in OWN)
+    code, said = start("-n", "--cores", "1", "--configfile=none.yaml")
+    assert code == 1 and said.startswith("\nSM-CFG-007  none.yaml")
+
+
+def test_several_files_of_configfile_are_one_config(start):
+    (start.folder / "data").mkdir()
+    (start.folder / "lab.yaml").write_text("images: {folder: data}\nresults: lab\n")
+    (start.folder / "day.yaml").write_text("images: {time: 0}\nresults: day\n")
+    code, said = start("-n", "--cores", "1", "--configfile", "lab.yaml", "day.yaml")
+    assert code == 1 and "SM-CFG-068" in said and "day.yaml, ligne 1" in said
+    (start.folder / "day.yaml").write_text("results: day\n")
+    code, said = start("-n", "--cores", "1", "--configfile", "lab.yaml", "day.yaml")
+    assert "SM-DIR-004" in said and "lab.yaml, ligne 1" in said

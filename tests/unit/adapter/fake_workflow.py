@@ -23,7 +23,7 @@ def fake(
     workflow = SimpleNamespace(
         is_main_process=main,
         configfiles=[config] if config else [],
-        config_settings=SimpleNamespace(config={}),
+        config_settings=SimpleNamespace(config={}, configfiles=[config] if config else []),
         resource_settings=SimpleNamespace(cores=2, nodes=nodes),
         output_settings=SimpleNamespace(dryrun=dry, quiet=None),
         deployment_settings=SimpleNamespace(deployment_method=frozenset(), conda_prefix=None),

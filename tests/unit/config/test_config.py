@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from segmake.config.load import load_config
+from segmake.config.load import load_config, text_of_all
 from segmake.config.schema import SCHEMA, schema
+from segmake.config.template import commented_config
 from segmake.core.files import result_name
 from segmake.messages import Problem, Problems
 
@@ -75,7 +76,7 @@ result: out
         ("SM-CFG-017", 3),
         ("SM-CFG-002", 4),
         ("SM-CFG-001", 7),
-        ("SM-CFG-002", 8),
+        ("SM-CFG-067", 8),
         ("SM-CFG-002", 9),
         ("SM-CFG-001", 10),
         ("SM-CFG-018", 11),
@@ -87,7 +88,7 @@ result: out
     texts = [str(problem) for problem in problems]
     assert "`segmentation`" in texts[0]
     assert "`diamater` under `segmentation`" in texts[2] and "`diameter`?" in texts[2]
-    assert "above 0" in texts[3]
+    assert "null" in texts[3]
     assert "multiple of 8" in texts[4]
     assert "`flow_threshold`?" in texts[5]
     assert '"#ffb000"' in texts[8]
@@ -177,21 +178,21 @@ def test_a_model_of_ones_own(tmp_path):
         ("- a\n- b\n", "SM-CFG-004", None),
         ("images\n", "SM-CFG-004", None),
         ("images:\n  folder: a\n  include: [b]\n  folder: c\n", "SM-CFG-006", 4),
-        ("images:\n\tfolder: data\n", "SM-CFG-005", 2),
-        ("images:\n  folder: [data/escape,\n\n  # c\n  z: 1\n", "SM-CFG-005", 2),
-        ("images:\n  folder: data\n  z:max\n\n  # c\n  # c\n  time: 1\n", "SM-CFG-005", 3),
-        ("images:\n  folder:data\n\n  # c\n  time: 1\n", "SM-CFG-005", 2),
-        ("images\n\n  # c\n  folder: data\n", "SM-CFG-005", 1),
+        ("images:\n\tfolder: data\n", "SM-CFG-066", 2),
+        ("images:\n  folder: [data/escape,\n\n  # c\n  z: 1\n", "SM-CFG-066", 2),
+        ("images:\n  folder: data\n  z:max\n\n  # c\n  # c\n  time: 1\n", "SM-CFG-066", 3),
+        ("images:\n  folder:data\n\n  # c\n  time: 1\n", "SM-CFG-066", 2),
+        ("images\n\n  # c\n  folder: data\n", "SM-CFG-066", 1),
         ("images:\n  folder: data\nof the lab\n# c\nresults: x\n", "SM-CFG-005", 3),
-        ('images:\n  folder: "data\n\n  # c\n  time: 1\n', "SM-CFG-005", 2),
-        ("images:\n  folder: 'data\n\n  # it's\n  time: 1\n", "SM-CFG-005", 2),
-        ('images:\n  folder: "data\n  channel: "Phase"\n', "SM-CFG-005", 2),
-        ("scripts:\n  - {name: a, script: b\n# c\nresults: x\n", "SM-CFG-005", 2),
-        ("scripts:\n  -name: a\n   script: b\n\n# c\nresults: x\n", "SM-CFG-005", 2),
-        ("images:\n  folder: a\n\u00a0\u00a0time: 1\n\n  # c\n  z: 1\n", "SM-CFG-005", 3),
-        ("images:\n  folder: a\n  time: 1\n # c\n z: 1\n  # c\n  channel: a\n", "SM-CFG-005", 5),
-        ("images:\n  folder: a\u2028b # \x85\n  z:max\n\n  time: 1\n", "SM-CFG-005", 3),
-        ("images:\n  folder: data\n  channel: GFP: 1\n", "SM-CFG-005", 3),
+        ('images:\n  folder: "data\n\n  # c\n  time: 1\n', "SM-CFG-066", 2),
+        ("images:\n  folder: 'data\n\n  # it's\n  time: 1\n", "SM-CFG-066", 2),
+        ('images:\n  folder: "data\n  channel: "Phase"\n', "SM-CFG-066", 2),
+        ("scripts:\n  - {name: a, script: b\n# c\nresults: x\n", "SM-CFG-066", 2),
+        ("scripts:\n  -name: a\n   script: b\n\n# c\nresults: x\n", "SM-CFG-066", 2),
+        ("images:\n  folder: a\n\u00a0\u00a0time: 1\n\n  # c\n  z: 1\n", "SM-CFG-066", 3),
+        ("images:\n  folder: a\n  time: 1\n # c\n z: 1\n  # c\n  channel: a\n", "SM-CFG-066", 5),
+        ("images:\n  folder: a\u2028b # \x85\n  z:max\n\n  time: 1\n", "SM-CFG-066", 3),
+        ("images:\n  folder: data\n  channel: GFP: 1\n", "SM-CFG-066", 3),
         ("images:\n  folder: a\x07b\n", "SM-CFG-005", 2),
         ('images:\n  folder: "C:\\Users\\me"\n', "SM-CFG-016", 2),
         ('images:\n  folder: "D:\\new day"\n', "SM-CFG-016", 2),
@@ -382,7 +383,7 @@ def test_french(tmp_path, monkeypatch):
         ),
         (
             "images:\n  folder: data\n  channel: GFP: 1\n",
-            "un deux-points là où il ne peut pas y en avoir",
+            "un texte qui contient un deux-points suivi d'un espace",
         ),
         ("images:\n  folder: 'l'aube'\n", "derrière un guillemet"),
         ("images:\n  folder: 'data\n", "un guillemet ouvert ici"),
@@ -390,7 +391,7 @@ def test_french(tmp_path, monkeypatch):
         ('images:\n  include: ["a" "b"]\n', "il manque une virgule"),
         ("images:\n  folder: @data\n", "un texte qui commence par @"),
         ("scripts:\n  -name: a\n    script: b\n", "il manque un espace après le tiret"),
-        ("images:\n  folder: data\n   z: max\n", "un deux-points là où il ne peut pas y en avoir"),
+        ("images:\n  folder: data\n   z: max\n", "elle ne commence pas dans la même colonne"),
         ("images:\n  folder: [a]\n   z: max\n", "elle ne commence pas dans la même colonne"),
         ("images:\n  folder: data\n  exclude: *test*\n", "un texte qui commence par * ou &"),
     ],
@@ -400,18 +401,146 @@ def test_the_usual_faults_of_yaml_are_told_in_the_users_language(
 ):
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
     (problem,) = found(write(tmp_path, content))
-    assert problem.code == "SM-CFG-005" and words in str(problem)
+    assert problem.code in ("SM-CFG-005", "SM-CFG-066") and words in str(problem)
 
 
 @pytest.mark.parametrize(
     ("written", "code"),
-    [("0,065", "SM-CFG-046"), ("6,5 µm", "SM-CFG-002"), ("-0,5", "SM-CFG-002")],
+    [("0,065", "SM-CFG-046"), ("6,5 µm", "SM-CFG-061"), ("-0,5", "SM-CFG-002")],
 )
 def test_a_number_with_a_comma_is_told_how_to_be_written(tmp_path, written, code):
     text = f"images:\n  folder: data\n  pixel_size_um: {written}\n"
     (problem,) = found(write(tmp_path, text))
     assert problem.code == code and problem.where.endswith("line 3")
     assert ("Write 0.065." in str(problem)) == (code == "SM-CFG-046")
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "words"),
+    [
+        ('diameter: "30"', "SM-CFG-060", "Write 30,"),
+        ('flow_threshold: ".4"', "SM-CFG-060", "Write 0.4,"),
+        ("diameter: 30 px", "SM-CFG-061", "Write 30:"),
+        ("diameter: 2,6 µm", "SM-CFG-061", "Write 40:"),
+        ("min_size: 15.2 pixels", "SM-CFG-061", "Write 15:"),
+        ("min_size: 1 000", "SM-CFG-062", "Write 1000."),
+        ("cellprob_threshold: \u22121", "SM-CFG-062", "Write -1."),
+        ("cellprob_threshold: 1,234.5", "SM-CFG-002", "at most 20"),
+        ("diameter: 3 apples", "SM-CFG-002", "above 0"),
+        ("invert: oui", "SM-CFG-063", "Write true,"),
+        ("gpu: 0", "SM-CFG-063", "Write false,"),
+        ("diameter: 0", "SM-CFG-067", "Write null"),
+        ("channels: [0, 0]", "SM-CFG-065", "`second_channel` under `images`"),
+        ("model_type: cyto3", "SM-CFG-065", "`model` under `segmentation`"),
+        ("use_gpu: true", "SM-CFG-065", "`gpu` under `segmentation`"),
+        ("omni: true", "SM-CFG-065", "`engine: omnipose`"),
+        ("chan: 2", "SM-CFG-065", "`channel`"),
+    ],
+)
+def test_numbers_and_words_of_people_are_told_as_what_is_to_be_written(
+    tmp_path, setting, code, words
+):
+    text = f"images:\n  folder: data\n  pixel_size_um: 0.065\nsegmentation:\n  {setting}\n"
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code == code and words in problem.remedy
+    assert problem.where.endswith("line 5")
+
+
+@pytest.mark.parametrize("setting", ["channel: 0", "second_channel: 0", "z: 0", "time: [0, 10]"])
+def test_what_is_counted_from_0_elsewhere_is_counted_from_1(tmp_path, setting):
+    (problem,) = found(write(tmp_path, f"images:\n  folder: data\n  {setting}\n"))
+    assert problem.code == "SM-CFG-068" and "Write 1 for the first" in problem.remedy
+
+
+def test_micrometres_without_the_size_of_a_pixel_are_no_number_of_pixels(tmp_path):
+    text = "images:\n  folder: data\nsegmentation:\n  diameter: 2 µm\n"
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code == "SM-CFG-064"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "slip"),
+    [
+        (r"^( *\w+): +(?=\S)", r"\1:"),
+        (r"^(?= *\w+:)", " "),
+        (r"^  (?=\w+:)", ""),
+        (r"^ +(?=\w+:)", "\t"),
+        (r"^( *\w+: ).*", r"\1*x"),
+        (r"^( *\w+: ).*", r"\1a: b"),
+        (r"^( *\w+: ).*", r'\1"abc'),
+        (r"^( *\w+: ).*", r"\1[a, b"),
+    ],
+)
+def test_the_line_that_was_mistyped_is_the_one_that_is_blamed(tmp_path, mistake, slip):
+    (tmp_path / "images").mkdir()
+    lines = commented_config("en").split("\n")
+    slips = [(number, re.sub(mistake, slip, line)) for number, line in enumerate(lines, 1)]
+    # Of the two settings of `overlays`, either may begin in the wrong column.
+    typed = [each for each in slips if each[1] != lines[each[0] - 1] and "color" not in each[1]]
+    assert len(typed) > 20
+    for number, line in typed[::5]:
+        text = "\n".join([*lines[: number - 1], line, *lines[number:]])
+        told = {problem.where.line for problem in found(write(tmp_path, text))}
+        assert number in told, (line, told)
+
+
+def test_a_line_that_is_put_right_for_a_trial_is_shown(tmp_path):
+    text = "images:\n  folder: data\n  include: *.tif\n"
+    (problem,) = found(write(tmp_path, text))
+    assert '  include: ["*.tif"]' in problem.remedy
+    text = "images:\n  folder: /tmp/day: 1\n"
+    (problem,) = found(write(tmp_path, text))
+    assert '  folder: "/tmp/day: 1"' in problem.remedy
+
+
+def test_a_path_that_a_comment_cuts_is_told_in_quotes(tmp_path):
+    (problem,) = found(write(tmp_path, "images:\n  folder: /tmp/exp #3: x # mine\n"))
+    assert problem.code == "SM-CFG-069" and '"/tmp/exp #3: x".' in problem.remedy
+    load_config(write(tmp_path, "images:\n  folder: data #no path\nresults: out #old\n"))
+    (tmp_path / "data #3").mkdir()
+    (problem,) = found(write(tmp_path, "images:\n  folder: [data #3\n  ]\n"))
+    assert problem.code == "SM-CFG-069" and problem.where.endswith("line 2")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ('results: "D:\\res"', "SM-CFG-016", "without quotes"),
+        ("outputs: rois", "SM-CFG-070", "Write [rois]."),
+    ],
+)
+def test_what_stands_at_the_top_is_told_as_what_is_in_a_section(tmp_path, line, code, words):
+    (problem,) = found(write(tmp_path, MINIMAL + line + "\n"))
+    assert problem.code == code and words in problem.remedy
+
+
+def test_of_several_files_the_later_ones_count_and_each_fault_has_its_file(tmp_path):
+    first, last = tmp_path / "lab.yaml", tmp_path / "day.yaml"
+    first.write_text(
+        "images:\n  folder: data\n  exclude: [a, b, c]\n"
+        "segmentation: {engine: threshold, min_size: 20}\noverlays: {color: red}\n"
+        "scripts:\n  - {name: x, script: a.py, arguments: {k: 1e-3}}\n"
+    )
+    last.write_text(
+        "images:\n  exclude: [d]\nsegmentation:\n  min_size: -7\nresults: other\nscripts: []\n"
+    )
+    with pytest.raises(Problems) as caught:
+        load_config(last, before=[first])
+    told = {(each.where.file, each.where.line) for each in caught.value.problems}
+    assert told == {(str(first), 5), (str(last), 4)}
+    first.write_text(first.read_text().replace("overlays: {color: red}\n", ""))
+    last.write_text(last.read_text().replace("-7", "7"))
+    config = load_config(last, before=[first])
+    assert config.settings["images"]["folder"] == "data"
+    assert config.settings["images"]["exclude"] == ["d"]
+    assert config.settings["segmentation"]["engine"] == "threshold"
+    assert config.settings["segmentation"]["min_size"] == 7 and config.settings["scripts"] == []
+    assert config.where("images", "folder") == f"{first}, line 2"
+    assert config.where("segmentation", "min_size") == f"{last}, line 4"
+    # What stood in a list that another one replaces has no place any more.
+    assert config.where("images", "exclude", 2) == f"{last}, line 2"
+    (tmp_path / "both.yaml").write_text(text_of_all([first, last]))
+    assert load_config(tmp_path / "both.yaml").settings == config.settings
 
 
 def result_of(path: Path) -> None:

@@ -5,7 +5,9 @@ import pytest
 import tifffile
 from skimage.draw import disk, ellipse
 
+from segmake.demo import synthetic
 from segmake.engines import threshold
+from tests.unit.demo.test_demo_model import average_precision
 
 RODS = [(30, 30, 0), (30, 90, 60), (90, 30, 120), (90, 90, 90), (60, 140, 20), (110, 160, 150)]
 
@@ -31,7 +33,10 @@ def picture(contrast: float, dtype: str = "uint16") -> np.ndarray:
     return plane.astype(dtype)
 
 
-@pytest.mark.parametrize("method", ["otsu", "li", "triangle", "yen"])
+METHODS = ["otsu", "li", "triangle", "yen", "local"]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_every_rod_is_found_once(find, method):
     labels = find(picture(80), method=method)
     assert labels.max() == len(RODS)
@@ -40,11 +45,12 @@ def test_every_rod_is_found_once(find, method):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
 @pytest.mark.parametrize(("contrast", "polarity"), [(80, "bright"), (-80, "dark")])
-def test_bright_and_dark_cells(find, contrast, polarity, dtype):
+@pytest.mark.parametrize("method", ["otsu", "local"])
+def test_bright_and_dark_cells(find, method, contrast, polarity, dtype):
     plane = picture(contrast, dtype)
-    labels = find(plane, polarity=polarity)
+    labels = find(plane, polarity=polarity, method=method)
     assert labels.max() == len(RODS)
-    assert np.array_equal(find(plane, polarity="auto"), labels)
+    assert np.array_equal(find(plane, polarity="auto", method=method), labels)
 
 
 def test_touching_cells_are_split(find):
@@ -66,7 +72,7 @@ def test_touching_cells_are_split(find):
     ],
     ids=["black", "white", "noise", "few photons"],
 )
-@pytest.mark.parametrize("method", ["otsu", "li", "triangle", "yen"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_blank_image_has_no_cell(find, plane, method):
     assert find(plane, method=method).max() == 0
 
@@ -86,3 +92,43 @@ def test_a_real_picture(find, shared):
     labels = find(plane, min_size=50)
     found = [np.bincount(labels[truth == n]).argmax() for n in range(1, truth.max() + 1)]
     assert np.count_nonzero(found) >= 6, "of 8 cells"
+
+
+@pytest.mark.parametrize(
+    ("names", "masks", "polarity", "diameter", "least"),
+    [
+        ("ecoli_sent_dapi_r1c[0-2].tif", "", "bright", 10, 0.45),
+        ("coli_ds1_0000[13]_fl.tif", "_fl", "bright", 22, 0.75),
+        ("coli_ds1_0000[13]_bf.tif", "_bf", "dark", 22, 0.56),
+    ],
+    ids=["dense", "fluorescence", "brightfield"],
+)
+def test_local_contrast_finds_labelled_cells(find, shared, names, masks, polarity, diameter, least):
+    settings = {"method": "local", "polarity": polarity, "diameter": diameter}
+    scores = []
+    for path in sorted((shared / "bacteria").glob(names)):
+        true = tifffile.imread(path.with_name(f"{path.stem.removesuffix(masks)}_masks.tif"))
+        scores.append(average_precision(true, find(tifffile.imread(path), **settings)))
+    assert len(scores) == 2 and np.mean(scores) >= least, scores
+
+
+def test_what_is_too_faint_beside_the_others_is_no_cell(find):
+    plane = picture(80)
+    plane[disk((10, 190), 6)] += 12
+    assert find(plane, method="local").max() == len(RODS)
+
+
+def test_phase_contrast_is_unclear_and_fluorescence_is_not(configure, shared):
+    loaded = threshold.load(configure(segmentation={}).settings["segmentation"])
+    phase = [*(shared / "bacteria").glob("trpL_phase_t??.tif")]
+    phase += [shared / "bacteria" / f"omni_{name}.tif" for name in ("e1t1_crop", "ec_5I_t141xy5c1")]
+    assert len(phase) == 9
+    for path in phase:
+        assert threshold.unclear(loaded, [tifffile.imread(path)]), path.name
+    # The journal takes Python's own True and False, and not NumPy's.
+    assert threshold.unclear(loaded, [tifffile.imread(phase[0])]) is True
+    noise = np.random.default_rng(0).normal(300, 10, (300, 300))
+    assert threshold.unclear(loaded, [noise]) is False
+    for name, image, _ in synthetic.demo_fields():
+        if name.startswith("fluorescence"):
+            assert not threshold.unclear(loaded, [image.reshape(-1, *image.shape[-2:])[0]]), name

@@ -12,6 +12,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,6 +23,7 @@ from segmake.images.field_of_view import FieldOfView
 from segmake.messages import Problem
 from tests.unit.identity import python_of, run
 from tests.unit.leica_files import Series, write_lif
+from tests.unit.tiff_files import write_stk
 from tests.unit.zarr_folders import write_array, write_group, write_image
 
 RANDOM = np.random.default_rng(5)
@@ -688,3 +690,25 @@ def test_an_engine_reads_the_same(path):
     theirs = run(python, "-c", READ, *names)
     assert len(theirs.splitlines()) == 5
     assert theirs == run(sys.executable, "-c", READ, *names)
+
+
+def test_a_stack_of_metamorph(path):
+    planes = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5)
+    path = path.with_suffix(".stk")
+    write_stk(path, planes, 0.065, 60_000)
+    with open_image(path) as image:
+        [header] = image.fields
+        assert (header.times, header.slices, header.unnamed) == (3, 1, 1)
+        assert (header.pixel_size_um, header.pixel_height_um) == (0.065, None)
+        assert header.interval_s == 60
+        assert all(np.array_equal(image.plane(0, time=t), planes[t]) for t in range(3))
+
+
+@pytest.mark.parametrize("suffix", [".lsm", ".btf", ".tf8", ".STK"])
+def test_other_suffixes_of_tiff(path, suffix):
+    plane = np.arange(20, dtype=np.uint16).reshape(4, 5)
+    path = path.with_suffix(suffix)
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        file.write(plane)
+    with open_image(path) as image:
+        assert np.array_equal(image.plane(0), plane)

@@ -4,6 +4,7 @@ import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -264,14 +265,59 @@ def test_links_to_images_elsewhere(take, images, draw, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("a.nd2", "a.tif"), ("a.tif", "a.tiff"), ("s/a.tif", "s/a.ome.TIF")]
+    ("first", "second", "result"),
+    [
+        ("a.tif", "a.tiff", "a_tiff"),
+        ("s/a.tif", "s/a.btf", "s/a_tif"),
+        ("s/a.tif", "s/a.ome.TIF", "s/a_tif"),
+    ],
 )
-def test_two_images_of_one_result(take, images, draw, first, second):
+def test_two_files_of_one_name_have_results_of_two(take, images, draw, first, second, result):
     draw(images / first)
     draw(images / second)
-    problem = refused(take)
-    assert problem.code == "SM-DIR-006"
-    assert Path(first).name in problem.what and Path(second).name in problem.what
+    inventory = take()
+    names = {image.result_name for image in inventory.images}
+    assert names == {first.partition(".")[0], result}
+    assert take() == inventory
+    assert all(image.path.is_file() for image in inventory.images)
+
+
+def test_what_has_results_keeps_its_name(take, images, draw):
+    draw(images / "a.tif")
+    before = batches(take(cluster=ONE_EACH))
+    # In order, it comes first.
+    draw(images / "a.btf")
+    both = batches(take(cluster=ONE_EACH))
+    assert both == {**before, "a.btf (btf)": "0002"}
+    (images / "a.tif").rename(images.parent / "a.tif")
+    assert batches(take(cluster=ONE_EACH)) == {"a.btf (btf)": "0002"}
+    (images.parent / "a.tif").rename(images / "a.tif")
+    assert batches(take(cluster=ONE_EACH)) == both
+
+
+@pytest.mark.parametrize("length", [200, 240, 255])
+def test_names_of_results_fit_into_the_file_system(take, images, draw, length):
+    start = "é_" * 40
+    names = [f"{start}{'0123456789' * 30}"[: length - 40 - 5] + f"{n}.tif" for n in (1, 2)]
+    assert [len(name.encode()) for name in names] == [length, length]
+    for name in names:
+        draw(images / name)
+    results = [image.result_name for image in take().images]
+    assert len(set(results)) == 2 and results == [image.result_name for image in take().images]
+    assert all(len(f"{name}_masks.ome.tif".encode()) <= 255 for name in results)
+    # Those that had room have the names that earlier versions gave them.
+    assert (results == [name[:-4] for name in names]) == (length <= 245)
+
+
+def test_names_with_accents_are_the_same_however_they_are_written(take, images, draw):
+    for form in ("NFC", "NFD"):
+        for name in ("contrôle_été_1.tif", "traité_1.tif"):
+            draw(images / form / normalize(form, name))
+    for form in ("NFC", "NFD"):
+        include = [normalize(form, "**/*ÉTÉ_1.tif")]
+        found = batches(take(images={"include": include}))
+        # They are called as they are written.
+        assert set(found) == {f"{f}/{normalize(f, 'contrôle_été_1.tif')}" for f in ("NFC", "NFD")}
 
 
 @pytest.mark.parametrize(
@@ -342,7 +388,7 @@ def test_each_position_is_an_image_and_keeps_its_batch(take, images, draw):
     assert sorted(first.values()) == ["0001", "0002", "0003", "0004"]
     some = take(cluster=ONE_EACH, images={"positions": [2, 3]})
     assert list(batches(some)) == ["one.tif", "slide.ome.tif (p2)", "slide.ome.tif (p3)"]
-    assert some.images[0].problem.code == "SM-IMG-024", "it has no second position"
+    assert some.images[0].problem is None
     assert take(cluster=ONE_EACH) == take(cluster=ONE_EACH)
     assert batches(take(cluster=ONE_EACH)) == first
 
@@ -380,6 +426,16 @@ def test_what_could_not_be_read_is_tried_again(take, images, draw, monkeypatch):
         patched.setattr(inventory, "headers_of", missing)
         assert take().images[0].problem.code == "SM-IMG-006"
     assert take().images[0].header is not None
+
+
+def test_files_of_one_position_are_taken_beside_those_of_several(take, images, draw):
+    draw(images / "single.tif")
+    problem = refused(take, images={"positions": [2, 3]})
+    assert problem.code == "SM-DIR-008"
+    write_positions(images / "slide.ome.tif", 3)
+    inventory = take(images={"positions": [2, 3]})
+    assert list(batches(inventory)) == ["single.tif", "slide.ome.tif (p2)", "slide.ome.tif (p3)"]
+    assert not [image.problem for image in inventory.images if image.problem]
 
 
 def test_unselected_positions_are_not_read_again(take, images, monkeypatch):

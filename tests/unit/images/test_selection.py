@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from segmake.formats.believed import Header
 from segmake.images.field_of_view import FieldOfView
-from segmake.images.selection import channel_index, chosen, has_channel, interpreted, select
+from segmake.images.selection import AXES, channel_index, chosen, has_channel, interpreted, select
 from segmake.messages import Problem
 
 NOTHING = {
@@ -144,11 +144,35 @@ def test_what_is_selected(there, images, expected):
 
 def test_pages_become_what_the_config_says():
     pages = header(unnamed=3)
-    assert interpreted(pages, "time").times == 3
-    assert interpreted(pages, "z").slices == 3
-    assert interpreted(pages, "channel").channels == ("1", "2", "3")
-    assert interpreted(pages, None) == pages
-    assert interpreted(header(times=2), "z") == header(times=2)
+    assert interpreted(pages, {"pages": "time"}).times == 3
+    assert interpreted(pages, {"pages": "z"}).slices == 3
+    assert interpreted(pages, {"pages": "channel"}).channels == ("1", "2", "3")
+    assert interpreted(pages, {"pages": None}) == pages
+    assert interpreted(header(times=2), {"pages": "z"}) == header(times=2)
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_axes_that_the_file_names_wrongly(path, axes):
+    """Each plane is where the config says it is, also where the file has several of both; other files stay as they are."""
+    written = noise(2, 3, 4, 16, 20)
+    write(path, written, "TZCYX")
+    places = {"time": 0, "slice": 1, "channel": 2}
+    one, other = (places[name] for name in AXES[axes])
+    expected = written.swapaxes(one, other)
+    with FieldOfView(path, 0, {**NOTHING, "channel": 1, "z": "all", "axes": axes}) as field:
+        read = field.header
+        assert (read.times, read.slices, len(read.channels)) == expected.shape[:3]
+        for time, depth, channel in np.ndindex(expected.shape[:3]):
+            assert np.array_equal(
+                field.channel(channel, time, depth), expected[time, depth, channel]
+            )
+    several = {"times": 5, "slices": 5, "channels": ("a", "b")}
+    one_alone = {"times": 1, "slices": 1, "channels": ("a",)}
+    said, right = (
+        {"time": "times", "slice": "slices"}.get(role, "channels") for role in AXES[axes]
+    )
+    plain = header(**{said: one_alone[said], right: several[right]})
+    assert interpreted(plain, {"pages": None, "axes": axes}) == plain
 
 
 # ------------------------------------------------------------------------------------------------ pixels

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
+from unicodedata import normalize
 
 import imagecodecs
 import numpy as np
@@ -51,6 +52,16 @@ def refused(path: Path, shape: tuple[int, ...], axes: str = "YX") -> str:
         list(read_correction(path, axes, shape))
     assert caught.value.where == str(path) and str(caught.value)
     return caught.value.code
+
+
+@pytest.mark.parametrize(("of_image", "of_file"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_correction_may_write_accents_in_another_way(tmp_path, of_image, of_file):
+    name = normalize(of_image, "été_1")
+    [alike] = lay(tmp_path, normalize(of_file, "été_1_masks.tif"))
+    assert find_corrections(tmp_path, [name]) == ({name: alike}, [])
+    # The very name comes first.
+    [exact] = lay(tmp_path, f"{name}_masks.tif")
+    assert find_corrections(tmp_path, [name]) == ({name: exact}, [alike])
 
 
 def test_corrections_are_found_by_the_names_of_their_images(tmp_path):

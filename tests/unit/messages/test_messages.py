@@ -377,3 +377,23 @@ def test_what_is_said_of_an_image_by_itself_is_nothing_of_a_run():
         if OF_A_RUN.search(catalogue()[code][part][language])
     }
     assert told == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("Invalid ChunkMap signature b'~j' in file 'a.nd2'", "la liste de son contenu"),
+        ("not a TIFF file: header=b'abcd'", "son début n'est pas celui"),
+        ("cannot reshape array of size 3 into shape (4,4)", "il s'arrête trop tôt"),
+        ("Error -3 while decompressing data", "décompressés"),
+        ("what nobody has seen", "dit en anglais"),
+    ],
+)
+def test_what_a_library_says_of_a_file_is_told_with_its_meaning(monkeypatch, said, meant):
+    problem = Problem("SM-IMG-003", where="a.nd2", error=said)
+    assert said in problem.what
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
+    assert meant in problem.what and said in problem.what
+    # What SegMake itself says is no word of a library.
+    own = Problem("SM-IMG-050", where="a.nd2", error="it ends before its pixels do").what
+    assert "fin de ses pixels" in own and "anglais" not in own

@@ -5,26 +5,34 @@ from types import SimpleNamespace
 
 import pytest
 
-from segmake.outcome.last_words import NAMED_FAILURES, describe_end
+from segmake.outcome.last_words import NAMED_LOOKS, describe_end
 
 
-def told(cells: list[int]) -> str:
+def told(flags: list[str], **more: str) -> str:
     folders = SimpleNamespace(results=Path("results"), scripts=Path("results/scripts"))
     plan = SimpleNamespace(batches={"0001": None}, folders=folders, contact="")
     rows = [
-        {"image": f"field {number}", "state": "done", "cells": count}
-        for number, count in enumerate(cells)
+        {"image": f"field {number}", "state": "done", "cells": 3, "flags": each, **more}
+        for number, each in enumerate(flags)
     ]
     return describe_end(plan, rows, ())
 
 
-def test_images_without_a_cell_are_named() -> None:
-    assert "1 image has no cell: field 1" in told([3, 0, 2])
-    assert "no cell" not in told([3, 1])
-    many = told([0] * (NAMED_FAILURES + 2))
-    assert f"{NAMED_FAILURES + 2} images have no cell" in many and many.endswith("(+2)")
+def test_images_to_look_at_are_named_by_what_is_unusual() -> None:
+    words = told(["", "no_cell", "no_cell, dim"])
+    assert "2 images to look at" in words and "2 × no cell: field 1, field 2" in words
+    assert "1 × little contrast: field 2" in words
+    assert "to look at" not in told(["", ""])
+    many = told(["no_cell"] * (NAMED_LOOKS + 2))
+    assert f"{NAMED_LOOKS + 2} × no cell" in many and many.endswith("(+2)")
+
+
+def test_cells_of_images_that_are_left_out_do_not_count() -> None:
+    words = told(["", ""], left_out_because="blurred")
+    assert " 0 cells" in words and "2 images are left out of the tables" in words
 
 
 def test_in_french(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGMAKE_LANG", "fr")
-    assert "1 image n'a aucune cellule : field 0" in told([0])
+    words = told(["no_cell"])
+    assert "1 image à regarder" in words and "1 × aucune cellule : field 0" in words

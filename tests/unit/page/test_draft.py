@@ -152,7 +152,7 @@ def test_a_config_of_the_template_is_changed_in_one_line(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"images: {folder: x\n", "SM-CFG-005"),
+        (b"images: {folder: x\n", "SM-CFG-066"),
         (b"- a\n- b\n", "SM-CFG-004"),
         (None, "SM-CFG-007"),
     ],

@@ -334,6 +334,26 @@ def test_planning_writes_nothing(images, configure, tmp_path):
     assert "3" in made.describe()
 
 
+def test_a_diameter_that_may_be_meant_in_micrometres_is_asked_about(images, plan):
+    sections = {"images": {"folder": str(images), "pixel_size_um": 0.065}}
+    network = {"engine": "cellpose3", "diameter": 2.5}
+    told = plan(**sections, segmentation=network).describe()
+    assert "SM-CFG-071" in told and "write 38:" in told
+    told = plan(**sections, segmentation=network | {"diameter": 25}).describe()
+    assert "SM-CFG-071" not in told
+
+
+def test_the_kinds_of_files_that_are_not_chosen_are_told(images, plan):
+    for name in ("notes.txt", "sub.TXT", "a.db", "LISEZMOI"):
+        (images / name).touch()
+    told = plan().describe()
+    assert "2 .txt, " in told and "1 .db" in told and "1 -" in told
+    assert (
+        "2 .txt"
+        not in plan(images={"folder": str(images), "include": ["*.tif", "*.txt"]}).describe()
+    )
+
+
 def lay_correction(made: Plan, name: str) -> Path:
     """Lay the mask that was made into the corrections, with a cell less."""
     labels = tifffile.imread(made.folders.mask(name))

@@ -181,11 +181,13 @@ def _load(environ: Mapping[str, str]) -> str | None:
 def _look_at(arguments: list[str]) -> None:
     """Complete what a user typed by SegMake's profiles and Snakefile, or refuse it if it can't be meant so."""
     from segmake.adapter.own_files import with_profiles, with_snakefile
-    from segmake.adapter.wrong_start import explain, what_is_wrong
+    from segmake.adapter.wrong_start import explain, fault_of_config, what_is_wrong
 
     arguments = with_profiles(arguments)
     if problem := what_is_wrong(arguments):
         _refuse(problem, 2)
+    if fault := fault_of_config(arguments):
+        _refuse(fault)
     explain(arguments)
     sys.argv[1:] = with_snakefile(arguments)
 

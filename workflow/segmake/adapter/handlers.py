@@ -43,10 +43,15 @@ def refuse_other_settings(workflow: WorkflowObject, config: Mapping[str, Any]) -
     from segmake.config.load import merged
 
     file = workflow.config_file
-    # What is wrong with the file itself is told better by whoever reads it.
+    # What is wrong with the files themselves is told better by whoever reads them.
     with suppress(OSError, ValueError, yaml.YAMLError):
-        written = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        if not isinstance(written, dict) or config == merged(written, workflow.overrides):
+        written: dict[str, Any] = {}
+        for each in workflow.config_files:
+            own = yaml.safe_load(each.read_text(encoding="utf-8")) or {}
+            if not isinstance(own, dict):
+                return
+            written = merged(written, own)
+        if config == merged(written, workflow.overrides):
             return
         raise Problem("SM-RUN-067", where=str(file))
     if config and not file.exists():

@@ -86,16 +86,19 @@ def read(workflow: WorkflowObject, *, conda: bool) -> Reading:
 
 def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     # A job reads the plan, and no config.
-    from segmake.config.load import load_config
+    from segmake.config.load import load_config, text_of_all
 
     if workflow.is_main_process and not workflow.is_dry_run:
         # Done sooner where `segmake.adapter.front` is at work.
         note_start(Path.cwd())
-    config = load_config(workflow.config_file, workflow.overrides)
+    *before, file = workflow.config_files
+    config = load_config(file, workflow.overrides, before=before)
     text = ""
     with suppress(OSError, ValueError):
         # As it stands, line ends too: of a copy, they belong to what its sign tells.
-        text = workflow.config_file.read_bytes().decode("utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")
+    if before:
+        text = text_of_all([*before, file])
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []

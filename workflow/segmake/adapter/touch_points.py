@@ -114,6 +114,7 @@ TOUCH_POINTS = (
             f"{_WORKFLOW}.configfiles",
             f"{_WORKFLOW}.config_settings",
             f"{_SETTINGS}:ConfigSettings.config",
+            f"{_SETTINGS}:ConfigSettings.configfiles",
             f"{_WORKFLOW}.resource_settings",
             f"{_SETTINGS}:ResourceSettings.cores",
             f"{_SETTINGS}:ResourceSettings.nodes",

@@ -38,10 +38,20 @@ class WorkflowObject:
         return bool(self._workflow.is_main_process)
 
     @property
+    def config_files(self) -> tuple[Path, ...]:
+        """The config files, of which the later ones count; the usual one, if none is named.
+
+        They are what ``configfile:`` of the Snakefile names last, if anything, and then all of ``--configfile``.
+        """
+        typed = list(map(Path, self._workflow.config_settings.configfiles))
+        # Snakemake notes those of the Snakefile behind them.
+        own = list(map(Path, self._workflow.configfiles))[len(typed) :]
+        return (*own[-1:], *typed) or (DEFAULT_CONFIG,)
+
+    @property
     def config_file(self) -> Path:
-        """The config file: the last that ``--configfile`` and ``configfile:`` name, else the usual one."""
-        files = self._workflow.configfiles
-        return Path(files[-1]) if files else DEFAULT_CONFIG
+        """The config file; of several, the last one."""
+        return self.config_files[-1]
 
     @property
     def overrides(self) -> dict[str, Any]:

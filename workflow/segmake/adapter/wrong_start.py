@@ -48,6 +48,32 @@ def what_is_wrong(arguments: list[str]) -> Exception | None:
     return None
 
 
+def fault_of_config(arguments: list[str]) -> Exception | None:
+    """Return why a file of ``--configfile`` can't be read, before Snakemake says so in its own words.
+
+    Parameters
+    ----------
+    arguments : list of str
+        What follows ``snakemake``.
+    """
+    files = _values_of_list(arguments, "--configfile", "--configfiles")
+    if not files or not (os.path.isdir("workflow/segmake") or is_experiment(arguments)):
+        return None
+    from pathlib import Path
+
+    from segmake.config.yaml_lines import read_yaml
+    from segmake.core.site_language import speak_its_language
+    from segmake.messages import Problems
+
+    speak_its_language()
+    try:
+        for file in files:
+            read_yaml(Path(file))
+    except Problems as problems:
+        return problems
+    return None
+
+
 def explain(arguments: list[str]) -> None:
     """Have Snakemake tell of a mistyped option in SegMake's way, and keep the line on SegMake's own profiles away.
 
@@ -79,6 +105,22 @@ def _values(arguments: list[str], *options: str) -> list[str]:
         name, equals, value = word.partition("=")
         if name in options:
             found.append(value if equals else after)
+    return found
+
+
+def _values_of_list(arguments: list[str], *options: str) -> list[str]:
+    """Return the values of an option that takes all words up to the next option."""
+    found: list[str] = []
+    is_open = False
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            is_open = name in options
+            # A later one takes the place of what was named before.
+            found = [value] if is_open and equals else [] if is_open else found
+            is_open = is_open and not equals
+        elif is_open:
+            found.append(word)
     return found
 
 

@@ -68,6 +68,7 @@ def plan_answer(path: Path, *, on_cluster: bool = True) -> Answer:
 def _warnings(plan: Plan) -> Iterator[Problem]:
     for file in plan.outdated.values():
         yield Problem("SM-OUT-020", file=file)
+    yield from plan.naming_problems()
     for script in plan.scripts.values():
         for code, values in script.remarks:
             yield Problem(code, **values)

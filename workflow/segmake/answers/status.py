@@ -16,6 +16,7 @@ from typing import Any
 from segmake.answers.answer import Answer, answer, path_text, problem_values, time_text
 from segmake.messages import Problem, remembered, say
 from segmake.outcome.progress import Progress, progress_of
+from segmake.outcome.quality import label, read_flags, remedy
 from segmake.outcome.queue import reasons_to_wait, work_of
 from segmake.outcome.run_state import RunState, state_of
 from segmake.outcome.status import heard_in
@@ -69,6 +70,7 @@ def status_answer(results: Path, folder: Path = Path()) -> Answer:
         scripts=list(_scripts(counts)) if counts else [],
         **_failures(counts),
         slurm=_slurm(heard, jobs),
+        **_looks(folders),
         report=_report(folders),
     )
 
@@ -196,6 +198,27 @@ def _told(counts: Tally) -> Iterator[dict[str, Any]]:
                 "batch": work.batch,
                 **told,
             }
+
+
+def _looks(folders: ResultPaths) -> dict[str, Any]:
+    """Return which images the last report says to look at, and which are left out of its tables."""
+    flags, left_out = read_flags(folders.flags)
+    told = [
+        {"image": image, "flags": [_flag(name) for name in names]} for image, names in flags.items()
+    ]
+    return {
+        "look_at": told[:MOST_FAILURES],
+        "look_at_left_out": max(0, len(told) - MOST_FAILURES),
+        "left_out": [{"image": image, "reason": why} for image, why in left_out.items()],
+    }
+
+
+def _flag(name: str) -> dict[str, str]:
+    try:
+        return {"flag": name, "text": label(name), "remedy": remedy(name)}
+    except KeyError:
+        # A newer version of SegMake has written it down.
+        return {"flag": name, "text": name, "remedy": ""}
 
 
 def _slurm(heard: Heard | None, jobs: list[Job]) -> dict[str, Any] | None:

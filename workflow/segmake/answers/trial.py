@@ -31,4 +31,5 @@ def trial_answers(steps: Iterable[Trial]) -> Iterator[Answer]:
             outlines=path_text(step.outlines) if step.outlines else None,
             cells=step.cells,
             diameter=step.diameter and round(step.diameter, 2),
+            estimated_diameter=step.estimated,
         )

@@ -116,6 +116,8 @@ def _tell_trial(steps: Iterable[Trial], *, json: bool) -> int:
         size = significant(step.diameter) if step.diameter else "-"
         names = {"cells": step.cells, "diameter": size, "outlines": step.outlines}
         print(say(f"try.{step.state}", picture=step.picture, channel=step.channel, **names))
+        if step.estimated:
+            print(say("try.estimated", size=significant(step.estimated)))
     return 0
 
 

@@ -8,7 +8,7 @@ and line: `segmake.config.yaml_lines` knows the lines, `segmake.config.schema` w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from segmake.config.schema import (
     with_defaults,
     without_faults,
 )
-from segmake.config.shared_paths import path_problems, understood
+from segmake.config.shared_paths import cut_paths, path_problems, understood
 from segmake.config.site_settings import limit_problems, take_from_site
 from segmake.config.together import checks
-from segmake.config.yaml_lines import read_yaml
-from segmake.core.config import Config
+from segmake.config.yaml_lines import read_yaml, text_of
+from segmake.config.yaml_values import item_lines
+from segmake.core.config import Config, Keys
 from segmake.core.site import read_site
 from segmake.core.yaml_nodes import plain
 from segmake.environments.solving.package_lists import read_lists
@@ -40,6 +41,7 @@ def load_config(
     *,
     images: bool = True,
     text: str | None = None,
+    before: Sequence[Path] = (),
 ) -> Config:
     """Read, check and complete a config file.
 
@@ -54,17 +56,19 @@ def load_config(
         the images tells.
     text : str, optional
         What is to stand in the file, in place of what stands there now.
+    before : sequence of Path
+        Other files, each of which counts where those behind it say nothing (``--configfile A B``).
 
     Raises
     ------
     Problems
         Everything that is wrong with the file, in the order of its lines.
     """
-    written, lines, numbers = read_yaml(path, text)
+    written, lines, numbers, files = _read_all(before, path, text)
     given = plain(overrides or {})
     written = merged(written, given)
-    config = Config(written, path, lines, written, given, site=read_site())
-    foreign = list(path_problems(config))
+    config = Config(written, path, lines, written, given, site=read_site(), files=files)
+    foreign = [*path_problems(config), *cut_paths(config, text_of(path) if text is None else text)]
     config, problems = completed(config)
     _write_arguments_as_text(config.settings, {} if "scripts" in (overrides or {}) else numbers)
     if faults := list(results_problems(config)):
@@ -84,6 +88,58 @@ def load_config(
     read_designs(config.settings)
     note_texts(config.settings, config.written)
     return config
+
+
+def text_of_all(paths: Sequence[Path]) -> str:
+    """Return what several config files say together, as one file would say it.
+
+    Raises
+    ------
+    Problems
+        If one can't be read, or is no YAML.
+    """
+    *before, last = paths
+    written, _, numbers, _ = _read_all(before, last)
+    return "\n".join(item_lines(written, 100, numbers)) + "\n"
+
+
+def _read_all(
+    before: Sequence[Path], path: Path, text: str | None = None
+) -> tuple[dict[str, Any], dict[Keys, int], dict[Keys, str], dict[Keys, Path]]:
+    """Return what `read_yaml` does of several files of which the later ones count, and the file of each key.
+
+    Of the last file, nothing is said.
+    """
+    written: dict[str, Any] = {}
+    lines: dict[Keys, int] = {}
+    numbers: dict[Keys, str] = {}
+    files: dict[Keys, Path] = {}
+    for file in (*before, path):
+        own, own_lines, own_numbers = read_yaml(file, text if file is path else None)
+        if written:
+            replaced = set(_replaced(written, own))
+            for kept in (lines, numbers, files):
+                for keys in [each for each in kept if replaced & set(_beginnings(each))]:
+                    del kept[keys]
+        written = merged(written, own)
+        lines |= own_lines
+        numbers |= own_numbers
+        files = {each: where for each, where in files.items() if each not in own_lines}
+        files |= dict.fromkeys(own_lines, file) if file is not path else {}
+    return written, lines, numbers, files
+
+
+def _replaced(written: Any, own: Any, keys: Keys = ()) -> Iterator[Keys]:
+    """Yield the keys of what another file puts in the place of what was written: all but sections, which are joined."""
+    if isinstance(written, dict) and isinstance(own, dict):
+        for key in written.keys() & own.keys():
+            yield from _replaced(written[key], own[key], (*keys, key))
+    else:
+        yield keys
+
+
+def _beginnings(keys: Keys) -> Iterator[Keys]:
+    return (keys[:length] for length in range(1, len(keys) + 1))
 
 
 def completed(config: Config) -> tuple[Config, list[Problem]]:

@@ -6,14 +6,15 @@ import copy
 import difflib
 import itertools
 import json
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmake.config.other_words import problem_of_name, problem_of_value
+from segmake.config.written_numbers import problem_of_number
 from segmake.config.yaml_values import in_one_line
-from segmake.core.config import Config
+from segmake.core.config import Config, at
 from segmake.messages import Problem, language, say
 from segmake.messages.numbers import hours_of
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 # Of a text in the schema: that it is a time limit, which is kept in hours.
 _HOURS = "x-hours"
-
-# A number as it is written in French and other languages.
-_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 # Of a list or a section, what is longer is no example that one takes in at a glance.
 _LONGEST_EXAMPLE = 80
@@ -127,13 +125,13 @@ def schema_problems(config: Config) -> Iterator[Problem]:
         elif keys not in told:
             told.add(keys)
             names = tuple(key for key in keys if isinstance(key, str))
-            yield _unfit(config, keys, names, given)
+            yield _unfit(config, keys, names, given, rule)
 
 
-def _unfit(config: Config, keys: tuple, names: tuple[str, ...], given: Any) -> Problem:
-    """Return the problem of a value that its rule does not allow; what people often write is told as such."""
-    from jsonschema import Draft202012Validator
-
+def _unfit(
+    config: Config, keys: tuple, names: tuple[str, ...], given: Any, broken: dict[str, Any]
+) -> Problem:
+    """Return the problem of a value that a rule does not allow; what people often write is told as such."""
     rule = rule_of(names)
     words = {
         "where": config.where(*keys),
@@ -141,10 +139,15 @@ def _unfit(config: Config, keys: tuple, names: tuple[str, ...], given: Any) -> P
         "value": json.dumps(given, ensure_ascii=False),
         "allowed": describe(rule),
     }
-    if isinstance(given, str) and _COMMA.fullmatch(given):
-        point = given.replace(",", ".")
-        if Draft202012Validator(rule).is_valid(float(point)):
-            return Problem("SM-CFG-046", point=point, **words)
+    if problem := problem_of_value(given, names, words):
+        return problem
+    if not isinstance(given, list) and fits([given], broken):
+        return Problem("SM-CFG-070", listed=in_one_line([given]), **words)
+    pixel = at(config.written, ("images", "pixel_size_um"))
+    pixel = pixel if isinstance(pixel, float | int) else None
+    unit = rule.get("x-unit", "")
+    if problem := problem_of_number(given, lambda value: fits(value, broken), unit, words, pixel):
+        return problem
     if isinstance(given, str) and names == ("scripts", "name"):
         return Problem("SM-SCR-062", where=words["where"], name=given)
     if given is None and names == ("overlays", "color"):
@@ -223,6 +226,9 @@ def unknown_key(where: str, keys: tuple, key: str, allowed: list[str]) -> Proble
     allowed : list of str
         What its section may hold.
     """
+    other = problem_of_name(where, key, name_of((*keys, key)))
+    if other and keys[:1] != ("scripts",):
+        return other
     nearest = difflib.get_close_matches(key.lower(), allowed, 1, 0.6)
     if nearest:
         return Problem("SM-CFG-001", where=where, name=name_of((*keys, key)), nearest=nearest[0])

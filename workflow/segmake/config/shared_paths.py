@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
 from unicodedata import category
 
 from segmake.config.schema import name_of
+from segmake.config.yaml_lines import cut_by_comments
 from segmake.core.config import Config, Keys, at
 from segmake.core.site_paths import is_foreign, translated
 from segmake.messages import Problem, joined, say
@@ -49,11 +51,12 @@ def understood(written: dict[str, Any], config: Config) -> dict[str, Any]:
 def path_problems(config: Config) -> Iterator[Problem]:
     """Yield the paths that YAML read otherwise than meant, and those that only a user's own computer understands."""
     for keys, text in paths_in(config.settings):
-        # As "D:\new" has a line break; other paths are looked at elsewhere.
+        # As "D:\new" has a line break. What no path can have is told elsewhere of the others.
+        folder = keys[:2] == ("images", "folder")
         if (
-            keys[:2] == ("images", "folder")
+            (folder or "\0" not in text)
             and any(category(each) in _NO_LETTERS for each in text)
-            and not os.path.lexists(text)
+            and (not folder or not os.path.lexists(text))
         ):
             yield Problem("SM-CFG-016", where=config.where(*keys))
     if _ON_WINDOWS:
@@ -64,6 +67,31 @@ def path_problems(config: Config) -> Iterator[Problem]:
             known = say("site.shares", shares=joined(shares)) if shares else say("site.no_share")
             names = {"name": name_of(keys), "path": text, "known": known}
             yield Problem("SM-SIT-007", where=config.where(*keys), **names)
+
+
+def cut_paths(config: Config, text: str) -> Iterator[Problem]:
+    """Yield the paths of which YAML took the end for a comment, since it begins with # behind a space.
+
+    Parameters
+    ----------
+    config : Config
+    text : str
+        What stands in its file.
+    """
+    cut = dict(cut_by_comments(text))
+    for keys, value in paths_in(config.written):
+        whole = cut.get(keys, "")
+        if not whole.startswith(value):
+            continue
+        there, meant = (os.path.exists(os.path.expanduser(path)) for path in (value, whole))
+        # A folder for results may not be there yet.
+        if meant or (not there and keys[:2] == ("images", "folder")):
+            words = {
+                "name": name_of(keys),
+                "value": value,
+                "whole": json.dumps(whole, ensure_ascii=False),
+            }
+            yield Problem("SM-CFG-069", where=config.where(*keys), **words)
 
 
 def paths_in(written: Any) -> Iterator[tuple[Keys, str]]:

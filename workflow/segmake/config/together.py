@@ -13,7 +13,8 @@ import pathspec
 from segmake.config.measurement import measurement_problems
 from segmake.config.schema import default_of, describe, name_of, rule_of, schema
 from segmake.core.config import Config
-from segmake.engines import BUILTIN_MODELS, SAM_MODELS, SAM_TILE, keeps_volume
+from segmake.engines import BUILTIN_MODELS, ESTIMATE, SAM_MODELS, SAM_TILE, keeps_volume
+from segmake.images.file_sets import Pattern
 from segmake.messages import Problem
 from segmake.scripts.checks.checks import script_problems
 
@@ -34,6 +35,7 @@ def checks(config: Config) -> Iterator[Problem]:
                 engine=engine,
                 engines=", ".join(engines),
             )
+    yield from _estimate_problems(config)
     if engine in BUILTIN_MODELS:
         yield from _model_problems(config)
         yield from _network_problems(config)
@@ -51,6 +53,7 @@ def checks(config: Config) -> Iterator[Problem]:
         if (gpus := script["resources"]["gpu"]) > (most or gpus):
             where = config.where("scripts", index, "resources", "gpu")
             yield Problem("SM-SCR-039", where=where, gpus=gpus, most=most)
+    yield from _name_problems(config)
     for key in ("include", "exclude"):
         yield from _pattern_problems(config, key, images[key])
     if images["channel"] is not None and images["channel"] == images["second_channel"]:
@@ -60,6 +63,17 @@ def checks(config: Config) -> Iterator[Problem]:
     low, high = config.settings["overlays"]["contrast"]
     if low >= high:
         yield Problem("SM-CFG-014", where=config.where("overlays", "contrast"), low=low, high=high)
+
+
+def _name_problems(config: Config) -> Iterator[Problem]:
+    """Yield what is wrong about the pattern that puts files together."""
+    text = config.settings["images"]["pattern"]
+    try:
+        if text is not None:
+            Pattern(text)
+    except Problem as problem:
+        where = config.where("images", "pattern")
+        yield Problem(problem.code, where=where, **problem.values)
 
 
 def _model_problems(config: Config) -> Iterator[Problem]:
@@ -126,6 +140,19 @@ def _cellpose_problems(config: Config) -> Iterator[Problem]:
             value=json.dumps(section["flow3D_smooth"]),
             allowed=describe(rules["flow3D_smooth"]["oneOf"][0]),
         )
+
+
+def _estimate_problems(config: Config) -> Iterator[Problem]:
+    """Yield a problem for an estimate of the diameter that nobody can make: a network has to see single planes."""
+    section = config.settings["segmentation"]
+    if section["diameter"] != ESTIMATE:
+        return
+    others = [key for key in ("do_3D", "stitch_threshold") if section.get(key)]
+    if section["engine"] not in BUILTIN_MODELS:
+        others = [f"engine: {section['engine']}"]
+    for other in others:
+        where = config.where("segmentation", "diameter")
+        yield Problem("SM-CFG-056", where=where, other=other)
 
 
 def _passed_over(section: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:

@@ -59,18 +59,18 @@ def fault_of(error: MarkedYAMLError, text: str) -> tuple[int | None, str]:
         return None, in_words(problem)
     begun = error.context_mark or mark
     if problem.startswith("expected ',' or") and "<scalar>" in problem:
-        return _line(text, mark), say("yaml.comma")
+        return line_of(text, mark), say("yaml.comma")
     if problem.startswith("expected ',' or"):
-        return _line(text, begun), say("yaml.bracket")
+        return line_of(text, begun), say("yaml.bracket")
     if problem.startswith(_BEGUN):
-        return _line(text, begun), in_words(problem)
+        return line_of(text, begun), in_words(problem)
     if problem.startswith(_LATE) and (above := _above(text, mark)):
         line, words = above
         return line, say(words)
     before = text[text.rfind("\n", 0, mark.index) + 1 : mark.index]
     if problem.startswith("expected <block end>") and before.strip():
-        return _line(text, mark), say("yaml.behind")
-    return _line(text, mark), in_words(problem)
+        return line_of(text, mark), say("yaml.behind")
+    return line_of(text, mark), in_words(problem)
 
 
 def in_words(problem: str) -> str:
@@ -92,7 +92,7 @@ def fault_of_value(error: YAMLError, text: str) -> str:
     return say("yaml.behind") if words == say("yaml.column") else words
 
 
-def _line(text: str, mark: Any) -> int:
+def line_of(text: str, mark: Any) -> int:
     """Return the line of a place (from 1), as editors count: the reader takes rarer characters for line ends, too."""
     return text.count("\n", 0, mark.index) + 1
 
@@ -102,10 +102,10 @@ def _above(text: str, mark: Any) -> tuple[int, str] | None:
     last = _scalar_before(text, mark)
     if last is None:
         return None
-    first, end = (_line(text, each) for each in (last.start_mark, last.end_mark))
+    first, end = (line_of(text, each) for each in (last.start_mark, last.end_mark))
     if last.style in ("'", '"'):
-        return (first, "yaml.quote") if first < end == _line(text, mark) else None
-    if first == _line(text, mark):
+        return (first, "yaml.quote") if first < end == line_of(text, mark) else None
+    if first == line_of(text, mark):
         return None
     line = text.split("\n")[first - 1]
     if line[: len(line) - len(line.lstrip())].strip(" \t"):

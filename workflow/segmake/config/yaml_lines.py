@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ruamel.yaml.reader import ReaderError
 from segmake.config.as_written import as_written
 from segmake.config.schema import name_of
 from segmake.config.yaml_faults import fault_of, in_words
+from segmake.config.yaml_repairs import Repair, repaired, swallowed
 from segmake.core.config import Config, Keys
 from segmake.core.yaml_nodes import lines_of, plain
 from segmake.messages import Problem, Problems, say
@@ -27,6 +29,10 @@ _MOST_BYTES = 1_000_000
 _LONG_TEXT = 1_000
 _MOST_VALUES = 20_000
 _DEEPEST = 50
+
+# A comment that follows a value and begins as no comment of a sentence does.
+_CUT = re.compile(r" +#[^\s#]")
+_CUT_LINE = re.compile(r"^[^#\n]*\S +#[^\s#]", re.MULTILINE)
 
 
 def read_yaml(
@@ -46,7 +52,7 @@ def read_yaml(
         If it can't be read, or is no YAML.
     """
     try:
-        text = _text_of(path) if text is None else text
+        text = text_of(path) if text is None else text
     except FileNotFoundError:
         raise Problems([Problem("SM-CFG-007", where=location(path))]) from None
     except UnicodeDecodeError:
@@ -59,13 +65,12 @@ def read_yaml(
     try:
         written = YAML(typ="rt").load(text)
         settings, lines = plain(written), dict(lines_of(written))
-        numbers = dict(_numbers(YAML().compose(text)))
+        nodes = YAML().compose(text)
+        numbers = dict(_numbers(nodes))
     except DuplicateKeyError as error:
         raise Problems(list(_twice(text, path)) or [_unnamed(error, path)]) from None
     except MarkedYAMLError as error:
-        line, fault = fault_of(error, text)
-        code = "SM-CFG-016" if "escape" in (error.problem or "") else "SM-CFG-005"
-        raise Problems([Problem(code, where=location(path, line), error=fault)]) from None
+        raise Problems([_no_yaml(path, text, error)]) from None
     except ReaderError as error:
         if error.character == 0:
             # Every other byte is zero in UTF-16 without its mark.
@@ -78,9 +83,27 @@ def read_yaml(
         # YAML's rarer features (tags, dates that are none, a list within itself) fail in many ways.
         reason = in_words(str(error) or type(error).__name__)
         raise Problems([Problem("SM-CFG-005", where=location(path), error=reason)]) from None
+    if meant := swallowed(text, nodes):
+        raise Problems([_put_right(path, meant)])
     if not isinstance(settings, dict):
         raise Problems([Problem("SM-CFG-004", where=location(path))])
     return settings, lines, numbers
+
+
+def _no_yaml(path: Path, text: str, error: MarkedYAMLError) -> Problem:
+    """Return the problem of a text that the reader of YAML refuses."""
+    line, fault = fault_of(error, text)
+    if "escape" in (error.problem or ""):
+        return Problem("SM-CFG-016", where=location(path, line))
+    if repair := repaired(text, line or 1):
+        return _put_right(path, repair, fault)
+    return Problem("SM-CFG-005", where=location(path, line), error=fault)
+
+
+def _put_right(path: Path, repair: Repair, fault: str = "") -> Problem:
+    """Return the problem of a line that is no YAML, with how it was perhaps meant."""
+    error = say(repair.fault) if repair.fault else fault
+    return Problem("SM-CFG-066", where=location(path, repair.line), error=error, line=repair.meant)
 
 
 def _twice(text: str, path: Path) -> Iterator[Problem]:
@@ -118,7 +141,7 @@ def _unnamed(error: DuplicateKeyError, path: Path) -> Problem:
     )
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
     """Return what stands in a file, if it is one and no larger than any config."""
     size = path.stat().st_size
     if not path.is_file() and not path.is_dir():
@@ -196,3 +219,30 @@ def _numbers(node: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
             yield from _numbers(value, (*keys, index))
     elif isinstance(node, ScalarNode) and str(node.tag).endswith((":int", ":float")):
         yield keys, node.value
+
+
+def cut_by_comments(text: str, node: Any = None, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
+    """Yield the keys of each value without quotes that a comment without a space follows (``/exp #3``), and both.
+
+    Parameters
+    ----------
+    text : str
+        YAML.
+    node : Node, optional
+        A part of it.
+    keys : tuple
+        Those that lead to it.
+    """
+    if node is None:
+        # To read a config takes a while.
+        node = YAML().compose(text) if _CUT_LINE.search(text) else None
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield from cut_by_comments(text, value, (*keys, str(key.value)))
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from cut_by_comments(text, value, (*keys, index))
+    elif isinstance(node, ScalarNode) and node.style is None and node.value:
+        rest = text[node.end_mark.index :].partition("\n")[0]
+        if _CUT.match(rest):
+            yield keys, f"{node.value}{rest}".partition(" # ")[0].rstrip()

@@ -41,7 +41,7 @@ class Config:
     settings : dict
         The nested settings. ``segmentation`` holds only what the chosen engine takes.
     path : Path
-        The file that they were read from.
+        The file that they were read from; of several, the last one.
     lines : dict
         The line (from 1) of each key that the user wrote: ``{("images", "folder"): 3}``.
     written : dict
@@ -56,6 +56,8 @@ class Config:
         What of the list of an environment is left out, in words, by its name.
     site : Site
         What the site file says.
+    files : dict
+        The file of each key that stands in another one than `path`, where a command names several.
     """
 
     settings: dict[str, Any]
@@ -67,6 +69,7 @@ class Config:
     list_faults: dict[str, list[Problem]] = field(default_factory=dict)
     list_remarks: dict[str, str] = field(default_factory=dict)
     site: Site = field(default_factory=_no_site)
+    files: dict[tuple[str | int, ...], Path] = field(default_factory=dict)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""
@@ -74,7 +77,8 @@ class Config:
             return self.origins[keys]
         for length in range(len(keys), 0, -1):
             if line := self.lines.get(keys[:length]):
-                return location(self.path, line, _settable(self.written, keys))
+                file = self.files.get(keys[:length], self.path)
+                return location(file, line, _settable(self.written, keys))
         return location(self.path, key=_settable(self.written, keys))
 
 

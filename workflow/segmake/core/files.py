@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from unicodedata import category
+from unicodedata import category, normalize
 
 from segmake.core.processes import host_name, this_process
 from segmake.messages import Problem, say
@@ -299,6 +299,11 @@ def _sample(file: Path, whole: int) -> Iterator[bytes]:
             yield content.read(_PIECE)
 
 
+def same_letters(text: str) -> str:
+    """Return what two texts have in common that look the same: a Mac writes é as two characters, others as one."""
+    return normalize("NFC", text)
+
+
 def readable(text: str) -> str:
     r"""Return text that any file can hold: a byte of a name that is no UTF-8 becomes ``\xff``."""
     escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
@@ -358,18 +363,51 @@ def file_and_position(image: str) -> tuple[str, int | None]:
     return (image[: position.start()], int(position[1]) - 1) if position else (image, None)
 
 
+# How a file is called whose results would have the names of those of another file: `day1/pos.png (png)`.
+_APART = re.compile(
+    r"(?P<stem>.+)\.(?P<suffix>(?:ome\.)?[^./\s()]+) \((?P=suffix)\)\Z", re.IGNORECASE
+)
+_SUFFIX = re.compile(r"\.((?:ome\.)?[^./\s()]+)\Z", re.IGNORECASE)
+
+# A file system takes so many bytes in a name, of which the longest ending of a result needs some.
+LONGEST_NAME = 255
+_LONGEST_RESULT = LONGEST_NAME - len("_masks.ome.tif")
+
+
+def name_apart(file: str) -> str:
+    """Return what a file is called to have results of other names than one of the same name with another suffix."""
+    suffix = _SUFFIX.search(file)
+    return f"{file} ({suffix[1]})" if suffix else f"{file} (2)"
+
+
+def is_apart(file: str) -> bool:
+    """Whether a file is called as `name_apart` says."""
+    return _APART.search(file) is not None
+
+
+def shortened(name: str, longest: int) -> str:
+    """Return a name of so many bytes at most: a longer one is cut, and ends in what tells it from others like it."""
+    written = name.encode("utf-8", "surrogateescape")
+    if len(written) <= longest:
+        return name
+    return f"{written[: longest - 9].decode(errors='ignore')}-{fingerprint(name)[:8]}"
+
+
 def result_name(image: str) -> str:
     """Return what an image's results start with: its name without the suffix, ``day1/pos_p3``.
 
-    ``.ome.tif`` and ``.ome.zarr`` count as one suffix.
+    ``.ome.tif`` and ``.ome.zarr`` count as one suffix. A name that leaves no room for the endings of results is cut.
     """
     position = _POSITION.search(image)
     path = PurePosixPath(image[: position.start()] if position else image)
-    stem = path.stem
-    if stem.lower().endswith(".ome"):
-        stem = stem[:-4]
-    name = str(path.with_name(stem)) if stem else str(path)
-    return f"{name}_p{position[1]}" if position else name
+    if apart := _APART.search(path.name):
+        stem = f"{apart['stem']}_{apart['suffix'].replace('.', '_')}"
+    else:
+        stem = path.stem
+        if stem.lower().endswith(".ome"):
+            stem = stem[:-4]
+    name = f"{stem or path.name}_p{position[1]}" if position else stem or path.name
+    return str(path.with_name(shortened(name, _LONGEST_RESULT))) if path.name else str(path)
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

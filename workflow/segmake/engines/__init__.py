@@ -11,6 +11,9 @@ An engine is a module with
   the next field of view,
 - ``volume(loaded, planes, anisotropy)``: make the labels of a z-stack whose slices belong together (only the engines of
   Cellpose),
+- ``own_diameter(loaded)``: return the diameter that the network takes cells to have where it is told none; ``at(loaded,
+  diameter)``: return the same network, which is told another (only where there is a model),
+- ``unclear(loaded, planes)``: whether the engine can't tell in this picture what a cell is (only threshold),
 - ``describe(loaded)``: the model, the device, and how many tiles the network sees at once, in words.
 
 ``settings`` is the section ``segmentation`` of the config. This module knows the engines without importing them: each
@@ -96,6 +99,15 @@ BUILTIN_MODELS: dict[str, tuple[str, ...]] = {
 SAM_TILE = 256
 SAM_MODELS = ("cpsam_v2", "cpsam")
 
+# Below such a part of the smallest size of a cell, an object is noise.
+NOISE = 1 / 3
+
+# For `diameter`: each image's is estimated from the image itself.
+ESTIMATE = "estimate"
+
+# The file of SegMake's own model.
+DEMO_MODEL = "segmake_demo_cp3"
+
 # Settings of how the cells are found, which do not decide what cells there are.
 NOT_DECISIVE = ("gpu", "allow_cpu", "batch_size", "models_folder")
 
@@ -122,6 +134,17 @@ def keeps_volume(settings: Mapping[str, Any]) -> bool:
     """
     # Engines that see single planes only lack both.
     return bool(settings.get("do_3D") or settings.get("stitch_threshold"))
+
+
+def is_demo(settings: Mapping[str, Any]) -> bool:
+    """Whether the cells are found with SegMake's demo model.
+
+    Parameters
+    ----------
+    settings : mapping
+        The section ``segmentation`` of a checked config.
+    """
+    return Path(settings.get("model") or "").name == DEMO_MODEL
 
 
 def refuse_flat(settings: Mapping[str, Any], depth: int) -> None:
@@ -186,10 +209,24 @@ def models_folder(settings: Mapping[str, Any]) -> Path:
     return Path(folder).expanduser().absolute()
 
 
+def number_dropped(sizes: Any, smallest: int) -> int:
+    """Return how many objects are smaller than a cell has to be.
+
+    Parameters
+    ----------
+    sizes : array (N,), integers
+        Of the objects, in pixels. Of a few pixels, they are noise, which nobody misses.
+    smallest : int
+    """
+    return int(((sizes < smallest) & (sizes >= NOISE * smallest)).sum())
+
+
 class Engine(Protocol):
     """What every engine's module offers.
 
-    ``addresses`` and ``fetch`` only where there is a model, ``volume`` only those of Cellpose.
+    ``addresses``, ``fetch``, ``own_diameter`` and ``at`` only where there is a model, ``volume`` only those of
+    Cellpose, ``unclear`` only threshold; ``dropped`` (how many cells were too small, of what `masks` just made of a
+    plane) where the engine can tell.
     """
 
     addresses: Callable[[Mapping[str, Any]], dict[str, str]]
@@ -198,6 +235,10 @@ class Engine(Protocol):
     predict: Callable[[Any, list[np.ndarray]], Any]
     masks: Callable[[Any, Any], np.ndarray]
     volume: Callable[[Any, list[np.ndarray], float | None], np.ndarray]
+    dropped: Callable[[Any, Any], int]
+    own_diameter: Callable[[Any], float]
+    at: Callable[[Any, float], Any]
+    unclear: Callable[[Any, list[np.ndarray]], bool]
     describe: Callable[[Any], dict[str, str]]
 
 

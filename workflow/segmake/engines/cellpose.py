@@ -17,7 +17,9 @@ from segmake.engines.network import (
     FlowModel,
     Loaded,
     Prediction,
+    at,
     describe,
+    dropped,
     eval_arguments,
     masks,
     refusing,
@@ -26,7 +28,21 @@ from segmake.engines.network import (
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
 from segmake.messages import Problem
 
-__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = [
+    "addresses",
+    "at",
+    "describe",
+    "dropped",
+    "fetch",
+    "load",
+    "masks",
+    "own_diameter",
+    "predict",
+    "volume",
+]
+
+# Whatever the file says: Cellpose 4 takes an image as it is where cells are so large.
+_OWN_DIAMETER = 30.0
 
 
 def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -98,6 +114,11 @@ def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
         What `run_network` raises.
     """
     return run_network(loaded, planes, **_channels(planes))
+
+
+def own_diameter(loaded: Loaded) -> float:
+    """Return the diameter that the network takes the cells to have where it is told none, in pixels."""
+    return _OWN_DIAMETER
 
 
 def volume(loaded: Loaded, planes: list[np.ndarray], anisotropy: float | None) -> np.ndarray:

@@ -51,14 +51,27 @@ with _compiled_when_called():
         FlowModel,
         Loaded,
         Prediction,
+        at,
         describe,
+        dropped,
         eval_arguments,
         masks,
         refusing,
         run_network,
     )
 
-__all__ = ["addresses", "describe", "fetch", "load", "masks", "predict", "volume"]
+__all__ = [
+    "addresses",
+    "at",
+    "describe",
+    "dropped",
+    "fetch",
+    "load",
+    "masks",
+    "own_diameter",
+    "predict",
+    "volume",
+]
 
 # The built-in models whose files have other names.
 _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch_0"}
@@ -150,6 +163,11 @@ def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
     prediction = run_network(loaded, planes, **_channels(planes))
     # A restoration that enlarges the image gives flows of that size; the masks are brought back to the image's.
     return replace(prediction, shape=(1, *planes[0].shape, prediction.shape[-1]))
+
+
+def own_diameter(loaded: Loaded) -> float:
+    """Return the diameter that the network takes the cells to have where it is told none, in pixels."""
+    return float(loaded.model.diam_labels)
 
 
 def volume(loaded: Loaded, planes: list[np.ndarray], anisotropy: float | None) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from threading import local
 from typing import Any, NoReturn
 
 import cv2
@@ -14,6 +15,7 @@ import torch
 from cellpose import models, utils
 
 from segmake.core.files import error_line
+from segmake.engines import number_dropped
 from segmake.engines.device import device_name, fit_into_memory, is_out_of_memory
 from segmake.messages import Problem
 
@@ -117,6 +119,11 @@ def refusing(model: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise Problem("SM-RUN-004") from error
         raise Problem("SM-RUN-006", where=model, model=model, error=error_line(error)) from error
+
+
+def at(loaded: Loaded, diameter: float) -> Loaded:
+    """Return the same network, which is told another diameter of the cells."""
+    return replace(loaded, arguments={**loaded.arguments, "diameter": diameter})
 
 
 def eval_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,6 +247,32 @@ def _stitch(masks: np.ndarray, stitch_threshold: float = 0.25) -> np.ndarray:
     return stitched.astype(np.uint16) if stitched.max() < 2**16 else stitched
 
 
+def dropped(loaded: Loaded, prediction: Prediction) -> int:
+    """Return how many cells were smaller than ``min_size`` in what `masks` last made in this thread."""
+    return _took_away.number
+
+
+class _TookAway(local):
+    """How many cells Cellpose took away for their size; the masks of several images may be made at once."""
+
+    number = 0
+
+
+_took_away = _TookAway()
+
+
+def _fill(masks: np.ndarray, min_size: int = 15) -> np.ndarray:
+    """Fill holes and remove what is small as Cellpose does, and note how much that is."""
+    if min_size > 0:
+        sizes = np.unique(masks[masks > 0], return_counts=True)[1]
+        _took_away.number += number_dropped(sizes, min_size)
+    return _fill_as_cellpose(masks, min_size=min_size)
+
+
+# Cellpose looks it up here, too.
+_fill_as_cellpose = utils.fill_holes_and_remove_small_masks
+utils.fill_holes_and_remove_small_masks = _fill
+
 # `_compute_masks` of Cellpose looks the function up here; its progress bar would be drawn into the log.
 _stitch_as_cellpose = utils.stitch3D
 utils.stitch3D = _stitch
@@ -247,6 +280,7 @@ utils.trange = range
 
 
 def _make_masks(model: FlowModel, prediction: Prediction) -> np.ndarray:
+    _took_away.number = 0
     return models.CellposeModel._compute_masks(
         model, prediction.shape, prediction.flows, prediction.probability, **prediction.arguments
     )

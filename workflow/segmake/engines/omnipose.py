@@ -10,7 +10,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +249,16 @@ def masks(loaded: Loaded, prediction: Prediction) -> np.ndarray:
         labels = _make_masks(loaded, prediction, torch.device("cpu"))
     # Without a cell, Omnipose gives no integers, nor the image's size if the network saw another one.
     return labels if labels.any() else np.zeros(prediction.shape, np.uint16)
+
+
+def own_diameter(loaded: Loaded) -> float:
+    """Return the diameter that the network takes the cells to have where it is told none, in pixels."""
+    return float(loaded.model.diam_mean)
+
+
+def at(loaded: Loaded, diameter: float) -> Loaded:
+    """Return the same network, which is told another diameter of the cells."""
+    return replace(loaded, for_network={**loaded.for_network, "diameter": diameter})
 
 
 def describe(loaded: Loaded) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The engine threshold: smoothing, a global threshold, and touching cells split by a watershed; no network."""
+"""The engine threshold: a global threshold and a watershed, or the local contrast of cells; no network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
 from skimage.feature import peak_local_max
 
-from segmake.engines import SPLIT_DIAMETER
+from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped
 
 # A threshold divides pure noise too: about 2.7 standard deviations apart where it cuts in the middle.
 LEAST_CONTRAST = 4.0
@@ -27,7 +27,7 @@ def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
     """Divide one field of view into foreground and background.
 
     The image is stretched between its 1st and 99.8th percentile, smoothed, and cut at scikit-image's threshold of
-    the config's ``method``.
+    the config's ``method``. With ``local``, cells are found by their contrast to what is around them, each by itself.
 
     Parameters
     ----------
@@ -39,8 +39,10 @@ def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
     Returns
     -------
     array (Y, X), bool
-        Nothing at all in an image whose foreground does not stand out of the noise.
+        Nothing at all in an image whose foreground does not stand out of the noise. With ``local``: int32, the cells.
     """
+    if loaded["method"] == "local":
+        return local_contrast.find(planes[0], _width(loaded), loaded["polarity"])
     bright = _bright_cells(planes[0], loaded["polarity"])
     smooth = filters.gaussian(bright, loaded["smoothing"]) if loaded["smoothing"] else bright
     nothing = np.zeros(smooth.shape, bool)
@@ -58,7 +60,7 @@ def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
     ----------
     loaded : dict
         The section ``segmentation`` of the config.
-    prediction : array (Y, X), bool
+    prediction : array (Y, X), bool or int32
         What `predict` gave.
 
     Returns
@@ -68,18 +70,46 @@ def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
     """
     if not prediction.any():
         return np.zeros(prediction.shape, np.int32)
-    foreground = ndimage.binary_fill_holes(prediction)
     smallest = max(loaded["min_size"], 0)
-    foreground = morphology.remove_small_objects(foreground, max_size=max(smallest - 1, 0))
-    labels = _split(foreground, loaded["diameter"] or SPLIT_DIAMETER)
+    if loaded["method"] == "local":
+        labels = prediction.copy()
+    else:
+        foreground = ndimage.binary_fill_holes(prediction)
+        foreground = morphology.remove_small_objects(foreground, max_size=max(smallest - 1, 0))
+        labels = _split(foreground, _width(loaded))
     sizes = np.bincount(labels.ravel())
     labels[sizes[labels] < smallest] = 0
     return segmentation.relabel_sequential(labels)[0].astype(np.int32)
 
 
+def dropped(loaded: dict[str, Any], prediction: np.ndarray) -> int:
+    """Return how many pieces of the foreground are no cells because of ``min_size``."""
+    if loaded["min_size"] <= 1 or not prediction.any():
+        return 0
+    sizes = np.bincount(measure.label(ndimage.binary_fill_holes(prediction)).ravel())[1:]
+    return number_dropped(sizes, loaded["min_size"])
+
+
 def describe(loaded: dict[str, Any]) -> dict[str, str]:
     """Return the method, and that it runs on the CPU, for the screen and the journal."""
     return {"model": loaded["method"], "device": "CPU"}
+
+
+def unclear(loaded: dict[str, Any], planes: list[np.ndarray]) -> bool:
+    """Whether no threshold can tell in this picture what a cell is, so that its masks are to be looked at.
+
+    Parameters
+    ----------
+    loaded : dict
+        The section ``segmentation`` of the config.
+    planes : list of array (Y, X)
+        The first is segmented.
+    """
+    return local_contrast.of_both_sides(planes[0], _width(loaded))
+
+
+def _width(loaded: dict[str, Any]) -> float:
+    return float(loaded["diameter"] or SPLIT_DIAMETER)
 
 
 def _bright_cells(plane: np.ndarray, polarity: str) -> np.ndarray:

@@ -125,6 +125,11 @@ class Header:
     planned_times, planned_slices : int or None
         How many time points or slices were to be taken, where the acquisition was stopped before; None if all are
         there.
+    gaps : tuple of tuple
+        Channel, time point and slice (each from 0) of each plane that no file holds, where the image lies in several
+        files that are put together by their names.
+    arranged : str
+        What differs when one of these files does.
     copies, copies_before : int
         Number of pages of the file that are smaller copies of others, and no fields of view, told of its first one; and
         of the series of such pages that stand before this field of view.
@@ -154,6 +159,8 @@ class Header:
     planned_slices: int | None = None
     copies: int = 0
     copies_before: int = 0
+    gaps: tuple[tuple[int, int, int], ...] = ()
+    arranged: str = ""
 
     def __post_init__(self) -> None:
         """Keep what can be true only."""
@@ -176,4 +183,5 @@ class Header:
     def from_dict(cls, values: dict[str, Any]) -> Header:
         """Return the header that `as_dict` gave, of this version or an earlier one."""
         tuples = {key: tuple(values.get(key, ())) for key in ("channels", "parts", "doubted")}
-        return cls(**{**values, **tuples})
+        gaps = tuple((one, two, three) for one, two, three in values.get("gaps", ()))
+        return cls(**{**values, **tuples, "gaps": gaps})

@@ -1,4 +1,4 @@
-"""What TIFF files without OME-XML say beside their pixels: ImageJ, Micro-Manager, MetaMorph, plain tags."""
+"""What TIFF files without OME-XML say beside their pixels: ImageJ, Micro-Manager, MetaMorph, LSM, plain tags."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ def facts_of(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
         return _micromanager(file, series, position)
     if series.kind == "imagej":
         return _imagej(file, series)
+    if series.kind == "stk":
+        return _stk(file, series)
+    if series.kind == "lsm":
+        return _lsm(file)
     if file.is_metaseries:
         return _metamorph(file)
     return _plain(series.keyframe)
@@ -159,6 +163,39 @@ def _metamorph(file: TiffFile) -> Facts:
         pixel_height_um=height,
         acquired=acquired.isoformat() if hasattr(acquired, "isoformat") else None,
         objective=str(plane.get("_MagSetting_") or "") or None,
+    )
+
+
+def _stk(file: TiffFile, series: TiffPageSeries) -> Facts:
+    """Return what a stack of MetaMorph says of itself; its tags, where it was not calibrated."""
+    try:
+        told = _told(file.stk_metadata)
+    except (ValueError, TypeError):
+        # What tifffile does not understand says nothing.
+        told = {}
+    facts = _plain(series.keyframe)
+    if told.get("SpatialCalibration"):
+        unit = str(told.get("CalibrationUnits", "")).strip("\0 ")
+        sizes = [length_um(told.get(f"{axis}Calibration"), unit) for axis in "XY"]
+        facts = replace(facts, pixel_size_um=sizes[0], pixel_height_um=sizes[1])
+    moments = told.get("DatetimeCreated")
+    if moments is None or len(moments) < 2:
+        return facts
+    seconds = (moments[-1] - moments[0]).astype("timedelta64[ms]").astype(float) / 1000
+    return replace(facts, interval_s=positive(seconds / (len(moments) - 1)))
+
+
+def _lsm(file: TiffFile) -> Facts:
+    """Return what Zeiss' LSM says of itself, in metres and seconds."""
+    told = _told(file.lsm_metadata)
+    width, height, step = (positive(told.get(f"VoxelSize{axis}"), 1e6) for axis in "XYZ")
+    names = _told(told.get("ChannelColors")).get("ColorNames") or ()
+    return Facts(
+        channels=tuple(map(str, names)),
+        pixel_size_um=width,
+        pixel_height_um=height,
+        slice_step_um=step,
+        interval_s=positive(told.get("TimeIntervall")),
     )
 
 

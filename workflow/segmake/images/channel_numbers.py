@@ -30,9 +30,9 @@ def mixed_numbers(config: Config, images: Iterable[ImageFile]) -> Iterator[Probl
     images : iterable of ImageFile
         Those that are computed; colour pictures, and files that do not name their channels, say nothing.
     """
-    pages = config.settings["images"]["pages"]
+    section = config.settings["images"]
     named = [
-        (image.image, interpreted(image.header, pages).channels)
+        (image.image, interpreted(image.header, section).channels)
         for image in images
         if image.header and not image.header.color
     ]

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from segmake.core.files import natural_key
+from segmake.core.files import natural_key, same_letters
 from segmake.messages import Problem, Problems
 
 SEG, ROIS = "_seg.npy", "_rois.zip"
@@ -51,18 +51,32 @@ def find_corrections(
         engine's own cells would take the place of the corrected ones.
     """
     names = set(result_names)
+    # A Mac writes accents in another way than the computer that the images come from.
+    alike: dict[str, str] = {}
+    for name in sorted(names):
+        alike.setdefault(same_letters(name), name)
     found: dict[str, list[Path]] = {}
+    nearly: dict[str, list[Path]] = {}
     others: list[Path] = []
     for path in sorted(_files_in(folder), key=lambda path: natural_key(path.as_posix())):
         inside = path.relative_to(folder)
         if any(part.startswith(".") for part in inside.parts):
             continue
         # Of `a_cp_masks.png` the image may be called `a`, or `a_cp`.
-        fitting = {_base(inside, suffix) for suffix in SUFFIXES} & names
-        if fitting:
+        bases = {_base(inside, suffix) for suffix in SUFFIXES}
+        looking_so = {alike[same] for same in map(same_letters, bases) if same in alike}
+        if fitting := bases & names:
             found.setdefault(max(fitting, key=len), []).append(path)
+        elif looking_so:
+            nearly.setdefault(max(looking_so, key=len), []).append(path)
         else:
             others.append(path)
+    for name, paths in nearly.items():
+        # One with the very name comes before one that only looks like it.
+        if name in found:
+            others += paths
+        else:
+            found[name] = paths
     problems = [
         Problem(
             "SM-OUT-003", where=str(folder), image=name, first=paths[0].name, second=paths[1].name

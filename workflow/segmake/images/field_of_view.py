@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from segmake.formats import Image, open_image, watched
+from segmake.formats import Image, watched
 from segmake.formats.reach import seen_from_folder
-from segmake.images.selection import interpreted, select
+from segmake.images.selection import exchanged, interpreted, select
+from segmake.images.set_image import open_field
 from segmake.messages import Problem
 
 
@@ -47,9 +48,10 @@ class FieldOfView:
         positions: int | None = None,
     ) -> None:
         self._path, self._position, self._pages = path, position, images["pages"]
+        self._exchanged: tuple[str, str] | None = None
         try:
             with watched(path):
-                self._opened = open_image(path)
+                self._opened = open_field(path, images)
                 self._image: Image = self._opened.__enter__()
         except Problem as problem:
             raise seen_from_folder(problem, path, images) from None
@@ -60,8 +62,9 @@ class FieldOfView:
             if position >= number:
                 raise Problem("SM-IMG-024", where=str(path), wanted=position + 1, number=number)
             self._raw = self._image.fields[position]
-            self.header = interpreted(self._raw, self._pages)
-            self.selection = select(self.header, images, path)
+            self._exchanged = exchanged(self._raw, images)
+            self.header = interpreted(self._raw, images)
+            self.selection = select(self._raw, images, path)
         except BaseException:
             self._opened.__exit__(None, None, None)
             raise
@@ -151,6 +154,9 @@ class FieldOfView:
 
     def _plane(self, channel: int, time: int, slice: int) -> np.ndarray:
         place = {"channel": channel, "time": time, "slice": slice, "page": 0}
+        if self._exchanged:
+            one, other = self._exchanged
+            place[one], place[other] = place[other], place[one]
         if self._raw.unnamed > 1:
             axis = {"time": "time", "z": "slice", "channel": "channel"}[self._pages]
             place = {**place, axis: 0, "page": place[axis]}

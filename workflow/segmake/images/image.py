@@ -7,6 +7,7 @@ from pathlib import Path
 
 from segmake.core.files import result_name
 from segmake.formats.believed import Header
+from segmake.images.file_sets import FileSet
 from segmake.messages import Problem
 
 
@@ -38,6 +39,10 @@ class ImageFile:
         Why it could not be read, or has no position that the config asks for.
     present : bool
         Whether it is still there and still chosen by the config.
+    files : FileSet or None
+        The files that it lies in, where these are put together by their names (`segmake.images.file_sets`).
+    arranged : str
+        What differs when one of these files does.
     outdated : bool
         Whether another version of the readers said what is in `header`: the file is read again, if it can be.
     """
@@ -53,6 +58,8 @@ class ImageFile:
     header: Header | None = None
     problem: Problem | None = None
     present: bool = True
+    files: FileSet | None = None
+    arranged: str = ""
     outdated: bool = False
 
     @property

@@ -11,21 +11,30 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segmake.core import versions
 from segmake.core.config import Config
-from segmake.core.files import file_and_position, image_name, natural_key, write_atomically
+from segmake.core.files import (
+    file_and_position,
+    image_name,
+    name_apart,
+    natural_key,
+    result_name,
+    write_atomically,
+)
+from segmake.core.files import listed as listed_names
 from segmake.core.journal import Journal
 from segmake.formats.believed import Header
 from segmake.formats.isolated import headers_of
 from segmake.images.batches import assign_batches
 from segmake.images.channel_numbers import mixed_numbers
 from segmake.images.derived import Derived, find_derived, write_derived
+from segmake.images.file_sets import FileSet, arrangement, header_of, pattern_of, sort_files
 from segmake.images.image import ImageFile
 from segmake.images.image_folders import (
     ImageFolder,
@@ -34,7 +43,8 @@ from segmake.images.image_folders import (
     settle_folders,
     write_folders,
 )
-from segmake.images.listing import Found, Listed, list_images
+from segmake.images.listing import Found, Listed, by_kind, list_images
+from segmake.images.name_patterns import Proposal, propose
 from segmake.images.selection import chosen, has_channel, interpreted, select
 from segmake.messages import Problem, Problems, remembered
 
@@ -80,7 +90,21 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     listed = list_images(config)
     remembered = read_inventory(kept)
     folders = _folders(listed, remembered, kept.parent)
-    files = [_image_file(folders, each, found) for each in listed for found in each.found]
+    pattern = config.settings["images"]["pattern"]
+    files, unfit, out_of_range = [], [], 0
+    for each in listed:
+        if pattern is None:
+            files += [_image_file(folders, each, found) for found in each.found]
+        else:
+            there = {found.relative: found for found in each.found}
+            ordered = sort_files(there, pattern_of(pattern))
+            unfit += [_image_file(folders, each, there[name]) for name in ordered.others]
+            files += [_set_of_files(folders, each, one, there) for one in ordered.sets]
+            out_of_range += len(ordered.left_out)
+    proposal = None if pattern else _proposal(listed)
+    if pattern is not None and listed and not files:
+        raise Problems([_nothing_fits(config, pattern, unfit)])
+    files = _told_apart([*files, *unfit], remembered)
     noted = {image.file: image for image in remembered if image.batch}
     files = [_with_time_as_noted(file, noted.get(file.file)) for file in files]
     take_all = config.settings["images"]["derived"] == "take"
@@ -111,7 +135,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
         tuple(batched),
-        sum(each.left_out for each in listed) + len(left_out),
+        sum(each.left_out for each in listed) + len(left_out) + out_of_range,
         tuple(unselected),
         tuple(folders),
         tuple(image.image for image in hidden),
@@ -119,6 +143,9 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         sum(image.file in left_out for image in remembered if image.batch),
         tuple(name for each in listed for name in each.system),
         *_replaced(images, remembered),
+        by_kind(name for each in listed for name in each.others),
+        tuple(file.file for file in unfit) if pattern else (),
+        proposal,
     )
 
 
@@ -199,10 +226,71 @@ def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) ->
     return ImageFile(name, name, found.path, *size_and_time(found.path))
 
 
+def _told_apart(files: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> list[ImageFile]:
+    """Return files; those that have the same name but for the suffix get results of two names.
+
+    One that has results already keeps the name that it has.
+    """
+    noted = {image.file for image in remembered if image.batch}
+    groups: dict[str, list[ImageFile]] = {}
+    for file in files:
+        groups.setdefault(result_name(file.file), []).append(file)
+    named: list[ImageFile] = []
+    for group in groups.values():
+        # Those with results first, under the name that they have.
+        group.sort(key=lambda file: (file.file not in noted, natural_key(file.file), file.file))
+        free = True
+        for file in group:
+            apart = name_apart(file.file)
+            if free and not (apart in noted and file.file not in noted):
+                named.append(file)
+                free = False
+            else:
+                named.append(replace(file, image=apart, file=apart))
+    return named
+
+
+def _set_of_files(
+    folders: Sequence[ImageFolder], listed: Listed, files: FileSet, there: Mapping[str, Found]
+) -> ImageFile:
+    """Return an image of several files; if one of them can't be looked at, it is opened by that one, and fails."""
+    name = name_of(folders, listed, files.name)
+    found = [there[each.relative] for each in files.members]
+    lost = [each for each in found if each.lost]
+    if lost:
+        return ImageFile(name, name, lost[0].path, 0, 0, files=files)
+    facts = [size_and_time(each.path) for each in found]
+    size, mtime_ns = sum(size for size, _ in facts), max(time for _, time in facts)
+    arranged = arrangement(files, facts)
+    return ImageFile(name, name, found[0].path, size, mtime_ns, files=files, arranged=arranged)
+
+
+def _proposal(listed: Sequence[Listed]) -> Proposal | None:
+    """Return the first pattern that would put files of a folder together."""
+    proposals = (propose(found.relative for found in each.found) for each in listed)
+    return next(filter(None, proposals), None)
+
+
+def _nothing_fits(config: Config, pattern: str, files: Sequence[ImageFile]) -> Problem:
+    names = [file.file for file in files]
+    return Problem(
+        "SM-CFG-050",
+        where=config.where("images", "pattern"),
+        pattern=pattern,
+        number=len(names),
+        names=listed_names(names),
+    )
+
+
 def _with_time_as_noted(file: ImageFile, noted: ImageFile | None) -> ImageFile:
     """Return a file with the time that was noted of it, if an archive or file system only rounded it since."""
     # Between whole seconds nobody can tell what was rounded from what was written anew.
-    if noted and noted.mtime_ns % 10**9 and _is_same_time(noted, file.size, file.mtime_ns):
+    if (
+        noted
+        and not file.files
+        and noted.mtime_ns % 10**9
+        and _is_same_time(noted, file.size, file.mtime_ns)
+    ):
         return replace(file, mtime_ns=noted.mtime_ns)
     return file
 
@@ -348,7 +436,11 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
 
     One that could not be read is read again each time: what it lacked may be there now.
     """
-    known = [field for field in known if field.header and not field.outdated]
+    known = [
+        field
+        for field in known
+        if field.header and not field.outdated and field.header.arranged == file.arranged
+    ]
     for positions in {field.positions for field in known}:
         fields = [
             field
@@ -377,6 +469,11 @@ def _read_fields(
     batches = {field.image: field.batch for field in known}
     if isinstance(headers, Problem):
         return [replace(file, batch=batches.get(file.image, ""), problem=headers)]
+    if file.files:
+        try:
+            headers = (_header_of_set(file, headers),)
+        except Problem as problem:
+            return [replace(file, batch=batches.get(file.image, ""), problem=problem)]
     if parts := {file.path.parent / part for header in headers for part in header.parts}:
         size, mtime_ns = size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
@@ -399,6 +496,19 @@ def _read_fields(
     ]
 
 
+def _header_of_set(file: ImageFile, headers: tuple[Header, ...]) -> Header:
+    """Return the header of an image of several files by that of its first."""
+    if len(headers) > 1:
+        raise Problem("SM-IMG-071", where=str(file.path), field="position", number=len(headers))
+    if file.files is None:
+        return headers[0]
+    first = file.files.members[0].relative
+    above = PurePosixPath(first).parent
+    parts = tuple(os.path.relpath(each.relative, above) for each in file.files.members[1:])
+    header = header_of(headers[0], file.files, file.path)
+    return replace(header, parts=parts, arranged=file.arranged)
+
+
 def _selected(
     found: list[ImageFile], section: dict[str, Any], batches: dict[str, str]
 ) -> tuple[list[ImageFile], list[ImageFile]]:
@@ -406,8 +516,10 @@ def _selected(
     images: list[ImageFile] = []
     others: list[ImageFile] = []
     wanted = section["positions"]
+    mixed = any(image.positions > 1 for image in found)
     for image in found:
-        selected = chosen(wanted, image.positions)
+        # Beside files with several positions, one that holds a single one was never meant.
+        selected = chosen("all" if mixed and image.positions == 1 else wanted, image.positions)
         if image.header and not selected and image.position == 0:
             # None of the file's positions: it fails, so that nobody takes it for done.
             first = wanted if isinstance(wanted, int) else wanted[0]
@@ -433,6 +545,9 @@ _KEY_OF = {
     "SM-IMG-023": "z",
     "SM-IMG-024": "positions",
     "SM-IMG-025": "pages",
+    "SM-IMG-070": "pattern",
+    "SM-IMG-071": "pattern",
+    "SM-IMG-072": "pattern",
 }
 
 
@@ -468,8 +583,8 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
 def _refuse_channels_of_none(images: list[ImageFile], config: Config) -> None:
     """Refuse channels to measure that no image has; an image without one has no values for it."""
     wanted = config.settings["measurements"]["intensity_channels"]
-    pages = config.settings["images"]["pages"]
-    headers = [interpreted(image.header, pages) for image in images if image.header]
+    section = config.settings["images"]
+    headers = [interpreted(image.header, section) for image in images if image.header]
     if wanted == "all" or not headers:
         return
     where = config.where("measurements", "intensity_channels")
@@ -552,6 +667,12 @@ class Inventory:
         Those of them whose file has the same size and another time.
     all_replaced : bool
         Whether these are several, and none of those that were planned has its file still.
+    other_kinds : str
+        How many files of each kind the config does not choose, in words.
+    unfit : tuple of str
+        The images that do not fit ``pattern``, where the config has one: each is one file.
+    proposal : Proposal or None
+        A pattern that would put files together, where the config has none.
     """
 
     images: tuple[ImageFile, ...]
@@ -565,6 +686,9 @@ class Inventory:
     replaced: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
     all_replaced: bool = False
+    other_kinds: str = ""
+    unfit: tuple[str, ...] = ()
+    proposal: Proposal | None = None
 
     def batches(self) -> dict[str, list[ImageFile]]:
         """Return the images of each batch, in the order of the inventory."""

@@ -16,6 +16,7 @@ from typing import Literal
 import pathspec
 
 from segmake.core.config import Config
+from segmake.core.files import same_letters
 from segmake.formats import FOLDER_SUFFIX
 from segmake.images.folders import folder_problems
 from segmake.messages import Problem, Problems
@@ -42,6 +43,9 @@ SYSTEM_FOLDERS = frozenset(
         "thevolumesettingsfolder",
     }
 )
+
+# More kinds of files are not told of.
+_MOST_KINDS = 6
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def list_images(config: Config) -> list[Listed]:
             if found.system:
                 system.append(found.relative)
                 continue
-            name = found.relative.lower()
+            name = _comparable(found.relative)
             excluded = exclude.match_file(name) or (
                 found.lost and _is_excluded(exclude, found.relative)
             )
@@ -167,7 +171,7 @@ def chosen(names: Iterable[str], include: Iterable[str], exclude: Iterable[str])
             if part.startswith(".") or part.lower() in SYSTEM_FOLDERS:
                 break
             if above == name or part.lower().endswith(FOLDER_SUFFIX):
-                low = above.lower()
+                low = _comparable(above)
                 if taken.match_file(low) and not left_out.match_file(low):
                     found.add(above)
                 break
@@ -176,8 +180,13 @@ def chosen(names: Iterable[str], include: Iterable[str], exclude: Iterable[str])
     return found
 
 
+def _comparable(name: str) -> str:
+    """Return what names have in common that differ in case, or in how a Mac writes accents."""
+    return same_letters(name).lower()
+
+
 def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
-    return pathspec.PathSpec.from_lines("gitignore", [pattern.lower() for pattern in patterns])
+    return pathspec.PathSpec.from_lines("gitignore", map(_comparable, patterns))
 
 
 def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -> Iterator[Found]:
@@ -227,7 +236,7 @@ def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -
 
 def _is_excluded(exclude: pathspec.PathSpec, folder: str) -> bool:
     """Whether a pattern leaves a whole folder out."""
-    return exclude.match_file(f"{folder}/".lower())
+    return exclude.match_file(_comparable(f"{folder}/"))
 
 
 def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder", "lost", "other"]:
@@ -252,12 +261,18 @@ def _may_be_folder(path: Path) -> bool:
 def _nothing_chosen(config: Config, folders: str, other: list[str]) -> Problem:
     if not other:
         return Problem("SM-DIR-004", where=config.where("images", "folder"), folder=folders)
-    kinds = Counter(PurePosixPath(name).suffix.lower() or "-" for name in other)
     return Problem(
         "SM-DIR-005",
         where=config.where("images", "include"),
         number=len(other),
         folder=folders,
         include=", ".join(config.settings["images"]["include"]),
-        kinds=", ".join(f"{number} {kind}" for kind, number in kinds.most_common(6)),
+        kinds=by_kind(other),
     )
+
+
+def by_kind(names: Iterable[str]) -> str:
+    """Return how many files there are of each kind, by the ends of their names: the most frequent ones."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "-" for name in names)
+    said = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(_MOST_KINDS))
+    return said + (", ..." if len(kinds) > _MOST_KINDS else "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from segmake.core.files import same_letters
 from segmake.formats.believed import Header
 from segmake.messages import Problem
 
@@ -61,11 +62,12 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
     Raises
     ------
     Problem
+        ``SM-IMG-070`` if no file holds one of the planes, of an image of several files;
         ``SM-IMG-010`` to ``SM-IMG-012`` if the channel is not there, not chosen or ambiguous; ``SM-IMG-021`` or
         ``SM-IMG-023`` if a time point or slice is not there; ``SM-IMG-022`` if there are several slices and the config
         does not say what to do with them; ``SM-IMG-025`` if nothing says what the pages of the file are.
     """
-    header = interpreted(header, images["pages"])
+    header = interpreted(header, images)
     if header.unnamed > 1:
         raise Problem("SM-IMG-025", where=str(path), number=header.unnamed)
     first = channel_index(header, images["channel"], path)
@@ -80,13 +82,30 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
     times = chosen(images["time"], header.times)
     if not times:
         raise Problem("SM-IMG-021", where=str(path), wanted=images["time"], number=header.times)
-    return Selection(
+    selection = Selection(
         channel=first,
         second_channel=None if second is None else channel_index(header, second, path),
         times=times,
         slices=slices,
         projection=projection,
     )
+    _refuse_gaps(header, selection, path)
+    return selection
+
+
+def _refuse_gaps(header: Header, selection: Selection, path: Path) -> None:
+    """Refuse an image of several files one of which is missing and wanted."""
+    channels = {selection.channel, selection.second_channel}
+    times, slices = set(selection.times), set(selection.slices)
+    gaps = [
+        (channel, time, at)
+        for channel, time, at in header.gaps
+        if channel in channels and time in times and at in slices
+    ]
+    if gaps:
+        channel, time, at = gaps[0]
+        place = {"channel": header.channels[channel], "time": time + 1, "slice": at + 1}
+        raise Problem("SM-IMG-070", where=str(path), number=len(gaps), **place)
 
 
 def chosen(wanted: str | int | list[int] | None, number: int) -> tuple[int, ...]:
@@ -143,8 +162,8 @@ def channel_index(header: Header, wanted: int | str | list[str] | None, path: Pa
 
 
 def channel_key(name: str) -> str:
-    """Return what two names of a channel have in common that are the same but for case and stray blanks."""
-    return " ".join(name.split()).casefold()
+    """Return what two names of a channel have in common that are the same but for case, stray blanks and accents."""
+    return same_letters(" ".join(name.split()).casefold())
 
 
 def has_channel(header: Header, wanted: int | str) -> bool:
@@ -156,15 +175,84 @@ def has_channel(header: Header, wanted: int | str) -> bool:
     return True
 
 
-def interpreted(header: Header, pages: str | None) -> Header:
-    """Return a header whose unnamed pages are what the config says.
+# What ``axes`` of the section ``images`` may be: what the file calls them, and what they are.
+AXES = {
+    "slices_are_times": ("slice", "time"),
+    "slices_are_channels": ("slice", "channel"),
+    "times_are_slices": ("time", "slice"),
+    "times_are_channels": ("time", "channel"),
+    "channels_are_times": ("channel", "time"),
+    "channels_are_slices": ("channel", "slice"),
+}
+
+
+def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
+    """Return a header whose pages and axes are what the config says.
 
     Parameters
     ----------
-    pages : {"time", "z", "channel"} or None
-        ``pages`` of the section ``images``. A file that has time points (slices, channels) already, and unnamed pages
-        besides, stays as it is.
+    header : Header
+    images : mapping
+        The section ``images`` of the config, of which ``pages`` and ``axes`` are looked at. A file that has time points
+        (slices, channels) already, and unnamed pages besides, stays as it is.
     """
+    header = _with_pages(header, images["pages"])
+    axes = exchanged(header, images)
+    if axes is None:
+        return header
+    number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
+    one, other = axes
+    number[one], number[other] = number[other], number[one]
+    planned = {"time": header.planned_times, "slice": header.planned_slices, "channel": None}
+    planned[one], planned[other] = planned[other], planned[one]
+    names = header.channels
+    if "channel" in axes:
+        names = tuple(str(each) for each in range(1, number["channel"] + 1))
+    order = ["channel", "time", "slice"]
+    first, second = order.index(one), order.index(other)
+    return replace(
+        header,
+        gaps=tuple(_exchanged(gap, first, second) for gap in header.gaps),
+        times=number["time"],
+        slices=number["slice"],
+        channels=names,
+        color=header.color and "channel" not in axes,
+        # What the file says of an axis was said of another one.
+        interval_s=None if "time" in axes else header.interval_s,
+        slice_step_um=None if "slice" in axes else header.slice_step_um,
+        planned_times=planned["time"],
+        planned_slices=planned["slice"],
+    )
+
+
+def exchanged(header: Header, images: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return which two axes of a file (``"time"``, ``"slice"``, ``"channel"``) the config exchanges, if any.
+
+    A file that has one of what the setting names stays as it is.
+
+    Parameters
+    ----------
+    header : Header
+    images : mapping
+        The section ``images`` of the config.
+    """
+    # Plans of earlier versions have no such setting.
+    axes = images.get("axes")
+    if axes is None:
+        return None
+    header = _with_pages(header, images["pages"])
+    said = AXES[axes][0]
+    number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
+    return AXES[axes] if number[said] > 1 else None
+
+
+def _exchanged(gap: tuple[int, int, int], first: int, second: int) -> tuple[int, int, int]:
+    places = [*gap]
+    places[first], places[second] = places[second], places[first]
+    return places[0], places[1], places[2]
+
+
+def _with_pages(header: Header, pages: str | None) -> Header:
     if header.unnamed == 1 or pages is None:
         return header
     if pages == "time" and header.times == 1:

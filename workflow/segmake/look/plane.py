@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image as Picture
 
 from segmake.core.files import fingerprint, write_atomically
-from segmake.formats import open_image, unreadable, watched
+from segmake.formats import unreadable, watched
 from segmake.images.calibration import mean_size
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.selection import interpreted
+from segmake.images.set_image import open_field
 from segmake.labels.labels import LabelStack
 from segmake.labels.pictures import ROOMY_CELL, draw_outlines, stretch
 from segmake.messages import Problem
@@ -52,8 +53,8 @@ def draw_plane(
         header, selection = view.header, view.selection
         at = selection.slices[len(selection.slices) // 2] if not selection.projection else None
         depth = selection.slices.index(at) if at is not None else 0
-        kept = ("channel", "z", "time", "pages")
-        picture = folder / f"{fingerprint(position, [chosen[name] for name in kept])}.png"
+        kept = ("channel", "z", "time", "pages", "axes")
+        picture = folder / f"{fingerprint(position, [chosen.get(name) for name in kept])}.png"
         reduced = max(1, -(-max(header.width, header.height) // LONGEST))
         if not picture.exists():
             _save(_plane(view, path, depth), picture, reduced)
@@ -102,12 +103,12 @@ def draw_cells(labels: Path, picture: Path, reduced: int) -> dict[str, Any]:
 
 def _chosen(path: Path, images: dict[str, Any], position: int) -> dict[str, Any]:
     """Return the section ``images`` with an answer to what it leaves open, where the file has several."""
-    with watched(path), open_image(path) as image:
+    with watched(path), open_field(path, images) as image:
         if not 1 <= position <= len(image.fields):
             raise Problem("SM-IMG-024", where=str(path), wanted=position, number=len(image.fields))
         raw = image.fields[position - 1]
     chosen = {**images, "pages": images["pages"] or ("time" if raw.unnamed > 1 else None)}
-    header = interpreted(raw, chosen["pages"])
+    header = interpreted(raw, chosen)
     if chosen["z"] is None and header.slices > 1:
         chosen["z"] = (header.slices + 1) // 2
     if chosen["channel"] is None and len(header.channels) > 1:

@@ -42,7 +42,8 @@ def segment(question: dict[str, Any], answers: IO[bytes]) -> None:
     # The model is the first that is said, since it is what takes long.
     say(answers, {"loading": True})
     noted = step.finish(task, step.compute(task, read))
-    say(answers, {"model": noted["model"], "device": noted["device"], "done": True})
+    told = {"model": noted["model"], "device": noted["device"]}
+    say(answers, {**told, "estimated": noted.get("diameter_estimated"), "done": True})
 
 
 def say(answers: IO[bytes], what: dict[str, Any]) -> None:

@@ -61,6 +61,8 @@ class Trial:
         How many were found.
     diameter : float or None
         The median of their diameters: of discs with their areas, in pixels.
+    estimated : float or None
+        The diameter that the network was given, where the config has it estimated from the image.
     """
 
     state: State
@@ -80,6 +82,7 @@ class Trial:
     outlines: Path | None = None
     cells: int | None = None
     diameter: float | None = None
+    estimated: float | None = None
 
 
 def seen(path: Path, images: dict[str, Any], position: int, moment: int) -> Trial:
@@ -151,6 +154,7 @@ def tried(drawn: Trial, images: dict[str, Any], segmentation: dict[str, Any]) ->
     if "done" not in told:
         raise Problem("SM-LOK-007", where=str(drawn.file), engine=engine)
     found = draw_cells(labels, labels.with_suffix(".png"), drawn.reduced)
+    found["estimated"] = told.get("estimated")
     yield replace(drawn, state="done", seconds=time.monotonic() - began, **_said(told), **found)
 
 

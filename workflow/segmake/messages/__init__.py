@@ -44,6 +44,8 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from segmake.messages.library_words import meaning_of
+
 LANGUAGES = ("en", "fr")
 
 # How a number stands in a text, with what it is written with in both languages (`numbers.localised`).
@@ -191,6 +193,15 @@ def _spoken(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _told_of(code: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a problem in the user's language; what a library says has its meaning before it."""
+    spoken = _spoken(values)
+    said = spoken.get("error")
+    if isinstance(said, str) and said == values["error"] and (meaning := meaning_of(code, said)):
+        return {**spoken, "error": say(meaning, said=said)}
+    return spoken
+
+
 def _told(value: str) -> str:
     words, colon, rest = value.partition(": ")
     if section := _system_words().get(words):
@@ -248,12 +259,12 @@ class Problem(Exception):
     @property
     def what(self) -> str:
         """What is wrong, in one sentence."""
-        return say(self.code, "what", **_spoken(self.values))
+        return say(self.code, "what", **_told_of(self.code, self.values))
 
     @property
     def remedy(self) -> str:
         """What to do about it."""
-        return say(self.code, "do", **_spoken(self.values))
+        return say(self.code, "do", **_told_of(self.code, self.values))
 
     @property
     def plain_values(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
-from segmake.messages import Problem, joined, say
+from segmake.messages import Problem, joined, remembered, say
+from segmake.outcome.quality import BETWEEN, flags_of
 from segmake.outcome.timing import PHASES
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
@@ -34,6 +35,7 @@ IMAGE_COLUMNS = (
     *PIXEL_SIDES,
     "channel",
     "selection",
+    "estimated_diameter_px",
     "position",
     "objective",
     "acquired",
@@ -42,6 +44,10 @@ IMAGE_COLUMNS = (
     "corrected",
     "left_out",
     "warning",
+    "flags",
+    "flag_reasons",
+    "left_out_because",
+    "looked_at_because",
     "device",
     *(f"{phase}_seconds" for phase in PHASES),
     "mask",
@@ -56,9 +62,12 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
     ``state`` is ``"done"`` where every step ended well, else ``"failed"`` with the code, the message and the remedy
     of the first step that did not. ``seconds`` is the time of the segmentation, and ``load_seconds`` to
     ``write_seconds`` its phases. ``cells`` counts those of each time point (and of each slice that was segmented on
-    its own). ``mask`` and ``picture`` are paths in the results folder.
+    its own). ``mask`` and ``picture`` are paths in the results folder. ``flags`` are the names of what speaks against
+    an image that is done (`segmake.outcome.quality`), and ``flag_reasons`` the same in sentences; of images that the
+    config leaves out of the tables, ``left_out_because`` says why, and of those that it says are right as they are,
+    ``looked_at_because``: neither have flags.
     """
-    rows = []
+    rows = {}
     for batch in plan.batches.values():
         finished = {
             step: Journal(plan.folders.journal(step, batch.name)).finished() for step in STEPS
@@ -66,8 +75,48 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
         for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
             entries = [finished[step].get(tasks[0].image) for step in STEPS]
             row = _image_row(plan, batch.name, list(tasks), entries)
-            rows.append({column: row.get(column) for column in IMAGE_COLUMNS})
-    return sorted(rows, key=lambda row: natural_key(row["image"]))
+            rows[row["image"]] = row
+    _judge(rows, plan.left_out_because, plan.looked_at_because)
+    ordered = sorted(rows.values(), key=lambda row: natural_key(row["image"]))
+    return [{column: row.get(column) for column in IMAGE_COLUMNS} for row in ordered]
+
+
+def _judge(
+    rows: Mapping[str, dict[str, Any]], left_out: Mapping[str, str], looked_at: Mapping[str, str]
+) -> None:
+    """Note in the rows why images are left out of the tables, or right, and what speaks against the others."""
+    done = {image: row for image, row in rows.items() if row["state"] == "done"}
+    flags = flags_of({image: row["facts"] for image, row in done.items() if image not in left_out})
+    for image, row in rows.items():
+        # Whoever drew a mask by hand has looked, too.
+        has_looked = row.get("corrected") or image in looked_at
+        found = [] if has_looked else flags.get(image, [])
+        row["flags"] = BETWEEN.join(flag.name for flag in found)
+        row["flag_reasons"] = " ".join(flag.problem.what for flag in found)
+        row["left_out_because"] = left_out.get(image, "")
+        row["looked_at_because"] = looked_at.get(image, "")
+
+
+def _facts(segmented: Mapping[str, Any], masks: Mapping[str, Any], left_out: int) -> dict[str, Any]:
+    """Return what is known of an image to be judged by; an earlier version noted little.
+
+    Parameters
+    ----------
+    segmented, masks : mapping
+        What the journal notes of its labels and of its mask.
+    left_out : int
+        How many cells the tables leave out.
+    """
+    cells = masks.get("cells_kept") or 0
+    planes = len(segmented.get("times", ())) or 1
+    return {
+        "objects": cells / planes,
+        **masks.get("quality", {}),
+        "cells": cells,
+        "found": cells + segmented.get("dropped", 0),
+        "dropped": segmented.get("dropped", 0) + left_out,
+        "doubts": segmented.get("doubts", ()),
+    }
 
 
 def describe_selection(details: Mapping[str, Any]) -> str:
@@ -119,6 +168,11 @@ def _warning(details: Mapping[str, Any]) -> str:
             words.append(say(f"warning.stopped.{axis}", **numbers))
     if details.get("anisotropy_unknown"):
         words.append(say("warning.anisotropy"))
+    if details.get("unclear"):
+        words.append(say("warning.unclear"))
+    for code, values in details.get("doubts", ()):
+        doubt = remembered(code, "", values)
+        words.append(f"{doubt.what} {doubt.remedy}")
     if details.get("followed", 1.0) < WELL_FOLLOWED:
         words.append(say("warning.tracking", percent=round(100 * details["followed"])))
     width, height = (details.get(name) for name in PIXEL_SIDES)
@@ -164,6 +218,7 @@ def _image_row(
     row |= {name: details.get(name) for name in (*names, "device")}
     if details:
         row["selection"] = describe_selection(details)
+        row["estimated_diameter_px"] = details.get("diameter_estimated")
     seconds = details.get("phases", {})
     row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
     made, measured = (entries[STEPS.index(step)] for step in ("masks", "measure"))
@@ -177,6 +232,7 @@ def _image_row(
         outdated = Problem("SM-OUT-020", file=file)
         row["warning"] = f"{row['warning']} {outdated.what} {outdated.remedy}".strip()
     row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
+    row["facts"] = _facts(details, masks, cells.get("left_out") or 0)
     # What 0.1.0 measured has square pixels.
     row["pixel_height_um"] = cells.get("pixel_height_um", row["pixel_size_um"])
     problems = [problem_of(entry) if entry else None for entry in entries]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 from textwrap import indent
 from typing import Any
 
@@ -13,6 +14,7 @@ from segmake.core.journal import Journal
 from segmake.messages import say
 from segmake.messages.numbers import brief
 from segmake.outcome.image_rows import image_rows
+from segmake.outcome.quality import by_flag, label, names_in
 from segmake.plan.plan import Plan
 from segmake.runner.script_products import Summary
 from segmake.runner.step_names import STEPS
@@ -30,6 +32,9 @@ Images = Sequence[dict[str, Any]]
 
 # So many failed images are named on the screen; the report names all.
 NAMED_FAILURES = 10
+
+# Of the images to look at, for each reason.
+NAMED_LOOKS = 5
 
 # Runs of a script fail with its last lines, and often of the same mistake.
 NAMED_RUNS = 3
@@ -129,15 +134,15 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
     numbers = {
         "done": len(images) - len(failed),
         "failed": len(failed),
-        "cells": sum(row["cells"] or 0 for row in images),
+        "cells": sum(row["cells"] or 0 for row in images if not row.get("left_out_because")),
         "report": plan.folders.results / "report.html",
     }
     if not plan.batches:
         return [say("end.scripts_alone", report=numbers["report"])]
-    empty = _describe_empty(images)
+    looks = [*_describe_looks(images), *_describe_diameters(images)]
     if not failed:
-        return [say("end.good", **numbers), *empty]
-    lines = [say("end.failed", **numbers), *empty]
+        return [say("end.good", **numbers), *looks]
+    lines = [say("end.failed", **numbers), *looks]
     for row in failed[:NAMED_FAILURES]:
         names = {name: row[name] for name in ("image", "code", "message", "remedy")}
         lines.append(say("end.failed_image", **names))
@@ -146,12 +151,29 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
     return lines
 
 
-def _describe_empty(images: Images) -> list[str]:
-    """Return which images are done and have no cell: often the settings are wrong for them."""
-    empty = [row["image"] for row in images if row["state"] == "done" and row["cells"] == 0]
-    more = f" (+{len(empty) - NAMED_FAILURES})" if len(empty) > NAMED_FAILURES else ""
-    named = readable(", ".join(empty[:NAMED_FAILURES]))
-    return ["  " + say("end.empty", number=len(empty), images=named + more)] if empty else []
+def _describe_looks(images: Images) -> list[str]:
+    """Return which images that are done are to be looked at, and why; and how many are left out of the tables."""
+    flagged = [row for row in images if names_in(row)]
+    lines = [f"  {say('end.look_at', number=len(flagged))}"] if flagged else []
+    for name, of_flag in by_flag(flagged).items():
+        more = f" (+{len(of_flag) - NAMED_LOOKS})" if len(of_flag) > NAMED_LOOKS else ""
+        named = readable(", ".join(of_flag[:NAMED_LOOKS])) + more
+        words = say("end.look_at.why", number=len(of_flag), flag=label(name), images=named)
+        lines.append(f"  {words}")
+    if number := sum(bool(row.get("left_out_because")) for row in images):
+        lines.append(f"  {say('end.left_out', number=number)}")
+    return lines
+
+
+def _describe_diameters(images: Images) -> list[str]:
+    """Return which diameters were estimated: a value for all images can be taken from it."""
+    found = sorted(row["estimated_diameter_px"] for row in images if row["estimated_diameter_px"])
+    if not found:
+        return []
+    low, high, middle = brief(found[0]), brief(found[-1]), median_low(found)
+    # What is typed into a config has a point in every language.
+    numbers = {"low": low, "high": high, "middle": brief(middle), "setting": f"{middle:g}"}
+    return [f"  {say('end.diameters', number=len(found), **numbers)}"]
 
 
 def describe_outcome(plan: Plan) -> str:

@@ -194,8 +194,10 @@ def _kind(rule: dict[str, Any]) -> Kind:
     if kinds == ["boolean"]:
         return "switch"
     plain = {kind for each in kinds for kind in (each if isinstance(each, list) else [each])}
+    # Beside a number, a word or two stand for one that is found in another way.
+    words = {None} if any("enum" in part for part in rule.get("oneOf", ())) else set()
     plain -= {"null"}
-    if plain <= {"number", "integer"}:
+    if plain - words and plain - words <= {"number", "integer"}:
         return "number"
     if kinds == ["array"] and _is_of_texts(rule.get("items", {})):
         return "lines"

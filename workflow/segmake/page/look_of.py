@@ -85,10 +85,14 @@ def trial_values(desk: Desk, image: Chosen) -> dict[str, Any]:
                 seconds=number(last["seconds"]),
             ),
         }
-        if last["diameter"]:
-            found["size"] = say(
-                "page.trial.size", size=length(last["diameter"], last["pixel_size_um"])
-            )
+        pixel, estimated = last["pixel_size_um"], last.get("estimated_diameter")
+        sizes = (
+            [say("page.trial.size", size=length(last["diameter"], pixel))]
+            if last["diameter"]
+            else []
+        )
+        sizes += [say("page.trial.estimated", size=length(estimated, pixel))] if estimated else []
+        found["size"] = " ".join(sizes) or None
     return found
 
 

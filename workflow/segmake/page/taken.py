@@ -244,7 +244,7 @@ def holds(images: Sequence[Mapping[str, Any]], section: Mapping[str, Any]) -> Ho
     sizes: Counter[float | None] = Counter()
     headers = []
     for line in images:
-        seen = [interpreted(_header(one), section.get("pages")) for one in line["positions"]]
+        seen = [interpreted(_header(one), {"pages": None, **section}) for one in line["positions"]]
         headers += seen
         channels.update({name for one in seen if not one.color for name in one.channels})
         sizes.update({one.pixel_size_um for one in seen})

@@ -15,7 +15,7 @@ from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
-from segmake.core.files import fingerprint
+from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
 from segmake.core.output_files import kinds_of_images, tables_of_run
 from segmake.images.batches import megapixels
@@ -96,13 +96,16 @@ def make_plan(
         command=command,
         started=time.time(),
         left_out=inventory.left_out,
+        other_kinds=inventory.other_kinds,
         **planned,
         unselected=_unselected(inventory, config.settings["images"]),
         **_facts(present),
+        diameter_um=_diameter_in_um(settings, present),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
         system=list(inventory.system),
+        sets=_sets(inventory, present),
         replaced=len(replaced),
         all_replaced=inventory.all_replaced and replaced == inventory.replaced,
         weights=keys.weights,
@@ -309,6 +312,16 @@ class _KeyMaker:
         # A position that comes after pages which counted as positions once is another one now.
         if image.header and image.header.copies_before:
             others = [*others, image.header.copies_before]
+        # Another file of a set changes neither sum nor latest time for sure.
+        if image.header and image.header.arranged:
+            others = [*others, image.header.arranged]
+        if (
+            image.header
+            and self._images["axes"]
+            and interpreted(image.header, self._images)
+            != (interpreted(image.header, {**self._images, "axes": None}))
+        ):
+            others = [*others, ["axes", self._images["axes"]]]
         segment = fingerprint(of_model, *file, self._selection(image), *others)
         correction = self.correction(image)
         corrected = correction_fingerprint(correction) if correction else None
@@ -318,7 +331,7 @@ class _KeyMaker:
         """Return what is in the key besides where 0.1.0 took slices of an unknown distance for one pixel apart."""
         if image.header is None or not self._has_distances:
             return []
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         unknown = header.slices > 1 and not header.slice_step_um
         return [["slice_step_um", None]] if unknown else []
 
@@ -326,7 +339,7 @@ class _KeyMaker:
         """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
         if image.header is None:
             return False
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         planes = header.slices if self._whole else 1
         planes *= 1 if self._images["second_channel"] is None else 2
         return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
@@ -335,7 +348,7 @@ class _KeyMaker:
         """Whether the cells of an image are followed in time."""
         if image.header is None or self._tracking is None:
             return False
-        header = interpreted(image.header, self._images["pages"])
+        header = interpreted(image.header, self._images)
         return len(chosen(self._images["time"], header.times)) > 1
 
     def _selection(self, image: ImageFile) -> list[Any]:
@@ -359,6 +372,44 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
     }
 
 
+# Cells of fewer pixels in diameter can't be told from noise; of finer pixels than this, they may be meant in µm.
+_FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
+
+
+def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
+    """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
+    diameter = settings["segmentation"].get("diameter")
+    sizes = [image.header.pixel_size_um for image in present if image.header]
+    size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
+    if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:
+        return None
+    return float(diameter / size)
+
+
+def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
+    """Return what is to be said of images that lie in several files, or look like it."""
+    found: dict[str, Any] = {}
+    sets = [image for image in present if image.header and image.header.arranged]
+    if sets:
+        found["images"] = len(sets)
+        found["files"] = sum(1 + len(image.header.parts) for image in sets if image.header)
+        found["lacking"] = [image.image for image in sets if image.header and image.header.gaps]
+    if apart := [image.image for image in present if is_apart(image.file)]:
+        found["apart"] = apart
+    if inventory.unfit:
+        found["unfit"] = list(inventory.unfit)
+    if proposal := inventory.proposal:
+        first, second = proposal.files[:2]
+        found["proposal"] = {
+            "number": len(proposal.files),
+            "images": proposal.images,
+            "pattern": proposal.pattern,
+            "first": first,
+            "second": second,
+        }
+    return found
+
+
 def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
     """Return how many positions, time points and slices of the images the config does not select."""
     number = Counter({"positions": len(inventory.unselected), "times": 0, "slices": 0})
@@ -369,7 +420,7 @@ def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
             selection = select(image.header, images, image.path)
         except Problem:
             continue
-        header = interpreted(image.header, images["pages"])
+        header = interpreted(image.header, images)
         number["times"] += header.times - len(selection.times)
         number["slices"] += header.slices - len(selection.slices)
     return dict(number)

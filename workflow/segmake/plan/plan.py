@@ -19,6 +19,7 @@ from segmake.core import versions
 from segmake.core.files import fingerprint, write_atomically
 from segmake.core.output_files import tables_of_run
 from segmake.engines import licences
+from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
 from segmake.plan.result_paths import ResultPaths
@@ -66,6 +67,10 @@ class Plan:
     ----------
     left_out : int
         Number of files in the images folders that are no images.
+    other_kinds : str
+        How many files of each kind the config does not choose, in words. Not written.
+    diameter_um : float or None
+        How many pixels the diameter is, if it was perhaps meant in µm. Not written.
     small : list of str
         The batches with so little to do that what needs no GPU is done in one job on a cluster.
     cores : int
@@ -78,6 +83,10 @@ class Plan:
         Number of images that have fewer time points or slices than were planned.
     copies : int
         Number of pages that are smaller copies of others, and not taken.
+    sets : dict
+        Of images that lie in several files: how many there are (``images``), in how many ``files``, which are
+        ``lacking`` some of these, which files are ``unfit``; the ``proposal`` of a pattern where there is none; and
+        which images are told ``apart`` from others by their suffix.
     hidden : list of str
         Images that can't be looked at now, and keep the results that they have.
     derived : dict
@@ -154,6 +163,7 @@ class Plan:
     lossy: int = 0
     stopped: int = 0
     copies: int = 0
+    sets: dict[str, Any] = field(default_factory=dict)
     hidden: list[str] = field(default_factory=list)
     derived: dict[str, list[str]] = field(default_factory=dict)
     derived_before: int = 0
@@ -182,6 +192,8 @@ class Plan:
     journals: dict[str, int] = field(default_factory=dict)
     faults: dict[str, Problem] = field(default_factory=dict)
     written_for: str = ""
+    other_kinds: str = ""
+    diameter_um: float | None = None
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -206,6 +218,28 @@ class Plan:
     def images(self) -> list[str]:
         """Return the images that are there."""
         return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+
+    @cached_property
+    def left_out_because(self) -> dict[str, str]:
+        """Of each image that the config leaves out of the tables, the reason."""
+        return reasons(self.settings.get("leave_out", {}), self.images())
+
+    @cached_property
+    def looked_at_because(self) -> dict[str, str]:
+        """Of each image that the config says is right as it is, the reason."""
+        return reasons(self.settings.get("looked_at", {}), self.images())
+
+    def naming_problems(self) -> list[Problem]:
+        """Return what is wrong about how the config names images: names of no image, or all of them left out."""
+        images = self.images()
+        found = [
+            Problem("SM-CFG-053", section=section, name=name)
+            for section in SECTIONS
+            for name in named_in_vain(self.settings.get(section, {}), images)
+        ]
+        if images and len(self.left_out_because) == len(images):
+            found.append(Problem("SM-CFG-054"))
+        return found
 
     @property
     def open_batches(self) -> list[str]:
@@ -275,7 +309,16 @@ class Plan:
         ]
         outcomes += [script.outcome for script in self.scripts.values()]
         again = [self.report_round] if self.report_round else []
-        about = (sorted(self.images()), versions.REPORT, spoken or language(), *again)
+        judged = {"left_out": self.left_out_because, "looked_at": self.looked_at_because}
+        # As it was before the config could name images.
+        judgements = [judged] if any(judged.values()) else []
+        about = (
+            sorted(self.images()),
+            versions.REPORT,
+            spoken or language(),
+            *again,
+            *judgements,
+        )
         return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
 
     def is_reported(self) -> bool:
@@ -305,7 +348,24 @@ class Plan:
             for code, values in script.remarks:
                 problem = Problem(code, **values)
                 lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
-        return "\n".join([*lines, *self._describe_faults()])
+        return "\n".join([*lines, *self._describe_diameter(), *self._describe_faults()])
+
+    def _describe_diameter(self) -> list[str]:
+        """Return the remark on a diameter that was perhaps meant in µm."""
+        if not self.diameter_um or not self.to_do["segment"]:
+            return []
+        words = {"diameter": f"{self.settings['segmentation']['diameter']:g}"}
+        problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
+        return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
+
+    def _describe_named(self) -> list[str]:
+        """Return how many images are left out of the tables, and what is wrong about how the config names images."""
+        number = len(self.left_out_because)
+        lines = [say("plan.leave_out", number=number)] if number else []
+        return lines + [
+            f"  {problem.code}  {problem.what}\n    {problem.remedy}"
+            for problem in self.naming_problems()
+        ]
 
     def _describe_faults(self) -> list[str]:
         """Return how many images will fail, and why: by the reason, with the first of them."""
@@ -345,6 +405,22 @@ class Plan:
             lines.append(say("plan.unknown", **names))
         return lines
 
+    def _describe_sets(self) -> list[str]:
+        """Return what is put together of several files, or looks like it."""
+        lines = []
+        if number := self.sets.get("images"):
+            lines.append(say("plan.sets", number=number, files=self.sets["files"]))
+        for what, words in (
+            ("lacking", "plan.sets_lacking"),
+            ("unfit", "plan.unfit"),
+            ("apart", "plan.apart"),
+        ):
+            if names := self.sets.get(what):
+                lines.append(say(words, number=len(names), names=_some(names)))
+        if proposal := self.sets.get("proposal"):
+            lines.append(say("plan.looks_like_sets", **proposal))
+        return lines
+
     def _describe_images(self) -> list[str]:
         folder = self.settings["images"]["folder"]
         segmentation = self.settings["segmentation"]
@@ -361,6 +437,7 @@ class Plan:
         if licence := licences.warning(segmentation):
             lines.append(f"  {licence}")
         lines.append(say("plan.found", number=len(self.states), left_out=self.left_out))
+        lines += [say("plan.other_kinds", kinds=self.other_kinds)] * bool(self.other_kinds)
         lines += [
             say(f"plan.{state}", number=counts[state])
             for state in get_args(State)
@@ -374,6 +451,7 @@ class Plan:
         for what in ("copies", "stopped", "lossy"):
             if number := getattr(self, what):
                 lines.append(say(f"plan.{what}", number=number))
+        lines += self._describe_sets()
         if self.replaced:
             words = "plan.all_replaced" if self.all_replaced else "plan.replaced"
             lines.append(say(words, number=self.replaced))
@@ -388,6 +466,7 @@ class Plan:
             problem = Problem("SM-OUT-020", file=file)
             lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
         lines += [say("plan.stray", file=file) for file in self.stray]
+        lines += self._describe_named()
         lines += known_errors.describe(self.known_errors, "plan.known_error")
         if segment := self.to_do["segment"]:
             lines.append(say("plan.to_do", images=segment, batches=self.to_do["batches"]))
@@ -429,7 +508,12 @@ def write_plan(plan: Plan) -> None:
         }
         for name, script in plan.scripts.items()
     }
-    written = {each.name for each in fields(plan)} - {"written_for", "faults"}
+    written = {each.name for each in fields(plan)} - {
+        "written_for",
+        "faults",
+        "other_kinds",
+        "diameter_um",
+    }
     own = {name: getattr(plan, name) for name in written}
     values = {**own, "batches": batches, "scripts": scripts}
     with write_atomically(plan.folders.plan) as part:

@@ -78,6 +78,11 @@ class ResultPaths:
         return self.state / "report.json"
 
     @property
+    def flags(self) -> Path:
+        """Which images the report says to look at, and which are left out of the tables."""
+        return self.state / "flags.json"
+
+    @property
     def jobs(self) -> Path:
         """The record of the jobs that were sent to Slurm."""
         return self.state / "jobs.jsonl"

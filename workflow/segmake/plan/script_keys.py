@@ -31,11 +31,14 @@ class ImageFacts:
         Whether the file could be opened when the run was planned.
     state : dict
         What became, or is expected to become, of each of `OWN`: ``"done"``, ``"failed"``, or ``""`` if neither.
+    left_out : bool
+        Whether the config keeps it out of what works on all images.
     """
 
     needs: Mapping[str, str]
     readable: bool
     state: Callable[[str], Literal["done", "failed", ""]]
+    left_out: bool = False
 
 
 @dataclass
@@ -172,8 +175,11 @@ class Keys:
         """Return the key of what a run takes that works on all images, or takes all of another script."""
         if need not in self._whole:
             if need in OWN:
-                facts = self.images.items()
-                found = {image: of.needs[need] for image, of in facts if self.is_there(need, image)}
+                found = {
+                    image: facts.needs[need]
+                    for image, facts in self.images.items()
+                    if self.is_there(need, image) and not facts.left_out
+                }
             else:
                 runs = self.runs(need)
                 found = {r: self.key(need, r) or "" for r in runs if self.is_done(need, r)}

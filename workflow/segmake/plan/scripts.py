@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.core.files import fingerprint, readable
 from segmake.core.journal import Entry, Journal, next_attempt
+from segmake.images.named_images import reasons
 from segmake.messages import say
 from segmake.plan.judged import took_nothing
 from segmake.plan.plan import ScriptPlan
@@ -92,11 +93,12 @@ def plan_scripts(
         )
         for name, script in scripts.items()
     }
-    keys = _expected_keys(scripts, codes, folders, batches, images)
+    left_out = reasons(settings.get("leave_out", {}), images)
+    keys = _expected_keys(scripts, codes, folders, batches, images, left_out)
     older = None
     if images_before:
         known = {**images, **images_before}
-        older = _expected_keys(scripts, codes, folders, batches, known, before=True)
+        older = _expected_keys(scripts, codes, folders, batches, known, left_out, before=True)
     plans: dict[str, ScriptPlan] = {}
     for name in _in_order(scripts):
         planned = _plan_script(scripts[name], keys, older, folders, batches, plans, cores)
@@ -135,7 +137,8 @@ def facts_in_job(plan: Plan, *, before: bool = False) -> Keys:
         older = plan.images_before.get(image.image) if before else None
         if older and was_carried(finished(STEPS[0], batch.name).get(image.image)):
             keys = {**older, "cells": batch.tasks["measure"][number].before or keys["cells"]}
-        return ImageFacts(keys, image.positions > 0, state)
+        without = image.image in plan.left_out_because
+        return ImageFacts(keys, image.positions > 0, state, without)
 
     return Keys(
         plan.definitions,
@@ -257,6 +260,7 @@ def _expected_keys(
     folders: ResultPaths,
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
+    left_out: Mapping[str, str],
     *,
     before: bool = False,
 ) -> Keys:
@@ -273,7 +277,8 @@ def _expected_keys(
                 of_image = {step: replace(t, key=t.before or t.key) for step, t in of_image.items()}
             ends = {step: finished[step].get(task.image) for step in finished}
             needs = {**images[task.image], "cells": of_image["measure"].key}
-            facts[task.image] = ImageFacts(needs, task.positions > 0, _state(of_image, ends))
+            state, without = _state(of_image, ends), task.image in left_out
+            facts[task.image] = ImageFacts(needs, task.positions > 0, state, without)
     journals = {name: journal_of(folders, name).finished() for name in scripts}
     return Keys(scripts, codes, facts, journals.__getitem__, expected=True, before=before)
 

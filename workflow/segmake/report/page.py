@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from segmake.engines import BUILTIN_MODELS
 from segmake.labels.pictures import evenly_spread
 from segmake.messages import language, say
 from segmake.messages.numbers import brief, duration, finite, moment, number, significant
+from segmake.outcome.quality import by_flag, label, names_in, remedy
 from segmake.outcome.timing import Timing
 from segmake.outcome.usage import Usage, describe
 from segmake.report.distributions import cells_over_time, distributions, note_on_cells
@@ -156,9 +157,12 @@ def write_report(
         A row per image: ``image``, ``state`` (``"done"`` or ``"failed"``), ``cells``, ``seconds``,
         and, where there are any, ``code``, ``message``, ``remedy``, ``attempt``, ``width_px``,
         ``height_px``, ``pixel_size_um``, ``channel``, ``selection`` (which of its channels, time points and slices were
-        taken, in words), ``position`` (its name), ``objective``, ``acquired`` (ISO 8601), ``tracks``, ``divisions``,
+        taken, in words), ``estimated_diameter_px`` (of its cells, where it was estimated), ``position`` (its name),
+        ``objective``, ``acquired`` (ISO 8601), ``tracks``, ``divisions``,
         ``corrected`` (True: the mask is the user's), ``left_out`` (cells that filters keep out of `cells`),
-        ``warning``, ``mask``, ``picture``, ``movie``. NA where unknown.
+        ``warning``, ``flags`` and ``flag_reasons`` (what speaks against it, as names and in words),
+        ``left_out_because`` (why it is in no table), ``looked_at_because`` (why it is right), ``mask``,
+        ``picture``, ``movie``. NA where unknown.
     cells : DataFrame
         A row per cell: ``image``, ``area_px``, ``length_px``, ``width_px``, and the same in ``_um`` and ``_um2`` where
         the pixel size is known; ``volume_um3``; of movies ``time``. May be empty, and without columns.
@@ -182,8 +186,8 @@ def write_report(
     rows.sort(key=lambda row: natural_key(str(row["image"])))
     done = [row for row in rows if row["state"] == "done"]
     failed = [row for row in rows if row["state"] != "done"]
-    taken = [done[place] for place in evenly_spread(len(done), GALLERY_LIMIT)]
-    plots, summary = distributions(done, cells)
+    counted = [row for row in done if not _text_of(row.get("left_out_because"))]
+    plots, summary = distributions(counted, cells)
     # Without scripts the page says that there was no image.
     with_images = bool(rows) or not scripts
     tracked = with_images and run.settings.get("tracking")
@@ -197,13 +201,15 @@ def write_report(
         failures=_failures(failed),
         images_failed=len(failed),
         failures_in_sight=FAILURES_IN_SIGHT,
-        cards=[_card(row, thumbnails) for row in taken],
+        looks=_looks(done),
+        images_to_look_at=sum(bool(names_in(row)) for row in done),
+        cards=[_card(row, thumbnails) for row in _shown_in_gallery(done)],
         images_done=len(done),
         with_images=with_images,
         scripts=describe_scripts(scripts),
         cells_measured=len(cells),
         plots=plots,
-        plots_note=note_on_cells(done, cells),
+        plots_note=note_on_cells(counted, cells),
         summary=summary,
         usage=describe(run.usage) if run.usage else None,
         timing=_timing(run.timing, run.engine) if run.timing else None,
@@ -238,25 +244,31 @@ def _template() -> Any:
 # What the page says at its top
 
 
-def _verdict(done: list[dict], failed: list[dict]) -> dict[str, str]:
+def _verdict(done: list[dict], failed: list[dict]) -> dict[str, Any]:
     images = len(done) + len(failed)
     cells = sum(finite(row.get("cells")) or 0 for row in done)
+    flagged = sum(bool(names_in(row)) for row in done)
     if not images:
-        return {"kind": "bad", "text": say("report.verdict.no_images")}
+        return {"kind": "bad", "text": say("report.verdict.no_images"), "failed": 0}
     if not done:
-        return {"kind": "bad", "text": say("report.verdict.all_failed")}
+        return {"kind": "bad", "text": say("report.verdict.all_failed"), "failed": images}
     if failed:
         numbers = {"done": number(len(done)), "images": number(images), "failed": len(failed)}
-        return {"kind": "mixed", "text": say("report.verdict.some_failed", **numbers)}
-    text = say("report.verdict.all_done", images=number(images))
-    if not cells:
-        text += " " + say("report.verdict.no_cells")
-    return {"kind": "good", "text": text}
+        text = say("report.verdict.some_failed", **numbers)
+    else:
+        text = say("report.verdict.all_done", images=number(images))
+        if not cells:
+            text += " " + say("report.verdict.no_cells")
+    if flagged:
+        alone = "report.verdict.look_at.one" if images == 1 else "report.verdict.look_at"
+        text += " " + say(alone, number=number(flagged))
+    kind = "mixed" if failed or flagged else "good"
+    return {"kind": kind, "text": text, "failed": len(failed)}
 
 
 def _whole_verdict(
     done: list[dict], failed: list[dict], scripts: Sequence[ScriptResults]
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Return the verdict on the images and the scripts; without images, on the scripts alone."""
     if not scripts:
         return _verdict(done, failed)
@@ -286,7 +298,9 @@ def _whole_tiles(
 
 def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> list[dict[str, str]]:
     """Return the big numbers: what each counts, its value, and a remark below."""
-    counts = [value for row in done if (value := finite(row.get("cells"))) is not None]
+    known = [finite(row.get("cells")) for row in done if not _text_of(row.get("left_out_because"))]
+    counts = [value for value in known if value is not None]
+    flagged = sum(bool(names_in(row)) for row in done)
     seconds = [value for row in done if (value := finite(row.get("seconds"))) is not None]
     total = int(sum(counts))
     without = sum(count == 0 for count in counts)
@@ -300,8 +314,10 @@ def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> l
         {
             "label": say("report.tile.done", n=number(len(done))),
             "value": number(len(done)),
-            "remark": say("report.tile.done.of", n=number(len(done) + len(failed))),
-            "kind": "good" if done else "",
+            "remark": say("report.look_at.tile", n=number(flagged))
+            if flagged
+            else say("report.tile.done.of", n=number(len(done) + len(failed))),
+            "kind": "mixed" if flagged else "good" if done else "",
         },
         {
             "label": say("report.tile.failed"),
@@ -352,6 +368,27 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
     ]
 
 
+def _looks(done: list[dict]) -> list[dict[str, Any]]:
+    """Return the images to look at by what is unusual about them, the most frequent first."""
+    return [
+        {
+            "flag": name,
+            "label": label(name),
+            "remedy": remedy(name),
+            "images": [(shown(image), "") for image in images],
+        }
+        for name, images in by_flag(done).items()
+    ]
+
+
+def _shown_in_gallery(done: list[dict]) -> list[dict]:
+    """Return the images whose pictures are shown: those to look at first."""
+    flagged = [row for row in done if names_in(row)][:GALLERY_LIMIT]
+    others = [row for row in done if not names_in(row)]
+    room = GALLERY_LIMIT - len(flagged)
+    return flagged + [others[place] for place in evenly_spread(len(others), room)]
+
+
 def _card(
     row: Mapping[str, Any], thumbnails: Callable[[str], tuple[Path, Path] | None]
 ) -> dict[str, Any]:
@@ -371,6 +408,9 @@ def _card(
         "left_out": _left_out(row),
         "corrected": finite(row.get("corrected")) == 1,
         "warning": _text_of(row.get("warning")),
+        "flags": " ".join(names_in(row)),
+        "flag_reasons": _text_of(row.get("flag_reasons")),
+        "because": list(_because(row)),
         "details": _details(row, seconds),
         "before": _data_uri(pair[0]) if pair else None,
         "after": _data_uri(pair[1]) if pair else None,
@@ -395,6 +435,13 @@ def _counts(row: Mapping[str, Any], cells: float | None) -> str:
     return " · ".join(words)
 
 
+def _because(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield for what reasons the config leaves an image out, or says that it is right."""
+    for name in ("left_out", "looked_at"):
+        if reason := _text_of(row.get(f"{name}_because")):
+            yield say(f"report.{name}_because", reason=reason)
+
+
 def _left_out(row: Mapping[str, Any]) -> str:
     count = finite(row.get("left_out")) or 0
     return say("report.card.left_out", n=number(count)) if count else ""
@@ -413,6 +460,8 @@ def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
     channel = _text_of(row.get("channel"))
     if channel and channel not in _text_of(row.get("selection")):
         details.append(say("report.card.channel", channel=channel))
+    if (diameter := finite(row.get("estimated_diameter_px"))) is not None:
+        details.append(say("report.card.diameter", size=brief(diameter)))
     if position := _text_of(row.get("position")):
         details.append(say("report.card.position", position=position))
     details += [_text_of(row.get("objective")), moment(_text_of(row.get("acquired")))]
@@ -437,6 +486,8 @@ def _notes(run: Run, done: list[dict]) -> list[tuple[str, str]]:
     for row in done:
         if warning := _text_of(row.get("warning")):
             images.setdefault(warning, []).append(shown(row["image"]))
+        for words in _because(row):
+            images.setdefault(words, []).append(shown(row["image"]))
     return [*((warning, "") for warning in run.warnings), *_named(images)]
 
 

@@ -37,14 +37,15 @@ def describe_scripts(scripts: Sequence[ScriptResults]) -> list[dict[str, Any]]:
 
 
 def verdict_with_scripts(
-    verdict: Mapping[str, str] | None, scripts: Sequence[ScriptResults]
-) -> dict[str, str]:
+    verdict: Mapping[str, Any] | None, scripts: Sequence[ScriptResults]
+) -> dict[str, Any]:
     """Return the sentence at the top of the page, with what became of the scripts.
 
     Parameters
     ----------
     verdict : mapping or None
-        ``kind`` (``"good"``, ``"mixed"`` or ``"bad"``) and ``text`` on the images; None if there are none.
+        ``kind`` (``"good"``, ``"mixed"`` or ``"bad"``) and ``text`` on the images, and whether any ``failed``; None if
+        there are none.
     scripts : sequence of ScriptResults
         At least one.
     """
@@ -58,7 +59,7 @@ def verdict_with_scripts(
         kind, first = verdict["kind"], verdict["text"]
         kind = "mixed" if kind == "good" and not complete else kind
     # That images failed is said with where the reason is, and leaves runs without what they need.
-    told = verdict is not None and verdict["kind"] != "good"
+    told = verdict is not None and bool(verdict["failed"])
     return {"kind": kind, "text": " ".join([first, *_said_of_runs(scripts, told=told)])}
 
 

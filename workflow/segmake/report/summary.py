@@ -16,10 +16,11 @@ from segmake.core.files import readable
 from segmake.core.journal import Journal
 from segmake.core.spreadsheets import write_xlsx
 from segmake.core.tables import write_csv, write_parquet
-from segmake.engines import licences
+from segmake.engines import is_demo, licences
 from segmake.labels.cell_tables import fail_broken, join_cells
 from segmake.messages import say
 from segmake.outcome.image_table import image_table
+from segmake.outcome.quality import write_flags
 from segmake.outcome.timing import timing_of
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
@@ -29,8 +30,6 @@ from segmake.runner.run_files import note_files
 from segmake.runner.step_names import STEPS
 from segmake.scripts.results.results import script_results
 
-DEMO_MODEL = "segmake_demo_cp3"
-
 
 def write_summary(plan: Plan) -> None:
     """Write ``images.csv``, ``cells.csv``, ``cells.parquet`` and ``report.html`` into the results folder.
@@ -39,7 +38,8 @@ def write_summary(plan: Plan) -> None:
     """
     folders = plan.folders
     images = image_table(plan)
-    cells, broken = join_cells(plan, images.loc[images["state"] == "done", "image"])
+    counted = (images["state"] == "done") & (images["left_out_because"] == "")
+    cells, broken = join_cells(plan, images.loc[counted, "image"])
     if broken:
         fail_broken(plan, broken)
         images = image_table(plan)
@@ -61,6 +61,8 @@ def write_summary(plan: Plan) -> None:
         run=_describe_run(plan, images),
         scripts=script_results(plan),
     )
+    flags = dict(zip(images["image"], images["flags"], strict=True))
+    write_flags(flags, plan.left_out_because, folders.flags)
     note_files(folders.run_files, folders.results, plan.spreadsheets, plan.report_round)
 
 
@@ -85,6 +87,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
             *_warnings(segmentation, devices, plan.kept),
             *filter(None, [licences.warning(segmentation)]),
             *known_errors.describe(plan.known_errors, "warning.known_error"),
+            *(f"{one.what} {one.remedy}" for one in plan.naming_problems()),
         ],
         not_selected=[
             say(f"report.not_selected.{what}", number=number)
@@ -111,7 +114,7 @@ def _warnings(
 ) -> list[str]:
     """Return what a reader of the report should know before trusting it, or the time it took."""
     warnings = []
-    if Path(segmentation.get("model") or "").name == DEMO_MODEL:
+    if is_demo(segmentation):
         warnings.append(say("warning.demo_model"))
     if segmentation.get("gpu") == "auto" and "CPU" in devices:
         warnings.append(say("warning.cpu"))

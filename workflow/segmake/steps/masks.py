@@ -14,6 +14,7 @@ from segmake.images.field_of_view import FieldOfView
 from segmake.labels import exports as outputs
 from segmake.labels.corrected_masks import read_correction
 from segmake.labels.labels import LabelStack, selection_notes, write_masks
+from segmake.labels.quality import Facts, LabelFacts, joined_facts, picture_facts
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
 from segmake.steps.inputs import (
@@ -23,6 +24,9 @@ from segmake.steps.inputs import (
     has_volumes,
     raw_labels,
 )
+
+# So many planes of a movie or a stack are looked at for what is wrong with the picture.
+LOOKED_AT = 4
 
 if TYPE_CHECKING:
     # Most masks are not linked, and pandas is a third of the time of their start.
@@ -52,7 +56,8 @@ def work_of(plan: Plan) -> DoOne:
                 write_lineage(folders.lineage(task.image), lineage)
                 write_lineage(folders.own_lineage(task.image), lineage)
             pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
-            counted = _Counter(planes(), depth=raw.depth if has_volumes(settings, raw) else 1)
+            depth = raw.depth if has_volumes(settings, raw) else 1
+            counted = _Counter(planes(), depth=depth, view=view)
             write_masks(
                 task.outputs[0],
                 counted,
@@ -68,7 +73,8 @@ def work_of(plan: Plan) -> DoOne:
             with LabelStack(task.outputs[0]) as stack:
                 for kind in kinds_of_images(settings["outputs"]):
                     outputs.write(kind, folders.results, task.image, stack, view)
-        return {"cells_kept": counted.cells, "corrected": correction is not None, **details}
+        noted = {"cells_kept": counted.cells, "quality": counted.facts()}
+        return {**noted, "corrected": correction is not None, **details}
 
     return work
 
@@ -114,20 +120,36 @@ def _interval(view: FieldOfView) -> float | None:
 
 
 class _Counter:
-    """Passes planes on, and counts the cells in them: once in so many planes, the depth of a volume."""
+    """Passes planes on, counts the cells in them, and gathers what tells how good they are.
 
-    def __init__(self, planes: Iterator[np.ndarray], *, depth: int) -> None:
-        self._planes, self._depth = planes, depth
+    Cells are counted once in so many planes, the depth of a volume. Of a few planes the picture is looked at, too.
+    """
+
+    def __init__(self, planes: Iterator[np.ndarray], *, depth: int, view: FieldOfView) -> None:
+        self._planes, self._depth, self._view = planes, depth, view
+        self._labels = LabelFacts()
+        self._pictures: list[Facts] = []
         self.cells = 0
 
     def __iter__(self) -> Iterator[np.ndarray]:
         seen: set[int] = set()
-        for number, plane in enumerate(self._planes, start=1):
-            seen.update(np.unique(plane).tolist())
-            if number % self._depth == 0:
-                self.cells += len(seen - {0})
+        chosen = self._view.selection
+        total = len(chosen.times) * chosen.depth
+        looked_at = range(0, total, -(-total // LOOKED_AT))
+        for number, plane in enumerate(self._planes):
+            seen.update(self._labels.add(plane).tolist())
+            if (number + 1) % self._depth == 0:
+                self.cells += len(seen)
                 seen.clear()
+            if number in looked_at:
+                place = divmod(number, chosen.depth)
+                picture = self._view.channel(chosen.channel, *place)
+                self._pictures.append(picture_facts(picture, plane))
             yield plane
+
+    def facts(self) -> Facts:
+        """Return what `segmake.outcome.quality` judges, once all planes were passed on."""
+        return {**self._labels.facts(), **joined_facts(self._pictures)}
 
 
 def _notes(settings: Mapping[str, Any], view: FieldOfView, *, corrected: bool) -> dict[str, object]:

@@ -17,6 +17,7 @@ from segmake.images.field_of_view import FieldOfView
 from segmake.images.selection import channel_index, channel_key, has_channel
 from segmake.labels.cell_tables import restore_cells, write_cells
 from segmake.labels.labels import LabelStack
+from segmake.messages import Problem
 from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
@@ -123,13 +124,23 @@ def _piece(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the labels of a plane, and each channel: (Y, X); or of all slices of a time point: (Z, Y, X)."""
     if depth is not None:
-        planes = {name: view.channel(index, time, depth) for name, index in channels.items()}
+        planes = {name: _channel(view, index, time, depth) for name, index in channels.items()}
         return stack.plane(time, depth), planes
     volumes = {
-        name: np.stack([view.channel(index, time, z) for z in range(stack.depth)])
+        name: np.stack([_channel(view, index, time, z) for z in range(stack.depth)])
         for name, index in channels.items()
     }
     return stack.volume(time), volumes
+
+
+def _channel(view: FieldOfView, channel: int, time: int, depth: int) -> np.ndarray:
+    """Return one channel; where no file of the image holds it, as of one that is not taken each time, no numbers."""
+    try:
+        return view.channel(channel, time, depth)
+    except Problem as problem:
+        if problem.code != "SM-IMG-070":
+            raise
+        return np.full((view.header.height, view.header.width), np.nan, np.float32)
 
 
 def _placed(

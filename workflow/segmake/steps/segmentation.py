@@ -16,6 +16,7 @@ import numpy as np
 
 from segmake import engines
 from segmake.core.files import position_number
+from segmake.engines import diameter
 from segmake.formats.believed import Header
 from segmake.images.calibration import mean_size
 from segmake.images.field_of_view import FieldOfView
@@ -45,6 +46,12 @@ class _Field:
         Takes the labels, plane by plane.
     source : dict
         What is noted of the file.
+    loaded
+        What the engine loaded; told the diameter of this field's cells where that is estimated.
+    estimated : float or None
+        That diameter, in pixels.
+    areas : list of array
+        Of the cells of each plane, where it is to be seen how large they are.
     """
 
     view: FieldOfView
@@ -52,9 +59,14 @@ class _Field:
     writer: LabelWriter
     source: dict[str, Any]
     planes: list[np.ndarray] = field(default_factory=list)
+    loaded: Any = None
     prediction: Any = None
     cells: int = 0
+    dropped: int | None = None
+    estimated: float | None = None
+    areas: list[np.ndarray] = field(default_factory=list)
     anisotropy_unknown: bool = False
+    unclear: bool = False
     phases: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -104,6 +116,12 @@ class Segmentation:
         self._loaded: Any = None
         self._refused: Problem | None = None
         self._making_masks = Lock()
+        self._estimates = self._settings.get("diameter") == engines.ESTIMATE
+        # A network's own diameter stays what it is where none is given, and only that of the demo is told of: published
+        # models know cells of many sizes.
+        self._watches = engines.is_demo(self._settings) and not any(
+            self._settings.get(key) for key in ("diameter", "rescale", "do_3D", "stitch_threshold")
+        )
 
     @cached_property
     def _engine(self) -> engines.Engine:
@@ -140,6 +158,7 @@ class Segmentation:
         try:
             with read.phase("load"):
                 self._load()
+            self._choose_diameter(read)
             with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "masks") as maker:
                 made: Future | None = None
                 for number, place in enumerate(read.places):
@@ -168,6 +187,7 @@ class Segmentation:
         header, selection = computed.view.header, computed.view.selection
         return {
             "cells": computed.cells,
+            **({} if computed.dropped is None else {"dropped": computed.dropped}),
             "width_px": header.width,
             "height_px": header.height,
             "channel": header.channels[selection.channel],
@@ -184,24 +204,53 @@ class Segmentation:
             "lossy": header.lossy,
             **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
-            **self._engine.describe(self._loaded),
+            "unclear": computed.unclear,
+            **({"diameter_estimated": computed.estimated} if computed.estimated else {}),
+            **({"doubts": doubts} if (doubts := self._doubts(computed)) else {}),
+            **self._engine.describe(computed.loaded),
             **computed.source,
             **weights_note(str(self._settings.get("model")), self._weights),
             "phases": computed.phases,
             "versions": _versions(),
         }
 
+    def _choose_diameter(self, read: _Field) -> None:
+        """Estimate how large the cells of this field of view are, where the config wants that: all planes get one."""
+        read.loaded = self._loaded
+        if not self._estimates:
+            return
+        selection = read.view.selection
+        # Of a movie that begins with one cell, and of a stack whose first slices are blurred.
+        middle = len(selection.times) // 2, selection.depth // 2
+        planes = read.planes if middle == read.places[0] else read.read(middle)
+        with read.phase("network"):
+            read.estimated = diameter.estimate(self._engine, self._loaded, planes)
+        if read.estimated != self._engine.own_diameter(self._loaded):
+            read.loaded = self._engine.at(self._loaded, read.estimated)
+
+    def _doubts(self, computed: _Field) -> list[tuple[str, dict[str, str]]]:
+        """Return what speaks against the labels: codes of messages, and the values in them."""
+        if not computed.areas:
+            return []
+        own, areas = self._engine.own_diameter(computed.loaded), np.concatenate(computed.areas)
+        if not diameter.is_far(areas, own):
+            return []
+        found = diameter.median_diameter(areas)
+        return [("SM-OUT-050", {"found": f"{found:.0f}", "own": f"{own:.0f}"})]
+
     def _predict(self, read: _Field, place: tuple[int, int | None]) -> Any:
         """Return what the engine makes masks of; for a volume, its labels."""
         with read.phase("network"):
             if place[1] is not None:
-                return self._engine.predict(self._loaded, read.planes)
+                if hasattr(self._engine, "unclear") and not read.unclear:
+                    read.unclear = self._engine.unclear(read.loaded, read.planes)
+                return self._engine.predict(read.loaded, read.planes)
             header = read.view.header
             anisotropy = engines.anisotropy(
                 self._settings, mean_size(header, self._images), header.slice_step_um
             )
             read.anisotropy_unknown = self._settings["do_3D"] and anisotropy is None
-            return self._engine.volume(self._loaded, read.planes, anisotropy)
+            return self._engine.volume(read.loaded, read.planes, anisotropy)
 
     def _make_masks(self, read: _Field, prediction: Any) -> None:
         if engines.keeps_volume(self._settings):
@@ -209,7 +258,11 @@ class Segmentation:
             return
         # The last masks of one image and the first of the next are made by two threads.
         with self._making_masks, read.phase("masks"):
-            labels = self._engine.masks(self._loaded, prediction)
+            labels = self._engine.masks(read.loaded, prediction)
+            if tell := getattr(self._engine, "dropped", None):
+                read.dropped = (read.dropped or 0) + tell(read.loaded, prediction)
+        if self._watches:
+            read.areas.append(diameter.areas_of(labels))
         read.add(labels)
 
     def _load(self) -> None:
@@ -218,7 +271,8 @@ class Segmentation:
             raise self._refused
         if self._loaded is None:
             try:
-                self._loaded = self._engine.load(self._settings)
+                without = {"diameter": None} if self._estimates else {}
+                self._loaded = self._engine.load({**self._settings, **without})
             except Problem as problem:
                 self._refused = problem
                 raise

@@ -5,6 +5,15 @@ from __future__ import annotations
 # How the placeholders of the messages are shown: those of one code or family first; one without an entry by its
 # own name.
 PLACEHOLDERS = {
+    "SM-CFG.unit": {"en": "unit", "fr": "unité"},
+    "SM-CFG.meant": {"en": "value", "fr": "valeur"},
+    "SM-CFG.number": {"en": "number", "fr": "nombre"},
+    "SM-CFG-069.whole": {"en": "path in quotes", "fr": "chemin entre guillemets"},
+    "SM-CFG-070.listed": {"en": "[value]", "fr": "[valeur]"},
+    "SM-CFG-071.diameter": {"en": "number", "fr": "nombre"},
+    "SM-CFG-071.meant": {"en": "number", "fr": "nombre"},
+    "SM-CFG.said": {"en": "what to write here", "fr": "ce qu'il faut écrire ici"},
+    "SM-CFG-066.line": {"en": "the line, put right", "fr": "la ligne corrigée"},
     "SM-SSH.seconds": {"en": "number", "fr": "nombre"},
     "SM-SSH.known": {"en": "fingerprint", "fr": "empreinte"},
     "SM-SSH.listed": {"en": "computer", "fr": "machine"},

@@ -78,6 +78,13 @@ name the file when you run SegMake. It is then read in place of `config/config.y
 snakemake --profile slurm --configfile config/growth.yaml
 ```
 
+What several experiments have in common can stand in a file of its own. Of several files, the later ones count; sections
+are joined, lists are replaced:
+
+```bash
+snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml
+```
+
 ## What is computed again after a change
 
 | you change | SegMake computes again |
@@ -139,6 +146,13 @@ Chacune a son dossier, avec son propre `config/config.yaml`, où vous tapez les 
 
 ```bash
 snakemake --profile slurm --configfile config/growth.yaml
+```
+
+Ce que plusieurs expériences ont en commun peut se trouver dans un fichier à part. De plusieurs fichiers, ce sont les
+derniers qui comptent ; les sections sont réunies, les listes remplacées :
+
+```bash
+snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml
 ```
 
 ## Ce qui est recalculé après un changement

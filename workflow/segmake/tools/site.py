@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from segmake.tools.slides import write_slides
 
 ROOT = installation.home()
 LANGUAGES = {"en": "index.html", "fr": "index.fr.html"}
+_WHOLE = {"en": "Open the whole report", "fr": "Ouvrir le rapport entier"}
+# The picture of a report on the page of the examples, and the name of the example.
+_REPORT = re.compile(r'(<img\b[^>]*\bsrc="[^"]*example-([\w-]+)-report[.\w]*"[^>]*>)')
 
 # What a browser loads by itself, unlike what a reader clicks.
 _LOADED = {
@@ -56,7 +60,7 @@ location.replace(french ? "fr/index.fr.html" : "en/index.html");
 """
 
 
-def build(folder: Path, *, outer: bool = False) -> bool:
+def build(folder: Path, *, outer: bool = False, reports: Path | None = None) -> bool:
     """Make the site of both languages, and return whether nothing was wrong; what was is said on the screen.
 
     Parameters
@@ -65,6 +69,8 @@ def build(folder: Path, *, outer: bool = False) -> bool:
         Is made anew.
     outer : bool
         Ask other servers whether what the pages link to is there, in place of making the site.
+    reports : Path, optional
+        Where whole reports of the examples are, to which their pictures then lead.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -76,6 +82,8 @@ def build(folder: Path, *, outer: bool = False) -> bool:
     if outer:
         return is_right
     write_slides(folder)
+    if reports:
+        add_reports(folder, reports)
     (folder / "index.html").write_text(_FRONT, encoding="utf-8")
     # In each folder, the name that a server shows of itself.
     redirect = '<!doctype html><meta http-equiv="refresh" content="0; url=index.fr.html"><title>SegMake</title>\n'
@@ -83,6 +91,30 @@ def build(folder: Path, *, outer: bool = False) -> bool:
     # A forge would leave out what begins with an underscore.
     (folder / ".nojekyll").touch()
     return is_right
+
+
+def add_reports(folder: Path, reports: Path) -> None:
+    """Put whole reports of the examples into a site, each behind its picture on the page of the examples.
+
+    Parameters
+    ----------
+    folder : Path
+        The site.
+    reports : Path
+        Has ``example-NAME.html`` and ``example-NAME.fr.html``; pictures without a report stay as they are.
+    """
+    for language, index in LANGUAGES.items():
+        page = folder / language / "examples" / index
+        end = "" if language == "en" else f".{language}"
+
+        text = page.read_text(encoding="utf-8")
+        for picture, name in set(_REPORT.findall(text)):
+            report = f"example-{name}{end}.html"
+            if (reports / report).is_file():
+                shutil.copyfile(reports / report, page.parent / report)
+                linked = f'<a href="{report}">{picture}<br>{_WHOLE[language]}</a>'
+                text = text.replace(picture, linked)
+        page.write_text(text, encoding="utf-8")
 
 
 def _start(language: str, folder: Path, trees: Path, outer: bool) -> subprocess.Popen[bytes]:
@@ -159,8 +191,14 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="ask other servers whether links to them lead somewhere",
     )
+    parser.add_argument(
+        "--reports",
+        type=Path,
+        metavar="FOLDER",
+        help="whole reports of the examples, to which their pictures then lead",
+    )
     typed = parser.parse_args(arguments)
-    is_right = build(typed.folder, outer=typed.outer)
+    is_right = build(typed.folder, outer=typed.outer, reports=typed.reports)
     wrong = [] if typed.outer else faults(typed.folder)
     print(*wrong, sep="\n", end="\n" if wrong else "")
     if is_right and not wrong:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segmake.core import installation
-from segmake.core.files import fingerprint, result_name
+from segmake.core.files import LONGEST_NAME, fingerprint, result_name, shortened
 
 Run = Literal["image", "dataset", "sweep", "once"]
 
@@ -414,4 +414,6 @@ def _image_folder(image: str, ending: str) -> str:
     *folders, name = result_name(image).split("/")
     same = re.compile(rf"_{re.escape(ending)}_*\Z")
     folders = [f"{each}_" if same.search(each) else each for each in folders]
-    return "/".join([*folders, f"{name}_{ending}"])
+    # Its log has the same name, and an ending of its own.
+    room = LONGEST_NAME - len(f"_{ending}.log")
+    return "/".join([*folders, f"{shortened(name, room)}_{ending}"])

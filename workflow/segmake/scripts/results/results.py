@@ -259,6 +259,8 @@ def _images_of(plan: Plan, script: Script, keys: Keys) -> list[Task]:
 
     def is_there(task: Task) -> bool:
         facts = keys.images[task.image]
+        if facts.left_out:
+            return False
         return facts.readable and all(n == "images" or facts.state(n) == "done" for n in own)
 
     tasks = [task for batch in plan.batches.values() for task in batch.tasks["segment"]]
