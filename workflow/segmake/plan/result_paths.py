@@ -219,7 +219,7 @@ class ResultPaths:
         attempt: int,
         large: bool,
         tracked: bool,
-        file: Sequence[int] = (0, 0),
+        file: Sequence[Any] = (0, 0, ""),
         before: str = "",
     ) -> Task:
         """Return what a step has to do with an image.
@@ -250,6 +250,6 @@ class ResultPaths:
             beside,
             optional=self.optional(step, image),
             results=self.results,
-            file=(file[0], file[1]),
+            file=(file[0], file[1], file[2]),
             before=before,
         )

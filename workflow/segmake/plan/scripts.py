@@ -54,9 +54,14 @@ NAMED = 3
 LONGEST_PLACE = 100
 
 
-def image_keys(size: int, mtime_ns: int, position: int, labels: str) -> dict[str, str]:
+def image_keys(
+    size: int, mtime_ns: int, position: int, labels: str, arranged: str = ""
+) -> dict[str, str]:
     """Return the keys of what a script sees of an image before it is measured: the image, and its labels."""
-    return {"images": fingerprint(size, mtime_ns, position), "masks": labels}
+    return {
+        "images": fingerprint(size, mtime_ns, position, *filter(None, [arranged])),
+        "masks": labels,
+    }
 
 
 def plan_scripts(
