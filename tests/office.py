@@ -23,6 +23,9 @@ AS_ASKED_FOR = "Text - txt - csv (StarCalc):44,34,76,1,,1033"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 
+# As LibreOffice has the truth values of an XLSX.
+_TRUTH = {"of:=TRUE()": ("boolean", "true"), "of:=FALSE()": ("boolean", "false")}
+
 # What a cell is, and holds.
 Cell = tuple[str, str]
 
@@ -64,8 +67,9 @@ def _rows(document: ElementTree.Element) -> Iterator[list[Cell]]:
         cells: list[Cell] = []
         for cell in row.iter(f"{_TABLE}table-cell"):
             kind = cell.get(f"{_OFFICE}value-type", "empty")
-            kind = "formula" if cell.get(f"{_TABLE}formula") else kind
-            said = "\n".join("".join(line.itertext()) for line in cell)
-            value = cell.get(f"{_OFFICE}value") or cell.get(f"{_OFFICE}boolean-value") or said
+            value = "\n".join("".join(line.itertext()) for line in cell)
+            value = cell.get(f"{_OFFICE}value") or value
+            if formula := cell.get(f"{_TABLE}formula"):
+                kind, value = _TRUTH.get(formula, ("formula", formula))
             cells += [(kind, value)] * int(cell.get(f"{_TABLE}number-columns-repeated", "1"))
         yield cells

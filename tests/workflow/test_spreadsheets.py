@@ -61,7 +61,7 @@ def test_tables_open_by_a_double_click_in_two_languages(empty: Project, tmp_path
     assert run.returncode == 0, run.stderr
     assert len(empty.journal("masks")) == masks
     assert (empty.results / "changed" / "cells.xlsx").read_bytes() == b"mine"
-    assert 'href="cells.xlsx"' in (empty.results / "report.html").read_text(encoding="utf-8")
+    assert 'href="./cells.xlsx"' in (empty.results / "report.html").read_text(encoding="utf-8")
     assert "nothing to compute" in empty.run("-n").stderr
 
     cells = pd.read_parquet(empty.results / "cells.parquet")
