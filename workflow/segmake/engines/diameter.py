@@ -2,7 +2,7 @@
 
 A network that sees its picture at another size than it has learned from finds pieces of cells, or several as one: cells
 that have not the diameter that it was given. So a part of the picture is tried at a few diameters, and the one taken
-at which what was given and what was found agree best.
+at which what was given and what was found agree best. Whatever changes that raises `segmake.core.versions.DIAMETERS`.
 """
 
 from __future__ import annotations
