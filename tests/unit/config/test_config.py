@@ -551,8 +551,8 @@ def test_of_several_files_the_later_ones_count_and_each_fault_has_its_file(tmp_p
     )
     with pytest.raises(Problems) as caught:
         load_config(last, before=[first])
-    told = {(each.where.file, each.where.line) for each in caught.value.problems}
-    assert told == {(str(first), 5), (str(last), 4)}
+    told = [(each.where.file, each.where.line) for each in caught.value.problems]
+    assert told == [(str(first), 5), (str(last), 4)]
     first.write_text(first.read_text().replace("overlays: {color: red}\n", ""))
     last.write_text(last.read_text().replace("-7", "7"))
     config = load_config(last, before=[first])

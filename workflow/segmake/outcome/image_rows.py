@@ -168,8 +168,6 @@ def _warning(details: Mapping[str, Any]) -> str:
             words.append(say(f"warning.stopped.{axis}", **numbers))
     if details.get("anisotropy_unknown"):
         words.append(say("warning.anisotropy"))
-    if details.get("unclear"):
-        words.append(say("warning.unclear"))
     if details.get("followed", 1.0) < WELL_FOLLOWED:
         words.append(say("warning.tracking", percent=round(100 * details["followed"])))
     width, height = (details.get(name) for name in PIXEL_SIDES)

@@ -210,7 +210,6 @@ class Segmentation:
             "lossy": header.lossy,
             **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
-            "unclear": computed.unclear,
             **({"diameter_estimated": computed.estimated} if computed.estimated else {}),
             **({"doubts": doubts} if doubts else {}),
             **self._engine.describe(computed.loaded),
@@ -233,6 +232,8 @@ class Segmentation:
 
     def _doubts(self, computed: _Field) -> list[tuple[str, dict[str, str]]]:
         """Return what speaks against the labels: codes of messages, and the values in them."""
+        if computed.unclear:
+            return [("SM-OUT-046", {})]
         if not computed.areas:
             return []
         found = diameter.median_diameter(np.concatenate(computed.areas))
@@ -247,9 +248,12 @@ class Segmentation:
         """Return what the engine makes masks of; for a volume, its labels."""
         with read.phase("network"):
             if place[1] is not None:
-                if hasattr(self._engine, "unclear") and not read.unclear:
-                    read.unclear = self._engine.unclear(read.loaded, read.planes)
-                return self._engine.predict(read.loaded, read.planes)
+                prediction = self._engine.predict(read.loaded, read.planes)
+                # All planes of a field of view are of one kind, and the middle slice is the sharpest.
+                middle = read.places[len(read.places) // 2]
+                if place == middle and hasattr(self._engine, "unclear"):
+                    read.unclear = self._engine.unclear(read.loaded, read.planes, prediction)
+                return prediction
             header = read.view.header
             anisotropy = engines.anisotropy(
                 self._settings, mean_size(header, self._images), header.slice_step_um
