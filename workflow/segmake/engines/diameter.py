@@ -104,15 +104,15 @@ def estimate(engine: Engine, loaded: Any, planes: list[np.ndarray]) -> float:
         found.append(tried(own * FACTORS[-1]))
     best = max(found, key=lambda one: one.score)
     for _ in range(REPEATS):
-        if not best.score or 1 / SAME <= best.median / best.given <= SAME:
+        if not best.score or _alike(best.median, own, NEAR):
+            return own
+        if _alike(best.median, best.given, SAME):
             break
         again = tried(best.median)
         if again.score <= best.score:
             break
         best = again
-    if not best.score or 1 / NEAR <= best.median / own <= NEAR:
-        return own
-    return round(best.median, 1)
+    return own if _alike(best.median, own, NEAR) else round(best.median, 1)
 
 
 def better(engine: Engine, loaded: Any, planes: list[np.ndarray], median: float) -> bool:
@@ -126,7 +126,7 @@ def better(engine: Engine, loaded: Any, planes: list[np.ndarray], median: float)
         The median of the diameters of the cells found.
     """
     own = engine.own_diameter(loaded)
-    if not median or 1 / DOUBTFUL <= median / own <= DOUBTFUL:
+    if not median or _alike(median, own, DOUBTFUL):
         return False
     box = busiest(planes[0])
     part = [np.ascontiguousarray(plane[box]) for plane in planes]
@@ -186,3 +186,7 @@ def _areas_found(engine: Engine, loaded: Any, part: list[np.ndarray]) -> np.ndar
         if problem.code != "SM-RUN-008":
             raise
         return np.zeros(0, int)
+
+
+def _alike(one: float, other: float, factor: float) -> bool:
+    return 1 / factor <= one / other <= factor
