@@ -243,6 +243,8 @@ class _KeyMaker:
     def __init__(self, settings: dict[str, Any], corrections: dict[str, Path]) -> None:
         segmentation = settings["segmentation"]
         decisive = {k: v for k, v in segmentation.items() if k not in engines.NOT_DECISIVE}
+        if decisive.get("diameter") == engines.ESTIMATE:
+            decisive["diameter"] = [engines.ESTIMATE, versions.DIAMETERS]
         engine = segmentation["engine"]
         self._images = images = settings["images"]
         self._whole = engines.keeps_volume(segmentation)
