@@ -369,7 +369,7 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
 
 
 def _looks(done: list[dict]) -> list[dict[str, Any]]:
-    """Return the images to look at by what is unusual about them, the most frequent first."""
+    """Return the images to look at by what says most about them, the most frequent first."""
     return [
         {
             "flag": name,
