@@ -118,17 +118,47 @@ def test_what_is_too_faint_beside_the_others_is_no_cell(find):
     assert find(plane, method="local").max() == len(RODS)
 
 
-def test_phase_contrast_is_unclear_and_fluorescence_is_not(configure, shared):
-    loaded = threshold.load(configure(segmentation={}).settings["segmentation"])
+@pytest.fixture
+def is_unclear(configure):
+    def look(plane: np.ndarray, **settings) -> bool:
+        loaded = threshold.load(configure(segmentation=settings).settings["segmentation"])
+        return threshold.unclear(loaded, [plane], threshold.predict(loaded, [plane]))
+
+    return look
+
+
+@pytest.mark.parametrize("method", ["otsu", "local"])
+def test_phase_contrast_is_unclear_and_fluorescence_is_not(is_unclear, shared, method):
     phase = [*(shared / "bacteria").glob("trpL_phase_t??.tif")]
     phase += [shared / "bacteria" / f"omni_{name}.tif" for name in ("e1t1_crop", "ec_5I_t141xy5c1")]
     assert len(phase) == 9
     for path in phase:
-        assert threshold.unclear(loaded, [tifffile.imread(path)]), path.name
-    # The journal takes Python's own True and False, and not NumPy's.
-    assert threshold.unclear(loaded, [tifffile.imread(phase[0])]) is True
-    noise = np.random.default_rng(0).normal(300, 10, (300, 300))
-    assert threshold.unclear(loaded, [noise]) is False
+        # The journal takes Python's own True and False, and not NumPy's.
+        assert is_unclear(tifffile.imread(path), method=method) is True, path.name
+    others = [*(shared / "bacteria").glob("coli_ds1_0000[1-3]_[bf][fl].tif")]
+    assert len(others) == 6
+    for path in others:
+        assert is_unclear(tifffile.imread(path), method=method) is False, path.name
     for name, image, _ in synthetic.demo_fields():
         if name.startswith("fluorescence"):
-            assert not threshold.unclear(loaded, [image.reshape(-1, *image.shape[-2:])[0]]), name
+            assert not is_unclear(image.reshape(-1, *image.shape[-2:])[0], method=method), name
+
+
+@pytest.mark.parametrize("light", ["even", "slope", "spot"])
+@pytest.mark.parametrize("contrast", [0, 80])
+def test_uneven_light_is_not_unclear(is_unclear, light, contrast):
+    plane = picture(contrast, "float32")
+    y, x = np.mgrid[: plane.shape[0], : plane.shape[1]]
+    plane += {"even": 0 * x, "slope": x / 4, "spot": -((x - 100) ** 2 + (y - 75) ** 2) / 300}[light]
+    assert not is_unclear(plane, polarity="bright")
+    assert not is_unclear(plane, method="local")
+
+
+def test_halos_around_darker_rods_are_unclear_whatever_else_is_bright(is_unclear):
+    plane = picture(0, "float32")
+    for y, x, angle in RODS:
+        plane[ellipse(y, x, 10, 18, plane.shape, np.deg2rad(angle))] = 180
+        plane[ellipse(y, x, 6, 14, plane.shape, np.deg2rad(angle))] = 60
+    plane[disk((60, 180), 5)] = 800
+    assert is_unclear(plane, polarity="bright")
+    assert not is_unclear(picture(80), polarity="bright")

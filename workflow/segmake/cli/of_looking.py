@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmake.cli.of_users import before_of
 from segmake.core.files import natural_key, on_screen, write_atomically
 from segmake.messages import Problem, say
 
@@ -22,8 +23,9 @@ def show_job_scripts(options: argparse.Namespace) -> int:
     from segmake.cluster.submit import snakemake_options
     from segmake.config.load import load_config
 
-    path, folder = options.configfile, options.to
-    scripts = job_scripts(load_config(path), snakemake_options("slurm", path))
+    path, folder, before = options.configfile, options.to, before_of(options)
+    words = snakemake_options("slurm", path, before)
+    scripts = job_scripts(load_config(path, before=before), words)
     if folder is None:
         named = (f"# ----- {name}\n{text}" for name, text in scripts.items())
         print("\n".join([head(path, scripts), "", *named]))
@@ -62,6 +64,7 @@ def look(options: argparse.Namespace) -> int:
         pictures=options.pictures,
         channel=options.channel or "",
         include=options.include,
+        pattern=options.pattern,
     )
     if options.json:
         return max(map(write, look_answers(looks)))

@@ -13,7 +13,8 @@ An engine is a module with
   Cellpose),
 - ``own_diameter(loaded)``: return the diameter that the network takes cells to have where it is told none; ``at(loaded,
   diameter)``: return the same network, which is told another (only where there is a model),
-- ``unclear(loaded, planes)``: whether the engine can't tell in this picture what a cell is (only threshold),
+- ``unclear(loaded, planes, prediction)``: whether the engine can't tell in this picture what a cell is (only
+  threshold),
 - ``describe(loaded)``: the model, the device, and how many tiles the network sees at once, in words.
 
 ``settings`` is the section ``segmentation`` of the config. This module knows the engines without importing them: each
@@ -238,7 +239,7 @@ class Engine(Protocol):
     dropped: Callable[[Any, Any], int]
     own_diameter: Callable[[Any], float]
     at: Callable[[Any, float], Any]
-    unclear: Callable[[Any, list[np.ndarray]], bool]
+    unclear: Callable[[Any, list[np.ndarray], Any], bool]
     describe: Callable[[Any], dict[str, str]]
 
 

@@ -21,10 +21,14 @@ LEAST_AREA, LEAST_CONTRAST = 0.55, 0.25
 # Noise has this contrast too, in its standard deviations.
 NOISE = 8.0
 
+# What is wider is uneven light, and no cell with its halo.
+WIDEST = 6.0
 # How far a picture goes to the other side of its background, as a part of how far it goes to the side of its cells,
 # before it can be phase contrast. Measured: 0.10 at most in brightfield, 0.08 in fluorescence, 0.45 at least in phase.
 MOST_OF_BOTH = 0.3
-# ...and the least, in standard deviations of the noise, which is on both sides of any background.
+# How much of what was found may be halos, so that the rest is still worth something.
+MOST_HALOS = 0.2
+# The least on either side, in standard deviations of the noise, which is on both sides of any background.
 BEYOND_NOISE = 4.0
 
 
@@ -47,7 +51,7 @@ def find(plane: np.ndarray, width: float, polarity: str) -> np.ndarray:
     plane = plane.astype(np.float32)
     blur = max(BLUR * width, 0.5)
     smooth = ndimage.gaussian_filter(plane, blur)
-    if is_dark(smooth, polarity):
+    if is_dark(smooth, width, polarity):
         smooth = -smooth
     lowest, range_around = _surroundings(smooth, width)
     if not range_around.any():
@@ -60,36 +64,69 @@ def find(plane: np.ndarray, width: float, polarity: str) -> np.ndarray:
     return _believed(labels, smooth - lowest, width, NOISE * _noise(plane, blur))
 
 
-def is_dark(smooth: np.ndarray, polarity: str) -> bool:
+def is_dark(smooth: np.ndarray, width: float, polarity: str) -> bool:
     """Whether cells are darker than the background: by the config, or by the side with more that is far from it."""
     if polarity == "auto":
-        above, below = _sides(smooth)
+        above, below = _sides(smooth, width)
         return below > above
     return polarity == "dark"
 
 
-def of_both_sides(plane: np.ndarray, width: float) -> bool:
-    """Whether a picture has about as much that is brighter than its background as that is darker.
+def unclear(plane: np.ndarray, found: np.ndarray, width: float, dark: bool | None) -> bool:
+    """Whether it is a guess which parts of a picture are its cells.
 
-    So it is in phase contrast, where each dark cell has a bright halo: which of them is found is a guess.
+    So it is where about as much is brighter than the background as is darker: in phase contrast each dark cell has a
+    bright halo. And where it differs by how one looks on which side the cells are, or where bright objects were found
+    that have something darker than the background in them: halos with their cells.
 
     Parameters
     ----------
     plane : array (Y, X)
+    found : array (Y, X), bool
+        Where cells were found.
     width : float
         Of a cell, in pixels.
+    dark : bool or None
+        Whether cells were taken for darker than the background, by how the picture looks; None: by the config.
     """
     plane = plane.astype(np.float32)
     blur = max(BLUR * width, 0.5)
-    above, below = _sides(ndimage.gaussian_filter(plane, blur))
-    least = max(MOST_OF_BOTH * max(above, below), BEYOND_NOISE * _noise(plane, blur))
-    return bool(min(above, below) > least)
+    smooth, least = ndimage.gaussian_filter(plane, blur), BEYOND_NOISE * _noise(plane, blur)
+    above, below = _sides(smooth, width)
+    if min(above, below) > max(MOST_OF_BOTH * max(above, below), least):
+        return True
+    if dark is not None and dark != (below > above) and max(above, below) > least:
+        return True
+    return _encloses_darker(smooth - _background(smooth), found, least)
 
 
-def _sides(smooth: np.ndarray) -> tuple[float, float]:
-    """Return how far a picture goes above and below its background: large distances count most."""
-    away = smooth - _background(smooth)
-    above, below = (np.clip(side, 0, None).astype(np.float64) for side in (away, -away))
+def _encloses_darker(away: np.ndarray, found: np.ndarray, least: float) -> bool:
+    """Whether a good part of the objects is brighter than the background around something that is darker than it."""
+    filled = ndimage.binary_fill_holes(found)
+    objects, number = ndimage.label(filled)
+    each = np.arange(1, number + 1)
+    rims = np.where(ndimage.binary_erosion(filled), 0, objects)
+    highest, lowest = ndimage.maximum(away, objects, each), -ndimage.minimum(away, objects, each)
+    halos = (ndimage.mean(away, rims, each) > 0) & (
+        lowest > np.maximum(MOST_OF_BOTH * highest, least)
+    )
+    areas = np.bincount(objects.ravel(), minlength=number + 1)[1:]
+    return bool(areas[halos].sum() > MOST_HALOS * areas.sum())
+
+
+def _sides(smooth: np.ndarray, width: float) -> tuple[float, float]:
+    """Return how far a picture goes above and below its background: large distances count most.
+
+    Uneven light does too, but nowhere within a few cells; and the gap between bright cells is darker than they are, but
+    not than the background. What belongs to a cell is far from both.
+    """
+    away, side = smooth - _background(smooth), int(WIDEST * width) | 1
+    # The border goes on as it is: mirrored, or cut off, a slope of light would have an edge there.
+    wider = np.pad(smooth, side, mode="edge")
+    inner = (slice(side, -side), slice(side, -side))
+    above = np.minimum(away, smooth - ndimage.grey_opening(wider, (side, side))[inner])
+    below = np.minimum(-away, ndimage.grey_closing(wider, (side, side))[inner] - smooth)
+    above, below = (np.clip(part, 0, None).astype(np.float64) for part in (above, below))
     return float(np.cbrt((above**3).mean())), float(np.cbrt((below**3).mean()))
 
 

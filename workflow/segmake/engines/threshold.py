@@ -95,7 +95,7 @@ def describe(loaded: dict[str, Any]) -> dict[str, str]:
     return {"model": loaded["method"], "device": "CPU"}
 
 
-def unclear(loaded: dict[str, Any], planes: list[np.ndarray]) -> bool:
+def unclear(loaded: dict[str, Any], planes: list[np.ndarray], prediction: np.ndarray) -> bool:
     """Whether no threshold can tell in this picture what a cell is, so that its masks are to be looked at.
 
     Parameters
@@ -104,8 +104,12 @@ def unclear(loaded: dict[str, Any], planes: list[np.ndarray]) -> bool:
         The section ``segmentation`` of the config.
     planes : list of array (Y, X)
         The first is segmented.
+    prediction : array (Y, X), bool or int32
+        What `predict` gave.
     """
-    return local_contrast.of_both_sides(planes[0], _width(loaded))
+    guessed = loaded["polarity"] == "auto" and loaded["method"] != "local"
+    dark = _is_dark(_stretched(planes[0]), "auto") if guessed else None
+    return local_contrast.unclear(planes[0], prediction > 0, _width(loaded), dark)
 
 
 def _width(loaded: dict[str, Any]) -> float:
@@ -114,16 +118,26 @@ def _width(loaded: dict[str, Any]) -> float:
 
 def _bright_cells(plane: np.ndarray, polarity: str) -> np.ndarray:
     """Return the image from 0 to 1, with cells brighter than the background."""
+    grey = _stretched(plane)
+    return 1 - grey if grey.any() and _is_dark(grey, polarity) else grey
+
+
+def _stretched(plane: np.ndarray) -> np.ndarray:
+    """Return the image from 0 to 1; all 0 where there is no contrast."""
     low, high = np.percentile(plane, (1, 99.8))
     if high <= low:
         return np.zeros(plane.shape, np.float32)
-    grey = np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1)
+    return np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1)
+
+
+def _is_dark(grey: np.ndarray, polarity: str) -> bool:
+    """Whether cells are darker than the background."""
     if polarity == "auto":
         # Background is most of an image, so the cells are on the side of the longer tail.
         median = float(np.median(grey))
         below, above = median - np.percentile(grey, 2), np.percentile(grey, 98) - median
-        polarity = "dark" if below > above else "bright"
-    return 1 - grey if polarity == "dark" else grey
+        return bool(below > above)
+    return polarity == "dark"
 
 
 def _contrast(image: np.ndarray, above: np.ndarray) -> float:

@@ -60,6 +60,8 @@ CODES = {
     "dim": "SM-OUT-037",
     "dropped": "SM-OUT-038",
     "specks": "SM-OUT-039",
+    "unclear": "SM-OUT-046",
+    "other_diameter": "SM-OUT-050",
 }
 
 # Between the names of several, in ``images.csv``.

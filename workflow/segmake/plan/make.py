@@ -375,6 +375,8 @@ _FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
 def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
     diameter = settings["segmentation"].get("diameter")
+    if diameter == engines.ESTIMATE:
+        return None
     sizes = [image.header.pixel_size_um for image in present if image.header]
     size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
     if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:

@@ -12,6 +12,8 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -363,16 +365,10 @@ class Plan:
         """Return how many images will fail, and why: by the reason, with the first of them."""
         if not self.faults:
             return []
-        alike: dict[str, list[str]] = {}
-        for image, fault in self.faults.items():
-            alike.setdefault(fault.code, []).append(image)
         lines = [say("plan.will_fail", number=len(self.faults))]
-        for code, images in sorted(alike.items(), key=lambda item: -len(item[1])):
-            first = self.faults[images[0]]
-            names = {"number": len(images), "names": _some(images, _EXAMPLES)}
-            lines.append(
-                say("plan.will_fail.why", code=code, what=first.what, remedy=first.remedy, **names)
-            )
+        codes = Counter(fault.code for fault in self.faults.values())
+        for code, _ in codes.most_common():
+            lines += _of_one_code({i: f for i, f in self.faults.items() if f.code == code})
         return lines
 
     def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
@@ -460,14 +456,35 @@ class Plan:
         lines += [say("plan.stray", file=file) for file in self.stray]
         lines += self._describe_named()
         lines += known_errors.describe(self.known_errors, "plan.known_error")
+        # What will fail is told below, and is not promised here.
+        sure = {step: max(self.to_do[step] - len(self.faults), 0) for step in STEPS}
         if segment := self.to_do["segment"]:
-            lines.append(say("plan.to_do", images=segment, batches=self.to_do["batches"]))
+            lines.append(say("plan.to_do", images=sure["segment"], batches=self.to_do["batches"]))
         # What is segmented is written, measured and drawn too, which need not be said.
         if any(self.to_do[step] > segment for step in STEPS):
-            lines.append(say("plan.after", **self.to_do))
+            lines.append(say("plan.after", **sure))
         elif not (segment or self.looks or any(s.batches for s in self.scripts.values())):
             lines.append(say("plan.nothing"))
         return lines
+
+
+def _of_one_code(faults: dict[str, Problem]) -> list[str]:
+    """Return why images will fail for reasons of one code: the most frequent ones, what helps below them."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for image, fault in faults.items():
+        alike.setdefault((fault.remedy, fault.what), []).append(image)
+    code = next(iter(faults.values())).code
+    most = sorted(alike, key=lambda texts: -len(alike[texts]))[:_EXAMPLES]
+    lines = []
+    for remedy, shown in groupby(sorted(most), key=itemgetter(0)):
+        for texts in shown:
+            images = alike[texts]
+            names = {"number": len(images), "names": _some(images, _EXAMPLES)}
+            lines.append(say("plan.will_fail.why", code=code, what=texts[1], **names))
+        lines.append(f"      {remedy}")
+    if more := len(faults) - sum(len(alike[texts]) for texts in most):
+        lines.append(say("plan.will_fail.more", code=code, number=more))
+    return lines
 
 
 def _some(names: list[str], most: int = NAMED) -> str:
