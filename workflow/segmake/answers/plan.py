@@ -76,6 +76,9 @@ def _warnings(plan: Plan) -> Iterator[Problem]:
             yield Problem(code, **values)
 
 
+_OF_SCRIPTS = ("runs", "done", "failed", "to_run", "to_look_at")
+
+
 def _counts(plan: Plan, images: list[dict[str, Any]]) -> dict[str, int]:
     states = Counter(plan.states.values())
     return {
@@ -162,7 +165,7 @@ def _batches(plan: Plan) -> Iterator[dict[str, Any]]:
 
 def _scripts(plan: Plan) -> Iterator[dict[str, Any]]:
     for name, script in plan.scripts.items():
-        counts = {key: script.counts.get(key, 0) for key in ("runs", "done", "failed", "to_run")}
+        counts = {key: script.counts.get(key, 0) for key in _OF_SCRIPTS}
         yield {"script": name, "jobs": len(script.batches), **counts}
 
 

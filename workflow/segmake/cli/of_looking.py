@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmake.cli.of_users import before_of
 from segmake.core.files import natural_key, on_screen, write_atomically
 from segmake.messages import Problem, say
 
@@ -23,7 +22,7 @@ def show_job_scripts(options: argparse.Namespace) -> int:
     from segmake.cluster.submit import snakemake_options
     from segmake.config.load import load_config
 
-    path, folder, before = options.configfile, options.to, before_of(options)
+    path, folder, before = options.configfile, options.to, options.before
     words = snakemake_options("slurm", path, before)
     scripts = job_scripts(load_config(path, before=before), words)
     if folder is None:

@@ -5,19 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from segmake.messages import Problem, Problems, language, say
 
 # The profile of a computer by itself.
 LOCAL = "local"
-
-
-def before_of(options: argparse.Namespace) -> tuple[Path, ...]:
-    """Return the configs that a command names before the one that counts most."""
-    named: tuple[Path, ...] = options.configfiles
-    return named[:-1]
 
 
 def show_here(options: argparse.Namespace) -> None:
@@ -32,7 +25,7 @@ def check(options: argparse.Namespace) -> int:
     from segmake.answers.check import check_answer, checked
     from segmake.remote.remembered import FILE as PLACE
 
-    path, before = options.configfile, before_of(options)
+    path, before = options.configfile, options.before
     here = not (path.absolute().parent.parent / PLACE).exists()
     if options.json:
         from segmake.answers.answer import write
@@ -51,7 +44,7 @@ def check(options: argparse.Namespace) -> int:
 
 def get(options: argparse.Namespace) -> int:
     """Say what counts for a setting, or all that are not at their defaults."""
-    path, key, before = options.configfile, options.key, before_of(options)
+    path, key, before = options.configfile, options.key, options.before
     if options.json:
         from segmake.answers.answer import write
         from segmake.answers.settings import get_answer
@@ -83,7 +76,7 @@ def edit(options: argparse.Namespace) -> int:
     values = {key: typed_value(key, text) for key, text in pairs}
     values |= dict.fromkeys(back or (), DEFAULT)
     path = options.configfile
-    changes = set_values(path, values, force=options.force, before=before_of(options))
+    changes = set_values(path, values, force=options.force, before=options.before)
     if options.json:
         from segmake.answers.answer import write
         from segmake.answers.settings import set_answer
@@ -164,7 +157,7 @@ def new(options: argparse.Namespace) -> None:
 
 def show_plan(options: argparse.Namespace) -> int:
     """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
-    path, before = options.configfile, before_of(options)
+    path, before = options.configfile, options.before
     if options.slurm or options.to:
         from segmake.cli.of_looking import show_job_scripts
 
@@ -230,7 +223,7 @@ def send(options: argparse.Namespace) -> None:
     """Send the main process of a run as a job, with Snakemake's options."""
     from segmake.cluster.submit import snakemake_options, submit
 
-    path, before = options.configfile, before_of(options)
+    path, before = options.configfile, options.before
     own = snakemake_options(options.profile, path, before)
     print(submit(path, [*own, *options.snakemake], before))
 

@@ -532,12 +532,13 @@ class _Configs(argparse.Action):
         named = [values] if isinstance(values, Path) else values or []
         namespace.configfiles = (*namespace.configfiles, *named)
         namespace.configfile = (DEFAULT_CONFIG, *namespace.configfiles)[-1]
+        namespace.before = namespace.configfiles[:-1]
 
 
 def _add_configs(command: Parser, *names: str, nargs: str | None = None) -> None:
     """Add the option for configs, several of which are one: those of a run."""
     words: dict[str, Any] = {"metavar": say("help.FILE"), "help": say("help.configfiles")}
-    command.set_defaults(configfile=DEFAULT_CONFIG, configfiles=())
+    command.set_defaults(configfile=DEFAULT_CONFIG, configfiles=(), before=())
     option: dict[str, Any] = {"type": Path, "action": _Configs, "nargs": nargs, "dest": "named"}
     command.add_argument("--configfile", *names, **option, **words)
 

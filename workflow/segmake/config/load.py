@@ -81,8 +81,8 @@ def load_config(
     # What else is wrong with a path that is none here says less.
     problems = [*foreign, *(each for each in problems if each.where not in _places(foreign))]
     if problems:
-        files = list(map(str, before))
-        raise Problems(sorted(problems, key=lambda problem: _place(problem, files)))
+        in_order = list(map(str, before))
+        raise Problems(sorted(problems, key=lambda problem: _place(problem, in_order)))
     _keep_what_the_engine_takes(config.settings)
     _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])

@@ -426,6 +426,8 @@ def _saved(files: FileSet, gaps: tuple[tuple[int, int, int], ...]) -> tuple[int,
 def arrangement(files: FileSet, facts: Iterable[tuple[int, int]]) -> str:
     """Return what differs when another file of a set does, or when one is another plane.
 
+    What times of change have no part in is before the point.
+
     Parameters
     ----------
     files : FileSet
@@ -435,4 +437,5 @@ def arrangement(files: FileSet, facts: Iterable[tuple[int, int]]) -> str:
     members = [
         (same_letters(each.relative), each.channel, each.time, each.slice) for each in files.members
     ]
-    return fingerprint(members, list(facts), files.channels)
+    sizes, times = zip(*facts, strict=True)
+    return f"{fingerprint(members, sizes, files.channels)}.{fingerprint(times)}"

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 
 from segmake.core import versions
 from segmake.core.files import fingerprint, write_atomically
+from segmake.core.output_files import tables_of_run
 from segmake.engines import licences
 from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
@@ -204,7 +205,12 @@ class Plan:
     @property
     def folders(self) -> ResultPaths:
         """Where the results go."""
-        return ResultPaths(Path(self.settings["results"]), tuple(self.settings["outputs"]))
+        return ResultPaths.of(self.settings)
+
+    @property
+    def spreadsheets(self) -> list[str]:
+        """The tables of the whole run that the config asks for besides, below the results folder."""
+        return tables_of_run(self.settings["outputs"])
 
     @property
     def name(self) -> str:
@@ -336,6 +342,8 @@ class Plan:
                 lines.append(f"    {each}")
             if unread := script.counts.get("unread"):
                 lines.append(say("plan.script.unread", number=unread))
+            if looks := script.counts.get("to_look_at"):
+                lines.append(say("plan.script.looks", number=looks))
             if gone := script.counts.get("gone"):
                 lines.append(say("plan.script.gone", number=gone))
             lines += script_notes(definition, runs)
@@ -553,7 +561,7 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     if results:
         values["written_for"] = values["settings"]["results"]
         values["settings"]["results"] = str(results)
-    folders = ResultPaths(Path(values["settings"]["results"]), tuple(values["settings"]["outputs"]))
+    folders = ResultPaths.of(values["settings"])
     batches = {
         name: Batch(
             name,
@@ -610,6 +618,7 @@ class ScriptPlan:
         For each batch, what names the file that Snakemake asks for.
     counts : dict
         How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
+        are done if files hold what they held (``to_look_at``),
         were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
     files : list of str
         All files that the script is made of.
