@@ -7,7 +7,7 @@ from typing import Any
 
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
-from segmake.messages import Problem, joined, remembered, say
+from segmake.messages import Problem, joined, say
 from segmake.outcome.quality import BETWEEN, flags_of
 from segmake.outcome.timing import PHASES
 from segmake.plan.plan import Plan
@@ -168,9 +168,6 @@ def _warning(details: Mapping[str, Any]) -> str:
             words.append(say(f"warning.stopped.{axis}", **numbers))
     if details.get("anisotropy_unknown"):
         words.append(say("warning.anisotropy"))
-    for code, values in details.get("doubts", ()):
-        doubt = remembered(code, "", values)
-        words.append(f"{doubt.what} {doubt.remedy}")
     if details.get("followed", 1.0) < WELL_FOLLOWED:
         words.append(say("warning.tracking", percent=round(100 * details["followed"])))
     width, height = (details.get(name) for name in PIXEL_SIDES)
