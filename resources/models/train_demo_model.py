@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -35,6 +36,8 @@ from skimage import io as skio
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from segmake.demo import synthetic
+from segmake.engines import cellpose3
+from segmake.engines import diameter as diameter_of_cells
 
 MODEL = Path(__file__).resolve().with_name("segmake_demo_cp3")
 CHANNELS = [2, 32, 64, 128, 256]  # as in Cellpose's own models
@@ -243,23 +246,36 @@ def labelled_images(folder: Path):
         yield path.name, image, tifffile.imread(masks[0])
 
 
-def evaluate_images(model, folder: Path, diameters: list[float]) -> None:
+def loaded(path: Path) -> Any:
+    """Load a model as SegMake does, to have diameters estimated."""
+    settings = {"model": str(path), "models_folder": None, "gpu": None, "allow_cpu": True}
+    others = {"restore": None, "chan2_restore": False, "batch_size": 8, "bsize": None}
+    return cellpose3.load({**settings, **others, "diameter": None})
+
+
+def evaluate_images(model, path: Path, folder: Path, diameters: list[float]) -> None:
     """Print the average precision on labelled images, at several diameters."""
     print(
-        "Columns: the model's default diameter; the median diameter of the labels; then as asked."
+        "Columns: the model's default diameter; the median diameter of the labels; the diameter that is estimated "
+        "from the image; then as asked."
     )
     print(
-        f"{'image':30} {'cells':>6} {'default':>8} {'labels':>15}", *(f"{d:7g}" for d in diameters)
+        f"{'image':30} {'cells':>6} {'default':>8} {'labels':>15} {'estimate':>15}",
+        *(f"{d:7g}" for d in diameters),
     )
+    network = loaded(path)
     groups: dict[str, list[list[float]]] = {}
     for name, image, labels in labelled_images(folder):
         median = float(utils.diameters(labels)[0])
-        scores = [precision(model, image, labels, d) for d in [None, median, *diameters]]
+        estimate = diameter_of_cells.estimate(cellpose3, network, [image])
+        tried = [None, median, estimate, *diameters]
+        scores = [precision(model, image, labels, d) for d in tried]
         group = re.sub(r"\d+", "", Path(name).stem)
         groups.setdefault(group, []).append(scores)
-        rest = " ".join(f"{score:7.3f}" for score in scores[2:])
+        rest = " ".join(f"{score:7.3f}" for score in scores[3:])
         cells = len(np.unique(labels)) - 1
-        print(f"{name:30} {cells:6} {scores[0]:8.3f} {scores[1]:7.3f} ({median:4.1f}) {rest}")
+        given = f"{scores[1]:7.3f} ({median:4.1f}) {scores[2]:7.3f} ({estimate:4.1f})"
+        print(f"{name:30} {cells:6} {scores[0]:8.3f} {given} {rest}")
     for group, rows in groups.items():
         means = " ".join(f"{value:7.3f}" for value in np.mean(rows, axis=0))
         print(f"mean of {group} ({len(rows)}): {means}")
@@ -294,7 +310,7 @@ def main() -> None:
     evaluate_synthetic(model, "held-out rods and cocci", rods_and_cocci())
     evaluate_synthetic(model, "held-out pictures of all kinds", mixed_fields())
     if arguments.images:
-        evaluate_images(model, arguments.images, arguments.diameter)
+        evaluate_images(model, arguments.model, arguments.images, arguments.diameter)
 
 
 if __name__ == "__main__":

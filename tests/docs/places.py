@@ -19,7 +19,7 @@ from tests.projects import ROOT
 
 # The folder in which the processes of a test session share what takes long to make.
 KEPT = "SEGMAKE_TEST_PLACES"
-EXAMPLES = ("phase", "two-channels", "movie", "stack", "script", "sweep")
+EXAMPLES = ("phase", "two-channels", "movie", "stack", "several-files", "script", "sweep")
 NAMES = ("clone", "home", "demo", *EXAMPLES)
 # Without the reader's own settings.
 _PASSED = ("LANG", "LC_ALL", "TMPDIR", "SEGMAKE_TEST_CONDA")

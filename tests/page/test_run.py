@@ -96,7 +96,7 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     images = page.folder.parent / "images"
     tab.get_by_role("link", name="Check and start").first.click()
     show_plan(tab, page)
-    expect(tab.locator("#h-plan")).to_have_text("3 images to compute")
+    expect(tab.locator("#h-plan")).to_have_text("2 images to compute")
     # What will fail is told before it does.
     will_fail = tab.locator("section[aria-labelledby=h-fail]")
     for words in ("<i>broken.tif", "SM-IMG-050"):

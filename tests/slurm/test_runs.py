@@ -75,6 +75,18 @@ def test_gpus_for_the_segmentation_alone_and_no_more_than_allowed(gpu_project: P
     assert new_jobs(gpu_project, known) == []
     draw_image(gpu_project.images / "new.tif", 3)
     assert [rule for _, rule in new_jobs(gpu_project, known)] == ["segment", "after"]
+    # Files that were touched are looked at without a GPU; since one holds something else, the job is sent again with one.
+    draw_image(gpu_project.images / "a" / "img_1.tif", 4, seed=9)
+    for number in (1, 2):
+        os.utime(gpu_project.images / "a" / f"img_{number}.tif", (10**9, 10**9))
+    before = gpu_project.journal()
+    touched = new_jobs(gpu_project, known)
+    assert [rule for _, rule in touched] == ["segment", "segment", "after"]
+    for (job, _), partition in zip(touched, ("cpu", "gpu", "cpu"), strict=True):
+        facts = shown(job)
+        assert f"Partition={partition}" in facts, facts
+        assert ("gpu:a40:1" in facts) == (partition == "gpu"), facts
+    assert gpu_project.computed(before) == ["a/img_1.tif"]
     # What needs no GPU goes where there is none.
     gpu_project.settings["overlays"] = {"color": "#00ff00"}
     drawn = new_jobs(gpu_project, known)

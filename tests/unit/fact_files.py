@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from pylibCZIrw import czi
 
 from segmake.formats import nd2 as nikon
 from tests.unit.leica_files import Series, write_lif
-from tests.unit.tiff_files import OME, write_micromanager
+from tests.unit.tiff_files import OME, write_micromanager, write_ndtiff
 from tests.unit.zarr_folders import write_image
 
 
@@ -77,6 +78,29 @@ def micromanager(path: Path, *, plane: Any = None, positions: int = 2, **summary
     said = {"Channels": 2, "Slices": 1, "Frames": 1, "Positions": positions, **summary}
     said = {key: value for key, value in said.items() if value is not None}
     write_micromanager(path, stack, said, 0, 2 * positions, plane=plane or {})
+
+
+def ndtiff(
+    path: Path,
+    *,
+    plane: Any = None,
+    axes: Sequence[tuple[str, Sequence[int | str]]] = (("position", (0, 1)), ("channel", (0, 1))),
+    clock: Sequence[Any] = (),
+    **summary: Any,
+) -> None:
+    """Draw an NDTiff data set: the places on its axes, what stands in its summary, and beside each plane.
+
+    Parameters
+    ----------
+    clock : sequence
+        When the planes were taken, one after the other, which is then all that is said beside them.
+    """
+    places = list(product(*(values for _, values in axes)))
+    drawn = planes(len(places))
+    told = [{"ElapsedTime-ms": at} for at in clock] or [plane or {}] * len(places)
+    names = [name for name, _ in axes]
+    every = [dict(zip(names, place, strict=True)) for place in places]
+    write_ndtiff(path, list(zip(every, drawn, told, strict=True)), summary)
 
 
 def metamorph(
@@ -247,6 +271,7 @@ DRAW: dict[str, tuple[str, Any]] = {
     "OME-TIFF": (".ome.tif", ome_tiff),
     "ImageJ": (".tif", imagej),
     "Micro-Manager": (".tif", micromanager),
+    "NDTiff": (".tif", ndtiff),
     "MetaMorph": (".tif", metamorph),
     "TIFF": (".tif", tiff),
     "CZI": (".czi", czi_file),

@@ -1,9 +1,10 @@
-"""Writes TIFF files that tifffile reads but does not write: OME-TIFF of several files, and Micro-Manager's."""
+"""Writes TIFF files that tifffile reads but does not write: OME-TIFF of several files, and Micro-Manager's two."""
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,50 @@ def write_micromanager(
         index += struct.pack("<5I", c, z, t, p, offset)
     out += struct.pack("<II", 3453623, len(places)) + index
     path.write_bytes(bytes(out))
+
+
+def write_ndtiff(
+    path: Path,
+    planes: Sequence[tuple[Mapping[str, int | str], np.ndarray, Mapping[str, object]]],
+    summary: Mapping[str, object],
+) -> None:
+    """Write planes (uint16), each with its place on the axes and what is said beside it, as NDTiff 3.3 does.
+
+    The index beside the file says which page is which plane.
+    """
+    text = json.dumps(summary).encode()
+    text += b" " * (len(text) % 2)
+    out = bytearray(struct.pack("<2sHI", b"II", 42, 28 + len(text)))
+    out += struct.pack("<5I", 483729, 3, 3, 2355492, len(text)) + text
+    index = b""
+    for number, (axes, plane, told) in enumerate(planes):
+        beside = json.dumps(told).encode()
+        beside += b" " * (len(beside) % 2)
+        pixels = plane.astype("<u2").tobytes()
+        start = len(out) + 126
+        end = start + len(pixels) + len(beside)
+        tags = [
+            (256, 4, 1, plane.shape[1]),
+            (257, 4, 1, plane.shape[0]),
+            (258, 3, 1, 16),
+            (259, 3, 1, 1),
+            (262, 3, 1, 1),
+            (273, 4, 1, start),
+            (277, 3, 1, 1),
+            (278, 4, 1, plane.shape[0]),
+            (279, 4, 1, len(pixels)),
+            (51123, 2, len(beside), start + len(pixels)),
+        ]
+        entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        following = end if number + 1 < len(planes) else 0
+        out += struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
+        out += pixels + beside
+        place, name = json.dumps(dict(axes)).encode(), path.name.encode()
+        index += struct.pack("<I", len(place)) + place + struct.pack("<I", len(name)) + name
+        sizes = (plane.shape[1], plane.shape[0], 1, 0)
+        index += struct.pack("<I4iI2i", start, *sizes, start + len(pixels), len(beside), 0)
+    path.write_bytes(bytes(out))
+    path.with_name("NDTiff.index").write_bytes(index)
 
 
 def write_stk(path: Path, planes: np.ndarray, pixel_um: float, interval_ms: int) -> None:

@@ -66,6 +66,18 @@ def test_the_dna_of_treated_cells_is_brighter_as_drawn(made: Path) -> None:
     assert (folder / "figure.png").stat().st_size > 1000
 
 
+@of("several-files")
+def test_the_files_of_each_position_are_one_movie_of_two_channels(made: Path) -> None:
+    images = pd.read_csv(made / "images.csv", encoding="utf-8-sig").set_index("image")
+    assert len(list((made.parent / "images").iterdir())) == 16
+    assert images["tracks"].gt(0).all() and (images["pixel_size_um"] == 0.065).all()
+    cells = pd.read_csv(made / "cells.csv", encoding="utf-8-sig")
+    means = cells.groupby(["image", "time"])[["mean_intensity_RFP", "mean_intensity_GFP"]].mean()
+    for _, of_image in means.groupby(level=0):
+        assert of_image["mean_intensity_GFP"].is_monotonic_increasing and len(of_image) == 4
+        assert of_image["mean_intensity_RFP"].std() < 0.1 * of_image["mean_intensity_RFP"].mean()
+
+
 @of("script")
 def test_the_protein_is_where_it_was_drawn(made: Path) -> None:
     table = pd.read_csv(made / "scripts" / "profile" / "all_mean_profile.csv", encoding="utf-8-sig")

@@ -187,5 +187,6 @@ def test_several_files_of_configfile_are_one_config(start):
     code, said = start("-n", "--cores", "1", "--configfile", "lab.yaml", "day.yaml")
     assert code == 1 and "SM-CFG-068" in said and "day.yaml, ligne 1" in said
     (start.folder / "day.yaml").write_text("results: day\n")
-    code, said = start("-n", "--cores", "1", "--configfile", "lab.yaml", "day.yaml")
-    assert "SM-DIR-004" in said and "lab.yaml, ligne 1" in said
+    for files in (["lab.yaml", "day.yaml"], ["lab.yaml", "--configfile=day.yaml"]):
+        code, said = start("-n", "--configfile", *files, "--cores", "1")
+        assert "SM-DIR-004" in said and "lab.yaml, ligne 1" in said

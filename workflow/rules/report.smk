@@ -1,7 +1,7 @@
 """Joins the tables of all batches, writes the report, and fails if an image or a run of a script failed.
 
 In: the tables of the measured and drawn batches; what the users' scripts made.
-Out: results/images.csv, cells.csv, cells.parquet and report.html.
+Out: results/images.csv, cells.csv, cells.parquet, report.html, and the spreadsheets that the config asks for.
 """
 
 
@@ -21,6 +21,7 @@ rule report:
         images=folders.results / "images.csv",
         cells=folders.results / "cells.csv",
         parquet=folders.results / "cells.parquet",
+        spreadsheets=[folders.results / name for name in plan.spreadsheets],
     log:
         folders.results / "logs/report.log",
     benchmark:

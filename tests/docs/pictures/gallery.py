@@ -26,6 +26,7 @@ SHOWN = {
     "two-channels": ["overlays/treated/pos1_overlay.png", "scripts/comparison/figure.png"],
     "movie": ["overlays/colony_overlay.png"],
     "stack": ["overlays/pos2_overlay.png"],
+    "several-files": ["overlays/colony_s1_overlay.png"],
     "script": ["overlays/control/day1_pos1_overlay.png", "scripts/overview/overview.png"],
     "sweep": ["scripts/survival/survival.png"],
 }

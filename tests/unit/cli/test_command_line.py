@@ -82,7 +82,7 @@ def test_each_command_has_a_text_and_each_text_a_command():
         (["nothing-like-it"], "SM-CMD-001", "segmake --help"),
         (["--folow"], "SM-CMD-002", "segmake [-h]"),
         (["status", "--folow"], "SM-CMD-002", "segmake status --follow"),
-        (["check", "a.yaml", "b.yaml"], "SM-CMD-002", "segmake check [-h] [--json] [FICHIER]"),
+        (["check", "a.yaml", "b.yaml"], "SM-CMD-002", "segmake check [-h] [--json]"),
         (["demo-data"], "SM-CMD-003", "segmake demo-data [-h] DOSSIER"),
         (["report"], "SM-CMD-003", "segmake report [-h] --out OUT"),
         (["status", "--results"], "SM-CMD-004", "--results DOSSIER"),

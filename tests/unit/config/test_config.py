@@ -250,6 +250,31 @@ def test_a_number_is_the_same_setting_however_it_is_written(tmp_path):
     assert '"diameter": 16.0' in whole and '"batch_size": 4}' in whole
 
 
+@pytest.mark.parametrize(
+    ("segmentation", "codes"),
+    [
+        ("engine: cellpose3", []),
+        ("engine: omnipose", []),
+        ("engine: cellpose", []),
+        ("engine: threshold", ["SM-CFG-056"]),
+        ("engine: cellpose, do_3D: true", ["SM-CFG-056"]),
+        ("engine: cellpose3, stitch_threshold: 0.2", ["SM-CFG-056"]),
+        # One of both counts, as with a number.
+        ("engine: cellpose3, rescale: 2", ["SM-CFG-030"]),
+        ("engine: omnipose, rescale: 2", ["SM-CFG-030"]),
+    ],
+)
+def test_a_diameter_is_estimated_where_a_network_sees_planes(tmp_path, segmentation, codes):
+    text = (
+        f"images: {{folder: data, z: all}}\nsegmentation: {{{segmentation}, diameter: estimate}}\n"
+    )
+    path = write(tmp_path, text)
+    if codes:
+        assert [problem.code for problem in found(path)] == codes
+    else:
+        assert load_config(path).settings["segmentation"]["diameter"] == "estimate"
+
+
 def test_the_engine_gets_what_it_takes_and_nothing_else(tmp_path):
     config = load_config(write(tmp_path, "images: {folder: x}\nsegmentation: {engine: threshold}"))
     assert set(config.settings["segmentation"]) == {
@@ -526,8 +551,8 @@ def test_of_several_files_the_later_ones_count_and_each_fault_has_its_file(tmp_p
     )
     with pytest.raises(Problems) as caught:
         load_config(last, before=[first])
-    told = {(each.where.file, each.where.line) for each in caught.value.problems}
-    assert told == {(str(first), 5), (str(last), 4)}
+    told = [(each.where.file, each.where.line) for each in caught.value.problems]
+    assert told == [(str(first), 5), (str(last), 4)]
     first.write_text(first.read_text().replace("overlays: {color: red}\n", ""))
     last.write_text(last.read_text().replace("-7", "7"))
     config = load_config(last, before=[first])

@@ -406,6 +406,36 @@ def test_the_commands(config, capsys):
     assert main(["set", *place, "segmentation.cellprob_threshold", "-1"]) == 0
 
 
+def test_of_several_configs_the_last_is_written_to(config, capsys):
+    lab = Path("lab.yaml")
+    lab.write_text("images: {folder: images}\ncluster: {cpus: 2, hours: 3}\n")
+    day = Path("day.yaml")
+    day.write_text("segmentation: {engine: threshold}\ncluster: {cpus: 6}\n")
+    place = ["--configfile", "lab.yaml", "--configfile", "day.yaml"]
+    assert main(["check", *place]) == main(["check", "--configfile", "lab.yaml", "day.yaml"]) == 0
+    assert main(["check", "day.yaml"]) == 1, "it names no folder"
+    for name, value in (("cpus", "6"), ("hours", "3")):
+        capsys.readouterr()
+        assert main(["get", *place, f"cluster.{name}"]) == 0
+        assert capsys.readouterr().out == f"{value}\n"
+    assert main(["get", *place]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"cluster.hours +3 +lab.yaml, line 2", shown)
+    assert re.search(r"cluster.cpus +6 +day.yaml, line 2", shown)
+    before = lab.read_bytes(), day.read_bytes()
+    assert main(["set", *place, "--default", "cluster.cpus"]) == 1
+    told = capsys.readouterr().err
+    assert "SM-CFG-072  lab.yaml, line 2" in told
+    assert "segmake set --configfile lab.yaml --default cluster.cpus" in told
+    assert main(["set", *place, "segmentation.min_size", "-7"]) == 1
+    assert (lab.read_bytes(), day.read_bytes()) == before
+    capsys.readouterr()
+    assert main(["set", *place, "cluster.hours", "5"]) == 0
+    assert capsys.readouterr().out == "cluster.hours: not set -> 5  (day.yaml, line 2)\n"
+    assert main(["get", *place, "cluster.hours"]) == 0
+    assert capsys.readouterr().out == "5\n" and lab.read_bytes() == before[0]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -347,7 +347,64 @@ TABLE: dict[str, dict[str, list[list[Cell] | None]]] = {
             [*channels("a", "2", ChNames=["a"]), *channels("a", "b", ChNames=["a", "b", "c"])],
             axes(1, 1, 2, Channels=0),
         ],
-        "times": [NO_WORD, times(None), times(None, Interval_ms=500), times(None, Interval_ms=-1)],
+        "times": [NO_WORD, times(None), times(0.5, Interval_ms=500), times(None, Interval_ms=-1)],
+    },
+    "NDTiff": {
+        "name": [
+            [
+                *name("A1", axes=[("position", ("A1", "B2"))]),
+                *name("A1", plane={"PositionName": "A1"}),
+            ],
+            name(""),
+            name("A1", axes=[("position", ("A1", "B2"))], plane={"PositionName": "C3"}),
+            [*name("", plane={"PositionName": " "}), *name("", plane=["A1"])],
+        ],
+        "channels": [
+            [
+                *channels("Phase", "GFP", axes=[("channel", ("Phase", "GFP"))]),
+                *channels("Phase", "GFP", ChNames=["Phase", "GFP"]),
+                *channels("GFP", axes=[("channel", (1,))], ChNames=["Phase", "GFP"]),
+                *channels("Phase", axes=[("time", (0,))], ChNames=["Phase"]),
+            ],
+            channels("1", "2"),
+            channels("a", "b", axes=[("channel", ("a", "b"))], ChNames=["c", "d"]),
+            [*channels("1", "2", ChNames=["", " "]), *channels("1", "2", ChNames=7)],
+        ],
+        "pixel size": [
+            [*size(0.1, plane={"PixelSizeUm": 0.1}), *size(0.1, PixelSizeUm=0.1)],
+            size(None),
+            [
+                *size(0.1, plane={"PixelSizeUm": 0.1}, PixelSizeUm=0.2),
+                *size(None, None, "0.1", plane={"PixelSizeUm": 0.1, "PixelAspect": 2.0}),
+            ],
+            [*size(None, PixelSizeUm=0), *size(None, None, "1e+09", PixelSizeUm=1e9)],
+        ],
+        "axes": [
+            axes(2, 3, 2, axes=[("time", (4, 5)), ("z", (-1, 0, 1)), ("channel", ("a", "b"))]),
+            axes(1, 1, 1, axes=[("position", (0,))]),
+            axes(2, 1, 1, axes=[("time", (0, 1))], Frames=3, IntendedDimensions={"time": 7}),
+            # Nobody knows what other axes are.
+            axes(1, 1, 1, unnamed=2, axes=[("angle", (0, 1))]),
+        ],
+        "counts": [
+            channels("a", "b", axes=[("channel", ("a", "b"))]),
+            axes(1, 1, 1, axes=[("time", (0,))]),
+            [*channels("a", "2", ChNames=["a"]), *channels("a", "b", ChNames=["a", "b", "c"])],
+            axes(1, 1, 2, Channels=0),
+        ],
+        "times": [
+            [
+                *times(0.5, axes=[("time", (0, 1))], Interval_ms=500),
+                *times(0.2, axes=[("time", (0, 1, 2))], clock=(100, 400, 500)),
+                *times(0.2, axes=[("time", (0, 1)), ("channel", "ab")], clock=(0, 50, 200, 250)),
+            ],
+            times(None, axes=[("time", (0, 1))]),
+            times(0.5, axes=[("time", (0, 1))], clock=(0, 700), Interval_ms=500),
+            [
+                *times(None, axes=[("time", (0, 1))], clock=(7, "later")),
+                *times(None, axes=[("time", (0, 1))], clock=(7, 7), Interval_ms=-1),
+            ],
+        ],
     },
     "MetaMorph": {
         "name": [NO_WORD] * 4,
@@ -733,11 +790,12 @@ def test_files_that_say_nothing_go_through_all_steps(tmp_path, computed, monkeyp
             for number in range(1, count + 1)
         }
     images, cells = computed(
-        images={"channel": 1, "include": ["**/*"]}, outputs=["rois", "cellpose", "ome_zarr"]
+        images={"channel": 1, "include": ["**/*"], "exclude": ["*.index"]},
+        outputs=["rois", "cellpose", "ome_zarr"],
     )
     assert set(images["state"]) == {"done"}
     assert images["position"].fillna(0).to_dict() == {k: v or 0 for k, v in positions.items()}
-    assert sum(number == 2 for number in positions.values()) == 5
+    assert sum(number == 2 for number in positions.values()) == 6
     assert set(images["cells"]) == {4} and len(cells) == 4 * len(images)
     assert images["pixel_size_um"].isna().all() and cells["area_um2"].isna().all()
     told = images["warning"].dropna()

@@ -18,7 +18,8 @@ import tifffile
 from segmake.formats import nd2 as nikon
 from segmake.formats import open_image, read_headers
 from segmake.formats.believed import Header
-from segmake.messages import Problem
+from segmake.images.inventory import take_inventory, write_inventory
+from segmake.messages import Problem, Problems
 from tests.projects import ROOT
 from tests.unit.identity import python_of
 from tests.unit.tiff_files import (
@@ -26,6 +27,7 @@ from tests.unit.tiff_files import (
     document,
     image_xml,
     write_micromanager,
+    write_ndtiff,
     write_pages,
 )
 
@@ -522,6 +524,54 @@ def test_micromanager_that_was_stopped(tmp_path):
     with open_image(path) as image, pytest.raises(Problem) as told:
         image.plane(1, time=2)
     assert told.value.code == "SM-IMG-008"
+
+
+def write_data_set(path: Path) -> np.ndarray:
+    """Write an NDTiff data set of 2 positions, 3 time points and 2 channels, in no order; return its planes."""
+    stack = pixels(2, 3, 2, 6, 8)
+    planes = [
+        ({"channel": name, "time": t, "position": p}, stack[p, t, c], {"PositionName": f"Pos{p}"})
+        for t in range(3)
+        for c, name in enumerate(("Phase", "GFP"))
+        for p in range(2)
+    ]
+    write_ndtiff(path, planes, {"PixelSizeUm": 0.065})
+    return stack
+
+
+def test_an_ndtiff_data_set(path):
+    stack = write_data_set(path)
+    assert np.array_equal(read_all(path), stack.reshape(12, 6, 8))
+    headers = read_headers(path)
+    assert [header.position for header in headers] == ["Pos0", "Pos1"]
+    assert {header.channels for header in headers} == {("Phase", "GFP")}
+    assert {(header.times, header.pixel_size_um) for header in headers} == {(3, 0.065)}
+
+
+def test_an_ndtiff_data_set_without_its_index(path, configure, tmp_path):
+    """It is named before the run, and looked for again: nothing in the file itself changes when it comes."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    image, index = folder / path.name, folder / "NDTiff.index"
+    write_data_set(image)
+    index.rename(tmp_path / "index")
+    config = configure(images={"channel": 1})
+    with pytest.raises(Problems) as caught:
+        take_inventory(config, tmp_path / "inventory.tsv")
+    assert "NDTiff.index" in str(caught.value)
+    pages = configure(images={"channel": 1, "pages": "time"})
+    inventory = take_inventory(pages, tmp_path / "inventory.tsv")
+    assert [each.header.unnamed for each in inventory.images] == [12], "what it was read as before"
+    write_inventory(inventory, tmp_path / "inventory.tsv")
+    (tmp_path / "index").rename(index)
+    found = take_inventory(config, tmp_path / "inventory.tsv").images
+    assert [each.header.times for each in found if each.present] == [3, 3]
+    index.write_bytes(b"")
+    assert problem_of(image).code == "SM-IMG-074"
+    image.rename(folder / "renamed.tif")
+    write_data_set(image)
+    image.unlink()
+    assert problem_of(folder / "renamed.tif").code == "SM-IMG-007"
 
 
 # ------------------------------------------------------------------------------------------------ real files

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 import tifffile
 
+from segmake.answers.look import look_answers
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.file_sets import Pattern, sort_files
 from segmake.images.inventory import take_inventory, write_inventory
 from segmake.images.name_patterns import propose
+from segmake.look.many_files import Looks
 from segmake.messages import Problem, Problems
+from segmake.page.pages.start import with_faults
+from segmake.page.taken import problems_of, taken, whole_section
+from segmake.page.work import Task
 from segmake.plan.make import make_plan
 
 GREY = {"photometric": "minisblack"}
@@ -286,3 +291,55 @@ def test_the_plan_says_the_pattern_to_paste(configure, images):
     plan, _ = make_plan(configure(images={"pattern": METAMORPH, "channel": 1}))
     said = plan.describe()
     assert "pattern:" not in said and "12 files" in said
+    plan, _ = make_plan(configure(images={"pattern": "single_files"}))
+    assert "pattern:" not in plan.describe() and plan.sets == {}
+
+
+def test_to_say_that_files_are_images_computes_none_again(configure, images):
+    """Whoever knows better than the hint loses no results by saying so."""
+    write_movie(images)
+    keys = [
+        {
+            (step, task.image): task.key
+            for batch in make_plan(configure(images={"pattern": said}))[0].batches.values()
+            for step, tasks in batch.tasks.items()
+            for task in tasks
+        }
+        for said in (None, "single_files")
+    ]
+    assert keys[0] == keys[1] and len(keys[0]) == 12 * 4
+
+
+def test_what_the_page_and_segmake_look_say_of_a_set(images):
+    """One line for an image of several files, with what is wrong with any of them."""
+    write_movie(images, times=2, positions=(1,))
+    write(images / "alone.tif", 5)
+    settings = {"pattern": "{name}_w{channel}_t{time}.tif"}
+    for name in ("exp_w1Phase_s1_t1.TIF", "exp_w1Phase_s1_t2.TIF"):
+        (images / name).rename(images / name.replace("_s1", ""))
+    for name in ("exp_w2GFP_s1_t1.TIF", "exp_w2GFP_s1_t2.TIF"):
+        (images / name).rename(images / name.replace("_s1", ""))
+    looks = Looks(images, draw=False, pattern=settings["pattern"])
+    seen = {look.name: look for look in looks.each()}
+    assert len(looks) == len(seen) == 2 and seen["exp.tif"].files == 4
+    (header,) = seen["exp.tif"].fields
+    assert (header.channels, header.times) == (("Phase", "GFP"), 2)
+    task = Task("", lines=list(look_answers(Looks(images, draw=False))), over=True)
+    found = taken([task], whole_section({"images": settings}, ()))
+    assert [line["name"] for line in found.images] == ["alone.tif", "exp.tif"]
+    position = found.images[1]["positions"][0]
+    assert (position["channels"], position["axes"]) == (["Phase", "GFP"], "TCYX")
+    assert [len(taken([task], {}).images), len(found.left_out)] == [5, 0]
+    assert problems_of(found.images[1], whole_section({"images": settings}, ()))[0]["code"] == (
+        "SM-IMG-011"
+    )
+    planned = [
+        {"image": "exp.tif", "file": "/there/x.tif", "to_do": ["segment"], "will_fail": None}
+    ]
+    assert with_faults(planned, [task], {"images": settings})[0]["will_fail"] is None
+    write(images / "exp_w2GFP_t2.TIF", 5, 20, 20)
+    task = Task("", lines=list(look_answers(Looks(images, draw=False))), over=True)
+    (wrong,) = with_faults(planned, [task], {"images": settings})
+    assert wrong["will_fail"]["code"] == "SM-IMG-073"
+    seen = {look.name: look for look in Looks(images, draw=False, **settings).each()}
+    assert [problem.code for problem in seen["exp.tif"].problems] == ["SM-IMG-073"]

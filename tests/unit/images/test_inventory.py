@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -318,6 +319,25 @@ def test_names_with_accents_are_the_same_however_they_are_written(take, images, 
         found = batches(take(images={"include": include}))
         # They are called as they are written.
         assert set(found) == {f"{f}/{normalize(f, 'contrôle_été_1.tif')}" for f in ("NFC", "NFD")}
+
+
+def test_a_copy_whose_accents_are_written_anew_is_the_same_folder(take, images, draw):
+    """A Mac writes the é of a name as two characters: results stay those of their images."""
+    names = ("témoin/été_1.tif", "été_2.tif", "été_2.png", "plain.tif")
+    for name in names:
+        draw(images / name)
+    before = batches(take(images={"include": ["**/*.tif", "**/*.png"]}, cluster=ONE_EACH))
+    assert len(before) == 4
+    images.rename(images.parent / "old")
+    for name in names:
+        copy = images / normalize("NFD", name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(images.parent / "old" / name, copy)
+    draw(images / normalize("NFD", "été_3.tif"))
+    inventory = take(images={"include": ["**/*.tif", "**/*.png"]}, cluster=ONE_EACH)
+    after = batches(inventory)
+    assert after == {**before, normalize("NFD", "été_3.tif"): "0005"}
+    assert inventory.replaced == 0 and all(image.path.exists() for image in inventory.images)
 
 
 @pytest.mark.parametrize(

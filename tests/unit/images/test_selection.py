@@ -175,6 +175,17 @@ def test_axes_that_the_file_names_wrongly(path, axes):
     assert interpreted(plain, {"pages": None, "axes": axes}) == plain
 
 
+def test_the_interval_of_a_movie_that_was_saved_as_slices(path):
+    """ImageJ says it, whatever the axis is called; of a stack that stays one it is no interval."""
+    metadata = {"axes": "ZYX", "finterval": 30.0}
+    tifffile.imwrite(path, noise(4, 16, 20), imagej=True, metadata=metadata)
+    images = {**NOTHING, "z": "all"}
+    with FieldOfView(path, 0, images) as stack:
+        assert (stack.header.slices, stack.header.interval_s) == (4, None)
+    with FieldOfView(path, 0, {**images, "axes": "slices_are_times"}) as movie:
+        assert (movie.header.times, movie.header.interval_s) == (4, 30.0)
+
+
 # ------------------------------------------------------------------------------------------------ pixels
 
 

@@ -94,7 +94,14 @@ def test_what_is_wrong_is_told_at_its_field(key: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "said"),
-    [("12,5", "12.5"), (" 30 ", "30"), ("", None), ("null", "null"), ("1e1", "1e1")],
+    [
+        ("12,5", "12.5"),
+        (" 30 ", "30"),
+        ("", None),
+        ("null", "null"),
+        ("1e1", "1e1"),
+        ("estimate", "estimate"),
+    ],
 )
 def test_numbers_are_understood_as_people_type_them(
     tmp_path: Path, typed: str, said: str | None

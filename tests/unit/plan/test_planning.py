@@ -354,6 +354,24 @@ def test_the_kinds_of_files_that_are_not_chosen_are_told(images, plan):
     )
 
 
+def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
+    for number, name in enumerate(("x.tif", "y.tif", "z.tif")):
+        (images / name).write_bytes(b"")
+        os.utime(images / name, (1e9, 1e9))
+        (images / f"link{number}.tif").symlink_to(images / f"gone{number}.tif")
+    told = plan().describe()
+    said = " ".join(told.split())
+    assert "found 9 images" in said and "to segment 3 batches" in said
+    assert "will fail 6 besides these" in said
+    assert "SM-IMG-002 3 images (x.tif, y.tif, z.tif): The file is empty" in said
+    # Each link leads somewhere else, and is told with where.
+    for number in range(3):
+        assert f"SM-DIR-023 1 image (link{number}.tif)" in said and f"gone{number}.tif" in said
+    assert told.count("Copy the file again") == 1
+    (images / "link3.tif").symlink_to(images / "gone3.tif")
+    assert "SM-DIR-023 1 image more" in " ".join(plan().describe().split())
+
+
 def lay_correction(made: Plan, name: str) -> Path:
     """Lay the mask that was made into the corrections, with a cell less."""
     labels = tifffile.imread(made.folders.mask(name))

@@ -158,3 +158,28 @@ def test_results_of_which_nothing_was_noted_are_named(images, plan):
     made = plan()[1]
     assert made.looks == [] and made.unknown == list(NAMES) and made.to_do["segment"] == 3
     assert "a.tif, b.tif, c.tif" in made.describe()
+
+
+def test_of_an_image_in_several_files_all_are_looked_at(tmp_path, draw, plan):
+    folder = tmp_path / "images"
+    for number in range(1, 4):
+        draw(folder / f"a_t{number}.tif", cells=number)
+    named = {"images": {"pattern": "{name}_t{time}.tif"}}
+    done = [(step, "a.tif") for step in STEPS]
+    assert compute(plan(**named)[0]) == done
+    # Not the one that was written last.
+    os.utime(folder / "a_t1.tif", ns=(10**18, 10**18))
+    again, made = plan(**named)
+    assert made.looks == ["a.tif"] and compute(again) == []
+    assert not plan(**named)[1].looks
+    # Two of the same size change places.
+    first, second = (folder / f"a_t{number}.tif" for number in (1, 2))
+    assert first.stat().st_size == second.stat().st_size
+    first.rename(folder / "other")
+    second.rename(first)
+    (folder / "other").rename(second)
+    again, made = plan(**named)
+    assert made.looks == ["a.tif"] and compute(again) == done
+    # Without one of them it is another image.
+    (folder / "a_t3.tif").unlink()
+    assert not plan(**named)[1].looks

@@ -12,9 +12,10 @@ import pytest
 from segmake.cli import main
 from segmake.config.yaml_lines import read_yaml
 from segmake.core.site_paths import Share
+from segmake.images.set_image import other_files
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
 from segmake.remote.laptop_paths import Laptop
-from segmake.remote.luggage import Luggage, config_problems, pack
+from segmake.remote.luggage import Luggage, config_problems, pack, pack_one
 
 # What the package for laptops lacks.
 HEAVY = ["numpy", "scipy", "pandas", "snakemake", "tifffile", "nd2", "matplotlib", "skimage", "yte"]
@@ -112,6 +113,21 @@ def test_paths_are_called_as_over_there_and_lines_stay(experiment: Path) -> None
     ]
     assert changed == [3, 4, 17, 24]
     assert "# two" in made.body
+
+
+def test_one_image_is_sent_with_all_of_its_files(experiment: Path) -> None:
+    """The files that the names put together, and the index that says what the pages of NDTiff are."""
+    folder = experiment / "images" / "day"
+    folder.mkdir()
+    names = ["a_c1.tif", "a_c2.tif", "NDTiff.index"]
+    for name in (*names, "b_c1.tif"):
+        (folder / name).write_text("")
+    first, images = folder / "a_c1.tif", {"pattern": "{name}_c{channel}.tif"}
+    laptop = Laptop(experiment, Path.home())
+    luggage, name = pack_one(first, [], laptop, other_files(first, images))
+    assert name == "images/day/a_c1.tif"
+    assert sorted(luggage.paths) == sorted(f"images/day/{each}" for each in names)
+    assert other_files(first, {}) == []
 
 
 def test_what_is_sent(experiment: Path) -> None:

@@ -160,3 +160,12 @@ def test_what_pandas_and_numpy_write_comes_back(tmp_path, options):
         rows, said = joined(tmp_path, first, (tmp_path / "n.csv").read_bytes())
         back = pd.read_csv(tmp_path / "all.csv", encoding="utf-8-sig")
         assert (back[["column_1", "column_2"]].to_numpy() == [*whole, *whole[::-1]]).all()
+
+
+def test_the_name_of_an_image_is_no_formula(tmp_path):
+    """It is written as in ``cells.csv``; what a script writes itself stays as it is."""
+    (tmp_path / "t.csv").write_text("n,said\n-1,=2+3\n")
+    parts = [({"image": name, "dose": "-4"}, tmp_path / "t.csv") for name in ("=1+2.tif", "b.tif")]
+    assert join(parts, tmp_path / "all.csv", print)
+    rows = (tmp_path / "all.csv").read_text("utf-8-sig").splitlines()
+    assert rows[1:] == ["'=1+2.tif,-4,-1,=2+3", "b.tif,-4,-1,=2+3"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class Foreseen:
     warnings: list[Problem] = field(default_factory=list)
 
 
-def foresee(path: Path, *, on_cluster: bool = True) -> Foreseen:
+def foresee(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ()) -> Foreseen:
     """Return what a run would do, and what would keep it from beginning; nothing is written, and no job is sent.
 
     Parameters
@@ -66,13 +66,15 @@ def foresee(path: Path, *, on_cluster: bool = True) -> Foreseen:
         The config.
     on_cluster : bool
         Whether it would be the cluster's, where there is one; else this computer's alone.
+    before : sequence of Path
+        Other configs, which count where this one says nothing.
 
     Raises
     ------
     Problem, Problems
         If the config, or an image folder, is such that there is no plan.
     """
-    config = load_config(path)
+    config = load_config(path, before=before)
     cluster = ask_cluster(config) if on_cluster and slurm.is_here() else None
     plan, inventory = make_plan(config)
     conda = bool(shutil.which("conda"))

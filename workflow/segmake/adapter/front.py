@@ -180,10 +180,10 @@ def _load(environ: Mapping[str, str]) -> str | None:
 
 def _look_at(arguments: list[str]) -> None:
     """Complete what a user typed by SegMake's profiles and Snakefile, or refuse it if it can't be meant so."""
-    from segmake.adapter.own_files import with_profiles, with_snakefile
+    from segmake.adapter.own_files import with_all_configs, with_profiles, with_snakefile
     from segmake.adapter.wrong_start import explain, fault_of_config, what_is_wrong
 
-    arguments = with_profiles(arguments)
+    arguments = with_all_configs(with_profiles(arguments))
     if problem := what_is_wrong(arguments):
         _refuse(problem, 2)
     if fault := fault_of_config(arguments):

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 # Where Snakemake itself looks for one.
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 
+# Snakemake's option for configs, by both of its names.
+_CONFIGS = ("--configfile", "--configfiles")
+
 # The first line of a profile of SegMake's; `scripts/setup.sh` looks for it too.
 MARK = "# SegMake profile"
 
@@ -35,6 +38,31 @@ def with_snakefile(arguments: list[str]) -> list[str]:
 def with_profiles(arguments: list[str]) -> list[str]:
     """Return Snakemake's arguments with the paths of SegMake's profiles in place of their names."""
     return list(_with_profiles(arguments))
+
+
+def with_all_configs(arguments: list[str]) -> list[str]:
+    """Return Snakemake's arguments with all configs behind one option: of several, it would take the last one alone."""
+    files: list[str] = []
+    others: list[str] = []
+    number, is_open = 0, False
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            is_open = name in _CONFIGS
+            number += is_open
+        if not is_open:
+            others.append(word)
+        elif equals and word.startswith("-"):
+            files.append(value)
+            is_open = False
+        elif not word.startswith("-"):
+            files.append(word)
+    return [*others, _CONFIGS[0], *files] if number > 1 and is_own(arguments) else arguments
+
+
+def is_own(arguments: list[str]) -> bool:
+    """Whether Snakemake is started where it gets the Snakefile of SegMake."""
+    return os.path.isdir("workflow/segmake") or is_experiment(arguments)
 
 
 def is_experiment(arguments: list[str]) -> bool:

@@ -63,7 +63,7 @@ def keep_changed(plan: Plan) -> dict[str, str]:
     if plan.summary().exists():
         return {}
     folders = plan.folders
-    kept = keep_changed_files(folders.run_files, folders.results)
+    kept = keep_changed_files(folders.run_files, folders.results, plan.spreadsheets)
     for name, place in kept.items():
         print(told_of_changed(folders.results, name, place), file=sys.stderr)
     return kept
@@ -75,7 +75,7 @@ def bring_back_from_future(plan: Plan) -> None:
     It refuses a result that is older than what it was made of, for as long as the later date has not come.
     """
     folders = plan.folders
-    files = [folders.results / name for name in NAMES]
+    files = [folders.results / name for name in (*NAMES, *plan.spreadsheets)]
     files += [Path(file) for file in plan.environments.values()]
     places = ("*/*.t*", "report/*", "scripts/*/*.*")
     files += [path for place in places for path in folders.state.glob(place)]

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from segmake.adapter.own_files import MARK, is_experiment
+from segmake.adapter.own_files import MARK, is_experiment, is_own
 
 # Where SegMake looks for its settings.
 _CONFIG = "config/config.yaml"
@@ -42,8 +42,7 @@ def what_is_wrong(arguments: list[str]) -> Exception | None:
     if is_experiment(arguments) and not has_config:
         return _no_experiment(folder)
     typed = any(word.startswith("-") for word in arguments)
-    is_segmake = os.path.isdir("workflow/segmake") or is_experiment(arguments)
-    if has_config and is_segmake and not typed:
+    if has_config and is_own(arguments) and not typed:
         return None if os.environ.get("SNAKEMAKE_PROFILE") else _problem("SM-CMD-015", line=_line())
     return None
 
@@ -57,7 +56,7 @@ def fault_of_config(arguments: list[str]) -> Exception | None:
         What follows ``snakemake``.
     """
     files = _values_of_list(arguments, "--configfile", "--configfiles")
-    if not files or not (os.path.isdir("workflow/segmake") or is_experiment(arguments)):
+    if not files or not is_own(arguments):
         return None
     from pathlib import Path
 

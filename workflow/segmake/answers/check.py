@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -38,7 +39,7 @@ class Checked:
     absent: list[str] = field(default_factory=list)
 
 
-def checked(path: Path, *, here: bool = True) -> Checked:
+def checked(path: Path, *, here: bool = True, before: Sequence[Path] = ()) -> Checked:
     """Return what is wrong with a config, as far as the file and its folders of images tell.
 
     Parameters
@@ -47,10 +48,12 @@ def checked(path: Path, *, here: bool = True) -> Checked:
         The config.
     here : bool
         Whether the experiment is one of this computer, and not of another one that it is computed on.
+    before : sequence of Path
+        Other configs, which count where this one says nothing.
     """
     warnings: list[Problem] = []
     try:
-        config = load_config(path)
+        config = load_config(path, before=before)
         problems = list(folder_problems(config))
         warnings = [
             each for name in config.settings["environments"] for each in faults_of(config, name)
@@ -88,16 +91,16 @@ def _is_elsewhere(folder: str, site: Site) -> bool:
     return any(PurePosixPath(folder).is_relative_to(there) for there in shared)
 
 
-def check_answer(config: Path, *, here: bool = True) -> Answer:
+def check_answer(config: Path, *, here: bool = True, before: Sequence[Path] = ()) -> Answer:
     """Return all that is wrong with a config, as far as the file and its folders of images tell.
 
     Parameters
     ----------
     config : Path
-    here : bool
+    here, before
         As for `checked`.
     """
-    found = checked(config, here=here)
+    found = checked(config, here=here, before=before)
     problems = [
         *map(problem_values, found.problems),
         *(problem_values(one, "warning") for one in found.warnings),

@@ -17,7 +17,7 @@ MOST_OTHERS = 1000
 
 
 def look_answers(looks: Looks) -> Iterator[Answer]:
-    """Yield an answer for each file, and at the end one on all."""
+    """Yield an answer for each image, and at the end one on all."""
     counts: Counter[str] = Counter()
     channels: Counter[str] = Counter()
     sizes: Counter[float] = Counter()
@@ -52,7 +52,7 @@ def _others(looks: Looks) -> Iterator[dict[str, str]]:
 
 
 def file_answer(look: Look, of: int) -> Answer:
-    """Return what was seen of a file, one of so many."""
+    """Return what was seen of an image, one of so many."""
     of_file = {"file": path_text(look.path)}
     problems = [problem_values(one) | of_file for one in look.problems]
     problems += [problem_values(one, "warning") | of_file for one in look.warnings]
@@ -69,6 +69,7 @@ def file_answer(look: Look, of: int) -> Answer:
         bytes=look.size,
         changed=time_text(look.mtime_ns / 1e9) if look.mtime_ns else None,
         kept=look.kept,
+        parts=look.files,
         picture=path_text(look.picture) if look.picture else None,
         shown=look.shown or None,
         positions=[_position(number, header) for number, header in enumerate(look.fields, 1)],
@@ -90,7 +91,7 @@ def axes_of(header: Header) -> str:
 def _position(number: int, header: Header) -> dict[str, Any]:
     names = (
         *("width", "height", "times", "slices", "color", "dtype", "pixel_size_um"),
-        *("pixel_height_um", "slice_step_um", "interval_s", "acquired", "objective", "lossy"),
+        *("pixel_height_um", "slice_step_um", "acquired", "objective", "lossy"),
         *("planned_times", "planned_slices"),
     )
     return {
@@ -101,4 +102,5 @@ def _position(number: int, header: Header) -> dict[str, Any]:
         "pages": header.unnamed,
         "doubted": list(header.doubted),
         **{name: getattr(header, name) for name in names},
+        "interval_s": header.interval_s if header.times > 1 else None,
     }

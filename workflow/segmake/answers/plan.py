@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +22,7 @@ from segmake.runner.run_step import is_current, problem_of
 from segmake.runner.step_names import STEPS
 
 
-def plan_answer(path: Path, *, on_cluster: bool = True) -> Answer:
+def plan_answer(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ()) -> Answer:
     """Return what a run would do.
 
     Parameters
@@ -31,13 +31,15 @@ def plan_answer(path: Path, *, on_cluster: bool = True) -> Answer:
         The config.
     on_cluster : bool
         Whether the cluster is asked too, where there is one.
+    before : sequence of Path
+        Other configs, which count where this one says nothing.
 
     Raises
     ------
     Problem, Problems
         If the config, or an image folder, is such that none can begin.
     """
-    found = foresee(path, on_cluster=on_cluster)
+    found = foresee(path, on_cluster=on_cluster, before=before)
     plan, inventory = found.plan, found.inventory
     images = list(_images(plan, inventory))
     warnings = [*found.warnings, *_warnings(plan)]
@@ -72,6 +74,9 @@ def _warnings(plan: Plan) -> Iterator[Problem]:
     for script in plan.scripts.values():
         for code, values in script.remarks:
             yield Problem(code, **values)
+
+
+_OF_SCRIPTS = ("runs", "done", "failed", "to_run", "to_look_at")
 
 
 def _counts(plan: Plan, images: list[dict[str, Any]]) -> dict[str, int]:
@@ -160,7 +165,7 @@ def _batches(plan: Plan) -> Iterator[dict[str, Any]]:
 
 def _scripts(plan: Plan) -> Iterator[dict[str, Any]]:
     for name, script in plan.scripts.items():
-        counts = {key: script.counts.get(key, 0) for key in ("runs", "done", "failed", "to_run")}
+        counts = {key: script.counts.get(key, 0) for key in _OF_SCRIPTS}
         yield {"script": name, "jobs": len(script.batches), **counts}
 
 

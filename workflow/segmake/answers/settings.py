@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from segmake.answers.answer import Answer, answer, path_text
@@ -10,7 +10,7 @@ from segmake.config.edit import Change
 from segmake.config.in_force import changed_values, get_value
 
 
-def get_answer(config: Path, name: str | None) -> Answer:
+def get_answer(config: Path, name: str | None, before: Sequence[Path] = ()) -> Answer:
     """Return what counts for a setting, or all settings that are not at their defaults.
 
     Raises
@@ -19,11 +19,11 @@ def get_answer(config: Path, name: str | None) -> Answer:
         As `segmake.config.in_force.get_value` and `changed_values` do.
     """
     if name:
-        settings = [{"name": name, "value": get_value(config, name), "source": None}]
+        settings = [{"name": name, "value": get_value(config, name, before), "source": None}]
     else:
         settings = [
             {"name": each, "value": found["value"], "source": found["from"] or None}
-            for each, found in changed_values(config).items()
+            for each, found in changed_values(config, before).items()
         ]
     return answer("get", 1, config=path_text(config), settings=settings)
 

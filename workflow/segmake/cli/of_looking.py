@@ -22,8 +22,9 @@ def show_job_scripts(options: argparse.Namespace) -> int:
     from segmake.cluster.submit import snakemake_options
     from segmake.config.load import load_config
 
-    path, folder = options.configfile, options.to
-    scripts = job_scripts(load_config(path), snakemake_options("slurm", path))
+    path, folder, before = options.configfile, options.to, options.before
+    words = snakemake_options("slurm", path, before)
+    scripts = job_scripts(load_config(path, before=before), words)
     if folder is None:
         named = (f"# ----- {name}\n{text}" for name, text in scripts.items())
         print("\n".join([head(path, scripts), "", *named]))
@@ -62,6 +63,7 @@ def look(options: argparse.Namespace) -> int:
         pictures=options.pictures,
         channel=options.channel or "",
         include=options.include,
+        pattern=options.pattern,
     )
     if options.json:
         return max(map(write, look_answers(looks)))

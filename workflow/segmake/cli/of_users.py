@@ -25,13 +25,13 @@ def check(options: argparse.Namespace) -> int:
     from segmake.answers.check import check_answer, checked
     from segmake.remote.remembered import FILE as PLACE
 
-    path = options.configfile
+    path, before = options.configfile, options.before
     here = not (path.absolute().parent.parent / PLACE).exists()
     if options.json:
         from segmake.answers.answer import write
 
-        return write(check_answer(path, here=here))
-    found = checked(path, here=here)
+        return write(check_answer(path, here=here, before=before))
+    found = checked(path, here=here, before=before)
     for problem in found.warnings:
         print(problem)
     if found.problems:
@@ -44,18 +44,18 @@ def check(options: argparse.Namespace) -> int:
 
 def get(options: argparse.Namespace) -> int:
     """Say what counts for a setting, or all that are not at their defaults."""
-    path, key = options.configfile, options.key
+    path, key, before = options.configfile, options.key, options.before
     if options.json:
         from segmake.answers.answer import write
         from segmake.answers.settings import get_answer
 
-        return write(get_answer(path, key))
+        return write(get_answer(path, key, before))
     from segmake.config.in_force import described_changes, shown_value
 
     if key:
-        print(shown_value(path, key))
+        print(shown_value(path, key, before))
     else:
-        print(described_changes(path) or say("edit.at_defaults", path=path))
+        print(described_changes(path, before) or say("edit.at_defaults", path=path))
     return 0
 
 
@@ -76,7 +76,7 @@ def edit(options: argparse.Namespace) -> int:
     values = {key: typed_value(key, text) for key, text in pairs}
     values |= dict.fromkeys(back or (), DEFAULT)
     path = options.configfile
-    changes = set_values(path, values, force=options.force)
+    changes = set_values(path, values, force=options.force, before=options.before)
     if options.json:
         from segmake.answers.answer import write
         from segmake.answers.settings import set_answer
@@ -157,6 +157,7 @@ def new(options: argparse.Namespace) -> None:
 
 def show_plan(options: argparse.Namespace) -> int:
     """Say what a run would do, and with which settings; nothing is written, and no job is sent."""
+    path, before = options.configfile, options.before
     if options.slurm or options.to:
         from segmake.cli.of_looking import show_job_scripts
 
@@ -165,12 +166,13 @@ def show_plan(options: argparse.Namespace) -> int:
         from segmake.answers.answer import write
         from segmake.answers.plan import plan_answer
 
-        return write(plan_answer(options.configfile, on_cluster=options.profile != LOCAL))
+        on_cluster = options.profile != LOCAL
+        return write(plan_answer(path, on_cluster=on_cluster, before=before))
     from segmake.adapter.foreseen import foresee
     from segmake.config.sources import described
 
     on_cluster = options.profile != LOCAL
-    found = foresee(options.configfile, on_cluster=on_cluster)
+    found = foresee(path, on_cluster=on_cluster, before=before)
     plan = found.plan
     print(plan.describe())
     if plan.batches:
@@ -221,8 +223,9 @@ def send(options: argparse.Namespace) -> None:
     """Send the main process of a run as a job, with Snakemake's options."""
     from segmake.cluster.submit import snakemake_options, submit
 
-    own = snakemake_options(options.profile, options.configfile)
-    print(submit(options.configfile, [*own, *options.snakemake]))
+    path, before = options.configfile, options.before
+    own = snakemake_options(options.profile, path, before)
+    print(submit(path, [*own, *options.snakemake], before))
 
 
 def draw_demo(options: argparse.Namespace) -> None:

@@ -105,7 +105,7 @@ def _add_get(commands: Commands) -> None:
     get = _of_users(commands, "get", of_users.get)
     get.add_argument("key", nargs="?", metavar=say("help.KEY"), help=say("help.get.key"))
     get.add_argument("--json", action="store_true", help=say("help.get.json"))
-    _add_config(get, "--configfile")
+    _add_configs(get)
 
 
 def _add_set(commands: Commands) -> None:
@@ -116,25 +116,20 @@ def _add_set(commands: Commands) -> None:
     edit.add_argument("--default", nargs="*", **default)
     edit.add_argument("--force", action="store_true", help=say("help.set.force"))
     edit.add_argument("--json", action="store_true", help=say("help.set.json"))
-    _add_config(edit, "--configfile")
+    _add_configs(edit)
 
 
 def _add_check(commands: Commands) -> None:
     check = _of_users(commands, "check", of_users.check)
-    check.add_argument(
-        "configfile",
-        nargs="?",
-        type=Path,
-        default=DEFAULT_CONFIG,
-        metavar=say("help.FILE"),
-        help=say("help.configfile"),
-    )
+    words: dict[str, Any] = {"metavar": say("help.FILE"), "help": say("help.configfile")}
+    check.add_argument("file", nargs="?", type=Path, action=_Configs, **words)
     _add_json(check)
+    _add_configs(check, nargs="+")
 
 
 def _add_plan(commands: Commands) -> None:
     plan = _of_users(commands, "plan", of_users.show_plan)
-    _add_config(plan, "--configfile")
+    _add_configs(plan, nargs="+")
     profile = say("help.plan.profile")
     plan.add_argument("--profile", metavar=say("help.NAME"), default="slurm", help=profile)
     form = plan.add_alternatives()
@@ -219,7 +214,7 @@ def _add_jupyter(commands: Commands) -> None:
 def _add_submit(commands: Commands) -> None:
     # Else snakemake's --config would be taken for --configfile.
     sent = _of_users(commands, "submit", of_users.send, allow_abbrev=False)
-    _add_config(sent, "--configfile", "--configfiles")
+    _add_configs(sent, "--configfiles", nargs="+")
     profile = say("help.submit.profile")
     sent.add_argument("--profile", default="slurm", metavar=say("help.NAME"), help=profile)
 
@@ -278,6 +273,8 @@ def _add_look(commands: Commands) -> None:
     look.add_argument("--channel", metavar=say("help.NAME"), help=say("help.look.channel"))
     names = {"action": "append", "default": [], "metavar": say("help.NAME")}
     look.add_argument("--include", help=say("help.look.include"), **names)
+    meaning = {"default": "", "metavar": say("help.PATTERN"), "help": say("help.look.pattern")}
+    look.add_argument("--pattern", **meaning)
     pictures = look.add_alternatives()
     where: dict[str, Any] = {"metavar": folder, "help": say("help.look.pictures")}
     pictures.add_argument("--pictures", type=Path, **where)
@@ -524,6 +521,26 @@ def _add_places(command: Parser) -> None:
 
 def _add_json(command: Any) -> None:
     command.add_argument("--json", action="store_true", help=say("help.json"))
+
+
+class _Configs(argparse.Action):
+    """Takes down each config that is named, in one option or in several; the last one counts most."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        named = [values] if isinstance(values, Path) else values or []
+        namespace.configfiles = (*namespace.configfiles, *named)
+        namespace.configfile = (DEFAULT_CONFIG, *namespace.configfiles)[-1]
+        namespace.before = namespace.configfiles[:-1]
+
+
+def _add_configs(command: Parser, *names: str, nargs: str | None = None) -> None:
+    """Add the option for configs, several of which are one: those of a run."""
+    words: dict[str, Any] = {"metavar": say("help.FILE"), "help": say("help.configfiles")}
+    command.set_defaults(configfile=DEFAULT_CONFIG, configfiles=(), before=())
+    option: dict[str, Any] = {"type": Path, "action": _Configs, "nargs": nargs, "dest": "named"}
+    command.add_argument("--configfile", *names, **option, **words)
 
 
 def _add_config(command: Parser, *names: str) -> None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from segmake.cluster.checks import Cluster
@@ -48,7 +48,7 @@ IDLE_JOBS = 5
 VARIABLE = "SEGMAKE_SUBMITTED"
 
 
-def submit(config: Path, options: list[str]) -> str:
+def submit(config: Path, options: list[str], before: Sequence[Path] = ()) -> str:
     """Send ``snakemake --profile slurm`` as a job, and return what to tell the user.
 
     Parameters
@@ -57,6 +57,8 @@ def submit(config: Path, options: list[str]) -> str:
         The config file, for the partition.
     options : list of str
         Further options of snakemake.
+    before : sequence of Path
+        Other configs, which count where this one says nothing.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def submit(config: Path, options: list[str]) -> str:
     # What is wrong is better said here than in a log.
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:
         sys.exit(code)
-    loaded = load_config(config)
+    loaded = load_config(config, before=before)
     settings = loaded.settings
     folders = ResultPaths(Path(settings["results"]))
     # The job would find it out too, but only its log would tell.
@@ -93,7 +95,7 @@ def submit(config: Path, options: list[str]) -> str:
         raise Problem("SM-CLU-010", where=str(config), answer=slurm.one_line(error)) from None
     _remember(folders, options, script, job)
     status = ["segmake", "status", "--follow"]
-    if config != DEFAULT_CONFIG:
+    if config != DEFAULT_CONFIG or before:
         status += ["--results", str(folders.results)]
     log = shlex.quote(str((folders.results / "logs" / f"segmake_{job}.log").absolute()))
     return say("submit.sent", job=job, status=shlex.join(status), log=log)
@@ -113,10 +115,11 @@ def request(config: Config, command: list[str]) -> tuple[list[str], str]:
     return [*options, *option_words(config.settings["cluster"]["sbatch_options"])], script
 
 
-def snakemake_options(profile: str, config: Path) -> list[str]:
-    """Return Snakemake's options for a profile and a config."""
-    usual = config == DEFAULT_CONFIG
-    return ["--profile", profile, *([] if usual else ["--configfile", str(config)])]
+def snakemake_options(profile: str, config: Path, before: Sequence[Path] = ()) -> list[str]:
+    """Return Snakemake's options for a profile and a config, and others that are named before it."""
+    usual = config == DEFAULT_CONFIG and not before
+    files = [] if usual else ["--configfile", *map(str, before), str(config)]
+    return ["--profile", profile, *files]
 
 
 def main_command(options: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ import errno
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,12 +34,12 @@ from typing import Any
 from segmake.config.as_written import with_numbers
 from segmake.config.edited_text import edited_text, settings_in
 from segmake.config.in_force import get_value
-from segmake.config.load import load_config
+from segmake.config.load import load_config, read_files
 from segmake.config.setting_names import names_of
 from segmake.config.wanted_settings import DEFAULT, found_keys, put, said
 from segmake.config.yaml_lines import read_yaml
 from segmake.config.yaml_values import in_one_line
-from segmake.core.config import Config
+from segmake.core.config import Config, at
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, Problems, say
 
@@ -192,7 +192,9 @@ def new_problems(before: Iterable[Problem], after: Iterable[Problem]) -> list[Pr
     return fresh
 
 
-def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) -> list[Change]:
+def set_values(
+    path: Path, values: Mapping[str, Any], *, force: bool = False, before: Sequence[Path] = ()
+) -> list[Change]:
     """Set settings of a config, all of them or none.
 
     Parameters
@@ -205,6 +207,8 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
         script, or an environment, of a name that the config does not have yet is a new one.
     force : bool
         Whether to set also what is then wrong with the config.
+    before : sequence of Path
+        Other configs, which count where this one says nothing; they stay as they are.
 
     Returns
     -------
@@ -214,17 +218,19 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     Raises
     ------
     Problem
-        ``SM-EDT-001`` to ``SM-EDT-008``, or that there is no such setting.
+        ``SM-EDT-001`` to ``SM-EDT-008``, or that there is no such setting; ``SM-CFG-072`` if one that is no longer to
+        be said is said by a config that counts as well.
     Problems
         What is wrong with the config, if it can't be read.
     Refused
         What would be wrong with it that is not so now.
     """
+    _refuse_said_before([name for name, value in values.items() if value is DEFAULT], before)
     lines = read_yaml(path)[1]
     plan = proposed(path, values)
     if plan.wanted == plan.old:
         return []
-    save(path, plan, force=force)
+    save(path, plan, force=force, before=before)
     # A setting that became a comment stands where it stood.
     stayed = lines if len(plan.after.splitlines()) == len(plan.before.splitlines()) else {}
     told = Config({}, path, stayed | read_yaml(path)[1])
@@ -240,12 +246,30 @@ def set_values(path: Path, values: Mapping[str, Any], *, force: bool = False) ->
     return [change for change in found if change.before != change.after]
 
 
+def _refuse_said_before(names: Iterable[str], before: Sequence[Path]) -> None:
+    """Refuse to take out what another config, which is not written to, says as well."""
+    if not before:
+        return
+    written, lines, _, files = read_files(before[:-1], before[-1])
+    config = Config({}, before[-1], lines, written, files=files)
+    for name in names:
+        keys = found_keys(written, names_of(name))
+        if len(keys) == len(names_of(name)) and at(written, keys) is not None:
+            raise Problem(
+                "SM-CFG-072",
+                where=config.where(*keys),
+                name=name,
+                file=shlex.quote(str(config.file_of(*keys))),
+                typed=shlex.quote(name),
+            )
+
+
 def _typed(value: Any) -> str:
     """Return a value as it is written into a config; empty where none is."""
     return "" if value is DEFAULT else in_one_line(with_numbers(value))
 
 
-def save(path: Path, plan: Proposal, *, force: bool = False) -> None:
+def save(path: Path, plan: Proposal, *, force: bool = False, before: Sequence[Path] = ()) -> None:
     """Write what is proposed.
 
     Raises
@@ -255,16 +279,17 @@ def save(path: Path, plan: Proposal, *, force: bool = False) -> None:
     Refused
         What would be wrong with the config that is not so now; nothing with `force`.
     """
-    after = [] if force else problems_of(path, plan.text)
-    if fresh := new_problems(problems_of(path) if after else [], after):
+    after = [] if force else problems_of(path, plan.text, before)
+    now = problems_of(path, before=before) if after else []
+    if fresh := new_problems(now, after):
         raise Refused(fresh)
     _write(path, plan.before, plan.after)
 
 
-def problems_of(path: Path, text: str | None = None) -> list[Problem]:
+def problems_of(path: Path, text: str | None = None, before: Sequence[Path] = ()) -> list[Problem]:
     """Return what is wrong with a config, or would be with another text in its place."""
     try:
-        load_config(path, images=False, text=text)
+        load_config(path, images=False, text=text, before=before)
     except Problems as found:
         return found.problems
     return []

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from segmake.config.load import completed
+from segmake.config.load import completed, read_files
 from segmake.config.setting_names import keys_of, names_of, rule_of_setting
 from segmake.config.site_settings import settle
 from segmake.config.sources import changed, described, name_in_full, sources_of
-from segmake.config.yaml_lines import read_yaml
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config, at
 from segmake.core.site import read_site
 from segmake.messages import Problem, Problems
 
 
-def get_value(path: Path, name: str) -> Any:
+def get_value(path: Path, name: str, before: Sequence[Path] = ()) -> Any:
     """Return what counts for a setting: what the config says, or the site file, or the default.
 
     Parameters
@@ -26,6 +26,8 @@ def get_value(path: Path, name: str) -> Any:
         The config.
     name : str
         Such as ``cluster.hours``; of a section, all of its settings are returned.
+    before : sequence of Path
+        Other configs, which count where this one says nothing.
 
     Raises
     ------
@@ -36,14 +38,14 @@ def get_value(path: Path, name: str) -> Any:
     """
     names = names_of(name)
     rule_of_setting(names)
-    config, written, problems = _in_force(path)
+    config, written, problems = _in_force(path, before)
     keys = keys_of(written, names)
     if problems and at(written, keys) != at(config.written, keys):
         raise Problems(problems)
     return at(config.settings, keys)
 
 
-def shown_value(path: Path, name: str) -> str:
+def shown_value(path: Path, name: str, before: Sequence[Path] = ()) -> str:
     """Return what counts for a setting, as one types it; a number is as the config has it.
 
     Raises
@@ -51,13 +53,13 @@ def shown_value(path: Path, name: str) -> str:
     Problem, Problems
         As `get_value` does.
     """
-    value = get_value(path, name)
-    written, _, numbers = read_yaml(path)
+    value = get_value(path, name, before)
+    written, _, numbers, _ = read_files(before, path)
     keys = keys_of(written, names_of(name))
     return value if isinstance(value, str) else in_one_line(value, numbers, keys)
 
 
-def changed_values(path: Path) -> dict[str, dict[str, Any]]:
+def changed_values(path: Path, before: Sequence[Path] = ()) -> dict[str, dict[str, Any]]:
     """Return all settings that are not at their defaults, by their names: the ``value``, and where it is ``from``.
 
     Raises
@@ -65,7 +67,7 @@ def changed_values(path: Path) -> dict[str, dict[str, Any]]:
     Problems
         What is wrong with the config.
     """
-    config = _sound(path)
+    config = _sound(path, before)
     sources = sources_of(config)
     return {
         name_in_full(keys): {"value": value, "from": sources.get(name_in_full(keys), "")}
@@ -73,7 +75,7 @@ def changed_values(path: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def described_changes(path: Path) -> str:
+def described_changes(path: Path, before: Sequence[Path] = ()) -> str:
     """Return a table of all settings that are not at their defaults.
 
     Raises
@@ -81,21 +83,22 @@ def described_changes(path: Path) -> str:
     Problems
         What is wrong with the config.
     """
-    config = _sound(path)
+    config = _sound(path, before)
     return "\n".join(described(config.settings, sources_of(config), always=()))
 
 
-def _in_force(path: Path) -> tuple[Config, dict[str, Any], list[Problem]]:
+def _in_force(path: Path, before: Sequence[Path]) -> tuple[Config, dict[str, Any], list[Problem]]:
     """Return a config with what counts, as it says it; what it says; and what the schema refuses of that."""
-    written, lines, _ = read_yaml(path)
-    config, problems = completed(Config(written, path, lines, written, site=read_site()))
+    written, lines, _, files = read_files(before, path)
+    found = Config(written, path, lines, written, site=read_site(), files=files)
+    config, problems = completed(found)
     settle(config)
     settings = _as_said(config.settings, config.written)
     return replace(config, settings=settings), written, problems
 
 
-def _sound(path: Path) -> Config:
-    config, _, problems = _in_force(path)
+def _sound(path: Path, before: Sequence[Path]) -> Config:
+    config, _, problems = _in_force(path, before)
     if problems:
         raise Problems(problems)
     return config

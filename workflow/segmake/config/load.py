@@ -64,7 +64,7 @@ def load_config(
     Problems
         Everything that is wrong with the file, in the order of its lines.
     """
-    written, lines, numbers, files = _read_all(before, path, text)
+    written, lines, numbers, files = read_files(before, path, text)
     given = plain(overrides or {})
     written = merged(written, given)
     config = Config(written, path, lines, written, given, site=read_site(), files=files)
@@ -81,7 +81,8 @@ def load_config(
     # What else is wrong with a path that is none here says less.
     problems = [*foreign, *(each for each in problems if each.where not in _places(foreign))]
     if problems:
-        raise Problems(sorted(problems, key=_line_number))
+        in_order = list(map(str, before))
+        raise Problems(sorted(problems, key=lambda problem: _place(problem, in_order)))
     _keep_what_the_engine_takes(config.settings)
     _write_versions_as_text(config.settings)
     config.settings["results"] = os.path.expanduser(config.settings["results"])
@@ -99,16 +100,29 @@ def text_of_all(paths: Sequence[Path]) -> str:
         If one can't be read, or is no YAML.
     """
     *before, last = paths
-    written, _, numbers, _ = _read_all(before, last)
+    written, _, numbers, _ = read_files(before, last)
     return "\n".join(item_lines(written, 100, numbers)) + "\n"
 
 
-def _read_all(
+def read_files(
     before: Sequence[Path], path: Path, text: str | None = None
 ) -> tuple[dict[str, Any], dict[Keys, int], dict[Keys, str], dict[Keys, Path]]:
     """Return what `read_yaml` does of several files of which the later ones count, and the file of each key.
 
     Of the last file, nothing is said.
+
+    Parameters
+    ----------
+    before : sequence of Path
+    path : Path
+        The last one.
+    text : str, optional
+        What is to stand in the last one, in place of what stands there now.
+
+    Raises
+    ------
+    Problems
+        If one can't be read, or is no YAML.
     """
     written: dict[str, Any] = {}
     lines: dict[Keys, int] = {}
@@ -166,8 +180,11 @@ def _places(problems: Iterable[Problem]) -> set[str]:
     return {problem.where for problem in problems}
 
 
-def _line_number(problem: Problem) -> int:
-    return getattr(problem.where, "line", None) or 0
+def _place(problem: Problem, files: list[str]) -> tuple[int, int]:
+    """Return which of several files a problem is in, and its line."""
+    file = getattr(problem.where, "file", "")
+    number = files.index(file) if file in files else len(files)
+    return number, getattr(problem.where, "line", None) or 0
 
 
 def merged(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

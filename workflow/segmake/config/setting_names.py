@@ -9,12 +9,15 @@ from typing import Any
 
 from segmake.config.schema import name_of, schema, unknown_key
 from segmake.core.config import Keys, name_in_full, own_names
+from segmake.images.named_images import SECTIONS
 from segmake.messages import Problem, say
 
 Names = tuple[str, ...]
 
 # A part of a name: in quotes of either kind, or without dots and quotes.
 _PART = re.compile(r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^."']+)(?:\.(?=.)|\Z)""", re.DOTALL)
+# What stands in these is called like images, whose names have dots: ``leave_out.day1/pos3.tif`` needs no quotes.
+_OF_IMAGES = re.compile(rf"""({"|".join(SECTIONS)})\.([^"'].*)""", re.DOTALL)
 # In place of a name: what a config has of these, each under a name of its own.
 _NAMED = ("scripts", "environments")
 
@@ -22,11 +25,15 @@ _NAMED = ("scripts", "environments")
 def names_of(typed: str) -> Names:
     """Return the parts of a name; a part with dots in it is put in quotes: ``scripts.growth.arguments."a.b"``.
 
+    Images are named as they are, with dots and without quotes.
+
     Raises
     ------
     Problem
         ``SM-EDT-001``
     """
+    if named := _OF_IMAGES.fullmatch(typed):
+        return named[1], named[2]
     parts, place = [], 0
     while found := _PART.match(typed, place):
         parts.append(_unquoted(found[1]))

@@ -14,7 +14,7 @@ from segmake.config.measurement import measurement_problems
 from segmake.config.schema import default_of, describe, name_of, rule_of, schema
 from segmake.core.config import Config
 from segmake.engines import BUILTIN_MODELS, ESTIMATE, SAM_MODELS, SAM_TILE, keeps_volume
-from segmake.images.file_sets import Pattern
+from segmake.images.file_sets import SINGLE_FILES, Pattern
 from segmake.messages import Problem
 from segmake.scripts.checks.checks import script_problems
 
@@ -69,7 +69,7 @@ def _name_problems(config: Config) -> Iterator[Problem]:
     """Yield what is wrong about the pattern that puts files together."""
     text = config.settings["images"]["pattern"]
     try:
-        if text is not None:
+        if text not in (None, SINGLE_FILES):
             Pattern(text)
     except Problem as problem:
         where = config.where("images", "pattern")

@@ -77,9 +77,12 @@ class Config:
             return self.origins[keys]
         for length in range(len(keys), 0, -1):
             if line := self.lines.get(keys[:length]):
-                file = self.files.get(keys[:length], self.path)
-                return location(file, line, _settable(self.written, keys))
+                return location(self.file_of(*keys[:length]), line, _settable(self.written, keys))
         return location(self.path, key=_settable(self.written, keys))
+
+    def file_of(self, *keys: str | int) -> Path:
+        """Return the file that a key stands in."""
+        return self.files.get(keys, self.path)
 
 
 def name_in_full(keys: Iterable[str | int]) -> str:

@@ -385,6 +385,12 @@ def is_apart(file: str) -> bool:
     return _APART.search(file) is not None
 
 
+def name_before(file: str) -> str:
+    """Return the name of a file that is called as `name_apart` says; of any other, its own."""
+    found = _APART.search(file)
+    return f"{found['stem']}.{found['suffix']}" if found else file
+
+
 def shortened(name: str, longest: int) -> str:
     """Return a name of so many bytes at most: a longer one is cut, and ends in what tells it from others like it."""
     written = name.encode("utf-8", "surrogateescape")

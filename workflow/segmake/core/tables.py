@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
 
 from segmake.core.files import write_atomically
-
-# A spreadsheet computes text that begins so; the apostrophe is among them so that one can be taken off everywhere.
-_FORMULA = re.compile(r"[=+\-@\t\r']")
-# A number is none.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+from segmake.core.formulas import without_formula
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -36,8 +31,7 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_text(value: object) -> object:
-    risky = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.match(value)
-    return f"'{value}" if risky else value
+    return without_formula(value) if isinstance(value, str) else value
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:

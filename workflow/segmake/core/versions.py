@@ -11,7 +11,7 @@ ENGINES = {"cellpose": 1, "cellpose3": 1, "omnipose": 1, "threshold": 1}
 
 # What the readers make of a file: its pixels, and what is known of it (kept in the list of images).
 PIXELS = 2
-HEADERS = 3
+HEADERS = 4
 
 # The label images, and what is written beside them for other programs.
 LABELS = 1

@@ -42,6 +42,10 @@ class Drawn:
         0 is background, each cell has a number; (Y, X), or (T, Y, X) of a movie.
     metadata : dict
         What its OME-XML says besides the size of a pixel.
+    files : str
+        Where each plane is a file that says nothing: their names, such as ``"a_w{channel}_t{time}.tif"``.
+    channels : tuple of str
+        What stands there for the channels; time points count from 1.
     """
 
     name: str
@@ -49,6 +53,8 @@ class Drawn:
     axes: str
     labels: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
+    files: str = ""
+    channels: tuple[str, ...] = ()
 
 
 def draw(example: str) -> list[Drawn]:
@@ -63,7 +69,7 @@ def draw(example: str) -> list[Drawn]:
 
 
 def write_images(example: str, folder: Path) -> list[Path]:
-    """Draw the images of an example into a folder, as OME-TIFF, and return their paths.
+    """Draw the images of an example into a folder, and return the paths of their files, which are OME-TIFF mostly.
 
     Parameters
     ----------
@@ -76,7 +82,22 @@ def write_images(example: str, folder: Path) -> list[Path]:
     for image in draw(example):
         path = folder / image.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, image)
+        if image.files:
+            paths += _write_planes(folder, image)
+        else:
+            _write(path, image)
+            paths.append(path)
+    return paths
+
+
+def _write_planes(folder: Path, image: Drawn) -> list[Path]:
+    """Write each plane of (T, C, Y, X) as a file that says nothing but its pixels, and return their paths."""
+    paths = []
+    for time, channel in np.ndindex(image.pixels.shape[:2]):
+        names = {"channel": image.channels[channel], "time": time + 1}
+        path = folder / image.files.format(**names)
+        plane = image.pixels[time, channel]
+        tifffile.imwrite(path, plane, photometric="minisblack", compression="zlib", metadata=None)
         paths.append(path)
     return paths
 
@@ -210,6 +231,36 @@ def _stack() -> list[Drawn]:
     return images
 
 
+def _several_files() -> list[Drawn]:
+    """Two positions with a file for each channel and time point; in the second channel, cells get brighter."""
+    images = []
+    for position, seed in enumerate((3, 4), start=1):
+        shape, rate = (224, 224), 6
+        grown = colony(
+            seed, 4, founders=5, frames_a_generation=rate, shape=shape, spread=0.3, gap=0.4
+        )
+        frames = np.stack(grown.frames)
+        planes = []
+        for time, labels in enumerate(frames):
+            depth = ndimage.distance_transform_edt(labels > 0)
+            light = synthetic._blur(np.sqrt(np.clip(depth / 5, 0, 1)), 1.2)
+            seeds = 2000 + 100 * position + 2 * time
+            green = _photograph((0.15 + 0.2 * time) * light, seeds + 1)
+            planes.append([_photograph(light, seeds), green])
+        names = f"colony_w{{channel}}_s{position}_t{{time}}.tif"
+        images.append(
+            Drawn(
+                f"colony_s{position}.tif",
+                np.array(planes),
+                "TCYX",
+                frames,
+                files=names,
+                channels=("1RFP", "2GFP"),
+            )
+        )
+    return images
+
+
 def _protein() -> list[Drawn]:
     """In the middle of each cell, or at the ends of longer cells."""
     images = []
@@ -235,5 +286,6 @@ _IMAGES: dict[str, Callable[[], list[Drawn]]] = {
     "two-channels": _two_channels,
     "movie": _movie,
     "stack": _stack,
+    "several-files": _several_files,
     "script": _protein,
 }

@@ -26,6 +26,11 @@ LEAST_CELLS = 5
 # So near to the diameter of the model, nothing is gained by another one: networks bear that much.
 NEAR = 1.4
 
+# Cells found at the model's own diameter seem nearer to it than they are: small ones are joined, or missed. Where
+# they are farther from it than this, their own diameter is tried, and has to find so many times the area.
+DOUBTFUL = 1.25
+MORE = 1.3
+
 # So many times larger or smaller than what was given, what was found counts e times less.
 AGREES = 1.3
 
@@ -100,19 +105,25 @@ def estimate(engine: Engine, loaded: Any, planes: list[np.ndarray]) -> float:
     return round(best.median, 1)
 
 
-def is_far(areas: np.ndarray, own: float) -> bool:
-    """Whether cells are so much smaller or larger than a network's own that it may have missed or joined others.
+def better(engine: Engine, loaded: Any, planes: list[np.ndarray], median: float) -> bool:
+    """Whether a network that was told no diameter finds much more where it is told that of the cells that it found.
 
     Parameters
     ----------
-    areas : array (N,)
-        Of the cells that the network found at its own diameter, in pixels.
-    own : float
+    engine, loaded, planes
+        As for `estimate`.
+    median : float
+        The median of the diameters of the cells found.
     """
-    if len(areas) < LEAST_CELLS:
+    own = engine.own_diameter(loaded)
+    if not median or 1 / DOUBTFUL <= median / own <= DOUBTFUL:
         return False
-    ratio = median_diameter(areas) / own
-    return not 1 / NEAR <= ratio <= NEAR
+    box = busiest(planes[0])
+    part = [np.ascontiguousarray(plane[box]) for plane in planes]
+    before, after = (
+        _areas_found(engine, engine.at(loaded, given), part).sum() for given in (own, median)
+    )
+    return bool(after > MORE * before)
 
 
 def median_diameter(areas: np.ndarray) -> float:

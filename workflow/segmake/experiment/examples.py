@@ -13,7 +13,7 @@ from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, say
 
-EXAMPLES = ("phase", "two-channels", "movie", "stack", "script", "sweep")
+EXAMPLES = ("phase", "two-channels", "movie", "stack", "several-files", "script", "sweep")
 WITHOUT_IMAGES = ("sweep",)
 
 _IMAGES = "images"

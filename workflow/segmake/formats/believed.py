@@ -107,7 +107,7 @@ class Header:
     slice_step_um : float or None
         Distance of neighbouring slices in micrometres.
     interval_s : float or None
-        Mean time between time points in seconds.
+        Mean time between time points in seconds; some files say it that call their time points slices.
     acquired : str or None
         When the microscope took it: ISO 8601.
     objective : str or None
@@ -128,6 +128,8 @@ class Header:
     gaps : tuple of tuple
         Channel, time point and slice (each from 0) of each plane that no file holds, where the image lies in several
         files that are put together by their names.
+    lacks : str
+        The name of the file that would say what its pages are, and is not beside it.
     arranged : str
         What differs when one of these files does.
     copies, copies_before : int
@@ -161,6 +163,7 @@ class Header:
     copies_before: int = 0
     gaps: tuple[tuple[int, int, int], ...] = ()
     arranged: str = ""
+    lacks: str = ""
 
     def __post_init__(self) -> None:
         """Keep what can be true only."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -202,6 +203,11 @@ def positive(value: object, scale: float = 1.0) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) and number > 0 else None
+
+
+def told_of(value: object) -> Mapping[str, Any]:
+    """Return what a program wrote, if it wrote names and values; else nothing."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def length_um(value: object, unit: str) -> float | None:

@@ -21,6 +21,7 @@ from segmake.formats import CutShort, unreadable
 from segmake.formats.axes import index_of, leading, size_of
 from segmake.formats.believed import Header
 from segmake.formats.claims import refuse_size
+from segmake.formats.micromanager import missing_index
 from segmake.formats.ome import Document, Facts
 from segmake.formats.tiff_damage import refuse_cut, refuse_unwritten
 from segmake.formats.tiff_metadata import facts_of, is_lossy
@@ -79,7 +80,7 @@ class TiffImage:
                 raise ValueError("no picture in it")
         except Exception as error:
             self._file.close()
-            raise unreadable(path, error) from error
+            raise self._of_opening(error) from error
         self.fields = tuple(place.header for place in self._places)
 
     def __enter__(self) -> TiffImage:
@@ -126,8 +127,17 @@ class TiffImage:
             except Exception as error:
                 raise unreadable(self._path, error) from error
 
+    def _of_opening(self, error: Exception) -> Problem:
+        """Return the problem of a file that could not be opened, or of one that belongs to it and is missing."""
+        if isinstance(error, FileNotFoundError) and error.filename:
+            part = Path(error.filename)
+            if part.name != self._path.name:
+                return Problem("SM-IMG-007", where=str(self._path), part=part.name)
+        return unreadable(self._path, error)
+
     def _plain_fields(self) -> Iterator[_Field]:
         """Yield the fields of view that the pages are, one series of like pages after the other."""
+        lacks = missing_index(self._file, self._path)
         every = list(self._file.series)
         left_out = [
             (number > 0 and _is_extra(series)) or any(_is_copy(series, other) for other in every)
@@ -144,7 +154,9 @@ class TiffImage:
             for position in range(stack.size("position")):
                 facts = facts_of(self._file, series, position)
                 header = stack.header(facts, parts, position)
-                header = replace(header, copies=copies, copies_before=sum(left_out[:number]))
+                header = replace(
+                    header, copies=copies, copies_before=sum(left_out[:number]), lacks=lacks
+                )
                 yield _Field(header, stack, position)
                 copies = 0
 
@@ -229,7 +241,7 @@ class _Stack:
             doubted=facts.doubted,
             unnamed=self.size("page"),
             slice_step_um=facts.slice_step_um if slices > 1 else None,
-            interval_s=facts.interval_s if times > 1 else None,
+            interval_s=facts.interval_s,
             acquired=facts.acquired,
             objective=facts.objective,
             position=facts.position,

@@ -1,24 +1,25 @@
-"""What TIFF files without OME-XML say beside their pixels: ImageJ, Micro-Manager, MetaMorph, LSM, plain tags."""
+"""What TIFF files without OME-XML say beside their pixels: ImageJ, MetaMorph, LSM, plain tags.
+
+Micro-Manager's are in `segmake.formats.micromanager`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from tifffile import TiffFile, TiffPage, TiffPageSeries
 
-from segmake.formats import SUFFIXES
-from segmake.formats.believed import ROUNDING, first_told, is_printing
-from segmake.formats.ome import SECONDS, Document, Facts, length_um, positive
+from segmake.formats import SUFFIXES, micromanager
+from segmake.formats.believed import is_printing
+from segmake.formats.ome import SECONDS, Facts, length_um, positive, told_of
 
 _INCH, _CENTIMETRE = 2, 3  # values of the tag ResolutionUnit
 _UNIT_UM = {_CENTIMETRE: 10_000.0, _INCH: 25_400.0}
 # In tags, 72 or 300 dots per inch are what drawing programs write: about printing, not about a microscope.
 _LARGEST_UM = 20.0
-_MICROMANAGER = 51123  # the tag with what Micro-Manager says of a plane
 
 _JPEG, _JPEG_2000, _WEBP = (6, 7, 33007, 34892), (33003, 33005, 34712), (34927, 50001)
 _JPEG_2000_LOSSY = 33004
@@ -27,7 +28,9 @@ _JPEG_2000_LOSSY = 33004
 def facts_of(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
     """Return what a file says of one position of a series."""
     if series.kind == "mmstack":
-        return _micromanager(file, series, position)
+        return micromanager.facts_of_stack(file, series, position)
+    if series.kind == "ndtiff":
+        return micromanager.facts_of_ndtiff(file, series, position)
     if series.kind == "imagej":
         return _imagej(file, series)
     if series.kind == "stk":
@@ -109,48 +112,9 @@ def _unit(metadata: Mapping[str, Any], name: str, otherwise: str) -> str:
     return str(metadata.get(name, otherwise)).replace("\\u00B5", "µ")
 
 
-def _micromanager(file: TiffFile, series: TiffPageSeries, position: int) -> Facts:
-    summary = _told((file.micromanager_metadata or {}).get("Summary"))
-    plane = _told(series.keyframe.tags.valueof(_MICROMANAGER))
-    names = summary.get("ChNames") or ()
-    written: Facts | None = None
-    try:
-        document = Document(file.ome_metadata or "", Path(file.filename))
-        written = document.facts(document.images[position])
-    except (ParseError, IndexError):
-        pass
-    size = _first(plane, summary, "PixelSizeUm", "PixelSize_um")
-    doubted: tuple[str, ...] = ()
-    # Nothing says whether the size is then that of the width or of the height.
-    if size and abs((_first(plane, summary, "PixelAspect") or 1.0) - 1.0) > ROUNDING:
-        size, doubted = None, (f"pixel_size_um {size:g}",)
-    return Facts(
-        channels=tuple(map(str, names)) if isinstance(names, list) else (),
-        pixel_size_um=size,
-        slice_step_um=_first(summary, plane, "z-step_um"),
-        interval_s=positive(summary.get("Interval_ms"), 1e-3),
-        acquired=written.acquired if written else None,
-        objective=written.objective if written else None,
-        position=first_told(
-            written.position if written else "", str(plane.get("PositionName") or "")
-        ),
-        doubted=doubted,
-    )
-
-
-def _told(value: object) -> Mapping[str, Any]:
-    """Return what a program wrote, if it wrote names and values."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _first(one: Mapping[str, Any], other: Mapping[str, Any], *names: str) -> float | None:
-    found = (positive(where.get(name)) for where in (one, other) for name in names)
-    return next(filter(None, found), None)
-
-
 def _metamorph(file: TiffFile) -> Facts:
     try:
-        plane = _told(_told(file.metaseries_metadata).get("PlaneInfo"))
+        plane = told_of(told_of(file.metaseries_metadata).get("PlaneInfo"))
     except ParseError:
         plane = {}
     acquired: Any = plane.get("acquisition-time-local")
@@ -169,7 +133,7 @@ def _metamorph(file: TiffFile) -> Facts:
 def _stk(file: TiffFile, series: TiffPageSeries) -> Facts:
     """Return what a stack of MetaMorph says of itself; its tags, where it was not calibrated."""
     try:
-        told = _told(file.stk_metadata)
+        told = told_of(file.stk_metadata)
     except (ValueError, TypeError):
         # What tifffile does not understand says nothing.
         told = {}
@@ -187,9 +151,9 @@ def _stk(file: TiffFile, series: TiffPageSeries) -> Facts:
 
 def _lsm(file: TiffFile) -> Facts:
     """Return what Zeiss' LSM says of itself, in metres and seconds."""
-    told = _told(file.lsm_metadata)
+    told = told_of(file.lsm_metadata)
     width, height, step = (positive(told.get(f"VoxelSize{axis}"), 1e6) for axis in "XYZ")
-    names = _told(told.get("ChannelColors")).get("ColorNames") or ()
+    names = told_of(told.get("ChannelColors")).get("ColorNames") or ()
     return Facts(
         channels=tuple(map(str, names)),
         pixel_size_um=width,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from segmake.core.files import fingerprint, natural_key, same_letters
 from segmake.formats.believed import Header
@@ -31,6 +32,8 @@ FIELDS = tuple(_TEXTS)
 # Those which number the planes of an image; `any` says nothing, and all others tell images apart.
 PLANES = ("channel", "time", "z")
 _APART = ("name", "well", "position")
+# What the setting is where each file is an image, whatever its name looks like.
+SINGLE_FILES = "single_files"
 
 _FIELD = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 _RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
@@ -227,6 +230,18 @@ def pattern_of(text: str) -> Pattern:
     return Pattern(text)
 
 
+def pattern_in(images: Mapping[str, Any]) -> Pattern | None:
+    """Return the pattern that puts files together; None where each is an image.
+
+    Parameters
+    ----------
+    images : mapping
+        The section ``images`` of a config; plans of earlier versions have no such setting.
+    """
+    text = images.get("pattern")
+    return None if text in (None, SINGLE_FILES) else pattern_of(text)
+
+
 @dataclass(frozen=True)
 class Sorted:
     """The files of a folder, sorted by a pattern.
@@ -367,6 +382,32 @@ def header_of(header: Header, files: FileSet, path: Path) -> Header:
     )
 
 
+def refuse_other_planes(header: Header, first: Header, name: str, path: Path) -> None:
+    """Refuse a file whose planes are others than those of the first file of its image.
+
+    Parameters
+    ----------
+    header, first : Header
+    name : str
+        The file.
+    path : Path
+        The first file, for messages.
+
+    Raises
+    ------
+    Problem
+        ``SM-IMG-073``.
+    """
+    if (header.width, header.height, header.dtype) != (first.width, first.height, first.dtype):
+        raise Problem(
+            "SM-IMG-073",
+            where=str(path),
+            file=name,
+            size=f"{header.width} x {header.height}, {header.dtype}",
+            first=f"{first.width} x {first.height}, {first.dtype}",
+        )
+
+
 def _saved(files: FileSet, gaps: tuple[tuple[int, int, int], ...]) -> tuple[int, int]:
     """Return how many time points and slices were saved: those at the end may lack some channels."""
     if not gaps:
@@ -385,11 +426,16 @@ def _saved(files: FileSet, gaps: tuple[tuple[int, int, int], ...]) -> tuple[int,
 def arrangement(files: FileSet, facts: Iterable[tuple[int, int]]) -> str:
     """Return what differs when another file of a set does, or when one is another plane.
 
+    What times of change have no part in is before the point.
+
     Parameters
     ----------
     files : FileSet
     facts : iterable of tuple
         Size and time of change of each file.
     """
-    members = [(each.relative, each.channel, each.time, each.slice) for each in files.members]
-    return fingerprint(members, list(facts), files.channels)
+    members = [
+        (same_letters(each.relative), each.channel, each.time, each.slice) for each in files.members
+    ]
+    sizes, times = zip(*facts, strict=True)
+    return f"{fingerprint(members, sizes, files.channels)}.{fingerprint(times)}"

@@ -23,8 +23,10 @@ from segmake.core.files import (
     file_and_position,
     image_name,
     name_apart,
+    name_before,
     natural_key,
     result_name,
+    same_letters,
     write_atomically,
 )
 from segmake.core.files import listed as listed_names
@@ -34,7 +36,7 @@ from segmake.formats.isolated import headers_of
 from segmake.images.batches import assign_batches
 from segmake.images.channel_numbers import mixed_numbers
 from segmake.images.derived import Derived, find_derived, write_derived
-from segmake.images.file_sets import FileSet, arrangement, header_of, pattern_of, sort_files
+from segmake.images.file_sets import FileSet, arrangement, header_of, pattern_in, sort_files
 from segmake.images.image import ImageFile
 from segmake.images.image_folders import (
     ImageFolder,
@@ -90,21 +92,21 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     listed = list_images(config)
     remembered = read_inventory(kept)
     folders = _folders(listed, remembered, kept.parent)
-    pattern = config.settings["images"]["pattern"]
+    pattern = pattern_in(config.settings["images"])
     files, unfit, out_of_range = [], [], 0
     for each in listed:
         if pattern is None:
             files += [_image_file(folders, each, found) for found in each.found]
         else:
             there = {found.relative: found for found in each.found}
-            ordered = sort_files(there, pattern_of(pattern))
+            ordered = sort_files(there, pattern)
             unfit += [_image_file(folders, each, there[name]) for name in ordered.others]
             files += [_set_of_files(folders, each, one, there) for one in ordered.sets]
             out_of_range += len(ordered.left_out)
-    proposal = None if pattern else _proposal(listed)
+    proposal = _proposal(listed) if config.settings["images"]["pattern"] is None else None
     if pattern is not None and listed and not files:
-        raise Problems([_nothing_fits(config, pattern, unfit)])
-    files = _told_apart([*files, *unfit], remembered)
+        raise Problems([_nothing_fits(config, pattern.text, unfit)])
+    files = _told_apart(_spelt_as_before([*files, *unfit], remembered), remembered)
     noted = {image.file: image for image in remembered if image.batch}
     files = [_with_time_as_noted(file, noted.get(file.file)) for file in files]
     take_all = config.settings["images"]["derived"] == "take"
@@ -224,6 +226,24 @@ def _is_same_time(image: ImageFile, size: int, mtime_ns: int) -> bool:
 def _image_file(folders: Sequence[ImageFolder], listed: Listed, found: Found) -> ImageFile:
     name = name_of(folders, listed, found.relative) + ("/*" if found.folder else "")
     return ImageFile(name, name, found.path, *size_and_time(found.path))
+
+
+def _spelt_as_before(
+    files: Sequence[ImageFile], remembered: Iterable[ImageFile]
+) -> list[ImageFile]:
+    """Return files by the names that they had in earlier runs: a Mac that copies a folder may write accents anew."""
+    there = {file.file for file in files}
+    before: dict[str, str] = {}
+    for image in remembered:
+        name = name_before(image.file)
+        if image.batch and name not in there:
+            before[same_letters(name)] = name
+    spelt = []
+    for file in files:
+        # Of two that look the same, the second keeps its own.
+        name = before.pop(same_letters(file.file), file.file)
+        spelt.append(replace(file, image=name, file=name))
+    return spelt
 
 
 def _told_apart(files: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> list[ImageFile]:
@@ -439,7 +459,11 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
     known = [
         field
         for field in known
-        if field.header and not field.outdated and field.header.arranged == file.arranged
+        if field.header
+        and not field.outdated
+        and field.header.arranged == file.arranged
+        # What it lacked may be there now.
+        and not (field.header.lacks and (file.path.parent / field.header.lacks).exists())
     ]
     for positions in {field.positions for field in known}:
         fields = [
@@ -545,6 +569,7 @@ _KEY_OF = {
     "SM-IMG-023": "z",
     "SM-IMG-024": "positions",
     "SM-IMG-025": "pages",
+    "SM-IMG-074": "pages",
     "SM-IMG-070": "pattern",
     "SM-IMG-071": "pattern",
     "SM-IMG-072": "pattern",

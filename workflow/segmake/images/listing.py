@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
-
-import pathspec
+from typing import TYPE_CHECKING, Literal
 
 from segmake.core.config import Config
 from segmake.core.files import same_letters
 from segmake.formats import FOLDER_SUFFIX
 from segmake.images.folders import folder_problems
 from segmake.messages import Problem, Problems
+
+if TYPE_CHECKING:
+    import pathspec
 
 # What file servers and operating systems make beside images: bins, snapshots, small pictures. In lower case.
 SYSTEM_FOLDERS = frozenset(
@@ -186,6 +187,9 @@ def _comparable(name: str) -> str:
 
 
 def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
+    # The environments of the engines do not have it, and open images without a pattern of files.
+    import pathspec
+
     return pathspec.PathSpec.from_lines("gitignore", map(_comparable, patterns))
 
 

@@ -65,9 +65,13 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
         ``SM-IMG-070`` if no file holds one of the planes, of an image of several files;
         ``SM-IMG-010`` to ``SM-IMG-012`` if the channel is not there, not chosen or ambiguous; ``SM-IMG-021`` or
         ``SM-IMG-023`` if a time point or slice is not there; ``SM-IMG-022`` if there are several slices and the config
-        does not say what to do with them; ``SM-IMG-025`` if nothing says what the pages of the file are.
+        does not say what to do with them; ``SM-IMG-025`` if nothing says what the pages of the file are,
+        ``SM-IMG-074`` if the file that says it is missing.
     """
     header = interpreted(header, images)
+    if header.unnamed > 1 and header.lacks:
+        values = {"number": header.unnamed, "index": header.lacks}
+        raise Problem("SM-IMG-074", where=str(path), **values)
     if header.unnamed > 1:
         raise Problem("SM-IMG-025", where=str(path), number=header.unnamed)
     first = channel_index(header, images["channel"], path)
@@ -199,7 +203,8 @@ def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
     header = _with_pages(header, images["pages"])
     axes = exchanged(header, images)
     if axes is None:
-        return header
+        # One time point has no distance to the next, whatever the file says.
+        return header if header.times > 1 else replace(header, interval_s=None)
     number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
     one, other = axes
     number[one], number[other] = number[other], number[one]
@@ -217,8 +222,9 @@ def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
         slices=number["slice"],
         channels=names,
         color=header.color and "channel" not in axes,
-        # What the file says of an axis was said of another one.
-        interval_s=None if "time" in axes else header.interval_s,
+        # What the file says of an axis was said of another one; but an interval without time points was said of those
+        # that it calls otherwise.
+        interval_s=header.interval_s if (header.times == 1) == ("time" in axes) else None,
         slice_step_um=None if "slice" in axes else header.slice_step_um,
         planned_times=planned["time"],
         planned_slices=planned["slice"],

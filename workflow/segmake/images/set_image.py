@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.formats import Image, open_image
 from segmake.formats.believed import Header
-from segmake.images.file_sets import FileSet, Pattern, header_of, pattern_of, sort_files
+from segmake.images.file_sets import (
+    FileSet,
+    Pattern,
+    header_of,
+    pattern_in,
+    pattern_of,
+    refuse_other_planes,
+    sort_files,
+)
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -85,15 +93,8 @@ class SetImage:
             there = {"channel": names[channel], "time": time + 1, "slice": slice + 1}
             raise Problem("SM-IMG-070", where=str(self._path), number=1, **there)
         image = self._open(relative)
-        header, first = image.fields[0], self._first
-        if (header.width, header.height, header.dtype) != (first.width, first.height, first.dtype):
-            raise Problem(
-                "SM-IMG-073",
-                where=str(self._path),
-                file=PurePosixPath(relative).name,
-                size=f"{header.width} x {header.height}, {header.dtype}",
-                first=f"{first.width} x {first.height}, {first.dtype}",
-            )
+        name = PurePosixPath(relative).name
+        refuse_other_planes(image.fields[0], self._first, name, self._path)
         return image.plane(within["channel"], time=within["time"], slice=within["z"], page=page)
 
     def refuse_unwritten(self) -> None:
@@ -126,12 +127,27 @@ def open_field(path: Path, images: Mapping[str, Any]) -> AbstractContextManager[
     Problem
         What `open_image` and `SetImage` raise.
     """
-    # Plans of earlier versions have no such setting.
-    text = images.get("pattern")
-    if text is None:
-        return open_image(path)
-    found = _set_of(path, images, pattern_of(text))
+    pattern = pattern_in(images)
+    found = _set_of(path, images, pattern) if pattern else None
     return SetImage(path, *found) if found else open_image(path)
+
+
+def other_files(path: Path, images: Mapping[str, Any]) -> list[Path]:
+    """Return the other files of an image whose first file is given; none of an image that is one file.
+
+    Parameters
+    ----------
+    path : Path
+    images : mapping
+        The section ``images`` of the config; of a pattern that is none, nothing is made.
+    """
+    try:
+        pattern = pattern_in(images)
+    except Problem:
+        return []
+    found = _set_of(path, images, pattern) if pattern else None
+    files = [found[1] / each.relative for each in found[0].members] if found else []
+    return [file for file in files if file != path]
 
 
 def _set_of(path: Path, images: Mapping[str, Any], pattern: Pattern) -> tuple[FileSet, Path] | None:
@@ -164,7 +180,7 @@ def _sorted(
     base: Path, folder: Path, include: tuple[str, ...], exclude: tuple[str, ...], pattern: str
 ) -> tuple[FileSet, ...]:
     """Return the images of several files in a folder, and so deep in it as the pattern goes."""
-    # The environments of the engines have no pathspec, which this needs and an image of one file does not.
+    # An engine's environment has no pathspec, and most images are one file.
     from segmake.images.listing import chosen
 
     made = pattern_of(pattern)

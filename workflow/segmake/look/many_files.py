@@ -17,10 +17,12 @@ from segmake.formats import FOLDER_SUFFIX, SUFFIXES
 from segmake.formats.believed import Header
 from segmake.formats.isolated import MOST, SECONDS, Reader
 from segmake.images.derived import find_derived, write_derived
+from segmake.images.file_sets import FileSet, Pattern, sort_files
 from segmake.images.image import ImageFile
 from segmake.images.inventory import size_and_time
 from segmake.images.listing import Found, Listed
 from segmake.look.kept import Kept
+from segmake.look.sets import header_of_files, shown_of
 from segmake.messages import Problem, Problems, remembered
 
 MODULE = "segmake.look.one_file"
@@ -51,7 +53,7 @@ _OF_THE_PICTURE = {"SM-LOK-004", "SM-LOK-006"}
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a file.
+    """What was seen of a file, or of an image that lies in several.
 
     Attributes
     ----------
@@ -72,6 +74,8 @@ class Look:
         Why there is no picture, or of another channel.
     kept : bool
         Whether it was seen before.
+    files : int
+        In how many files it lies; `path` is the first.
     """
 
     path: Path
@@ -84,6 +88,7 @@ class Look:
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     kept: bool
+    files: int = 1
 
 
 class Looks:
@@ -101,11 +106,14 @@ class Looks:
         The name or the number of the channel that they show; empty for the first.
     include : sequence of str
         The patterns of names, as a config has them; without, those of a config that says nothing of it.
+    pattern : str
+        What the names of files mean that are one image together, as a config has it; empty: each is an image.
 
     Raises
     ------
     Problem
-        ``SM-LOK-001`` if there is nothing of this name, ``SM-LOK-002`` if the folder has no images.
+        ``SM-LOK-001`` if there is nothing of this name, ``SM-LOK-002`` if the folder has no images; what `Pattern`
+        raises.
 
     Attributes
     ----------
@@ -123,12 +131,16 @@ class Looks:
         pictures: Path | None = None,
         channel: str = "",
         include: Sequence[str] = (),
+        pattern: str = "",
     ) -> None:
         self.place = place.absolute()
         self._include = tuple(include)
         self.others: tuple[str, ...] = ()
         self.system: tuple[str, ...] = ()
         self._found = self._list()
+        self._sets: dict[str, FileSet] = {}
+        if pattern:
+            self._put_together(Pattern(pattern))
         self._draw = draw
         self._channel = channel
         self._own_pictures = pictures is not None
@@ -136,7 +148,9 @@ class Looks:
         self._not_written: Problem | None = None
 
     def __len__(self) -> int:
-        return len(self._found)
+        # Of a set, the first file stands for all.
+        sets = {files.name: len(files.members) - 1 for files in self._sets.values()}
+        return len(self._found) - sum(sets.values())
 
     @property
     def not_kept(self) -> Problem | None:
@@ -148,7 +162,26 @@ class Looks:
         return Problem("SM-LOK-003", where=where, folder=where, error=error.strerror)
 
     def each(self) -> Iterator[Look]:
-        """Yield what is seen of each file: first what is kept, then the others as they come."""
+        """Yield what is seen of each image: first what is kept, then the others as they come."""
+        waiting: dict[str, dict[str, Look]] = {}
+        for look in self._each_file():
+            files = self._sets.get(look.name)
+            if files is None:
+                yield look
+                continue
+            seen = waiting.setdefault(files.name, {})
+            seen[look.name] = look
+            if len(seen) == len(files.members):
+                yield _as_one(files, seen, self._channel)
+
+    def _put_together(self, pattern: Pattern) -> None:
+        ordered = sort_files((found.relative for found in self._found), pattern)
+        self._sets = {each.relative: one for one in ordered.sets for each in one.members}
+        out = set(ordered.left_out)
+        self._found = [found for found in self._found if found.relative not in out]
+        self.others = (*self.others, *ordered.left_out)
+
+    def _each_file(self) -> Iterator[Look]:
         unseen = []
         for found in self._found:
             size, mtime_ns = size_and_time(found.path)
@@ -264,6 +297,44 @@ class Looks:
             warnings=tuple(one for one in problems if one.code in _OF_THE_PICTURE),
             kept=kept,
         )
+
+
+def _as_one(files: FileSet, seen: dict[str, Look], channel: str) -> Look:
+    """Return what was seen of an image by what was seen of its files."""
+    members = [seen[each.relative] for each in files.members]
+    first = members[0]
+    problems = [problem for each in members for problem in each.problems][:1]
+    fields: tuple[Header, ...] = ()
+    picture, shown, warnings = None, {}, []
+    if all(each.fields for each in members):
+        headers = {each.name: each.fields for each in members}
+        try:
+            fields = (header_of_files(files, headers, first.path),)
+        except Problem as problem:
+            problems = problems or [problem]
+    if fields:
+        place, wrong = shown_of(files, fields[0], channel)
+        of_picture = seen[place.member.relative]
+        picture = of_picture.picture
+        shown = place.place(files, of_picture.shown) if picture else {}
+        warnings = [*of_picture.warnings]
+        if "channel" in files.fields:
+            # A file of one channel has none of another name.
+            warnings = [each for each in warnings if each.code != "SM-LOK-006"]
+            warnings += [wrong] if wrong else []
+    return Look(
+        path=first.path,
+        name=files.name,
+        size=sum(each.size for each in members),
+        mtime_ns=max(each.mtime_ns for each in members),
+        fields=fields,
+        picture=picture,
+        shown=shown,
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+        kept=all(each.kept for each in members),
+        files=len(members),
+    )
 
 
 def _told(answer: dict[str, Any]) -> list[Any]:

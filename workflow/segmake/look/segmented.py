@@ -26,6 +26,8 @@ class _Settings:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
+        # What is tried leaves no note of the file of its model.
+        self.weights = None
 
 
 def segment(question: dict[str, Any], answers: IO[bytes]) -> None:

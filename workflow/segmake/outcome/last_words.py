@@ -167,7 +167,7 @@ def _describe_looks(images: Images) -> list[str]:
 
 def _describe_diameters(images: Images) -> list[str]:
     """Return which diameters were estimated: a value for all images can be taken from it."""
-    found = sorted(row["estimated_diameter_px"] for row in images if row["estimated_diameter_px"])
+    found = sorted(filter(None, (row.get("estimated_diameter_px") for row in images)))
     if not found:
         return []
     low, high, middle = brief(found[0]), brief(found[-1]), median_low(found)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, remembered, say
+from segmake.messages.numbers import brief
 
 # Beyond these an image is flagged; see `docs/reference/quality.md`.
 THRESHOLDS: dict[str, float] = {
@@ -60,6 +61,7 @@ CODES = {
     "dropped": "SM-OUT-038",
     "specks": "SM-OUT-039",
     "unclear": "SM-OUT-046",
+    "other_diameter": "SM-OUT-050",
 }
 
 # Between the names of several, in ``images.csv``.
@@ -110,7 +112,7 @@ def flags_of(images: Mapping[str, Facts]) -> dict[str, list[Flag]]:
 
 
 def by_flag(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the images to look at by the flags that they have, the most frequent flag first.
+    """Return the images to look at by the first of their flags, which says most; the most frequent first.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def by_flag(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for row in rows:
-        for name in names_in(row):
+        for name in names_in(row)[:1]:
             found.setdefault(name, []).append(str(row["image"]))
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
@@ -165,30 +167,33 @@ def remedy(name: str) -> str:
 
 
 def _flags(facts: Facts, usual: _Usual) -> Iterator[Flag]:
+    """Yield what speaks against an image, first what may be the reason of what follows."""
+    for code, values in facts.get("doubts", ()):
+        yield Flag(code, dict(values))
+    if (number := facts.get("dropped", 0)) and number >= THRESHOLDS["dropped"] * facts["found"]:
+        yield Flag(CODES["dropped"], {"number": number, "all": facts["found"]})
     if facts["cells"]:
+        yield from _of_picture(facts, usual)
         yield from _of_objects(facts, usual)
     else:
         yield Flag(CODES["no_cell"], {})
-    if (number := facts.get("dropped", 0)) and number >= THRESHOLDS["dropped"] * facts["found"]:
-        yield Flag(CODES["dropped"], {"number": number, "all": facts["found"]})
-    yield from _of_picture(facts, usual)
-    for code, values in facts.get("doubts", ()):
-        yield Flag(code, dict(values))
+    if facts.get("saturated", 0) >= THRESHOLDS["saturated"]:
+        yield Flag(CODES["saturated"], {"percent": _percent(facts["saturated"])})
 
 
 def _of_objects(facts: Facts, usual: _Usual) -> Iterator[Flag]:
     """Yield what speaks against the objects of an image with cells."""
-    if (far := usual.far("objects", facts, THRESHOLDS["count"])) is not None:
-        yield Flag(CODES["count"], {"here": _short(facts["objects"]), "others": _short(far)})
-    if (far := usual.far("area", facts, THRESHOLDS["size"])) is not None:
-        yield Flag(CODES["size"], {"here": _short(facts["area"]), "others": _short(far)})
     if _is_large(facts, usual):
         yield Flag(CODES["large_object"], {"percent": _percent(facts["largest"])})
     number = facts.get("objects", 0)
-    if number >= OBJECTS and facts.get("edge", 0) >= THRESHOLDS["edge"]:
-        yield Flag(CODES["edge"], {"percent": _percent(facts["edge"])})
     if number >= OBJECTS and facts.get("specks", 0) >= THRESHOLDS["specks"]:
         yield Flag(CODES["specks"], {"percent": _percent(facts["specks"])})
+    if (far := usual.far("area", facts, THRESHOLDS["size"])) is not None:
+        yield Flag(CODES["size"], {"here": brief(facts["area"]), "others": brief(far)})
+    if (far := usual.far("objects", facts, THRESHOLDS["count"])) is not None:
+        yield Flag(CODES["count"], {"here": brief(facts["objects"]), "others": brief(far)})
+    if number >= OBJECTS and facts.get("edge", 0) >= THRESHOLDS["edge"]:
+        yield Flag(CODES["edge"], {"percent": _percent(facts["edge"])})
 
 
 def _is_large(facts: Facts, usual: _Usual) -> bool:
@@ -203,17 +208,12 @@ def _is_large(facts: Facts, usual: _Usual) -> bool:
 
 
 def _of_picture(facts: Facts, usual: _Usual) -> Iterator[Flag]:
-    """Yield what speaks against the picture itself."""
-    if facts.get("saturated", 0) >= THRESHOLDS["saturated"]:
-        yield Flag(CODES["saturated"], {"percent": _percent(facts["saturated"])})
-    if not facts["cells"]:
-        # Where there is nothing, nothing is sharp, or bright.
-        return
+    """Yield what speaks against the picture of cells; where there is nothing, nothing is sharp, or bright."""
     if usual.far("sharpness", facts, THRESHOLDS["focus"], above=False) is not None:
         yield Flag(CODES["out_of_focus"], {})
     few = facts.get("whole") and facts["range"] < THRESHOLDS["levels"]
     if few or usual.far("range", facts, THRESHOLDS["dim"], above=False) is not None:
-        yield Flag(CODES["dim"], {"range": _short(facts["range"])})
+        yield Flag(CODES["dim"], {"range": brief(facts["range"])})
 
 
 class _Usual:
@@ -253,7 +253,3 @@ def _apart(value: float, usual: float) -> float:
 
 def _percent(part: float) -> int:
     return max(1, round(100 * part))
-
-
-def _short(value: float) -> str:
-    return f"{value:.3g}"

@@ -30,6 +30,7 @@ LANGUAGE = "segmake-language"
 _MOST_BYTES = 1_000_000
 
 _STATUS = {
+    "SM-CFG-055": HTTPStatus.BAD_REQUEST,
     "SM-PAG-005": HTTPStatus.FORBIDDEN,
     "SM-PAG-006": HTTPStatus.FORBIDDEN,
     "SM-PAG-007": HTTPStatus.NOT_FOUND,

@@ -180,7 +180,7 @@ class Desk:
             part=part,
             parts=parts,
             looked=len(seen),
-            left_out=len(seen) - len(listed),
+            left_out=len(seen) - sum(len(line.get("files", [line])) for line in listed),
             none_taken=bool(seen and not images),
             of=sum(task.lines[0].get("of", 0) for task in tasks if task.lines),
             over=all(task.over for task in tasks),
@@ -198,7 +198,7 @@ class Desk:
         """Return the images that a config takes; of ten thousand it takes long to find out."""
         section = _section(settings)
         key = (
-            str([section.get(name) for name in ("include", "exclude", "derived")]),
+            str([section.get(name) for name in ("include", "exclude", "derived", "pattern")]),
             *((task.log, len(task.lines)) for task in tasks),
         )
         if self._taken[0] != key:
@@ -231,7 +231,8 @@ class Desk:
         tasks = await self.looks(draft.settings)
         seen = [line for task in tasks for line in task.files]
         if name:
-            found = next((line for line in seen if line["file"] == name), None)
+            taken = self.taken(draft.settings, tasks).images
+            found = next((line for line in (*taken, *seen) if line["file"] == name), None)
             if found is None and all(task.over for task in tasks):
                 raise Problem("SM-PAG-008", where=name)
         else:

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segmake.answers.look import axes_of
 from segmake.config.schema import schema, with_defaults
 from segmake.core.files import natural_key
 from segmake.formats.believed import Header
+from segmake.images.file_sets import FileSet, pattern_in, sort_files
 from segmake.images.listing import chosen
 from segmake.images.selection import chosen as numbers_chosen
 from segmake.images.selection import interpreted, select
+from segmake.look.sets import header_of_files
 from segmake.messages import Problem, say
 from segmake.page.work import Task, problem_values
 
@@ -50,7 +53,8 @@ class Taken:
     Attributes
     ----------
     images : list of dict
-        What `segmake look` says of each file that is taken, in the order of their names.
+        What `segmake look` says of each image that is taken, in the order of their names; of one that lies in several
+        files, what it says of them together, and under ``files`` of each.
     left_out : list of LeftOut
     more : int
         How many other files are left out whose names are not known.
@@ -144,10 +148,64 @@ def taken(tasks: Iterable[Task], section: Mapping[str, Any]) -> Taken:
         if section.get("derived") == "take":
             made = {}
         found.left_out.extend(_left_out(said, by_name, others, by_patterns, made))
-        found.images.extend(
-            line for name, line in by_name.items() if name in by_patterns and name not in made
-        )
+        lines = [line for name, line in by_name.items() if name in by_patterns and name not in made]
+        images, out_of_range = put_together(lines, section)
+        found.images.extend(images)
+        found.left_out.extend(LeftOut(n, say("left_out.range"), "range") for n in out_of_range)
     return Taken(found.images, found.left_out, more)
+
+
+def put_together(
+    lines: Sequence[dict[str, Any]], section: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Return what `segmake look` said of files as what is said of images, and the names that are out of range.
+
+    Parameters
+    ----------
+    lines : sequence of dict
+        Of one folder.
+    section : mapping
+        The section ``images`` of a config, whose pattern says which files are an image.
+    """
+    pattern = None
+    # What is wrong with it is told at its field.
+    with suppress(Problem, TypeError, AttributeError):
+        pattern = pattern_in(section)
+    if pattern is None:
+        return list(lines), ()
+    by_name = {line["name"]: line for line in lines}
+    ordered = sort_files(by_name, pattern)
+    images = [by_name[name] for name in ordered.others]
+    images += [
+        _as_one(files, [by_name[each.relative] for each in files.members]) for files in ordered.sets
+    ]
+    return sorted(images, key=lambda line: natural_key(line["name"])), ordered.left_out
+
+
+def _as_one(files: FileSet, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is said of an image that lies in several files."""
+    first = lines[0]
+    one = {**first, "name": files.name, "files": list(lines), "positions": []}
+    one["problems"] = [problem for line in lines for problem in line["problems"]]
+    if not all(line["positions"] for line in lines):
+        return one
+    headers = {line["name"]: tuple(map(_header, line["positions"])) for line in lines}
+    try:
+        header = header_of_files(files, headers, Path(first["name"]))
+    except Problem as problem:
+        one["problems"].append(problem_values(problem) | {"severity": "error"})
+        return one
+    told = {
+        "name": header.position,
+        "times": header.times,
+        "slices": header.slices,
+        "channels": list(header.channels),
+        "gaps": [list(gap) for gap in header.gaps],
+        "axes": axes_of(header),
+        "planned_times": header.planned_times,
+        "planned_slices": header.planned_slices,
+    }
+    return one | {"positions": [{**first["positions"][0], **told}]}
 
 
 def _by_patterns(names: Sequence[str], section: Mapping[str, Any]) -> set[str]:
@@ -279,4 +337,6 @@ def _header(position: Mapping[str, Any]) -> Header:
         dtype=position["dtype"],
         pixel_size_um=position["pixel_size_um"],
         unnamed=position["pages"],
+        position=position.get("name", ""),
+        gaps=tuple((one, two, three) for one, two, three in position.get("gaps", ())),
     )

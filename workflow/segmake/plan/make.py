@@ -17,6 +17,7 @@ from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
+from segmake.core.output_files import kinds_of_images, tables_of_run
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
@@ -67,7 +68,7 @@ def make_plan(
         What `take_inventory` raises.
     """
     settle(config)
-    folders = ResultPaths(Path(config.settings["results"]), tuple(config.settings["outputs"]))
+    folders = ResultPaths.of(config.settings)
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
         reason = os.strerror(errno.ENOTDIR)
@@ -84,7 +85,8 @@ def make_plan(
     replaced = inventory.replaced.difference(planned["looks"])
     of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
-    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores)
+    known_by = planned["images_before"]
+    scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores, known_by)
     for name, script in scripts.items():
         if not folders.script_outcome(name, script.outcome).exists():
             refuse_newer(journal_of(folders, name).finished().values(), folders.results)
@@ -120,6 +122,7 @@ def make_plan(
     number = round_of(
         folders.run_files,
         folders.results,
+        tables_of_run(settings["outputs"]),
         lambda number: replace(plan, report_round=number).summary(),
     )
     return replace(plan, report_round=number), inventory
@@ -223,6 +226,11 @@ def _known_fault(image: ImageFile, section: dict[str, Any]) -> Problem | None:
     return None
 
 
+def _arranged(image: ImageFile) -> str:
+    """Return what differs when one of the several files does that an image lies in; empty for one file."""
+    return image.header.arranged if image.header else ""
+
+
 class _KeyMaker:
     """Makes the fingerprints of what decides a result of each step, from the settings."""
 
@@ -248,7 +256,8 @@ class _KeyMaker:
         self._of_model = self._segment(self.weights)
         self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
         self._masks = fingerprint(
-            settings["outputs"], images["pixel_size_um"], versions.LABELS, versions.OUTPUTS
+            kinds_of_images(settings["outputs"]),
+            *(images["pixel_size_um"], versions.LABELS, versions.OUTPUTS),
         )
         self._measure = fingerprint(
             settings["measurements"], images["pixel_size_um"], versions.MEASUREMENT
@@ -280,10 +289,13 @@ class _KeyMaker:
 
         Else none.
         """
-        before = times_before(entry, (image.size, image.mtime_ns), self.weights)
+        now = (image.size, image.mtime_ns, _arranged(image))
+        before = times_before(entry, now, self.weights)
         if before is None or entry is None:
             return {}, {}
         older, of_model = replace(image, mtime_ns=before[0]), self._segment(before[1])
+        if older.header and before[2]:
+            older = replace(older, header=replace(older.header, arranged=before[2]))
         keys = self.keys(older, of_model)
         # Once its labels are carried over, what was made of them is still to be.
         known = keys["segment"] in (entry.key, entry.details.get("carried"))
@@ -298,7 +310,8 @@ class _KeyMaker:
         cells = self._segment_and_cells(image, of_model or self._of_model)[1]
         corrected = corrected_since_0_1_0(image.header, self._images)
         labels = fingerprint(cells, self._images["pixel_size_um"], *corrected)
-        return image_keys(image.size, image.mtime_ns, image.position, labels)
+        file = (image.size, image.mtime_ns, image.position)
+        return image_keys(*file, labels, _arranged(image))
 
     def _segment_and_cells(self, image: ImageFile, of_model: str) -> tuple[str, str]:
         """Return what decides the labels that the engine finds, and those that are kept in the end."""
@@ -309,8 +322,8 @@ class _KeyMaker:
         if image.header and image.header.copies_before:
             others = [*others, image.header.copies_before]
         # Another file of a set changes neither sum nor latest time for sure.
-        if image.header and image.header.arranged:
-            others = [*others, image.header.arranged]
+        if _arranged(image):
+            others = [*others, _arranged(image)]
         if (
             image.header
             and self._images["axes"]
@@ -375,6 +388,8 @@ _FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
 def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
     diameter = settings["segmentation"].get("diameter")
+    if diameter == engines.ESTIMATE:
+        return None
     sizes = [image.header.pixel_size_um for image in present if image.header]
     size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
     if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:
@@ -469,7 +484,7 @@ def _plan_batch(
                 1,
                 keys.is_large(image),
                 keys.is_tracked(image),
-                (image.size, image.mtime_ns),
+                (image.size, image.mtime_ns, _arranged(image)),
                 noted[image.image][0].get(step, "") if image.image in noted else "",
             )
             current = is_current(entry, task)

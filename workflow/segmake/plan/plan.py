@@ -12,11 +12,14 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from segmake.core import versions
 from segmake.core.files import fingerprint, write_atomically
+from segmake.core.output_files import tables_of_run
 from segmake.engines import licences
 from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
@@ -202,7 +205,12 @@ class Plan:
     @property
     def folders(self) -> ResultPaths:
         """Where the results go."""
-        return ResultPaths(Path(self.settings["results"]), tuple(self.settings["outputs"]))
+        return ResultPaths.of(self.settings)
+
+    @property
+    def spreadsheets(self) -> list[str]:
+        """The tables of the whole run that the config asks for besides, below the results folder."""
+        return tables_of_run(self.settings["outputs"])
 
     @property
     def name(self) -> str:
@@ -334,6 +342,8 @@ class Plan:
                 lines.append(f"    {each}")
             if unread := script.counts.get("unread"):
                 lines.append(say("plan.script.unread", number=unread))
+            if looks := script.counts.get("to_look_at"):
+                lines.append(say("plan.script.looks", number=looks))
             if gone := script.counts.get("gone"):
                 lines.append(say("plan.script.gone", number=gone))
             lines += script_notes(definition, runs)
@@ -363,16 +373,10 @@ class Plan:
         """Return how many images will fail, and why: by the reason, with the first of them."""
         if not self.faults:
             return []
-        alike: dict[str, list[str]] = {}
-        for image, fault in self.faults.items():
-            alike.setdefault(fault.code, []).append(image)
         lines = [say("plan.will_fail", number=len(self.faults))]
-        for code, images in sorted(alike.items(), key=lambda item: -len(item[1])):
-            first = self.faults[images[0]]
-            names = {"number": len(images), "names": _some(images, _EXAMPLES)}
-            lines.append(
-                say("plan.will_fail.why", code=code, what=first.what, remedy=first.remedy, **names)
-            )
+        codes = Counter(fault.code for fault in self.faults.values())
+        for code, _ in codes.most_common():
+            lines += _of_one_code({i: f for i, f in self.faults.items() if f.code == code})
         return lines
 
     def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
@@ -460,14 +464,35 @@ class Plan:
         lines += [say("plan.stray", file=file) for file in self.stray]
         lines += self._describe_named()
         lines += known_errors.describe(self.known_errors, "plan.known_error")
+        # What will fail is told below, and is not promised here.
+        sure = {step: max(self.to_do[step] - len(self.faults), 0) for step in STEPS}
         if segment := self.to_do["segment"]:
-            lines.append(say("plan.to_do", images=segment, batches=self.to_do["batches"]))
+            lines.append(say("plan.to_do", images=sure["segment"], batches=self.to_do["batches"]))
         # What is segmented is written, measured and drawn too, which need not be said.
         if any(self.to_do[step] > segment for step in STEPS):
-            lines.append(say("plan.after", **self.to_do))
+            lines.append(say("plan.after", **sure))
         elif not (segment or self.looks or any(s.batches for s in self.scripts.values())):
             lines.append(say("plan.nothing"))
         return lines
+
+
+def _of_one_code(faults: dict[str, Problem]) -> list[str]:
+    """Return why images will fail for reasons of one code: the most frequent ones, what helps below them."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for image, fault in faults.items():
+        alike.setdefault((fault.remedy, fault.what), []).append(image)
+    code = next(iter(faults.values())).code
+    most = sorted(alike, key=lambda texts: -len(alike[texts]))[:_EXAMPLES]
+    lines = []
+    for remedy, shown in groupby(sorted(most), key=itemgetter(0)):
+        for texts in shown:
+            images = alike[texts]
+            names = {"number": len(images), "names": _some(images, _EXAMPLES)}
+            lines.append(say("plan.will_fail.why", code=code, what=texts[1], **names))
+        lines.append(f"      {remedy}")
+    if more := len(faults) - sum(len(alike[texts]) for texts in most):
+        lines.append(say("plan.will_fail.more", code=code, number=more))
+    return lines
 
 
 def _some(names: list[str], most: int = NAMED) -> str:
@@ -536,7 +561,7 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     if results:
         values["written_for"] = values["settings"]["results"]
         values["settings"]["results"] = str(results)
-    folders = ResultPaths(Path(values["settings"]["results"]), tuple(values["settings"]["outputs"]))
+    folders = ResultPaths.of(values["settings"])
     batches = {
         name: Batch(
             name,
@@ -593,6 +618,7 @@ class ScriptPlan:
         For each batch, what names the file that Snakemake asks for.
     counts : dict
         How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
+        are done if files hold what they held (``to_look_at``),
         were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
     files : list of str
         All files that the script is made of.

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segmake.core.files import fingerprint, result_name
-from segmake.core.output_files import files
+from segmake.core.output_files import files, kinds_of_images
 from segmake.runner.step_names import AFTER
 
 # Whoever only looks where a run is loads neither tasks nor scripts.
@@ -26,11 +26,16 @@ class ResultPaths:
     ----------
     results : Path
     kinds : tuple of str
-        The kinds of files that are written beside the masks: ``outputs`` of the config.
+        The kinds of files that are written beside the masks, as ``outputs`` of the config has them.
     """
 
     results: Path
     kinds: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> ResultPaths:
+        """Return those of a checked config's settings."""
+        return cls(Path(settings["results"]), tuple(kinds_of_images(settings["outputs"])))
 
     @property
     def state(self) -> Path:
@@ -214,7 +219,7 @@ class ResultPaths:
         attempt: int,
         large: bool,
         tracked: bool,
-        file: Sequence[int] = (0, 0),
+        file: Sequence[Any] = (0, 0, ""),
         before: str = "",
     ) -> Task:
         """Return what a step has to do with an image.
@@ -245,6 +250,6 @@ class ResultPaths:
             beside,
             optional=self.optional(step, image),
             results=self.results,
-            file=(file[0], file[1]),
+            file=(file[0], file[1], file[2]),
             before=before,
         )

@@ -54,9 +54,14 @@ NAMED = 3
 LONGEST_PLACE = 100
 
 
-def image_keys(size: int, mtime_ns: int, position: int, labels: str) -> dict[str, str]:
+def image_keys(
+    size: int, mtime_ns: int, position: int, labels: str, arranged: str = ""
+) -> dict[str, str]:
     """Return the keys of what a script sees of an image before it is measured: the image, and its labels."""
-    return {"images": fingerprint(size, mtime_ns, position), "masks": labels}
+    return {
+        "images": fingerprint(size, mtime_ns, position, *filter(None, [arranged])),
+        "masks": labels,
+    }
 
 
 def plan_scripts(
@@ -65,6 +70,7 @@ def plan_scripts(
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
     cores: int | None = None,
+    images_before: Mapping[str, dict[str, str]] | None = None,
 ) -> dict[str, ScriptPlan]:
     """Plan the scripts of a config.
 
@@ -79,6 +85,8 @@ def plan_scripts(
         What `image_keys` gives of each image.
     cores : int or None
         Those of this computer, if it does the jobs itself.
+    images_before : dict, optional
+        What `image_keys` gave of images before the times of their files changed, where that may be all that did.
     """
     scripts = scripts_of(settings)
     if not scripts:
@@ -92,9 +100,13 @@ def plan_scripts(
     }
     left_out = reasons(settings.get("leave_out", {}), images)
     keys = _expected_keys(scripts, codes, folders, batches, images, left_out)
+    older = None
+    if images_before:
+        known = {**images, **images_before}
+        older = _expected_keys(scripts, codes, folders, batches, known, left_out, before=True)
     plans: dict[str, ScriptPlan] = {}
     for name in _in_order(scripts):
-        planned = _plan_script(scripts[name], keys, folders, batches, plans, cores)
+        planned = _plan_script(scripts[name], keys, older, folders, batches, plans, cores)
         own = selves[name]
         plans[name] = replace(
             planned,
@@ -254,7 +266,10 @@ def _expected_keys(
     batches: Mapping[str, Batch],
     images: Mapping[str, dict[str, str]],
     left_out: Mapping[str, str],
+    *,
+    before: bool = False,
 ) -> Keys:
+    """Return the keys that runs will have; with `before`, if all files that jobs look at hold what they held."""
     facts = {}
     for batch in batches.values():
         finished = {
@@ -263,12 +278,14 @@ def _expected_keys(
         }
         for number, task in enumerate(batch.tasks["segment"]):
             of_image = {step: batch.tasks[step][number] for step in finished}
+            if before:
+                of_image = {step: replace(t, key=t.before or t.key) for step, t in of_image.items()}
             ends = {step: finished[step].get(task.image) for step in finished}
             needs = {**images[task.image], "cells": of_image["measure"].key}
             state, without = _state(of_image, ends), task.image in left_out
             facts[task.image] = ImageFacts(needs, task.positions > 0, state, without)
     journals = {name: journal_of(folders, name).finished() for name in scripts}
-    return Keys(scripts, codes, facts, journals.__getitem__, expected=True)
+    return Keys(scripts, codes, facts, journals.__getitem__, expected=True, before=before)
 
 
 def _state(tasks: Mapping[str, Task], ends: Mapping[str, Entry | None]) -> Any:
@@ -289,6 +306,7 @@ def _state(tasks: Mapping[str, Task], ends: Mapping[str, Entry | None]) -> Any:
 def _plan_script(
     script: Script,
     keys: Keys,
+    older: Keys | None,
     folders: ResultPaths,
     batches: Mapping[str, Batch],
     plans: Mapping[str, ScriptPlan],
@@ -299,7 +317,7 @@ def _plan_script(
     places = {t.image: (b.name, t) for b in batches.values() for t in b.tasks["segment"]}
     pending: dict[str, list[Task]] = {}
     attempts: dict[str, int] = {}
-    counts = dict.fromkeys(("runs", "done", "failed", "to_run", "gone"), 0)
+    counts = dict.fromkeys(("runs", "done", "failed", "to_run", "to_look_at", "gone"), 0)
     noted: dict[str, dict[str, Any]] = {}
     for run in keys.runs(script.name):
         entry, key = finished.get(run), keys.key(script.name, run)
@@ -316,7 +334,10 @@ def _plan_script(
         counts["gone"] += bool(not current and entry and (entry.event, entry.key) == ("done", key))
         if (current and settled) or (image and not image.positions):
             continue
-        counts["to_run"] += not current
+        before = older.key(script.name, run) if older and not current else None
+        same = bool(before) and is_current(entry, replace(task, key=before or ""))
+        counts["to_look_at"] += same
+        counts["to_run"] += not (current or same)
         batch = UNSETTLED if current else batch
         task = folders.script_task(script, run, image, key or "", attempts[run])
         pending.setdefault(batch, []).append(task)
@@ -324,10 +345,10 @@ def _plan_script(
     counts["unread"] = len(noted) if took_nothing(script, keys.runs(script.name), noted) else 0
     counts["failed"] += counts["unread"]
     counts["done"] = len(noted) - counts["unread"]
-    before = {batch: _before(script, batches, plans, batch) for batch in {*pending, ""}}
-    before[UNSETTLED] = before[""]
+    earlier = {batch: _before(script, batches, plans, batch) for batch in {*pending, ""}}
+    earlier[UNSETTLED] = earlier[""]
     code = keys.codes[script.name]
-    outcome = fingerprint(code, attempts, before[""])
+    outcome = fingerprint(code, attempts, earlier[""])
     made: dict[str, list[Task]] = {}
     names: dict[str, str] = {}
     if not folders.script_outcome(script.name, outcome).exists():
@@ -336,7 +357,7 @@ def _plan_script(
             for name, part in _parts(script, batch, tasks, finished.values(), cores, others):
                 made[name] = part
                 runs = [(task.image, task.key, task.attempt) for task in part]
-                names[name] = fingerprint(code, runs, before[batch])
+                names[name] = fingerprint(code, runs, earlier[batch])
     return ScriptPlan("", code, outcome, made, names, counts)
 
 

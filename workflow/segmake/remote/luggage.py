@@ -24,7 +24,10 @@ from segmake.scripts.source.followed import CODE, fitting_files, follow
 from segmake.scripts.source.static import local_files
 
 # What is sent of the files beside images: parts of an image, and small ones that a script may read.
-_BESIDE = (".ome", ".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".lifext", ".nd")
+_BESIDE = (
+    *(".ome", ".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".lifext", ".nd"),
+    "ndtiff.index",
+)
 _OME = (".ome.tif", ".ome.tiff")
 
 # What is sent of the files beside a script, in the experiment's own folder of scripts.
@@ -148,7 +151,9 @@ def pack(config: Path, named: Sequence[Named], laptop: Laptop) -> Luggage:
     return luggage
 
 
-def pack_one(image: Path, named: Sequence[Named], laptop: Laptop) -> tuple[Luggage, str]:
+def pack_one(
+    image: Path, named: Sequence[Named], laptop: Laptop, others: Iterable[Path] = ()
+) -> tuple[Luggage, str]:
     """Return what is needed to find the cells of one image over there, and what the image is called there.
 
     Parameters
@@ -157,6 +162,8 @@ def pack_one(image: Path, named: Sequence[Named], laptop: Laptop) -> tuple[Lugga
     named : sequence of Named
         The paths in a config: folders of images, and perhaps a model.
     laptop : Laptop
+    others : iterable of Path
+        The other files of the image, where it lies in several.
     """
     luggage = Luggage()
     for one in _of_kind(named, "other"):
@@ -172,7 +179,11 @@ def pack_one(image: Path, named: Sequence[Named], laptop: Laptop) -> tuple[Lugga
         _add_tree(luggage, image, name, guarded=False)
     else:
         luggage.add(name, image, guarded=False)
-        _add_beside(luggage, image.parent, name.rpartition("/")[0], {image.name})
+        above = name.rpartition("/")[0]
+        _add_beside(luggage, image.parent, above, {image.name})
+        for other in others:
+            below = os.path.normpath(_joined(above, os.path.relpath(other, image.parent)))
+            luggage.add(below, other, guarded=False)
     luggage.images.append(name)
     return luggage, name
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from pathlib import Path
 
+from segmake.config.edited_text import settings_in
 from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
 from segmake.core.files import listed, readable
+from segmake.images.set_image import other_files
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import shown_bytes
 from segmake.places import copying
@@ -289,7 +291,9 @@ async def send_one(
     laptop = await session.laptop()
     folder = session.place.folder
     copied = make_copy(config, laptop, folder)
-    luggage, name = pack_one(image, copied.named, laptop)
+    written = settings_in(config.read_text(encoding="utf-8")).get("images")
+    files = other_files(image, written if isinstance(written, Mapping) else {})
+    luggage, name = pack_one(image, copied.named, laptop, files)
     if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
         return name, copied
     packed = await _with_files(session, copied, luggage, await memory_of(session))

@@ -76,6 +76,10 @@ CITATIONS = {
 }
 
 
+# Those that are there of each run.
+TABLES = ("cells.csv", "cells.parquet", "images.csv")
+
+
 @dataclass(frozen=True)
 class Run:
     """What was run, as the report tells it.
@@ -126,7 +130,7 @@ class Run:
     files_found: int = 0
     files_left_out: int = 0
     batches: int = 0
-    tables: Sequence[str] = ("cells.csv", "cells.parquet", "images.csv")
+    tables: Sequence[str] = TABLES
     usage: Usage | None = None
     timing: Timing | None = None
     not_selected: Sequence[str] = ()
@@ -365,7 +369,7 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
 
 
 def _looks(done: list[dict]) -> list[dict[str, Any]]:
-    """Return the images to look at by what is unusual about them, the most frequent first."""
+    """Return the images to look at by what says most about them, the most frequent first."""
     return [
         {
             "flag": name,

@@ -14,6 +14,7 @@ import pandas as pd
 from segmake import __version__
 from segmake.core.files import readable
 from segmake.core.journal import Journal
+from segmake.core.spreadsheets import write_xlsx
 from segmake.core.tables import write_csv, write_parquet
 from segmake.engines import is_demo, licences
 from segmake.labels.cell_tables import fail_broken, join_cells
@@ -24,14 +25,17 @@ from segmake.outcome.timing import timing_of
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
 from segmake.plan.plan import Plan
-from segmake.report.page import Run, write_report
+from segmake.report.page import TABLES, Run, write_report
 from segmake.runner.run_files import note_files
 from segmake.runner.step_names import STEPS
 from segmake.scripts.results.results import script_results
 
 
 def write_summary(plan: Plan) -> None:
-    """Write ``images.csv``, ``cells.csv``, ``cells.parquet`` and ``report.html`` into the results folder."""
+    """Write ``images.csv``, ``cells.csv``, ``cells.parquet`` and ``report.html`` into the results folder.
+
+    Beside them, the spreadsheets that the config asks for.
+    """
     folders = plan.folders
     images = image_table(plan)
     counted = (images["state"] == "done") & (images["left_out_because"] == "")
@@ -42,6 +46,8 @@ def write_summary(plan: Plan) -> None:
     write_csv(images, folders.results / "images.csv")
     write_csv(cells, folders.results / "cells.csv")
     write_parquet(cells, folders.results / "cells.parquet")
+    for name in plan.spreadsheets:
+        write_xlsx(images if name.startswith("images") else cells, folders.results / name)
 
     def thumbnails(image: str) -> tuple[Path, Path] | None:
         pair = folders.thumbnails(image)
@@ -57,7 +63,7 @@ def write_summary(plan: Plan) -> None:
     )
     flags = dict(zip(images["image"], images["flags"], strict=True))
     write_flags(flags, plan.left_out_because, folders.flags)
-    note_files(folders.run_files, folders.results, plan.report_round)
+    note_files(folders.run_files, folders.results, plan.spreadsheets, plan.report_round)
 
 
 def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
@@ -76,6 +82,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         files_found=len(images),
         files_left_out=plan.left_out,
         batches=len(plan.batches),
+        tables=(*plan.spreadsheets, *TABLES),
         warnings=[
             *_warnings(segmentation, devices, plan.kept),
             *filter(None, [licences.warning(segmentation)]),

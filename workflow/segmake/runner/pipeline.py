@@ -55,8 +55,9 @@ class Task:
         The results folder, below which all of these lie.
     source : mapping
         What the step before noted of the files that this one reads.
-    file : tuple of int
-        Size and time of change of the image's file, as they are in the key.
+    file : tuple
+        Size and time of change of the image's file, as they are in the key; of several files what differs when one of
+        them does, too (`segmake.images.file_sets.arrangement`).
     before : str
         The key of the result that is there, where the times of files alone are others since: if what is in them is the
         same, it counts for this key (`segmake.runner.same_content`). Else empty.
@@ -76,7 +77,7 @@ class Task:
     optional: tuple[Path, ...] = ()
     results: Path = Path()
     source: Record = field(default_factory=dict, compare=False)
-    file: tuple[int, int] = field(default=(0, 0), compare=False)
+    file: tuple[int, int, str] = field(default=(0, 0, ""), compare=False)
     before: str = field(default="", compare=False)
 
     def is_there(self, record: Record | None = None, *, exactly: bool = False) -> bool:

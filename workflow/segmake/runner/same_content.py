@@ -32,12 +32,14 @@ def source_note(task: Task, parts: Iterable[str]) -> dict[str, Any]:
     parts : iterable of str
         The files beside it that hold a part of the image.
     """
-    size, mtime_ns = task.file
+    size, mtime_ns, arranged = task.file
     names = tuple(parts)
-    content = _content(task.path, names, size, mtime_ns)
+    content = _content(task.path, names, task.file)
     if content is None:
         return {}
     noted = {"size": size, "mtime_ns": mtime_ns, "content": content, "parts": names}
+    if arranged:
+        noted["arranged"] = arranged
     return {"source": noted}
 
 
@@ -58,18 +60,19 @@ def weights_note(model: str, weights: Sequence[int] | None) -> dict[str, Any]:
 
 
 def times_before(
-    entry: Entry | None, file: tuple[int, int], weights: Sequence[int] | None
-) -> tuple[int, list[int] | None] | None:
+    entry: Entry | None, file: tuple[int, int, str], weights: Sequence[int] | None
+) -> tuple[int, list[int] | None, str] | None:
     """Return the time of an image's file, and size and time of the model's, as they were when it was segmented.
 
-    None where they are the same, where more than times is another, or where nothing is noted.
+    Last, what tells the several files of an image. None where they are the same, where more than times is another, or
+    where nothing is noted.
 
     Parameters
     ----------
     entry : Entry or None
         How the segmentation of the image ended last.
-    file : tuple of int
-        Size and time of the image's file now.
+    file : tuple
+        Size and time of the image's file now, and what tells its several files.
     weights : sequence of int or None
         The same of the model's file, where the config names one.
     """
@@ -78,16 +81,18 @@ def times_before(
     try:
         source, noted = entry.details["source"], entry.details.get("weights")
         model = [noted["size"], noted["mtime_ns"]] if noted else None
-        before = (source["size"], source["mtime_ns"])
+        before = (source["size"], source["mtime_ns"], source.get("arranged", ""))
     # What another version wrote.
     except (KeyError, TypeError):
         return None
     now = list(weights) if weights else None
     if (before, model) == (file, now):
         earlier = entry.details.get("times_before")
-        return (earlier[0], earlier[1]) if earlier else None
+        return (earlier[0], earlier[1], earlier[2]) if earlier else None
     same_sizes = before[0] == file[0] and (model or [0])[0] == (now or [0])[0]
-    return (before[1], model) if same_sizes else None
+    # Which of its files is which plane, and how large each is, is before the point.
+    same_planes = before[2].partition(".")[0] == file[2].partition(".")[0]
+    return (before[1], model, before[2]) if same_sizes and same_planes else None
 
 
 def carry_over(
@@ -182,7 +187,7 @@ def _same(
 
 # The positions of a file lie in it together.
 @cache
-def _content(path: Path, parts: tuple[str, ...], size: int, mtime_ns: int) -> str | None:
+def _content(path: Path, parts: tuple[str, ...], _of: tuple[int, int, str]) -> str | None:
     return sampled_hash([path, *(path.parent / part for part in parts)], WHOLE)
 
 

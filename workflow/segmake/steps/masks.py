@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segmake.core.output_files import KINDS
+from segmake.core.output_files import KINDS, kinds_of_images
 from segmake.images.calibration import pixel_sizes
 from segmake.images.field_of_view import FieldOfView
 from segmake.labels import exports as outputs
@@ -71,7 +71,7 @@ def work_of(plan: Plan) -> DoOne:
                 notes=_notes(settings, view, corrected=correction is not None),
             )
             with LabelStack(task.outputs[0]) as stack:
-                for kind in settings["outputs"]:
+                for kind in kinds_of_images(settings["outputs"]):
                     outputs.write(kind, folders.results, task.image, stack, view)
         noted = {"cells_kept": counted.cells, "quality": counted.facts()}
         return {**noted, "corrected": correction is not None, **details}

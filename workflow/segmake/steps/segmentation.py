@@ -86,6 +86,11 @@ class _Field:
             slices = [self.view.planes(moment, each) for each in range(self.view.selection.depth)]
             return [np.stack(channel) for channel in zip(*slices, strict=True)]
 
+    def read_middle(self) -> list[np.ndarray]:
+        """Return the channels of the plane that stands for all: movies may begin with one cell, stacks with a blur."""
+        selection = self.view.selection
+        return self.read((len(selection.times) // 2, selection.depth // 2))
+
     def add(self, labels: np.ndarray) -> None:
         """Write the labels of a piece: YX or ZYX."""
         self.cells += len(np.unique(labels[labels > 0])) if labels.any() else 0
@@ -180,6 +185,7 @@ class Segmentation:
         """Make the last masks, write the labels, and return what the journal notes of them."""
         try:
             self._make_masks(computed, computed.prediction)
+            doubts = self._doubts(computed)
             with computed.phase("write"):
                 computed.writer.close()
         finally:
@@ -205,7 +211,7 @@ class Segmentation:
             **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
             **({"diameter_estimated": computed.estimated} if computed.estimated else {}),
-            **({"doubts": doubts} if (doubts := self._doubts(computed)) else {}),
+            **({"doubts": doubts} if doubts else {}),
             **self._engine.describe(computed.loaded),
             **computed.source,
             **weights_note(str(self._settings.get("model")), self._weights),
@@ -218,10 +224,7 @@ class Segmentation:
         read.loaded = self._loaded
         if not self._estimates:
             return
-        selection = read.view.selection
-        # Of a movie that begins with one cell, and of a stack whose first slices are blurred.
-        middle = len(selection.times) // 2, selection.depth // 2
-        planes = read.planes if middle == read.places[0] else read.read(middle)
+        planes = read.read_middle()
         with read.phase("network"):
             read.estimated = diameter.estimate(self._engine, self._loaded, planes)
         if read.estimated != self._engine.own_diameter(self._loaded):
@@ -233,10 +236,12 @@ class Segmentation:
             return [("SM-OUT-046", {})]
         if not computed.areas:
             return []
-        own, areas = self._engine.own_diameter(computed.loaded), np.concatenate(computed.areas)
-        if not diameter.is_far(areas, own):
-            return []
-        found = diameter.median_diameter(areas)
+        found = diameter.median_diameter(np.concatenate(computed.areas))
+        planes = computed.read_middle()
+        with computed.phase("network"):
+            if not diameter.better(self._engine, computed.loaded, planes, found):
+                return []
+        own = self._engine.own_diameter(computed.loaded)
         return [("SM-OUT-050", {"found": f"{found:.0f}", "own": f"{own:.0f}"})]
 
     def _predict(self, read: _Field, place: tuple[int, int | None]) -> Any:

@@ -79,7 +79,8 @@ snakemake --profile slurm --configfile config/growth.yaml
 ```
 
 What several experiments have in common can stand in a file of its own. Of several files, the later ones count; sections
-are joined, lists are replaced:
+are joined, lists are replaced. `segmake check`, `get`, `set`, `plan` and `submit` take several, too, each behind a
+`--configfile` of its own; `segmake set` writes to the last one:
 
 ```bash
 snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml
@@ -149,7 +150,8 @@ snakemake --profile slurm --configfile config/growth.yaml
 ```
 
 Ce que plusieurs expériences ont en commun peut se trouver dans un fichier à part. De plusieurs fichiers, ce sont les
-derniers qui comptent ; les sections sont réunies, les listes remplacées :
+derniers qui comptent ; les sections sont réunies, les listes remplacées. `segmake check`, `get`, `set`, `plan` et
+`submit` en prennent plusieurs aussi, chacun après un `--configfile` ; `segmake set` écrit dans le dernier :
 
 ```bash
 snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml

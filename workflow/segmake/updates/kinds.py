@@ -14,7 +14,9 @@ from segmake.core.caches import own_cache_folder
 from segmake.core.journal import Journal
 from segmake.core.json_lines import read_lines
 from segmake.core.made_folders import shared_environments
+from segmake.core.output_files import TABLES_OF_RUN
 from segmake.engines import models_folder
+from segmake.runner.run_files import NAMES
 from segmake.runner.step_names import STEPS
 from segmake.updates.sizes import Size, size_of
 
@@ -33,7 +35,7 @@ _OF_RESULTS: dict[str, tuple[tuple[str, ...], Return, str]] = {
     "failed": (("scripts/_failed",), "never", ""),
     "changed": (("changed",), "never", ""),
     "logs": (("logs",), "never", ""),
-    "report": (("report.html", "images.csv", "cells.csv", "cells.parquet"), "stays", ""),
+    "report": ((*NAMES, *TABLES_OF_RUN), "stays", ""),
     "corrections": (("corrections",), "stays", ""),
     "memory": ((".segmake",), "stays", ""),
 }

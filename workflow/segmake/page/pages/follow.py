@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segmake.config.edit import set_values
+from segmake.core.config import name_in_full
 from segmake.core.files import listed
-from segmake.messages import say
+from segmake.images.named_images import SECTIONS, reasons
+from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import shown_bytes
 from segmake.page.common import Common, apart, see
 from segmake.page.errands import Errand, a_little
@@ -34,6 +38,9 @@ _TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
 
 # So many names of failed images, and so many jobs, are shown.
 NAMES, JOBS = 20, 50
+
+# What the ticks of an image to look at, and of all that are flagged for the same, begin with.
+ONE, WHOLE = "image ", "all "
 
 # What was heard so long ago is told to be old: the connection may be silent for a while before it is lost.
 _OLD_S = 30
@@ -59,6 +66,23 @@ class Home:
     report: float | None
     tables: list[tuple[str, str]]
     kinds: list[str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Images to look at for the same reasons.
+
+    Attributes
+    ----------
+    flag, text, remedy : str
+        What is unusual about them: its name, the same in words, and what to do.
+    images : list of str
+    """
+
+    flag: str
+    text: str
+    remedy: str
+    images: list[str]
 
 
 class Follow:
@@ -92,6 +116,9 @@ class Follow:
                 await a_little(self._begin(FETCH, lambda errand: self._fetch(errand, ticked)))
             if do == "leave":
                 await self._common.desk.errands.stop(FETCH)
+            if do in SECTIONS:
+                looks, _ = self._looks(await self._watch.look())
+                await apart(lambda: _note(self._common.desk.file.path, do, form, looks))
             return see("/follow")
         return await self._now(request)
 
@@ -102,6 +129,7 @@ class Follow:
         desk = self._common.desk
         place = desk.connection.place
         home = await apart(lambda: _home(results_of(desk)))
+        looks, noted = await apart(lambda: self._looks(seen))
         stopping, fetching = desk.errands.last(STOP), desk.errands.last(FETCH)
         run = seen.run
         images = run["images"] if run else None
@@ -114,6 +142,9 @@ class Follow:
             images=images,
             left=max(0, images["total"] - images["complete"] - images["failed"]) if images else 0,
             failures=list(_grouped(run["failures"])) if run else [],
+            looks=looks,
+            to_look_at=sum(len(each.images) for each in looks) + _untold(seen),
+            noted=noted,
             home=home,
             of_scripts=await apart(lambda: of_scripts(home.folder)),
             is_home=_is_home(seen, home, is_here=place is None),
@@ -123,8 +154,23 @@ class Follow:
             fetching=fetching,
             stop_problems=stopping.problems if stopping and seen.at_work else [],
             names=NAMES,
+            one_tick=ONE,
+            whole_tick=WHOLE,
             jobs=JOBS,
         )
+
+    def _looks(self, seen: Seen) -> tuple[list[Look], int]:
+        """Return the images to look at of a run that is over, and how many of these the config names since then."""
+        found = list(_to_look_at(seen))
+        named: dict[str, str] = {}
+        # What is wrong with the config is told elsewhere.
+        with suppress(Problem, Problems):
+            settings = self._common.desk.file.as_it_was("")
+            for section in (settings.get(name) for name in SECTIONS):
+                if isinstance(section, dict):
+                    named |= reasons(section, (image for each in found for image in each.images))
+        left = [replace(each, images=[i for i in each.images if i not in named]) for each in found]
+        return [each for each in left if each.images], len(named)
 
     def _more(self) -> dict[str, str]:
         """Return how large is what was left over there when it was asked last, by what is ticked."""
@@ -173,6 +219,41 @@ def _told(done: Fetched) -> Iterator[str]:
     for text, names in (("remote.growing_there", done.growing), ("remote.kept", done.kept)):
         if names:
             yield say(text, number=len(names), files=listed(names))
+
+
+def _to_look_at(seen: Seen) -> Iterator[Look]:
+    """Yield the images to look at by what says most about them; while a run is at work, none."""
+    # Another computer's SegMake may be too old to say it.
+    told = seen.run.get("look_at", []) if seen.run and not seen.at_work else []
+    groups: dict[str, Look] = {}
+    for one in told:
+        first = one["flags"][0]
+        group = groups.setdefault(first["flag"], Look(**first, images=[]))
+        group.images.append(one["image"])
+    yield from groups.values()
+
+
+def _untold(seen: Seen) -> int:
+    return int(seen.run.get("look_at_left_out", 0)) if seen.run and not seen.at_work else 0
+
+
+def _note(config: Path, section: str, form: dict[str, str], looks: list[Look]) -> None:
+    """Write into the config that images are left out of the tables, or right.
+
+    Raises
+    ------
+    Problem, Problems
+        ``SM-CFG-055`` if no image is ticked, or no reason is given; what would be wrong with the config.
+    """
+    reason = form.get("reason", "").strip()
+    ticked = {name for key, name in form.items() if key.startswith(ONE)}
+    whole = {name for key, name in form.items() if key.startswith(WHOLE)}
+    images = [
+        image for look in looks for image in look.images if look.flag in whole or image in ticked
+    ]
+    if not images or not reason:
+        raise Problem("SM-CFG-055")
+    set_values(config, {name_in_full((section, image)): reason for image in images})
 
 
 def _home(folder: Path) -> Home:

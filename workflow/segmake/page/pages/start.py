@@ -14,13 +14,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segmake.answers.answer import time_text
-from segmake.core.files import file_and_position
+from segmake.config.as_written import without_numbers
+from segmake.core.files import file_and_position, name_apart
 from segmake.messages import Problem, Problems
 from segmake.page.common import Common, apart, see
 from segmake.page.draft import Draft
 from segmake.page.errands import Errand, a_little
 from segmake.page.fields import field_of
 from segmake.page.planning import PLAN, START, Asked, Planning
+from segmake.page.taken import put_together
 from segmake.page.watch import Watch
 from segmake.page.work import Task, in_readers_language, problem_values
 from segmake.remote import running
@@ -162,7 +164,7 @@ class Start:
             errand=None if posted else working,
             said=looking.lines if looking and asked.place else [],
             found=found,
-            images=await apart(lambda: with_faults(planned, seen)),
+            images=await apart(lambda: with_faults(planned, seen, draft.settings)),
             looking=next((each for each in seen if not each.over), None),
             wrong=wrong,
             problems=[
@@ -181,7 +183,7 @@ class Start:
         desk, end = self._common.desk, time.monotonic() + _PATIENCE_S
         with suppress(Problem, Problems):
             tasks = await desk.looks(draft.settings)
-            if await apart(lambda: any(map(_may_be_right_now, _faulty(tasks)))):
+            if await apart(lambda: any(map(_may_be_right_now, _faulty(tasks, draft.settings)))):
                 await desk.look_anew(draft.settings)
             while not all(task.over for task in tasks) and time.monotonic() < end:
                 await asyncio.sleep(0.1)
@@ -200,7 +202,9 @@ class Start:
         return any(each and not each.over for each in map(self._errand, (PLAN, START)))
 
 
-def with_faults(images: Sequence[dict[str, Any]], seen: Sequence[Task]) -> list[dict[str, Any]]:
+def with_faults(
+    images: Sequence[dict[str, Any]], seen: Sequence[Task], settings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Return the images of a plan, also with what was seen to be wrong with their files.
 
     Parameters
@@ -209,11 +213,15 @@ def with_faults(images: Sequence[dict[str, Any]], seen: Sequence[Task]) -> list[
         As ``segmake plan --json`` answers.
     seen : list of Task
         The look at each of the images' folders.
+    settings : mapping
+        Of the config, which says which files are one image.
     """
-    faulty = [line for line in _faulty(seen) if not _has_changed(line)]
+    faulty = [line for line in _faulty(seen, settings) if not _has_changed(line)]
     by_file = {line["file"]: line for line in faulty}
     # On another computer the same file has another path; of several folders it has another name, too.
     by_name = {line["name"]: line for line in faulty} if len(seen) == 1 else {}
+    # That of two with the same name but for the suffix is in the name of one of them.
+    by_name |= {name_apart(name): line for name, line in by_name.items()}
     found = []
     for image in images:
         name, _ = file_and_position(image["image"])
@@ -224,8 +232,10 @@ def with_faults(images: Sequence[dict[str, Any]], seen: Sequence[Task]) -> list[
     return found
 
 
-def _faulty(seen: Sequence[Task]) -> list[dict[str, Any]]:
-    return [line for task in seen for line in task.files if _fault_of(line)]
+def _faulty(seen: Sequence[Task], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    section = without_numbers(settings.get("images")) or {}
+    images = [line for task in seen for line in put_together(task.files, section)[0]]
+    return [line for line in images if _fault_of(line)]
 
 
 def _fault_of(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +247,9 @@ def _may_be_right_now(line: Mapping[str, Any]) -> bool:
 
 
 def _has_changed(line: Mapping[str, Any]) -> bool:
-    """Return whether a file of this computer is another one since it was looked at."""
+    """Return whether a file of this computer, or one of several, is another one since it was looked at."""
+    if files := line.get("files"):
+        return any(map(_has_changed, files))
     # Of a folder, or a file of another computer, nothing is known without another look.
     with suppress(OSError):
         if os.path.isfile(line["file"]):

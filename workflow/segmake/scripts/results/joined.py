@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segmake.core.files import readable, write_atomically
+from segmake.core.formulas import without_formula
 from segmake.messages import say
 from segmake.scripts.results.table_forms import Form, form_of, rows_of
 
@@ -22,7 +23,8 @@ Part = tuple[dict[str, str], Path]
 def join(parts: Sequence[Part], joined: Path, tell: Callable[[str], None]) -> bool:
     """Write tables of a script one below the other, each row behind what its table is called, if there are any.
 
-    Values stay as they are written, but for decimal commas of numbers, which become points.
+    Values stay as they are written, but for decimal commas of numbers, which become points. The name of an image is
+    written as in ``cells.csv``, so that no spreadsheet computes it and both tables go together by it.
 
     Parameters
     ----------
@@ -63,7 +65,8 @@ def join(parts: Sequence[Part], joined: Path, tell: Callable[[str], None]) -> bo
         for row in rows_of(path, form):
             yield [_with_point(*pair) for pair in zip(row, commas, strict=False)] if commas else row
 
-    write_joined([(*part, forms[part[1]].columns) for part in kept], joined, rows)
+    safe = [(_without_formulas(first), path, forms[path].columns) for first, path in kept]
+    write_joined(safe, joined, rows)
     return True
 
 
@@ -110,6 +113,11 @@ def write_joined(
                 for row in rows(path):
                     # Beyond the last column there is nothing but separators.
                     writer.writerow({**dict(zip(header, row, strict=False)), **first})
+
+
+def _without_formulas(first: dict[str, str]) -> dict[str, str]:
+    named = {"image": without_formula(first["image"])} if "image" in first else {}
+    return {**first, **named}
 
 
 def _settled(forms: Mapping[Path, Form]) -> dict[Path, Form | None]:
