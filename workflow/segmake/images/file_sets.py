@@ -5,7 +5,7 @@ Names alone tell which files are one image, and which plane each of them holds; 
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -389,7 +389,7 @@ def header_of(header: Header, files: FileSet, path: Path) -> Header:
         channels=files.channels if "channel" in files.fields else header.channels,
         color=header.color and "channel" not in files.fields,
         position=files.place or header.position,
-        parts=tuple(os.path.relpath(each.relative, above) for each in files.members[1:]),
+        parts=tuple(posixpath.relpath(each.relative, above) for each in files.members[1:]),
         gaps=tuple(gap for gap in gaps if gap[1] < saved_times and gap[2] < saved_slices),
         planned_times=files.times if saved_times < files.times else header.planned_times,
         planned_slices=files.slices if saved_slices < files.slices else header.planned_slices,
