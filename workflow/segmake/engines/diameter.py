@@ -30,10 +30,12 @@ LEAST_CELLS = 5
 # So near to the diameter of the model, nothing is gained by another one: networks bear that much.
 NEAR = 1.4
 
-# Cells found at the model's own diameter seem nearer to it than they are: small ones are joined, or missed. Where
-# they are farther from it than this, their own diameter is tried, and has to find so many times the area.
-DOUBTFUL = 1.25
+# A diameter below the model's own has to find so many times the area of cells: else nothing is gained by it.
 MORE = 1.3
+
+# Cells found at the model's own diameter seem nearer to it than they are: small ones are joined, or missed. Where no
+# estimate is asked for, it is looked whether their own would find more if they are farther from it than this.
+DOUBTFUL = 1.25
 
 # So many times larger or smaller than what was given, what was found counts e times less.
 AGREES = 1.3
@@ -102,7 +104,10 @@ def estimate(engine: Engine, loaded: Any, planes: list[np.ndarray]) -> float:
     found = [tried(own * factor) for factor in FACTORS[:-1]]
     if found[-1].cells < LEAST_CELLS or found[-1].median < NOT_SMALLER * found[-1].given:
         found.append(tried(own * FACTORS[-1]))
-    best = max(found, key=lambda one: one.score)
+    usual = found[FACTORS.index(1.0)]
+    # Cells that are cut into pieces agree with a smaller diameter, too: that has to find more of them.
+    believed = [one for one in found if one.given >= own or one.covered > MORE * usual.covered]
+    best = max(believed, key=lambda one: one.score)
     for _ in range(REPEATS):
         if not best.score or _alike(best.median, own, NEAR):
             return own
