@@ -37,8 +37,10 @@ from segmake.config.load import load_config  # noqa: E402
 from segmake.core.journal import Journal  # noqa: E402
 from segmake.labels.labels import LabelStack  # noqa: E402
 from segmake.outcome.image_rows import image_rows  # noqa: E402
+from segmake.outcome.quality import CODES  # noqa: E402
 from segmake.plan.make import make_plan  # noqa: E402
 from segmake.plan.plan import Plan, write_plan  # noqa: E402
+from segmake.runner.step_names import STEPS  # noqa: E402
 
 MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"
 
@@ -50,6 +52,9 @@ KINDS = {
     "trpL": "trpL_phase_*.tif",
 }
 METHODS = ("otsu", "li", "triangle", "yen")
+
+# Of these, what SegMake says about the images is held against how well they were segmented.
+JUDGED = ("local, width", "demo model", "demo model, diameter")
 
 # From here on masks are good ones, and below here bad ones.
 GOOD, BAD = 0.8, 0.5
@@ -84,12 +89,13 @@ def main() -> None:
         for way, settings in ways(pictures).items():
             plans[kind, way] = planned(options.work / kind, way, settings)
     compute(plans, options.python)
-    rows = {
-        picture.name: [result(plans[kind, way], picture) for way in ways(pictures)]
-        for kind, pictures in kinds.items()
-        for picture in pictures
-    }
-    tell(rows, list(ways(next(iter(kinds.values())))))
+    tell(
+        {
+            picture.name: {way: result(plans[kind, way], picture) for way in ways(pictures)}
+            for kind, pictures in kinds.items()
+            for picture in pictures
+        }
+    )
 
 
 def by_kind(folder: Path) -> dict[str, list[Path]]:
@@ -148,16 +154,15 @@ def planned(folder: Path, way: str, settings: dict[str, Any]) -> Plan:
 
 def compute(plans: dict[tuple[str, str], Plan], python: Path) -> None:
     """Do what the rules would do, one after the other; the network has a Python of its own."""
-    own = [
-        plan for plan in plans.values() if plan.settings["segmentation"]["engine"] == "threshold"
+    of_network = [
+        key for key, plan in plans.items() if plan.settings["segmentation"]["engine"] != "threshold"
     ]
-    others = [str(plan.folders.plan.parents[2]) for plan in plans.values() if plan not in own]
+    folders = [str(plans[key].folders.plan.parents[2]) for key in of_network]
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
-    subprocess.run([str(python), "-c", SEGMENT, *others], check=True, env=variables)
-    for plan in plans.values():
-        for step in ("segment", "masks", "measure", "overlay"):
-            if step == "segment" and plan not in own:
-                continue
+    subprocess.run([str(python), "-c", SEGMENT, *folders], check=True, env=variables)
+    for key, plan in plans.items():
+        steps = STEPS if key[1] in JUDGED else ["segment"]
+        for step in steps[1:] if key in of_network else steps:
             out = str(plan.outcome(step, "0001"))
             # The command sends warnings to a log that is closed when it ends.
             with warnings.catch_warnings():
@@ -168,37 +173,45 @@ def result(plan: Plan, picture: Path) -> dict[str, Any]:
     """Return how well the cells of a picture were found, and what SegMake says about it."""
     row = next(row for row in image_rows(plan) if row["image"] == picture.name)
     entry = Journal(plan.folders.journal("segment", "0001")).finished()[picture.name]
+    doubts = [code for code, _ in entry.details.get("doubts", ())]
     with LabelStack(plan.folders.labels(picture.name)) as labels:
         found = np.asarray(labels.plane())
     true = tifffile.imread(labels_of(picture))
     return {
         "score": average_precision(true.astype(int), found.astype(int)),
         "flags": row["flags"],
-        "unclear": entry.details["unclear"],
+        "unclear": CODES["unclear"] in doubts,
     }
 
 
-def tell(rows: dict[str, list[dict[str, Any]]], names: list[str]) -> None:
+def tell(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     """Print how well each picture was segmented, and where the flags are wrong."""
+    names = list(next(iter(rows.values())))
     print(f"| picture | {' | '.join(names)} | unclear |\n|{'---|' * (len(names) + 2)}")
     for picture, results in rows.items():
-        scores = " | ".join(f"{each['score']:.2f}" for each in results)
-        print(f"| {picture} | {scores} | {'yes' if results[0]['unclear'] else ''} |")
+        scores = " | ".join(f"{each['score']:.2f}" for each in results.values())
+        print(f"| {picture} | {scores} | {'yes' if results['otsu']['unclear'] else ''} |")
+    means = [np.mean([results[name]["score"] for results in rows.values()]) for name in names]
+    print(f"| mean | {' | '.join(f'{mean:.2f}' for mean in means)} | |")
     print(
-        f"\n| way | mean AP | flagged | good, but flagged | bad, and not flagged |\n|{'---|' * 5}"
+        f"\n| way | good: flagged | between: flagged | bad: flagged | good, but flagged "
+        f"| bad, and not flagged |\n|{'---|' * 6}"
     )
-    for number, name in enumerate(names):
-        each = {picture: results[number] for picture, results in rows.items()}
-        flagged = [picture for picture, one in each.items() if one["flags"]]
-        wrong = [name for name in flagged if each[name]["score"] >= GOOD]
-        missed = [
-            picture for picture, one in each.items() if one["score"] < BAD and not one["flags"]
+    for name in JUDGED:
+        all_of = {picture: results[name] for picture, results in rows.items()}
+        good = [picture for picture, one in all_of.items() if one["score"] >= GOOD]
+        bad = [picture for picture, one in all_of.items() if one["score"] < BAD]
+        others = [picture for picture in all_of if picture not in good + bad]
+        flagged = [picture for picture, one in all_of.items() if one["flags"]]
+        counts = [
+            f"{len(set(group) & set(flagged))} of {len(group)}" for group in (good, others, bad)
         ]
-        mean = np.mean([one["score"] for one in each.values()])
-        print(
-            f"| {name} | {mean:.2f} | {len(flagged)} of {len(each)} | {', '.join(wrong)} "
-            f"| {', '.join(missed)} |"
-        )
+        wrong = [
+            f"{picture} ({all_of[picture]['flags']})" for picture in good if picture in flagged
+        ]
+        missed = [picture for picture in bad if picture not in flagged]
+        told = ", ".join(wrong) or "none", ", ".join(missed) or "none"
+        print(f"| {name} | {' | '.join((*counts, *told))} |")
 
 
 if __name__ == "__main__":

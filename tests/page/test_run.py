@@ -117,14 +117,16 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     assert len(runs_of(page.folder)) == 1
     failed.get_by_role("link", name=re.compile("SM-IMG-...")).click()
     tab.locator("h1", has_text="SM-IMG-").wait_for()
-    # It is repaired, and run again by the keyboard alone, in French.
+    # It is repaired, and run again by the keyboard alone, in French; another one was only touched.
     shutil.copyfile(images / "pos 1.tif", images / "<i>broken.tif")
+    os.utime(images / "pos 2.tif")
     speak(tab, "Français")
     press = Keys(tab).press
     press("nav a[href='/follow']")
     expect(tab.locator(STATE)).to_have_text(OVER["fr"])
     press(".actions a[href='/start']")
     expect(tab.locator("#h-plan")).to_have_text("1 image à calculer")
+    expect(tab.locator("section.plan .tiles")).to_contain_text("1 avec une autre date")
     wait_for_plan(tab)
     press("button[value=start]")
     tab.wait_for_url("**/follow")

@@ -17,8 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import tifffile
 from PIL import Image, ImageDraw
-from skimage import io
-from skimage.measure import regionprops_table
 
 from segmake.demo import synthetic
 from segmake.engines import threshold
@@ -121,15 +119,14 @@ def found_by_cellpose(drawn: dict[str, Field], python: Path) -> dict[tuple[str, 
         return {key: np.load(path) for key, path in where.items()}
 
 
-def found_by_threshold(image: np.ndarray, **others: object) -> np.ndarray:
-    """Find cells with the engine threshold as it is set by default, or with other settings."""
+def found_by_threshold(image: np.ndarray) -> np.ndarray:
+    """Find cells with the engine threshold as it is set by default."""
     settings = {
         "polarity": "auto",
         "method": "otsu",
         "smoothing": 1.0,
         "min_size": 15,
         "diameter": None,
-        **others,
     }
     loaded = threshold.load(settings)
     return threshold.masks(loaded, threshold.predict(loaded, [image]))
@@ -169,15 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", type=Path, default=PYTHON, help="that of Cellpose 3")
     parser.add_argument("names", nargs="*", help="of the pictures; else all")
-    parser.add_argument(
-        "--threshold",
-        type=Path,
-        help="try that engine on labelled images: NAME.tif, NAME_masks.tif",
-    )
     arguments = parser.parse_args()
-    if arguments.threshold:
-        print_threshold(arguments.threshold)
-        return
     everything = fields()
     drawn = {name: everything[name] for name in arguments.names or everything}
     masks = found_by_cellpose(drawn, arguments.python)
@@ -196,37 +185,6 @@ def main() -> None:
         if name in ("fluorescence", "phase"):
             panels += [panel(field, None, ""), panel(field, found, "")]
     write("threshold", panels)
-
-
-def print_threshold(folder: Path) -> None:
-    """Print how well the engine threshold finds the cells of real images; `_bf` and `_fl` of a field have one mask.
-
-    In this order: otsu, li, triangle, yen; local with the width of the labels and their polarity, and with the width
-    alone; whether the image is one for no threshold.
-    """
-    for file in sorted(folder.iterdir()):
-        mask = next(
-            folder.glob(f"{file.stem.removesuffix('_bf').removesuffix('_fl')}_masks.tif"), None
-        )
-        if file.suffix not in (".tif", ".tiff", ".png") or "_masks" in file.name or mask is None:
-            continue
-        image, labels = io.imread(file), tifffile.imread(mask).astype(int)
-        grey = image if image.ndim == 2 else image[..., :3].mean(axis=-1)
-        inside = grey[labels > 0].mean() > np.median(grey[labels == 0])
-        polarity = "bright" if inside else "dark"
-        width = np.median(
-            regionprops_table(labels, properties=["axis_minor_length"])["axis_minor_length"]
-        )
-        scores = []
-        for others in (
-            *({"method": method} for method in ("otsu", "li", "triangle", "yen")),
-            {"method": "local", "diameter": float(width), "polarity": polarity},
-            {"method": "local", "diameter": float(width)},
-        ):
-            found = found_by_threshold(grey, **others).astype(int)
-            scores.append(f"{average_precision(labels, found):.2f}")
-        unclear = threshold.unclear({"diameter": None}, [grey])
-        print(file.name, *scores, "unclear" if unclear else "", flush=True)
 
 
 def row(name: str, field: Field, how: str, found: np.ndarray) -> str:

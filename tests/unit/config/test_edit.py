@@ -228,6 +228,8 @@ def test_a_file_of_a_windows_editor_is_set_and_set_back_to_the_same_bytes(config
         ("cluster.sbatch_options", '["--qos=a b"]', ["--qos=a b"]),
         ("segmentation.normalize.percentile", "[2, 98]", [2, 98]),
         ("segmentation.normalize", "false", False),
+        ("leave_out.day 1/pos.3.nd2", "blurred: yes", "blurred: yes"),
+        ('looked_at."a.tif"', "yes", "yes"),
     ],
 )  # fmt: skip
 def test_what_is_typed_is_taken_as_the_setting_takes_it(config, name, typed, value):

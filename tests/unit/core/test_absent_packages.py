@@ -10,9 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import numpy as np
-import pytest
 import tifffile
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -60,25 +58,3 @@ def test_an_engine_whose_package_is_missing_is_no_mistake_of_the_program(tmp_pat
     )
     (answer,) = map(json.loads, said.stdout.splitlines())
     assert answer["problem"][0] == "SM-RUN-065" and answer["problem"][2] == {"package": "skimage"}
-
-
-def pinned(file: Path) -> set[str]:
-    """Return the packages of an environment file that pip installs."""
-    lists = yaml.safe_load(file.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
-    return {canonicalize_name(Requirement(each).name) for each in lists if not each.startswith("-")}
-
-
-@pytest.mark.parametrize("engine", ["cellpose", "cellpose3", "omnipose"])
-def test_to_segment_needs_nothing_that_the_environment_of_an_engine_lacks(engine: str) -> None:
-    missing = pinned(ROOT / "environment.yml") - pinned(ROOT / f"workflow/envs/{engine}.yaml")
-    assert "pathspec" in missing and "numpy" not in missing
-    of = packages_distributions()
-    names = [
-        name for name, each in of.items() if {canonicalize_name(one) for one in each} & missing
-    ]
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({names!r})); sys.modules.pop('segmake', 0);"
-    )
-    code += "import segmake.cli.of_rules, segmake.plan.plan, segmake.steps.segmentation"
-    environment = {"PYTHONPATH": str(ROOT / "workflow")}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

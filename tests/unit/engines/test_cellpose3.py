@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from segmake.core.journal import Journal
 from segmake.engines import BUILTIN_MODELS
 from tests.unit.identity import DAPI, HERE, ROOT, Case, Comparison, python_of, run
 
@@ -40,6 +41,9 @@ STRETCHED = {
 ANYTHING = {"cellprob_threshold": -20.0, "flow_threshold": 0.0, "min_size": 5}
 CASES = {
     "weights": Case(WEIGHTS, arguments={"diameter": 16.0}, least_cells=5),
+    "large cells alone": Case(
+        WEIGHTS, arguments={"diameter": 16.0, "min_size": 150}, least_cells=0
+    ),
     "not the defaults": Case(WEIGHTS, arguments={"diameter": 24.0, **OTHERS}),
     "two channels": Case(
         WEIGHTS,
@@ -74,6 +78,12 @@ CASES = {
 }
 
 
+def noted(plan):
+    """Return what the journal says of each image."""
+    finished = Journal(plan.folders.journal("segment", "0001")).finished()
+    return [entry.details for entry in finished.values()]
+
+
 def test_masks_are_those_of_a_plain_call(shared, tmp_path, subtests):
     models = tmp_path / "models"
     models.mkdir()
@@ -81,8 +91,12 @@ def test_masks_are_those_of_a_plain_call(shared, tmp_path, subtests):
     run(PYTHON, HERE / "random_networks.py", *(models / name for name in restoring))
     comparison = Comparison("cellpose3", CASES, tmp_path / "cases", shared, models)
     names = comparison.plain()
-    for name, plan in comparison.ours().items():
+    plans = comparison.ours()
+    for name, plan in plans.items():
         with subtests.test(name):
             comparison.check(name, plan)
+    with subtests.test("those that are too small are counted"):
+        [every], [large] = (noted(plans[name]) for name in ("weights", "large cells alone"))
+        assert 0 < large["dropped"] <= every["cells"] - large["cells"], (every, large)
     with subtests.test("names of models"):
         assert set(names) - TRANSFORMERS == set(BUILTIN_MODELS["cellpose3"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from segmake.page.pages.start import with_faults
 from segmake.page.taken import problems_of, taken, whole_section
 from segmake.page.work import Task
 from segmake.plan.make import make_plan
+from segmake.plan.plan import write_plan
 
 GREY = {"photometric": "minisblack"}
 NOTHING = {
@@ -343,3 +346,33 @@ def test_what_the_page_and_segmake_look_say_of_a_set(images):
     assert wrong["will_fail"]["code"] == "SM-IMG-073"
     seen = {look.name: look for look in Looks(images, draw=False, **settings).each()}
     assert [problem.code for problem in seen["exp.tif"].problems] == ["SM-IMG-073"]
+
+
+def test_a_job_lists_no_files_to_segment_a_set(configure, images, tmp_path):
+    """An engine's environment has none of the packages that lists of files need; files beside the sets are images."""
+    write_movie(images, times=2)
+    write(images / "alone.tif", 5)
+    plan, inventory = make_plan(
+        configure(images={"pattern": METAMORPH, "channel": 1, "exclude": ["*s2*"]})
+    )
+    write_inventory(inventory, plan.folders.inventory)
+    write_plan(plan)
+    code = f"""
+import sys
+sys.modules["pathspec"] = None
+from pathlib import Path
+from segmake.plan.plan import read_plan
+from segmake.steps.segmentation import Segmentation
+plan = read_plan(Path({str(plan.folders.plan)!r}))
+step = Segmentation(plan, print)
+for task in plan.batches["0001"].tasks["segment"]:
+    read = step.read(task)
+    print(task.image, read.view.header.times, *read.view.header.channels, read.planes[0].max())
+    read.leave()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.stdout.splitlines() == ["alone.tif 1 1 6", "exp_s1.tif 2 Phase GFP 1011"], (
+        done.stderr
+    )

@@ -141,3 +141,8 @@ def test_each_flag_and_threshold_is_explained(language, monkeypatch):
         for name, value in re.findall(r"^\| `(\w+)` \| ([\d.,]+)", text, re.MULTILINE)
     }
     assert shown == THRESHOLDS
+
+
+def test_what_an_engine_doubts_is_a_flag():
+    images = {"a/phase": facts(*rods(8, 1), doubts=[["SM-OUT-046", {}]])}
+    assert flags("a/phase", images) == {"unclear"}

@@ -180,6 +180,11 @@ def test_of_an_image_in_several_files_all_are_looked_at(tmp_path, draw, plan):
     (folder / "other").rename(second)
     again, made = plan(**named)
     assert made.looks == ["a.tif"] and compute(again) == done
+    # Another one than the first, by which the image is opened, holds something else.
+    draw(folder / "a_t2.tif", cells=5)
+    touch(folder / "a_t2.tif")
+    again, made = plan(**named)
+    assert made.looks == ["a.tif"] and compute(again) == done
     # Without one of them it is another image.
     (folder / "a_t3.tif").unlink()
     assert not plan(**named)[1].looks

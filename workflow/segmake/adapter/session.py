@@ -32,6 +32,8 @@ from segmake.runner.step_names import STEPS
 
 # The report on so many images takes a minute at most, and little memory: no work for a job.
 SMALL_REPORT = 2000
+# With spreadsheets: those of 100,000 cells take a quarter of a minute, of a million some minutes.
+SMALL_SPREADSHEETS = 200
 
 
 class Session:
@@ -131,7 +133,8 @@ class Session:
     @property
     def report_is_small(self) -> bool:
         """Whether the report is so soon written that it needs no job."""
-        return len(self.plan.images()) <= SMALL_REPORT
+        most = SMALL_SPREADSHEETS if self.plan.spreadsheets else SMALL_REPORT
+        return len(self.plan.images()) <= most
 
     @property
     def scripts(self) -> list[ScriptRule]:

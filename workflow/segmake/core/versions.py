@@ -9,6 +9,9 @@ from __future__ import annotations
 # What each engine finds.
 ENGINES = {"cellpose": 1, "cellpose3": 1, "omnipose": 1, "threshold": 1}
 
+# The diameter that is estimated from an image: only in the keys of those that have it estimated.
+DIAMETERS = 1
+
 # What the readers make of a file: its pixels, and what is known of it (kept in the list of images).
 PIXELS = 2
 HEADERS = 4

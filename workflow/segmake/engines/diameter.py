@@ -2,7 +2,7 @@
 
 A network that sees its picture at another size than it has learned from finds pieces of cells, or several as one: cells
 that have not the diameter that it was given. So a part of the picture is tried at a few diameters, and the one taken
-at which what was given and what was found agree best.
+at which what was given and what was found agree best. Whatever changes that raises `segmake.core.versions.DIAMETERS`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ import numpy as np
 from segmake.engines import Engine
 from segmake.messages import Problem
 
-# What is tried, in times the diameter of the cells that the network has learned from.
-FACTORS = (0.4, 0.63, 1.0, 1.6, 2.5)
+# What is tried, in times the diameter of the cells that the network has learned from. The smallest is the slowest by
+# far, since the picture is enlarged for it.
+FACTORS = (2.5, 1.6, 1.0, 0.63, 0.4)
+
+# It is left out where the cells found at the one before it have at least such a part of the diameter that was given.
+NOT_SMALLER = 0.9
 
 # The side of the part of the picture that is tried, in pixels: there most is going on.
 SIDE = 384
@@ -26,16 +30,19 @@ LEAST_CELLS = 5
 # So near to the diameter of the model, nothing is gained by another one: networks bear that much.
 NEAR = 1.4
 
-# Cells found at the model's own diameter seem nearer to it than they are: small ones are joined, or missed. Where
-# they are farther from it than this, their own diameter is tried, and has to find so many times the area.
-DOUBTFUL = 1.25
+# A diameter below the model's own has to find so many times the area of cells: else nothing is gained by it.
 MORE = 1.3
+
+# Cells found at the model's own diameter seem nearer to it than they are: small ones are joined, or missed. Where no
+# estimate is asked for, it is looked whether their own would find more if they are farther from it than this.
+DOUBTFUL = 1.25
 
 # So many times larger or smaller than what was given, what was found counts e times less.
 AGREES = 1.3
 
-# How often the diameter that was found is tried again.
+# How often the diameter that was found is tried again, if it is not the same as the one that was given.
 REPEATS = 2
+SAME = 1.05
 
 
 class Found(NamedTuple):
@@ -94,15 +101,23 @@ def estimate(engine: Engine, loaded: Any, planes: list[np.ndarray]) -> float:
         covered = float(areas.sum()) / part[0].size
         return Found(given, median_diameter(areas), len(areas), covered)
 
-    best = max((tried(own * factor) for factor in FACTORS), key=lambda one: one.score)
+    found = [tried(own * factor) for factor in FACTORS[:-1]]
+    if found[-1].cells < LEAST_CELLS or found[-1].median < NOT_SMALLER * found[-1].given:
+        found.append(tried(own * FACTORS[-1]))
+    usual = found[FACTORS.index(1.0)]
+    # Cells that are cut into pieces agree with a smaller diameter, too: that has to find more of them.
+    believed = [one for one in found if one.given >= own or one.covered > MORE * usual.covered]
+    best = max(believed, key=lambda one: one.score)
     for _ in range(REPEATS):
-        again = tried(best.median) if best.score else best
+        if not best.score or _alike(best.median, own, NEAR):
+            return own
+        if _alike(best.median, best.given, SAME):
+            break
+        again = tried(best.median)
         if again.score <= best.score:
             break
         best = again
-    if not best.score or 1 / NEAR <= best.median / own <= NEAR:
-        return own
-    return round(best.median, 1)
+    return own if _alike(best.median, own, NEAR) else round(best.median, 1)
 
 
 def better(engine: Engine, loaded: Any, planes: list[np.ndarray], median: float) -> bool:
@@ -116,7 +131,7 @@ def better(engine: Engine, loaded: Any, planes: list[np.ndarray], median: float)
         The median of the diameters of the cells found.
     """
     own = engine.own_diameter(loaded)
-    if not median or 1 / DOUBTFUL <= median / own <= DOUBTFUL:
+    if not median or _alike(median, own, DOUBTFUL):
         return False
     box = busiest(planes[0])
     part = [np.ascontiguousarray(plane[box]) for plane in planes]
@@ -176,3 +191,7 @@ def _areas_found(engine: Engine, loaded: Any, part: list[np.ndarray]) -> np.ndar
         if problem.code != "SM-RUN-008":
             raise
         return np.zeros(0, int)
+
+
+def _alike(one: float, other: float, factor: float) -> bool:
+    return 1 / factor <= one / other <= factor

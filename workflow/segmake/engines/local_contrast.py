@@ -22,7 +22,7 @@ LEAST_AREA, LEAST_CONTRAST = 0.55, 0.25
 NOISE = 8.0
 
 # What is wider is uneven light, and no cell with its halo.
-WIDEST = 6.0
+WIDEST = 3.0
 # How far a picture goes to the other side of its background, as a part of how far it goes to the side of its cells,
 # before it can be phase contrast. Measured: 0.10 at most in brightfield, 0.08 in fluorescence, 0.45 at least in phase.
 MOST_OF_BOTH = 0.3

@@ -10,6 +10,7 @@ import numpy as np
 
 from segmake.formats import Image, watched
 from segmake.formats.reach import seen_from_folder
+from segmake.images.file_sets import FileSet
 from segmake.images.selection import exchanged, interpreted, select
 from segmake.images.set_image import open_field
 from segmake.messages import Problem
@@ -27,6 +28,8 @@ class FieldOfView:
         The section ``images`` of the config.
     positions : int, optional
         How many positions the file is to hold.
+    files : FileSet, optional
+        The files that it lies in, where that is known; see `open_field`.
 
     Attributes
     ----------
@@ -46,12 +49,13 @@ class FieldOfView:
         position: int,
         images: Mapping[str, Any],
         positions: int | None = None,
+        files: FileSet | None = None,
     ) -> None:
         self._path, self._position, self._pages = path, position, images["pages"]
         self._exchanged: tuple[str, str] | None = None
         try:
             with watched(path):
-                self._opened = open_field(path, images)
+                self._opened = open_field(path, images, files)
                 self._image: Image = self._opened.__enter__()
         except Problem as problem:
             raise seen_from_folder(problem, path, images) from None

@@ -5,6 +5,7 @@ Names alone tell which files are one image, and which plane each of them holds; 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -82,6 +83,17 @@ class FileSet:
     fields: tuple[str, ...]
     place: str
     doubled: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FileSet:
+        """Return the set that ``dataclasses.asdict`` gave, perhaps by way of JSON."""
+        members = tuple(Member(**each) for each in values["members"])
+        texts = {name: tuple(values[name]) for name in ("channels", "fields", "doubled")}
+        return cls(**{**values, **texts, "members": members})
+
+    def folder_of(self, path: Path) -> Path:
+        """Return the folder that the paths of the files start from, by that of the first."""
+        return path.parents[len(PurePosixPath(self.members[0].relative).parts) - 1]
 
     def gaps(self) -> tuple[tuple[int, int, int], ...]:
         """Return channel, time and slice of each plane that no file holds."""
@@ -367,6 +379,7 @@ def header_of(header: Header, files: FileSet, path: Path) -> Header:
             raise Problem("SM-IMG-071", where=str(path), field=field, number=own[field])
     gaps = files.gaps()
     saved_times, saved_slices = _saved(files, gaps)
+    above = PurePosixPath(files.members[0].relative).parent
     times = saved_times if "time" in files.fields else own["time"]
     slices = saved_slices if "z" in files.fields else own["z"]
     return replace(
@@ -376,6 +389,7 @@ def header_of(header: Header, files: FileSet, path: Path) -> Header:
         channels=files.channels if "channel" in files.fields else header.channels,
         color=header.color and "channel" not in files.fields,
         position=files.place or header.position,
+        parts=tuple(posixpath.relpath(each.relative, above) for each in files.members[1:]),
         gaps=tuple(gap for gap in gaps if gap[1] < saved_times and gap[2] < saved_slices),
         planned_times=files.times if saved_times < files.times else header.planned_times,
         planned_slices=files.slices if saved_slices < files.slices else header.planned_slices,

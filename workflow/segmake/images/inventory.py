@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from segmake.core import versions
@@ -477,7 +477,7 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
             now = size_and_time(file.path, parts) if parts else (file.size, file.mtime_ns)
             if all((field.size, field.mtime_ns) == now for field in fields):
                 fields.sort(key=lambda field: field.position)
-                return [replace(field, path=file.path) for field in fields]
+                return [replace(field, path=file.path, files=file.files) for field in fields]
     return []
 
 
@@ -526,11 +526,8 @@ def _header_of_set(file: ImageFile, headers: tuple[Header, ...]) -> Header:
         raise Problem("SM-IMG-071", where=str(file.path), field="position", number=len(headers))
     if file.files is None:
         return headers[0]
-    first = file.files.members[0].relative
-    above = PurePosixPath(first).parent
-    parts = tuple(os.path.relpath(each.relative, above) for each in file.files.members[1:])
     header = header_of(headers[0], file.files, file.path)
-    return replace(header, parts=parts, arranged=file.arranged)
+    return replace(header, arranged=file.arranged)
 
 
 def _selected(

@@ -14,7 +14,6 @@ from segmake.formats import Image, open_image
 from segmake.formats.believed import Header
 from segmake.images.file_sets import (
     FileSet,
-    Pattern,
     header_of,
     pattern_in,
     pattern_of,
@@ -113,7 +112,9 @@ class SetImage:
         return self._opened[relative][1]
 
 
-def open_field(path: Path, images: Mapping[str, Any]) -> AbstractContextManager[Image]:
+def open_field(
+    path: Path, images: Mapping[str, Any], files: FileSet | None = None
+) -> AbstractContextManager[Image]:
     """Open an image file, or the image of several files whose first it is.
 
     Parameters
@@ -121,15 +122,18 @@ def open_field(path: Path, images: Mapping[str, Any]) -> AbstractContextManager[
     path : Path
     images : mapping
         The section ``images`` of the config.
+    files : FileSet, optional
+        These files, where they are known. An engine's environment can't look for them.
 
     Raises
     ------
     Problem
         What `open_image` and `SetImage` raise.
     """
-    pattern = pattern_in(images)
-    found = _set_of(path, images, pattern) if pattern else None
-    return SetImage(path, *found) if found else open_image(path)
+    if files:
+        return SetImage(path, files, files.folder_of(path))
+    found = set_of(path, images)
+    return SetImage(path, found, found.folder_of(path)) if found else open_image(path)
 
 
 def other_files(path: Path, images: Mapping[str, Any]) -> list[Path]:
@@ -142,16 +146,28 @@ def other_files(path: Path, images: Mapping[str, Any]) -> list[Path]:
         The section ``images`` of the config; of a pattern that is none, nothing is made.
     """
     try:
-        pattern = pattern_in(images)
+        found = set_of(path, images)
     except Problem:
         return []
-    found = _set_of(path, images, pattern) if pattern else None
-    files = [found[1] / each.relative for each in found[0].members] if found else []
+    if found is None:
+        return []
+    folder = found.folder_of(path)
+    files = [folder / each.relative for each in found.members]
     return [file for file in files if file != path]
 
 
-def _set_of(path: Path, images: Mapping[str, Any], pattern: Pattern) -> tuple[FileSet, Path] | None:
-    """Return the files of the image that a file belongs to, and the folder that their paths start from."""
+def set_of(path: Path, images: Mapping[str, Any]) -> FileSet | None:
+    """Return the files of the image whose first file is given; None for an image of one file.
+
+    Parameters
+    ----------
+    path : Path
+    images : mapping
+        The section ``images`` of the config.
+    """
+    pattern = pattern_in(images)
+    if pattern is None:
+        return None
     base = path.parent
     for _ in range(pattern.depth - 1):
         base = base.parent
@@ -162,7 +178,7 @@ def _set_of(path: Path, images: Mapping[str, Any], pattern: Pattern) -> tuple[Fi
     relative = path.relative_to(folder).as_posix()
     for one in files:
         if any(member.relative == relative for member in one.members):
-            return one, folder
+            return one
     return None
 
 
@@ -180,7 +196,7 @@ def _sorted(
     base: Path, folder: Path, include: tuple[str, ...], exclude: tuple[str, ...], pattern: str
 ) -> tuple[FileSet, ...]:
     """Return the images of several files in a folder, and so deep in it as the pattern goes."""
-    # An engine's environment has no pathspec, and most images are one file.
+    # An engine's environment has no pathspec.
     from segmake.images.listing import chosen
 
     made = pattern_of(pattern)

@@ -24,8 +24,8 @@ from segmake.steps.segmentation import Segmentation
 class _Settings:
     """As much of a plan as the step asks for."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = settings
+    def __init__(self, settings: dict[str, Any], file_sets: dict[str, Any]) -> None:
+        self.settings, self.file_sets = settings, file_sets
         # What is tried leaves no note of the file of its model.
         self.weights = None
 
@@ -38,7 +38,9 @@ def segment(question: dict[str, Any], answers: IO[bytes]) -> None:
         engine.fetch(section)
     path = Path(question["path"])
     task = Task(path.name, path, question["position"], 0, "", 1, (Path(question["labels"]),))
-    plan: Any = _Settings({"images": question["images"], "segmentation": section})
+    files = question.get("files")
+    settings = {"images": question["images"], "segmentation": section}
+    plan: Any = _Settings(settings, {path.name: files} if files else {})
     step = Segmentation(plan, lambda _: None)
     read = step.read(task)
     # The model is the first that is said, since it is what takes long.

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -126,6 +126,7 @@ def tried(drawn: Trial, images: dict[str, Any], segmentation: dict[str, Any]) ->
     Problem
         ``SM-ENV-001`` if the engine is not there, ``SM-LOK-007`` if it died; else as in a run.
     """
+    from segmake.images.set_image import set_of
     from segmake.look.plane import draw_cells
 
     engine = segmentation["engine"]
@@ -141,6 +142,7 @@ def tried(drawn: Trial, images: dict[str, Any], segmentation: dict[str, Any]) ->
         "images": images | {"time": drawn.time},
         "segmentation": segmentation | here,
         "labels": str(labels),
+        "files": asdict(files) if (files := set_of(drawn.file, images)) else None,
     }
     began = time.monotonic()
     yield replace(drawn, state="begun")

@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections import Counter
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,12 @@ def make_plan(
         replaced=len(replaced),
         all_replaced=inventory.all_replaced and replaced == inventory.replaced,
         weights=keys.weights,
+        file_sets={
+            image.image: asdict(image.files)
+            for image in present
+            if image.files
+            and (planned["states"][image.image] != "done" or image.image in planned["looks"])
+        },
         corrections=_by_image(bound.used, present),
         outdated=_by_image(bound.outdated, present),
         bindings=bound.bindings,
@@ -237,6 +243,8 @@ class _KeyMaker:
     def __init__(self, settings: dict[str, Any], corrections: dict[str, Path]) -> None:
         segmentation = settings["segmentation"]
         decisive = {k: v for k, v in segmentation.items() if k not in engines.NOT_DECISIVE}
+        if decisive.get("diameter") == engines.ESTIMATE:
+            decisive["diameter"] = [engines.ESTIMATE, versions.DIAMETERS]
         engine = segmentation["engine"]
         self._images = images = settings["images"]
         self._whole = engines.keeps_volume(segmentation)

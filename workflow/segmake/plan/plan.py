@@ -107,6 +107,9 @@ class Plan:
         As `images_of_scripts`, what it was before the times of these files changed.
     unknown : list of str
         Images whose files have the same size and another time, and of which an earlier version noted no content.
+    file_sets : dict
+        Of each image to segment that lies in several files, these, as ``dataclasses.asdict`` gives a
+        `segmake.images.file_sets.FileSet`: an engine's environment lists no files.
     weights : list of int or None
         Size and time of change of the model's file, where the config names one.
     derived_before : int
@@ -177,6 +180,7 @@ class Plan:
     images_before: dict[str, dict[str, str]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     weights: list[int] | None = None
+    file_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
     corrections: dict[str, str] = field(default_factory=dict)
     outdated: dict[str, str] = field(default_factory=dict)
     bindings: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ What SegMake makes itself, in the results, is made over there; of what is hidden
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -182,8 +183,8 @@ def pack_one(
         above = name.rpartition("/")[0]
         _add_beside(luggage, image.parent, above, {image.name})
         for other in others:
-            below = os.path.normpath(_joined(above, os.path.relpath(other, image.parent)))
-            luggage.add(below, other, guarded=False)
+            below = Path(os.path.relpath(other, image.parent)).as_posix()
+            luggage.add(posixpath.normpath(_joined(above, below)), other, guarded=False)
     luggage.images.append(name)
     return luggage, name
 

@@ -20,6 +20,7 @@ from segmake.engines import diameter
 from segmake.formats.believed import Header
 from segmake.images.calibration import mean_size
 from segmake.images.field_of_view import FieldOfView
+from segmake.images.file_sets import FileSet
 from segmake.labels.labels import LabelWriter
 from segmake.messages import Problem, say
 from segmake.plan.plan import Plan
@@ -114,9 +115,11 @@ class Segmentation:
     overlaps = True
 
     def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
-        self._images = plan.settings["images"]
+        # The plan says which files are one image.
+        self._images = {**plan.settings["images"], "pattern": None}
         self._settings = plan.settings["segmentation"]
         self._weights = plan.weights
+        self._sets = plan.file_sets
         self._tell = tell
         self._loaded: Any = None
         self._refused: Problem | None = None
@@ -140,7 +143,9 @@ class Segmentation:
         started = time.perf_counter()
         # A file that could not be read when the run was planned counts as one image.
         expected = task.positions or (1 if task.position == 0 else None)
-        view = FieldOfView(task.path, task.position, self._images, expected)
+        known = self._sets.get(task.image)
+        files = FileSet.from_dict(known) if known else None
+        view = FieldOfView(task.path, task.position, self._images, expected, files)
         try:
             view.refuse_unwritten()
             selection, whole = view.selection, engines.keeps_volume(self._settings)

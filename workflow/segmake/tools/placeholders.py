@@ -85,6 +85,8 @@ PLACEHOLDERS = {
     "modules": {"en": "list of modules", "fr": "liste des modules"},
     "about": {"en": "the environment", "fr": "l'environnement"},
     "pattern": {"en": "pattern", "fr": "motif"},
+    "field": {"en": "field", "fr": "champ"},
+    "index": {"en": "name of the list", "fr": "nom de la liste"},
     "places": {"en": "file and code", "fr": "fichier et code"},
     "one": {"en": "option", "fr": "option"},
     "instead": {"en": "path", "fr": "chemin"},

@@ -84,7 +84,8 @@ export class Picture {
     all("[data-circle]").forEach((circle) => circle.setAttribute("r", radii[circle.dataset.circle]));
     const legend = one("[data-legend=diameter]");
     const none = this.splits ? legend.dataset.noneThreshold : legend.dataset.none;
-    legend.textContent = pixels > 0 ? this.length(pixels) : diameter.trim() ? "–" : none;
+    const word = diameter.trim() === "estimate" ? legend.dataset.estimate : "–";
+    legend.textContent = pixels > 0 ? this.length(pixels) : diameter.trim() ? word : none;
     const um = one('[data-um="segmentation.diameter"]');
     if (um) um.textContent = pixels > 0 && this.um ? `= ${shown(pixels * this.um, 3)} µm` : "";
     this.place();
