@@ -75,7 +75,7 @@ def repaired(text: str, line: int) -> Repair | None:
 
 
 def _above(lines: list[str], line: int) -> Iterator[int]:
-    """Yield the lines of the settings above one, the nearest first, and of what is further up those that begin a section.
+    """Yield the lines of the settings above one, the nearest first, and further up of those that begin a section.
 
     The reader goes on to the end of a section whose own line is in the wrong column.
     """
