@@ -509,6 +509,13 @@ def test_the_line_that_was_mistyped_is_the_one_that_is_blamed(tmp_path, mistake,
         assert number in told, (line, told)
 
 
+def test_the_head_of_a_long_section_is_blamed_for_its_own_column(tmp_path):
+    patterns = "".join(f'    - "day{number}/*.tif"\n' for number in range(40))
+    text = f" images:\n  folder: data\n  include:\n{patterns}results: results\n"
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code == "SM-CFG-066" and problem.where.endswith("line 1")
+
+
 def test_a_line_that_is_put_right_for_a_trial_is_shown(tmp_path):
     text = "images:\n  folder: data\n  include: *.tif\n"
     (problem,) = found(write(tmp_path, text))

@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from segmake.config.schema import schema
 from segmake.config.yaml_faults import line_of
 
-# So many settings above the place where the reader stopped are tried.
+# So many settings above the place where the reader stopped are tried, and so many heads of sections further up.
 _LINES_ABOVE = 15
 
 _LINE = re.compile(
@@ -59,9 +59,8 @@ def repaired(text: str, line: int) -> Repair | None:
     """
     lines = text.split("\n")
     stopped = max(_read(text)[0] or 0, line)
-    above = (number for number in range(line - 1, 0, -1) if _is_setting(lines[number - 1]))
     readable = further = None
-    for number in [line, *islice(above, _LINES_ABOVE)]:
+    for number in [line, *_above(lines, line)]:
         for meant, fault in _meant(lines, number):
             end, known = _read("\n".join([*lines[: number - 1], meant, *lines[number:]]))
             found = Repair(number, meant, fault)
@@ -73,6 +72,17 @@ def repaired(text: str, line: int) -> Repair | None:
                 # What else is wrong is told once this is put right.
                 further = further or found
     return readable or further
+
+
+def _above(lines: list[str], line: int) -> Iterator[int]:
+    """Yield the lines of the settings above one, the nearest first, and further up of those that begin a section.
+
+    The reader goes on to the end of a section whose own line is in the wrong column.
+    """
+    above = (number for number in range(line - 1, 0, -1) if _is_setting(lines[number - 1]))
+    yield from islice(above, _LINES_ABOVE)
+    heads = (number for number in above if lines[number - 1].rstrip().endswith(":"))
+    yield from islice(heads, _LINES_ABOVE)
 
 
 def swallowed(text: str, root: Any) -> Repair | None:
