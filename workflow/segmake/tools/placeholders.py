@@ -9,6 +9,7 @@ PLACEHOLDERS = {
     "SM-CFG.meant": {"en": "value", "fr": "valeur"},
     "SM-CFG.number": {"en": "number", "fr": "nombre"},
     "SM-CFG-069.whole": {"en": "path in quotes", "fr": "chemin entre guillemets"},
+    "SM-CFG-072.typed": {"en": "setting", "fr": "réglage"},
     "SM-CFG-070.listed": {"en": "[value]", "fr": "[valeur]"},
     "SM-CFG-071.diameter": {"en": "number", "fr": "nombre"},
     "SM-CFG-071.meant": {"en": "number", "fr": "nombre"},
