@@ -68,6 +68,7 @@ PLACEHOLDERS = {
     "SM-OUT.file": {"en": "file", "fr": "fichier"},
     "SM-OUT.kept": {"en": "new place", "fr": "nouvel emplacement"},
     "SM-OUT.reason": {"en": "reason", "fr": "raison"},
+    "SM-OUT.here": {"en": "number", "fr": "nombre"},
     "SM-OUT.others": {"en": "number", "fr": "nombre"},
     "SM-OUT.percent": {"en": "number", "fr": "nombre"},
     "SM-OUT.range": {"en": "number", "fr": "nombre"},
