@@ -113,9 +113,7 @@ def test_a_number_stays_the_number_that_it_was(typed):
         assert found == "2.0"
 
 
-@pytest.mark.parametrize(
-    "written", ["0:00", "soon", "-1", "0", "1:60", "true", "[1]", ".inf", '"2\\n"']
-)
+@pytest.mark.parametrize("written", ["0:00", "soon", "-1", "0", "1:60", "true", "[1]", ".inf"])
 def test_nonsense_is_refused_with_its_line(typed, written):
     with pytest.raises(Problems) as caught:
         typed(written, script=written)

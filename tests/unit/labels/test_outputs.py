@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from roifile import ROI_TYPE, roiread
 
 from segmake.core import output_files
-from segmake.core.output_files import KINDS
+from segmake.core.output_files import KINDS, TABLE_KINDS
 from segmake.formats import open_image
 from segmake.labels import exports as outputs
 from segmake.labels.labels import LabelStack, write_masks
@@ -299,4 +299,4 @@ def test_the_config_knows_the_kinds(root):
     schema = json.loads(
         (root / "workflow" / "segmake" / "config" / "config.schema.json").read_text()
     )
-    assert schema["properties"]["outputs"]["items"]["enum"] == list(KINDS)
+    assert schema["properties"]["outputs"]["items"]["enum"] == [*KINDS, *TABLE_KINDS]

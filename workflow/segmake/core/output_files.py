@@ -16,6 +16,7 @@ KINDS = tuple(_SUFFIXES)
 
 # The tables of the whole run once more, of each kind that is no file of an image.
 _OF_RUN = {"xlsx": ("cells.xlsx", "images.xlsx")}
+TABLE_KINDS = tuple(_OF_RUN)
 TABLES_OF_RUN = tuple(name for names in _OF_RUN.values() for name in names)
 
 
