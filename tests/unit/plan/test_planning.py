@@ -368,6 +368,8 @@ def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
     for number in range(3):
         assert f"SM-DIR-023 1 image (link{number}.tif)" in said and f"gone{number}.tif" in said
     assert told.count("Copy the file again") == 1
+    # As the job will tell it: this file alone, and no other of its name.
+    assert '`exclude: ["/link0.tif"]`' in told
     (images / "link3.tif").symlink_to(images / "gone3.tif")
     assert "SM-DIR-023 1 image more" in " ".join(plan().describe().split())
 
