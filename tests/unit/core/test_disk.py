@@ -48,6 +48,9 @@ def test_a_fault_of_the_disk_is_one_message_wherever_it_occurs(tmp_path, monkeyp
     assert str(tmp_path / "results") in by_system.what
     # A file that the system names says more; a library's own error may hide the system's, or have its words alone.
     assert disk_problem(fault(number, "b/c.tif"), Path("a")).where == str(tmp_path / "b")
+    # Users know the folder of their results, and not where SegMake keeps its own in there.
+    kept = str(tmp_path / "results" / ".segmake" / "thumbnails" / "a.png")
+    assert disk_problem(fault(number, kept), Path("a")).where == str(tmp_path / "results")
     hidden = ValueError("Error writing local file")
     hidden.__cause__ = fault(number)
     words = ValueError(f"UNAVAILABLE: [OS error {number}: {os.strerror(number)}]")

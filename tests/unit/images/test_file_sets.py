@@ -286,6 +286,14 @@ def test_names_that_look_like_parts_of_one_image(names, pattern):
         assert found.images == 1 and sorted(found.files) == sorted(names)
 
 
+def test_a_folder_with_names_of_several_programs_is_told_too():
+    metamorph = [f"exp_w{c}_s1_t{t}.TIF" for c in ("1Phase", "2GFP") for t in (1, 2)]
+    others = [f"img_channel00{c}_position000_time00{t}_z000.tif" for c in (0, 1) for t in (0, 1)]
+    others += [f"x_t00{t}xy1c{c}.tif" for t in (1, 2) for c in (1, 2)]
+    found = propose([*others, *metamorph])
+    assert found and found.images == 1 and len(found.files) == 4
+
+
 def test_the_plan_says_the_pattern_to_paste(configure, images):
     write_movie(images)
     plan, _ = make_plan(configure())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import os
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 
 from segmake.core.journal import Journal
+from segmake.core.tables import write_csv
 from segmake.formats import read_headers
 from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
@@ -368,6 +370,8 @@ def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
     for number in range(3):
         assert f"SM-DIR-023 1 image (link{number}.tif)" in said and f"gone{number}.tif" in said
     assert told.count("Copy the file again") == 1
+    # As the job will tell it: this file alone, and no other of its name.
+    assert '`exclude: ["/link0.tif"]`' in told
     (images / "link3.tif").symlink_to(images / "gone3.tif")
     assert "SM-DIR-023 1 image more" in " ".join(plan().describe().split())
 
@@ -419,6 +423,19 @@ def test_a_correction_belongs_to_the_picture_that_it_was_made_for(images, plan, 
     # It is used again once the user saves it.
     os.utime(correction)
     assert list(plan().corrections) == ["c.tif"]
+
+
+def test_the_number_of_a_position_stays_whole_beside_images_that_have_none(images, plan, tmp_path):
+    planes = np.stack([np.full((48, 64), 200, np.uint16), np.full((48, 64), 300, np.uint16)])
+    with tifffile.TiffWriter(images / "two.ome.tif", ome=True) as file:
+        for plane in planes:
+            file.write(plane, photometric="minisblack", metadata={"axes": "YX", "Name": ""})
+    compute(plan())
+    table = image_table(plan())
+    write_csv(table, tmp_path / "images.csv")
+    rows = list(csv.DictReader((tmp_path / "images.csv").open(encoding="utf-8-sig")))
+    assert [row["position"] for row in rows if row["image"].startswith("two")] == ["1", "2"]
+    assert table["position"].isna().any()
 
 
 def write_channels(path: Path, **channels: int) -> None:

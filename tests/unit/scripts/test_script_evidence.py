@@ -177,8 +177,9 @@ def test_runs_that_open_nothing_and_make_the_same_are_not_done(project, code):
     words = last_words(plan)
     assert failures_of(plan) == ["SM-SCR-043"] * 2 and "0 of 2 runs done" in words
     assert "2 of 2 runs opened nothing" in words and "1 more failed of the same" in words
-    log = plan.folders.results / script_results(plan)[0].failures[0].log
-    assert log.is_file()
+    failure = script_results(plan)[0].failures[0]
+    assert "opened nothing of what it was given: day/cell_0.tif" in failure.message
+    assert (plan.folders.results / failure.log).is_file()
     # A plan that is made afterwards says the same, and runs nothing in vain.
     plan = project(code, images=2)
     counts = plan.scripts["s"].counts

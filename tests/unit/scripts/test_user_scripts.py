@@ -567,7 +567,7 @@ def test_what_a_run_left_half_made_is_no_result(planned):
     assert (counts["done"], counts["to_run"]) == (0, 1)
 
 
-def test_what_failed_is_put_aside_and_replaced(planned):
+def test_what_failed_is_put_aside_and_replaced(planned, monkeypatch):
     plan = planned("import sys; open('a.txt', 'w').write('x'); sys.exit(3)")
     do(plan)
     aside = plan.folders.scripts / "_failed" / "s" / "a.txt"
@@ -576,9 +576,10 @@ def test_what_failed_is_put_aside_and_replaced(planned):
         "import os; os.rmdir(os.getcwd()); raise SystemExit(4)"
     )
     plan = planned_again(plan)
+    monkeypatch.setenv("SEGMAKE_LANG", "fr")
     ended = do(plan).last("s")
     # Its own words, whatever it did to its folder.
-    assert ended is not None and "exit code 4" in ended.details["values"]["ended"]
+    assert ended is not None and ended.details["values"]["ended"] == "code de sortie 4"
 
 
 def test_a_script_that_was_killed_for_memory_is_left_to_a_job_with_more(planned, monkeypatch):

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from segmake.messages import Problem
@@ -59,7 +60,7 @@ def disk_problem(
                 return None
             place = Path(os.fsdecode(file)).parent if isinstance(file, str | bytes) else folder
             # A relative path would be another one on another computer.
-            full = place.absolute()
+            full = _known_to_users(place.absolute())
             return Problem(_CODES[number], where=str(full), folder=full)
     return None
 
@@ -96,6 +97,12 @@ def try_to_write(folder: Path) -> None:
     finally:
         with suppress(OSError):
             file.unlink(missing_ok=True)
+
+
+def _known_to_users(place: Path) -> Path:
+    """Return the folder that users know, of which one within ``.segmake`` is a part."""
+    outside = takewhile(lambda part: part != ".segmake", place.parts)
+    return Path(*outside)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

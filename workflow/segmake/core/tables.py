@@ -25,8 +25,12 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """
     texts = table.select_dtypes(["object", "string", "category"])
     safe = table.copy(deep=False)
-    for name in texts:
-        safe[name] = texts[name].map(_as_text)
+    for name, column in texts.items():
+        if column.dtype == object:
+            # `map` would make 1.0 of a whole number where another one is missing.
+            safe[name] = pd.Series([*map(_as_text, column)], column.index, object)
+        else:
+            safe[name] = column.map(_as_text)
     return safe
 
 

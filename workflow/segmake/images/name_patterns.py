@@ -58,8 +58,8 @@ _CHANNELS = frozenset(
 )
 _LAST_WORD = re.compile(r"(.+)[-_ ]([A-Za-z]+\d?)")
 
-# Of all files in the folders so many have to fit a pattern.
-_PART = 0.5
+# Of all files in a folder so many have to fit a pattern; the others may have names of another program.
+_PART = 0.3
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,10 @@ from segmake.plan.plan import Plan
 
 def image_table(plan: Plan) -> pd.DataFrame:
     """Return what `segmake.outcome.image_rows.image_rows` does, with a type for each column."""
-    table = pd.DataFrame(image_rows(plan), columns=list(IMAGE_COLUMNS))
+    rows = image_rows(plan)
+    table = pd.DataFrame(rows, columns=list(IMAGE_COLUMNS))
+    # Names or numbers: pandas would make 1.0 of a number where another image has none.
+    table["position"] = pd.Series([row["position"] for row in rows], dtype=object)
     whole = (
         *("cells", "attempt", "width_px", "height_px"),
         *("tracks", "divisions", "left_out"),

@@ -18,6 +18,7 @@ from segmake.core.config import Config
 from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
 from segmake.core.output_files import kinds_of_images, tables_of_run
+from segmake.formats.reach import seen_from_folder
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
@@ -223,8 +224,10 @@ def _plan_batches(
 
 def _known_fault(image: ImageFile, section: dict[str, Any]) -> Problem | None:
     """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
-    if image.problem or image.header is None:
-        return image.problem
+    if image.problem:
+        return seen_from_folder(image.problem, image.path, section)
+    if image.header is None:
+        return None
     try:
         select(image.header, section, image.path)
     except Problem as problem:

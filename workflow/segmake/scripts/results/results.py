@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from segmake.core.files import natural_key, readable, write_atomically
+from segmake.core.files import natural_key, write_atomically
 from segmake.core.journal import Entry
 from segmake.messages import Problem
 from segmake.plan.judged import ignored, took_nothing
@@ -184,7 +184,7 @@ def _failure(plan: Plan, script: Script, entry: Entry) -> Failure | None:
 
 
 def _took_nothing(plan: Plan, script: Script, entry: Entry, task: Task) -> Failure:
-    names = {"script": script.file.name, "files": readable(str(task.path))}
+    names = {"script": script.file.name, "files": image_of(script, task.image)}
     names["log"] = str(plan.folders.script_log(script, task.image))
     return _failed_of(plan, script, entry, Problem("SM-SCR-043", where=task.image, **names))
 

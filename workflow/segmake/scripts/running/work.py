@@ -15,7 +15,7 @@ from typing import Any
 from segmake.core.disk import disk_problem, probe
 from segmake.core.files import fingerprint, naming, open_own, readable
 from segmake.environments.solving.environment_file import noted
-from segmake.messages import Problem
+from segmake.messages import Problem, say
 from segmake.messages.numbers import brief
 from segmake.plan.plan import Plan
 from segmake.plan.scripts import facts_in_job
@@ -327,7 +327,7 @@ def _set_lines(changes: list[Change]) -> str:
 
 def _ended_how(code: int) -> str:
     if code >= 0:
-        return f"exit code {code}"
+        return say("script.exit_code", code=code)
     try:
         return signal.Signals(-code).name
     except ValueError:
