@@ -12,6 +12,7 @@ PLACEHOLDERS = {
     "SM-CFG-070.listed": {"en": "[value]", "fr": "[valeur]"},
     "SM-CFG-071.diameter": {"en": "number", "fr": "nombre"},
     "SM-CFG-071.meant": {"en": "number", "fr": "nombre"},
+    "SM-CFG-072.typed": {"en": "setting", "fr": "réglage"},
     "SM-CFG.said": {"en": "what to write here", "fr": "ce qu'il faut écrire ici"},
     "SM-CFG-066.line": {"en": "the line, put right", "fr": "la ligne corrigée"},
     "SM-SSH.seconds": {"en": "number", "fr": "nombre"},
