@@ -100,7 +100,7 @@ def test_segmake_plan_says_what_a_run_would_do(project, capsys):
     before = sorted(project.rglob("*"))
     assert main(["plan", "--configfile", "config.yaml"]) == 0
     said = capsys.readouterr().out
-    assert "found          3" in said and "to segment     3" in said
+    assert "found          3" in said and "to segment     2" in said
     assert "in all         1  batch (with something to do: 1)" in said
     assert "site.yaml, line 2" in said and "config.yaml, line 8" in said
     assert sorted(project.rglob("*")) == before
