@@ -149,10 +149,9 @@ Chacune a son dossier, avec son propre `config/config.yaml`, où vous tapez les 
 snakemake --profile slurm --configfile config/growth.yaml
 ```
 
-Ce que plusieurs expériences ont en commun peut se trouver dans un fichier à part. Si plusieurs fichiers règlent la
-même chose, le dernier compte ; les sections sont réunies, les listes remplacées. `segmake check`, `get`, `set`,
-`plan` et `submit` acceptent aussi plusieurs fichiers, chacun après son propre `--configfile` ; `segmake set` écrit
-dans le dernier :
+Ce que plusieurs expériences ont en commun peut être dans un fichier à part. Si plusieurs fichiers règlent la même
+chose, le dernier compte ; les sections sont réunies, les listes remplacées. `segmake check`, `get`, `set`, `plan` et
+`submit` en acceptent plusieurs, chacun après un `--configfile` ; `segmake set` écrit dans le dernier :
 
 ```bash
 snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml
