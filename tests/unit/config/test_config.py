@@ -454,7 +454,7 @@ def test_a_number_with_a_comma_is_told_how_to_be_written(tmp_path, written, code
         ("diameter: 3 apples", "SM-CFG-002", "above 0"),
         ("invert: oui", "SM-CFG-063", "Write true,"),
         ("gpu: 0", "SM-CFG-063", "Write false,"),
-        ("diameter: 0", "SM-CFG-067", "Write estimate"),
+        ("diameter: 0", "SM-CFG-067", "Write estimate ("),
         ("channels: [0, 0]", "SM-CFG-065", "`second_channel` under `images`"),
         ("model_type: cyto3", "SM-CFG-065", "`model` under `segmentation`"),
         ("use_gpu: true", "SM-CFG-065", "`gpu` under `segmentation`"),

@@ -82,7 +82,7 @@ def test_touched_files_are_looked_at_and_nothing_is_computed_again(images, plan)
     again, made = plan()
     assert made.looks == list(NAMES) and made.states == dict.fromkeys(NAMES, "done")
     assert not any(made.to_do.values()) and made.light == ["0001"] and made.replaced == 0
-    assert "to look at     3" in made.describe() and "nothing to compute" not in made.describe()
+    assert "to compare     3" in made.describe() and "nothing to compute" not in made.describe()
     assert compute(again) == []
     took = timing_of(again)
     assert took and took.elapsed < 600, (
@@ -121,7 +121,7 @@ def test_a_job_without_a_gpu_ends_where_something_is_to_be_segmented(
     command = ["segment", "--batch", "0001", "--out", str(out), "--plan", str(again.folders.plan)]
     assert main([*command, "--without-gpu", "1"]) == 1
     said = capsys.readouterr().err
-    assert "SM-IMG-090" in said and "1 image holds something else" in said and "a.tif" in said
+    assert "SM-IMG-090" in said and "The content of 1 image has changed" in said and "a.tif" in said
     assert not out.exists()
     # What it found the same stays so.
     made = plan()[1]

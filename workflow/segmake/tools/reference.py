@@ -78,9 +78,9 @@ name the file when you run SegMake. It is then read in place of `config/config.y
 snakemake --profile slurm --configfile config/growth.yaml
 ```
 
-What several experiments have in common can stand in a file of its own. Of several files, the later ones count; sections
-are joined, lists are replaced. `segmake check`, `get`, `set`, `plan` and `submit` take several, too, each behind a
-`--configfile` of its own; `segmake set` writes to the last one:
+What several experiments have in common can be in a file of its own. Where several files set the same thing, the last
+one counts; sections are joined, lists are replaced. `segmake check`, `get`, `set`, `plan` and `submit` take several
+files, too, each after a `--configfile` of its own; `segmake set` writes to the last one:
 
 ```bash
 snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml
@@ -149,9 +149,9 @@ Chacune a son dossier, avec son propre `config/config.yaml`, où vous tapez les 
 snakemake --profile slurm --configfile config/growth.yaml
 ```
 
-Ce que plusieurs expériences ont en commun peut se trouver dans un fichier à part. De plusieurs fichiers, ce sont les
-derniers qui comptent ; les sections sont réunies, les listes remplacées. `segmake check`, `get`, `set`, `plan` et
-`submit` en prennent plusieurs aussi, chacun après un `--configfile` ; `segmake set` écrit dans le dernier :
+Ce que plusieurs expériences ont en commun peut être dans un fichier à part. Si plusieurs fichiers règlent la même
+chose, le dernier compte ; les sections sont réunies, les listes remplacées. `segmake check`, `get`, `set`, `plan` et
+`submit` en acceptent plusieurs, chacun après un `--configfile` ; `segmake set` écrit dans le dernier :
 
 ```bash
 snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml
