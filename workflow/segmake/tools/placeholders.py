@@ -16,6 +16,7 @@ PLACEHOLDERS = {
     "SM-CFG.said": {"en": "what to write here", "fr": "ce qu'il faut écrire ici"},
     "SM-CFG-066.line": {"en": "the line, put right", "fr": "la ligne corrigée"},
     "SM-OUT.here": {"en": "number", "fr": "nombre"},
+    "SM-OUT-038.all": {"en": "number", "fr": "nombre"},
     "SM-OUT.others": {"en": "number", "fr": "nombre"},
     "SM-OUT.percent": {"en": "number", "fr": "nombre"},
     "SM-OUT.range": {"en": "number", "fr": "nombre"},
