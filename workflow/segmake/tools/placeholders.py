@@ -14,6 +14,7 @@ PLACEHOLDERS = {
     "SM-CFG-071.diameter": {"en": "number", "fr": "nombre"},
     "SM-CFG-071.meant": {"en": "number", "fr": "nombre"},
     "SM-CFG.said": {"en": "what to write here", "fr": "ce qu'il faut écrire ici"},
+    "SM-CFG-066.spaces": {"en": "number", "fr": "nombre"},
     "SM-CFG-066.line": {"en": "the line, put right", "fr": "la ligne corrigée"},
     "SM-OUT.here": {"en": "number", "fr": "nombre"},
     "SM-OUT-038.all": {"en": "number", "fr": "nombre"},
