@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from unicodedata import category, normalize
@@ -248,8 +249,11 @@ def fingerprint(*values: Any) -> str:
     # The library behind it takes as long to load as all else that a small command does.
     import hashlib
 
-    text = json.dumps(values, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_PLAIN.encode(values).encode()).hexdigest()[:16]
+
+
+# What `json.dumps` makes anew each time that it is told anything.
+_PLAIN = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=str)
 
 
 # Of a large file so many pieces of so many bytes are looked at, from the first to the last.
@@ -399,6 +403,8 @@ def shortened(name: str, longest: int) -> str:
     return f"{written[: longest - 9].decode(errors='ignore')}-{fingerprint(name)[:8]}"
 
 
+# A plan asks for the names of all images, again and again.
+@lru_cache(maxsize=1 << 17)
 def result_name(image: str) -> str:
     """Return what an image's results start with: its name without the suffix, ``day1/pos_p3``.
 

@@ -605,9 +605,11 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
 def _refuse_channels_of_none(images: list[ImageFile], config: Config) -> None:
     """Refuse channels to measure that no image has; an image without one has no values for it."""
     wanted = config.settings["measurements"]["intensity_channels"]
+    if wanted == "all":
+        return
     section = config.settings["images"]
     headers = [interpreted(image.header, section) for image in images if image.header]
-    if wanted == "all" or not headers:
+    if not headers:
         return
     where = config.where("measurements", "intensity_channels")
     names = sorted({name for header in headers for name in header.channels}, key=natural_key)

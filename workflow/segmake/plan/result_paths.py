@@ -106,7 +106,11 @@ class ResultPaths:
 
     def labels(self, image: str) -> Path:
         """The labels as the engine gave them, before corrections and tracking."""
-        return self.state / "labels" / f"{result_name(image)}.tif"
+        return self._of(image, ".segmake/labels", ".tif")
+
+    def _of(self, image: str, folder: str, ending: str) -> Path:
+        # A plan makes these paths for every image: in one go, and not folder by folder.
+        return Path(f"{self.results}/{folder}/{result_name(image)}{ending}")
 
     @property
     def corrections(self) -> Path:
@@ -115,36 +119,36 @@ class ResultPaths:
 
     def mask(self, image: str) -> Path:
         """The label image."""
-        return self.results / "masks" / f"{result_name(image)}_masks.ome.tif"
+        return self._of(image, "masks", "_masks.ome.tif")
 
     def lineage(self, image: str) -> Path:
         """The table of a movie's tracks: who came of whom, and when."""
-        return self.results / "lineages" / f"{result_name(image)}_lineage.csv"
+        return self._of(image, "lineages", "_lineage.csv")
 
     def own_lineage(self, image: str) -> Path:
         """The same for SegMake itself, whatever the user does with the other."""
-        return self.state / "lineages" / f"{result_name(image)}.csv"
+        return self._of(image, ".segmake/lineages", ".csv")
 
     def cells(self, image: str) -> Path:
         """The table of an image's cells."""
-        return self.results / "cells" / f"{result_name(image)}_cells.csv"
+        return self._of(image, "cells", "_cells.csv")
 
     def table(self, image: str) -> Path:
         """The same for SegMake itself, which all other tables are made from."""
-        return self.state / "tables" / f"{result_name(image)}.parquet"
+        return self._of(image, ".segmake/tables", ".parquet")
 
     def picture(self, image: str) -> Path:
         """The before/after picture."""
-        return self.results / "overlays" / f"{result_name(image)}_overlay.png"
+        return self._of(image, "overlays", "_overlay.png")
 
     def movie(self, image: str) -> Path:
         """The small moving picture of a movie."""
-        return self.picture(image).with_suffix(".webp")
+        return self._of(image, "overlays", "_overlay.webp")
 
     def thumbnails(self, image: str) -> tuple[Path, Path]:
         """The small pictures before and after, for the report."""
-        base = self.state / "thumbnails" / result_name(image)
-        return base.with_name(base.name + "_before.jpg"), base.with_name(base.name + "_after.jpg")
+        folder = ".segmake/thumbnails"
+        return self._of(image, folder, "_before.jpg"), self._of(image, folder, "_after.jpg")
 
     @property
     def scripts(self) -> Path:
