@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from segmake.core import versions
@@ -412,17 +413,19 @@ def _refuse_same_results(images: list[ImageFile], config: Config) -> None:
 
 def size_and_time(path: Path, parts: Iterable[Path] = ()) -> tuple[int, int]:
     """Return the size in bytes and the latest time of change of a file and its parts, or of all files of a folder."""
-    # Unlike Path's method, this takes what can't be looked at for no folder.
-    if os.path.isdir(path):
-        files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
-    else:
-        files = [path, *parts]
     size = latest = 0
-    for file in files:
-        # A file that was removed meanwhile, or a part that is missing, is told when the image is read.
+    others: Iterable[Path] = parts
+    # A file that was removed meanwhile, or a part that is missing, is told when the image is read.
+    with suppress(OSError):
+        found = path.stat()
+        if S_ISDIR(found.st_mode):
+            others = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+        else:
+            size, latest = found.st_size, found.st_mtime_ns
+    for file in others:
         with suppress(OSError):
-            stat = file.stat()
-            size, latest = size + stat.st_size, max(latest, stat.st_mtime_ns)
+            found = file.stat()
+            size, latest = size + found.st_size, max(latest, found.st_mtime_ns)
     return size, latest
 
 

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from segmake.scripts.definition.script import Script
 
 
+def mark_of(step: str, attempts: Mapping[str, list[int]]) -> str:
+    """Return what stands for the attempts of a batch's images in the name of the file that Snakemake asks for."""
+    # A missing file is made again only if the target needs it, so a name tells what went before it too.
+    before, chain = step, [attempts[step]]
+    while before := AFTER.get(before, ""):
+        chain.append(attempts[before])
+    return fingerprint(chain)
+
+
 @dataclass(frozen=True)
 class ResultPaths:
     """Where everything lies in a results folder.
@@ -46,6 +55,15 @@ class ResultPaths:
     def plan(self) -> Path:
         """The plan of the last run that started."""
         return self.state / "plan.json"
+
+    def plan_of(self, batch: str) -> Path:
+        """What of that plan a job has to know that works on one batch of images."""
+        return self.state / "plans" / f"{batch}.json"
+
+    @property
+    def outline(self) -> Path:
+        """What of that plan is to be known to read the Snakefile in a job."""
+        return self.state / "plans" / "outline.json"
 
     @property
     def overview(self) -> Path:
@@ -98,11 +116,11 @@ class ResultPaths:
 
     def outcome(self, step: str, batch: str, attempts: Mapping[str, list[int]]) -> Path:
         """The file that Snakemake asks for of one step of one batch, once its images are on these attempts."""
-        # A missing file is made again only if the target needs it, so a name tells what went before it too.
-        before, chain = step, [attempts[step]]
-        while before := AFTER.get(before, ""):
-            chain.append(attempts[before])
-        return self.state / step / f"{batch}.{fingerprint(chain)}.tsv"
+        return self.marked(step, batch, mark_of(step, attempts))
+
+    def marked(self, step: str, batch: str, mark: str) -> Path:
+        """The same, by what `mark_of` gave of the attempts."""
+        return self.state / step / f"{batch}.{mark}.tsv"
 
     def labels(self, image: str) -> Path:
         """The labels as the engine gave them, before corrections and tracking."""

@@ -1,0 +1,200 @@
+"""What a plan costs for each image, counted and not timed: so it grows with the images, and by how much."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segmake.cli import main
+from segmake.core.journal import Journal
+from segmake.formats.believed import Header
+from segmake.images.inventory import write_inventory
+from segmake.images.selection import Selection, Selector, select
+from segmake.messages import Problem
+from segmake.plan.make import make_plan
+from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, write_plan
+from segmake.runner.run_step import run_step, write_outcome
+from segmake.runner.step_names import STEPS
+from segmake.steps.work import work_of
+
+FEW, MANY = 4, 10
+
+# Calls of functions for an image of which nothing is to be done: 5200 before they were counted.
+MOST_CALLS = 2200
+
+
+@pytest.fixture
+def plan(configure, draw, tmp_path) -> Callable[..., Plan]:
+    """Plan as a run does, with so many images."""
+
+    def plan_so_many(number: int, **sections: Any) -> Plan:
+        for each in range(number):
+            path = tmp_path / "images" / f"{each:02d}.tif"
+            if not path.exists():
+                draw(path)
+        made, inventory = make_plan(configure(**sections))
+        write_inventory(inventory, made.folders.inventory)
+        write_plan(made)
+        return made
+
+    return plan_so_many
+
+
+def compute(plan: Plan) -> None:
+    """Do what the jobs of a run do."""
+    for batch in plan.batches.values():
+        for step in STEPS:
+            with Journal(plan.folders.journal(step, batch.name)).locked() as journal:
+                work = work_of(step, plan, lambda _: None)
+                run_step(batch.tasks[step], journal, work, lambda _: None, lambda _: None)
+                write_outcome(plan.outcome(step, batch.name), batch.tasks[step], journal)
+
+
+def counted(do: Callable[[], Any]) -> Counter[str]:
+    """Return how many calls of functions something makes, and how many of those look at files or open them."""
+    number: Counter[str] = Counter()
+    looks = {os.stat: "looks", os.lstat: "looks", io.open: "opens", builtins.open: "opens"}
+
+    def note(frame: Any, event: str, called: Any) -> None:
+        if event in ("call", "c_call"):
+            number["calls"] += 1
+            number[looks.get(called, "others") if event == "c_call" else "others"] += 1
+
+    sys.setprofile(note)
+    try:
+        do()
+    finally:
+        sys.setprofile(None)
+    return number
+
+
+def test_an_image_of_which_nothing_is_to_be_done_costs_little(plan, configure):
+    of = {}
+    for number in (FEW, MANY):
+        compute(plan(number, cluster={"batch_size": MANY}))
+        assert not any(plan(number, cluster={"batch_size": MANY}).to_do.values())
+        config = configure(cluster={"batch_size": MANY})
+        of[number] = counted(lambda config=config: make_plan(config))
+    each = {what: (of[MANY][what] - of[FEW][what]) / (MANY - FEW) for what in of[MANY]}
+    # Eight results and its own file, once each; those that came later are a batch of their own.
+    assert each["looks"] <= 10
+    assert each["calls"] <= MOST_CALLS
+
+
+def test_a_job_reads_its_batch_and_nothing_that_grows_with_the_images(plan, tmp_path):
+    sizes = {}
+    for number in (FEW, MANY):
+        made = plan(number, cluster={"batch_size": 2})
+        assert len(made.batches) == number // 2
+        sizes[number] = [
+            made.folders.plan_of("0001").stat().st_size,
+            # A name for each step of each batch.
+            made.folders.outline.stat().st_size / len(made.batches),
+        ]
+    # Totals have a digit more.
+    assert sizes[MANY][0] <= sizes[FEW][0] + 100
+    assert sizes[MANY][1] < sizes[FEW][1]
+    # A job that looked for more would find nothing.
+    whole = made.folders.plan.read_bytes()
+    made.folders.plan.write_bytes(b"")
+    for step in STEPS:
+        for batch in ("0001", "0003"):
+            out = read_outline(made.folders.plan).outcome(step, batch)
+            words = [step, "--plan", str(made.folders.plan), "--batch", batch, "--cpus", "1"]
+            assert not main([*words, "--out", str(out)])
+    made.folders.plan.write_bytes(whole)
+    again = plan(MANY, cluster={"batch_size": 2})
+    assert Counter(again.states.values()) == {"done": 4, "new": MANY - 4}
+    assert all(again.outcome(step, "0003").exists() for step in STEPS)
+
+
+def test_what_is_written_apart_says_what_the_whole_plan_says(plan, tmp_path):
+    made = plan(4, cluster={"batch_size": 2})
+    made = dataclasses.replace(
+        made,
+        corrections={"00.tif": "corrections/00_masks.tif", "03.tif": "corrections/03_masks.tif"},
+        light=["0002"],
+    )
+    write_plan(made)
+    path = made.folders.plan
+    part, outline = read_batch(path, "0002"), read_outline(path)
+    assert part.batches["0002"] == made.batches["0002"]
+    assert part.corrections == {"03.tif": "corrections/03_masks.tif"} and part.states == {}
+    assert (part.settings, part.name, part.weights) == (made.settings, made.name, made.weights)
+    assert outline.summary() == made.summary() and outline.light == made.light
+    assert outline.number_of_images == made.number_of_images == 4
+    for step in STEPS:
+        assert outline.outcome(step, "0001") == made.outcome(step, "0001")
+    assert read_plan(path) == made
+
+
+def test_what_is_left_of_another_plan_is_not_read(plan, tmp_path):
+    made = plan(6, cluster={"batch_size": 2})
+    assert made.folders.plan_of("0003").exists()
+    fewer = dataclasses.replace(made, batches={"0001": made.batches["0001"]})
+    write_plan(fewer)
+    assert not made.folders.plan_of("0003").exists()
+    # Another version wrote the whole of it alone.
+    for part in made.folders.outline.parent.iterdir():
+        part.unlink()
+    assert read_batch(made.folders.plan, "0001") == fewer == read_outline(made.folders.plan)
+
+
+HEADER = Header(64, 48, 1, 1, ("1",), color=False, dtype="uint16", pixel_size_um=0.1)
+OTHERS: dict[str, Any] = {
+    "width": 32,
+    "height": 32,
+    "times": 4,
+    "slices": 3,
+    "channels": ("Phase", "GFP"),
+    "color": True,
+    "dtype": "uint8",
+    "pixel_size_um": 0.2,
+    "unnamed": 5,
+    "slice_step_um": 0.5,
+    "interval_s": 60.0,
+    "acquired": "2026-11-29T06:00:00",
+    "objective": "100x",
+    "position": "A1",
+    "lossy": True,
+    "parts": ("b.tif",),
+    "pixel_height_um": 0.3,
+    "doubted": ("interval_s 1e+12",),
+    "planned_times": 9,
+    "planned_slices": 9,
+    "copies": 2,
+    "copies_before": 1,
+    "gaps": ((0, 0, 0),),
+    "arranged": "x",
+    "lacks": "index.nd2",
+}
+
+
+def test_headers_with_other_axes_are_selected_apart(configure):
+    assert OTHERS.keys() == {each.name for each in dataclasses.fields(Header)}
+    several = [HEADER, *(dataclasses.replace(HEADER, **{k: v}) for k, v in OTHERS.items())]
+    several += [dataclasses.replace(each, unnamed=3, slices=1, times=2) for each in several]
+    for section in ({}, {"z": "max"}, {"pages": "z"}, {"time": 2, "axes": "slices_are_times"}):
+        images = configure(images=section).settings["images"]
+        selector = Selector(images)
+        for header in (*several, *several):
+            assert said(lambda h=header, s=selector: s.select(h, Path("a.tif"))) == said(
+                lambda h=header, i=images: select(h, i, Path("a.tif"))
+            )
+
+
+def said(do: Callable[[], Selection]) -> str:
+    try:
+        return json.dumps(do().values)
+    except Problem as problem:
+        return str(problem)
