@@ -46,6 +46,7 @@ from segmake.images.image_folders import (
     settle_folders,
     write_folders,
 )
+from segmake.images.kept_headers import read_once
 from segmake.images.listing import Found, Listed, by_kind, list_images
 from segmake.images.name_patterns import Proposal, propose
 from segmake.images.selection import chosen, has_channel, interpreted, select
@@ -76,7 +77,8 @@ _TIME_STEPS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
 def take_inventory(config: Config, kept: Path) -> Inventory:
     """List the images that the config chooses, read their headers and give each a batch.
 
-    Nothing is written: `write_inventory` does that, once the run really starts.
+    Nothing is written but what many headers say, into the user's own cache (`segmake.images.kept_headers`):
+    `write_inventory` does the rest, once the run really starts.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     known: dict[str, list[ImageFile]] = {}
     for image in remembered:
         known.setdefault(image.file, []).append(image)
-    found = _fields_of(files, known)
+    found = _fields_of(files, known, kept.parent)
     found, unopened = _keep_unopened(found, known, kept.parent)
     hidden += unopened
     found += [image for image in hidden if image.header or image.problem]
@@ -429,7 +431,9 @@ def size_and_time(path: Path, parts: Iterable[Path] = ()) -> tuple[int, int]:
     return size, latest
 
 
-def _fields_of(files: list[ImageFile], known: dict[str, list[ImageFile]]) -> list[ImageFile]:
+def _fields_of(
+    files: list[ImageFile], known: dict[str, list[ImageFile]], state: Path
+) -> list[ImageFile]:
     """Return every field of view of the files; those of a file that did not change are not read again.
 
     A file that only holds a part of an image beside it is no image of its own.
@@ -438,7 +442,7 @@ def _fields_of(files: list[ImageFile], known: dict[str, list[ImageFile]]) -> lis
     kept = {file.file: _kept_fields(file, known.get(file.file, [])) for file in files}
     parts = {part for fields in kept.values() for field in fields for part in _parts(field)}
     unread = [file for file in files if not kept[file.file] and file.path not in parts]
-    read = headers_of([file.path for file in unread])
+    read = read_once(unread, state, headers_of)
     for file, headers in zip(unread, read, strict=True):
         kept[file.file] = _read_fields(file, known.get(file.file, []), headers)
     found: list[ImageFile] = []
