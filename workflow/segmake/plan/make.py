@@ -6,8 +6,9 @@ import errno
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import image_keys, journal_of, plan_scripts
+from segmake.plan.settled import SettledBatches
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
 from segmake.runner.run_step import is_current
@@ -83,7 +85,9 @@ def make_plan(
     )
     bound = bind_corrections(corrections, present, folders)
     keys = _KeyMaker(config.settings, bound.used)
-    planned = _plan_batches(inventory, folders, keys, config.settings["images"])
+    settled = SettledBatches(folders, [config.settings, keys.weights], bound.used)
+    planned = _plan_batches(inventory, folders, keys, config.settings["images"], settled)
+    settled.keep(len(present))
     replaced = inventory.replaced.difference(planned["looks"])
     settings = config.settings
     of_scripts = (
@@ -150,7 +154,11 @@ def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str
 
 
 def _plan_batches(
-    inventory: Inventory, folders: ResultPaths, keys: _KeyMaker, section: dict[str, Any]
+    inventory: Inventory,
+    folders: ResultPaths,
+    keys: _KeyMaker,
+    section: dict[str, Any],
+    settled: SettledBatches,
 ) -> dict[str, Any]:
     """Return what a `Plan` says of the batches: the batches, the states of the images, what is to do, the small ones.
 
@@ -158,6 +166,8 @@ def _plan_batches(
     ----------
     section : dict
         The section ``images`` of the config.
+    settled : SettledBatches
+        Those in which nothing was to be done the last time.
     """
     batches: dict[str, Batch] = {}
     states: dict[str, State] = {}
@@ -172,6 +182,13 @@ def _plan_batches(
     images_before: dict[str, dict[str, str]] = {}
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
+            continue
+        if attempts := settled.attempts(name, images):
+            named = tuple(image.image for image in images if image.present)
+            tasks = _WhenAsked(partial(_plan_batch, name, images, folders, keys))
+            batches[name] = Batch(name, tasks, attempts, named=named)
+            states |= dict.fromkeys(named, "done")
+            pending[name] = dict.fromkeys(STEPS, 0)
             continue
         batch, before, known_by = _plan_batch(name, images, folders, keys)
         images_before |= known_by
@@ -211,6 +228,8 @@ def _plan_batches(
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
+        if not (new or known_by):
+            settled.note(batch, {image: entries for image, (entries, _, _) in before.items()})
     if any(to_do.values()):
         noted = [entry for each in seen for entry in each.entries.values() if entry]
         refuse_newer(noted, folders.results)
@@ -531,6 +550,26 @@ def _plan_batch(
         ]
     of_scripts = {image: scripts for image, (_, scripts) in noted.items() if scripts}
     return Batch(name, tasks, attempts), before, of_scripts
+
+
+class _WhenAsked(Mapping[str, list[Task]]):
+    """The tasks of a batch in which nothing is to be done: mostly nobody asks for them."""
+
+    def __init__(self, make: Callable[[], tuple[Batch, Before, Any]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _tasks(self) -> Mapping[str, list[Task]]:
+        return self._make()[0].tasks
+
+    def __getitem__(self, step: str) -> list[Task]:
+        return self._tasks[step]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
 
 def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:

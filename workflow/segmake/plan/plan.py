@@ -57,12 +57,20 @@ class Batch:
         file that Snakemake asks for, so a batch with an image to compute is one whose file is not there.
     marks : dict
         For each step what stands for them in that name, where the plan was read without them (`read_outline`).
+    named : tuple of str
+        The images of the tasks, where these are not made before somebody asks for them.
     """
 
     name: str
     tasks: Mapping[str, list[Task]]
     attempts: dict[str, list[int]]
     marks: dict[str, str] = field(default_factory=dict)
+    named: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def images(self) -> list[str]:
+        """The names of the images that are there."""
+        return list(self.named) or [task.image for task in self.tasks[STEPS[0]]]
 
     def mark(self, step: str) -> str:
         """Return what stands for the attempts at a step, and at those before it, in the name of its file."""
@@ -237,11 +245,11 @@ class Plan:
     @property
     def number_of_images(self) -> int:
         """How many images are there."""
-        return self.number or sum(len(batch.tasks[STEPS[0]]) for batch in self.batches.values())
+        return self.number or sum(len(batch.images) for batch in self.batches.values())
 
     def images(self) -> list[str]:
         """Return the images that are there."""
-        return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+        return [image for batch in self.batches.values() for image in batch.images]
 
     @cached_property
     def left_out_because(self) -> dict[str, str]:
