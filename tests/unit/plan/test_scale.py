@@ -21,6 +21,8 @@ from segmake.formats.believed import Header
 from segmake.images.inventory import write_inventory
 from segmake.images.selection import Selection, Selector, select
 from segmake.messages import Problem
+from segmake.plan import make as making
+from segmake.plan import settled as planned_before
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, write_plan
 from segmake.runner.run_step import run_step, write_outcome
@@ -198,3 +200,96 @@ def said(do: Callable[[], Selection]) -> str:
         return json.dumps(do().values)
     except Problem as problem:
         return str(problem)
+
+
+@pytest.fixture
+def settled(plan, tmp_path, monkeypatch) -> Callable[[], tuple[Plan, int]]:
+    """Plan anew, and tell how many batches were planned from their journals."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(planned_before, "WORTH_KEEPING", 1)
+    read: list[str] = []
+    plan_batch = making._plan_batch
+
+    def counting(name: str, *rest: Any) -> Any:
+        read.append(name)
+        return plan_batch(name, *rest)
+
+    monkeypatch.setattr(making, "_plan_batch", counting)
+
+    def plan_again(**sections: Any) -> tuple[Plan, int]:
+        read.clear()
+        made = plan(FEW, cluster={"batch_size": 2}, **sections)
+        return made, len(read)
+
+    return plan_again
+
+
+def same(one: Plan, other: Plan) -> bool:
+    return dataclasses.replace(one, started=0.0) == dataclasses.replace(other, started=0.0)
+
+
+def test_a_batch_that_is_done_is_known_again(settled, tmp_path, monkeypatch):
+    # Written plans say all: what `plan` writes asks for the tasks of all batches.
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    first, read = settled()
+    assert read == 2
+    compute(first)
+    from_journals, read = settled()
+    assert read == 2 and set(from_journals.states.values()) == {"done"}
+    known, read = settled()
+    assert read == 0 and known.images() == from_journals.images()
+    assert known.summary() == from_journals.summary() and known.pending == from_journals.pending
+    assert same(known, from_journals), "tasks are made when they are asked for"
+
+
+def test_whatever_changes_a_batch_has_it_planned_anew(settled, draw, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    compute(settled()[0])
+    folders = settled()[0].folders
+    journal = folders.journal("measure", "0001")
+    entry = Journal(journal).last("00.tif")
+    image, correction = tmp_path / "images" / "00.tif", folders.corrections / "00_masks.tif"
+    thumbnail = folders.thumbnails("00.tif")[0]
+
+    def add_a_line() -> None:
+        Journal(journal).add("00.tif", "failed", entry.key, 1, code="SM-RUN-003")
+
+    for file, change, state in (
+        (folders.mask("00.tif"), lambda: os.truncate(folders.mask("00.tif"), 1), "changed"),
+        (thumbnail, thumbnail.unlink, "changed"),
+        (journal, add_a_line, "failed"),
+        (correction, lambda: draw(correction, cells=1), "changed"),
+        (image, lambda: draw(image, cells=5), "changed"),
+    ):
+        assert settled()[1] == 0
+        before = (file.read_bytes(), file.stat()) if file.exists() else None
+        change()
+        found, read = settled()
+        assert read == 1 and found.states["00.tif"] == state
+        if before:
+            file.write_bytes(before[0])
+            os.utime(file, ns=(before[1].st_atime_ns, before[1].st_mtime_ns))
+        else:
+            file.unlink()
+        assert settled()[1] == 1, "it is kept again once it is done again"
+    assert settled(overlays={"color": "#00ffff"})[1] == 2
+
+
+def test_what_is_kept_may_be_damaged(settled, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    compute(settled()[0])
+    expected, _ = settled()
+    (file,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
+    first, second = map(json.loads, file.read_text().splitlines())
+    for damaged in (
+        {"batch": "0001"},
+        {**first, "sizes": 3},
+        {**first, "sizes": {"no name": [1, 1]}},
+        {**first, "sizes": {kind: sizes[:1] for kind, sizes in first["sizes"].items()}},
+        {**first, "attempts": {}},
+        {**first, "attempts": {step: [1] for step in STEPS}},
+        {**first, "attempts": {step: ["a", "b"] for step in STEPS}},
+    ):
+        file.write_text("[1]\n{" + f"\n{json.dumps(damaged)}\n{json.dumps(second)}\n")
+        found, read = settled()
+        assert read == 1 and same(found, expected), damaged

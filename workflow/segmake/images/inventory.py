@@ -245,7 +245,7 @@ def _spelt_as_before(
     for file in files:
         # Of two that look the same, the second keeps its own.
         name = before.pop(same_letters(file.file), file.file)
-        spelt.append(replace(file, image=name, file=name))
+        spelt.append(file if name == file.file else replace(file, image=name, file=name))
     return spelt
 
 
@@ -261,7 +261,8 @@ def _told_apart(files: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> 
     named: list[ImageFile] = []
     for group in groups.values():
         # Those with results first, under the name that they have.
-        group.sort(key=lambda file: (file.file not in noted, natural_key(file.file), file.file))
+        if len(group) > 1:
+            group.sort(key=lambda file: (file.file not in noted, natural_key(file.file), file.file))
         free = True
         for file in group:
             apart = name_apart(file.file)
@@ -484,7 +485,12 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
             now = size_and_time(file.path, parts) if parts else (file.size, file.mtime_ns)
             if all((field.size, field.mtime_ns) == now for field in fields):
                 fields.sort(key=lambda field: field.position)
-                return [replace(field, path=file.path, files=file.files) for field in fields]
+                return [
+                    field
+                    if (field.path, field.files) == (file.path, file.files)
+                    else replace(field, path=file.path, files=file.files)
+                    for field in fields
+                ]
     return []
 
 
