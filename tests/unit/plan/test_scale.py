@@ -32,7 +32,7 @@ from segmake.steps.work import work_of
 FEW, MANY = 4, 10
 
 # Calls of functions for an image of which nothing is to be done: 5200 before they were counted.
-MOST_CALLS = 2200
+MOST_CALLS = 2200  # Where a batch is planned from its journals.
 
 
 @pytest.fixture
