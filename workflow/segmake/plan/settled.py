@@ -145,8 +145,8 @@ class SettledBatches:
                     inside = name_of(path, task.results)
                     kind = inside.replace(f"/{name}", f"/{_NAME}")
                     if inside in record:
-                        # A folder has another size than its files, and users save in the last ones.
-                        if kind.count(_NAME) != 1 or path.is_dir() or inside.endswith("_seg.npy"):
+                        # Users save in the last ones. A folder never is there again as it was (`_are_there`).
+                        if kind.count(_NAME) != 1 or inside.endswith("_seg.npy"):
                             return None
                         found.setdefault(kind, [-1] * len(tasks))[number] = record[inside][0]
                     elif path not in task.optional:
