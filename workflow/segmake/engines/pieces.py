@@ -37,7 +37,8 @@ def split(foreground: np.ndarray, diameter: float) -> np.ndarray:
     labels = measure.label(foreground).astype(np.int32, copy=False)
     firsts, lasts = _rows_of_pieces(labels)
     cells = 0
-    for rows in strips(*labels.shape, WINDOW):
+    height, width = labels.shape
+    for rows in strips(height, width, WINDOW):
         # In the order of their first rows, pieces are numbered.
         first, after = np.searchsorted(firsts, (rows.start, rows.stop))
         if first == after:

@@ -132,11 +132,11 @@ def _width(loaded: dict[str, Any]) -> float:
 
 def _fullest(prediction: np.ndarray) -> tuple[slice, slice]:
     """Return the part of a large picture with the most in it, which says enough; of another, all of it."""
-    sides = [
+    rows, columns = (
         [slice(at, min(at + LOOKED_AT, length)) for at in range(0, length, LOOKED_AT)]
         for length in prediction.shape
-    ]
-    return max(product(*sides), key=lambda part: np.count_nonzero(prediction[part]))
+    )
+    return max(product(rows, columns), key=lambda part: np.count_nonzero(prediction[part]))
 
 
 def _remove_small(foreground: np.ndarray, smallest: int) -> None:

@@ -288,7 +288,7 @@ def write_masks(
                 raise ValueError(f"a plane of {plane.shape} pixels, not {shape[-2:]}")
             yield plane
             for rows in strips(*plane.shape):
-                content.update(np.ascontiguousarray(plane[rows], np.uint32))
+                content.update(np.ascontiguousarray(plane[rows], np.uint32).data)
 
     def write(part: Path, found: Iterable[np.ndarray], largest: int) -> None:
         dtype = _type_for(largest)
