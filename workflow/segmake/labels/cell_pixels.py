@@ -38,7 +38,7 @@ class Cells(NamedTuple):
     height: np.ndarray
     width: np.ndarray
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         """Return the number of cells."""
         return len(self.numbers)
 
