@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 # So many pixels are worked on at a time: they fit into the caches of a processor, and memory stays as it is.
-_PIXELS_AT_ONCE = 1 << 18
+_PIXELS_AT_ONCE = 1 << 15
 
 
 class Cells(NamedTuple):
