@@ -124,7 +124,7 @@ def measure_volume(
         table[name] = np.bincount(owner, places_along, len(numbers)) / volume
     there = np.unique(owner * labels.shape[0] + slices)
     ends = np.isin(slices, (0, labels.shape[0] - 1))
-    columns = {
+    columns: dict[str, Any] = {
         "volume_vx": volume,
         "volume_um3": volume * (sizes.factor(2) * slice_step_um if slice_step_um else np.nan),
         "centroid_z": table.pop("centroid_z"),
@@ -220,11 +220,11 @@ def _properties(
     )
     columns = {}
     for name in names:
-        if name in SHAPES:
-            values = SHAPES[name](shapes) if len(cells) else np.zeros(0)
+        if name not in SHAPES:
+            values = _numbers([getattr(region, name) for region in regions])
         else:
-            values = [getattr(region, name) for region in regions]
-        columns[name] = _degrees(values) if name == "orientation" else _numbers(values)
+            values = SHAPES[name](shapes).astype(float) if len(cells) else np.zeros(0)
+        columns[name] = _degrees(values) if name == "orientation" else values
     return columns
 
 
