@@ -483,7 +483,7 @@ def test_a_folder_of_images_that_is_not_there_is_told(
 def test_only_images_that_the_experiment_takes_are_listed(tab: Any, page: Page) -> None:
     go_to_cells(tab, page)
     page.config.write_text(
-        re.sub(r"( +)include: \[.*\]", r'\1include: ["**/A*.tif"]', page.config.read_text())
+        re.sub(r"include:\n( +- .*\n)+", 'include: ["**/A*.tif"]\n', page.config.read_text())
     )
     tab.goto(f"{page.root}/cells")
     settled(tab)

@@ -126,7 +126,7 @@ def test_a_round_by_clicks_and_one_by_the_keyboard(tab: Any, page: Page) -> None
     expect(tab.locator(STATE)).to_have_text(OVER["fr"])
     press(".actions a[href='/start']")
     expect(tab.locator("#h-plan")).to_have_text("1 image à calculer")
-    expect(tab.locator("section.plan .tiles")).to_contain_text("1 avec une autre date")
+    expect(tab.locator("section.plan .tiles")).to_contain_text("1 à comparer")
     wait_for_plan(tab)
     press("button[value=start]")
     tab.wait_for_url("**/follow")
