@@ -471,6 +471,13 @@ def test_numbers_and_words_of_people_are_told_as_what_is_to_be_written(
     assert problem.where.endswith("line 5")
 
 
+@pytest.mark.parametrize("range_", ["1-20", "1 – 20", "1..20", "20 to 1", "1 à 20"])
+@pytest.mark.parametrize("key", ["time", "positions"])
+def test_a_range_in_words_is_told_as_the_list_to_write(tmp_path, key, range_):
+    (problem,) = found(write(tmp_path, f"images:\n  folder: data\n  {key}: {range_}\n"))
+    assert problem.code == "SM-CFG-074" and "Write [1, 20]:" in problem.remedy
+
+
 @pytest.mark.parametrize("setting", ["channel: 0", "second_channel: 0", "z: 0", "time: [0, 10]"])
 def test_what_is_counted_from_0_elsewhere_is_counted_from_1(tmp_path, setting):
     (problem,) = found(write(tmp_path, f"images:\n  folder: data\n  {setting}\n"))
@@ -539,6 +546,11 @@ def test_a_path_that_a_comment_cuts_is_told_in_quotes(tmp_path):
     [
         ('results: "D:\\res"', "SM-CFG-016", "without quotes"),
         ("outputs: rois", "SM-CFG-070", "Write [rois]."),
+        ("leave_out: good_1.tif", "SM-CFG-073", '\nleave_out: {good_1.tif: "the reason"}'),
+        ("looked_at: [a, b*]", "SM-CFG-073", 'looked_at: {a: "the reason", "b*": "the reason"}'),
+        ("leave_out: [a: old, b]", "SM-CFG-073", 'leave_out: {a: "old", b: "the reason"}'),
+        ("leave_out: {a.tif: }", "SM-CFG-073", '\na.tif: "the reason"'),
+        ("leave_out: 7", "SM-CFG-002", "a section"),
     ],
 )
 def test_what_stands_at_the_top_is_told_as_what_is_in_a_section(tmp_path, line, code, words):

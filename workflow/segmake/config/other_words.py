@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from segmake.config.yaml_values import in_one_line
 from segmake.messages import Problem, say
 
 # What each sentence is said of, in lower case; a dash counts as _.
@@ -77,3 +79,48 @@ def problem_of_value(
         said = say(f"words.counted.{special}" if special else "words.counted")
         return Problem("SM-CFG-068", said=said, **words)
     return None
+
+
+def problem_of_named(
+    given: Any, names: tuple[str, ...], words: Mapping[str, str]
+) -> Problem | None:
+    """Return the problem of images that ``leave_out`` or ``looked_at`` names without reasons; None for any other value.
+
+    Parameters
+    ----------
+    given
+        What the config says, and its rule does not allow.
+    names : tuple of str
+        The keys that lead to it.
+    words : mapping
+        What every message of a value tells.
+    """
+    if names[:1] not in (("leave_out",), ("looked_at",)):
+        return None
+    if len(names) == 2:
+        # An empty reason, or none behind the colon.
+        line = _with_reasons({names[1]: None}) if given in (None, "") else ""
+    else:
+        reasons = _reasons_in(given)
+        line = f"{names[0]}: {{{_with_reasons(reasons)}}}" if reasons else ""
+    if not line:
+        return None
+    return Problem("SM-CFG-073", where=words["where"], name=words["name"], line=line)
+
+
+def _reasons_in(given: Any) -> dict[str, Any]:
+    """Return the images that a text or a list names, with the reasons that a list may have; empty for anything else."""
+    if isinstance(given, str):
+        given = [name.strip() for name in given.split(",")]
+    found: dict[str, Any] = {}
+    for item in given if isinstance(given, list) else ():
+        found |= item if isinstance(item, dict) else {str(item): None}
+    return {name: reason for name, reason in found.items() if name}
+
+
+def _with_reasons(reasons: Mapping[str, Any]) -> str:
+    """Return names with their reasons, in quotes, as in one line of YAML."""
+    told = ((name, str(reason or say("named.reason"))) for name, reason in reasons.items())
+    return ", ".join(
+        f"{in_one_line(name)}: {json.dumps(why, ensure_ascii=False)}" for name, why in told
+    )

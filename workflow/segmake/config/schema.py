@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmake.config.other_words import problem_of_name, problem_of_value
-from segmake.config.written_numbers import problem_of_number
+from segmake.config.other_words import problem_of_name, problem_of_named, problem_of_value
+from segmake.config.written_numbers import problem_of_number, range_in
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config, at
 from segmake.messages import Problem, language, say
@@ -141,6 +141,10 @@ def _unfit(
     }
     if problem := problem_of_value(given, names, words):
         return problem
+    if problem := problem_of_named(given, names, words):
+        return problem
+    if (listed := range_in(given)) and fits(listed, rule):
+        return Problem("SM-CFG-074", listed=in_one_line(listed), **words)
     if not isinstance(given, list) and fits([given], broken):
         return Problem("SM-CFG-070", listed=in_one_line([given]), **words)
     pixel = at(config.written, ("images", "pixel_size_um"))
