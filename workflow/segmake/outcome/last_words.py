@@ -154,7 +154,8 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
 def _describe_looks(images: Images) -> list[str]:
     """Return which images that are done are to be looked at, and why; and how many are left out of the tables."""
     flagged = [row for row in images if names_in(row)]
-    lines = [f"  {say('end.look_at', number=len(flagged))}"] if flagged else []
+    cells = sum(row["cells"] or 0 for row in flagged)
+    lines = [f"  {say('end.look_at', number=len(flagged), cells=cells)}"] if flagged else []
     for name, of_flag in by_flag(flagged).items():
         more = f" (+{len(of_flag) - NAMED_LOOKS})" if len(of_flag) > NAMED_LOOKS else ""
         named = readable(", ".join(of_flag[:NAMED_LOOKS])) + more

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from segmake.core.files import write_atomically
+from segmake.engines import BUILTIN_MODELS
 from segmake.messages import Problem, remembered, say
 from segmake.messages.numbers import brief
 
@@ -161,8 +162,11 @@ def label(name: str) -> str:
     return say(f"flag.{name}") if name in CODES else remembered(name, "", {}).what
 
 
-def remedy(name: str) -> str:
-    """Return what to do about images with a flag."""
+def remedy(name: str, engine: str = "") -> str:
+    """Return what to do about images with a flag; with an engine, what can be done with it."""
+    if name == "large_object" and engine:
+        kind = "network" if engine in BUILTIN_MODELS else "threshold"
+        return say(f"flag.large_object.do.{kind}")
     return remembered(CODES.get(name, name), "", {}).remedy
 
 
