@@ -36,7 +36,9 @@ def check(options: argparse.Namespace) -> int:
         print(problem)
     if found.problems:
         raise Problems(found.problems)
-    print(say("check.usable" if found.warnings else "check.fine", path=path))
+    environments = any(problem.code.startswith("SM-ENV") for problem in found.warnings)
+    others = "check.asked" if found.warnings else "check.fine"
+    print(say("check.usable" if environments else others, path=path))
     if found.absent:
         print(say("check.absent", folders=", ".join(found.absent)))
     return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake import engines
+from segmake.config import small_diameter
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
@@ -392,20 +393,11 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
     }
 
 
-# Cells of fewer pixels in diameter can't be told from noise; of finer pixels than this, they may be meant in µm.
-_FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
-
-
 def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
-    diameter = settings["segmentation"].get("diameter")
-    if diameter == engines.ESTIMATE:
-        return None
     sizes = [image.header.pixel_size_um for image in present if image.header]
     size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
-    if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:
-        return None
-    return float(diameter / size)
+    return small_diameter.in_pixels(settings["segmentation"], size)
 
 
 def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:

@@ -360,8 +360,10 @@ class Plan:
         """Return the remark on a diameter that was perhaps meant in µm."""
         if not self.diameter_um or not self.to_do["segment"]:
             return []
-        words = {"diameter": f"{self.settings['segmentation']['diameter']:g}"}
-        problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
+        # A job makes no such remark, and has less to import.
+        from segmake.config.small_diameter import question
+
+        problem = question(self.settings["segmentation"], self.diameter_um)
         return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
 
     def _describe_named(self) -> list[str]:
