@@ -471,6 +471,24 @@ def test_numbers_and_words_of_people_are_told_as_what_is_to_be_written(
     assert problem.where.endswith("line 5")
 
 
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [
+        ("diameter: 0", "SM-CFG-075"),
+        ("diameter: 1,5", "SM-CFG-046"),
+        ("model_type: cyto3", "SM-CFG-065"),
+        ("use_gpu: true", "SM-CFG-065"),
+        ("diam: 20", "SM-CFG-065"),
+    ],
+)
+def test_with_threshold_nobody_is_sent_to_what_only_networks_have(tmp_path, setting, code):
+    text = f"images:\n  folder: data\nsegmentation:\n  engine: threshold\n  {setting}\n"
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code == code and problem.where.endswith("line 5")
+    for other in ("estimate", "the model's own", "Write `model`", "Write `gpu`"):
+        assert other not in str(problem)
+
+
 @pytest.mark.parametrize("range_", ["1-20", "1 – 20", "1..20", "20 to 1", "1 à 20"])
 @pytest.mark.parametrize("key", ["time", "positions"])
 def test_a_range_in_words_is_told_as_the_list_to_write(tmp_path, key, range_):

@@ -38,7 +38,11 @@ _SENTENCES = {word: sentence for sentence, words in _SAID.items() for word in wo
 _COUNTED = ("channel", "second_channel", "z", "time", "positions")
 
 
-def problem_of_name(where: str, key: str, name: str) -> Problem | None:
+# Of these, `engine: threshold` has none, or another thing by that name.
+_NETWORKS = ("words.model", "words.gpu", "words.diameter")
+
+
+def problem_of_name(where: str, key: str, name: str, engine: str = "") -> Problem | None:
     """Return the problem of a setting that has its name from another program; None for any other name.
 
     Parameters
@@ -49,13 +53,17 @@ def problem_of_name(where: str, key: str, name: str) -> Problem | None:
         What it is called.
     name : str
         The same for messages.
+    engine : str
+        The engine of the config, where it is known.
     """
     sentence = _SENTENCES.get(key.lower().replace("-", "_"))
+    if engine == "threshold" and sentence in _NETWORKS:
+        sentence += ".threshold"
     return Problem("SM-CFG-065", where=where, name=name, said=say(sentence)) if sentence else None
 
 
 def problem_of_value(
-    given: Any, names: tuple[str, ...], words: Mapping[str, str]
+    given: Any, names: tuple[str, ...], words: Mapping[str, str], engine: str = ""
 ) -> Problem | None:
     """Return the problem of a value that means something in another program; None for any other value.
 
@@ -67,13 +75,15 @@ def problem_of_value(
         The keys that lead to it.
     words : mapping
         What every message of a value tells.
+    engine : str
+        The engine of the config, where it is known.
     """
     if isinstance(given, list) and 0 in given:
         given = 0
     if isinstance(given, bool) or given != 0:
         return None
     if names == ("segmentation", "diameter"):
-        return Problem("SM-CFG-067", **words)
+        return Problem("SM-CFG-075" if engine == "threshold" else "SM-CFG-067", **words)
     if len(names) == 2 and names[0] == "images" and names[1] in _COUNTED:
         special = names[1] if names[1].endswith("channel") else ""
         said = say(f"words.counted.{special}" if special else "words.counted")
