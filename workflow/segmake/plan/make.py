@@ -25,6 +25,7 @@ from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory, take_inventory
+from segmake.images.named_images import SECTIONS
 from segmake.images.selection import chosen, interpreted, select
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
@@ -103,6 +104,11 @@ def make_plan(
         unselected=_unselected(inventory, config.settings["images"]),
         **_facts(present),
         diameter_um=_diameter_in_um(settings, present),
+        named_at={
+            (section, str(name)): config.where(section, *([str(name)] if name else []))
+            for section in SECTIONS
+            for name in ("", *settings[section])
+        },
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
