@@ -103,7 +103,9 @@ def _no_yaml(path: Path, text: str, error: MarkedYAMLError) -> Problem:
 def _put_right(path: Path, repair: Repair, fault: str = "") -> Problem:
     """Return the problem of a line that is no YAML, with how it was perhaps meant."""
     error = say(repair.fault) if repair.fault else fault
-    return Problem("SM-CFG-066", where=location(path, repair.line), error=error, line=repair.meant)
+    spaces = len(repair.meant) - len(repair.meant.lstrip(" "))
+    words = {"error": error, "line": repair.meant, "spaces": spaces}
+    return Problem("SM-CFG-066", where=location(path, repair.line), **words)
 
 
 def _twice(text: str, path: Path) -> Iterator[Problem]:
