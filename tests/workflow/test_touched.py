@@ -62,7 +62,10 @@ def test_touched_images_send_jobs_that_only_look(project: Project) -> None:
     begun, results = worked_on(project), project.contents("cells.csv", ".tif", ".png")
     touch(project.images, 1)
     dry = project.run("-n")
-    assert "to compare     7  of these: their files have" in dry.stderr and "to segment" not in dry.stderr
+    assert (
+        "to compare     7  of these: their files have" in dry.stderr
+        and "to segment" not in dry.stderr
+    )
     assert dry.stderr.count("to run 0, jobs 1") == 2
     assert all(f"in the files to compare: {number}\n" in dry.stderr for number in (7, 1))
     again = project.run()

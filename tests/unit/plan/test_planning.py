@@ -377,7 +377,7 @@ def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
     told = plan().describe()
     said = " ".join(told.split())
     assert "found 9 images" in said and "to segment 3 batches" in said
-    assert "will fail 6 besides those to segment" in said
+    assert "will fail 6 apart from those to segment" in said
     assert "SM-IMG-002 3 images (x.tif, y.tif, z.tif): The file is empty" in said
     # Each link leads somewhere else, and is told with where.
     for number in range(3):
