@@ -70,6 +70,9 @@ BETWEEN = ", "
 
 NAMES = {code: name for name, code in CODES.items()}
 
+# What follows from another flag: a colony that is outlined as one cell makes the cells large, and few.
+_FOLLOWS = {"large_object": ("size", "count")}
+
 Facts = Mapping[str, Any]
 
 
@@ -110,6 +113,13 @@ def flags_of(images: Mapping[str, Facts]) -> dict[str, list[Flag]]:
             if flags := list(_flags(facts, usual)):
                 found[image] = flags
     return found
+
+
+def in_sentences(flags: Iterable[Flag]) -> str:
+    """Return what speaks against an image in sentences, without what follows from another of its flags."""
+    flags = list(flags)
+    needless = {name for flag in flags for name in _FOLLOWS.get(flag.name, ())}
+    return " ".join(flag.problem.what for flag in flags if flag.name not in needless)
 
 
 def by_flag(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
