@@ -29,7 +29,9 @@ def test_a_run_is_followed_from_its_start_to_its_end(project: Project):
     assert read_by("plan.pl", ask(project, "plan")).startswith("7 images, 7 to do in 1 batches\n")
     assert held(ask(project, "status", code=1))["problems"][0]["code"] == "SM-RUN-013"
     run = project.start()
-    wait_until((project.folder / ".snakemake" / "segmake-start.tsv").exists, run)
+    mark = project.folder / ".snakemake" / "segmake-start.tsv"
+    # The file is there a moment before it has a word in it.
+    wait_until(lambda: mark.exists() and mark.stat().st_size > 0, run)
     with still(run):
         assert state(project) == "starting"
     wait_until(lambda: bool(project.finished()) if project.results.exists() else False, run)

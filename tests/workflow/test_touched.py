@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import textwrap
 from pathlib import Path
@@ -83,4 +84,8 @@ def test_touched_images_send_jobs_that_only_look(project: Project) -> None:
     assert other.returncode == 0, other.stderr
     # Four steps, its own run of a script, and that of all.
     assert worked_on(project) == begun + 6
+    # Being compared is no attempt.
+    with (project.results / "images.csv").open(encoding="utf-8-sig") as file:
+        attempts = {row["image"]: row["attempt"] for row in csv.DictReader(file)}
+    assert attempts.pop("a/img_2.tif") == "2" and set(attempts.values()) == {"1"}
     assert "nothing to compute" in project.run("-n").stderr

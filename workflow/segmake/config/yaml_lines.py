@@ -103,6 +103,7 @@ def _no_yaml(path: Path, text: str, error: MarkedYAMLError) -> Problem:
 def _put_right(path: Path, repair: Repair, fault: str = "") -> Problem:
     """Return the problem of a line that is no YAML, with how it was perhaps meant."""
     error = say(repair.fault) if repair.fault else fault
+    # A message is indented itself: how far the line is can't be seen in it.
     spaces = len(repair.meant) - len(repair.meant.lstrip(" "))
     words = {"error": error, "line": repair.meant, "spaces": spaces}
     return Problem("SM-CFG-066", where=location(path, repair.line), **words)

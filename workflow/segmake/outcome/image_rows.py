@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from segmake.outcome.timing import PHASES
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current, problem_of
+from segmake.runner.same_content import was_carried
 from segmake.runner.step_names import STEPS
 
 # Where fewer cells are found again from one time point to the next, tracks say little.
@@ -69,12 +71,15 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
     """
     rows = {}
     for batch in plan.batches.values():
-        finished = {
-            step: Journal(plan.folders.journal(step, batch.name)).finished() for step in STEPS
-        }
+        journals = {step: Journal(plan.folders.journal(step, batch.name)) for step in STEPS}
+        finished = {step: journal.finished() for step, journal in journals.items()}
+        # That a file was compared is noted like an attempt, and none was made.
+        compared = Counter(each.image for each in journals[STEPS[0]].ends() if was_carried(each))
         for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
             entries = [finished[step].get(tasks[0].image) for step in STEPS]
             row = _image_row(plan, batch.name, list(tasks), entries)
+            if row["attempt"]:
+                row["attempt"] -= compared[row["image"]]
             rows[row["image"]] = row
     _judge(rows, plan.left_out_because, plan.looked_at_because)
     ordered = sorted(rows.values(), key=lambda row: natural_key(row["image"]))
