@@ -73,6 +73,7 @@ def test_touched_images_send_jobs_that_only_look(project: Project) -> None:
     assert again.returncode == 0, again.stderr
     assert worked_on(project) == begun, again.stderr
     assert "finding cells" not in again.stderr
+    assert "7 images were compared and are as before: not computed again" in again.stderr
     assert project.contents("cells.csv", ".tif", ".png") == results
 
     # One of them holds something else now.
@@ -82,6 +83,9 @@ def test_touched_images_send_jobs_that_only_look(project: Project) -> None:
     touch(project.images, 3)
     other = project.run()
     assert other.returncode == 0, other.stderr
+    assert "6 images were compared and are as before" in other.stderr
+    assert "1 image was compared, and computed again since" in other.stderr
+    assert "the content has changed: a/img_2.tif\n" in other.stderr
     # Four steps, its own run of a script, and that of all.
     assert worked_on(project) == begun + 6
     # Being compared is no attempt.

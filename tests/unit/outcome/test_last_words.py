@@ -11,7 +11,7 @@ from segmake.outcome.last_words import NAMED_LOOKS, describe_end
 
 def told(flags: list[str], diameters: Sequence[float] = (), **more: str) -> str:
     folders = SimpleNamespace(results=Path("results"), scripts=Path("results/scripts"))
-    plan = SimpleNamespace(batches={"0001": None}, folders=folders, contact="")
+    plan = SimpleNamespace(batches={"0001": None}, folders=folders, contact="", looks=[])
     rows = [
         {"image": f"field {number}", "state": "done", "cells": 3, "flags": each, **more}
         for number, each in enumerate(flags)
