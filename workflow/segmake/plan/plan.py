@@ -16,6 +16,7 @@ from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Literal, get_args
 
 from segmake.core import versions
@@ -89,6 +90,9 @@ class Plan:
         How many files of each kind the config does not choose, in words. Not written.
     diameter_um : float or None
         How many pixels the diameter is, if it was perhaps meant in µm. Not written.
+    named_at : dict
+        File and line of each name of an image in the config, by its section and the name; those of a section by "".
+        Not written.
     small : list of str
         The batches with so little to do that what needs no GPU is done in one job on a cluster.
     cores : int
@@ -221,6 +225,7 @@ class Plan:
     written_for: str = ""
     other_kinds: str = ""
     diameter_um: float | None = None
+    named_at: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -265,12 +270,17 @@ class Plan:
         """Return what is wrong about how the config names images: names of no image, or all of them left out."""
         images = self.images()
         found = [
-            Problem("SM-CFG-053", section=section, name=name)
+            Problem(
+                "SM-CFG-053",
+                where=self.named_at.get((section, name), ""),
+                section=section,
+                name=name,
+            )
             for section in SECTIONS
             for name in named_in_vain(self.settings.get(section, {}), images)
         ]
         if images and len(self.left_out_because) == len(images):
-            found.append(Problem("SM-CFG-054"))
+            found.append(Problem("SM-CFG-054", where=self.named_at.get(("leave_out", ""), "")))
         return found
 
     @property
@@ -388,18 +398,17 @@ class Plan:
         """Return the remark on a diameter that was perhaps meant in µm."""
         if not self.diameter_um or not self.to_do["segment"]:
             return []
-        words = {"diameter": f"{self.settings['segmentation']['diameter']:g}"}
-        problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
+        # A job makes no such remark, and has less to import.
+        from segmake.config.small_diameter import question
+
+        problem = question(self.settings["segmentation"], self.diameter_um)
         return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
 
     def _describe_named(self) -> list[str]:
         """Return how many images are left out of the tables, and what is wrong about how the config names images."""
         number = len(self.left_out_because)
         lines = [say("plan.leave_out", number=number)] if number else []
-        return lines + [
-            f"  {problem.code}  {problem.what}\n    {problem.remedy}"
-            for problem in self.naming_problems()
-        ]
+        return lines + [indent(str(problem), "  ") for problem in self.naming_problems()]
 
     def _describe_faults(self) -> list[str]:
         """Return how many images will fail, and why: by the reason, with the first of them."""
@@ -533,7 +542,7 @@ def _some(names: list[str], most: int = NAMED) -> str:
 
 
 # What of a plan is no part of what is written, or belongs to no other process.
-_UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um"})
+_UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um", "named_at"})
 
 # What a plan says of single images; a job of a batch needs only `_OF_BATCH` of these, and only of its own images.
 _OF_IMAGES = (
