@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
-from segmake.core.output_files import kinds_of_images, tables_of_run
+from segmake.core.output_files import kinds_of_images
 from segmake.formats.reach import seen_from_folder
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory, take_inventory
+from segmake.images.listing import state_of_folders
 from segmake.images.named_images import SECTIONS
 from segmake.images.selection import Selector, chosen, interpreted
 from segmake.messages import Problem
@@ -73,12 +74,87 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
+    folders = _results_of(config)
+    return _make_plan(config, folders, _settled(config, folders), command, cores)
+
+
+def make_or_keep_plan(
+    config: Config, command: str = "", cores: int | None = None
+) -> tuple[Plan, Inventory | None]:
+    """Do what `make_plan` does, much sooner where nothing has changed since nothing was to be done.
+
+    There is no inventory then: it would be the one that is written.
+    """
+    folders = _results_of(config)
+    settled = _settled(config, folders)
+    if plan := _kept_plan(config, folders, settled, command):
+        return plan, None
+    return _make_plan(config, folders, settled, command, cores)
+
+
+def _results_of(config: Config) -> ResultPaths:
     settle(config)
     folders = ResultPaths.of(config.settings)
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
         reason = os.strerror(errno.ENOTDIR)
         raise Problem("SM-RUN-010", where=where, results=folders.results, error=reason)
+    return folders
+
+
+def _settled(config: Config, folders: ResultPaths) -> SettledBatches:
+    # What is looked at before it is worked on is not taken for what it becomes meanwhile.
+    images = state_of_folders(config) if folders.inventory.exists() else None
+    weights = model_fingerprint(config.settings["segmentation"])
+    return SettledBatches(folders, [config.settings, weights], images)
+
+
+def _kept_plan(
+    config: Config, folders: ResultPaths, settled: SettledBatches, command: str
+) -> Plan | None:
+    """Return the plan in which nothing is to be done, if nothing has changed since it was so; else None."""
+    if (found := settled.all_as_before()) is None:
+        return None
+    facts, batches = found
+    settings = config.settings
+
+    @cache
+    def images() -> dict[str, list[ImageFile]]:
+        return take_inventory(config, folders.inventory).batches()
+
+    def tasks(name: str) -> tuple[Batch, Before, Any]:
+        return _plan_batch(name, images()[name], folders, _KeyMaker(settings, {}))
+
+    named = [image for batch in batches.values() for image in batch.images]
+    plan = Plan(
+        settings=settings,
+        config=str(config.path),
+        command=command,
+        started=time.time(),
+        batches={
+            name: Batch(name, _WhenAsked(partial(tasks, name)), batch.attempts, named=batch.images)
+            for name, batch in batches.items()
+        },
+        states=dict.fromkeys(named, "done"),
+        to_do=dict.fromkeys((*STEPS, "batches"), 0),
+        pending={name: dict.fromkeys(STEPS, 0) for name in batches},
+        small=[],
+        weights=model_fingerprint(settings["segmentation"]),
+        sources=sources_of(config),
+        contact=config.site.contact,
+        journals=journal_sizes(folders.state),
+        **facts,
+    )
+    return _with_round(plan)
+
+
+def _make_plan(
+    config: Config,
+    folders: ResultPaths,
+    settled: SettledBatches,
+    command: str,
+    cores: int | None,
+) -> tuple[Plan, Inventory]:
     inventory = take_inventory(config, folders.inventory)
     journals = journal_sizes(folders.state)
     present = [image for image in inventory.images if image.present]
@@ -87,9 +163,7 @@ def make_plan(
     )
     bound = bind_corrections(corrections, present, folders)
     keys = _KeyMaker(config.settings, bound.used)
-    settled = SettledBatches(folders, [config.settings, keys.weights], bound.used)
     planned = _plan_batches(inventory, folders, keys, config.settings["images"], settled)
-    settled.keep(len(present))
     replaced = inventory.replaced.difference(planned["looks"])
     settings = config.settings
     of_scripts = (
@@ -140,13 +214,20 @@ def make_plan(
         contact=config.site.contact,
         journals=journals,
     )
+    headers = (image.header for image in present if image.header)
+    settled.keep(plan, (part for h in headers for part in (*h.parts, h.lacks)))
+    return _with_round(plan), inventory
+
+
+def _with_round(plan: Plan) -> Plan:
+    """Return a plan that says whether the tables and the report of the run are to be written once more."""
     number = round_of(
-        folders.run_files,
-        folders.results,
-        tables_of_run(settings["outputs"]),
+        plan.folders.run_files,
+        plan.folders.results,
+        plan.spreadsheets,
         lambda number: replace(plan, report_round=number).summary(),
     )
-    return replace(plan, report_round=number), inventory
+    return replace(plan, report_round=number)
 
 
 def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str, str]:
@@ -190,7 +271,7 @@ def _plan_batches(
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
             continue
-        if attempts := settled.attempts(name, images):
+        if attempts := settled.attempts(name, images, keys.correction):
             named = tuple(image.image for image in images if image.present)
             tasks = _WhenAsked(partial(_plan_batch, name, images, folders, keys))
             batches[name] = Batch(name, tasks, attempts, named=named)

@@ -75,7 +75,11 @@ class Batch:
 
     def mark(self, step: str) -> str:
         """Return what stands for the attempts at a step, and at those before it, in the name of its file."""
-        return self.marks[step] if self.marks else mark_of(step, self.attempts)
+        return (self.marks or self._own_marks)[step]
+
+    @cached_property
+    def _own_marks(self) -> dict[str, str]:
+        return {step: mark_of(step, self.attempts) for step in self.attempts}
 
 
 @dataclass(frozen=True)
