@@ -220,7 +220,8 @@ def _parts(path: Path, columns: Sequence[int] | None = None) -> Iterator[pd.Data
     with ParquetFile(path) as file:
         names = None if columns is None else [file.schema_arrow.names[number] for number in columns]
         for number in range(file.num_row_groups):
-            part = file.read_row_group(number, columns=names).to_pandas()
+            rows = file.read_row_group(number, columns=names, use_threads=False)
+            part = rows.to_pandas(use_threads=False)
             # What was noted of one part is not true of all.
             part.attrs.clear()
             yield part
