@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
@@ -17,7 +18,7 @@ from segmake.formats import read_headers
 from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
 from segmake.images.inventory import write_inventory
-from segmake.labels.cell_tables import join_cells
+from segmake.labels.joined_cells import join_cells
 from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
 from segmake.plan import bindings
@@ -476,7 +477,7 @@ def test_a_number_that_is_another_channel_in_another_file_is_refused(plan, tmp_p
     named = plan(images={"channel": "PHASE"})
     assert named.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
     compute(named)
-    table, _ = join_cells(named, image_table(named)["image"])
+    table = pd.concat(join_cells(named, image_table(named)["image"])[0].parts())
     assert table.groupby("image").size().to_dict() == {"mon.ome.tif": 3, "tue.ome.tif": 3}
     assert table["mean_intensity_Phase"].notna().all()
     assert not any(column.strip() != column or "phase" in column for column in table)
@@ -525,7 +526,7 @@ def test_tables_of_an_earlier_version_are_joined_into_one_column(plan, tmp_path,
     made = plan(images={"channel": "Phase"})
     assert made.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
     compute(made)
-    table, _ = join_cells(made, image_table(made)["image"])
+    table = pd.concat(join_cells(made, image_table(made)["image"])[0].parts())
     assert [c for c in table if c.startswith("mean_")] == [
         "mean_intensity_Phase",
         "mean_intensity_GFP",
