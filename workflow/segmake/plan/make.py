@@ -28,6 +28,7 @@ from segmake.images.selection import chosen, interpreted, select
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
+from segmake.plan.memory import needs
 from segmake.plan.newer import refuse_newer
 from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
@@ -102,6 +103,7 @@ def make_plan(
         unselected=_unselected(inventory, config.settings["images"]),
         **_facts(present),
         diameter_um=_diameter_in_um(settings, present),
+        memory=needs(settings, [i for i in present if planned["states"][i.image] != "done"]),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,

@@ -24,6 +24,7 @@ from segmake.engines import licences
 from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
+from segmake.plan.memory import Need
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
 from segmake.runner.step_names import STEPS
@@ -149,6 +150,8 @@ class Plan:
         from then on happened in this run.
     faults : dict
         Why images that are to be segmented will fail, as far as their headers and the settings tell. Not written.
+    memory : dict
+        Of batches with large images, what each step needs (`segmake.plan.memory.needs`).
     written_for : str
         What the run that wrote the plan called the results folder; empty in a plan that was not read. Not written.
     """
@@ -197,6 +200,7 @@ class Plan:
     pending: dict[str, dict[str, int]] = field(default_factory=dict)
     journals: dict[str, int] = field(default_factory=dict)
     faults: dict[str, Problem] = field(default_factory=dict)
+    memory: dict[str, dict[str, Need]] = field(default_factory=dict)
     written_for: str = ""
     other_kinds: str = ""
     diameter_um: float | None = None
@@ -584,7 +588,11 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
         for name, definition in scripts_of(values["settings"]).items()
         if (script := values["scripts"].get(name))
     }
-    return Plan(**{**values, "batches": batches, "scripts": scripts})
+    memory = {
+        batch: {step: Need(*need) for step, need in needs.items()}
+        for batch, needs in values["memory"].items()
+    }
+    return Plan(**{**values, "batches": batches, "scripts": scripts, "memory": memory})
 
 
 def _read_runs(
