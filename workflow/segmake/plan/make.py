@@ -33,6 +33,7 @@ from segmake.images.selection import Selector, chosen, interpreted
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
+from segmake.plan.memory import needs
 from segmake.plan.newer import refuse_newer
 from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
@@ -142,10 +143,20 @@ def _kept_plan(
         weights=model_fingerprint(settings["segmentation"]),
         sources=sources_of(config),
         contact=config.site.contact,
+        named_at=_named_at(config),
         journals=journal_sizes(folders.state),
         **facts,
     )
     return _with_round(plan)
+
+
+def _named_at(config: Config) -> dict[tuple[str, str], str]:
+    """Return where the config names single images: by section and name; "" for the section itself."""
+    return {
+        (section, str(name)): config.where(section, *([str(name)] if name else []))
+        for section in SECTIONS
+        for name in ("", *config.settings[section])
+    }
 
 
 def _make_plan(
@@ -185,11 +196,8 @@ def _make_plan(
         unselected=_unselected(inventory, config.settings["images"], keys.selector),
         **_facts(present),
         diameter_um=_diameter_in_um(settings, present),
-        named_at={
-            (section, str(name)): config.where(section, *([str(name)] if name else []))
-            for section in SECTIONS
-            for name in ("", *settings[section])
-        },
+        named_at=_named_at(config),
+        memory=needs(settings, [i for i in present if planned["states"][i.image] != "done"]),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,

@@ -26,6 +26,7 @@ from segmake.engines import licences
 from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
+from segmake.plan.memory import Need
 from segmake.plan.result_paths import ResultPaths, mark_of
 from segmake.runner.pipeline import Task
 from segmake.runner.step_names import STEPS
@@ -176,6 +177,8 @@ class Plan:
     number : int
         How many images there are, and ``summaries`` what `summary` is called in each language, where the plan was
         read without its images (`read_outline`).
+    memory : dict
+        Of batches with large images, what each step needs (`segmake.plan.memory.needs`).
     written_for : str
         What the run that wrote the plan called the results folder; empty in a plan that was not read. Not written.
     """
@@ -226,6 +229,7 @@ class Plan:
     faults: dict[str, Problem] = field(default_factory=dict)
     number: int = 0
     summaries: dict[str, str] = field(default_factory=dict)
+    memory: dict[str, dict[str, Need]] = field(default_factory=dict)
     written_for: str = ""
     other_kinds: str = ""
     diameter_um: float | None = None
@@ -732,7 +736,11 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
         for name, definition in scripts_of(values["settings"]).items()
         if (script := values["scripts"].get(name))
     }
-    return Plan(**{**values, "batches": batches, "scripts": scripts})
+    memory = {
+        batch: {step: Need(*need) for step, need in needs.items()}
+        for batch, needs in values.get("memory", {}).items()
+    }
+    return Plan(**{**values, "batches": batches, "scripts": scripts, "memory": memory})
 
 
 def _read_runs(
