@@ -44,14 +44,16 @@ def draw(folder: Path, number: int, side: int, modality: str = "phase") -> None:
     python(_FIELDS, ROOT, ROOT, folder, str(number), str(side), modality)
 
 
-def planned(folder: Path, images: Path, segmentation: Mapping[str, Any], clone: Path) -> None:
-    """Make an experiment anew, all images in one batch, with the plan of a run that begins."""
+def planned(
+    folder: Path, images: Path, segmentation: Mapping[str, Any], clone: Path, *, auto: bool = False
+) -> None:
+    """Make an experiment anew, with the plan of a run that begins: all in one batch, or as SegMake divides them."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     settings = {
         "images": {"folder": str(images)},
         "segmentation": dict(segmentation),
-        "cluster": {"batch_size": 100_000},
+        "cluster": {"batch_size": "auto" if auto else 100_000},
         "results": str(folder / "results"),
     }
     (folder / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
@@ -77,4 +79,5 @@ def dry_run(folder: Path, clone: Path) -> Cost:
     words = ["-n", "--profile", clone / "profiles" / "local", "--configfile", "config.yaml"]
     snakefile = ["--snakefile", clone / "workflow" / "Snakefile"]
     command = [sys.executable, "-m", "snakemake", *snakefile, *words]
+    # What a user's cache has been given, stays outside of the user's own.
     return cost(command, folder, clone, XDG_CACHE_HOME=str(folder / "cache"))

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -163,7 +164,14 @@ def surroundings(clone: Path) -> dict[str, str]:
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
     )
-    return kept | threads | {"PYTHONPATH": str(clone / "workflow"), "SEGMAKE_LANG": "en"}
+    own = {"PYTHONPATH": str(clone / "workflow"), "SEGMAKE_LANG": "en"}
+    return kept | threads | own | {"XDG_CACHE_HOME": _caches().name}
+
+
+@cache
+def _caches() -> tempfile.TemporaryDirectory[str]:
+    """Return what stands in the place of the user's own cache."""
+    return tempfile.TemporaryDirectory(prefix="segmake-caches-")
 
 
 def figures(size: int, ways: Iterable[Way], repeats: int) -> list[Figure]:

@@ -68,7 +68,7 @@ def main() -> None:
     for name, each in rows.items():
         if name in found:
             continue
-        sizes = each.QUICK if options.quick else each.SIZES
+        sizes = dict(options.sizes).get(name) or (each.QUICK if options.quick else each.SIZES)
         print(f"{name}:", file=sys.stderr, flush=True)
         try:
             found[name] = each.measure(list(sizes), options.repeats, around)
@@ -93,6 +93,9 @@ def _options() -> argparse.Namespace:
     add_options(parser)
     parser.add_argument("--quick", action="store_true", help="the smallest sizes, once")
     parser.add_argument("--only", nargs="+", choices=ROWS, default=ROWS, help="these benchmarks")
+    parser.add_argument(
+        "--sizes", nargs="+", type=_sizes, default=[], help="of some: cells=1250,5000 cluster=40"
+    )
     parser.add_argument("--out", type=Path, help="where to; benchmarks/RESULTS.md if all is run")
     parser.add_argument(
         "--kept", type=Path, help="what is measured is kept here, and taken from it"
@@ -103,6 +106,11 @@ def _options() -> argparse.Namespace:
     elif options.out is None and options.only == ROWS:
         options.out = RESULTS
     return options
+
+
+def _sizes(word: str) -> tuple[str, list[int]]:
+    name, _, numbers = word.partition("=")
+    return name, [int(number) for number in numbers.split(",")]
 
 
 def results(
@@ -116,7 +124,8 @@ def results(
     """Return the page of results."""
     parts = [
         "# Results",
-        f"Made by `python benchmarks/run.py` on {time.strftime('%Y-%m-%d')}. {machine()}. CPU time of all processes of a way, the median of"
+        f"Made by `python benchmarks/run.py` on {time.strftime('%Y-%m-%d')}. {machine()}."
+        " CPU time of all processes of a way, the median of"
         f" {repeats} {'repeat' if repeats == 1 else 'repeats'}; all ways of a size in turn. The ratios count, each with"
         " the least and the most of the repeats; the seconds are this machine's, and it was at work with other things.",
         f"Versions: {versions(around)}.",

@@ -22,7 +22,7 @@ from benchmarks.house import PEERS, Cost, Figure, Given, Way, alone, cost, figur
 TITLE = "System calls for an image"
 NOTE = (
     "All four steps, engine `threshold`, pictures of 128 x 128 pixels: what an image more adds, counted with strace."
-    " The CPU is that of all steps, strace's own included."
+    " *Files*: in the results folder. The CPU is that of all steps, strace's own included."
 )
 UNIT = "images more"
 SIZES = (40,)
@@ -67,8 +67,10 @@ def _ours(folder: Path, more: int, clone: Path) -> Cost:
     for number in (FEW, FEW + more):
         place = folder / "experiment"
         planned(place, folder / str(number), {"engine": "threshold"}, clone)
-        taken[number] = [_traced(step_command(place, name), place, clone) for name in STEPS]
-    return _difference([sum_of(taken[number]) for number in (FEW, FEW + more)], more)
+        steps = [_traced(step_command(place, name), place, clone) for name in STEPS]
+        files = sum(path.is_file() for path in (place / "results").rglob("*"))
+        taken[number] = _together(steps, files)
+    return _difference([taken[FEW], taken[FEW + more]], more)
 
 
 def _plainly(folder: Path, more: int) -> Cost:
@@ -77,7 +79,7 @@ def _plainly(folder: Path, more: int) -> Cost:
         program = str(PEERS / "plain_threshold.py")
         images = map(str, folder.glob(f"{number}/*.tif"))
         words = [sys.executable, program, str(folder / f"plain{number}"), *images]
-        taken.append(_traced(words, folder, ROOT))
+        taken.append(_together([_traced(words, folder, ROOT)], number))
     return _difference(taken, more)
 
 
@@ -96,15 +98,18 @@ def _traced(command: list[str], folder: Path, clone: Path) -> Cost:
     return Cost(taken.seconds, taken.memory, counted)
 
 
-def sum_of(taken: list[Cost]) -> Cost:
-    """Return what several processes took together."""
-    counted = {kind: sum(one.counted[kind] for one in taken) for kind in _KINDS}
+def _together(taken: list[Cost], files: int) -> Cost:
+    """Return what several processes took, and the files that there are after them."""
+    counted = {kind: sum(one.counted[kind] for one in taken) for kind in _KINDS} | {"files": files}
     return Cost(sum(one.seconds for one in taken), max(one.memory for one in taken), counted)
 
 
 def _difference(taken: list[Cost], more: int) -> Cost:
     few, many = taken
-    each = {f"{kind} per image": (many.counted[kind] - few.counted[kind]) / more for kind in _KINDS}
+    each = {
+        f"{kind} per image": (many.counted[kind] - few.counted[kind]) / more
+        for kind in many.counted
+    }
     return Cost(many.seconds, many.memory, each)
 
 
