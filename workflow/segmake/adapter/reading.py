@@ -28,7 +28,7 @@ from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
 from segmake.plan.make import make_plan
-from segmake.plan.plan import PLAN_VARIABLE, Plan, read_plan
+from segmake.plan.plan import PLAN_VARIABLE, Plan, read_outline, read_plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings_of_results
 from segmake.slurm import commands as slurm
@@ -80,7 +80,7 @@ def read(workflow: WorkflowObject, *, conda: bool) -> Reading:
     written = os.environ.get(PLAN_VARIABLE)
     if workflow.is_main_process or not written:
         return _make(workflow, conda=conda)
-    plan = read_plan(Path(written))
+    plan = read_outline(Path(written))
     return Reading(plan, Jobs(plan.folders.jobs))
 
 

@@ -134,7 +134,7 @@ class Session:
     def report_is_small(self) -> bool:
         """Whether the report is so soon written that it needs no job."""
         most = SMALL_SPREADSHEETS if self.plan.spreadsheets else SMALL_REPORT
-        return len(self.plan.images()) <= most
+        return self.plan.number_of_images <= most
 
     @property
     def scripts(self) -> list[ScriptRule]:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from segmake.core.csv_text import MARK, csv_header, csv_rows
 from segmake.core.files import write_atomically
 from segmake.core.formulas import without_formula
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV, in UTF-8 with the mark by which Excel knows it; none of its text is a formula."""
-    with write_atomically(path) as part:
-        safe = without_formulas(table)
-        safe.to_csv(part, index=False, encoding="utf-8-sig", errors="surrogateescape")
+    with write_atomically(path) as part, part.open("wb") as lines:
+        lines.write(MARK + csv_header(table))
+        lines.writelines(csv_rows(table, without_formulas))
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:

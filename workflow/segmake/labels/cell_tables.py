@@ -13,10 +13,11 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pandas as pd
 
+from segmake.core.csv_text import MARK, csv_header, csv_rows
 from segmake.core.files import write_atomically
 from segmake.core.journal import Entry, Journal, as_record
 from segmake.images.selection import channel_key
@@ -106,7 +107,7 @@ def restore_cells(own: Path, mask: Path, task: Task) -> dict[str, Any] | None:
                 with _opened(part) as lines:
                     for number in range(file.num_row_groups):
                         table = file.read_row_group(number).to_pandas()
-                        table.to_csv(lines, index=False, header=number == 0)
+                        _write(table, lines, header=number == 0)
             return dict(facts["details"])
     # Whatever is wrong with it, the cells are measured again.
     except (ArrowException, OSError, ValueError, KeyError, TypeError):
@@ -189,15 +190,24 @@ def _with_same_columns(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
     return renamed
 
 
-def _opened(path: Path) -> TextIO:
+def _opened(path: Path) -> BinaryIO:
     """Open a file for a table in the form that Excel knows: UTF-8 with the mark."""
-    return path.open("w", encoding="utf-8-sig", errors="surrogateescape", newline="")
+    lines = path.open("wb")
+    lines.write(MARK)
+    return lines
 
 
-def _written(tables: Iterable[pd.DataFrame], lines: TextIO) -> Iterator[pd.DataFrame]:
+def _write(table: pd.DataFrame, lines: BinaryIO, *, header: bool) -> None:
+    """Write the rows of a part of a table."""
+    if header:
+        lines.write(csv_header(table))
+    lines.writelines(csv_rows(table))
+
+
+def _written(tables: Iterable[pd.DataFrame], lines: BinaryIO) -> Iterator[pd.DataFrame]:
     """Yield tables, each once its rows are written as CSV."""
     for number, table in enumerate(tables):
-        table.to_csv(lines, index=False, header=number == 0)
+        _write(table, lines, header=number == 0)
         yield table
 
 

@@ -6,7 +6,9 @@ import errno
 import os
 import time
 from collections import Counter
-from dataclasses import asdict, astuple, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory, take_inventory
-from segmake.images.selection import chosen, interpreted, select
+from segmake.images.selection import Selector, chosen, interpreted
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
@@ -33,6 +35,7 @@ from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import image_keys, journal_of, plan_scripts
+from segmake.plan.settled import SettledBatches
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
 from segmake.runner.run_step import is_current
@@ -82,10 +85,14 @@ def make_plan(
     )
     bound = bind_corrections(corrections, present, folders)
     keys = _KeyMaker(config.settings, bound.used)
-    planned = _plan_batches(inventory, folders, keys, config.settings["images"])
+    settled = SettledBatches(folders, [config.settings, keys.weights], bound.used)
+    planned = _plan_batches(inventory, folders, keys, config.settings["images"], settled)
+    settled.keep(len(present))
     replaced = inventory.replaced.difference(planned["looks"])
-    of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
+    of_scripts = (
+        {image.image: keys.script_keys(image) for image in present} if settings["scripts"] else {}
+    )
     known_by = planned["images_before"]
     scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores, known_by)
     for name, script in scripts.items():
@@ -99,7 +106,7 @@ def make_plan(
         left_out=inventory.left_out,
         other_kinds=inventory.other_kinds,
         **planned,
-        unselected=_unselected(inventory, config.settings["images"]),
+        unselected=_unselected(inventory, config.settings["images"], keys.selector),
         **_facts(present),
         diameter_um=_diameter_in_um(settings, present),
         hidden=list(inventory.hidden),
@@ -121,7 +128,7 @@ def make_plan(
         bindings=bound.bindings,
         stray=[str(path) for path in stray],
         scripts=scripts,
-        images_of_scripts=of_scripts if scripts else {},
+        images_of_scripts=of_scripts,
         sources=sources_of(config),
         contact=config.site.contact,
         journals=journals,
@@ -137,6 +144,8 @@ def make_plan(
 
 def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str, str]:
     """Return corrections by the names of their images."""
+    if not corrections:
+        return {}
     return {
         image.image: str(corrections[image.result_name])
         for image in images
@@ -145,7 +154,11 @@ def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str
 
 
 def _plan_batches(
-    inventory: Inventory, folders: ResultPaths, keys: _KeyMaker, section: dict[str, Any]
+    inventory: Inventory,
+    folders: ResultPaths,
+    keys: _KeyMaker,
+    section: dict[str, Any],
+    settled: SettledBatches,
 ) -> dict[str, Any]:
     """Return what a `Plan` says of the batches: the batches, the states of the images, what is to do, the small ones.
 
@@ -153,6 +166,8 @@ def _plan_batches(
     ----------
     section : dict
         The section ``images`` of the config.
+    settled : SettledBatches
+        Those in which nothing was to be done the last time.
     """
     batches: dict[str, Batch] = {}
     states: dict[str, State] = {}
@@ -168,13 +183,22 @@ def _plan_batches(
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
             continue
+        if attempts := settled.attempts(name, images):
+            named = tuple(image.image for image in images if image.present)
+            tasks = _WhenAsked(partial(_plan_batch, name, images, folders, keys))
+            batches[name] = Batch(name, tasks, attempts, named=named)
+            states |= dict.fromkeys(named, "done")
+            pending[name] = dict.fromkeys(STEPS, 0)
+            continue
         batch, before, known_by = _plan_batch(name, images, folders, keys)
         images_before |= known_by
         batches[name] = batch
         of_batch: Counter[str] = Counter(dict.fromkeys(STEPS, 0))
         looked: Counter[str] = Counter()
+        results = zip(batch.tasks["masks"], batch.tasks["measure"], strict=True)
         for image in images:
             if image.present:
+                masks, measure = next(results)
                 entries, current, same = before[image.image]
                 expected = {step: current[step] or same[step] for step in STEPS}
                 states[image.image] = _state(entries, expected)
@@ -189,11 +213,11 @@ def _plan_batches(
                         image,
                         entries,
                         keys.correction(image),
-                        *(folders.mask(image.image), folders.cells(image.image)),
+                        *(masks.outputs[0], measure.outputs[0]),
                     )
                 )
                 of_batch.update(step for step in STEPS if not current[step])
-                fault = None if expected["segment"] else _known_fault(image, section)
+                fault = None if expected["segment"] else _known_fault(image, section, keys.selector)
                 faults |= {image.image: fault} if fault else {}
         pending[name] = dict(of_batch)
         sure = of_batch - looked
@@ -204,6 +228,8 @@ def _plan_batches(
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
+        if not (new or known_by):
+            settled.note(batch, {image: entries for image, (entries, _, _) in before.items()})
     if any(to_do.values()):
         noted = [entry for each in seen for entry in each.entries.values() if entry]
         refuse_newer(noted, folders.results)
@@ -222,14 +248,14 @@ def _plan_batches(
     }
 
 
-def _known_fault(image: ImageFile, section: dict[str, Any]) -> Problem | None:
+def _known_fault(image: ImageFile, section: dict[str, Any], selector: Selector) -> Problem | None:
     """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
     if image.problem:
         return seen_from_folder(image.problem, image.path, section)
     if image.header is None:
         return None
     try:
-        select(image.header, section, image.path)
+        selector.select(image.header, image.path)
     except Problem as problem:
         return problem
     return None
@@ -250,6 +276,7 @@ class _KeyMaker:
             decisive["diameter"] = [engines.ESTIMATE, versions.DIAMETERS]
         engine = segmentation["engine"]
         self._images = images = settings["images"]
+        self.selector = Selector(images)
         self._whole = engines.keeps_volume(segmentation)
         self._in_3d = bool(segmentation.get("do_3D")) and segmentation["anisotropy"] is None
         self._has_distances = (
@@ -314,7 +341,7 @@ class _KeyMaker:
 
     def correction(self, image: ImageFile) -> Path | None:
         """Return the corrected mask of an image, if it has one."""
-        return self._corrections.get(image.result_name)
+        return self._corrections.get(image.result_name) if self._corrections else None
 
     def script_keys(self, image: ImageFile, of_model: str = "") -> dict[str, str]:
         """Return what decides what the users' scripts see of an image, and of its mask; parameters as of `keys`."""
@@ -371,11 +398,11 @@ class _KeyMaker:
         header = interpreted(image.header, self._images)
         return len(chosen(self._images["time"], header.times)) > 1
 
-    def _selection(self, image: ImageFile) -> list[Any]:
+    def _selection(self, image: ImageFile) -> Sequence[Any]:
         """Return the planes that the config selects; what it says, where they can't be known."""
         if image.header:
             try:
-                return list(astuple(select(image.header, self._images, image.path)))
+                return self.selector.select(image.header, image.path).values
             except Problem:
                 pass
         keys = ("channel", "second_channel", "z", "time", "pages")
@@ -432,14 +459,14 @@ def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
     return found
 
 
-def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
+def _unselected(inventory: Inventory, images: dict[str, Any], selector: Selector) -> dict[str, int]:
     """Return how many positions, time points and slices of the images the config does not select."""
     number = Counter({"positions": len(inventory.unselected), "times": 0, "slices": 0})
     for image in inventory.images:
         if not image.present or image.header is None:
             continue
         try:
-            selection = select(image.header, images, image.path)
+            selection = selector.select(image.header, image.path)
         except Problem:
             continue
         header = interpreted(image.header, images)
@@ -478,6 +505,7 @@ def _plan_batch(
     attempts: dict[str, list[int]] = {step: [] for step in STEPS}
     before: Before = {image.image: ({}, {}, {}) for image in images}
     wanted = {image.image: keys.keys(image) for image in images}
+    sizes = {image.image: (keys.is_large(image), keys.is_tracked(image)) for image in images}
     noted: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
     for step in STEPS:
         finished = Journal(folders.journal(step, name)).finished()
@@ -493,8 +521,7 @@ def _plan_batch(
                 *place,
                 key,
                 1,
-                keys.is_large(image),
-                keys.is_tracked(image),
+                *sizes[image.image],
                 (image.size, image.mtime_ns, _arranged(image)),
                 noted[image.image][0].get(step, "") if image.image in noted else "",
             )
@@ -502,7 +529,8 @@ def _plan_batch(
             same = bool(task.before) and is_current(entry, replace(task, key=task.before))
             if step == "segment" and not (same or current):
                 noted.pop(image.image, None)
-                task = replace(task, before="")
+                if task.before:
+                    task = replace(task, before="")
             attempt = next_attempt(entry, current=current, present=image.present)
             attempts[step].append(attempt)
             before[image.image][0][step] = entry
@@ -516,9 +544,32 @@ def _plan_batch(
             attempts[step] = [a + new for a, new in zip(attempts[step], to_do, strict=True)]
         of_present = [a for a, i in zip(attempts[step], images, strict=True) if i.present]
         numbered = zip(tasks[step], of_present, strict=True)
-        tasks[step] = [replace(task, attempt=attempt) for task, attempt in numbered]
+        tasks[step] = [
+            task if task.attempt == attempt else replace(task, attempt=attempt)
+            for task, attempt in numbered
+        ]
     of_scripts = {image: scripts for image, (_, scripts) in noted.items() if scripts}
     return Batch(name, tasks, attempts), before, of_scripts
+
+
+class _WhenAsked(Mapping[str, list[Task]]):
+    """The tasks of a batch in which nothing is to be done: mostly nobody asks for them."""
+
+    def __init__(self, make: Callable[[], tuple[Batch, Before, Any]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _tasks(self) -> Mapping[str, list[Task]]:
+        return self._make()[0].tasks
+
+    def __getitem__(self, step: str) -> list[Task]:
+        return self._tasks[step]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
 
 def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:
