@@ -28,7 +28,7 @@ from tests.slurm import cluster  # noqa: E402
 
 from segmake.demo.synthetic import draw_field  # noqa: E402
 
-TITLE = "Batches on a Slurm cluster"
+TITLE = "On a Slurm cluster"
 NOTE = (
     "Drawn fields of bacteria of 320 x 320 pixels, Cellpose 3 with the demo model on the CPU, on the test cluster: two"
     " jobs at a time with one core each. Wall time of one run; one job per image from 12 images. The loop only"

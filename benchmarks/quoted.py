@@ -68,6 +68,8 @@ class Quote:
         return f"{self.row}, {self.size:,}, {self.what}: {self.of}{to}"
 
 
+_LOOP = "plain loop, 2 processes"
+
 QUOTES: tuple[Quote, ...] = (
     Quote(
         "cluster",
@@ -76,11 +78,36 @@ QUOTES: tuple[Quote, ...] = (
         1.07,
         {
             "README.md": "| SegMake: masks, tables, pictures, report | 1.07 | 2 |",
-            "README.fr.md": "",
-            "docs/explanation/cluster.md": "",
-            "docs/explanation/cluster.fr.md": "",
+            "README.fr.md": "| SegMake : masques, tableaux, images avant/après, rapport | 1,07 | 2 |",
+            "docs/explanation/cluster.md": "SegMake, with two jobs for all of them, 1.07 times",
+            "docs/explanation/cluster.fr.md": "SegMake, avec deux tâches pour toutes, 1,07 fois",
         },
-        to="plain loop, 2 processes",
+        to=_LOOP,
+    ),
+    Quote(
+        "cluster",
+        200,
+        "seconds",
+        8.2,
+        {
+            "README.md": "| one Slurm job per image, segmentation alone | 8.2 | 200 |",
+            "README.fr.md": "| une tâche Slurm par image, segmentation seule | 8,2 | 200 |",
+        },
+        of="one job per image (from 12)",
+        to=_LOOP,
+        at_most=False,
+    ),
+    Quote(
+        "cluster",
+        200,
+        "seconds",
+        0.13,
+        {
+            "README.md": "| SegMake again, with 3 new images | 0.13 | 1 |",
+            "README.fr.md": "| SegMake de nouveau, avec 3 nouvelles images | 0,13 | 1 |",
+        },
+        of="SegMake again: 3 images are new",
+        to=_LOOP,
     ),
 )
 
