@@ -64,7 +64,7 @@ def main() -> None:
     options = _options()
     around, unfinished = given(options), []
     rows = {name: row(name) for name in options.only}
-    found = kept(options.kept)
+    found, commits = kept(options.kept)
     for name, each in rows.items():
         if name in found:
             continue
@@ -72,13 +72,14 @@ def main() -> None:
         print(f"{name}:", file=sys.stderr, flush=True)
         try:
             found[name] = each.measure(list(sizes), options.repeats, around)
+            commits[name] = _commit(ROOT)
         except (SystemExit, subprocess.CalledProcessError) as error:
             print(error, file=sys.stderr)
             unfinished.append(name)
         if options.kept:
-            keep(found, options.kept)
+            keep(found, commits, options.kept)
     broken, unknown = unmet(found, QUOTES)
-    text = results(rows, found, around, unknown, repeats=options.repeats)
+    text = results(rows, found, commits, around, unknown)
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     else:
@@ -116,25 +117,26 @@ def _sizes(word: str) -> tuple[str, list[int]]:
 def results(
     rows: dict[str, ModuleType],
     found: dict[str, list[Figure]],
+    commits: dict[str, str],
     around: Given,
     unknown: Sequence[str],
-    *,
-    repeats: int,
 ) -> str:
     """Return the page of results."""
     parts = [
         "# Results",
         f"Made by `python benchmarks/run.py` on {time.strftime('%Y-%m-%d')}. {machine()}."
-        " CPU time of all processes of a way, the median of"
-        f" {repeats} {'repeat' if repeats == 1 else 'repeats'}; all ways of a size in turn. The ratios count, each with"
-        " the least and the most of the repeats; the seconds are this machine's, and it was at work with other things.",
+        " CPU time of all processes of a way; all ways of a size in turn, again and again. The ratios count: each is"
+        " the median of the rounds, with the least and the most. The seconds are this machine's, which was at work with"
+        " other things.",
         f"Versions: {versions(around)}.",
     ]
     if around.before:
         parts.append(f"*before* is SegMake at {_commit(around.before)}.")
     for name, each in rows.items():
         parts.append(f"## {each.TITLE}")
-        parts.append(f"`python benchmarks/{name}.py`. {each.NOTE}")
+        of = commits.get(name, "")
+        earlier = f" SegMake at {of}." if of not in ("", _commit(ROOT)) else ""
+        parts.append(f"`python benchmarks/{name}.py`. {each.NOTE}{earlier}")
         parts.append(table(each, found[name]) if found.get(name) else "Not run in this round.")
     if unknown:
         parts += ["## Not held against this round", "\n".join(f"- {one}" for one in unknown)]
@@ -146,17 +148,21 @@ def row(name: str) -> ModuleType:
     return importlib.import_module(f"benchmarks.{name}")
 
 
-def kept(file: Path | None) -> dict[str, list[Figure]]:
-    """Return what a round that was stopped has measured."""
+def kept(file: Path | None) -> tuple[dict[str, list[Figure]], dict[str, str]]:
+    """Return what a round that was stopped has measured, and the commit of SegMake at which it measured each row."""
     if file is None or not file.exists():
-        return {}
+        return {}, {}
     rows = json.loads(file.read_text(encoding="utf-8"))
-    return {name: [_figure(**one) for one in figures] for name, figures in rows.items()}
+    found = {name: [_figure(**one) for one in each["figures"]] for name, each in rows.items()}
+    return found, {name: each["commit"] for name, each in rows.items()}
 
 
-def keep(found: dict[str, list[Figure]], file: Path) -> None:
+def keep(found: dict[str, list[Figure]], commits: dict[str, str], file: Path) -> None:
     """Keep what has been measured by now."""
-    rows = {name: [asdict(figure) for figure in figures] for name, figures in found.items()}
+    rows = {
+        name: {"commit": commits[name], "figures": [asdict(figure) for figure in figures]}
+        for name, figures in found.items()
+    }
     file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
