@@ -38,6 +38,25 @@ for seed in range(number):
     tifffile.imwrite(folder / f"field_{seed:05d}.tif", field)
 """
 
+_IMAGES = """
+import sys
+from pathlib import Path
+import numpy as np
+import tifffile
+
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+folder.mkdir(parents=True)
+tifffile.imwrite(folder / "image_000000.tif", np.zeros((16, 16), np.uint16))
+content = (folder / "image_000000.tif").read_bytes()
+for place in range(1, number):
+    (folder / f"image_{place:06d}.tif").write_bytes(content)
+"""
+
+
+def make_images(folder: Path, number: int) -> None:
+    """Write so many pictures of 16 x 16 pixels, all alike."""
+    python(_IMAGES, ROOT, ROOT, folder, str(number))
+
 
 def draw(folder: Path, number: int, side: int, modality: str = "phase") -> None:
     """Draw so many pictures of bacteria into a folder."""
@@ -48,6 +67,14 @@ def planned(
     folder: Path, images: Path, segmentation: Mapping[str, Any], clone: Path, *, auto: bool = False
 ) -> None:
     """Make an experiment anew, with the plan of a run that begins: all in one batch, or as SegMake divides them."""
+    config = configured(folder, images, segmentation, auto=auto)
+    python(_PLAN, folder, clone, config)
+
+
+def configured(
+    folder: Path, images: Path, segmentation: Mapping[str, Any], *, auto: bool = False
+) -> Path:
+    """Make the folder of an experiment anew, with nothing in it but a config, and return that."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     settings = {
@@ -56,8 +83,9 @@ def planned(
         "cluster": {"batch_size": "auto" if auto else 100_000},
         "results": str(folder / "results"),
     }
-    (folder / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    python(_PLAN, folder, clone, folder / "config.yaml")
+    config = folder / "config.yaml"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    return config
 
 
 def step_command(folder: Path, step: str, interpreter: str | Path = sys.executable) -> list[str]:

@@ -50,11 +50,14 @@ class Given:
         The Python of an environment with Cellpose 3.
     serial : Path, optional
         That of one with napari-serialcellpose, too.
+    quick : bool
+        Whether nothing is to be installed for it.
     """
 
     before: Path | None = None
     cellpose: Path | None = None
     serial: Path | None = None
+    quick: bool = False
 
     def checkouts(self) -> dict[str, Path]:
         """Return what is compared, by name."""
@@ -272,4 +275,5 @@ def given(options: argparse.Namespace) -> Given:
         before=options.before and options.before.absolute(),
         cellpose=options.cellpose.absolute() if options.cellpose.exists() else None,
         serial=options.serial and options.serial.absolute(),
+        quick=getattr(options, "quick", False),
     )

@@ -68,9 +68,11 @@ class Quote:
         return f"{self.row}, {self.size:,}, {self.what}: {self.of}{to}"
 
 
+_ON_SCALE: tuple[Quote, ...] = ()
 _LOOP = "plain loop, 2 processes"
 
 QUOTES: tuple[Quote, ...] = (
+    *_ON_SCALE,
     Quote(
         "cluster",
         200,

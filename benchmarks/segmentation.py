@@ -45,7 +45,7 @@ NOTE = (
 )
 UNIT = "pictures"
 SIZES = (12,)
-QUICK = (2,)
+QUICK = (1,)
 
 SIDE = 512
 # So many pictures have a job each; the others are counted up.
@@ -99,6 +99,8 @@ def _serial(folder: Path, given: Given) -> tuple[Path | None, str]:
     """Return the Python of napari-serialcellpose, or why there is none."""
     if given.serial or given.cellpose is None:
         return given.serial, ""
+    if given.quick:
+        return None, "not in a quick round, for its packages are installed first"
     try:
         return environments.make(folder / "serial", given.cellpose), ""
     except subprocess.CalledProcessError as error:

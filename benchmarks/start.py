@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from benchmarks.experiments import dry_run, planned  # noqa: E402
+from benchmarks.experiments import dry_run, make_images, planned  # noqa: E402
 from benchmarks.house import (  # noqa: E402
     DEMO_MODEL,
     PEERS,
@@ -40,20 +40,6 @@ NOTE = (
 UNIT = "images"
 SIZES = (12, 1_000, 10_000)
 QUICK = (12,)
-
-_IMAGES = """
-import sys
-from pathlib import Path
-import numpy as np
-import tifffile
-
-folder, number = Path(sys.argv[1]), int(sys.argv[2])
-folder.mkdir(parents=True)
-tifffile.imwrite(folder / "image_000000.tif", np.zeros((16, 16), np.uint16))
-content = (folder / "image_000000.tif").read_bytes()
-for place in range(1, number):
-    (folder / f"image_{place:06d}.tif").write_bytes(content)
-"""
 
 # As a run in which all was done leaves it.
 _DONE = """
@@ -115,7 +101,7 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
             folder, images = Path(name), Path(name, "images")
-            python(_IMAGES, folder, ROOT, images, str(size))
+            make_images(images, size)
             ways = []
             for title, clone in given.checkouts().items():
                 place = folder / title

@@ -11,6 +11,7 @@ from benchmarks import run
 from benchmarks.house import Cost, Figure
 from benchmarks.quoted import QUOTES, Quote, unmet
 
+from segmake.images.batches import number_of_batches
 from tests.projects import ROOT
 
 QUOTED = [(quote, page) for quote in QUOTES for page in quote.words]
@@ -80,6 +81,18 @@ def test_the_results_name_no_place_and_no_computer() -> None:
 def test_the_results_have_every_row() -> None:
     text = RESULTS.read_text(encoding="utf-8")
     assert [name for name in run.ROWS if f"## {run.row(name).TITLE}" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("megapixels", "batches", "jobs"),
+    [(512 * 512 / 1e6, 54, 108), (2048 * 2048 / 1e6, 216, 432), (50, 2_502, 5_004)],
+)
+def test_the_page_on_scale_says_how_many_jobs_there_are(megapixels, batches, jobs) -> None:
+    assert number_of_batches(100_000 * megapixels, 18, 100_000) == batches
+    assert jobs == 2 * batches
+    for page, separator in (("docs/scale.md", ","), ("docs/scale.fr.md", " ")):
+        row = f"| {batches:,} | {jobs:,} |".replace(",", separator)
+        assert row in (ROOT / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.long
