@@ -25,6 +25,7 @@ from segmake.outcome.timing import timing_of
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
 from segmake.plan.plan import Plan
+from segmake.report.cell_columns import CellColumns
 from segmake.report.page import TABLES, Run, write_report
 from segmake.runner.run_files import note_files
 from segmake.runner.step_names import STEPS
@@ -56,7 +57,7 @@ def write_summary(plan: Plan) -> None:
     write_report(
         folders.results / "report.html",
         images=images,
-        cells=cells,
+        cells=CellColumns(folders.results / "cells.parquet"),
         thumbnails=thumbnails,
         run=_describe_run(plan, images),
         scripts=script_results(plan),
