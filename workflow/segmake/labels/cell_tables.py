@@ -12,12 +12,13 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from segmake.core.files import write_atomically
+from segmake.core.files import open_atomically
 from segmake.core.journal import Entry, Journal, as_record
 from segmake.images.selection import channel_key
 from segmake.messages import Problem, say
@@ -63,8 +64,8 @@ def write_cells(
     from pyarrow.parquet import ParquetWriter
 
     writer: ParquetWriter | None = None
-    with write_atomically(own) as part, write_atomically(task.outputs[0]) as text:
-        with _opened(text) as lines:
+    with open_atomically(own) as part, open_atomically(task.outputs[0]) as text:
+        with _as_text(text) as lines:
             try:
                 for number, table in enumerate(_gathered(_written(tables, lines))):
                     rows = _as_arrow(table, writer.schema if writer else None)
@@ -102,8 +103,8 @@ def restore_cells(own: Path, mask: Path, task: Task) -> dict[str, Any] | None:
             facts = json.loads((file.metadata.metadata or {})[_FACTS])
             if {name: facts[name] for name in ("key", "mask")} != _made_of(task, mask):
                 return None
-            with write_atomically(task.outputs[0]) as part:
-                with _opened(part) as lines:
+            with open_atomically(task.outputs[0]) as text:
+                with _as_text(text) as lines:
                     for number in range(file.num_row_groups):
                         table = file.read_row_group(number).to_pandas()
                         table.to_csv(lines, index=False, header=number == 0)
@@ -189,9 +190,14 @@ def _with_same_columns(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
     return renamed
 
 
-def _opened(path: Path) -> TextIO:
-    """Open a file for a table in the form that Excel knows: UTF-8 with the mark."""
-    return path.open("w", encoding="utf-8-sig", errors="surrogateescape", newline="")
+@contextmanager
+def _as_text(file: IO[bytes]) -> Iterator[TextIO]:
+    """Let a table be written to an open file in the form that Excel knows: UTF-8 with the mark; it stays open."""
+    lines = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        yield lines
+    finally:
+        lines.detach()
 
 
 def _written(tables: Iterable[pd.DataFrame], lines: TextIO) -> Iterator[pd.DataFrame]:
