@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from unicodedata import category, normalize
@@ -438,8 +439,11 @@ def fingerprint(*values: Any) -> str:
     # The library behind it takes as long to load as all else that a small command does.
     import hashlib
 
-    text = json.dumps(values, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_PLAIN.encode(values).encode()).hexdigest()[:16]
+
+
+# What `json.dumps` makes anew each time that it is told anything.
+_PLAIN = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=str)
 
 
 # Of a large file so many pieces of so many bytes are looked at, from the first to the last.
@@ -572,12 +576,12 @@ def name_apart(file: str) -> str:
 
 def is_apart(file: str) -> bool:
     """Whether a file is called as `name_apart` says."""
-    return _APART.search(file) is not None
+    return file.endswith(")") and _APART.search(file) is not None
 
 
 def name_before(file: str) -> str:
     """Return the name of a file that is called as `name_apart` says; of any other, its own."""
-    found = _APART.search(file)
+    found = _APART.search(file) if file.endswith(")") else None
     return f"{found['stem']}.{found['suffix']}" if found else file
 
 
@@ -589,14 +593,17 @@ def shortened(name: str, longest: int) -> str:
     return f"{written[: longest - 9].decode(errors='ignore')}-{fingerprint(name)[:8]}"
 
 
+# A plan asks for the names of all images, again and again.
+@lru_cache(maxsize=1 << 17)
 def result_name(image: str) -> str:
     """Return what an image's results start with: its name without the suffix, ``day1/pos_p3``.
 
     ``.ome.tif`` and ``.ome.zarr`` count as one suffix. A name that leaves no room for the endings of results is cut.
     """
-    position = _POSITION.search(image)
+    # Both end so, and most names do not.
+    position = _POSITION.search(image) if image.endswith(")") else None
     path = PurePosixPath(image[: position.start()] if position else image)
-    if apart := _APART.search(path.name):
+    if apart := _APART.search(path.name) if path.name.endswith(")") else None:
         stem = f"{apart['stem']}_{apart['suffix'].replace('.', '_')}"
     else:
         stem = path.stem
@@ -606,16 +613,25 @@ def result_name(image: str) -> str:
     return str(path.with_name(shortened(name, _LONGEST_RESULT))) if path.name else str(path)
 
 
+class _Letters(dict[str, tuple[int, int, str]]):
+    """What a letter is in a natural key: the same for every key of it, of which there may be 100,000 at once."""
+
+    def __missing__(self, letter: str) -> tuple[int, int, str]:
+        self[letter] = made = (1, 0, letter)
+        return made
+
+
+_LETTERS = _Letters()
+_DIGITS_OR_NOT = re.compile(r"(\d+)|(\D+)")
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts ``img2`` before ``img10``."""
     parts: list[tuple[int, int, str]] = []
-    digits = ""
-    for character in [*name.casefold(), ""]:
-        if character.isdecimal():
-            digits += character
-            continue
+    for digits, letters in _DIGITS_OR_NOT.findall(name.casefold()):
         if digits:
             parts.append((0, int(digits), ""))
-            digits = ""
-        parts.append((1, 0, character))
+        else:
+            parts += map(_LETTERS.__getitem__, letters)
+    parts.append(_LETTERS[""])
     return parts

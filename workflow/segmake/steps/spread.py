@@ -17,7 +17,7 @@ from typing import Any
 from segmake.core.files import folders_stay_open
 from segmake.core.threads import allowed, limit
 from segmake.messages import Problem
-from segmake.plan.plan import read_plan
+from segmake.plan.plan import read_batch
 from segmake.runner.parallel import Parallel, Stopped
 from segmake.runner.pipeline import Ended, Leave, Line, Task, Work
 from segmake.runner.run_step import noted
@@ -42,13 +42,15 @@ class Spread:
     step : {"masks", "measure", "overlay"}
     plan : Path
         The file of the plan.
+    batch : str
+        The batch whose images these are.
     number : int
         How many processes.
     """
 
     overlaps = True
 
-    def __init__(self, step: str, plan: Path, number: int) -> None:
+    def __init__(self, step: str, plan: Path, batch: str, number: int) -> None:
         self._number = number
         self._stopped = False
         # A copy of this process would have its threads' locks, and not its threads.
@@ -57,7 +59,7 @@ class Spread:
             multiprocessing.get_context("spawn"),
             initializer=_prepare,
             # Together they start no more threads than this one may.
-            initargs=(step, plan, max(1, allowed() // number)),
+            initargs=(step, plan, batch, max(1, allowed() // number)),
         )
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Line:
@@ -93,7 +95,7 @@ class Spread:
         self._pool.shutdown()
 
 
-def _prepare(step: str, plan: Path, threads: int) -> None:
+def _prepare(step: str, plan: Path, batch: str, threads: int) -> None:
     global _work
     # Nothing is imported yet that starts some.
     limit(threads)
@@ -105,7 +107,7 @@ def _prepare(step: str, plan: Path, threads: int) -> None:
     from segmake.steps.work import after_segmentation
 
     _folders.enter_context(folders_stay_open())
-    _work = after_segmentation(step, read_plan(plan))
+    _work = after_segmentation(step, read_batch(plan, batch))
 
 
 def _end_with_parent() -> None:
