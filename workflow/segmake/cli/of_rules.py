@@ -12,7 +12,7 @@ from pathlib import Path
 
 from segmake.cli.log import Log, speaker
 from segmake.core.ended_runs import Origin, ended_runs, note_failures
-from segmake.core.files import listed
+from segmake.core.files import folders_stay_open, listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
@@ -37,6 +37,7 @@ def do_step(options: argparse.Namespace) -> None:
     with (
         Log(options.log) as log,
         Journal(plan.folders.journal(options.step, batch.name)).locked() as journal,
+        folders_stay_open(),
     ):
         tell, detail = speaker(log)
         # Libraries warn of things that a user can do nothing about.
