@@ -4,7 +4,6 @@
 all cells of a plane at once, from their `cell_pixels`: their `shapes`, and their lengths and widths by the `rods` along
 their axes. What these are says `medial_axis`, of one cell; of many, `longest_paths` go over the skeletons, and smooth
 `curves` through the pixels. `cell_tables` writes the tables,
-and `joined_cells` has those of all images.
 `tracking` follows cells in time, `pictures` draws their outlines, `exports` writes what other programs open, and
 `corrected_masks` reads what users corrected.
 
