@@ -200,6 +200,8 @@ def _kinds(tables: Sequence[_Table]) -> pd.DataFrame:
 
 def _below(kinds: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return rows with the columns and types that they have together with those of these kinds."""
+    if len(parts) == 1 and parts[0].dtypes.equals(kinds.dtypes):
+        return parts[0]
     return pd.concat([kinds, *parts], ignore_index=True).iloc[len(kinds) :]
 
 
@@ -232,7 +234,7 @@ def _read(tables: Sequence[_Table], columns: Iterable[str]) -> Iterator[pd.DataF
 def _as_pandas(rows: pyarrow.Table | pd.DataFrame) -> pd.DataFrame:
     if isinstance(rows, pd.DataFrame):
         return rows
-    table = rows.to_pandas(use_threads=False)
+    table = rows.to_pandas(use_threads=False, split_blocks=True)
     # What was noted of one part is not true of all.
     table.attrs.clear()
     return table
@@ -249,9 +251,10 @@ def _parts(
         yield table if columns is None else table.iloc[:, list(columns)]
         return
     with ParquetFile(path) as file:
-        names = None if columns is None else [file.schema_arrow.names[number] for number in columns]
+        names = file.schema_arrow.names
+        chosen = names if columns is None else [names[number] for number in columns]
         for number in range(file.num_row_groups):
-            yield file.read_row_group(number, columns=names, use_threads=False)
+            yield file.read_row_group(number, columns=chosen, use_threads=False)
 
 
 def _table(
