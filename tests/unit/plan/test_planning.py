@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from segmake.config.load import load_config
 from segmake.core.journal import Journal
 from segmake.core.tables import write_csv
 from segmake.formats import read_headers
@@ -346,6 +347,18 @@ def test_a_diameter_that_may_be_meant_in_micrometres_is_asked_about(images, plan
     assert "SM-CFG-071" not in told
 
 
+def test_a_name_of_no_image_is_told_with_its_line(images, configure):
+    path = configure().path
+    path.write_text(
+        f"images: {{folder: {images}}}\nsegmentation: {{engine: threshold}}\n"
+        f"leave_out:\n  a*: blurred\n  empty_1.tif: no cell\nlooked_at: {{b: right}}\n"
+    )
+    told = make_plan(load_config(path))[0].describe()
+    assert "SM-CFG-053  config.yaml, line 5" in told.replace(f"{path.parent}/", "")
+    assert "`looked_at` names b," in told
+    write_plan(make_plan(load_config(path))[0])
+
+
 def test_the_kinds_of_files_that_are_not_chosen_are_told(images, plan):
     for name in ("notes.txt", "sub.TXT", "a.db", "LISEZMOI"):
         (images / name).touch()
@@ -365,7 +378,7 @@ def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
     told = plan().describe()
     said = " ".join(told.split())
     assert "found 9 images" in said and "to segment 3 batches" in said
-    assert "will fail 6 in addition to these" in said
+    assert "will fail 6 apart from those to segment" in said
     assert "SM-IMG-002 3 images (x.tif, y.tif, z.tif): The file is empty" in said
     # Each link leads somewhere else, and is told with where.
     for number in range(3):

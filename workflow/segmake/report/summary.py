@@ -25,7 +25,7 @@ from segmake.outcome.timing import timing_of
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
 from segmake.plan.plan import Plan
-from segmake.report.distributions import COLUMNS_OF_CELLS
+from segmake.report.cell_columns import CellColumns
 from segmake.report.page import TABLES, Run, write_report
 from segmake.runner.run_files import note_files
 from segmake.runner.step_names import STEPS
@@ -58,7 +58,7 @@ def write_summary(plan: Plan) -> None:
     write_report(
         folders.results / "report.html",
         images=images,
-        cells=pd.concat(cells.parts(COLUMNS_OF_CELLS), ignore_index=True),
+        cells=CellColumns(folders.results / "cells.parquet"),
         thumbnails=thumbnails,
         run=_describe_run(plan, images),
         scripts=script_results(plan),
