@@ -15,7 +15,7 @@ from segmake import __version__
 from segmake.core.files import readable
 from segmake.core.journal import Journal
 from segmake.core.spreadsheets import write_xlsx
-from segmake.core.tables import write_csv, write_parquet
+from segmake.core.tables import write_csv, write_csv_and_parquet
 from segmake.engines import is_demo, licences
 from segmake.labels.joined_cells import fail_broken, join_cells
 from segmake.messages import say
@@ -45,8 +45,8 @@ def write_summary(plan: Plan) -> None:
         fail_broken(plan, broken)
         images = image_table(plan)
     write_csv(images, folders.results / "images.csv")
-    write_csv(cells.parts(), folders.results / "cells.csv")
-    write_parquet(cells.parts(), cells.schema, folders.results / "cells.parquet")
+    both = (folders.results / name for name in ("cells.csv", "cells.parquet"))
+    write_csv_and_parquet(cells.parts(), cells.schema, *both)
     for name in plan.spreadsheets:
         table = [images] if name.startswith("images") else cells.parts()
         write_xlsx(table, folders.results / name)
