@@ -16,7 +16,7 @@ from segmake.core.files import folders_stay_open, listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
-from segmake.plan.plan import Plan, read_batch, read_outline, read_plan
+from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, read_script_batch
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
 from segmake.runner.same_content import carry_over, carry_over_runs
 from segmake.runner.step_names import AFTER, STEPS
@@ -95,7 +95,7 @@ def do_script(options: argparse.Namespace) -> None:
     from segmake.plan.scripts import facts_in_job, journal_of
     from segmake.scripts.running.work import ScriptWork
 
-    plan = read_plan(options.plan)
+    plan = read_script_batch(options.plan, options.name, options.batch)
     journal = journal_of(plan.folders, options.name, options.batch)
     with Log(options.log) as log, journal.locked():
         tell, detail = speaker(log)

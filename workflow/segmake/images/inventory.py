@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
@@ -49,6 +50,7 @@ from segmake.images.image_folders import (
 from segmake.images.kept_headers import read_once
 from segmake.images.listing import Found, Listed, by_kind, list_images
 from segmake.images.name_patterns import Proposal, propose
+from segmake.images.pace import seconds_per_megapixel
 from segmake.images.selection import chosen, has_channel, interpreted, select
 from segmake.messages import Problem, Problems, remembered
 
@@ -136,7 +138,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         for image in earlier
         if image.image not in selected and image.batch
     ]
-    batched = assign_batches([*images, *gone], config.settings)
+    pace = partial(seconds_per_megapixel, kept.parent / "segment")
+    batched = assign_batches([*images, *gone], config.settings, pace)
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
         tuple(batched),

@@ -176,7 +176,7 @@ class Plan:
         Why images that are to be segmented will fail, as far as their headers and the settings tell. Not written.
     number : int
         How many images there are, and ``summaries`` what `summary` is called in each language, where the plan was
-        read without its images (`read_outline`).
+        read without its images (`read_outline`), or with those of a batch alone (`read_script_batch`).
     memory : dict
         Of batches with large images, what each step needs (`segmake.plan.memory.needs`).
     written_for : str
@@ -577,12 +577,44 @@ def write_plan(plan: Plan) -> None:
         }
         part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={})
         _write(folders.plan_of(name), _as_values(part))
+    parts = {folders.outline, *map(folders.plan_of, plan.batches)}
+    for name, runs, part in _of_script_batches(plan, nothing):
+        parts.add(path := folders.plan_of(f"{name}.{runs}"))
+        _write(path, _as_values(part))
     _write(folders.outline, _as_values(_outline(plan, nothing)))
     _write(folders.plan, _as_values(plan))
-    parts = {folders.outline, *map(folders.plan_of, plan.batches)}
     for path in folders.outline.parent.glob("*.json"):
         if path not in parts:
             path.unlink(missing_ok=True)
+
+
+def _of_script_batches(plan: Plan, nothing: dict[str, Any]) -> Iterator[tuple[str, str, Plan]]:
+    """Yield what of a plan a job has to know that runs a script for each image of a batch, by script and batch.
+
+    Only of scripts that take nothing of other scripts, and of each image alone: others ask what became of all images.
+    """
+    for name, planned in plan.scripts.items():
+        script = plan.definitions[name]
+        if not script.per_image or script.scripts_needed or script.parameters:
+            continue
+        for batch, tasks in planned.batches.items():
+            if (of := plan.batches.get(batch.partition("-")[0])) is None:
+                continue
+            own: dict[str, Any] = {
+                what: {image: values[image] for image in of.images if image in values}
+                for what in ("images_of_scripts", "images_before")
+                if (values := getattr(plan, what))
+            }
+            parts: dict[str, Any] = {
+                "batches": {of.name: of},
+                "scripts": {
+                    name: replace(
+                        planned, batches={batch: tasks}, names={batch: planned.names[batch]}
+                    )
+                },
+                "number": plan.number_of_images,
+            }
+            yield name, batch, replace(plan, **{**nothing, **own, **parts})
 
 
 def _outline(plan: Plan, nothing: dict[str, Any]) -> Plan:
@@ -687,6 +719,20 @@ def read_batch(path: Path, batch: str) -> Plan:
     batch : str
     """
     return _read_part(path, f"{batch}.json")
+
+
+def read_script_batch(path: Path, name: str, batch: str) -> Plan:
+    """Return what of a plan belongs to a batch of a script's runs; the whole of it where a run takes more.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the whole plan.
+    name : str
+        The script.
+    batch : str
+    """
+    return _read_part(path, f"{name}.{batch}.json")
 
 
 def read_outline(path: Path) -> Plan:
