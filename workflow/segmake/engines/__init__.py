@@ -9,6 +9,8 @@ An engine is a module with
 - ``predict(loaded, planes)``: run the network on one field of view; reads no file,
 - ``masks(loaded, prediction)``: make the labels of what it gave; may run in another thread while ``predict`` works on
   the next field of view,
+- ``parts_of_masks(loaded, prediction)``: yield what ``masks`` returns some rows at a time, so that a large picture's
+  labels are nowhere as a whole; numbered from 1 without a gap (only threshold),
 - ``volume(loaded, planes, anisotropy)``: make the labels of a z-stack whose slices belong together (only the engines of
   Cellpose),
 - ``own_diameter(loaded)``: return the diameter that the network takes cells to have where it is told none; ``at(loaded,
@@ -37,7 +39,7 @@ May import `segmake.runner` and what is below it; an engine needs no more than `
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -226,8 +228,8 @@ class Engine(Protocol):
     """What every engine's module offers.
 
     ``addresses``, ``fetch``, ``own_diameter`` and ``at`` only where there is a model, ``volume`` only those of
-    Cellpose, ``unclear`` only threshold; ``dropped`` (how many cells were too small, of what `masks` just made of a
-    plane) where the engine can tell.
+    Cellpose, ``unclear`` and ``parts_of_masks`` only threshold; ``dropped`` (how many cells were too small, of what
+    `masks` just made of a plane) where the engine can tell.
     """
 
     addresses: Callable[[Mapping[str, Any]], dict[str, str]]
@@ -240,6 +242,7 @@ class Engine(Protocol):
     own_diameter: Callable[[Any], float]
     at: Callable[[Any, float], Any]
     unclear: Callable[[Any, list[np.ndarray], Any], bool]
+    parts_of_masks: Callable[[Any, Any], Iterator[np.ndarray]]
     describe: Callable[[Any], dict[str, str]]
 
 

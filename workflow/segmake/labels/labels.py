@@ -22,9 +22,10 @@ import numpy as np
 import tifffile
 
 from segmake import __version__
+from segmake.core import strips
 from segmake.core.disk import disk_problem
 from segmake.core.files import open_atomically
-from segmake.core.strips import strips
+from segmake.core.strips import Striped
 from segmake.formats import unreadable
 from segmake.messages import Problem
 
@@ -40,6 +41,12 @@ _LENGTHS = ("PhysicalSizeX", "PhysicalSizeY", "PhysicalSizeZ", "TimeIncrement")
 
 # One plane is compressed at a time: tifffile would otherwise gather many of them.
 _COMPRESSION: dict[str, Any] = {"compression": "zlib", "maxworkers": 1}
+
+# What tifffile calls this compression, and how many bytes it puts into a strip.
+_ZLIB, _BYTES_OF_A_STRIP = 8, 2**18
+
+# So many compressed bytes of a large plane are read at a time.
+_READ_AT_ONCE = 2**24
 
 
 class LabelWriter:
@@ -80,19 +87,21 @@ class LabelWriter:
         else:
             self.abandon()
 
-    def add(self, plane: np.ndarray) -> None:
+    def add(self, plane: np.ndarray | Striped) -> None:
         """Write the next plane: the slices of the first time point, then those of the second...
 
         Parameters
         ----------
-        plane : array (Y, X), integers
+        plane : array (Y, X), integers, or Striped
+            One that is nowhere as a whole is read once, and its page is uint32.
 
         Raises
         ------
         ValueError
             If it is no label image, or of another size than the planes before it.
         """
-        largest = _largest(plane)
+        striped = isinstance(plane, Striped)
+        largest = 0 if striped else _largest(plane)
         if self._shape not in (None, plane.shape):
             raise ValueError(f"planes of {self._shape} and of {plane.shape} pixels")
         description = None
@@ -102,13 +111,20 @@ class LabelWriter:
             file = self._opened.enter_context(written)
             self._file = self._opened.enter_context(tifffile.TiffWriter(file, bigtiff=True))
             description = json.dumps({"times": self._times, "depth": self._depth})
-        self._file.write(
-            np.ascontiguousarray(plane, _type_for(largest)),
-            description=description,
-            metadata=None,
-            contiguous=False,
-            **_COMPRESSION,
-        )
+        told = {"description": description, "metadata": None, "contiguous": False, **_COMPRESSION}
+        if isinstance(plane, Striped):
+
+            def seen(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+                nonlocal largest
+                for part in parts:
+                    largest = max(largest, _largest(part))
+                    yield part
+
+            shape, dtype = plane.shape, np.dtype(np.uint32)
+            packed = _packed([Striped(shape, lambda: seen(plane.parts()))], dtype)
+            self._file.write(packed, shape=shape, dtype=dtype, **told)
+        else:
+            self._file.write(np.ascontiguousarray(plane, _type_for(largest)), **told)
         self._shape = plane.shape
         self._added += 1
         self.largest = max(self.largest, largest)
@@ -207,6 +223,23 @@ class LabelStack:
         except Exception as error:
             raise self._problem(error) from error
 
+    def striped(self, time: int = 0, depth: int = 0) -> np.ndarray | Striped:
+        """Return what `plane` does, of a large one as what is read some rows at a time."""
+        if self.height * self.width <= strips.LARGE:
+            return self.plane(time, depth)
+        page = self._file.pages[time * self.depth + depth]
+
+        def parts() -> Iterator[np.ndarray]:
+            try:
+                for part, _, _ in page.aspage().segments(maxworkers=1, buffersize=_READ_AT_ONCE):
+                    if part is None:
+                        raise ValueError("a strip that was never written")
+                    yield part.reshape(-1, self.width)
+            except Exception as error:
+                raise self._problem(error) from error
+
+        return Striped((self.height, self.width), parts)
+
     def volume(self, time: int = 0) -> np.ndarray:
         """Return the labels of all slices of one time point: (Z, Y, X), uint16 or uint32."""
         return np.stack([self.plane(time, depth) for depth in range(self.depth)])
@@ -216,6 +249,12 @@ class LabelStack:
         for time in range(self.times):
             for depth in range(self.depth):
                 yield self.plane(time, depth)
+
+    def striped_planes(self) -> Iterator[np.ndarray | Striped]:
+        """Yield every plane as `striped` returns it."""
+        for time in range(self.times):
+            for depth in range(self.depth):
+                yield self.striped(time, depth)
 
     def _read_header(self) -> None:
         self.pixel_size_um = self.pixel_height_um = self.slice_step_um = self.interval_s = None
@@ -262,7 +301,7 @@ def _refuse_other(file: BufferedReader, noted: tuple[int, str]) -> None:
 
 def write_masks(
     path: Path,
-    planes: Iterable[np.ndarray],
+    planes: Iterable[np.ndarray | Striped],
     *,
     axes: str,
     shape: tuple[int, ...],
@@ -279,7 +318,7 @@ def write_masks(
     ----------
     path : Path
         Ends in ``.ome.tif``; its folder is made.
-    planes : iterable of array (Y, X), integers
+    planes : iterable of array (Y, X), integers, or Striped
         0 is the background. The slices of the first time point, then those of the second... Written as uint16, or
         uint32 where any label is above 65,535.
     axes : {"YX", "TYX", "ZYX", "TZYX"}
@@ -304,19 +343,19 @@ def write_masks(
     sizes = {"X": pixel_size_um, "Y": pixel_height_um or pixel_size_um, "Z": slice_step_um}
     metadata = _ome_metadata(name, sizes, interval_s, notes or {}) | {"axes": axes}
 
-    def seen() -> Iterator[np.ndarray]:
+    def seen() -> Iterator[np.ndarray | Striped]:
         for plane in planes:
             if plane.shape != shape[-2:]:
                 raise ValueError(f"a plane of {plane.shape} pixels, not {shape[-2:]}")
             yield plane
-            for rows in strips(*plane.shape):
-                content.update(np.ascontiguousarray(plane[rows], np.uint32).data)
+            for rows in strips.parts(plane):
+                content.update(np.ascontiguousarray(rows, np.uint32).data)
 
-    def write(file: IO[bytes], found: Iterable[np.ndarray], largest: int) -> None:
+    def write(file: IO[bytes], found: Iterable[np.ndarray | Striped], largest: int) -> None:
         dtype = _type_for(largest)
         tifffile.imwrite(
             file,
-            (plane.astype(dtype, copy=False) for plane in found),
+            _packed(found, dtype),
             shape=shape,
             dtype=dtype,
             ome=True,
@@ -340,7 +379,7 @@ def write_masks(
                 for plane in seen():
                     writer.add(plane)
             with LabelStack(draft) as stack:
-                write(file, stack.planes(), writer.largest)
+                write(file, stack.striped_planes(), writer.largest)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -410,8 +449,18 @@ def _identifier(content: str) -> str:
     return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}"
 
 
-def _largest(plane: np.ndarray) -> int:
+def _packed(planes: Iterable[np.ndarray | Striped], dtype: np.dtype) -> Iterator[bytes]:
+    """Yield the strips of planes as tifffile compresses and divides them, which it does only of whole planes."""
+    for plane in planes:
+        rows = max(1, _BYTES_OF_A_STRIP // (plane.shape[1] * dtype.itemsize))
+        for part in strips.in_rows(strips.parts(plane), rows):
+            yield tifffile.TIFF.COMPRESSORS[_ZLIB](np.ascontiguousarray(part, dtype))
+
+
+def _largest(plane: np.ndarray | Striped) -> int:
     """Return the largest label of a plane, which must be one."""
+    if isinstance(plane, Striped):
+        return max(map(_largest, plane.parts()))
     if plane.ndim != 2 or plane.size == 0 or plane.dtype.kind not in "iub":
         raise ValueError(f"no label image: {plane.dtype}, {plane.shape}")
     if plane.min() < 0:

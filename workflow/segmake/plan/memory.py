@@ -30,23 +30,24 @@ class Need(NamedTuple):
     image: str
 
 
-# Of `threshold`, by its method. All but the first two look at the whole picture at once.
+# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and a byte for each pixel.
+# What hangs together from the top to the bottom is split as a whole, which takes far more, and is not foreseen.
 THRESHOLD = {
-    "otsu": Takes(350, 14),
-    "yen": Takes(350, 14),
+    "otsu": Takes(600, 4),
+    "yen": Takes(600, 4),
     "local": Takes(150, 114),
     "li": Takes(350, 34),
     "triangle": Takes(350, 26),
 }
 
-# Of Cellpose 3 on the CPU, a thread, 8 tiles at once: the network with its flows, then the masks. Others of its kind
-# were not measured, and count as it does.
-NETWORK = Takes(1250, 60)
+# Of Cellpose 3 on the CPU, a thread, 8 tiles at once: 24 for the network with its flows, then 33 for the masks, and the
+# picture. Others of its kind were not measured, and count as it does.
+NETWORK = Takes(1250, 38)
 
-# Of a z-stack whose slices belong together, for each of its voxels.
-STACK = Takes(1250, 90)
+# Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
+STACK = Takes(1250, 76)
 
-AFTER = {"masks": Takes(150, 34), "measure": Takes(250, 12), "overlay": Takes(150, 10)}
+AFTER = {"masks": Takes(600, 4), "measure": Takes(250, 12), "overlay": Takes(150, 10)}
 
 # What is not above that is not worth a word: all jobs ask for more, unless the config says so.
 _LEAST_MB = 2048

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segmake.core.output_files import KINDS, kinds_of_images
+from segmake.core.strips import Striped
 from segmake.images.calibration import pixel_sizes
 from segmake.images.field_of_view import FieldOfView
 from segmake.labels import exports as outputs
@@ -47,17 +48,20 @@ def work_of(plan: Plan) -> DoOne:
         correction = plan.corrections.get(task.image)
         with field_of(task, settings) as view, raw_labels(task, folders) as raw:
             planes = _planes(raw, correction)
+            found: Callable[[], Iterator[np.ndarray | Striped]] = planes
             details: dict[str, Any] = {}
             if settings["tracking"] and raw.times > 1:
                 # What links cells loads half of scipy; few images are movies.
                 from segmake.labels.tracking import write_lineage
 
-                planes, details, lineage = _linked(planes, raw, view, settings["tracking"])
+                found, details, lineage = _linked(planes, raw, view, settings["tracking"])
                 write_lineage(folders.lineage(task.image), lineage)
                 write_lineage(folders.own_lineage(task.image), lineage)
+            elif correction is None:
+                found = raw.striped_planes
             pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
             depth = raw.depth if has_volumes(settings, raw) else 1
-            counted = _Counter(planes(), depth=depth, view=view)
+            counted = _Counter(found(), depth=depth, view=view)
             write_masks(
                 task.outputs[0],
                 counted,
@@ -125,13 +129,15 @@ class _Counter:
     Cells are counted once in so many planes, the depth of a volume. Of a few planes the picture is looked at, too.
     """
 
-    def __init__(self, planes: Iterator[np.ndarray], *, depth: int, view: FieldOfView) -> None:
+    def __init__(
+        self, planes: Iterator[np.ndarray | Striped], *, depth: int, view: FieldOfView
+    ) -> None:
         self._planes, self._depth, self._view = planes, depth, view
         self._labels = LabelFacts()
         self._pictures: list[Facts] = []
         self.cells = 0
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[np.ndarray | Striped]:
         seen: set[int] = set()
         chosen = self._view.selection
         total = len(chosen.times) * chosen.depth

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from segmake import engines
+from segmake.core import strips
 from segmake.core.files import position_number
+from segmake.core.strips import Striped
 from segmake.engines import diameter
 from segmake.engines.counting import counts
 from segmake.formats.believed import Header
@@ -99,6 +101,19 @@ class _Field:
         with self.phase("write"):
             for plane in labels if labels.ndim == 3 else [labels]:
                 self.writer.add(plane)
+
+    def add_parts(self, shape: tuple[int, int], parts: Iterator[np.ndarray]) -> None:
+        """Write the labels of a plane, made some rows at a time; each number up to the largest is a cell."""
+        largest = 0
+
+        def counted() -> Iterator[np.ndarray]:
+            nonlocal largest
+            for part in parts:
+                largest = max(largest, int(part.max()))
+                yield part
+
+        self.writer.add(Striped(shape, counted))
+        self.cells += largest
 
     def leave(self) -> None:
         """Close what is open, without a result."""
@@ -273,9 +288,16 @@ class Segmentation:
             return
         # The last masks of one image and the first of the next are made by two threads.
         with self._making_masks, read.phase("masks"):
-            labels = self._engine.masks(read.loaded, prediction)
+            make_parts = getattr(self._engine, "parts_of_masks", None)
+            labels = None
+            if make_parts and prediction.size > strips.LARGE:
+                read.add_parts(prediction.shape, make_parts(read.loaded, prediction))
+            else:
+                labels = self._engine.masks(read.loaded, prediction)
             if tell := getattr(self._engine, "dropped", None):
                 read.dropped = (read.dropped or 0) + tell(read.loaded, prediction)
+        if labels is None:
+            return
         if self._watches:
             read.areas.append(diameter.areas_of(labels))
         read.add(labels)
