@@ -139,6 +139,20 @@ def test_failed_images_come_first_with_reason_and_remedy(tmp_path, thumbnails):
     assert "2 of 3 images" in page.text
 
 
+def test_images_to_look_at_lead_to_their_pictures_and_their_cells_are_counted_apart(
+    tmp_path, thumbnails
+):
+    out = {"left_out_because": "blurred"}
+    rows = [done("a.tif", 8), done("b.tif", 5, flags="large_object"), done("c.tif", 7, **out)]
+    page = write(tmp_path, rows, cells(13), thumbnails, replace(RUN, engine="threshold"))
+    (card,) = [each for each in page.all("article") if each.get("data-name") == "b.tif"]
+    assert [link for link in page.all("a") if link["href"] == f"#{card['id']}"]
+    assert "; 5 of them in images to look at" in page.text
+    assert "method: local" in page.text and "model for bacteria" not in page.text
+    page = write(tmp_path, rows, cells(13), thumbnails)
+    assert "method: local" not in page.text and "model for bacteria" in page.text
+
+
 def test_whom_to_ask_is_said_with_the_failures_and_the_facts(tmp_path, thumbnails):
     run = replace(RUN, contact="Jo, room <3>")
     page = write(tmp_path, [done("a.tif"), failed("b.tif")], cells(4), thumbnails, run)

@@ -35,7 +35,7 @@ class ReportPlace:
     def has_few_images(self) -> bool:
         """Whether its images are few enough."""
         most = SMALL_IMAGES_IN_SHEETS if self._plan.spreadsheets else SMALL_IMAGES
-        return len(self._plan.images()) <= most
+        return self._plan.number_of_images <= most
 
     def has_few_cells(self) -> bool:
         """Whether its cells are few enough, as far as they are known; it never changes once they all are."""

@@ -16,7 +16,7 @@ from segmake.core.files import listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan, read_batch, read_outline, read_plan
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
 from segmake.runner.same_content import carry_over, carry_over_runs
 from segmake.runner.step_names import AFTER, STEPS
@@ -31,7 +31,7 @@ def do_step(options: argparse.Namespace) -> None:
     from segmake.engines import needs_gpu
     from segmake.steps.work import forget, work_of
 
-    plan = read_plan(options.plan)
+    plan = read_batch(options.plan, options.batch)
     batch = plan.batches[options.batch]
     tasks = batch.tasks[options.step]
     with (
@@ -73,7 +73,7 @@ def do_step(options: argparse.Namespace) -> None:
             if options.step != STEPS[0] and processes > 1:
                 from segmake.steps.spread import Spread
 
-                spread = Spread(options.step, options.plan, processes)
+                spread = Spread(options.step, options.plan, batch.name, processes)
                 run_step(ready, journal, spread, tell, detail, spread.line, origin)
                 memory.note(plan.folders, batch.name, gpu=gpu)
                 spread.close()
@@ -139,7 +139,7 @@ def try_packages(options: argparse.Namespace) -> None:
     """Import the packages of an environment, with its own Python."""
     from segmake.environments.making.trial import try_environment
 
-    try_environment(read_plan(options.plan), options.name, options.python, options.log)
+    try_environment(read_outline(options.plan), options.name, options.python, options.log)
 
 
 def check_model(options: argparse.Namespace) -> None:
@@ -148,7 +148,7 @@ def check_model(options: argparse.Namespace) -> None:
     from segmake.engines.weights import note_content
     from segmake.steps.checked_model import write_record
 
-    settings = read_plan(options.plan).settings["segmentation"]
+    settings = read_outline(options.plan).settings["segmentation"]
     module = engine(settings["engine"])
     files = module.fetch(settings)
     # The machine that sends the jobs has no GPU, or one that is not for this.

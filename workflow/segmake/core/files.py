@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from unicodedata import category, normalize
@@ -33,11 +34,12 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     lasting : bool
         Whether the file is to outlive a power failure; one that is deleted in a moment is not.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = _open_folder(path.parent)
     # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
     # have the same number.
     unique = fingerprint(path.name, host_name(), os.getpid())
     part = path.with_name(f".{unique}.part{path.suffix}")
+    left = True
     try:
         with naming(path):
             yield part
@@ -45,10 +47,26 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
             if lasting:
                 flush(part)
         os.replace(part, path)
-        if lasting:
-            flush_folder(path.parent)
+        left = False
+        if lasting and folder is not None:
+            _flush_names(folder)
     finally:
-        part.unlink(missing_ok=True)
+        if folder is not None:
+            os.close(folder)
+        if left:
+            part.unlink(missing_ok=True)
+
+
+def _open_folder(folder: Path) -> int | None:
+    """Open a folder, which is made if it is not there; None where a system knows no such thing.
+
+    On a network's file system each look whether a folder is there is asked of the server; it is opened to be flushed.
+    """
+    if hasattr(os, "O_DIRECTORY"):
+        with suppress(OSError):
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY) if hasattr(os, "O_DIRECTORY") else None
 
 
 def flush(path: Path) -> None:
@@ -59,16 +77,21 @@ def flush(path: Path) -> None:
     OSError
         If the disk did not take it: it is full, or broken.
     """
-    if path.is_symlink() or not path.exists():
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
         return
-    if path.is_dir():
+    if stat.S_ISDIR(mode):
         for inside in path.iterdir():
             flush(inside)
         flush_folder(path)
-    elif path.is_file():
+    elif stat.S_ISREG(mode):
         # Windows flushes what is open to be written alone.
-        with path.open("rb" if hasattr(os, "O_DIRECTORY") else "rb+") as file:
-            os.fsync(file.fileno())
+        number = os.open(path, os.O_RDONLY if hasattr(os, "O_DIRECTORY") else os.O_RDWR)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def flush_folder(folder: Path) -> None:
@@ -77,12 +100,18 @@ def flush_folder(folder: Path) -> None:
         return
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(number)
+        _flush_names(number)
+    finally:
+        os.close(number)
+
+
+def _flush_names(folder: int) -> None:
+    """Return once the names in an open folder are on the disk; some file systems know no such thing."""
+    try:
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF):
             raise
-    finally:
-        os.close(number)
 
 
 def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
@@ -97,8 +126,7 @@ def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
     lasting : bool
         Whether the line is to outlive a power failure before the next one that is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path), open_own(path, "ab+") as file:
+    with naming(path), _opened_to_add(path) as file:
         new = file.tell() == 0
         if not new:
             file.seek(-1, os.SEEK_END)
@@ -110,6 +138,15 @@ def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
             os.fsync(file.fileno())
     if new:
         flush_folder(path.parent)
+
+
+def _opened_to_add(path: Path) -> IO[bytes]:
+    """Open a file to be added to; it and its folder are made."""
+    try:
+        return open_own(path, "ab+")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open_own(path, "ab+")
 
 
 @contextmanager
@@ -248,8 +285,11 @@ def fingerprint(*values: Any) -> str:
     # The library behind it takes as long to load as all else that a small command does.
     import hashlib
 
-    text = json.dumps(values, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_PLAIN.encode(values).encode()).hexdigest()[:16]
+
+
+# What `json.dumps` makes anew each time that it is told anything.
+_PLAIN = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=str)
 
 
 # Of a large file so many pieces of so many bytes are looked at, from the first to the last.
@@ -382,12 +422,12 @@ def name_apart(file: str) -> str:
 
 def is_apart(file: str) -> bool:
     """Whether a file is called as `name_apart` says."""
-    return _APART.search(file) is not None
+    return file.endswith(")") and _APART.search(file) is not None
 
 
 def name_before(file: str) -> str:
     """Return the name of a file that is called as `name_apart` says; of any other, its own."""
-    found = _APART.search(file)
+    found = _APART.search(file) if file.endswith(")") else None
     return f"{found['stem']}.{found['suffix']}" if found else file
 
 
@@ -399,14 +439,17 @@ def shortened(name: str, longest: int) -> str:
     return f"{written[: longest - 9].decode(errors='ignore')}-{fingerprint(name)[:8]}"
 
 
+# A plan asks for the names of all images, again and again.
+@lru_cache(maxsize=1 << 17)
 def result_name(image: str) -> str:
     """Return what an image's results start with: its name without the suffix, ``day1/pos_p3``.
 
     ``.ome.tif`` and ``.ome.zarr`` count as one suffix. A name that leaves no room for the endings of results is cut.
     """
-    position = _POSITION.search(image)
+    # Both end so, and most names do not.
+    position = _POSITION.search(image) if image.endswith(")") else None
     path = PurePosixPath(image[: position.start()] if position else image)
-    if apart := _APART.search(path.name):
+    if apart := _APART.search(path.name) if path.name.endswith(")") else None:
         stem = f"{apart['stem']}_{apart['suffix'].replace('.', '_')}"
     else:
         stem = path.stem
@@ -416,16 +459,25 @@ def result_name(image: str) -> str:
     return str(path.with_name(shortened(name, _LONGEST_RESULT))) if path.name else str(path)
 
 
+class _Letters(dict[str, tuple[int, int, str]]):
+    """What a letter is in a natural key: the same for every key of it, of which there may be 100,000 at once."""
+
+    def __missing__(self, letter: str) -> tuple[int, int, str]:
+        self[letter] = made = (1, 0, letter)
+        return made
+
+
+_LETTERS = _Letters()
+_DIGITS_OR_NOT = re.compile(r"(\d+)|(\D+)")
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts ``img2`` before ``img10``."""
     parts: list[tuple[int, int, str]] = []
-    digits = ""
-    for character in [*name.casefold(), ""]:
-        if character.isdecimal():
-            digits += character
-            continue
+    for digits, letters in _DIGITS_OR_NOT.findall(name.casefold()):
         if digits:
             parts.append((0, int(digits), ""))
-            digits = ""
-        parts.append((1, 0, character))
+        else:
+            parts += map(_LETTERS.__getitem__, letters)
+    parts.append(_LETTERS[""])
     return parts

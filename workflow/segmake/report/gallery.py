@@ -61,7 +61,10 @@ def gallery(done: Sequence[dict], thumbnails: Callable[[str], Pair | None]) -> G
     """
     rows = _chosen(done)
     pairs, notes = _embedded([thumbnails(row["image"]) for row in rows])
-    cards = [_card(row, pair) for row, pair in zip(rows, pairs, strict=True)]
+    cards = [
+        {"id": f"image-{place}", **_card(row, pair)}
+        for place, (row, pair) in enumerate(zip(rows, pairs, strict=True))
+    ]
     return Gallery(cards, [*_said_of_choice(rows, done), *notes])
 
 
@@ -188,6 +191,7 @@ def _card(row: Mapping[str, Any], pair: Addresses) -> dict[str, Any]:
     cells = finite(row.get("cells"))
     seconds = finite(row.get("seconds"))
     return {
+        "image": row["image"],
         "name": name,
         "folder": folder + "/" if folder else "",
         "file": file,

@@ -195,6 +195,7 @@ def write_report(
     plots, summary = distributions(counted, cells, movies)
     failures = _failures(failed)
     pictures = gallery(done, thumbnails)
+    ids = {card["image"]: card["id"] for card in pictures.cards}
     # Without scripts the page says that there was no image.
     with_images = bool(rows) or not scripts
     tracked = with_images and run.settings.get("tracking")
@@ -209,7 +210,7 @@ def write_report(
         images_not_named=sum(group["number"] for group in failures if not group["images"]),
         images_failed=len(failed),
         failures_in_sight=FAILURES_IN_SIGHT,
-        looks=_looks(done),
+        looks=_looks(done, run.engine, ids),
         images_to_look_at=sum(bool(names_in(row)) for row in done),
         cards=pictures.cards,
         gallery_notes=pictures.notes,
@@ -308,8 +309,8 @@ def _whole_tiles(
 
 def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> list[dict[str, str]]:
     """Return the big numbers: what each counts, its value, and a remark below."""
-    known = [finite(row.get("cells")) for row in done if not text_of(row.get("left_out_because"))]
-    counts = [value for value in known if value is not None]
+    counted = [row for row in done if not text_of(row.get("left_out_because"))]
+    counts = [value for row in counted if (value := finite(row.get("cells"))) is not None]
     flagged = sum(bool(names_in(row)) for row in done)
     seconds = [value for row in done if (value := finite(row.get("seconds"))) is not None]
     total = int(sum(counts))
@@ -317,6 +318,8 @@ def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> l
     remark = say("report.tile.cells.median", n=brief(np.median(counts))) if counts else ""
     if movies:
         remark = say("report.tile.cells.times")
+    if suspect := int(sum(finite(row.get("cells")) or 0 for row in counted if names_in(row))):
+        remark += say("report.tile.cells.look_at", n=number(suspect))
     if without and total:
         remark += say("report.tile.cells.without", n=number(without))
     elapsed = _elapsed(run)
@@ -378,14 +381,14 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
     )
 
 
-def _looks(done: list[dict]) -> list[dict[str, Any]]:
-    """Return the images to look at by what says most about them, the most frequent first."""
+def _looks(done: list[dict], engine: str, ids: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the images to look at by what says most about them, the most frequent first, with the ids of cards."""
     return _with_room(
         {
             "flag": name,
             "label": label(name),
-            "remedy": remedy(name),
-            "images": [(shown(image), "") for image in images],
+            "remedy": remedy(name, engine),
+            "images": [(shown(image), ids.get(image)) for image in images],
         }
         for name, images in by_flag(done).items()
     )

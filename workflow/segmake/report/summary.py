@@ -17,7 +17,7 @@ from segmake.core.journal import Journal
 from segmake.core.spreadsheets import write_xlsx
 from segmake.core.tables import write_csv, write_parquet
 from segmake.engines import is_demo, licences
-from segmake.labels.cell_tables import fail_broken, join_cells
+from segmake.labels.joined_cells import fail_broken, join_cells
 from segmake.messages import say
 from segmake.outcome.image_table import image_table
 from segmake.outcome.quality import write_flags
@@ -45,10 +45,11 @@ def write_summary(plan: Plan) -> None:
         fail_broken(plan, broken)
         images = image_table(plan)
     write_csv(images, folders.results / "images.csv")
-    write_csv(cells, folders.results / "cells.csv")
-    write_parquet(cells, folders.results / "cells.parquet")
+    write_csv(cells.parts(), folders.results / "cells.csv")
+    write_parquet(cells.parts(), cells.schema, folders.results / "cells.parquet")
     for name in plan.spreadsheets:
-        write_xlsx(images if name.startswith("images") else cells, folders.results / name)
+        table = [images] if name.startswith("images") else cells.parts()
+        write_xlsx(table, folders.results / name)
 
     def thumbnails(image: str) -> tuple[Path, Path] | None:
         pair = folders.thumbnails(image)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.messages import Problem
-from segmake.plan.plan import read_plan
+from segmake.plan.plan import read_batch
 from segmake.runner.parallel import Parallel, Stopped
 from segmake.runner.pipeline import Ended, Leave, Line, Task, Work
 
@@ -35,13 +35,15 @@ class Spread:
     step : {"masks", "measure", "overlay"}
     plan : Path
         The file of the plan.
+    batch : str
+        The batch whose images these are.
     number : int
         How many processes.
     """
 
     overlaps = True
 
-    def __init__(self, step: str, plan: Path, number: int) -> None:
+    def __init__(self, step: str, plan: Path, batch: str, number: int) -> None:
         self._number = number
         self._stopped = False
         # A copy of this process would have its threads' locks, and not its threads.
@@ -49,7 +51,7 @@ class Spread:
             number,
             multiprocessing.get_context("spawn"),
             initializer=_prepare,
-            initargs=(step, plan),
+            initargs=(step, plan, batch),
         )
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Line:
@@ -85,7 +87,7 @@ class Spread:
         self._pool.shutdown()
 
 
-def _prepare(step: str, plan: Path) -> None:
+def _prepare(step: str, plan: Path, batch: str) -> None:
     global _work
     # Who started this process says when it is to end; one that was killed can't.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -94,7 +96,7 @@ def _prepare(step: str, plan: Path) -> None:
     warnings.simplefilter("ignore")
     from segmake.steps.work import after_segmentation
 
-    _work = after_segmentation(step, read_plan(plan))
+    _work = after_segmentation(step, read_batch(plan, batch))
 
 
 def _end_with_parent() -> None:
