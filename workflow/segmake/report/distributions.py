@@ -29,12 +29,6 @@ MEASURES = {
     "volume": ("volume_um3", "µm³", "volume_vx", "px³"),
 }
 
-# The columns of the table of cells that are looked at.
-COLUMNS_OF_CELLS = (
-    *("image", "time", "time_s"),
-    *(name for um, _, px, _ in MEASURES.values() for name in (um, px)),
-)
-
 _BLUE, _RED = "#2b7a8c", "#b3400b"
 
 
