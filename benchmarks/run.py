@@ -43,6 +43,7 @@ ROWS = (
     "large_picture",
     "system_calls",
     "status",
+    "report",
     "segmentation",
     "cluster",
 )
