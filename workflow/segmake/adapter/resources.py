@@ -33,7 +33,7 @@ class Resources:
         self._plan = plan
         self._jobs = jobs
         self._cluster = cluster
-        self._gpu = needs_gpu(plan.settings)
+        self._gpu = needs_gpu(plan.typed.segmentation)
 
     def of(self, rule: str) -> dict[str, Any]:
         """Return what a rule's jobs ask of Slurm.

@@ -106,7 +106,7 @@ def _place(sent: Sent) -> tuple[str, str]:
 def _rules(sent: Sent, before: Plan) -> tuple[str, ...]:
     """Return the rules whose work a job does: of a small batch it may be that of all, or of those after the first."""
     rule, batch = _place(sent)
-    together = batch in before.small and not needs_gpu(before.settings)
+    together = batch in before.small and not needs_gpu(before.typed.segmentation)
     if rule == STEPS[0] and together:
         return (*STEPS, AFTERWARDS)
     return (*STEPS[1:], AFTERWARDS) if rule == AFTERWARDS else (rule,)

@@ -13,6 +13,7 @@ from typing import Any
 
 from segmake.config.site_settings import settle
 from segmake.core.config import Config
+from segmake.core.settings import segmentation_of
 from segmake.core.site import Site
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
@@ -84,7 +85,7 @@ class Cluster:
     def __init__(self, settings: dict[str, Any], site: Site | None = None) -> None:
         self._settings = settings
         self._site = site or Site()
-        self._gpu = needs_gpu(settings)
+        self._gpu = needs_gpu(segmentation_of(settings["segmentation"]))
         self._place: tuple[str | int, ...] = ("cluster",)
         try:
             there = slurm.partitions()

@@ -113,18 +113,16 @@ def list_images(config: Config) -> list[Listed]:
     Problems
         If a folder is missing or unreadable, or no file is chosen.
     """
-    section = config.settings["images"]
-    folders = section["folder"]
-    if folders is None:
+    section = config.typed.images
+    if section.folder is None:
         return []
-    folders = [folders] if isinstance(folders, str) else folders
     if problems := list(folder_problems(config)):
         raise Problems(problems)
-    results = Path(config.settings["results"]).resolve()
-    include, exclude = _patterns(section["include"]), _patterns(section["exclude"])
+    results = Path(config.typed.results).resolve()
+    include, exclude = _patterns(section.include), _patterns(section.exclude)
     listed: list[Listed] = []
     other: list[str] = []
-    for index, text in enumerate(folders):
+    for index, text in enumerate(section.folders):
         where = config.where("images", "folder", index)
         folder = Path(os.path.expanduser(text))
         images: list[Found] = []
@@ -148,7 +146,7 @@ def list_images(config: Config) -> list[Listed]:
         listed.append(Listed(text, where, folder.resolve(), *found_here))
         other += others
     if not any(each.found for each in listed):
-        raise Problems([_nothing_chosen(config, ", ".join(folders), other)])
+        raise Problems([_nothing_chosen(config, ", ".join(section.folders), other)])
     return listed
 
 
@@ -270,7 +268,7 @@ def _nothing_chosen(config: Config, folders: str, other: list[str]) -> Problem:
         where=config.where("images", "include"),
         number=len(other),
         folder=folders,
-        include=", ".join(config.settings["images"]["include"]),
+        include=", ".join(config.typed.images.include),
         kinds=by_kind(other),
     )
 

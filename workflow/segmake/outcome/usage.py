@@ -246,7 +246,7 @@ def _attempts(plan: Plan, sent: Sequence[Sent], now: float) -> list[_Attempt]:
     noted = notes(plan.folders, [one.job for one in ours])
     measured = in_accounts(plan.folders, [one.job for one in ours])
     benchmarks = _benchmarks(plan) if len(measured) < len(ours) else {}
-    needs = needs_gpu(plan.settings)
+    needs = needs_gpu(plan.typed.segmentation)
     found: list[_Attempt] = []
     next_of: dict[tuple[str, str], tuple[str, Job]] = {}
     for one in reversed(ours):
