@@ -43,9 +43,9 @@ class Resources:
         """
         accounts = self._cluster is not None and self._cluster.keeps_accounts
         gpu = rule == STEPS[0] and self._gpu
-        asked = executor_resources(self._plan.settings, gpu=gpu, accounts=accounts)
+        asked = executor_resources(self._plan.typed.cluster, gpu=gpu, accounts=accounts)
         if gpu and self._plan.light:
-            less = executor_resources(self._plan.settings, gpu=False, accounts=accounts)
+            less = executor_resources(self._plan.typed.cluster, gpu=False, accounts=accounts)
             choose = partial(self._of_light, less, dict(asked))
             asked = {name: partial(choose, name) for name in {**asked, **less}}
         if rule == STEPS[0]:
@@ -105,7 +105,7 @@ class Resources:
         together = bool(group) and not self._gpu
         segment = together or rule == STEPS[0]
         memory, minutes, _ = first_request(
-            self._plan.settings, segment=segment, afterwards=bool(group)
+            self._plan.typed.cluster, segment=segment, afterwards=bool(group)
         )
         if self._cluster:
             if attempt > 1:

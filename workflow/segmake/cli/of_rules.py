@@ -123,7 +123,7 @@ def do_script(options: argparse.Namespace) -> None:
         try:
             run_step(ready, journal, work, tell, detail, work.line, _origin(plan))
         finally:
-            gpu = bool(plan.definitions[options.name].resources["gpu"])
+            gpu = bool(plan.definitions[options.name].resources.gpu)
             memory.note(plan.folders, f"{options.name}.{options.batch}", gpu=gpu)
         write_outcome(options.out, ready, journal)
 

@@ -92,10 +92,11 @@ def _asks_the_same(plan: Plan, before: Plan) -> bool:
     """Whether jobs ask the same of the cluster in both plans."""
     asked = []
     for each in (plan, before):
-        section = {key: each.settings["cluster"][key] for key in REQUEST}
+        settings = each.typed
+        section = {key: getattr(settings.cluster, key) for key in REQUEST}
         # The run itself puts the name of the default partition there.
-        section["partition"] = section["partition"] or before.settings["cluster"]["partition"]
-        asked.append([section, [script["resources"] for script in each.settings["scripts"]]])
+        section["partition"] = settings.cluster.partition or before.typed.cluster.partition
+        asked.append((section, [script.resources for script in settings.scripts]))
     return asked[0] == asked[1]
 
 

@@ -7,7 +7,7 @@ being made of those settings themselves; a test holds this tree against the sche
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 Section = TypeVar("Section", bound="Filled")
@@ -17,6 +17,8 @@ Channel = int | str | tuple[str, ...] | None
 
 # All, one (from 1), or the first, the last and perhaps the step.
 Numbers = int | Literal["all"] | tuple[int, ...] | None
+
+Run = Literal["image", "dataset", "sweep", "once"]
 
 EngineName = Literal["cellpose", "cellpose3", "omnipose", "threshold"]
 
@@ -32,18 +34,17 @@ class Filled:
     @classmethod
     def of(cls: type[Section], checked: Mapping[str, Any]) -> Section:
         """Return the section of a checked config; what a plan of an earlier version lacks has its default."""
-        names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+        given = checked.keys() & cls.__match_args__  # type: ignore[attr-defined]
         return cls(
             **{
-                name: value if name in cls.AS_WRITTEN else _lasting(value)
-                for name in names
-                if (value := checked.get(name, ...)) is not ...
+                name: checked[name] if name in cls.AS_WRITTEN else _lasting(checked[name])
+                for name in given
             }
         )
 
 
 def _lasting(value: Any) -> Any:
-    return tuple(map(_lasting, value)) if isinstance(value, list | tuple) else value
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,18 +383,18 @@ class Script(Filled):
 
     name: str
     script: str
-    run: Literal["image", "dataset", "sweep", "once"] = "image"
+    run: Run = "image"
     needs: tuple[str, ...] | None = None
-    arguments: Mapping[str, Any] | list[Any] = field(default_factory=dict)
+    arguments: dict[str, Any] | list[str] = field(default_factory=dict)
     environment: str | None = None
     outputs: tuple[str, ...] = ()
-    sweep: Mapping[str, Any] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
     max_runs: int = 1000
     batch_size: Literal["auto"] | int = "auto"
     parallel: int | None = None
-    set: Mapping[str, Any] = field(default_factory=dict)
+    set: dict[str, Any] = field(default_factory=dict)
     protect: bool = True
-    variables: Mapping[str, Any] | list[str] = field(default_factory=list)
+    variables: dict[str, Any] | list[str] = field(default_factory=list)
     files: tuple[str, ...] = ()
     resources: Resources = Resources()
 
