@@ -7,7 +7,8 @@ from scipy.spatial import cKDTree
 from skimage.measure import regionprops
 
 from segmake.labels.cell_pixels import cells_of
-from segmake.labels.medial_axis import measure_rod, measure_rods, rod_surface, rod_volume
+from segmake.labels.medial_axis import measure_rod, rod_surface, rod_volume
+from segmake.labels.rods import measure_rods
 from tests.unit.drawn_cells import draw_disc, draw_rod
 
 ANGLES = [0, 7, 15, 22.5, 30, 38, 45, 60, 72, 80, 90, 105, 120, 135, 150, 171]

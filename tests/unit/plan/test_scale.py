@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from segmake.images.selection import Selection, Selector, select
 from segmake.messages import Problem
 from segmake.plan import make as making
 from segmake.plan import settled as planned_before
-from segmake.plan.make import make_plan
+from segmake.plan.make import make_or_keep_plan, make_plan
 from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, write_plan
 from segmake.runner.run_step import run_step, write_outcome
 from segmake.runner.step_names import STEPS
@@ -34,6 +35,8 @@ FEW, MANY = 4, 10
 # Calls of functions for an image of a batch that is planned from its journals, with the part that it has in those of the
 # batch: 5200 without these before they were counted.
 MOST_CALLS = 3500
+# The same where all is known again: 60 without that part.
+MOST_CALLS_IF_KNOWN = 400
 
 
 @pytest.fixture
@@ -282,7 +285,7 @@ def test_what_is_kept_may_be_damaged(settled, tmp_path, monkeypatch):
     compute(settled()[0])
     expected, _ = settled()
     (file,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
-    first, second = map(json.loads, file.read_text().splitlines())
+    first, second, _ = map(json.loads, file.read_text().splitlines())
     for damaged in (
         {"batch": "0001"},
         {**first, "sizes": 3},
@@ -295,3 +298,98 @@ def test_what_is_kept_may_be_damaged(settled, tmp_path, monkeypatch):
         file.write_text("[1]\n{" + f"\n{json.dumps(damaged)}\n{json.dumps(second)}\n")
         found, read = settled()
         assert read == 1 and same(found, expected), damaged
+
+
+@pytest.fixture
+def start(settled, configure, monkeypatch) -> Callable[..., tuple[Plan, bool]]:
+    """Compute some images, and return what plans as a start of Snakemake does, and tells whether it knew it all."""
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    compute(settled()[0])
+
+    def plan_again(**sections: Any) -> tuple[Plan, bool]:
+        made, images = make_or_keep_plan(configure(cluster={"batch_size": 2}, **sections))
+        return made, images is None
+
+    return plan_again
+
+
+def test_all_of_a_plan_in_which_nothing_is_to_be_done_is_known_again(start, tmp_path):
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    first, known = start()
+    assert not known and set(first.states.values()) == {"done"}
+    again, known = start()
+    assert known and again.describe() == first.describe() and again.left_out == 1
+    assert same(again, first), "tasks are made when they are asked for"
+    assert {each.name for each in dataclasses.fields(Plan)} == {
+        *(*planned_before.OF_ALL, *planned_before.EMPTY),
+        # Made anew each time, of the config, of the images' names, or of what lies beside the journals.
+        *("settings", "config", "command", "started", "batches", "states", "to_do", "pending"),
+        *("weights", "sources", "contact", "journals", "report_round"),
+        # Not for `make_plan` to say.
+        *("environments", "pythons", "imports", "cores", "kept"),
+        *("number", "summaries", "written_for"),
+    }
+
+
+def test_whatever_changes_has_all_planned_anew(start, draw, tmp_path):
+    folders = start()[0].folders
+    images, copy = tmp_path / "images", tmp_path / "copy"
+    for name in ("images", "results"):
+        shutil.copytree(tmp_path / name, copy / name)
+    entry = Journal(journal := folders.journal("measure", "0001")).last("00.tif")
+    changes: list[Callable[[], Any]] = [
+        lambda: draw(images / "below" / "new.tif"),
+        lambda: (images / "notes.txt").write_text("no image"),
+        lambda: (images / "lost.tif").symlink_to(tmp_path / "nowhere"),
+        lambda: (images / "03.tif").rename(images / "04.tif"),
+        lambda: (images / "03.tif").unlink(),
+        lambda: os.utime(images / "01.tif", ns=(0, 10**18 + 1)),
+        lambda: os.truncate(folders.picture("00.tif"), 3),
+        lambda: folders.cells("02.tif").unlink(),
+        lambda: Journal(journal).add("00.tif", "failed", entry.key, 1, code="SM-RUN-003"),
+        lambda: draw(folders.corrections / "00_masks.tif", cells=1),
+        lambda: folders.inventory.unlink(),
+    ]
+    for number, change in enumerate(changes):
+        for name in ("images", "results"):
+            shutil.rmtree(tmp_path / name)
+            shutil.copytree(copy / name, tmp_path / name)
+        start()
+        assert start()[1]
+        change()
+        assert not start()[1], number
+    assert not start(overlays={"color": "#00ffff"})[1]
+
+
+def test_what_is_kept_of_all_may_be_damaged(start, tmp_path):
+    start()
+    (file,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
+    *batches, whole = map(json.loads, file.read_text().splitlines())
+    for damaged in (
+        {"sign": whole["sign"]},
+        {**whole, "facts": {}},
+        {**whole, "facts": None},
+        {**whole, "batches": ["0001"]},
+        {**whole, "batches": 3},
+    ):
+        assert start()[1]
+        file.write_text("\n".join(map(json.dumps, [*batches, damaged])))
+        assert not start()[1], damaged
+    broken = {**batches[0], "names": None}
+    file.write_text("\n".join(map(json.dumps, [broken, *batches[1:], whole])))
+    assert not start()[1] and start()[1]
+
+
+def test_each_image_and_each_result_is_looked_at_once(plan, configure, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(planned_before, "WORTH_KEEPING", 1)
+    config = configure(cluster={"batch_size": MANY})
+    of = {}
+    for number in (FEW, MANY):
+        compute(plan(number, cluster={"batch_size": MANY}))
+        make_or_keep_plan(config)
+        of[number] = counted(lambda: make_or_keep_plan(config))
+    # The batch of those that came later has four journals and four tables.
+    each = {what: (of[MANY][what] - of[FEW][what]) / (MANY - FEW) for what in of[MANY]}
+    assert each["looks"] <= 11 and each["opens"] == 0
+    assert each["calls"] <= MOST_CALLS_IF_KNOWN

@@ -22,12 +22,13 @@ from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster import job_scripts
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster, ask_cluster, cores_wanted
+from segmake.cluster.memory import memory_notes
 from segmake.core.run_marks import note_start
 from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
-from segmake.plan.make import make_plan
+from segmake.plan.make import make_or_keep_plan
 from segmake.plan.plan import PLAN_VARIABLE, Plan, read_outline, read_plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings_of_results
@@ -46,7 +47,7 @@ class Reading:
     jobs : Jobs
         The record of the jobs that are sent.
     inventory : Inventory or None
-        The images, where the plan was made here.
+        The images, where the plan was made here of them.
     adopted : dict
         The jobs that a lost run left, and that this one takes over.
     cluster : Cluster or None
@@ -105,7 +106,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     sends = workflow.is_main_process and workflow.sends_jobs and slurm.is_here()
     answer = ask_cluster(config) if sends else None
     command = shlex.join(["snakemake", *typed()])
-    plan, inventory = make_plan(config, command, workflow.cores)
+    plan, inventory = make_or_keep_plan(config, command, workflow.cores)
     adopted: Adopted = {}
     if left and workflow.sends_jobs:
         plan, adopted = _adopt(plan, left)
@@ -122,6 +123,9 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     cluster = None
     if answer:
         plan, cluster = meet_cluster(plan, config, answer)
+    if workflow.is_main_process:
+        for problem in memory_notes(plan, cluster) if cluster or not workflow.sends_jobs else ():
+            print(f"  {problem.code}  {problem.what}\n    {problem.remedy}", file=sys.stderr)
     if cluster is None and job_scripts.are_asked():
         # As on a cluster whose nodes have them.
         plan = replace(plan, cores=cores_wanted(gpu=needs_gpu(plan.typed.segmentation)))

@@ -52,6 +52,21 @@ class Cells(NamedTuple):
         """Where the pixels of each cell begin."""
         return np.searchsorted(self.owner, np.arange(len(self)))
 
+    def of(self, chosen: np.ndarray) -> Cells:
+        """Return some of the cells, by their places among these, ascending."""
+        if len(chosen) == len(self):
+            return self
+        kept = np.zeros(len(self), bool)
+        kept[chosen] = True
+        pixels, number = kept[self.owner], np.cumsum(kept) - 1
+        return Cells(
+            self.numbers[kept],
+            number[self.owner[pixels]],
+            self.y[pixels],
+            self.x[pixels],
+            *(box[kept] for box in self[4:]),
+        )
+
     def images(self) -> Iterator[np.ndarray]:
         """Yield each cell as an image of its own, 1 within it, as large as its rectangle."""
         ends = np.cumsum(self.area).tolist()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-# Distance of the points of a curve, in pixels.
-STEP = 0.5
+from segmake.labels.medial_axis import KNOT_DISTANCE, STEP, Axis, smooth_curve
 
-# The curvature may change once in so many widths.
-_KNOT_DISTANCE = 1.5
-
-# A place is on a knot if it is no farther from it than such a part of what lies between two knots.
-_ON_A_KNOT = 1e-9
+# So near to a whole number, what is rounded down may be another one.
+_WHOLE = 1e-9
 
 # A guess of the nearest point is improved so often before it is looked at whether a neighbour is nearer.
 _GUESSES = 2
@@ -37,6 +34,8 @@ class Curves(NamedTuple):
         The way along the curve to each of them, in pixels.
     curvatures : array (P,)
         One divided by the radius of the circle that the curve follows there; positive where it bends from y to x.
+    unsure : array (N,)
+        Whether nothing but rounding says on which side of a knot a point is, or how many points there are.
     """
 
     number: np.ndarray
@@ -47,6 +46,7 @@ class Curves(NamedTuple):
     tangents: np.ndarray
     places: np.ndarray
     curvatures: np.ndarray
+    unsure: np.ndarray
 
     @property
     def starts(self) -> np.ndarray:
@@ -93,11 +93,13 @@ class _Pieces(NamedTuple):
     def piece_at(self, cells: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Return between which knots of a cell's curve places are: the first piece is 0.
 
-        A place on a knot, to within rounding, belongs to the piece that begins there: the curvature of the two differs.
+        A place on a knot belongs to the piece that begins there.
         """
         number, first, last = self.number[cells], self.first[cells], self.last[cells]
-        piece = ((places - first) * (number / (last - first)) + _ON_A_KNOT).astype(int)
-        return np.clip(piece, 0, number - 1)
+        piece = np.clip(((places - first) * (number / (last - first))).astype(int), 0, number - 1)
+        piece += (places >= self.knot(cells, piece + 1)) & (piece < number - 1)
+        piece -= (places < self.knot(cells, piece)) & (piece > 0)
+        return piece
 
 
 def fitted(
@@ -117,15 +119,50 @@ def fitted(
         The parameter of each point.
     positions : array (2, P)
     weights : array (P,) or None
-        How much the square of a point's distance counts.
+        How much a point's distance counts.
     widths : array (N,)
         The width of each cell, by which it is decided how often the curve may bend.
     """
     pieces = _pieces_of(owner, places, widths)
     chosen = pieces.number[owner] > 0
     owner, places, positions = owner[chosen], places[chosen], positions[:, chosen]
-    weights = None if weights is None else weights[chosen]
+    weights = None if weights is None else np.square(weights[chosen])
     return _drawn(pieces, _coefficients(pieces, owner, places, positions, weights))
+
+
+def fitted_one_by_one(
+    owner: np.ndarray,
+    places: np.ndarray,
+    positions: np.ndarray,
+    weights: np.ndarray | None,
+    widths: np.ndarray,
+) -> Curves:
+    """Return what `fitted` returns of the same, made as `segmake.labels.medial_axis` makes it, bit for bit."""
+    cells, none = len(widths), np.zeros(0)
+    number, ends = np.zeros(cells, int), np.stack([np.zeros(cells), np.ones(cells)])
+    axes: list[Axis] = []
+    starts = np.searchsorted(owner, np.arange(cells + 1)).tolist()
+    for cell, (start, end) in enumerate(pairwise(starts)):
+        order = start + np.argsort(places[start:end])
+        weight = None if weights is None else weights[order]
+        axis = smooth_curve(places[order], positions[:, order].T, weight, float(widths[cell]))
+        if axis:
+            axes.append(axis)
+            number[cell], ends[:, cell] = len(axis.places), places[order[[0, -1]]]
+    # Without any, there are arrays without points.
+    axes.append(Axis(none.reshape(0, 2), none, none.reshape(0, 2), none))
+    points, along, tangents, curvatures = map(np.concatenate, zip(*axes, strict=True))
+    return Curves(
+        number,
+        ends[0],
+        ends[1],
+        np.repeat(np.arange(cells), number),
+        points.T,
+        tangents.T,
+        along,
+        curvatures,
+        np.zeros(cells, bool),
+    )
 
 
 def _pieces_of(owner: np.ndarray, places: np.ndarray, widths: np.ndarray) -> _Pieces:
@@ -137,7 +174,7 @@ def _pieces_of(owner: np.ndarray, places: np.ndarray, widths: np.ndarray) -> _Pi
     np.maximum.at(last, owner, places)
     enough &= last > first
     first, last = np.where(enough, first, 0.0), np.where(enough, last, 1.0)
-    number = np.maximum(1, np.rint((last - first) / (_KNOT_DISTANCE * widths))).astype(int)
+    number = np.maximum(1, np.rint((last - first) / (KNOT_DISTANCE * widths))).astype(int)
     pieces = _Pieces(np.where(enough, number, 0), first, last)
     # The very last point is on the last knot, and not before it.
     within = enough[owner] & (places < last[owner])
@@ -233,6 +270,11 @@ def _drawn(pieces: _Pieces, coefficients: np.ndarray) -> Curves:
     )
     slopes, bends = slopes / side, bends / side**2
     speed = np.hypot(*slopes)
+    # A point is on an inner knot where so many of the steps between points make so many pieces.
+    on_a_knot = (index * pieces.number[owner]) % np.maximum(number - 1, 1)[owner] == 0
+    on_a_knot &= (index > 0) & (index < number[owner] - 1)
+    unsure = np.bincount(owner[on_a_knot], minlength=len(number)) > 0
+    unsure |= there & (np.abs(length / STEP - np.rint(length / STEP)) < _WHOLE)
     with np.errstate(invalid="ignore", divide="ignore"):
         return Curves(
             number,
@@ -243,25 +285,25 @@ def _drawn(pieces: _Pieces, coefficients: np.ndarray) -> Curves:
             slopes / speed,
             way_along(owner, points),
             (slopes[0] * bends[1] - slopes[1] * bends[0]) / speed**3,
+            unsure,
         )
 
 
 def way_along(owner: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return how far along the line through its owner's points (2, P) each of them is."""
-    if len(owner) == 0:
-        return np.zeros(0)
-    # All lines are one sum: with more digits, those before one do not cost it any.
-    steps = np.hypot(*np.diff(points, axis=1, prepend=points[:, :1]))
-    along = np.cumsum(steps, dtype=np.longdouble)
+    along = np.hypot(*np.diff(points, axis=1, prepend=points[:, :1]))
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    line = np.repeat(starts, np.diff(starts, append=len(owner)))
-    return (along - along[line]).astype(float)
+    along[starts] = 0.0
+    # One sum over all lines would cost the later ones digits.
+    for start, end in pairwise([*starts.tolist(), len(owner)]):
+        np.cumsum(along[start:end], out=along[start:end])
+    return along
 
 
 def nearest_points(
-    curves: Curves, owner: np.ndarray, centres: np.ndarray, guess: np.ndarray
-) -> np.ndarray:
-    """Return which of the points of its cell's curve is nearest to each pixel.
+    curves: Curves, owner: np.ndarray, centres: np.ndarray, guess: np.ndarray, even: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the points of its cell's curve is nearest to each pixel, and for which cells (N,) two are.
 
     From a guess, it is walked along the curve. That leads to the nearest point wherever no other is nearer than its
     neighbours, which holds for a curve that bends little; for others a tree is asked.
@@ -273,6 +315,8 @@ def nearest_points(
     centres : array (2, P)
     guess : array (P,)
         About how many points come before it, of the same curve.
+    even : float
+        Two points are equally near if the squares of their distances differ by no more.
     """
     starts, number = curves.starts[owner], curves.number[owner]
     low, high = starts, starts + number - 1
@@ -283,12 +327,13 @@ def nearest_points(
         stretch = np.clip(1 - curves.curvatures[index] * across, 0.2, 5.0)
         step = np.rint(along / (stretch * spacing)).astype(int)
         index = np.clip(index + step, low, high)
-    index = _walked_to(curves, centres, index, low, high)
+    index, tied = _walked_to(curves, centres, index, low, high, even)
     sure = _bends_little(curves, owner, _squares(curves, index, centres))
     unsure = np.flatnonzero(~sure[owner])
     if len(unsure):
-        index[unsure] = _by_tree(curves, owner[unsure], centres[:, unsure], ~sure)
-    return index
+        found = _by_tree(curves, owner[unsure], centres[:, unsure], ~sure, even)
+        index[unsure], tied[unsure] = found
+    return index, np.bincount(owner[tied], minlength=len(curves.number)) > 0
 
 
 def _seen_from(
@@ -307,11 +352,19 @@ def _squares(curves: Curves, index: np.ndarray, centres: np.ndarray) -> np.ndarr
 
 
 def _walked_to(
-    curves: Curves, centres: np.ndarray, index: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
-    """Return the point of a curve that is nearer to a pixel than its two neighbours, step by step from another."""
+    curves: Curves,
+    centres: np.ndarray,
+    index: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    even: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the point of a curve that is nearer to a pixel than its two neighbours, step by step from another.
+
+    The second value says whether a neighbour was as near.
+    """
     best = _squares(curves, index, centres)
-    moving = np.arange(len(index))
+    tied, moving = np.zeros(len(index), bool), np.arange(len(index))
     while len(moving):
         here, there, still = index[moving], centres[:, moving], best[moving]
         taken = here.copy()
@@ -319,10 +372,11 @@ def _walked_to(
             other = np.clip(here + step, low[moving], high[moving])
             square = _squares(curves, other, there)
             nearer = square < still
+            tied[moving] |= (np.abs(square - still) <= even) & (other != taken)
             taken, still = np.where(nearer, other, taken), np.where(nearer, square, still)
         index[moving], best[moving] = taken, still
         moving = moving[taken != here]
-    return index
+    return index, tied
 
 
 def _bends_little(curves: Curves, owner: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -348,11 +402,15 @@ def _bends_little(curves: Curves, owner: np.ndarray, squares: np.ndarray) -> np.
 
 
 def _by_tree(
-    curves: Curves, owner: np.ndarray, centres: np.ndarray, cells: np.ndarray
-) -> np.ndarray:
-    """Return the nearest point of its own cell's curve for each pixel, for some cells (N,)."""
+    curves: Curves, owner: np.ndarray, centres: np.ndarray, cells: np.ndarray, even: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest point of its own cell's curve for each pixel, for some cells (N,), and whether two are."""
     points = np.flatnonzero(cells[curves.owner])
     # In a third direction cells are farther apart than any is long.
     apart = 2 * max(np.abs(curves.points[:, points]).max(), np.abs(centres).max()) * 2 + 1
     tree = cKDTree(np.stack([*curves.points[:, points], curves.owner[points] * apart], axis=1))
-    return points[tree.query(np.stack([*centres, owner * apart], axis=1))[1]]
+    distances, nearest = tree.query(np.stack([*centres, owner * apart], axis=1), k=2)
+    squares = np.square(distances)
+    # A root has lost a bit of its square.
+    lost = 4 * np.spacing(squares[:, 0])
+    return points[nearest[:, 0]], squares[:, 1] - squares[:, 0] <= np.maximum(even, lost)

@@ -6,11 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Neighbours at a side come first, so that a path does not go round a corner where it can go straight.
-_STEPS_TO_NEIGHBOURS = (
-    *((0, 1), (1, 0), (0, -1), (-1, 0)),
-    *((1, 1), (1, -1), (-1, 1), (-1, -1)),
-)
+from segmake.labels.medial_axis import STEPS_TO_NEIGHBOURS
 
 
 class Paths(NamedTuple):
@@ -44,7 +40,7 @@ def longest_paths(
     """
     cell_at = np.full(shape[0] * shape[1], -1)
     cell_at[places] = owner
-    steps = np.array([down * shape[1] + right for down, right in _STEPS_TO_NEIGHBOURS])
+    steps = np.array([down * shape[1] + right for down, right in STEPS_TO_NEIGHBOURS])
     _, ends = _walked(cell_at, steps, begin)
     came_from, here = _walked(cell_at, steps, ends)
     # Back from the far end of each path, all at once.

@@ -20,7 +20,8 @@ from segmake.config.measurement import (
 )
 from segmake.core.settings import Measurements
 from segmake.labels.cell_pixels import Cells, cells_of
-from segmake.labels.medial_axis import measure_rods, rod_surface, rod_volume
+from segmake.labels.medial_axis import rod_surface, rod_volume
+from segmake.labels.rods import measure_rods
 from segmake.labels.shapes import SHAPES, Shapes, moments_of
 from segmake.messages import Problem
 

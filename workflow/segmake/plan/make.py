@@ -8,18 +8,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from segmake import engines
+from segmake.config import small_diameter
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
-from segmake.core.output_files import kinds_of_images, tables_of_run
+from segmake.core.output_files import kinds_of_images
 from segmake.core.settings import Images, Segmentation, Settings
 from segmake.formats.reach import seen_from_folder
 from segmake.images.batches import megapixels
@@ -27,10 +28,13 @@ from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory, take_inventory
+from segmake.images.listing import state_of_folders
+from segmake.images.named_images import SECTIONS
 from segmake.images.selection import Selector, chosen, interpreted
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
+from segmake.plan.memory import needs
 from segmake.plan.newer import refuse_newer
 from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
@@ -72,12 +76,97 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
+    folders = _results_of(config)
+    return _make_plan(config, folders, _settled(config, folders), command, cores)
+
+
+def make_or_keep_plan(
+    config: Config, command: str = "", cores: int | None = None
+) -> tuple[Plan, Inventory | None]:
+    """Do what `make_plan` does, much sooner where nothing has changed since nothing was to be done.
+
+    There is no inventory then: it would be the one that is written.
+    """
+    folders = _results_of(config)
+    settled = _settled(config, folders)
+    if plan := _kept_plan(config, folders, settled, command):
+        return plan, None
+    return _make_plan(config, folders, settled, command, cores)
+
+
+def _results_of(config: Config) -> ResultPaths:
     settle(config)
     folders = ResultPaths.of(config.settings)
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
         reason = os.strerror(errno.ENOTDIR)
         raise Problem("SM-RUN-010", where=where, results=folders.results, error=reason)
+    return folders
+
+
+def _settled(config: Config, folders: ResultPaths) -> SettledBatches:
+    # What is looked at before it is worked on is not taken for what it becomes meanwhile.
+    images = state_of_folders(config) if folders.inventory.exists() else None
+    weights = model_fingerprint(config.typed.segmentation)
+    return SettledBatches(folders, [config.settings, weights], images)
+
+
+def _kept_plan(
+    config: Config, folders: ResultPaths, settled: SettledBatches, command: str
+) -> Plan | None:
+    """Return the plan in which nothing is to be done, if nothing has changed since it was so; else None."""
+    if (found := settled.all_as_before()) is None:
+        return None
+    facts, batches = found
+    settings = config.settings
+
+    @cache
+    def images() -> dict[str, list[ImageFile]]:
+        return take_inventory(config, folders.inventory).batches()
+
+    def tasks(name: str) -> tuple[Batch, Before, Any]:
+        return _plan_batch(name, images()[name], folders, _KeyMaker(settings, {}))
+
+    named = [image for batch in batches.values() for image in batch.images]
+    plan = Plan(
+        settings=settings,
+        config=str(config.path),
+        command=command,
+        started=time.time(),
+        batches={
+            name: Batch(name, _WhenAsked(partial(tasks, name)), batch.attempts, named=batch.images)
+            for name, batch in batches.items()
+        },
+        states=dict.fromkeys(named, "done"),
+        to_do=dict.fromkeys((*STEPS, "batches"), 0),
+        pending={name: dict.fromkeys(STEPS, 0) for name in batches},
+        small=[],
+        weights=model_fingerprint(config.typed.segmentation),
+        sources=sources_of(config),
+        contact=config.site.contact,
+        named_at=_named_at(config),
+        journals=journal_sizes(folders.state),
+        **facts,
+    )
+    return _with_round(plan)
+
+
+def _named_at(config: Config) -> dict[tuple[str, str], str]:
+    """Return where the config names single images: by section and name; "" for the section itself."""
+    return {
+        (section, str(name)): config.where(section, *([str(name)] if name else []))
+        for section in SECTIONS
+        for name in ("", *config.settings[section])
+    }
+
+
+def _make_plan(
+    config: Config,
+    folders: ResultPaths,
+    settled: SettledBatches,
+    command: str,
+    cores: int | None,
+) -> tuple[Plan, Inventory]:
     inventory = take_inventory(config, folders.inventory)
     journals = journal_sizes(folders.state)
     present = [image for image in inventory.images if image.present]
@@ -86,9 +175,7 @@ def make_plan(
     )
     bound = bind_corrections(corrections, present, folders)
     keys = _KeyMaker(config.settings, bound.used)
-    settled = SettledBatches(folders, [config.settings, keys.weights], bound.used)
     planned = _plan_batches(inventory, folders, keys, config.typed.images, settled)
-    settled.keep(len(present))
     replaced = inventory.replaced.difference(planned["looks"])
     settings = config.settings
     of_scripts = (
@@ -110,6 +197,8 @@ def make_plan(
         unselected=_unselected(inventory, config.typed.images, keys.selector),
         **_facts(present),
         diameter_um=_diameter_in_um(config.typed, present),
+        named_at=_named_at(config),
+        memory=needs(config.typed, [i for i in present if planned["states"][i.image] != "done"]),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
@@ -134,13 +223,20 @@ def make_plan(
         contact=config.site.contact,
         journals=journals,
     )
+    headers = (image.header for image in present if image.header)
+    settled.keep(plan, (part for h in headers for part in (*h.parts, h.lacks)))
+    return _with_round(plan), inventory
+
+
+def _with_round(plan: Plan) -> Plan:
+    """Return a plan that says whether the tables and the report of the run are to be written once more."""
     number = round_of(
-        folders.run_files,
-        folders.results,
-        tables_of_run(settings["outputs"]),
+        plan.folders.run_files,
+        plan.folders.results,
+        plan.spreadsheets,
         lambda number: replace(plan, report_round=number).summary(),
     )
-    return replace(plan, report_round=number), inventory
+    return replace(plan, report_round=number)
 
 
 def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str, str]:
@@ -184,7 +280,7 @@ def _plan_batches(
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
             continue
-        if attempts := settled.attempts(name, images):
+        if attempts := settled.attempts(name, images, keys.correction):
             named = tuple(image.image for image in images if image.present)
             tasks = _WhenAsked(partial(_plan_batch, name, images, folders, keys))
             batches[name] = Batch(name, tasks, attempts, named=named)
@@ -421,20 +517,11 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
     }
 
 
-# Cells of fewer pixels in diameter can't be told from noise; of finer pixels than this, they may be meant in µm.
-_FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
-
-
 def _diameter_in_um(settings: Settings, present: list[ImageFile]) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
-    diameter = settings.segmentation.diameter
-    if isinstance(diameter, str):
-        return None
     sizes = [image.header.pixel_size_um for image in present if image.header]
     size = settings.images.pixel_size_um or next(filter(None, sizes), None)
-    if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:
-        return None
-    return float(diameter / size)
+    return small_diameter.in_pixels(settings.segmentation.diameter, size)
 
 
 def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
