@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.core import installation
 from segmake.core.files import fingerprint, write_atomically
-from segmake.core.settings import segmentation_of
+from segmake.core.settings import Settings, segmentation_of
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.environments.making.conda import DEFAULT_PLACE
 from segmake.messages import Problem
@@ -51,10 +51,10 @@ class EngineEnvironment:
         from segmake.environments.solving.cuda import fitted
         from segmake.environments.solving.environment_files import KEPT
 
-        file, cluster = self._plain_file, self._settings["cluster"]
+        file, cluster = self._plain_file, Settings.of(self._settings).cluster
         if not self._conda or not needs_gpu(self._segmentation):
             return str(file)
-        text = fitted(file, cluster["cuda_driver"], cluster["compute_capability"])
+        text = fitted(file, cluster.cuda_driver, cluster.compute_capability)
         if text == file.read_text(encoding="utf-8"):
             return str(file)
         other = KEPT.absolute() / f"{file.stem}.{fingerprint(text)}.yaml"
@@ -119,7 +119,7 @@ class EngineEnvironment:
 
         settings = self._settings
         if needs_gpu(self._segmentation) and not self._segmentation.allow_cpu:
-            said = settings["cluster"]["cuda_driver"]
+            said = Settings.of(settings).cluster.cuda_driver
             self._check_fit(said or driver_of_nodes(settings, KEPT, ask=False), refuse=True)
 
     def _check_fit(self, newest: str | None, *, refuse: bool) -> None:

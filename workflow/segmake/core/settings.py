@@ -205,14 +205,17 @@ class Normalize(Filled):
 
 @dataclass(frozen=True, slots=True)
 class Segmentation(Filled):
-    """The section ``segmentation``: what every engine takes; its own class has the rest.
+    """The section ``segmentation``: what all engines have in common; the class of each has what it takes.
 
     What some of the engines take has here the value that says that this one does nothing of the kind.
     """
 
     engine: EngineName = "cellpose3"
-    diameter: float | Literal["estimate"] | None = None
-    min_size: int = 15
+
+    @property
+    def diameter(self) -> float | Literal["estimate"] | None:
+        """The diameter of the cells in pixels, where it is given."""
+        return None
 
     @property
     def model(self) -> str | None:
@@ -259,6 +262,8 @@ class Segmentation(Filled):
 class Network(Segmentation):
     """What the engines with a network take."""
 
+    diameter: float | Literal["estimate"] | None = None
+    min_size: int = 15
     model: str = "cyto3"
     models_folder: str | None = None
     flow_threshold: float = 0.4
@@ -349,6 +354,8 @@ class Threshold(Segmentation):
     """What threshold takes."""
 
     engine: EngineName = "threshold"
+    diameter: float | Literal["estimate"] | None = None
+    min_size: int = 15
     polarity: Literal["auto", "bright", "dark"] = "auto"
     method: Literal["otsu", "li", "triangle", "yen", "local"] = "otsu"
     smoothing: float = 1.0
