@@ -58,7 +58,7 @@ def asked(plan, cluster, batch):
 def test_a_large_picture_asks_for_what_it_needs_and_a_small_one_for_what_it_did(planned, cluster):
     plan, image = planned(21000, segmentation=CELLPOSE)
     there = cluster(plan, 500_000)
-    needed = {step: needed_mb(plan.settings, image, step) for step in STEPS}
+    needed = {step: needed_mb(plan.typed, image, step) for step in STEPS}
     found = asked(plan, there, image.batch)
     assert needed["segment"] > 16 * 1024 and needed["measure"] > 4096
     assert all(found[step] == int(MARGIN * needed[step]) for step in ("segment", "measure"))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from skimage import filters
 
+from segmake.core.settings import Threshold
 from segmake.core.strips import strips, widened
 from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped, pieces
 from segmake.engines.components import Components
@@ -29,12 +30,12 @@ LOOKED_AT = 2048
 _Change = Callable[[np.ndarray], np.ndarray]
 
 
-def load(settings: Mapping[str, Any]) -> dict[str, Any]:
+def load(settings: Mapping[str, Any]) -> Threshold:
     """Return the settings: there is nothing to load."""
-    return dict(settings)
+    return Threshold.of(settings)
 
 
-def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
+def predict(loaded: Threshold, planes: list[np.ndarray]) -> np.ndarray:
     """Divide one field of view into foreground and background.
 
     The image is stretched between its 1st and 99.8th percentile, smoothed, and cut at scikit-image's threshold of
@@ -42,7 +43,7 @@ def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
 
     Parameters
     ----------
-    loaded : dict
+    loaded : Threshold
         The section ``segmentation`` of the config.
     planes : list of array (Y, X)
         The first is segmented.
@@ -52,23 +53,23 @@ def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
     array (Y, X), bool
         Nothing at all in an image whose foreground does not stand out of the noise. With ``local``: int32, the cells.
     """
-    if loaded["method"] == "local":
-        return local_contrast.find(planes[0], _width(loaded), loaded["polarity"])
-    smooth = _Smooth(planes[0], loaded["smoothing"], loaded["polarity"])
+    if loaded.method == "local":
+        return local_contrast.find(planes[0], _width(loaded), loaded.polarity)
+    smooth = _Smooth(planes[0], loaded.smoothing, loaded.polarity)
     nothing = np.zeros(smooth.shape, bool)
     if smooth.lowest == smooth.highest:
         return nothing
-    threshold = smooth.threshold(loaded["method"])
+    threshold = smooth.threshold(loaded.method)
     above = smooth.above(threshold)
     return above if smooth.contrast(above) >= LEAST_CONTRAST else nothing
 
 
-def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
+def masks(loaded: Threshold, prediction: np.ndarray) -> np.ndarray:
     """Make cells of the foreground: touching ones are split at the necks of their distance map (watershed).
 
     Parameters
     ----------
-    loaded : dict
+    loaded : Threshold
         The section ``segmentation`` of the config.
     prediction : array (Y, X), bool or int32
         What `predict` gave.
@@ -86,10 +87,10 @@ def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
     return labels
 
 
-def parts_of_masks(loaded: dict[str, Any], prediction: np.ndarray) -> Iterator[np.ndarray]:
+def parts_of_masks(loaded: Threshold, prediction: np.ndarray) -> Iterator[np.ndarray]:
     """Yield what `masks` returns, some rows at a time, so that it is nowhere as a whole; parameters as there."""
-    smallest = max(loaded["min_size"], 0)
-    if loaded["method"] == "local":
+    smallest = max(loaded.min_size, 0)
+    if loaded.method == "local":
         kept = counts(prediction) >= max(smallest, 1)
         kept[0] = False
         numbers = np.cumsum(kept, dtype=np.int32) * kept
@@ -101,42 +102,42 @@ def parts_of_masks(loaded: dict[str, Any], prediction: np.ndarray) -> Iterator[n
     yield from pieces.split(foreground, _width(loaded), max(smallest, 1))
 
 
-def dropped(loaded: dict[str, Any], prediction: np.ndarray) -> int:
+def dropped(loaded: Threshold, prediction: np.ndarray) -> int:
     """Return how many pieces of the foreground are no cells because of ``min_size``."""
-    if loaded["min_size"] <= 1 or not prediction.any():
+    if loaded.min_size <= 1 or not prediction.any():
         return 0
-    if loaded["method"] == "local":
+    if loaded.method == "local":
         prediction = prediction > 0
     filled = _filled(prediction)
     sizes = Components(filled.shape, filled.__getitem__, corners=True).sizes[1:]
-    return number_dropped(sizes, loaded["min_size"])
+    return number_dropped(sizes, loaded.min_size)
 
 
-def describe(loaded: dict[str, Any]) -> dict[str, str]:
+def describe(loaded: Threshold) -> dict[str, str]:
     """Return the method, and that it runs on the CPU, for the screen and the journal."""
-    return {"model": loaded["method"], "device": "CPU"}
+    return {"model": loaded.method, "device": "CPU"}
 
 
-def unclear(loaded: dict[str, Any], planes: list[np.ndarray], prediction: np.ndarray) -> bool:
+def unclear(loaded: Threshold, planes: list[np.ndarray], prediction: np.ndarray) -> bool:
     """Whether no threshold can tell in this picture what a cell is, so that its masks are to be looked at.
 
     Parameters
     ----------
-    loaded : dict
+    loaded : Threshold
         The section ``segmentation`` of the config.
     planes : list of array (Y, X)
         The first is segmented.
     prediction : array (Y, X), bool or int32
         What `predict` gave.
     """
-    guessed = loaded["polarity"] == "auto" and loaded["method"] != "local"
+    guessed = loaded.polarity == "auto" and loaded.method != "local"
     dark = _Stretch(planes[0], "auto").dark if guessed else None
     part = _fullest(prediction)
     return local_contrast.unclear(planes[0][part], prediction[part] > 0, _width(loaded), dark)
 
 
-def _width(loaded: dict[str, Any]) -> float:
-    return float(loaded["diameter"] or SPLIT_DIAMETER)
+def _width(loaded: Threshold) -> float:
+    return float(loaded.diameter or SPLIT_DIAMETER)
 
 
 def _fullest(prediction: np.ndarray) -> tuple[slice, slice]:

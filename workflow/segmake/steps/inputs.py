@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from segmake import engines
+from segmake.core.settings import Settings
 from segmake.images.field_of_view import FieldOfView
 from segmake.labels.labels import LabelStack
 from segmake.messages import Problem
@@ -76,11 +77,11 @@ def remove_own(path: Path, folders: ResultPaths) -> Problem:
     return Problem("SM-OUT-010", where=str(path), file=name_of(path, folders.results))
 
 
-def field_of(task: Task, settings: Mapping[str, Any]) -> FieldOfView:
+def field_of(task: Task, settings: Settings) -> FieldOfView:
     """Open the image of a task, as the config selects of it."""
-    return FieldOfView(task.path, task.position, settings["images"])
+    return FieldOfView(task.path, task.position, settings.images)
 
 
-def has_volumes(settings: Mapping[str, Any], stack: LabelStack) -> bool:
+def has_volumes(settings: Settings, stack: LabelStack) -> bool:
     """Whether a number is the same cell in all slices."""
-    return stack.depth > 1 and engines.keeps_volume(settings["segmentation"])
+    return stack.depth > 1 and engines.keeps_volume(settings.segmentation)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segmake.core.output_files import KINDS, kinds_of_images
+from segmake.core.settings import Tracking
 from segmake.core.strips import Striped
 from segmake.images.calibration import pixel_sizes
 from segmake.images.field_of_view import FieldOfView
@@ -39,7 +40,7 @@ def work_of(plan: Plan) -> DoOne:
 
     The labels are the engine's, or the user's where there is a correction; linked in time where `tracking` asks for it.
     """
-    settings, folders = plan.settings, plan.folders
+    settings, folders = plan.typed, plan.folders
 
     def work(task: Task) -> dict[str, Any]:
         folders.lineage(task.image).unlink(missing_ok=True)
@@ -50,16 +51,16 @@ def work_of(plan: Plan) -> DoOne:
             planes = _planes(raw, correction)
             found: Callable[[], Iterator[np.ndarray | Striped]] = planes
             details: dict[str, Any] = {}
-            if settings["tracking"] and raw.times > 1:
+            if settings.tracking and raw.times > 1:
                 # What links cells loads half of scipy; few images are movies.
                 from segmake.labels.tracking import write_lineage
 
-                found, details, lineage = _linked(planes, raw, view, settings["tracking"])
+                found, details, lineage = _linked(planes, raw, view, settings.tracking)
                 write_lineage(folders.lineage(task.image), lineage)
                 write_lineage(folders.own_lineage(task.image), lineage)
             elif correction is None:
                 found = raw.striped_planes
-            pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
+            pixel_size, pixel_height = pixel_sizes(view.header, settings.images)
             depth = raw.depth if has_volumes(settings, raw) else 1
             counted = _Counter(found(), depth=depth, view=view)
             write_masks(
@@ -72,10 +73,10 @@ def work_of(plan: Plan) -> DoOne:
                 pixel_height_um=pixel_height,
                 slice_step_um=view.header.slice_step_um,
                 interval_s=_interval(view),
-                notes=_notes(settings, view, corrected=correction is not None),
+                notes=_notes(plan.settings, view, corrected=correction is not None),
             )
             with LabelStack(task.outputs[0]) as stack:
-                for kind in kinds_of_images(settings["outputs"]):
+                for kind in kinds_of_images(settings.outputs):
                     outputs.write(kind, folders.results, task.image, stack, view)
         noted = {"cells_kept": counted.cells, "quality": counted.facts()}
         return {**noted, "corrected": correction is not None, **details}
@@ -101,7 +102,7 @@ def _linked(
     planes: Planes,
     raw: LabelStack,
     view: FieldOfView,
-    section: Mapping[str, Any] | bool,
+    section: Tracking,
 ) -> tuple[Planes, dict[str, Any], pd.DataFrame]:
     """Link the cells in time, and return the planes with the tracks' numbers, what to note, and the lineage."""
     from segmake.labels.tracking import link
