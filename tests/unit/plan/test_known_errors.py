@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from segmake.core.settings import Images
 from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
 from segmake.messages import LANGUAGES, Problem
@@ -18,7 +19,7 @@ from segmake.plan import known_errors
 from segmake.plan.known_errors import Seen, affected, describe
 from segmake.runner.step_names import STEPS
 
-SECTION = {"channel": 1, "pixel_size_um": None}
+SECTION = Images(channel=1)
 HEADER = Header(10, 10, 1, 1, ("Phase", "GFP"), False, "uint16", 0.1)
 
 
@@ -84,7 +85,7 @@ def test_pixels_that_are_not_square(tmp_path):
         seen(tmp_path, "new.tif", header=with_height(0.2), version="0.2.0", **measured),
     ]
     assert affected(images, SECTION) == {"KE-001": ["high.tif", "printed.tif"]}
-    assert affected(images, {**SECTION, "pixel_size_um": 0.3}) == {}
+    assert affected(images, replace(SECTION, pixel_size_um=0.3)) == {}
 
 
 def test_a_correction_of_another_image(tmp_path):
@@ -113,7 +114,7 @@ def test_a_channel_number_with_several_names(tmp_path):
             )
             for index, channel in enumerate(channels)
         ]
-        return affected(images, SECTION | {"channel": wanted})
+        return affected(images, Images.of({"channel": wanted}))
 
     assert segmented("Phase", "GFP", "Phase") == {"KE-003": ["1.tif"]}
     assert segmented("Phase", "GFP", "GFP", wanted="phase ") == {"KE-003": ["1.tif", "2.tif"]}
