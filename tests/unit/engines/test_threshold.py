@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import tifffile
 from skimage.draw import disk, ellipse
 
+from segmake.core import strips
 from segmake.demo import synthetic
-from segmake.engines import threshold
+from segmake.engines import pieces, threshold
 from tests.unit.demo.test_demo_model import average_precision
 
 RODS = [(30, 30, 0), (30, 90, 60), (90, 30, 120), (90, 90, 90), (60, 140, 20), (110, 160, 150)]
@@ -164,3 +167,59 @@ def test_halos_around_darker_rods_are_unclear_whatever_else_is_bright(configure)
     assert threshold.unclear(loaded, [plane], plane > 150)
     plane[plane < 80] = 180
     assert not threshold.unclear(loaded, [plane], plane > 150)
+
+
+def many_rods(side: int, apart: int = 900) -> np.ndarray:
+    """Draw rods, one for so many pixels, of which many touch."""
+    rng = np.random.default_rng(side)
+    plane = rng.normal(100, 2, (side, side))
+    for row, column, angle in rng.uniform(
+        (0, 0, 0), (side, side, np.pi), (side * side // apart, 3)
+    ):
+        plane[ellipse(row, column, 5, 13, plane.shape, angle)] = 160
+    return plane.astype(np.uint16)
+
+
+@pytest.mark.parametrize("method", METHODS[:-1])
+@pytest.mark.parametrize("polarity", ["bright", "auto"])
+def test_strip_by_strip_the_same_cells_are_found(find, monkeypatch, method, polarity):
+    plane = many_rods(300)
+    whole = find(plane, method=method, polarity=polarity)
+    assert whole.max() > 30
+    monkeypatch.setattr(strips, "PIXELS", 300 * 7)
+    monkeypatch.setattr(pieces, "WINDOW", 300 * 7)
+    assert np.array_equal(find(plane, method=method, polarity=polarity), whole)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("size", [1, 2, 3, 334, 1001])
+def test_percentiles_are_those_of_numpy(dtype, size):
+    plane = np.random.default_rng(size).normal(100, 20, (size, 3)).astype(dtype)
+    found = threshold._Ordered(plane, (1, 50, 99.8))
+    assert [found.percentile(1), found.percentile(99.8)] == list(np.percentile(plane, (1, 99.8)))
+    assert found.percentile(50, np.sqrt) == np.median(np.sqrt(plane))
+
+
+@pytest.mark.parametrize("side", [900, 1200])
+def test_a_picture_takes_few_bytes_for_each_of_its_pixels(configure, monkeypatch, side):
+    # As a large picture has many windows.
+    monkeypatch.setattr(strips, "PIXELS", side * 10)
+    monkeypatch.setattr(pieces, "WINDOW", side * 10)
+    monkeypatch.setattr(threshold, "LOOKED_AT", side // 8)
+    loaded = threshold.load(configure().settings["segmentation"])
+    plane = many_rods(side, 4000)
+
+    def bytes_of(step, *given):
+        tracemalloc.start()
+        try:
+            made = step(loaded, *given)
+            return made, tracemalloc.get_traced_memory()[1] / plane.size
+        finally:
+            tracemalloc.stop()
+
+    # The picture itself, 2, and what was made before, are in memory besides.
+    found, predicting = bytes_of(threshold.predict, [plane])
+    labels, making = bytes_of(threshold.masks, found)
+    _, doubting = bytes_of(threshold.unclear, [plane], found)
+    assert labels.max() > 50
+    assert max(predicting + 2, making + 3, doubting + 3) < 12, "bytes per pixel"

@@ -14,6 +14,7 @@ from segmake.adapter.config_environments import own_environment_problems
 from segmake.adapter.engine_environment import EngineEnvironment
 from segmake.adapter.tested_versions import untested
 from segmake.cluster.checks import Cluster, ask_cluster, name_partition
+from segmake.cluster.memory import memory_notes
 from segmake.config.load import load_config
 from segmake.core.config import Config
 from segmake.core.disk import disk_problem
@@ -94,6 +95,8 @@ def foresee(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ())
         name_partition(plan, cluster)
     elif cluster:
         warnings.append(cluster)
+    if not isinstance(cluster, Problem):
+        warnings += memory_notes(plan, cluster)
     return Foreseen(config, plan, inventory, cluster, refusals, warnings)
 
 

@@ -22,6 +22,7 @@ from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster import job_scripts
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster, ask_cluster, cores_wanted
+from segmake.cluster.memory import memory_notes
 from segmake.core.run_marks import note_start
 from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
@@ -122,6 +123,9 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     cluster = None
     if answer:
         plan, cluster = meet_cluster(plan, config, answer)
+    if workflow.is_main_process:
+        for problem in memory_notes(plan, cluster) if cluster or not workflow.sends_jobs else ():
+            print(f"  {problem.code}  {problem.what}\n    {problem.remedy}", file=sys.stderr)
     if cluster is None and job_scripts.are_asked():
         # As on a cluster whose nodes have them.
         plan = replace(plan, cores=cores_wanted(gpu=needs_gpu(plan.settings)))

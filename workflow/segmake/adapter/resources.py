@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from segmake.cluster.checks import Cluster
+from segmake.cluster.memory import first_memory_mb
 from segmake.engines import needs_gpu
 from segmake.plan.plan import Plan
 from segmake.runner.step_names import STEPS
@@ -104,9 +105,8 @@ class Resources:
         group = self.group_of_segment(wildcards) if rule == STEPS[0] else self.group(wildcards)
         together = bool(group) and not self._gpu
         segment = together or rule == STEPS[0]
-        memory, minutes, _ = first_request(
-            self._plan.settings, segment=segment, afterwards=bool(group)
-        )
+        _, minutes, _ = first_request(self._plan.settings, segment=segment, afterwards=bool(group))
+        memory = first_memory_mb(self._plan, rule, batch, grouped=bool(group), together=together)
         if self._cluster:
             if attempt > 1:
                 with suppress(SlurmError, OSError):

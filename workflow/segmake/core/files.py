@@ -34,11 +34,12 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     lasting : bool
         Whether the file is to outlive a power failure; one that is deleted in a moment is not.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = _open_folder(path.parent)
     # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
     # have the same number.
     unique = fingerprint(path.name, host_name(), os.getpid())
     part = path.with_name(f".{unique}.part{path.suffix}")
+    left = True
     try:
         with naming(path):
             yield part
@@ -46,10 +47,26 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
             if lasting:
                 flush(part)
         os.replace(part, path)
-        if lasting:
-            flush_folder(path.parent)
+        left = False
+        if lasting and folder is not None:
+            _flush_names(folder)
     finally:
-        part.unlink(missing_ok=True)
+        if folder is not None:
+            os.close(folder)
+        if left:
+            part.unlink(missing_ok=True)
+
+
+def _open_folder(folder: Path) -> int | None:
+    """Open a folder, which is made if it is not there; None where a system knows no such thing.
+
+    On a network's file system each look whether a folder is there is asked of the server; it is opened to be flushed.
+    """
+    if hasattr(os, "O_DIRECTORY"):
+        with suppress(OSError):
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY) if hasattr(os, "O_DIRECTORY") else None
 
 
 def flush(path: Path) -> None:
@@ -60,16 +77,21 @@ def flush(path: Path) -> None:
     OSError
         If the disk did not take it: it is full, or broken.
     """
-    if path.is_symlink() or not path.exists():
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
         return
-    if path.is_dir():
+    if stat.S_ISDIR(mode):
         for inside in path.iterdir():
             flush(inside)
         flush_folder(path)
-    elif path.is_file():
+    elif stat.S_ISREG(mode):
         # Windows flushes what is open to be written alone.
-        with path.open("rb" if hasattr(os, "O_DIRECTORY") else "rb+") as file:
-            os.fsync(file.fileno())
+        number = os.open(path, os.O_RDONLY if hasattr(os, "O_DIRECTORY") else os.O_RDWR)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def flush_folder(folder: Path) -> None:
@@ -78,12 +100,18 @@ def flush_folder(folder: Path) -> None:
         return
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(number)
+        _flush_names(number)
+    finally:
+        os.close(number)
+
+
+def _flush_names(folder: int) -> None:
+    """Return once the names in an open folder are on the disk; some file systems know no such thing."""
+    try:
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF):
             raise
-    finally:
-        os.close(number)
 
 
 def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
@@ -98,8 +126,7 @@ def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
     lasting : bool
         Whether the line is to outlive a power failure before the next one that is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path), open_own(path, "ab+") as file:
+    with naming(path), _opened_to_add(path) as file:
         new = file.tell() == 0
         if not new:
             file.seek(-1, os.SEEK_END)
@@ -111,6 +138,15 @@ def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
             os.fsync(file.fileno())
     if new:
         flush_folder(path.parent)
+
+
+def _opened_to_add(path: Path) -> IO[bytes]:
+    """Open a file to be added to; it and its folder are made."""
+    try:
+        return open_own(path, "ab+")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open_own(path, "ab+")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,6 +100,7 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+@cache
 def boot() -> str:
     """Return what is another whenever the computer was started; empty where the system does not tell."""
     with suppress(OSError):

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from skimage import filters, measure, morphology, segmentation
-from skimage.feature import peak_local_max
+from skimage import filters, measure
 
-from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped
+from segmake.core.strips import strips, widened
+from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped, pieces
+from segmake.engines.counting import counts
 
 # A threshold divides pure noise too: about 2.7 standard deviations apart where it cuts in the middle.
 LEAST_CONTRAST = 4.0
 # Where it cuts below nearly everything, the little that is left has hardly any spread to compare with.
 LEAST_BACKGROUND = 0.1
+
+# These of scikit-image's methods look at the grey values' histogram alone, and take one, with so many bins.
+_OF_HISTOGRAM, _BINS = ("otsu", "yen"), 256
+
+# What is looked at to tell whether cells are unclear is so many pixels wide and high.
+LOOKED_AT = 2048
+
+# What is done to grey values, which stay in their order.
+_Change = Callable[[np.ndarray], np.ndarray]
 
 
 def load(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,14 +54,13 @@ def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
     """
     if loaded["method"] == "local":
         return local_contrast.find(planes[0], _width(loaded), loaded["polarity"])
-    bright = _bright_cells(planes[0], loaded["polarity"])
-    smooth = filters.gaussian(bright, loaded["smoothing"]) if loaded["smoothing"] else bright
+    smooth = _Smooth(planes[0], loaded["smoothing"], loaded["polarity"])
     nothing = np.zeros(smooth.shape, bool)
-    if smooth.min() == smooth.max():
+    if smooth.lowest == smooth.highest:
         return nothing
-    method = getattr(filters, f"threshold_{loaded['method']}")
-    above = smooth > method(smooth)
-    return above if _contrast(smooth, above) >= LEAST_CONTRAST else nothing
+    threshold = smooth.threshold(loaded["method"])
+    above = smooth.above(threshold)
+    return above if smooth.contrast(above) >= LEAST_CONTRAST else nothing
 
 
 def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
@@ -75,18 +85,21 @@ def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
         labels = prediction.copy()
     else:
         foreground = ndimage.binary_fill_holes(prediction)
-        foreground = morphology.remove_small_objects(foreground, max_size=max(smallest - 1, 0))
-        labels = _split(foreground, _width(loaded))
-    sizes = np.bincount(labels.ravel())
-    labels[sizes[labels] < smallest] = 0
-    return segmentation.relabel_sequential(labels)[0].astype(np.int32)
+        _remove_small(foreground, smallest)
+        labels = pieces.split(foreground, _width(loaded))
+    kept = counts(labels) >= max(smallest, 1)
+    kept[0] = False
+    numbers = np.cumsum(kept, dtype=np.int32) * kept
+    for rows in strips(*labels.shape):
+        labels[rows] = numbers[labels[rows]]
+    return labels
 
 
 def dropped(loaded: dict[str, Any], prediction: np.ndarray) -> int:
     """Return how many pieces of the foreground are no cells because of ``min_size``."""
     if loaded["min_size"] <= 1 or not prediction.any():
         return 0
-    sizes = np.bincount(measure.label(ndimage.binary_fill_holes(prediction)).ravel())[1:]
+    sizes = counts(measure.label(ndimage.binary_fill_holes(prediction)))[1:]
     return number_dropped(sizes, loaded["min_size"])
 
 
@@ -108,54 +121,163 @@ def unclear(loaded: dict[str, Any], planes: list[np.ndarray], prediction: np.nda
         What `predict` gave.
     """
     guessed = loaded["polarity"] == "auto" and loaded["method"] != "local"
-    dark = _is_dark(_stretched(planes[0]), "auto") if guessed else None
-    return local_contrast.unclear(planes[0], prediction > 0, _width(loaded), dark)
+    dark = _Stretch(planes[0], "auto").dark if guessed else None
+    part = _fullest(prediction)
+    return local_contrast.unclear(planes[0][part], prediction[part] > 0, _width(loaded), dark)
 
 
 def _width(loaded: dict[str, Any]) -> float:
     return float(loaded["diameter"] or SPLIT_DIAMETER)
 
 
-def _bright_cells(plane: np.ndarray, polarity: str) -> np.ndarray:
-    """Return the image from 0 to 1, with cells brighter than the background."""
-    grey = _stretched(plane)
-    return 1 - grey if grey.any() and _is_dark(grey, polarity) else grey
+def _fullest(prediction: np.ndarray) -> tuple[slice, slice]:
+    """Return the part of a large picture with the most in it, which says enough; of another, all of it."""
+    rows, columns = (
+        [slice(at, min(at + LOOKED_AT, length)) for at in range(0, length, LOOKED_AT)]
+        for length in prediction.shape
+    )
+    return max(product(rows, columns), key=lambda part: np.count_nonzero(prediction[part]))
 
 
-def _stretched(plane: np.ndarray) -> np.ndarray:
-    """Return the image from 0 to 1; all 0 where there is no contrast."""
-    low, high = np.percentile(plane, (1, 99.8))
-    if high <= low:
-        return np.zeros(plane.shape, np.float32)
-    return np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1)
+def _remove_small(foreground: np.ndarray, smallest: int) -> None:
+    """Remove what has fewer pixels; those that touch at a corner alone are two."""
+    objects = ndimage.label(foreground)[0]
+    kept = counts(objects) >= smallest
+    for rows in strips(*foreground.shape):
+        foreground[rows] &= kept[objects[rows]]
 
 
-def _is_dark(grey: np.ndarray, polarity: str) -> bool:
-    """Whether cells are darker than the background."""
-    if polarity == "auto":
-        # Background is most of an image, so the cells are on the side of the longer tail.
-        median = float(np.median(grey))
-        below, above = median - np.percentile(grey, 2), np.percentile(grey, 98) - median
-        return bool(below > above)
-    return polarity == "dark"
+class _Stretch:
+    """A picture from 0 to 1, with cells brighter than the background: as much of it as is asked for.
+
+    Parameters
+    ----------
+    plane : array (Y, X)
+    polarity : str
+
+    Attributes
+    ----------
+    flat : bool
+        Whether there is no contrast: all is 0 then.
+    dark : bool
+        Whether cells are darker than the background.
+    """
+
+    def __init__(self, plane: np.ndarray, polarity: str) -> None:
+        self._plane = plane
+        found = _Ordered(plane, (1, 2, 50, 98, 99.8))
+        self._low, self._high = found.percentile(1), found.percentile(99.8)
+        self.flat = bool(self._high <= self._low)
+        self.dark = polarity == "dark"
+        if polarity == "auto":
+            # Background is most of an image, so the cells are on the side of the longer tail.
+            low, median, high = (found.percentile(q, self._grey) for q in (2, 50, 98))
+            self.dark = bool(median - low > high - median)
+
+    def rows(self, rows: slice) -> np.ndarray:
+        """Return some rows: array (Y, X)."""
+        grey = self._grey(self._plane[rows])
+        return 1 - grey if self.dark and not self.flat else grey
+
+    def _grey(self, values: np.ndarray) -> np.ndarray:
+        if self.flat:
+            return np.zeros(values.shape, np.float32)
+        return np.clip((values.astype(np.float32) - self._low) / (self._high - self._low), 0, 1)
 
 
-def _contrast(image: np.ndarray, above: np.ndarray) -> float:
-    """Return how far the foreground stands out, in standard deviations of the background."""
-    background = image[~above]
-    if background.size < LEAST_BACKGROUND * image.size:
-        return 0.0
-    spread = float(background.std()) or float(np.finfo(np.float32).tiny)
-    return (float(image[above].mean()) - float(background.mean())) / spread
+class _Ordered:
+    """Percentiles of a picture, and of what grey values become that stay in their order, from one sorting of it.
+
+    They are numpy's to the last digit.
+
+    Parameters
+    ----------
+    plane : array (Y, X)
+    wanted : tuple of float
+        Which percentiles.
+    """
+
+    def __init__(self, plane: np.ndarray, wanted: tuple[float, ...]) -> None:
+        places = {q: (plane.size - 1) * (q / 100) for q in wanted}
+        ranks = {q: (int(at), min(int(at) + 1, plane.size - 1)) for q, at in places.items()}
+        values = plane.flatten()
+        values.partition(sorted({rank for pair in ranks.values() for rank in pair}))
+        self._pairs = {q: values[list(pair)] for q, pair in ranks.items()}
+        self._between = {q: at - int(at) for q, at in places.items()}
+
+    def percentile(self, wanted: float, of: _Change = lambda values: values) -> np.float64:
+        """Return a percentile; `of`: of what becomes of the grey values."""
+        pair, between = of(self._pairs[wanted]), self._between[wanted]
+        if wanted == 50:
+            # A median is rounded otherwise than what lies between.
+            return np.median(pair if between else pair[:1])
+        # A single number would be rounded to the grey values' type first.
+        return np.quantile(pair, [between])[0]
 
 
-def _split(foreground: np.ndarray, diameter: float) -> np.ndarray:
-    """Label a foreground, with touching cells apart."""
-    distance = filters.gaussian(ndimage.distance_transform_edt(foreground), 1.0)
-    pieces = measure.label(foreground)
-    # A rod's distance map is a ridge: only peaks a cell's length apart are two cells.
-    apart = max(1, round(diameter))
-    peaks = peak_local_max(distance, min_distance=apart, labels=pieces, exclude_border=False)
-    markers = np.zeros(foreground.shape, np.int32)
-    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return segmentation.watershed(-distance, markers, mask=foreground)
+class _Smooth:
+    """A picture from 0 to 1, smoothed, with cells brighter than the background; made strip by strip, each time anew.
+
+    Parameters
+    ----------
+    plane : array (Y, X)
+    smoothing : float
+        Standard deviation of the Gaussian, in pixels; 0 for none.
+    polarity : str
+
+    Attributes
+    ----------
+    shape : tuple of int
+    lowest, highest : float
+    """
+
+    def __init__(self, plane: np.ndarray, smoothing: float, polarity: str) -> None:
+        self.shape = plane.shape
+        self._stretch, self._smoothing = _Stretch(plane, polarity), smoothing
+        ends = [(strip.min(), strip.max()) for _, strip in self._strips()]
+        self.lowest, self.highest = min(low for low, _ in ends), max(high for _, high in ends)
+
+    def threshold(self, method: str) -> np.float64:
+        """Return scikit-image's threshold of a method."""
+        find = getattr(filters, f"threshold_{method}")
+        if method not in _OF_HISTOGRAM:
+            return find(np.concatenate([strip for _, strip in self._strips()]))
+        pixels = np.zeros(_BINS, np.int64)
+        for _, strip in self._strips():
+            found, edges = np.histogram(strip, _BINS, (self.lowest, self.highest))
+            pixels += found
+        return find(hist=(pixels, (edges[:-1] + edges[1:]) / 2))
+
+    def above(self, threshold: np.float64) -> np.ndarray:
+        """Return what is brighter: array (Y, X), bool."""
+        above = np.empty(self.shape, bool)
+        for rows, strip in self._strips():
+            np.greater(strip, threshold, out=above[rows])
+        return above
+
+    def contrast(self, above: np.ndarray) -> float:
+        """Return how far a foreground stands out, in standard deviations of the background."""
+        inside = int(above.sum())
+        outside = above.size - inside
+        if outside < LEAST_BACKGROUND * above.size:
+            return 0.0
+        # The sums are of differences to a value between: those of squares would be too large to tell small ones apart.
+        middle = (self.lowest + self.highest) / 2
+        sums = np.zeros(3)
+        for rows, strip in self._strips():
+            away = strip - middle
+            background = away[~above[rows]]
+            sums += away[above[rows]].sum(), background.sum(), (background**2).sum()
+        foreground, background = sums[0] / inside if inside else np.nan, sums[1] / outside
+        variance = max(sums[2] / outside - background**2, 0.0)
+        spread = float(np.sqrt(variance)) or float(np.finfo(np.float32).tiny)
+        return float(foreground - background) / spread
+
+    def _strips(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield the rows of each strip, and the strip: array (Y, X)."""
+        # So far scikit-image looks.
+        reach = int(4 * self._smoothing + 0.5)
+        for rows in strips(*self.shape):
+            wider, own = widened(rows, reach, self.shape[0])
+            grey = self._stretch.rows(wider)
+            yield rows, (filters.gaussian(grey, self._smoothing) if self._smoothing else grey)[own]

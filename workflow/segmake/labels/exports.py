@@ -163,10 +163,13 @@ def remove(kind: str, results: Path, image: str) -> None:
     """
     _refuse_to_lose_work(kind, results, image)
     for path in files(kind, results, image):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
+        try:
             path.unlink(missing_ok=True)
+        except OSError:
+            # Systems differ in how they refuse to unlink a folder.
+            if not path.is_dir() or path.is_symlink():
+                raise
+            shutil.rmtree(path)
 
 
 def _refuse_to_lose_work(kind: str, results: Path, image: str) -> None:

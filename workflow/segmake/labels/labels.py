@@ -21,6 +21,7 @@ import tifffile
 from segmake import __version__
 from segmake.core.disk import disk_problem
 from segmake.core.files import write_atomically
+from segmake.core.strips import strips
 from segmake.formats import unreadable
 from segmake.messages import Problem
 
@@ -91,7 +92,9 @@ class LabelWriter:
         description = None
         if self._file is None:
             part = self._opened.enter_context(write_atomically(self._path, lasting=self._lasting))
-            self._file = self._opened.enter_context(tifffile.TiffWriter(part, bigtiff=True))
+            # By its path, tifffile would look at each folder above it.
+            file = self._opened.enter_context(part.open("wb"))
+            self._file = self._opened.enter_context(tifffile.TiffWriter(file, bigtiff=True))
             description = json.dumps({"times": self._times, "depth": self._depth})
         self._file.write(
             np.ascontiguousarray(plane, _type_for(largest)),
@@ -149,11 +152,10 @@ class LabelStack:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._closed = ExitStack()
         try:
-            self._file = tifffile.TiffFile(path)
-        except Exception as error:
-            raise self._problem(error) from error
-        try:
+            file = self._closed.enter_context(path.open("rb"))
+            self._file = self._closed.enter_context(tifffile.TiffFile(file))
             self._read_header()
         except Exception as error:
             self.close()
@@ -167,7 +169,7 @@ class LabelStack:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._closed.close()
 
     @property
     def axes(self) -> str:
@@ -277,37 +279,47 @@ def write_masks(
     """
     number = math.prod(shape[:-2])
     content = hashlib.sha256(repr((axes, shape, name)).encode())
+    sizes = {"X": pixel_size_um, "Y": pixel_height_um or pixel_size_um, "Z": slice_step_um}
+    metadata = _ome_metadata(name, sizes, interval_s, notes or {}) | {"axes": axes}
+
+    def seen() -> Iterator[np.ndarray]:
+        for plane in planes:
+            if plane.shape != shape[-2:]:
+                raise ValueError(f"a plane of {plane.shape} pixels, not {shape[-2:]}")
+            yield plane
+            for rows in strips(*plane.shape):
+                content.update(np.ascontiguousarray(plane[rows], np.uint32).data)
+
+    def write(part: Path, found: Iterable[np.ndarray], largest: int) -> None:
+        dtype = _type_for(largest)
+        # By its path, tifffile would look at each folder above it.
+        with part.open("wb") as file:
+            tifffile.imwrite(
+                file,
+                (plane.astype(dtype, copy=False) for plane in found),
+                shape=shape,
+                dtype=dtype,
+                ome=True,
+                bigtiff=needs_bigtiff(shape, dtype),
+                photometric="minisblack",
+                software=f"SegMake {__version__}",
+                metadata=metadata | {"UUID": _identifier(content.hexdigest())},
+                **_COMPRESSION,
+            )
+
     with write_atomically(path) as part:
         # The type of the pixels and the file's identifier depend on all planes, which can be had only once.
+        if number == 1:
+            (plane,) = seen()
+            write(part, [plane], _largest(plane))
+            return
         draft = part.with_name(f"{part.name}.draft.tif")
         try:
             with LabelWriter(draft, times=number, depth=1, lasting=False) as writer:
-                for plane in planes:
-                    if plane.shape != shape[-2:]:
-                        raise ValueError(f"a plane of {plane.shape} pixels, not {shape[-2:]}")
+                for plane in seen():
                     writer.add(plane)
-                    content.update(np.ascontiguousarray(plane, np.uint32).tobytes())
-            sizes = {
-                "X": pixel_size_um,
-                "Y": pixel_height_um or pixel_size_um,
-                "Z": slice_step_um,
-            }
-            metadata = _ome_metadata(name, sizes, interval_s, notes or {})
-            metadata |= {"axes": axes, "UUID": _identifier(content.hexdigest())}
-            dtype = _type_for(writer.largest)
             with LabelStack(draft) as stack:
-                tifffile.imwrite(
-                    part,
-                    (plane.astype(dtype) for plane in stack.planes()),
-                    shape=shape,
-                    dtype=dtype,
-                    ome=True,
-                    bigtiff=needs_bigtiff(shape, dtype),
-                    photometric="minisblack",
-                    software=f"SegMake {__version__}",
-                    metadata=metadata,
-                    **_COMPRESSION,
-                )
+                write(part, stack.planes(), writer.largest)
         finally:
             draft.unlink(missing_ok=True)
 

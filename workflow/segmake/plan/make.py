@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake import engines
+from segmake.config import small_diameter
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
@@ -27,10 +28,12 @@ from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory, take_inventory
 from segmake.images.listing import state_of_folders
+from segmake.images.named_images import SECTIONS
 from segmake.images.selection import Selector, chosen, interpreted
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
+from segmake.plan.memory import needs
 from segmake.plan.newer import refuse_newer
 from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
@@ -140,10 +143,20 @@ def _kept_plan(
         weights=model_fingerprint(settings["segmentation"]),
         sources=sources_of(config),
         contact=config.site.contact,
+        named_at=_named_at(config),
         journals=journal_sizes(folders.state),
         **facts,
     )
     return _with_round(plan)
+
+
+def _named_at(config: Config) -> dict[tuple[str, str], str]:
+    """Return where the config names single images: by section and name; "" for the section itself."""
+    return {
+        (section, str(name)): config.where(section, *([str(name)] if name else []))
+        for section in SECTIONS
+        for name in ("", *config.settings[section])
+    }
 
 
 def _make_plan(
@@ -183,6 +196,8 @@ def _make_plan(
         unselected=_unselected(inventory, config.settings["images"], keys.selector),
         **_facts(present),
         diameter_um=_diameter_in_um(settings, present),
+        named_at=_named_at(config),
+        memory=needs(settings, [i for i in present if planned["states"][i.image] != "done"]),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
@@ -500,20 +515,11 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
     }
 
 
-# Cells of fewer pixels in diameter can't be told from noise; of finer pixels than this, they may be meant in µm.
-_FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
-
-
 def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
-    diameter = settings["segmentation"].get("diameter")
-    if diameter == engines.ESTIMATE:
-        return None
     sizes = [image.header.pixel_size_um for image in present if image.header]
     size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
-    if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:
-        return None
-    return float(diameter / size)
+    return small_diameter.in_pixels(settings["segmentation"], size)
 
 
 def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:

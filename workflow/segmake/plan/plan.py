@@ -16,6 +16,7 @@ from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Literal, get_args
 
 from segmake.core import versions
@@ -25,6 +26,7 @@ from segmake.engines import licences
 from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
+from segmake.plan.memory import Need
 from segmake.plan.result_paths import ResultPaths, mark_of
 from segmake.runner.pipeline import Task
 from segmake.runner.step_names import STEPS
@@ -93,6 +95,9 @@ class Plan:
         How many files of each kind the config does not choose, in words. Not written.
     diameter_um : float or None
         How many pixels the diameter is, if it was perhaps meant in µm. Not written.
+    named_at : dict
+        File and line of each name of an image in the config, by its section and the name; those of a section by "".
+        Not written.
     small : list of str
         The batches with so little to do that what needs no GPU is done in one job on a cluster.
     cores : int
@@ -172,6 +177,8 @@ class Plan:
     number : int
         How many images there are, and ``summaries`` what `summary` is called in each language, where the plan was
         read without its images (`read_outline`), or with those of a batch alone (`read_script_batch`).
+    memory : dict
+        Of batches with large images, what each step needs (`segmake.plan.memory.needs`).
     written_for : str
         What the run that wrote the plan called the results folder; empty in a plan that was not read. Not written.
     """
@@ -222,9 +229,11 @@ class Plan:
     faults: dict[str, Problem] = field(default_factory=dict)
     number: int = 0
     summaries: dict[str, str] = field(default_factory=dict)
+    memory: dict[str, dict[str, Need]] = field(default_factory=dict)
     written_for: str = ""
     other_kinds: str = ""
     diameter_um: float | None = None
+    named_at: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -269,12 +278,17 @@ class Plan:
         """Return what is wrong about how the config names images: names of no image, or all of them left out."""
         images = self.images()
         found = [
-            Problem("SM-CFG-053", section=section, name=name)
+            Problem(
+                "SM-CFG-053",
+                where=self.named_at.get((section, name), ""),
+                section=section,
+                name=name,
+            )
             for section in SECTIONS
             for name in named_in_vain(self.settings.get(section, {}), images)
         ]
         if images and len(self.left_out_because) == len(images):
-            found.append(Problem("SM-CFG-054"))
+            found.append(Problem("SM-CFG-054", where=self.named_at.get(("leave_out", ""), "")))
         return found
 
     @property
@@ -392,18 +406,17 @@ class Plan:
         """Return the remark on a diameter that was perhaps meant in µm."""
         if not self.diameter_um or not self.to_do["segment"]:
             return []
-        words = {"diameter": f"{self.settings['segmentation']['diameter']:g}"}
-        problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
+        # A job makes no such remark, and has less to import.
+        from segmake.config.small_diameter import question
+
+        problem = question(self.settings["segmentation"], self.diameter_um)
         return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
 
     def _describe_named(self) -> list[str]:
         """Return how many images are left out of the tables, and what is wrong about how the config names images."""
         number = len(self.left_out_because)
         lines = [say("plan.leave_out", number=number)] if number else []
-        return lines + [
-            f"  {problem.code}  {problem.what}\n    {problem.remedy}"
-            for problem in self.naming_problems()
-        ]
+        return lines + [indent(str(problem), "  ") for problem in self.naming_problems()]
 
     def _describe_faults(self) -> list[str]:
         """Return how many images will fail, and why: by the reason, with the first of them."""
@@ -537,7 +550,7 @@ def _some(names: list[str], most: int = NAMED) -> str:
 
 
 # What of a plan is no part of what is written, or belongs to no other process.
-_UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um"})
+_UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um", "named_at"})
 
 # What a plan says of single images; a job of a batch needs only `_OF_BATCH` of these, and only of its own images.
 _OF_IMAGES = (
@@ -562,7 +575,7 @@ def write_plan(plan: Plan) -> None:
             for what in _OF_BATCH
             if (values := getattr(plan, what))
         }
-        part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={})
+        part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={}, memory={})
         _write(folders.plan_of(name), _as_values(part))
     parts = {folders.outline, *map(folders.plan_of, plan.batches)}
     for name, runs, part in _of_script_batches(plan, nothing):
@@ -600,6 +613,7 @@ def _of_script_batches(plan: Plan, nothing: dict[str, Any]) -> Iterator[tuple[st
                     )
                 },
                 "number": plan.number_of_images,
+                "memory": {},
             }
             yield name, batch, replace(plan, **{**nothing, **own, **parts})
 
@@ -769,7 +783,11 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
         for name, definition in scripts_of(values["settings"]).items()
         if (script := values["scripts"].get(name))
     }
-    return Plan(**{**values, "batches": batches, "scripts": scripts})
+    memory = {
+        batch: {step: Need(*need) for step, need in needs.items()}
+        for batch, needs in values.get("memory", {}).items()
+    }
+    return Plan(**{**values, "batches": batches, "scripts": scripts, "memory": memory})
 
 
 def _read_runs(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -57,7 +58,11 @@ def record_of(paths: Iterable[Path], results: Path) -> dict[str, tuple[int, str]
     results : Path
         The results folder.
     """
-    return {name_of(path, results): _state(path) for path in paths if os.path.exists(path)}
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found[name_of(path, results)] = _state(path)
+    return found
 
 
 def name_of(path: Path, results: Path) -> str:
@@ -89,8 +94,13 @@ def is_as_noted(path: Path, record: Record, results: Path) -> bool:
     noted = record.get(name_of(path, results))
     if noted is None or path.name.endswith(_EDITED):
         return True
-    size = _size(path)
-    return size >= 0 and (path.is_dir() or size == noted[0]) and _state(path) == noted
+    try:
+        about = path.stat()
+    except OSError:
+        return False
+    if stat.S_ISREG(about.st_mode) and about.st_size != noted[0]:
+        return False
+    return _state(path, about) == noted
 
 
 def was_changed(
@@ -167,9 +177,10 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _state(path: Path) -> tuple[int, str]:
-    if path.is_file():
-        return path.stat().st_size, checksum(path)
+def _state(path: Path, about: os.stat_result | None = None) -> tuple[int, str]:
+    about = about or path.stat()
+    if stat.S_ISREG(about.st_mode):
+        return about.st_size, checksum(path)
     sizes = sorted(_sizes(path, path))
     return sum(size for _, size in sizes), hashlib.sha256(repr(sizes).encode()).hexdigest()
 

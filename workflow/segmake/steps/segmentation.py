@@ -17,6 +17,7 @@ import numpy as np
 from segmake import engines
 from segmake.core.files import position_number
 from segmake.engines import diameter
+from segmake.engines.counting import counts
 from segmake.formats.believed import Header
 from segmake.images.calibration import mean_size
 from segmake.images.field_of_view import FieldOfView
@@ -94,7 +95,7 @@ class _Field:
 
     def add(self, labels: np.ndarray) -> None:
         """Write the labels of a piece: YX or ZYX."""
-        self.cells += len(np.unique(labels[labels > 0])) if labels.any() else 0
+        self.cells += int(np.count_nonzero(counts(labels.reshape(-1, labels.shape[-1]))[1:]))
         with self.phase("write"):
             for plane in labels if labels.ndim == 3 else [labels]:
                 self.writer.add(plane)

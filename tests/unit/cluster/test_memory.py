@@ -1,0 +1,110 @@
+"""What pictures need of memory is told before any job is sent, and asked for where the cluster gives as much."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import tifffile
+
+from segmake.adapter.resources import Resources
+from segmake.cluster.checks import Cluster
+from segmake.cluster.memory import MARGIN, memory_notes
+from segmake.plan.make import make_plan
+from segmake.plan.memory import needed_mb
+from segmake.plan.plan import read_plan, write_plan
+from segmake.runner.step_names import STEPS
+from segmake.slurm import commands as slurm
+from segmake.slurm.commands import Partition
+from segmake.slurm.jobs import Jobs
+
+CELLPOSE = {"engine": "cellpose3", "model": "cyto3", "diameter": 10, "gpu": False}
+
+
+@pytest.fixture
+def planned(configure, draw, tmp_path):
+    """Return a plan, and the image, of one large picture that takes no room on the disk, beside a small one."""
+
+    def make(side, **sections):
+        draw(tmp_path / "images" / "small.tif")
+        path = tmp_path / "images" / "large.tif"
+        tifffile.memmap(path, shape=(side, side), dtype="uint16", photometric="minisblack")
+        plan, inventory = make_plan(configure(cluster={"batch_size": 1}, **sections))
+        (image,) = [each for each in inventory.images if each.image.startswith("large")]
+        return plan, image
+
+    return make
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Return a cluster whose only partition gives a job so many MB."""
+
+    def make(plan, memory_mb):
+        there = {"cpu": Partition("cpu", default=True, memory_mb=memory_mb, cpus=8)}
+        monkeypatch.setattr(slurm, "partitions", lambda: there)
+        monkeypatch.setattr(slurm, "keeps_accounts", lambda: False)
+        return Cluster(plan.settings)
+
+    return make
+
+
+def asked(plan, cluster, batch):
+    resources = Resources(plan, Jobs(plan.folders.jobs), cluster)
+    return {step: resources.of(step)["mem_mb"](SimpleNamespace(batch=batch), 1) for step in STEPS}
+
+
+def test_a_large_picture_asks_for_what_it_needs_and_a_small_one_for_what_it_did(planned, cluster):
+    plan, image = planned(20000, segmentation=CELLPOSE)
+    there = cluster(plan, 500_000)
+    needed = {step: needed_mb(plan.settings, image, step) for step in STEPS}
+    found = asked(plan, there, image.batch)
+    assert needed["segment"] > 16 * 1024 and needed["masks"] > 4096
+    assert all(found[step] == int(MARGIN * needed[step]) for step in ("segment", "masks"))
+    (other,) = set(plan.batches) - {image.batch}
+    assert asked(replace(plan, small=[]), there, other) == dict(
+        zip(STEPS, (16 * 1024, 4096, 4096, 4096), strict=True)
+    )
+    notes = {each.values["step"]: each for each in memory_notes(plan, there)}
+    assert {each.code for each in notes.values()} == {"SM-CLU-056"}
+    assert all(each.values["image"] == image.image for each in notes.values())
+
+
+def test_where_no_node_has_as_much_that_is_said(planned, cluster):
+    plan, image = planned(20000, segmentation=CELLPOSE)
+    there = cluster(plan, 18_000)
+    first = next(memory_notes(plan, there))
+    assert first.code == "SM-CLU-057" and first.values["partition"] == "cpu"
+    assert asked(plan, there, image.batch)["segment"] == 18_000
+
+
+def test_this_computer_may_have_too_little(planned, monkeypatch):
+    plan, _ = planned(20000, segmentation=CELLPOSE)
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**30 // 4}.get)
+    assert not list(memory_notes(plan, None))
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**20}.get)
+    assert next(each.code for each in memory_notes(plan, None)) == "SM-RUN-075"
+
+
+def test_nothing_is_said_of_pictures_that_fit(planned, cluster):
+    plan, _ = planned(4096)
+    assert not list(memory_notes(plan, cluster(plan, 500_000)))
+
+
+def test_jobs_read_what_was_planned(planned):
+    plan, image = planned(20000)
+    plan.folders.state.mkdir(parents=True)
+    write_plan(plan)
+    assert image.batch in plan.memory
+    assert read_plan(plan.folders.plan).memory == plan.memory
+
+
+def test_a_group_has_what_its_largest_step_needs(planned):
+    plan, image = planned(12000)
+    grouped = replace(plan, small=[image.batch])
+    found = asked(grouped, None, image.batch)
+    assert found["segment"] == found["masks"] == 2 * found["measure"]
+    assert found["segment"] >= MARGIN * plan.memory[image.batch]["masks"].megabytes - 1
+    json.dumps(plan.memory)
