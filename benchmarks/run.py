@@ -37,7 +37,6 @@ RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 ROWS = (
     "start",
     "first_look",
-    "planning",
     "cells",
     "cell_table",
     "large_picture",
