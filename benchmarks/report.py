@@ -5,7 +5,7 @@
 Draws pictures of noisy fields, a table of images and one of cells, and writes the report of each number of images (with
 the most cells) and of each number of cells (with the most images) in a process of its own: CPU seconds, and how much
 memory was added to what its modules take. Then Chromium opens each from disk, if there is one: when the page is first
-painted, and when it is loaded.
+painted, when it is loaded, and how much of a core its main thread has used until then.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,20 @@ from pyarrow.parquet import ParquetWriter
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
+from benchmarks.house import OURS, Cost, Figure, Given, Way, figures  # noqa: E402
 from tests.page.browser import install, why_not  # noqa: E402
 
 from segmake.labels.pictures import write_pictures  # noqa: E402
+
+TITLE = "The report"
+NOTE = (
+    "300 images, and so many cells: writing the report alone, from a table that is there. The memory is what writing"
+    " adds to its modules. *Loaded*: from disk, in Chromium, where there is one."
+)
+UNIT = "cells"
+SIZES = (10_000, 1_000_000)
+QUICK = (1_000,)
+IMAGES = 300
 
 SIDE = 512
 # So many pictures differ: more than a page shows.
@@ -80,23 +92,44 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the figures as one line of JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        found = measure(
+        found = reports(
             Path(options.keep or temporary), options.images, options.cells, options.flagged
         )
     if options.json:
         print(json.dumps(found))
         return
-    print("| images | cells | CPU | memory added | file | first paint | loaded |")
-    print("|---|---|---|---|---|---|---|")
+    print("| images | cells | CPU | memory added | file | first paint | loaded | main thread |")
+    print("|---|---|---|---|---|---|---|---|")
     for one in found:
-        opened = [f"{value:.2f} s" if value else "" for value in (one["paint"], one["load"])]
+        opened = [f"{one[name]:.2f} s" if one[name] else "" for name in ("paint", "load", "busy")]
         print(
             f"| {one['images']:,} | {one['cells']:,} | {one['cpu']:.1f} s | {one['memory']:.0f} MB "
-            f"| {one['size']:.1f} MB | {opened[0]} | {opened[1]} |"
+            f"| {one['size']:.1f} MB | {' | '.join(opened)} |"
         )
 
 
-def measure(
+def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
+    """Return what the report of so many cells takes; by itself, since earlier ones were written otherwise."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
+        folder = Path(name)
+        draw_images(folder, IMAGES, 10)
+        for size in sizes:
+            draw_cells(folder / f"{size}.parquet", size, IMAGES)
+            found += figures(size, [Way(OURS, partial(_once, folder, size))], repeats)
+    return found
+
+
+def _once(folder: Path, cells: int) -> Cost:
+    written = _written(folder, IMAGES, cells)
+    opened = _opened(folder / _name(IMAGES, cells))
+    counted = {"file, MB": written["size"]}
+    if opened["load"]:
+        counted["loaded, s"] = opened["load"]
+    return Cost(written["cpu"], written["memory"], counted)
+
+
+def reports(
     folder: Path, images: list[int], cells: list[int], flagged: int
 ) -> list[dict[str, Any]]:
     """Return a row for each number of images, and of cells: in seconds and megabytes, None where nothing was opened."""
@@ -183,17 +216,21 @@ def _written(folder: Path, images: int, cells: int) -> dict[str, Any]:
 def _opened(report: Path) -> dict[str, float | None]:
     """Return when the page is first painted and when it is loaded; None where no browser can be started."""
     if why_not():
-        return {"paint": None, "load": None}
+        return {"paint": None, "load": None, "busy": None}
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.goto(report.resolve().as_uri(), wait_until="load")
+        figures = session.send("Performance.getMetrics")["metrics"]
+        busy = next(one["value"] for one in figures if one["name"] == "TaskDuration")
         page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
         paint, load = page.evaluate(_TIMES)
         browser.close()
-    return {"paint": paint, "load": load}
+    return {"paint": paint, "load": load, "busy": busy}
 
 
 if __name__ == "__main__":

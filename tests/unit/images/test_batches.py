@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segmake.core.settings import Settings
 from segmake.formats import read_headers
 from segmake.formats.believed import Header
 from segmake.images.batches import assign_batches, balance, number_of_batches
@@ -19,13 +20,9 @@ from segmake.images.inventory import take_inventory
 from segmake.images.pace import seconds_per_megapixel
 from segmake.messages import Problem
 
-IMAGES = {
-    **dict.fromkeys(("channel", "second_channel", "z", "time", "positions", "pages")),
-}
 
-
-def cluster(batch_size: int | str, max_gpus: int = 4) -> dict:
-    return {"images": IMAGES, "cluster": {"batch_size": batch_size, "max_gpus": max_gpus}}
+def cluster(batch_size: int | str, max_gpus: int = 4) -> Settings:
+    return Settings.of({"cluster": {"batch_size": batch_size, "max_gpus": max_gpus}})
 
 
 AUTO = cluster("auto")

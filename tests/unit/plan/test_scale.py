@@ -225,7 +225,7 @@ def test_headers_with_other_axes_are_selected_apart(configure):
     several = [HEADER, *(dataclasses.replace(HEADER, **{k: v}) for k, v in OTHERS.items())]
     several += [dataclasses.replace(each, unnamed=3, slices=1, times=2) for each in several]
     for section in ({}, {"z": "max"}, {"pages": "z"}, {"time": 2, "axes": "slices_are_times"}):
-        images = configure(images=section).settings["images"]
+        images = configure(images=section).typed.images
         selector = Selector(images)
         for header in (*several, *several):
             assert said(lambda h=header, s=selector: s.select(h, Path("a.tif"))) == said(

@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil, log2
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from segmake.core.settings import Images, Settings
 from segmake.images.selection import select
 from segmake.messages import Problem
 
@@ -36,7 +37,7 @@ LONGEST_SECONDS = 2 * 3600.0
 
 def assign_batches(
     images: Sequence[ImageFile],
-    settings: dict[str, Any],
+    settings: Settings,
     pace: Callable[[], float | None] = lambda: None,
 ) -> list[ImageFile]:
     """Give each image without a batch one of its own or a shared new one; leave the others where they are.
@@ -45,7 +46,7 @@ def assign_batches(
     ----------
     images : sequence of ImageFile
         Old and new ones.
-    settings : dict
+    settings : Settings
         Those of a checked config: of ``cluster``, ``batch_size`` (``"auto"`` or images per batch) and ``max_gpus``
         count, and ``images`` says how many planes each image has.
     pace : callable, optional
@@ -59,14 +60,14 @@ def assign_batches(
     new = [index for index, image in enumerate(images) if not image.batch]
     if not new:
         return list(images)
-    cluster = settings["cluster"]
-    work = megapixels([images[index] for index in new], settings["images"])
-    if cluster["batch_size"] == "auto":
-        gpus = cluster["max_gpus"] or USUAL_GPUS
+    cluster = settings.cluster
+    work = megapixels([images[index] for index in new], settings.images)
+    if cluster.batch_size == "auto":
+        gpus = cluster.max_gpus or USUAL_GPUS
         number = number_of_batches(sum(work), gpus, len(new), sum(work) * (pace() or 0.0))
         groups = balance(work, number, [images[index].position for index in new])
     else:
-        size = cluster["batch_size"]
+        size = cluster.batch_size
         groups = [
             list(range(start, min(start + size, len(new)))) for start in range(0, len(new), size)
         ]
@@ -135,7 +136,7 @@ def balance(
     return [sorted(group) for group in members if group]
 
 
-def megapixels(images: Sequence[ImageFile], section: dict[str, Any]) -> list[float]:
+def megapixels(images: Sequence[ImageFile], section: Images) -> list[float]:
     """Return how much each image has to segment, all of its planes.
 
     Files of about the same size are taken to have the same work, the median of what their headers say: so one header
@@ -144,7 +145,7 @@ def megapixels(images: Sequence[ImageFile], section: dict[str, Any]) -> list[flo
 
     Parameters
     ----------
-    section : dict
+    section : Images
         The section ``images`` of the config.
     """
     said = [_megapixels(image, section) for image in images]
@@ -169,7 +170,7 @@ def _magnitude(image: ImageFile) -> int:
     return round(2 * log2(image.size + 1))
 
 
-def _megapixels(image: ImageFile, section: dict[str, Any]) -> float | None:
+def _megapixels(image: ImageFile, section: Images) -> float | None:
     if image.header is None:
         return None
     try:
