@@ -358,7 +358,7 @@ def test_all_of_a_plan_in_which_nothing_is_to_be_done_is_known_again(start, tmp_
         *(*planned_before.OF_ALL, *planned_before.EMPTY),
         # Made anew each time, of the config, of the images' names, or of what lies beside the journals.
         *("settings", "config", "command", "started", "batches", "states", "to_do", "pending"),
-        *("weights", "sources", "contact", "journals", "report_round"),
+        *("weights", "sources", "contact", "named_at", "journals", "report_round"),
         # Not for `make_plan` to say.
         *("environments", "pythons", "imports", "cores", "kept"),
         *("number", "summaries", "written_for"),

@@ -583,7 +583,7 @@ def write_plan(plan: Plan) -> None:
             for what in _OF_BATCH
             if (values := getattr(plan, what))
         }
-        part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={})
+        part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={}, memory={})
         _write(folders.plan_of(name), _as_values(part))
     parts = {folders.outline, *map(folders.plan_of, plan.batches)}
     for name, runs, part in _of_script_batches(plan, nothing):
@@ -621,6 +621,7 @@ def _of_script_batches(plan: Plan, nothing: dict[str, Any]) -> Iterator[tuple[st
                     )
                 },
                 "number": plan.number_of_images,
+                "memory": {},
             }
             yield name, batch, replace(plan, **{**nothing, **own, **parts})
 

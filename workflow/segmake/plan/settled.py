@@ -70,7 +70,7 @@ OF_ALL = (
 EMPTY = (
     *("small", "hidden", "replaced", "all_replaced", "looks", "light", "images_before", "unknown"),
     *("file_sets", "corrections", "outdated", "bindings", "stray", "scripts", "images_of_scripts"),
-    *("known_errors", "faults"),
+    *("known_errors", "faults", "memory"),
 )
 
 
