@@ -1,7 +1,7 @@
 """What batches are worth: SegMake on a Slurm cluster against a plain loop, and against one job per image.
 
-    python benchmarks/cluster.py            everything: about half an hour
-    python benchmarks/cluster.py --images 40 --single 4      quicker, and less to be relied on
+    python benchmarks/cluster.py                 everything: about half an hour
+    python benchmarks/cluster.py --sizes 40      quicker, and less to be relied on
 
 Runs on the test cluster (root; see tests/slurm/cluster.py), on which two jobs at a time compute on one CPU core each.
 All times are wall time of one run on one machine, with nothing else at work: only their ratios mean something.
@@ -9,14 +9,12 @@ All times are wall time of one run on one machine, with nothing else at work: on
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import tifffile
@@ -25,59 +23,75 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
+from benchmarks.house import OURS, Cost, Figure, Given, alone  # noqa: E402
 from tests.slurm import cluster  # noqa: E402
 
 from segmake.demo.synthetic import draw_field  # noqa: E402
 
+TITLE = "On a Slurm cluster"
+NOTE = (
+    "Drawn fields of bacteria of 320 x 320 pixels, Cellpose 3 with the demo model on the CPU, on the test cluster: two"
+    " jobs at a time with one core each. Wall time of one run; one job per image from 12 images. The loop only"
+    " segments; SegMake also measures, draws the before/after pictures and writes the report."
+)
+UNIT = "images"
+CLOCK = "wall time"
+SIZES = (200,)
+QUICK = ()
+
+LOOP = "plain loop, 2 processes"
+NOTHING = "SegMake again: nothing to do"
+AGAIN = "SegMake again: 3 images are new"
+ONE_EACH = "one job per image (from 12)"
+NEW, SINGLE, SIDE = 3, 12, 320
 ENGINE_PYTHON = ROOT / ".environments" / "cellpose3" / "bin" / "python"
 MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"
 AT_A_TIME = 2
 PROFILE = ("--profile", str(ROOT / "profiles" / "slurm"))
 
 
-def main() -> None:
-    """Run everything, and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--single", type=int, default=12, help="images of the run with a job each")
-    parser.add_argument("--size", type=int, default=320, help="pixels a side")
-    options = parser.parse_args()
-    if reason := cluster.why_not():
-        sys.exit(reason)
+def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
+    """Return what so many pictures take on the test cluster; once, however many repeats."""
+    why_not = cluster.why_not()
+    if given.cellpose is None:
+        why_not = "the environment `cellpose3` is not set up: `bash scripts/setup.sh`"
+    if not sizes or why_not:
+        return [Figure(size, OURS, why_not=str(why_not)) for size in sizes]
+    found = []
     cluster.start()
     try:
-        with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as folder:
-            rows = measure(Path(folder), options)
+        for size in sizes:
+            with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as folder:
+                found += _figures(Path(folder), size)
     finally:
         cluster.stop()
-    print("| what | wall time | against the loop | Slurm jobs |\n|---|---|---|---|")
-    for what, seconds, times, jobs in rows:
-        print(f"| {what} | {seconds:.0f} s | {times} | {jobs} |")
+    return found
 
 
-def measure(folder: Path, options: argparse.Namespace) -> list[tuple[str, float, str, str]]:
-    """Return the rows of the table: what was run, seconds, times the loop's, jobs."""
-    images = draw(folder / "images", options.images + 3, options.size)
-    new = [image.rename(folder / image.name) for image in images[options.images :]]
-    old = images[: options.images]
+def _figures(folder: Path, number: int) -> list[Figure]:
+    """Return the ways of the table, SegMake's first."""
+    images = draw(folder / "images", number + NEW, SIDE)
+    new = [image.rename(folder / image.name) for image in images[number:]]
+    old = images[:number]
+    found: dict[str, Figure] = {}
+
+    def add(way: str, seconds: float, jobs: int | None = None, lacks: str = "") -> None:
+        counted = {} if jobs is None else {"Slurm jobs": jobs}
+        found[way] = Figure(number, way, (Cost(seconds, 0, counted),), lacks)
+        print(f"  {found[way]}", file=sys.stderr, flush=True)
+
     loop = time_loops(folder, old)
-    rows = [(f"plain loop, {AT_A_TIME} processes", loop, "1", "")]
-
-    def add(what: str, seconds: float, jobs: str = "", *, compare: bool = True) -> None:
-        rows.append((what, seconds, f"{seconds / loop:.2f}" if compare else "", jobs))
-        print(rows[-1], file=sys.stderr)
-
-    print(rows[-1], file=sys.stderr)
     project = make_project(folder / "own jobs", folder / "images")
-    add("SegMake", *time_segmake(project))
-    add("SegMake again: nothing to do", *time_segmake(project), compare=False)
+    add(OURS, *time_segmake(project))
+    add(LOOP, loop, lacks="anything but segmentation; going on after a crash")
+    add(NOTHING, *time_segmake(project))
     for image in new:
         image.rename(folder / "images" / image.name)
-    add("SegMake again: 3 images are new", *time_segmake(project), compare=False)
-    seconds = time_single(folder, old[: options.single])
-    scaled = seconds * len(old) / options.single
-    add(f"one job per image (from {options.single} images)", scaled, str(len(old)))
-    return rows
+    add(AGAIN, *time_segmake(project))
+    single = min(SINGLE, number)
+    seconds = time_single(folder, old[:single]) * number / single
+    add(ONE_EACH, seconds, number, "anything but segmentation; the model loaded once")
+    return list(found.values())
 
 
 def draw(folder: Path, number: int, size: int) -> list[Path]:
@@ -93,7 +107,7 @@ def draw(folder: Path, number: int, size: int) -> list[Path]:
 
 def time_loops(folder: Path, images: list[Path]) -> float:
     """Return how long plain loops take, as many side by side as jobs run at a time."""
-    loop = [str(ENGINE_PYTHON), str(ROOT / "benchmarks" / "plain_loop.py"), str(MODEL)]
+    loop = [str(ENGINE_PYTHON), str(ROOT / "benchmarks" / "peers" / "plain_loop.py"), str(MODEL)]
     began = time.perf_counter()
     loops = [
         subprocess.Popen([*loop, str(folder / "loop"), *map(str, images[part::AT_A_TIME])], env=_environment())
@@ -123,17 +137,15 @@ def make_project(folder: Path, images: Path) -> Path:
     return folder
 
 
-def time_segmake(project: Path, *options: str) -> tuple[float, str]:
-    """Run SegMake as a user does, and return the seconds and which jobs were sent."""
+def time_segmake(project: Path, *options: str) -> tuple[float, int]:
+    """Run SegMake as a user does, and return the seconds and how many jobs were sent."""
     record = project / "results" / ".segmake" / "jobs.jsonl"
     before = _jobs(record)
     began = time.perf_counter()
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile")]
     subprocess.run([*snakemake, *PROFILE, *options], cwd=project, env=_environment(), check=True)
     seconds = time.perf_counter() - began
-    sent = Counter(rule for job, rule in _jobs(record).items() if job not in before)
-    words = ", ".join(f"{number} {rule}" for rule, number in sent.items())
-    return seconds, f"{sent.total()} ({words})" if sent else "0"
+    return seconds, len(_jobs(record) - before)
 
 
 def time_single(folder: Path, images: list[Path]) -> float:
@@ -146,11 +158,11 @@ def time_single(folder: Path, images: list[Path]) -> float:
         "images": "images",
         "partition": "gpu",
         "python": ENGINE_PYTHON,
-        "loop": ROOT / "benchmarks" / "plain_loop.py",
+        "loop": ROOT / "benchmarks" / "peers" / "plain_loop.py",
         "model": MODEL,
     }
     words = [f"{key}={value}" for key, value in config.items()]
-    snakefile = ROOT / "benchmarks" / "one_job_per_image" / "Snakefile"
+    snakefile = ROOT / "benchmarks" / "peers" / "one_job_per_image" / "Snakefile"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *PROFILE]
     # The profile's conda is for the environments of SegMake's own rules; this workflow has none.
     command += ["--software-deployment-method", "env-modules"]
@@ -160,11 +172,11 @@ def time_single(folder: Path, images: list[Path]) -> float:
     return time.perf_counter() - began
 
 
-def _jobs(record: Path) -> dict[str, str]:
+def _jobs(record: Path) -> set[str]:
     if not record.exists():
-        return {}
+        return set()
     lines = map(json.loads, record.read_text().splitlines())
-    return {line["job"]["id"]: line["job"]["rule"] for line in lines if "job" in line}
+    return {line["job"]["id"] for line in lines if "job" in line}
 
 
 def _environment() -> dict[str, str]:
@@ -173,4 +185,4 @@ def _environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    alone(sys.modules[__name__])

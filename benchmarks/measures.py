@@ -164,7 +164,7 @@ def by_cellpose(
     paths = [folder / f"{index:03d}.tif" for index in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         tifffile.imwrite(path, image)
-    loop = [str(python), str(ROOT / "benchmarks/plain_loop.py"), "--diameter", str(diameter)]
+    loop = [str(python), str(ROOT / "benchmarks/peers/plain_loop.py"), "--diameter", str(diameter)]
     subprocess.run(
         [*loop, str(MODEL), str(folder / "masks"), *map(str, paths)],
         check=True,

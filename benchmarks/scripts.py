@@ -101,7 +101,7 @@ def time_single(folder: Path) -> float:
     """Return how long the workflow with one job per image takes."""
     config = {"images": "few", "partition": "cpu", "python": sys.executable}
     words = [f"{key}={value}" for key, value in (config | {"script": "script.py"}).items()]
-    snakefile = ROOT / "benchmarks" / "one_job_per_run" / "Snakefile"
+    snakefile = ROOT / "benchmarks" / "peers" / "one_job_per_run" / "Snakefile"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *PROFILE]
     # The profile's conda is for the environments of SegMake's own rules; this workflow has none.
     command += ["--software-deployment-method", "env-modules"]

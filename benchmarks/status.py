@@ -1,31 +1,29 @@
-"""What a look at a run costs: ``segmake status --json``, asked again and again by a page, and the text of it.
+"""What a look at a run costs: ``segmake status --json``, asked again and again by a page.
 
-    python benchmarks/status.py
-    python benchmarks/status.py --before FOLDER    beside an earlier SegMake: FOLDER is its clone
+    python benchmarks/status.py [--before CHECKOUT]
 
 The results folders are made by SegMake's own functions, as a run with so many images leaves them when it is at work:
 batches of 2,000 images, all steps done but for the last images, one in a hundred failed. There are no images and no
-results. Between two looks the run goes on by some images. CPU seconds and memory are the kernel's (the least of some
-looks: what else the machine does only adds to them), system calls those of strace where it is there.
+results. Between two looks the run goes on by some images. System calls are those of strace where it is there.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from unittest.mock import patch
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "workflow")]
+sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
+
+from benchmarks.house import Cost, Figure, Given, Way, alone, cost, figures, surroundings  # noqa: E402
 
 from segmake.config.load import load_config  # noqa: E402
 from segmake.core.ended_runs import note_begin  # noqa: E402
@@ -36,19 +34,18 @@ from segmake.plan.plan import Batch, Plan, write_plan  # noqa: E402
 from segmake.plan.result_paths import ResultPaths  # noqa: E402
 from segmake.runner.step_names import STEPS  # noqa: E402
 
-BATCH = 2000
-SIZES = (12, 1000, 10_000)
-LOOKS = 10
-STATUS = ("-m", "segmake", "status")
+TITLE = "A look at a run at work"
+NOTE = (
+    "`segmake status --json`, as a page asks it; between two looks the run goes on by two images."
+)
+UNIT = "images"
+SIZES = (12, 1_000, 10_000)
+QUICK = (12, 1_000)
 
-# Started by a small process: the memory of whoever starts one counts as its own until it is another program.
-START = """
-import os, sys
-nothing = os.open(os.devnull, os.O_WRONLY)
-process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nothing, 1)])
-code, used = os.wait4(process, 0)[1:]
-print(code, used.ru_utime + used.ru_stime, used.ru_maxrss)
-"""
+BATCH = 2000
+LOOKS = 10
+STATUS = (sys.executable, "-m", "segmake", "status", "--json")
+
 CONFIG = "images: {folder: images}\nsegmentation: {engine: threshold}\nresults: results\n"
 
 # What a step notes of an image that is done, as long as in a run.
@@ -149,94 +146,63 @@ class Run:
         return Journal(path)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a process took: CPU seconds, the most memory in MB, and system calls where they are known."""
-
-    cpu: float
-    memory: float
-    calls: int | None = None
-
-    def __str__(self) -> str:
-        calls = "" if self.calls is None else f"{self.calls:,}"
-        return f"{self.cpu:.2f} s | {self.memory:.0f} MB | {calls}"
-
-
-def main() -> None:
-    """Measure, and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=Path, help="the clone of an earlier SegMake")
-    parser.add_argument("--repeat", type=int, default=5, help="of so many looks, the best counts")
-    options = parser.parse_args()
-    print("| images | look | CPU | memory | system calls |\n|---|---|---|---|---|")
-    for images in SIZES:
+def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
+    """Return what looks at a run with so many images cost."""
+    found = []
+    for size in sizes:
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as folder:
-            run = Run(Path(folder, "run"), images)
+            run = Run(Path(folder, "run"), size)
             # What is measured is not how fast this disk is.
             with patch("os.fsync", lambda number: None):
                 run.make()
-            for name, cost in looks(run, Path(folder, "cache"), options):
-                print(f"| {images:,} | {name} | {cost} |", flush=True)
+            found += figures(size, _ways(run, Path(folder, "caches"), given), repeats)
+    return found
 
 
-def looks(run: Run, caches: Path, options: argparse.Namespace):
-    """Yield what the looks at a run cost."""
-    os.environ["XDG_CACHE_HOME"] = str(caches)
+def _ways(run: Run, caches: Path, given: Given) -> list[Way]:
+    """Return the looks: the first and the later ones of a checkout, each with what it keeps for itself."""
 
-    def forget() -> None:
-        shutil.rmtree(caches, ignore_errors=True)
+    def first(clone: Path) -> Cost:
+        return look(run.folder, clone, lambda: Path(tempfile.mkdtemp(dir=run.folder.parent)))
 
-    yield "--json, first", best(run, forget, options.repeat, ROOT, "--json")
-    for _ in range(LOOKS - 2):
-        run.go_on()
-        look(run.folder, ROOT, "--json")
-    yield "--json, tenth", best(run, run.go_on, options.repeat, ROOT, "--json")
-    yield "text", best(run, run.go_on, options.repeat, ROOT)
-    if options.before:
-        values = json.loads(run.folders.plan.read_text())
-        for unknown in ("pending", "journals"):
-            del values[unknown]
-        run.folders.plan.write_text(json.dumps(values))
-        yield "text, before", best(run, lambda: None, options.repeat, options.before)
+    def again(title: str, clone: Path) -> Cost:
+        own = caches / title
+        if not own.exists():
+            own.mkdir(parents=True)
+            cost(STATUS, run.folder, clone, XDG_CACHE_HOME=str(own))
+        return look(run.folder, clone, lambda: run.go_on() or own)
 
-
-def best(run: Run, before, repeat: int, clone: Path, *words: str) -> Cost:
-    """Return what a look costs at least, with `before` done before each."""
-    costs = []
-    for _ in range(repeat):
-        before()
-        costs.append(look(run.folder, clone, *words))
-    before()
-    calls = system_calls(run.folder, clone, *words)
-    return Cost(min(c.cpu for c in costs), min(c.memory for c in costs), calls)
+    ways = []
+    for title, clone in given.checkouts().items():
+        ways += [
+            Way(f"{title}, a later look", partial(again, title, clone)),
+            Way(f"{title}, the first look", partial(first, clone)),
+        ]
+    return ways
 
 
-def look(folder: Path, clone: Path, *words: str) -> Cost:
-    """Look once."""
-    command = [sys.executable, "-I", "-S", "-c", START, sys.executable, *STATUS, *words]
-    said = subprocess.check_output(command, cwd=folder, env=environment(clone), text=True)
-    code, seconds, kilobytes = said.split()
-    assert code == "0"
-    return Cost(float(seconds), float(kilobytes) / 1024)
+def look(folder: Path, clone: Path, caches: Callable[[], Path]) -> Cost:
+    """Look, as a page does, and once more to count system calls; `caches` says where each look keeps things."""
+    taken = cost(STATUS, folder, clone, XDG_CACHE_HOME=str(caches()))
+    calls = system_calls(folder, clone, caches())
+    return replace(taken, counted={} if calls is None else {"system calls": calls})
 
 
-def system_calls(folder: Path, clone: Path, *words: str) -> int | None:
+def system_calls(folder: Path, clone: Path, caches: Path) -> int | None:
     """Return how many system calls a look makes; None where that can't be counted."""
     if shutil.which("strace") is None:
         return None
-    command = ["strace", "-f", "-c", sys.executable, *STATUS, *words]
     traced = subprocess.run(
-        command, cwd=folder, env=environment(clone), capture_output=True, text=True, check=False
+        ["strace", "-f", "-c", *STATUS],
+        cwd=folder,
+        env=surroundings(clone) | {"XDG_CACHE_HOME": str(caches)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     total = re.search(r"^100\.00\s+\S+\s+(?:\d+\s+)?(\d+)\s+(?:\d+\s+)?total$", traced.stderr, re.M)
     return int(total[1]) if total else None
 
 
-def environment(clone: Path) -> dict[str, str]:
-    """Return the variables with which the SegMake of a clone is run."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPATH": str(clone / "workflow"), "SEGMAKE_LANG": "en"}
-
-
 if __name__ == "__main__":
-    main()
+    alone(sys.modules[__name__])

@@ -21,6 +21,7 @@ PAGES = {
     "CHANGELOG": "docs/reference/changes",
     "CONTRIBUTING": "docs/developers/contributing",
     "benchmarks/README": "docs/reference/measured",
+    "benchmarks/RESULTS": "docs/reference/measured",
     "config/README": "docs/reference/settings",
 }
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s#]+)(#[^()\s]*)?\)")

@@ -113,13 +113,16 @@ def test_a_report_is_behind_its_picture(tmp_path: Path) -> None:
             for name in ("movie", "two-channels")
         ]
         page.write_text("".join(pictures), encoding="utf-8")
-        (tmp_path / f"example-two-channels{end}.html").write_text(language)
+        (tmp_path / f"example-two-channels{end}.html").write_text(
+            f'{language}<a href="./cells.csv">cells</a>'
+        )
     made.add_reports(tmp_path / "site", tmp_path)
     for language, index in made.LANGUAGES.items():
         text = (tmp_path / "site" / language / "examples" / index).read_text(encoding="utf-8")
         (report,) = re.findall('<a href="(.*?)"', text)
         assert text.index("example-movie-report") < text.index("<a href")
-        assert (tmp_path / "site" / language / "examples" / report).read_text() == language
+        whole = (tmp_path / "site" / language / "examples" / report).read_text()
+        assert whole == f"{language}<a>cells</a>", "the results are not in the site"
 
 
 def search(tab: Any, words: str, leads_to: str) -> None:
@@ -171,6 +174,7 @@ def test_a_message_is_found_by_its_words(site: Path, tab: Any, language: str) ->
         ("en", "my job does not start", "(how-to|faq)/wait", "start"),
         ("fr", "ma tâche attend", "(how-to/waiting|faq/waiting|explanation/cluster)", "tâche"),
         ("fr", "diametre", "how-to/choose-model", "diamètre"),
+        ("fr", "permission refusée", "faq/connecting.*#.*denied", "machine"),
     ],
 )
 def test_what_answers_is_found_first_with_a_line_of_it(

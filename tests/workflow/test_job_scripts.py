@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from segmake.adapter.report_place import SMALL_CELLS
+from segmake.config.load import load_config
+from segmake.core.journal import Journal
+from segmake.plan.make import make_plan
 from tests.projects import Project
 
 
@@ -44,6 +48,21 @@ def test_jobs_are_shown_where_there_is_no_slurm(
     refused = plan(project, without_slurm)
     assert refused.returncode == 1 and not refused.stdout
     assert refused.stderr.startswith("SM-DIR-004")
+
+
+def test_a_report_on_many_cells_is_a_job(
+    project: Project, without_slurm: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    project.settings["cluster"] = {"cpu_partition": "cpu"}
+    assert "rule_report" not in plan(project, without_slurm).stdout
+    made, _ = make_plan(load_config(Path("config/config.yaml")))
+    batch = next(iter(made.batches.values()))
+    task = batch.tasks["masks"][0]
+    journal = Journal(made.folders.journal("masks", batch.name))
+    journal.add(task.image, "done", task.key, 1, cells_kept=SMALL_CELLS + 1)
+    shown = plan(project, without_slurm).stdout
+    assert "#SBATCH --comment rule_report\n" in shown
 
 
 def plan(project: Project, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:

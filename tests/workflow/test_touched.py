@@ -63,13 +63,17 @@ def test_touched_images_send_jobs_that_only_look(project: Project) -> None:
     begun, results = worked_on(project), project.contents("cells.csv", ".tif", ".png")
     touch(project.images, 1)
     dry = project.run("-n")
-    assert "to compare     7  images have files" in dry.stderr and "to segment" not in dry.stderr
+    assert (
+        "to compare     7  of these: their files have" in dry.stderr
+        and "to segment" not in dry.stderr
+    )
     assert dry.stderr.count("to run 0, jobs 1") == 2
     assert all(f"in the files to compare: {number}\n" in dry.stderr for number in (7, 1))
     again = project.run()
     assert again.returncode == 0, again.stderr
     assert worked_on(project) == begun, again.stderr
     assert "finding cells" not in again.stderr
+    assert "7 images were compared and are as before: not computed again" in again.stderr
     assert project.contents("cells.csv", ".tif", ".png") == results
 
     # One of them holds something else now.
@@ -79,6 +83,9 @@ def test_touched_images_send_jobs_that_only_look(project: Project) -> None:
     touch(project.images, 3)
     other = project.run()
     assert other.returncode == 0, other.stderr
+    assert "6 images were compared and are as before" in other.stderr
+    assert "1 image was compared, and computed again since" in other.stderr
+    assert "the content has changed: a/img_2.tif\n" in other.stderr
     # Four steps, its own run of a script, and that of all.
     assert worked_on(project) == begun + 6
     # Being compared is no attempt.

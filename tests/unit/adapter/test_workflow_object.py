@@ -126,3 +126,18 @@ def test_cores_are_those_of_this_computer_alone():
 def test_quiet_is_what_the_profile_says(quiet, expected):
     settings = SimpleNamespace(quiet=quiet)
     assert WorkflowObject(SimpleNamespace(output_settings=settings)).is_quiet is expected
+
+
+def test_a_local_rule_is_sent_where_its_work_is_not_small():
+    """Of a cluster; on one computer all is done there, and other rules are where they were."""
+    local, remote, other = (SimpleNamespace(name=name) for name in ("report", "segment", "verify"))
+    work = {"small": True}
+    for nodes in (None, 2):
+        workflow = SimpleNamespace(
+            is_local=lambda rule: rule.name != "segment",
+            resource_settings=SimpleNamespace(nodes=nodes),
+        )
+        WorkflowObject(workflow).send_unless("report", lambda: work["small"])
+        for work["small"] in (True, False):
+            where = [workflow.is_local(rule) for rule in (local, remote, other)]
+            assert where == [work["small"] or nodes is None, False, True]

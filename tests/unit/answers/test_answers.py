@@ -178,6 +178,20 @@ def test_what_stops_no_run_is_a_warning(tmp_path, monkeypatch, capsys):
     assert told.startswith("SM-ENV-032  ") and "\nNothing else is wrong with " in told
 
 
+def test_check_asks_about_a_diameter_that_may_be_meant_in_micrometres(tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    (tmp_path / "images").mkdir()
+    text = "images: {folder: %s, pixel_size_um: 0.065}\nsegmentation:\n  diameter: %s\n"
+    config.write_text(text % (tmp_path / "images", 2.5))
+    assert main(["check", str(config)]) == 0
+    told = capsys.readouterr().out
+    assert "SM-CFG-071" in told and "line 3" in told and "write 38:" in told
+    assert "\nNothing else is wrong" in told and "environment" not in told
+    config.write_text(text % (tmp_path / "images", 38))
+    assert main(["check", str(config)]) == 0
+    assert "SM-CFG" not in capsys.readouterr().out
+
+
 def test_check_looks_whether_the_images_are_here_where_they_are_computed(
     tmp_path, monkeypatch, capsys, site_file
 ):

@@ -471,6 +471,31 @@ def test_numbers_and_words_of_people_are_told_as_what_is_to_be_written(
     assert problem.where.endswith("line 5")
 
 
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [
+        ("diameter: 0", "SM-CFG-075"),
+        ("diameter: 1,5", "SM-CFG-046"),
+        ("model_type: cyto3", "SM-CFG-065"),
+        ("use_gpu: true", "SM-CFG-065"),
+        ("diam: 20", "SM-CFG-065"),
+    ],
+)
+def test_with_threshold_nobody_is_sent_to_what_only_networks_have(tmp_path, setting, code):
+    text = f"images:\n  folder: data\nsegmentation:\n  engine: threshold\n  {setting}\n"
+    (problem,) = found(write(tmp_path, text))
+    assert problem.code == code and problem.where.endswith("line 5")
+    for other in ("estimate", "the model's own", "Write `model`", "Write `gpu`"):
+        assert other not in str(problem)
+
+
+@pytest.mark.parametrize("range_", ["1-20", "1 – 20", "1..20", "20 to 1", "1 à 20"])
+@pytest.mark.parametrize("key", ["time", "positions"])
+def test_a_range_in_words_is_told_as_the_list_to_write(tmp_path, key, range_):
+    (problem,) = found(write(tmp_path, f"images:\n  folder: data\n  {key}: {range_}\n"))
+    assert problem.code == "SM-CFG-074" and "Write [1, 20]:" in problem.remedy
+
+
 @pytest.mark.parametrize("setting", ["channel: 0", "second_channel: 0", "z: 0", "time: [0, 10]"])
 def test_what_is_counted_from_0_elsewhere_is_counted_from_1(tmp_path, setting):
     (problem,) = found(write(tmp_path, f"images:\n  folder: data\n  {setting}\n"))
@@ -539,6 +564,11 @@ def test_a_path_that_a_comment_cuts_is_told_in_quotes(tmp_path):
     [
         ('results: "D:\\res"', "SM-CFG-016", "without quotes"),
         ("outputs: rois", "SM-CFG-070", "Write [rois]."),
+        ("leave_out: good_1.tif", "SM-CFG-073", '\nleave_out: {good_1.tif: "the reason"}'),
+        ("looked_at: [a, b*]", "SM-CFG-073", 'looked_at: {a: "the reason", "b*": "the reason"}'),
+        ("leave_out: [a: old, b]", "SM-CFG-073", 'leave_out: {a: "old", b: "the reason"}'),
+        ("leave_out: {a.tif: }", "SM-CFG-073", '\na.tif: "the reason"'),
+        ("leave_out: 7", "SM-CFG-002", "a section"),
     ],
 )
 def test_what_stands_at_the_top_is_told_as_what_is_in_a_section(tmp_path, line, code, words):

@@ -433,9 +433,28 @@ def test_of_several_configs_the_last_is_written_to(config, capsys):
     assert (lab.read_bytes(), day.read_bytes()) == before
     capsys.readouterr()
     assert main(["set", *place, "cluster.hours", "5"]) == 0
-    assert capsys.readouterr().out == "cluster.hours: not set -> 5  (day.yaml, line 2)\n"
+    told = "cluster.hours: 3 (lab.yaml, line 2) -> 5  (day.yaml, line 2)\n"
+    assert capsys.readouterr().out == told
     assert main(["get", *place, "cluster.hours"]) == 0
     assert capsys.readouterr().out == "5\n" and lab.read_bytes() == before[0]
+
+
+def test_what_only_looks_takes_several_configs(config, capsys):
+    Path("lab.yaml").write_text(
+        "images: {folder: images}\nresults: of_lab\nenvironments: {growth: {packages: [pandas]}}\n"
+    )
+    day = Path("day.yaml")
+    day.write_text("segmentation: {engine: threshold}\n")
+    place = ["--configfile", "lab.yaml", "--configfile", "day.yaml"]
+    for words in (["status", *place], ["status", "--configfile", "lab.yaml", "day.yaml"]):
+        assert main(words) == 1 and "SM-RUN-013  of_lab" in capsys.readouterr().err
+    assert main(["environment", "other", *place]) == 1
+    assert "growth" in capsys.readouterr().err
+    assert main(["jupyter", "other", *place]) == 1
+    assert "growth" in capsys.readouterr().err
+    day.write_text("segmentation: {engine: threshold, niter: 7}\n")
+    assert main(["try", "images/a.tif", *place]) == 1
+    assert "SM-CFG-010  day.yaml, line 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,25 @@ def test_there_may_be_neither_config_nor_results(tmp_path, monkeypatch, capsys):
     assert "SM-HLP-002" in capsys.readouterr().err
 
 
+def test_several_configs_are_in_it_and_asked_together(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    said = []
+
+    def command(name: str, *words: str) -> contents.Part:
+        said.append(" ".join(words))
+        return contents.Part(name, "said", "")
+
+    monkeypatch.setattr(contents, "_command", command)
+    Path("lab.yaml").write_text("results: of_lab\n")
+    Path("day.yaml").write_text("segmentation: {engine: threshold}\n")
+    assert main(["helpfile", "--configfile", "lab.yaml", "day.yaml", "--to", "help.zip"]) == 0
+    with ZipFile("help.zip") as opened:
+        assert b"of_lab" in opened.read("config_1.yaml")
+        assert b"threshold" in opened.read("config.yaml")
+    both = "--configfile lab.yaml --configfile day.yaml"
+    assert said[:3] == [f"check {both}", "status --results of_lab", f"plan {both}"]
+
+
 @pytest.mark.parametrize("folder", ["config/config.yaml", "typo/x"])
 def test_it_is_said_at_once_that_nothing_can_be_written_there(experiment, capsys, folder):
     place = Path(folder, "help.zip")

@@ -354,6 +354,12 @@ def test_folders_that_are_none(configure, folder, code):
     assert refused(list_images, configure(images={"folder": folder})).code == code
 
 
+def test_what_the_home_folder_was_taken_for_is_told(configure, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/jane")
+    problem = refused(list_images, configure(images={"folder": "~/photos"}))
+    assert problem.code == "SM-DIR-001" and "/home/jane/photos" in problem.what
+
+
 def test_folders_without_an_image_to_take(configure, images, tmp_path, draw):
     images.mkdir()
     assert refused(list_images, configure()).code == "SM-DIR-004"

@@ -12,7 +12,7 @@ from segmake.core import installation
 from segmake.formats.reach import as_pattern
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.inventory import take_inventory, write_inventory
-from segmake.images.listing import chosen, list_images
+from segmake.images.listing import chosen, list_images, state_of_folders
 from segmake.messages import Problem
 
 
@@ -68,6 +68,39 @@ def test_what_is_chosen_by_names_alone_is_what_is_listed(configure, images, draw
     assert (
         found == chosen(names, include, exclude) == {"a.tif", "B.TIF", "day 2/c.tif", "h.ome.zarr"}
     )
+
+
+def test_the_state_of_folders_tells_what_is_listed(configure, images, draw, tmp_path):
+    for name in ("a.tif", "day/b.tif", "left/c.tif", "notes.txt"):
+        draw(images / name)
+    store = tmp_path / "store" / "d.tif"
+    draw(store)
+    (images / "d.tif").symlink_to(store)
+    config = configure(images={"folder": str(images), "exclude": ["left/"]})
+    seen = [state_of_folders(config)]
+    for change in (
+        lambda: draw(images / "day" / "b2.tif"),
+        lambda: (images / "day").rename(images / "day2"),
+        lambda: (images / "notes.txt").write_text("more"),
+        lambda: os.utime(store, (1, 1)),
+        lambda: (images / "@eaDir").mkdir(),
+        lambda: images.rename(tmp_path / "moved") and images.symlink_to(tmp_path / "moved"),
+    ):
+        change()
+        assert state_of_folders(config) not in seen
+        seen.append(state_of_folders(config))
+    assert None not in seen
+    # What is no matter.
+    draw(images / "left" / "c2.tif")
+    draw(images / ".hidden" / "c2.tif")
+    assert state_of_folders(config) == seen[-1]
+    # What one look does not tell.
+    (images / "e.zarr").mkdir()
+    assert state_of_folders(config) is None
+    (images / "e.zarr").rmdir()
+    (images / "lost.tif").symlink_to(tmp_path / "nowhere")
+    assert state_of_folders(config) is None
+    assert state_of_folders(configure(images={"folder": str(tmp_path / "nowhere")})) is None
 
 
 def test_links_that_lead_nowhere_fail_by_name(take, images, draw, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from segmake.core.config import Config
 from segmake.core.tables import write_csv
 from segmake.labels import measurement
 from segmake.labels.measurement import measure_cells, measure_volume
+from segmake.labels.shapes import SHAPES
 from segmake.messages import Problem
 from tests.unit.drawn_cells import draw_disc, draw_rod
 
@@ -105,6 +107,52 @@ def test_the_choice_of_properties_is_that_of_scikit_image():
     columns |= {"intensity_std": "std_intensity_GFP", "intensity_median": "median_intensity_GFP"}
     for name in set(CHOICE) - {"orientation"}:
         assert cells[columns[name]].tolist() == pytest.approx(expected[name].tolist()), name
+
+
+@pytest.mark.parametrize("density", [0.3, 0.45, 0.6])
+def test_shapes_of_any_form_are_those_of_scikit_image(density):
+    random = np.random.default_rng(int(100 * density))
+    # Cells with holes, in several pieces and at the border.
+    labels = label(random.random((120, 150)) < density, connectivity=2)
+    labels[labels > 0] = random.permutation(labels.max())[labels[labels > 0] - 1] // 2 + 1
+    expected = regionprops_table(labels, properties=("centroid", *SHAPES))
+    cells = measure_cells(labels, {}, None, settings(properties=list(SHAPES)))
+    columns = {name: size.pixels for name, size in SIZE_PROPERTIES.items()} | SHAPE_PROPERTIES
+    columns |= {"centroid-0": "centroid_y_px", "centroid-1": "centroid_x_px"}
+    expected["orientation"] = measurement._degrees(expected["orientation"])
+    for name, values in expected.items():
+        found = cells[columns[name]].to_numpy()
+        # Of cells that are spread alike in all directions, rounding decides what is no direction and almost 0.
+        alike = expected["axis_major_length"] <= expected["axis_minor_length"] * (1 + 1e-12)
+        clear = ~alike if name in ("orientation", "eccentricity") else alike | True
+        # What has no width at all has a millionth of a pixel there, for rounding.
+        close = {"rel": 1e-9, "abs": 1e-5 if name == "axis_minor_length" else 1e-9}
+        assert found[clear].tolist() == pytest.approx(values[clear].tolist(), **close), name
+
+
+def python_calls(labels: np.ndarray) -> int:
+    """Return how many functions of Python are called to measure cells."""
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        measure_cells(labels, {"GFP": labels}, 0.1, DEFAULTS)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_many_cells_are_measured_with_the_calls_of_a_few():
+    cell = draw_rod(14, 6, 20).astype(np.uint16)
+    few, many = (
+        np.kron(np.arange(1, number**2 + 1).reshape(number, number), cell) for number in (6, 18)
+    )
+    measure_cells(few, {"GFP": few}, 0.1, DEFAULTS)
+    assert python_calls(many) < 1.2 * python_calls(few)
 
 
 def test_a_choice_replaces_the_default_and_keeps_what_is_always_there():

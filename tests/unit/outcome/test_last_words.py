@@ -11,7 +11,7 @@ from segmake.outcome.last_words import NAMED_LOOKS, describe_end
 
 def told(flags: list[str], diameters: Sequence[float] = (), **more: str) -> str:
     folders = SimpleNamespace(results=Path("results"), scripts=Path("results/scripts"))
-    plan = SimpleNamespace(batches={"0001": None}, folders=folders, contact="")
+    plan = SimpleNamespace(batches={"0001": None}, folders=folders, contact="", looks=[])
     rows = [
         {"image": f"field {number}", "state": "done", "cells": 3, "flags": each, **more}
         for number, each in enumerate(flags)
@@ -23,7 +23,9 @@ def told(flags: list[str], diameters: Sequence[float] = (), **more: str) -> str:
 
 def test_images_to_look_at_are_named_by_what_is_unusual() -> None:
     words = told(["", "no_cell", "no_cell, saturated", "dim, count"])
-    assert "3 images to look at" in words and "2 × no cell: field 1, field 2" in words
+    assert (
+        "3 images to look at, with 9 cells (" in words and "2 × no cell: field 1, field 2" in words
+    )
     # What says most, and each image once.
     assert "1 × little contrast: field 3" in words and words.count(" × ") == 2
     assert "to look at" not in told(["", ""])

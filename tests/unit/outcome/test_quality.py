@@ -10,7 +10,15 @@ import pytest
 
 from segmake.labels.quality import LabelFacts, joined_facts, picture_facts
 from segmake.messages import LANGUAGES
-from segmake.outcome.quality import CODES, THRESHOLDS, flags_of, label, read_flags, write_flags
+from segmake.outcome.quality import (
+    CODES,
+    THRESHOLDS,
+    flags_of,
+    in_sentences,
+    label,
+    read_flags,
+    write_flags,
+)
 from tests.projects import ROOT
 from tests.unit.rods import SHAPE, rods
 
@@ -50,6 +58,8 @@ def test_all_that_went_wrong_in_a_folder_is_flagged_and_nothing_else():
     assert flagged(images, bad) == bad and len(bad) == 20
     assert not flagged(images, folder())
     assert {"size", "large_object"} <= flags("a/colony 3", images)
+    told = in_sentences(flags_of(images)["a/colony 3"])
+    assert "larger than a cell" in told and "of another size" not in told
     # What is missing can't be bright: one reason is enough.
     assert flags("a/full 1", images) == flags("a/empty 1", images) == {"no_cell"}
 

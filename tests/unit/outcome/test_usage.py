@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 
+import pandas as pd
 import pytest
 
 from segmake.core.journal import Journal
@@ -15,6 +16,7 @@ from segmake.outcome.image_table import image_table
 from segmake.outcome.memory import note, notes
 from segmake.outcome.usage import describe, usage_of, usage_of_runs
 from segmake.plan.plan import Batch, Plan
+from segmake.report.cell_columns import CellColumns
 from segmake.report.page import Run, write_report
 from segmake.runner.run_step import Task
 from segmake.runner.step_names import STEPS
@@ -395,7 +397,9 @@ def test_the_share_of_the_gpu_that_the_network_used(plan, queue, silent):
 def page(folder, plan, usage):
     run = Run("results", "", "", {}, "cellpose3", "", {}, "A40", "snakemake", usage=usage)
     images = image_table(plan)
-    write_report(folder / "r.html", images=images, cells=images, thumbnails=lambda _: None, run=run)
+    pd.DataFrame().to_parquet(folder / "cells.parquet")
+    cells = CellColumns(folder / "cells.parquet")
+    write_report(folder / "r.html", images=images, cells=cells, thumbnails=lambda _: None, run=run)
     return (folder / "r.html").read_text(encoding="utf-8")
 
 

@@ -7,16 +7,18 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
+from segmake.config.load import load_config
 from segmake.core.journal import Journal
 from segmake.core.tables import write_csv
 from segmake.formats import read_headers
 from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
 from segmake.images.inventory import write_inventory
-from segmake.labels.cell_tables import join_cells
+from segmake.labels.joined_cells import join_cells
 from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
 from segmake.plan import bindings
@@ -345,6 +347,18 @@ def test_a_diameter_that_may_be_meant_in_micrometres_is_asked_about(images, plan
     assert "SM-CFG-071" not in told
 
 
+def test_a_name_of_no_image_is_told_with_its_line(images, configure):
+    path = configure().path
+    path.write_text(
+        f"images: {{folder: {images}}}\nsegmentation: {{engine: threshold}}\n"
+        f"leave_out:\n  a*: blurred\n  empty_1.tif: no cell\nlooked_at: {{b: right}}\n"
+    )
+    told = make_plan(load_config(path))[0].describe()
+    assert "SM-CFG-053  config.yaml, line 5" in told.replace(f"{path.parent}/", "")
+    assert "`looked_at` names b," in told
+    write_plan(make_plan(load_config(path))[0])
+
+
 def test_the_kinds_of_files_that_are_not_chosen_are_told(images, plan):
     for name in ("notes.txt", "sub.TXT", "a.db", "LISEZMOI"):
         (images / name).touch()
@@ -364,7 +378,7 @@ def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
     told = plan().describe()
     said = " ".join(told.split())
     assert "found 9 images" in said and "to segment 3 batches" in said
-    assert "will fail 6 in addition to these" in said
+    assert "will fail 6 apart from those to segment" in said
     assert "SM-IMG-002 3 images (x.tif, y.tif, z.tif): The file is empty" in said
     # Each link leads somewhere else, and is told with where.
     for number in range(3):
@@ -463,7 +477,7 @@ def test_a_number_that_is_another_channel_in_another_file_is_refused(plan, tmp_p
     named = plan(images={"channel": "PHASE"})
     assert named.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
     compute(named)
-    table, _ = join_cells(named, image_table(named)["image"])
+    table = pd.concat(join_cells(named, image_table(named)["image"])[0].parts())
     assert table.groupby("image").size().to_dict() == {"mon.ome.tif": 3, "tue.ome.tif": 3}
     assert table["mean_intensity_Phase"].notna().all()
     assert not any(column.strip() != column or "phase" in column for column in table)
@@ -512,7 +526,7 @@ def test_tables_of_an_earlier_version_are_joined_into_one_column(plan, tmp_path,
     made = plan(images={"channel": "Phase"})
     assert made.states == {"mon.ome.tif": "done", "tue.ome.tif": "new"}
     compute(made)
-    table, _ = join_cells(made, image_table(made)["image"])
+    table = pd.concat(join_cells(made, image_table(made)["image"])[0].parts())
     assert [c for c in table if c.startswith("mean_")] == [
         "mean_intensity_Phase",
         "mean_intensity_GFP",

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
 import re
+import tracemalloc
+from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,8 +14,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segmake.report.distributions import cells_over_time
-from segmake.report.page import GALLERY_LIMIT, Run, write_report
+from segmake.messages.numbers import brief
+from segmake.report.cell_columns import CellColumns
+from segmake.report.distributions import cells_over_time, distributions, note_on_cells
+from segmake.report.gallery import GALLERY_LIMIT, gallery
+from segmake.report.page import Run, write_report
 
 EVIL = "a/<script>alert('x')</script> \"q\" javascript:é\n#1%.tif"
 RUN = Run(
@@ -85,11 +91,15 @@ def cells(n: int, um: float | None = None) -> pd.DataFrame:
     return table
 
 
+def columns(folder: Path, table: pd.DataFrame) -> CellColumns:
+    path = folder / "cells.parquet"
+    table.to_parquet(path)
+    return CellColumns(path)
+
+
 def write(folder, rows, table, thumbnails, run: Run = RUN) -> Page:
-    path = folder / "results" / "report.html"
-    write_report(
-        path, images=pd.DataFrame(rows, dtype=object), cells=table, thumbnails=thumbnails, run=run
-    )
+    path, images = folder / "results" / "report.html", pd.DataFrame(rows, dtype=object)
+    write_report(path, images=images, cells=columns(folder, table), thumbnails=thumbnails, run=run)
     return Page(path)
 
 
@@ -127,6 +137,20 @@ def test_failed_images_come_first_with_reason_and_remedy(tmp_path, thumbnails):
     for text in ("b.tif", "It is <cut> off.", "Copy it again.", "SM-IMG-003"):
         assert page.text.index(text) < page.text.index("a.tif")
     assert "2 of 3 images" in page.text
+
+
+def test_images_to_look_at_lead_to_their_pictures_and_their_cells_are_counted_apart(
+    tmp_path, thumbnails
+):
+    out = {"left_out_because": "blurred"}
+    rows = [done("a.tif", 8), done("b.tif", 5, flags="large_object"), done("c.tif", 7, **out)]
+    page = write(tmp_path, rows, cells(13), thumbnails, replace(RUN, engine="threshold"))
+    (card,) = [each for each in page.all("article") if each.get("data-name") == "b.tif"]
+    assert [link for link in page.all("a") if link["href"] == f"#{card['id']}"]
+    assert "; 5 of them in images to look at" in page.text
+    assert "method: local" in page.text and "model for bacteria" not in page.text
+    page = write(tmp_path, rows, cells(13), thumbnails)
+    assert "method: local" not in page.text and "model for bacteria" in page.text
 
 
 def test_whom_to_ask_is_said_with_the_failures_and_the_facts(tmp_path, thumbnails):
@@ -231,7 +255,7 @@ def test_movies_are_counted_over_time(tmp_path, thumbnails):
     """Cell 1 of a.tif is at times 1 to 4, cell 2 at 3; b.tif has cells at 1 and 4 alone; c.tif is no movie."""
     table = pd.DataFrame({"image": list("aaaaabbbc"), "time": [1, 2, 3, 4, 3, 1, 4, 4, 1]})
     table["area_px"], table["volume_um3"] = 50, np.linspace(1, 2, 9)
-    first, second = cells_over_time(table)
+    first, second = cells_over_time(columns(tmp_path, table))
     assert first.to_dict() == {1: 1, 2: 1, 3: 2, 4: 1}
     assert second.to_dict() == {1: 1, 2: 0, 3: 0, 4: 2}
     rows = [done("a", 5, tracks=2, divisions=1, movie="overlays/a é.webp"), done("b"), done("c")]
@@ -248,3 +272,114 @@ def test_movies_are_counted_over_time(tmp_path, thumbnails):
 def test_no_movie_no_curve(tmp_path, thumbnails, times):
     page = write(tmp_path, [done("a.tif", 3)], cells(3).assign(time=times), thumbnails)
     assert "Time point" not in page.text
+
+
+def test_memory_does_not_grow_with_the_cells(tmp_path):
+    """But for one column of numbers: the table of a million cells has thirty."""
+    tables = {}
+    for n in (100_000, 200_000):
+        table = cells(n, 0.1).assign(**{f"other{place}": 1.0 for place in range(20)})
+        (tmp_path / str(n)).mkdir()
+        tables[n] = columns(tmp_path / str(n), table.assign(time=1, time_s=0.0))
+    read_all(tables[100_000])
+    peaks = {}
+    for n, table in tables.items():
+        tracemalloc.start()
+        read_all(table)
+        peaks[n] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    # Eight bytes for each value, and a byte for whether it is known, and a copy where some are left out.
+    assert peaks[200_000] - peaks[100_000] < 20 * 100_000
+
+
+def read_all(table: CellColumns) -> None:
+    movies = cells_over_time(table)
+    plots, summary = distributions([], table, movies)
+    assert len(plots) == len(summary) == 3
+    note_on_cells([], table, movies)
+
+
+def test_figures_are_those_of_all_cells(tmp_path):
+    """Not of a sample, whatever parts they are read in: 200,000 cells are in several."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"image": "a.tif", "area_px": random.lognormal(5, 1, 200_000)})
+    table.loc[7, "area_px"] = np.nan
+    plots, (row,) = distributions([], columns(tmp_path, table), [])
+    known = table.area_px.dropna().to_numpy()
+    low, high = np.percentile(known, (5, 95))
+    assert row["n"] == "199,999" and row["median"] == brief(np.median(known))
+    assert row["range"] == f"{brief(low)} – {brief(high)}"
+    larger = (known > 1.5 * np.percentile(known, 99)).sum()
+    assert f"{larger} much larger values" in plots[0]["note"]
+
+
+def test_pictures_are_made_smaller_where_there_are_many(tmp_path, monkeypatch):
+    """Both of an image alike, and only as many as have room; those to look at are shown before others."""
+    noise = np.random.default_rng(0)
+    pairs = {}
+    for n in range(40):
+        pairs[f"{n}.tif"] = pair = tmp_path / f"{n}.before.jpg", tmp_path / f"{n}.after.jpg"
+        for path, channels in zip(pair, ((), (3,)), strict=True):
+            Image.fromarray(noise.integers(0, 255, (280, 420, *channels), np.uint8)).save(path)
+    (tmp_path / "3.after.jpg").write_bytes(b"damaged")
+    rows = [done(f"{n}.tif", flags="edge" if n > 30 else "") for n in range(40)]
+    whole = gallery(rows, pairs.get)
+    assert not whole.notes and len(whole.cards) == 40
+    sizes = {}
+    for most in (2_000_000, 200_000):
+        monkeypatch.setattr("segmake.report.gallery.MOST_BYTES", most)
+        page = write(tmp_path, rows, cells(3), pairs.get)
+        assert page.cards()[:9] == [f"{n}.tif" for n in range(31, 40)] and len(page.cards()) == 40
+        assert len(page.source) < 1.4 * most + 150_000
+        pictures = [b64decode(image["src"].partition(",")[2]) for image in page.all("img")]
+        sizes[most] = {Image.open(io.BytesIO(picture)).size for picture in pictures}
+        assert all(image["loading"] == "lazy" for image in page.all("img"))
+        assert len(sizes[most]) == 1 and "the longer side of the pictures" in page.text
+    assert max(sizes[2_000_000]) > max(sizes[200_000])
+    # At their smallest, noise takes more room than there is; what is left out is said, and the first have it.
+    assert 18 <= len(pictures) < 78 and "There was no room for the pictures of" in page.text
+
+
+def test_images_to_look_at_are_never_left_out_for_others(tmp_path, thumbnails, monkeypatch):
+    rows = [done(f"t{n}.tif", flags="edge" if n % 3 == 0 else "") for n in range(1500)]
+    page = write(tmp_path, rows, cells(2), thumbnails)
+    assert page.cards() == [f"t{n}.tif" for n in range(0, 1500, 3)]
+    assert "500 of the 1,500 segmented images are shown: all those to look at (500)" in page.text
+    rows = [done(f"t{n}.tif", flags="edge" if n % 30 == 0 else "") for n in range(1500)]
+    page = write(tmp_path, rows, cells(2), thumbnails)
+    assert {f"t{n}.tif" for n in range(0, 1500, 30)} < set(page.cards())
+    assert len(page.cards()) == 300 and "(50), and 250 of the others" in page.text
+    assert "All cells and all images count" in page.text
+    assert page.cards() == write(tmp_path, rows, cells(2), thumbnails).cards()
+    monkeypatch.setattr("segmake.report.gallery.LOOKS_LIMIT", 20)
+    page = write(tmp_path, rows, cells(2), thumbnails)
+    assert len(page.cards()) == 270 and "20 of the 50 images to look at" in page.text
+
+
+def test_the_page_has_an_end_whatever_the_number_of_images(tmp_path):
+    """Each image that failed has words of its own, as where a path is in them; each flagged one a warning."""
+    rows = [{**failed(f"f{n}"), "message": f"No {n}."} for n in range(3000)]
+    rows += [{**failed(f"g{n}"), "message": "It is cut off."} for n in range(3000)]
+    rows += [done(f"t{n}", flags="edge", warning=f"See {n}.") for n in range(3000)]
+    page = write(tmp_path, rows, cells(2), lambda name: None)
+    twice = write(
+        tmp_path, [*rows, *(failed(f"h{n}") for n in range(3000))], cells(2), lambda _: None
+    )
+    assert len(twice.source) < len(page.source) + 2000
+    for words in (
+        "1,000 more are not named here; images.csv names all.",
+        "3,000 more are not named here",
+        "2,800 more remarks on single images",
+        "2,000 of the 3,000 images to look at are shown",
+    ):
+        assert words in page.text, words
+
+
+def test_so_many_movies_are_drawn(tmp_path):
+    table = pd.DataFrame({"image": [f"{n // 2:03}" for n in range(300)], "time": [1, 2] * 150})
+    found = columns(tmp_path, table)
+    movies = cells_over_time(found)
+    rows = [done(f"{n:03}", n) for n in range(150)]
+    plots, _ = distributions(rows, found, movies)
+    (note,) = [plot["note"] for plot in plots if "movies" in plot["note"]]
+    assert note.startswith("100 of the 150 movies are drawn, chosen evenly")

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from segmake.core import installation
+from segmake.report.cell_columns import CellColumns
 from segmake.report.embedded_pictures import embedded
 from segmake.report.fragment import LONGEST_TEXT, read_fragment
 from segmake.report.page import Run, write_report
@@ -120,11 +121,12 @@ def failure(run: str = "a.tif", said: str = "", **more: Any) -> Failure:
 def write(results: Path, *scripts: ScriptResults, images: tuple[str, ...] = ("done",)) -> Page:
     columns = ("image", "state", "cells", "seconds")
     rows = [dict(zip(columns, (f"{n}.tif", s, 1, 1.0), strict=True)) for n, s in enumerate(images)]
-    path = results / "report.html"
+    path, cells = results / "report.html", results.with_name("cells.parquet")
+    pd.DataFrame().to_parquet(cells)
     write_report(
         path,
         images=pd.DataFrame(rows, columns=list(columns), dtype=object),
-        cells=pd.DataFrame(),
+        cells=CellColumns(cells),
         thumbnails=lambda image: None,
         run=RUN,
         scripts=scripts,

@@ -109,12 +109,21 @@ def test_only_what_is_not_done_is_computed(tasks, journal):
     assert Work().run(tasks, journal).images == []
 
 
+class OneAfterTheOther(Work):
+    """The image after the one that is lost fails once that was noted."""
+
+    def compute(self, task, read):
+        while task.image == "c" and not self.details:
+            time.sleep(0.001)
+        return super().compute(task, read)
+
+
 @pytest.mark.parametrize("part", ["b", "finish_b"])
 def test_a_gpu_that_is_lost_fails_no_image_but_one_that_it_is_lost_on_again(tasks, journal, part):
     lost = RuntimeError("CUDA error: unspecified launch failure")
     with pytest.raises(Problem) as caught:
         # In the process that lost it, every later image fails as well.
-        Work(**{part: lost, "c": lost}).run(tasks, journal)
+        OneAfterTheOther(**{part: lost, "c": lost}).run(tasks, journal)
     assert caught.value.code == "SM-RUN-014" and "launch failure" in caught.value.what
     assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 1, 0]
     assert all(entry.event == "done" for entry in journal.finished().values())
@@ -123,6 +132,39 @@ def test_a_gpu_that_is_lost_fails_no_image_but_one_that_it_is_lost_on_again(task
     assert [journal.is_done(task.image, task.key) for task in tasks] == [True, False, True]
     Work().run(tasks, journal)
     assert problem_of(journal.last("b")).code == "SM-RUN-002"
+
+
+@pytest.mark.parametrize("first_told", ["b", "c"])
+def test_of_images_that_a_lost_gpu_fails_together_the_first_begun_is_blamed(
+    tasks, journal, first_told
+):
+    told = {"b": threading.Event(), "c": threading.Event()}
+
+    class Together(Work):
+        """Loses the GPU while ``b`` is finished and ``c`` computed; either is told first."""
+
+        def _lose(self, image):
+            both.wait(10)
+            if image != first_told:
+                told[first_told].wait(10)
+            raise RuntimeError("CUDA error: unspecified launch failure")
+
+        def compute(self, task, read):
+            return self._lose("c") if task.image == "c" else super().compute(task, read)
+
+        def finish(self, task, computed):
+            return self._lose("b") if task.image == "b" else super().finish(task, computed)
+
+    both = Barrier(2)
+    work = Together()
+
+    def detail(_text):
+        told[first_told].set()
+
+    with pytest.raises(Problem) as caught:
+        run_step(tasks, journal, work, work.told.append, detail)
+    assert caught.value.code == "SM-RUN-014"
+    assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 1, 0]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])

@@ -49,7 +49,7 @@ def test_several_processes_make_what_one_makes(segmented, tmp_path):
     for number in (1, 3):
         path = tmp_path / f"{number}.jsonl"
         with Journal(path).locked() as journal:
-            spread = Spread("measure", plan.folders.plan, number) if number > 1 else None
+            spread = Spread("measure", plan.folders.plan, "0001", number) if number > 1 else None
             measure(plan, tasks, journal, spread)
             if spread:
                 spread.close()
@@ -75,12 +75,12 @@ def test_a_process_that_dies_takes_no_other_image_with_it(segmented, tmp_path):
     with Journal(path).locked() as journal:
         killer.start()
         with pytest.raises(Problem, match="SM-CLU-040"):
-            measure(plan, tasks, journal, Spread("measure", plan.folders.plan, 2))
+            measure(plan, tasks, journal, Spread("measure", plan.folders.plan, "0001", 2))
         killer.join()
         assert 1 <= len(journal.in_work()) <= 2, "what died with it"
         assert not multiprocessing.active_children()
         # Another job goes on with them.
-        spread = Spread("measure", plan.folders.plan, 2)
+        spread = Spread("measure", plan.folders.plan, "0001", 2)
         measure(plan, tasks, journal, spread)
         spread.close()
         done = [end for end in journal.finished().values() if end.event == "done"]
@@ -89,7 +89,7 @@ def test_a_process_that_dies_takes_no_other_image_with_it(segmented, tmp_path):
 
 def test_a_job_that_is_stopped_blames_no_image(segmented, tmp_path):
     plan, tasks = segmented
-    spread = Spread("measure", plan.folders.plan, 2)
+    spread = Spread("measure", plan.folders.plan, "0001", 2)
     begun = []
 
     def line(work, ended):

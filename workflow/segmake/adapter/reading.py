@@ -28,8 +28,8 @@ from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
-from segmake.plan.make import make_plan
-from segmake.plan.plan import PLAN_VARIABLE, Plan, read_plan
+from segmake.plan.make import make_or_keep_plan
+from segmake.plan.plan import PLAN_VARIABLE, Plan, read_outline, read_plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings_of_results
 from segmake.slurm import commands as slurm
@@ -47,7 +47,7 @@ class Reading:
     jobs : Jobs
         The record of the jobs that are sent.
     inventory : Inventory or None
-        The images, where the plan was made here.
+        The images, where the plan was made here of them.
     adopted : dict
         The jobs that a lost run left, and that this one takes over.
     cluster : Cluster or None
@@ -81,7 +81,7 @@ def read(workflow: WorkflowObject, *, conda: bool) -> Reading:
     written = os.environ.get(PLAN_VARIABLE)
     if workflow.is_main_process or not written:
         return _make(workflow, conda=conda)
-    plan = read_plan(Path(written))
+    plan = read_outline(Path(written))
     return Reading(plan, Jobs(plan.folders.jobs))
 
 
@@ -106,7 +106,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     sends = workflow.is_main_process and workflow.sends_jobs and slurm.is_here()
     answer = ask_cluster(config) if sends else None
     command = shlex.join(["snakemake", *typed()])
-    plan, inventory = make_plan(config, command, workflow.cores)
+    plan, inventory = make_or_keep_plan(config, command, workflow.cores)
     adopted: Adopted = {}
     if left and workflow.sends_jobs:
         plan, adopted = _adopt(plan, left)

@@ -18,6 +18,7 @@ from segmake.adapter.handlers import refuse_other_settings, register
 from segmake.adapter.lifecycle import Lifecycle
 from segmake.adapter.reading import read
 from segmake.adapter.refusal import refuse
+from segmake.adapter.report_place import ReportPlace
 from segmake.adapter.resources import Resources
 from segmake.adapter.script_rules import ScriptRule, python_words, script_rules
 from segmake.adapter.sending import variables_of_slurm
@@ -29,11 +30,6 @@ from segmake.core.site_language import speak_its_language
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.messages import Problem, Problems
 from segmake.runner.step_names import STEPS
-
-# The report on so many images takes a minute at most, and little memory: no work for a job.
-SMALL_REPORT = 2000
-# With spreadsheets: those of 100,000 cells take a quarter of a minute, of a million some minutes.
-SMALL_SPREADSHEETS = 200
 
 
 class Session:
@@ -57,6 +53,7 @@ class Session:
             self._reading = read(self._workflow, conda=self._conda)
         self.plan = self._reading.plan
         self._engine = EngineEnvironment(self.plan.settings, conda=self._conda)
+        self._report_place = ReportPlace(self.plan)
         self._resources = Resources(self.plan, self._reading.jobs, self._reading.cluster)
         self._run = Lifecycle(self._workflow, self._reading, self._engine, variables)
 
@@ -64,6 +61,8 @@ class Session:
         """Have Snakemake call SegMake when a run starts and ends, also where SegMake is a module."""
         with _refusing():
             register(self._workflow, self._run.start, self._run.end)
+        if self._workflow.is_main_process:
+            self._workflow.send_unless("report", self._report_place.has_few_cells)
         show_jobs_where_asked(self._workflow, self.plan)
 
     # What the rules run in
@@ -132,9 +131,8 @@ class Session:
 
     @property
     def report_is_small(self) -> bool:
-        """Whether the report is so soon written that it needs no job."""
-        most = SMALL_SPREADSHEETS if self.plan.spreadsheets else SMALL_REPORT
-        return len(self.plan.images()) <= most
+        """Whether the report may be so soon written that it needs no job: the number of cells decides, too."""
+        return self._report_place.has_few_images
 
     @property
     def scripts(self) -> list[ScriptRule]:

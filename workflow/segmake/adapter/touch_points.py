@@ -135,6 +135,17 @@ TOUCH_POINTS = (
     ),
     TouchPoint(
         "workflow_object.py",
+        (f"{_WORKFLOW}.is_local", "snakemake.rules:Rule.name"),
+        "to decide where the report is written once all cells are known: `localrule:` is read with the Snakefile",
+        calls=(Call(f"{_WORKFLOW}.is_local", 2),),
+        says=(
+            (f"{_JOB}.is_local", "self.dag.workflow.is_local(self.rule)"),
+            (_SCHEDULER, "[job for job in run if job.is_local]"),
+            (_SCHEDULER, "job.reset_params_and_resources()"),
+        ),
+    ),
+    TouchPoint(
+        "workflow_object.py",
         (f"{_WORKFLOW}.persistence", "snakemake.io:IOFile"),
         "to forget what Snakemake has noted of attempts that are over",
         calls=(Call("snakemake.persistence:PersistenceBase.cleanup_metadata", 2),),

@@ -112,6 +112,24 @@ class WorkflowObject:
         """What sends the jobs; known once a run begins."""
         return self._workflow.scheduler._executor
 
+    def send_unless(self, rule: str, small: Callable[[], bool]) -> None:
+        """Have Snakemake send a local rule's job to the cluster like others, where it is not small.
+
+        Parameters
+        ----------
+        rule : str
+            Its name.
+        small : callable
+            Asked whenever Snakemake asks where the job is done; on one computer it makes no difference.
+        """
+        is_local = self._workflow.is_local
+
+        def is_local_and_small(asked: Any) -> bool:
+            here = bool(is_local(asked))
+            return here and (asked.name != rule or not self.sends_jobs or small())
+
+        self._workflow.is_local = is_local_and_small
+
     def show_jobs(self, executor: type) -> None:
         """Have a dry run make an executor for Slurm by the settings of the command line, where it would make none.
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from segmake.answers.answer import Answer, answer, path_text, problem_values
 from segmake.config.load import load_config
+from segmake.config.small_diameter import question_of_config
 from segmake.core import installation
 from segmake.core.site import Site, read_site
 from segmake.environments.solving.environment_files import faults_of
@@ -29,7 +30,7 @@ class Checked:
     problems : list of Problem
         Which no run can begin with.
     warnings : list of Problem
-        Which a run goes on with, if none of its scripts needs what is wrong.
+        Which a run goes on with, if none of its scripts needs what is wrong; and what was perhaps meant otherwise.
     absent : list of str
         The folders of images that are not on this computer, where that is no mistake.
     """
@@ -58,6 +59,8 @@ def checked(path: Path, *, here: bool = True, before: Sequence[Path] = ()) -> Ch
         warnings = [
             each for name in config.settings["environments"] for each in faults_of(config, name)
         ]
+        if asked := question_of_config(config):
+            warnings.append(asked)
     except Problem as problem:
         problems = [problem]
     except Problems as found:

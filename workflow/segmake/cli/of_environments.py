@@ -39,7 +39,7 @@ def do_environments(options: argparse.Namespace) -> int:
 def _config_and_results(options: argparse.Namespace) -> tuple[Config, Path]:
     from segmake.config.load import load_config
 
-    config = load_config(options.configfile, images=False)
+    config = load_config(options.configfile, images=False, before=options.before)
     return config, options.results or Path(config.settings["results"])
 
 

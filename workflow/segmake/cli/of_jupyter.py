@@ -59,7 +59,7 @@ def _environment(name: str, options: argparse.Namespace) -> tuple[Path, dict]:
     """Return the Python of an environment, made if need be, and the settings of the config."""
     from segmake.config.load import load_config
 
-    config = load_config(options.configfile, images=False)
+    config = load_config(options.configfile, images=False, before=options.before)
     results = options.results or Path(config.settings["results"])
     return _python(name, config, results), config.settings
 

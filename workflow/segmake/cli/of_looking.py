@@ -10,7 +10,7 @@ from segmake.core.files import natural_key, on_screen, write_atomically
 from segmake.messages import Problem, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from segmake.look.many_files import Looks
     from segmake.look.trial import Trial
@@ -46,8 +46,9 @@ def write_helpfile(options: argparse.Namespace) -> None:
     from segmake.outcome.status import results_of
     from segmake.updates.space import shown_bytes
 
-    config = options.configfile
-    file = write(config, options.results or results_of(config), options.to, print)
+    configs = (*options.before, options.configfile)
+    results = options.results or results_of(options.configfile, options.before)
+    file = write(configs, results, options.to, print)
     print(say("help.written", file=file.absolute(), size=shown_bytes(file.stat().st_size)))
 
 
@@ -94,16 +95,16 @@ def try_settings(options: argparse.Namespace) -> int:
     """Draw one picture, and find its cells with the settings of the config; no result of a run is touched."""
     from segmake.look.trial import seen, tried
 
-    settings = _settings_for(options.configfile)
+    settings = _settings_for(options.configfile, options.before)
     drawn = seen(options.image.absolute(), settings["images"], options.position, options.time)
     found = () if options.picture else tried(drawn, settings["images"], settings["segmentation"])
     return _tell_trial([drawn], json=options.json) or _tell_trial(found, json=options.json)
 
 
-def _settings_for(path: Path) -> dict[str, Any]:
+def _settings_for(path: Path, before: Sequence[Path]) -> dict[str, Any]:
     from segmake.config.load import load_config
 
-    return load_config(path, images=False).settings
+    return load_config(path, images=False, before=before).settings
 
 
 def _tell_trial(steps: Iterable[Trial], *, json: bool) -> int:

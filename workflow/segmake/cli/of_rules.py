@@ -12,11 +12,11 @@ from pathlib import Path
 
 from segmake.cli.log import Log, speaker
 from segmake.core.ended_runs import Origin, ended_runs, note_failures
-from segmake.core.files import listed
+from segmake.core.files import folders_stay_open, listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, read_script_batch
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
 from segmake.runner.same_content import carry_over, carry_over_runs
 from segmake.runner.step_names import AFTER, STEPS
@@ -31,12 +31,13 @@ def do_step(options: argparse.Namespace) -> None:
     from segmake.engines import needs_gpu
     from segmake.steps.work import forget, work_of
 
-    plan = read_plan(options.plan)
+    plan = read_batch(options.plan, options.batch)
     batch = plan.batches[options.batch]
     tasks = batch.tasks[options.step]
     with (
         Log(options.log) as log,
         Journal(plan.folders.journal(options.step, batch.name)).locked() as journal,
+        folders_stay_open(),
     ):
         tell, detail = speaker(log)
         # Libraries warn of things that a user can do nothing about.
@@ -73,7 +74,7 @@ def do_step(options: argparse.Namespace) -> None:
             if options.step != STEPS[0] and processes > 1:
                 from segmake.steps.spread import Spread
 
-                spread = Spread(options.step, options.plan, processes)
+                spread = Spread(options.step, options.plan, batch.name, processes)
                 run_step(ready, journal, spread, tell, detail, spread.line, origin)
                 memory.note(plan.folders, batch.name, gpu=gpu)
                 spread.close()
@@ -94,7 +95,7 @@ def do_script(options: argparse.Namespace) -> None:
     from segmake.plan.scripts import facts_in_job, journal_of
     from segmake.scripts.running.work import ScriptWork
 
-    plan = read_plan(options.plan)
+    plan = read_script_batch(options.plan, options.name, options.batch)
     journal = journal_of(plan.folders, options.name, options.batch)
     with Log(options.log) as log, journal.locked():
         tell, detail = speaker(log)
@@ -139,7 +140,7 @@ def try_packages(options: argparse.Namespace) -> None:
     """Import the packages of an environment, with its own Python."""
     from segmake.environments.making.trial import try_environment
 
-    try_environment(read_plan(options.plan), options.name, options.python, options.log)
+    try_environment(read_outline(options.plan), options.name, options.python, options.log)
 
 
 def check_model(options: argparse.Namespace) -> None:
@@ -148,7 +149,7 @@ def check_model(options: argparse.Namespace) -> None:
     from segmake.engines.weights import note_content
     from segmake.steps.checked_model import write_record
 
-    settings = read_plan(options.plan).settings["segmentation"]
+    settings = read_outline(options.plan).settings["segmentation"]
     module = engine(settings["engine"])
     files = module.fetch(settings)
     # The machine that sends the jobs has no GPU, or one that is not for this.

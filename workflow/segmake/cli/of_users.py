@@ -36,7 +36,9 @@ def check(options: argparse.Namespace) -> int:
         print(problem)
     if found.problems:
         raise Problems(found.problems)
-    print(say("check.usable" if found.warnings else "check.fine", path=path))
+    environments = any(problem.code.startswith("SM-ENV") for problem in found.warnings)
+    others = "check.asked" if found.warnings else "check.fine"
+    print(say("check.usable" if environments else others, path=path))
     if found.absent:
         print(say("check.absent", folders=", ".join(found.absent)))
     return 0
@@ -85,6 +87,9 @@ def edit(options: argparse.Namespace) -> int:
     for change in changes:
         none = say("edit.not_set")
         sides = {"before": change.before or none, "after": change.after or none}
+        if change.earlier:
+            earlier = {"value": change.earlier, "where": change.earlier_where}
+            sides["before"] = say("edit.earlier", **earlier)
         print(say("edit.changed", name=change.name, where=change.where, **sides))
     if not changes:
         print(say("edit.same", path=path))
@@ -195,7 +200,7 @@ def show_status(options: argparse.Namespace) -> None:
     from segmake.outcome.progress import LOOK_SECONDS
     from segmake.outcome.status import describe_status, is_over, results_of
 
-    results = options.results or results_of(options.configfile)
+    results = options.results or results_of(options.configfile, options.before)
     if options.json:
         from segmake.answers.answer import write
         from segmake.answers.status import status_answer

@@ -141,14 +141,15 @@ def _add_plan(commands: Commands) -> None:
 
 def _add_status(commands: Commands) -> None:
     status = _of_users(commands, "status", of_users.show_status)
-    _add_places(status)
+    _add_places(status, nargs="+")
     status.add_argument("--follow", action="store_true", help=say("help.status.follow"))
     _add_json(status)
 
 
 def _add_runs(commands: Commands) -> None:
     runs = _of_users(commands, "runs", of_users.show_runs)
-    _add_places(runs)
+    _add_config(runs, "--configfile")
+    _add_results(runs)
     _add_about_runs(runs)
 
 
@@ -293,7 +294,7 @@ def _add_try(commands: Commands) -> None:
     trial.add_argument("--position", help=say("help.try.position"), **number)
     trial.add_argument("--time", help=say("help.try.time"), **number)
     trial.add_argument("--picture", action="store_true", help=say("help.try.picture"))
-    _add_config(trial, "--configfile")
+    _add_configs(trial)
     _add_json(trial)
 
 
@@ -323,7 +324,7 @@ def _add_helpfile(commands: Commands) -> None:
     from segmake.cli import of_looking
 
     helpfile = _of_users(commands, "helpfile", of_looking.write_helpfile)
-    _add_places(helpfile)
+    _add_places(helpfile, nargs="+")
     file = {"metavar": say("help.FILE"), "help": say("help.helpfile.to")}
     helpfile.add_argument("--to", type=Path, **file)
 
@@ -513,8 +514,12 @@ OF_USERS: dict[str, Callable[[Commands], None]] = {
 _EARLIER: dict[str, Callable[[Commands], None]] = {"environments": _add_environments}
 
 
-def _add_places(command: Parser) -> None:
-    _add_config(command, "--configfile")
+def _add_places(command: Parser, nargs: str | None = None) -> None:
+    _add_configs(command, nargs=nargs)
+    _add_results(command)
+
+
+def _add_results(command: Parser) -> None:
     folder = say("help.FOLDER")
     command.add_argument("--results", type=Path, metavar=folder, help=say("help.results"))
 

@@ -39,7 +39,7 @@ from segmake.config.setting_names import names_of
 from segmake.config.wanted_settings import DEFAULT, found_keys, put, said
 from segmake.config.yaml_lines import read_yaml
 from segmake.config.yaml_values import in_one_line
-from segmake.core.config import Config, at
+from segmake.core.config import Config, Keys, at
 from segmake.core.files import write_atomically
 from segmake.messages import Problem, Problems, say
 
@@ -83,12 +83,18 @@ class Change:
         Its value as it stands in a config; empty where the config says none.
     where : str
         The file and line.
+    earlier : str
+        Where the config said none, what counted by another one that is given with it.
+    earlier_where : str
+        The file and line of that.
     """
 
     name: str
     before: str
     after: str
     where: str
+    earlier: str = ""
+    earlier_where: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,18 +249,43 @@ def set_values(
         )
         for name, names in plan.named.items()
     )
-    return [change for change in found if change.before != change.after]
+    changes = [change for change in found if change.before != change.after]
+    return _beside_earlier(changes, before) if before else changes
+
+
+def _beside_earlier(changes: Iterable[Change], before: Sequence[Path]) -> list[Change]:
+    """Note in changes of what a config did not say what other configs say of it."""
+    earlier, numbers = _earlier(before)
+    noted = []
+    for change in changes:
+        keys = _said_keys(earlier.written, change.name)
+        if keys and not change.before:
+            value = numbers.get(keys) or in_one_line(at(earlier.written, keys))
+            change = replace(change, earlier=value, earlier_where=earlier.where(*keys))
+        noted.append(change)
+    return noted
+
+
+def _earlier(before: Sequence[Path]) -> tuple[Config, dict[Keys, str]]:
+    """Return what several configs say together, and its numbers as they are written."""
+    written, lines, numbers, files = read_files(before[:-1], before[-1])
+    return Config({}, before[-1], lines, written, files=files), numbers
+
+
+def _said_keys(written: dict[str, Any], name: str) -> Keys:
+    """Return the keys of a setting; none where nothing is said for it."""
+    names = names_of(name)
+    keys = found_keys(written, names)
+    return keys if len(keys) == len(names) and at(written, keys) is not None else ()
 
 
 def _refuse_said_before(names: Iterable[str], before: Sequence[Path]) -> None:
     """Refuse to take out what another config, which is not written to, says as well."""
     if not before:
         return
-    written, lines, _, files = read_files(before[:-1], before[-1])
-    config = Config({}, before[-1], lines, written, files=files)
+    config, _ = _earlier(before)
     for name in names:
-        keys = found_keys(written, names_of(name))
-        if len(keys) == len(names_of(name)) and at(written, keys) is not None:
+        if keys := _said_keys(config.written, name):
             raise Problem(
                 "SM-CFG-072",
                 where=config.where(*keys),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from segmake.config.yaml_values import in_one_line
 from segmake.messages import Problem, say
 
 # What each sentence is said of, in lower case; a dash counts as _.
@@ -36,7 +38,11 @@ _SENTENCES = {word: sentence for sentence, words in _SAID.items() for word in wo
 _COUNTED = ("channel", "second_channel", "z", "time", "positions")
 
 
-def problem_of_name(where: str, key: str, name: str) -> Problem | None:
+# Of these, `engine: threshold` has none, or another thing by that name.
+_NETWORKS = ("words.model", "words.gpu", "words.diameter")
+
+
+def problem_of_name(where: str, key: str, name: str, engine: str = "") -> Problem | None:
     """Return the problem of a setting that has its name from another program; None for any other name.
 
     Parameters
@@ -47,13 +53,17 @@ def problem_of_name(where: str, key: str, name: str) -> Problem | None:
         What it is called.
     name : str
         The same for messages.
+    engine : str
+        The engine of the config, where it is known.
     """
     sentence = _SENTENCES.get(key.lower().replace("-", "_"))
+    if engine == "threshold" and sentence in _NETWORKS:
+        sentence += ".threshold"
     return Problem("SM-CFG-065", where=where, name=name, said=say(sentence)) if sentence else None
 
 
 def problem_of_value(
-    given: Any, names: tuple[str, ...], words: Mapping[str, str]
+    given: Any, names: tuple[str, ...], words: Mapping[str, str], engine: str = ""
 ) -> Problem | None:
     """Return the problem of a value that means something in another program; None for any other value.
 
@@ -65,15 +75,62 @@ def problem_of_value(
         The keys that lead to it.
     words : mapping
         What every message of a value tells.
+    engine : str
+        The engine of the config, where it is known.
     """
     if isinstance(given, list) and 0 in given:
         given = 0
     if isinstance(given, bool) or given != 0:
         return None
     if names == ("segmentation", "diameter"):
-        return Problem("SM-CFG-067", **words)
+        return Problem("SM-CFG-075" if engine == "threshold" else "SM-CFG-067", **words)
     if len(names) == 2 and names[0] == "images" and names[1] in _COUNTED:
         special = names[1] if names[1].endswith("channel") else ""
         said = say(f"words.counted.{special}" if special else "words.counted")
         return Problem("SM-CFG-068", said=said, **words)
     return None
+
+
+def problem_of_named(
+    given: Any, names: tuple[str, ...], words: Mapping[str, str]
+) -> Problem | None:
+    """Return the problem of images that ``leave_out`` or ``looked_at`` names without reasons; None for any other value.
+
+    Parameters
+    ----------
+    given
+        What the config says, and its rule does not allow.
+    names : tuple of str
+        The keys that lead to it.
+    words : mapping
+        What every message of a value tells.
+    """
+    if names[:1] not in (("leave_out",), ("looked_at",)):
+        return None
+    if len(names) == 2:
+        # An empty reason, or none behind the colon.
+        line = _with_reasons({names[1]: None}) if given in (None, "") else ""
+    else:
+        reasons = _reasons_in(given)
+        line = f"{names[0]}: {{{_with_reasons(reasons)}}}" if reasons else ""
+    if not line:
+        return None
+    return Problem("SM-CFG-073", where=words["where"], name=words["name"], line=line)
+
+
+def _reasons_in(given: Any) -> dict[str, Any]:
+    """Return the images that a text or a list names, with the reasons that a list may have; empty for anything else."""
+    if isinstance(given, str):
+        given = [name.strip() for name in given.split(",")]
+    found: dict[str, Any] = {}
+    for item in given if isinstance(given, list) else ():
+        found |= item if isinstance(item, dict) else {str(item): None}
+    return {name: reason for name, reason in found.items() if name}
+
+
+def _with_reasons(reasons: Mapping[str, Any]) -> str:
+    """Return names with their reasons, in quotes, as in one line of YAML."""
+    told = ((name, str(reason or say("named.reason"))) for name, reason in reasons.items())
+    return ", ".join(
+        f"{in_one_line(name)}: {json.dumps(why, ensure_ascii=False)}" for name, why in told
+    )

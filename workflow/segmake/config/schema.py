@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmake.config.other_words import problem_of_name, problem_of_value
-from segmake.config.written_numbers import problem_of_number
+from segmake.config.other_words import problem_of_name, problem_of_named, problem_of_value
+from segmake.config.written_numbers import problem_of_number, range_in
 from segmake.config.yaml_values import in_one_line
 from segmake.core.config import Config, at
 from segmake.messages import Problem, language, say
@@ -101,6 +101,7 @@ def schema_problems(config: Config) -> Iterator[Problem]:
         if value is not None or "default" not in sections.get(key, {})
     }
     told: set[tuple[str | int, ...]] = set()
+    engine = _engine_of(config)
     for error in _errors(settings):
         keys = tuple(error.absolute_path)
         # jsonschema's types say less than it keeps.
@@ -110,7 +111,7 @@ def schema_problems(config: Config) -> Iterator[Problem]:
         if error.validator == "additionalProperties":
             allowed = rule["properties"]
             for key in sorted(set(given) - set(allowed)):
-                yield unknown_key(config.where(*keys, key), keys, key, list(allowed))
+                yield unknown_key(config.where(*keys, key), keys, key, list(allowed), engine)
         elif error.validator == "required":
             for key in missing:
                 if key not in given and (*keys, key) not in told:
@@ -128,19 +129,32 @@ def schema_problems(config: Config) -> Iterator[Problem]:
             yield _unfit(config, keys, names, given, rule)
 
 
+def _engine_of(config: Config) -> str:
+    """Return the engine that a config names, whatever else may be wrong with it."""
+    engine = at(config.settings, ("segmentation", "engine"))
+    return engine if isinstance(engine, str) else ""
+
+
 def _unfit(
     config: Config, keys: tuple, names: tuple[str, ...], given: Any, broken: dict[str, Any]
 ) -> Problem:
     """Return the problem of a value that a rule does not allow; what people often write is told as such."""
-    rule = rule_of(names)
+    rule, engine = rule_of(names), _engine_of(config)
+    if engine == "threshold" and names == ("segmentation", "diameter"):
+        # An estimate is for networks.
+        rule = {"oneOf": [choice for choice in rule["oneOf"] if "enum" not in choice]}
     words = {
         "where": config.where(*keys),
         "name": name_of(names),
         "value": json.dumps(given, ensure_ascii=False),
         "allowed": describe(rule),
     }
-    if problem := problem_of_value(given, names, words):
+    if problem := problem_of_value(given, names, words, engine):
         return problem
+    if problem := problem_of_named(given, names, words):
+        return problem
+    if (listed := range_in(given)) and fits(listed, rule):
+        return Problem("SM-CFG-074", listed=in_one_line(listed), **words)
     if not isinstance(given, list) and fits([given], broken):
         return Problem("SM-CFG-070", listed=in_one_line([given]), **words)
     pixel = at(config.written, ("images", "pixel_size_um"))
@@ -212,7 +226,7 @@ def without_faults(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def unknown_key(where: str, keys: tuple, key: str, allowed: list[str]) -> Problem:
+def unknown_key(where: str, keys: tuple, key: str, allowed: list[str], engine: str = "") -> Problem:
     """Return that there is no such setting, with the one that was perhaps meant.
 
     Parameters
@@ -225,8 +239,10 @@ def unknown_key(where: str, keys: tuple, key: str, allowed: list[str]) -> Proble
         What it is called.
     allowed : list of str
         What its section may hold.
+    engine : str
+        The engine of the config, where it is known.
     """
-    other = problem_of_name(where, key, name_of((*keys, key)))
+    other = problem_of_name(where, key, name_of((*keys, key)), engine)
     if other and keys[:1] != ("scripts",):
         return other
     nearest = difflib.get_close_matches(key.lower(), allowed, 1, 0.6)

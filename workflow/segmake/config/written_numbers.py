@@ -33,6 +33,9 @@ _UNITS: dict[str, Mapping[str, float]] = {
     "%": {"%": 1.0, "percent": 1.0},
 }
 
+# From one number to another, as people and other programs write it.
+_RANGE = re.compile(r"(\d+)\s*(?:-|\.\.|to|à)\s*(\d+)", re.ASCII | re.IGNORECASE)
+
 _WORDS = {
     **dict.fromkeys(("yes", "y", "on", "oui", "o", "vrai", "1"), "true"),
     **dict.fromkeys(("no", "n", "off", "non", "faux", "0"), "false"),
@@ -86,6 +89,12 @@ def problem_of_number(
         return Problem("SM-CFG-046", point=number, **words)
     code = "SM-CFG-060" if _PLAIN.fullmatch(given.strip()) else "SM-CFG-062"
     return Problem(code, number=number, **words)
+
+
+def range_in(given: Any) -> list[int] | None:
+    """Return the first and the last number of a range such as ``1-20``; None for anything else."""
+    found = _RANGE.fullmatch(given.strip().translate(_DASHES)) if isinstance(given, str) else None
+    return sorted(map(int, found.groups())) if found else None
 
 
 def _times(number: str, factor: float, allowed: Allowed) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,17 @@ _ROWS_AT_ONCE = 10_000
 _ROWS_SEEN, _NARROWEST, _WIDEST = 100, 6, 40
 
 
-def write_xlsx(table: pd.DataFrame, path: Path, rows_of_a_sheet: int = ROWS_OF_A_SHEET) -> None:
+def write_xlsx(
+    table: pd.DataFrame | Iterable[pd.DataFrame],
+    path: Path,
+    rows_of_a_sheet: int = ROWS_OF_A_SHEET,
+) -> None:
     """Write a table as XLSX: of so many rows as a sheet can have to a sheet, and a part of it in memory at a time.
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame or iterable of DataFrame
+        Or its parts, at least one, with the same columns.
     path : Path
         Its name, without the suffix, is that of the sheet; those that follow have a number.
     rows_of_a_sheet : int
@@ -40,33 +45,50 @@ def write_xlsx(table: pd.DataFrame, path: Path, rows_of_a_sheet: int = ROWS_OF_A
     from xlsxwriter import Workbook
     from xlsxwriter.exceptions import FileCreateError
 
-    sheets = range(0, max(len(table), 1), rows_of_a_sheet)
-    with write_atomically(path) as part:
-        book = Workbook(str(part), {"constant_memory": True})
+    parts = iter([table]) if isinstance(table, pd.DataFrame) else iter(table)
+    with write_atomically(path) as file:
+        book = Workbook(str(file), {"constant_memory": True})
         # Needed by sheets of more than 4 GB alone, which are the only ones that it changes.
         book.use_zip64()
-        for number, start in enumerate(sheets, start=1):
+        rows, number = _first(next(parts), parts, _ROWS_SEEN), 1
+        while number == 1 or len(rows):
             name = path.stem if number == 1 else f"{path.stem} {number}"
-            _write_sheet(book, name, table.iloc[start : start + rows_of_a_sheet])
+            rows = _write_sheet(book, name, rows, parts, rows_of_a_sheet)
+            rows, number = _first(rows, parts, _ROWS_SEEN), number + 1
         try:
             book.close()
         except FileCreateError as error:
             raise error.args[0] from None
 
 
-def _write_sheet(book: Any, name: str, table: pd.DataFrame) -> None:
+def _first(rows: pd.DataFrame, parts: Iterator[pd.DataFrame], wanted: int) -> pd.DataFrame:
+    """Return rows with those that follow, if they are fewer than wanted and there are more."""
+    while len(rows) < wanted and (part := next(parts, None)) is not None:
+        rows = pd.concat([rows, part]) if len(rows) else part
+    return rows
+
+
+def _write_sheet(
+    book: Any, name: str, rows: pd.DataFrame, parts: Iterator[pd.DataFrame], most: int
+) -> pd.DataFrame:
+    """Write a sheet of so many rows at most, the first of which are given, and return those that are left of a part."""
     sheet = book.add_worksheet(name)
     bold = book.add_format({"bold": True})
     sheet.freeze_panes(1, 0)
-    if len(table):
-        sheet.autofilter(0, 0, len(table), len(table.columns) - 1)
-    for column, width in enumerate(_widths(table)):
+    for column, width in enumerate(_widths(rows.iloc[:most])):
         sheet.set_column(column, column, width)
-    for column, title in enumerate(table.columns):
+    for column, title in enumerate(rows.columns):
         sheet.write_string(0, column, _text(title), bold)
-    for row, values in enumerate(_rows(table), start=1):
-        for column, value in enumerate(values):
-            _write(sheet, row, column, value)
+    written = 0
+    while len(rows) and written < most:
+        for row, values in enumerate(_rows(rows.iloc[: most - written]), start=written + 1):
+            for column, value in enumerate(values):
+                _write(sheet, row, column, value)
+        rows, written = rows.iloc[most - written :], written + len(rows.iloc[: most - written])
+        rows = _first(rows, parts, 1)
+    if written:
+        sheet.autofilter(0, 0, written, len(rows.columns) - 1)
+    return rows
 
 
 def _rows(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:

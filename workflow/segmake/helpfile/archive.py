@@ -6,7 +6,7 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +27,16 @@ FIRST_PAGE = "README.txt"
 
 
 def write_helpfile(
-    config: Path, results: Path, to: Path | None, tell: Callable[[str], None]
+    configs: Sequence[Path], results: Path, to: Path | None, tell: Callable[[str], None]
 ) -> Path:
     """Write the file, and return where it lies.
 
     Parameters
     ----------
-    config, results : Path
-        Of the experiment; they may be wrong, or not be there.
+    configs : sequence of Path
+        Of the experiment, of which the last one counts most; they may be wrong, or not be there.
+    results : Path
+        The same.
     to : Path or None
         Where to write; None: to the current folder, with the time in its name.
     tell : callable
@@ -50,7 +52,7 @@ def write_helpfile(
         raise Problem("SM-HLP-002", where=str(place), file=place)
     _refuse_where_nothing_can_be_written(place)
     tell(say("help.collects"))
-    shown, masks = _without_secrets(config, results)
+    shown, masks = _without_secrets(configs, results)
     first = _first_page(shown, masks)
     tell("\n".join([say("help.contents"), *_list(shown), _masked(masks)]))
     try:
@@ -78,7 +80,7 @@ def _unwritable(place: Path, error: OSError) -> Problem:
     return Problem("SM-HLP-001", where=str(place), file=place, error=error.strerror or str(error))
 
 
-def _without_secrets(config: Path, results: Path) -> tuple[list[Part], Masks]:
+def _without_secrets(configs: Sequence[Path], results: Path) -> tuple[list[Part], Masks]:
     """Return the texts that there is room for, without what is secret in any of them."""
     user = ""
     with suppress(KeyError, OSError):
@@ -86,7 +88,7 @@ def _without_secrets(config: Path, results: Path) -> tuple[list[Part], Masks]:
     masks = Masks(user=user, home=os.path.expanduser("~"), host=socket.gethostname())
     shown: list[Part] = []
     room = MOST_BYTES
-    for part in parts(config, results):
+    for part in parts(configs, results):
         text = masks.hide(part.text, yaml=part.yaml)
         room -= len(text.encode("utf-8", "replace"))
         if room < 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,20 +52,22 @@ class Part:
     yaml: bool = False
 
 
-def parts(config: Path, results: Path) -> Iterator[Part]:
+def parts(configs: Sequence[Path], results: Path) -> Iterator[Part]:
     """Yield what there is, the most telling first.
 
     Parameters
     ----------
-    config : Path
-        It may be wrong, or not be there.
+    configs : sequence of Path
+        They may be wrong, or not be there; the last one counts most.
     results : Path
         The same.
     """
-    yield _file("config.yaml", config, "help.part.config")
+    yield _file("config.yaml", configs[-1], "help.part.config")
+    for number, config in enumerate(configs[:-1], 1):
+        yield _file(f"config_{number}.yaml", config, "help.part.config")
     yield _file("site.yaml", site.SITE, "help.part.site")
-    at = ["--configfile", str(config)]
-    yield _command("check.txt", "check", str(config))
+    at = [word for config in configs for word in ("--configfile", str(config))]
+    yield _command("check.txt", "check", *at)
     yield _command("status.txt", "status", "--results", str(results))
     yield Part("failed.txt", _failed(results), say("help.part.failed"))
     yield _command("plan.txt", "plan", *at)

@@ -1,8 +1,9 @@
 """Which images there are, what is selected of each, and its batch.
 
-`listing` finds the files, `inventory` reads their headers and remembers them, and `batches` divides the images into
-jobs. `field_of_view` reads the planes that the config selects, which `selection` knows. `derived` and `corrections`
-find what is no image: what programs left beside the images, and masks that users corrected.
+`listing` finds the files, `inventory` reads their headers and remembers them (`kept_headers` until a run does), and
+`batches` divides the images into jobs. `field_of_view` reads the planes that the config selects, which `selection`
+knows. `derived` and `corrections` find what is no image: what programs left beside the images, and masks that users
+corrected.
 
 May import `segmake.formats` and what is below it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil, log2
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,16 @@ PIXELS_PER_BYTE = 800
 SMALLEST_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 2000.0
 
+# A job that takes longer comes to its time limit, or keeps its place from others for long: where it is known how long
+# images take.
+LONGEST_SECONDS = 2 * 3600.0
 
-def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> list[ImageFile]:
+
+def assign_batches(
+    images: Sequence[ImageFile],
+    settings: dict[str, Any],
+    pace: Callable[[], float | None] = lambda: None,
+) -> list[ImageFile]:
     """Give each image without a batch one of its own or a shared new one; leave the others where they are.
 
     Parameters
@@ -40,6 +48,8 @@ def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> lis
     settings : dict
         Those of a checked config: of ``cluster``, ``batch_size`` (``"auto"`` or images per batch) and ``max_gpus``
         count, and ``images`` says how many planes each image has.
+    pace : callable, optional
+        Returns how many seconds a megapixel took so far, where that is known; asked only if new images are divided.
 
     Returns
     -------
@@ -53,7 +63,7 @@ def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> lis
     work = megapixels([images[index] for index in new], settings["images"])
     if cluster["batch_size"] == "auto":
         gpus = cluster["max_gpus"] or USUAL_GPUS
-        number = number_of_batches(sum(work), gpus, len(new))
+        number = number_of_batches(sum(work), gpus, len(new), sum(work) * (pace() or 0.0))
         groups = balance(work, number, [images[index].position for index in new])
     else:
         size = cluster["batch_size"]
@@ -69,7 +79,7 @@ def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> lis
     return assigned
 
 
-def number_of_batches(work: float, max_gpus: int, images: int = 0) -> int:
+def number_of_batches(work: float, max_gpus: int, images: int = 0, seconds: float = 0.0) -> int:
     """Return how many batches keep every GPU busy without any having next to nothing to do.
 
     Parameters
@@ -79,8 +89,14 @@ def number_of_batches(work: float, max_gpus: int, images: int = 0) -> int:
     max_gpus : int
     images : int
         How many there are.
+    seconds : float
+        How long they take, as far as that is known.
     """
-    fewest = max(ceil(work / LARGEST_MEGAPIXELS), ceil(images / LARGEST_IMAGES))
+    fewest = max(
+        ceil(work / LARGEST_MEGAPIXELS),
+        ceil(images / LARGEST_IMAGES),
+        ceil(seconds / LONGEST_SECONDS),
+    )
     if fewest <= max_gpus:
         return max(1, fewest, min(max_gpus, ceil(work / SMALLEST_MEGAPIXELS)))
     # Whole rounds, so that no GPU is idle in the last one.

@@ -55,7 +55,9 @@ def folder_problems(config: Config) -> Iterator[Problem]:
             yield Problem("SM-DIR-003", where=where, folder=name, name=folder.name)
         elif not os.path.isdir(folder):
             windows = PureWindowsPath(name).drive or "\\" in name
-            yield Problem("SM-DIR-002" if windows else "SM-DIR-001", where=where, folder=name)
+            # What ~ was taken for is half of the answer.
+            shown = str(folder) if name.startswith("~") else name
+            yield Problem("SM-DIR-002" if windows else "SM-DIR-001", where=where, folder=shown)
         elif folder.resolve() in made:
             yield Problem("SM-DIR-007", where=where, results=name)
         else:

@@ -14,7 +14,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from segmake.core import versions
@@ -45,8 +47,10 @@ from segmake.images.image_folders import (
     settle_folders,
     write_folders,
 )
+from segmake.images.kept_headers import read_once
 from segmake.images.listing import Found, Listed, by_kind, list_images
 from segmake.images.name_patterns import Proposal, propose
+from segmake.images.pace import seconds_per_megapixel
 from segmake.images.selection import chosen, has_channel, interpreted, select
 from segmake.messages import Problem, Problems, remembered
 
@@ -75,7 +79,8 @@ _TIME_STEPS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
 def take_inventory(config: Config, kept: Path) -> Inventory:
     """List the images that the config chooses, read their headers and give each a batch.
 
-    Nothing is written: `write_inventory` does that, once the run really starts.
+    Nothing is written but what many headers say, into the user's own cache (`segmake.images.kept_headers`):
+    `write_inventory` does the rest, once the run really starts.
 
     Parameters
     ----------
@@ -118,7 +123,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     known: dict[str, list[ImageFile]] = {}
     for image in remembered:
         known.setdefault(image.file, []).append(image)
-    found = _fields_of(files, known)
+    found = _fields_of(files, known, kept.parent)
     found, unopened = _keep_unopened(found, known, kept.parent)
     hidden += unopened
     found += [image for image in hidden if image.header or image.problem]
@@ -133,7 +138,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         for image in earlier
         if image.image not in selected and image.batch
     ]
-    batched = assign_batches([*images, *gone], config.settings)
+    pace = partial(seconds_per_megapixel, kept.parent / "segment")
+    batched = assign_batches([*images, *gone], config.settings, pace)
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
         tuple(batched),
@@ -242,7 +248,7 @@ def _spelt_as_before(
     for file in files:
         # Of two that look the same, the second keeps its own.
         name = before.pop(same_letters(file.file), file.file)
-        spelt.append(replace(file, image=name, file=name))
+        spelt.append(file if name == file.file else replace(file, image=name, file=name))
     return spelt
 
 
@@ -258,7 +264,8 @@ def _told_apart(files: Iterable[ImageFile], remembered: Iterable[ImageFile]) -> 
     named: list[ImageFile] = []
     for group in groups.values():
         # Those with results first, under the name that they have.
-        group.sort(key=lambda file: (file.file not in noted, natural_key(file.file), file.file))
+        if len(group) > 1:
+            group.sort(key=lambda file: (file.file not in noted, natural_key(file.file), file.file))
         free = True
         for file in group:
             apart = name_apart(file.file)
@@ -412,21 +419,25 @@ def _refuse_same_results(images: list[ImageFile], config: Config) -> None:
 
 def size_and_time(path: Path, parts: Iterable[Path] = ()) -> tuple[int, int]:
     """Return the size in bytes and the latest time of change of a file and its parts, or of all files of a folder."""
-    # Unlike Path's method, this takes what can't be looked at for no folder.
-    if os.path.isdir(path):
-        files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
-    else:
-        files = [path, *parts]
     size = latest = 0
-    for file in files:
-        # A file that was removed meanwhile, or a part that is missing, is told when the image is read.
+    others: Iterable[Path] = parts
+    # A file that was removed meanwhile, or a part that is missing, is told when the image is read.
+    with suppress(OSError):
+        found = path.stat()
+        if S_ISDIR(found.st_mode):
+            others = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+        else:
+            size, latest = found.st_size, found.st_mtime_ns
+    for file in others:
         with suppress(OSError):
-            stat = file.stat()
-            size, latest = size + stat.st_size, max(latest, stat.st_mtime_ns)
+            found = file.stat()
+            size, latest = size + found.st_size, max(latest, found.st_mtime_ns)
     return size, latest
 
 
-def _fields_of(files: list[ImageFile], known: dict[str, list[ImageFile]]) -> list[ImageFile]:
+def _fields_of(
+    files: list[ImageFile], known: dict[str, list[ImageFile]], state: Path
+) -> list[ImageFile]:
     """Return every field of view of the files; those of a file that did not change are not read again.
 
     A file that only holds a part of an image beside it is no image of its own.
@@ -435,7 +446,7 @@ def _fields_of(files: list[ImageFile], known: dict[str, list[ImageFile]]) -> lis
     kept = {file.file: _kept_fields(file, known.get(file.file, [])) for file in files}
     parts = {part for fields in kept.values() for field in fields for part in _parts(field)}
     unread = [file for file in files if not kept[file.file] and file.path not in parts]
-    read = headers_of([file.path for file in unread])
+    read = read_once(unread, state, headers_of)
     for file, headers in zip(unread, read, strict=True):
         kept[file.file] = _read_fields(file, known.get(file.file, []), headers)
     found: list[ImageFile] = []
@@ -477,7 +488,12 @@ def _kept_fields(file: ImageFile, known: list[ImageFile]) -> list[ImageFile]:
             now = size_and_time(file.path, parts) if parts else (file.size, file.mtime_ns)
             if all((field.size, field.mtime_ns) == now for field in fields):
                 fields.sort(key=lambda field: field.position)
-                return [replace(field, path=file.path, files=file.files) for field in fields]
+                return [
+                    field
+                    if (field.path, field.files) == (file.path, file.files)
+                    else replace(field, path=file.path, files=file.files)
+                    for field in fields
+                ]
     return []
 
 
@@ -605,9 +621,11 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
 def _refuse_channels_of_none(images: list[ImageFile], config: Config) -> None:
     """Refuse channels to measure that no image has; an image without one has no values for it."""
     wanted = config.settings["measurements"]["intensity_channels"]
+    if wanted == "all":
+        return
     section = config.settings["images"]
     headers = [interpreted(image.header, section) for image in images if image.header]
-    if wanted == "all" or not headers:
+    if not headers:
         return
     where = config.where("measurements", "intensity_channels")
     names = sorted({name for header in headers for name in header.channels}, key=natural_key)

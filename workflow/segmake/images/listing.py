@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Literal
 
 from segmake.core.config import Config
@@ -62,15 +63,12 @@ class Found:
         Whether it can't be looked at: a link that leads nowhere, a folder that can't be read.
     folder : bool
         Whether it is a folder that can't be looked at, or seems to have been one.
-    system : bool
-        Whether it is a folder of a server or system, which is passed over.
     """
 
     relative: str
     path: Path
     lost: bool = False
     folder: bool = False
-    system: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,26 +128,60 @@ def list_images(config: Config) -> list[Listed]:
         images: list[Found] = []
         others: list[str] = []
         system: list[str] = []
-        for found in _walk(folder, results, exclude, where):
-            if found.system:
-                system.append(found.relative)
+        for relative, kind, _ in _walk(folder, results, exclude, where):
+            if kind == "system":
+                system.append(relative)
                 continue
-            name = _comparable(found.relative)
-            excluded = exclude.match_file(name) or (
-                found.lost and _is_excluded(exclude, found.relative)
-            )
-            if not excluded and not found.folder and include.match_file(name):
-                images.append(found)
-            elif not excluded and (found.folder or (found.lost and _may_be_folder(found.path))):
-                images.append(replace(found, folder=True))
+            name, lost = _comparable(relative), kind != "file"
+            excluded = exclude.match_file(name) or (lost and _is_excluded(exclude, relative))
+            if not excluded and kind != "folder" and include.match_file(name):
+                images.append(Found(relative, folder / relative, lost))
+            elif not excluded and lost and (kind == "folder" or _may_be_folder(folder / relative)):
+                images.append(Found(relative, folder / relative, lost, folder=True))
             else:
-                others.append(found.relative)
+                others.append(relative)
         found_here = (tuple(images), tuple(others), tuple(system))
         listed.append(Listed(text, where, folder.resolve(), *found_here))
         other += others
     if not any(each.found for each in listed):
         raise Problems([_nothing_chosen(config, ", ".join(folders), other)])
     return listed
+
+
+def state_of_folders(config: Config) -> str | None:
+    """Return what differs when anything in the images folders does that decides which images there are, and which.
+
+    It takes one look at each file, and no more. None where that does not tell: where something can't be looked at, or
+    an image is a folder.
+
+    Parameters
+    ----------
+    config : Config
+    """
+    # It takes long to load, and most who list images do not need it.
+    from hashlib import blake2b
+
+    section = config.settings["images"]
+    folders = section["folder"]
+    if folders is None or any(folder_problems(config)):
+        return None
+    results, exclude = Path(config.settings["results"]).resolve(), _patterns(section["exclude"])
+    state = blake2b(digest_size=16)
+    for text in [folders] if isinstance(folders, str) else folders:
+        folder = Path(os.path.expanduser(text))
+        state.update(os.fsencode(f"{folder.resolve()}\0\0"))
+        try:
+            for relative, kind, entry in _walk(folder, results, exclude, ""):
+                if kind == "system":
+                    state.update(os.fsencode(f"{relative}\0\0"))
+                    continue
+                found = entry.stat()
+                if kind != "file" or not S_ISREG(found.st_mode):
+                    return None
+                state.update(os.fsencode(f"{relative}\0{found.st_size}\0{found.st_mtime_ns}\0"))
+        except (OSError, Problems):
+            return None
+    return state.hexdigest()
 
 
 def chosen(names: Iterable[str], include: Iterable[str], exclude: Iterable[str]) -> set[str]:
@@ -193,17 +225,25 @@ def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
     return pathspec.PathSpec.from_lines("gitignore", map(_comparable, patterns))
 
 
-def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -> Iterator[Found]:
+# What lies in an images folder: a file, a link that leads nowhere, a folder that can't be read, one of a server or
+# system, which is passed over.
+_Kind = Literal["file", "lost", "folder", "system"]
+
+
+def _walk(
+    folder: Path, results: Path, exclude: pathspec.PathSpec, where: str
+) -> Iterator[tuple[str, _Kind, os.DirEntry[str]]]:
     """Yield the files below a folder, the folders that are images, what can't be looked at, and folders of servers.
 
-    Hidden files, the results and excluded folders are passed over.
+    Of each its path in the folder, what it is, and how the folder that it lies in lists it. Hidden files, the results
+    and excluded folders are passed over.
     """
     seen: set[str] = set()
-    stack = [""]
-    links: list[str] = []
+    stack: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
+    links: list[tuple[str, os.DirEntry[str] | None]] = []
     while stack or links:
         # Links last: an image keeps its name when someone links to its folder.
-        below = stack.pop() if stack else links.pop(0)
+        below, itself = stack.pop() if stack else links.pop(0)
         here = os.path.join(folder, below)
         # A link to a folder above would lead round for ever.
         if (real := os.path.realpath(here)) in seen or real == str(results):
@@ -212,8 +252,8 @@ def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -
         try:
             entries = sorted(os.scandir(here), key=lambda entry: entry.name)
         except OSError as error:
-            if below:
-                yield Found(below[:-1], folder / below, lost=True, folder=True)
+            if itself:
+                yield below[:-1], "folder", itself
                 continue
             raise Problems(
                 [Problem("SM-DIR-009", where=where, folder=here, error=error.strerror)]
@@ -222,20 +262,21 @@ def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -
         if below and any(entry.name == ".segmake" for entry in entries):
             continue
         for entry in entries:
-            relative = f"{below}{entry.name}"
+            name = entry.name
             # Hidden files are not images: a Mac leaves a "._picture.tif" beside each picture that it copies.
-            if entry.name.startswith("."):
+            if name.startswith("."):
                 continue
-            if entry.name.lower() in SYSTEM_FOLDERS:
-                yield Found(relative, folder / relative, system=True)
+            relative, low = f"{below}{name}", name.lower()
+            if low in SYSTEM_FOLDERS:
+                yield relative, "system", entry
                 continue
-            kind = "file" if relative.lower().endswith(FOLDER_SUFFIX) else _kind(entry)
-            if kind == "folder":
+            kind = "file" if low.endswith(FOLDER_SUFFIX) else _kind(entry)
+            if kind == "directory":
                 if _is_excluded(exclude, relative):
                     continue
-                (links if entry.is_symlink() else stack).append(f"{relative}/")
+                (links if entry.is_symlink() else stack).append((f"{relative}/", entry))
             elif kind != "other":
-                yield Found(relative, folder / relative, lost=kind == "lost")
+                yield relative, kind, entry
 
 
 def _is_excluded(exclude: pathspec.PathSpec, folder: str) -> bool:
@@ -243,11 +284,11 @@ def _is_excluded(exclude: pathspec.PathSpec, folder: str) -> bool:
     return exclude.match_file(_comparable(f"{folder}/"))
 
 
-def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder", "lost", "other"]:
+def _kind(entry: os.DirEntry[str]) -> Literal["file", "directory", "lost", "other"]:
     """Return what an entry of a folder is; of a link, what it leads to."""
     try:
         if entry.is_dir():
-            return "folder"
+            return "directory"
         if entry.is_file():
             return "file"
         # One that leads nowhere is neither.

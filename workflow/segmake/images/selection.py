@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ class Selection:
     def depth(self) -> int:
         """The number of slices of the label image."""
         return 1 if self.projection else len(self.slices)
+
+    @cached_property
+    def values(self) -> tuple[Any, ...]:
+        """All that it says, as plain values."""
+        return astuple(self)
 
     @property
     def axes(self) -> str:
@@ -95,6 +101,32 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
     )
     _refuse_gaps(header, selection, path)
     return selection
+
+
+class Selector:
+    """Does what `select` does for many headers, of which most have the same axes: once for all of these.
+
+    Parameters
+    ----------
+    images : mapping
+        The section ``images`` of the config.
+    """
+
+    def __init__(self, images: Mapping[str, Any]) -> None:
+        self._images = images
+        self._known: dict[tuple[Any, ...], Selection] = {}
+
+    def select(self, header: Header, path: Path) -> Selection:
+        """Return the planes of a field of view that the config asks for; parameters and problems as of `select`."""
+        if header.gaps:
+            return select(header, self._images, path)
+        axes = (
+            *(header.times, header.slices, header.channels, header.color),
+            *(header.unnamed, header.lacks),
+        )
+        if axes not in self._known:
+            self._known[axes] = select(header, self._images, path)
+        return self._known[axes]
 
 
 def _refuse_gaps(header: Header, selection: Selection, path: Path) -> None:
@@ -204,7 +236,8 @@ def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
     axes = exchanged(header, images)
     if axes is None:
         # One time point has no distance to the next, whatever the file says.
-        return header if header.times > 1 else replace(header, interval_s=None)
+        alone = header.times == 1 and header.interval_s is not None
+        return replace(header, interval_s=None) if alone else header
     number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
     one, other = axes
     number[one], number[other] = number[other], number[one]

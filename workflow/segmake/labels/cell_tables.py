@@ -1,29 +1,22 @@
 """The tables of cells: SegMake's own of each image, and what is made of it for users.
 
 What is true is SegMake's own table, ``.segmake/tables/IMAGE.parquet``. The CSV of the image, which users open, edit and
-save in many ways, is made from it, and so are ``cells.csv`` and ``cells.parquet``. Of images that version 0.1.0
-measured there is only the CSV: it is read if it is as SegMake writes it, and has as many rows as there are cells.
+save in many ways, is made from it, and so are ``cells.csv`` and ``cells.parquet`` (`segmake.labels.joined_cells`).
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 
-from segmake.core.files import write_atomically
-from segmake.core.journal import Entry, Journal, as_record
-from segmake.images.selection import channel_key
-from segmake.messages import Problem, say
-from segmake.plan.plan import Plan
+from segmake.core.csv_text import MARK, csv_header, csv_rows
+from segmake.core.files import open_atomically
 from segmake.runner.pipeline import Task
-from segmake.runner.records import keep_changed, looks_whole, name_of
+from segmake.runner.records import name_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -33,9 +26,6 @@ ROWS = 20_000
 
 # Under this name a table says what it was made of.
 _FACTS = b"segmake"
-
-# Columns that every table of cells has.
-_ALWAYS = {"label", "area_px"}
 
 
 def write_cells(
@@ -63,22 +53,22 @@ def write_cells(
     from pyarrow.parquet import ParquetWriter
 
     writer: ParquetWriter | None = None
-    with write_atomically(own) as part, write_atomically(task.outputs[0]) as text:
-        with _opened(text) as lines:
-            try:
-                for number, table in enumerate(_gathered(_written(tables, lines))):
-                    rows = _as_arrow(table, writer.schema if writer else None)
-                    if writer is None:
-                        options = {"write_statistics": False, "write_page_checksum": True}
-                        writer = ParquetWriter(part, rows.schema, **options)
-                    if len(rows) or number == 0:
-                        writer.write_table(rows)
-                if writer:
-                    facts = {**_made_of(task, mask), "details": details()}
-                    writer.add_key_value_metadata({_FACTS: json.dumps(facts)})
-            finally:
-                if writer:
-                    writer.close()
+    with open_atomically(own) as part, open_atomically(task.outputs[0]) as lines:
+        lines.write(MARK)
+        try:
+            for number, table in enumerate(_gathered(_written(tables, lines))):
+                rows = _as_arrow(table, writer.schema if writer else None)
+                if writer is None:
+                    options = {"write_statistics": False, "write_page_checksum": True}
+                    writer = ParquetWriter(part, rows.schema, **options)
+                if len(rows) or number == 0:
+                    writer.write_table(rows)
+            if writer:
+                facts = {**_made_of(task, mask), "details": details()}
+                writer.add_key_value_metadata({_FACTS: json.dumps(facts)})
+        finally:
+            if writer:
+                writer.close()
 
 
 def restore_cells(own: Path, mask: Path, task: Task) -> dict[str, Any] | None:
@@ -102,102 +92,28 @@ def restore_cells(own: Path, mask: Path, task: Task) -> dict[str, Any] | None:
             facts = json.loads((file.metadata.metadata or {})[_FACTS])
             if {name: facts[name] for name in ("key", "mask")} != _made_of(task, mask):
                 return None
-            with write_atomically(task.outputs[0]) as part:
-                with _opened(part) as lines:
-                    for number in range(file.num_row_groups):
-                        table = file.read_row_group(number).to_pandas()
-                        table.to_csv(lines, index=False, header=number == 0)
+            with open_atomically(task.outputs[0]) as lines:
+                lines.write(MARK)
+                for number in range(file.num_row_groups):
+                    table = file.read_row_group(number).to_pandas()
+                    _write(table, lines, header=number == 0)
             return dict(facts["details"])
     # Whatever is wrong with it, the cells are measured again.
     except (ArrowException, OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def join_cells(plan: Plan, images: Iterable[str]) -> tuple[pd.DataFrame, dict[str, Problem]]:
-    """Join the tables of images that are done.
-
-    Parameters
-    ----------
-    plan : Plan
-    images : iterable of str
-        In the order in which their cells are to stand.
-
-    Returns
-    -------
-    DataFrame
-        A row per cell: ``image``, then what `segmake.labels.measurement.measure_cells` gives.
-    dict
-        The problem of each image whose table is damaged, ``SM-OUT-013``; its cells are left out.
-    """
-    ends = {
-        step: {
-            image: entry
-            for batch in plan.batches
-            for image, entry in Journal(plan.folders.journal(step, batch)).finished().items()
-        }
-        for step in ("masks", "measure")
-    }
-    tables, broken = [], {}
-    for image in images:
-        try:
-            table = _read(plan, image, ends["measure"][image], ends["masks"].get(image))
-        except Problem as problem:
-            broken[image] = problem
-            continue
-        table.insert(0, "image", image)
-        tables.append(table)
-    tables = _with_same_columns(tables)
-    # A table without rows has no types to speak of, and would turn the joined columns into text.
-    filled = [table for table in tables if len(table)]
-    if filled:
-        return pd.concat(filled, ignore_index=True), broken
-    return (tables[0].astype(object) if tables else pd.DataFrame(columns=["image"])), broken
+def _write(table: pd.DataFrame, lines: IO[bytes], *, header: bool) -> None:
+    """Write the rows of a part of a table."""
+    if header:
+        lines.write(csv_header(table))
+    lines.writelines(csv_rows(table))
 
 
-def fail_broken(plan: Plan, broken: dict[str, Problem]) -> None:
-    """Note images whose tables are damaged as failed, so that the next run measures them again.
-
-    SegMake's own tables are removed; a CSV, which somebody may have saved, is moved to ``changed``.
-    """
-    for batch in plan.batches.values():
-        tasks = [task for task in batch.tasks["measure"] if task.image in broken]
-        if not tasks:
-            continue
-        with Journal(plan.folders.journal("measure", batch.name)).locked() as journal:
-            for task in tasks:
-                problem, table = broken[task.image], task.outputs[0]
-                plan.folders.table(task.image).unlink(missing_ok=True)
-                if problem.where == str(table) and table.exists():
-                    if table.stat().st_size:
-                        keep_changed(table, plan.folders.results)
-                    table.unlink(missing_ok=True)
-                noted = {"code": problem.code, "where": problem.where, "values": problem.values}
-                journal.add(task.image, "failed", task.key, task.attempt, **noted)
-
-
-def _with_same_columns(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Give the columns of a channel one name, where its name differs in case or stray blanks from image to image."""
-    first: dict[str, str] = {}
-    renamed = []
-    for table in tables:
-        keys = [channel_key(column) for column in table.columns]
-        names = [
-            first.setdefault(key, " ".join(column.split())) if keys.count(key) == 1 else column
-            for key, column in zip(keys, table.columns, strict=True)
-        ]
-        renamed.append(table.set_axis(names, axis="columns"))
-    return renamed
-
-
-def _opened(path: Path) -> TextIO:
-    """Open a file for a table in the form that Excel knows: UTF-8 with the mark."""
-    return path.open("w", encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _written(tables: Iterable[pd.DataFrame], lines: TextIO) -> Iterator[pd.DataFrame]:
+def _written(tables: Iterable[pd.DataFrame], lines: IO[bytes]) -> Iterator[pd.DataFrame]:
     """Yield tables, each once its rows are written as CSV."""
     for number, table in enumerate(tables):
-        table.to_csv(lines, index=False, header=number == 0)
+        _write(table, lines, header=number == 0)
         yield table
 
 
@@ -230,49 +146,3 @@ def _made_of(task: Task, mask: Path) -> dict[str, Any]:
     """Return what a table has to be made of to be the one that a task asks for."""
     noted = task.source.get(name_of(mask, task.results))
     return {"key": task.key, "mask": noted and list(noted)}
-
-
-def _read(plan: Plan, image: str, measured: Entry, masked: Entry | None) -> pd.DataFrame:
-    """Return the table of an image."""
-    own, results = plan.folders.table(image), plan.folders.results
-    noted = (as_record(measured.details.get("outputs")) or {}).get(name_of(own, results))
-    if noted is None:
-        kept = masked.details.get("cells_kept") if masked else None
-        left_out = measured.details.get("left_out")
-        wanted = None if kept is None or left_out is None else kept - left_out
-        return _read_csv(plan.folders.cells(image), wanted)
-    try:
-        content = own.read_bytes()
-    except OSError:
-        content = b""
-    if (len(content), hashlib.sha256(content).hexdigest()) != noted:
-        raise Problem("SM-OUT-013", where=str(own), reason=say("table.checksum"))
-    table = pd.read_parquet(io.BytesIO(content))
-    # What was noted of one part is not true of all.
-    table.attrs.clear()
-    return table
-
-
-def _read_csv(path: Path, wanted: int | None) -> pd.DataFrame:
-    """Return a table that version 0.1.0 wrote.
-
-    Parameters
-    ----------
-    wanted : int or None
-        How many rows it has, where that is known.
-    """
-    if not path.exists() or path.stat().st_size == 0:
-        raise Problem("SM-OUT-013", where=str(path), reason=say("table.empty"))
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            rows = csv.reader(lines)
-            header = next(rows)
-            widths = [len(row) for row in rows]
-        if not looks_whole(path) or not set(header) >= _ALWAYS or set(widths) - {len(header)}:
-            raise ValueError
-        if wanted is not None and len(widths) != wanted:
-            reason = say("table.cut", found=len(widths), wanted=wanted)
-            raise Problem("SM-OUT-013", where=str(path), reason=reason)
-        return pd.read_csv(path)
-    except (OSError, ValueError, csv.Error, StopIteration):
-        raise Problem("SM-OUT-013", where=str(path), reason=say("table.form")) from None

@@ -16,16 +16,19 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import numpy as np
 
 from segmake import __version__
-from segmake.core.files import fingerprint, flush, flush_folder, write_atomically
+from segmake.core.files import fingerprint, flush, flush_folder, open_atomically
 from segmake.core.output_files import files
 from segmake.core.strips import Striped
+from segmake.core.threads import tensorstore_limits
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -57,10 +60,10 @@ def write_rois(path: Path, stack: LabelStack) -> None:
         The ``.zip``.
     stack : LabelStack
     """
-    from roifile import roiwrite
-
-    with write_atomically(path) as part:
-        roiwrite(part, _rois(stack), mode="w")
+    with open_atomically(path) as file, ZipFile(file, "w") as archive:
+        for roi in _rois(stack):
+            with archive.open(f"{roi.name}.roi", "w") as member:
+                member.write(roi.tobytes())
 
 
 def write_cellpose(picture: Path, labels: Path, stack: LabelStack, view: FieldOfView) -> None:
@@ -83,9 +86,9 @@ def write_cellpose(picture: Path, labels: Path, stack: LabelStack, view: FieldOf
     planes = _segmented(stack, view)
     first = next(planes)
     shape = _flat_shape(stack)
-    with write_atomically(picture) as part:
+    with open_atomically(picture) as file:
         tifffile.imwrite(
-            part,
+            file,
             chain([first], planes),
             shape=shape,
             dtype=first.dtype,
@@ -94,7 +97,7 @@ def write_cellpose(picture: Path, labels: Path, stack: LabelStack, view: FieldOf
             software=f"SegMake {__version__}",
         )
     content = np.array(_seg(stack, picture.name), dtype=object)
-    with write_atomically(labels) as part, part.open("wb") as file:
+    with open_atomically(labels) as file:
         np.save(file, content, allow_pickle=True)
 
 
@@ -417,6 +420,14 @@ def _write_levels(group: Path, stack: LabelStack, planes: Iterator[np.ndarray]) 
             array[place].write(plane[:: 2**level, :: 2**level]).result()
 
 
+@cache
+def _tensorstore_context() -> Any:
+    """Return what all arrays have in common: the threads that are at work on them."""
+    import tensorstore
+
+    return tensorstore.Context(tensorstore_limits())
+
+
 def _new_array(folder: Path, stack: LabelStack, plane: np.ndarray) -> Any:
     """Return a new Zarr array for planes like this one."""
     import tensorstore
@@ -434,7 +445,8 @@ def _new_array(folder: Path, stack: LabelStack, plane: np.ndarray) -> Any:
                 "dimension_separator": "/",
             },
             "create": True,
-        }
+        },
+        context=_tensorstore_context(),
     ).result()
 
 

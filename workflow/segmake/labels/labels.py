@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -21,7 +24,7 @@ import tifffile
 from segmake import __version__
 from segmake.core import strips
 from segmake.core.disk import disk_problem
-from segmake.core.files import write_atomically
+from segmake.core.files import open_atomically
 from segmake.core.strips import Striped
 from segmake.formats import unreadable
 from segmake.messages import Problem
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 # What offsets of 32 bits can reach, less some room for what is written about the file.
 _CLASSIC_BYTES = 2**32 - 2**25
 _BYTES_ABOUT_A_PAGE = 1024
+
+# What the metadata of a mask says of lengths and times.
+_LENGTHS = ("PhysicalSizeX", "PhysicalSizeY", "PhysicalSizeZ", "TimeIncrement")
 
 # One plane is compressed at a time: tifffile would otherwise gather many of them.
 _COMPRESSION: dict[str, Any] = {"compression": "zlib", "maxworkers": 1}
@@ -55,7 +61,7 @@ class LabelWriter:
     times, depth : int
         Number of time points and of slices.
     lasting : bool
-        As `write_atomically` has it.
+        As `open_atomically` has it.
 
     Attributes
     ----------
@@ -100,9 +106,9 @@ class LabelWriter:
             raise ValueError(f"planes of {self._shape} and of {plane.shape} pixels")
         description = None
         if self._file is None:
-            part = self._opened.enter_context(write_atomically(self._path, lasting=self._lasting))
+            written = open_atomically(self._path, lasting=self._lasting)
             # By its path, tifffile would look at each folder above it.
-            file = self._opened.enter_context(part.open("wb"))
+            file = self._opened.enter_context(written)
             self._file = self._opened.enter_context(tifffile.TiffWriter(file, bigtiff=True))
             description = json.dumps({"times": self._times, "depth": self._depth})
         told = {"description": description, "metadata": None, "contiguous": False, **_COMPRESSION}
@@ -148,6 +154,8 @@ class LabelStack:
     Parameters
     ----------
     path : Path
+    noted : tuple, optional
+        Size and checksum that it has to have.
 
     Attributes
     ----------
@@ -163,14 +171,17 @@ class LabelStack:
     Raises
     ------
     Problem
-        ``SM-OUT-001`` if the file is not there, damaged, or was saved by another program.
+        ``SM-OUT-001`` if the file is not there, damaged, other than `noted`, or was saved by another program.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, noted: tuple[int, str] | None = None) -> None:
         self._path = path
         self._closed = ExitStack()
         try:
             file = self._closed.enter_context(path.open("rb"))
+            if noted:
+                _refuse_other(file, noted)
+            # By its path, tifffile would look at each folder above it.
             self._file = self._closed.enter_context(tifffile.TiffFile(file))
             self._read_header()
         except Exception as error:
@@ -252,11 +263,14 @@ class LabelStack:
             sizes = dict(zip(series.axes, series.shape, strict=True))
             self.times, self.depth = sizes.pop("T", 1), sizes.pop("Z", 1)
             self.height, self.width = sizes.pop("Y"), sizes.pop("X")
-            pixels = tifffile.xml2dict(self._file.ome_metadata or "")["OME"]["Image"]["Pixels"]
-            self.pixel_size_um = pixels.get("PhysicalSizeX")
-            self.pixel_height_um = pixels.get("PhysicalSizeY")
-            self.slice_step_um = pixels.get("PhysicalSizeZ")
-            self.interval_s = pixels.get("TimeIncrement")
+            # tifffile's xml2dict looks for a library that is not there, for each file in each folder of modules.
+            root = ElementTree.fromstring(self._file.ome_metadata or "")  # noqa: S314
+            (pixels,) = root.iterfind("{*}Image/{*}Pixels")
+            known = {name: float(value) for name, value in pixels.items() if name in _LENGTHS}
+            self.pixel_size_um = known.get("PhysicalSizeX")
+            self.pixel_height_um = known.get("PhysicalSizeY")
+            self.slice_step_um = known.get("PhysicalSizeZ")
+            self.interval_s = known.get("TimeIncrement")
         else:
             numbers = json.loads(self._file.pages.first.description)
             self.times, self.depth, sizes = int(numbers["times"]), int(numbers["depth"]), {}
@@ -275,6 +289,14 @@ class LabelStack:
             names = {"path": self._path.absolute(), "error": reason}
             return Problem("SM-OUT-001", where=str(self._path), **names)
         return problem
+
+
+def _refuse_other(file: BufferedReader, noted: tuple[int, str]) -> None:
+    """Refuse an open file whose size or checksum is another."""
+    size = os.fstat(file.fileno()).st_size
+    if size != noted[0] or hashlib.file_digest(file, "sha256").hexdigest() != noted[1]:
+        raise ValueError("other bytes than were noted of it")
+    file.seek(0)
 
 
 def write_masks(
@@ -329,36 +351,35 @@ def write_masks(
             for rows in strips.parts(plane):
                 content.update(np.ascontiguousarray(rows, np.uint32).data)
 
-    def write(part: Path, found: Iterable[np.ndarray | Striped], largest: int) -> None:
+    def write(file: IO[bytes], found: Iterable[np.ndarray | Striped], largest: int) -> None:
         dtype = _type_for(largest)
-        # By its path, tifffile would look at each folder above it.
-        with part.open("wb") as file:
-            tifffile.imwrite(
-                file,
-                _packed(found, dtype),
-                shape=shape,
-                dtype=dtype,
-                ome=True,
-                bigtiff=needs_bigtiff(shape, dtype),
-                photometric="minisblack",
-                software=f"SegMake {__version__}",
-                metadata=metadata | {"UUID": _identifier(content.hexdigest())},
-                **_COMPRESSION,
-            )
+        tifffile.imwrite(
+            file,
+            _packed(found, dtype),
+            shape=shape,
+            dtype=dtype,
+            ome=True,
+            bigtiff=needs_bigtiff(shape, dtype),
+            photometric="minisblack",
+            software=f"SegMake {__version__}",
+            metadata=metadata | {"UUID": _identifier(content.hexdigest())},
+            **_COMPRESSION,
+        )
 
-    with write_atomically(path) as part:
+    # By its path, tifffile would look at each folder above it.
+    with open_atomically(path) as file:
         # The type of the pixels and the file's identifier depend on all planes, which can be had only once.
         if number == 1:
             (plane,) = seen()
-            write(part, [plane], _largest(plane))
+            write(file, [plane], _largest(plane))
             return
-        draft = part.with_name(f"{part.name}.draft.tif")
+        draft = Path(f"{file.name}.draft.tif")
         try:
             with LabelWriter(draft, times=number, depth=1, lasting=False) as writer:
                 for plane in seen():
                     writer.add(plane)
             with LabelStack(draft) as stack:
-                write(part, stack.striped_planes(), writer.largest)
+                write(file, stack.striped_planes(), writer.largest)
         finally:
             draft.unlink(missing_ok=True)
 

@@ -18,7 +18,10 @@ from segmake.config.measurement import (
     SIZE_PROPERTIES,
     SIZES,
 )
-from segmake.labels.medial_axis import measure_rod, rod_surface, rod_volume
+from segmake.labels.cell_pixels import Cells, cells_of
+from segmake.labels.medial_axis import rod_surface, rod_volume
+from segmake.labels.rods import measure_rods
+from segmake.labels.shapes import SHAPES, Shapes, moments_of
 from segmake.messages import Problem
 
 
@@ -63,9 +66,10 @@ def measure_cells(
     Problem
         ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
     """
-    regions, sizes = regionprops(labels), _Sizes(pixel_size_um, pixel_height_um)
-    cells = _shapes(regions, regions, labels.shape, settings["properties"], sizes)
-    return _completed(cells, regions, labels, channels, sizes, settings)
+    sizes = _Sizes(pixel_size_um, pixel_height_um)
+    return _completed(
+        _shapes(labels, settings["properties"], sizes), labels, channels, sizes, settings
+    )
 
 
 def measure_volume(
@@ -107,18 +111,28 @@ def measure_volume(
     Problem
         ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
     """
-    regions = regionprops(labels)
-    footprints = [region.image.any(axis=0).astype(np.uint8) for region in regions]
-    flat = [regionprops(footprint)[0] for footprint in footprints]
     sizes = _Sizes(pixel_size_um, pixel_height_um, slice_step_um)
-    cells = _shapes(regions, flat, labels.shape, settings["properties"], sizes)
-    voxel = sizes.factor(2) * slice_step_um if slice_step_um else np.nan
-    cells["volume_vx"] = _numbers([region.num_pixels for region in regions], int)
-    cells["volume_um3"] = cells["volume_vx"] * voxel
-    cells["centroid_z"] = _centres(regions, 3)[:, 0]
-    cells["slices"] = _numbers([region.image.any(axis=(1, 2)).sum() for region in regions], int)
-    cells["touches_end_slice"] = _touches(regions, labels.shape, axes=(0,))
-    return _completed(cells, regions, labels, channels, sizes, settings)
+    table = _shapes(labels, settings["properties"], sizes)
+    places = np.flatnonzero(labels)
+    owner, numbers = pd.factorize(labels.ravel()[places], sort=True)
+    slices, in_slice = np.divmod(places, labels.shape[1] * labels.shape[2])
+    volume = np.bincount(owner, minlength=len(numbers))
+    for name, places_along in (
+        ("centroid_y_px", in_slice // labels.shape[2]),
+        ("centroid_x_px", in_slice % labels.shape[2]),
+        ("centroid_z", slices),
+    ):
+        table[name] = np.bincount(owner, places_along, len(numbers)) / volume
+    there = np.unique(owner * labels.shape[0] + slices)
+    ends = np.isin(slices, (0, labels.shape[0] - 1))
+    columns: dict[str, Any] = {
+        "volume_vx": volume,
+        "volume_um3": volume * (sizes.factor(2) * slice_step_um if slice_step_um else np.nan),
+        "centroid_z": table.pop("centroid_z"),
+        "slices": np.bincount(there // labels.shape[0], minlength=len(numbers)),
+        "touches_end_slice": np.bincount(owner[ends], minlength=len(numbers)) > 0,
+    }
+    return _completed(table.assign(**columns), labels, channels, sizes, settings)
 
 
 class _Sizes(NamedTuple):
@@ -147,72 +161,71 @@ class _Sizes(NamedTuple):
         return self.width * self.height if power == 2 else np.nan
 
 
-def _shapes(
-    regions: Sequence[Any],
-    flat: Sequence[Any],
-    shape: tuple[int, ...],
-    chosen: Sequence[str],
-    sizes: _Sizes,
-) -> pd.DataFrame:
-    """Return the number, the place and the shape of each cell: in pixels, and what `_oblong` measures.
-
-    Parameters
-    ----------
-    regions, flat : sequence of RegionProperties
-        The cells, and the cells as seen from above: the same in 2D.
-    shape : tuple of int
-        That of the label image.
-    """
-    dimensions = len(shape)
-    rods = [measure_rod(region.image) for region in flat]
-    length, width = (_numbers([rod[index] for rod in rods]) for index in (0, 1))
-    centres = _centres(regions, dimensions)
+def _shapes(labels: np.ndarray, chosen: Sequence[str], sizes: _Sizes) -> pd.DataFrame:
+    """Return the number, the place and the shape of each cell, from above: in pixels, and what `_oblong` measures."""
+    cells = cells_of(labels)
+    rods, moments = measure_rods(cells), moments_of(cells)
+    height, width = labels.shape[-2:]
+    bottom, right = cells.top + cells.height, cells.left + cells.width
     columns = {
-        "label": _numbers([region.label for region in regions], int),
-        "area_px": _numbers([region.area for region in flat]),
-        "length_px": length,
-        "width_px": width,
-        "sinuosity": _numbers([rod.sinuosity for rod in rods]),
-        "rod_surface_px2": rod_surface(length, width),
-        "rod_volume_px3": rod_volume(length, width),
-        "centroid_y_px": centres[:, -2],
-        "centroid_x_px": centres[:, -1],
-        "touches_edge": _touches(regions, shape, axes=(dimensions - 2, dimensions - 1)),
+        "label": cells.numbers.astype(int),
+        "area_px": cells.area.astype(float),
+        "length_px": rods.length,
+        "width_px": rods.width,
+        "sinuosity": rods.sinuosity,
+        "rod_surface_px2": rod_surface(rods.length, rods.width),
+        "rod_volume_px3": rod_volume(rods.length, rods.width),
+        "centroid_y_px": moments.y,
+        "centroid_x_px": moments.x,
+        "touches_edge": (cells.top == 0)
+        | (cells.left == 0)
+        | (bottom == height)
+        | (right == width),
     }
-    for name in chosen:
-        if name not in INTENSITY_PROPERTIES:
-            values = _numbers([getattr(region, name) for region in flat])
-            if name == "orientation":
-                values = _degrees(values)
-            size = SIZE_PROPERTIES.get(name)
-            columns[size.pixels if size else SHAPE_PROPERTIES[name]] = values
+    names = [name for name in chosen if name not in INTENSITY_PROPERTIES]
+    for name, values in _properties(cells, names).items():
+        size = SIZE_PROPERTIES.get(name)
+        columns[size.pixels if size else SHAPE_PROPERTIES[name]] = values
     if sizes.sides:
-        columns |= _oblong(flat, chosen, sizes.sides)
+        columns |= _oblong(cells, names, sizes.sides)
     return pd.DataFrame(columns)
 
 
 def _oblong(
-    flat: Sequence[Any], chosen: Sequence[str], sides: tuple[float, float]
+    cells: Cells, chosen: Sequence[str], sides: tuple[float, float]
 ) -> dict[str, np.ndarray]:
     """Return the shape of cells in micrometres and without a unit, where pixels have this height and width."""
-    rods = [measure_rod(region.image, sides) for region in flat]
-    length, width = (_numbers([rod[index] for rod in rods]) for index in (0, 1))
+    rods = measure_rods(cells, sides)
     columns = {
-        "length_um": length,
-        "width_um": width,
-        "sinuosity": _numbers([rod.sinuosity for rod in rods]),
-        "rod_surface_um2": rod_surface(length, width),
-        "rod_volume_um3": rod_volume(length, width),
+        "length_um": rods.length,
+        "width_um": rods.width,
+        "sinuosity": rods.sinuosity,
+        "rod_surface_um2": rod_surface(rods.length, rods.width),
+        "rod_volume_um3": rod_volume(rods.length, rods.width),
     }
-    true = [regionprops(region.image.astype(np.uint8), spacing=sides)[0] for region in flat]
-    for name in chosen:
-        if name in (*INTENSITY_PROPERTIES, *NOT_OBLONG):
-            continue
-        values = _numbers([getattr(region, name) for region in true])
+    names = [name for name in chosen if name not in NOT_OBLONG]
+    for name, values in _properties(cells, names, sides).items():
         size = SIZE_PROPERTIES.get(name)
-        if name == "orientation":
-            values = _degrees(values)
         columns[size.micrometres if size else SHAPE_PROPERTIES[name]] = values
+    return columns
+
+
+def _properties(
+    cells: Cells, names: Sequence[str], sides: tuple[float, float] = (1.0, 1.0)
+) -> dict[str, np.ndarray]:
+    """Return properties of the cells' shapes: of all together, and what `SHAPES` has not, of one after the other."""
+    shapes = Shapes(cells, sides)
+    one_by_one = [name for name in names if name not in SHAPES]
+    regions = (
+        [regionprops(image, spacing=sides)[0] for image in cells.images()] if one_by_one else []
+    )
+    columns = {}
+    for name in names:
+        if name not in SHAPES:
+            values = _numbers([getattr(region, name) for region in regions])
+        else:
+            values = SHAPES[name](shapes).astype(float) if len(cells) else np.zeros(0)
+        columns[name] = _degrees(values) if name == "orientation" else values
     return columns
 
 
@@ -223,7 +236,6 @@ def _degrees(orientations: np.ndarray) -> np.ndarray:
 
 def _completed(
     cells: pd.DataFrame,
-    regions: Sequence[Any],
     labels: np.ndarray,
     channels: Mapping[str, np.ndarray],
     sizes: _Sizes,
@@ -236,7 +248,8 @@ def _completed(
         measured = cells.pop(micrometres) if micrometres in cells else None
         cells[micrometres] = cells[pixels] * sizes.factor(power) if measured is None else measured
     if settings["neighbour_distance"] is not None:
-        cells = cells.join(_neighbours(labels, regions, settings["neighbour_distance"], sizes))
+        distance = settings["neighbour_distance"]
+        cells = cells.join(_neighbours(labels, regionprops(labels), distance, sizes))
     for name, plane in channels.items():
         if plane.shape != labels.shape:
             raise ValueError(f"channel {name} is {plane.shape}, the label image {labels.shape}")
@@ -255,16 +268,6 @@ def _numbers(values: Sequence[Any], dtype: type = float) -> np.ndarray:
 def _centres(regions: Sequence[Any], dimensions: int) -> np.ndarray:
     """Return the centre of each region: array (N, dimensions)."""
     return _numbers([region.centroid for region in regions]).reshape(-1, dimensions)
-
-
-def _touches(regions: Sequence[Any], shape: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
-    """Return for each region whether it reaches the border of the image along one of some axes."""
-    half = len(shape)
-    touching = [
-        any(region.bbox[axis] == 0 or region.bbox[half + axis] == shape[axis] for axis in axes)
-        for region in regions
-    ]
-    return _numbers(touching, bool)
 
 
 def _wanted(

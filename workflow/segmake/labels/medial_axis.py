@@ -31,34 +31,34 @@ from skimage.morphology import skeletonize
 POWER = 8
 
 # How much of a square of side 1 is outside of the disc within it.
-_CORNERS = 1 - np.pi / 4
+CORNERS = 1 - np.pi / 4
 
 # Distance of the points of an axis, in pixels.
-_STEP = 0.5
+STEP = 0.5
 
 # A square pixel reaches from -1/2 to 1/2 of its centre: three points that stand for it, and their weights
 # (Gauss-Legendre).
-_WITHIN_PIXEL = np.array([-0.5, 0.0, 0.5]) * np.sqrt(0.6)
-_PARTS_OF_PIXEL = np.array([5, 8, 5]) / 18
+WITHIN_PIXEL = np.array([-0.5, 0.0, 0.5]) * np.sqrt(0.6)
+PARTS_OF_PIXEL = np.array([5, 8, 5]) / 18
 
 # An axis is refined so often, and its curvature may change once in so many widths.
-_ROUNDS = 2
-_KNOT_DISTANCE = 1.5
+ROUNDS = 2
+KNOT_DISTANCE = 1.5
 
 # A cell that is not so many pixels longer than wide has a straight axis.
-_SHORT = 4.0
+SHORT = 4.0
 
 # A bent axis is taken if its rod covers so many times the pixels that the rod of a straight axis covers.
-_CLEARLY_MORE = 1.01
+CLEARLY_MORE = 1.01
 
 # Neighbours at a side come first, so that a path does not go round a corner where it can go straight.
-_STEPS_TO_NEIGHBOURS = (
+STEPS_TO_NEIGHBOURS = (
     *((0, 1), (1, 0), (0, -1), (-1, 0)),
     *((1, 1), (1, -1), (-1, 1), (-1, -1)),
 )
 
 # How much longer than wide, in pixels, a round cell looks for being made of pixels.
-_PIXEL_EXCESS = 1.0
+PIXEL_EXCESS = 1.0
 
 
 class Rod(NamedTuple):
@@ -125,7 +125,7 @@ class _Pixels(NamedTuple):
     sides: np.ndarray | None = None
 
 
-class _Axis(NamedTuple):
+class Axis(NamedTuple):
     """A curve through a cell.
 
     Attributes
@@ -172,12 +172,12 @@ def _in_one_piece(cell: np.ndarray) -> np.ndarray:
     return cell
 
 
-def _best_axis(cell: np.ndarray, pixels: _Pixels) -> tuple[_Axis, _Fit]:
+def _best_axis(cell: np.ndarray, pixels: _Pixels) -> tuple[Axis, _Fit]:
     """Return a straight axis, or a bent one where its rod covers more of the cell."""
     straight = _straight_axis(pixels.centres)
     straight_fit = _rod_along(straight, pixels)[0]
-    bent: _Axis | None = _skeleton_axis(cell, pixels) or straight
-    for _ in range(_ROUNDS):
+    bent: Axis | None = _skeleton_axis(cell, pixels) or straight
+    for _ in range(ROUNDS):
         bent = _refined(bent, pixels) if bent else None
     if bent is None:
         return straight, straight_fit
@@ -186,12 +186,12 @@ def _best_axis(cell: np.ndarray, pixels: _Pixels) -> tuple[_Axis, _Fit]:
     folded = np.abs(bent.curvatures).max() * bent_fit.width > 2
     if folded and bent_fit.length < 3 * bent_fit.width:
         return straight, straight_fit
-    if bent_fit.covered > _CLEARLY_MORE * straight_fit.covered:
+    if bent_fit.covered > CLEARLY_MORE * straight_fit.covered:
         return bent, bent_fit
     return straight, straight_fit
 
 
-def _skeleton_axis(cell: np.ndarray, pixels: _Pixels) -> _Axis | None:
+def _skeleton_axis(cell: np.ndarray, pixels: _Pixels) -> Axis | None:
     """Return a smooth curve along the skeleton, or None where that is too short."""
     skeleton = {(y, x) for y, x in np.argwhere(skeletonize(cell)).tolist()}
     path, area = np.array(_longest_path(skeleton), dtype=float), len(pixels.centres)
@@ -205,18 +205,18 @@ def _skeleton_axis(cell: np.ndarray, pixels: _Pixels) -> _Axis | None:
     inner = (places >= width / 4) & (places <= length - width / 4)
     if length < width:
         return None
-    return _curve(places[inner], path[inner], None, width)
+    return smooth_curve(places[inner], path[inner], None, width)
 
 
-def _refined(axis: _Axis, pixels: _Pixels) -> _Axis | None:
+def _refined(axis: Axis, pixels: _Pixels) -> Axis | None:
     """Return the curve through the middle of the pixels along an axis, or None where the cell is too short for one."""
     fit, places, weights = _rod_along(axis, pixels)
-    if fit.length - fit.width < _SHORT:
+    if fit.length - fit.width < SHORT:
         return None
     # The last pixels of the ends are few and say little of the direction.
     chosen = np.flatnonzero(np.abs(places - fit.middle) <= (fit.length - fit.width / 2) / 2)
     chosen = chosen[np.argsort(places[chosen])]
-    return _curve(places[chosen], pixels.centres[chosen], weights[chosen], fit.width)
+    return smooth_curve(places[chosen], pixels.centres[chosen], weights[chosen], fit.width)
 
 
 def _longest_path(skeleton: set[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -236,7 +236,7 @@ def _shortest_paths(
     came_from = {start: start}
     queue = [start]
     for y, x in queue:
-        for step_y, step_x in _STEPS_TO_NEIGHBOURS:
+        for step_y, step_x in STEPS_TO_NEIGHBOURS:
             pixel = y + step_y, x + step_x
             if pixel in pixels and pixel not in came_from:
                 came_from[pixel] = y, x
@@ -244,7 +244,7 @@ def _shortest_paths(
     return came_from, queue[-1]
 
 
-def _straight_axis(pixels: np.ndarray) -> _Axis:
+def _straight_axis(pixels: np.ndarray) -> Axis:
     """Return the straight line along which the pixels are spread most."""
     centre = pixels.mean(axis=0)
     centred = pixels - centre
@@ -252,28 +252,29 @@ def _straight_axis(pixels: np.ndarray) -> _Axis:
     reach = np.abs(centred @ direction).max() + 1
     places = np.array([-reach, reach])
     points = centre + places[:, None] * direction
-    return _Axis(points, places, np.stack([direction, direction]), np.zeros(2))
+    return Axis(points, places, np.stack([direction, direction]), np.zeros(2))
 
 
-def _curve(
+def smooth_curve(
     places: np.ndarray, positions: np.ndarray, weights: np.ndarray | None, width: float
-) -> _Axis | None:
+) -> Axis | None:
     """Return the smooth curve that positions (N, 2) follow along their places, which ascend; None: they are too few."""
     if len(places) < 5:
         return None
     start, end = places[0], places[-1]
-    pieces = max(1, round((end - start) / (_KNOT_DISTANCE * width)))
+    pieces = max(1, round((end - start) / (KNOT_DISTANCE * width)))
     knots = np.linspace(start, end, pieces + 1)
     if np.diff(np.searchsorted(places, knots)).min() < 3:
         return None
-    spline = make_lsq_spline(places, positions, np.r_[[start] * 2, knots, [end] * 2], 2, weights)
-    parameter = np.linspace(start, end, max(3, int((end - start) / _STEP)))
+    all_knots = np.concatenate([[start, start], knots, [end, end]])
+    spline = make_lsq_spline(places, positions, all_knots, 2, weights)
+    parameter = np.linspace(start, end, max(3, int((end - start) / STEP)))
     points, tangents, bends = spline(parameter), spline(parameter, 1), spline(parameter, 2)
     speeds = np.hypot(*tangents.T)
     if not (speeds > 0).all():
         return None
     steps = np.hypot(*np.diff(points, axis=0).T)
-    return _Axis(
+    return Axis(
         points,
         np.concatenate([[0.0], np.cumsum(steps)]),
         tangents / speeds[:, None],
@@ -281,14 +282,14 @@ def _curve(
     )
 
 
-def _rod_along(axis: _Axis, pixels: _Pixels) -> tuple[_Fit, np.ndarray, np.ndarray]:
+def _rod_along(axis: Axis, pixels: _Pixels) -> tuple[_Fit, np.ndarray, np.ndarray]:
     """Return the rod along an axis that fits the pixels, and the place and the weight of each pixel."""
     places, across, weights, reach = _project(pixels, axis)
     return _fit_rod(places, across, reach), places, weights
 
 
 def _project(
-    pixels: _Pixels, axis: _Axis
+    pixels: _Pixels, axis: Axis
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | float]:
     """Return the place of each pixel along an axis, how far across it is, its weight, and how far it reaches along.
 
@@ -300,7 +301,7 @@ def _project(
     along = (away * tangents).sum(axis=1)
     across = tangents[:, 0] * away[:, 1] - tangents[:, 1] * away[:, 0]
     # A straight axis has two points only, and a bent one goes on straight beyond its ends.
-    bent = np.abs(along) <= _STEP
+    bent = np.abs(along) <= STEP
     stretch = np.where(bent, np.clip(1 - axis.curvatures[nearest] * across, 0.2, 5.0), 1.0)
     # Square pixels reach as far in every direction, by their second moment.
     square = pixels.sides is None
@@ -324,13 +325,13 @@ def _fit_rod(places: np.ndarray, across: np.ndarray, reach: np.ndarray | float) 
         square = distance * distance
         sixth = square * square * square
         middle += (sixth @ distance) / max((POWER - 1) * sixth.sum(), 1e-12)
-    distance = (scaled - middle)[:, None] + _WITHIN_PIXEL * reach / scale
+    distance = (scaled - middle)[:, None] + WITHIN_PIXEL * reach / scale
     fourth = np.square(distance * distance)
-    spread = scale * np.mean((fourth * fourth) @ _PARTS_OF_PIXEL) ** (1 / POWER)
-    aspect = np.interp(spread / np.sqrt(area), _SPREADS, _ASPECTS)
-    excess = (aspect - 1) * np.sqrt(area / (aspect - _CORNERS))
+    spread = scale * np.mean((fourth * fourth) @ PARTS_OF_PIXEL) ** (1 / POWER)
+    aspect = np.interp(spread / np.sqrt(area), SPREADS, ASPECTS)
+    excess = (aspect - 1) * np.sqrt(area / (aspect - CORNERS))
     # Pixels make round cells look longer in one direction, always; what they add is uncorrelated with a true length.
-    excess = np.sqrt(max(excess**2 - _PIXEL_EXCESS**2, 0.0))
+    excess = np.sqrt(max(excess**2 - PIXEL_EXCESS**2, 0.0))
     width = (np.sqrt(excess**2 + np.pi * area) - excess) / (np.pi / 2)
     middle = (low + high) / 2 + middle * scale
     beyond = np.maximum(np.abs(places - middle) - excess / 2, 0.0)
@@ -347,9 +348,9 @@ def _spreads(aspects: np.ndarray) -> np.ndarray:
     tube = 2 * half ** (POWER + 1) / (POWER + 1)
     reach = half[:, None] + np.sin(angle) / 2
     ends = 2 * (reach**POWER * np.cos(angle) ** 2 / 2) @ weights * np.pi / 4
-    area = aspects - _CORNERS
+    area = aspects - CORNERS
     return ((tube + ends) / area) ** (1 / POWER) / np.sqrt(area)
 
 
-_ASPECTS = np.concatenate([np.linspace(1, 3, 400, endpoint=False), np.geomspace(3, 10_000, 2000)])
-_SPREADS = _spreads(_ASPECTS)
+ASPECTS = np.concatenate([np.linspace(1, 3, 400, endpoint=False), np.geomspace(3, 10_000, 2000)])
+SPREADS = _spreads(ASPECTS)

@@ -9,7 +9,7 @@ from typing import Any
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
 from segmake.messages import Problem, joined, say
-from segmake.outcome.quality import BETWEEN, flags_of
+from segmake.outcome.quality import BETWEEN, flags_of, in_sentences
 from segmake.outcome.timing import PHASES
 from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
@@ -97,7 +97,7 @@ def _judge(
         has_looked = row.get("corrected") or image in looked_at
         found = [] if has_looked else flags.get(image, [])
         row["flags"] = BETWEEN.join(flag.name for flag in found)
-        row["flag_reasons"] = " ".join(flag.problem.what for flag in found)
+        row["flag_reasons"] = in_sentences(found)
         row["left_out_because"] = left_out.get(image, "")
         row["looked_at_because"] = looked_at.get(image, "")
 

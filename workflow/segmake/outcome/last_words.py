@@ -16,6 +16,7 @@ from segmake.messages.numbers import brief
 from segmake.outcome.image_rows import image_rows
 from segmake.outcome.quality import by_flag, label, names_in
 from segmake.plan.plan import Plan
+from segmake.runner.same_content import was_carried
 from segmake.runner.script_products import Summary
 from segmake.runner.step_names import STEPS
 from segmake.scripts.results.outcome import (
@@ -139,7 +140,7 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
     }
     if not plan.batches:
         return [say("end.scripts_alone", report=numbers["report"])]
-    looks = [*_describe_looks(images), *_describe_diameters(images)]
+    looks = [*_describe_looks(images), *_describe_diameters(images), *_describe_compared(plan)]
     if not failed:
         return [say("end.good", **numbers), *looks]
     lines = [say("end.failed", **numbers), *looks]
@@ -154,7 +155,8 @@ def _describe_images(plan: Plan, images: Images) -> list[str]:
 def _describe_looks(images: Images) -> list[str]:
     """Return which images that are done are to be looked at, and why; and how many are left out of the tables."""
     flagged = [row for row in images if names_in(row)]
-    lines = [f"  {say('end.look_at', number=len(flagged))}"] if flagged else []
+    cells = sum(row["cells"] or 0 for row in flagged)
+    lines = [f"  {say('end.look_at', number=len(flagged), cells=cells)}"] if flagged else []
     for name, of_flag in by_flag(flagged).items():
         more = f" (+{len(of_flag) - NAMED_LOOKS})" if len(of_flag) > NAMED_LOOKS else ""
         named = readable(", ".join(of_flag[:NAMED_LOOKS])) + more
@@ -174,6 +176,26 @@ def _describe_diameters(images: Images) -> list[str]:
     # What is typed into a config has a point in every language.
     numbers = {"low": low, "high": high, "middle": brief(middle), "setting": f"{middle:g}"}
     return [f"  {say('end.diameters', number=len(found), **numbers)}"]
+
+
+def _describe_compared(plan: Plan) -> list[str]:
+    """Return what came of comparing the content of files that had another date."""
+    same, changed, looks = 0, [], set(plan.looks)
+    for name, batch in plan.batches.items() if looks else ():
+        journal = Journal(plan.folders.journal(STEPS[0], name))
+        for task in batch.tasks[STEPS[0]]:
+            entry = journal.last(task.image) if task.image in looks else None
+            if entry is None or entry.key != task.key:
+                continue
+            if was_carried(entry):
+                same += 1
+            else:
+                changed.append(task.image)
+    lines = [f"  {say('end.compared.same', number=same)}"] if same else []
+    if changed:
+        names = listed([readable(image) for image in changed], NAMED_LOOKS)
+        lines.append(f"  {say('end.compared.changed', number=len(changed), names=names)}")
+    return lines
 
 
 def describe_outcome(plan: Plan) -> str:

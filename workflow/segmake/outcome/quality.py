@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from segmake.core.files import write_atomically
+from segmake.engines import BUILTIN_MODELS
 from segmake.messages import Problem, remembered, say
 from segmake.messages.numbers import brief
 
@@ -69,6 +70,9 @@ BETWEEN = ", "
 
 NAMES = {code: name for name, code in CODES.items()}
 
+# What follows from another flag: a colony that is outlined as one cell makes the cells large, and few.
+_FOLLOWS = {"large_object": ("size", "count")}
+
 Facts = Mapping[str, Any]
 
 
@@ -109,6 +113,13 @@ def flags_of(images: Mapping[str, Facts]) -> dict[str, list[Flag]]:
             if flags := list(_flags(facts, usual)):
                 found[image] = flags
     return found
+
+
+def in_sentences(flags: Iterable[Flag]) -> str:
+    """Return what speaks against an image in sentences, without what follows from another of its flags."""
+    flags = list(flags)
+    needless = {name for flag in flags for name in _FOLLOWS.get(flag.name, ())}
+    return " ".join(flag.problem.what for flag in flags if flag.name not in needless)
 
 
 def by_flag(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -161,8 +172,11 @@ def label(name: str) -> str:
     return say(f"flag.{name}") if name in CODES else remembered(name, "", {}).what
 
 
-def remedy(name: str) -> str:
-    """Return what to do about images with a flag."""
+def remedy(name: str, engine: str = "") -> str:
+    """Return what to do about images with a flag; with an engine, what can be done with it."""
+    if name == "large_object" and engine:
+        kind = "network" if engine in BUILTIN_MODELS else "threshold"
+        return say(f"flag.large_object.do.{kind}")
     return remembered(CODES.get(name, name), "", {}).remedy
 
 

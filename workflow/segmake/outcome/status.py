@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,8 +27,22 @@ _PLAIN = re.compile(r"^results:[ \t]+([A-Za-z_][\w./-]*)[ \t]*(?: #.*)?$", re.MU
 _NO_TEXT = ("null", "true", "false", "yes", "no", "on", "off")
 
 
-def results_of(config: Path) -> Path:
-    """Return the results folder that a config names; nothing else in it has to be right."""
+def results_of(config: Path, before: Sequence[Path] = ()) -> Path:
+    """Return the results folder that a config names; nothing else in it has to be right.
+
+    Parameters
+    ----------
+    config : Path
+    before : sequence of Path
+        Others, each of which counts where those behind it name none.
+    """
+    for path in (config, *reversed(before)):
+        if found := _named_results(path):
+            return found
+    return Path("results")
+
+
+def _named_results(config: Path) -> Path | None:
     try:
         text = config.read_text(encoding="utf-8")
         # YAML takes longer to load than all else that is done where a run is only looked at.
@@ -36,10 +51,10 @@ def results_of(config: Path) -> Path:
             return Path(named[0])
         return _written_results(text)
     except (OSError, ValueError):
-        return Path("results")
+        return None
 
 
-def _written_results(text: str) -> Path:
+def _written_results(text: str) -> Path | None:
     import yaml
 
     from segmake.core.site import read_site
@@ -50,7 +65,7 @@ def _written_results(text: str) -> Path:
         # Unlike Path's method, this takes any text for a path.
         return Path(os.path.expanduser(translated(written, read_site().shares) or written))
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError):
-        return Path("results")
+        return None
 
 
 def describe_status(results: Path) -> str:

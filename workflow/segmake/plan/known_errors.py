@@ -233,6 +233,7 @@ def version_of(entry: Entry) -> str:
     return getattr(entry, "version", FIRST_VERSION)
 
 
+@cache
 def number_of(version: str) -> tuple[int, ...]:
     """Return what versions are compared by; a version that is none counts as the first."""
     try:

@@ -6,25 +6,30 @@ import errno
 import os
 import time
 from collections import Counter
-from dataclasses import asdict, astuple, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from segmake import engines
+from segmake.config import small_diameter
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
 from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
-from segmake.core.output_files import kinds_of_images, tables_of_run
+from segmake.core.output_files import kinds_of_images
 from segmake.formats.reach import seen_from_folder
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
 from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory, take_inventory
-from segmake.images.selection import chosen, interpreted, select
+from segmake.images.listing import state_of_folders
+from segmake.images.named_images import SECTIONS
+from segmake.images.selection import Selector, chosen, interpreted
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.known_errors import Seen, affected
@@ -34,6 +39,7 @@ from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import image_keys, journal_of, plan_scripts
+from segmake.plan.settled import SettledBatches
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
 from segmake.runner.run_step import is_current
@@ -69,12 +75,97 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
+    folders = _results_of(config)
+    return _make_plan(config, folders, _settled(config, folders), command, cores)
+
+
+def make_or_keep_plan(
+    config: Config, command: str = "", cores: int | None = None
+) -> tuple[Plan, Inventory | None]:
+    """Do what `make_plan` does, much sooner where nothing has changed since nothing was to be done.
+
+    There is no inventory then: it would be the one that is written.
+    """
+    folders = _results_of(config)
+    settled = _settled(config, folders)
+    if plan := _kept_plan(config, folders, settled, command):
+        return plan, None
+    return _make_plan(config, folders, settled, command, cores)
+
+
+def _results_of(config: Config) -> ResultPaths:
     settle(config)
     folders = ResultPaths.of(config.settings)
     if folders.results.exists() and not folders.results.is_dir():
         where = config.where("results")
         reason = os.strerror(errno.ENOTDIR)
         raise Problem("SM-RUN-010", where=where, results=folders.results, error=reason)
+    return folders
+
+
+def _settled(config: Config, folders: ResultPaths) -> SettledBatches:
+    # What is looked at before it is worked on is not taken for what it becomes meanwhile.
+    images = state_of_folders(config) if folders.inventory.exists() else None
+    weights = model_fingerprint(config.settings["segmentation"])
+    return SettledBatches(folders, [config.settings, weights], images)
+
+
+def _kept_plan(
+    config: Config, folders: ResultPaths, settled: SettledBatches, command: str
+) -> Plan | None:
+    """Return the plan in which nothing is to be done, if nothing has changed since it was so; else None."""
+    if (found := settled.all_as_before()) is None:
+        return None
+    facts, batches = found
+    settings = config.settings
+
+    @cache
+    def images() -> dict[str, list[ImageFile]]:
+        return take_inventory(config, folders.inventory).batches()
+
+    def tasks(name: str) -> tuple[Batch, Before, Any]:
+        return _plan_batch(name, images()[name], folders, _KeyMaker(settings, {}))
+
+    named = [image for batch in batches.values() for image in batch.images]
+    plan = Plan(
+        settings=settings,
+        config=str(config.path),
+        command=command,
+        started=time.time(),
+        batches={
+            name: Batch(name, _WhenAsked(partial(tasks, name)), batch.attempts, named=batch.images)
+            for name, batch in batches.items()
+        },
+        states=dict.fromkeys(named, "done"),
+        to_do=dict.fromkeys((*STEPS, "batches"), 0),
+        pending={name: dict.fromkeys(STEPS, 0) for name in batches},
+        small=[],
+        weights=model_fingerprint(settings["segmentation"]),
+        sources=sources_of(config),
+        contact=config.site.contact,
+        named_at=_named_at(config),
+        journals=journal_sizes(folders.state),
+        **facts,
+    )
+    return _with_round(plan)
+
+
+def _named_at(config: Config) -> dict[tuple[str, str], str]:
+    """Return where the config names single images: by section and name; "" for the section itself."""
+    return {
+        (section, str(name)): config.where(section, *([str(name)] if name else []))
+        for section in SECTIONS
+        for name in ("", *config.settings[section])
+    }
+
+
+def _make_plan(
+    config: Config,
+    folders: ResultPaths,
+    settled: SettledBatches,
+    command: str,
+    cores: int | None,
+) -> tuple[Plan, Inventory]:
     inventory = take_inventory(config, folders.inventory)
     journals = journal_sizes(folders.state)
     present = [image for image in inventory.images if image.present]
@@ -83,10 +174,12 @@ def make_plan(
     )
     bound = bind_corrections(corrections, present, folders)
     keys = _KeyMaker(config.settings, bound.used)
-    planned = _plan_batches(inventory, folders, keys, config.settings["images"])
+    planned = _plan_batches(inventory, folders, keys, config.settings["images"], settled)
     replaced = inventory.replaced.difference(planned["looks"])
-    of_scripts = {image.image: keys.script_keys(image) for image in present}
     settings = config.settings
+    of_scripts = (
+        {image.image: keys.script_keys(image) for image in present} if settings["scripts"] else {}
+    )
     known_by = planned["images_before"]
     scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores, known_by)
     for name, script in scripts.items():
@@ -100,9 +193,10 @@ def make_plan(
         left_out=inventory.left_out,
         other_kinds=inventory.other_kinds,
         **planned,
-        unselected=_unselected(inventory, config.settings["images"]),
+        unselected=_unselected(inventory, config.settings["images"], keys.selector),
         **_facts(present),
         diameter_um=_diameter_in_um(settings, present),
+        named_at=_named_at(config),
         memory=needs(settings, [i for i in present if planned["states"][i.image] != "done"]),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
@@ -123,22 +217,31 @@ def make_plan(
         bindings=bound.bindings,
         stray=[str(path) for path in stray],
         scripts=scripts,
-        images_of_scripts=of_scripts if scripts else {},
+        images_of_scripts=of_scripts,
         sources=sources_of(config),
         contact=config.site.contact,
         journals=journals,
     )
+    headers = (image.header for image in present if image.header)
+    settled.keep(plan, (part for h in headers for part in (*h.parts, h.lacks)))
+    return _with_round(plan), inventory
+
+
+def _with_round(plan: Plan) -> Plan:
+    """Return a plan that says whether the tables and the report of the run are to be written once more."""
     number = round_of(
-        folders.run_files,
-        folders.results,
-        tables_of_run(settings["outputs"]),
+        plan.folders.run_files,
+        plan.folders.results,
+        plan.spreadsheets,
         lambda number: replace(plan, report_round=number).summary(),
     )
-    return replace(plan, report_round=number), inventory
+    return replace(plan, report_round=number)
 
 
 def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str, str]:
     """Return corrections by the names of their images."""
+    if not corrections:
+        return {}
     return {
         image.image: str(corrections[image.result_name])
         for image in images
@@ -147,7 +250,11 @@ def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str
 
 
 def _plan_batches(
-    inventory: Inventory, folders: ResultPaths, keys: _KeyMaker, section: dict[str, Any]
+    inventory: Inventory,
+    folders: ResultPaths,
+    keys: _KeyMaker,
+    section: dict[str, Any],
+    settled: SettledBatches,
 ) -> dict[str, Any]:
     """Return what a `Plan` says of the batches: the batches, the states of the images, what is to do, the small ones.
 
@@ -155,6 +262,8 @@ def _plan_batches(
     ----------
     section : dict
         The section ``images`` of the config.
+    settled : SettledBatches
+        Those in which nothing was to be done the last time.
     """
     batches: dict[str, Batch] = {}
     states: dict[str, State] = {}
@@ -170,13 +279,22 @@ def _plan_batches(
     for name, images in inventory.batches().items():
         if not any(image.present for image in images):
             continue
+        if attempts := settled.attempts(name, images, keys.correction):
+            named = tuple(image.image for image in images if image.present)
+            tasks = _WhenAsked(partial(_plan_batch, name, images, folders, keys))
+            batches[name] = Batch(name, tasks, attempts, named=named)
+            states |= dict.fromkeys(named, "done")
+            pending[name] = dict.fromkeys(STEPS, 0)
+            continue
         batch, before, known_by = _plan_batch(name, images, folders, keys)
         images_before |= known_by
         batches[name] = batch
         of_batch: Counter[str] = Counter(dict.fromkeys(STEPS, 0))
         looked: Counter[str] = Counter()
+        results = zip(batch.tasks["masks"], batch.tasks["measure"], strict=True)
         for image in images:
             if image.present:
+                masks, measure = next(results)
                 entries, current, same = before[image.image]
                 expected = {step: current[step] or same[step] for step in STEPS}
                 states[image.image] = _state(entries, expected)
@@ -191,11 +309,11 @@ def _plan_batches(
                         image,
                         entries,
                         keys.correction(image),
-                        *(folders.mask(image.image), folders.cells(image.image)),
+                        *(masks.outputs[0], measure.outputs[0]),
                     )
                 )
                 of_batch.update(step for step in STEPS if not current[step])
-                fault = None if expected["segment"] else _known_fault(image, section)
+                fault = None if expected["segment"] else _known_fault(image, section, keys.selector)
                 faults |= {image.image: fault} if fault else {}
         pending[name] = dict(of_batch)
         sure = of_batch - looked
@@ -206,6 +324,8 @@ def _plan_batches(
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
+        if not (new or known_by):
+            settled.note(batch, {image: entries for image, (entries, _, _) in before.items()})
     if any(to_do.values()):
         noted = [entry for each in seen for entry in each.entries.values() if entry]
         refuse_newer(noted, folders.results)
@@ -224,14 +344,14 @@ def _plan_batches(
     }
 
 
-def _known_fault(image: ImageFile, section: dict[str, Any]) -> Problem | None:
+def _known_fault(image: ImageFile, section: dict[str, Any], selector: Selector) -> Problem | None:
     """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
     if image.problem:
         return seen_from_folder(image.problem, image.path, section)
     if image.header is None:
         return None
     try:
-        select(image.header, section, image.path)
+        selector.select(image.header, image.path)
     except Problem as problem:
         return problem
     return None
@@ -252,6 +372,7 @@ class _KeyMaker:
             decisive["diameter"] = [engines.ESTIMATE, versions.DIAMETERS]
         engine = segmentation["engine"]
         self._images = images = settings["images"]
+        self.selector = Selector(images)
         self._whole = engines.keeps_volume(segmentation)
         self._in_3d = bool(segmentation.get("do_3D")) and segmentation["anisotropy"] is None
         self._has_distances = (
@@ -316,7 +437,7 @@ class _KeyMaker:
 
     def correction(self, image: ImageFile) -> Path | None:
         """Return the corrected mask of an image, if it has one."""
-        return self._corrections.get(image.result_name)
+        return self._corrections.get(image.result_name) if self._corrections else None
 
     def script_keys(self, image: ImageFile, of_model: str = "") -> dict[str, str]:
         """Return what decides what the users' scripts see of an image, and of its mask; parameters as of `keys`."""
@@ -373,11 +494,11 @@ class _KeyMaker:
         header = interpreted(image.header, self._images)
         return len(chosen(self._images["time"], header.times)) > 1
 
-    def _selection(self, image: ImageFile) -> list[Any]:
+    def _selection(self, image: ImageFile) -> Sequence[Any]:
         """Return the planes that the config selects; what it says, where they can't be known."""
         if image.header:
             try:
-                return list(astuple(select(image.header, self._images, image.path)))
+                return self.selector.select(image.header, image.path).values
             except Problem:
                 pass
         keys = ("channel", "second_channel", "z", "time", "pages")
@@ -394,20 +515,11 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
     }
 
 
-# Cells of fewer pixels in diameter can't be told from noise; of finer pixels than this, they may be meant in µm.
-_FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
-
-
 def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
-    diameter = settings["segmentation"].get("diameter")
-    if diameter == engines.ESTIMATE:
-        return None
     sizes = [image.header.pixel_size_um for image in present if image.header]
     size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
-    if not diameter or diameter >= _FEWEST_PIXELS or not size or size > _COARSEST_UM:
-        return None
-    return float(diameter / size)
+    return small_diameter.in_pixels(settings["segmentation"], size)
 
 
 def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
@@ -434,14 +546,14 @@ def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
     return found
 
 
-def _unselected(inventory: Inventory, images: dict[str, Any]) -> dict[str, int]:
+def _unselected(inventory: Inventory, images: dict[str, Any], selector: Selector) -> dict[str, int]:
     """Return how many positions, time points and slices of the images the config does not select."""
     number = Counter({"positions": len(inventory.unselected), "times": 0, "slices": 0})
     for image in inventory.images:
         if not image.present or image.header is None:
             continue
         try:
-            selection = select(image.header, images, image.path)
+            selection = selector.select(image.header, image.path)
         except Problem:
             continue
         header = interpreted(image.header, images)
@@ -480,6 +592,7 @@ def _plan_batch(
     attempts: dict[str, list[int]] = {step: [] for step in STEPS}
     before: Before = {image.image: ({}, {}, {}) for image in images}
     wanted = {image.image: keys.keys(image) for image in images}
+    sizes = {image.image: (keys.is_large(image), keys.is_tracked(image)) for image in images}
     noted: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
     for step in STEPS:
         finished = Journal(folders.journal(step, name)).finished()
@@ -495,8 +608,7 @@ def _plan_batch(
                 *place,
                 key,
                 1,
-                keys.is_large(image),
-                keys.is_tracked(image),
+                *sizes[image.image],
                 (image.size, image.mtime_ns, _arranged(image)),
                 noted[image.image][0].get(step, "") if image.image in noted else "",
             )
@@ -504,7 +616,8 @@ def _plan_batch(
             same = bool(task.before) and is_current(entry, replace(task, key=task.before))
             if step == "segment" and not (same or current):
                 noted.pop(image.image, None)
-                task = replace(task, before="")
+                if task.before:
+                    task = replace(task, before="")
             attempt = next_attempt(entry, current=current, present=image.present)
             attempts[step].append(attempt)
             before[image.image][0][step] = entry
@@ -518,9 +631,32 @@ def _plan_batch(
             attempts[step] = [a + new for a, new in zip(attempts[step], to_do, strict=True)]
         of_present = [a for a, i in zip(attempts[step], images, strict=True) if i.present]
         numbered = zip(tasks[step], of_present, strict=True)
-        tasks[step] = [replace(task, attempt=attempt) for task, attempt in numbered]
+        tasks[step] = [
+            task if task.attempt == attempt else replace(task, attempt=attempt)
+            for task, attempt in numbered
+        ]
     of_scripts = {image: scripts for image, (_, scripts) in noted.items() if scripts}
     return Batch(name, tasks, attempts), before, of_scripts
+
+
+class _WhenAsked(Mapping[str, list[Task]]):
+    """The tasks of a batch in which nothing is to be done: mostly nobody asks for them."""
+
+    def __init__(self, make: Callable[[], tuple[Batch, Before, Any]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _tasks(self) -> Mapping[str, list[Task]]:
+        return self._make()[0].tasks
+
+    def __getitem__(self, step: str) -> list[Task]:
+        return self._tasks[step]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
 
 def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:

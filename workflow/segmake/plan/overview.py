@@ -91,7 +91,7 @@ def journal_sizes(state: Path) -> dict[str, int]:
 def overview_of(plan: Plan) -> Overview:
     """Return what of a plan is to be known while its run goes on."""
     works = [
-        _work(plan, name, step, len(batch.tasks[step]), plan.pending.get(name, {}).get(step, 0))
+        _work(plan, name, step, len(batch.images), plan.pending.get(name, {}).get(step, 0))
         for name, batch in plan.batches.items()
         for step in STEPS
     ]

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Literal, get_args
 
 from segmake.core import versions
@@ -25,7 +27,7 @@ from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
 from segmake.plan import known_errors
 from segmake.plan.memory import Need
-from segmake.plan.result_paths import ResultPaths
+from segmake.plan.result_paths import ResultPaths, mark_of
 from segmake.runner.pipeline import Task
 from segmake.runner.step_names import STEPS
 from segmake.scripts.definition.script import Script, scripts_of
@@ -55,11 +57,30 @@ class Batch:
     attempts : dict
         For each step, the attempt that each image is on, those that are gone included. They are in the name of the
         file that Snakemake asks for, so a batch with an image to compute is one whose file is not there.
+    marks : dict
+        For each step what stands for them in that name, where the plan was read without them (`read_outline`).
+    named : tuple of str
+        The images of the tasks, where these are not made before somebody asks for them.
     """
 
     name: str
-    tasks: dict[str, list[Task]]
+    tasks: Mapping[str, list[Task]]
     attempts: dict[str, list[int]]
+    marks: dict[str, str] = field(default_factory=dict)
+    named: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def images(self) -> list[str]:
+        """The names of the images that are there."""
+        return list(self.named) or [task.image for task in self.tasks[STEPS[0]]]
+
+    def mark(self, step: str) -> str:
+        """Return what stands for the attempts at a step, and at those before it, in the name of its file."""
+        return (self.marks or self._own_marks)[step]
+
+    @cached_property
+    def _own_marks(self) -> dict[str, str]:
+        return {step: mark_of(step, self.attempts) for step in self.attempts}
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,9 @@ class Plan:
         How many files of each kind the config does not choose, in words. Not written.
     diameter_um : float or None
         How many pixels the diameter is, if it was perhaps meant in µm. Not written.
+    named_at : dict
+        File and line of each name of an image in the config, by its section and the name; those of a section by "".
+        Not written.
     small : list of str
         The batches with so little to do that what needs no GPU is done in one job on a cluster.
     cores : int
@@ -150,6 +174,9 @@ class Plan:
         from then on happened in this run.
     faults : dict
         Why images that are to be segmented will fail, as far as their headers and the settings tell. Not written.
+    number : int
+        How many images there are, and ``summaries`` what `summary` is called in each language, where the plan was
+        read without its images (`read_outline`), or with those of a batch alone (`read_script_batch`).
     memory : dict
         Of batches with large images, what each step needs (`segmake.plan.memory.needs`).
     written_for : str
@@ -200,10 +227,13 @@ class Plan:
     pending: dict[str, dict[str, int]] = field(default_factory=dict)
     journals: dict[str, int] = field(default_factory=dict)
     faults: dict[str, Problem] = field(default_factory=dict)
+    number: int = 0
+    summaries: dict[str, str] = field(default_factory=dict)
     memory: dict[str, dict[str, Need]] = field(default_factory=dict)
     written_for: str = ""
     other_kinds: str = ""
     diameter_um: float | None = None
+    named_at: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def definitions(self) -> dict[str, Script]:
@@ -225,9 +255,14 @@ class Plan:
         """What the run is called in what it notes of itself."""
         return str(self.started)
 
+    @property
+    def number_of_images(self) -> int:
+        """How many images are there."""
+        return self.number or sum(len(batch.images) for batch in self.batches.values())
+
     def images(self) -> list[str]:
         """Return the images that are there."""
-        return [task.image for batch in self.batches.values() for task in batch.tasks["segment"]]
+        return [image for batch in self.batches.values() for image in batch.images]
 
     @cached_property
     def left_out_because(self) -> dict[str, str]:
@@ -243,12 +278,17 @@ class Plan:
         """Return what is wrong about how the config names images: names of no image, or all of them left out."""
         images = self.images()
         found = [
-            Problem("SM-CFG-053", section=section, name=name)
+            Problem(
+                "SM-CFG-053",
+                where=self.named_at.get((section, name), ""),
+                section=section,
+                name=name,
+            )
             for section in SECTIONS
             for name in named_in_vain(self.settings.get(section, {}), images)
         ]
         if images and len(self.left_out_because) == len(images):
-            found.append(Problem("SM-CFG-054"))
+            found.append(Problem("SM-CFG-054", where=self.named_at.get(("leave_out", ""), "")))
         return found
 
     @property
@@ -269,7 +309,7 @@ class Plan:
 
     def outcome(self, step: str, batch: str) -> Path:
         """Return the file that Snakemake asks for of one step of one batch: there once all images were tried."""
-        return self.folders.outcome(step, batch, self.batches[batch].attempts)
+        return self.folders.marked(step, batch, self.batches[batch].mark(step))
 
     def script_outcome(self, name: str) -> Path:
         """Return the file that Snakemake asks for of a script: there once all of its runs were tried."""
@@ -309,11 +349,13 @@ class Plan:
         spoken : str, optional
             The language of the report, if not that of this process.
         """
+        if self.summaries:
+            return self.folders.state / "report" / self.summaries[spoken or language()]
         # It was named by the run, which may have called the results folder otherwise.
         results = Path(self.written_for or self.settings["results"])
         named = ResultPaths(results, self.folders.kinds)
         outcomes = [
-            str(named.outcome(step, batch.name, batch.attempts))
+            str(named.marked(step, batch.name, batch.mark(step)))
             for step in STEPS
             for batch in self.batches.values()
         ]
@@ -364,18 +406,17 @@ class Plan:
         """Return the remark on a diameter that was perhaps meant in µm."""
         if not self.diameter_um or not self.to_do["segment"]:
             return []
-        words = {"diameter": f"{self.settings['segmentation']['diameter']:g}"}
-        problem = Problem("SM-CFG-071", meant=f"{self.diameter_um:.0f}", **words)
+        # A job makes no such remark, and has less to import.
+        from segmake.config.small_diameter import question
+
+        problem = question(self.settings["segmentation"], self.diameter_um)
         return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
 
     def _describe_named(self) -> list[str]:
         """Return how many images are left out of the tables, and what is wrong about how the config names images."""
         number = len(self.left_out_because)
         lines = [say("plan.leave_out", number=number)] if number else []
-        return lines + [
-            f"  {problem.code}  {problem.what}\n    {problem.remedy}"
-            for problem in self.naming_problems()
-        ]
+        return lines + [indent(str(problem), "  ") for problem in self.naming_problems()]
 
     def _describe_faults(self) -> list[str]:
         """Return how many images will fail, and why: by the reason, with the first of them."""
@@ -508,18 +549,109 @@ def _some(names: list[str], most: int = NAMED) -> str:
     return ", ".join(names[:most]) + ("..." if len(names) > most else "")
 
 
+# What of a plan is no part of what is written, or belongs to no other process.
+_UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um", "named_at"})
+
+# What a plan says of single images; a job of a batch needs only `_OF_BATCH` of these, and only of its own images.
+_OF_IMAGES = (
+    *("states", "looks", "unknown", "images_before", "images_of_scripts", "pending", "journals"),
+    *("known_errors", "hidden", "derived", "stray", "sets", "outdated", "bindings", "kept"),
+)
+_OF_BATCH = ("file_sets", "corrections")
+
+
 def write_plan(plan: Plan) -> None:
-    """Write down the plan of a run that starts."""
+    """Write down the plan of a run that starts.
+
+    Beside the whole of it, each batch gets a plan of its own, and the Snakefile an outline: a job reads no more than
+    that, however many images there are.
+    """
+    folders = plan.folders
+    nothing: dict[str, Any] = {name: type(getattr(plan, name))() for name in _OF_IMAGES + _OF_BATCH}
+    for name, batch in plan.batches.items():
+        of_batch = dict.fromkeys(task.image for task in batch.tasks[STEPS[0]])
+        own = {
+            what: {image: values[image] for image in of_batch if image in values}
+            for what in _OF_BATCH
+            if (values := getattr(plan, what))
+        }
+        part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={})
+        _write(folders.plan_of(name), _as_values(part))
+    parts = {folders.outline, *map(folders.plan_of, plan.batches)}
+    for name, runs, part in _of_script_batches(plan, nothing):
+        parts.add(path := folders.plan_of(f"{name}.{runs}"))
+        _write(path, _as_values(part))
+    _write(folders.outline, _as_values(_outline(plan, nothing)))
+    _write(folders.plan, _as_values(plan))
+    for path in folders.outline.parent.glob("*.json"):
+        if path not in parts:
+            path.unlink(missing_ok=True)
+
+
+def _of_script_batches(plan: Plan, nothing: dict[str, Any]) -> Iterator[tuple[str, str, Plan]]:
+    """Yield what of a plan a job has to know that runs a script for each image of a batch, by script and batch.
+
+    Only of scripts that take nothing of other scripts, and of each image alone: others ask what became of all images.
+    """
+    for name, planned in plan.scripts.items():
+        script = plan.definitions[name]
+        if not script.per_image or script.scripts_needed or script.parameters:
+            continue
+        for batch, tasks in planned.batches.items():
+            if (of := plan.batches.get(batch.partition("-")[0])) is None:
+                continue
+            own: dict[str, Any] = {
+                what: {image: values[image] for image in of.images if image in values}
+                for what in ("images_of_scripts", "images_before")
+                if (values := getattr(plan, what))
+            }
+            parts: dict[str, Any] = {
+                "batches": {of.name: of},
+                "scripts": {
+                    name: replace(
+                        planned, batches={batch: tasks}, names={batch: planned.names[batch]}
+                    )
+                },
+                "number": plan.number_of_images,
+            }
+            yield name, batch, replace(plan, **{**nothing, **own, **parts})
+
+
+def _outline(plan: Plan, nothing: dict[str, Any]) -> Plan:
+    """Return what of a plan names the files that Snakemake asks for, and decides what comes before what."""
+    return replace(
+        plan,
+        **{**nothing, "images_before": plan.images_before},
+        number=plan.number_of_images,
+        summaries={spoken: plan.summary(spoken).name for spoken in LANGUAGES},
+        batches={
+            name: Batch(name, {}, {}, {step: batch.mark(step) for step in STEPS})
+            for name, batch in plan.batches.items()
+        },
+        scripts={
+            name: replace(script, batches={batch: [] for batch in script.batches})
+            for name, script in plan.scripts.items()
+        },
+    )
+
+
+def _as_values(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain values that JSON can hold."""
+    folders = plan.folders
     batches = {
         batch.name: {
             "tasks": {
                 step: [
-                    _written(task, tracked=plan.folders.lineage(task.image) in task.beside)
-                    for task in batch.tasks[step]
+                    _written(
+                        task,
+                        tracked=step == "masks" and folders.lineage(task.image) in task.beside,
+                    )
+                    for task in tasks
                 ]
-                for step in STEPS
+                for step, tasks in batch.tasks.items()
             },
             "attempts": batch.attempts,
+            "marks": batch.marks,
         }
         for batch in plan.batches.values()
     }
@@ -533,15 +665,13 @@ def write_plan(plan: Plan) -> None:
         }
         for name, script in plan.scripts.items()
     }
-    written = {each.name for each in fields(plan)} - {
-        "written_for",
-        "faults",
-        "other_kinds",
-        "diameter_um",
-    }
-    own = {name: getattr(plan, name) for name in written}
-    values = {**own, "batches": batches, "scripts": scripts}
-    with write_atomically(plan.folders.plan) as part:
+    own = {each.name: getattr(plan, each.name) for each in fields(plan)}
+    kept = {name: value for name, value in own.items() if name not in _UNWRITTEN}
+    return {**kept, "batches": batches, "scripts": scripts}
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    with write_atomically(path) as part:
         part.write_text(json.dumps(values), encoding="ascii")
 
 
@@ -554,6 +684,72 @@ def _written(task: Task, *, tracked: bool) -> list[Any]:
 def _written_run(task: Task) -> list[Any]:
     """Return the same of a run of a script."""
     return [task.image, str(task.path), task.position, task.positions, task.key, task.attempt]
+
+
+class _WrittenTasks(Mapping[str, list[Task]]):
+    """The tasks of a batch by their steps, each made of what was written when it is asked for: a job does one step."""
+
+    def __init__(self, folders: ResultPaths, written: dict[str, list[list[Any]]]) -> None:
+        self._folders = folders
+        self._written = written
+        self._made: dict[str, list[Task]] = {}
+
+    def __getitem__(self, step: str) -> list[Task]:
+        if step not in self._made:
+            task = self._folders.task
+            self._made[step] = [
+                task(step, image, Path(file), *rest) for image, file, *rest in self._written[step]
+            ]
+        return self._made[step]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+
+def read_batch(path: Path, batch: str) -> Plan:
+    """Return what of a plan belongs to a batch of images: all that a job needs which works on it.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the whole plan.
+    batch : str
+    """
+    return _read_part(path, f"{batch}.json")
+
+
+def read_script_batch(path: Path, name: str, batch: str) -> Plan:
+    """Return what of a plan belongs to a batch of a script's runs; the whole of it where a run takes more.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the whole plan.
+    name : str
+        The script.
+    batch : str
+    """
+    return _read_part(path, f"{name}.{batch}.json")
+
+
+def read_outline(path: Path) -> Plan:
+    """Return a plan without what it says of single images: settings, and the names of what Snakemake asks for.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the whole plan.
+    """
+    return _read_part(path, "outline.json")
+
+
+def _read_part(path: Path, name: str) -> Plan:
+    part = path.with_name("plans") / name
+    # A run that another version began wrote none.
+    return read_plan(part if part.exists() else path)
 
 
 def read_plan(path: Path, results: Path | None = None) -> Plan:
@@ -573,11 +769,9 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     batches = {
         name: Batch(
             name,
-            {
-                step: [folders.task(step, image, Path(file), *rest) for image, file, *rest in tasks]
-                for step, tasks in batch["tasks"].items()
-            },
+            _WrittenTasks(folders, batch["tasks"]),
             batch["attempts"],
+            batch.get("marks", {}),
         )
         for name, batch in values["batches"].items()
     }
@@ -590,7 +784,7 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     }
     memory = {
         batch: {step: Need(*need) for step, need in needs.items()}
-        for batch, needs in values["memory"].items()
+        for batch, needs in values.get("memory", {}).items()
     }
     return Plan(**{**values, "batches": batches, "scripts": scripts, "memory": memory})
 

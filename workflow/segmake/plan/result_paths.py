@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from segmake.scripts.definition.script import Script
 
 
+def mark_of(step: str, attempts: Mapping[str, list[int]]) -> str:
+    """Return what stands for the attempts of a batch's images in the name of the file that Snakemake asks for."""
+    # A missing file is made again only if the target needs it, so a name tells what went before it too.
+    before, chain = step, [attempts[step]]
+    while before := AFTER.get(before, ""):
+        chain.append(attempts[before])
+    return fingerprint(chain)
+
+
 @dataclass(frozen=True)
 class ResultPaths:
     """Where everything lies in a results folder.
@@ -46,6 +55,15 @@ class ResultPaths:
     def plan(self) -> Path:
         """The plan of the last run that started."""
         return self.state / "plan.json"
+
+    def plan_of(self, batch: str) -> Path:
+        """What of that plan a job has to know that works on one batch of images."""
+        return self.state / "plans" / f"{batch}.json"
+
+    @property
+    def outline(self) -> Path:
+        """What of that plan is to be known to read the Snakefile in a job."""
+        return self.state / "plans" / "outline.json"
 
     @property
     def overview(self) -> Path:
@@ -98,15 +116,19 @@ class ResultPaths:
 
     def outcome(self, step: str, batch: str, attempts: Mapping[str, list[int]]) -> Path:
         """The file that Snakemake asks for of one step of one batch, once its images are on these attempts."""
-        # A missing file is made again only if the target needs it, so a name tells what went before it too.
-        before, chain = step, [attempts[step]]
-        while before := AFTER.get(before, ""):
-            chain.append(attempts[before])
-        return self.state / step / f"{batch}.{fingerprint(chain)}.tsv"
+        return self.marked(step, batch, mark_of(step, attempts))
+
+    def marked(self, step: str, batch: str, mark: str) -> Path:
+        """The same, by what `mark_of` gave of the attempts."""
+        return self.state / step / f"{batch}.{mark}.tsv"
 
     def labels(self, image: str) -> Path:
         """The labels as the engine gave them, before corrections and tracking."""
-        return self.state / "labels" / f"{result_name(image)}.tif"
+        return self._of(image, ".segmake/labels", ".tif")
+
+    def _of(self, image: str, folder: str, ending: str) -> Path:
+        # A plan makes these paths for every image: in one go, and not folder by folder.
+        return Path(f"{self.results}/{folder}/{result_name(image)}{ending}")
 
     @property
     def corrections(self) -> Path:
@@ -115,36 +137,36 @@ class ResultPaths:
 
     def mask(self, image: str) -> Path:
         """The label image."""
-        return self.results / "masks" / f"{result_name(image)}_masks.ome.tif"
+        return self._of(image, "masks", "_masks.ome.tif")
 
     def lineage(self, image: str) -> Path:
         """The table of a movie's tracks: who came of whom, and when."""
-        return self.results / "lineages" / f"{result_name(image)}_lineage.csv"
+        return self._of(image, "lineages", "_lineage.csv")
 
     def own_lineage(self, image: str) -> Path:
         """The same for SegMake itself, whatever the user does with the other."""
-        return self.state / "lineages" / f"{result_name(image)}.csv"
+        return self._of(image, ".segmake/lineages", ".csv")
 
     def cells(self, image: str) -> Path:
         """The table of an image's cells."""
-        return self.results / "cells" / f"{result_name(image)}_cells.csv"
+        return self._of(image, "cells", "_cells.csv")
 
     def table(self, image: str) -> Path:
         """The same for SegMake itself, which all other tables are made from."""
-        return self.state / "tables" / f"{result_name(image)}.parquet"
+        return self._of(image, ".segmake/tables", ".parquet")
 
     def picture(self, image: str) -> Path:
         """The before/after picture."""
-        return self.results / "overlays" / f"{result_name(image)}_overlay.png"
+        return self._of(image, "overlays", "_overlay.png")
 
     def movie(self, image: str) -> Path:
         """The small moving picture of a movie."""
-        return self.picture(image).with_suffix(".webp")
+        return self._of(image, "overlays", "_overlay.webp")
 
     def thumbnails(self, image: str) -> tuple[Path, Path]:
         """The small pictures before and after, for the report."""
-        base = self.state / "thumbnails" / result_name(image)
-        return base.with_name(base.name + "_before.jpg"), base.with_name(base.name + "_after.jpg")
+        folder = ".segmake/thumbnails"
+        return self._of(image, folder, "_before.jpg"), self._of(image, folder, "_after.jpg")
 
     @property
     def scripts(self) -> Path:

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import escape
 
+from segmake.labels.pictures import evenly_spread
 from segmake.messages import say
 from segmake.messages.numbers import brief, finite, localised, number
+from segmake.report.cell_columns import CellColumns
 
 DOTS_LIMIT = 30  # fewer values than this are drawn one by one: a histogram of ten is misleading
 
@@ -31,16 +33,20 @@ _BLUE, _RED = "#2b7a8c", "#b3400b"
 
 
 def distributions(
-    done: list[dict], cells: pd.DataFrame
+    done: list[dict], cells: CellColumns, movies: list[pd.Series]
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Return the plots, and a row of figures for each measure; one value alone has no plot.
+
+    All cells count in them. One measure of all cells is in memory at a time.
 
     Parameters
     ----------
     done : list of dict
         The rows of the images that are done, with ``cells``, ``seconds`` and, of tracked movies, ``divisions``.
-    cells : DataFrame
+    cells : CellColumns
         A row per cell, as `segmake.labels.measurement.measure_cells` gives it.
+    movies : list of Series
+        What `cells_over_time` gave.
 
     Returns
     -------
@@ -53,18 +59,26 @@ def distributions(
     summary: list[dict[str, str]] = []
 
     def add(title: str, unit: str, values: np.ndarray, counted: str, *, whole: bool) -> None:
-        values = values[np.isfinite(values)]
+        known = np.isfinite(values)
+        values = values if known.all() else values[known]
         if values.size == 0:
             return
+        if values.size > DOTS_LIMIT:
+            # In place: what follows needs no other copy.
+            values.sort()
         label = f"{title} ({unit})" if unit else title
         if values.size > 1:
             plots.append(_plot(values, label, counted, name=f"plot{len(plots)}", whole=whole))
-        low, high = np.percentile(values, (5, 95), method="nearest" if whole else "linear")
+        low, high = (
+            np.percentile(values, (5, 95), method="nearest")
+            if whole
+            else (_percentile(values, 5), _percentile(values, 95))
+        )
         summary.append(
             {
                 "label": label,
                 "n": number(values.size),
-                "median": brief(np.median(values)),
+                "median": brief(_percentile(values, 50)),
                 "range": f"{brief(low)} – {brief(high)}",
             }
         )
@@ -76,17 +90,17 @@ def distributions(
     for column, unit, whole in (("cells", "", True), ("seconds", "s", False)):
         known = [value for row in done if (value := finite(row.get(column))) is not None]
         add(say(f"report.plot.{column}"), unit, np.array(known, float), of_images, whole=whole)
-        if column == "cells" and (movies := cells_over_time(cells)):
+        if column == "cells" and movies:
             plots.append(_plot_over_time(movies, _minutes(cells), done))
     return plots, summary
 
 
-def cells_over_time(cells: pd.DataFrame) -> list[pd.Series]:
+def cells_over_time(cells: CellColumns) -> list[pd.Series]:
     """Return the number of cells of each movie, by time point.
 
     Parameters
     ----------
-    cells : DataFrame
+    cells : CellColumns
         A row per cell of each time point: ``image`` and, if there are movies, ``time``, counted from 1.
 
     Returns
@@ -95,51 +109,45 @@ def cells_over_time(cells: pd.DataFrame) -> list[pd.Series]:
         A movie has cells at two time points at least. A time point that it has no cell at, and another movie has, is 0,
         up to the last one with a cell.
     """
-    if not {"image", "time"} <= set(cells.columns):
+    if "image" not in cells or "time" not in cells or not len(cells):
         return []
-    counts = cells.groupby(["image", "time"], sort=True).size()
+    counts = cells.counts("image", "time")
     times = np.unique(counts.index.get_level_values("time"))
     movies = [one.droplevel("image") for _, one in counts.groupby(level="image") if len(one) > 1]
     return [one.reindex(times[times <= one.index.max()], fill_value=0) for one in movies]
 
 
-def _in_best_unit(cells: pd.DataFrame, measure: str) -> tuple[np.ndarray, str]:
+def _in_best_unit(cells: CellColumns, measure: str) -> tuple[np.ndarray, str]:
     """Return a measure in micrometres if all cells that have it have it so, else in pixels."""
     column, unit, pixel_column, pixel_unit = MEASURES[measure]
-    values, pixels = (
-        _floats(cells[name]) if name in cells else np.full(len(cells), np.nan)
-        for name in (column, pixel_column)
-    )
+    wanted = np.isfinite(cells.floats(pixel_column))
+    values = cells.floats(column)
     known = np.isfinite(values)
-    if known.any() and known[np.isfinite(pixels)].all():
+    if known.any() and known[wanted].all():
         return values, unit
-    return pixels, pixel_unit
+    return cells.floats(pixel_column), pixel_unit
 
 
-def note_on_cells(done: list[dict], cells: pd.DataFrame) -> str:
+def note_on_cells(done: list[dict], cells: CellColumns, movies: list[pd.Series]) -> str:
     """Say which unit the plots have, where that is not plain, and that movies have each cell many times."""
     words = [_unit_note(done, cells)]
-    if cells_over_time(cells):
+    if movies:
         words.append(say("report.plots.times"))
     return " ".join(word for word in words if word)
 
 
-def _unit_note(done: list[dict], cells: pd.DataFrame) -> str:
+def _unit_note(done: list[dict], cells: CellColumns) -> str:
     size = "area" if "area_px" in cells else "volume"
     column, _, pixel_column, _ = MEASURES[size]
     if not len(cells) or pixel_column not in cells:
         return ""
-    known = cells[column].notna() if column in cells else pd.Series(dtype=bool)
-    if len(known) and known.all():
+    known = np.isfinite(cells.floats(column))
+    if known.all():
         return ""
     if not known.any():
         return say("report.plots.pixels")
     images = sum(finite(row.get("pixel_size_um")) is not None for row in done)
     return say("report.plots.mixed", known=number(images), images=number(len(done)))
-
-
-def _floats(column: pd.Series) -> np.ndarray:
-    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
 def _plot(
@@ -150,7 +158,7 @@ def _plot(
     Parameters
     ----------
     values : array (N,), float
-        Finite; at least one.
+        Finite; at least one. More than `DOTS_LIMIT` are sorted.
     label, counted : str
         What the values are, and what is counted.
     name : str
@@ -158,15 +166,18 @@ def _plot(
     whole : bool
         Whether the values are counts, so that a bin holds whole numbers.
     """
-    median = float(np.median(values))
+    median = _percentile(values, 50)
     shown, left_out = _without_tail(values)
 
     def draw(axes: Any) -> None:
         if values.size <= DOTS_LIMIT:
             _draw_dots(axes, shown)
         else:
-            bins = _bins(shown, whole).tolist()
-            axes.hist(shown, bins=bins, color=_BLUE, edgecolor="white", lw=0.4)
+            bins = _bins(shown, whole)
+            # Counted here: the plot would copy all values.
+            counts, _ = np.histogram(shown, bins)
+            style = {"color": _BLUE, "edgecolor": "white", "lw": 0.4}
+            axes.hist(bins[:-1], bins=bins.tolist(), weights=counts, **style)
             _count_upwards(axes, counted)
         axes.axvline(median, color=_RED, lw=1.4, ls=(0, (4, 2)))
         words = say("report.plot.median", n=brief(median))
@@ -194,7 +205,7 @@ def _plot_over_time(
         The rows of the images.
     """
     label = say("report.plot.minutes" if minutes else "report.plot.time_points")
-    shown = movies[:: math.ceil(len(movies) / LINES_LIMIT)]
+    shown = [movies[place] for place in evenly_spread(len(movies), LINES_LIMIT)]
     alone = len(movies) == 1
 
     def line(axes: Any, movie: pd.Series, **style: Any) -> None:
@@ -214,17 +225,21 @@ def _plot_over_time(
         _mark(axes.xaxis, 6, whole=not minutes)
 
     tracked = [value for row in done if (value := finite(row.get("divisions"))) is not None]
-    divisions = int(sum(tracked))
-    note = say("report.plot.divisions", n=number(divisions)) if tracked else ""
+    notes = [say("report.plot.divisions", n=number(int(sum(tracked))))] if tracked else []
+    if len(shown) < len(movies):
+        numbers = {"shown": number(len(shown)), "movies": number(len(movies))}
+        notes.append(say("report.plot.movies_drawn", **numbers))
+    note = " ".join(notes)
     return {"svg": _svg(draw, "over-time", f"{say('report.plot.of_cells')}, {label}"), "note": note}
 
 
-def _minutes(cells: pd.DataFrame) -> float | None:
+def _minutes(cells: CellColumns) -> float | None:
     """Return the time from one time point to the next, if it is known and the same in all movies."""
     if "time_s" not in cells:
         return None
-    later = cells[_floats(cells["time"]) > 1]
-    steps = _floats(later["time_s"]) / (_floats(later["time"]) - 1)
+    times = cells.floats("time")
+    later = times > 1
+    steps = cells.floats("time_s")[later] / (times[later] - 1)
     known = steps.size > 0 and bool(np.isfinite(steps).all()) and steps.min() > 0
     return float(np.median(steps)) / 60 if known and np.ptp(steps) < 0.01 * steps.min() else None
 
@@ -282,9 +297,21 @@ def _draw_dots(axes: Any, values: np.ndarray) -> None:
 
 def _without_tail(values: np.ndarray) -> tuple[np.ndarray, int]:
     """Leave out the few values so large that all others would share one bar."""
-    limit = 1.5 * np.percentile(values, 99) if values.size > DOTS_LIMIT else values.max()
-    kept = values[values <= limit] if limit > 0 else values
+    if values.size <= DOTS_LIMIT:
+        return values, 0
+    limit = 1.5 * _percentile(values, 99)
+    kept = values[: np.searchsorted(values, limit, side="right")] if limit > 0 else values
     return kept, values.size - kept.size
+
+
+def _percentile(values: np.ndarray, percent: float) -> float:
+    """Return a percentile; of many values, which are sorted, without a copy of them."""
+    if values.size <= DOTS_LIMIT:
+        return float(np.percentile(values, percent))
+    place = percent / 100 * (values.size - 1)
+    below = int(place)
+    low, high = values[below], values[min(below + 1, values.size - 1)]
+    return float(low + (high - low) * (place - below))
 
 
 def _bins(values: np.ndarray, whole: bool) -> np.ndarray:
@@ -295,7 +322,7 @@ def _bins(values: np.ndarray, whole: bool) -> np.ndarray:
     if low == high:
         return np.array([low - 0.5, low + 0.5])
     # Freedman and Diaconis, whose width is zero if half of the values are equal.
-    quarter, three_quarters = np.percentile(values, (25, 75))
+    quarter, three_quarters = _percentile(values, 25), _percentile(values, 75)
     width = 2 * (three_quarters - quarter) / np.cbrt(values.size) or (high - low) / 20
     return np.linspace(low, high, round(np.clip((high - low) / width, 10, 50)) + 1)
 

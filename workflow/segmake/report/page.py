@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,26 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from segmake.core.files import natural_key, write_atomically
 from segmake.engines import BUILTIN_MODELS
-from segmake.labels.pictures import evenly_spread
 from segmake.messages import language, say
-from segmake.messages.numbers import brief, duration, finite, moment, number, significant
+from segmake.messages.numbers import brief, duration, finite, moment, number
 from segmake.outcome.quality import by_flag, label, names_in, remedy
 from segmake.outcome.timing import Timing
 from segmake.outcome.usage import Usage, describe
+from segmake.report.cell_columns import CellColumns
 from segmake.report.distributions import cells_over_time, distributions, note_on_cells
-from segmake.report.parts import data_uri, href, shown
+from segmake.report.gallery import because, gallery
+from segmake.report.parts import href, shown, text_of
 from segmake.report.scripts import describe_scripts, script_tiles, verdict_with_scripts
 from segmake.scripts.results.outcome import ScriptResults
 
-GALLERY_LIMIT = 300
 FAILURES_IN_SIGHT = 20
+# So many images are named in a section: the page stays small whatever the number of images.
+NAMES_LIMIT = 2000
+NOTES_LIMIT = 200
 NAMES_IN_A_NOTE = 3
 SELECTIONS_LIMIT = 20
-
-MIME = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+# Of the page, at a time in memory.
+_PIECES = 200
 
 # What to cite, and the DOI that it links to.
 _CELLPOSE = (
@@ -142,7 +146,7 @@ def write_report(
     path: Path,
     *,
     images: pd.DataFrame,
-    cells: pd.DataFrame,
+    cells: CellColumns,
     thumbnails: Callable[[str], tuple[Path, Path] | None],
     run: Run,
     scripts: Sequence[ScriptResults] = (),
@@ -163,7 +167,7 @@ def write_report(
         ``warning``, ``flags`` and ``flag_reasons`` (what speaks against it, as names and in words),
         ``left_out_because`` (why it is in no table), ``looked_at_because`` (why it is right), ``mask``,
         ``picture``, ``movie``. NA where unknown.
-    cells : DataFrame
+    cells : CellColumns
         A row per cell: ``image``, ``area_px``, ``length_px``, ``width_px``, and the same in ``_um`` and ``_um2`` where
         the pixel size is known; ``volume_um3``; of movies ``time``. May be empty, and without columns.
     thumbnails : callable
@@ -186,30 +190,36 @@ def write_report(
     rows.sort(key=lambda row: natural_key(str(row["image"])))
     done = [row for row in rows if row["state"] == "done"]
     failed = [row for row in rows if row["state"] != "done"]
-    counted = [row for row in done if not _text_of(row.get("left_out_because"))]
-    plots, summary = distributions(counted, cells)
+    counted = [row for row in done if not text_of(row.get("left_out_because"))]
+    movies = cells_over_time(cells)
+    plots, summary = distributions(counted, cells, movies)
+    failures = _failures(failed)
+    pictures = gallery(done, thumbnails)
+    ids = {card["image"]: card["id"] for card in pictures.cards}
     # Without scripts the page says that there was no image.
     with_images = bool(rows) or not scripts
     tracked = with_images and run.settings.get("tracking")
 
-    page = _template().render(
+    page = _template().stream(
         lang=language(),
         run=run,
         verdict=_whole_verdict(done, failed, scripts),
-        tiles=_whole_tiles(done, failed, run, scripts, movies=bool(cells_over_time(cells))),
+        tiles=_whole_tiles(done, failed, run, scripts, movies=bool(movies)),
         notes=_notes(run, done),
-        failures=_failures(failed),
+        failures=[group for group in failures if group["images"]],
+        images_not_named=sum(group["number"] for group in failures if not group["images"]),
         images_failed=len(failed),
         failures_in_sight=FAILURES_IN_SIGHT,
-        looks=_looks(done),
+        looks=_looks(done, run.engine, ids),
         images_to_look_at=sum(bool(names_in(row)) for row in done),
-        cards=[_card(row, thumbnails) for row in _shown_in_gallery(done)],
-        images_done=len(done),
+        cards=pictures.cards,
+        gallery_notes=pictures.notes,
         with_images=with_images,
         scripts=describe_scripts(scripts),
         cells_measured=len(cells),
         plots=plots,
-        plots_note=note_on_cells(counted, cells),
+        plots_note=note_on_cells(counted, cells, movies),
+        all_counted=len(pictures.cards) < len(done),
         summary=summary,
         usage=describe(run.usage) if run.usage else None,
         timing=_timing(run.timing, run.engine) if run.timing else None,
@@ -225,8 +235,9 @@ def write_report(
         ],
     )
     # A file name that is not text on this system must not keep the page from being written.
-    with write_atomically(path) as part:
-        part.write_text(page, encoding="utf-8", errors="replace")
+    with write_atomically(path) as part, part.open("wb") as file:
+        page.enable_buffering(_PIECES)
+        page.dump(file, encoding="utf-8", errors="replace")
 
 
 def _template() -> Any:
@@ -298,8 +309,8 @@ def _whole_tiles(
 
 def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> list[dict[str, str]]:
     """Return the big numbers: what each counts, its value, and a remark below."""
-    known = [finite(row.get("cells")) for row in done if not _text_of(row.get("left_out_because"))]
-    counts = [value for value in known if value is not None]
+    counted = [row for row in done if not text_of(row.get("left_out_because"))]
+    counts = [value for row in counted if (value := finite(row.get("cells"))) is not None]
     flagged = sum(bool(names_in(row)) for row in done)
     seconds = [value for row in done if (value := finite(row.get("seconds"))) is not None]
     total = int(sum(counts))
@@ -307,6 +318,8 @@ def _tiles(done: list[dict], failed: list[dict], run: Run, *, movies: bool) -> l
     remark = say("report.tile.cells.median", n=brief(np.median(counts))) if counts else ""
     if movies:
         remark = say("report.tile.cells.times")
+    if suspect := int(sum(finite(row.get("cells")) or 0 for row in counted if names_in(row))):
+        remark += say("report.tile.cells.look_at", n=number(suspect))
     if without and total:
         remark += say("report.tile.cells.without", n=number(without))
     elapsed = _elapsed(run)
@@ -357,124 +370,38 @@ def _failures(failed: list[dict]) -> list[dict[str, Any]]:
     """Return the failed images by what is wrong with them, the most frequent first."""
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for row in failed:
-        message = _text_of(row.get("message")) or say("report.failed.unknown")
-        reason = _text_of(row.get("code")), message, _text_of(row.get("remedy"))
+        message = text_of(row.get("message")) or say("report.failed.unknown")
+        reason = text_of(row.get("code")), message, text_of(row.get("remedy"))
         attempt = finite(row.get("attempt")) or 1
         again = say("report.failed.attempt", n=int(attempt)) if attempt > 1 else ""
         groups.setdefault(reason, []).append((shown(row["image"]), again))
-    return [
+    return _with_room(
         {"code": code, "message": message, "remedy": remedy, "images": images}
         for (code, message, remedy), images in sorted(groups.items(), key=lambda g: -len(g[1]))
-    ]
+    )
 
 
-def _looks(done: list[dict]) -> list[dict[str, Any]]:
-    """Return the images to look at by what says most about them, the most frequent first."""
-    return [
+def _looks(done: list[dict], engine: str, ids: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the images to look at by what says most about them, the most frequent first, with the ids of cards."""
+    return _with_room(
         {
             "flag": name,
             "label": label(name),
-            "remedy": remedy(name),
-            "images": [(shown(image), "") for image in images],
+            "remedy": remedy(name, engine),
+            "images": [(shown(image), ids.get(image)) for image in images],
         }
         for name, images in by_flag(done).items()
-    ]
+    )
 
 
-def _shown_in_gallery(done: list[dict]) -> list[dict]:
-    """Return the images whose pictures are shown: those to look at first."""
-    flagged = [row for row in done if names_in(row)][:GALLERY_LIMIT]
-    others = [row for row in done if not names_in(row)]
-    room = GALLERY_LIMIT - len(flagged)
-    return flagged + [others[place] for place in evenly_spread(len(others), room)]
-
-
-def _card(
-    row: Mapping[str, Any], thumbnails: Callable[[str], tuple[Path, Path] | None]
-) -> dict[str, Any]:
-    name = shown(row["image"])
-    folder, _, file = name.rpartition("/")
-    cells = finite(row.get("cells"))
-    seconds = finite(row.get("seconds"))
-    pair = thumbnails(row["image"])
-    return {
-        "name": name,
-        "folder": folder + "/" if folder else "",
-        "file": file,
-        "cells": -1 if cells is None else int(cells),
-        "counts": _counts(row, cells),
-        "seconds": -1 if seconds is None else seconds,
-        "selection": _text_of(row.get("selection")),
-        "left_out": _left_out(row),
-        "corrected": finite(row.get("corrected")) == 1,
-        "warning": _text_of(row.get("warning")),
-        "flags": " ".join(names_in(row)),
-        "flag_reasons": _text_of(row.get("flag_reasons")),
-        "because": list(_because(row)),
-        "details": _details(row, seconds),
-        "before": _data_uri(pair[0]) if pair else None,
-        "after": _data_uri(pair[1]) if pair else None,
-        "links": [
-            (say(f"report.card.{kind}"), href(file))
-            for kind in ("picture", "movie", "mask")
-            if (file := _text_of(row.get(kind)))
-        ],
-    }
-
-
-def _counts(row: Mapping[str, Any], cells: float | None) -> str:
-    """Say how many cells an image has and, of a tracked movie, how many tracks and divisions."""
-    if cells is None:
-        return say("report.card.cells.unknown")
-    if cells == 0:
-        return say("report.card.cells.none")
-    words = [say("report.card.cells", n=number(cells))]
-    for what in ("tracks", "divisions"):
-        if (count := finite(row.get(what))) is not None:
-            words.append(say(f"report.card.{what}", n=number(count)))
-    return " · ".join(words)
-
-
-def _because(row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield for what reasons the config leaves an image out, or says that it is right."""
-    for name in ("left_out", "looked_at"):
-        if reason := _text_of(row.get(f"{name}_because")):
-            yield say(f"report.{name}_because", reason=reason)
-
-
-def _left_out(row: Mapping[str, Any]) -> str:
-    count = finite(row.get("left_out")) or 0
-    return say("report.card.left_out", n=number(count)) if count else ""
-
-
-def _details(row: Mapping[str, Any], seconds: float | None) -> list[str]:
-    details = []
-    width, height = finite(row.get("width_px")), finite(row.get("height_px"))
-    if width is not None and height is not None:
-        details.append(f"{number(width)} × {number(height)} px")
-    if (size := finite(row.get("pixel_size_um"))) is not None:
-        text = significant(size)
-        if (height := finite(row.get("pixel_height_um"))) is not None and height != size:
-            text = f"{text} × {significant(height)}"
-        details.append(say("report.card.pixel_size", size=text))
-    channel = _text_of(row.get("channel"))
-    if channel and channel not in _text_of(row.get("selection")):
-        details.append(say("report.card.channel", channel=channel))
-    if (diameter := finite(row.get("estimated_diameter_px"))) is not None:
-        details.append(say("report.card.diameter", size=brief(diameter)))
-    if position := _text_of(row.get("position")):
-        details.append(say("report.card.position", position=position))
-    details += [_text_of(row.get("objective")), moment(_text_of(row.get("acquired")))]
-    if seconds is not None:
-        details.append(say("report.card.seconds", time=duration(seconds)))
-    return [detail for detail in details if detail]
-
-
-def _data_uri(path: Path) -> str | None:
-    try:
-        return data_uri(path.read_bytes(), MIME[path.suffix.lower()])
-    except OSError:
-        return None
+def _with_room(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups with their ``number`` of images, as many of which are named as have room in a section."""
+    found, room = [], NAMES_LIMIT
+    for group in groups:
+        images = group["images"]
+        found.append({**group, "number": len(images), "images": images[:room]})
+        room -= len(found[-1]["images"])
+    return found
 
 
 # What was run
@@ -484,11 +411,14 @@ def _notes(run: Run, done: list[dict]) -> list[tuple[str, str]]:
     """Return what a reader should know first, each with the names of the images that it is about."""
     images: dict[str, list[str]] = {}
     for row in done:
-        if warning := _text_of(row.get("warning")):
+        if warning := text_of(row.get("warning")):
             images.setdefault(warning, []).append(shown(row["image"]))
-        for words in _because(row):
+        for words in because(row):
             images.setdefault(words, []).append(shown(row["image"]))
-    return [*((warning, "") for warning in run.warnings), *_named(images)]
+    notes = _named(dict(islice(images.items(), NOTES_LIMIT)))
+    if (more := len(images) - len(notes)) > 0:
+        notes.append((say("report.note.rest", n=number(more)), ""))
+    return [*((warning, "") for warning in run.warnings), *notes]
 
 
 def _named(images: dict[str, list[str]]) -> list[tuple[str, str]]:
@@ -503,7 +433,7 @@ def _named(images: dict[str, list[str]]) -> list[tuple[str, str]]:
 
 def _selections(done: list[dict]) -> list[tuple[str, str]]:
     """Return what was taken of the images, the most frequent first, and of how many images."""
-    counts = Counter(text for row in done if (text := _text_of(row.get("selection"))))
+    counts = Counter(text for row in done if (text := text_of(row.get("selection"))))
     return [
         (text, say("report.run.selection.images", n=number(count)))
         for text, count in counts.most_common(SELECTIONS_LIMIT)
@@ -587,8 +517,3 @@ def _setting(value: Any) -> str:
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value) and value:
         return ", ".join(value)
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _text_of(value: Any) -> str:
-    """Return a value as text, empty if it is missing."""
-    return "" if value is None or (not isinstance(value, str) and pd.isna(value)) else str(value)

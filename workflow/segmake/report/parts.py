@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path, PurePath
+from typing import Any
 from urllib.parse import quote
+
+import pandas as pd
 
 # Colours and movements of the cursor, as programs write them to a terminal.
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b")
@@ -39,6 +42,11 @@ def shown_lines(said: str) -> str:
     # What a progress bar wrote over is gone.
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
     return "\n".join(shown(line.expandtabs(4)).rstrip() for line in lines)
+
+
+def text_of(value: Any) -> str:
+    """Return a value of a table as text, empty if it is missing."""
+    return "" if value is None or (not isinstance(value, str) and pd.isna(value)) else str(value)
 
 
 def data_uri(content: bytes, mime: str) -> str:

@@ -15,9 +15,9 @@ from segmake import __version__
 from segmake.core.files import readable
 from segmake.core.journal import Journal
 from segmake.core.spreadsheets import write_xlsx
-from segmake.core.tables import write_csv, write_parquet
+from segmake.core.tables import write_csv, write_csv_and_parquet
 from segmake.engines import is_demo, licences
-from segmake.labels.cell_tables import fail_broken, join_cells
+from segmake.labels.joined_cells import fail_broken, join_cells
 from segmake.messages import say
 from segmake.outcome.image_table import image_table
 from segmake.outcome.quality import write_flags
@@ -25,6 +25,7 @@ from segmake.outcome.timing import timing_of
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
 from segmake.plan.plan import Plan
+from segmake.report.cell_columns import CellColumns
 from segmake.report.page import TABLES, Run, write_report
 from segmake.runner.run_files import note_files
 from segmake.runner.step_names import STEPS
@@ -44,10 +45,11 @@ def write_summary(plan: Plan) -> None:
         fail_broken(plan, broken)
         images = image_table(plan)
     write_csv(images, folders.results / "images.csv")
-    write_csv(cells, folders.results / "cells.csv")
-    write_parquet(cells, folders.results / "cells.parquet")
+    both = (folders.results / name for name in ("cells.csv", "cells.parquet"))
+    write_csv_and_parquet(cells.parts(), cells.schema, *both)
     for name in plan.spreadsheets:
-        write_xlsx(images if name.startswith("images") else cells, folders.results / name)
+        table = [images] if name.startswith("images") else cells.parts()
+        write_xlsx(table, folders.results / name)
 
     def thumbnails(image: str) -> tuple[Path, Path] | None:
         pair = folders.thumbnails(image)
@@ -56,7 +58,7 @@ def write_summary(plan: Plan) -> None:
     write_report(
         folders.results / "report.html",
         images=images,
-        cells=cells,
+        cells=CellColumns(folders.results / "cells.parquet"),
         thumbnails=thumbnails,
         run=_describe_run(plan, images),
         scripts=script_results(plan),

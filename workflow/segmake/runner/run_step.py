@@ -167,6 +167,7 @@ class _Record:
         self._changed: dict[str, list[str]] = {}
         self._lock = RLock()
         self._lost: Problem | None = None
+        self._blamed: tuple[Task, float] | None = None
         self._stopped = False
         self.again: list[Task] = []
 
@@ -241,7 +242,8 @@ class _Record:
         outputs: dict[str, Any] = {}
         if error is None:
             try:
-                outputs = _noted(task)
+                # What did the work has noted them, where that was another process.
+                outputs = {} if "outputs" in ended.details else noted(task)
             except OSError as unread:
                 error = unread
         with self._lock:
@@ -256,16 +258,11 @@ class _Record:
                     return
             elif problem := disk_problem(error, task.outputs[0].parent, image=task.path):
                 self._lost = self._lost or problem
+            if isinstance(error, RuntimeError) and _GPU_LOST.search(str(error)):
+                self._lose_gpu(task, error)
+                return
             if self._lost:
                 self._note(task, "stopped")
-                return
-            if isinstance(error, RuntimeError) and _GPU_LOST.search(str(error)):
-                self._detail("".join(traceback.format_exception(error)))
-                # Without an end, the image counts as one that the process died of.
-                self._lost = Problem(
-                    "SM-RUN-014", where=task.image, error=readable(error_line(error))
-                )
-                self._started.pop(task, None)
                 return
             problem = self._problem(task, error)
             # The memory that it did not get was perhaps that of the images beside it.
@@ -274,6 +271,20 @@ class _Record:
                 self.again.append(task)
             else:
                 self._fail(task, problem)
+
+    def _lose_gpu(self, task: Task, error: RuntimeError) -> None:
+        """Blame the image that the GPU was lost on: of several, the first begun, in whatever order they are told."""
+        begun = self._started.get(task, math.inf)
+        if self._lost and (self._blamed is None or begun > self._blamed[1]):
+            self._note(task, "stopped")
+            return
+        if self._blamed:
+            self._note(self._blamed[0], "stopped")
+        self._detail("".join(traceback.format_exception(error)))
+        # Without an end, the image counts as one that the process died of.
+        self._lost = Problem("SM-RUN-014", where=task.image, error=readable(error_line(error)))
+        self._blamed = task, begun
+        self._started.pop(task, None)
 
     def _done(self, task: Task, details: dict[str, Any]) -> None:
         self._ended += 1
@@ -427,7 +438,7 @@ def remove_outputs(task: Task) -> None:
                 _put_aside(output, task.aside)
 
 
-def _noted(task: Task) -> dict[str, Any]:
+def noted(task: Task) -> dict[str, Any]:
     """Return what the journal notes of the files that an image was made into, which are on the disk then."""
     if task.aside is not None:
         for output in task.outputs:

@@ -15,7 +15,7 @@ from segmake.labels.labels import LabelStack
 from segmake.messages import Problem
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
-from segmake.runner.records import is_as_noted, keep_changed, name_of
+from segmake.runner.records import keep_changed, name_of
 
 # Does one image, and returns what is to be noted of it.
 DoOne = Callable[[Task], dict[str, Any]]
@@ -61,10 +61,8 @@ def mask_of(task: Task, folders: ResultPaths) -> Iterator[LabelStack]:
 @contextmanager
 def _checked(path: Path, task: Task, put_away: Callable[[], Problem]) -> Iterator[LabelStack]:
     """Open labels that are as they were noted; else put them away, and raise the problem of that."""
-    if not is_as_noted(path, task.source, task.results):
-        raise put_away()
     try:
-        with LabelStack(path) as stack:
+        with LabelStack(path, task.source.get(name_of(path, task.results))) as stack:
             yield stack
     except Problem as problem:
         if problem.code == "SM-OUT-001" and problem.where == str(path):

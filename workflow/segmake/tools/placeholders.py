@@ -11,6 +11,8 @@ PLACEHOLDERS = {
     "SM-CFG-069.whole": {"en": "path in quotes", "fr": "chemin entre guillemets"},
     "SM-CFG-072.typed": {"en": "setting", "fr": "réglage"},
     "SM-CFG-070.listed": {"en": "[value]", "fr": "[valeur]"},
+    "SM-CFG-073.line": {"en": "the line to write", "fr": "la ligne à écrire"},
+    "SM-CFG-074.listed": {"en": "[first, last]", "fr": "[premier, dernier]"},
     "SM-CFG-071.diameter": {"en": "number", "fr": "nombre"},
     "SM-CFG-071.meant": {"en": "number", "fr": "nombre"},
     "SM-CFG.said": {"en": "what to write here", "fr": "ce qu'il faut écrire ici"},

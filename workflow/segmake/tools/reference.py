@@ -79,8 +79,9 @@ snakemake --profile slurm --configfile config/growth.yaml
 ```
 
 What several experiments have in common can be in a file of its own. Where several files set the same thing, the last
-one counts; sections are joined, lists are replaced. `segmake check`, `get`, `set`, `plan` and `submit` take several
-files, too, each after a `--configfile` of its own; `segmake set` writes to the last one:
+one counts; sections are joined, lists are replaced. `segmake check`, `get`, `set`, `plan`, `submit`, `status`, `try`,
+`environment`, `jupyter` and `helpfile` take several files, too, each after a `--configfile` of its own; `segmake set`
+writes to the last one:
 
 ```bash
 snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml
@@ -150,8 +151,9 @@ snakemake --profile slurm --configfile config/growth.yaml
 ```
 
 Ce que plusieurs expériences ont en commun peut être dans un fichier à part. Si plusieurs fichiers règlent la même
-chose, le dernier compte ; les sections sont réunies, les listes remplacées. `segmake check`, `get`, `set`, `plan` et
-`submit` en acceptent plusieurs, chacun après un `--configfile` ; `segmake set` écrit dans le dernier :
+chose, le dernier compte ; les sections sont réunies, les listes remplacées. `segmake check`, `get`, `set`, `plan`,
+`submit`, `status`, `try`, `environment`, `jupyter` et `helpfile` en acceptent plusieurs, chacun après un
+`--configfile` ; `segmake set` écrit dans le dernier :
 
 ```bash
 snakemake --profile slurm --configfile config/lab.yaml config/growth.yaml

@@ -111,7 +111,10 @@ def add_reports(folder: Path, reports: Path) -> None:
         for picture, name in set(_REPORT.findall(text)):
             report = f"example-{name}{end}.html"
             if (reports / report).is_file():
-                shutil.copyfile(reports / report, page.parent / report)
+                whole = (reports / report).read_text(encoding="utf-8")
+                # The results that a report leads to are not in the site.
+                alone = re.sub(r'<a href="\./[^"]*"', "<a", whole)
+                (page.parent / report).write_text(alone, encoding="utf-8")
                 linked = f'<a href="{report}">{picture}<br>{_WHOLE[language]}</a>'
                 text = text.replace(picture, linked)
         page.write_text(text, encoding="utf-8")

@@ -1,6 +1,6 @@
 """A plain loop over images, as a script of ten lines does it: the model loaded once, a label image written for each.
 
-python benchmarks/plain_loop.py [--diameter PIXELS] MODEL FOLDER IMAGE...
+python benchmarks/peers/plain_loop.py [--diameter PIXELS] MODEL FOLDER IMAGE...
 """
 
 import argparse

@@ -1,0 +1,429 @@
+"""What a plan costs for each image, counted and not timed: so it grows with the images, and by how much."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import io
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segmake.cli import main
+from segmake.core.journal import Journal
+from segmake.formats.believed import Header
+from segmake.images.inventory import write_inventory
+from segmake.images.selection import Selection, Selector, select
+from segmake.messages import Problem
+from segmake.plan import make as making
+from segmake.plan import settled as planned_before
+from segmake.plan.make import make_or_keep_plan, make_plan
+from segmake.plan.plan import (
+    Plan,
+    read_batch,
+    read_outline,
+    read_plan,
+    read_script_batch,
+    write_plan,
+)
+from segmake.plan.scripts import facts_in_job
+from segmake.runner.run_step import run_step, write_outcome
+from segmake.runner.step_names import STEPS
+from segmake.steps.work import work_of
+
+FEW, MANY = 4, 10
+
+# Calls of functions for an image of a batch that is planned from its journals, with the part that it has in those of the
+# batch: 5200 without these before they were counted.
+MOST_CALLS = 3500
+# The same where all is known again: 60 without that part.
+MOST_CALLS_IF_KNOWN = 400
+
+
+@pytest.fixture
+def plan(configure, draw, tmp_path) -> Callable[..., Plan]:
+    """Plan as a run does, with so many images."""
+
+    def plan_so_many(number: int, **sections: Any) -> Plan:
+        for each in range(number):
+            path = tmp_path / "images" / f"{each:02d}.tif"
+            if not path.exists():
+                draw(path)
+        made, inventory = make_plan(configure(**sections))
+        write_inventory(inventory, made.folders.inventory)
+        write_plan(made)
+        return made
+
+    return plan_so_many
+
+
+def compute(plan: Plan) -> None:
+    """Do what the jobs of a run do."""
+    for batch in plan.batches.values():
+        for step in STEPS:
+            with Journal(plan.folders.journal(step, batch.name)).locked() as journal:
+                work = work_of(step, plan, lambda _: None)
+                run_step(batch.tasks[step], journal, work, lambda _: None, lambda _: None)
+                write_outcome(plan.outcome(step, batch.name), batch.tasks[step], journal)
+
+
+def counted(do: Callable[[], Any]) -> Counter[str]:
+    """Return how many calls of functions something makes, and how many of those look at files or open them."""
+    number: Counter[str] = Counter()
+    looks = {os.stat: "looks", os.lstat: "looks", io.open: "opens", builtins.open: "opens"}
+
+    def note(frame: Any, event: str, called: Any) -> None:
+        if event in ("call", "c_call"):
+            number["calls"] += 1
+            number[looks.get(called, "others") if event == "c_call" else "others"] += 1
+
+    sys.setprofile(note)
+    try:
+        do()
+    finally:
+        sys.setprofile(None)
+    return number
+
+
+def test_an_image_of_which_nothing_is_to_be_done_costs_little(plan, configure):
+    of = {}
+    for number in (FEW, MANY):
+        compute(plan(number, cluster={"batch_size": MANY}))
+        assert not any(plan(number, cluster={"batch_size": MANY}).to_do.values())
+        config = configure(cluster={"batch_size": MANY})
+        of[number] = counted(lambda config=config: make_plan(config))
+    each = {what: (of[MANY][what] - of[FEW][what]) / (MANY - FEW) for what in of[MANY]}
+    # Eight results and its own file, once each; those that came later are a batch of their own.
+    assert each["looks"] <= 12
+    assert each["calls"] <= MOST_CALLS
+
+
+def test_a_job_reads_its_batch_and_nothing_that_grows_with_the_images(plan, tmp_path):
+    sizes = {}
+    for number in (FEW, MANY):
+        made = plan(number, cluster={"batch_size": 2})
+        assert len(made.batches) == number // 2
+        sizes[number] = [
+            made.folders.plan_of("0001").stat().st_size,
+            # A name for each step of each batch.
+            made.folders.outline.stat().st_size / len(made.batches),
+        ]
+    # Totals have a digit more.
+    assert sizes[MANY][0] <= sizes[FEW][0] + 100
+    assert sizes[MANY][1] < sizes[FEW][1]
+    # A job that looked for more would find nothing.
+    whole = made.folders.plan.read_bytes()
+    made.folders.plan.write_bytes(b"")
+    for step in STEPS:
+        for batch in ("0001", "0003"):
+            out = read_outline(made.folders.plan).outcome(step, batch)
+            words = [step, "--plan", str(made.folders.plan), "--batch", batch, "--cpus", "1"]
+            assert not main([*words, "--out", str(out)])
+    made.folders.plan.write_bytes(whole)
+    again = plan(MANY, cluster={"batch_size": 2})
+    assert Counter(again.states.values()) == {"done": 4, "new": MANY - 4}
+    assert all(again.outcome(step, "0003").exists() for step in STEPS)
+
+
+def test_what_is_written_apart_says_what_the_whole_plan_says(plan, tmp_path):
+    made = plan(4, cluster={"batch_size": 2})
+    made = dataclasses.replace(
+        made,
+        corrections={"00.tif": "corrections/00_masks.tif", "03.tif": "corrections/03_masks.tif"},
+        light=["0002"],
+    )
+    write_plan(made)
+    path = made.folders.plan
+    part, outline = read_batch(path, "0002"), read_outline(path)
+    assert part.batches["0002"] == made.batches["0002"]
+    assert part.corrections == {"03.tif": "corrections/03_masks.tif"} and part.states == {}
+    assert (part.settings, part.name, part.weights) == (made.settings, made.name, made.weights)
+    assert outline.summary() == made.summary() and outline.light == made.light
+    assert outline.number_of_images == made.number_of_images == 4
+    for step in STEPS:
+        assert outline.outcome(step, "0001") == made.outcome(step, "0001")
+    assert read_plan(path) == made
+
+
+def test_a_job_of_a_script_reads_its_batch_too(plan, tmp_path):
+    script = tmp_path / "look.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom shutil import copy\n"
+        "copy(sys.argv[sys.argv.index('--image') + 1], Path(sys.argv[-1]) / 'copy.tif')\n"
+    )
+    each = {"name": "look", "script": str(script), "needs": ["images"]}
+    after = {**each, "name": "after", "needs": ["look"]}
+    sizes = {}
+    for number in (FEW, MANY):
+        made = plan(number, cluster={"batch_size": 2}, scripts=[each, after])
+        part = made.folders.plan_of("look.0002")
+        sizes[number] = part.stat().st_size
+        # What takes of other scripts asks what became of all.
+        assert not made.folders.plan_of("after.0002").exists()
+    assert sizes[MANY] <= sizes[FEW] + 100
+    part, whole = (facts_in_job(read(made.folders.plan)) for read in (of_look, read_plan))
+    images = made.batches["0002"].images
+    keys = [part.key("look", image) for image in images]
+    assert all(keys) and keys == [whole.key("look", image) for image in images]
+
+
+def of_look(path: Path) -> Plan:
+    return read_script_batch(path, "look", "0002")
+
+
+def test_what_is_left_of_another_plan_is_not_read(plan, tmp_path):
+    made = plan(6, cluster={"batch_size": 2})
+    assert made.folders.plan_of("0003").exists()
+    fewer = dataclasses.replace(made, batches={"0001": made.batches["0001"]})
+    write_plan(fewer)
+    assert not made.folders.plan_of("0003").exists()
+    # Another version wrote the whole of it alone.
+    for part in made.folders.outline.parent.iterdir():
+        part.unlink()
+    assert read_batch(made.folders.plan, "0001") == fewer == read_outline(made.folders.plan)
+
+
+HEADER = Header(64, 48, 1, 1, ("1",), color=False, dtype="uint16", pixel_size_um=0.1)
+OTHERS: dict[str, Any] = {
+    "width": 32,
+    "height": 32,
+    "times": 4,
+    "slices": 3,
+    "channels": ("Phase", "GFP"),
+    "color": True,
+    "dtype": "uint8",
+    "pixel_size_um": 0.2,
+    "unnamed": 5,
+    "slice_step_um": 0.5,
+    "interval_s": 60.0,
+    "acquired": "2026-11-29T06:00:00",
+    "objective": "100x",
+    "position": "A1",
+    "lossy": True,
+    "parts": ("b.tif",),
+    "pixel_height_um": 0.3,
+    "doubted": ("interval_s 1e+12",),
+    "planned_times": 9,
+    "planned_slices": 9,
+    "copies": 2,
+    "copies_before": 1,
+    "gaps": ((0, 0, 0),),
+    "arranged": "x",
+    "lacks": "index.nd2",
+}
+
+
+def test_headers_with_other_axes_are_selected_apart(configure):
+    assert OTHERS.keys() == {each.name for each in dataclasses.fields(Header)}
+    several = [HEADER, *(dataclasses.replace(HEADER, **{k: v}) for k, v in OTHERS.items())]
+    several += [dataclasses.replace(each, unnamed=3, slices=1, times=2) for each in several]
+    for section in ({}, {"z": "max"}, {"pages": "z"}, {"time": 2, "axes": "slices_are_times"}):
+        images = configure(images=section).settings["images"]
+        selector = Selector(images)
+        for header in (*several, *several):
+            assert said(lambda h=header, s=selector: s.select(h, Path("a.tif"))) == said(
+                lambda h=header, i=images: select(h, i, Path("a.tif"))
+            )
+
+
+def said(do: Callable[[], Selection]) -> str:
+    try:
+        return json.dumps(do().values)
+    except Problem as problem:
+        return str(problem)
+
+
+@pytest.fixture
+def settled(plan, tmp_path, monkeypatch) -> Callable[[], tuple[Plan, int]]:
+    """Plan anew, and tell how many batches were planned from their journals."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(planned_before, "WORTH_KEEPING", 1)
+    read: list[str] = []
+    plan_batch = making._plan_batch
+
+    def counting(name: str, *rest: Any) -> Any:
+        read.append(name)
+        return plan_batch(name, *rest)
+
+    monkeypatch.setattr(making, "_plan_batch", counting)
+
+    def plan_again(**sections: Any) -> tuple[Plan, int]:
+        read.clear()
+        made = plan(FEW, cluster={"batch_size": 2}, **sections)
+        return made, len(read)
+
+    return plan_again
+
+
+def same(one: Plan, other: Plan) -> bool:
+    return dataclasses.replace(one, started=0.0) == dataclasses.replace(other, started=0.0)
+
+
+def test_a_batch_that_is_done_is_known_again(settled, tmp_path, monkeypatch):
+    # Written plans say all: what `plan` writes asks for the tasks of all batches.
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    first, read = settled()
+    assert read == 2
+    compute(first)
+    from_journals, read = settled()
+    assert read == 2 and set(from_journals.states.values()) == {"done"}
+    known, read = settled()
+    assert read == 0 and known.images() == from_journals.images()
+    assert known.summary() == from_journals.summary() and known.pending == from_journals.pending
+    assert same(known, from_journals), "tasks are made when they are asked for"
+
+
+def test_whatever_changes_a_batch_has_it_planned_anew(settled, draw, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    compute(settled()[0])
+    folders = settled()[0].folders
+    journal = folders.journal("measure", "0001")
+    entry = Journal(journal).last("00.tif")
+    image, correction = tmp_path / "images" / "00.tif", folders.corrections / "00_masks.tif"
+    thumbnail = folders.thumbnails("00.tif")[0]
+
+    def add_a_line() -> None:
+        Journal(journal).add("00.tif", "failed", entry.key, 1, code="SM-RUN-003")
+
+    for file, change, state in (
+        (folders.mask("00.tif"), lambda: os.truncate(folders.mask("00.tif"), 1), "changed"),
+        (thumbnail, thumbnail.unlink, "changed"),
+        (journal, add_a_line, "failed"),
+        (correction, lambda: draw(correction, cells=1), "changed"),
+        # Of the same size: a job looks at what is in it.
+        (image, lambda: draw(image, cells=5), "done"),
+    ):
+        assert settled()[1] == 0
+        before = (file.read_bytes(), file.stat()) if file.exists() else None
+        change()
+        found, read = settled()
+        assert (read, found.states["00.tif"]) == (1, state), file
+        if before:
+            file.write_bytes(before[0])
+            os.utime(file, ns=(before[1].st_atime_ns, before[1].st_mtime_ns))
+        else:
+            file.unlink()
+        assert settled()[1] == 1, "it is kept again once it is done again"
+    assert settled(overlays={"color": "#00ffff"})[1] == 2
+
+
+def test_what_is_kept_may_be_damaged(settled, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    compute(settled()[0])
+    expected, _ = settled()
+    (file,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
+    first, second, _ = map(json.loads, file.read_text().splitlines())
+    for damaged in (
+        {"batch": "0001"},
+        {**first, "sizes": 3},
+        {**first, "sizes": {"no name": [1, 1]}},
+        {**first, "sizes": {kind: sizes[:1] for kind, sizes in first["sizes"].items()}},
+        {**first, "attempts": {}},
+        {**first, "attempts": {step: [1] for step in STEPS}},
+        {**first, "attempts": {step: ["a", "b"] for step in STEPS}},
+    ):
+        file.write_text("[1]\n{" + f"\n{json.dumps(damaged)}\n{json.dumps(second)}\n")
+        found, read = settled()
+        assert read == 1 and same(found, expected), damaged
+
+
+@pytest.fixture
+def start(settled, configure, monkeypatch) -> Callable[..., tuple[Plan, bool]]:
+    """Compute some images, and return what plans as a start of Snakemake does, and tells whether it knew it all."""
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    compute(settled()[0])
+
+    def plan_again(**sections: Any) -> tuple[Plan, bool]:
+        made, images = make_or_keep_plan(configure(cluster={"batch_size": 2}, **sections))
+        return made, images is None
+
+    return plan_again
+
+
+def test_all_of_a_plan_in_which_nothing_is_to_be_done_is_known_again(start, tmp_path):
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    first, known = start()
+    assert not known and set(first.states.values()) == {"done"}
+    again, known = start()
+    assert known and again.describe() == first.describe() and again.left_out == 1
+    assert same(again, first), "tasks are made when they are asked for"
+    assert {each.name for each in dataclasses.fields(Plan)} == {
+        *(*planned_before.OF_ALL, *planned_before.EMPTY),
+        # Made anew each time, of the config, of the images' names, or of what lies beside the journals.
+        *("settings", "config", "command", "started", "batches", "states", "to_do", "pending"),
+        *("weights", "sources", "contact", "journals", "report_round"),
+        # Not for `make_plan` to say.
+        *("environments", "pythons", "imports", "cores", "kept"),
+        *("number", "summaries", "written_for"),
+    }
+
+
+def test_whatever_changes_has_all_planned_anew(start, draw, tmp_path):
+    folders = start()[0].folders
+    images, copy = tmp_path / "images", tmp_path / "copy"
+    for name in ("images", "results"):
+        shutil.copytree(tmp_path / name, copy / name)
+    entry = Journal(journal := folders.journal("measure", "0001")).last("00.tif")
+    changes: list[Callable[[], Any]] = [
+        lambda: draw(images / "below" / "new.tif"),
+        lambda: (images / "notes.txt").write_text("no image"),
+        lambda: (images / "lost.tif").symlink_to(tmp_path / "nowhere"),
+        lambda: (images / "03.tif").rename(images / "04.tif"),
+        lambda: (images / "03.tif").unlink(),
+        lambda: os.utime(images / "01.tif", ns=(0, 10**18 + 1)),
+        lambda: os.truncate(folders.picture("00.tif"), 3),
+        lambda: folders.cells("02.tif").unlink(),
+        lambda: Journal(journal).add("00.tif", "failed", entry.key, 1, code="SM-RUN-003"),
+        lambda: draw(folders.corrections / "00_masks.tif", cells=1),
+        lambda: folders.inventory.unlink(),
+    ]
+    for number, change in enumerate(changes):
+        for name in ("images", "results"):
+            shutil.rmtree(tmp_path / name)
+            shutil.copytree(copy / name, tmp_path / name)
+        start()
+        assert start()[1]
+        change()
+        assert not start()[1], number
+    assert not start(overlays={"color": "#00ffff"})[1]
+
+
+def test_what_is_kept_of_all_may_be_damaged(start, tmp_path):
+    start()
+    (file,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
+    *batches, whole = map(json.loads, file.read_text().splitlines())
+    for damaged in (
+        {"sign": whole["sign"]},
+        {**whole, "facts": {}},
+        {**whole, "facts": None},
+        {**whole, "batches": ["0001"]},
+        {**whole, "batches": 3},
+    ):
+        assert start()[1]
+        file.write_text("\n".join(map(json.dumps, [*batches, damaged])))
+        assert not start()[1], damaged
+    broken = {**batches[0], "names": None}
+    file.write_text("\n".join(map(json.dumps, [broken, *batches[1:], whole])))
+    assert not start()[1] and start()[1]
+
+
+def test_each_image_and_each_result_is_looked_at_once(plan, configure, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(planned_before, "WORTH_KEEPING", 1)
+    config = configure(cluster={"batch_size": MANY})
+    of = {}
+    for number in (FEW, MANY):
+        compute(plan(number, cluster={"batch_size": MANY}))
+        make_or_keep_plan(config)
+        of[number] = counted(lambda: make_or_keep_plan(config))
+    # The batch of those that came later has four journals and four tables.
+    each = {what: (of[MANY][what] - of[FEW][what]) / (MANY - FEW) for what in of[MANY]}
+    assert each["looks"] <= 11 and each["opens"] == 0
+    assert each["calls"] <= MOST_CALLS_IF_KNOWN
