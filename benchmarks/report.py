@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,20 @@ from pyarrow.parquet import ParquetWriter
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
+from benchmarks.house import OURS, Cost, Figure, Given, Way, figures  # noqa: E402
 from tests.page.browser import install, why_not  # noqa: E402
 
 from segmake.labels.pictures import write_pictures  # noqa: E402
+
+TITLE = "The report"
+NOTE = (
+    "300 images, and so many cells: writing the report alone, from a table that is there. The memory is what writing"
+    " adds to its modules. *Loaded*: from disk, in Chromium, where there is one."
+)
+UNIT = "cells"
+SIZES = (10_000, 1_000_000)
+QUICK = (1_000,)
+IMAGES = 300
 
 SIDE = 512
 # So many pictures differ: more than a page shows.
@@ -80,7 +92,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the figures as one line of JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        found = measure(
+        found = reports(
             Path(options.keep or temporary), options.images, options.cells, options.flagged
         )
     if options.json:
@@ -96,7 +108,28 @@ def main() -> None:
         )
 
 
-def measure(
+def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
+    """Return what the report of so many cells takes; by itself, since earlier ones were written otherwise."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
+        folder = Path(name)
+        draw_images(folder, IMAGES, 10)
+        for size in sizes:
+            draw_cells(folder / f"{size}.parquet", size, IMAGES)
+            found += figures(size, [Way(OURS, partial(_once, folder, size))], repeats)
+    return found
+
+
+def _once(folder: Path, cells: int) -> Cost:
+    written = _written(folder, IMAGES, cells)
+    opened = _opened(folder / _name(IMAGES, cells))
+    counted = {"file, MB": written["size"]}
+    if opened["load"]:
+        counted["loaded, s"] = opened["load"]
+    return Cost(written["cpu"], written["memory"], counted)
+
+
+def reports(
     folder: Path, images: list[int], cells: list[int], flagged: int
 ) -> list[dict[str, Any]]:
     """Return a row for each number of images, and of cells: in seconds and megabytes, None where nothing was opened."""

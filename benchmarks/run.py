@@ -19,6 +19,7 @@ import platform
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -42,6 +43,7 @@ ROWS = (
     "large_picture",
     "system_calls",
     "status",
+    "report",
     "segmentation",
     "cluster",
 )
@@ -142,7 +144,14 @@ def results(
         parts.append(table(each, found[name]) if found.get(name) else "Not run in this round.")
     if unknown:
         parts += ["## Not held against this round", "\n".join(f"- {one}" for one in unknown)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(map(_wrapped, parts)) + "\n"
+
+
+def _wrapped(part: str) -> str:
+    """Return a paragraph in lines of usual length; what is in lines already stays so."""
+    if "\n" in part or part.startswith("#"):
+        return part
+    return textwrap.fill(part, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def row(name: str) -> ModuleType:
