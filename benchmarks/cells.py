@@ -85,6 +85,11 @@ from segmake.labels.measurement import measure_cells
 
 wanted = schema()["properties"]["measurements"]["properties"]
 defaults = {name: setting["default"] for name, setting in wanted.items()}
+try:
+    from segmake.core.settings import Measurements
+    defaults = Measurements.of(defaults)
+except ImportError:
+    pass  # SegMake as it was before takes what the config says as it stands there.
 told(lambda labels, plane: len(measure_cells(labels, {"GFP": plane}, 0.1, defaults)))
 """
 )

@@ -5,7 +5,7 @@
 Draws pictures of noisy fields, a table of images and one of cells, and writes the report of each number of images (with
 the most cells) and of each number of cells (with the most images) in a process of its own: CPU seconds, and how much
 memory was added to what its modules take. Then Chromium opens each from disk, if there is one: when the page is first
-painted, and when it is loaded.
+painted, when it is loaded, and how much of a core its main thread has used until then.
 """
 
 from __future__ import annotations
@@ -98,13 +98,13 @@ def main() -> None:
     if options.json:
         print(json.dumps(found))
         return
-    print("| images | cells | CPU | memory added | file | first paint | loaded |")
-    print("|---|---|---|---|---|---|---|")
+    print("| images | cells | CPU | memory added | file | first paint | loaded | main thread |")
+    print("|---|---|---|---|---|---|---|---|")
     for one in found:
-        opened = [f"{value:.2f} s" if value else "" for value in (one["paint"], one["load"])]
+        opened = [f"{one[name]:.2f} s" if one[name] else "" for name in ("paint", "load", "busy")]
         print(
             f"| {one['images']:,} | {one['cells']:,} | {one['cpu']:.1f} s | {one['memory']:.0f} MB "
-            f"| {one['size']:.1f} MB | {opened[0]} | {opened[1]} |"
+            f"| {one['size']:.1f} MB | {' | '.join(opened)} |"
         )
 
 
@@ -216,17 +216,21 @@ def _written(folder: Path, images: int, cells: int) -> dict[str, Any]:
 def _opened(report: Path) -> dict[str, float | None]:
     """Return when the page is first painted and when it is loaded; None where no browser can be started."""
     if why_not():
-        return {"paint": None, "load": None}
+        return {"paint": None, "load": None, "busy": None}
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=install(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.goto(report.resolve().as_uri(), wait_until="load")
+        figures = session.send("Performance.getMetrics")["metrics"]
+        busy = next(one["value"] for one in figures if one["name"] == "TaskDuration")
         page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
         paint, load = page.evaluate(_TIMES)
         browser.close()
-    return {"paint": paint, "load": load}
+    return {"paint": paint, "load": load, "busy": busy}
 
 
 if __name__ == "__main__":

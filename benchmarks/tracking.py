@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
 from tests.unit.linked_movies import origins_of, score  # noqa: E402
 
+from segmake.core.settings import Tracking  # noqa: E402
 from segmake.demo.growing_colony import Cell, Movie, colony  # noqa: E402
 from segmake.labels.tracking import link  # noqa: E402
 
@@ -117,7 +118,7 @@ def segmake(frames: list[np.ndarray]) -> list[dict[int, Cell]]:
 
 def segmake_far(frames: list[np.ndarray]) -> list[dict[int, Cell]]:
     """Link as SegMake does where cells may move by 25 pixels."""
-    return origins_of(frames, link(frames, {"max_distance": 25}))
+    return origins_of(frames, link(frames, Tracking(max_distance=25)))
 
 
 def by_centres(frames: list[np.ndarray]) -> list[dict[int, Cell]]:

@@ -174,6 +174,7 @@ def test_a_message_is_found_by_its_words(site: Path, tab: Any, language: str) ->
         ("en", "my job does not start", "(how-to|faq)/wait", "start"),
         ("fr", "ma tâche attend", "(how-to/waiting|faq/waiting|explanation/cluster)", "tâche"),
         ("fr", "diametre", "how-to/choose-model", "diamètre"),
+        ("fr", "permission refusée", "faq/connecting.*#.*denied", "machine"),
     ],
 )
 def test_what_answers_is_found_first_with_a_line_of_it(

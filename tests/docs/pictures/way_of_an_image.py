@@ -140,7 +140,8 @@ def look(folder: Path, python: Path) -> dict[str, Any]:
         f"segmentation: {{engine: cellpose3, model: {MODEL}, gpu: false}}\n",
         encoding="utf-8",
     )
-    settings = load_config(config).settings
+    loaded = load_config(config)
+    settings = loaded.settings
     (folder / "settings.json").write_text(json.dumps(settings["segmentation"]), encoding="utf-8")
     np.save(folder / "image.npy", image)
     names = [str(folder / part) for part in ("settings.json", "image.npy", "seen.npz")]
@@ -151,7 +152,7 @@ def look(folder: Path, python: Path) -> dict[str, Any]:
     )
     found = np.load(folder / "seen.npz")
     labels = found["labels"]
-    table = measure_cells(labels, {}, header.pixel_size_um, settings["measurements"])
+    table = measure_cells(labels, {}, header.pixel_size_um, loaded.typed.measurements)
     return {
         "image": image,
         "header": header,

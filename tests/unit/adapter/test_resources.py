@@ -58,7 +58,7 @@ def test_a_small_batch_is_one_job_and_others_are_several(made):
 def test_the_network_has_a_job_of_its_own_on_the_gpu(made):
     section = {"engine": "cellpose3", "model": "cyto3", "diameter": 10}
     resources, plan, _ = made(segmentation=section)
-    assert needs_gpu(plan.settings)
+    assert needs_gpu(plan.typed.segmentation)
     assert resources.group_of_segment(ONE) is None
     assert resources.group(ONE) == "after0001"
     assert "gpus_at_once" in resources.of("segment") and "gpus_at_once" not in resources.of("masks")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from segmake.cli import main
 from segmake.cluster.adoption import adopt
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
+from segmake.plan import plan as planned
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.plan import read_batch, read_outline, read_plan, write_plan
 from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, Job
 from segmake.slurm.jobs import Sent
@@ -69,6 +71,36 @@ def test_jobs_for_other_settings_are_not_wanted(plan):
     adopting, found = adopt(other, read_plan(before.folders.plan), left)
     assert outcomes(adopting, "0001") == outcomes(other, "0001")
     assert not found
+
+
+@pytest.mark.parametrize("sections", [{}, {"overlays": {"color": "#00ff00"}}])
+def test_a_job_may_begin_while_the_next_run_writes_its_plan(plan, tmp_path, monkeypatch, sections):
+    write_plan(before := plan())
+    (tmp_path / "images" / "d.tif").unlink()
+    after, found = adopt(plan(**sections), before, [sent(7, "segment", "0001")])
+    assert bool(found) != bool(sections)
+    file, write = after.folders.plan, planned._write
+    moments = [(read_outline(file), read_batch(file, "0001"))]
+
+    def looked_at(path, values):
+        write(path, values)
+        moments.append((read_outline(file), read_batch(file, "0001")))
+
+    monkeypatch.setattr(planned, "_write", looked_at)
+    write_plan(after)
+    monkeypatch.undo()
+    # A job reads the outline, and then its part: never an older one.
+    outlines, parts = ([each.name for each in of] for of in zip(*moments, strict=True))
+    assert {*outlines} == {*parts} == {before.name, after.name}
+    assert parts.index(after.name) <= outlines.index(after.name)
+    # The other way round, it writes what its own run asked for, by what the next one wants.
+    for step in STEPS:
+        out = moments[0][0].outcome(step, "0001")
+        words = [step, "--plan", str(file), "--batch", "0001", "--cpus", "1", "--out", str(out)]
+        assert not main(words)
+    again = plan(**sections)
+    assert {again.states[image] for image in again.batches["0001"].images} == {"done"}
+    assert all(path.exists() for path in outcomes(after, "0001"))
 
 
 def test_runs_of_a_script_keep_their_jobs(plan, tmp_path):

@@ -66,8 +66,8 @@ def test_how_a_gpu_is_asked_for(gpu_config, asked, section, resources, option):
         common = {"slurm_account": "Biology", "qos": "long"}
         own = {"slurm_partition": "gpu", "constraint": "big", "gpus_at_once": 1, **resources}
         expected = common | (own if gpu else {"slurm_partition": "cpu"})
-        assert executor_resources(config.settings, gpu=gpu, accounts=True) == expected
-    assert "slurm_account" not in executor_resources(config.settings, gpu=True, accounts=False)
+        assert executor_resources(config.typed.cluster, gpu=gpu, accounts=True) == expected
+    assert "slurm_account" not in executor_resources(config.typed.cluster, gpu=True, accounts=False)
     common_options = {"--account=Biology", "--qos=long"}
     segment = {"--partition=gpu", "--constraint=big", "--mem=16384", "--time=120", option}
     other = {"--partition=cpu", "--mem=2048", "--time=30", "--cpus-per-task=4"}
@@ -186,13 +186,13 @@ def test_options_that_the_executor_takes_for_its_own(gpu_config, asked):
 
     config = gpu_config(sbatch_options=options[2:])
     Cluster(config.settings).check(config, forbidden_options())
-    resources = executor_resources(config.settings, gpu=True, accounts=True)
+    resources = executor_resources(config.typed.cluster, gpu=True, accounts=True)
     validate_slurm_extra(SimpleNamespace(resources=SimpleNamespace(**resources)))
 
 
 def test_half_a_quotation_does_not_stop_a_run_without_cluster(gpu_config):
     config = gpu_config(sbatch_options=["--exclude='a"])
-    assert "slurm_extra" not in executor_resources(config.settings, gpu=True, accounts=True)
+    assert "slurm_extra" not in executor_resources(config.typed.cluster, gpu=True, accounts=True)
 
 
 def test_options_that_are_passed_on(gpu_config, asked):
@@ -201,7 +201,7 @@ def test_options_that_are_passed_on(gpu_config, asked):
     config = gpu_config(sbatch_options=options)
     Cluster(config.settings).check(config, forbidden_options())
     assert [one[-len(words) :] for one in asked] == [words, words]
-    extra = executor_resources(config.settings, gpu=True, accounts=True)["slurm_extra"]
+    extra = executor_resources(config.typed.cluster, gpu=True, accounts=True)["slurm_extra"]
     assert shlex.split(extra) == words
 
 

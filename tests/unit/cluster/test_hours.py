@@ -101,10 +101,11 @@ def typed(tmp_path):
 
 @pytest.mark.parametrize(("written", "minutes"), MINUTES.items())
 def test_all_of_it_can_be_typed_into_the_config(typed, written, minutes):
-    settings = typed(written, script=f'"{written}"').settings
+    config = typed(written, script=f'"{written}"')
+    settings = config.settings
     assert whole_minutes(settings["cluster"]["hours"]) == minutes
     assert settings["scripts"][0]["resources"]["hours"] == settings["cluster"]["hours"]
-    assert first_request(settings, segment=True)[1] == minutes
+    assert first_request(config.typed.cluster, segment=True)[1] == minutes
 
 
 def test_a_number_stays_the_number_that_it_was(typed):
@@ -158,7 +159,7 @@ def test_the_advice_on_time_works_when_it_is_typed_in(typed, monkeypatch, minute
     config = typed(own, script=script)
     assert advised(config) == {}
     # It is all that there is.
-    assert first_request(config.settings, segment=True)[1] == minutes
+    assert first_request(config.typed.cluster, segment=True)[1] == minutes
 
 
 @pytest.mark.parametrize("memory_mb", [50, 900, 1000, 1100, 128000])
@@ -169,7 +170,7 @@ def test_the_advice_on_memory_works_when_it_is_typed_in(typed, monkeypatch, memo
     setting = advised(config)["`memory_gb` under `cluster`"]
     better = typed("1", memory=setting)
     assert "`memory_gb` under `cluster`" not in advised(better)
-    assert memory_mb * 0.75 < first_request(better.settings, segment=True)[0] <= memory_mb
+    assert memory_mb * 0.75 < first_request(better.typed.cluster, segment=True)[0] <= memory_mb
 
 
 def test_what_a_script_asks_for_by_default_is_not_called_that_of_the_cluster(typed, monkeypatch):

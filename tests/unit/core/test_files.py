@@ -1,46 +1,32 @@
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from segmake.core.files import append_line, write_atomically
+from segmake.core.files import (
+    Appender,
+    append_line,
+    folders_stay_open,
+    open_atomically,
+    write_atomically,
+)
 from segmake.core.processes import boot
 from segmake.runner.records import record_of
-
-_counted: Counter[str] | None = None
-
-
-def _count(event: str, arguments: tuple[object, ...]) -> None:
-    if _counted is not None and event in ("open", "os.mkdir"):
-        _counted[event] += 1
-
-
-# It stays as long as the process does.
-sys.addaudithook(_count)
+from tests.unit.system_calls import counted
 
 
 @pytest.fixture
-def calls(monkeypatch) -> Callable[[Callable[[], object]], Counter[str]]:
+def calls() -> Callable[[Callable[[], object]], Counter[str]]:
     """Count what a function asks of the file system: files opened, folders made, what is brought to the disk."""
 
     def count(work: Callable[[], object]) -> Counter[str]:
-        global _counted
-        found: Counter[str] = Counter()
-
-        def fsync(number: int) -> None:
-            found["fsync"] += 1
-
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", fsync)
-            _counted = found
-            try:
-                work()
-            finally:
-                _counted = None
+        found = counted(work)
+        del found["stat"]
         return found
 
     return count
@@ -98,3 +84,95 @@ def test_what_is_noted_of_a_result_costs_one_open(tmp_path, calls):
 def test_the_computer_is_asked_once_when_it_was_started(calls):
     boot()
     assert calls(boot) == {}
+
+
+@pytest.mark.parametrize("number", [2, 20])
+def test_a_file_that_is_given_open_is_opened_once_and_its_checksum_is_known(
+    tmp_path, calls, number
+):
+    paths = [tmp_path / "new" / f"{name}.bin" for name in range(number)]
+    paths[0].parent.mkdir()
+
+    def write() -> dict[str, tuple[int, str]]:
+        with folders_stay_open():
+            for path in paths:
+                with open_atomically(path) as file:
+                    file.write(path.name.encode())
+                    # As libraries do that fill in the beginning last.
+                    file.seek(0)
+                    file.write(b"x")
+            return record_of(paths, tmp_path)
+
+    # The folder is opened once.
+    assert calls(write) == {"open": number + 1, "fsync": 2 * number}
+    assert [path.read_bytes() for path in paths] == [b"x" + p.name.encode()[1:] for p in paths]
+    known = record_of(paths, tmp_path)
+    assert write() == known
+    with open_atomically(paths[0]) as file:
+        file.write(b"first")
+    paths[0].write_bytes(b"other")
+    noted = record_of(paths[:1], tmp_path)
+    assert noted == {"new/0.bin": (5, hashlib.sha256(b"other").hexdigest())}
+
+
+def test_of_a_file_that_could_not_be_written_nothing_is_left_or_known(tmp_path):
+    path = tmp_path / "a.bin"
+    with pytest.raises(ZeroDivisionError), open_atomically(path) as file:
+        file.write(b"half")
+        _ = 1 / 0
+    assert list(tmp_path.iterdir()) == [] and record_of([path], tmp_path) == {}
+
+
+def test_a_folder_that_stays_open_may_be_removed_meanwhile(tmp_path):
+    folder = tmp_path / "results"
+    with folders_stay_open():
+        for words in ("before", "after"):
+            with open_atomically(folder / "a.txt") as file:
+                file.write(words.encode())
+            assert (folder / "a.txt").read_text() == words
+            folder.rename(tmp_path / words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["after", "before"]
+
+
+@pytest.mark.parametrize("number", [2, 20])
+def test_lines_of_a_journal_that_is_kept_cost_no_open(tmp_path, calls, number):
+    path = tmp_path / "new" / "journal.jsonl"
+    lines = Appender(path)
+    lines.add("first")
+
+    def add() -> None:
+        for line in range(number):
+            lines.add(str(line))
+
+    assert calls(add) == {"fsync": number}
+    # Whoever opens it sees what is in it so far.
+    assert path.read_text().split() == ["first", *map(str, range(number))]
+    # A line that need not last is seen by others once the file is closed.
+    lines.add("begun", lasting=False)
+    lines.add("last")
+    assert path.read_text().endswith("begun\nlast\n")
+    # Somebody moves it, and a process that was killed leaves half a line in another one.
+    path.rename(tmp_path / "moved.jsonl")
+    path.write_text("half")
+    lines.add("whole")
+    lines.close()
+    assert path.read_text() == "half\nwhole\n"
+    assert (tmp_path / "moved.jsonl").read_text().endswith("last\n")
+
+
+def test_a_line_that_the_disk_refuses_does_not_spoil_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "journal.jsonl"
+    lines = Appender(path)
+    lines.add("first")
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space") as caught:
+            lines.add("second")
+    assert caught.value.filename == str(path)
+    lines.add("third")
+    lines.close()
+    assert path.read_text().splitlines()[-1] == "third"

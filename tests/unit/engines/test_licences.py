@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from segmake.core.settings import segmentation_of
 from segmake.engines import BUILTIN_MODELS
 from segmake.engines.licences import licences, licences_of, warning
 
 
 def test_every_engine_and_every_model_that_it_brings_has_one_entry():
     for engine, models in {**BUILTIN_MODELS, "threshold": ()}.items():
-        assert len(list(licences_of({"engine": engine, "model": None}))) == 1
+        assert len(list(licences_of(segmentation_of({"engine": engine, "model": None})))) == 1
         for model in models:
-            assert len(list(licences_of({"engine": engine, "model": model}))) == 2
+            assert len(list(licences_of(segmentation_of({"engine": engine, "model": model})))) == 2
     named = [(one.engine, model) for one in licences() for model in one.models]
     assert len(named) == len(set(named))
     known = {(e, m) for e, models in BUILTIN_MODELS.items() for m in models}
@@ -37,5 +38,5 @@ def test_every_engine_and_every_model_that_it_brings_has_one_entry():
 )
 def test_what_is_not_free_for_every_use_is_named(engine, model, words, monkeypatch):
     monkeypatch.setenv("SEGMAKE_LANG", "en")
-    said = warning({"engine": engine, "model": model})
+    said = warning(segmentation_of({"engine": engine, "model": model}))
     assert words in said and bool(said) == bool(words)

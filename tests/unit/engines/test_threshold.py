@@ -5,11 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 from skimage.draw import disk, ellipse
 
 from segmake.core import strips
 from segmake.demo import synthetic
 from segmake.engines import pieces, threshold
+from segmake.engines.components import Components
 from tests.unit.demo.test_demo_model import average_precision
 
 RODS = [(30, 30, 0), (30, 90, 60), (90, 30, 120), (90, 90, 90), (60, 140, 20), (110, 160, 150)]
@@ -191,13 +193,64 @@ def test_strip_by_strip_the_same_cells_are_found(find, monkeypatch, method, pola
     assert np.array_equal(find(plane, method=method, polarity=polarity), whole)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
 @pytest.mark.parametrize("size", [1, 2, 3, 334, 1001])
 def test_percentiles_are_those_of_numpy(dtype, size):
     plane = np.random.default_rng(size).normal(100, 20, (size, 3)).astype(dtype)
     found = threshold._Ordered(plane, (1, 50, 99.8))
     assert [found.percentile(1), found.percentile(99.8)] == list(np.percentile(plane, (1, 99.8)))
     assert found.percentile(50, np.sqrt) == np.median(np.sqrt(plane))
+
+
+@pytest.mark.parametrize("corners", [True, False])
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_components_are_those_of_the_whole_picture(monkeypatch, corners, rows):
+    monkeypatch.setattr(strips, "PIXELS", 50 * rows)
+    for seed in range(5):
+        picture = np.random.default_rng(seed).random((40, 50)) < (0.45, 0.6, 0.1, 0, 1)[seed]
+        found = Components(picture.shape, picture.__getitem__, corners=corners)
+        numbers = np.concatenate([part for _, part in found.parts()])
+        whole, number = ndimage.label(picture, np.ones((3, 3)) if corners else None)
+        assert len(found.sizes) == number + 1
+        pairs = np.unique(np.stack([whole.ravel(), numbers.ravel()]), axis=1)
+        assert pairs.shape[1] == len(np.unique(whole)) == len(np.unique(pairs[1]))
+        same = dict(pairs.T.tolist())
+        edges = {*whole[0], *whole[-1], *whole[:, 0], *whole[:, -1]} - {0}
+        assert {same[each] for each in edges} == set(np.flatnonzero(found.at_edge))
+        sizes = np.bincount(whole.ravel())
+        assert all(found.sizes[same[each]] == sizes[each] for each in range(1, number + 1))
+
+
+@pytest.mark.parametrize("rows", [1, 9, 50])
+def test_pieces_that_go_down_and_up_again_are_split_once(monkeypatch, rows):
+    plane = np.zeros((120, 60), bool)
+    plane[4:100, 5:12] = plane[90:100, 5:40] = plane[30:100, 33:40] = True
+    plane[31, 50:55] = plane[29:119, 58] = plane[119, 3] = True
+    whole = np.concatenate(list(pieces.split(plane, 9, 3)))
+    monkeypatch.setattr(pieces, "WINDOW", 60 * rows)
+    monkeypatch.setattr(pieces, "_FURTHER", 2)
+    parts = list(pieces.split(plane, 9, 3))
+    assert len(parts) == -(-120 // rows) and whole.max() > 3
+    assert np.array_equal(np.concatenate(parts), whole)
+    # A single pixel is no cell.
+    plane[119, 3] = False
+    assert np.array_equal(whole > 0, plane)
+
+
+@pytest.mark.parametrize("side", [900, 1200])
+def test_the_labels_of_a_large_picture_are_nowhere_as_a_whole(configure, monkeypatch, side):
+    monkeypatch.setattr(strips, "PIXELS", side * 10)
+    monkeypatch.setattr(pieces, "WINDOW", side * 10)
+    loaded = threshold.load(configure().settings["segmentation"])
+    found = threshold.predict(loaded, [many_rods(side, 4000)])
+    tracemalloc.start()
+    cells = 0
+    for part in threshold.parts_of_masks(loaded, found):
+        cells = max(cells, int(part.max()))
+    taken = tracemalloc.get_traced_memory()[1] / found.size
+    tracemalloc.stop()
+    # The foreground once more, and some rows.
+    assert cells > 50 and taken < 1 + 3600 / side, "bytes per pixel"
 
 
 @pytest.mark.parametrize("side", [900, 1200])

@@ -12,6 +12,7 @@ import tifffile
 
 from segmake import engines
 from segmake.config.load import load_config
+from segmake.core.settings import segmentation_of
 from segmake.messages import Problem, Problems
 from tests.unit.identity import CONSTRUCTOR, HERE, ROOT, python_of, run
 
@@ -234,7 +235,7 @@ def test_no_number_is_given_to_two_cells_of_a_stitched_stack(try_in_engine):
     ],
 )
 def test_anisotropy(tmp_path, settings, pixel_size, step, expected):
-    section = checked(tmp_path, segmentation=settings, images={"z": "all"})
+    section = segmentation_of(checked(tmp_path, segmentation=settings, images={"z": "all"}))
     assert engines.keeps_volume(section)
     assert engines.anisotropy(section, pixel_size, step) == pytest.approx(expected)
     engines.refuse_flat(section, 2)
@@ -246,7 +247,9 @@ def test_anisotropy(tmp_path, settings, pixel_size, step, expected):
 
 @pytest.mark.parametrize("engine", ["cellpose3", "threshold"])
 def test_planes_are_no_volume(tmp_path, engine):
-    section = checked(tmp_path, segmentation={"engine": engine}, images={"z": "all"})
+    section = segmentation_of(
+        checked(tmp_path, segmentation={"engine": engine}, images={"z": "all"})
+    )
     assert not engines.keeps_volume(section)
     engines.refuse_flat(section, 1)
     assert engines.anisotropy(section, 0.1, 0.3) is None

@@ -97,7 +97,7 @@ def test_what_is_not_agreed_to_is_not_downloaded(day: Day, monkeypatch) -> None:
 
 
 def test_models_that_are_here_are_looked_at_without_a_network(day: Day, monkeypatch) -> None:
-    usual = models_folder(day.config.settings["segmentation"])
+    usual = models_folder(day.config.settings["segmentation"]["models_folder"])
     usual.mkdir()
     (usual / "cyto3").write_bytes(DEMO)
     fetched = []

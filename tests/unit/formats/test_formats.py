@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pylibCZIrw import czi
 
+from segmake.core.settings import Images
 from segmake.formats import open_image, read_headers
 from segmake.images.field_of_view import FieldOfView
 from segmake.messages import Problem
@@ -27,14 +28,7 @@ from tests.unit.tiff_files import write_stk
 from tests.unit.zarr_folders import write_array, write_group, write_image
 
 RANDOM = np.random.default_rng(5)
-NOTHING_CHOSEN = {
-    "channel": None,
-    "second_channel": None,
-    "time": "all",
-    "z": "all",
-    "pages": None,
-    "pixel_size_um": None,
-}
+NOTHING_CHOSEN = Images(time="all", z="all")
 some = settings(max_examples=40, deadline=None)
 sizes = st.integers(1, 4)
 

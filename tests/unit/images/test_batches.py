@@ -1,27 +1,28 @@
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segmake.core.settings import Settings
 from segmake.formats import read_headers
 from segmake.formats.believed import Header
 from segmake.images.batches import assign_batches, balance, number_of_batches
 from segmake.images.image import ImageFile
 from segmake.images.inventory import take_inventory
+from segmake.images.pace import seconds_per_megapixel
 from segmake.messages import Problem
 
-IMAGES = {
-    **dict.fromkeys(("channel", "second_channel", "z", "time", "positions", "pages")),
-}
 
-
-def cluster(batch_size: int | str, max_gpus: int = 4) -> dict:
-    return {"images": IMAGES, "cluster": {"batch_size": batch_size, "max_gpus": max_gpus}}
+def cluster(batch_size: int | str, max_gpus: int = 4) -> Settings:
+    return Settings.of({"cluster": {"batch_size": batch_size, "max_gpus": max_gpus}})
 
 
 AUTO = cluster("auto")
@@ -176,3 +177,34 @@ def test_new_images_never_change_a_batch_that_exists(batch_size):
     assert [batched[index] for index in (1, 2, 4)] == old
     assert {int(batched[index].batch) >= 10 for index in (0, 3)} == {True}
     assert [replace(one, batch="") for one in batched] == [replace(one, batch="") for one in mixed]
+
+
+def done(number: int, seconds: float, **details: Any) -> dict[str, Any]:
+    shape = {"width_px": 1000, "height_px": 500, "times": [1, 2], "slices": [1, 2, 3]}
+    image = {"image": f"{number}.tif", "event": "done", "key": "k", "attempt": 1, "time": 1.0}
+    return {**image, "details": {**shape, "projection": "max", "seconds": seconds, **details}}
+
+
+def test_new_images_are_divided_by_how_long_those_before_took(tmp_path):
+    def note(batch: str, *lines: Any) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / f"{batch}.jsonl").write_text(text)
+
+    assert seconds_per_megapixel(tmp_path / "none") is None
+    old = {**done(1, 5.0), "details": {"cells": 3}}
+    note("0001", old, {**done(2, 9.0), "event": "failed"})
+    assert seconds_per_megapixel(tmp_path) is None
+    # Two planes of half a megapixel, or six; the model is loaded once.
+    load = {"phases": {"load": 20.0}}
+    note("0002", old, done(3, 30.0, **load), done(4, 30.0, projection=None), done(5, 20.0))
+    assert seconds_per_megapixel(tmp_path) == 10.0
+    for number in (3, 4, 10):
+        note(f"{number:04d}", done(number, 40.0))
+    assert seconds_per_megapixel(tmp_path) == 40.0, "the last batches tell"
+    images = [image(str(number), 10.0) for number in range(40)]
+    few = {one.batch for one in assign_batches(images, cluster("auto", 2))}
+    many = [one.batch for one in assign_batches(images, cluster("auto", 2), lambda: 40.0)]
+    # Four hours and more: two rounds of two GPUs.
+    assert len(few) == 2 and Counter(many) == dict.fromkeys(("0001", "0002", "0003", "0004"), 10)
+    old_ones = [replace(one, batch="0001") for one in images]
+    assert assign_batches(old_ones, cluster("auto", 2), lambda: 1 / 0) == old_ones

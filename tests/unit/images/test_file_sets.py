@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
 from segmake.answers.look import look_answers
+from segmake.core.settings import Images
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.file_sets import Pattern, sort_files
 from segmake.images.inventory import take_inventory, write_inventory
@@ -24,10 +26,6 @@ from segmake.plan.make import make_plan
 from segmake.plan.plan import write_plan
 
 GREY = {"photometric": "minisblack"}
-NOTHING = {
-    **dict.fromkeys(("channel", "second_channel", "z", "time", "positions", "pages", "pattern")),
-    "pixel_size_um": None,
-}
 METAMORPH = "{name}_w{channel}_s{position}_t{time}.tif"
 
 
@@ -148,7 +146,7 @@ def test_each_plane_is_that_of_its_file(take, images):
     inventory = take(pattern=METAMORPH)
     assert [image.image for image in inventory.images] == ["exp_s1.tif", "exp_s2.tif", "more.tif"]
     assert inventory.unfit == ("more.tif",)
-    section = {**NOTHING, "folder": str(images), "pattern": METAMORPH, "channel": "gfp"}
+    section = Images.of({"folder": str(images), "pattern": METAMORPH, "channel": "gfp"})
     for image in inventory.images[:2]:
         assert (image.header.times, image.header.channels) == (3, ("Phase", "GFP"))
         with FieldOfView(image.path, image.position, section, image.positions) as view:
@@ -158,7 +156,7 @@ def test_each_plane_is_that_of_its_file(take, images):
                 expected = 1000 * int(image.header.position) + 10 * (time + 1)
                 assert view.planes(time)[0][1, 1] == expected + 1
                 assert view.channel(0, time)[1, 1] == expected
-    with FieldOfView(images / "more.tif", 0, {**section, "channel": None}) as view:
+    with FieldOfView(images / "more.tif", 0, replace(section, channel=None)) as view:
         assert view.planes(0)[0][1, 1] == 5
 
 
@@ -169,7 +167,7 @@ def test_files_that_are_stacks_keep_their_slices(take, images):
         )
     [image] = take(pattern="{name}_c{channel}.tif", z="max", channel=1).images
     assert (image.header.slices, image.header.channels) == (3, ("1", "2"))
-    section = {**NOTHING, "pattern": "{name}_c{channel}.tif", "z": "all", "channel": 2}
+    section = Images.of({"pattern": "{name}_c{channel}.tif", "z": "all", "channel": 2})
     with FieldOfView(image.path, 0, section) as view:
         assert view.planes(0, 2)[0][1, 1] == 2
 
@@ -204,7 +202,7 @@ def test_files_that_are_missing_are_told_before_the_run(configure, images):
     # Of the second, a channel is missing that is not segmented.
     assert {name: fault.code for name, fault in plan.faults.items()} == {"exp_s1.tif": "SM-IMG-070"}
     assert "Phase" in plan.faults["exp_s1.tif"].what
-    section = {**NOTHING, "pattern": METAMORPH, "channel": "Phase"}
+    section = Images.of({"pattern": METAMORPH, "channel": "Phase"})
     with FieldOfView(images / "exp_w1Phase_s2_t1.TIF", 0, section) as view:
         with pytest.raises(Problem, match="SM-IMG-070"):
             view.channel(1, 1)
@@ -215,7 +213,7 @@ def test_time_points_at_the_end_that_lack_a_channel_were_never_finished(take, im
     (images / "exp_w2GFP_s1_t4.TIF").unlink()
     [image] = take(pattern=METAMORPH, channel="GFP").images
     assert (image.header.times, image.header.planned_times, image.header.gaps) == (3, 4, ())
-    section = {**NOTHING, "pattern": METAMORPH, "channel": "GFP"}
+    section = Images.of({"pattern": METAMORPH, "channel": "GFP"})
     with FieldOfView(image.path, 0, section) as view:
         assert len(view.selection.times) == 3
 
@@ -231,7 +229,7 @@ def test_files_that_can_be_no_set_fail_alone(take, images):
     assert problems == {"exp_s1.tif": None, "exp_s2.tif": "SM-IMG-071", "exp_s3.tif": "SM-IMG-072"}
     write(images / "exp_w1Phase_s1_t2.TIF", 1, 9, 10)
     with FieldOfView(
-        inventory.images[0].path, 0, {**NOTHING, "pattern": METAMORPH, "channel": 1}
+        inventory.images[0].path, 0, Images.of({"pattern": METAMORPH, "channel": 1})
     ) as view:
         with pytest.raises(Problem, match="SM-IMG-073"):
             view.planes(1)
@@ -368,6 +366,7 @@ def test_a_job_lists_no_files_to_segment_a_set(configure, images, tmp_path):
     code = f"""
 import sys
 sys.modules["pathspec"] = None
+from dataclasses import replace
 from pathlib import Path
 from segmake.plan.plan import read_plan
 from segmake.steps.segmentation import Segmentation

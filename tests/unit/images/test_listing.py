@@ -176,7 +176,7 @@ def test_the_advice_leaves_out_one_path_and_no_other_of_the_name(take, configure
     lost.unlink()
     lost.symlink_to("gone")
     with pytest.raises(Problem) as caught:
-        FieldOfView(lost, 0, configure().settings["images"])
+        FieldOfView(lost, 0, configure().typed.images)
     advised = json.loads(f'"{caught.value.values["exclude"]}"')
     assert advised in caught.value.remedy.replace("\\\\", "\\")
     assert list(codes(take(images={"exclude": [advised]}))) == ["day1/pos1.tif"]

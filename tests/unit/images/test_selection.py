@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from segmake.core.settings import Images
 from segmake.formats.believed import Header
 from segmake.images.field_of_view import FieldOfView
 from segmake.images.selection import AXES, channel_index, chosen, has_channel, interpreted, select
 from segmake.messages import Problem
 
-NOTHING = {
-    "channel": None,
-    "second_channel": None,
-    "z": None,
-    "time": None,
-    "positions": None,
-    "pages": None,
-    "pixel_size_um": None,
-}
+NOTHING = Images()
 CHANNELS = ("Phase", "GFP", "gfp", "488", "2")
 GREY = {"photometric": "minisblack"}
 
@@ -48,7 +42,7 @@ def write(path: Path, written: np.ndarray, axes: str) -> None:
 
 def code_of(path: Path, position: int = 0, **images) -> str:
     with pytest.raises(Problem) as caught:
-        with FieldOfView(path, position, {**NOTHING, **images}) as field:
+        with FieldOfView(path, position, Images.of(images)) as field:
             field.planes(0)
     assert caught.value.what and caught.value.remedy
     return caught.value.code
@@ -134,7 +128,7 @@ def test_a_range_has_its_ends_and_nothing_that_is_not_there(number, first, last,
 )
 def test_what_is_selected(there, images, expected):
     try:
-        found = select(header(**there), {**NOTHING, **images}, Path("a.tif"))
+        found = select(header(**there), Images.of(images), Path("a.tif"))
     except Problem as problem:
         assert problem.code == expected and problem.what and problem.remedy
         return
@@ -144,11 +138,11 @@ def test_what_is_selected(there, images, expected):
 
 def test_pages_become_what_the_config_says():
     pages = header(unnamed=3)
-    assert interpreted(pages, {"pages": "time"}).times == 3
-    assert interpreted(pages, {"pages": "z"}).slices == 3
-    assert interpreted(pages, {"pages": "channel"}).channels == ("1", "2", "3")
-    assert interpreted(pages, {"pages": None}) == pages
-    assert interpreted(header(times=2), {"pages": "z"}) == header(times=2)
+    assert interpreted(pages, Images.of({"pages": "time"})).times == 3
+    assert interpreted(pages, Images.of({"pages": "z"})).slices == 3
+    assert interpreted(pages, Images.of({"pages": "channel"})).channels == ("1", "2", "3")
+    assert interpreted(pages, Images.of({"pages": None})) == pages
+    assert interpreted(header(times=2), Images.of({"pages": "z"})) == header(times=2)
 
 
 @pytest.mark.parametrize("axes", AXES)
@@ -159,7 +153,7 @@ def test_axes_that_the_file_names_wrongly(path, axes):
     places = {"time": 0, "slice": 1, "channel": 2}
     one, other = (places[name] for name in AXES[axes])
     expected = written.swapaxes(one, other)
-    with FieldOfView(path, 0, {**NOTHING, "channel": 1, "z": "all", "axes": axes}) as field:
+    with FieldOfView(path, 0, Images.of({"channel": 1, "z": "all", "axes": axes})) as field:
         read = field.header
         assert (read.times, read.slices, len(read.channels)) == expected.shape[:3]
         for time, depth, channel in np.ndindex(expected.shape[:3]):
@@ -172,17 +166,17 @@ def test_axes_that_the_file_names_wrongly(path, axes):
         {"time": "times", "slice": "slices"}.get(role, "channels") for role in AXES[axes]
     )
     plain = header(**{said: one_alone[said], right: several[right]})
-    assert interpreted(plain, {"pages": None, "axes": axes}) == plain
+    assert interpreted(plain, Images.of({"pages": None, "axes": axes})) == plain
 
 
 def test_the_interval_of_a_movie_that_was_saved_as_slices(path):
     """ImageJ says it, whatever the axis is called; of a stack that stays one it is no interval."""
     metadata = {"axes": "ZYX", "finterval": 30.0}
     tifffile.imwrite(path, noise(4, 16, 20), imagej=True, metadata=metadata)
-    images = {**NOTHING, "z": "all"}
+    images = Images.of({"z": "all"})
     with FieldOfView(path, 0, images) as stack:
         assert (stack.header.slices, stack.header.interval_s) == (4, None)
-    with FieldOfView(path, 0, {**images, "axes": "slices_are_times"}) as movie:
+    with FieldOfView(path, 0, replace(images, axes="slices_are_times")) as movie:
         assert (movie.header.times, movie.header.interval_s) == (4, 30.0)
 
 
@@ -192,7 +186,7 @@ def test_the_interval_of_a_movie_that_was_saved_as_slices(path):
 def test_the_planes_of_a_movie(path):
     written = noise(5, 2, 16, 20)
     write(path, written, "TCYX")
-    images = {**NOTHING, "channel": 2, "second_channel": 1, "time": [2, 5, 2]}
+    images = Images.of({"channel": 2, "second_channel": 1, "time": [2, 5, 2]})
     with FieldOfView(path, 0, images) as field:
         assert field.selection.axes == "TYX" and field.selection.times == (1, 3)
         for index, time in enumerate((1, 3)):
@@ -204,7 +198,7 @@ def test_the_planes_of_a_movie(path):
 def test_the_slices_of_a_stack(path):
     written = noise(2, 3, 2, 16, 20)
     write(path, written, "TZCYX")
-    with FieldOfView(path, 0, {**NOTHING, "channel": 1, "z": "all"}) as field:
+    with FieldOfView(path, 0, Images.of({"channel": 1, "z": "all"})) as field:
         for time, depth in np.ndindex(2, 3):
             assert np.array_equal(field.planes(time, depth)[0], written[time, depth, 0])
             assert np.array_equal(field.channel(1, time, depth), written[time, depth, 1])
@@ -215,7 +209,7 @@ def test_projections(path, dtype):
     written = (noise(2, 3, 16, 20) >> 8).astype(dtype)
     write(path, written, "TZYX")
     for z, expected in (("max", written.max(1)), ("mean", written.mean(1)), (2, written[:, 1])):
-        with FieldOfView(path, 0, {**NOTHING, "z": z}) as field:
+        with FieldOfView(path, 0, Images.of({"z": z})) as field:
             for time in range(2):
                 (plane,) = field.planes(time)
                 assert plane.dtype == ("float32" if z == "mean" else dtype)
@@ -232,7 +226,7 @@ def test_best_focus_takes_the_sharp_slice_of_each_time_point_for_all_channels(pa
     stack += random.normal(0, 40, stack.shape)
     written = np.stack([stack, stack[:, ::-1]], axis=2).astype(np.float32)
     write(path, written, "TZCYX")
-    with FieldOfView(path, 0, {**NOTHING, "channel": 1, "z": "best_focus"}) as field:
+    with FieldOfView(path, 0, Images.of({"channel": 1, "z": "best_focus"})) as field:
         for time, sharp in ((0, 2), (1, 3)):
             assert np.array_equal(field.planes(time)[0], written[time, sharp, 0])
             assert np.array_equal(field.channel(1, time), written[time, sharp, 1])
@@ -243,7 +237,7 @@ def test_pages_are_read_as_what_the_config_says(path, pages):
     written = noise(3, 16, 20)
     tifffile.imwrite(path, written, **GREY)
     assert code_of(path) == "SM-IMG-025"
-    images = {**NOTHING, "pages": pages, "z": "all", "channel": 3 if pages == "channel" else 1}
+    images = Images.of({"pages": pages, "z": "all", "channel": 3 if pages == "channel" else 1})
     with FieldOfView(path, 0, images) as field:
         found = {
             "time": lambda: [field.planes(page)[0] for page in range(3)],
@@ -295,7 +289,7 @@ def test_a_colour_picture_needs_a_channel(path):
     tifffile.imwrite(path, picture, photometric="rgb")
     assert code_of(path) == "SM-IMG-013"
     for channel in ("Green", 2):
-        with FieldOfView(path, 0, {**NOTHING, "channel": channel}) as field:
+        with FieldOfView(path, 0, Images.of({"channel": channel})) as field:
             assert np.array_equal(field.planes(0)[0], picture[..., 1])
 
 
@@ -311,7 +305,7 @@ def test_the_file_is_closed_whatever_is_wrong(path):
 
     write(path, noise(3, 16, 20), "ZYX")
     assert code_of(path) == "SM-IMG-022" and not is_open()
-    field = FieldOfView(path, 0, {**NOTHING, "z": 1})
+    field = FieldOfView(path, 0, Images.of({"z": 1}))
     assert is_open()
     field.close()
     field.close()

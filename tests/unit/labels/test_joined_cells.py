@@ -15,7 +15,7 @@ import pytest
 from pyarrow.parquet import ParquetFile, write_table
 
 from segmake.core.spreadsheets import write_xlsx
-from segmake.core.tables import write_csv, write_parquet
+from segmake.core.tables import write_csv, write_csv_and_parquet
 from segmake.labels import joined_cells
 from segmake.labels.joined_cells import JoinedCells, join_cells
 
@@ -113,7 +113,9 @@ def test_types_are_those_of_all_tables_together(join, tmp_path, monkeypatch, see
         whole.to_parquet(tmp_path / "of pandas", index=False)
     except pyarrow.ArrowException:
         return
-    write_parquet(cells.parts(), cells.schema, tmp_path / "of parts")
+    again = tmp_path / "again.csv"
+    write_csv_and_parquet(cells.parts(), cells.schema, again, tmp_path / "of parts")
+    assert again.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     found, wanted = (tmp_path / f"of {name}" for name in ("parts", "pandas"))
     schema = ParquetFile(wanted).schema_arrow
     assert ParquetFile(found).schema_arrow.equals(schema, check_metadata=True)
@@ -131,8 +133,8 @@ def test_memory_does_not_grow_with_rows(join, tmp_path, monkeypatch) -> None:
     def peak(number: int) -> int:
         cells = join(tables[:number], 250)
         tracemalloc.start()
-        write_csv(cells.parts(), tmp_path / "cells.csv")
-        write_parquet(cells.parts(), cells.schema, tmp_path / "cells")
+        both = tmp_path / "cells.csv", tmp_path / "cells.parquet"
+        write_csv_and_parquet(cells.parts(), cells.schema, *both)
         write_xlsx(cells.parts(["label"]), tmp_path / "cells.xlsx")
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from segmake.config.measurement import (
 )
 from segmake.config.schema import schema
 from segmake.core.config import Config
+from segmake.core.settings import Measurements
 from segmake.core.tables import write_csv
 from segmake.labels import measurement
 from segmake.labels.measurement import measure_cells, measure_volume
@@ -25,12 +27,12 @@ from segmake.messages import Problem
 from tests.unit.drawn_cells import draw_disc, draw_rod
 
 SECTION = schema()["properties"]["measurements"]["properties"]
-DEFAULTS = {key: rule["default"] for key, rule in SECTION.items()}
+DEFAULTS = Measurements()
 CHOICE = SECTION["properties"]["items"]["enum"]
 
 
-def settings(**changes: Any) -> dict[str, Any]:
-    return DEFAULTS | changes
+def settings(**changes: Any) -> Measurements:
+    return Measurements.of(changes)
 
 
 def placed(cell: np.ndarray, shape: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
@@ -311,7 +313,7 @@ def test_limits_of_the_area():
     kept = measure_cells(labels, {}, None, pixels)
     assert kept["label"].tolist() == [2, 3] and kept.attrs["left_out"] == 2
     assert kept.index.tolist() == [0, 1]
-    micrometres = pixels | {"area_unit": "um2"}
+    micrometres = replace(pixels, area_unit="um2")
     assert measure_cells(labels, {}, 2.0, micrometres)["label"].tolist() == [2]
     with pytest.raises(Problem) as raised:
         measure_cells(labels, {}, None, micrometres)
@@ -435,7 +437,11 @@ def test_real_masks_have_whole_tables(shared):
 )
 def test_settings_that_do_not_go_together(changes, codes, tmp_path):
     lines = {("measurements", key): number for number, key in enumerate(changes, start=5)}
-    config = Config({"measurements": settings(**changes)}, tmp_path / "config.yaml", lines)
+    config = Config(
+        {"measurements": {key: rule["default"] for key, rule in SECTION.items()} | changes},
+        tmp_path / "config.yaml",
+        lines,
+    )
     found = list(measurement_problems(config))
     assert [problem.code for problem in found] == codes
     assert all("line" in problem.where for problem in found)
@@ -502,7 +508,7 @@ def test_neighbours_and_limits_in_pixels_that_are_not_square():
     table = measure_cells(labels, {}, 0.1, chosen, 0.2)
     assert table.loc[0, ["nearest_neighbour_px", "nearest_neighbour_um"]].tolist() == [8, 1.2]
     assert table["area_um2"].tolist() == pytest.approx([0.08] * 3)
-    assert measure_cells(labels, {}, 0.1, {**chosen, "smallest_area": 0.09}, 0.2).empty
+    assert measure_cells(labels, {}, 0.1, replace(chosen, smallest_area=0.09), 0.2).empty
 
 
 def test_a_volume_of_voxels_whose_sides_all_differ():

@@ -6,9 +6,7 @@ import tifffile
 from scipy.spatial import cKDTree
 from skimage.measure import regionprops
 
-from segmake.labels.cell_pixels import cells_of
 from segmake.labels.medial_axis import measure_rod, rod_surface, rod_volume
-from segmake.labels.rods import measure_rods
 from tests.unit.drawn_cells import draw_disc, draw_rod
 
 ANGLES = [0, 7, 15, 22.5, 30, 38, 45, 60, 72, 80, 90, 105, 120, 135, 150, 171]
@@ -156,23 +154,6 @@ def test_real_bacteria(shared, name, lengths, widths):
         # No straight distance within the cell is longer than the cell, save for the corners of its pixels.
         assert region.feret_diameter_max < rod.length + 2
         assert rod.length * rod.width - 0.215 * rod.width**2 == pytest.approx(region.area, rel=0.03)
-
-
-def test_cells_are_measured_together_as_alone():
-    ring = draw_disc(30)
-    ring[15:20, 15:20] = False
-    torn = draw_rod(50, 10, 33)
-    torn[:, 20] = False
-    bent = draw_rod(70, 9, 10, bend=170)
-    cells = [ring, torn, bent, draw_rod(30, 12, 60), np.ones((1, 1), bool), np.eye(9, dtype=bool)]
-    height, width = (max(cell.shape[axis] for cell in cells) for axis in (0, 1))
-    labels = np.zeros((height, width * len(cells)), np.uint8)
-    for number, cell in enumerate(cells):
-        part = labels[: cell.shape[0], number * width : number * width + cell.shape[1]]
-        part[cell] = number + 1
-    together = np.transpose(measure_rods(cells_of(labels)))
-    alone = [measure_rod(region.image) for region in regionprops(labels)]
-    assert together.tolist() == [pytest.approx(list(rod), rel=1e-9) for rod in alone]
 
 
 def test_volume_and_surface():

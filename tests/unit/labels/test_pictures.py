@@ -215,7 +215,7 @@ def test_the_strip_of_a_movie_of_stacks_shows_the_slice_in_focus(tmp_path):
 
 def test_a_real_movie_of_stacks(tmp_path, shared, configure):
     path = shared / "tiff" / "derived_cluster_TZCYX.ome.tif"  # 3 time points, 10 slices, 2 channels
-    images = configure(images={"channel": 1, "z": "all"}).settings["images"]
+    images = configure(images={"channel": 1, "z": "all"}).typed.images
     with LabelWriter(tmp_path / "labels.tif", times=3, depth=10) as writer:
         for _ in range(30):
             writer.add(np.pad(np.ones((11, 18), np.uint16), 10))

@@ -11,8 +11,9 @@ import pytest
 import tifffile
 
 from segmake.config.schema import schema, section_of
+from segmake.core.settings import Tracking, tracking_of
 from segmake.demo.growing_colony import colony
-from segmake.labels.tracking import Links, Settings, add_parents, link, write_lineage
+from segmake.labels.tracking import Links, add_parents, link, write_lineage
 from segmake.messages import Problem, Problems
 from tests.unit.linked_movies import origins_of, score
 
@@ -118,7 +119,7 @@ def test_real_bacteria_on_a_drifting_stage(shared, names, origins):
 def test_a_gap_is_closed(max_gap, missing, kept):
     seen, unseen = frame((1, 20, 20, 10, 30), (2, 50, 30, 10, 30)), frame((1, 50, 30, 10, 30))
     frames = [seen, *[unseen] * missing, seen, seen]
-    links = link(frames, {"max_gap": max_gap})
+    links = link(frames, Tracking(max_gap=max_gap))
     assert links.tracks == (2 if kept else 3)
     assert tracks(links, frames, 1)[-1] == (1 if kept else 3)
     assert links.lineage["last_time"].tolist()[1] == len(frames)
@@ -164,9 +165,9 @@ def test_single_cells_that_move_far():
         for move in (0, 1)
     ]
     assert link(frames).tracks > 16
-    links = link(frames, {"max_distance": 15})
+    links = link(frames, Tracking(max_distance=15))
     assert links.tracks == 16 and np.array_equal(links.relabel(1, frames[1]), frames[1])
-    assert link(frames, {"max_distance": 5}).tracks > 16
+    assert link(frames, Tracking(max_distance=5)).tracks > 16
 
 
 def test_specks_beside_a_large_cell():
@@ -240,11 +241,11 @@ def test_without_laptrack(monkeypatch):
 
 def test_the_config(configure):
     rules = section_of(schema()["properties"]["tracking"])["properties"]
-    assert {key: rule["default"] for key, rule in rules.items()} == asdict(Settings())
+    assert {key: rule["default"] for key, rule in rules.items()} == asdict(Tracking())
     assert configure().settings["tracking"] is False
     assert configure(tracking=True).settings["tracking"] is True
     settings = configure(tracking={"max_gap": 3}).settings["tracking"]
     assert settings == {"max_gap": 3, "min_overlap": 0.1, "max_distance": None}
-    assert Settings.of(settings) == Settings(max_gap=3)
+    assert tracking_of(settings) == Tracking(max_gap=3)
     with pytest.raises(Problems, match="max_gap"):
         configure(tracking={"max_gab": 3})

@@ -25,7 +25,15 @@ from segmake.messages import Problem
 from segmake.plan import make as making
 from segmake.plan import settled as planned_before
 from segmake.plan.make import make_or_keep_plan, make_plan
-from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, write_plan
+from segmake.plan.plan import (
+    Plan,
+    read_batch,
+    read_outline,
+    read_plan,
+    read_script_batch,
+    write_plan,
+)
+from segmake.plan.scripts import facts_in_job
 from segmake.runner.run_step import run_step, write_outcome
 from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
@@ -144,6 +152,32 @@ def test_what_is_written_apart_says_what_the_whole_plan_says(plan, tmp_path):
     assert read_plan(path) == made
 
 
+def test_a_job_of_a_script_reads_its_batch_too(plan, tmp_path):
+    script = tmp_path / "look.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom shutil import copy\n"
+        "copy(sys.argv[sys.argv.index('--image') + 1], Path(sys.argv[-1]) / 'copy.tif')\n"
+    )
+    each = {"name": "look", "script": str(script), "needs": ["images"]}
+    after = {**each, "name": "after", "needs": ["look"]}
+    sizes = {}
+    for number in (FEW, MANY):
+        made = plan(number, cluster={"batch_size": 2}, scripts=[each, after])
+        part = made.folders.plan_of("look.0002")
+        sizes[number] = part.stat().st_size
+        # What takes of other scripts asks what became of all.
+        assert not made.folders.plan_of("after.0002").exists()
+    assert sizes[MANY] <= sizes[FEW] + 100
+    part, whole = (facts_in_job(read(made.folders.plan)) for read in (of_look, read_plan))
+    images = made.batches["0002"].images
+    keys = [part.key("look", image) for image in images]
+    assert all(keys) and keys == [whole.key("look", image) for image in images]
+
+
+def of_look(path: Path) -> Plan:
+    return read_script_batch(path, "look", "0002")
+
+
 def test_what_is_left_of_another_plan_is_not_read(plan, tmp_path):
     made = plan(6, cluster={"batch_size": 2})
     assert made.folders.plan_of("0003").exists()
@@ -191,7 +225,7 @@ def test_headers_with_other_axes_are_selected_apart(configure):
     several = [HEADER, *(dataclasses.replace(HEADER, **{k: v}) for k, v in OTHERS.items())]
     several += [dataclasses.replace(each, unnamed=3, slices=1, times=2) for each in several]
     for section in ({}, {"z": "max"}, {"pages": "z"}, {"time": 2, "axes": "slices_are_times"}):
-        images = configure(images=section).settings["images"]
+        images = configure(images=section).typed.images
         selector = Selector(images)
         for header in (*several, *several):
             assert said(lambda h=header, s=selector: s.select(h, Path("a.tif"))) == said(

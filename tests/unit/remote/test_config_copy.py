@@ -11,6 +11,7 @@ import pytest
 
 from segmake.cli import main
 from segmake.config.yaml_lines import read_yaml
+from segmake.core.settings import Images
 from segmake.core.site_paths import Share
 from segmake.images.set_image import other_files
 from segmake.remote.config_copy import ConfigCopy, apart, make_copy, sign_of
@@ -122,12 +123,12 @@ def test_one_image_is_sent_with_all_of_its_files(experiment: Path) -> None:
     names = ["a_c1.tif", "a_c2.tif", "NDTiff.index"]
     for name in (*names, "b_c1.tif"):
         (folder / name).write_text("")
-    first, images = folder / "a_c1.tif", {"pattern": "{name}_c{channel}.tif"}
+    first, images = folder / "a_c1.tif", Images(pattern="{name}_c{channel}.tif")
     laptop = Laptop(experiment, Path.home())
     luggage, name = pack_one(first, [], laptop, other_files(first, images))
     assert name == "images/day/a_c1.tif"
     assert sorted(luggage.paths) == sorted(f"images/day/{each}" for each in names)
-    assert other_files(first, {}) == []
+    assert other_files(first, Images()) == []
 
 
 def test_what_is_sent(experiment: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from segmake.config.load import load_config
-from segmake.config.schema import default_of, schema
+from segmake.config.schema import schema
+from segmake.core.settings import Measurements
 from segmake.labels.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
 from segmake.outcome.image_rows import IMAGE_COLUMNS
@@ -127,13 +128,8 @@ def test_config_has_no_problem() -> None:
 
 def _columns_of_cells() -> set[str]:
     """Return every column that the table of cells can have."""
-    rule = SECTIONS["measurements"]["properties"]
-    settings = {key: default_of(part, "threshold") for key, part in rule.items()}
-    settings |= {
-        "properties": rule["properties"]["items"]["enum"],
-        "background": "local",
-        "neighbour_distance": 1,
-    }
+    properties = SECTIONS["measurements"]["properties"]["properties"]["items"]["enum"]
+    settings = Measurements(properties=properties, background="local", neighbour_distance=1)
     labels = np.array([[0, 1], [1, 1]], np.uint16)
     plane = np.ones((2, 2))
     flat = measure_cells(labels, {"NAME": plane}, 0.1, settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.core import installation
 from segmake.core.files import fingerprint, write_atomically
+from segmake.core.settings import Settings, segmentation_of
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.environments.making.conda import DEFAULT_PLACE
 from segmake.messages import Problem
@@ -35,7 +36,8 @@ class EngineEnvironment:
     def __init__(self, settings: dict[str, Any], *, conda: bool) -> None:
         self._settings = settings
         self._conda = conda
-        self.engine: str = settings["segmentation"]["engine"]
+        self._segmentation = segmentation_of(settings["segmentation"])
+        self.engine: str = self._segmentation.engine
 
     @cached_property
     def file(self) -> str:
@@ -49,10 +51,10 @@ class EngineEnvironment:
         from segmake.environments.solving.cuda import fitted
         from segmake.environments.solving.environment_files import KEPT
 
-        file, cluster = self._plain_file, self._settings["cluster"]
-        if not self._conda or not needs_gpu(self._settings):
+        file, cluster = self._plain_file, Settings.of(self._settings).cluster
+        if not self._conda or not needs_gpu(self._segmentation):
             return str(file)
-        text = fitted(file, cluster["cuda_driver"], cluster["compute_capability"])
+        text = fitted(file, cluster.cuda_driver, cluster.compute_capability)
         if text == file.read_text(encoding="utf-8"):
             return str(file)
         other = KEPT.absolute() / f"{file.stem}.{fingerprint(text)}.yaml"
@@ -92,7 +94,7 @@ class EngineEnvironment:
         from segmake.environments.solving.environment_files import KEPT
 
         settings = self._settings
-        if not needs_gpu(settings):
+        if not needs_gpu(self._segmentation):
             return
         if self._conda:
             place = Path(workflow.conda_prefix or DEFAULT_PLACE)
@@ -101,7 +103,7 @@ class EngineEnvironment:
             settings["cluster"]["cuda_driver"] = driver.newest_cuda(ask=not made)
             settings["cluster"]["compute_capability"] = capability_of_nodes(settings, KEPT)
             return
-        refuse = workflow.sends_jobs and not settings["segmentation"]["allow_cpu"]
+        refuse = workflow.sends_jobs and not self._segmentation.allow_cpu
         self._check_fit(driver.newest_cuda(ask=False), refuse=refuse)
 
     def refuse_unfit(self) -> None:
@@ -116,8 +118,8 @@ class EngineEnvironment:
         from segmake.environments.solving.environment_files import KEPT
 
         settings = self._settings
-        if needs_gpu(settings) and not settings["segmentation"]["allow_cpu"]:
-            said = settings["cluster"]["cuda_driver"]
+        if needs_gpu(self._segmentation) and not self._segmentation.allow_cpu:
+            said = Settings.of(settings).cluster.cuda_driver
             self._check_fit(said or driver_of_nodes(settings, KEPT, ask=False), refuse=True)
 
     def _check_fit(self, newest: str | None, *, refuse: bool) -> None:
@@ -139,8 +141,8 @@ class EngineEnvironment:
         """
         if self.engine not in BUILTIN_MODELS:
             return None
-        segmentation = self._settings["segmentation"]
-        name = fingerprint(self.engine, segmentation["model"], model_fingerprint(segmentation))
+        segmentation = self._segmentation
+        name = fingerprint(self.engine, segmentation.model, model_fingerprint(segmentation))
         return state / "model" / f"{name}.txt"
 
     def forget_another_model(self, state: Path) -> None:

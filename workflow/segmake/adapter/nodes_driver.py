@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segmake.adapter.workflow_object import WorkflowObject
+from segmake.core.settings import Settings
 from segmake.slurm import commands as slurm
 
 
@@ -34,7 +35,7 @@ class NodesDriver:
         from segmake.environments.solving.cuda import driver_of_nodes
         from segmake.environments.solving.environment_files import KEPT
 
-        known = self._settings["cluster"]["cuda_driver"]
+        known = Settings.of(self._settings).cluster.cuda_driver
         if known is None and self._workflow.sends_jobs and slurm.is_here():
             # A dry run asks nothing of the cluster, and a node that did not answer is not asked twice.
             ask = ask and not self._workflow.is_dry_run and not self._asked

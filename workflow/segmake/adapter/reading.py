@@ -128,7 +128,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
             print(f"  {problem.code}  {problem.what}\n    {problem.remedy}", file=sys.stderr)
     if cluster is None and job_scripts.are_asked():
         # As on a cluster whose nodes have them.
-        plan = replace(plan, cores=cores_wanted(gpu=needs_gpu(plan.settings)))
+        plan = replace(plan, cores=cores_wanted(gpu=needs_gpu(plan.typed.segmentation)))
     elif cluster is None:
         # On one computer the steps of a batch are no more together than those of others.
         plan = replace(plan, small=[], light=[])

@@ -34,7 +34,7 @@ class Resources:
         self._plan = plan
         self._jobs = jobs
         self._cluster = cluster
-        self._gpu = needs_gpu(plan.settings)
+        self._gpu = needs_gpu(plan.typed.segmentation)
 
     def of(self, rule: str) -> dict[str, Any]:
         """Return what a rule's jobs ask of Slurm.
@@ -44,9 +44,9 @@ class Resources:
         """
         accounts = self._cluster is not None and self._cluster.keeps_accounts
         gpu = rule == STEPS[0] and self._gpu
-        asked = executor_resources(self._plan.settings, gpu=gpu, accounts=accounts)
+        asked = executor_resources(self._plan.typed.cluster, gpu=gpu, accounts=accounts)
         if gpu and self._plan.light:
-            less = executor_resources(self._plan.settings, gpu=False, accounts=accounts)
+            less = executor_resources(self._plan.typed.cluster, gpu=False, accounts=accounts)
             choose = partial(self._of_light, less, dict(asked))
             asked = {name: partial(choose, name) for name in {**asked, **less}}
         if rule == STEPS[0]:
@@ -105,7 +105,8 @@ class Resources:
         group = self.group_of_segment(wildcards) if rule == STEPS[0] else self.group(wildcards)
         together = bool(group) and not self._gpu
         segment = together or rule == STEPS[0]
-        _, minutes, _ = first_request(self._plan.settings, segment=segment, afterwards=bool(group))
+        section = self._plan.typed.cluster
+        _, minutes, _ = first_request(section, segment=segment, afterwards=bool(group))
         memory = first_memory_mb(self._plan, rule, batch, grouped=bool(group), together=together)
         if self._cluster:
             if attempt > 1:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from segmake.cluster.checks import Cluster, script_settings
+from segmake.cluster.checks import Cluster, section_of_script
 from segmake.core import installation
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.plan.plan import Plan
@@ -98,7 +98,7 @@ def script_rules(
                     environment=_file_for_conda(plan, own),
                     environment_record=[records[own]] if own in records else [],
                     python=python_words(plan, own, conda=conda),
-                    cpus=script.resources["cpus"],
+                    cpus=script.resources.cpus,
                     resources=_resources(plan, script, cluster, jobs),
                     batches="|".join(batches),
                     retries=0 if in_job else ROUNDS,
@@ -135,8 +135,9 @@ def _before(plan: Plan, name: str, wildcards: Any) -> list[Path]:
 
 def _resources(plan: Plan, script: Script, cluster: Cluster | None, jobs: Jobs) -> dict[str, Any]:
     """Return what a script's jobs ask of Slurm: memory grows when a job of the batch had too little of it."""
-    settings, gpu = script_settings(plan.settings, script), bool(script.resources["gpu"])
-    memory, minutes, _ = first_request(settings, segment=True)
+    section, gpus = section_of_script(plan.typed.cluster, script), script.resources.gpu
+    gpu = bool(gpus)
+    memory, minutes, _ = first_request(section, segment=True)
 
     def memory_mb(wildcards: Any, attempt: int) -> int:
         if cluster is None:
@@ -148,5 +149,5 @@ def _resources(plan: Plan, script: Script, cluster: Cluster | None, jobs: Jobs) 
         return cluster.of_script(script).memory_mb(memory, too_little, gpu=gpu)
 
     accounts = cluster is not None and cluster.keeps_accounts
-    asked = executor_resources(settings, gpu=gpu, accounts=accounts)
+    asked = executor_resources(section, gpu=gpu, accounts=accounts, gpus=gpus)
     return {**asked, "mem_mb": memory_mb, "runtime": minutes}

@@ -104,10 +104,10 @@ class Sending:
 
     def _room(self) -> tuple[int, str] | None:
         """Return how many jobs Slurm takes at once, if that is known, and its word for it."""
-        section, cluster = self._reading.plan.settings["cluster"], self._reading.cluster
+        section, cluster = self._reading.plan.typed.cluster, self._reading.cluster
         if cluster is None or not cluster.keeps_accounts:
             return None
-        known = slurm.room(section["account"], section["qos"])
+        known = slurm.room(section.account, section.qos)
         # One place is for the main process, where it is a job itself and is to send itself again.
         return (max(1, known[0] - submit.sends_itself_again()), known[1]) if known else None
 

@@ -7,11 +7,8 @@ import sys
 from pathlib import Path
 
 from segmake.core import installation
+from segmake.core.threads import VARIABLES
 from segmake.plan.plan import PLAN_VARIABLE
-
-# How many threads libraries start that do not heed what Snakemake sets to a rule's cores (OMP_NUM_THREADS...): else as
-# many as the node has cores.
-_THREADS = ("TIFFFILE_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 def shell_prefix(plan: Path, engine_python: str, *, conda: bool) -> str:
@@ -41,7 +38,7 @@ def shell_prefix(plan: Path, engine_python: str, *, conda: bool) -> str:
         "set -euo pipefail; "
         f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={package} "
         f"{PLAN_VARIABLE}={shlex.quote(str(plan.absolute()))}; "
-        f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in _THREADS)}; "
+        f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in VARIABLES[1:])}; "
         f'segmake() {{ {python} -P -m segmake "$@"; }}; '
         f'segmake_engine() {{ {engine} -P -m segmake "$@"; }}; '
         f'segmake_here() {{ {here} -P -m segmake "$@"; }}; '

@@ -192,5 +192,5 @@ def _settings(plan: Plan, config: Config) -> Iterator[dict[str, Any]]:
 def _cluster(plan: Plan, cluster: Cluster | Problem | None) -> dict[str, Any] | None:
     if cluster is None:
         return None
-    partition = plan.settings["cluster"]["partition"]
+    partition = plan.typed.cluster.partition
     return {"answered": isinstance(cluster, Cluster), "partition": partition}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from segmake.cli.log import Log, speaker
 from segmake.core.ended_runs import Origin, ended_runs, note_failures
-from segmake.core.files import listed
+from segmake.core.files import folders_stay_open, listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
-from segmake.plan.plan import Plan, read_batch, read_outline, read_plan
+from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, read_script_batch
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
 from segmake.runner.same_content import carry_over, carry_over_runs
 from segmake.runner.step_names import AFTER, STEPS
@@ -37,6 +37,7 @@ def do_step(options: argparse.Namespace) -> None:
     with (
         Log(options.log) as log,
         Journal(plan.folders.journal(options.step, batch.name)).locked() as journal,
+        folders_stay_open(),
     ):
         tell, detail = speaker(log)
         # Libraries warn of things that a user can do nothing about.
@@ -57,7 +58,7 @@ def do_step(options: argparse.Namespace) -> None:
                 if discard(task, journal, tell) and options.step == "masks":
                     forget(plan.folders, task.image)
             segmented = Journal(plan.folders.journal(STEPS[0], batch.name))
-        model = str(plan.settings["segmentation"].get("model"))
+        model = str(plan.typed.segmentation.model)
         others = carry_over(ready, journal, segmented, model, plan.weights)
         if others and options.without_gpu:
             names = listed([task.image for task in others])
@@ -66,7 +67,11 @@ def do_step(options: argparse.Namespace) -> None:
             step = say(f"step.{options.step}")
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
-        gpu = options.step == STEPS[0] and needs_gpu(plan.settings) and not options.without_gpu
+        gpu = (
+            options.step == STEPS[0]
+            and needs_gpu(plan.typed.segmentation)
+            and not options.without_gpu
+        )
         processes = min(options.cpus, len(left) // IMAGES_OF_A_PROCESS)
         origin = _origin(plan)
         try:
@@ -94,7 +99,7 @@ def do_script(options: argparse.Namespace) -> None:
     from segmake.plan.scripts import facts_in_job, journal_of
     from segmake.scripts.running.work import ScriptWork
 
-    plan = read_plan(options.plan)
+    plan = read_script_batch(options.plan, options.name, options.batch)
     journal = journal_of(plan.folders, options.name, options.batch)
     with Log(options.log) as log, journal.locked():
         tell, detail = speaker(log)
@@ -119,7 +124,7 @@ def do_script(options: argparse.Namespace) -> None:
         try:
             run_step(ready, journal, work, tell, detail, work.line, _origin(plan))
         finally:
-            gpu = bool(plan.definitions[options.name].resources["gpu"])
+            gpu = bool(plan.definitions[options.name].resources.gpu)
             memory.note(plan.folders, f"{options.name}.{options.batch}", gpu=gpu)
         write_outcome(options.out, ready, journal)
 
@@ -148,12 +153,13 @@ def check_model(options: argparse.Namespace) -> None:
     from segmake.engines.weights import note_content
     from segmake.steps.checked_model import write_record
 
-    settings = read_outline(options.plan).settings["segmentation"]
-    module = engine(settings["engine"])
+    plan = read_outline(options.plan)
+    own, settings = plan.typed.segmentation, plan.settings["segmentation"]
+    module = engine(own.engine)
     files = module.fetch(settings)
     # The machine that sends the jobs has no GPU, or one that is not for this.
     module.load({**settings, "gpu": False})
-    if settings["model"] in BUILTIN_MODELS[settings["engine"]]:
+    if own.model in BUILTIN_MODELS[own.engine]:
         note_content(files)
     write_record(options.out, settings, files)
 

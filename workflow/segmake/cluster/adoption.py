@@ -92,10 +92,11 @@ def _asks_the_same(plan: Plan, before: Plan) -> bool:
     """Whether jobs ask the same of the cluster in both plans."""
     asked = []
     for each in (plan, before):
-        section = {key: each.settings["cluster"][key] for key in REQUEST}
+        settings = each.typed
+        section = {key: getattr(settings.cluster, key) for key in REQUEST}
         # The run itself puts the name of the default partition there.
-        section["partition"] = section["partition"] or before.settings["cluster"]["partition"]
-        asked.append([section, [script["resources"] for script in each.settings["scripts"]]])
+        section["partition"] = settings.cluster.partition or before.typed.cluster.partition
+        asked.append((section, [script.resources for script in settings.scripts]))
     return asked[0] == asked[1]
 
 
@@ -106,7 +107,7 @@ def _place(sent: Sent) -> tuple[str, str]:
 def _rules(sent: Sent, before: Plan) -> tuple[str, ...]:
     """Return the rules whose work a job does: of a small batch it may be that of all, or of those after the first."""
     rule, batch = _place(sent)
-    together = batch in before.small and not needs_gpu(before.settings)
+    together = batch in before.small and not needs_gpu(before.typed.segmentation)
     if rule == STEPS[0] and together:
         return (*STEPS, AFTERWARDS)
     return (*STEPS[1:], AFTERWARDS) if rule == AFTERWARDS else (rule,)

@@ -13,6 +13,8 @@ from typing import Any
 
 from segmake.config.site_settings import settle
 from segmake.core.config import Config
+from segmake.core.settings import Cluster as Section
+from segmake.core.settings import Settings, segmentation_of
 from segmake.core.site import Site
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
@@ -84,7 +86,9 @@ class Cluster:
     def __init__(self, settings: dict[str, Any], site: Site | None = None) -> None:
         self._settings = settings
         self._site = site or Site()
-        self._gpu = needs_gpu(settings)
+        self._of_script: Section | None = None
+        self._gpu = needs_gpu(segmentation_of(settings["segmentation"]))
+        self._gpus = 1
         self._place: tuple[str | int, ...] = ("cluster",)
         try:
             there = slurm.partitions()
@@ -96,11 +100,16 @@ class Cluster:
     def of_script(self, script: Script) -> Cluster:
         """Return the cluster as the jobs of a user's script want to use it."""
         other = copy.copy(self)
-        other._settings = script_settings(self._settings, script)
-        other._gpu = bool(script.resources["gpu"])
-        names = [each["name"] for each in self._settings["scripts"]]
+        other._of_script = section_of_script(self._asked, script)
+        other._gpu, other._gpus = bool(script.resources.gpu), script.resources.gpu
+        names = list(scripts_of(self._settings))
         other._place = ("scripts", names.index(script.name), "resources")
         return other
+
+    @property
+    def _asked(self) -> Section:
+        """What the config asks for; of now, since a part of it is settled once it is known what is there."""
+        return self._of_script or Section.of(self._settings["cluster"])
 
     @cached_property
     def keeps_accounts(self) -> bool:
@@ -112,7 +121,7 @@ class Cluster:
 
         Of a list of partitions, which sbatch takes too, it has the best of each.
         """
-        name = partition_name(self._settings, gpu=gpu)
+        name = partition_name(self._asked, gpu=gpu)
         if name is None:
             return next((found for found in self.partitions.values() if found.default), None)
         several = [self.partitions.get(one) for one in name.split(",")]
@@ -127,7 +136,7 @@ class Cluster:
     def gpus(self) -> int:
         """How many GPUs there are for the jobs that find cells; 0 where they need none, or it is not known."""
         found = self.partition(gpu=True) if self._gpu else None
-        model = self._settings["cluster"]["gpu_model"]
+        model = self._asked.gpu_model
         numbers = found.gpus.items() if found else ()
         return sum(number for name, number in numbers if model in (None, name))
 
@@ -162,7 +171,7 @@ class Cluster:
             the light of this cluster.
         """
         kinds: list[tuple[Cluster, tuple[bool, ...]]] = []
-        if self._settings["images"]["folder"] is not None:
+        if Settings.of(self._settings).images.folder is not None:
             kinds.append((self, (True, False)))
         for script in scripts_of(self._settings).values():
             kinds.append((self.of_script(script), (True,)))
@@ -184,14 +193,14 @@ class Cluster:
         if found := self.partition(gpu=gpu):
             yield from self._gpu_problems(config, found) if gpu else ()
             yield from self._size_problems(config, found)
-        other = partition_name(self._settings, gpu=False)
-        if self._place == ("cluster",) and partition_name(self._settings, gpu=gpu) != other:
+        other = partition_name(self._asked, gpu=False)
+        if self._place == ("cluster",) and partition_name(self._asked, gpu=gpu) != other:
             yield from self._partition_problems(config, gpu=False)
 
     def _partition_problems(self, config: Config, *, gpu: bool) -> Iterator[Problem]:
         """Yield what is wrong with the partition that a kind of job goes to."""
-        name = partition_name(self._settings, gpu=gpu)
-        own = gpu or self._settings["cluster"]["cpu_partition"] is None
+        name = partition_name(self._asked, gpu=gpu)
+        own = gpu or self._asked.cpu_partition is None
         key = "partition" if own else "cpu_partition"
         where = self._where(config, key)
         found = self.partition(gpu=gpu)
@@ -208,8 +217,7 @@ class Cluster:
             yield self._site.partition_problem(where, found.name)
 
     def _gpu_problems(self, config: Config, found: Partition) -> Iterator[Problem]:
-        section = self._settings["cluster"]
-        model = section["gpu_model"]
+        model = self._asked.gpu_model
         if not found.gpus:
             where = self._where(config, "partition")
             yield Problem("SM-CLU-005", where=where, partition=found.name, there=self._there())
@@ -223,13 +231,13 @@ class Cluster:
                 yield Problem("SM-CLU-007", where=where, model=model)
 
     def _size_problems(self, config: Config, found: Partition) -> Iterator[Problem]:
-        section = self._settings["cluster"]
-        minutes = whole_minutes(section["hours"])
+        section = self._asked
+        minutes = whole_minutes(section.hours)
         # What is asked for, what there is, and what to type in to ask for as much.
         limits = {
-            "memory_gb": (section["memory_gb"], *_gigabytes(found.memory_mb)),
+            "memory_gb": (section.memory_gb, *_gigabytes(found.memory_mb)),
             "hours": (minutes, found.minutes or 0, hours_setting(found.minutes or 0)),
-            "cpus": (section["cpus"], found.cpus, str(found.cpus)),
+            "cpus": (section.cpus, found.cpus, str(found.cpus)),
         }
         for key, (asked, limit, setting) in limits.items():
             if limit and asked > limit:
@@ -239,7 +247,7 @@ class Cluster:
                 yield Problem("SM-CLU-008", where=where, **names, **found_there)
 
     def _account_problems(self, config: Config) -> Iterator[Problem]:
-        account = self._settings["cluster"]["account"]
+        account = self._asked.account
         if account is not None and self.keeps_accounts:
             known = slurm.accounts()
             if known and account.lower() not in known:
@@ -264,7 +272,7 @@ class Cluster:
         value: Any = config.written
         for step in self._keys(config, key):
             inside = isinstance(value, list) or (isinstance(value, dict) and step in value)
-            value = value[step] if inside else self._settings["cluster"][key]
+            value = value[step] if inside else getattr(self._asked, key)
         return f"{value:g}" if isinstance(value, int | float) else str(value)
 
     def _refusals(self, config: Config, kinds: Iterable[bool]) -> list[Problem]:
@@ -299,15 +307,17 @@ class Cluster:
     def _sbatch_options(self, *, segment: bool) -> list[str]:
         """Return what the executor will give to sbatch for a job."""
         gpu = segment and self._gpu
-        resources = executor_resources(self._settings, gpu=gpu, accounts=self.keeps_accounts)
+        resources = executor_resources(
+            self._asked, gpu=gpu, accounts=self.keeps_accounts, gpus=self._gpus
+        )
         memory, minutes, cpus = first_request(
-            self._settings, segment=segment, afterwards=self.cores_afterwards > 1
+            self._asked, segment=segment, afterwards=self.cores_afterwards > 1
         )
         cpus = cpus if segment else self.cores_afterwards
         options = request_options(resources)
         options += [f"--mem={self.memory_mb(memory, 0, gpu=gpu)}", f"--cpus-per-task={cpus}"]
         options.append(f"--time={self.minutes(minutes, 0, gpu=gpu)}")
-        return [*options, *option_words(self._settings["cluster"]["sbatch_options"])]
+        return [*options, *option_words(self._asked.sbatch_options)]
 
     def _there(self) -> str:
         """Return the cluster's partitions that are open in words: ``gpu (18 a40), cpu``."""
@@ -350,17 +360,17 @@ def name_partition(plan: Plan, cluster: Cluster) -> None:
         plan.sources["cluster.partition"] = say("source.default_partition")
 
 
-def script_settings(settings: dict[str, Any], script: Script) -> dict[str, Any]:
-    """Return settings in whose section ``cluster`` stands what the jobs of a user's script ask for."""
-    shared, own = settings["cluster"], script.resources
-    section = {
-        **shared,
-        **{key: own[key] for key in (*_OF_A_JOB, "gpu")},
-        "gpu_model": own["gpu_model"] or shared["gpu_model"],
-    }
-    if own["partition"]:
-        section |= {"partition": own["partition"], "cpu_partition": None}
-    return {**settings, "cluster": section}
+def section_of_script(shared: Section, script: Script) -> Section:
+    """Return the section ``cluster`` as it is for the jobs of a user's script."""
+    own = script.resources
+    section = replace(
+        shared,
+        **{key: getattr(own, key) for key in _OF_A_JOB},
+        gpu_model=own.gpu_model or shared.gpu_model,
+    )
+    if own.partition:
+        section = replace(section, partition=own.partition, cpu_partition=None)
+    return section
 
 
 def _gigabytes(memory_mb: int) -> tuple[float, str]:
@@ -393,7 +403,7 @@ def _lowered(partition: Partition, limits: dict[str, Any]) -> Partition:
 def _option_problems(config: Config, forbidden: Iterable[str]) -> Iterator[Problem]:
     # The executor looks for them anywhere in the options, joined: the end of one and the space behind it may match.
     executors = re.compile("|".join(f"(?:{one})" for one in forbidden))
-    options = config.settings["cluster"]["sbatch_options"]
+    options = config.typed.cluster.sbatch_options
     for index, option in enumerate(options, start=1):
         where = config.where("cluster", "sbatch_options", index - 1)
         words = option_words([option])

@@ -32,7 +32,7 @@ def first_memory_mb(plan: Plan, rule: str, batch: str, *, grouped: bool, togethe
         Whether all that follows the segmentation of this batch is one job; `together`, with the segmentation.
     """
     segment = together or rule == STEPS[0]
-    usual = first_request(plan.settings, segment=segment, afterwards=grouped)[0]
+    usual = first_request(plan.typed.cluster, segment=segment, afterwards=grouped)[0]
     needs = plan.memory.get(batch, {})
     steps = STEPS if together else STEPS[1:] if grouped else (rule,)
     needed = [
@@ -72,8 +72,8 @@ def memory_notes(plan: Plan, cluster: Cluster | None) -> Iterator[Problem]:
             if need.megabytes > there:
                 yield Problem("SM-RUN-075", asked=_gigabytes(there), **names)
             continue
-        usual = first_request(plan.settings, segment=step == STEPS[0])[0]
-        gpu = step == STEPS[0] and needs_gpu(plan.settings)
+        usual = first_request(plan.typed.cluster, segment=step == STEPS[0])[0]
+        gpu = step == STEPS[0] and needs_gpu(plan.typed.segmentation)
         asked = first_memory_mb(plan, step, batch, grouped=False, together=False)
         given = cluster.memory_mb(asked, 0, gpu=gpu)
         names |= {"asked": _gigabytes(given)}

@@ -110,9 +110,9 @@ def request(config: Config, command: list[str]) -> tuple[list[str], str]:
     command : list of str
         The words of the command that it is to run.
     """
-    options = _options(config, Path(config.settings["results"]))
+    options = _options(config, Path(config.typed.results))
     script = f"export {VARIABLE}=1\nexec {shlex.join(command)}\n"
-    return [*options, *option_words(config.settings["cluster"]["sbatch_options"])], script
+    return [*options, *option_words(config.typed.cluster.sbatch_options)], script
 
 
 def snakemake_options(profile: str, config: Path, before: Sequence[Path] = ()) -> list[str]:
@@ -180,12 +180,12 @@ def _remember(
 
 def _options(config: Config, results: Path) -> list[str]:
     """Return the options of sbatch for the main process."""
-    section = config.settings["cluster"]
+    section = config.typed.cluster
     logs = (results / "logs").absolute()
     asked = {
         "--job-name": "segmake",
-        "--account": section["account"],
-        "--qos": section["qos"],
+        "--account": section.account,
+        "--qos": section.qos,
         "--mem": MEMORY_MB,
         "--cpus-per-task": 1,
         # Slurm puts the job's number for %j, and one percent sign for two.
@@ -195,7 +195,7 @@ def _options(config: Config, results: Path) -> list[str]:
     if slurm.is_here():
         partition = _partition(Cluster(config.settings, config.site), words)
     else:
-        named = partition_name(config.settings, gpu=False)
+        named = partition_name(section, gpu=False)
         partition = Partition(named) if named else None
     minutes = min((partition and partition.minutes) or LONGEST_MINUTES, LONGEST_MINUTES)
     notice = max(min(NOTICE_SECONDS, minutes * 60 // 4), 1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from segmake.engines import ESTIMATE
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -15,25 +13,26 @@ if TYPE_CHECKING:
 _FEWEST_PIXELS, _COARSEST_UM = 6.0, 0.5
 
 
-def in_pixels(segmentation: Mapping[str, Any], pixel_size_um: float | None) -> float | None:
+def in_pixels(
+    diameter: float | Literal["estimate"] | None, pixel_size_um: float | None
+) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
-    diameter = segmentation.get("diameter")
-    if not diameter or diameter == ESTIMATE or diameter >= _FEWEST_PIXELS:
+    if not diameter or isinstance(diameter, str) or diameter >= _FEWEST_PIXELS:
         return None
     if not pixel_size_um or pixel_size_um > _COARSEST_UM:
         return None
     return float(diameter / pixel_size_um)
 
 
-def question(segmentation: Mapping[str, Any], pixels: float, where: str = "") -> Problem:
+def question(diameter: Any, pixels: float, where: str = "") -> Problem:
     """Return the question whether the diameter was meant in µm: it would be so many pixels."""
-    words = {"diameter": f"{segmentation['diameter']:g}", "meant": f"{pixels:.0f}"}
+    words = {"diameter": f"{diameter:g}", "meant": f"{pixels:.0f}"}
     return Problem("SM-CFG-071", where=where, **words)
 
 
 def question_of_config(config: Config) -> Problem | None:
     """Return the same as far as the config alone tells; None where there is nothing to ask."""
-    segmentation = config.settings["segmentation"]
-    pixels = in_pixels(segmentation, config.settings["images"]["pixel_size_um"])
+    settings = config.typed
+    pixels = in_pixels(settings.segmentation.diameter, settings.images.pixel_size_um)
     where = config.where("segmentation", "diameter")
-    return question(segmentation, pixels, where) if pixels else None
+    return question(settings.segmentation.diameter, pixels, where) if pixels else None

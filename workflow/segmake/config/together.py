@@ -220,6 +220,6 @@ def _selection_problems(config: Config) -> Iterator[Problem]:
         if isinstance(wanted, list) and wanted[0] > wanted[1]:
             where = config.where("images", key)
             yield Problem("SM-CFG-034", where=where, key=key, first=wanted[0], last=wanted[1])
-    apart = images["z"] == "all" and not keeps_volume(config.settings["segmentation"])
+    apart = images["z"] == "all" and not keeps_volume(config.typed.segmentation)
     if config.settings["tracking"] and apart:
         yield Problem("SM-CFG-035", where=config.where("tracking"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmake.core.settings import Settings
 from segmake.messages import Problem
 from segmake.messages.locations import location
 
@@ -70,6 +71,11 @@ class Config:
     list_remarks: dict[str, str] = field(default_factory=dict)
     site: Site = field(default_factory=_no_site)
     files: dict[tuple[str | int, ...], Path] = field(default_factory=dict)
+
+    @property
+    def typed(self) -> Settings:
+        """The settings, once checked, as a tree whose names and types a type checker knows."""
+        return Settings.of(self.settings)
 
     def where(self, *keys: str | int) -> str:
         """Return the file and line of a key, or of the nearest key above it that the user wrote."""

@@ -34,7 +34,69 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     lasting : bool
         Whether the file is to outlive a power failure; one that is deleted in a moment is not.
     """
-    folder = _open_folder(path.parent)
+    with _taking_its_place(path, lasting=lasting) as part:
+        yield part
+        # A name is given to a whole file alone: else a power failure may leave one of 0 bytes under it.
+        if lasting:
+            flush(part)
+
+
+@contextmanager
+def open_atomically(path: Path, *, lasting: bool = True) -> Iterator[IO[bytes]]:
+    """Give an open file to write to (and to read from), which takes the place of `path` as in `write_atomically`.
+
+    Of one that lasts, size and checksum are known (`checksum_as_written`), and it is opened once for all of that.
+
+    Parameters
+    ----------
+    path : Path
+    lasting : bool
+        Whether the file is to outlive a power failure; one that is deleted in a moment is not.
+    """
+    import hashlib
+
+    digest = ""
+    with _taking_its_place(path, lasting=lasting) as part, part.open("w+b") as file:
+        yield file
+        file.flush()
+        if lasting:
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+    if lasting:
+        with suppress(OSError):
+            _written[path] = (*_identity(path.stat()), digest)
+        while len(_written) > _REMEMBERED:
+            with suppress(KeyError, StopIteration, RuntimeError):
+                del _written[next(iter(_written))]
+
+
+# What was written last, with what tells a file from one that took its place or was changed, and its checksum.
+_written: dict[Path, tuple[int, int, int, int, str]] = {}
+_REMEMBERED = 64
+
+
+def _identity(about: os.stat_result) -> tuple[int, int, int, int]:
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def checksum_as_written(path: Path, about: os.stat_result) -> str | None:
+    """Return the SHA-256 of a file that this process wrote by `open_atomically`, once; None if it may be another now.
+
+    Parameters
+    ----------
+    path : Path
+    about : stat_result
+        What the system says of the file now.
+    """
+    *written, digest = _written.pop(path, (0, 0, 0, 0, ""))
+    return digest if digest and tuple(written) == _identity(about) else None
+
+
+@contextmanager
+def _taking_its_place(path: Path, *, lasting: bool) -> Iterator[Path]:
+    """Give the path of a new file, whose name becomes `path` when the block ends well; else it is removed."""
+    folder, kept = _open_folder(path.parent)
     # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
     # have the same number.
     unique = fingerprint(path.name, host_name(), os.getpid())
@@ -43,30 +105,62 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     try:
         with naming(path):
             yield part
-            # A name is given to a whole file alone: else a power failure may leave one of 0 bytes under it.
-            if lasting:
-                flush(part)
         os.replace(part, path)
         left = False
         if lasting and folder is not None:
             _flush_names(folder)
     finally:
-        if folder is not None:
+        if folder is not None and not kept:
             os.close(folder)
         if left:
             part.unlink(missing_ok=True)
 
 
-def _open_folder(folder: Path) -> int | None:
-    """Open a folder, which is made if it is not there; None where a system knows no such thing.
+# Folders that stay open, while there are such; of so many at most.
+_kept: dict[Path, int] | None = None
+_KEPT_OPEN = 32
 
-    On a network's file system each look whether a folder is there is asked of the server; it is opened to be flushed.
+
+@contextmanager
+def folders_stay_open() -> Iterator[None]:
+    """Let the folders that files are written to stay open in this process: thousands are written to a few of them.
+
+    If the block raises, they do so until the process ends: threads may still write.
     """
-    if hasattr(os, "O_DIRECTORY"):
+    global _kept
+    before, _kept = _kept, {}
+    kept = _kept
+    try:
+        yield
+    finally:
+        _kept = before
+    for number in kept.values():
+        os.close(number)
+
+
+def _open_folder(folder: Path) -> tuple[int | None, bool]:
+    """Open a folder to be flushed, which is made if it is not there; None where a system knows no such thing.
+
+    Also return whether it stays open. On a network's file system each look for a folder is asked of the server.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        folder.mkdir(parents=True, exist_ok=True)
+        return None, False
+    kept = _kept
+    if kept is not None and (number := kept.get(folder)) is not None:
         with suppress(OSError):
-            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    folder.mkdir(parents=True, exist_ok=True)
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY) if hasattr(os, "O_DIRECTORY") else None
+            # Somebody may have moved or removed it.
+            if os.path.samestat(folder.stat(), os.fstat(number)):
+                return number, True
+    try:
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    if kept is None or len(kept) >= _KEPT_OPEN:
+        return number, False
+    # Another thread may have been faster.
+    return number, kept.setdefault(folder, number) == number
 
 
 def flush(path: Path) -> None:
@@ -127,17 +221,77 @@ def append_line(path: Path, line: str, *, lasting: bool = True) -> None:
         Whether the line is to outlive a power failure before the next one that is.
     """
     with naming(path), _opened_to_add(path) as file:
-        new = file.tell() == 0
-        if not new:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(line.encode() + b"\n")
-        file.flush()
-        if lasting:
-            os.fsync(file.fileno())
+        new = _end_its_line(file)
+        _add(file, line, lasting=lasting)
     if new:
         flush_folder(path.parent)
+
+
+class Appender:
+    """Adds lines to a file as `append_line` does; it stays open meanwhile, for one process alone.
+
+    Whoever opens the file sees each line, also on other computers of a network's file system: one that lasts is there
+    once it is on the disk, and after another the file is closed.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def add(self, line: str, *, lasting: bool = True) -> None:
+        """Add a line; see `append_line`."""
+        with naming(self._path):
+            new = False
+            if self._file is None or not self._is_there():
+                self.close()
+                self._file = _opened_to_add(self._path)
+                new = _end_its_line(self._file)
+            try:
+                _add(self._file, line, lasting=lasting)
+            except BaseException:
+                # Half a line may be in it, which ends when it is opened again.
+                with suppress(OSError):
+                    self.close()
+                raise
+            if not lasting:
+                self.close()
+        if new:
+            flush_folder(self._path.parent)
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _is_there(self) -> bool:
+        """Whether the file has the name still: somebody may have moved or removed it."""
+        try:
+            there = self._path.lstat()
+        except OSError:
+            return False
+        return self._file is not None and os.path.samestat(there, os.fstat(self._file.fileno()))
+
+
+def _end_its_line(file: IO[bytes]) -> bool:
+    """End the half of a line that a file ends in; return whether the file is new."""
+    if file.tell() == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) != b"\n":
+        file.write(b"\n")
+    return False
+
+
+def _add(file: IO[bytes], line: str, *, lasting: bool) -> None:
+    file.write(line.encode() + b"\n")
+    file.flush()
+    if lasting:
+        os.fsync(file.fileno())
 
 
 def _opened_to_add(path: Path) -> IO[bytes]:

@@ -6,17 +6,19 @@ is done, so a job that is killed at any moment goes on after the last image that
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
 from segmake import __version__
-from segmake.core.files import lock_file, open_own
-from segmake.core.json_lines import add_line, read_lines
+from segmake.core.files import Appender, append_line, lock_file, open_own
+from segmake.core.json_lines import read_lines
 
 Event = Literal["started", "stopped", "done", "failed"]
 
@@ -83,6 +85,8 @@ class Journal:
         # Of a batch of thousands, each image is looked up many times: its entries lie together.
         self._entries = self._read_all()
         self._lock = Lock()
+        # While this process alone works on the batch, the file stays open.
+        self._lines: Appender | None = None
 
     def last(self, image: str) -> Entry | None:
         """Return how the last attempt at an image that came to an end did so."""
@@ -175,7 +179,8 @@ class Journal:
         entry = Entry(image, event, key, attempt, time.time(), details, __version__)
         with self._lock:
             first = event == "started" and "started" in self._last and image not in self._entries
-            add_line(self.path, vars(entry), lasting=not first)
+            add = self._lines.add if self._lines else partial(append_line, self.path)
+            add(json.dumps(vars(entry)), lasting=not first)
             self._entries.setdefault(image, []).append(entry)
 
     @contextmanager
@@ -185,7 +190,13 @@ class Journal:
         with open_own(self.path.with_suffix(".lock"), "w") as file:
             lock_file(file, wait=True)
             self._entries = self._read_all()
-            yield self
+            self._lines = Appender(self.path)
+            try:
+                yield self
+            finally:
+                with self._lock:
+                    lines, self._lines = self._lines, None
+                    lines.close()
 
     def _read_all(self) -> dict[str, list[Entry]]:
         entries = [entry for path in (*self._beside, self.path) for entry in _read(path)]

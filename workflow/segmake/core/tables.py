@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,11 +55,18 @@ def _as_text(value: object) -> object:
     return without_formula(value) if isinstance(value, str) else value
 
 
-def write_parquet(parts: Iterable[pd.DataFrame], schema: pyarrow.Schema, path: Path) -> None:
-    """Write the parts of a table as Parquet: one is in memory at a time."""
+def write_csv_and_parquet(
+    parts: Iterable[pd.DataFrame], schema: pyarrow.Schema, csv: Path, parquet: Path
+) -> None:
+    """Write a table as CSV, as `write_csv` does, and as Parquet; each part is read once, and in memory alone."""
     from pyarrow import Table
     from pyarrow.parquet import ParquetWriter
 
-    with write_atomically(path) as file, ParquetWriter(file, schema) as writer:
-        for part in parts:
-            writer.write_table(Table.from_pandas(part, schema, preserve_index=False))
+    with write_atomically(parquet) as file, ParquetWriter(file, schema) as writer:
+
+        def written() -> Iterator[pd.DataFrame]:
+            for part in parts:
+                writer.write_table(Table.from_pandas(part, schema, preserve_index=False))
+                yield part
+
+        write_csv(written(), csv)

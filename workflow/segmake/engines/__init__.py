@@ -9,6 +9,8 @@ An engine is a module with
 - ``predict(loaded, planes)``: run the network on one field of view; reads no file,
 - ``masks(loaded, prediction)``: make the labels of what it gave; may run in another thread while ``predict`` works on
   the next field of view,
+- ``parts_of_masks(loaded, prediction)``: yield what ``masks`` returns some rows at a time, so that a large picture's
+  labels are nowhere as a whole; numbered from 1 without a gap (only threshold),
 - ``volume(loaded, planes, anisotropy)``: make the labels of a z-stack whose slices belong together (only the engines of
   Cellpose),
 - ``own_diameter(loaded)``: return the diameter that the network takes cells to have where it is told none; ``at(loaded,
@@ -37,11 +39,12 @@ May import `segmake.runner` and what is below it; an engine needs no more than `
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from segmake.core.settings import Segmentation
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -113,48 +116,28 @@ DEMO_MODEL = "segmake_demo_cp3"
 NOT_DECISIVE = ("gpu", "allow_cpu", "batch_size", "models_folder")
 
 
-def needs_gpu(settings: Mapping[str, Any]) -> bool:
-    """Whether the segmentation is to run on a GPU.
-
-    Parameters
-    ----------
-    settings : mapping
-        The settings of a checked config.
-    """
-    segmentation = settings["segmentation"]
-    return segmentation["engine"] in BUILTIN_MODELS and segmentation.get("gpu") is not False
+def needs_gpu(segmentation: Segmentation) -> bool:
+    """Whether the segmentation is to run on a GPU."""
+    return segmentation.engine in BUILTIN_MODELS and segmentation.gpu is not False
 
 
-def keeps_volume(settings: Mapping[str, Any]) -> bool:
-    """Whether the slices of a z-stack are segmented together: in 3D, or one by one and then stitched.
-
-    Parameters
-    ----------
-    settings : mapping
-        The section ``segmentation`` of a checked config.
-    """
-    # Engines that see single planes only lack both.
-    return bool(settings.get("do_3D") or settings.get("stitch_threshold"))
+def keeps_volume(settings: Segmentation) -> bool:
+    """Whether the slices of a z-stack are segmented together: in 3D, or one by one and then stitched."""
+    return bool(settings.do_3D or settings.stitch_threshold)
 
 
-def is_demo(settings: Mapping[str, Any]) -> bool:
-    """Whether the cells are found with SegMake's demo model.
-
-    Parameters
-    ----------
-    settings : mapping
-        The section ``segmentation`` of a checked config.
-    """
-    return Path(settings.get("model") or "").name == DEMO_MODEL
+def is_demo(settings: Segmentation) -> bool:
+    """Whether the cells are found with SegMake's demo model."""
+    return Path(settings.model or "").name == DEMO_MODEL
 
 
-def refuse_flat(settings: Mapping[str, Any], depth: int) -> None:
+def refuse_flat(settings: Segmentation, depth: int) -> None:
     """Refuse an image of a single slice where slices are to be segmented together.
 
     Parameters
     ----------
-    settings : mapping
-        The section ``segmentation`` of a checked config.
+    settings : Segmentation
+        The section ``segmentation`` of the config.
     depth : int
         The number of slices.
 
@@ -164,19 +147,19 @@ def refuse_flat(settings: Mapping[str, Any], depth: int) -> None:
         ``SM-VOL-002``
     """
     if keeps_volume(settings) and depth < 2:
-        key = "do_3D" if settings["do_3D"] else "stitch_threshold"
+        key = "do_3D" if settings.do_3D else "stitch_threshold"
         raise Problem("SM-VOL-002", key=key)
 
 
 def anisotropy(
-    settings: Mapping[str, Any], pixel_size_um: float | None, slice_step_um: float | None
+    settings: Segmentation, pixel_size_um: float | None, slice_step_um: float | None
 ) -> float | None:
     """Return how many times farther apart the slices of a z-stack are than the pixels of a slice.
 
     Parameters
     ----------
-    settings : mapping
-        The section ``segmentation`` of a checked config; its own ``anisotropy`` comes first.
+    settings : Segmentation
+        The section ``segmentation`` of the config; its own ``anisotropy`` comes first.
     pixel_size_um, slice_step_um : float or None
         What the file says, in micrometres.
 
@@ -185,28 +168,24 @@ def anisotropy(
     float or None
         None where nobody knows it, or nobody needs it: only ``do_3D`` does, and Cellpose then takes 1.
     """
-    if not settings.get("do_3D"):
+    if not settings.do_3D:
         return None
-    if settings["anisotropy"] is not None:
-        return float(settings["anisotropy"])
+    if settings.anisotropy is not None:
+        return float(settings.anisotropy)
     if not pixel_size_um or not slice_step_um:
         return None
     return slice_step_um / pixel_size_um
 
 
-def models_folder(settings: Mapping[str, Any]) -> Path:
+def models_folder(named: str | None) -> Path:
     """Return the folder of the built-in models: the config's, else the one that Cellpose itself uses.
 
     Parameters
     ----------
-    settings : mapping
-        The section ``segmentation`` of the config.
+    named : str or None
+        What the config calls it.
     """
-    folder = (
-        settings["models_folder"]
-        or os.environ.get("CELLPOSE_LOCAL_MODELS_PATH")
-        or "~/.cellpose/models"
-    )
+    folder = named or os.environ.get("CELLPOSE_LOCAL_MODELS_PATH") or "~/.cellpose/models"
     return Path(folder).expanduser().absolute()
 
 
@@ -226,8 +205,8 @@ class Engine(Protocol):
     """What every engine's module offers.
 
     ``addresses``, ``fetch``, ``own_diameter`` and ``at`` only where there is a model, ``volume`` only those of
-    Cellpose, ``unclear`` only threshold; ``dropped`` (how many cells were too small, of what `masks` just made of a
-    plane) where the engine can tell.
+    Cellpose, ``unclear`` and ``parts_of_masks`` only threshold; ``dropped`` (how many cells were too small, of what
+    `masks` just made of a plane) where the engine can tell.
     """
 
     addresses: Callable[[Mapping[str, Any]], dict[str, str]]
@@ -240,6 +219,7 @@ class Engine(Protocol):
     own_diameter: Callable[[Any], float]
     at: Callable[[Any, float], Any]
     unclear: Callable[[Any, list[np.ndarray], Any], bool]
+    parts_of_masks: Callable[[Any, Any], Iterator[np.ndarray]]
     describe: Callable[[Any], dict[str, str]]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from cellpose import models
 
+from segmake.core.settings import Cellpose
 from segmake.engines import BUILTIN_MODELS, SAM_TILE, models_folder
 from segmake.engines.device import choose_device
 from segmake.engines.network import (
@@ -47,7 +48,7 @@ _OWN_DIAMETER = 30.0
 
 def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return where each file of a built-in model is downloaded from, by its name in the folder of models."""
-    name = settings["model"]
+    name = Cellpose.of(settings).model
     return {name: models._MODEL_URL + name} if name in BUILTIN_MODELS["cellpose"] else {}
 
 
@@ -59,9 +60,9 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
     Problem
         What `fetch_files` and `locate` raise.
     """
-    name = settings["model"]
-    fetch_files(models_folder(settings), addresses(settings), name)
-    return [locate(_path(settings), name)]
+    own = Cellpose.of(settings)
+    fetch_files(models_folder(own.models_folder), addresses(settings), own.model)
+    return [locate(_path(own), own.model)]
 
 
 def load(settings: Mapping[str, Any]) -> Loaded:
@@ -80,22 +81,23 @@ def load(settings: Mapping[str, Any]) -> Loaded:
         ``SM-MOD-003`` if it is not there, ``SM-MOD-004`` if it needs a package that is not, ``SM-MOD-005`` if
         ``bsize`` is none that it takes.
     """
-    device = choose_device(settings)
-    name = settings["model"]
-    path = locate(_path(settings), name)
+    own = Cellpose.of(settings)
+    device = choose_device(own)
+    name = own.model
+    path = locate(_path(own), name)
     state = read_weights(path, name, "cellpose")
     if "encoder.cls_token" in state:
         if importlib.util.find_spec("dinov3") is None:
             raise Problem("SM-MOD-004", where=name, model=name)
-    elif settings["bsize"] not in (None, SAM_TILE):
-        raise Problem("SM-MOD-005", where="bsize", model=name, bsize=settings["bsize"])
+    elif own.bsize not in (None, SAM_TILE):
+        raise Problem("SM-MOD-005", where="bsize", model=name, bsize=own.bsize)
     with refusing(name):
         model = FlowModel(
-            pretrained_model=os.fspath(path), device=device, use_bfloat16=settings["use_bfloat16"]
+            pretrained_model=os.fspath(path), device=device, use_bfloat16=own.use_bfloat16
         )
     check_complete(model.net, state, name)
     arguments = eval_arguments(settings)
-    return Loaded(model, model.eval, name, arguments, settings["batch_size"])
+    return Loaded(model, model.eval, name, arguments, own.batch_size)
 
 
 def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
@@ -152,8 +154,8 @@ def _channels(planes: list[np.ndarray]) -> dict[str, Any]:
     return {"channel_axis": planes[0].ndim} if len(planes) > 1 else {}
 
 
-def _path(settings: Mapping[str, Any]) -> Path:
-    name = settings["model"]
+def _path(own: Cellpose) -> Path:
+    name = own.model
     if name in BUILTIN_MODELS["cellpose"]:
-        return models_folder(settings) / name
+        return models_folder(own.models_folder) / name
     return Path(name).expanduser()

@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from segmake.core.settings import Cellpose3
 from segmake.engines import BUILTIN_MODELS, models_folder
 from segmake.engines.device import choose_device
 from segmake.engines.weights import check_complete, fetch_files, locate, read_weights
@@ -79,9 +80,10 @@ _FILES = {"cyto": "cytotorch_0", "cyto2": "cyto2torch_0", "nuclei": "nucleitorch
 
 def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return where each file of a built-in model, and of those that restore images, is downloaded from, by its name."""
-    name = settings["model"]
+    own = Cellpose3.of(settings)
+    name = own.model
     files = [_FILES.get(name, name)] if name in BUILTIN_MODELS["cellpose3"] else []
-    files += _restoration_files(settings)
+    files += _restoration_files(own)
     return {file: f"{models._MODEL_URL}/{file}" for file in files}
 
 
@@ -93,10 +95,11 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
     Problem
         What `fetch_files` and `locate` raise.
     """
-    name, folder = settings["model"], models_folder(settings)
+    own = Cellpose3.of(settings)
+    name, folder = own.model, models_folder(own.models_folder)
     fetch_files(folder, addresses(settings), name)
-    restoration = _restoration_files(settings)
-    return [locate(_path(settings), name), *(folder / file for file in restoration)]
+    restoration = _restoration_files(own)
+    return [locate(_path(own), name), *(folder / file for file in restoration)]
 
 
 def load(settings: Mapping[str, Any]) -> Loaded:
@@ -114,10 +117,11 @@ def load(settings: Mapping[str, Any]) -> Loaded:
         ``SM-RUN-006`` if the file holds no network of Cellpose 3, ``SM-MOD-001`` if it holds one of another engine,
         ``SM-MOD-003`` if a file is not there.
     """
-    device = choose_device(settings)
-    name, folder = settings["model"], models_folder(settings)
-    path = locate(_path(settings), name)
-    for file in _restoration_files(settings):
+    own = Cellpose3.of(settings)
+    device = choose_device(own)
+    name, folder = own.model, models_folder(own.models_folder)
+    path = locate(_path(own), name)
+    for file in _restoration_files(own):
         locate(folder / file, file)
     state = read_weights(path, name, "cellpose3")
     # Cellpose treats its own models by their names (nuclei has another diameter), others by their path.
@@ -127,10 +131,10 @@ def load(settings: Mapping[str, Any]) -> Loaded:
     with refusing(name):
         model = FlowModel(device=device, **which)
         evaluate = model.eval
-        if settings["restore"]:
+        if own.restore:
             restoring = denoise.CellposeDenoiseModel(
-                restore_type=settings["restore"],
-                chan2_restore=settings["chan2_restore"],
+                restore_type=own.restore,
+                chan2_restore=own.chan2_restore,
                 device=device,
                 **which,
             )
@@ -138,11 +142,11 @@ def load(settings: Mapping[str, Any]) -> Loaded:
             evaluate = restoring.eval
     check_complete(model.net, state, name)
     arguments = eval_arguments(settings)
-    if settings["restore"]:
+    if own.restore:
         del arguments["max_size_fraction"]
     if arguments["bsize"] is None:
         del arguments["bsize"]
-    return Loaded(model, evaluate, name, arguments, settings["batch_size"])
+    return Loaded(model, evaluate, name, arguments, own.batch_size)
 
 
 def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
@@ -205,19 +209,19 @@ def _channels(planes: list[np.ndarray]) -> dict[str, Any]:
     return {"channels": [1, 2], "channel_axis": planes[0].ndim}
 
 
-def _path(settings: Mapping[str, Any]) -> Path:
-    name = settings["model"]
+def _path(own: Cellpose3) -> Path:
+    name = own.model
     if name in BUILTIN_MODELS["cellpose3"]:
-        return models_folder(settings) / _FILES.get(name, name)
+        return models_folder(own.models_folder) / _FILES.get(name, name)
     return Path(name).expanduser()
 
 
-def _restoration_files(settings: Mapping[str, Any]) -> list[str]:
+def _restoration_files(own: Cellpose3) -> list[str]:
     """Return the files of the networks that restore the first and the second channel."""
-    if not settings["restore"]:
+    if not own.restore:
         return []
-    files = [settings["restore"]]
-    if settings["chan2_restore"]:
+    files: list[str] = [own.restore]
+    if own.chan2_restore:
         # As Cellpose chooses it.
-        files.append(f"{settings['restore'].split('_')[0]}_nuclei")
+        files.append(f"{own.restore.split('_')[0]}_nuclei")
     return files

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from segmake.core.files import error_line
+from segmake.core.settings import Network
 from segmake.messages import Problem
 
 Result = TypeVar("Result")
 
 
-def choose_device(settings: Mapping[str, Any]) -> torch.device:
+def choose_device(settings: Network) -> torch.device:
     """Return the device for the network: a GPU that computes, or the CPU where that is meant.
 
     A GPU is expected in a Slurm job, with ``gpu: true``, and on a computer that has one.
 
     Parameters
     ----------
-    settings : mapping
+    settings : Network
         The section ``segmentation`` of the config.
 
     Raises
@@ -30,7 +31,7 @@ def choose_device(settings: Mapping[str, Any]) -> torch.device:
     Problem
         ``SM-RUN-005``, with CUDA's own words, if a GPU is expected and can't be used; not with ``allow_cpu``.
     """
-    if settings["gpu"] is False:
+    if settings.gpu is False:
         return torch.device("cpu")
     if torch.backends.mps.is_available():
         return torch.device("mps")
@@ -41,8 +42,8 @@ def choose_device(settings: Mapping[str, Any]) -> torch.device:
         reason = error_line(error)
     else:
         return torch.device("cuda:0")
-    expected = settings["gpu"] is True or "SLURM_JOB_ID" in os.environ or _has_gpu()
-    if expected and not settings["allow_cpu"]:
+    expected = settings.gpu is True or "SLURM_JOB_ID" in os.environ or _has_gpu()
+    if expected and not settings.allow_cpu:
         raise Problem("SM-RUN-005", error=reason)
     return torch.device("cpu")
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from segmake.core.settings import Segmentation
 from segmake.engines import BUILTIN_MODELS
 from segmake.messages import LANGUAGES, language, say
 
@@ -74,37 +75,37 @@ def _in_each_language(words: str | dict[str, str]) -> dict[str, str]:
     return dict.fromkeys(LANGUAGES, words) if isinstance(words, str) else words
 
 
-def licences_of(segmentation: dict[str, Any]) -> Iterator[Licence]:
+def licences_of(segmentation: Segmentation) -> Iterator[Licence]:
     """Yield the licences of an engine, and of its model; of a model of the user's own nothing is known.
 
     Parameters
     ----------
-    segmentation : dict
-        That section of a checked config.
+    segmentation : Segmentation
+        That section of the config.
     """
-    builtin = BUILTIN_MODELS.get(segmentation["engine"], ())
-    own = [one for one in licences() if one.engine == segmentation["engine"]]
+    builtin = BUILTIN_MODELS.get(segmentation.engine, ())
+    own = [one for one in licences() if one.engine == segmentation.engine]
     yield from (one for one in own if not one.models)
-    model = str(segmentation.get("model") or "")
+    model = segmentation.model or ""
     name = model if model in builtin else Path(model).name
     named = [one for one in own if name in one.models]
     others = [one for one in own if _OTHERS in one.models and model in builtin]
     yield from (named or others)[:1]
 
 
-def warning(segmentation: dict[str, Any]) -> str:
+def warning(segmentation: Segmentation) -> str:
     """Return a line on the engine or model that is not free for every use; nothing if both are.
 
     Parameters
     ----------
-    segmentation : dict
+    segmentation : Segmentation
         As for `licences_of`.
     """
     bound = [one for one in licences_of(segmentation) if one.use != "any"]
     if not bound:
         return ""
     first = bound[0]
-    name = segmentation["model"] if first.models else segmentation["engine"]
+    name = segmentation.model if first.models else segmentation.engine
     words = {"licence": first.licence[language()], "use": say(f"licence.{first.use}")}
     return say("licence.line", name=name, note=first.note[language()], **words)
 

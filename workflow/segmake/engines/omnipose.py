@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from segmake.core.files import error_line
+from segmake.core.settings import Omnipose
 from segmake.engines import BUILTIN_MODELS, models_folder
 from segmake.engines.device import (
     choose_device,
@@ -131,8 +132,9 @@ class Prediction:
 
 def addresses(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return where the file of a built-in model is downloaded from, by its name in the folder of models."""
-    file = _path(settings).name
-    builtin = settings["model"] in BUILTIN_MODELS["omnipose"]
+    own = Omnipose.of(settings)
+    file = _path(own).name
+    builtin = own.model in BUILTIN_MODELS["omnipose"]
     return {file: f"{models._MODEL_URL}/{file}"} if builtin else {}
 
 
@@ -144,7 +146,8 @@ def fetch(settings: Mapping[str, Any]) -> list[Path]:
     Problem
         What `fetch_files` and `locate` raise.
     """
-    name, path = settings["model"], _path(settings)
+    own = Omnipose.of(settings)
+    name, path = own.model, _path(own)
     fetch_files(path.parent, addresses(settings), name)
     return [locate(path, name)]
 
@@ -164,9 +167,10 @@ def load(settings: Mapping[str, Any]) -> Loaded:
         ``SM-RUN-006`` if the file holds no network of Omnipose, ``SM-MOD-001`` if it holds one of another engine,
         ``SM-MOD-003`` if it is not there, ``SM-OMN-002`` if it is for other images than planes of one or two channels.
     """
-    device = choose_device(settings)
-    name = settings["model"]
-    path = locate(_path(settings), name)
+    own = Omnipose.of(settings)
+    device = choose_device(own)
+    name = own.model
+    path = locate(_path(own), name)
     state = read_weights(path, name, "omnipose")
     try:
         model = _build(state, path, name, device)
@@ -181,7 +185,7 @@ def load(settings: Mapping[str, Any]) -> Loaded:
         for keys in (_FOR_NETWORK, _FOR_MASKS)
     )
     tiled = for_network["tile"] or for_network["augment"]
-    return Loaded(model, name, for_network, for_masks, settings["batch_size"] if tiled else 1)
+    return Loaded(model, name, for_network, for_masks, own.batch_size if tiled else 1)
 
 
 def predict(loaded: Loaded, planes: list[np.ndarray]) -> Prediction:
@@ -270,10 +274,10 @@ def describe(loaded: Loaded) -> dict[str, str]:
     }
 
 
-def _path(settings: Mapping[str, Any]) -> Path:
-    name = settings["model"]
+def _path(own: Omnipose) -> Path:
+    name = own.model
     if name in BUILTIN_MODELS["omnipose"]:
-        return models_folder(settings) / f"{name}torch_0"
+        return models_folder(own.models_folder) / f"{name}torch_0"
     return Path(name).expanduser()
 
 

@@ -5,6 +5,8 @@ A piece is what hangs together, with corners. What is done to one depends on no 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 from skimage import filters, measure, segmentation
@@ -19,55 +21,84 @@ _BLUR, _REACH = 1.0, 4
 # split at the time decides to which of them some pixels go: pictures of up to so many pixels stay as they were.
 WINDOW = 2048**2
 
+# So many rows below those where a piece begins are looked at first, and more if it goes on.
+_FURTHER = 24
 
-def split(foreground: np.ndarray, diameter: float) -> np.ndarray:
-    """Label a foreground, with touching cells apart where their middles are this far from each other.
+
+def split(foreground: np.ndarray, diameter: float, smallest: int) -> Iterator[np.ndarray]:
+    """Yield the labels of a foreground, with touching cells apart where their middles are this far from each other.
 
     Parameters
     ----------
     foreground : array (Y, X), bool
     diameter : float
+    smallest : int
+        What has fewer pixels is no cell.
+
+    Yields
+    ------
+    array (Y, X), int32
+        Some rows at a time, from the first to the last.
+    """
+    # A rod's distance map is a ridge: only peaks a cell's length apart are two cells.
+    apart = max(1, round(diameter))
+    cells = 0
+    height, width = foreground.shape
+    begun = np.zeros((0, width), np.int32)
+    for rows in strips(height, width, WINDOW):
+        pieces = _beginning_in(foreground, rows)
+        own = pieces > 0
+        if own.any():
+            smooth = _smooth_distance(foreground, slice(rows.start, rows.start + len(own)), own)
+            peaks = peak_local_max(
+                smooth, min_distance=apart, labels=pieces, exclude_border=False, threshold_abs=0.0
+            )
+            markers = np.zeros(own.shape, np.int32)
+            markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+            found = segmentation.watershed(-smooth, markers, mask=own)
+            kept = np.bincount(found.ravel()) >= smallest
+            kept[0] = False
+            numbers = (cells + np.cumsum(kept, dtype=np.int32)) * kept
+            cells += int(kept.sum())
+            # All of a piece is split where it begins.
+            pieces = numbers[found]
+        if len(begun) > len(pieces):
+            begun[: len(pieces)] += pieces
+            labels = begun
+        else:
+            pieces[: len(begun)] += begun
+            labels = pieces
+        here = rows.stop - rows.start
+        yield labels[:here]
+        begun = labels[here:].copy()
+
+
+def _beginning_in(foreground: np.ndarray, rows: slice) -> np.ndarray:
+    """Return numbers from 1 on of the pieces that begin in some rows, in these and as far down as they go.
 
     Returns
     -------
     array (Y, X), int32
     """
-    # A rod's distance map is a ridge: only peaks a cell's length apart are two cells.
-    apart = max(1, round(diameter))
-    labels = measure.label(foreground).astype(np.int32, copy=False)
-    firsts, lasts = _rows_of_pieces(labels)
-    cells = 0
-    height, width = labels.shape
-    for rows in strips(height, width, WINDOW):
-        # In the order of their first rows, pieces are numbered.
-        first, after = np.searchsorted(firsts, (rows.start, rows.stop))
-        if first == after:
-            continue
-        window = slice(rows.start, int(lasts[first:after].max()) + 1)
-        numbered = labels[window]
-        own = (numbered > first) & (numbered <= after)
-        smooth = _smooth_distance(foreground, window, own)
-        mine = np.where(own, numbered - first, 0)
-        peaks = peak_local_max(
-            smooth, min_distance=apart, labels=mine, exclude_border=False, threshold_abs=0.0
-        )
-        markers = np.zeros(own.shape, np.int32)
-        markers[tuple(peaks.T)] = np.arange(cells + 1, cells + len(peaks) + 1)
-        cells += len(peaks)
-        found = segmentation.watershed(-smooth, markers, mask=own)
-        # Below 0 they are told from the numbers of pieces that are still to be split.
-        numbered[own] = -found[own]
-    return np.negative(labels, out=labels)
-
-
-def _rows_of_pieces(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first and the last row of each piece: two arrays (N,)."""
-    number, height = int(labels.max(initial=0)), len(labels)
-    firsts, lasts = np.zeros(number + 1, np.int32), np.zeros(number + 1, np.int32)
-    for row in range(height):
-        lasts[labels[row]] = row
-        firsts[labels[height - 1 - row]] = height - 1 - row
-    return firsts[1:], lasts[1:]
+    further = _FURTHER
+    while True:
+        seen = slice(max(rows.start - 1, 0), min(rows.stop + further, len(foreground)))
+        numbered, number = measure.label(foreground[seen], return_num=True)
+        here = slice(rows.start - seen.start, rows.stop - seen.start)
+        own = np.zeros(number + 1, bool)
+        own[numbered[here]] = True
+        if rows.start:
+            # Its first row is above.
+            own[numbered[0]] = False
+        own[0] = False
+        if seen.stop == len(foreground) or not own[numbered[-1]].any():
+            break
+        further *= 2
+    numbers = np.cumsum(own, dtype=np.int32) * own
+    pieces = numbers[numbered[here.start :]]
+    filled = np.flatnonzero(pieces.any(axis=1))
+    last = int(filled[-1]) + 1 if filled.size else 0
+    return pieces[: max(last, here.stop - here.start)]
 
 
 def _smooth_distance(foreground: np.ndarray, window: slice, own: np.ndarray) -> np.ndarray:

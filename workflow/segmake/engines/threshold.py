@@ -7,11 +7,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
-from skimage import filters, measure
+from skimage import filters
 
+from segmake.core.settings import Threshold
 from segmake.core.strips import strips, widened
 from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped, pieces
+from segmake.engines.components import Components
 from segmake.engines.counting import counts
 
 # A threshold divides pure noise too: about 2.7 standard deviations apart where it cuts in the middle.
@@ -29,12 +30,12 @@ LOOKED_AT = 2048
 _Change = Callable[[np.ndarray], np.ndarray]
 
 
-def load(settings: Mapping[str, Any]) -> dict[str, Any]:
+def load(settings: Mapping[str, Any]) -> Threshold:
     """Return the settings: there is nothing to load."""
-    return dict(settings)
+    return Threshold.of(settings)
 
 
-def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
+def predict(loaded: Threshold, planes: list[np.ndarray]) -> np.ndarray:
     """Divide one field of view into foreground and background.
 
     The image is stretched between its 1st and 99.8th percentile, smoothed, and cut at scikit-image's threshold of
@@ -42,7 +43,7 @@ def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
 
     Parameters
     ----------
-    loaded : dict
+    loaded : Threshold
         The section ``segmentation`` of the config.
     planes : list of array (Y, X)
         The first is segmented.
@@ -52,23 +53,23 @@ def predict(loaded: dict[str, Any], planes: list[np.ndarray]) -> np.ndarray:
     array (Y, X), bool
         Nothing at all in an image whose foreground does not stand out of the noise. With ``local``: int32, the cells.
     """
-    if loaded["method"] == "local":
-        return local_contrast.find(planes[0], _width(loaded), loaded["polarity"])
-    smooth = _Smooth(planes[0], loaded["smoothing"], loaded["polarity"])
+    if loaded.method == "local":
+        return local_contrast.find(planes[0], _width(loaded), loaded.polarity)
+    smooth = _Smooth(planes[0], loaded.smoothing, loaded.polarity)
     nothing = np.zeros(smooth.shape, bool)
     if smooth.lowest == smooth.highest:
         return nothing
-    threshold = smooth.threshold(loaded["method"])
+    threshold = smooth.threshold(loaded.method)
     above = smooth.above(threshold)
     return above if smooth.contrast(above) >= LEAST_CONTRAST else nothing
 
 
-def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
+def masks(loaded: Threshold, prediction: np.ndarray) -> np.ndarray:
     """Make cells of the foreground: touching ones are split at the necks of their distance map (watershed).
 
     Parameters
     ----------
-    loaded : dict
+    loaded : Threshold
         The section ``segmentation`` of the config.
     prediction : array (Y, X), bool or int32
         What `predict` gave.
@@ -78,56 +79,65 @@ def masks(loaded: dict[str, Any], prediction: np.ndarray) -> np.ndarray:
     array (Y, X), int32
         0 is the background, 1..N the cells.
     """
-    if not prediction.any():
-        return np.zeros(prediction.shape, np.int32)
-    smallest = max(loaded["min_size"], 0)
-    if loaded["method"] == "local":
-        labels = prediction.copy()
-    else:
-        foreground = ndimage.binary_fill_holes(prediction)
-        _remove_small(foreground, smallest)
-        labels = pieces.split(foreground, _width(loaded))
-    kept = counts(labels) >= max(smallest, 1)
-    kept[0] = False
-    numbers = np.cumsum(kept, dtype=np.int32) * kept
-    for rows in strips(*labels.shape):
-        labels[rows] = numbers[labels[rows]]
+    labels = np.empty(prediction.shape, np.int32)
+    row = 0
+    for part in parts_of_masks(loaded, prediction):
+        labels[row : row + len(part)] = part
+        row += len(part)
     return labels
 
 
-def dropped(loaded: dict[str, Any], prediction: np.ndarray) -> int:
+def parts_of_masks(loaded: Threshold, prediction: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield what `masks` returns, some rows at a time, so that it is nowhere as a whole; parameters as there."""
+    smallest = max(loaded.min_size, 0)
+    if loaded.method == "local":
+        kept = counts(prediction) >= max(smallest, 1)
+        kept[0] = False
+        numbers = np.cumsum(kept, dtype=np.int32) * kept
+        for rows in strips(*prediction.shape):
+            yield numbers[prediction[rows]]
+        return
+    foreground = _filled(prediction)
+    _remove_small(foreground, smallest)
+    yield from pieces.split(foreground, _width(loaded), max(smallest, 1))
+
+
+def dropped(loaded: Threshold, prediction: np.ndarray) -> int:
     """Return how many pieces of the foreground are no cells because of ``min_size``."""
-    if loaded["min_size"] <= 1 or not prediction.any():
+    if loaded.min_size <= 1 or not prediction.any():
         return 0
-    sizes = counts(measure.label(ndimage.binary_fill_holes(prediction)))[1:]
-    return number_dropped(sizes, loaded["min_size"])
+    if loaded.method == "local":
+        prediction = prediction > 0
+    filled = _filled(prediction)
+    sizes = Components(filled.shape, filled.__getitem__, corners=True).sizes[1:]
+    return number_dropped(sizes, loaded.min_size)
 
 
-def describe(loaded: dict[str, Any]) -> dict[str, str]:
+def describe(loaded: Threshold) -> dict[str, str]:
     """Return the method, and that it runs on the CPU, for the screen and the journal."""
-    return {"model": loaded["method"], "device": "CPU"}
+    return {"model": loaded.method, "device": "CPU"}
 
 
-def unclear(loaded: dict[str, Any], planes: list[np.ndarray], prediction: np.ndarray) -> bool:
+def unclear(loaded: Threshold, planes: list[np.ndarray], prediction: np.ndarray) -> bool:
     """Whether no threshold can tell in this picture what a cell is, so that its masks are to be looked at.
 
     Parameters
     ----------
-    loaded : dict
+    loaded : Threshold
         The section ``segmentation`` of the config.
     planes : list of array (Y, X)
         The first is segmented.
     prediction : array (Y, X), bool or int32
         What `predict` gave.
     """
-    guessed = loaded["polarity"] == "auto" and loaded["method"] != "local"
+    guessed = loaded.polarity == "auto" and loaded.method != "local"
     dark = _Stretch(planes[0], "auto").dark if guessed else None
     part = _fullest(prediction)
     return local_contrast.unclear(planes[0][part], prediction[part] > 0, _width(loaded), dark)
 
 
-def _width(loaded: dict[str, Any]) -> float:
-    return float(loaded["diameter"] or SPLIT_DIAMETER)
+def _width(loaded: Threshold) -> float:
+    return float(loaded.diameter or SPLIT_DIAMETER)
 
 
 def _fullest(prediction: np.ndarray) -> tuple[slice, slice]:
@@ -139,12 +149,23 @@ def _fullest(prediction: np.ndarray) -> tuple[slice, slice]:
     return max(product(rows, columns), key=lambda part: np.count_nonzero(prediction[part]))
 
 
+def _filled(foreground: np.ndarray) -> np.ndarray:
+    """Return a foreground without holes: background that nothing joins with the border, be it a corner."""
+    filled = foreground.copy()
+    background = Components(filled.shape, lambda rows: ~filled[rows], corners=False)
+    holes = ~background.at_edge
+    holes[0] = False
+    for rows, numbers in background.parts():
+        filled[rows] |= holes[numbers]
+    return filled
+
+
 def _remove_small(foreground: np.ndarray, smallest: int) -> None:
     """Remove what has fewer pixels; those that touch at a corner alone are two."""
-    objects = ndimage.label(foreground)[0]
-    kept = counts(objects) >= smallest
-    for rows in strips(*foreground.shape):
-        foreground[rows] &= kept[objects[rows]]
+    objects = Components(foreground.shape, foreground.__getitem__, corners=False)
+    kept = objects.sizes >= smallest
+    for rows, numbers in objects.parts():
+        foreground[rows] &= kept[numbers]
 
 
 class _Stretch:
@@ -200,9 +221,16 @@ class _Ordered:
     def __init__(self, plane: np.ndarray, wanted: tuple[float, ...]) -> None:
         places = {q: (plane.size - 1) * (q / 100) for q in wanted}
         ranks = {q: (int(at), min(int(at) + 1, plane.size - 1)) for q, at in places.items()}
-        values = plane.flatten()
-        values.partition(sorted({rank for pair in ranks.values() for rank in pair}))
-        self._pairs = {q: values[list(pair)] for q, pair in ranks.items()}
+        if plane.dtype.kind in "iu" and plane.dtype.itemsize <= 2:
+            upto, lowest = _up_to_each(plane), np.iinfo(plane.dtype).min
+            self._pairs = {
+                q: (np.searchsorted(upto, pair, "right") + lowest).astype(plane.dtype)
+                for q, pair in ranks.items()
+            }
+        else:
+            values = plane.flatten()
+            values.partition(sorted({rank for pair in ranks.values() for rank in pair}))
+            self._pairs = {q: values[list(pair)] for q, pair in ranks.items()}
         self._between = {q: at - int(at) for q, at in places.items()}
 
     def percentile(self, wanted: float, of: _Change = lambda values: values) -> np.float64:
@@ -213,6 +241,15 @@ class _Ordered:
             return np.median(pair if between else pair[:1])
         # A single number would be rounded to the grey values' type first.
         return np.quantile(pair, [between])[0]
+
+
+def _up_to_each(plane: np.ndarray) -> np.ndarray:
+    """Return how many pixels are up to each grey value that their type has, of 8 or 16 bits: array (256 or 65536,)."""
+    pixels = np.zeros(2 ** (8 * plane.dtype.itemsize), np.int64)
+    for rows in strips(*plane.shape):
+        above = plane[rows].ravel().astype(np.int64) - np.iinfo(plane.dtype).min
+        pixels += np.bincount(above, minlength=len(pixels))
+    return np.cumsum(pixels)
 
 
 class _Smooth:

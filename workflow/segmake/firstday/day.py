@@ -130,7 +130,7 @@ class Day:
         """Return where the model of an engine is: where those of all users are, or those that this day downloaded."""
         from segmake.engines import models_folder
 
-        usual = models_folder(self.config.settings["segmentation"])
+        usual = models_folder(self.config.settings["segmentation"]["models_folder"])
         names = {MODELS[engine], f"{MODELS[engine]}torch_0"}
         return usual if any((usual / name).is_file() for name in names) else self.work / "models"
 

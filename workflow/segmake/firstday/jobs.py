@@ -347,15 +347,15 @@ def _begin(day: Day, base: Path, script: str, request: Request) -> Sent:
 
 def options(day: Day, folder: Path, request: Request) -> list[str]:
     """Return what sbatch is told of a job."""
-    settings = day.config.settings
-    resources = executor_resources(settings, gpu=request.gpu, accounts=day.cluster.keeps_accounts)
+    section = day.config.typed.cluster
+    resources = executor_resources(section, gpu=request.gpu, accounts=day.cluster.keeps_accounts)
     if request.partition:
         resources["slurm_partition"] = request.partition
     words = [f"--job-name={day.run_name}", f"--time={request.minutes}"]
     words += [f"--mem={request.memory_mb}", f"--cpus-per-task={request.cpus}", "--no-requeue"]
     # Slurm puts the job's number for %j, and one percent sign for two.
     words.append(f"--output={str(folder.absolute()).replace('%', '%%')}/slurm-%j.log")
-    own = option_words(settings["cluster"]["sbatch_options"])
+    own = option_words(section.sbatch_options)
     return [*words, *request_options(resources), *own, *request.options]
 
 

@@ -68,7 +68,7 @@ def _is_here(day: Day, settings: dict[str, Any]) -> bool:
 
 def _settings(day: Day, engine: str) -> list[dict[str, Any]]:
     """Return the section ``segmentation`` for each model of an engine, with the folder in which it is or will be."""
-    usual = models_folder(day.config.settings["segmentation"])
+    usual = models_folder(day.config.settings["segmentation"]["models_folder"])
     found = []
     for model in PUBLISHED[engine]:
         # Omnipose and the older models of Cellpose have other names for their files.

@@ -26,7 +26,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -146,26 +146,35 @@ def open_image(path: Path) -> AbstractContextManager[Image]:
     if problem := out_of_reach(path, FOLDER_SUFFIX):
         raise problem
     suffix = path.suffix.lower()
-    try:
-        found = path.stat()
-        if suffix not in FORMATS:
-            raise Problem("SM-IMG-004", where=str(path), suffix=suffix or path.name)
-        if not stat.S_ISDIR(found.st_mode):
-            # A pipe or a device would be waited for, or read, for ever.
-            if not stat.S_ISREG(found.st_mode):
-                raise Problem("SM-IMG-054", where=str(path), file=path.name)
-            if found.st_size == 0:
-                raise Problem("SM-IMG-002", where=str(path))
-            _refuse_other_content(path, FORMATS[suffix][0])
-    except OSError as error:
-        raise Problem("SM-IMG-001", where=str(path), error=error.strerror) from None
-    _, module, reader = FORMATS[suffix]
-    # Imported here because a job needs the library of its own images only.
-    try:
-        return getattr(import_module(f"segmake.formats.{module}"), reader)(path)
-    except ImportError as error:
-        package = str(error.name or error).partition(".")[0]
-        raise Problem("SM-IMG-006", where=str(path), package=package, suffix=suffix) from error
+    with ExitStack() as opened:
+        file = None
+        try:
+            found = path.stat()
+            if suffix not in FORMATS:
+                raise Problem("SM-IMG-004", where=str(path), suffix=suffix or path.name)
+            if not stat.S_ISDIR(found.st_mode):
+                # A pipe or a device would be waited for, or read, for ever.
+                if not stat.S_ISREG(found.st_mode):
+                    raise Problem("SM-IMG-054", where=str(path), file=path.name)
+                if found.st_size == 0:
+                    raise Problem("SM-IMG-002", where=str(path))
+                file = opened.enter_context(path.open("rb"))
+                _refuse_other_content(path, file.read(16), FORMATS[suffix][0])
+        except OSError as error:
+            raise Problem("SM-IMG-001", where=str(path), error=error.strerror) from None
+        _, module, name = FORMATS[suffix]
+        # Imported here because a job needs the library of its own images only.
+        try:
+            reader = getattr(import_module(f"segmake.formats.{module}"), name)
+            if file is None or not getattr(reader, "takes_open_files", False):
+                return reader(path)
+            # Each opening is asked of the server, where the file lies on one.
+            image = reader(path, file)
+        except ImportError as error:
+            package = str(error.name or error).partition(".")[0]
+            raise Problem("SM-IMG-006", where=str(path), package=package, suffix=suffix) from error
+        opened.pop_all()
+        return image
 
 
 def read_headers(path: Path) -> tuple[Header, ...]:
@@ -244,10 +253,8 @@ def unreadable(path: Path, error: Exception) -> Problem:
     return Problem("SM-IMG-003", where=str(path), error=readable(detail[:200]))
 
 
-def _refuse_other_content(path: Path, expected: str) -> None:
+def _refuse_other_content(path: Path, start: bytes, expected: str) -> None:
     """Refuse a file whose first bytes are those of another format."""
-    with path.open("rb") as file:
-        start = file.read(16)
     kinds = [kind for signature, kind in _SIGNATURES if start.startswith(signature)]
     if kinds and expected not in kinds:
         raise Problem("SM-IMG-005", where=str(path), suffix=path.suffix, kind=kinds[0])

@@ -18,6 +18,7 @@ import numpy as np
 import tensorstore
 
 from segmake.core.files import readable
+from segmake.core.threads import tensorstore_limits
 from segmake.formats import unreadable
 from segmake.formats.axes import index_of, size_of
 from segmake.formats.believed import Header
@@ -41,7 +42,9 @@ _LARGEST_CHUNK = 2**35
 # A plane of fewer bytes does no harm, whatever the size of the folder.
 _HARMLESS = 2**30
 # Chunks that hold several planes are kept for the next plane, up to so many bytes.
-_KEPT = tensorstore.Context({"cache_pool": {"total_bytes_limit": 100_000_000}})
+_KEPT = tensorstore.Context(
+    {"cache_pool": {"total_bytes_limit": 100_000_000}, **tensorstore_limits()}
+)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from segmake.core.settings import Images
 from segmake.messages import Problem, say
 
 # What has a meaning of its own in a pattern of `exclude`, and what has one at its beginning.
@@ -59,7 +58,7 @@ def as_pattern(name: str) -> str:
     return pattern.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def seen_from_folder(problem: Problem, path: Path, images: Mapping[str, Any]) -> Problem:
+def seen_from_folder(problem: Problem, path: Path, images: Images) -> Problem:
     """Return a problem of `out_of_reach` that tells to exclude this path alone, and no other of the same name.
 
     Parameters
@@ -68,11 +67,10 @@ def seen_from_folder(problem: Problem, path: Path, images: Mapping[str, Any]) ->
         Any; others stay as they are.
     path : Path
         As the plan has it.
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     """
-    folders = images["folder"]
-    for folder in [folders] if isinstance(folders, str) else folders or []:
+    for folder in images.folders:
         for top in {os.path.expanduser(folder), os.path.realpath(os.path.expanduser(folder))}:
             if "exclude" in problem.values and path.is_relative_to(top):
                 end = "/" if problem.code == "SM-DIR-022" else ""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
 import numpy as np
@@ -64,14 +64,24 @@ class _Field:
 
 
 class TiffImage:
-    """An open TIFF file; see `segmake.formats.Image`."""
+    """An open TIFF file; see `segmake.formats.Image`.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Parameters
+    ----------
+    path : Path
+    file : file, optional
+        The same file, open to be read.
+    """
+
+    takes_open_files = True
+
+    def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
+        self._path, self._opened = path, file
         try:
-            refuse_cut(path)
-            self._file, document = _open(path)
+            refuse_cut(path, file)
+            self._file, document = _open(path, file)
         except Exception as error:
+            self._close_opened()
             raise unreadable(path, error) from error
         try:
             found = self._ome_fields(document) if document else self._plain_fields()
@@ -79,7 +89,7 @@ class TiffImage:
             if not self._places:
                 raise ValueError("no picture in it")
         except Exception as error:
-            self._file.close()
+            self.__exit__()
             raise self._of_opening(error) from error
         self.fields = tuple(place.header for place in self._places)
 
@@ -88,6 +98,11 @@ class TiffImage:
 
     def __exit__(self, *_: Any) -> None:
         self._file.close()
+        self._close_opened()
+
+    def _close_opened(self) -> None:
+        if self._opened:
+            self._opened.close()
 
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
@@ -122,7 +137,9 @@ class TiffImage:
         for name in (self._path.name, *self.fields[0].parts):
             part = self._path.with_name(name)
             try:
-                if part.is_file():
+                if part == self._path:
+                    refuse_unwritten(part, self._opened)
+                elif part.is_file():
                     refuse_unwritten(part)
             except Exception as error:
                 raise unreadable(self._path, error) from error
@@ -374,9 +391,14 @@ class _Stack:
         return tuple(name or str(index) for index, name in enumerate(names, start=1))
 
 
-def _open(path: Path) -> tuple[TiffFile, Document | None]:
+def _open(path: Path, opened: BinaryIO | None) -> tuple[TiffFile, Document | None]:
     """Return a file, and its OME-XML if it is that which arranges the pages."""
-    file = TiffFile(path)
+    # A link has another name than the file, which tifffile finds out, as it looks at each folder above it.
+    if opened is None or path.is_symlink():
+        file = TiffFile(path)
+    else:
+        opened.seek(0)
+        file = TiffFile(opened)
     try:
         document = _document_of(file, path)
     except Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,10 +41,16 @@ _NDTIFF = 483729
 _SPARSE = 100
 
 
-def refuse_cut(path: Path) -> None:
+def refuse_cut(path: Path, opened: BinaryIO | None = None) -> None:
     """Refuse a file that lacks a part of its chain of pages, or of what they say.
 
     Nothing is asked of the pixels; files that are no TIFF, or unusual ones, pass.
+
+    Parameters
+    ----------
+    path : Path
+    opened : file, optional
+        The same file, open to be read.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def refuse_cut(path: Path) -> None:
     ValueError
         If the pages go round in a circle.
     """
-    with path.open("rb") as file:
+    with nullcontext(opened) if opened else path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
         start = file.read(16)
@@ -127,17 +134,23 @@ def _ends_well(description: bytes) -> bool:
     return root is not None and words.rstrip().endswith(b"</" + root[1] + b">")
 
 
-def refuse_unwritten(path: Path) -> None:
+def refuse_unwritten(path: Path, opened: BinaryIO | None = None) -> None:
     """Refuse a file whose last pixels were never written: its end is zeros, and nothing else in it is.
 
     Of most files no more is read than a few bytes at their end.
+
+    Parameters
+    ----------
+    path : Path
+    opened : file, optional
+        The same file, open to be read.
 
     Raises
     ------
     CutShort
         If pixels at the end of the file were never written.
     """
-    with path.open("rb") as file:
+    with nullcontext(opened) if opened else path.open("rb") as file:
         size = file.seek(0, 2)
         tail = start_of_zeros(file, size)
     if size - tail < _SOME:

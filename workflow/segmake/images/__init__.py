@@ -9,11 +9,12 @@ May import `segmake.formats` and what is below it.
 
 >>> from pathlib import Path
 >>> import numpy, tifffile
+>>> from segmake.core.settings import Images
 >>> from segmake.images.batches import balance
 >>> from segmake.images.field_of_view import FieldOfView
 >>> slices = numpy.stack([numpy.full((4, 5), grey, numpy.uint16) for grey in (10, 30, 20)])
 >>> tifffile.imwrite("cells.tif", slices, imagej=True, metadata={"axes": "ZYX"})
->>> section = {"channel": 1, "second_channel": None, "z": "max", "time": "all", "pages": None}
+>>> section = Images(channel=1, z="max")
 >>> with FieldOfView(Path("cells.tif"), 0, section) as view:
 ...     view.selection.axes, int(view.planes(time=0)[0].max())
 ('YX', 30)

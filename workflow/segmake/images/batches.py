@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil, log2
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from segmake.core.settings import Images, Settings
 from segmake.images.selection import select
 from segmake.messages import Problem
 
@@ -29,17 +30,27 @@ PIXELS_PER_BYTE = 800
 SMALLEST_MEGAPIXELS = 100.0
 LARGEST_MEGAPIXELS = 2000.0
 
+# A job that takes longer comes to its time limit, or keeps its place from others for long: where it is known how long
+# images take.
+LONGEST_SECONDS = 2 * 3600.0
 
-def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> list[ImageFile]:
+
+def assign_batches(
+    images: Sequence[ImageFile],
+    settings: Settings,
+    pace: Callable[[], float | None] = lambda: None,
+) -> list[ImageFile]:
     """Give each image without a batch one of its own or a shared new one; leave the others where they are.
 
     Parameters
     ----------
     images : sequence of ImageFile
         Old and new ones.
-    settings : dict
+    settings : Settings
         Those of a checked config: of ``cluster``, ``batch_size`` (``"auto"`` or images per batch) and ``max_gpus``
         count, and ``images`` says how many planes each image has.
+    pace : callable, optional
+        Returns how many seconds a megapixel took so far, where that is known; asked only if new images are divided.
 
     Returns
     -------
@@ -49,14 +60,14 @@ def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> lis
     new = [index for index, image in enumerate(images) if not image.batch]
     if not new:
         return list(images)
-    cluster = settings["cluster"]
-    work = megapixels([images[index] for index in new], settings["images"])
-    if cluster["batch_size"] == "auto":
-        gpus = cluster["max_gpus"] or USUAL_GPUS
-        number = number_of_batches(sum(work), gpus, len(new))
+    cluster = settings.cluster
+    work = megapixels([images[index] for index in new], settings.images)
+    if cluster.batch_size == "auto":
+        gpus = cluster.max_gpus or USUAL_GPUS
+        number = number_of_batches(sum(work), gpus, len(new), sum(work) * (pace() or 0.0))
         groups = balance(work, number, [images[index].position for index in new])
     else:
-        size = cluster["batch_size"]
+        size = cluster.batch_size
         groups = [
             list(range(start, min(start + size, len(new)))) for start in range(0, len(new), size)
         ]
@@ -69,7 +80,7 @@ def assign_batches(images: Sequence[ImageFile], settings: dict[str, Any]) -> lis
     return assigned
 
 
-def number_of_batches(work: float, max_gpus: int, images: int = 0) -> int:
+def number_of_batches(work: float, max_gpus: int, images: int = 0, seconds: float = 0.0) -> int:
     """Return how many batches keep every GPU busy without any having next to nothing to do.
 
     Parameters
@@ -79,8 +90,14 @@ def number_of_batches(work: float, max_gpus: int, images: int = 0) -> int:
     max_gpus : int
     images : int
         How many there are.
+    seconds : float
+        How long they take, as far as that is known.
     """
-    fewest = max(ceil(work / LARGEST_MEGAPIXELS), ceil(images / LARGEST_IMAGES))
+    fewest = max(
+        ceil(work / LARGEST_MEGAPIXELS),
+        ceil(images / LARGEST_IMAGES),
+        ceil(seconds / LONGEST_SECONDS),
+    )
     if fewest <= max_gpus:
         return max(1, fewest, min(max_gpus, ceil(work / SMALLEST_MEGAPIXELS)))
     # Whole rounds, so that no GPU is idle in the last one.
@@ -119,7 +136,7 @@ def balance(
     return [sorted(group) for group in members if group]
 
 
-def megapixels(images: Sequence[ImageFile], section: dict[str, Any]) -> list[float]:
+def megapixels(images: Sequence[ImageFile], section: Images) -> list[float]:
     """Return how much each image has to segment, all of its planes.
 
     Files of about the same size are taken to have the same work, the median of what their headers say: so one header
@@ -128,7 +145,7 @@ def megapixels(images: Sequence[ImageFile], section: dict[str, Any]) -> list[flo
 
     Parameters
     ----------
-    section : dict
+    section : Images
         The section ``images`` of the config.
     """
     said = [_megapixels(image, section) for image in images]
@@ -153,7 +170,7 @@ def _magnitude(image: ImageFile) -> int:
     return round(2 * log2(image.size + 1))
 
 
-def _megapixels(image: ImageFile, section: dict[str, Any]) -> float | None:
+def _megapixels(image: ImageFile, section: Images) -> float | None:
     if image.header is None:
         return None
     try:

@@ -30,14 +30,15 @@ def mixed_numbers(config: Config, images: Iterable[ImageFile]) -> Iterator[Probl
     images : iterable of ImageFile
         Those that are computed; colour pictures, and files that do not name their channels, say nothing.
     """
-    section = config.settings["images"]
+    settings = config.typed
+    section = settings.images
     named = [
         (image.image, interpreted(image.header, section).channels)
         for image in images
         if image.header and not image.header.color
     ]
     for key in ("channel", "second_channel"):
-        number = config.settings["images"][key]
+        number = getattr(section, key)
         if isinstance(number, int) and (found := _names(number, named)):
             most = max(found, key=lambda name: len(found[name]))
             yield Problem(
@@ -49,8 +50,8 @@ def mixed_numbers(config: Config, images: Iterable[ImageFile]) -> Iterator[Probl
                 name=json.dumps(most, ensure_ascii=False),
                 all=json.dumps([*found, *_counting(number, named)], ensure_ascii=False),
             )
-    wanted = config.settings["measurements"]["intensity_channels"]
-    for index, number in enumerate(wanted if isinstance(wanted, list) else []):
+    wanted = settings.measurements.intensity_channels
+    for index, number in enumerate(wanted if isinstance(wanted, tuple) else ()):
         if isinstance(number, int) and (found := _names(number, named)):
             rest = [each for each in wanted if each != number]
             yield Problem(

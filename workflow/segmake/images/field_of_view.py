@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from segmake.core.settings import Images
 from segmake.formats import Image, watched
 from segmake.formats.reach import seen_from_folder
 from segmake.images.file_sets import FileSet
@@ -24,7 +23,7 @@ class FieldOfView:
     path : Path
     position : int
         Which field of view of the file, from 0.
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     positions : int, optional
         How many positions the file is to hold.
@@ -47,11 +46,11 @@ class FieldOfView:
         self,
         path: Path,
         position: int,
-        images: Mapping[str, Any],
+        images: Images,
         positions: int | None = None,
         files: FileSet | None = None,
     ) -> None:
-        self._path, self._position, self._pages = path, position, images["pages"]
+        self._path, self._position, self._pages = path, position, images.pages
         self._exchanged: tuple[str, str] | None = None
         try:
             with watched(path):
@@ -72,7 +71,7 @@ class FieldOfView:
         except BaseException:
             self._opened.__exit__(None, None, None)
             raise
-        self._chosen_channel = images["channel"]
+        self._chosen_channel = images.channel
         self._sharpest: dict[int, int] = {}
 
     def __enter__(self) -> FieldOfView:
@@ -161,7 +160,7 @@ class FieldOfView:
         if self._exchanged:
             one, other = self._exchanged
             place[one], place[other] = place[other], place[one]
-        if self._raw.unnamed > 1:
+        if self._raw.unnamed > 1 and self._pages:
             axis = {"time": "time", "z": "slice", "channel": "channel"}[self._pages]
             place = {**place, axis: 0, "page": place[axis]}
         with watched(self._path):

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segmake.core.files import fingerprint, natural_key, same_letters
+from segmake.core.settings import Images
 from segmake.formats.believed import Header
 from segmake.messages import Problem
 
@@ -242,15 +243,15 @@ def pattern_of(text: str) -> Pattern:
     return Pattern(text)
 
 
-def pattern_in(images: Mapping[str, Any]) -> Pattern | None:
+def pattern_in(images: Images) -> Pattern | None:
     """Return the pattern that puts files together; None where each is an image.
 
     Parameters
     ----------
-    images : mapping
-        The section ``images`` of a config; plans of earlier versions have no such setting.
+    images : Images
+        The section ``images`` of a config.
     """
-    text = images.get("pattern")
+    text = images.pattern
     return None if text in (None, SINGLE_FILES) else pattern_of(text)
 
 

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
@@ -32,6 +33,7 @@ from segmake.core.files import (
 )
 from segmake.core.files import listed as listed_names
 from segmake.core.journal import Journal
+from segmake.core.settings import Images, as_written
 from segmake.formats.believed import Header
 from segmake.formats.isolated import headers_of
 from segmake.images.batches import assign_batches
@@ -49,6 +51,7 @@ from segmake.images.image_folders import (
 from segmake.images.kept_headers import read_once
 from segmake.images.listing import Found, Listed, by_kind, list_images
 from segmake.images.name_patterns import Proposal, propose
+from segmake.images.pace import seconds_per_megapixel
 from segmake.images.selection import chosen, has_channel, interpreted, select
 from segmake.messages import Problem, Problems, remembered
 
@@ -92,10 +95,11 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         If a folder is missing, no file is chosen, two images would write the same result, or none of them can be
         segmented with these settings. Where the config names no folder there are no images, which is no problem.
     """
+    settings = config.typed
     listed = list_images(config)
     remembered = read_inventory(kept)
     folders = _folders(listed, remembered, kept.parent)
-    pattern = pattern_in(config.settings["images"])
+    pattern = pattern_in(settings.images)
     files, unfit, out_of_range = [], [], 0
     for each in listed:
         if pattern is None:
@@ -106,13 +110,13 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
             unfit += [_image_file(folders, each, there[name]) for name in ordered.others]
             files += [_set_of_files(folders, each, one, there) for one in ordered.sets]
             out_of_range += len(ordered.left_out)
-    proposal = _proposal(listed) if config.settings["images"]["pattern"] is None else None
+    proposal = _proposal(listed) if settings.images.pattern is None else None
     if pattern is not None and listed and not files:
         raise Problems([_nothing_fits(config, pattern.text, unfit)])
     files = _told_apart(_spelt_as_before([*files, *unfit], remembered), remembered)
     noted = {image.file: image for image in remembered if image.batch}
     files = [_with_time_as_noted(file, noted.get(file.file)) for file in files]
-    take_all = config.settings["images"]["derived"] == "take"
+    take_all = settings.images.derived == "take"
     derived = Derived() if take_all else find_derived(files, kept.parent)
     left_out = {name for names in derived.kinds.values() for name in names}
     files = [file for file in files if file.file not in left_out]
@@ -126,7 +130,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
     hidden += unopened
     found += [image for image in hidden if image.header or image.problem]
     batches = {image.image: image.batch for earlier in known.values() for image in earlier}
-    images, unselected = _selected(found, config.settings["images"], batches)
+    images, unselected = _selected(found, settings.images, batches)
     _refuse_what_does_not_fit(images, config)
     selected = {image.image for image in images}
     fresh = {image.image: image for image in unselected}
@@ -136,7 +140,8 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         for image in earlier
         if image.image not in selected and image.batch
     ]
-    batched = assign_batches([*images, *gone], config.settings)
+    pace = partial(seconds_per_megapixel, kept.parent / "segment")
+    batched = assign_batches([*images, *gone], settings, pace)
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
         tuple(batched),
@@ -544,24 +549,24 @@ def _header_of_set(file: ImageFile, headers: tuple[Header, ...]) -> Header:
 
 
 def _selected(
-    found: list[ImageFile], section: dict[str, Any], batches: dict[str, str]
+    found: list[ImageFile], section: Images, batches: dict[str, str]
 ) -> tuple[list[ImageFile], list[ImageFile]]:
     """Divide fields of view into those whose position the config selects, and the others."""
     images: list[ImageFile] = []
     others: list[ImageFile] = []
-    wanted = section["positions"]
+    wanted = section.positions
     mixed = any(image.positions > 1 for image in found)
     for image in found:
         # Beside files with several positions, one that holds a single one was never meant.
         selected = chosen("all" if mixed and image.positions == 1 else wanted, image.positions)
         if image.header and not selected and image.position == 0:
             # None of the file's positions: it fails, so that nobody takes it for done.
-            first = wanted if isinstance(wanted, int) else wanted[0]
-            values = {"wanted": wanted, "number": image.positions}
+            first = wanted[0] if isinstance(wanted, tuple) else wanted
+            values = {"wanted": as_written(wanted), "number": image.positions}
             refused = replace(
                 image,
                 image=image.file,
-                position=first - 1,
+                position=first - 1 if isinstance(first, int) else 0,
                 batch=batches.get(image.file, ""),
                 header=None,
                 problem=Problem("SM-IMG-024", where=str(image.path), **values),
@@ -588,6 +593,7 @@ _KEY_OF = {
 
 def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
     """Refuse a config that no readable image fits: a mistake in the config, not in the images."""
+    section = config.typed.images
     misfits: list[tuple[ImageFile, Problem]] = []
     for image in images:
         if image.problem and image.problem.code in _KEY_OF:
@@ -595,7 +601,7 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
         if image.header is None:
             continue
         try:
-            select(image.header, config.settings["images"], image.path)
+            select(image.header, section, image.path)
             return
         except Problem as found:
             misfits.append((image, found))
@@ -617,10 +623,10 @@ def _refuse_if_none_fits(images: list[ImageFile], config: Config) -> None:
 
 def _refuse_channels_of_none(images: list[ImageFile], config: Config) -> None:
     """Refuse channels to measure that no image has; an image without one has no values for it."""
-    wanted = config.settings["measurements"]["intensity_channels"]
+    wanted = config.typed.measurements.intensity_channels
     if wanted == "all":
         return
-    section = config.settings["images"]
+    section = config.typed.images
     headers = [interpreted(image.header, section) for image in images if image.header]
     if not headers:
         return

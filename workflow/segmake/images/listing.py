@@ -111,18 +111,16 @@ def list_images(config: Config) -> list[Listed]:
     Problems
         If a folder is missing or unreadable, or no file is chosen.
     """
-    section = config.settings["images"]
-    folders = section["folder"]
-    if folders is None:
+    section = config.typed.images
+    if section.folder is None:
         return []
-    folders = [folders] if isinstance(folders, str) else folders
     if problems := list(folder_problems(config)):
         raise Problems(problems)
-    results = Path(config.settings["results"]).resolve()
-    include, exclude = _patterns(section["include"]), _patterns(section["exclude"])
+    results = Path(config.typed.results).resolve()
+    include, exclude = _patterns(section.include), _patterns(section.exclude)
     listed: list[Listed] = []
     other: list[str] = []
-    for index, text in enumerate(folders):
+    for index, text in enumerate(section.folders):
         where = config.where("images", "folder", index)
         folder = Path(os.path.expanduser(text))
         images: list[Found] = []
@@ -144,7 +142,7 @@ def list_images(config: Config) -> list[Listed]:
         listed.append(Listed(text, where, folder.resolve(), *found_here))
         other += others
     if not any(each.found for each in listed):
-        raise Problems([_nothing_chosen(config, ", ".join(folders), other)])
+        raise Problems([_nothing_chosen(config, ", ".join(section.folders), other)])
     return listed
 
 
@@ -161,13 +159,12 @@ def state_of_folders(config: Config) -> str | None:
     # It takes long to load, and most who list images do not need it.
     from hashlib import blake2b
 
-    section = config.settings["images"]
-    folders = section["folder"]
-    if folders is None or any(folder_problems(config)):
+    section = config.typed.images
+    if section.folder is None or any(folder_problems(config)):
         return None
-    results, exclude = Path(config.settings["results"]).resolve(), _patterns(section["exclude"])
+    results, exclude = Path(config.typed.results).resolve(), _patterns(section.exclude)
     state = blake2b(digest_size=16)
-    for text in [folders] if isinstance(folders, str) else folders:
+    for text in section.folders:
         folder = Path(os.path.expanduser(text))
         state.update(os.fsencode(f"{folder.resolve()}\0\0"))
         try:
@@ -311,7 +308,7 @@ def _nothing_chosen(config: Config, folders: str, other: list[str]) -> Problem:
         where=config.where("images", "include"),
         number=len(other),
         folder=folders,
-        include=", ".join(config.settings["images"]["include"]),
+        include=", ".join(config.typed.images.include),
         kinds=by_kind(other),
     )
 

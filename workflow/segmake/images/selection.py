@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from segmake.core.files import same_letters
+from segmake.core.settings import Channel, Images, as_written
 from segmake.formats.believed import Header
 from segmake.messages import Problem
 
@@ -54,13 +55,13 @@ class Selection:
         return ("T" if len(self.times) > 1 else "") + ("Z" if self.depth > 1 else "") + "YX"
 
 
-def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
+def select(header: Header, images: Images, path: Path) -> Selection:
     """Return the planes of a field of view that the config asks for.
 
     Parameters
     ----------
     header : Header
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     path : Path
         The file, for messages.
@@ -80,18 +81,20 @@ def select(header: Header, images: Mapping[str, Any], path: Path) -> Selection:
         raise Problem("SM-IMG-074", where=str(path), **values)
     if header.unnamed > 1:
         raise Problem("SM-IMG-025", where=str(path), number=header.unnamed)
-    first = channel_index(header, images["channel"], path)
-    second = images["second_channel"]
-    wanted = images["z"]
+    first = channel_index(header, images.channel, path)
+    second = images.second_channel
+    wanted = images.z
     if wanted is None and header.slices > 1:
         raise Problem("SM-IMG-022", where=str(path), number=header.slices)
     projection = wanted if wanted in PROJECTIONS and header.slices > 1 else None
     slices = chosen("all" if wanted in (*PROJECTIONS, None) else wanted, header.slices)
     if not slices:
         raise Problem("SM-IMG-023", where=str(path), wanted=wanted, number=header.slices)
-    times = chosen(images["time"], header.times)
+    times = chosen(images.time, header.times)
     if not times:
-        raise Problem("SM-IMG-021", where=str(path), wanted=images["time"], number=header.times)
+        raise Problem(
+            "SM-IMG-021", where=str(path), wanted=as_written(images.time), number=header.times
+        )
     selection = Selection(
         channel=first,
         second_channel=None if second is None else channel_index(header, second, path),
@@ -108,11 +111,11 @@ class Selector:
 
     Parameters
     ----------
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     """
 
-    def __init__(self, images: Mapping[str, Any]) -> None:
+    def __init__(self, images: Images) -> None:
         self._images = images
         self._known: dict[tuple[Any, ...], Selection] = {}
 
@@ -144,12 +147,12 @@ def _refuse_gaps(header: Header, selection: Selection, path: Path) -> None:
         raise Problem("SM-IMG-070", where=str(path), number=len(gaps), **place)
 
 
-def chosen(wanted: str | int | list[int] | None, number: int) -> tuple[int, ...]:
+def chosen(wanted: str | int | Sequence[int] | None, number: int) -> tuple[int, ...]:
     """Return which of some numbered things the config chooses, counted from 0.
 
     Parameters
     ----------
-    wanted : {"all"}, None, int, or list of int
+    wanted : {"all"}, None, int, or sequence of int
         All of them; one, counted from 1; or the first, the last and, if there are three, the step.
     number : int
         How many there are; those of a range that are not there are passed over.
@@ -162,12 +165,12 @@ def chosen(wanted: str | int | list[int] | None, number: int) -> tuple[int, ...]
     return tuple(range(first - 1, min(last, number), step))
 
 
-def channel_index(header: Header, wanted: int | str | list[str] | None, path: Path) -> int:
+def channel_index(header: Header, wanted: Channel, path: Path) -> int:
     """Return the index (from 0) of the channel that the config asks for.
 
     Parameters
     ----------
-    wanted : int, str, list of str or None
+    wanted : int, str, tuple of str or None
         A number (the first is 1), a name (`channel_key` tells which are the same), several names of which the first
         that is there counts, or None for the only channel.
 
@@ -177,7 +180,7 @@ def channel_index(header: Header, wanted: int | str | list[str] | None, path: Pa
         ``SM-IMG-010`` if there is no such channel, ``SM-IMG-011`` if there are several and none is named,
         ``SM-IMG-012`` if two channels have the name.
     """
-    if isinstance(wanted, list):
+    if isinstance(wanted, tuple):
         there = [name for name in wanted if has_channel(header, name)]
         wanted = there[0] if there else ", ".join(wanted)
     names = header.channels
@@ -222,17 +225,17 @@ AXES = {
 }
 
 
-def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
+def interpreted(header: Header, images: Images) -> Header:
     """Return a header whose pages and axes are what the config says.
 
     Parameters
     ----------
     header : Header
-    images : mapping
+    images : Images
         The section ``images`` of the config, of which ``pages`` and ``axes`` are looked at. A file that has time points
         (slices, channels) already, and unnamed pages besides, stays as it is.
     """
-    header = _with_pages(header, images["pages"])
+    header = _with_pages(header, images.pages)
     axes = exchanged(header, images)
     if axes is None:
         # One time point has no distance to the next, whatever the file says.
@@ -264,7 +267,7 @@ def interpreted(header: Header, images: Mapping[str, Any]) -> Header:
     )
 
 
-def exchanged(header: Header, images: Mapping[str, Any]) -> tuple[str, str] | None:
+def exchanged(header: Header, images: Images) -> tuple[str, str] | None:
     """Return which two axes of a file (``"time"``, ``"slice"``, ``"channel"``) the config exchanges, if any.
 
     A file that has one of what the setting names stays as it is.
@@ -272,14 +275,13 @@ def exchanged(header: Header, images: Mapping[str, Any]) -> tuple[str, str] | No
     Parameters
     ----------
     header : Header
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     """
-    # Plans of earlier versions have no such setting.
-    axes = images.get("axes")
+    axes = images.axes
     if axes is None:
         return None
-    header = _with_pages(header, images["pages"])
+    header = _with_pages(header, images.pages)
     said = AXES[axes][0]
     number = {"time": header.times, "slice": header.slices, "channel": len(header.channels)}
     return AXES[axes] if number[said] > 1 else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from segmake.core.settings import Images
 from segmake.formats import Image, open_image
 from segmake.formats.believed import Header
 from segmake.images.file_sets import (
@@ -113,14 +113,14 @@ class SetImage:
 
 
 def open_field(
-    path: Path, images: Mapping[str, Any], files: FileSet | None = None
+    path: Path, images: Images, files: FileSet | None = None
 ) -> AbstractContextManager[Image]:
     """Open an image file, or the image of several files whose first it is.
 
     Parameters
     ----------
     path : Path
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     files : FileSet, optional
         These files, where they are known. An engine's environment can't look for them.
@@ -136,13 +136,13 @@ def open_field(
     return SetImage(path, found, found.folder_of(path)) if found else open_image(path)
 
 
-def other_files(path: Path, images: Mapping[str, Any]) -> list[Path]:
+def other_files(path: Path, images: Images) -> list[Path]:
     """Return the other files of an image whose first file is given; none of an image that is one file.
 
     Parameters
     ----------
     path : Path
-    images : mapping
+    images : Images
         The section ``images`` of the config; of a pattern that is none, nothing is made.
     """
     try:
@@ -156,13 +156,13 @@ def other_files(path: Path, images: Mapping[str, Any]) -> list[Path]:
     return [file for file in files if file != path]
 
 
-def set_of(path: Path, images: Mapping[str, Any]) -> FileSet | None:
+def set_of(path: Path, images: Images) -> FileSet | None:
     """Return the files of the image whose first file is given; None for an image of one file.
 
     Parameters
     ----------
     path : Path
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     """
     pattern = pattern_in(images)
@@ -171,10 +171,9 @@ def set_of(path: Path, images: Mapping[str, Any]) -> FileSet | None:
     base = path.parent
     for _ in range(pattern.depth - 1):
         base = base.parent
-    include, exclude = images.get("include"), images.get("exclude") or ()
     # Patterns of files start from the images folder.
     folder = _images_folder(path, images) or base
-    files = _sorted(base, folder, tuple(include or ("**",)), tuple(exclude), pattern.text)
+    files = _sorted(base, folder, images.include, images.exclude, pattern.text)
     relative = path.relative_to(folder).as_posix()
     for one in files:
         if any(member.relative == relative for member in one.members):
@@ -182,10 +181,8 @@ def set_of(path: Path, images: Mapping[str, Any]) -> FileSet | None:
     return None
 
 
-def _images_folder(path: Path, images: Mapping[str, Any]) -> Path | None:
-    named = images.get("folder")
-    folders = [named] if isinstance(named, str) else named or []
-    within = [Path(os.path.expanduser(text)) for text in folders]
+def _images_folder(path: Path, images: Images) -> Path | None:
+    within = [Path(os.path.expanduser(text)) for text in images.folders]
     holding = [folder for folder in within if path.is_relative_to(folder)]
     return max(holding, key=lambda folder: len(folder.parts), default=None)
 

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from segmake.core.files import one_line, write_atomically
+from segmake.core.settings import Cluster
 from segmake.jupyter import server
 from segmake.jupyter.packages import STARTER
 from segmake.jupyter.session import JOB_NAME, Session
@@ -205,18 +206,18 @@ def job_options(session: Session, settings: dict[str, Any], asked: Asked) -> lis
         The settings of a checked config.
     asked : Asked
     """
-    cluster = dict(settings["cluster"])
+    cluster = Cluster.of(settings["cluster"])
     if asked.partition:
-        cluster |= {"partition": asked.partition, "cpu_partition": asked.partition}
-    cluster |= {
+        cluster = replace(cluster, partition=asked.partition, cpu_partition=asked.partition)
+    own: dict[str, Any] = {
         key: value
         for key in ("memory_gb", "hours", "cpus")
         if (value := getattr(asked, key)) is not None
     }
-    gpus, minutes = asked.gpus or 0, whole_minutes(cluster["hours"])
-    resources = executor_resources(
-        {"cluster": cluster | {"gpu": gpus}}, gpu=gpus > 0, accounts=slurm.keeps_accounts()
-    )
+    cluster = replace(cluster, **own)
+    gpus, minutes = asked.gpus or 0, whole_minutes(cluster.hours)
+    accounts = slurm.keeps_accounts()
+    resources = executor_resources(cluster, gpu=gpus > 0, accounts=accounts, gpus=gpus)
     return [
         f"--job-name={JOB_NAME}",
         # Slurm puts the job's number for %j, and one percent sign for two.
@@ -225,13 +226,13 @@ def job_options(session: Session, settings: dict[str, Any], asked: Asked) -> lis
         "--ntasks=1",
         # One that starts by itself again would have nobody who waits for it.
         "--no-requeue",
-        f"--cpus-per-task={cluster['cpus']}",
-        f"--mem={max(1, int(cluster['memory_gb'] * 1024))}",
+        f"--cpus-per-task={cluster.cpus}",
+        f"--mem={max(1, int(cluster.memory_gb * 1024))}",
         f"--time={minutes}",
         # Before its time is up, JupyterLab has some to end as it should.
         f"--signal=B:TERM@{min(NOTICE_SECONDS, 15 * minutes)}",
         *request_options(resources),
-        *option_words(cluster["sbatch_options"]),
+        *option_words(cluster.sbatch_options),
     ]
 
 

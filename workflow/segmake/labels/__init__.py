@@ -1,9 +1,9 @@
 """Label images and what is made of them: masks, tables, tracks, pictures.
 
 `labels` writes and reads them a plane at a time: 0 is the background, each other number a cell. `measurement` measures
-all cells of a plane at once, from their `cell_pixels`: their `shapes`, and their lengths and widths along the
-`medial_axis`, by the `longest_paths` over their skeletons and smooth `curves`. `cell_tables` writes the tables,
-and `joined_cells` has those of all images.
+all cells of a plane at once, from their `cell_pixels`: their `shapes`, and their lengths and widths by the `rods` along
+their axes. What these are says `medial_axis`, of one cell; of many, `longest_paths` go over the skeletons, and smooth
+`curves` through the pixels. `cell_tables` writes the tables,
 `tracking` follows cells in time, `pictures` draws their outlines, `exports` writes what other programs open, and
 `corrected_masks` reads what users corrected.
 

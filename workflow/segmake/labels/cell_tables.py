@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 
 from segmake.core.csv_text import MARK, csv_header, csv_rows
-from segmake.core.files import write_atomically
+from segmake.core.files import open_atomically
 from segmake.runner.pipeline import Task
 from segmake.runner.records import name_of
 
@@ -53,22 +53,22 @@ def write_cells(
     from pyarrow.parquet import ParquetWriter
 
     writer: ParquetWriter | None = None
-    with write_atomically(own) as part, write_atomically(task.outputs[0]) as text:
-        with _opened(text) as lines:
-            try:
-                for number, table in enumerate(_gathered(_written(tables, lines))):
-                    rows = _as_arrow(table, writer.schema if writer else None)
-                    if writer is None:
-                        options = {"write_statistics": False, "write_page_checksum": True}
-                        writer = ParquetWriter(part, rows.schema, **options)
-                    if len(rows) or number == 0:
-                        writer.write_table(rows)
-                if writer:
-                    facts = {**_made_of(task, mask), "details": details()}
-                    writer.add_key_value_metadata({_FACTS: json.dumps(facts)})
-            finally:
-                if writer:
-                    writer.close()
+    with open_atomically(own) as part, open_atomically(task.outputs[0]) as lines:
+        lines.write(MARK)
+        try:
+            for number, table in enumerate(_gathered(_written(tables, lines))):
+                rows = _as_arrow(table, writer.schema if writer else None)
+                if writer is None:
+                    options = {"write_statistics": False, "write_page_checksum": True}
+                    writer = ParquetWriter(part, rows.schema, **options)
+                if len(rows) or number == 0:
+                    writer.write_table(rows)
+            if writer:
+                facts = {**_made_of(task, mask), "details": details()}
+                writer.add_key_value_metadata({_FACTS: json.dumps(facts)})
+        finally:
+            if writer:
+                writer.close()
 
 
 def restore_cells(own: Path, mask: Path, task: Task) -> dict[str, Any] | None:
@@ -92,32 +92,25 @@ def restore_cells(own: Path, mask: Path, task: Task) -> dict[str, Any] | None:
             facts = json.loads((file.metadata.metadata or {})[_FACTS])
             if {name: facts[name] for name in ("key", "mask")} != _made_of(task, mask):
                 return None
-            with write_atomically(task.outputs[0]) as part:
-                with _opened(part) as lines:
-                    for number in range(file.num_row_groups):
-                        table = file.read_row_group(number).to_pandas()
-                        _write(table, lines, header=number == 0)
+            with open_atomically(task.outputs[0]) as lines:
+                lines.write(MARK)
+                for number in range(file.num_row_groups):
+                    table = file.read_row_group(number).to_pandas()
+                    _write(table, lines, header=number == 0)
             return dict(facts["details"])
     # Whatever is wrong with it, the cells are measured again.
     except (ArrowException, OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open a file for a table in the form that Excel knows: UTF-8 with the mark."""
-    lines = path.open("wb")
-    lines.write(MARK)
-    return lines
-
-
-def _write(table: pd.DataFrame, lines: BinaryIO, *, header: bool) -> None:
+def _write(table: pd.DataFrame, lines: IO[bytes], *, header: bool) -> None:
     """Write the rows of a part of a table."""
     if header:
         lines.write(csv_header(table))
     lines.writelines(csv_rows(table))
 
 
-def _written(tables: Iterable[pd.DataFrame], lines: BinaryIO) -> Iterator[pd.DataFrame]:
+def _written(tables: Iterable[pd.DataFrame], lines: IO[bytes]) -> Iterator[pd.DataFrame]:
     """Yield tables, each once its rows are written as CSV."""
     for number, table in enumerate(tables):
         _write(table, lines, header=number == 0)

@@ -16,15 +16,19 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import numpy as np
 
 from segmake import __version__
-from segmake.core.files import fingerprint, flush, flush_folder, write_atomically
+from segmake.core.files import fingerprint, flush, flush_folder, open_atomically
 from segmake.core.output_files import files
+from segmake.core.strips import Striped
+from segmake.core.threads import tensorstore_limits
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -56,10 +60,10 @@ def write_rois(path: Path, stack: LabelStack) -> None:
         The ``.zip``.
     stack : LabelStack
     """
-    from roifile import roiwrite
-
-    with write_atomically(path) as part:
-        roiwrite(part, _rois(stack), mode="w")
+    with open_atomically(path) as file, ZipFile(file, "w") as archive:
+        for roi in _rois(stack):
+            with archive.open(f"{roi.name}.roi", "w") as member:
+                member.write(roi.tobytes())
 
 
 def write_cellpose(picture: Path, labels: Path, stack: LabelStack, view: FieldOfView) -> None:
@@ -82,9 +86,9 @@ def write_cellpose(picture: Path, labels: Path, stack: LabelStack, view: FieldOf
     planes = _segmented(stack, view)
     first = next(planes)
     shape = _flat_shape(stack)
-    with write_atomically(picture) as part:
+    with open_atomically(picture) as file:
         tifffile.imwrite(
-            part,
+            file,
             chain([first], planes),
             shape=shape,
             dtype=first.dtype,
@@ -93,7 +97,7 @@ def write_cellpose(picture: Path, labels: Path, stack: LabelStack, view: FieldOf
             software=f"SegMake {__version__}",
         )
     content = np.array(_seg(stack, picture.name), dtype=object)
-    with write_atomically(labels) as part, part.open("wb") as file:
+    with open_atomically(labels) as file:
         np.save(file, content, allow_pickle=True)
 
 
@@ -233,7 +237,7 @@ def _rois(stack: LabelStack) -> Iterator[ImagejRoi]:
     """Yield the ROIs of all planes."""
     for index, (time, depth) in enumerate(product(range(stack.times), range(stack.depth)), start=1):
         place = f"_t{time + 1}" * (stack.times > 1) + f"_z{depth + 1}" * (stack.depth > 1)
-        for number, paths in outlines(stack.plane(time, depth)):
+        for number, paths in outlines(stack.striped(time, depth)):
             roi = _traced(paths[0]) if len(paths) == 1 else _composite(paths)
             roi.name = f"{number}{place}"
             # ImageJ takes two numbers for hyperstacks alone, and one for stacks of any kind.
@@ -244,12 +248,12 @@ def _rois(stack: LabelStack) -> Iterator[ImagejRoi]:
             yield roi
 
 
-def outlines(plane: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
+def outlines(plane: np.ndarray | Striped) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Yield the number of each cell and its closed outlines along the edges of its pixels.
 
     Parameters
     ----------
-    plane : array (Y, X), integers
+    plane : array (Y, X), integers, or Striped
 
     Yields
     ------
@@ -259,18 +263,70 @@ def outlines(plane: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
         The corners x, y of each outline: one around each piece that hangs together, corner to corner counts, and one
         around each hole. 0, 0 is the upper left corner of the first pixel.
     """
-    from scipy import ndimage
     from skimage.measure import find_contours
+
+    cells = _cells_of_parts(plane) if isinstance(plane, Striped) else _cells_of(plane)
+    for number, top, left, cell in cells:
+        inside = np.pad(cell, 1).astype(np.float32)
+        found = find_contours(inside, 0.5, fully_connected="high")
+        start = [left - 1, top - 1]
+        yield number, [_corners(middles[:-1]) + start for middles in found]
+
+
+# The number of a cell, the first row and column that it has, and where it is in the smallest box: array (Y, X), bool.
+_Cell = tuple[int, int, int, np.ndarray]
+
+
+def _cells_of(plane: np.ndarray) -> Iterator[_Cell]:
+    from scipy import ndimage
 
     numbers, compact = np.unique(plane, return_inverse=True)
     compact = compact.reshape(plane.shape) + 1
     for index, box in enumerate(ndimage.find_objects(compact), start=1):
-        if numbers[index - 1] == 0:
-            continue
-        inside = np.pad(compact[box] == index, 1).astype(np.float32)
-        start = [box[0].start - 1, box[1].start - 1]
-        found = find_contours(inside, 0.5, fully_connected="high")
-        yield int(numbers[index - 1]), [_corners(middles[:-1]) + start[::-1] for middles in found]
+        if numbers[index - 1] != 0:
+            cell = compact[box] == index
+            yield int(numbers[index - 1]), box[0].start, box[1].start, cell
+
+
+def _cells_of_parts(plane: Striped) -> Iterator[_Cell]:
+    """Yield the cells of what is nowhere as a whole, by their numbers."""
+    from scipy import ndimage
+
+    # The last strip that each number is in, counted from 1.
+    lasts = np.zeros(1, np.int32)
+    for strip, part in enumerate(plane.parts(), start=1):
+        lasts = np.pad(lasts, (0, max(int(part.max()) + 1 - len(lasts), 0)))
+        lasts[part.ravel()] = strip
+    begun: dict[int, list[tuple[int, int, np.ndarray]]] = {}
+    whole: dict[int, _Cell] = {}
+    order = iter(np.flatnonzero(lasts[1:]).tolist())
+    following, row = next(order, -2) + 1, 0
+    for strip, part in enumerate(plane.parts(), start=1):
+        low = int(part.min(where=part > 0, initial=len(lasts)))
+        boxes = ndimage.find_objects(np.where(part > 0, part.astype(np.int64) - low + 1, 0))
+        for number, box in enumerate(boxes, start=low):
+            if box is None:
+                continue
+            pieces = begun.setdefault(number, [])
+            pieces.append((row + box[0].start, box[1].start, part[box] == number))
+            if lasts[number] == strip:
+                whole[number] = _joined(number, begun.pop(number))
+        while following in whole:
+            yield whole.pop(following)
+            following = next(order, -2) + 1
+        row += len(part)
+
+
+def _joined(number: int, pieces: list[tuple[int, int, np.ndarray]]) -> _Cell:
+    """Return a cell of which each strip had a piece."""
+    top, left = min(piece[0] for piece in pieces), min(piece[1] for piece in pieces)
+    bottom = max(row + len(piece) for row, _, piece in pieces)
+    right = max(column + piece.shape[1] for _, column, piece in pieces)
+    cell = np.zeros((bottom - top, right - left), bool)
+    for row, column, piece in pieces:
+        height, width = piece.shape
+        cell[row - top : row - top + height, column - left : column - left + width] |= piece
+    return number, top, left, cell
 
 
 def _corners(middles: np.ndarray) -> np.ndarray:
@@ -364,6 +420,14 @@ def _write_levels(group: Path, stack: LabelStack, planes: Iterator[np.ndarray]) 
             array[place].write(plane[:: 2**level, :: 2**level]).result()
 
 
+@cache
+def _tensorstore_context() -> Any:
+    """Return what all arrays have in common: the threads that are at work on them."""
+    import tensorstore
+
+    return tensorstore.Context(tensorstore_limits())
+
+
 def _new_array(folder: Path, stack: LabelStack, plane: np.ndarray) -> Any:
     """Return a new Zarr array for planes like this one."""
     import tensorstore
@@ -381,7 +445,8 @@ def _new_array(folder: Path, stack: LabelStack, plane: np.ndarray) -> Any:
                 "dimension_separator": "/",
             },
             "create": True,
-        }
+        },
+        context=_tensorstore_context(),
     ).result()
 
 

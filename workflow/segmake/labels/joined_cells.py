@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from segmake.core.journal import Entry, Journal, as_record
@@ -67,8 +69,9 @@ class JoinedCells:
         wanted = self.columns if columns is None else set(columns)
         kinds = self._kinds[[column for column in self.columns if column in wanted]]
         waiting: list[pd.DataFrame] = []
-        for table in self._tables:
-            for part in table.parts(wanted) if table.rows else ():
+        filled = (table for table in self._tables if table.rows)
+        for _, alike in groupby(filled, lambda table: (table.columns, id(table.plain))):
+            for part in _read(list(alike), wanted):
                 waiting.append(part)
                 if sum(map(len, waiting)) >= ROWS:
                     yield _below(kinds, waiting)
@@ -78,7 +81,7 @@ class JoinedCells:
 
 
 class _Kind(NamedTuple):
-    """The columns that tables have, and one row that stands for their types; none in a table without rows."""
+    """The columns that tables have, and one row that stands for their types."""
 
     columns: tuple[str, ...]
     row: pd.DataFrame
@@ -96,6 +99,8 @@ class _Table(NamedTuple):
         Their names in the joined table, without ``image``.
     kinds : tuple of DataFrame
         Rows that stand for the types of the table's columns, which may differ from part to part.
+    plain : _Kind or None
+        What it has in common with other tables, if its types are the same whatever is in it.
     """
 
     image: str
@@ -103,19 +108,7 @@ class _Table(NamedTuple):
     rows: int
     columns: tuple[str, ...]
     kinds: tuple[pd.DataFrame, ...]
-
-    def parts(self, columns: Iterable[str]) -> Iterator[pd.DataFrame]:
-        """Yield the rows of some columns of the joined table, with the image."""
-        wanted = [number for number, name in enumerate(self.columns) if name in columns]
-        for part in _parts(self.path, wanted):
-            yield self.named(part, wanted, "image" in columns)
-
-    def named(self, part: pd.DataFrame, wanted: Sequence[int], image: bool) -> pd.DataFrame:
-        """Return rows of some columns with the names that these have in the joined table."""
-        part = part.set_axis([self.columns[number] for number in wanted], axis="columns")
-        if image:
-            part.insert(0, "image", self.image)
-        return part
+    plain: _Kind | None = None
 
 
 def join_cells(plan: Plan, images: Iterable[str]) -> tuple[JoinedCells, dict[str, Problem]]:
@@ -191,12 +184,13 @@ def _kinds(tables: Sequence[_Table]) -> pd.DataFrame:
     """Return a few rows that have the types of the columns of all tables together."""
     # A table without rows has no types to speak of, and would turn the joined columns into text.
     filled = [table for table in tables if table.rows] or tables[:1]
-    seen: dict[tuple[object, ...], pd.DataFrame] = {}
+    seen: dict[tuple[tuple[str, ...], int], pd.DataFrame] = {}
     for table in filled:
         for kind in table.kinds:
             # Tables of one kind share the row that stands for it.
             if (table.columns, id(kind)) not in seen:
-                row = table.named(kind, range(len(table.columns)), image=True)
+                row = kind.set_axis(list(table.columns), axis="columns")
+                row.insert(0, "image", table.image)
                 seen[table.columns, id(kind)] = row
     if not seen:
         return pd.DataFrame(columns=["image"])
@@ -206,10 +200,49 @@ def _kinds(tables: Sequence[_Table]) -> pd.DataFrame:
 
 def _below(kinds: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return rows with the columns and types that they have together with those of these kinds."""
+    if len(parts) == 1 and parts[0].dtypes.equals(kinds.dtypes):
+        return parts[0]
     return pd.concat([kinds, *parts], ignore_index=True).iloc[len(kinds) :]
 
 
-def _parts(path: Path, columns: Sequence[int] | None = None) -> Iterator[pd.DataFrame]:
+def _read(tables: Sequence[_Table], columns: Iterable[str]) -> Iterator[pd.DataFrame]:
+    """Yield the rows of tables that have the same columns, with their images: those of some columns.
+
+    Where the types do not depend on what is in them, many tables become rows of pandas together, which is much faster.
+    """
+    from pyarrow import concat_tables
+
+    names, plain = tables[0].columns, tables[0].plain
+    wanted = [number for number, name in enumerate(names) if name in columns]
+    waiting: list[Any] = []
+    images: list[str] = []
+    for table in tables:
+        for part in _parts(table.path, wanted):
+            waiting.append(part)
+            images.append(table.image)
+            if plain and sum(map(len, waiting)) < ROWS and table is not tables[-1]:
+                continue
+            lengths = list(map(len, waiting))
+            rows = _as_pandas(concat_tables(waiting) if plain else part)
+            rows = rows.set_axis([names[number] for number in wanted], axis="columns")
+            if "image" in columns:
+                rows.insert(0, "image", np.repeat(np.array(images, object), lengths))
+            waiting, images = [], []
+            yield rows
+
+
+def _as_pandas(rows: pyarrow.Table | pd.DataFrame) -> pd.DataFrame:
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    table = rows.to_pandas(use_threads=False, split_blocks=True)
+    # What was noted of one part is not true of all.
+    table.attrs.clear()
+    return table
+
+
+def _parts(
+    path: Path, columns: Sequence[int] | None = None
+) -> Iterator[pyarrow.Table | pd.DataFrame]:
     """Yield the rows of an image's table: all columns, or those with these numbers."""
     from pyarrow.parquet import ParquetFile
 
@@ -218,13 +251,10 @@ def _parts(path: Path, columns: Sequence[int] | None = None) -> Iterator[pd.Data
         yield table if columns is None else table.iloc[:, list(columns)]
         return
     with ParquetFile(path) as file:
-        names = None if columns is None else [file.schema_arrow.names[number] for number in columns]
+        names = file.schema_arrow.names
+        chosen = names if columns is None else [names[number] for number in columns]
         for number in range(file.num_row_groups):
-            rows = file.read_row_group(number, columns=names, use_threads=False)
-            part = rows.to_pandas(use_threads=False)
-            # What was noted of one part is not true of all.
-            part.attrs.clear()
-            yield part
+            yield file.read_row_group(number, columns=chosen, use_threads=False)
 
 
 def _table(
@@ -262,12 +292,14 @@ def _table(
         row = schema.empty_table().to_pandas()
         return _Table(image, own, 0, tuple(schema.names), (row,))
     if not _types_are_plain(schema):
-        return _Table(image, own, rows, tuple(schema.names), tuple(map(_row, _parts(own))))
+        kinds = tuple(_row(_as_pandas(part)) for part in _parts(own))
+        return _Table(image, own, rows, tuple(schema.names), kinds)
     said = schema.remove_metadata().serialize().to_pybytes() + schema.metadata[b"pandas"]
     if said not in known:
         filled = next(part for part in _parts(own) if len(part))
-        known[said] = _Kind(tuple(schema.names), _row(filled))
-    return _Table(image, own, rows, known[said].columns, (known[said].row,))
+        known[said] = _Kind(tuple(schema.names), _row(_as_pandas(filled)))
+    kind = known[said]
+    return _Table(image, own, rows, kind.columns, (kind.row,), kind)
 
 
 def _types_are_plain(schema: pyarrow.Schema) -> bool:

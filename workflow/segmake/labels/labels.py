@@ -9,19 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 
 from segmake import __version__
+from segmake.core import strips
 from segmake.core.disk import disk_problem
-from segmake.core.files import write_atomically
-from segmake.core.strips import strips
+from segmake.core.files import open_atomically
+from segmake.core.strips import Striped
 from segmake.formats import unreadable
 from segmake.messages import Problem
 
@@ -32,8 +36,17 @@ if TYPE_CHECKING:
 _CLASSIC_BYTES = 2**32 - 2**25
 _BYTES_ABOUT_A_PAGE = 1024
 
+# What the metadata of a mask says of lengths and times.
+_LENGTHS = ("PhysicalSizeX", "PhysicalSizeY", "PhysicalSizeZ", "TimeIncrement")
+
 # One plane is compressed at a time: tifffile would otherwise gather many of them.
 _COMPRESSION: dict[str, Any] = {"compression": "zlib", "maxworkers": 1}
+
+# What tifffile calls this compression, and how many bytes it puts into a strip.
+_ZLIB, _BYTES_OF_A_STRIP = 8, 2**18
+
+# So many compressed bytes of a large plane are read at a time.
+_READ_AT_ONCE = 2**24
 
 
 class LabelWriter:
@@ -48,7 +61,7 @@ class LabelWriter:
     times, depth : int
         Number of time points and of slices.
     lasting : bool
-        As `write_atomically` has it.
+        As `open_atomically` has it.
 
     Attributes
     ----------
@@ -74,35 +87,44 @@ class LabelWriter:
         else:
             self.abandon()
 
-    def add(self, plane: np.ndarray) -> None:
+    def add(self, plane: np.ndarray | Striped) -> None:
         """Write the next plane: the slices of the first time point, then those of the second...
 
         Parameters
         ----------
-        plane : array (Y, X), integers
+        plane : array (Y, X), integers, or Striped
+            One that is nowhere as a whole is read once, and its page is uint32.
 
         Raises
         ------
         ValueError
             If it is no label image, or of another size than the planes before it.
         """
-        largest = _largest(plane)
+        striped = isinstance(plane, Striped)
+        largest = 0 if striped else _largest(plane)
         if self._shape not in (None, plane.shape):
             raise ValueError(f"planes of {self._shape} and of {plane.shape} pixels")
         description = None
         if self._file is None:
-            part = self._opened.enter_context(write_atomically(self._path, lasting=self._lasting))
+            written = open_atomically(self._path, lasting=self._lasting)
             # By its path, tifffile would look at each folder above it.
-            file = self._opened.enter_context(part.open("wb"))
+            file = self._opened.enter_context(written)
             self._file = self._opened.enter_context(tifffile.TiffWriter(file, bigtiff=True))
             description = json.dumps({"times": self._times, "depth": self._depth})
-        self._file.write(
-            np.ascontiguousarray(plane, _type_for(largest)),
-            description=description,
-            metadata=None,
-            contiguous=False,
-            **_COMPRESSION,
-        )
+        told = {"description": description, "metadata": None, "contiguous": False, **_COMPRESSION}
+        if isinstance(plane, Striped):
+
+            def seen(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+                nonlocal largest
+                for part in parts:
+                    largest = max(largest, _largest(part))
+                    yield part
+
+            shape, dtype = plane.shape, np.dtype(np.uint32)
+            packed = _packed([Striped(shape, lambda: seen(plane.parts()))], dtype)
+            self._file.write(packed, shape=shape, dtype=dtype, **told)
+        else:
+            self._file.write(np.ascontiguousarray(plane, _type_for(largest)), **told)
         self._shape = plane.shape
         self._added += 1
         self.largest = max(self.largest, largest)
@@ -132,6 +154,8 @@ class LabelStack:
     Parameters
     ----------
     path : Path
+    noted : tuple, optional
+        Size and checksum that it has to have.
 
     Attributes
     ----------
@@ -147,14 +171,17 @@ class LabelStack:
     Raises
     ------
     Problem
-        ``SM-OUT-001`` if the file is not there, damaged, or was saved by another program.
+        ``SM-OUT-001`` if the file is not there, damaged, other than `noted`, or was saved by another program.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, noted: tuple[int, str] | None = None) -> None:
         self._path = path
         self._closed = ExitStack()
         try:
             file = self._closed.enter_context(path.open("rb"))
+            if noted:
+                _refuse_other(file, noted)
+            # By its path, tifffile would look at each folder above it.
             self._file = self._closed.enter_context(tifffile.TiffFile(file))
             self._read_header()
         except Exception as error:
@@ -196,6 +223,23 @@ class LabelStack:
         except Exception as error:
             raise self._problem(error) from error
 
+    def striped(self, time: int = 0, depth: int = 0) -> np.ndarray | Striped:
+        """Return what `plane` does, of a large one as what is read some rows at a time."""
+        if self.height * self.width <= strips.LARGE:
+            return self.plane(time, depth)
+        page = self._file.pages[time * self.depth + depth]
+
+        def parts() -> Iterator[np.ndarray]:
+            try:
+                for part, _, _ in page.aspage().segments(maxworkers=1, buffersize=_READ_AT_ONCE):
+                    if part is None:
+                        raise ValueError("a strip that was never written")
+                    yield part.reshape(-1, self.width)
+            except Exception as error:
+                raise self._problem(error) from error
+
+        return Striped((self.height, self.width), parts)
+
     def volume(self, time: int = 0) -> np.ndarray:
         """Return the labels of all slices of one time point: (Z, Y, X), uint16 or uint32."""
         return np.stack([self.plane(time, depth) for depth in range(self.depth)])
@@ -206,6 +250,12 @@ class LabelStack:
             for depth in range(self.depth):
                 yield self.plane(time, depth)
 
+    def striped_planes(self) -> Iterator[np.ndarray | Striped]:
+        """Yield every plane as `striped` returns it."""
+        for time in range(self.times):
+            for depth in range(self.depth):
+                yield self.striped(time, depth)
+
     def _read_header(self) -> None:
         self.pixel_size_um = self.pixel_height_um = self.slice_step_um = self.interval_s = None
         if self._file.is_ome:
@@ -213,11 +263,14 @@ class LabelStack:
             sizes = dict(zip(series.axes, series.shape, strict=True))
             self.times, self.depth = sizes.pop("T", 1), sizes.pop("Z", 1)
             self.height, self.width = sizes.pop("Y"), sizes.pop("X")
-            pixels = tifffile.xml2dict(self._file.ome_metadata or "")["OME"]["Image"]["Pixels"]
-            self.pixel_size_um = pixels.get("PhysicalSizeX")
-            self.pixel_height_um = pixels.get("PhysicalSizeY")
-            self.slice_step_um = pixels.get("PhysicalSizeZ")
-            self.interval_s = pixels.get("TimeIncrement")
+            # tifffile's xml2dict looks for a library that is not there, for each file in each folder of modules.
+            root = ElementTree.fromstring(self._file.ome_metadata or "")  # noqa: S314
+            (pixels,) = root.iterfind("{*}Image/{*}Pixels")
+            known = {name: float(value) for name, value in pixels.items() if name in _LENGTHS}
+            self.pixel_size_um = known.get("PhysicalSizeX")
+            self.pixel_height_um = known.get("PhysicalSizeY")
+            self.slice_step_um = known.get("PhysicalSizeZ")
+            self.interval_s = known.get("TimeIncrement")
         else:
             numbers = json.loads(self._file.pages.first.description)
             self.times, self.depth, sizes = int(numbers["times"]), int(numbers["depth"]), {}
@@ -238,9 +291,17 @@ class LabelStack:
         return problem
 
 
+def _refuse_other(file: BufferedReader, noted: tuple[int, str]) -> None:
+    """Refuse an open file whose size or checksum is another."""
+    size = os.fstat(file.fileno()).st_size
+    if size != noted[0] or hashlib.file_digest(file, "sha256").hexdigest() != noted[1]:
+        raise ValueError("other bytes than were noted of it")
+    file.seek(0)
+
+
 def write_masks(
     path: Path,
-    planes: Iterable[np.ndarray],
+    planes: Iterable[np.ndarray | Striped],
     *,
     axes: str,
     shape: tuple[int, ...],
@@ -257,7 +318,7 @@ def write_masks(
     ----------
     path : Path
         Ends in ``.ome.tif``; its folder is made.
-    planes : iterable of array (Y, X), integers
+    planes : iterable of array (Y, X), integers, or Striped
         0 is the background. The slices of the first time point, then those of the second... Written as uint16, or
         uint32 where any label is above 65,535.
     axes : {"YX", "TYX", "ZYX", "TZYX"}
@@ -282,44 +343,43 @@ def write_masks(
     sizes = {"X": pixel_size_um, "Y": pixel_height_um or pixel_size_um, "Z": slice_step_um}
     metadata = _ome_metadata(name, sizes, interval_s, notes or {}) | {"axes": axes}
 
-    def seen() -> Iterator[np.ndarray]:
+    def seen() -> Iterator[np.ndarray | Striped]:
         for plane in planes:
             if plane.shape != shape[-2:]:
                 raise ValueError(f"a plane of {plane.shape} pixels, not {shape[-2:]}")
             yield plane
-            for rows in strips(*plane.shape):
-                content.update(np.ascontiguousarray(plane[rows], np.uint32).data)
+            for rows in strips.parts(plane):
+                content.update(np.ascontiguousarray(rows, np.uint32).data)
 
-    def write(part: Path, found: Iterable[np.ndarray], largest: int) -> None:
+    def write(file: IO[bytes], found: Iterable[np.ndarray | Striped], largest: int) -> None:
         dtype = _type_for(largest)
-        # By its path, tifffile would look at each folder above it.
-        with part.open("wb") as file:
-            tifffile.imwrite(
-                file,
-                (plane.astype(dtype, copy=False) for plane in found),
-                shape=shape,
-                dtype=dtype,
-                ome=True,
-                bigtiff=needs_bigtiff(shape, dtype),
-                photometric="minisblack",
-                software=f"SegMake {__version__}",
-                metadata=metadata | {"UUID": _identifier(content.hexdigest())},
-                **_COMPRESSION,
-            )
+        tifffile.imwrite(
+            file,
+            _packed(found, dtype),
+            shape=shape,
+            dtype=dtype,
+            ome=True,
+            bigtiff=needs_bigtiff(shape, dtype),
+            photometric="minisblack",
+            software=f"SegMake {__version__}",
+            metadata=metadata | {"UUID": _identifier(content.hexdigest())},
+            **_COMPRESSION,
+        )
 
-    with write_atomically(path) as part:
+    # By its path, tifffile would look at each folder above it.
+    with open_atomically(path) as file:
         # The type of the pixels and the file's identifier depend on all planes, which can be had only once.
         if number == 1:
             (plane,) = seen()
-            write(part, [plane], _largest(plane))
+            write(file, [plane], _largest(plane))
             return
-        draft = part.with_name(f"{part.name}.draft.tif")
+        draft = Path(f"{file.name}.draft.tif")
         try:
             with LabelWriter(draft, times=number, depth=1, lasting=False) as writer:
                 for plane in seen():
                     writer.add(plane)
             with LabelStack(draft) as stack:
-                write(part, stack.planes(), writer.largest)
+                write(file, stack.striped_planes(), writer.largest)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -389,8 +449,18 @@ def _identifier(content: str) -> str:
     return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}"
 
 
-def _largest(plane: np.ndarray) -> int:
+def _packed(planes: Iterable[np.ndarray | Striped], dtype: np.dtype) -> Iterator[bytes]:
+    """Yield the strips of planes as tifffile compresses and divides them, which it does only of whole planes."""
+    for plane in planes:
+        rows = max(1, _BYTES_OF_A_STRIP // (plane.shape[1] * dtype.itemsize))
+        for part in strips.in_rows(strips.parts(plane), rows):
+            yield tifffile.TIFF.COMPRESSORS[_ZLIB](np.ascontiguousarray(part, dtype))
+
+
+def _largest(plane: np.ndarray | Striped) -> int:
     """Return the largest label of a plane, which must be one."""
+    if isinstance(plane, Striped):
+        return max(map(_largest, plane.parts()))
     if plane.ndim != 2 or plane.size == 0 or plane.dtype.kind not in "iub":
         raise ValueError(f"no label image: {plane.dtype}, {plane.shape}")
     if plane.min() < 0:

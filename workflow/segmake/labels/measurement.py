@@ -18,6 +18,7 @@ from segmake.config.measurement import (
     SIZE_PROPERTIES,
     SIZES,
 )
+from segmake.core.settings import Measurements
 from segmake.labels.cell_pixels import Cells, cells_of
 from segmake.labels.medial_axis import rod_surface, rod_volume
 from segmake.labels.rods import measure_rods
@@ -29,7 +30,7 @@ def measure_cells(
     labels: np.ndarray,
     channels: Mapping[str, np.ndarray],
     pixel_size_um: float | None,
-    settings: Mapping[str, Any],
+    settings: Measurements,
     pixel_height_um: float | None = None,
 ) -> pd.DataFrame:
     """Measure every cell of a label image.
@@ -42,7 +43,7 @@ def measure_cells(
         The planes whose intensity is measured, by their channels' names.
     pixel_size_um : float or None
         Width of a pixel in micrometres, if it is known.
-    settings : mapping
+    settings : Measurements
         The section ``measurements`` of the config.
     pixel_height_um : float, optional
         Height of a pixel, where it differs from the width. What is in micrometres, and shapes without a unit, are then
@@ -68,7 +69,7 @@ def measure_cells(
     """
     sizes = _Sizes(pixel_size_um, pixel_height_um)
     return _completed(
-        _shapes(labels, settings["properties"], sizes), labels, channels, sizes, settings
+        _shapes(labels, settings.properties, sizes), labels, channels, sizes, settings
     )
 
 
@@ -77,7 +78,7 @@ def measure_volume(
     channels: Mapping[str, np.ndarray],
     pixel_size_um: float | None,
     slice_step_um: float | None,
-    settings: Mapping[str, Any],
+    settings: Measurements,
     pixel_height_um: float | None = None,
 ) -> pd.DataFrame:
     """Measure every cell of a label image in 3D.
@@ -90,7 +91,7 @@ def measure_volume(
         The stacks whose intensity is measured, by their channels' names.
     pixel_size_um, slice_step_um : float or None
         Width of a pixel and distance of neighbouring slices in micrometres, if they are known.
-    settings : mapping
+    settings : Measurements
         The section ``measurements`` of the config.
     pixel_height_um : float, optional
         As `measure_cells` has it.
@@ -112,7 +113,7 @@ def measure_volume(
         ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
     """
     sizes = _Sizes(pixel_size_um, pixel_height_um, slice_step_um)
-    table = _shapes(labels, settings["properties"], sizes)
+    table = _shapes(labels, settings.properties, sizes)
     places = np.flatnonzero(labels)
     owner, numbers = pd.factorize(labels.ravel()[places], sort=True)
     slices, in_slice = np.divmod(places, labels.shape[1] * labels.shape[2])
@@ -239,16 +240,16 @@ def _completed(
     labels: np.ndarray,
     channels: Mapping[str, np.ndarray],
     sizes: _Sizes,
-    settings: Mapping[str, Any],
+    settings: Measurements,
 ) -> pd.DataFrame:
     """Add what is the same in 2D and 3D, and leave out the cells that the settings do not want."""
-    chosen = [SIZE_PROPERTIES[name] for name in settings["properties"] if name in SIZE_PROPERTIES]
+    chosen = [SIZE_PROPERTIES[name] for name in settings.properties if name in SIZE_PROPERTIES]
     for pixels, micrometres, power in (*SIZES, *chosen):
         # In pixels that are not square, what depends on the direction was measured in micrometres already.
         measured = cells.pop(micrometres) if micrometres in cells else None
         cells[micrometres] = cells[pixels] * sizes.factor(power) if measured is None else measured
-    if settings["neighbour_distance"] is not None:
-        distance = settings["neighbour_distance"]
+    if settings.neighbour_distance is not None:
+        distance = settings.neighbour_distance
         cells = cells.join(_neighbours(labels, regionprops(labels), distance, sizes))
     for name, plane in channels.items():
         if plane.shape != labels.shape:
@@ -270,11 +271,9 @@ def _centres(regions: Sequence[Any], dimensions: int) -> np.ndarray:
     return _numbers([region.centroid for region in regions]).reshape(-1, dimensions)
 
 
-def _wanted(
-    cells: pd.DataFrame, pixel_size_um: float | None, settings: Mapping[str, Any]
-) -> pd.Series:
+def _wanted(cells: pd.DataFrame, pixel_size_um: float | None, settings: Measurements) -> pd.Series:
     """Return for each cell whether the settings keep it in the table."""
-    low, high, unit = (settings[key] for key in ("smallest_area", "largest_area", "area_unit"))
+    low, high, unit = settings.smallest_area, settings.largest_area, settings.area_unit
     limited = low is not None or high is not None
     if limited and unit == "um2" and not pixel_size_um:
         raise Problem("SM-MEA-003")
@@ -284,7 +283,7 @@ def _wanted(
         wanted &= area >= low
     if high is not None:
         wanted &= area <= high
-    if settings["exclude_edge_cells"]:
+    if settings.exclude_edge_cells:
         wanted &= ~cells["touches_edge"]
     return wanted
 
@@ -404,16 +403,16 @@ def _intensities(
     cells: pd.DataFrame,
     labels: np.ndarray,
     channels: Mapping[str, np.ndarray],
-    settings: Mapping[str, Any],
+    settings: Measurements,
 ) -> pd.DataFrame:
     """Return the intensities of each cell in each channel, without the background if the settings say so."""
     if not channels:
         return pd.DataFrame(index=cells.index)
     inside = labels > 0
     owners = labels[inside]
-    outside = _Outside(labels, settings["background"], settings["background_ring"])
+    outside = _Outside(labels, settings.background, settings.background_ring)
     statistics = ["mean", "min", "max"]
-    if "intensity_median" in settings["properties"]:
+    if "intensity_median" in settings.properties:
         statistics.append("median")
     columns: dict[str, pd.Series] = {}
     for name, plane in channels.items():
@@ -423,9 +422,9 @@ def _intensities(
         for statistic in statistics:
             columns[f"{statistic}_intensity_{name}"] = pixels.agg(statistic) - background
         columns[f"integrated_intensity_{name}"] = pixels.sum() - pixels.count() * background
-        if "intensity_std" in settings["properties"]:
+        if "intensity_std" in settings.properties:
             columns[f"std_intensity_{name}"] = pixels.std(ddof=0)
-        if settings["background"] is not None:
+        if settings.background is not None:
             columns[f"background_{name}"] = background
     return pd.DataFrame(columns, index=cells["label"]).reset_index(drop=True)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from segmake.core.files import write_atomically
+from segmake.core.files import open_atomically
 from segmake.messages.numbers import brief
 
 if TYPE_CHECKING:
@@ -542,15 +542,15 @@ def _save(image: Image.Image, path: Path) -> None:
     kind = Image.registered_extensions()[path.suffix.lower()]
     # Full colour resolution: JPEG would otherwise smear outlines of one pixel.
     options: dict[str, Any] = {"quality": 85, "subsampling": 0} if kind == "JPEG" else {}
-    with write_atomically(path) as part:
-        image.save(part, format=kind, **options)
+    with open_atomically(path) as file:
+        image.save(file, format=kind, **options)
 
 
 def _save_movie(frames: list[np.ndarray], colors: Sequence[Color], path: Path) -> None:
     images = [_with_palette(frame, colors) for frame in frames]
-    with write_atomically(path) as part:
+    with open_atomically(path) as file:
         images[0].save(
-            part,
+            file,
             format="WEBP",
             save_all=True,
             append_images=images[1:],

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
+
+from segmake.core.strips import Striped, parts
 
 Facts = dict[str, float]
 
@@ -41,12 +44,12 @@ class LabelFacts:
         self._largest = 0.0
         self._planes = 0
 
-    def add(self, plane: np.ndarray) -> np.ndarray:
+    def add(self, plane: np.ndarray | Striped) -> np.ndarray:
         """Take the labels of a plane, and return those that are in it.
 
         Parameters
         ----------
-        plane : array (Y, X), integers
+        plane : array (Y, X), integers, or Striped
             0 is the background.
 
         Returns
@@ -55,19 +58,21 @@ class LabelFacts:
             In order, without 0.
         """
         self._planes += 1
-        named, plane = _numbered(plane)
-        counts = _counts(plane)
+        named = None
+        if not isinstance(plane, Striped):
+            named, plane = _numbered(plane)
+        counts, outlines, at_edge = _counted(plane)
         objects = counts > 0
         objects[0] = False
+        if named is None:
+            named = np.arange(len(counts))
         if not objects.any():
             return np.array([], named.dtype)
-        at_edge = np.zeros(len(counts), bool)
-        for side in _sides(plane):
-            at_edge[side] = True
         self._areas.append(counts[objects])
-        self._widths.append(2 * counts[objects] / _outlines(plane, len(counts))[objects])
+        self._widths.append(2 * counts[objects] / outlines[objects])
         self._at_edge.append(at_edge[objects])
-        self._largest = max(self._largest, float(counts[objects].max()) / plane.size)
+        size = plane.shape[0] * plane.shape[1]
+        self._largest = max(self._largest, float(counts[objects].max()) / size)
         return named[objects]
 
     def facts(self) -> Facts:
@@ -99,12 +104,13 @@ class LabelFacts:
         }
 
 
-def picture_facts(plane: np.ndarray, labels: np.ndarray) -> Facts:
+def picture_facts(plane: np.ndarray, labels: np.ndarray | Striped) -> Facts:
     """Return what is known of the grey values of a plane.
 
     Parameters
     ----------
-    plane, labels : array (Y, X)
+    plane : array (Y, X)
+    labels : array (Y, X), or Striped
 
     Returns
     -------
@@ -120,11 +126,22 @@ def picture_facts(plane: np.ndarray, labels: np.ndarray) -> Facts:
     top = plane.max()
     # Grey values that were stretched, or drawn, end anywhere.
     if whole and int(top) in _TOPS:
-        inside = plane[labels > 0]
-        found["saturated"] = float(((inside if inside.size else plane) == top).mean())
+        found["saturated"] = _saturated(plane, labels, top)
     if (sharpness := _sharpness(_middle(plane).astype(np.float32))) is not None:
         found["sharpness"] = sharpness
     return found
+
+
+def _saturated(plane: np.ndarray, labels: np.ndarray | Striped, top: Any) -> float:
+    """Return the part of the cells' pixels that have a grey value; of all pixels where there is no cell."""
+    inside = of_cells = of_all = row = 0
+    for part in parts(labels):
+        at_top, cells = plane[row : row + len(part)] == top, part > 0
+        inside += int(np.count_nonzero(cells))
+        of_cells += int(np.count_nonzero(at_top & cells))
+        of_all += int(np.count_nonzero(at_top))
+        row += len(part)
+    return of_cells / inside if inside else of_all / plane.size
 
 
 def _sharpness(plane: np.ndarray) -> float | None:
@@ -175,26 +192,39 @@ def _numbered(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return named, numbers[:-1].reshape(plane.shape)
 
 
-def _counts(plane: np.ndarray) -> np.ndarray:
-    """Return how many pixels each number has; some rows at a time, for they are counted as numbers of 64 bits."""
-    number, rows = int(plane.max()) + 1, max(1, _SAMPLE // plane.shape[1])
-    counts = np.zeros(number, np.int64)
-    for first in range(0, len(plane), rows):
-        counts += np.bincount(plane[first : first + rows].ravel(), minlength=number)
-    return counts
+def _counted(plane: np.ndarray | Striped) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each number how many pixels it has, how long its outline is, and whether it touches the border.
+
+    The length is in sides of pixels; the border of the image counts.
+    """
+    counts, outlines, edges = (np.zeros(1, np.int64) for _ in range(3))
+    above: np.ndarray | None = None
+    for part in parts(plane):
+        # Numbers are counted as those of 64 bits, which only some rows at a time are.
+        counts = _sum(counts, part.ravel())
+        sides = [part[:, 0], part[:, -1], *([part[0]] if above is None else [])]
+        pieces = []
+        pairs = [(part[1:], part[:-1]), (part[:, 1:], part[:, :-1])]
+        for one, other in [*pairs, *([] if above is None else [(part[0], above)])]:
+            apart = one != other
+            pieces += [one[apart], other[apart]]
+        edges = _sum(edges, np.concatenate(sides))
+        outlines = _sum(outlines, np.concatenate([*sides, *pieces]))
+        above = part[-1]
+    if above is not None:
+        edges, outlines = _sum(edges, above), _sum(outlines, above)
+    return counts, _filled_up(outlines, len(counts)), _filled_up(edges, len(counts)) > 0
 
 
-def _sides(plane: np.ndarray) -> tuple[np.ndarray, ...]:
-    return plane[0], plane[-1], plane[:, 0], plane[:, -1]
+def _sum(counts: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return counts with those of more numbers; there may be larger ones among these."""
+    more = np.bincount(numbers, minlength=len(counts))
+    more[: len(counts)] += counts
+    return more
 
 
-def _outlines(plane: np.ndarray, number: int) -> np.ndarray:
-    """Return the length of the outline of each number, in sides of pixels; the border of the image counts."""
-    pieces = list(_sides(plane))
-    for one, other in ((plane[1:], plane[:-1]), (plane[:, 1:], plane[:, :-1])):
-        apart = one != other
-        pieces += [one[apart], other[apart]]
-    return np.sum([np.bincount(piece, minlength=number) for piece in pieces], axis=0)
+def _filled_up(counts: np.ndarray, number: int) -> np.ndarray:
+    return np.pad(counts, (0, number - len(counts)))
 
 
 def _rounded(value: float | np.floating) -> float:

@@ -7,7 +7,7 @@ and which cells divided, laptrack decides. Two frames are in memory at a time, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from skimage.registration import phase_cross_correlation
 from skimage.util import map_array
 
+from segmake.core.settings import Tracking
 from segmake.core.tables import write_csv
 from segmake.messages import Problem
 
@@ -57,30 +58,6 @@ _COSTS_OF_NONE = (
     "no_splitting_cost",
     "no_merging_cost",
 )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The section ``tracking`` of the config.
-
-    Attributes
-    ----------
-    max_gap : int
-        A cell that is not found in so many frames in a row keeps its number.
-    min_overlap : float
-        Part of a cell that must lie on the cell that it was, or came of, for the two to be linked.
-    max_distance : float or None
-        Cells that overlap with none are linked to the nearest, at most so many pixels away. None: they are not.
-    """
-
-    max_gap: int = 1
-    min_overlap: float = 0.1
-    max_distance: float | None = None
-
-    @classmethod
-    def of(cls, section: Mapping[str, Any] | bool) -> Settings:
-        """Return what the config says; ``true`` stands for the defaults."""
-        return cls(**section) if isinstance(section, Mapping) else cls()
 
 
 @dataclass(frozen=True)
@@ -127,7 +104,7 @@ class Links:
 
 def link(
     frames: Iterable[np.ndarray],
-    section: Mapping[str, Any] | bool = True,
+    settings: Tracking | None = None,
     *,
     times: Sequence[int] | None = None,
 ) -> Links:
@@ -138,8 +115,8 @@ def link(
     frames : iterable of array (Y, X) or (Z, Y, X), integers
         A label image for each time point, all of one size; 0 is the background. They are read one after the other,
         each once.
-    section : mapping or True
-        The section ``tracking`` of the config; True for its defaults.
+    settings : Tracking, optional
+        The section ``tracking`` of the config; else its defaults.
     times : sequence of int, optional
         What the time points are called in the lineage; 1, 2, 3... if left out.
 
@@ -150,7 +127,7 @@ def link(
     ValueError
         If the frames differ in size.
     """
-    tracker = _Tracker(Settings.of(section))
+    tracker = _Tracker(settings or Tracking())
     for frame in frames:
         tracker.add(frame)
     return tracker.links(times)
@@ -265,7 +242,7 @@ class _Cells:
 class _Tracker:
     """Takes the frames one after the other, and keeps of each what the lineage needs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Tracking) -> None:
         self._settings = settings
         self._labels: list[np.ndarray] = []
         self._sizes: list[np.ndarray] = []
@@ -418,7 +395,7 @@ def _with_neighbours(
 
 
 def _origins(
-    known: _Cells, steps: np.ndarray, cells: _Cells, picture: np.ndarray, settings: Settings
+    known: _Cells, steps: np.ndarray, cells: _Cells, picture: np.ndarray, settings: Tracking
 ) -> np.ndarray:
     """Return for each cell (N,) which of the known cells it is or came of, or -1."""
     costs: dict[tuple[int, int], float] = {}

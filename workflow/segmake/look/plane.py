@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from segmake.core.files import fingerprint, write_atomically
+from segmake.core.settings import Images
 from segmake.formats import unreadable, watched
 from segmake.images.calibration import mean_size
 from segmake.images.field_of_view import FieldOfView
@@ -24,14 +25,14 @@ LONGEST = 4096
 
 
 def draw_plane(
-    path: Path, images: Mapping[str, Any], position: int, moment: int, folder: Path
+    path: Path, images: Images, position: int, moment: int, folder: Path
 ) -> dict[str, Any]:
     """Draw the plane that a config chooses of a field of view; where it does not, the first channel, the middle slice.
 
     Parameters
     ----------
     path : Path
-    images : mapping
+    images : Images
         The section ``images`` of the config.
     position, moment : int
         From 1.
@@ -48,13 +49,13 @@ def draw_plane(
     Problem
         If the image can't be read, or there is no such position, time point or channel.
     """
-    chosen = _chosen(path, {**images, "time": moment}, position)
+    chosen = _chosen(path, replace(images, time=moment), position)
     with FieldOfView(path, position - 1, chosen) as view:
         header, selection = view.header, view.selection
         at = selection.slices[len(selection.slices) // 2] if not selection.projection else None
         depth = selection.slices.index(at) if at is not None else 0
         kept = ("channel", "z", "time", "pages", "axes")
-        picture = folder / f"{fingerprint(position, [chosen.get(name) for name in kept])}.png"
+        picture = folder / f"{fingerprint(position, [getattr(chosen, name) for name in kept])}.png"
         reduced = max(1, -(-max(header.width, header.height) // LONGEST))
         if not picture.exists():
             _save(_plane(view, path, depth), picture, reduced)
@@ -101,19 +102,19 @@ def draw_cells(labels: Path, picture: Path, reduced: int) -> dict[str, Any]:
     return {"outlines": picture, "cells": int(areas.size), "diameter": diameter}
 
 
-def _chosen(path: Path, images: dict[str, Any], position: int) -> dict[str, Any]:
+def _chosen(path: Path, images: Images, position: int) -> Images:
     """Return the section ``images`` with an answer to what it leaves open, where the file has several."""
     with watched(path), open_field(path, images) as image:
         if not 1 <= position <= len(image.fields):
             raise Problem("SM-IMG-024", where=str(path), wanted=position, number=len(image.fields))
         raw = image.fields[position - 1]
-    chosen = {**images, "pages": images["pages"] or ("time" if raw.unnamed > 1 else None)}
+    chosen = replace(images, pages=images.pages or ("time" if raw.unnamed > 1 else None))
     header = interpreted(raw, chosen)
-    if chosen["z"] is None and header.slices > 1:
-        chosen["z"] = (header.slices + 1) // 2
-    if chosen["channel"] is None and len(header.channels) > 1:
-        chosen["channel"] = 1
-    return {**chosen, "second_channel": None}
+    if chosen.z is None and header.slices > 1:
+        chosen = replace(chosen, z=(header.slices + 1) // 2)
+    if chosen.channel is None and len(header.channels) > 1:
+        chosen = replace(chosen, channel=1)
+    return replace(chosen, second_channel=None)
 
 
 def _plane(view: FieldOfView, path: Path, depth: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from segmake import engines
 from segmake.core.absent_packages import absent
 from segmake.core.disk import disk_problem
 from segmake.core.files import error_line, readable
+from segmake.core.settings import Settings
 from segmake.messages import Problem
 from segmake.runner.pipeline import Task
 from segmake.steps.segmentation import Segmentation
@@ -26,6 +27,7 @@ class _Settings:
 
     def __init__(self, settings: dict[str, Any], file_sets: dict[str, Any]) -> None:
         self.settings, self.file_sets = settings, file_sets
+        self.typed = Settings.of(settings)
         # What is tried leaves no note of the file of its model.
         self.weights = None
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from segmake.core import installation
 from segmake.core.caches import own_cache_folder
 from segmake.core.files import fingerprint
+from segmake.core.settings import Images
 from segmake.engines import BUILTIN_MODELS
 from segmake.formats import FOLDER_SUFFIX
 from segmake.images.inventory import size_and_time
@@ -107,7 +108,7 @@ def seen(path: Path, images: dict[str, Any], position: int, moment: int) -> Tria
     if path.is_dir() and path.suffix.lower() != FOLDER_SUFFIX:
         raise Problem("SM-LOK-008", where=str(path), folder=path)
     folder = folder_of(path)
-    drawn = draw_plane(path, images, position, moment, folder)
+    drawn = draw_plane(path, Images.of(images), position, moment, folder)
     return Trial("picture", path, position, moment, **drawn)
 
 
@@ -135,14 +136,14 @@ def tried(drawn: Trial, images: dict[str, Any], segmentation: dict[str, Any]) ->
         raise Problem("SM-ENV-001", engine=engine)
     labels = drawn.picture.with_name(f"{fingerprint(drawn.picture.name, segmentation)}.tif")
     # Which cells there are does not depend on where they are looked for; here there may be no GPU.
-    here = {"gpu": None, "allow_cpu": True} if engine in BUILTIN_MODELS else {}
+    here = {"gpu": "auto", "allow_cpu": True} if engine in BUILTIN_MODELS else {}
     question = {
         "path": str(drawn.file),
         "position": drawn.position - 1,
         "images": images | {"time": drawn.time},
         "segmentation": segmentation | here,
         "labels": str(labels),
-        "files": asdict(files) if (files := set_of(drawn.file, images)) else None,
+        "files": asdict(files) if (files := set_of(drawn.file, Images.of(images))) else None,
     }
     began = time.monotonic()
     yield replace(drawn, state="begun")

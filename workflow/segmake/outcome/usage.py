@@ -191,7 +191,7 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
         return None
     segment = by_step[STEPS[0]]
     images = _images_done(plan, segment)
-    cluster = plan.settings["cluster"]
+    cluster = plan.typed.cluster
     last = [attempt for attempt in segment if attempt.run == segment[-1].run]
     batches = {attempt.job.batch for attempt in last}
     held = [attempt for attempt in segment if attempt.gpu]
@@ -203,8 +203,8 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
         gpu_seconds=sum(attempt.seconds or 0.0 for attempt in held) if held else None,
         network_seconds=_network_seconds(plan, held),
         runs=len({attempt.run for attempt in attempts}),
-        small_batches=cluster["batch_size"] != "auto"
-        and len(batches) > (cluster["max_gpus"] or USUAL_GPUS),
+        small_batches=cluster.batch_size != "auto"
+        and len(batches) > (cluster.max_gpus or USUAL_GPUS),
     )
 
 
@@ -246,7 +246,7 @@ def _attempts(plan: Plan, sent: Sequence[Sent], now: float) -> list[_Attempt]:
     noted = notes(plan.folders, [one.job for one in ours])
     measured = in_accounts(plan.folders, [one.job for one in ours])
     benchmarks = _benchmarks(plan) if len(measured) < len(ours) else {}
-    needs = needs_gpu(plan.settings)
+    needs = needs_gpu(plan.typed.segmentation)
     found: list[_Attempt] = []
     next_of: dict[tuple[str, str], tuple[str, Job]] = {}
     for one in reversed(ours):
@@ -436,13 +436,13 @@ def _what_worked(
     ]
     if not worked:
         return None
-    enough, section = max(worked), plan.settings["cluster"]
+    enough, section = max(worked), plan.typed.cluster
     if cause == "time":
-        better = enough > whole_minutes(section["hours"])
+        better = enough > whole_minutes(section.hours)
         return Advice("hours", enough / 60, enough, None) if better else None
     # More than the partition allows would be refused: it is not rounded up.
     setting = math.floor(enough / 1024 * 10) / 10
-    return Advice("memory_gb", setting, enough, None) if setting > section["memory_gb"] else None
+    return Advice("memory_gb", setting, enough, None) if setting > section.memory_gb else None
 
 
 def _less_memory(plan: Plan, last: Kind, all_runs: Kind) -> Advice | None:
@@ -455,7 +455,7 @@ def _less_memory(plan: Plan, last: Kind, all_runs: Kind) -> Advice | None:
     if asked < MUCH_MEMORY_MB or used >= USED_OF_MUCH_MEMORY * asked:
         return None
     setting = _rounded_up((used * MEMORY_HEADROOM + SNAKEMAKE_MB) / 1024, ROUND_GIGABYTES)
-    better = setting < min(asked / 1024, plan.settings["cluster"]["memory_gb"])
+    better = setting < min(asked / 1024, plan.typed.cluster.memory_gb)
     return Advice("memory_gb", setting, asked, used) if better else None
 
 
@@ -472,7 +472,7 @@ def _less_time(plan: Plan, last: Kind, attempts: list[_Attempt]) -> Advice | Non
     if asked <= MUCH_MINUTES or longest > USED_OF_MUCH_TIME * asked * 60:
         return None
     setting = _rounded_up(longest * TIME_HEADROOM / 3600, ROUND_HOURS)
-    better = setting < min(asked / 60, plan.settings["cluster"]["hours"])
+    better = setting < min(asked / 60, plan.typed.cluster.hours)
     return Advice("hours", setting, asked, longest) if better else None
 
 

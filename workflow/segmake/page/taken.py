@@ -15,6 +15,7 @@ from typing import Any
 from segmake.answers.look import axes_of
 from segmake.config.schema import schema, with_defaults
 from segmake.core.files import natural_key
+from segmake.core.settings import Images
 from segmake.formats.believed import Header
 from segmake.images.file_sets import FileSet, pattern_in, sort_files
 from segmake.images.listing import chosen
@@ -170,7 +171,7 @@ def put_together(
     pattern = None
     # What is wrong with it is told at its field.
     with suppress(Problem, TypeError, AttributeError):
-        pattern = pattern_in(section)
+        pattern = pattern_in(Images.of(section))
     if pattern is None:
         return list(lines), ()
     by_name = {line["name"]: line for line in lines}
@@ -262,7 +263,7 @@ def problems_of(line: Mapping[str, Any], section: Mapping[str, Any]) -> list[dic
         return [problem_values(Problem("SM-IMG-024", where=line["name"], **names))]
     for number in wanted:
         try:
-            select(_header(line["positions"][number]), section, Path(line["name"]))
+            select(_header(line["positions"][number]), Images.of(section), Path(line["name"]))
         except Problem as problem:
             return [problem_values(problem)]
     return []
@@ -301,8 +302,9 @@ def holds(images: Sequence[Mapping[str, Any]], section: Mapping[str, Any]) -> Ho
     channels: Counter[str] = Counter()
     sizes: Counter[float | None] = Counter()
     headers = []
+    chosen = Images.of(section)
     for line in images:
-        seen = [interpreted(_header(one), {"pages": None, **section}) for one in line["positions"]]
+        seen = [interpreted(_header(one), chosen) for one in line["positions"]]
         headers += seen
         channels.update({name for one in seen if not one.color for name in one.channels})
         sizes.update({one.pixel_size_um for one in seen})

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segmake.core.journal import Entry
+from segmake.core.settings import Images
 from segmake.images.selection import channel_key
 from segmake.messages import language, say
 from segmake.runner.records import looks_whole
@@ -92,7 +93,7 @@ class Seen:
 
 # Takes the images that an affected version worked on, and the section `images` of the config; gives those that meet the
 # circumstances.
-Circumstance = Callable[[list[Seen], Mapping[str, Any]], Iterator[Seen]]
+Circumstance = Callable[[list[Seen], Images], Iterator[Seen]]
 
 _CIRCUMSTANCES: dict[str, Circumstance] = {}
 
@@ -107,14 +108,14 @@ def known_errors() -> dict[str, KnownError]:
     }
 
 
-def affected(images: Iterable[Seen], section: Mapping[str, Any]) -> dict[str, list[str]]:
+def affected(images: Iterable[Seen], section: Images) -> dict[str, list[str]]:
     """Return the known errors that results have, or had until this run makes them again.
 
     Parameters
     ----------
     images : iterable of Seen
         Those that are there.
-    section : mapping
+    section : Images
         The section ``images`` of the config.
 
     Returns
@@ -162,10 +163,10 @@ def _circumstance(code: str) -> Callable[[Circumstance], Circumstance]:
 
 
 @_circumstance("KE-001")
-def _not_square(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
+def _not_square(old: list[Seen], section: Images) -> Iterator[Seen]:
     """Yield images that were measured with another pixel size than the file has, or with one side of two."""
     # The config's own is that of both sides.
-    for seen in [] if section["pixel_size_um"] else old:
+    for seen in [] if section.pixel_size_um else old:
         header, measured = seen.image.header, seen.entries.get("measure")
         noted = measured.details.get("pixel_size_um") if measured else None
         if header and noted:
@@ -176,7 +177,7 @@ def _not_square(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
 
 
 @_circumstance("KE-002")
-def _other_experiment(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
+def _other_experiment(old: list[Seen], section: Images) -> Iterator[Seen]:
     """Yield corrected images of which the correction is older, or that are among those of several folders."""
     # Of several folders in a list, the names of the images say which: only those without folders tell more.
     names = [(str(s.image.path), s.image.file) for s in old if "/" not in s.image.file]
@@ -190,7 +191,7 @@ def _other_experiment(old: list[Seen], section: Mapping[str, Any]) -> Iterator[S
 
 
 @_circumstance("KE-003")
-def _other_channel(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
+def _other_channel(old: list[Seen], section: Images) -> Iterator[Seen]:
     """Yield images of another channel than the config names; with a number, than it is in most of the others."""
     named: dict[int, list[tuple[str, Seen]]] = {}
     for seen in old:
@@ -200,8 +201,8 @@ def _other_channel(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen
         # A number for a name says nothing of what it is.
         if number and not name.isdecimal():
             named.setdefault(number, []).append((channel_key(name), seen))
-    wanted = section["channel"]
-    if isinstance(wanted, str | list):
+    wanted = section.channel
+    if isinstance(wanted, str | tuple):
         right = {channel_key(name) for name in ([wanted] if isinstance(wanted, str) else wanted)}
         yield from (s for pairs in named.values() for name, s in pairs if name not in right)
         return
@@ -212,7 +213,7 @@ def _other_channel(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen
 
 
 @_circumstance("KE-004")
-def _damaged(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
+def _damaged(old: list[Seen], section: Images) -> Iterator[Seen]:
     """Yield images with a mask that is empty or cut off, or a table that another program saved."""
     for seen in old:
         # Files that are gone are made again, and were not wrong.
@@ -221,7 +222,7 @@ def _damaged(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
 
 
 @_circumstance("KE-005")
-def _cut_short(old: list[Seen], section: Mapping[str, Any]) -> Iterator[Seen]:
+def _cut_short(old: list[Seen], section: Images) -> Iterator[Seen]:
     """Yield images that were computed from files which are not all there, by what is known now."""
     for seen in old:
         if seen.image.problem and seen.image.problem.code in _NOT_ALL_THERE:

@@ -21,6 +21,7 @@ from segmake.core.config import Config
 from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
 from segmake.core.output_files import kinds_of_images
+from segmake.core.settings import Images, Segmentation, Settings
 from segmake.formats.reach import seen_from_folder
 from segmake.images.batches import megapixels
 from segmake.images.calibration import corrected_since_0_1_0
@@ -106,7 +107,7 @@ def _results_of(config: Config) -> ResultPaths:
 def _settled(config: Config, folders: ResultPaths) -> SettledBatches:
     # What is looked at before it is worked on is not taken for what it becomes meanwhile.
     images = state_of_folders(config) if folders.inventory.exists() else None
-    weights = model_fingerprint(config.settings["segmentation"])
+    weights = model_fingerprint(config.typed.segmentation)
     return SettledBatches(folders, [config.settings, weights], images)
 
 
@@ -140,7 +141,7 @@ def _kept_plan(
         to_do=dict.fromkeys((*STEPS, "batches"), 0),
         pending={name: dict.fromkeys(STEPS, 0) for name in batches},
         small=[],
-        weights=model_fingerprint(settings["segmentation"]),
+        weights=model_fingerprint(config.typed.segmentation),
         sources=sources_of(config),
         contact=config.site.contact,
         named_at=_named_at(config),
@@ -174,7 +175,7 @@ def _make_plan(
     )
     bound = bind_corrections(corrections, present, folders)
     keys = _KeyMaker(config.settings, bound.used)
-    planned = _plan_batches(inventory, folders, keys, config.settings["images"], settled)
+    planned = _plan_batches(inventory, folders, keys, config.typed.images, settled)
     replaced = inventory.replaced.difference(planned["looks"])
     settings = config.settings
     of_scripts = (
@@ -193,11 +194,11 @@ def _make_plan(
         left_out=inventory.left_out,
         other_kinds=inventory.other_kinds,
         **planned,
-        unselected=_unselected(inventory, config.settings["images"], keys.selector),
+        unselected=_unselected(inventory, config.typed.images, keys.selector),
         **_facts(present),
-        diameter_um=_diameter_in_um(settings, present),
+        diameter_um=_diameter_in_um(config.typed, present),
         named_at=_named_at(config),
-        memory=needs(settings, [i for i in present if planned["states"][i.image] != "done"]),
+        memory=needs(config.typed, [i for i in present if planned["states"][i.image] != "done"]),
         hidden=list(inventory.hidden),
         derived=inventory.derived.kinds if inventory.derived else {},
         derived_before=inventory.derived_before,
@@ -253,14 +254,14 @@ def _plan_batches(
     inventory: Inventory,
     folders: ResultPaths,
     keys: _KeyMaker,
-    section: dict[str, Any],
+    section: Images,
     settled: SettledBatches,
 ) -> dict[str, Any]:
     """Return what a `Plan` says of the batches: the batches, the states of the images, what is to do, the small ones.
 
     Parameters
     ----------
-    section : dict
+    section : Images
         The section ``images`` of the config.
     settled : SettledBatches
         Those in which nothing was to be done the last time.
@@ -344,7 +345,7 @@ def _plan_batches(
     }
 
 
-def _known_fault(image: ImageFile, section: dict[str, Any], selector: Selector) -> Problem | None:
+def _known_fault(image: ImageFile, section: Images, selector: Selector) -> Problem | None:
     """Return why an image will fail, as far as its header tells; None where nothing is known against it."""
     if image.problem:
         return seen_from_folder(image.problem, image.path, section)
@@ -366,18 +367,19 @@ class _KeyMaker:
     """Makes the fingerprints of what decides a result of each step, from the settings."""
 
     def __init__(self, settings: dict[str, Any], corrections: dict[str, Path]) -> None:
-        segmentation = settings["segmentation"]
-        decisive = {k: v for k, v in segmentation.items() if k not in engines.NOT_DECISIVE}
-        if decisive.get("diameter") == engines.ESTIMATE:
+        typed = Settings.of(settings)
+        segmentation = typed.segmentation
+        decisive = {
+            k: v for k, v in settings["segmentation"].items() if k not in engines.NOT_DECISIVE
+        }
+        if segmentation.diameter == engines.ESTIMATE:
             decisive["diameter"] = [engines.ESTIMATE, versions.DIAMETERS]
-        engine = segmentation["engine"]
-        self._images = images = settings["images"]
+        engine = segmentation.engine
+        self._images = images = typed.images
         self.selector = Selector(images)
         self._whole = engines.keeps_volume(segmentation)
-        self._in_3d = bool(segmentation.get("do_3D")) and segmentation["anisotropy"] is None
-        self._has_distances = (
-            self._whole and settings["measurements"]["neighbour_distance"] is not None
-        )
+        self._in_3d = segmentation.do_3D and segmentation.anisotropy is None
+        self._has_distances = self._whole and typed.measurements.neighbour_distance is not None
         self._corrections = corrections
         self.weights = model_fingerprint(segmentation)
         self._segment = lambda weights: fingerprint(
@@ -385,16 +387,16 @@ class _KeyMaker:
             weights,
             [versions.ENGINES[engine], versions.PIXELS],
             # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
-            images["pixel_size_um"] if self._whole else None,
+            images.pixel_size_um if self._whole else None,
         )
         self._of_model = self._segment(self.weights)
         self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
         self._masks = fingerprint(
             kinds_of_images(settings["outputs"]),
-            *(images["pixel_size_um"], versions.LABELS, versions.OUTPUTS),
+            *(images.pixel_size_um, versions.LABELS, versions.OUTPUTS),
         )
         self._measure = fingerprint(
-            settings["measurements"], images["pixel_size_um"], versions.MEASUREMENT
+            settings["measurements"], images.pixel_size_um, versions.MEASUREMENT
         )
         self._overlay = fingerprint(settings["overlays"], versions.OVERLAYS)
 
@@ -443,7 +445,7 @@ class _KeyMaker:
         """Return what decides what the users' scripts see of an image, and of its mask; parameters as of `keys`."""
         cells = self._segment_and_cells(image, of_model or self._of_model)[1]
         corrected = corrected_since_0_1_0(image.header, self._images)
-        labels = fingerprint(cells, self._images["pixel_size_um"], *corrected)
+        labels = fingerprint(cells, self._images.pixel_size_um, *corrected)
         file = (image.size, image.mtime_ns, image.position)
         return image_keys(*file, labels, _arranged(image))
 
@@ -460,11 +462,11 @@ class _KeyMaker:
             others = [*others, _arranged(image)]
         if (
             image.header
-            and self._images["axes"]
+            and self._images.axes
             and interpreted(image.header, self._images)
-            != (interpreted(image.header, {**self._images, "axes": None}))
+            != (interpreted(image.header, replace(self._images, axes=None)))
         ):
-            others = [*others, ["axes", self._images["axes"]]]
+            others = [*others, ["axes", self._images.axes]]
         segment = fingerprint(of_model, *file, self._selection(image), *others)
         correction = self.correction(image)
         corrected = correction_fingerprint(correction) if correction else None
@@ -484,7 +486,7 @@ class _KeyMaker:
             return False
         header = interpreted(image.header, self._images)
         planes = header.slices if self._whole else 1
-        planes *= 1 if self._images["second_channel"] is None else 2
+        planes *= 1 if self._images.second_channel is None else 2
         return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
 
     def is_tracked(self, image: ImageFile) -> bool:
@@ -492,7 +494,7 @@ class _KeyMaker:
         if image.header is None or self._tracking is None:
             return False
         header = interpreted(image.header, self._images)
-        return len(chosen(self._images["time"], header.times)) > 1
+        return len(chosen(self._images.time, header.times)) > 1
 
     def _selection(self, image: ImageFile) -> Sequence[Any]:
         """Return the planes that the config selects; what it says, where they can't be known."""
@@ -502,7 +504,7 @@ class _KeyMaker:
             except Problem:
                 pass
         keys = ("channel", "second_channel", "z", "time", "pages")
-        return [self._images[key] for key in keys]
+        return [getattr(self._images, key) for key in keys]
 
 
 def _facts(present: list[ImageFile]) -> dict[str, Any]:
@@ -515,11 +517,11 @@ def _facts(present: list[ImageFile]) -> dict[str, Any]:
     }
 
 
-def _diameter_in_um(settings: dict[str, Any], present: list[ImageFile]) -> float | None:
+def _diameter_in_um(settings: Settings, present: list[ImageFile]) -> float | None:
     """Return how many pixels the diameter is if it was perhaps meant in µm; None if it can be what it is."""
     sizes = [image.header.pixel_size_um for image in present if image.header]
-    size = settings["images"]["pixel_size_um"] or next(filter(None, sizes), None)
-    return small_diameter.in_pixels(settings["segmentation"], size)
+    size = settings.images.pixel_size_um or next(filter(None, sizes), None)
+    return small_diameter.in_pixels(settings.segmentation.diameter, size)
 
 
 def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
@@ -546,7 +548,7 @@ def _sets(inventory: Inventory, present: list[ImageFile]) -> dict[str, Any]:
     return found
 
 
-def _unselected(inventory: Inventory, images: dict[str, Any], selector: Selector) -> dict[str, int]:
+def _unselected(inventory: Inventory, images: Images, selector: Selector) -> dict[str, int]:
     """Return how many positions, time points and slices of the images the config does not select."""
     number = Counter({"positions": len(inventory.unselected), "times": 0, "slices": 0})
     for image in inventory.images:
@@ -562,16 +564,16 @@ def _unselected(inventory: Inventory, images: dict[str, Any], selector: Selector
     return dict(number)
 
 
-def model_fingerprint(segmentation: dict[str, Any]) -> list[int] | None:
+def model_fingerprint(segmentation: Segmentation) -> list[int] | None:
     """Return size and time of change of a model's file; None for a model that the engine knows by its name.
 
     Parameters
     ----------
-    segmentation : dict
-        The section ``segmentation`` of a checked config.
+    segmentation : Segmentation
+        The section ``segmentation`` of the config.
     """
-    model = segmentation.get("model")
-    if model is None or model in engines.BUILTIN_MODELS.get(segmentation["engine"], ()):
+    model = segmentation.model
+    if model is None or model in engines.BUILTIN_MODELS.get(segmentation.engine, ()):
         return None
     stat = Path(model).expanduser().stat()
     return [stat.st_size, stat.st_mtime_ns]

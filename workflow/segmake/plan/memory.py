@@ -6,11 +6,12 @@ pixels a side, 16 bits, and cells everywhere. It is an estimate: what is in a pi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from segmake import engines
+from segmake.core.settings import Segmentation, Settings, Threshold
 from segmake.images.image import ImageFile
 from segmake.images.selection import interpreted
 from segmake.runner.step_names import STEPS
@@ -30,23 +31,24 @@ class Need(NamedTuple):
     image: str
 
 
-# Of `threshold`, by its method. All but the first two look at the whole picture at once.
+# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and a byte for each pixel.
+# What hangs together from the top to the bottom is split as a whole, which takes far more, and is not foreseen.
 THRESHOLD = {
-    "otsu": Takes(350, 14),
-    "yen": Takes(350, 14),
+    "otsu": Takes(600, 4),
+    "yen": Takes(600, 4),
     "local": Takes(150, 114),
     "li": Takes(350, 34),
     "triangle": Takes(350, 26),
 }
 
-# Of Cellpose 3 on the CPU, a thread, 8 tiles at once: the network with its flows, then the masks. Others of its kind
-# were not measured, and count as it does.
-NETWORK = Takes(1250, 60)
+# Of Cellpose 3 on the CPU, a thread, 8 tiles at once: 24 for the network with its flows, then 33 for the masks, and the
+# picture. Others of its kind were not measured, and count as it does.
+NETWORK = Takes(1250, 38)
 
-# Of a z-stack whose slices belong together, for each of its voxels.
-STACK = Takes(1250, 90)
+# Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
+STACK = Takes(1250, 76)
 
-AFTER = {"masks": Takes(150, 34), "measure": Takes(250, 12), "overlay": Takes(150, 10)}
+AFTER = {"masks": Takes(600, 4), "measure": Takes(250, 12), "overlay": Takes(150, 10)}
 
 # What is not above that is not worth a word: all jobs ask for more, unless the config says so.
 _LEAST_MB = 2048
@@ -57,24 +59,23 @@ _FEWEST_PIXELS = 2048**2
 _GREY_BYTES = 2
 
 
-def needed_mb(settings: Mapping[str, Any], image: ImageFile, step: str) -> int:
+def needed_mb(settings: Settings, image: ImageFile, step: str) -> int:
     """Return how many megabytes a step takes for an image, about; 0 where nothing is known of it.
 
     Parameters
     ----------
-    settings : mapping
-        The settings of a checked config.
+    settings : Settings
     image : ImageFile
     step : {"segment", "masks", "measure", "overlay"}
     """
     if image.header is None:
         return 0
-    header, segmentation = interpreted(image.header, settings["images"]), settings["segmentation"]
+    header, segmentation = interpreted(image.header, settings.images), settings.segmentation
     pixels, whole = header.width * header.height, engines.keeps_volume(segmentation)
     takes = AFTER[step] if step in AFTER else _of_engine(segmentation, whole=whole)
     channels = 1
     if step == "segment":
-        channels += settings["images"]["second_channel"] is not None
+        channels += settings.images.second_channel is not None
     elif step == "measure":
         channels = len(header.channels)
     per_pixel = takes.per_pixel + channels * header.pixel_bytes - _GREY_BYTES
@@ -83,19 +84,18 @@ def needed_mb(settings: Mapping[str, Any], image: ImageFile, step: str) -> int:
     return takes.once_mb + ceil(pixels * per_pixel / 2**20)
 
 
-def _of_engine(segmentation: Mapping[str, Any], *, whole: bool) -> Takes:
-    if segmentation["engine"] == "threshold":
-        return THRESHOLD[segmentation["method"]]
+def _of_engine(segmentation: Segmentation, *, whole: bool) -> Takes:
+    if isinstance(segmentation, Threshold):
+        return THRESHOLD[segmentation.method]
     return STACK if whole else NETWORK
 
 
-def needs(settings: Mapping[str, Any], images: Iterable[ImageFile]) -> dict[str, dict[str, Need]]:
+def needs(settings: Settings, images: Iterable[ImageFile]) -> dict[str, dict[str, Need]]:
     """Return what each batch needs at each step, where that is more than any job asks for.
 
     Parameters
     ----------
-    settings : mapping
-        The settings of a checked config.
+    settings : Settings
     images : iterable of ImageFile
         Those with something to do.
     """

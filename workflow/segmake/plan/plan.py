@@ -22,6 +22,7 @@ from typing import Any, Literal, get_args
 from segmake.core import versions
 from segmake.core.files import fingerprint, write_atomically
 from segmake.core.output_files import tables_of_run
+from segmake.core.settings import Settings
 from segmake.engines import licences
 from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, joined, language, say
@@ -176,7 +177,7 @@ class Plan:
         Why images that are to be segmented will fail, as far as their headers and the settings tell. Not written.
     number : int
         How many images there are, and ``summaries`` what `summary` is called in each language, where the plan was
-        read without its images (`read_outline`).
+        read without its images (`read_outline`), or with those of a batch alone (`read_script_batch`).
     memory : dict
         Of batches with large images, what each step needs (`segmake.plan.memory.needs`).
     written_for : str
@@ -235,6 +236,14 @@ class Plan:
     diameter_um: float | None = None
     named_at: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
+    @property
+    def typed(self) -> Settings:
+        """The settings as a tree whose names and types a type checker knows; `settings` themselves are in keys.
+
+        It is of now: what a plan asks of a cluster is settled after it is made.
+        """
+        return Settings.of(self.settings)
+
     @cached_property
     def definitions(self) -> dict[str, Script]:
         """The users' scripts by their names."""
@@ -248,7 +257,7 @@ class Plan:
     @property
     def spreadsheets(self) -> list[str]:
         """The tables of the whole run that the config asks for besides, below the results folder."""
-        return tables_of_run(self.settings["outputs"])
+        return tables_of_run(self.typed.outputs)
 
     @property
     def name(self) -> str:
@@ -267,12 +276,12 @@ class Plan:
     @cached_property
     def left_out_because(self) -> dict[str, str]:
         """Of each image that the config leaves out of the tables, the reason."""
-        return reasons(self.settings.get("leave_out", {}), self.images())
+        return reasons(self.typed.leave_out, self.images())
 
     @cached_property
     def looked_at_because(self) -> dict[str, str]:
         """Of each image that the config says is right as it is, the reason."""
-        return reasons(self.settings.get("looked_at", {}), self.images())
+        return reasons(self.typed.looked_at, self.images())
 
     def naming_problems(self) -> list[Problem]:
         """Return what is wrong about how the config names images: names of no image, or all of them left out."""
@@ -352,7 +361,7 @@ class Plan:
         if self.summaries:
             return self.folders.state / "report" / self.summaries[spoken or language()]
         # It was named by the run, which may have called the results folder otherwise.
-        results = Path(self.written_for or self.settings["results"])
+        results = Path(self.written_for or self.typed.results)
         named = ResultPaths(results, self.folders.kinds)
         outcomes = [
             str(named.marked(step, batch.name, batch.mark(step)))
@@ -383,8 +392,8 @@ class Plan:
         from segmake.scripts.checks.notes import script_notes
         from segmake.scripts.definition.runs import said_of_each
 
-        folder = self.settings["images"]["folder"]
-        lines = [say("plan.no_images")] if folder is None else self._describe_images()
+        none = self.typed.images.folder is None
+        lines = [say("plan.no_images")] if none else self._describe_images()
         for name, script in self.scripts.items():
             lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
             definition, runs = self.definitions[name], script.counts["runs"]
@@ -409,7 +418,7 @@ class Plan:
         # A job makes no such remark, and has less to import.
         from segmake.config.small_diameter import question
 
-        problem = question(self.settings["segmentation"], self.diameter_um)
+        problem = question(self.typed.segmentation.diameter, self.diameter_um)
         return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
 
     def _describe_named(self) -> list[str]:
@@ -467,15 +476,14 @@ class Plan:
         return lines
 
     def _describe_images(self) -> list[str]:
-        folder = self.settings["images"]["folder"]
-        segmentation = self.settings["segmentation"]
-        model = segmentation.get("model")
+        segmentation = self.typed.segmentation
+        model = segmentation.model
         counts = Counter(self.states.values())
         lines = [
             say(
                 "plan.head",
-                folder=folder if isinstance(folder, str) else ", ".join(folder),
-                engine=segmentation["engine"],
+                folder=", ".join(self.typed.images.folders),
+                engine=segmentation.engine,
                 model=f", {model}" if model else "",
             ),
         ]
@@ -577,12 +585,44 @@ def write_plan(plan: Plan) -> None:
         }
         part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={})
         _write(folders.plan_of(name), _as_values(part))
+    parts = {folders.outline, *map(folders.plan_of, plan.batches)}
+    for name, runs, part in _of_script_batches(plan, nothing):
+        parts.add(path := folders.plan_of(f"{name}.{runs}"))
+        _write(path, _as_values(part))
     _write(folders.outline, _as_values(_outline(plan, nothing)))
     _write(folders.plan, _as_values(plan))
-    parts = {folders.outline, *map(folders.plan_of, plan.batches)}
     for path in folders.outline.parent.glob("*.json"):
         if path not in parts:
             path.unlink(missing_ok=True)
+
+
+def _of_script_batches(plan: Plan, nothing: dict[str, Any]) -> Iterator[tuple[str, str, Plan]]:
+    """Yield what of a plan a job has to know that runs a script for each image of a batch, by script and batch.
+
+    Only of scripts that take nothing of other scripts, and of each image alone: others ask what became of all images.
+    """
+    for name, planned in plan.scripts.items():
+        script = plan.definitions[name]
+        if not script.per_image or script.scripts_needed or script.parameters:
+            continue
+        for batch, tasks in planned.batches.items():
+            if (of := plan.batches.get(batch.partition("-")[0])) is None:
+                continue
+            own: dict[str, Any] = {
+                what: {image: values[image] for image in of.images if image in values}
+                for what in ("images_of_scripts", "images_before")
+                if (values := getattr(plan, what))
+            }
+            parts: dict[str, Any] = {
+                "batches": {of.name: of},
+                "scripts": {
+                    name: replace(
+                        planned, batches={batch: tasks}, names={batch: planned.names[batch]}
+                    )
+                },
+                "number": plan.number_of_images,
+            }
+            yield name, batch, replace(plan, **{**nothing, **own, **parts})
 
 
 def _outline(plan: Plan, nothing: dict[str, Any]) -> Plan:
@@ -687,6 +727,20 @@ def read_batch(path: Path, batch: str) -> Plan:
     batch : str
     """
     return _read_part(path, f"{batch}.json")
+
+
+def read_script_batch(path: Path, name: str, batch: str) -> Plan:
+    """Return what of a plan belongs to a batch of a script's runs; the whole of it where a run takes more.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the whole plan.
+    name : str
+        The script.
+    batch : str
+    """
+    return _read_part(path, f"{name}.{batch}.json")
 
 
 def read_outline(path: Path) -> Plan:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.core.files import fingerprint, readable
 from segmake.core.journal import Entry, Journal, next_attempt
+from segmake.core.settings import Environment, Settings
 from segmake.images.named_images import reasons
 from segmake.messages import say
 from segmake.plan.judged import took_nothing
@@ -98,7 +99,7 @@ def plan_scripts(
         )
         for name, script in scripts.items()
     }
-    left_out = reasons(settings.get("leave_out", {}), images)
+    left_out = reasons(Settings.of(settings).leave_out, images)
     keys = _expected_keys(scripts, codes, folders, batches, images, left_out)
     older = None
     if images_before:
@@ -171,24 +172,24 @@ def code_of(script: Script, settings: dict[str, Any]) -> str:
     # The environments of the engines have none of what this needs.
     from segmake.scripts.source.static import local_files
 
-    environment = settings["environments"].get(script.environment)
+    environment = Settings.of(settings).environments.get(script.environment or "")
     return fingerprint(
         [path.read_bytes().hex() for path in local_files(script.file) if path.is_file()],
         [script.run, script.needs],
         script.arguments,
-        environment and [str(environment["python"]), *_listed(environment)],
+        environment and [environment.python, *_listed(environment)],
         *script.added,
     )
 
 
-def _listed(environment: dict[str, Any]) -> list[Any]:
+def _listed(environment: Environment) -> list[Any]:
     """Return the packages of an environment of the config; of conda's only if there are any, as in earlier keys."""
-    if environment.get("existing"):
+    if environment.existing:
         from segmake.environments.solving.existing_environments import listed
 
-        return listed(environment)
-    of_conda = environment.get("conda")
-    return [sorted(environment["packages"]), *([sorted(of_conda)] if of_conda else [])]
+        return listed(environment.existing)
+    of_conda = [sorted(environment.conda)] if environment.conda else []
+    return [sorted(environment.packages), *of_conda]
 
 
 def _identity(script: Script, settings: dict[str, Any], folders: ResultPaths) -> Identity:
@@ -429,12 +430,12 @@ def runs_per_job(
     if script.batch_size:
         return script.batch_size
     usual = script.runs_per_job
-    at_once = max(1, cores // script.resources["cpus"] if cores else MOST_UNKNOWN // batches)
+    at_once = max(1, cores // script.resources.cpus if cores else MOST_UNKNOWN // batches)
     if not seconds:
         # With two for each place, none waits long for the last one; of many, each gets short and long ones.
         few = cores and number < MANY_RUNS * at_once
         return max(usual, ceil(number / (2 * at_once if few else at_once)))
-    limit = script.resources["hours"] * 3600 * PART_OF_LIMIT
+    limit = script.resources.hours * 3600 * PART_OF_LIMIT
     one = max(statistics.median(seconds), 0.001) / script.parallel
     most = int(min(WORTH_A_JOB, limit) / one)
     if cores:

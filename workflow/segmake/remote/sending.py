@@ -14,6 +14,7 @@ from segmake.config.edited_text import settings_in
 from segmake.config.yaml_lines import read_yaml
 from segmake.core.config import Config
 from segmake.core.files import listed, readable
+from segmake.core.settings import Images
 from segmake.images.set_image import other_files
 from segmake.messages import Problem, Problems, say
 from segmake.messages.numbers import shown_bytes
@@ -292,7 +293,9 @@ async def send_one(
     folder = session.place.folder
     copied = make_copy(config, laptop, folder)
     written = settings_in(config.read_text(encoding="utf-8")).get("images")
-    files = other_files(image, written if isinstance(written, Mapping) else {})
+    told = written if isinstance(written, Mapping) else {}
+    section = Images.of({name: value for name, value in told.items() if value is not None})
+    files = other_files(image, section)
     luggage, name = pack_one(image, copied.named, laptop, files)
     if laptop.shared(str(session.experiment)) == folder.rstrip("/"):
         return name, copied

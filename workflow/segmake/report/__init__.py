@@ -1,8 +1,9 @@
 r"""The tables and the report of the whole run, one page in one file.
 
-`summary` writes all of it. `page` makes the report with ``report.html.j2``, `distributions` its plots, `scripts` what
-it shows of the users' scripts; `fragment` makes a text harmless that a script wrote, and `embedded_pictures` makes
-pictures small. `parts` is what these share.
+`summary` writes all of it. `page` makes the report with ``report.html.j2``, `gallery` chooses its images and makes
+their pictures small, `distributions` makes its plots of `cell_columns`; `scripts` is what it shows of the users'
+scripts: `fragment` makes a text harmless that a script wrote, and `embedded_pictures` its pictures small. `parts` is
+what these share.
 
 May import `segmake.outcome` and what is below it.
 

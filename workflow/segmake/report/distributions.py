@@ -29,12 +29,6 @@ MEASURES = {
     "volume": ("volume_um3", "µm³", "volume_vx", "px³"),
 }
 
-# The columns of the table of cells that are looked at.
-COLUMNS_OF_CELLS = (
-    *("image", "time", "time_s"),
-    *(name for um, _, px, _ in MEASURES.values() for name in (um, px)),
-)
-
 _BLUE, _RED = "#2b7a8c", "#b3400b"
 
 
@@ -64,7 +58,7 @@ def distributions(
     plots: list[dict[str, str]] = []
     summary: list[dict[str, str]] = []
 
-    def add(title: str, unit: str, values: np.ndarray, counted: str, *, whole: bool) -> None:
+    def add(title: str, values: np.ndarray, unit: str, counted: str, *, whole: bool) -> None:
         known = np.isfinite(values)
         values = values if known.all() else values[known]
         if values.size == 0:
@@ -89,13 +83,13 @@ def distributions(
             }
         )
 
+    of_cells, of_images = say("report.plot.of_cells"), say("report.plot.of_images")
     for measure in MEASURES:
-        values, unit = _in_best_unit(cells, measure)
-        add(say(f"report.plot.{measure}"), unit, values, say("report.plot.of_cells"), whole=False)
-    of_images = say("report.plot.of_images")
+        # Not by a name: the values of one measure are gone before those of the next one are read.
+        add(say(f"report.plot.{measure}"), *_in_best_unit(cells, measure), of_cells, whole=False)
     for column, unit, whole in (("cells", "", True), ("seconds", "s", False)):
         known = [value for row in done if (value := finite(row.get(column))) is not None]
-        add(say(f"report.plot.{column}"), unit, np.array(known, float), of_images, whole=whole)
+        add(say(f"report.plot.{column}"), np.array(known, float), unit, of_images, whole=whole)
         if column == "cells" and movies:
             plots.append(_plot_over_time(movies, _minutes(cells), done))
     return plots, summary

@@ -20,12 +20,15 @@ from segmake.report.parts import data_uri, href, shown, text_of
 GALLERY_LIMIT = 300
 LOOKS_LIMIT = 2000
 # Of all pictures; in the page they are a third more.
-MOST_BYTES = 10_000_000
+MOST_BYTES = 8_000_000
 
 MIME = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
 # The longer side in pixels, and the quality, of pictures that have to be smaller than they are; the first that fits.
-_SIZES = ((360, 75), (320, 65), (280, 55), (240, 50), (200, 45), (160, 45), (112, 45))
+_SIZES = (
+    *((360, 75), (320, 65), (280, 60), (240, 50)),
+    *((200, 45), (160, 45), (112, 40), (80, 35)),
+)
 # By so many of them it is seen how much room a size takes.
 _TRIED = 12
 
@@ -125,7 +128,7 @@ def _embedded(pairs: Sequence[Pair | None]) -> tuple[list[Addresses], list[str]]
         fits = small and taken + sum(map(len, small)) <= MOST_BYTES
         if small and fits:
             taken += sum(map(len, small))
-            found.append((data_uri(small[0], "image/jpeg"), data_uri(small[1], "image/jpeg")))
+            found.append((data_uri(small[0], "image/webp"), data_uri(small[1], "image/webp")))
         else:
             left += bool(small)
             found.append(None)
@@ -163,7 +166,7 @@ def _fitting(pairs: Sequence[Pair]) -> tuple[int, int]:
 
 
 def _smaller(pair: Pair, longest: int, quality: int) -> tuple[bytes, bytes] | None:
-    """Return both pictures of an image as JPEG whose longer side has at most so many pixels; None if one is damaged."""
+    """Return both pictures of an image as WebP of at most so many pixels on the longer side; None if one is damaged."""
     try:
         before, after = (_encoded(path, longest, quality) for path in pair)
     except (OSError, ValueError, SyntaxError):
@@ -175,10 +178,8 @@ def _encoded(path: Path, longest: int, quality: int) -> bytes:
     with Image.open(path) as image:
         image.draft(None, (longest, longest))  # decoded small at once
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        small = image if image.mode in ("L", "RGB") else image.convert("RGB")
         content = io.BytesIO()
-        # Full colour resolution: outlines are a pixel or two wide.
-        small.save(content, "JPEG", quality=quality, subsampling=0)
+        image.save(content, "WEBP", quality=quality, method=2)
     return content.getvalue()
 
 

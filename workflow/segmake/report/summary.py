@@ -7,15 +7,15 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from segmake import __version__
 from segmake.core.files import readable
 from segmake.core.journal import Journal
+from segmake.core.settings import Segmentation
 from segmake.core.spreadsheets import write_xlsx
-from segmake.core.tables import write_csv, write_parquet
+from segmake.core.tables import write_csv, write_csv_and_parquet
 from segmake.engines import is_demo, licences
 from segmake.labels.joined_cells import fail_broken, join_cells
 from segmake.messages import say
@@ -45,8 +45,8 @@ def write_summary(plan: Plan) -> None:
         fail_broken(plan, broken)
         images = image_table(plan)
     write_csv(images, folders.results / "images.csv")
-    write_csv(cells.parts(), folders.results / "cells.csv")
-    write_parquet(cells.parts(), cells.schema, folders.results / "cells.parquet")
+    both = (folders.results / name for name in ("cells.csv", "cells.parquet"))
+    write_csv_and_parquet(cells.parts(), cells.schema, *both)
     for name in plan.spreadsheets:
         table = [images] if name.startswith("images") else cells.parts()
         write_xlsx(table, folders.results / name)
@@ -69,15 +69,15 @@ def write_summary(plan: Plan) -> None:
 
 
 def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
-    segmentation = plan.settings["segmentation"]
+    segmentation = plan.typed.segmentation
     devices = sorted(set(images["device"].dropna()))
     return Run(
         title=_title(plan.folders.results),
         started=_iso(plan.started),
         finished=_iso(time.time()),
         settings=plan.settings,
-        engine=segmentation["engine"],
-        model=segmentation.get("model") or segmentation.get("method", ""),
+        engine=segmentation.engine,
+        model=segmentation.model or segmentation.method or "",
         versions=_versions(plan),
         device=", ".join(devices),
         command=plan.command,
@@ -111,14 +111,12 @@ def _title(results: Path) -> str:
     return readable(names[0] if folder.name == "results" else "/".join(names))
 
 
-def _warnings(
-    segmentation: dict[str, Any], devices: list[str], kept: Mapping[str, str]
-) -> list[str]:
+def _warnings(segmentation: Segmentation, devices: list[str], kept: Mapping[str, str]) -> list[str]:
     """Return what a reader of the report should know before trusting it, or the time it took."""
     warnings = []
     if is_demo(segmentation):
         warnings.append(say("warning.demo_model"))
-    if segmentation.get("gpu") == "auto" and "CPU" in devices:
+    if segmentation.gpu == "auto" and "CPU" in devices:
         warnings.append(say("warning.cpu"))
     if kept:
         files = ", ".join(readable(place) for place in kept.values())

@@ -20,6 +20,7 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import BinaryIO
 
+from segmake.core.files import checksum_as_written
 from segmake.core.journal import Record
 from segmake.formats.tiff_chain import (
     COUNTS,
@@ -61,7 +62,10 @@ def record_of(paths: Iterable[Path], results: Path) -> dict[str, tuple[int, str]
     found = {}
     for path in paths:
         with suppress(FileNotFoundError, NotADirectoryError):
-            found[name_of(path, results)] = _state(path)
+            about = path.stat()
+            written = checksum_as_written(path, about)
+            state = (about.st_size, written) if written else _state(path, about)
+            found[name_of(path, results)] = state
     return found
 
 

@@ -242,7 +242,8 @@ class _Record:
         outputs: dict[str, Any] = {}
         if error is None:
             try:
-                outputs = _noted(task)
+                # What did the work has noted them, where that was another process.
+                outputs = {} if "outputs" in ended.details else noted(task)
             except OSError as unread:
                 error = unread
         with self._lock:
@@ -437,7 +438,7 @@ def remove_outputs(task: Task) -> None:
                 _put_aside(output, task.aside)
 
 
-def _noted(task: Task) -> dict[str, Any]:
+def noted(task: Task) -> dict[str, Any]:
     """Return what the journal notes of the files that an image was made into, which are on the disk then."""
     if task.aside is not None:
         for output in task.outputs:

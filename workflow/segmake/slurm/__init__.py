@@ -6,11 +6,11 @@ in ``fates.toml``.
 
 May import `segmake.places` and what is below it.
 
+>>> from segmake.core.settings import Cluster
 >>> from segmake.slurm.fates import ended, refused
 >>> from segmake.slurm.requests import executor_resources, request_options
->>> cluster = {"partition": "gpu", "account": None, "qos": "normal", "sbatch_options": [], "constraint": None}
->>> cluster |= {"gpu_model": "a40", "gpu_request": "gres"}
->>> request_options(executor_resources({"cluster": cluster}, gpu=True, accounts=False))
+>>> cluster = Cluster(partition="gpu", qos="normal", gpu_model="a40", gpu_request="gres")
+>>> request_options(executor_resources(cluster, gpu=True, accounts=False))
 ['--partition=gpu', '--qos=normal', '--gres=gpu:a40:1']
 >>> fate = ended("OUT_OF_MEMORY")
 >>> fate.says(), fate.grows

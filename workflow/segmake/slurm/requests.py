@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from segmake.core.settings import Cluster
 from segmake.messages.numbers import whole_minutes
 
 # What a job without a GPU asks for at first: measurements and pictures work on one image at a time.
@@ -30,30 +31,33 @@ _OPTIONS = {
 }
 
 
-def executor_resources(settings: dict[str, Any], *, gpu: bool, accounts: bool) -> dict[str, Any]:
+def executor_resources(
+    section: Cluster, *, gpu: bool, accounts: bool, gpus: int = 1
+) -> dict[str, Any]:
     """Return what Snakemake's executor is to ask of Slurm, save for memory and time, in its own words.
 
     Parameters
     ----------
-    settings : dict
-        The settings of a checked config.
+    section : Cluster
+        What the config asks for.
     gpu : bool
         Whether the job needs a GPU.
+    gpus : int
+        How many of them, then.
     accounts : bool
         Whether the cluster has an accounting database; without one an account means nothing, and the executor would
         refuse it.
     """
-    section = settings["cluster"]
     resources: dict[str, Any] = {
-        "slurm_partition": partition_name(settings, gpu=gpu),
-        "slurm_account": section["account"] if accounts else None,
-        "qos": section["qos"],
-        "slurm_extra": shlex.join(option_words(section["sbatch_options"])) or None,
+        "slurm_partition": partition_name(section, gpu=gpu),
+        "slurm_account": section.account if accounts else None,
+        "qos": section.qos,
+        "slurm_extra": shlex.join(option_words(section.sbatch_options)) or None,
     }
     if gpu:
-        model, number = section["gpu_model"], section.get("gpu", 1)
-        resources |= {"constraint": section["constraint"], "gpus_at_once": number}
-        if section["gpu_request"] == "gres":
+        model, number = section.gpu_model, gpus
+        resources |= {"constraint": section.constraint, "gpus_at_once": number}
+        if section.gpu_request == "gres":
             resources["gres"] = f"gpu:{model}:{number}" if model else f"gpu:{number}"
         else:
             resources |= {"gpu": number, "gpu_model": model}
@@ -71,33 +75,31 @@ def request_options(resources: dict[str, Any]) -> list[str]:
 
 
 def first_request(
-    settings: dict[str, Any], *, segment: bool, afterwards: bool = False
+    section: Cluster, *, segment: bool, afterwards: bool = False
 ) -> tuple[int, int, int]:
     """Return what a job asks for at first: memory in MB, time in minutes, cores.
 
     Parameters
     ----------
-    settings : dict
-        The settings of a checked config.
+    section : Cluster
+        What the config asks for.
     segment : bool
         Whether it finds cells.
     afterwards : bool
         Whether it does all that follows.
     """
-    section = settings["cluster"]
     if segment:
         # Slurm takes 0 for all of a node's memory.
-        memory = max(1, int(section["memory_gb"] * 1024))
-        return memory, whole_minutes(section["hours"]), section["cpus"]
+        memory = max(1, int(section.memory_gb * 1024))
+        return memory, whole_minutes(section.hours), section.cpus
     if afterwards:
         return AFTERWARDS_MEMORY_MB, CPU_MINUTES, AFTERWARDS_CORES
     return CPU_MEMORY_MB, CPU_MINUTES, 1
 
 
-def partition_name(settings: dict[str, Any], *, gpu: bool) -> str | None:
+def partition_name(section: Cluster, *, gpu: bool) -> str | None:
     """Return the partition that jobs with or without a GPU are to go to; None for the cluster's default."""
-    section = settings["cluster"]
-    return section["partition"] if gpu else section["cpu_partition"] or section["partition"]
+    return section.partition if gpu else section.cpu_partition or section.partition
 
 
 def option_words(options: Iterable[str]) -> list[str]:

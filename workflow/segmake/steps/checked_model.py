@@ -50,7 +50,7 @@ def is_current(record: Path, settings: Mapping[str, Any]) -> bool:
 
 def _settings(settings: Mapping[str, Any]) -> str:
     decisive = {key: value for key, value in settings.items() if key not in NOT_DECISIVE}
-    return fingerprint(decisive, str(models_folder(settings)))
+    return fingerprint(decisive, str(models_folder(settings["models_folder"])))
 
 
 def _state(file: Path) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from segmake import engines
+from segmake.core.settings import Settings
 from segmake.images.field_of_view import FieldOfView
 from segmake.labels.labels import LabelStack
 from segmake.messages import Problem
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
-from segmake.runner.records import is_as_noted, keep_changed, name_of
+from segmake.runner.records import keep_changed, name_of
 
 # Does one image, and returns what is to be noted of it.
 DoOne = Callable[[Task], dict[str, Any]]
@@ -61,10 +62,8 @@ def mask_of(task: Task, folders: ResultPaths) -> Iterator[LabelStack]:
 @contextmanager
 def _checked(path: Path, task: Task, put_away: Callable[[], Problem]) -> Iterator[LabelStack]:
     """Open labels that are as they were noted; else put them away, and raise the problem of that."""
-    if not is_as_noted(path, task.source, task.results):
-        raise put_away()
     try:
-        with LabelStack(path) as stack:
+        with LabelStack(path, task.source.get(name_of(path, task.results))) as stack:
             yield stack
     except Problem as problem:
         if problem.code == "SM-OUT-001" and problem.where == str(path):
@@ -78,11 +77,11 @@ def remove_own(path: Path, folders: ResultPaths) -> Problem:
     return Problem("SM-OUT-010", where=str(path), file=name_of(path, folders.results))
 
 
-def field_of(task: Task, settings: Mapping[str, Any]) -> FieldOfView:
+def field_of(task: Task, settings: Settings) -> FieldOfView:
     """Open the image of a task, as the config selects of it."""
-    return FieldOfView(task.path, task.position, settings["images"])
+    return FieldOfView(task.path, task.position, settings.images)
 
 
-def has_volumes(settings: Mapping[str, Any], stack: LabelStack) -> bool:
+def has_volumes(settings: Settings, stack: LabelStack) -> bool:
     """Whether a number is the same cell in all slices."""
-    return stack.depth > 1 and engines.keeps_volume(settings["segmentation"])
+    return stack.depth > 1 and engines.keeps_volume(settings.segmentation)

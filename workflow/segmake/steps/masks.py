@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segmake.core.output_files import KINDS, kinds_of_images
+from segmake.core.settings import Tracking
+from segmake.core.strips import Striped
 from segmake.images.calibration import pixel_sizes
 from segmake.images.field_of_view import FieldOfView
 from segmake.labels import exports as outputs
@@ -38,7 +40,7 @@ def work_of(plan: Plan) -> DoOne:
 
     The labels are the engine's, or the user's where there is a correction; linked in time where `tracking` asks for it.
     """
-    settings, folders = plan.settings, plan.folders
+    settings, folders = plan.typed, plan.folders
 
     def work(task: Task) -> dict[str, Any]:
         folders.lineage(task.image).unlink(missing_ok=True)
@@ -47,17 +49,20 @@ def work_of(plan: Plan) -> DoOne:
         correction = plan.corrections.get(task.image)
         with field_of(task, settings) as view, raw_labels(task, folders) as raw:
             planes = _planes(raw, correction)
+            found: Callable[[], Iterator[np.ndarray | Striped]] = planes
             details: dict[str, Any] = {}
-            if settings["tracking"] and raw.times > 1:
+            if settings.tracking and raw.times > 1:
                 # What links cells loads half of scipy; few images are movies.
                 from segmake.labels.tracking import write_lineage
 
-                planes, details, lineage = _linked(planes, raw, view, settings["tracking"])
+                found, details, lineage = _linked(planes, raw, view, settings.tracking)
                 write_lineage(folders.lineage(task.image), lineage)
                 write_lineage(folders.own_lineage(task.image), lineage)
-            pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
+            elif correction is None:
+                found = raw.striped_planes
+            pixel_size, pixel_height = pixel_sizes(view.header, settings.images)
             depth = raw.depth if has_volumes(settings, raw) else 1
-            counted = _Counter(planes(), depth=depth, view=view)
+            counted = _Counter(found(), depth=depth, view=view)
             write_masks(
                 task.outputs[0],
                 counted,
@@ -68,10 +73,10 @@ def work_of(plan: Plan) -> DoOne:
                 pixel_height_um=pixel_height,
                 slice_step_um=view.header.slice_step_um,
                 interval_s=_interval(view),
-                notes=_notes(settings, view, corrected=correction is not None),
+                notes=_notes(plan.settings, view, corrected=correction is not None),
             )
             with LabelStack(task.outputs[0]) as stack:
-                for kind in kinds_of_images(settings["outputs"]):
+                for kind in kinds_of_images(settings.outputs):
                     outputs.write(kind, folders.results, task.image, stack, view)
         noted = {"cells_kept": counted.cells, "quality": counted.facts()}
         return {**noted, "corrected": correction is not None, **details}
@@ -97,7 +102,7 @@ def _linked(
     planes: Planes,
     raw: LabelStack,
     view: FieldOfView,
-    section: Mapping[str, Any] | bool,
+    section: Tracking,
 ) -> tuple[Planes, dict[str, Any], pd.DataFrame]:
     """Link the cells in time, and return the planes with the tracks' numbers, what to note, and the lineage."""
     from segmake.labels.tracking import link
@@ -125,13 +130,15 @@ class _Counter:
     Cells are counted once in so many planes, the depth of a volume. Of a few planes the picture is looked at, too.
     """
 
-    def __init__(self, planes: Iterator[np.ndarray], *, depth: int, view: FieldOfView) -> None:
+    def __init__(
+        self, planes: Iterator[np.ndarray | Striped], *, depth: int, view: FieldOfView
+    ) -> None:
         self._planes, self._depth, self._view = planes, depth, view
         self._labels = LabelFacts()
         self._pictures: list[Facts] = []
         self.cells = 0
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[np.ndarray | Striped]:
         seen: set[int] = set()
         chosen = self._view.selection
         total = len(chosen.times) * chosen.depth

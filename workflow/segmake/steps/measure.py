@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segmake.core.settings import Measurements
 from segmake.formats.believed import Header
 from segmake.images.calibration import doubts, pixel_sizes
 from segmake.images.field_of_view import FieldOfView
@@ -35,8 +36,8 @@ def work_of(plan: Plan) -> DoOne:
     """Return what measures the cells of an image: a row for each cell, time point, and slice that stands alone."""
     from segmake.labels.measurement import measure_cells, measure_volume
 
-    settings, folders = plan.settings, plan.folders
-    section = settings["measurements"]
+    settings, folders = plan.typed, plan.folders
+    section = settings.measurements
 
     def work(task: Task) -> dict[str, Any]:
         left_out = 0
@@ -44,9 +45,9 @@ def work_of(plan: Plan) -> DoOne:
         if details := restore_cells(own, mask, task):
             return details
         with field_of(task, settings) as view, mask_of(task, folders) as stack:
-            pixel_size, pixel_height = pixel_sizes(view.header, settings["images"])
+            pixel_size, pixel_height = pixel_sizes(view.header, settings.images)
             channels = _channels_to_measure(view.header, section, task.path)
-            tracked = settings["tracking"] and stack.times > 1
+            tracked = settings.tracking and stack.times > 1
             lineage = _lineage(task, folders) if tracked else None
             depths = [None] if has_volumes(settings, stack) else range(stack.depth)
 
@@ -75,7 +76,7 @@ def work_of(plan: Plan) -> DoOne:
                     "pixel_size_um": pixel_size,
                     "pixel_height_um": pixel_height or pixel_size,
                     "left_out": left_out,
-                    "doubted": doubts(view.header, settings["images"]),
+                    "doubted": doubts(view.header, settings.images),
                     "step_unknown": step_unknown,
                 }
 
@@ -96,9 +97,9 @@ def _lineage(task: Task, folders: ResultPaths) -> pd.DataFrame:
     raise remove_own(path, folders)
 
 
-def _channels_to_measure(header: Header, section: Mapping[str, Any], path: Path) -> dict[str, int]:
+def _channels_to_measure(header: Header, section: Measurements, path: Path) -> dict[str, int]:
     """Return the name in the table, and the index, of each channel whose intensities are measured."""
-    wanted = section["intensity_channels"]
+    wanted = section.intensity_channels
     if wanted == "all":
         indices = list(range(len(header.channels)))
     else:

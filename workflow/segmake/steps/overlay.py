@@ -18,9 +18,9 @@ def work_of(plan: Plan) -> DoOne:
     """Return what draws the before/after picture of an image, or the strip of a movie or stack, and its thumbnails."""
     from segmake.labels.pictures import write_field
 
-    settings, overlays = plan.settings, plan.settings["overlays"]
-    red, green, blue = bytes.fromhex(overlays["color"].removeprefix("#"))
-    low, high = overlays["contrast"]
+    settings = plan.typed
+    red, green, blue = bytes.fromhex(settings.overlays.color.removeprefix("#"))
+    low, high = settings.overlays.contrast
 
     def work(task: Task) -> dict[str, Any]:
         picture, before, after = task.outputs
@@ -30,7 +30,7 @@ def work_of(plan: Plan) -> DoOne:
         ):
             movie = plan.folders.movie(task.image)
             movie.unlink(missing_ok=True)
-            linked = bool(settings["tracking"]) and stack.times > 1
+            linked = settings.tracking is not None and stack.times > 1
             write_field(
                 view,
                 stack,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib import metadata
 from threading import Lock
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from segmake import engines
+from segmake.core import strips
 from segmake.core.files import position_number
+from segmake.core.strips import Striped
 from segmake.engines import diameter
 from segmake.engines.counting import counts
 from segmake.formats.believed import Header
@@ -100,6 +102,19 @@ class _Field:
             for plane in labels if labels.ndim == 3 else [labels]:
                 self.writer.add(plane)
 
+    def add_parts(self, shape: tuple[int, int], parts: Iterator[np.ndarray]) -> None:
+        """Write the labels of a plane, made some rows at a time; each number up to the largest is a cell."""
+        largest = 0
+
+        def counted() -> Iterator[np.ndarray]:
+            nonlocal largest
+            for part in parts:
+                largest = max(largest, int(part.max()))
+                yield part
+
+        self.writer.add(Striped(shape, counted))
+        self.cells += largest
+
     def leave(self) -> None:
         """Close what is open, without a result."""
         self.view.close()
@@ -117,24 +132,26 @@ class Segmentation:
 
     def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
         # The plan says which files are one image.
-        self._images = {**plan.settings["images"], "pattern": None}
-        self._settings = plan.settings["segmentation"]
+        self._images = replace(plan.typed.images, pattern=None)
+        self._section, self._settings = plan.settings["segmentation"], plan.typed.segmentation
         self._weights = plan.weights
         self._sets = plan.file_sets
         self._tell = tell
         self._loaded: Any = None
         self._refused: Problem | None = None
         self._making_masks = Lock()
-        self._estimates = self._settings.get("diameter") == engines.ESTIMATE
+        self._estimates = self._settings.diameter == engines.ESTIMATE
         # A network's own diameter stays what it is where none is given, and only that of the demo is told of: published
         # models know cells of many sizes.
-        self._watches = engines.is_demo(self._settings) and not any(
-            self._settings.get(key) for key in ("diameter", "rescale", "do_3D", "stitch_threshold")
+        self._watches = engines.is_demo(self._settings) and not (
+            self._settings.diameter
+            or self._settings.rescale
+            or engines.keeps_volume(self._settings)
         )
 
     @cached_property
     def _engine(self) -> engines.Engine:
-        return engines.engine(self._settings["engine"])
+        return engines.engine(self._settings.engine)
 
     def read(self, task: Task) -> _Field:
         """Open a field of view, and read the first of its planes."""
@@ -220,7 +237,7 @@ class Segmentation:
             **({"doubts": doubts} if doubts else {}),
             **self._engine.describe(computed.loaded),
             **computed.source,
-            **weights_note(str(self._settings.get("model")), self._weights),
+            **weights_note(str(self._settings.model), self._weights),
             "phases": computed.phases,
             "versions": _versions(),
         }
@@ -264,7 +281,7 @@ class Segmentation:
             anisotropy = engines.anisotropy(
                 self._settings, mean_size(header, self._images), header.slice_step_um
             )
-            read.anisotropy_unknown = self._settings["do_3D"] and anisotropy is None
+            read.anisotropy_unknown = self._settings.do_3D and anisotropy is None
             return self._engine.volume(read.loaded, read.planes, anisotropy)
 
     def _make_masks(self, read: _Field, prediction: Any) -> None:
@@ -273,9 +290,16 @@ class Segmentation:
             return
         # The last masks of one image and the first of the next are made by two threads.
         with self._making_masks, read.phase("masks"):
-            labels = self._engine.masks(read.loaded, prediction)
+            make_parts = getattr(self._engine, "parts_of_masks", None)
+            labels = None
+            if make_parts and prediction.size > strips.LARGE:
+                read.add_parts(prediction.shape, make_parts(read.loaded, prediction))
+            else:
+                labels = self._engine.masks(read.loaded, prediction)
             if tell := getattr(self._engine, "dropped", None):
                 read.dropped = (read.dropped or 0) + tell(read.loaded, prediction)
+        if labels is None:
+            return
         if self._watches:
             read.areas.append(diameter.areas_of(labels))
         read.add(labels)
@@ -287,7 +311,7 @@ class Segmentation:
         if self._loaded is None:
             try:
                 without = {"diameter": None} if self._estimates else {}
-                self._loaded = self._engine.load({**self._settings, **without})
+                self._loaded = self._engine.load({**self._section, **without})
             except Problem as problem:
                 self._refused = problem
                 raise

@@ -10,19 +10,26 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from segmake.core.files import folders_stay_open
+from segmake.core.threads import allowed, limit
 from segmake.messages import Problem
 from segmake.plan.plan import read_batch
 from segmake.runner.parallel import Parallel, Stopped
 from segmake.runner.pipeline import Ended, Leave, Line, Task, Work
+from segmake.runner.run_step import noted
 
 # One that waits for a disk that does not answer can't be ended.
 PATIENCE_SECONDS = 2.0
 
 # What a process does to each image that it is given.
 _work: Callable[[Task], dict[str, Any]]
+
+# What such a process keeps open until it ends.
+_folders = ExitStack()
 
 
 class Spread:
@@ -51,7 +58,8 @@ class Spread:
             number,
             multiprocessing.get_context("spawn"),
             initializer=_prepare,
-            initargs=(step, plan, batch),
+            # Together they start no more threads than this one may.
+            initargs=(step, plan, batch, max(1, allowed() // number)),
         )
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Line:
@@ -87,8 +95,10 @@ class Spread:
         self._pool.shutdown()
 
 
-def _prepare(step: str, plan: Path, batch: str) -> None:
+def _prepare(step: str, plan: Path, batch: str, threads: int) -> None:
     global _work
+    # Nothing is imported yet that starts some.
+    limit(threads)
     # Who started this process says when it is to end; one that was killed can't.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -96,6 +106,7 @@ def _prepare(step: str, plan: Path, batch: str) -> None:
     warnings.simplefilter("ignore")
     from segmake.steps.work import after_segmentation
 
+    _folders.enter_context(folders_stay_open())
     _work = after_segmentation(step, read_batch(plan, batch))
 
 
@@ -106,4 +117,5 @@ def _end_with_parent() -> None:
 
 
 def _do(task: Task) -> dict[str, Any]:
-    return _work(task)
+    # This process knows the checksums of what it wrote, and the one that keeps the journal would read it again.
+    return {**_work(task), **noted(task)}

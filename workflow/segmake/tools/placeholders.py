@@ -276,6 +276,15 @@ PLACEHOLDERS = {
     "low": {"en": "first value", "fr": "première valeur"},
     "model": {"fr": "modèle"},
     "models": {"en": "list of models", "fr": "liste des modèles"},
+    **{
+        f"{code}.{name}": {"en": "number", "fr": "nombre"}
+        for code in ("SM-CLU-056", "SM-CLU-057", "SM-RUN-075")
+        for name in ("need", "asked", "usual")
+    },
+    **{
+        f"{code}.step": {"en": "step", "fr": "étape"}
+        for code in ("SM-CLU-056", "SM-CLU-057", "SM-RUN-075")
+    },
     "SM-CLU-006.models": {"en": "list of GPU models", "fr": "liste des modèles de GPU"},
     "SM-CLU.name": {"en": "setting", "fr": "réglage"},
     "SM-CFG-011.models": {"en": "nearest model", "fr": "modèle le plus proche"},

@@ -136,7 +136,7 @@ def main_environment() -> Path:
 
 def of_home() -> list[Kind]:
     """Return what takes room in the user's home, or where variables say that such things lie."""
-    models = models_folder({"models_folder": None})
+    models = models_folder(None)
     own = own_cache_folder()
     found = [Kind("models", (models,), "network"), Kind("segmake-cache", (own,), "itself")]
     caches = own.parent

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from segmake.config.load import load_config
 from segmake.core import installation
 from segmake.core.files import write_atomically
+from segmake.core.settings import Settings
 from segmake.environments.solving import cuda
 from segmake.environments.solving.environment_files import KEPT
 from segmake.environments.wanted import catalogue, compatibility
@@ -137,8 +138,8 @@ def _settings() -> dict[str, Any] | None:
 
 def _driver(settings: dict[str, Any] | None, *, ask: bool) -> str | None:
     """Return the newest CUDA that the driver supports, by the config, a node, or this computer; None: not known."""
-    if settings and settings["cluster"]["cuda_driver"]:
-        return settings["cluster"]["cuda_driver"]
+    if settings and (known := Settings.of(settings).cluster.cuda_driver):
+        return known
     if not slurm.is_here():
         return cuda.driver_here()
     if settings:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmake.core.files import fingerprint, write_atomically
+from segmake.core.settings import Settings
 from segmake.messages import Problem, say
 from segmake.plan.plan import Plan
 
@@ -96,10 +97,10 @@ class OwnEnvironments:
         return None if self._is_existing(name) else self._plan.environments[name]
 
     def _is_existing(self, name: str) -> bool:
-        return bool(self._plan.settings["environments"][name].get("existing"))
+        return self._plan.typed.environments[name].existing is not None
 
     def _version(self, name: str) -> str:
-        return str(self._plan.settings["environments"][name]["python"])
+        return self._plan.typed.environments[name].python
 
     def _missing(self) -> list[str]:
         if not self._plan.pythons:
@@ -169,13 +170,13 @@ def pythons_of(
     from segmake.environments.making.uv import place_of
     from segmake.environments.solving.existing_environments import find
 
-    found = {}
+    found, sections = {}, Settings.of(settings).environments
     for name, file in files.items():
-        section = settings["environments"][name]
-        if words := section.get("existing"):
+        section = sections[name]
+        if words := section.existing:
             found[name] = str(find(words).python)
         elif not conda:
-            place = place_of(name, section["python"], file, prefix)
+            place = place_of(name, section.python, file, prefix)
             found[name] = str(place / "bin" / "python")
     return found
 

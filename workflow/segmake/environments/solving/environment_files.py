@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 from segmake.core.config import Config
 from segmake.core.files import alone, fingerprint, write_atomically
+from segmake.core.settings import Settings
 from segmake.environments.solving import cuda, existing_environments
 from segmake.environments.solving.environment_file import pins
 from segmake.environments.solving.resolver import Resolution, resolve
@@ -151,7 +152,7 @@ def imports(settings: dict[str, Any], name: str, file: Path) -> list[str]:
     file : Path
         The environment's file: which package it is may depend on the driver.
     """
-    listed = settings["environments"][name]["packages"]
+    listed = Settings.of(settings).environments[name].packages
     pinned = pins(file)
     found = []
     for one in map(understand, listed):
@@ -239,7 +240,7 @@ def _file(
         return existing_environments.file_of(request.name, words, wanted, request.where, kept)
     file = _kept_file(request, kept)
     if not file.exists():
-        _take_over(request, Path(settings["results"]), file)
+        _take_over(request, Path(Settings.of(settings).results), file)
     if not request.wanted:
         # There is nothing to find: conda knows by itself.
         _write(file, _text(request, Resolution({})))
@@ -260,7 +261,7 @@ def _kept_file(request: _Request, kept: Path) -> Path:
 def _fits(file: Path, settings: dict[str, Any], ask_driver: Callable[[], str | None]) -> bool:
     """Return whether an environment's file is there, and made for the driver of the nodes, and for their GPUs."""
     there = pins(file)
-    driver = settings["cluster"]["cuda_driver"]
+    driver = Settings.of(settings).cluster.cuda_driver
     if brought := cuda.cuda_of(there):
         driver = driver or ask_driver()
     if not (there or git_packages.read_file(file)) or not cuda.runs(brought, driver):
@@ -277,7 +278,7 @@ def _find_versions(
     file: Path,
     ask_driver: Callable[[], str | None],
 ) -> None:
-    driver = settings["cluster"]["cuda_driver"]
+    driver = Settings.of(settings).cluster.cuda_driver
     capability = cuda.capability_of_nodes(settings, file.parent)
     if cuda.cuda_of(pins(file)):
         driver = driver or ask_driver()

@@ -249,17 +249,17 @@ def has_program(words: str, program: str) -> bool:
     return False
 
 
-def listed(section: dict[str, Any]) -> list[Any]:
+def listed(words: str) -> list[Any]:
     """Return what stands for an existing environment in the keys of scripts: its name, and what is in it.
 
     Parameters
     ----------
-    section : dict
-        The environment's, of the config.
+    words : str
+        `existing` of the config.
     """
     with suppress(Problem):
-        return ["existing", section["existing"], find(section["existing"]).contents()]
-    return ["existing", section["existing"]]
+        return ["existing", words, find(words).contents()]
+    return ["existing", words]
 
 
 def file_of(name: str, words: str, wanted: Sequence[Wanted], where: str, kept: Path) -> Path:

@@ -23,7 +23,7 @@ def sizes(name: str, settings: dict[str, Any]) -> dict[str, int]:
     """Return the size of each file of a model that is not there yet, as the server tells it."""
     found = {}
     for file, address in engine(name).addresses(settings).items():
-        if not (models_folder(settings) / file).is_file():
+        if not (models_folder(settings["models_folder"]) / file).is_file():
             # Of a GET that is not read, the head alone comes; not all servers know HEAD.
             with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
                 found[file] = int(answer.headers["Content-Length"] or 0)

@@ -9,12 +9,12 @@ from decimal import Context, Decimal
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from segmake.core import installation
 from segmake.core.files import LONGEST_NAME, fingerprint, result_name, shortened
-
-Run = Literal["image", "dataset", "sweep", "once"]
+from segmake.core.settings import Resources, Run, script_section
+from segmake.core.settings import Script as Section
 
 # What of SegMake's own a script can work on; other words in `needs` are scripts.
 OWN = ("images", "masks", "cells")
@@ -78,7 +78,7 @@ class Script:
         Runs at the same time in a job.
     variables : tuple of str
         The names of those of the user's own environment that it sees.
-    resources : dict
+    resources : Resources
     constants : dict
         The values of constants in a copy of the script, by their names (``set``).
     values : dict
@@ -106,7 +106,7 @@ class Script:
     batch_size: int | None
     parallel: int
     variables: tuple[str, ...]
-    resources: dict[str, Any]
+    resources: Resources
     constants: dict[str, Any] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     design: list[dict[str, str]] = field(default_factory=list)
@@ -180,44 +180,49 @@ class Script:
 
 def scripts_of(settings: dict[str, Any]) -> dict[str, Script]:
     """Return the scripts of a config whose section ``scripts`` is as the schema says, by their names."""
-    return {section["name"]: _script(section) for section in settings["scripts"]}
+    quoted = [tuple(section.get("quoted", ())) for section in settings["scripts"]]
+    sections = map(script_section, settings["scripts"])
+    return {
+        section.name: _script(section, texts)
+        for section, texts in zip(sections, quoted, strict=True)
+    }
 
 
-def _script(section: dict[str, Any]) -> Script:
-    needs = section["needs"]
+def _script(section: Section, quoted: tuple[str, ...]) -> Script:
+    needs = section.needs
     if needs is None:
-        needs = {"image": ["images"], "dataset": ["cells"]}.get(section["run"], [])
-    sweep = {key: value for key, value in section["sweep"].items() if key != "zip"}
+        needs = {"image": ("images",), "dataset": ("cells",)}.get(section.run, ())
+    sweep = {key: value for key, value in section.sweep.items() if key != "zip"}
     # All images together, with each combination of parameters, are a sweep that works on them.
-    run: Run = "sweep" if section["run"] == "dataset" and sweep else section["run"]
-    resources = section["resources"]
-    alone = resources["gpu"] or run in ("dataset", "once")
-    size = section["batch_size"]
+    run: Run = "sweep" if section.run == "dataset" and sweep else section.run
+    resources = section.resources
+    alone = resources.gpu or run in ("dataset", "once")
+    size = section.batch_size
     # What a file of a design holds was put in its place.
     rows = sweep.get("file")
     design = sweep.pop("file") if isinstance(rows, list) and isinstance(rows[0], dict) else []
-    names, values = variables_of(section["variables"])
+    names, values = variables_of(section.variables)
     return Script(
-        name=section["name"],
-        file=script_file(section["script"]),
+        name=section.name,
+        file=script_file(section.script),
         run=run,
-        needs=tuple(needs),
-        arguments=section["arguments"],
-        environment=section["environment"],
-        outputs=tuple(section["outputs"]),
+        needs=needs,
+        arguments=section.arguments,
+        environment=section.environment,
+        outputs=section.outputs,
         sweep={key: list(values_of(value)) for key, value in sweep.items()},
-        zipped=bool(section["sweep"].get("zip")),
-        max_runs=section["max_runs"],
+        zipped=bool(section.sweep.get("zip")),
+        max_runs=section.max_runs,
         batch_size=None if size == "auto" else size,
-        parallel=section["parallel"] or (1 if alone else resources["cpus"]),
+        parallel=section.parallel or (1 if alone else resources.cpus),
         variables=names,
         resources=resources,
-        constants=section["set"],
+        constants=section.set,
         values=values,
         design=design,
-        files=tuple(section["files"]),
-        protect=section["protect"],
-        quoted=tuple(section.get("quoted", ())),
+        files=section.files,
+        protect=section.protect,
+        quoted=quoted,
     )
 
 

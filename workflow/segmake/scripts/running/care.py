@@ -17,7 +17,7 @@ from typing import Any
 from segmake.core.files import readable
 from segmake.messages import Problem, enumerated, joined, say
 from segmake.messages.numbers import brief
-from segmake.plan.plan import Plan
+from segmake.plan.plan import Plan, read_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.script_products import made_in
 from segmake.scripts.definition.script import Script
@@ -55,8 +55,11 @@ class Care:
     @cached_property
     def _originals(self) -> Originals:
         """The images as they were; where they can't be written to, those alone that runs work on."""
-        batches = () if self.protection.works else self._plan.batches.values()
-        images = [task.path for batch in batches for task in batch.tasks["segment"]]
+        images: list[Path] = []
+        if not self.protection.works:
+            # `number` tells that this plan is that of one batch.
+            plan = read_plan(self._plan.folders.plan) if self._plan.number else self._plan
+            images = [t.path for batch in plan.batches.values() for t in batch.tasks["segment"]]
         return Originals(images, whole=self._script.alone and bool(images))
 
     @contextmanager

@@ -112,10 +112,8 @@ class Protection:
 
 def protection_of(plan: Plan, *, wanted: bool) -> Protection:
     """Return what scripts may not write to: folders of images, and all results."""
-    section = plan.settings["images"]["folder"]
-    named = [section] if isinstance(section, str) else section or []
     results = plan.folders.results
-    found = [Path(os.path.expanduser(name)) for name in named] + [results]
+    found = [Path(os.path.expanduser(name)) for name in plan.typed.images.folders] + [results]
     # Parts of the results may be links to other disks.
     for folder in (results, plan.folders.scripts):
         with suppress(OSError):

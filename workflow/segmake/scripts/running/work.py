@@ -70,12 +70,12 @@ class ScriptWork:
         self._script = self._scripts[name]
         self._python = python
         self.at_once = self._script.parallel
-        if self.at_once == self._script.resources["cpus"]:
+        if self.at_once == self._script.resources.cpus:
             # Snakemake gives a job no more cores than there are.
             self.at_once = min(self.at_once, cpus)
         self._cpus = max(1, cpus // self.at_once)
         self._care = Care(plan, self._script)
-        self._memory_gb = float(self._script.resources["memory_gb"])
+        self._memory_gb = float(self._script.resources.memory_gb)
         self._in_a_job = "SLURM_JOB_ID" in os.environ
         # Slurm itself ends a job that uses more than its memory.
         limit = None if self._in_a_job else self._memory_gb * 2**30
@@ -227,7 +227,7 @@ class ScriptWork:
 
     def _time(self) -> tuple[float, float]:
         """Return the seconds that are left for a run now, and those that it may take."""
-        limit = self._script.resources["hours"] * 3600
+        limit = self._script.resources.hours * 3600
         if self._job is None:
             return limit, limit
         whole, ends = self._job

@@ -1,0 +1,90 @@
+"""Of a large picture, labels are never in memory as a whole; the results are those of any other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.draw import ellipse
+
+from segmake.core import strips
+from segmake.core.strips import Striped
+from segmake.engines import threshold
+from segmake.labels.exports import outlines
+from segmake.labels.labels import LabelStack
+from segmake.labels.quality import LabelFacts, picture_facts
+from segmake.plan.make import make_plan
+from segmake.steps.work import work_of
+
+
+@pytest.fixture
+def done(configure, tmp_path):
+    """Segment a picture, write its mask, and return what was noted of both steps, and the bytes of the mask."""
+    plane = np.random.default_rng(0).normal(100, 2, (230, 340))
+    for row, column, angle in np.random.default_rng(1).uniform((0, 0, 0), (230, 340, 3), (90, 3)):
+        plane[ellipse(row, column, 5, 13, plane.shape, angle)] = 4095
+    path = tmp_path / "images" / "a.tif"
+    path.parent.mkdir()
+    tifffile.imwrite(path, plane.clip(0, 4095).astype(np.uint16))
+
+    def run():
+        plan, _ = make_plan(configure(images={"pixel_size_um": 0.1}))
+        noted = {}
+        for step in ("segment", "masks"):
+            (task,) = plan.batches["0001"].tasks[step]
+            work = work_of(step, plan, lambda line: None)
+            noted |= work.finish(task, work.compute(task, work.read(task)))
+        del noted["phases"]
+        return noted, task.outputs[0].read_bytes()
+
+    return run
+
+
+def test_the_results_are_those_of_any_other_picture(done, monkeypatch):
+    noted, mask = done()
+    assert noted["cells"] == noted["cells_kept"] > 20 and noted["quality"]["saturated"] > 0.9
+    monkeypatch.setattr(strips, "LARGE", 1)
+    monkeypatch.setattr(strips, "PIXELS", 340 * 9)
+    monkeypatch.setattr(threshold, "masks", None)
+    monkeypatch.setattr(LabelStack, "plane", None)
+    assert done() == (noted, mask)
+
+
+@pytest.mark.parametrize("top", [1, 300, 70000])
+def test_facts_are_those_of_the_whole(top):
+    random = np.random.default_rng(top)
+    labels = random.integers(0, top + 1, (40, 30)).repeat(7, axis=0).repeat(9, axis=1)
+    labels[random.random(labels.shape) < 0.2] = 0
+    picture = random.integers(250, 256, labels.shape).astype(np.uint8)
+    striped = Striped(labels.shape, lambda: iter(np.array_split(labels, 17)))
+    whole, parts = LabelFacts(), LabelFacts()
+    assert np.array_equal(whole.add(labels), parts.add(striped))
+    assert whole.facts() == parts.facts()
+    assert picture_facts(picture, labels) == picture_facts(picture, striped)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 60])
+def test_outlines_are_those_of_the_whole(rows):
+    random = np.random.default_rng(rows)
+    # In no order, in pieces, and with numbers that nothing has.
+    labels = random.permutation(np.arange(0, 80, 2)).reshape(5, 8).repeat(12, 0).repeat(9, 1)
+    labels[random.random(labels.shape) < 0.3] = 0
+    labels[3, 3] = labels[50, 60] = 77
+    striped = Striped(labels.shape, lambda: iter(np.split(labels, range(rows, 60, rows))))
+    whole, parts = list(outlines(labels)), list(outlines(striped))
+    assert [number for number, _ in whole] == [number for number, _ in parts]
+    for (_, some), (_, others) in zip(whole, parts, strict=True):
+        assert all(map(np.array_equal, some, others))
+    assert len(whole) > 38
+    nothing = Striped((6, 5), lambda: iter([np.zeros((6, 5), np.uint16)]))
+    assert not list(outlines(nothing))
+
+
+def test_rows_are_gathered_and_divided():
+    rows = np.arange(23)[:, None]
+    for pieces in ([5, 1, 9, 8], [23], [1] * 23, [0, 11, 12]):
+        parts = np.split(rows, np.cumsum(pieces)[:-1])
+        for number in (1, 4, 23, 40):
+            found = list(strips.in_rows(parts, number))
+            assert np.array_equal(np.concatenate(found), rows)
+            assert all(len(part) == number for part in found[:-1])

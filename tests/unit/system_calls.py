@@ -1,0 +1,54 @@
+"""Counts what Python asks of the file system."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+_counted: Counter[str] | None = None
+
+
+def _count(event: str, arguments: tuple[object, ...]) -> None:
+    if _counted is not None and event in ("open", "os.mkdir"):
+        _counted[event] += 1
+
+
+# It stays as long as the process does.
+sys.addaudithook(_count)
+
+
+def counted(work: Callable[[], object]) -> Counter[str]:
+    """Return how often a function opens files, makes folders, looks at files, and brings something to the disk.
+
+    What libraries do that are not of Python is not seen. Nothing is brought to the disk.
+    """
+    global _counted
+    found: Counter[str] = Counter()
+
+    def told(name: str) -> Callable[..., Any]:
+        original = getattr(os, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            found["stat"] += 1
+            return original(*arguments, **options)
+
+        return call
+
+    def fsync(number: int) -> None:
+        found["fsync"] += 1
+
+    with (
+        patch.object(os, "fsync", fsync),
+        patch.object(os, "stat", told("stat")),
+        patch.object(os, "lstat", told("lstat")),
+    ):
+        _counted = found
+        try:
+            work()
+        finally:
+            _counted = None
+    return found
