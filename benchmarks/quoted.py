@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.house import OURS, Figure, ratios, value
 
@@ -69,6 +70,231 @@ class Quote:
 
 
 _ON_SCALE: tuple[Quote, ...] = ()
+_SCALE = ("docs/scale.md", "docs/scale.fr.md")
+
+
+def _scale(
+    row: str, size: int, what: str, value: float, english: str, french: str, **more: Any
+) -> Quote:
+    """Return what the page on scale quotes."""
+    words = dict(zip(_SCALE, (english, french), strict=True))
+    return Quote(row, size, what, value, words, **more)
+
+
+_ON_SCALE = (
+    Quote(
+        "status",
+        10_000,
+        "memory",
+        22,
+        {
+            "docs/reference/json.md": "a tenth of a second of the processor and 22 MB",
+            "docs/reference/json.fr.md": "un dixième de seconde de processeur et 22 Mo",
+        },
+        of=f"{OURS}, a later look",
+        slack=0.15,
+    ),
+    _scale(
+        "system_calls",
+        40,
+        "files per image",
+        8,
+        "An image has 8 files",
+        "Une image a 8 fichiers",
+        slack=COUNTS,
+    ),
+    _scale(
+        "system_calls",
+        40,
+        "fsyncs per image",
+        24,
+        "flushed to the disk 24 times",
+        "24 écritures par image sont forcées jusqu'au disque",
+        slack=COUNTS,
+    ),
+    _scale(
+        "start",
+        10_000,
+        "seconds",
+        1.9,
+        "all done takes 1.9 times bare Snakemake's time",
+        "toutes terminées prend 1,9 fois le temps de Snakemake seul",
+        to="bare Snakemake",
+    ),
+    _scale(
+        "start",
+        10_000,
+        "seconds",
+        0.33,
+        "0.33 times that of a Snakefile with one job for each image",
+        "0,33 fois celui d'un Snakefile avec une tâche par image",
+        to="one job per image",
+    ),
+    _scale(
+        "start",
+        10_000,
+        "memory",
+        110,
+        "each image; 110 MB",
+        "une tâche par image ; 110 Mo",
+        slack=0.15,
+    ),
+    _scale(
+        "start",
+        12,
+        "seconds",
+        1.3,
+        "With 12 images it is 1.3 times bare Snakemake",
+        "c'est 1,3 fois Snakemake seul",
+        to="bare Snakemake",
+    ),
+    _scale(
+        "status",
+        10_000,
+        "memory",
+        22,
+        "22 MB, as with 12 images",
+        "22 Mo, comme avec 12 images",
+        of=f"{OURS}, a later look",
+        slack=0.15,
+    ),
+    _scale(
+        "cell_table",
+        1_000_000,
+        "MB written",
+        415,
+        "415 MB for a million cells",
+        "415 Mo par million de cellules",
+        slack=COUNTS,
+    ),
+    _scale(
+        "cell_table",
+        1_000_000,
+        "seconds",
+        0.14,
+        "a million rows takes 0.14 times what `to_csv` of pandas takes",
+        "un million de lignes prend 0,14 fois ce que prend `to_csv` de pandas",
+        to="pandas' `to_csv`",
+    ),
+    _scale(
+        "cell_table",
+        1_000_000,
+        "memory",
+        38,
+        "adds 38 MB",
+        "ajoute 38 Mo",
+        slack=0.5,
+    ),
+    _scale(
+        "cells",
+        5_000,
+        "seconds",
+        0.67,
+        "takes 0.67 times what `regionprops_table`",
+        "prend 0,67 fois ce que prend `regionprops_table`",
+        to="scikit-image's `regionprops_table`",
+    ),
+    _scale(
+        "large_picture",
+        4096,
+        "bytes per pixel: segment",
+        27,
+        "finding the cells takes 27 bytes for a pixel",
+        "trouver les cellules prend 27 octets par pixel",
+        slack=0.2,
+    ),
+    _scale(
+        "large_picture",
+        4096,
+        "bytes per pixel: masks",
+        32,
+        "the masks 32, measuring",
+        "les masques 32, les mesures",
+        slack=0.2,
+    ),
+    _scale(
+        "large_picture",
+        4096,
+        "bytes per pixel: measure",
+        15,
+        "measuring 15, the pictures",
+        "les mesures 15, les images avant/après",
+        slack=0.2,
+    ),
+    _scale(
+        "large_picture",
+        4096,
+        "bytes per pixel: overlay",
+        12,
+        "the pictures 12;",
+        "les images avant/après 12 ;",
+        slack=0.2,
+    ),
+    _scale(
+        "segmentation",
+        3,
+        "seconds",
+        1.1,
+        "| a plain loop: read, `eval`, write | 1.1 |",
+        "| une simple boucle : lire, `eval`, écrire | 1,1 |",
+        to="plain loop: read, `eval`, write",
+    ),
+    _scale(
+        "segmentation",
+        3,
+        "seconds",
+        1.2,
+        "| `python -m cellpose --dir` | 1.2 |",
+        "| `python -m cellpose --dir` | 1,2 |",
+        to="`python -m cellpose --dir`",
+    ),
+    _scale(
+        "segmentation",
+        3,
+        "seconds",
+        1,
+        "| napari-serialcellpose, its batch function | 1 |",
+        "| napari-serialcellpose, sa fonction par lots | 1 |",
+        to="napari-serialcellpose, its batch function",
+    ),
+    _scale(
+        "segmentation",
+        3,
+        "seconds",
+        0.63,
+        "| one Snakemake job for each image | 0.63 |",
+        "| une tâche Snakemake par image | 0,63 |",
+        to="one Snakemake job per image (from 3)",
+    ),
+    _scale(
+        "planning",
+        10_000,
+        "seconds",
+        5.4,
+        "takes 5.4 times what reading the headers alone takes",
+        "prend 5,4 fois ce que prend la seule lecture des en-têtes",
+        to="tifffile, the headers alone",
+    ),
+    _scale(
+        "report",
+        1_000_000,
+        "file, MB",
+        10,
+        "it is 10 MB",
+        "il fait 10 Mo",
+        slack=0.1,
+    ),
+    _scale(
+        "report",
+        1_000_000,
+        "memory",
+        6.8,
+        "adds 6.8 MB to the memory",
+        "ajoute 6,8 Mo à la mémoire",
+        slack=0.35,
+    ),
+)
+
 _LOOP = "plain loop, 2 processes"
 
 QUOTES: tuple[Quote, ...] = (

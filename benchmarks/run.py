@@ -37,7 +37,7 @@ from benchmarks.quoted import QUOTES, unmet  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 ROWS = (
     "start",
-    "first_look",
+    "planning",
     "cells",
     "cell_table",
     "large_picture",

@@ -44,7 +44,7 @@ NOTE = (
     " pictures, and counted up."
 )
 UNIT = "pictures"
-SIZES = (12,)
+SIZES = (3, 12)
 QUICK = (1,)
 
 SIDE = 512
@@ -76,7 +76,7 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
                 Way(
                     "`python -m cellpose --dir`",
                     run.by_command,
-                    "a damaged picture ends it; ND2 with positions, measurements, " + _NO_JOURNAL,
+                    "a damaged picture ends it; measurements, " + _NO_JOURNAL,
                 ),
                 Way(
                     "napari-serialcellpose, its batch function",
