@@ -109,21 +109,12 @@ def test_only_what_is_not_done_is_computed(tasks, journal):
     assert Work().run(tasks, journal).images == []
 
 
-class OneAfterTheOther(Work):
-    """The image after the one that is lost fails once that was noted."""
-
-    def compute(self, task, read):
-        while task.image == "c" and not self.details:
-            time.sleep(0.001)
-        return super().compute(task, read)
-
-
 @pytest.mark.parametrize("part", ["b", "finish_b"])
 def test_a_gpu_that_is_lost_fails_no_image_but_one_that_it_is_lost_on_again(tasks, journal, part):
     lost = RuntimeError("CUDA error: unspecified launch failure")
     with pytest.raises(Problem) as caught:
         # In the process that lost it, every later image fails as well.
-        OneAfterTheOther(**{part: lost, "c": lost}).run(tasks, journal)
+        Work(**{part: lost, "c": lost}).run(tasks, journal)
     assert caught.value.code == "SM-RUN-014" and "launch failure" in caught.value.what
     assert [journal.deaths(task.image, task.key) for task in tasks] == [0, 1, 0]
     assert all(entry.event == "done" for entry in journal.finished().values())
