@@ -102,7 +102,7 @@ def test_the_model_is_checked_again_once_it_is_another(settings, tmp_path):
     engine.forget_another_model(tmp_path)
     assert not record.exists()
     settings["segmentation"]["model"] = "cyto2"
-    assert engine.checked_model(tmp_path) != record
+    assert EngineEnvironment(settings, conda=False).checked_model(tmp_path) != record
 
 
 def test_the_commands_of_the_rules_are_a_shells(tmp_path):
