@@ -39,12 +39,17 @@ def settings(**segmentation: object) -> dict:
     }
 
 
-def draw_large(path: Path, seed: int, times: int = 16) -> None:
-    """Write an image of so many times 125 pixels a side, with bright squares; few: it is size that takes time."""
+def draw_large(path: Path, seed: int, times: int = 16, *, pole: bool = False) -> None:
+    """Write an image of so many times 125 pixels a side, with bright squares; few: it is size that takes time.
+
+    A bright pole from the top to the bottom is split into cells as a whole, which takes memory that nobody foresees.
+    """
     tile = np.random.default_rng(seed).integers(100, 200, (125, 125), np.uint16)
     image = np.tile(tile, (times, times))
     for row in range(10, 100, 30):
         image[row : row + 8, 20 : 40 + seed] += 2000
+    if pole:
+        image[:, 60:70] = 2200
     path.parent.mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(path, image)
 

@@ -57,13 +57,12 @@ def test_more_batches_than_a_qos_takes(slurm_project: Project, commands: Command
     with held(slurm_project):
         wait_until(lambda: len(processes(slurm_project, "segment")) == cluster.QOS_JOBS, run)
         wait_until(lambda: "QOSMaxSubmitJobPerUser" in status(slurm_project), run)
+        wait_until(lambda: "QOSMaxSubmitJobPerUser" in slurm_project.said.read_text(), run)
         told = status(slurm_project)
         # The remedy, as it is to be typed.
         assert f"max_gpus: {cluster.QOS_JOBS}" in told, told
     assert run.wait() == 0, slurm_project.said.read_text()
-    said = slurm_project.said.read_text()
-    assert "QOSMaxSubmitJobPerUser" in said
-    assert_all_done(slurm_project, said, 6)
+    assert_all_done(slurm_project, slurm_project.said.read_text(), 6)
     # What is known to be refused is hardly tried.
     assert len(commands.sent()) <= 12
 
