@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from segmake.core.journal import Journal
 from segmake.core.processes import LOST_SECONDS, this_process
 from segmake.messages import LANGUAGES
 from segmake.outcome.run_state import state_of
+from segmake.outcome.status import describe_status
 from segmake.plan.make import make_plan
 from segmake.plan.overview import overview_of, write_overview
 from segmake.plan.plan import write_plan
@@ -277,10 +279,33 @@ def test_a_main_process_of_the_first_version_is_at_work(plan):
 
 
 def test_of_a_plan_that_can_not_be_read_it_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(unpack("colony", tmp_path).folder)
+    project = unpack("colony", tmp_path)
+    monkeypatch.chdir(project.folder)
+    # That of the first version lacks settings that came later.
+    assert main(["status", "--json"]) == 0
+    found = held(capsys.readouterr().out)
+    assert (found["images"]["total"], found["images"]["failed"], found["problems"]) == (7, 1, [])
+    plan = project.results / ".segmake" / "plan.json"
+    os.truncate(plan, plan.stat().st_size // 2)
     assert main(["status", "--json"]) == 0
     found = held(capsys.readouterr().out)
     assert (found["state"], found["images"]) == ("ended", None)
     assert found["report"] and found["problems"][0]["code"] == "SM-RUN-070"
     assert main(["status"]) == 0
     assert "SM-RUN-070" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(-1, None)])
+def test_of_a_plan_whose_tasks_are_written_otherwise_it_is_said(plan, rows):
+    begin(plan)
+    note_end(plan.folders.runs, plan.name)
+    plan.folders.overview.unlink()
+    written = json.loads(plan.folders.plan.read_text())
+    for tasks in written["batches"]["0001"]["tasks"].values():
+        # All of them, as an earlier version wrote them, or the last one alone.
+        tasks[rows] = [task[:6] for task in tasks[rows]]
+    plan.folders.plan.write_text(json.dumps(written))
+    found = answer(plan)
+    assert (found["state"], found["images"]) == ("ended", None)
+    assert found["problems"][0]["code"] == "SM-RUN-070"
+    assert "SM-RUN-070" in describe_status(plan.folders.results)

@@ -192,7 +192,8 @@ def test_new_images_are_divided_by_how_long_those_before_took(tmp_path):
 
     assert seconds_per_megapixel(tmp_path / "none") is None
     old = {**done(1, 5.0), "details": {"cells": 3}}
-    note("0001", old, {**done(2, 9.0), "event": "failed"})
+    damaged = [done(3, float("nan")), done(4, float("inf"))]
+    note("0001", old, {**done(2, 9.0), "event": "failed"}, *damaged)
     assert seconds_per_megapixel(tmp_path) is None
     # Two planes of half a megapixel, or six; the model is loaded once.
     load = {"phases": {"load": 20.0}}

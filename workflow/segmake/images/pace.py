@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,8 +36,10 @@ def _paces(journal: Path) -> Iterator[float]:
     for entry in Journal(journal).finished().values():
         # Version 0.1.0 noted less, and a damaged line may lack something.
         with suppress(KeyError, TypeError, AttributeError, ZeroDivisionError):
-            if entry.event == "done":
-                yield _seconds(entry.details) / _megapixels(entry.details)
+            pace = entry.event == "done" and _seconds(entry.details) / _megapixels(entry.details)
+            # Nor is every number of JSON one to divide by.
+            if pace and math.isfinite(pace):
+                yield pace
 
 
 def _seconds(details: dict[str, Any]) -> float:

@@ -702,14 +702,20 @@ class _WrittenTasks(Mapping[str, list[Task]]):
         self._folders = folders
         self._written = written
         self._made: dict[str, list[Task]] = {}
+        # What another version wrote is refused by who reads the plan, and not by who asks for a task later.
+        for step, rows in written.items():
+            self._make(step, rows[:1])
+            if any(len(row) != len(rows[0]) for row in rows):
+                raise ValueError(f"tasks of several kinds: {step}")
 
     def __getitem__(self, step: str) -> list[Task]:
         if step not in self._made:
-            task = self._folders.task
-            self._made[step] = [
-                task(step, image, Path(file), *rest) for image, file, *rest in self._written[step]
-            ]
+            self._made[step] = self._make(step, self._written[step])
         return self._made[step]
+
+    def _make(self, step: str, rows: list[list[Any]]) -> list[Task]:
+        task = self._folders.task
+        return [task(step, image, Path(file), *rest) for image, file, *rest in rows]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._written)
