@@ -99,7 +99,7 @@ def test_a_job_that_runs_out_of_time_gets_more(disturbed: Project, calm: dict[st
     not Path("/sys/fs/cgroup/memory").is_dir(), reason="no cgroups to keep jobs within their memory"
 )
 def test_a_job_that_runs_out_of_memory_gets_more(slurm_project: Project) -> None:
-    draw_large(slurm_project.images / "huge.tif", 1, times=40, pole=True)
+    draw_large(slurm_project.images / "huge.tif", 1, times=44, pole=True)
     slurm_project.settings["cluster"] |= {"memory_gb": 1, "batch_size": 20}
     run = slurm_project.run()
     assert run.returncode == 0, run.stderr
