@@ -49,7 +49,7 @@ def draw_large(path: Path, seed: int, times: int = 16, *, pole: bool = False) ->
     for row in range(10, 100, 30):
         image[row : row + 8, 20 : 40 + seed] += 2000
     if pole:
-        image[:, 60:70] = 2200
+        image[:, 60:90] = 2200
     path.parent.mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(path, image)
 
