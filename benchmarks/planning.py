@@ -1,14 +1,16 @@
-"""What a job reads of the plan, by the number of images of the run.
+"""What the first ``snakemake -n`` takes, by the number of images, and what a job reads of the plan.
 
     python benchmarks/planning.py [--before CHECKOUT] [--sizes 1000 10000 100000]
 
-A run begins with all of these images. Measured is what the Snakefile in a job reads, then what a step reads, and the
-tasks of that step; neither the start of Python nor what it imports. What is asked where all is done is for `start.py`,
-and the first `snakemake -n` for `first_look.py`.
+The images are names of a few small files. Before each dry run, what an earlier one kept in the user's cache is removed.
+What a job reads is measured apart: what the Snakefile and one step read, and the tasks of that step, of a run that
+begins with these images. What is asked where all is done is for `start.py`.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import tempfile
 from functools import partial
@@ -17,17 +19,51 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from benchmarks.experiments import make_images, planned  # noqa: E402
-from benchmarks.house import Figure, Given, Way, alone, figures, python  # noqa: E402
+from benchmarks.experiments import dry_run, planned  # noqa: E402
+from benchmarks.house import Cost, Figure, Given, Way, alone, figures, python  # noqa: E402
 
-TITLE = "What a job reads of the plan"
+TITLE = "The first `snakemake -n`, and what a job reads"
 NOTE = (
-    "The plan of a run that begins with so many images, as the Snakefile in a job and one step of it read it, without"
-    " the start of Python; *its images* are those of the job's batch."
+    "Pictures of 16 x 16 pixels, engine `threshold`, profile `local`, nothing done before. *a job reads* is what the"
+    " Snakefile and one step of a batch read of the plan, in seconds."
 )
 UNIT = "images"
 SIZES = (1_000, 10_000)
 QUICK = (200,)
+
+# A file system allows no more than some ten thousand names of one file.
+NAMES = 10_000
+
+_IMAGES = """
+import os, sys
+from pathlib import Path
+import numpy as np
+import tifffile
+
+folder, number, names = Path(sys.argv[1]), *map(int, sys.argv[2:])
+folder.mkdir(parents=True)
+for place in range(number):
+    path = folder / f"image_{place:06d}.tif"
+    if place % names:
+        os.link(first, path)
+    else:
+        first = path
+        tifffile.imwrite(path, np.zeros((16, 16), np.uint16))
+"""
+
+_HEADERS = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+import tifffile
+
+def header(path):
+    with tifffile.TiffFile(path) as file:
+        return file.series[0].shape, str(file.series[0].dtype), file.series[0].axes
+
+with ProcessPoolExecutor(int(sys.argv[2])) as pool:
+    print(len(list(pool.map(header, Path(sys.argv[1]).iterdir(), chunksize=100))))
+"""
 
 _JOB = """
 import json, sys, time
@@ -42,26 +78,42 @@ if hasattr(plans, "read_batch"):
 else:
     plans.read_plan(path)
     plan = plans.read_plan(path)
-images = len(plan.batches["0001"].tasks["segment"])
-print(json.dumps({"counted": {"seconds": time.process_time() - before, "its images": images}}))
+tasks = plan.batches["0001"].tasks["segment"]
+print(json.dumps({"counted": {"a job reads, s": time.process_time() - before, "its images": len(tasks)}}))
 """
 
 
 def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
-    """Return what a job of so many images reads."""
+    """Return what the first dry run of so many images takes."""
     found = []
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
             folder, images = Path(name), Path(name, "images")
-            make_images(images, size)
+            python(_IMAGES, folder, ROOT, images, str(size), str(NAMES))
             ways = []
             for title, clone in given.checkouts().items():
                 place = folder / title
                 planned(place, images, {"engine": "threshold"}, clone, auto=True)
-                plan = place / "results" / ".segmake" / "plan.json"
-                ways.append(Way(title, partial(python, _JOB, place, clone, plan)))
+                ways.append(Way(title, partial(_first, place, clone)))
+            cores = str(len(os.sched_getaffinity(0)))
+            plain = partial(python, _HEADERS, folder, ROOT, images, cores)
+            lacks = "all but reading the headers"
+            ways.append(Way("tifffile, the headers alone", plain, lacks))
             found += figures(size, ways, repeats)
     return found
+
+
+def _first(folder: Path, clone: Path) -> Cost:
+    """Measure what a job reads of the plan, and the dry run without what was kept."""
+    plan = folder / "results" / ".segmake" / "plan.json"
+    of_job = python(_JOB, folder, clone, plan).counted
+    aside = folder / "aside"
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    (folder / "results").rename(aside)
+    taken = dry_run(folder, clone)
+    shutil.rmtree(folder / "results", ignore_errors=True)
+    aside.rename(folder / "results")
+    return taken + Cost(0.0, 0.0, of_job)
 
 
 if __name__ == "__main__":

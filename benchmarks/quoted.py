@@ -288,9 +288,9 @@ _ON_SCALE = (
         "report",
         1_000_000,
         "memory",
-        6.8,
-        "adds 6.8 MB to the memory",
-        "ajoute 6,8 Mo à la mémoire",
+        7,
+        "adds 7 MB to the memory",
+        "ajoute 7 Mo à la mémoire",
         slack=0.35,
     ),
 )

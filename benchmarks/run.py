@@ -1,7 +1,7 @@
 """All benchmarks on speed and scale in one go, and whether the ratios that README and docs quote still hold.
 
     python benchmarks/run.py                       everything, into benchmarks/RESULTS.md: an hour or less
-    python benchmarks/run.py --quick               the smallest sizes, once, to the screen: about a minute
+    python benchmarks/run.py --quick               the smallest sizes, once, to the screen: some minutes
     python benchmarks/run.py --before CHECKOUT     beside another checkout of SegMake
     python benchmarks/run.py --kept FILE           goes on with a round that was stopped
 
@@ -52,7 +52,6 @@ PEERS = ("torch", "cellpose", "napari-serialcellpose")
 
 _VERSIONS = """
 import sys
-from dataclasses import asdict
 from importlib import metadata
 for name in sys.argv[1:]:
     try:

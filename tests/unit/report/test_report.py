@@ -351,6 +351,9 @@ def test_images_to_look_at_are_never_left_out_for_others(tmp_path, thumbnails):
     assert len(page.cards()) == 300 and "(20), and 280 of the others" in page.text
     assert "All cells and all images count" in page.text
     assert page.cards() == write(tmp_path, rows, cells(2), thumbnails).cards()
+    rows = [done(f"t{n}.tif", flags="edge" if n < 300 else "") for n in range(400)]
+    page = write(tmp_path, rows, cells(2), thumbnails)
+    assert "all those to look at, and none of the others" in page.text
 
 
 def test_the_page_has_an_end_whatever_the_number_of_images(tmp_path, monkeypatch):
@@ -371,7 +374,7 @@ def test_the_page_has_an_end_whatever_the_number_of_images(tmp_path, monkeypatch
     for words in (
         "10 more are not named here; images.csv names all.",
         "30 more are not named here",
-        "10 more remarks on single images",
+        "10 more remarks on single images are in images.csv",
         "20 of the 30 images to look at are shown",
     ):
         assert words in page.text, words

@@ -221,7 +221,15 @@ def test_failures_that_need_different_things_each_say_so(results):
 def test_a_great_many_failures_keep_the_page_small(results):
     many = [failure(f"{n}.tif", "x" * 4000) for n in range(5000)]
     page = write(results, script(results, kind="sweep", runs=5000, done=0, failures=many))
-    assert len(page.source) < 3_000_000 and "4999.tif" in page.text
+    assert len(page.source) < 1_500_000 and "1999.tif" in page.text and "2000.tif" not in page.text
+    assert "× 5,000" in page.text
+    assert (
+        "3,000 more failed runs are not named here; the logs of all are in logs/scripts/growth/."
+        in page.words
+    )
+    own = [failure(f"{n}.tif", message=f"No {n}.") for n in range(5000)]
+    page = write(results, script(results, kind="sweep", runs=5000, done=0, failures=own))
+    assert "No 1999." in page.text and "No 2000." not in page.text and "3,000 more" in page.text
 
 
 def test_a_log_may_have_any_characters(results):

@@ -97,7 +97,12 @@ def _said_of_choice(rows: Sequence[dict], done: Sequence[dict]) -> Iterator[str]
     if len(rows) == len(done):
         return
     looks, flagged = (sum(bool(names_in(row)) for row in some) for some in (rows, done))
-    kind = "capped.looks" if looks < flagged else "capped.all_looks" if looks else "capped"
+    if looks < flagged:
+        kind = "capped.looks"
+    elif looks == len(rows):
+        kind = "capped.only_looks"
+    else:
+        kind = "capped.all_looks" if looks else "capped"
     numbers = {
         "shown": len(rows),
         "images": len(done),

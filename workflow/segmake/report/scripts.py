@@ -25,6 +25,8 @@ PICTURES_OF_A_RUN = 4
 LONGEST_PICTURE = 480
 # The last lines of so many logs are on the page; the others are linked.
 LOGS_LIMIT = 100
+# So many failed runs of a script are named: the page stays small whatever their number.
+NAMES_LIMIT = 2000
 NAMES_IN_A_NOTE = 3
 SCRIPTS_IN_VERDICT = 3
 
@@ -105,7 +107,7 @@ def _remark(failed: int) -> str:
 
 
 def _described(script: ScriptResults, place: int) -> dict[str, Any]:
-    failed = len(script.failures)
+    failed, groups = len(script.failures), _groups(script)
     pictures, of_pictures = _gallery(script)
     fragment, of_fragment = _fragment(script)
     return {
@@ -116,7 +118,7 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
         "evidence": _evidence(script),
         "failed": failed,
         "failed_words": _short(script, failed, alone=True),
-        "first_message": _groups(script)[0]["message"] if failed else "",
+        "first_message": groups[0]["message"] if failed else "",
         "folder": (shown(script.folder) + "/", href(script.folder) + "/"),
         "tables": [(shown(Path(table).name), href(table)) for table in script.tables],
         "environments": [
@@ -127,7 +129,9 @@ def _described(script: ScriptResults, place: int) -> dict[str, Any]:
             )
             for name in script.environments
         ],
-        "failures": _groups(script),
+        "failures": groups,
+        "logs": f"logs/scripts/{shown(script.name)}/",
+        "not_named": failed - sum(len(group["runs"]) for group in groups),
         "pictures": pictures,
         "pictures_notes": of_pictures,
         "fragment": fragment,
@@ -229,13 +233,16 @@ def _short(script: ScriptResults, count: int, *, alone: bool = False) -> str:
 
 
 def _groups(script: ScriptResults) -> list[dict[str, Any]]:
-    """Return the failed runs by what is wrong with them, the most frequent first."""
+    """Return the failed runs by what is wrong with them, the most frequent first, and as many as have room named."""
     groups: dict[tuple[str, str], list[Failure]] = {}
     for failure in script.failures:
         message = _without_log(failure.message, failure, script) or say("report.failed.unknown")
         groups.setdefault((failure.code, message), []).append(failure)
-    found, logs = [], LOGS_LIMIT
-    for (code, message), failures in sorted(groups.items(), key=lambda group: -len(group[1])):
+    found: list[dict[str, Any]] = []
+    logs, room = LOGS_LIMIT, NAMES_LIMIT
+    for (code, message), all_failures in sorted(groups.items(), key=lambda group: -len(group[1])):
+        if not (failures := all_failures[:room]):
+            break
         # Of many that say the same, the words of the first one are enough.
         first = {id(each[0]) for each in same_words(failures)}
         remedies = [_without_log(failure.remedy, failure, script) for failure in failures]
@@ -248,9 +255,10 @@ def _groups(script: ScriptResults) -> list[dict[str, Any]]:
             )
             for place, (failure, remedy) in enumerate(zip(failures, remedies, strict=True))
         ]
-        logs -= len(failures)
+        logs, room = logs - len(failures), room - len(failures)
         remedy = remedies[0] if common else ""
-        found.append({"code": code, "message": message, "remedy": remedy, "runs": runs})
+        known = {"code": code, "message": message, "remedy": remedy}
+        found.append({**known, "number": len(all_failures), "runs": runs})
     return found
 
 
