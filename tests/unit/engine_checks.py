@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from cellpose import core, dynamics, utils
 
+from segmake.core.settings import segmentation_of
 from segmake.engines import cellpose3, device, network
 from segmake.engines.network import Loaded
 from segmake.messages import Problem
@@ -178,7 +179,7 @@ def devices(folder: Path) -> dict[str, Any]:
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
 
     def chosen(**settings: Any) -> dict[str, Any]:
-        return code_of(device.choose_device, {**SETTINGS, **settings})
+        return code_of(device.choose_device, segmentation_of({**SETTINGS, **settings}))
 
     found = {"auto": chosen(gpu="auto"), "true": chosen(gpu=True), "false": chosen(gpu=False)}
     os.environ["SLURM_JOB_ID"] = "1"
