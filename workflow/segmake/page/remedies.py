@@ -13,6 +13,7 @@ from segmake.page.work import in_readers_language
 # Of each command the step that does the same, and the options that the step has too; None where it has to be typed.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]] | None] = {
     "bash": None,
+    "segmake cluster": ("start", ()),
     "segmake demo-data": None,
     "segmake environment": ("environments", ("--make",)),
     "segmake firstday": None,
