@@ -92,6 +92,7 @@ def test_nothing_is_made_for_one_that_is_there(section, tmp_path: Path) -> None:
     pythons = pythons_of({"lab": file}, config.settings, None, conda=False)
     plan = SimpleNamespace(
         settings=config.settings,
+        typed=config.typed,
         environments={"lab": str(file)},
         imports={"lab": []},
         pythons=pythons,
@@ -185,6 +186,7 @@ def test_what_fails_in_it_is_the_users_to_repair(section, tmp_path: Path) -> Non
     file, config = section(existing="lab", packages=["natsort"])
     plan = SimpleNamespace(
         settings=config.settings,
+        typed=config.typed,
         environments={"lab": str(file)},
         imports={"lab": ["absent=a.py"]},
         folders=ResultPaths(tmp_path / "results"),
