@@ -249,8 +249,8 @@ def test_the_labels_of_a_large_picture_are_nowhere_as_a_whole(configure, monkeyp
         cells = max(cells, int(part.max()))
     taken = tracemalloc.get_traced_memory()[1] / found.size
     tracemalloc.stop()
-    # The foreground once more, and some rows: those of the longest piece, whatever the size of the picture.
-    assert cells > 50 and taken < 1 + 6000 / side, "bytes per pixel"
+    # The foreground once more, and some rows.
+    assert cells > 50 and taken < 1 + 5000 / side, "bytes per pixel"
 
 
 @pytest.mark.parametrize("side", [900, 1200])
@@ -275,5 +275,4 @@ def test_a_picture_takes_few_bytes_for_each_of_its_pixels(configure, monkeypatch
     labels, making = bytes_of(threshold.masks, found)
     _, doubting = bytes_of(threshold.unclear, [plane], found)
     assert labels.max() > 50
-    assert max(predicting + 2, doubting + 3) < 12, "bytes per pixel"
-    assert making + 3 < 8 + 6000 / side, "bytes per pixel, and some rows"
+    assert max(predicting + 2, making + 3, doubting + 3) < 12, "bytes per pixel"

@@ -49,11 +49,12 @@ class Components:
             numbered, found = self._numbered(rows, number)
             counted = np.bincount(numbered.ravel(), minlength=number + found + 1)
             sizes.append(counted[number + 1 :])
-            edges += [numbered[:, 0], numbered[:, -1]]
-            edges += [numbered[0]] if above is None else []
+            # Copies: a row or column of it would keep all of a strip in memory.
+            edges += [numbered[:, 0].copy(), numbered[:, -1].copy()]
+            edges += [numbered[0].copy()] if above is None else []
             if above is not None:
                 pairs += _touching(above, numbered[0], corners=corners)
-            above = numbered[-1]
+            above = numbered[-1].copy()
             self._firsts.append(number)
             number += found
             if len(self._strips) == 1:
