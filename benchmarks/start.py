@@ -38,7 +38,7 @@ NOTE = (
     " of whose masks are there."
 )
 UNIT = "images"
-SIZES = (12, 1_000, 10_000)
+SIZES = (12, 10_000, 100_000)
 QUICK = (12,)
 
 # As a run in which all was done leaves it.
