@@ -31,8 +31,8 @@ class Need(NamedTuple):
     image: str
 
 
-# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and two bytes for each pixel: 1.4 GB
-# with 15,000 pixels a side, 4.8 GB with 30,000.
+# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and two bytes for each pixel:
+# 1.4 GB with 15,000 pixels a side, 4.8 GB with 30,000.
 # What hangs together from the top to the bottom is split as a whole, which takes far more, and is not foreseen.
 THRESHOLD = {
     "otsu": Takes(600, 5),
