@@ -35,10 +35,8 @@ class Components:
     def __init__(
         self, shape: tuple[int, int], part: Callable[[slice], np.ndarray], *, corners: bool
     ) -> None:
-        self._part, self._structure = (
-            part,
-            ndimage.generate_binary_structure(2, 2 if corners else 1),
-        )
+        self._part = part
+        self._structure = ndimage.generate_binary_structure(2, 2 if corners else 1)
         self._strips = list(strips(*shape))
         self._firsts: list[int] = []
         self._only: np.ndarray | None = None
@@ -47,8 +45,9 @@ class Components:
         number = 0
         for rows in self._strips:
             numbered, found = self._numbered(rows, number)
-            counted = np.bincount(numbered.ravel(), minlength=number + found + 1)
-            sizes.append(counted[number + 1 :])
+            # Counted from this strip's first number on: else each strip would count all that are above it, too.
+            own = np.maximum(numbered - number, 0)
+            sizes.append(np.bincount(own.ravel(), minlength=found + 1)[1:])
             # Copies: a row or column of it would keep all of a strip in memory.
             edges += [numbered[:, 0].copy(), numbered[:, -1].copy()]
             edges += [numbered[0].copy()] if above is None else []
