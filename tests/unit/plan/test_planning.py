@@ -27,10 +27,9 @@ from segmake.plan.bindings import write_bindings
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan, read_plan, write_plan
 from segmake.report.summary import _describe_run
-from segmake.runner.run_step import run_step
 from segmake.runner.step_names import STEPS
 from segmake.steps import measure
-from segmake.steps.work import work_of
+from tests.unit.plan.jobs import compute
 
 NAMES = ("a.tif", "b.tif", "c.tif")
 
@@ -50,15 +49,6 @@ def plan(configure):
         return made
 
     return plan_as_a_run_does
-
-
-def compute(plan: Plan) -> None:
-    """Do what the jobs of a run do."""
-    for batch in plan.batches.values():
-        for step in STEPS:
-            with Journal(plan.folders.journal(step, batch.name)).locked() as journal:
-                work = work_of(step, plan, lambda _: None)
-                run_step(batch.tasks[step], journal, work, lambda _: None, lambda _: None)
 
 
 def attempts(plan: Plan) -> dict[str, dict[str, list[int]]]:

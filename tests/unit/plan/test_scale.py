@@ -34,9 +34,8 @@ from segmake.plan.plan import (
     write_plan,
 )
 from segmake.plan.scripts import facts_in_job
-from segmake.runner.run_step import run_step, write_outcome
 from segmake.runner.step_names import STEPS
-from segmake.steps.work import work_of
+from tests.unit.plan.jobs import compute
 
 FEW, MANY = 4, 10
 
@@ -62,16 +61,6 @@ def plan(configure, draw, tmp_path) -> Callable[..., Plan]:
         return made
 
     return plan_so_many
-
-
-def compute(plan: Plan) -> None:
-    """Do what the jobs of a run do."""
-    for batch in plan.batches.values():
-        for step in STEPS:
-            with Journal(plan.folders.journal(step, batch.name)).locked() as journal:
-                work = work_of(step, plan, lambda _: None)
-                run_step(batch.tasks[step], journal, work, lambda _: None, lambda _: None)
-                write_outcome(plan.outcome(step, batch.name), batch.tasks[step], journal)
 
 
 def counted(do: Callable[[], Any]) -> Counter[str]:
