@@ -32,11 +32,11 @@ class Need(NamedTuple):
 
 
 # Of `threshold`, by its method. The first two work strip by strip, and hold the picture and two bytes for each pixel:
-# 1.4 GB with 15,000 pixels a side, 4.8 GB with 30,000.
+# 4.0 GB with 30,000 pixels a side.
 # What hangs together from the top to the bottom is split as a whole, which takes far more, and is not foreseen.
 THRESHOLD = {
-    "otsu": Takes(600, 5),
-    "yen": Takes(600, 5),
+    "otsu": Takes(600, 4),
+    "yen": Takes(600, 4),
     "local": Takes(150, 114),
     "li": Takes(350, 34),
     "triangle": Takes(350, 26),
