@@ -20,6 +20,7 @@ import tifffile
 from PIL import Image
 from pylibCZIrw import czi
 
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.formats import isolated, open_image, read_headers
 from segmake.formats.axes import leading
@@ -31,7 +32,6 @@ from segmake.plan.described import describe
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import run_step
-from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from segmake.cli import main
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.formats.believed import Header
 from segmake.images.inventory import write_inventory
@@ -35,7 +36,6 @@ from segmake.plan.written_plan import (
     read_script_batch,
     write_plan,
 )
-from segmake.runner.step_names import STEPS
 from tests.unit.plan.jobs import compute
 
 FEW, MANY = 4, 10

@@ -8,13 +8,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
 from segmake.core.files import write_atomically
 from segmake.messages import LANGUAGES
 from segmake.plan.memory import Need
 from segmake.plan.plan import Batch, Plan, ScriptPlan
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
-from segmake.runner.step_names import STEPS
 from segmake.scripts.definition.script import Script, scripts_of
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
@@ -40,7 +40,7 @@ def write_plan(plan: Plan) -> None:
     folders = plan.folders
     nothing: dict[str, Any] = {name: type(getattr(plan, name))() for name in _OF_IMAGES + _OF_BATCH}
     for name, batch in plan.batches.items():
-        of_batch = dict.fromkeys(task.image for task in batch.tasks[STEPS[0]])
+        of_batch = dict.fromkeys(task.image for task in batch.tasks[SEGMENT])
         own = {
             what: {image: values[image] for image in of_batch if image in values}
             for what in _OF_BATCH
@@ -116,7 +116,7 @@ def _as_values(plan: Plan) -> dict[str, Any]:
                 step: [
                     _written(
                         task,
-                        tracked=step == "masks" and folders.lineage(task.image) in task.beside,
+                        tracked=step == MASKS and folders.lineage(task.image) in task.beside,
                     )
                     for task in tasks
                 ]
