@@ -63,6 +63,7 @@ for name in sys.argv[1:]:
 
 def main() -> None:
     """Measure, write the results, and end with 1 where something does not hold."""
+    load = os.getloadavg()[0]
     options = _options()
     around, unfinished = given(options), []
     rows = {name: row(name) for name in options.only}
@@ -72,22 +73,30 @@ def main() -> None:
             continue
         sizes = dict(options.sizes).get(name) or (each.QUICK if options.quick else each.SIZES)
         print(f"{name}:", file=sys.stderr, flush=True)
+        began, used = time.monotonic(), _used()
         try:
             found[name] = each.measure(list(sizes), options.repeats, around)
-            commits[name] = _commit(ROOT)
+            commits[name] = commit(ROOT)
         except (SystemExit, subprocess.CalledProcessError) as error:
             print(error, file=sys.stderr)
             unfinished.append(name)
+        took = f"{time.monotonic() - began:.0f} s, {_used() - used:.0f} s of a processor"
+        print(f"{name}: took {took}", file=sys.stderr, flush=True)
         if options.kept:
             keep(found, commits, options.kept)
     broken, unknown = unmet(found, QUOTES)
     shown = ROWS if options.out else options.only
-    text = results({name: row(name) for name in shown}, found, commits, around, unknown)
+    text = results({name: row(name) for name in shown}, found, commits, around, unknown, load)
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     else:
         print(text)
     _end(broken, unfinished)
+
+
+def _used() -> float:
+    """Return the seconds of a processor that this process and all that it started have used by now."""
+    return sum(os.times()[:4])
 
 
 def _options() -> argparse.Namespace:
@@ -123,22 +132,23 @@ def results(
     commits: dict[str, str],
     around: Given,
     unknown: Sequence[str],
+    load: float,
 ) -> str:
     """Return the page of results."""
     parts = [
         "# Results",
-        f"Made by `python benchmarks/run.py` on {time.strftime('%Y-%m-%d')}. {machine()}."
-        " CPU time of all processes of a way; all ways of a size in turn, again and again. The ratios count: each is"
-        " the median of the rounds, with the least and the most. The seconds are this machine's, which was at work with"
-        " other things.",
+        f"Made by `python benchmarks/run.py` on {time.strftime('%Y-%m-%d')}. {machine()}, whose load was {load:.1f}"
+        " before the round. CPU time of all processes of a way; all ways of a size in turn, again and again. The ratios"
+        " count: each is the median of the rounds, with the least and the most. What takes minutes each time is run"
+        " once.",
         f"Versions: {versions(around)}.",
     ]
     if around.before:
-        parts.append(f"*before* is SegMake at {_commit(around.before)}.")
+        parts.append(f"*before* is SegMake at {commit(around.before)}.")
     for name, each in rows.items():
         parts.append(f"## {each.TITLE}")
         of = commits.get(name, "")
-        earlier = f" SegMake at {of}." if of not in ("", _commit(ROOT)) else ""
+        earlier = f" SegMake at {of}." if of not in ("", commit(ROOT)) else ""
         parts.append(f"`python benchmarks/{name}.py`. {each.NOTE}{earlier}")
         parts.append(table(each, found[name]) if found.get(name) else "Not run in this round.")
     if unknown:
@@ -192,7 +202,7 @@ def machine() -> str:
 
 def versions(around: Given) -> str:
     """Return what was measured with, in one line."""
-    own = [f"SegMake {metadata.version('segmake')} ({_commit(ROOT)})"]
+    own = [f"SegMake {metadata.version('segmake')} ({commit(ROOT)})"]
     own += [f"Python {platform.python_version()}", *_versions(sys.executable, PACKAGES)]
     for interpreter in filter(None, (around.serial or around.cellpose,)):
         own += _versions(interpreter, PEERS)
@@ -204,7 +214,8 @@ def _versions(interpreter: Path | str, names: Sequence[str]) -> list[str]:
     return subprocess.check_output(command, text=True).splitlines()
 
 
-def _commit(checkout: Path) -> str:
+def commit(checkout: Path) -> str:
+    """Return the commit of a checkout, or that it is not known."""
     command = ["git", "-C", str(checkout), "rev-parse", "--short=8", "HEAD"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     return told.stdout.strip() or "an unknown commit"
