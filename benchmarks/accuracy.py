@@ -39,7 +39,8 @@ from segmake.labels.labels import LabelStack  # noqa: E402
 from segmake.outcome.image_rows import image_rows  # noqa: E402
 from segmake.outcome.quality import CODES  # noqa: E402
 from segmake.plan.make import make_plan  # noqa: E402
-from segmake.plan.plan import Plan, write_plan  # noqa: E402
+from segmake.plan.plan import Plan  # noqa: E402
+from segmake.plan.written_plan import write_plan  # noqa: E402
 from segmake.runner.step_names import STEPS  # noqa: E402
 
 MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"

@@ -13,18 +13,27 @@ from benchmarks.house import ROOT, Cost, cost, python
 
 STEPS = ("segment", "masks", "measure", "overlay")
 
-_PLAN = """
+# The room where a plan is written and read, in this checkout and in those before it had one of its own.
+WRITTEN_PLAN = """
+try:
+    from segmake.plan import written_plan
+except ImportError:
+    from segmake.plan import plan as written_plan
+"""
+_PLAN = (
+    WRITTEN_PLAN
+    + """
 import sys
 from pathlib import Path
 from segmake.config.load import load_config
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
 
 plan, inventory = make_plan(load_config(Path(sys.argv[1])))
-write_plan(plan)
+written_plan.write_plan(plan)
 write_inventory(inventory, plan.folders.inventory)
 """
+)
 _FIELDS = """
 import sys
 from pathlib import Path

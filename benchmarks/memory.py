@@ -24,7 +24,7 @@ from skimage.draw import ellipse
 from segmake.config.load import load_config
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from segmake.runner.step_names import STEPS
 
 ROOT = Path(__file__).parents[1]

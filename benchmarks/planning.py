@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from benchmarks.experiments import dry_run, planned  # noqa: E402
+from benchmarks.experiments import WRITTEN_PLAN, dry_run, planned  # noqa: E402
 from benchmarks.house import Cost, Figure, Given, Way, alone, figures, python  # noqa: E402
 
 TITLE = "The first `snakemake -n`, and what a job reads"
@@ -66,22 +66,24 @@ with ProcessPoolExecutor(int(sys.argv[2])) as pool:
     print(len(list(pool.map(header, Path(sys.argv[1]).iterdir(), chunksize=100))))
 """
 
-_JOB = """
+_JOB = (
+    WRITTEN_PLAN
+    + """
 import json, sys, time
 from pathlib import Path
-from segmake.plan import plan as plans
 
 path = Path(sys.argv[1])
 before = time.process_time()
-if hasattr(plans, "read_batch"):
-    plans.read_outline(path)
-    plan = plans.read_batch(path, "0001")
+if hasattr(written_plan, "read_batch"):
+    written_plan.read_outline(path)
+    plan = written_plan.read_batch(path, "0001")
 else:
-    plans.read_plan(path)
-    plan = plans.read_plan(path)
+    written_plan.read_plan(path)
+    plan = written_plan.read_plan(path)
 tasks = plan.batches["0001"].tasks["segment"]
 print(json.dumps({"counted": {"a job reads, s": time.process_time() - before, "its images": len(tasks)}}))
 """
+)
 
 
 def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from benchmarks.experiments import dry_run, make_images, planned  # noqa: E402
+from benchmarks.experiments import WRITTEN_PLAN, dry_run, make_images, planned  # noqa: E402
 from benchmarks.house import (  # noqa: E402
     BEFORE,
     DEMO_MODEL,
@@ -45,7 +45,9 @@ QUICK = (12,)
 LARGEST = 10_000
 
 # As a run in which all was done leaves it.
-_DONE = """
+_DONE = (
+    WRITTEN_PLAN
+    + """
 import hashlib, json, os, sys, time
 from pathlib import Path
 from segmake import __version__
@@ -54,13 +56,12 @@ from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
 from segmake.plan.overview import overview_of, write_overview
-from segmake.plan.plan import write_plan
 from segmake.runner.run_step import write_outcome
 from segmake.runner.step_names import STEPS
 
 os.fsync = lambda number: None
 plan, inventory = make_plan(load_config(Path(sys.argv[1])))
-write_plan(plan)
+written_plan.write_plan(plan)
 write_overview(overview_of(plan), plan.folders.overview)
 write_inventory(inventory, plan.folders.inventory)
 content = b"x" * 40
@@ -92,6 +93,7 @@ for batch in plan.batches.values():
         journal.write_text("".join(f"{line}\\n" for line in lines))
         write_outcome(plan.outcome(step, batch.name), batch.tasks[step], Journal(journal))
 """
+)
 _STAT = """
 import os, sys
 sum(entry.stat().st_size for entry in os.scandir(sys.argv[1]))

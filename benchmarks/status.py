@@ -30,8 +30,9 @@ from segmake.core.ended_runs import note_begin  # noqa: E402
 from segmake.core.files import write_lock  # noqa: E402
 from segmake.core.journal import Journal  # noqa: E402
 from segmake.plan.overview import overview_of, write_overview  # noqa: E402
-from segmake.plan.plan import Batch, Plan, write_plan  # noqa: E402
+from segmake.plan.plan import Batch, Plan  # noqa: E402
 from segmake.plan.result_paths import ResultPaths  # noqa: E402
+from segmake.plan.written_plan import write_plan  # noqa: E402
 from segmake.runner.step_names import STEPS  # noqa: E402
 
 TITLE = "A look at a run at work"

@@ -25,7 +25,7 @@ from segmake.cli import main
 from segmake.config.load import load_config
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from segmake.report.summary import write_summary
 from segmake.runner.step_names import STEPS
 from tests.golden import drawing

@@ -27,6 +27,7 @@ from segmake.formats.tiff_damage import refuse_unwritten
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
+from segmake.plan.described import describe
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import run_step
@@ -296,7 +297,7 @@ def test_what_was_stopped_is_computed_with_a_warning_and_what_was_cut_is_not(tmp
     (folder / "cut.ome.tif").write_bytes(cut[:-4000] + bytes(4000))
     os.utime(folder / "cut.ome.tif", (LONG_AGO, LONG_AGO))
     plan, (failed, done) = run()
-    assert plan.stopped == 2 and " 2  images have fewer time points" in plan.describe()
+    assert plan.stopped == 2 and " 2  images have fewer time points" in describe(plan)
     assert (failed["state"], failed["code"]) == ("failed", "SM-IMG-050")
     assert (done["state"], done["cells"]) == ("done", 6)
     assert done["warning"] == "The acquisition was stopped early: 3 of 50 time points were saved."
@@ -554,7 +555,7 @@ def test_copies_are_said_and_what_was_done_keeps_its_name(tmp_path, configure, r
         write_series(tmp_path / "images" / f"{name}.tif", *series)
     plan, _ = run()
     assert plan.images() == ["first.tif", "last.tif"]
-    assert " 2  pages that are smaller copies" in plan.describe()
+    assert " 2  pages that are smaller copies" in describe(plan)
     kept = plan.folders.inventory
     write_inventory(make_plan(configure())[1], kept)
     rows = kept.read_text().splitlines()

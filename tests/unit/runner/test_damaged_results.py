@@ -29,7 +29,7 @@ from segmake.outcome.image_table import image_table
 from segmake.outcome.last_words import describe_outcome
 from segmake.outcome.status import describe_status, is_over
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import keep_changed_files
 from segmake.runner.step_names import STEPS

@@ -10,7 +10,7 @@ import pytest
 from segmake.core.journal import Journal
 from segmake.messages import Problem
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from segmake.runner.run_step import run_step
 from segmake.runner.step_names import STEPS
 from segmake.steps.spread import Spread

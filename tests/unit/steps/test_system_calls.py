@@ -6,7 +6,7 @@ from collections import Counter
 
 from segmake.cli import main
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from segmake.runner.step_names import STEPS
 from tests.unit.system_calls import counted
 

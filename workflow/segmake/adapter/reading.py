@@ -28,10 +28,12 @@ from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
+from segmake.plan.described import describe
 from segmake.plan.make import make_or_keep_plan
-from segmake.plan.plan import PLAN_VARIABLE, Plan, read_outline, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings_of_results
+from segmake.plan.written_plan import PLAN_VARIABLE, read_outline, read_plan
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.jobs import Jobs, Sent
@@ -156,7 +158,7 @@ def _adopt(plan: Plan, left: list[Sent]) -> tuple[Plan, Adopted]:
 
 
 def _describe(plan: Plan, adopted: Adopted) -> None:
-    print(plan.describe(), file=sys.stderr)
+    print(describe(plan), file=sys.stderr)
     if numbers := set(adopted.values()):
         print(say("cluster.adopted", number=len(numbers)), file=sys.stderr)
 

@@ -16,6 +16,7 @@ from segmake.core.config import Config, name_in_full
 from segmake.core.journal import Entry, Journal
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
+from segmake.plan.described import describe
 from segmake.plan.plan import Plan, State
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current, problem_of
@@ -53,7 +54,7 @@ def plan_answer(path: Path, *, on_cluster: bool = True, before: Sequence[Path] =
         config=path_text(path),
         results=path_text(plan.folders.results),
         made=time_text(plan.started),
-        text=plan.describe().splitlines(),
+        text=describe(plan).splitlines(),
         has_work=plan.has_work,
         counts=_counts(plan, images),
         images=images,

@@ -16,7 +16,8 @@ from segmake.core.files import folders_stay_open, listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
-from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, read_script_batch
+from segmake.plan.plan import Plan
+from segmake.plan.written_plan import read_batch, read_outline, read_plan, read_script_batch
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
 from segmake.runner.same_content import carry_over, carry_over_runs
 from segmake.runner.step_names import AFTER, STEPS

@@ -579,7 +579,7 @@ def _of_rules(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], *needed: str
 ) -> Parser:
     """Add a command with the options that it needs, and with those that all have."""
-    from segmake.plan.plan import PLAN_VARIABLE
+    from segmake.plan.written_plan import PLAN_VARIABLE
 
     words = f"{say(f'help.rule.{name}')} {say('help.of_rules')}"
     command = commands.add_parser(name, description=words)

@@ -19,8 +19,9 @@ from segmake.core.journal import Entry, Journal
 from segmake.demo.synthetic import draw_field
 from segmake.firstday.day import MODELS, Day
 from segmake.messages import Problem
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.written_plan import read_plan
 from segmake.runner.step_names import STEPS
 from segmake.slurm.history import all_jobs
 from segmake.slurm.jobs import Sent

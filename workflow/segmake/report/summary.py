@@ -24,6 +24,7 @@ from segmake.outcome.quality import write_flags
 from segmake.outcome.timing import timing_of
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
+from segmake.plan.described import describe_derived
 from segmake.plan.plan import Plan
 from segmake.report.cell_columns import CellColumns
 from segmake.report.page import TABLES, Run, write_report
@@ -96,7 +97,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
             for what, number in plan.unselected.items()
             if number
         ]
-        + plan.describe_derived("report"),
+        + describe_derived(plan, "report"),
         usage=usage_of_runs(plan),
         timing=timing_of(plan),
         sources=plan.sources,

@@ -36,8 +36,9 @@ from segmake.environments.solving.environment_files import found_before
 from segmake.messages import Problem, enumerated, say
 from segmake.messages.numbers import brief
 from segmake.outcome.status import main_job, who_runs
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.written_plan import read_plan
 from segmake.slurm.jobs import Jobs
 
 ENGINES = installation.environment_file("imaging").parent

@@ -17,7 +17,8 @@ from typing import Any
 from segmake.core.files import readable
 from segmake.messages import Problem, enumerated, joined, say
 from segmake.messages.numbers import brief
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
+from segmake.plan.written_plan import read_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.script_products import made_in
 from segmake.scripts.definition.script import Script
