@@ -1,11 +1,12 @@
 """In how many real pictures two checkouts of SegMake give the same masks and the same tables.
 
-    python benchmarks/equal.py FOLDER... --before CHECKOUT [--cellpose PYTHON]
+    python benchmarks/equal.py FOLDER... --before CHECKOUT [--cellpose PYTHON] [--only otsu local]
 
 All pictures of the folders, but for those called ``NAME_masks.tif``, are segmented, measured and drawn by SegMake's own
 steps in both checkouts: by the engine threshold with each of its methods, and by Cellpose 3 with the demo model where
-its environment is there. Every other setting is the default. Masks are compared pixel by pixel, tables number by number
-to 1e-9. Ends with 1 and the names of those that differ. A quarter of an hour on one core.
+its environment is there. Of several channels one is taken, of slices the brightest, and pages that the file says nothing
+of are time points; every other setting is the default. Masks are compared pixel by pixel, tables number by
+number to 1e-9. Ends with 1 and the names of those that differ. A quarter of an hour on one core.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ from benchmarks.experiments import STEPS, planned, step  # noqa: E402
 from benchmarks.house import BEFORE, DEMO_MODEL, OURS, Given, add_options, given  # noqa: E402
 
 METHODS = ("otsu", "li", "triangle", "yen", "local")
+CELLPOSE = "Cellpose 3"
+# Of several channels, the first of these that a picture has.
+CHANNELS = ["1", "red", "DIC", "Mono", "GFP 488 nm", "FITC BP", "5-FAM/pH 9.0"]
+READING = {"include": ["**/*"], "channel": CHANNELS, "z": "max", "pages": "time"}
 TOLERANCE = 1e-9
 
 
@@ -38,11 +43,12 @@ def main() -> None:
     )
     parser.add_argument("folders", type=Path, nargs="+")
     add_options(parser)
+    parser.add_argument("--only", nargs="+", choices=[*METHODS, CELLPOSE], help="these ways")
     options = parser.parse_args()
     around = given(options)
     if around.before is None:
         parser.error("--before: the checkout to compare with")
-    print("| way | pictures | of them segmented | cells | masks equal | tables equal |")
+    print("| way | pictures | masks | cells | masks equal | tables equal |")
     print("| --- | --- | --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
         images = Path(name, "images")
@@ -50,6 +56,7 @@ def main() -> None:
         other = [
             f"{way}: {path}"
             for way, segmentation in ways(around).items()
+            if way in (options.only or [way])
             for path in compared(Path(name), images, way, segmentation, around)
         ]
     if other:
@@ -72,7 +79,7 @@ def ways(around: Given) -> dict[str, dict[str, Any]]:
     found = {name: {"engine": "threshold", "method": name} for name in METHODS}
     if around.cellpose:
         demo = {"engine": "cellpose3", "model": str(DEMO_MODEL), "allow_cpu": True}
-        found["Cellpose 3"] = demo
+        found[CELLPOSE] = demo
     return found
 
 
@@ -83,7 +90,7 @@ def compared(
     results = {}
     for title, clone in around.checkouts().items():
         place = folder / way / title
-        planned(place, images, segmentation, clone)
+        planned(place, images, segmentation, clone, **READING)
         for name in STEPS:
             network = name == "segment" and segmentation["engine"] != "threshold"
             step(place, name, clone, around.cellpose if network else sys.executable)

@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def of_row(name: str, size: int, around: Given) -> dict[str, pstats.Stats]:
-    """Return the profile of each of SegMake's ways, all its processes together."""
+    """Return the profile of each of SegMake's ways, all its processes together, in the order in which they ran."""
     print(f"{name}:", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="segmake-profiles-") as folder:
         with profiled(Path(folder)):
