@@ -4,9 +4,9 @@
 
 All pictures of the folders, but for those called ``NAME_masks.tif``, are segmented, measured and drawn by SegMake's own
 steps in both checkouts: by the engine threshold with each of its methods, and by Cellpose 3 with the demo model where
-its environment is there. Of several channels one is taken, of slices the brightest, and pages that the file says nothing
-of are time points; every other setting is the default. Masks are compared pixel by pixel, tables number by
-number to 1e-9. Ends with 1 and the names of those that differ. A quarter of an hour on one core.
+its environment is there. Of several channels one is taken, of slices the brightest, and pages that the file does not
+name are time points; every other setting is the default. Masks are compared pixel by pixel, tables number by number to
+1e-9. Ends with 1 and the names of those that differ. A quarter of an hour on one core.
 """
 
 from __future__ import annotations
