@@ -488,6 +488,20 @@ def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypa
         reader.stop()
 
 
+def test_what_is_answered_together_is_not_taken_for_what_hangs(tmp_path, monkeypatch, draw):
+    """Answers that were not said yet are lost with the process: the files are asked for again, one by one."""
+    (tmp_path / "nd2.py").write_text(EVIL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    good, evil = draw(tmp_path / "good.tif"), tmp_path / "never ends.nd2"
+    evil.write_bytes(b"\xda\xce\xbe\x0a" * 9)
+    reader = isolated.Reader(seconds=2)
+    try:
+        found = reader.read([good, good, good, evil, good])
+    finally:
+        reader.stop()
+    assert [getattr(each, "code", "") for each in found] == ["", "", "", "SM-IMG-053", ""]
+
+
 def test_headers_are_in_the_order_of_their_files(tmp_path, draw):
     """Also of very many, and where their names fill what is asked for at once."""
     wide = [draw(tmp_path / ("x" * 200 + f"{n}.tif"), cells=0, shape=(8, 8 + n)) for n in range(40)]
