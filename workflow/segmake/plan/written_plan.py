@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,10 @@ from segmake.scripts.definition.script import Script, scripts_of
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
+
+# When a plan was made, in its file: behind the settings, which have no such neighbours.
+_MOMENT = re.compile(rb'"started": ([0-9.]+), "left_out": ')
+_READ_AT_ONCE = 2**16
 
 # What of a plan is no part of what is written, or belongs to no other process.
 _UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um", "named_at"})
@@ -197,9 +203,28 @@ def read_outline(path: Path) -> Plan:
 
 
 def _read_part(path: Path, name: str) -> Plan:
-    part = path.with_name("plans") / name
-    # A run that another version began wrote none.
-    return read_plan(part if part.exists() else path)
+    """Return a part of the plan; the whole of it where there is none, or only that of another plan."""
+    with suppress(FileNotFoundError):
+        text = path.with_name("plans").joinpath(name).read_bytes()
+        # A version that writes no parts leaves those of the run before; and one that is writing is not done yet.
+        if (planned := _when_planned(text)) and planned == _when_planned(_head(path)):
+            return _plan_of(json.loads(text))
+    return read_plan(path)
+
+
+def _when_planned(text: bytes) -> bytes:
+    """Return when a plan was made, as it is written; empty where that is not to be found."""
+    found = _MOMENT.search(text)
+    return found[1] if found else b""
+
+
+def _head(path: Path) -> bytes:
+    """Return what the file of a plan begins with: the settings, and when it was made."""
+    text = b""
+    with path.open("rb") as file:
+        while not _MOMENT.search(text) and (more := file.read(_READ_AT_ONCE)):
+            text = text[-_READ_AT_ONCE:] + more
+    return text
 
 
 def read_plan(path: Path, results: Path | None = None) -> Plan:
@@ -215,6 +240,10 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     if results:
         values["written_for"] = values["settings"]["results"]
         values["settings"]["results"] = str(results)
+    return _plan_of(values)
+
+
+def _plan_of(values: dict[str, Any]) -> Plan:
     folders = ResultPaths.of(values["settings"])
     batches = {
         name: Batch(
