@@ -510,6 +510,9 @@ def same_letters(text: str) -> str:
 
 def readable(text: str) -> str:
     r"""Return text that any file can hold: a byte of a name that is no UTF-8 becomes ``\xff``."""
+    # Most names are, and a plan asks for all of them.
+    if text.isascii():
+        return text
     escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()
 

@@ -520,6 +520,8 @@ def _read_fields(
     if parts := {file.path.parent / part for header in headers for part in header.parts}:
         size, mtime_ns = size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
+    if len(headers) == 1 and not headers[0].copies:
+        return [replace(file, batch=batches.get(file.image, ""), header=headers[0])]
     names = [image_name(file.file, number, len(headers)) for number in range(len(headers))]
     if len(headers) == 1 and headers[0].copies and not headers[0].copies_before:
         # A page that is no position counted as one once: the image keeps the name that it had then.

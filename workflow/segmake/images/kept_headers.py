@@ -84,9 +84,13 @@ def _keep(place: Path, read: Sequence[tuple[ImageFile, _Sign, Headers | Problem]
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with write_atomically(place, lasting=False) as part, part.open("w", encoding="ascii") as to:
+            known: dict[int, str] = {}
             for file, sign, headers in read:
                 if not isinstance(headers, Problem) and _is_all_in_it(file, headers):
-                    texts = list(map(text_of_header, headers))
+                    # Equal ones are mostly the same object (`header_of_text`).
+                    new = {id(each): each for each in headers if id(each) not in known}
+                    known |= {number: text_of_header(each) for number, each in new.items()}
+                    texts = [known[id(each)] for each in headers]
                     line = {"by": versions.HEADERS, "file": sign, "headers": texts}
                     to.write(json.dumps(line) + "\n")
 

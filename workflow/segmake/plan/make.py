@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from segmake.config import small_diameter
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
+from segmake.core.collector import no_collecting
 from segmake.core.config import Config
 from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
 from segmake.core.files import is_apart
@@ -68,8 +69,9 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
-    folders = _results_of(config)
-    return _make_plan(config, folders, _settled(config, folders), command, cores)
+    with no_collecting():
+        folders = _results_of(config)
+        return _make_plan(config, folders, _settled(config, folders), command, cores)
 
 
 def make_or_keep_plan(
@@ -79,11 +81,12 @@ def make_or_keep_plan(
 
     There is no inventory then: it would be the one that is written.
     """
-    folders = _results_of(config)
-    settled = _settled(config, folders)
-    if plan := _kept_plan(config, folders, settled, command):
-        return plan, None
-    return _make_plan(config, folders, settled, command, cores)
+    with no_collecting():
+        folders = _results_of(config)
+        settled = _settled(config, folders)
+        if plan := _kept_plan(config, folders, settled, command):
+            return plan, None
+        return _make_plan(config, folders, settled, command, cores)
 
 
 def _results_of(config: Config) -> ResultPaths:
