@@ -73,21 +73,35 @@ def draw(folder: Path, number: int, side: int, modality: str = "phase") -> None:
 
 
 def planned(
-    folder: Path, images: Path, segmentation: Mapping[str, Any], clone: Path, *, auto: bool = False
+    folder: Path,
+    images: Path,
+    segmentation: Mapping[str, Any],
+    clone: Path,
+    *,
+    auto: bool = False,
+    **reading: Any,
 ) -> None:
     """Make an experiment anew, with the plan of a run that begins: all in one batch, or as SegMake divides them."""
-    config = configured(folder, images, segmentation, auto=auto)
+    config = configured(folder, images, segmentation, auto=auto, **reading)
     python(_PLAN, folder, clone, config)
 
 
 def configured(
-    folder: Path, images: Path, segmentation: Mapping[str, Any], *, auto: bool = False
+    folder: Path,
+    images: Path,
+    segmentation: Mapping[str, Any],
+    *,
+    auto: bool = False,
+    **reading: Any,
 ) -> Path:
-    """Make the folder of an experiment anew, with nothing in it but a config, and return that."""
+    """Make the folder of an experiment anew, with nothing in it but a config, and return that.
+
+    `reading` is what the config says of the images besides where they are.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     settings = {
-        "images": {"folder": str(images)},
+        "images": {"folder": str(images), **reading},
         "segmentation": dict(segmentation),
         "cluster": {"batch_size": "auto" if auto else 100_000},
         "results": str(folder / "results"),

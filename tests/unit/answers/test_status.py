@@ -232,7 +232,7 @@ import sys
 from segmake.cli import main
 
 main(["status", "--json", "--results", sys.argv[1]])
-heavy = {"jsonschema", "numpy", "psutil", "rich", "ruamel", "segmake.plan.plan", "yaml"}
+heavy = {"jsonschema", "numpy", "psutil", "rich", "ruamel", "segmake.core.settings", "segmake.plan.plan", "yaml"}
 print(sorted(heavy & set(sys.modules)))
 """
 
