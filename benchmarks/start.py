@@ -58,7 +58,6 @@ from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
 from segmake.plan.overview import overview_of, write_overview
 from segmake.runner.run_step import write_outcome
-from segmake.runner.step_names import STEPS
 
 os.fsync = lambda number: None
 plan, inventory = make_plan(load_config(Path(sys.argv[1])))
@@ -76,7 +75,7 @@ segmented = {
 }
 made = set()
 for batch in plan.batches.values():
-    for step in STEPS:
+    for step in batch.tasks:
         journal, lines = plan.folders.journal(step, batch.name), []
         for task in batch.tasks[step]:
             outputs = [*task.outputs, *task.beside, *(task.optional if step == "measure" else ())]

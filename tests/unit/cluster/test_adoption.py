@@ -6,12 +6,12 @@ import pytest
 
 from segmake.cli import main
 from segmake.cluster.adoption import adopt
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
 from segmake.plan import written_plan
 from segmake.plan.make import make_plan
 from segmake.plan.written_plan import read_batch, read_outline, read_plan, write_plan
-from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, Job
 from segmake.slurm.jobs import Sent
 

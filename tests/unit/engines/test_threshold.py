@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -237,20 +238,22 @@ def test_pieces_that_go_down_and_up_again_are_split_once(monkeypatch, rows):
     assert np.array_equal(whole > 0, plane)
 
 
-@pytest.mark.parametrize("side", [900, 1200])
-def test_the_labels_of_a_large_picture_are_nowhere_as_a_whole(configure, monkeypatch, side):
-    monkeypatch.setattr(strips, "PIXELS", side * 10)
-    monkeypatch.setattr(pieces, "WINDOW", side * 10)
-    loaded = threshold.load(configure().settings["segmentation"])
-    found = threshold.predict(loaded, [many_rods(side, 4000)])
-    tracemalloc.start()
-    cells = 0
-    for part in threshold.parts_of_masks(loaded, found):
-        cells = max(cells, int(part.max()))
-    taken = tracemalloc.get_traced_memory()[1] / found.size
-    tracemalloc.stop()
-    # The foreground once more, and some rows.
-    assert cells > 50 and taken < 1 + 5000 / side, "bytes per pixel"
+def test_middles_that_are_even_are_split_with_all_of_their_window(monkeypatch):
+    # Two like discs that touch, over and over, in different places beside each other.
+    plane = np.zeros((240, 200), bool)
+    random = np.random.default_rng(0)
+    for row, column in itertools.product(range(8, 232, 17), range(8, 170, 34)):
+        radius, down, right = *random.integers(4, 8, 1), *random.integers(-1, 2, 2)
+        for side in (-1, 1):
+            at = row + down, column + right + 6 + side * (radius - 1)
+            plane[disk(at, radius, shape=plane.shape)] = True
+    monkeypatch.setattr(pieces, "WINDOW", 200 * 120)
+    together = np.concatenate(list(pieces.split(plane, 6, 3)))
+    monkeypatch.setattr(pieces, "_LEAST_ROWS", 7)
+    monkeypatch.setattr(strips, "PIXELS", 1)
+    parts = list(pieces.split(plane, 6, 3))
+    assert len(parts) == 2 * 18 and together.max() > 100
+    assert np.array_equal(np.concatenate(parts), together)
 
 
 @pytest.mark.parametrize("side", [900, 1200])
@@ -258,7 +261,7 @@ def test_a_picture_takes_few_bytes_for_each_of_its_pixels(configure, monkeypatch
     # As a large picture has many windows.
     monkeypatch.setattr(strips, "PIXELS", side * 10)
     monkeypatch.setattr(pieces, "WINDOW", side * 10)
-    monkeypatch.setattr(threshold, "LOOKED_AT", side // 8)
+    monkeypatch.setattr(threshold, "LOOKED_AT", side // 2)
     loaded = threshold.load(configure().settings["segmentation"])
     plane = many_rods(side, 4000)
 
@@ -270,9 +273,13 @@ def test_a_picture_takes_few_bytes_for_each_of_its_pixels(configure, monkeypatch
         finally:
             tracemalloc.stop()
 
-    # The picture itself, 2, and what was made before, are in memory besides.
+    def last_of(*given):
+        return max(int(part.max()) for part in threshold.parts_of_masks(*given))
+
+    # The picture itself, 2, and what was made before, 1, are in memory besides; labels are nowhere as a whole.
     found, predicting = bytes_of(threshold.predict, [plane])
-    labels, making = bytes_of(threshold.masks, found)
+    cells, making = bytes_of(last_of, found)
     _, doubting = bytes_of(threshold.unclear, [plane], found)
-    assert labels.max() > 50
-    assert max(predicting + 2, making + 3, doubting + 3) < 12, "bytes per pixel"
+    _, dropping = bytes_of(threshold.dropped, found)
+    taken = [predicting + 2, making + 1, doubting + 3, dropping + 1]
+    assert cells > 50 and max(taken) < 9, "bytes per pixel"

@@ -20,6 +20,7 @@ import tifffile
 from PIL import Image
 from pylibCZIrw import czi
 
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.formats import isolated, open_image, read_headers
 from segmake.formats.axes import leading
@@ -31,7 +32,6 @@ from segmake.plan.described import describe
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import run_step
-from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
@@ -486,6 +486,20 @@ def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypa
             assert told.code == "SM-IMG-053" and word in told.what
     finally:
         reader.stop()
+
+
+def test_what_is_answered_together_is_not_taken_for_what_hangs(tmp_path, monkeypatch, draw):
+    """Answers that were not said yet are lost with the process: the files are asked for again, one by one."""
+    (tmp_path / "nd2.py").write_text(EVIL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    good, evil = draw(tmp_path / "good.tif"), tmp_path / "never ends.nd2"
+    evil.write_bytes(b"\xda\xce\xbe\x0a" * 9)
+    reader = isolated.Reader(seconds=2)
+    try:
+        found = reader.read([good, good, good, evil, good])
+    finally:
+        reader.stop()
+    assert [getattr(each, "code", "") for each in found] == ["", "", "", "SM-IMG-053", ""]
 
 
 def test_headers_are_in_the_order_of_their_files(tmp_path, draw):

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from segmake.config.load import load_config
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.core.tables import write_csv
 from segmake.formats import read_headers
@@ -29,7 +30,6 @@ from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.plan.written_plan import read_plan, write_plan
 from segmake.report.summary import _describe_run
-from segmake.runner.step_names import STEPS
 from segmake.steps import measure
 from tests.unit.plan.jobs import compute
 

@@ -10,6 +10,7 @@ import warnings
 import pytest
 
 from segmake.cli import main
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
 from segmake.outcome.timing import timing_of
@@ -18,7 +19,6 @@ from segmake.plan.make import make_plan
 from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.run_step import run_step
 from segmake.runner.same_content import carry_over
-from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")

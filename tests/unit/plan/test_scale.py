@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from segmake.cli import main
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.formats.believed import Header
 from segmake.images.inventory import write_inventory
@@ -35,7 +36,6 @@ from segmake.plan.written_plan import (
     read_script_batch,
     write_plan,
 )
-from segmake.runner.step_names import STEPS
 from tests.unit.plan.jobs import compute
 
 FEW, MANY = 4, 10
@@ -108,9 +108,9 @@ def test_a_job_reads_its_batch_and_nothing_that_grows_with_the_images(plan, tmp_
     # Totals have a digit more.
     assert sizes[MANY][0] <= sizes[FEW][0] + 100
     assert sizes[MANY][1] < sizes[FEW][1]
-    # A job that looked for more would find nothing.
+    # A job that looked for more than whose parts these are would find nothing.
     whole = made.folders.plan.read_bytes()
-    made.folders.plan.write_bytes(b"")
+    made.folders.plan.write_bytes(whole[: whole.index(b'"batches"')])
     for step in STEPS:
         for batch in ("0001", "0003"):
             out = read_outline(made.folders.plan).outcome(step, batch)
@@ -174,10 +174,16 @@ def test_what_is_left_of_another_plan_is_not_read(plan, tmp_path):
     fewer = dataclasses.replace(made, batches={"0001": made.batches["0001"]})
     write_plan(fewer)
     assert not made.folders.plan_of("0003").exists()
-    # Another version wrote the whole of it alone.
-    for part in made.folders.outline.parent.iterdir():
+    # Another version writes the whole of it alone, and may leave the parts of the run before.
+    other = dataclasses.replace(fewer, started=made.started + 1)
+    kept = {part: part.read_bytes() for part in made.folders.outline.parent.iterdir()}
+    write_plan(other)
+    for part, text in kept.items():
+        part.write_bytes(text)
+    assert read_batch(made.folders.plan, "0001") == other == read_outline(made.folders.plan)
+    for part in kept:
         part.unlink()
-    assert read_batch(made.folders.plan, "0001") == fewer == read_outline(made.folders.plan)
+    assert read_batch(made.folders.plan, "0001") == other == read_outline(made.folders.plan)
 
 
 HEADER = Header(64, 48, 1, 1, ("1",), color=False, dtype="uint16", pixel_size_um=0.1)

@@ -19,6 +19,7 @@ import tifffile
 from segmake import __version__
 from segmake.cli import main
 from segmake.config.load import load_config
+from segmake.core.declared_steps import STEPS
 from segmake.core.ended_runs import ended_runs
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
@@ -32,7 +33,6 @@ from segmake.plan.make import make_plan
 from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import keep_changed_files
-from segmake.runner.step_names import STEPS
 from segmake.steps.measure import work_of as measure
 
 IMAGES = ("a", "b", "c")

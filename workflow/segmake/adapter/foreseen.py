@@ -17,6 +17,7 @@ from segmake.cluster.checks import Cluster, ask_cluster, name_partition
 from segmake.cluster.memory import memory_notes
 from segmake.config.load import load_config
 from segmake.core.config import Config
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.disk import disk_problem
 from segmake.core.processes import Process
 from segmake.environments.making.own_environments import needed
@@ -142,7 +143,7 @@ def _of_environments(plan: Plan, config: Config, *, on_cluster: bool) -> Iterato
     if shutil.which("conda"):
         # Snakemake may be told to make what is missing.
         return
-    if plan.to_do["segment"] or plan.looks:
+    if plan.to_do[SEGMENT] or plan.looks:
         try:
             engine = EngineEnvironment(plan.settings, conda=False)
             engine.refuse_missing()

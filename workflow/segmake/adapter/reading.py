@@ -23,6 +23,7 @@ from segmake.cluster import job_scripts
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster, ask_cluster, cores_wanted
 from segmake.cluster.memory import memory_notes
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.run_marks import note_start
 from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
@@ -166,7 +167,7 @@ def _describe(plan: Plan, adopted: Adopted) -> None:
 def _prepare_engine(
     plan: Plan, workflow: WorkflowObject, driver: NodesDriver, *, conda: bool
 ) -> None:
-    if not (plan.to_do["segment"] or plan.looks):
+    if not (plan.to_do[SEGMENT] or plan.looks):
         return
     engine = EngineEnvironment(plan.settings, conda=conda)
     engine.refuse_missing()

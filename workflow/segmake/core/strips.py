@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PIXELS = 1_000_000
 
 # The labels of a picture with more pixels are nowhere in memory as a whole, where that can be helped.
-LARGE = 4096**2
+LARGE = 1024**2
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ def in_rows(pieces: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
         yield np.concatenate(kept)
 
 
-def strips(height: int, width: int, pixels: int | None = None) -> Iterator[slice]:
+def strips(
+    height: int, width: int, pixels: int | None = None, *, least_rows: int = 1
+) -> Iterator[slice]:
     """Yield the rows of each strip of a picture, from the first to the last.
 
     Parameters
@@ -69,9 +71,11 @@ def strips(height: int, width: int, pixels: int | None = None) -> Iterator[slice
     height, width : int
         Of the picture, in pixels.
     pixels : int, optional
-        So many are in a strip at most, unless a single row has more; else `PIXELS`.
+        So many are in a strip at most, else `PIXELS`, unless the fewest rows have more.
+    least_rows : int
+        A strip has at least so many rows, but for the last.
     """
-    rows = max(1, (pixels or PIXELS) // max(width, 1))
+    rows = max(least_rows, (pixels or PIXELS) // max(width, 1))
     for first in range(0, height, rows):
         yield slice(first, min(first + rows, height))
 

@@ -6,6 +6,8 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
 
+from segmake.core.strips import strips, widened
+
 # All lengths are in widths of a cell. Blur of the picture, and of what is looked at for the middles of cells.
 BLUR, MIDDLE_BLUR = 0.1, 0.2
 # How wide the surroundings are that a pixel is compared with.
@@ -91,26 +93,31 @@ def unclear(plane: np.ndarray, found: np.ndarray, width: float, dark: bool | Non
     """
     plane = plane.astype(np.float32)
     blur = max(BLUR * width, 0.5)
-    smooth, least = ndimage.gaussian_filter(plane, blur), BEYOND_NOISE * _noise(plane, blur)
+    least = BEYOND_NOISE * _noise(plane, blur)
+    smooth = ndimage.gaussian_filter(plane, blur, output=plane)
     above, below = _sides(smooth, width)
     if min(above, below) > max(MOST_OF_BOTH * max(above, below), least):
         return True
     if dark is not None and dark != (below > above) and max(above, below) > least:
         return True
-    return _encloses_darker(smooth - _background(smooth), found, least)
+    return _encloses_darker(smooth, found, least)
 
 
-def _encloses_darker(away: np.ndarray, found: np.ndarray, least: float) -> bool:
+def _encloses_darker(smooth: np.ndarray, found: np.ndarray, least: float) -> bool:
     """Whether a good part of the objects is brighter than the background around something that is darker than it."""
-    filled = ndimage.binary_fill_holes(found)
+    background, filled = _background(smooth), ndimage.binary_fill_holes(found)
+    inner = ndimage.binary_erosion(filled)
     objects, number = ndimage.label(filled)
-    each = np.arange(1, number + 1)
-    rims = np.where(ndimage.binary_erosion(filled), 0, objects)
-    highest, lowest = ndimage.maximum(away, objects, each), -ndimage.minimum(away, objects, each)
-    halos = (ndimage.mean(away, rims, each) > 0) & (
-        lowest > np.maximum(MOST_OF_BOTH * highest, least)
-    )
-    areas = np.bincount(objects.ravel(), minlength=number + 1)[1:]
+    highest, lowest = np.zeros((2, number + 1), np.float32)
+    areas, rims = np.zeros(number + 1, int), np.zeros(number + 1)
+    for rows in strips(*smooth.shape):
+        here = filled[rows]
+        of, away = objects[rows][here], smooth[rows][here] - background
+        np.maximum.at(highest, of, away)
+        np.minimum.at(lowest, of, away)
+        areas += np.bincount(of, minlength=number + 1)
+        rims += np.bincount(of, away * ~inner[rows][here], number + 1)
+    halos = (rims > 0) & (-lowest > np.maximum(MOST_OF_BOTH * highest, least))
     return bool(areas[halos].sum() > MOST_HALOS * areas.sum())
 
 
@@ -120,14 +127,25 @@ def _sides(smooth: np.ndarray, width: float) -> tuple[float, float]:
     Uneven light does too, but nowhere within a few cells; and the gap between bright cells is darker than they are, but
     not than the background. What belongs to a cell is far from both.
     """
-    away, side = smooth - _background(smooth), int(WIDEST * width) | 1
-    # The border goes on as it is: mirrored, or cut off, a slope of light would have an edge there.
-    wider = np.pad(smooth, side, mode="edge")
-    inner = (slice(side, -side), slice(side, -side))
-    above = np.minimum(away, smooth - ndimage.grey_opening(wider, (side, side))[inner])
-    below = np.minimum(-away, ndimage.grey_closing(wider, (side, side))[inner] - smooth)
-    above, below = (np.clip(part, 0, None).astype(np.float64) for part in (above, below))
-    return float(np.cbrt((above**3).mean())), float(np.cbrt((below**3).mean()))
+    background, side = _background(smooth), int(WIDEST * width) | 1
+    above = below = 0.0
+    for rows in strips(*smooth.shape):
+        seen, own = widened(rows, side, len(smooth))
+        # The border goes on as it is: mirrored, or cut off, a slope of light would have an edge there.
+        wider = np.pad(smooth[seen], side, mode="edge")
+        inner = slice(side + own.start, side + own.stop), slice(side, -side)
+        here = smooth[rows]
+        higher = here - ndimage.grey_opening(wider, (side, side))[inner]
+        above += _cubed(np.minimum(here - background, higher))
+        deeper = ndimage.grey_closing(wider, (side, side))[inner] - here
+        below += _cubed(np.minimum(background - here, deeper))
+    return float(np.cbrt(above / smooth.size)), float(np.cbrt(below / smooth.size))
+
+
+def _cubed(values: np.ndarray) -> float:
+    """Return the sum of the cubes of values above 0."""
+    positive = np.clip(values, 0, None).astype(np.float64)
+    return float((positive * positive * positive).sum())
 
 
 def _background(smooth: np.ndarray) -> float:
@@ -180,5 +198,7 @@ def _noise(plane: np.ndarray, blur: float) -> float:
     """Return the standard deviation of the noise that a blur leaves, if that of each pixel is its own."""
     # What no smooth structure passes: after Immerkaer (1996), doi 10.1006/cviu.1996.0060.
     kernel = np.outer([1, -2, 1], [1, -2, 1])
-    of_pixels = float(np.median(np.abs(ndimage.convolve(plane, kernel)))) / (0.6745 * 6)
+    rough = ndimage.convolve(plane, kernel)
+    np.abs(rough, out=rough)
+    of_pixels = float(np.median(rough, overwrite_input=True)) / (0.6745 * 6)
     return of_pixels / (2 * np.sqrt(np.pi) * blur)

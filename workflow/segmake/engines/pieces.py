@@ -17,9 +17,12 @@ from segmake.core.strips import strips, widened
 # By how many pixels the distances to the background are smoothed, and how far scikit-image looks for that.
 _BLUR, _REACH = 1.0, 4
 
-# So many pixels are split at a time. Where two middles of a piece are equally far from the background, what else is
-# split at the time decides to which of them some pixels go: pictures of up to so many pixels stay as they were.
+# Where two middles of a piece are equally far from the background, what else is split at the time decides to which of
+# them some pixels go: so many pixels count as split together, and with them all of a smaller picture.
 WINDOW = 2048**2
+
+# Of a window, so many rows at least are split at a time: those around them are looked at, too.
+_LEAST_ROWS = 256
 
 # So many rows below those where a piece begins are looked at first, and more if it goes on.
 _FURTHER = 24
@@ -43,34 +46,84 @@ def split(foreground: np.ndarray, diameter: float, smallest: int) -> Iterator[np
     # A rod's distance map is a ridge: only peaks a cell's length apart are two cells.
     apart = max(1, round(diameter))
     cells = 0
-    height, width = foreground.shape
-    begun = np.zeros((0, width), np.int32)
-    for rows in strips(height, width, WINDOW):
-        pieces = _beginning_in(foreground, rows)
-        own = pieces > 0
-        if own.any():
-            smooth = _smooth_distance(foreground, slice(rows.start, rows.start + len(own)), own)
-            peaks = peak_local_max(
-                smooth, min_distance=apart, labels=pieces, exclude_border=False, threshold_abs=0.0
-            )
-            markers = np.zeros(own.shape, np.int32)
-            markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-            found = segmentation.watershed(-smooth, markers, mask=own)
-            kept = np.bincount(found.ravel()) >= smallest
-            kept[0] = False
-            numbers = (cells + np.cumsum(kept, dtype=np.int32)) * kept
-            cells += int(kept.sum())
-            # All of a piece is split where it begins.
-            pieces = numbers[found]
-        if len(begun) > len(pieces):
-            begun[: len(pieces)] += pieces
+    begun = np.zeros((0, foreground.shape[1]), np.int32)
+    for here, basins in _basins(foreground, apart):
+        kept = np.bincount(basins.ravel()) >= smallest
+        kept[0] = False
+        numbers = (cells + np.cumsum(kept, dtype=np.int32)) * kept
+        cells += int(kept.sum())
+        # All of a piece is split where it begins.
+        labels = numbers[basins]
+        if len(begun) > len(labels):
+            begun[: len(labels)] += labels
             labels = begun
         else:
-            pieces[: len(begun)] += begun
-            labels = pieces
-        here = rows.stop - rows.start
+            labels[: len(begun)] += begun
         yield labels[:here]
         begun = labels[here:].copy()
+
+
+def _basins(foreground: np.ndarray, apart: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield how many rows are split at a time, and the basins of the pieces that begin in them: array (Y, X), int32."""
+    height, width = foreground.shape
+    for window in strips(height, width, WINDOW):
+        number = window.stop - window.start
+        together: np.ndarray | None = None
+        for part in strips(number, width, least_rows=_LEAST_ROWS):
+            rows = slice(window.start + part.start, window.start + part.stop)
+            pieces = _Pieces(foreground, rows, apart)
+            if pieces.even and rows != window:
+                if together is None:
+                    together = _Pieces(foreground, window, apart).basins()
+                own = pieces.numbers > 0
+                basins = together[part.start : part.start + len(own)] * own
+            else:
+                basins = pieces.basins()
+            yield part.stop - part.start, basins
+
+
+class _Pieces:
+    """The pieces that begin in some rows, and the middles of the cells in them.
+
+    Parameters
+    ----------
+    foreground : array (Y, X), bool
+    rows : slice
+    apart : int
+        How far the middles of cells are from each other.
+
+    Attributes
+    ----------
+    numbers : array (Y, X), int32
+        Those of the pieces, from 1 on, in these rows and as far down as they go.
+    even : bool
+        Whether two middles of a piece are equally far from the background.
+    """
+
+    def __init__(self, foreground: np.ndarray, rows: slice, apart: int) -> None:
+        self.numbers = _beginning_in(foreground, rows)
+        self._own = self.numbers > 0
+        window = slice(rows.start, rows.start + len(self._own))
+        # Cells flood from the highest places down.
+        self._depth = _smooth_distance(foreground, window, self._own)
+        self._middles = peak_local_max(
+            self._depth,
+            min_distance=apart,
+            labels=self.numbers,
+            exclude_border=False,
+            threshold_abs=0.0,
+        ).T
+        places = tuple(self._middles)
+        of_piece = np.stack([self.numbers[places], self._depth[places]])
+        self.even = np.unique(of_piece, axis=1).shape[1] < of_piece.shape[1]
+        np.negative(self._depth, out=self._depth)
+
+    def basins(self) -> np.ndarray:
+        """Return the number of the middle that each pixel belongs to: array (Y, X), int32."""
+        markers = np.zeros(self._own.shape, np.int32)
+        markers[tuple(self._middles)] = np.arange(1, self._middles.shape[1] + 1)
+        found: np.ndarray = segmentation.watershed(self._depth, markers, mask=self._own)
+        return found
 
 
 def _beginning_in(foreground: np.ndarray, rows: slice) -> np.ndarray:
@@ -112,6 +165,8 @@ def _smooth_distance(foreground: np.ndarray, window: slice, own: np.ndarray) -> 
     own : array (Y, X), bool
         Of these rows.
     """
+    if not own.any():
+        return np.zeros(own.shape)
     height = len(foreground)
     looked_at, inside = widened(window, _REACH, height)
     near = np.zeros((looked_at.stop - looked_at.start, own.shape[1]), bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -167,8 +167,8 @@ class Header:
 
     def __post_init__(self) -> None:
         """Keep what can be true only."""
-        for name, value in believed(self).items():
-            object.__setattr__(self, name, value)
+        # Made for each image of an experiment: what is frozen is set once, and in one go.
+        vars(self).update(believed(self))
 
     @property
     def pixel_bytes(self) -> int:
@@ -180,7 +180,8 @@ class Header:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the header as plain values that JSON can hold."""
-        return asdict(self)
+        # `dataclasses.asdict` would copy what is plain already.
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Header:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
@@ -170,11 +170,8 @@ class TiffImage:
             parts = tuple(sorted(stack.files() - {self._path.name}))
             for position in range(stack.size("position")):
                 facts = facts_of(self._file, series, position)
-                header = stack.header(facts, parts, position)
-                header = replace(
-                    header, copies=copies, copies_before=sum(left_out[:number]), lacks=lacks
-                )
-                yield _Field(header, stack, position)
+                beside = {"copies": copies, "copies_before": sum(left_out[:number]), "lacks": lacks}
+                yield _Field(stack.header(facts, parts, position, **beside), stack, position)
                 copies = 0
 
     def _ome_fields(self, document: Document) -> Iterator[_Field]:
@@ -240,8 +237,19 @@ class _Stack:
             return {self._file.filename}
         return {page.parent.filename for page in self._series if page is not None}
 
-    def header(self, facts: Facts, parts: tuple[str, ...], position: int = 0) -> Header:
-        """Return the header of a field of view, with as many time points and slices as were saved."""
+    def header(
+        self, facts: Facts, parts: tuple[str, ...], position: int = 0, **beside: Any
+    ) -> Header:
+        """Return the header of a field of view, with as many time points and slices as were saved.
+
+        Parameters
+        ----------
+        facts : Facts
+        parts : tuple of str
+        position : int
+        **beside
+            What it has of the file as a whole, by the names of its attributes.
+        """
         color = self._is_color()
         times, slices = self._saved[position]
         planned_times, planned_slices = self.size("time"), self.size("slice")
@@ -266,6 +274,7 @@ class _Stack:
             parts=parts,
             planned_times=planned_times if times < planned_times else None,
             planned_slices=planned_slices if slices < planned_slices else None,
+            **beside,
         )
 
     def plane(self, wanted: Mapping[str, int]) -> np.ndarray | None:
@@ -513,7 +522,7 @@ def _is_written(page: TiffPage | TiffFrame) -> bool:
 
 def _refuse_if_cut(file: TiffFile, series: TiffPageSeries) -> None:
     """Refuse an ImageJ stack that lacks planes: tifffile takes the pages that are there for pages without a name."""
-    imagej = file.imagej_metadata if file.is_imagej and series.kind == "generic" else None
+    imagej = file.imagej_metadata if series.kind == "generic" and file.is_imagej else None
     if imagej:
         said = math.prod(imagej.get(key, 1) for key in ("frames", "slices", "channels"))
         if said > len(file.pages):

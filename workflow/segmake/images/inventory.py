@@ -21,6 +21,7 @@ from typing import Any
 
 from segmake.core import versions
 from segmake.core.config import Config
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import (
     file_and_position,
     image_name,
@@ -140,7 +141,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         for image in earlier
         if image.image not in selected and image.batch
     ]
-    pace = partial(seconds_per_megapixel, kept.parent / "segment")
+    pace = partial(seconds_per_megapixel, kept.parent / SEGMENT)
     batched = assign_batches([*images, *gone], settings, pace)
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
@@ -336,7 +337,7 @@ def _with_journals(
         return remembered
     images = {image.image for image in remembered}
     last: dict[str, tuple[float, str]] = {}
-    for path in sorted((kept.parent / "segment").glob("*.jsonl")):
+    for path in sorted((kept.parent / SEGMENT).glob("*.jsonl")):
         if path.stem.isdecimal():
             journal = Journal(path)
             times = {image: entry.time for image, entry in journal.finished().items()}

@@ -8,11 +8,11 @@ from operator import itemgetter
 from textwrap import indent
 from typing import Literal, get_args
 
+from segmake.core.declared_steps import SEGMENT, STEPS
 from segmake.engines import licences
 from segmake.messages import Problem, joined, say
 from segmake.plan import known_errors
 from segmake.plan.plan import Plan, State
-from segmake.runner.step_names import STEPS
 
 # So many images are named on the screen.
 _NAMED = 5
@@ -49,7 +49,7 @@ def describe(plan: Plan) -> str:
 
 def _diameter(plan: Plan) -> list[str]:
     """Return the remark on a diameter that was perhaps meant in µm."""
-    if not plan.diameter_um or not plan.to_do["segment"]:
+    if not plan.diameter_um or not plan.to_do[SEGMENT]:
         return []
     # A job makes no such remark, and has less to import.
     from segmake.config.small_diameter import question
@@ -172,8 +172,8 @@ def _to_do(plan: Plan) -> list[str]:
     lines = []
     # What will fail is told below, and is not promised here.
     sure = {step: max(plan.to_do[step] - len(plan.faults), 0) for step in STEPS}
-    if segment := plan.to_do["segment"]:
-        lines.append(say("plan.to_do", images=sure["segment"], batches=plan.to_do["batches"]))
+    if segment := plan.to_do[SEGMENT]:
+        lines.append(say("plan.to_do", images=sure[SEGMENT], batches=plan.to_do["batches"]))
     # What is segmented is written, measured and drawn too, which need not be said.
     if any(plan.to_do[step] > segment for step in STEPS):
         lines.append(say("plan.after", **sure))

@@ -18,6 +18,7 @@ from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
 from segmake.core import versions
 from segmake.core.config import Config
+from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.files import fingerprint, is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
 from segmake.core.output_files import kinds_of_images
@@ -45,7 +46,6 @@ from segmake.runner.pipeline import Task
 from segmake.runner.run_files import round_of
 from segmake.runner.run_step import is_current
 from segmake.runner.same_content import times_before
-from segmake.runner.step_names import STEPS
 
 # More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
 LARGE_BYTES = 50_000_000
@@ -292,17 +292,17 @@ def _plan_batches(
         batches[name] = batch
         of_batch: Counter[str] = Counter(dict.fromkeys(STEPS, 0))
         looked: Counter[str] = Counter()
-        results = zip(batch.tasks["masks"], batch.tasks["measure"], strict=True)
+        results = zip(batch.tasks[MASKS], batch.tasks[MEASURE], strict=True)
         for image in images:
             if image.present:
                 masks, measure = next(results)
                 entries, current, same = before[image.image]
                 expected = {step: current[step] or same[step] for step in STEPS}
                 states[image.image] = _state(entries, expected)
-                looks += [image.image] if same["segment"] else []
+                looks += [image.image] if same[SEGMENT] else []
                 looked.update(step for step in STEPS if same[step])
-                if not expected["segment"] and image.image in inventory.touched:
-                    last = entries["segment"]
+                if not expected[SEGMENT] and image.image in inventory.touched:
+                    last = entries[SEGMENT]
                     known = last is None or last.event != "done" or "source" in last.details
                     unknown += [] if known else [image.image]
                 seen.append(
@@ -314,13 +314,13 @@ def _plan_batches(
                     )
                 )
                 of_batch.update(step for step in STEPS if not current[step])
-                fault = None if expected["segment"] else _known_fault(image, section, keys.selector)
+                fault = None if expected[SEGMENT] else _known_fault(image, section, keys.selector)
                 faults |= {image.image: fault} if fault else {}
         pending[name] = dict(of_batch)
         sure = of_batch - looked
         to_do.update(sure)
-        to_do["batches"] += sure["segment"] > 0
-        if looked["segment"] and not sure["segment"]:
+        to_do["batches"] += sure[SEGMENT] > 0
+        if looked[SEGMENT] and not sure[SEGMENT]:
             light.append(name)
         new = [i for i in images if i.present and not all(before[i.image][1].values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
@@ -385,7 +385,7 @@ class _KeyMaker:
         self._segment = lambda weights: fingerprint(
             decisive,
             weights,
-            [versions.ENGINES[engine], versions.PIXELS],
+            [versions.ENGINES[engine], *STEPS[SEGMENT].versions],
             # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
             images.pixel_size_um if self._whole else None,
         )
@@ -393,12 +393,13 @@ class _KeyMaker:
         self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
         self._masks = fingerprint(
             kinds_of_images(settings["outputs"]),
-            *(images.pixel_size_um, versions.LABELS, versions.OUTPUTS),
+            images.pixel_size_um,
+            *STEPS[MASKS].versions,
         )
         self._measure = fingerprint(
-            settings["measurements"], images.pixel_size_um, versions.MEASUREMENT
+            settings["measurements"], images.pixel_size_um, *STEPS[MEASURE].versions
         )
-        self._overlay = fingerprint(settings["overlays"], versions.OVERLAYS)
+        self._overlay = fingerprint(settings["overlays"], *STEPS[OVERLAY].versions)
 
     def keys(self, image: ImageFile, of_model: str = "") -> dict[str, str]:
         """Return the key of each step for an image.
@@ -412,10 +413,10 @@ class _KeyMaker:
         segment, cells = self._segment_and_cells(image, of_model or self._of_model)
         corrected = corrected_since_0_1_0(image.header, self._images)
         return {
-            "segment": segment,
-            "masks": fingerprint(cells, self._masks, *corrected),
-            "measure": fingerprint(cells, self._measure, *corrected, *self._distances(image)),
-            "overlay": fingerprint(cells, self._overlay),
+            SEGMENT: segment,
+            MASKS: fingerprint(cells, self._masks, *corrected),
+            MEASURE: fingerprint(cells, self._measure, *corrected, *self._distances(image)),
+            OVERLAY: fingerprint(cells, self._overlay),
         }
 
     def keys_before(
@@ -434,7 +435,7 @@ class _KeyMaker:
             older = replace(older, header=replace(older.header, arranged=before[2]))
         keys = self.keys(older, of_model)
         # Once its labels are carried over, what was made of them is still to be.
-        known = keys["segment"] in (entry.key, entry.details.get("carried"))
+        known = keys[SEGMENT] in (entry.key, entry.details.get("carried"))
         return (keys, self.script_keys(older, of_model)) if known else ({}, {})
 
     def correction(self, image: ImageFile) -> Path | None:
@@ -600,7 +601,7 @@ def _plan_batch(
         finished = Journal(folders.journal(step, name)).finished()
         for image in images:
             entry = finished.get(image.image)
-            if step == "segment" and image.present:
+            if step == SEGMENT and image.present:
                 noted[image.image] = keys.keys_before(image, entry)
             key = wanted[image.image][step]
             positions = image.positions if image.header else 0
@@ -616,7 +617,7 @@ def _plan_batch(
             )
             current = is_current(entry, task)
             same = bool(task.before) and is_current(entry, replace(task, key=task.before))
-            if step == "segment" and not (same or current):
+            if step == SEGMENT and not (same or current):
                 noted.pop(image.image, None)
                 if task.before:
                     task = replace(task, before="")
@@ -666,6 +667,6 @@ def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:
         return "done"
     if any(entry and entry.event == "failed" for entry in entries.values()):
         return "failed"
-    if current["segment"] and None in entries.values():
+    if current[SEGMENT] and None in entries.values():
         return "unfinished"
-    return "changed" if entries["segment"] else "new"
+    return "changed" if entries[SEGMENT] else "new"

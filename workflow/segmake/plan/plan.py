@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segmake.core import versions
+from segmake.core.declared_steps import SEGMENT, STEPS
 from segmake.core.files import fingerprint
 from segmake.core.output_files import tables_of_run
 from segmake.core.settings import Settings
@@ -23,7 +24,6 @@ from segmake.messages import LANGUAGES, Problem, language
 from segmake.plan.memory import Need
 from segmake.plan.result_paths import ResultPaths, mark_of
 from segmake.runner.pipeline import Task
-from segmake.runner.step_names import STEPS
 from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm.commands import SCRIPT
 
@@ -57,7 +57,7 @@ class Batch:
     @property
     def images(self) -> list[str]:
         """The names of the images that are there."""
-        return list(self.named) or [task.image for task in self.tasks[STEPS[0]]]
+        return list(self.named) or [task.image for task in self.tasks[SEGMENT]]
 
     def mark(self, step: str) -> str:
         """Return what stands for the attempts at a step, and at those before it, in the name of its file."""
@@ -369,7 +369,7 @@ class Plan:
         steps = list(script.steps_needed)
         if self.images_before and script.works_on_images and not steps:
             # Whether a file holds what it held is for the first step to say.
-            steps = [STEPS[0]]
+            steps = [SEGMENT]
         own = [self.outcome(step, each) for step in steps for each in images]
         return [*own, *(self.script_outcome(other) for other in script.scripts_needed)]
 

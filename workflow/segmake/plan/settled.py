@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from segmake import __version__
 from segmake.core import versions
 from segmake.core.caches import own_cache
+from segmake.core.declared_steps import STEPS
 from segmake.core.files import fingerprint, result_name, write_atomically
 from segmake.core.journal import Entry, Record, as_record
 from segmake.core.json_lines import read_lines
 from segmake.images import derived, image_folders
 from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.runner.records import name_of
-from segmake.runner.step_names import STEPS
 
 if TYPE_CHECKING:
     from segmake.images.image import ImageFile

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
 from segmake.core.files import write_atomically
 from segmake.messages import LANGUAGES
 from segmake.plan.memory import Need
 from segmake.plan.plan import Batch, Plan, ScriptPlan
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
-from segmake.runner.step_names import STEPS
 from segmake.scripts.definition.script import Script, scripts_of
 
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
+
+# When a plan was made, in its file: behind the settings, which have no such neighbours.
+_MOMENT = re.compile(rb'"started": ([0-9.]+), "left_out": ')
+_READ_AT_ONCE = 2**16
 
 # What of a plan is no part of what is written, or belongs to no other process.
 _UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um", "named_at"})
@@ -40,7 +46,7 @@ def write_plan(plan: Plan) -> None:
     folders = plan.folders
     nothing: dict[str, Any] = {name: type(getattr(plan, name))() for name in _OF_IMAGES + _OF_BATCH}
     for name, batch in plan.batches.items():
-        of_batch = dict.fromkeys(task.image for task in batch.tasks[STEPS[0]])
+        of_batch = dict.fromkeys(task.image for task in batch.tasks[SEGMENT])
         own = {
             what: {image: values[image] for image in of_batch if image in values}
             for what in _OF_BATCH
@@ -116,7 +122,7 @@ def _as_values(plan: Plan) -> dict[str, Any]:
                 step: [
                     _written(
                         task,
-                        tracked=step == "masks" and folders.lineage(task.image) in task.beside,
+                        tracked=step == MASKS and folders.lineage(task.image) in task.beside,
                     )
                     for task in tasks
                 ]
@@ -225,9 +231,28 @@ def read_outline(path: Path) -> Plan:
 
 
 def _read_part(path: Path, name: str) -> Plan:
-    part = path.with_name("plans") / name
-    # A run that another version began wrote none.
-    return read_plan(part if part.exists() else path)
+    """Return a part of the plan; the whole of it where there is none, or only that of another plan."""
+    with suppress(FileNotFoundError):
+        text = path.with_name("plans").joinpath(name).read_bytes()
+        # A version that writes no parts leaves those of the run before; and one that is writing is not done yet.
+        if (planned := _when_planned(text)) and planned == _when_planned(_head(path)):
+            return _plan_of(json.loads(text))
+    return read_plan(path)
+
+
+def _when_planned(text: bytes) -> bytes:
+    """Return when a plan was made, as it is written; empty where that is not to be found."""
+    found = _MOMENT.search(text)
+    return found[1] if found else b""
+
+
+def _head(path: Path) -> bytes:
+    """Return what the file of a plan begins with: the settings, and when it was made."""
+    text = b""
+    with path.open("rb") as file:
+        while not _MOMENT.search(text) and (more := file.read(_READ_AT_ONCE)):
+            text = text[-_READ_AT_ONCE:] + more
+    return text
 
 
 def read_plan(path: Path, results: Path | None = None) -> Plan:
@@ -243,6 +268,10 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     if results:
         values["written_for"] = values["settings"]["results"]
         values["settings"]["results"] = str(results)
+    return _plan_of(values)
+
+
+def _plan_of(values: dict[str, Any]) -> Plan:
     folders = ResultPaths.of(values["settings"])
     batches = {
         name: Batch(

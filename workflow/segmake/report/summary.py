@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from segmake import __version__
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import readable
 from segmake.core.journal import Journal
 from segmake.core.settings import Segmentation
@@ -29,7 +30,6 @@ from segmake.plan.plan import Plan
 from segmake.report.cell_columns import CellColumns
 from segmake.report.page import TABLES, Run, write_report
 from segmake.runner.run_files import note_files
-from segmake.runner.step_names import STEPS
 from segmake.scripts.results.results import script_results
 
 
@@ -133,8 +133,8 @@ def _versions(plan: Plan) -> dict[str, str]:
     except metadata.PackageNotFoundError:
         pass
     for batch in plan.batches.values():
-        journal = Journal(plan.folders.journal(STEPS[0], batch.name))
-        for task in batch.tasks[STEPS[0]]:
+        journal = Journal(plan.folders.journal(SEGMENT, batch.name))
+        for task in batch.tasks[SEGMENT]:
             if journal.is_done(task.image, task.key) and (entry := journal.last(task.image)):
                 versions |= entry.details.get("versions", {})
     return versions

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import readable
 from segmake.messages import Problem, enumerated, joined, say
 from segmake.messages.numbers import brief
@@ -60,7 +61,7 @@ class Care:
         if not self.protection.works:
             # `number` tells that this plan is that of one batch.
             plan = read_plan(self._plan.folders.plan) if self._plan.number else self._plan
-            images = [t.path for batch in plan.batches.values() for t in batch.tasks["segment"]]
+            images = [t.path for batch in plan.batches.values() for t in batch.tasks[SEGMENT]]
         return Originals(images, whole=self._script.alone and bool(images))
 
     @contextmanager
