@@ -5,6 +5,7 @@ The main process makes the plan, and says it; a job reads the one that was writt
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -110,6 +111,8 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     answer = ask_cluster(config) if sends else None
     command = shlex.join(["snakemake", *typed()])
     plan, inventory = make_or_keep_plan(config, command, workflow.cores)
+    # What there is by now stays until this process ends: the collector need not look through it.
+    gc.freeze()
     adopted: Adopted = {}
     if left and workflow.sends_jobs:
         plan, adopted = _adopt(plan, left)
