@@ -132,7 +132,9 @@ def list_images(config: Config) -> list[Listed]:
                 system.append(relative)
                 continue
             name, lost = _comparable(relative), kind != "file"
-            excluded = exclude.match_file(name) or (lost and _is_excluded(exclude, relative))
+            excluded = bool(section.exclude) and (
+                exclude.match_file(name) or (lost and _is_excluded(exclude, relative))
+            )
             if not excluded and kind != "folder" and include.match_file(name):
                 images.append(Found(relative, folder / relative, lost))
             elif not excluded and lost and (kind == "folder" or _may_be_folder(folder / relative)):

@@ -146,7 +146,11 @@ class SettledBatches:
         correction : callable
             Returns the corrected mask of an image, if it has one.
         """
-        sign, _ = self._signs[name] = self._sign(name, images, correction)
+        # Of one that was never begun, nothing is known, and nothing will be.
+        if not any(journals := self._journals(name)):
+            return None
+        sign = self._sign(images, correction, journals)
+        self._signs[name] = sign, journals
         line = self._known.get(name)
         # What is kept may be damaged.
         with suppress(KeyError, TypeError, ValueError, AttributeError):
@@ -210,12 +214,11 @@ class SettledBatches:
 
     def _sign(
         self,
-        name: str,
         images: Iterable[ImageFile],
         correction: Callable[[ImageFile], Path | None],
-    ) -> tuple[str, list[list[int]]]:
-        """Return what differs when a batch's images, journals, or what decides about them do; and of the journals."""
-        journals = self._journals(name)
+        journals: list[list[int]],
+    ) -> str:
+        """Return what differs when a batch's images, journals, or what decides about them do."""
         facts = [
             (
                 *(image.image, str(image.path), image.size, image.mtime_ns),
@@ -226,7 +229,7 @@ class SettledBatches:
             )
             for image in images
         ]
-        return fingerprint(self._decisive, journals, facts), journals
+        return fingerprint(self._decisive, journals, facts)
 
     def _sizes(self, batch: Batch, entries: Mapping[str, Entries]) -> dict[str, list[int]] | None:
         """Return the size of each result, by its name without the image's; -1 where an image has none of it."""
