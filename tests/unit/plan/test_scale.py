@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import tifffile
 
+from segmake.answers.plan import plan_answer
 from segmake.cli import main
 from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
@@ -425,6 +426,26 @@ def test_whatever_changes_has_all_planned_anew(start, draw, tmp_path):
         change()
         assert not start()[1], number
     assert not start(overlays={"color": "#00ffff"})[1]
+
+
+def test_a_plan_that_is_known_again_is_told_without_reading_a_journal(start, tmp_path, monkeypatch):
+    start()
+    told, read = [], Counter[Path]()
+    finished = Journal.finished
+
+    def counting(journal: Journal) -> Any:
+        read[journal.path] += 1
+        return finished(journal)
+
+    for is_known in (False, True):
+        # As the page does, and `segmake plan --json`.
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("cache" if is_known else "none")))
+        monkeypatch.setattr(Journal, "finished", counting)
+        read.clear()
+        told.append(plan_answer(tmp_path / "config.yaml", on_cluster=False))
+        assert bool(read) is not is_known
+    first, again = ({**each, "made": ""} for each in told)
+    assert again == first and {image["state"] for image in again["images"]} == {"done"}
 
 
 def test_a_change_is_seen_where_several_files_are_looked_at_at_once(start, tmp_path, monkeypatch):
