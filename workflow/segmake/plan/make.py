@@ -642,17 +642,17 @@ def _plan_batch(
     return Batch(name, tasks, attempts), before, of_scripts
 
 
-class _WhenAsked(Mapping[str, list[Task]]):
+class _WhenAsked(Mapping[str, Sequence[Task]]):
     """The tasks of a batch in which nothing is to be done: mostly nobody asks for them."""
 
     def __init__(self, make: Callable[[], tuple[Batch, Before, Any]]) -> None:
         self._make = make
 
     @cached_property
-    def _tasks(self) -> Mapping[str, list[Task]]:
+    def _tasks(self) -> Mapping[str, Sequence[Task]]:
         return self._make()[0].tasks
 
-    def __getitem__(self, step: str) -> list[Task]:
+    def __getitem__(self, step: str) -> Sequence[Task]:
         return self._tasks[step]
 
     def __iter__(self) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
 from segmake.core.files import write_atomically
@@ -164,33 +164,54 @@ def _written_run(task: Task) -> list[Any]:
     return [task.image, str(task.path), task.position, task.positions, task.key, task.attempt]
 
 
-class _WrittenTasks(Mapping[str, list[Task]]):
-    """The tasks of a batch by their steps, each made of what was written when it is asked for: a job does one step."""
+class _Tasks(Sequence[Task]):
+    """The tasks of a step of a batch, each made of what was written whenever it is asked for.
 
-    def __init__(self, folders: ResultPaths, written: dict[str, list[list[Any]]]) -> None:
-        self._folders = folders
-        self._written = written
-        self._made: dict[str, list[Task]] = {}
-        # What another version wrote is refused by who reads the plan, and not by who asks for a task later.
-        for step, rows in written.items():
-            self._make(step, rows[:1])
-            if any(len(row) != len(rows[0]) for row in rows):
-                raise ValueError(f"tasks of several kinds: {step}")
+    None is kept: with its paths a task takes ten times the room of what was written, and the report goes through the
+    tasks of all images.
+    """
 
-    def __getitem__(self, step: str) -> list[Task]:
-        if step not in self._made:
-            self._made[step] = self._make(step, self._written[step])
-        return self._made[step]
-
-    def _make(self, step: str, rows: list[list[Any]]) -> list[Task]:
-        task = self._folders.task
-        return [task(step, image, Path(file), *rest) for image, file, *rest in rows]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._written)
+    def __init__(self, folders: ResultPaths, step: str, written: list[list[Any]]) -> None:
+        self._folders, self._step, self._written = folders, step, written
 
     def __len__(self) -> int:
         return len(self._written)
+
+    @overload
+    def __getitem__(self, place: int) -> Task: ...
+    @overload
+    def __getitem__(self, place: slice) -> _Tasks: ...
+    def __getitem__(self, place: int | slice) -> Task | _Tasks:
+        if isinstance(place, slice):
+            return _Tasks(self._folders, self._step, self._written[place])
+        image, file, *rest = self._written[place]
+        return self._folders.task(self._step, image, Path(file), *rest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _WrittenTasks(Mapping[str, Sequence[Task]]):
+    """The tasks of a batch by their steps."""
+
+    def __init__(self, folders: ResultPaths, written: dict[str, list[list[Any]]]) -> None:
+        self._tasks = {step: _Tasks(folders, step, rows) for step, rows in written.items()}
+        # What another version wrote is refused by who reads the plan, and not by who asks for a task later.
+        for step, rows in written.items():
+            list(self._tasks[step][:1])
+            if any(len(row) != len(rows[0]) for row in rows):
+                raise ValueError(f"tasks of several kinds: {step}")
+
+    def __getitem__(self, step: str) -> Sequence[Task]:
+        return self._tasks[step]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
 
 def read_batch(path: Path, batch: str) -> Plan:
@@ -279,6 +300,7 @@ def _plan_of(values: dict[str, Any]) -> Plan:
             _WrittenTasks(folders, batch["tasks"]),
             batch["attempts"],
             batch.get("marks", {}),
+            tuple(image for image, *_ in batch["tasks"].get(SEGMENT, ())),
         )
         for name, batch in values["batches"].items()
     }
