@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -93,11 +94,13 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
             folder, images = Path(name), Path(name, "images")
             python(_IMAGES, folder, ROOT, images, str(size), str(NAMES))
-            ways = []
-            for title, clone in given.checkouts().items():
-                place = folder / title
-                planned(place, images, {"engine": "threshold"}, clone, auto=True)
-                ways.append(Way(title, partial(_first, place, clone)))
+            checkouts = given.checkouts()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(partial(_planned, folder, images), checkouts, checkouts.values()))
+            ways = [
+                Way(title, partial(_first, folder / title, clone))
+                for title, clone in checkouts.items()
+            ]
             cores = str(len(os.sched_getaffinity(0)))
             plain = partial(python, _HEADERS, folder, ROOT, images, cores)
             lacks = "all but reading the headers"
@@ -105,6 +108,10 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
             # At so many, one round takes minutes.
             found += figures(size, ways, 1 if size > LARGEST else repeats)
     return found
+
+
+def _planned(folder: Path, images: Path, title: str, clone: Path) -> None:
+    planned(folder / title, images, {"engine": "threshold"}, clone, auto=True)
 
 
 def _first(folder: Path, clone: Path) -> Cost:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -106,14 +107,17 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
             folder, images = Path(name), Path(name, "images")
             make_images(images, size)
-            ways = []
-            for title, clone in given.checkouts().items():
-                place = folder / title
-                planned(place, images, {"engine": "threshold"}, clone, auto=True)
-                python(_DONE, place, clone, place / "config.yaml")
-                dry_run(place, clone)
-                slow = title == BEFORE and size > LARGEST
-                ways.append(Way(title, partial(dry_run, place, clone), once=slow))
+            checkouts = given.checkouts()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(partial(_done, folder, images), checkouts, checkouts.values()))
+            ways = [
+                Way(
+                    title,
+                    partial(dry_run, folder / title, clone),
+                    once=title == BEFORE and size > LARGEST,
+                )
+                for title, clone in checkouts.items()
+            ]
             each = partial(_one_each, _masks(folder / "each", images), images)
             lacks = "what is seen by more than times of files: settings, failures, corrections"
             ways += [
@@ -127,6 +131,14 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
             ]
             found += figures(size, ways, repeats)
     return found
+
+
+def _done(folder: Path, images: Path, title: str, clone: Path) -> None:
+    """Make an experiment in which all was done, and has been asked for once."""
+    place = folder / title
+    planned(place, images, {"engine": "threshold"}, clone, auto=True)
+    python(_DONE, place, clone, place / "config.yaml")
+    dry_run(place, clone)
 
 
 def _bare_folder(folder: Path) -> Path:

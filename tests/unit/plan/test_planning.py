@@ -23,9 +23,9 @@ from segmake.labels.joined_cells import join_cells
 from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
 from segmake.plan import bindings
-from segmake.plan import make as planning
 from segmake.plan.bindings import write_bindings
 from segmake.plan.described import describe
+from segmake.plan.keys import KeyMaker
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.plan.written_plan import read_plan, write_plan
@@ -212,7 +212,7 @@ def keys_of(settings, **facts) -> dict[str, str]:
     header = Header(64, 48, channels=("1",), color=False, dtype="uint16", **values)
     place = {"size": 123456, "mtime_ns": 1_700_000_000_000_000_000, "position": 0, "positions": 1}
     image = ImageFile(image="a.tif", file="a.tif", path=Path("a.tif"), header=header, **place)
-    maker = planning._KeyMaker(settings, {})
+    maker = KeyMaker(settings, {})
     return {**maker.keys(image), "scripts": maker.script_keys(image)["masks"]}
 
 

@@ -250,7 +250,7 @@ def test_headers_with_other_axes_are_selected_apart(configure):
 
 def said(do: Callable[[], Selection]) -> str:
     try:
-        return json.dumps(do().values)
+        return do().text
     except Problem as problem:
         return str(problem)
 
@@ -408,6 +408,22 @@ def test_whatever_changes_has_all_planned_anew(start, draw, tmp_path):
         change()
         assert not start()[1], number
     assert not start(overlays={"color": "#00ffff"})[1]
+
+
+def test_a_change_is_seen_where_several_files_are_looked_at_at_once(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("segmake.core.looks.SLOW_SECONDS", -1)
+    monkeypatch.setattr("segmake.core.looks.FILES", 1)
+    folders = start()[0].folders
+    for change in (
+        lambda: os.truncate(folders.thumbnails("03.tif")[1], 3),
+        lambda: folders.mask("01.tif").unlink(),
+        lambda: os.utime(tmp_path / "images" / "02.tif", ns=(0, 10**18 + 1)),
+    ):
+        assert start()[1]
+        change()
+        assert not start()[1]
+        compute(start()[0])
+        start()
 
 
 def test_what_is_kept_of_all_may_be_damaged(start, tmp_path):

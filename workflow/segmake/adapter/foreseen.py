@@ -80,8 +80,7 @@ def foresee(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ())
     cluster = ask_cluster(config) if on_cluster and slurm.is_here() else None
     plan, inventory = make_plan(config)
     conda = bool(shutil.which("conda"))
-    listed = config.settings["environments"]
-    faults = {name: faults_of(config, name, conda=conda) for name in listed}
+    faults = {name: faults_of(config, name, conda=conda) for name in config.typed.environments}
     hold = needed(plan)
     refusals = [each for name in faults if name in hold for each in faults[name]]
     warnings = [each for name in faults if name not in hold for each in faults[name]]

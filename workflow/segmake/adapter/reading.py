@@ -104,7 +104,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     if before:
         text = text_of_all([*before, file])
     # Slurm is asked before the journals are read: what ends in between is known by its files.
-    jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
+    jobs = Jobs(ResultPaths(Path(config.typed.results)).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
     sends = workflow.is_main_process and workflow.sends_jobs and slurm.is_here()
     answer = ask_cluster(config) if sends else None
@@ -119,7 +119,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         speak_plainly(quiet=workflow.is_quiet)
         _describe(plan, adopted)
         _prepare_engine(plan, workflow, driver, conda=conda)
-    if config.settings["environments"]:
+    if config.typed.environments:
         plan = with_environments(plan, config, workflow, driver, conda=conda)
     if not conda:
         check_own_environment(plan, config)

@@ -17,7 +17,7 @@ from segmake.adapter.executor import Executor, comment_of, name_of_jobs
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster import job_scripts
 from segmake.cluster.job_scripts import RUN, JobScript
-from segmake.core.declared_steps import SEGMENT, STEPS
+from segmake.core.declared_steps import STEPS
 from segmake.plan.plan import Plan
 from segmake.slurm.commands import AFTERWARDS, work_of
 
@@ -75,5 +75,5 @@ def _script_of(executor: _ShownJobs, job: Any) -> JobScript:
     script = _OF_ONE_START.sub(rf"\1{RUN}", script)
     # Also of what follows the segmentation in a job; scripts have batches of their own.
     steps = rule in STEPS or rule == AFTERWARDS
-    images = len(executor.plan.batches[batch].tasks[SEGMENT]) if steps else 0
+    images = len(executor.plan.batches[batch].images) if steps else 0
     return JobScript.of_call(rule, batch, call, script, images)

@@ -13,7 +13,7 @@ from segmake.answers.answer import Answer, answer, path_text, problem_values, ti
 from segmake.cluster.checks import Cluster
 from segmake.config.sources import changed, origin_of
 from segmake.core.config import Config, name_in_full
-from segmake.core.declared_steps import SEGMENT, STEPS
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Entry, Journal
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
@@ -158,7 +158,7 @@ def _batches(plan: Plan) -> Iterator[dict[str, Any]]:
     for name, batch in plan.batches.items():
         yield {
             "batch": name,
-            "images": len(batch.tasks[SEGMENT]),
+            "images": len(batch.images),
             "to_do": plan.pending[name],
             "open": name in to_do,
         }

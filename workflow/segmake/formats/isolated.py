@@ -25,7 +25,7 @@ from typing import Any
 
 from segmake.core import installation
 from segmake.formats import read_headers
-from segmake.formats.believed import Header
+from segmake.formats.believed import Header, header_of_text, text_of_header
 from segmake.messages import Problem, Problems, say
 
 # A header is read in milliseconds; on a slow disk, that of a file with very many pages takes a while.
@@ -101,7 +101,7 @@ def _answers(questions: Sequence[Question], seconds: float) -> list[dict[str, An
 
 def _headers(answer: dict[str, Any]) -> Headers | Problem:
     if "headers" in answer:
-        return tuple(map(Header.from_dict, answer["headers"]))
+        return tuple(map(header_of_text, answer["headers"]))
     code, where, values = answer["problem"]
     return Problem(code, where=where, **values)
 
@@ -311,7 +311,7 @@ def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
         from segmake.formats.made import kind_of
 
         return {"kind": kind_of(Path(path), Path(image), words)}
-    return {"headers": [header.as_dict() for header in read_headers(Path(path))]}
+    return {"headers": list(map(text_of_header, read_headers(Path(path))))}
 
 
 if __name__ == "__main__":

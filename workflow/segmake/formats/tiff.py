@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
@@ -213,6 +214,9 @@ class _Stack:
         axes = _axes(series, self._shape)
         named = {**_ROLES, _POSITIONS.get(series.kind, ""): "position"}
         self._roles = [named.get(axis, "page") for axis in axes]
+        self._sizes: dict[str, int] = {}
+        for role, size in zip(self._roles, self._shape, strict=True):
+            self._sizes[role] = self._sizes.get(role, 1) * size
         places = [index for index, role in enumerate(self._roles) if role in ("x", "y")]
         if len(places) != 2 or 0 in self._shape or series.dtype.kind not in "buif":
             raise ValueError(f"no picture: {axes} {self._shape} {series.dtype}")
@@ -229,7 +233,7 @@ class _Stack:
 
     def size(self, role: str) -> int:
         """Return how many there are of a role."""
-        return size_of(role, self._roles, self._shape)
+        return self._sizes.get(role, 1)
 
     def files(self) -> set[str]:
         """Return the names of the files that the pages are in."""
@@ -260,7 +264,7 @@ class _Stack:
             slices=slices,
             channels=self._channel_names(facts, color),
             color=color,
-            dtype="uint8" if self._series.dtype == bool else str(self._series.dtype),
+            dtype=_name_of(self._series.dtype),
             pixel_size_um=facts.pixel_size_um,
             pixel_height_um=facts.pixel_height_um,
             doubted=facts.doubted,
@@ -398,6 +402,12 @@ class _Stack:
             )
         names = (*names, *[""] * number)[:number]
         return tuple(name or str(index) for index, name in enumerate(names, start=1))
+
+
+@lru_cache(maxsize=64)
+def _name_of(dtype: np.dtype[Any]) -> str:
+    """Return what a header calls the type of pixels; bits become bytes when they are read."""
+    return "uint8" if dtype.kind == "b" else str(dtype)
 
 
 def _open(path: Path, opened: BinaryIO | None) -> tuple[TiffFile, Document | None]:

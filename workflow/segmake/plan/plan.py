@@ -23,6 +23,7 @@ from segmake.images.named_images import SECTIONS, named_in_vain, reasons
 from segmake.messages import LANGUAGES, Problem, language
 from segmake.plan.memory import Need
 from segmake.plan.result_paths import ResultPaths, mark_of
+from segmake.plan.tasks import images_of
 from segmake.runner.pipeline import Task
 from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm.commands import SCRIPT
@@ -57,7 +58,7 @@ class Batch:
     @property
     def images(self) -> list[str]:
         """The names of the images that are there."""
-        return list(self.named) or [task.image for task in self.tasks[SEGMENT]]
+        return list(self.named) or images_of(self.tasks)
 
     def mark(self, step: str) -> str:
         """Return what stands for the attempts at a step, and at those before it, in the name of its file."""

@@ -277,8 +277,9 @@ def _expected_keys(
             step: Journal(folders.journal(step, batch.name)).finished()
             for step in (SEGMENT, *MADE_BY.values())
         }
-        for number, task in enumerate(batch.tasks[SEGMENT]):
-            of_image = {step: batch.tasks[step][number] for step in finished}
+        for tasks in zip(*(batch.tasks[step] for step in finished), strict=True):
+            of_image = dict(zip(finished, tasks, strict=True))
+            task = of_image[SEGMENT]
             if before:
                 of_image = {step: replace(t, key=t.before or t.key) for step, t in of_image.items()}
             ends = {step: finished[step].get(task.image) for step in finished}

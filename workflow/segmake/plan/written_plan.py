@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
+from segmake.core.declared_steps import STEPS
 from segmake.core.files import write_atomically
 from segmake.messages import LANGUAGES
 from segmake.plan.memory import Need
 from segmake.plan.plan import Batch, Plan, ScriptPlan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.tasks import Row, Tasks, rows_of, task_of
 from segmake.runner.pipeline import Task
 from segmake.scripts.definition.script import Script, scripts_of
 
@@ -46,9 +47,8 @@ def write_plan(plan: Plan) -> None:
     folders = plan.folders
     nothing: dict[str, Any] = {name: type(getattr(plan, name))() for name in _OF_IMAGES + _OF_BATCH}
     for name, batch in plan.batches.items():
-        of_batch = dict.fromkeys(task.image for task in batch.tasks[SEGMENT])
         own = {
-            what: {image: values[image] for image in of_batch if image in values}
+            what: {image: values[image] for image in batch.images if image in values}
             for what in _OF_BATCH
             if (values := getattr(plan, what))
         }
@@ -118,16 +118,7 @@ def _as_values(plan: Plan) -> dict[str, Any]:
     folders = plan.folders
     batches = {
         batch.name: {
-            "tasks": {
-                step: [
-                    _written(
-                        task,
-                        tracked=step == MASKS and folders.lineage(task.image) in task.beside,
-                    )
-                    for task in tasks
-                ]
-                for step, tasks in batch.tasks.items()
-            },
+            "tasks": rows_of(batch.tasks, folders),
             "attempts": batch.attempts,
             "marks": batch.marks,
         }
@@ -153,65 +144,25 @@ def _write(path: Path, values: dict[str, Any]) -> None:
         part.write_text(json.dumps(values), encoding="ascii")
 
 
-def _written(task: Task, *, tracked: bool) -> list[Any]:
-    """Return what a plan has to say of a task for `ResultPaths.task` to make it again."""
-    place = [task.image, str(task.path), task.position, task.positions]
-    return [*place, task.key, task.attempt, task.large, tracked, task.file, task.before]
-
-
 def _written_run(task: Task) -> list[Any]:
-    """Return the same of a run of a script."""
+    """Return what a plan has to say of a run of a script for `_read_runs` to make it again."""
     return [task.image, str(task.path), task.position, task.positions, task.key, task.attempt]
 
 
-class _Tasks(Sequence[Task]):
-    """The tasks of a step of a batch, each made of what was written whenever it is asked for.
+def _tasks(folders: ResultPaths, written: dict[str, list[Row]]) -> Tasks:
+    """Return the tasks that were written.
 
-    None is kept: with its paths a task takes ten times the room of what was written, and the report goes through the
-    tasks of all images.
+    Raises
+    ------
+    ValueError, TypeError
+        If another version wrote them: who reads the plan is to know it, and not who asks for a task later.
     """
-
-    def __init__(self, folders: ResultPaths, step: str, written: list[list[Any]]) -> None:
-        self._folders, self._step, self._written = folders, step, written
-
-    def __len__(self) -> int:
-        return len(self._written)
-
-    @overload
-    def __getitem__(self, place: int) -> Task: ...
-    @overload
-    def __getitem__(self, place: slice) -> _Tasks: ...
-    def __getitem__(self, place: int | slice) -> Task | _Tasks:
-        if isinstance(place, slice):
-            return _Tasks(self._folders, self._step, self._written[place])
-        image, file, *rest = self._written[place]
-        return self._folders.task(self._step, image, Path(file), *rest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class _WrittenTasks(Mapping[str, Sequence[Task]]):
-    """The tasks of a batch by their steps."""
-
-    def __init__(self, folders: ResultPaths, written: dict[str, list[list[Any]]]) -> None:
-        self._tasks = {step: _Tasks(folders, step, rows) for step, rows in written.items()}
-        # What another version wrote is refused by who reads the plan, and not by who asks for a task later.
-        for step, rows in written.items():
-            list(self._tasks[step][:1])
-            if any(len(row) != len(rows[0]) for row in rows):
-                raise ValueError(f"tasks of several kinds: {step}")
-
-    def __getitem__(self, step: str) -> Sequence[Task]:
-        return self._tasks[step]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tasks)
-
-    def __len__(self) -> int:
-        return len(self._tasks)
+    for step, rows in written.items():
+        if rows:
+            task_of(folders, step, rows[0])
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError(f"tasks of several kinds: {step}")
+    return Tasks(folders, lambda: written)
 
 
 def read_batch(path: Path, batch: str) -> Plan:
@@ -297,10 +248,9 @@ def _plan_of(values: dict[str, Any]) -> Plan:
     batches = {
         name: Batch(
             name,
-            _WrittenTasks(folders, batch["tasks"]),
+            _tasks(folders, batch["tasks"]),
             batch["attempts"],
             batch.get("marks", {}),
-            tuple(image for image, *_ in batch["tasks"].get(SEGMENT, ())),
         )
         for name, batch in values["batches"].items()
     }
