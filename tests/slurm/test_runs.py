@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from segmake.adapter.report_place import SMALL_CELLS
 from tests.projects import ROOT, Project, draw_image
 from tests.slurm import cluster
 from tests.slurm.disturbed import jobs, submit
@@ -154,6 +155,27 @@ def test_the_run_as_a_job_of_its_own(slurm_project: Project) -> None:
     assert "\x1b" not in said
     status = json.loads((slurm_project.results / ".segmake" / "plan.json").read_text())
     assert status["to_do"]["segment"] == 6
+
+
+@pytest.mark.long
+def test_the_report_on_many_cells_is_written_in_a_job(slurm_project: Project) -> None:
+    def rules() -> list[str]:
+        return [line["job"]["rule"] for line in jobs(slurm_project)]
+
+    assert slurm_project.run().returncode == 0
+    assert rules() and "report" not in rules()
+    report = slurm_project.results / "report.html"
+    report.unlink()
+    # As if the last image had so many; its table is as it was.
+    last = slurm_project.journal("masks")[-1]
+    last["details"]["cells_kept"] = SMALL_CELLS + 1
+    journal = slurm_project.results / ".segmake" / "masks" / "0002.jsonl"
+    assert last["image"] in journal.read_text()
+    with journal.open("a") as lines:
+        lines.write(json.dumps(last) + "\n")
+    run = slurm_project.run()
+    assert run.returncode == 0, run.stderr
+    assert rules().count("report") == 1 and report.is_file()
 
 
 def test_cancelling_the_run_cancels_its_jobs(slurm_project: Project) -> None:

@@ -89,6 +89,13 @@ def test_settings_are_taken_up_again_for_the_images_of_now(config, capsys):
     assert asked(capsys, "--again", "2")[0] == 0 and config.read_text() == text
 
 
+def test_of_several_configs_one_before_may_say_where_the_results_are(config, capsys):
+    other = config.with_name("other.yaml")
+    other.write_text("segmentation: {diameter: 30}\n")
+    both = ("--configfile", str(config), "--configfile", str(other))
+    assert len(held(asked(capsys, *both, "--json")[1])["runs"]) == 3
+
+
 def test_results_of_a_version_that_noted_no_runs_are_told(config, capsys):
     folders = ResultPaths(Path("older"))
     folders.state.mkdir(parents=True)

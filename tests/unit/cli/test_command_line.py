@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +99,7 @@ def test_each_command_has_a_text_and_each_text_a_command():
         (["new", "x", "--images", "y", "--simulation"], "SM-CMD-011", "--simulation"),
         (["remote", "fetch", "--maskes"], "SM-CMD-002", "segmake remote fetch --masks"),
         (["submit", "-Ca=1"], "SM-CMD-008", "--configfile FICHIER"),
+        (["remote", "runs", *("--configfile", "a"), *("--configfile", "b")], "SM-CMD-017", "runs"),
     ],
 )
 def test_a_mistake_is_a_message_with_what_to_type(french, capsys, words, code, words_to_type):
@@ -103,6 +107,32 @@ def test_a_mistake_is_a_message_with_what_to_type(french, capsys, words, code, w
     assert exit_code == 2
     assert text.startswith(code) and words_to_type in text.splitlines()[-1]
     assert not ENGLISH.search(text)
+
+
+def test_no_command_passes_over_a_config_that_is_named():
+    """Where there are several, each counts, or the command says that it takes one."""
+    found = []
+    for command in parsers(command_line()):
+        options = [one for one in command._actions if "--configfile" in one.option_strings]
+        for action in options:
+            found.append(command.prog)
+            given = argparse.Namespace(configfiles=())
+            try:
+                for name in ("a", "b"):
+                    action(command, given, Path(name), "--configfile")
+            except Mistake as mistake:
+                assert mistake.problem.code == "SM-CMD-017"
+            else:
+                assert given.configfiles == (Path("a"), Path("b")), command.prog
+    assert {"segmake runs", "segmake firstday", "segmake remote run", "segmake plan"} <= set(found)
+
+
+def parsers(command: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield command
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from parsers(below)
 
 
 def test_what_argparse_says_otherwise_is_passed_on(french):

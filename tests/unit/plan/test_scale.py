@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +28,13 @@ from segmake.images import kept_headers
 from segmake.images.inventory import write_inventory
 from segmake.images.selection import Selection, Selector, select
 from segmake.messages import Problem
+from segmake.outcome.image_rows import image_rows
 from segmake.plan import make as making
 from segmake.plan import settled as planned_before
 from segmake.plan.described import describe
 from segmake.plan.make import make_or_keep_plan, make_plan
 from segmake.plan.plan import Plan
+from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import facts_in_job
 from segmake.plan.written_plan import (
     read_batch,
@@ -40,6 +43,7 @@ from segmake.plan.written_plan import (
     read_script_batch,
     write_plan,
 )
+from segmake.runner.pipeline import Task
 from tests.unit.plan.jobs import compute
 
 FEW, MANY = 4, 10
@@ -177,6 +181,21 @@ def test_what_is_written_apart_says_what_the_whole_plan_says(plan, tmp_path):
     for step in STEPS:
         assert outline.outcome(step, "0001") == made.outcome(step, "0001")
     assert read_plan(path) == made
+
+
+def test_the_report_makes_each_task_once_and_keeps_none(plan, monkeypatch):
+    write_plan(made := plan(MANY, cluster={"batch_size": 2}))
+    read = read_plan(made.folders.plan)
+    refs: list[Any] = []
+    task = ResultPaths.task
+
+    def noted(*words: Any) -> Task:
+        refs.append(weakref.ref(one := task(*words)))
+        return one
+
+    monkeypatch.setattr(ResultPaths, "task", noted)
+    assert len(image_rows(read)) == read.number_of_images == MANY
+    assert len(refs) == len(STEPS) * MANY and not any(ref() for ref in refs)
 
 
 def test_a_job_of_a_script_reads_its_batch_too(plan, tmp_path):

@@ -34,7 +34,7 @@ def do_step(options: argparse.Namespace) -> None:
 
     plan = read_batch(options.plan, options.batch)
     batch = plan.batches[options.batch]
-    tasks = batch.tasks[options.step]
+    tasks = list(batch.tasks[options.step])
     with (
         Log(options.log) as log,
         Journal(plan.folders.journal(options.step, batch.name)).locked() as journal,

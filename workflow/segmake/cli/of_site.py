@@ -166,7 +166,7 @@ def do_first_day(options: argparse.Namespace) -> int:
         options.here,
         options.allow_cpu,
         options.yes,
-        options.configfile,
+        options.configfiles,
     )
     return do_day(wanted, lambda line: print(line, flush=True))
 

@@ -101,7 +101,7 @@ def show_runs(options: argparse.Namespace) -> int:
     from segmake.answers.runs import runs_answer
     from segmake.outcome.status import results_of
 
-    results = options.results or results_of(options.configfile)
+    results = options.results or results_of(options.configfile, options.before)
     return tell_runs(runs_answer(results, options.configfile), options)
 
 

@@ -148,7 +148,7 @@ def _add_status(commands: Commands) -> None:
 
 def _add_runs(commands: Commands) -> None:
     runs = _of_users(commands, "runs", of_users.show_runs)
-    _add_config(runs, "--configfile")
+    _add_configs(runs)
     _add_results(runs)
     _add_about_runs(runs)
 
@@ -249,8 +249,7 @@ def _add_firstday(commands: Commands) -> None:
     day.add_argument("--allow-cpu", action="store_true", help=say("help.firstday.cpu"))
     folder = {"metavar": say("help.FOLDER"), "help": say("help.firstday.folder")}
     day.add_argument("--folder", type=Path, default=Path("segmake-firstday"), **folder)
-    file = {"metavar": say("help.FILE"), "help": say("help.firstday.config")}
-    day.add_argument("--configfile", type=Path, **file)
+    _add_configs(day, meaning=say("help.firstday.config"))
     day.add_argument("--yes", action="store_true", help=say("help.yes"))
 
 
@@ -459,7 +458,9 @@ def _add_remote_open(report: Parser) -> None:
 
 def _add_experiment(action: Parser) -> None:
     _add_folder(action)
-    _add_config(action, "--configfile")
+    words: dict[str, Any] = {"metavar": say("help.FILE"), "help": say("help.configfile")}
+    one = {"type": Path, "action": _OneConfig, "default": DEFAULT_CONFIG}
+    action.add_argument("--configfile", **one, **words)
 
 
 def _add_folder(action: Parser) -> None:
@@ -540,17 +541,27 @@ class _Configs(argparse.Action):
         namespace.before = namespace.configfiles[:-1]
 
 
-def _add_configs(command: Parser, *names: str, nargs: str | None = None) -> None:
+class _OneConfig(argparse.Action):
+    """Takes one config, and refuses another one rather than passing over it."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if getattr(namespace, "named", values) != values:
+            files = f"{namespace.named}, {values}"
+            parser.refuse("SM-CMD-017", files=files, usage=parser.usage_line())
+        namespace.named = namespace.configfile = values
+
+
+def _add_configs(command: Parser, *names: str, nargs: str | None = None, meaning: str = "") -> None:
     """Add the option for configs, several of which are one: those of a run."""
-    words: dict[str, Any] = {"metavar": say("help.FILE"), "help": say("help.configfiles")}
+    words: dict[str, Any] = {
+        "metavar": say("help.FILE"),
+        "help": meaning or say("help.configfiles"),
+    }
     command.set_defaults(configfile=DEFAULT_CONFIG, configfiles=(), before=())
     option: dict[str, Any] = {"type": Path, "action": _Configs, "nargs": nargs, "dest": "named"}
     command.add_argument("--configfile", *names, **option, **words)
-
-
-def _add_config(command: Parser, *names: str) -> None:
-    words = {"metavar": say("help.FILE"), "help": say("help.configfile")}
-    command.add_argument(*names, type=Path, default=DEFAULT_CONFIG, **words)
 
 
 # Those of the rules: the help does not list them

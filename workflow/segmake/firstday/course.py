@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,8 @@ class Wanted:
         Whether the networks may work on the CPU where a GPU can't be used.
     yes : bool
         Whether not to ask.
-    config : Path or None
-        Whose section ``cluster`` says how the cluster is used.
+    configs : sequence of Path
+        Which together have a section ``cluster`` that says how the cluster is used; the last one counts most.
     """
 
     folder: Path = FOLDER
@@ -61,7 +61,7 @@ class Wanted:
     here: bool = False
     allow_cpu: bool = False
     yes: bool = False
-    config: Path | None = None
+    configs: Sequence[Path] = ()
 
 
 def listed() -> Iterator[str]:
@@ -97,7 +97,7 @@ def do_day(wanted: Wanted, tell: Callable[[str], None]) -> int:
     before = _begun_before(wanted.folder)
     record = before or Record(wanted.folder)
     record.here, record.allow_cpu = wanted.here, wanted.allow_cpu
-    config = cluster_config(wanted.config, here=wanted.here)
+    config = cluster_config(wanted.configs, here=wanted.here)
     record.agreed = _agreed(wanted, record)
     wanted.folder.mkdir(parents=True, exist_ok=True)
     with _alone(wanted.folder):

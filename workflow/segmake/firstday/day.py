@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,13 +147,14 @@ def engine_python(engine: str) -> Path:
     return installation.environments() / engine / "bin" / "python"
 
 
-def cluster_config(path: Path | None, *, here: bool) -> Config:
+def cluster_config(paths: Sequence[Path], *, here: bool) -> Config:
     """Return the settings that say how the cluster is used.
 
     Parameters
     ----------
-    path : Path or None
-        A config; without one, the site file's settings count, and the partition with the most GPUs.
+    paths : sequence of Path
+        Configs, of which the last one counts most; without any, the site file's settings count, and the partition
+        with the most GPUs.
     here : bool
         Whether there is no cluster.
 
@@ -166,11 +167,13 @@ def cluster_config(path: Path | None, *, here: bool) -> Config:
     if site.problems:
         raise Problems(site.problems)
     config = config_of(site)
-    if path:
+    if paths:
+        *before, last = paths
         # Its engine may need no GPU.
-        config.settings["cluster"] = load_config(path, images=False).settings["cluster"]
+        loaded = load_config(last, images=False, before=before)
+        config.settings["cluster"] = loaded.settings["cluster"]
     section: dict[str, Any] = config.settings["cluster"]
-    if path or here or section["partition"]:
+    if paths or here or section["partition"]:
         return config
     cluster = Cluster(config.settings, site)
     usable = [one for one in cluster.partitions.values() if one.up and cluster.allows(one)]

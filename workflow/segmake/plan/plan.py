@@ -8,7 +8,7 @@ writes and reads them, and `segmake.plan.described` tells them on the screen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +50,7 @@ class Batch:
     """
 
     name: str
-    tasks: Mapping[str, list[Task]]
+    tasks: Mapping[str, Sequence[Task]]
     attempts: dict[str, list[int]]
     marks: dict[str, str] = field(default_factory=dict)
     named: tuple[str, ...] = field(default=(), compare=False)

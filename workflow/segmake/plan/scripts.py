@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -130,30 +130,30 @@ def facts_in_job(plan: Plan, *, before: bool = False) -> Keys:
     """
     finished = cache(lambda step, batch: Journal(plan.folders.journal(step, batch)).finished())
 
-    def facts(batch: Batch, number: int) -> ImageFacts:
-        image = batch.tasks[SEGMENT][number]
+    def facts(batch: Batch) -> Iterator[tuple[str, ImageFacts]]:
+        # A plan that was read makes a task anew whenever it is asked for one.
+        keys_of = {
+            step: {task.image: task.key for task in batch.tasks[step]} for step in MADE_BY.values()
+        }
+        for image, measure in zip(batch.tasks[SEGMENT], batch.tasks[MEASURE], strict=True):
 
-        def state(need: str) -> Any:
-            step = MADE_BY[need]
-            entry = finished(step, batch.name).get(image.image)
-            good = entry and entry.event == "done" and entry.key == batch.tasks[step][number].key
-            return "done" if good else ""
+            def state(need: str, name: str = image.image) -> Any:
+                step = MADE_BY[need]
+                entry = finished(step, batch.name).get(name)
+                good = entry and entry.event == "done" and entry.key == keys_of[step][name]
+                return "done" if good else ""
 
-        keys = {**plan.images_of_scripts[image.image], "cells": batch.tasks[MEASURE][number].key}
-        older = plan.images_before.get(image.image) if before else None
-        if older and was_carried(finished(SEGMENT, batch.name).get(image.image)):
-            keys = {**older, "cells": batch.tasks[MEASURE][number].before or keys["cells"]}
-        without = image.image in plan.left_out_because
-        return ImageFacts(keys, image.positions > 0, state, without)
+            keys = {**plan.images_of_scripts[image.image], "cells": measure.key}
+            older = plan.images_before.get(image.image) if before else None
+            if older and was_carried(finished(SEGMENT, batch.name).get(image.image)):
+                keys = {**older, "cells": measure.before or keys["cells"]}
+            without = image.image in plan.left_out_because
+            yield image.image, ImageFacts(keys, image.positions > 0, state, without)
 
     return Keys(
         plan.definitions,
         {name: script.code for name, script in plan.scripts.items()},
-        {
-            task.image: facts(batch, number)
-            for batch in plan.batches.values()
-            for number, task in enumerate(batch.tasks[SEGMENT])
-        },
+        {image: known for batch in plan.batches.values() for image, known in facts(batch)},
         cache(lambda name: journal_of(plan.folders, name).finished()),
         expected=False,
         before=before,
@@ -277,8 +277,9 @@ def _expected_keys(
             step: Journal(folders.journal(step, batch.name)).finished()
             for step in (SEGMENT, *MADE_BY.values())
         }
-        for number, task in enumerate(batch.tasks[SEGMENT]):
-            of_image = {step: batch.tasks[step][number] for step in finished}
+        for tasks in zip(*(batch.tasks[step] for step in finished), strict=True):
+            of_image = dict(zip(finished, tasks, strict=True))
+            task = of_image[SEGMENT]
             if before:
                 of_image = {step: replace(t, key=t.before or t.key) for step, t in of_image.items()}
             ends = {step: finished[step].get(task.image) for step in finished}

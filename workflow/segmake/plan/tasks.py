@@ -6,10 +6,10 @@ none, and a job for those of its own step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from segmake.core.declared_steps import MASKS, SEGMENT
 from segmake.plan.result_paths import ResultPaths
@@ -20,8 +20,35 @@ Row = list[Any]
 ATTEMPT, BEFORE = 5, 9
 
 
-class Tasks(Mapping[str, list[Task]]):
-    """The tasks of a batch by their steps, each made when its step is asked for.
+class TasksOfStep(Sequence[Task]):
+    """The tasks of a step of a batch, each made whenever it is asked for.
+
+    None is kept: with its paths a task takes ten times the room of its row, and the report goes through all of them.
+    """
+
+    def __init__(self, folders: ResultPaths, step: str, rows: list[Row]) -> None:
+        self._folders, self._step, self._rows = folders, step, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Task: ...
+    @overload
+    def __getitem__(self, place: slice) -> TasksOfStep: ...
+    def __getitem__(self, place: int | slice) -> Task | TasksOfStep:
+        if isinstance(place, slice):
+            return TasksOfStep(self._folders, self._step, self._rows[place])
+        return task_of(self._folders, self._step, self._rows[place])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Tasks(Mapping[str, Sequence[Task]]):
+    """The tasks of a batch by their steps, each made when it is asked for.
 
     Parameters
     ----------
@@ -33,17 +60,14 @@ class Tasks(Mapping[str, list[Task]]):
     def __init__(self, folders: ResultPaths, rows: Callable[[], dict[str, list[Row]]]) -> None:
         self._folders = folders
         self._rows = rows
-        self._made: dict[str, list[Task]] = {}
 
     @cached_property
     def rows(self) -> dict[str, list[Row]]:
         """What there is to say of each task, as plain values, by step."""
         return self._rows()
 
-    def __getitem__(self, step: str) -> list[Task]:
-        if step not in self._made:
-            self._made[step] = [task_of(self._folders, step, row) for row in self.rows[step]]
-        return self._made[step]
+    def __getitem__(self, step: str) -> TasksOfStep:
+        return TasksOfStep(self._folders, step, self.rows[step])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.rows)
@@ -58,14 +82,14 @@ def task_of(folders: ResultPaths, step: str, row: Row) -> Task:
     return folders.task(step, image, Path(file), *rest)
 
 
-def images_of(tasks: Mapping[str, list[Task]]) -> list[str]:
+def images_of(tasks: Mapping[str, Sequence[Task]]) -> list[str]:
     """Return the images of the tasks of a batch, which are the same at each step."""
     if isinstance(tasks, Tasks):
         return [row[0] for row in tasks.rows[SEGMENT]]
     return [task.image for task in tasks[SEGMENT]]
 
 
-def rows_of(tasks: Mapping[str, list[Task]], folders: ResultPaths) -> dict[str, list[Row]]:
+def rows_of(tasks: Mapping[str, Sequence[Task]], folders: ResultPaths) -> dict[str, list[Row]]:
     """Return what there is to say of tasks, by step."""
     if isinstance(tasks, Tasks):
         return tasks.rows
