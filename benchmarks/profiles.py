@@ -35,6 +35,8 @@ SIZES = {
     "segmentation": 3,
 }
 HEAD = 10
+# What another thread or process is waited for with.
+WAITS = ("<method 'acquire' of '_thread.lock' objects>", "<built-in method posix.waitpid>")
 
 # Of a file's path, what tells nobody where it is.
 _PLACE = re.compile(r".*/(?:site-packages|workflow|lib/python3\.\d+)/")
@@ -72,22 +74,28 @@ def page(rows: dict[str, dict[str, pstats.Stats]], around: Given) -> str:
     parts = [
         "# Profiles",
         f"Made by `python benchmarks/profiles.py` on {time.strftime('%Y-%m-%d')}: SegMake at {commit(ROOT)}{before}."
-        f" {machine()}. Seconds in each function itself, under cProfile, which makes calls dearer than they are;"
-        " what other threads do falls to the function that waits for them. All processes of a way together, from the"
-        " start of Python to its end.",
+        f" {machine()}. Seconds in each function itself, under cProfile, which makes calls dearer than they are, but"
+        " for waiting for other threads. All threads and processes of a way together, from the start of Python to its"
+        " end.",
     ]
     for name, ways in rows.items():
         parts.append(f"## {row(name).TITLE}: {SIZES[name]:,} {row(name).UNIT}")
         parts += [
-            f"**{way}**: {profile.total_tt:.1f} s\n\n{head(profile)}"
+            f"**{way}**: {worked(profile):.1f} s\n\n{head(profile)}"
             for way, profile in ways.items()
         ]
     return "\n\n".join(parts) + "\n"
 
 
+def worked(profile: pstats.Stats) -> float:
+    """Return the seconds of all functions, but for waiting."""
+    return sum(one[2] for (_, _, name), one in profile.stats.items() if name not in WAITS)
+
+
 def head(profile: pstats.Stats) -> str:
     """Return the functions that take most, as a table in Markdown."""
-    by_time = sorted(profile.stats.items(), key=lambda one: one[1][2], reverse=True)
+    busy = [one for one in profile.stats.items() if one[0][2] not in WAITS]
+    by_time = sorted(busy, key=lambda one: one[1][2], reverse=True)
     lines = ["| seconds | calls | function |", "| --- | --- | --- |"]
     for (file, line, function), (_, calls, seconds, *_) in by_time[:HEAD]:
         lines.append(f"| {seconds:.2f} | {calls:,} | {named(file, line, function)} |")
