@@ -34,13 +34,14 @@ from tests.unit.demo.test_demo_model import average_precision  # noqa: E402
 
 from segmake.cli import main as segmake  # noqa: E402
 from segmake.config.load import load_config  # noqa: E402
+from segmake.core.declared_steps import STEPS  # noqa: E402
 from segmake.core.journal import Journal  # noqa: E402
 from segmake.labels.labels import LabelStack  # noqa: E402
 from segmake.outcome.image_rows import image_rows  # noqa: E402
 from segmake.outcome.quality import CODES  # noqa: E402
 from segmake.plan.make import make_plan  # noqa: E402
-from segmake.plan.plan import Plan, write_plan  # noqa: E402
-from segmake.runner.step_names import STEPS  # noqa: E402
+from segmake.plan.plan import Plan  # noqa: E402
+from segmake.plan.written_plan import write_plan  # noqa: E402
 
 MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"
 

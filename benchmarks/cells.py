@@ -23,7 +23,7 @@ NOTE = (
     " that field two and four times across and down."
 )
 UNIT = "cells"
-SIZES = (1_250, 5_000, 20_000)
+SIZES = (5_000, 20_000)
 QUICK = (1_250,)
 
 _DRAW = """

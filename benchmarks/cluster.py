@@ -1,6 +1,6 @@
 """What batches are worth: SegMake on a Slurm cluster against a plain loop, and against one job per image.
 
-    python benchmarks/cluster.py                 everything: about half an hour
+    python benchmarks/cluster.py                 everything: about a quarter of an hour
     python benchmarks/cluster.py --sizes 40      quicker, and less to be relied on
 
 Runs on the test cluster (root; see tests/slurm/cluster.py), on which two jobs at a time compute on one CPU core each.
@@ -53,7 +53,7 @@ PROFILE = ("--profile", str(ROOT / "profiles" / "slurm"))
 def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
     """Return what so many pictures take on the test cluster; once, however many repeats."""
     why_not = cluster.why_not()
-    if given.cellpose is None:
+    if not ENGINE_PYTHON.exists():
         why_not = "the environment `cellpose3` is not set up: `bash scripts/setup.sh`"
     if not sizes or why_not:
         return [Figure(size, OURS, why_not=str(why_not)) for size in sizes]

@@ -13,18 +13,27 @@ from benchmarks.house import ROOT, Cost, cost, python
 
 STEPS = ("segment", "masks", "measure", "overlay")
 
-_PLAN = """
+# The room where a plan is written and read, in this checkout and in those before it had one of its own.
+WRITTEN_PLAN = """
+try:
+    from segmake.plan import written_plan
+except ImportError:
+    from segmake.plan import plan as written_plan
+"""
+_PLAN = (
+    WRITTEN_PLAN
+    + """
 import sys
 from pathlib import Path
 from segmake.config.load import load_config
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
 
 plan, inventory = make_plan(load_config(Path(sys.argv[1])))
-write_plan(plan)
+written_plan.write_plan(plan)
 write_inventory(inventory, plan.folders.inventory)
 """
+)
 _FIELDS = """
 import sys
 from pathlib import Path
@@ -64,21 +73,35 @@ def draw(folder: Path, number: int, side: int, modality: str = "phase") -> None:
 
 
 def planned(
-    folder: Path, images: Path, segmentation: Mapping[str, Any], clone: Path, *, auto: bool = False
+    folder: Path,
+    images: Path,
+    segmentation: Mapping[str, Any],
+    clone: Path,
+    *,
+    auto: bool = False,
+    **reading: Any,
 ) -> None:
     """Make an experiment anew, with the plan of a run that begins: all in one batch, or as SegMake divides them."""
-    config = configured(folder, images, segmentation, auto=auto)
+    config = configured(folder, images, segmentation, auto=auto, **reading)
     python(_PLAN, folder, clone, config)
 
 
 def configured(
-    folder: Path, images: Path, segmentation: Mapping[str, Any], *, auto: bool = False
+    folder: Path,
+    images: Path,
+    segmentation: Mapping[str, Any],
+    *,
+    auto: bool = False,
+    **reading: Any,
 ) -> Path:
-    """Make the folder of an experiment anew, with nothing in it but a config, and return that."""
+    """Make the folder of an experiment anew, with nothing in it but a config, and return that.
+
+    `reading` is what the config says of the images besides where they are.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     settings = {
-        "images": {"folder": str(images)},
+        "images": {"folder": str(images), **reading},
         "segmentation": dict(segmentation),
         "cluster": {"batch_size": "auto" if auto else 100_000},
         "results": str(folder / "results"),

@@ -15,11 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "benchmarks" / "peers"
@@ -27,6 +29,11 @@ DEMO_MODEL = ROOT / "resources" / "models" / "segmake_demo_cp3"
 OURS = "SegMake"
 BEFORE = "before"
 _COUNTED = "counted"
+
+_PROFILER = ROOT / "benchmarks" / "profiler"
+# Where the ways are to leave profiles, while these are wanted; and the folder that the processes of one way are told.
+_PROFILES: list[Path] = []
+_OF_WAY = "SEGMAKE_BENCHMARK_PROFILES"
 
 # Started by a small process: the memory of whoever starts one counts as its own until it is another program.
 _START = """
@@ -82,12 +89,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to do what a row is about."""
+    """One way to do what a row is about; once: it takes minutes, so it is run in the first round only."""
 
     name: str
     run: Callable[[], Cost]
     lacks: str = ""
     why_not: str = ""
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,19 @@ def surroundings(clone: Path) -> dict[str, str]:
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
     )
     own = {"PYTHONPATH": str(clone / "workflow"), "SEGMAKE_LANG": "en"}
+    if _OF_WAY in os.environ:
+        own["PYTHONPATH"] += f"{os.pathsep}{_PROFILER}"
     return kept | threads | own | {"XDG_CACHE_HOME": _caches().name}
+
+
+@contextmanager
+def profiled(folder: Path) -> Iterator[None]:
+    """Have SegMake's ways run once, each process of theirs leaving a profile in ``folder/WAY``; peers are not run."""
+    _PROFILES.append(folder)
+    try:
+        yield
+    finally:
+        _PROFILES.pop()
 
 
 @cache
@@ -180,21 +200,33 @@ def _caches() -> tempfile.TemporaryDirectory[str]:
 def figures(size: int, ways: Iterable[Way], repeats: int) -> list[Figure]:
     """Run ways in turn, each as often as said, and return a figure for each."""
     ways = list(ways)
+    if _PROFILES:
+        own = [way for way in ways if way.name.startswith((OURS, BEFORE)) and not way.why_not]
+        return [_profiled(size, way) for way in own]
     costs: dict[str, list[Cost]] = {way.name: [] for way in ways}
     able = [way for way in ways if not way.why_not]
     for number in range(repeats):
         first = number % (len(able) or 1)
         for way in able[first:] + able[:first]:
+            if way.once and number:
+                continue
             costs[way.name].append(way.run())
             print(f"  {size:,}, {way.name}: {costs[way.name][-1]}", file=sys.stderr, flush=True)
     return [Figure(size, way.name, tuple(costs[way.name]), way.lacks, way.why_not) for way in ways]
 
 
+def _profiled(size: int, way: Way) -> Figure:
+    folder = _PROFILES[-1] / way.name
+    folder.mkdir(parents=True)
+    with patch.dict(os.environ, {_OF_WAY: str(folder)}):
+        return Figure(size, way.name, (way.run(),))
+
+
 def ratios(ours: Figure, other: Figure, what: str = "seconds") -> list[float]:
-    """Return SegMake's cost in that of another way, repeat by repeat."""
+    """Return SegMake's cost in that of another way, repeat by repeat, as long as both were run."""
     return [
         value(mine, what) / (value(its, what) or 1e-9)
-        for mine, its in zip(ours.costs, other.costs, strict=True)
+        for mine, its in zip(ours.costs, other.costs, strict=False)
     ]
 
 

@@ -24,7 +24,7 @@ NOTE = (
     " its labels are 6 bytes per pixel. *Bytes per pixel*: peak memory above that for 256 x 256 pixels, by step."
 )
 UNIT = "pixels a side"
-SIZES = (2048, 4096, 8192)
+SIZES = (4096,)
 QUICK = (1024,)
 
 LITTLE = 256

@@ -22,10 +22,10 @@ import tifffile
 from skimage.draw import ellipse
 
 from segmake.config.load import load_config
+from segmake.core.declared_steps import STEPS
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
-from segmake.runner.step_names import STEPS
+from segmake.plan.written_plan import write_plan
 
 ROOT = Path(__file__).parents[1]
 SIDE = 1024

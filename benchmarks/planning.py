@@ -13,13 +13,14 @@ import os
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from benchmarks.experiments import dry_run, planned  # noqa: E402
+from benchmarks.experiments import WRITTEN_PLAN, dry_run, planned  # noqa: E402
 from benchmarks.house import Cost, Figure, Given, Way, alone, figures, python  # noqa: E402
 
 TITLE = "The first `snakemake -n`, and what a job reads"
@@ -28,8 +29,9 @@ NOTE = (
     " Snakefile and one step of a batch read of the plan, in seconds."
 )
 UNIT = "images"
-SIZES = (1_000, 10_000)
+SIZES = (10_000, 100_000)
 QUICK = (200,)
+LARGEST = 10_000
 
 # A file system allows no more than some ten thousand names of one file.
 NAMES = 10_000
@@ -65,22 +67,24 @@ with ProcessPoolExecutor(int(sys.argv[2])) as pool:
     print(len(list(pool.map(header, Path(sys.argv[1]).iterdir(), chunksize=100))))
 """
 
-_JOB = """
+_JOB = (
+    WRITTEN_PLAN
+    + """
 import json, sys, time
 from pathlib import Path
-from segmake.plan import plan as plans
 
 path = Path(sys.argv[1])
 before = time.process_time()
-if hasattr(plans, "read_batch"):
-    plans.read_outline(path)
-    plan = plans.read_batch(path, "0001")
+if hasattr(written_plan, "read_batch"):
+    written_plan.read_outline(path)
+    plan = written_plan.read_batch(path, "0001")
 else:
-    plans.read_plan(path)
-    plan = plans.read_plan(path)
+    written_plan.read_plan(path)
+    plan = written_plan.read_plan(path)
 tasks = plan.batches["0001"].tasks["segment"]
 print(json.dumps({"counted": {"a job reads, s": time.process_time() - before, "its images": len(tasks)}}))
 """
+)
 
 
 def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
@@ -90,17 +94,24 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
             folder, images = Path(name), Path(name, "images")
             python(_IMAGES, folder, ROOT, images, str(size), str(NAMES))
-            ways = []
-            for title, clone in given.checkouts().items():
-                place = folder / title
-                planned(place, images, {"engine": "threshold"}, clone, auto=True)
-                ways.append(Way(title, partial(_first, place, clone)))
+            checkouts = given.checkouts()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(partial(_planned, folder, images), checkouts, checkouts.values()))
+            ways = [
+                Way(title, partial(_first, folder / title, clone))
+                for title, clone in checkouts.items()
+            ]
             cores = str(len(os.sched_getaffinity(0)))
             plain = partial(python, _HEADERS, folder, ROOT, images, cores)
             lacks = "all but reading the headers"
             ways.append(Way("tifffile, the headers alone", plain, lacks))
-            found += figures(size, ways, repeats)
+            # At so many, one round takes minutes.
+            found += figures(size, ways, 1 if size > LARGEST else repeats)
     return found
+
+
+def _planned(folder: Path, images: Path, title: str, clone: Path) -> None:
+    planned(folder / title, images, {"engine": "threshold"}, clone, auto=True)
 
 
 def _first(folder: Path, clone: Path) -> Cost:

@@ -22,11 +22,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
@@ -50,6 +52,32 @@ ROWS = (
 PACKAGES = ("snakemake", "numpy", "scipy", "scikit-image", "pandas", "pyarrow", "tifffile")
 PEERS = ("torch", "cellpose", "napari-serialcellpose")
 
+
+@dataclass(frozen=True)
+class Measured:
+    """What one benchmark told.
+
+    Attributes
+    ----------
+    figures : list of Figure
+    commit : str
+        Of SegMake.
+    took : float
+        Seconds.
+    others : float
+        How much of all cores was used by what is not of this benchmark.
+    """
+
+    figures: list[Figure]
+    commit: str
+    took: float
+    others: float
+
+    @property
+    def how(self) -> str:
+        return f"Took {self.took:.0f} s, in which others used {self.others:.0%} of the cores."
+
+
 _VERSIONS = """
 import sys
 from importlib import metadata
@@ -66,28 +94,49 @@ def main() -> None:
     options = _options()
     around, unfinished = given(options), []
     rows = {name: row(name) for name in options.only}
-    found, commits = kept(options.kept)
+    done = kept(options.kept)
     for name, each in rows.items():
-        if name in found:
+        if name in done:
             continue
         sizes = dict(options.sizes).get(name) or (each.QUICK if options.quick else each.SIZES)
         print(f"{name}:", file=sys.stderr, flush=True)
         try:
-            found[name] = each.measure(list(sizes), options.repeats, around)
-            commits[name] = _commit(ROOT)
+            done[name] = measured(each, list(sizes), options.repeats, around)
         except (SystemExit, subprocess.CalledProcessError) as error:
             print(error, file=sys.stderr)
             unfinished.append(name)
+            continue
+        print(f"{name}: {done[name].how}", file=sys.stderr, flush=True)
         if options.kept:
-            keep(found, commits, options.kept)
-    broken, unknown = unmet(found, QUOTES)
+            keep(done, options.kept)
+    broken, unknown = unmet({name: one.figures for name, one in done.items()}, QUOTES)
     shown = ROWS if options.out else options.only
-    text = results({name: row(name) for name in shown}, found, commits, around, unknown)
+    text = results({name: row(name) for name in shown}, done, around, unknown)
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     else:
         print(text)
     _end(broken, unfinished)
+
+
+def measured(each: ModuleType, sizes: list[int], repeats: int, around: Given) -> Measured:
+    """Measure one benchmark."""
+    began, used, busy = time.monotonic(), _used(), _busy()
+    figures = each.measure(sizes, repeats, around)
+    took = time.monotonic() - began
+    others = max(0.0, _busy() - busy - (_used() - used)) / took / (os.cpu_count() or 1)
+    return Measured(figures, commit(ROOT), took, others)
+
+
+def _used() -> float:
+    """Return the seconds of a processor that this process and all that it started have used by now."""
+    return sum(os.times()[:4])
+
+
+def _busy() -> float:
+    """Return those that all of this machine's processes have used."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
 
 
 def _options() -> argparse.Namespace:
@@ -119,8 +168,7 @@ def _sizes(word: str) -> tuple[str, list[int]]:
 
 def results(
     rows: dict[str, ModuleType],
-    found: dict[str, list[Figure]],
-    commits: dict[str, str],
+    done: dict[str, Measured],
     around: Given,
     unknown: Sequence[str],
 ) -> str:
@@ -129,18 +177,22 @@ def results(
         "# Results",
         f"Made by `python benchmarks/run.py` on {time.strftime('%Y-%m-%d')}. {machine()}."
         " CPU time of all processes of a way; all ways of a size in turn, again and again. The ratios count: each is"
-        " the median of the rounds, with the least and the most. The seconds are this machine's, which was at work with"
-        " other things.",
+        " the median of the rounds, with the least and the most. What takes minutes is run once.",
         f"Versions: {versions(around)}.",
     ]
     if around.before:
-        parts.append(f"*before* is SegMake at {_commit(around.before)}.")
+        parts.append(f"*before* is SegMake at {commit(around.before)}.")
     for name, each in rows.items():
         parts.append(f"## {each.TITLE}")
-        of = commits.get(name, "")
-        earlier = f" SegMake at {of}." if of not in ("", _commit(ROOT)) else ""
-        parts.append(f"`python benchmarks/{name}.py`. {each.NOTE}{earlier}")
-        parts.append(table(each, found[name]) if found.get(name) else "Not run in this round.")
+        note = f"`python benchmarks/{name}.py`. {each.NOTE}"
+        one = done.get(name)
+        if one is None:
+            parts += [note, "Not run in this round."]
+            continue
+        earlier = f" SegMake at {one.commit}." if one.commit != commit(ROOT) else ""
+        # What Slurm starts is none of this process's.
+        how = "" if hasattr(each, "CLOCK") else f" {one.how}"
+        parts += [f"{note}{how}{earlier}", table(each, one.figures)]
     if unknown:
         parts += ["## Not held against this round", "\n".join(f"- {one}" for one in unknown)]
     return "\n\n".join(map(_wrapped, parts)) + "\n"
@@ -158,21 +210,20 @@ def row(name: str) -> ModuleType:
     return importlib.import_module(f"benchmarks.{name}")
 
 
-def kept(file: Path | None) -> tuple[dict[str, list[Figure]], dict[str, str]]:
-    """Return what a round that was stopped has measured, and the commit of SegMake at which it measured each row."""
+def kept(file: Path | None) -> dict[str, Measured]:
+    """Return what a round that was stopped has measured."""
     if file is None or not file.exists():
-        return {}, {}
+        return {}
     rows = json.loads(file.read_text(encoding="utf-8"))
-    found = {name: [_figure(**one) for one in each["figures"]] for name, each in rows.items()}
-    return found, {name: each["commit"] for name, each in rows.items()}
-
-
-def keep(found: dict[str, list[Figure]], commits: dict[str, str], file: Path) -> None:
-    """Keep what has been measured by now."""
-    rows = {
-        name: {"commit": commits[name], "figures": [asdict(figure) for figure in figures]}
-        for name, figures in found.items()
+    return {
+        name: Measured(**{**one, "figures": [_figure(**each) for each in one["figures"]]})
+        for name, one in rows.items()
     }
+
+
+def keep(done: dict[str, Measured], file: Path) -> None:
+    """Keep what has been measured by now."""
+    rows = {name: asdict(one) for name, one in done.items()}
     file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
@@ -192,7 +243,7 @@ def machine() -> str:
 
 def versions(around: Given) -> str:
     """Return what was measured with, in one line."""
-    own = [f"SegMake {metadata.version('segmake')} ({_commit(ROOT)})"]
+    own = [f"SegMake {metadata.version('segmake')} ({commit(ROOT)})"]
     own += [f"Python {platform.python_version()}", *_versions(sys.executable, PACKAGES)]
     for interpreter in filter(None, (around.serial or around.cellpose,)):
         own += _versions(interpreter, PEERS)
@@ -204,7 +255,8 @@ def _versions(interpreter: Path | str, names: Sequence[str]) -> list[str]:
     return subprocess.check_output(command, text=True).splitlines()
 
 
-def _commit(checkout: Path) -> str:
+def commit(checkout: Path) -> str:
+    """Return the commit of a checkout, or that it is not known."""
     command = ["git", "-C", str(checkout), "rev-parse", "--short=8", "HEAD"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     return told.stdout.strip() or "an unknown commit"

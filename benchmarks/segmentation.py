@@ -44,7 +44,7 @@ NOTE = (
     " pictures, and counted up."
 )
 UNIT = "pictures"
-SIZES = (3, 12)
+SIZES = (3,)
 QUICK = (1,)
 
 SIDE = 512

@@ -11,14 +11,16 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from benchmarks.experiments import dry_run, make_images, planned  # noqa: E402
+from benchmarks.experiments import WRITTEN_PLAN, dry_run, make_images, planned  # noqa: E402
 from benchmarks.house import (  # noqa: E402
+    BEFORE,
     DEMO_MODEL,
     PEERS,
     Cost,
@@ -40,9 +42,13 @@ NOTE = (
 UNIT = "images"
 SIZES = (12, 10_000, 100_000)
 QUICK = (12,)
+# Above, the checkout that SegMake is compared with is asked once.
+LARGEST = 10_000
 
 # As a run in which all was done leaves it.
-_DONE = """
+_DONE = (
+    WRITTEN_PLAN
+    + """
 import hashlib, json, os, sys, time
 from pathlib import Path
 from segmake import __version__
@@ -51,13 +57,11 @@ from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
 from segmake.plan.overview import overview_of, write_overview
-from segmake.plan.plan import write_plan
 from segmake.runner.run_step import write_outcome
-from segmake.runner.step_names import STEPS
 
 os.fsync = lambda number: None
 plan, inventory = make_plan(load_config(Path(sys.argv[1])))
-write_plan(plan)
+written_plan.write_plan(plan)
 write_overview(overview_of(plan), plan.folders.overview)
 write_inventory(inventory, plan.folders.inventory)
 content = b"x" * 40
@@ -71,7 +75,7 @@ segmented = {
 }
 made = set()
 for batch in plan.batches.values():
-    for step in STEPS:
+    for step in batch.tasks:
         journal, lines = plan.folders.journal(step, batch.name), []
         for task in batch.tasks[step]:
             outputs = [*task.outputs, *task.beside, *(task.optional if step == "measure" else ())]
@@ -89,6 +93,7 @@ for batch in plan.batches.values():
         journal.write_text("".join(f"{line}\\n" for line in lines))
         write_outcome(plan.outcome(step, batch.name), batch.tasks[step], Journal(journal))
 """
+)
 _STAT = """
 import os, sys
 sum(entry.stat().st_size for entry in os.scandir(sys.argv[1]))
@@ -102,13 +107,17 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
         with tempfile.TemporaryDirectory(prefix="segmake-benchmark-") as name:
             folder, images = Path(name), Path(name, "images")
             make_images(images, size)
-            ways = []
-            for title, clone in given.checkouts().items():
-                place = folder / title
-                planned(place, images, {"engine": "threshold"}, clone, auto=True)
-                python(_DONE, place, clone, place / "config.yaml")
-                dry_run(place, clone)
-                ways.append(Way(title, partial(dry_run, place, clone)))
+            checkouts = given.checkouts()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(partial(_done, folder, images), checkouts, checkouts.values()))
+            ways = [
+                Way(
+                    title,
+                    partial(dry_run, folder / title, clone),
+                    once=title == BEFORE and size > LARGEST,
+                )
+                for title, clone in checkouts.items()
+            ]
             each = partial(_one_each, _masks(folder / "each", images), images)
             lacks = "what is seen by more than times of files: settings, failures, corrections"
             ways += [
@@ -122,6 +131,14 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
             ]
             found += figures(size, ways, repeats)
     return found
+
+
+def _done(folder: Path, images: Path, title: str, clone: Path) -> None:
+    """Make an experiment in which all was done, and has been asked for once."""
+    place = folder / title
+    planned(place, images, {"engine": "threshold"}, clone, auto=True)
+    python(_DONE, place, clone, place / "config.yaml")
+    dry_run(place, clone)
 
 
 def _bare_folder(folder: Path) -> Path:

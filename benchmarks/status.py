@@ -26,20 +26,21 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 from benchmarks.house import Cost, Figure, Given, Way, alone, cost, figures, surroundings  # noqa: E402
 
 from segmake.config.load import load_config  # noqa: E402
+from segmake.core.declared_steps import STEPS  # noqa: E402
 from segmake.core.ended_runs import note_begin  # noqa: E402
 from segmake.core.files import write_lock  # noqa: E402
 from segmake.core.journal import Journal  # noqa: E402
 from segmake.plan.overview import overview_of, write_overview  # noqa: E402
-from segmake.plan.plan import Batch, Plan, write_plan  # noqa: E402
+from segmake.plan.plan import Batch, Plan  # noqa: E402
 from segmake.plan.result_paths import ResultPaths  # noqa: E402
-from segmake.runner.step_names import STEPS  # noqa: E402
+from segmake.plan.written_plan import write_plan  # noqa: E402
 
 TITLE = "A look at a run at work"
 NOTE = (
     "`segmake status --json`, as a page asks it; between two looks the run goes on by two images."
 )
 UNIT = "images"
-SIZES = (12, 1_000, 10_000)
+SIZES = (12, 10_000)
 QUICK = (12, 1_000)
 
 BATCH = 2000

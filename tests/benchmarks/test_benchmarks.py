@@ -7,8 +7,8 @@ import socket
 import sys
 
 import pytest
-from benchmarks import run
-from benchmarks.house import Cost, Figure
+from benchmarks import profiles, run
+from benchmarks.house import Cost, Figure, Given, Way, figures, ratios
 from benchmarks.quoted import QUOTES, Quote, unmet
 
 from segmake.images.batches import number_of_batches
@@ -16,6 +16,7 @@ from tests.projects import ROOT
 
 QUOTED = [(quote, page) for quote in QUOTES for page in quote.words]
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+LOOKS = ("a later look", "the first look")
 
 
 @pytest.mark.parametrize(("quote", "page"), QUOTED, ids=[f"{q.row}-{p}" for q, p in QUOTED])
@@ -54,6 +55,25 @@ def test_a_round_tells_what_it_measured_and_fails_where_a_quote_no_longer_holds(
     monkeypatch.setattr(run.row("start"), "measure", None)
     run.main()
     assert out.read_text() == text
+
+
+def test_a_way_that_takes_minutes_is_run_once_and_held_against_the_same_round() -> None:
+    costs = iter([Cost(2, 1), Cost(4, 1), Cost(6, 1), Cost(8, 1)])
+    slow = Way("before", lambda: next(costs), once=True)
+    ours, before = figures(1, [Way("SegMake", lambda: next(costs)), slow], 3)
+    assert len(ours.costs) == 3 and len(before.costs) == 1
+    assert ratios(ours, before) == [0.5]
+
+
+def test_a_profile_is_of_what_segmake_does(monkeypatch) -> None:
+    monkeypatch.setitem(profiles.SIZES, "status", 12)
+    around = Given(before=ROOT)
+    found = profiles.of_row("status", 12, around)
+    assert set(found) == {f"{of}, {look}" for of in ("SegMake", "before") for look in LOOKS}
+    text = profiles.page({"status": found}, around)
+    assert text.count("| seconds | calls | function |") == 4
+    for profile in found.values():
+        assert any("segmake/outcome/" in file for file, _, _ in profile.stats)
 
 
 def test_what_was_not_measured_is_said_and_not_failed() -> None:

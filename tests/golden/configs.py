@@ -23,11 +23,11 @@ import tifffile
 
 from segmake.cli import main
 from segmake.config.load import load_config
+from segmake.core.declared_steps import STEPS
 from segmake.images.inventory import write_inventory
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from segmake.report.summary import write_summary
-from segmake.runner.step_names import STEPS
 from tests.golden import drawing
 from tests.golden.drawing import field as draw_field
 from tests.projects import ROOT, Project

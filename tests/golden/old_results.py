@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 import yaml
 
-from segmake.runner.step_names import STEPS
+from segmake.core.declared_steps import STEPS
 from tests.golden import drawing
 from tests.golden.configs import SCRIPTS, write_scripts
 from tests.projects import Project

@@ -16,7 +16,8 @@ from segmake.config.load import load_config
 from segmake.core.journal import Journal
 from segmake.labels.labels import LabelStack
 from segmake.plan.make import make_plan
-from segmake.plan.plan import Plan, write_plan
+from segmake.plan.plan import Plan
+from segmake.plan.written_plan import write_plan
 from tests.projects import ROOT
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from segmake.plan.plan import PLAN_VARIABLE
+from segmake.plan.written_plan import PLAN_VARIABLE
 from tests.projects import Project
 
 HEAVY = (

@@ -16,7 +16,7 @@ from segmake.images import batches
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, Problems
 from segmake.plan.make import make_plan
-from segmake.plan.plan import PLAN_VARIABLE, write_plan
+from segmake.plan.written_plan import PLAN_VARIABLE, write_plan
 from segmake.slurm.commands import Job, Partition
 from segmake.slurm.jobs import Jobs, Sent
 from tests.unit.adapter.fake_workflow import fake

@@ -24,7 +24,7 @@ from segmake.outcome.run_state import state_of
 from segmake.outcome.status import describe_status
 from segmake.plan.make import make_plan
 from segmake.plan.overview import overview_of, write_overview
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Job, SlurmError
 from segmake.slurm.jobs import Jobs
@@ -232,7 +232,7 @@ import sys
 from segmake.cli import main
 
 main(["status", "--json", "--results", sys.argv[1]])
-heavy = {"jsonschema", "numpy", "psutil", "rich", "ruamel", "segmake.plan.plan", "yaml"}
+heavy = {"jsonschema", "numpy", "psutil", "rich", "ruamel", "segmake.core.settings", "segmake.plan.plan", "yaml"}
 print(sorted(heavy & set(sys.modules)))
 """
 

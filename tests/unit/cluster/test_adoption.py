@@ -6,12 +6,12 @@ import pytest
 
 from segmake.cli import main
 from segmake.cluster.adoption import adopt
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
-from segmake.plan import plan as planned
+from segmake.plan import written_plan
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_batch, read_outline, read_plan, write_plan
-from segmake.runner.step_names import STEPS
+from segmake.plan.written_plan import read_batch, read_outline, read_plan, write_plan
 from segmake.slurm.commands import AFTERWARDS, Job
 from segmake.slurm.jobs import Sent
 
@@ -79,14 +79,14 @@ def test_a_job_may_begin_while_the_next_run_writes_its_plan(plan, tmp_path, monk
     (tmp_path / "images" / "d.tif").unlink()
     after, found = adopt(plan(**sections), before, [sent(7, "segment", "0001")])
     assert bool(found) != bool(sections)
-    file, write = after.folders.plan, planned._write
+    file, write = after.folders.plan, written_plan._write
     moments = [(read_outline(file), read_batch(file, "0001"))]
 
     def looked_at(path, values):
         write(path, values)
         moments.append((read_outline(file), read_batch(file, "0001")))
 
-    monkeypatch.setattr(planned, "_write", looked_at)
+    monkeypatch.setattr(written_plan, "_write", looked_at)
     write_plan(after)
     monkeypatch.undo()
     # A job reads the outline, and then its part: never an older one.

@@ -11,10 +11,10 @@ import tifffile
 from segmake.adapter.resources import Resources
 from segmake.cluster.checks import Cluster
 from segmake.cluster.memory import MARGIN, memory_notes
+from segmake.core.declared_steps import STEPS
 from segmake.plan.make import make_plan
 from segmake.plan.memory import needed_mb
-from segmake.plan.plan import read_plan, write_plan
-from segmake.runner.step_names import STEPS
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition
 from segmake.slurm.jobs import Jobs

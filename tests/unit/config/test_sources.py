@@ -13,7 +13,7 @@ from segmake.cluster import checks
 from segmake.config.load import load_config
 from segmake.config.sources import changed, described, sources_of
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition
 from tests.projects import ROOT

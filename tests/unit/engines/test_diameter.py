@@ -17,7 +17,8 @@ from segmake.engines.diameter import SIDE, busiest
 from segmake.labels.labels import LabelStack
 from segmake.outcome.image_rows import image_rows
 from segmake.plan.make import make_plan
-from segmake.plan.plan import Plan, write_plan
+from segmake.plan.plan import Plan
+from segmake.plan.written_plan import write_plan
 from tests.projects import ROOT
 from tests.unit.identity import OURS, python_of, run
 

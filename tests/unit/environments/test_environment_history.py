@@ -22,8 +22,8 @@ from segmake.environments.solving import history as environment_history
 from segmake.environments.solving.environment_files import KEPT
 from segmake.jupyter.session import Session
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.written_plan import write_plan
 
 FILE = """\
 # The environment {name}, made by SegMake from `environments` in the config: every package with its version.

@@ -20,6 +20,7 @@ import tifffile
 from PIL import Image
 from pylibCZIrw import czi
 
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.formats import isolated, open_image, read_headers
 from segmake.formats.axes import leading
@@ -27,10 +28,10 @@ from segmake.formats.tiff_damage import refuse_unwritten
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
+from segmake.plan.described import describe
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import run_step
-from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
@@ -296,7 +297,7 @@ def test_what_was_stopped_is_computed_with_a_warning_and_what_was_cut_is_not(tmp
     (folder / "cut.ome.tif").write_bytes(cut[:-4000] + bytes(4000))
     os.utime(folder / "cut.ome.tif", (LONG_AGO, LONG_AGO))
     plan, (failed, done) = run()
-    assert plan.stopped == 2 and " 2  images have fewer time points" in plan.describe()
+    assert plan.stopped == 2 and " 2  images have fewer time points" in describe(plan)
     assert (failed["state"], failed["code"]) == ("failed", "SM-IMG-050")
     assert (done["state"], done["cells"]) == ("done", 6)
     assert done["warning"] == "The acquisition was stopped early: 3 of 50 time points were saved."
@@ -487,6 +488,20 @@ def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypa
         reader.stop()
 
 
+def test_what_is_answered_together_is_not_taken_for_what_hangs(tmp_path, monkeypatch, draw):
+    """Answers that were not said yet are lost with the process: the files are asked for again, one by one."""
+    (tmp_path / "nd2.py").write_text(EVIL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    good, evil = draw(tmp_path / "good.tif"), tmp_path / "never ends.nd2"
+    evil.write_bytes(b"\xda\xce\xbe\x0a" * 9)
+    reader = isolated.Reader(seconds=2)
+    try:
+        found = reader.read([good, good, good, evil, good])
+    finally:
+        reader.stop()
+    assert [getattr(each, "code", "") for each in found] == ["", "", "", "SM-IMG-053", ""]
+
+
 def test_headers_are_in_the_order_of_their_files(tmp_path, draw):
     """Also of very many, and where their names fill what is asked for at once."""
     wide = [draw(tmp_path / ("x" * 200 + f"{n}.tif"), cells=0, shape=(8, 8 + n)) for n in range(40)]
@@ -554,7 +569,7 @@ def test_copies_are_said_and_what_was_done_keeps_its_name(tmp_path, configure, r
         write_series(tmp_path / "images" / f"{name}.tif", *series)
     plan, _ = run()
     assert plan.images() == ["first.tif", "last.tif"]
-    assert " 2  pages that are smaller copies" in plan.describe()
+    assert " 2  pages that are smaller copies" in describe(plan)
     kept = plan.folders.inventory
     write_inventory(make_plan(configure())[1], kept)
     rows = kept.read_text().splitlines()

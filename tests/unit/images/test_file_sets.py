@@ -22,8 +22,9 @@ from segmake.messages import Problem, Problems
 from segmake.page.pages.start import with_faults
 from segmake.page.taken import problems_of, taken, whole_section
 from segmake.page.work import Task
+from segmake.plan.described import describe
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 
 GREY = {"photometric": "minisblack"}
 METAMORPH = "{name}_w{channel}_s{position}_t{time}.tif"
@@ -295,13 +296,13 @@ def test_a_folder_with_names_of_several_programs_is_told_too():
 def test_the_plan_says_the_pattern_to_paste(configure, images):
     write_movie(images)
     plan, _ = make_plan(configure())
-    said = plan.describe()
+    said = describe(plan)
     assert f'pattern: "{METAMORPH}"' in said and "12 files" in said
     plan, _ = make_plan(configure(images={"pattern": METAMORPH, "channel": 1}))
-    said = plan.describe()
+    said = describe(plan)
     assert "pattern:" not in said and "12 files" in said
     plan, _ = make_plan(configure(images={"pattern": "single_files"}))
-    assert "pattern:" not in plan.describe() and plan.sets == {}
+    assert "pattern:" not in describe(plan) and plan.sets == {}
 
 
 def test_to_say_that_files_are_images_computes_none_again(configure, images):
@@ -368,7 +369,7 @@ import sys
 sys.modules["pathspec"] = None
 from dataclasses import replace
 from pathlib import Path
-from segmake.plan.plan import read_plan
+from segmake.plan.written_plan import read_plan
 from segmake.steps.segmentation import Segmentation
 plan = read_plan(Path({str(plan.folders.plan)!r}))
 step = Segmentation(plan, print)

@@ -236,7 +236,7 @@ def test_a_problem_that_another_version_wrote_down_is_still_told():
 
 
 def test_every_step_has_its_words():
-    from segmake.runner.step_names import STEPS
+    from segmake.core.declared_steps import STEPS
 
     for step in STEPS:
         assert say(f"step.{step}") and say(f"usage.kind.{step}")

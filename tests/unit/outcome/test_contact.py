@@ -9,7 +9,7 @@ import pytest
 from segmake.outcome.image_rows import image_rows
 from segmake.outcome.last_words import describe_end, describe_outcome
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.written_plan import read_plan, write_plan
 
 
 @pytest.fixture

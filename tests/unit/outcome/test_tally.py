@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from segmake.core.declared_steps import SEGMENT, STEPS
 from segmake.core.journal import Journal
 from segmake.outcome import tally as module
 from segmake.outcome.progress import progress_of
 from segmake.outcome.tally import Tally, tally
 from segmake.plan.overview import Overview, Work, journal_sizes, read_overview, write_overview
-from segmake.runner.step_names import STEPS
 
 NAMES = ["a", 'b", "event": "done", "key": "', "d\u00e9j\u00e0 (p2)", "line\nbreak", "\udcff", "f"]
 
@@ -230,11 +230,11 @@ def test_it_counts_what_a_reader_of_each_line_would_count(tmp_path: Path, monkey
         ]
         journal.write_text("".join(f"{line}\n" for line in whole))
         apart.clear()
-        work = Work("0001", chance.choice(STEPS), False, 9, 9, journal.name, 0)
+        work = Work("0001", chance.choice([*STEPS]), False, 9, 9, journal.name, 0)
         seen = module._count(journal, work, None)
         done, failed, ended = read_by_line(journal)
         assert (seen.done, set(seen.failures)) == (done, failed)
-        assert sum(seen.recent.values()) == (ended if work.step == STEPS[0] else 0)
+        assert sum(seen.recent.values()) == (ended if work.step == SEGMENT else 0)
         # Nothing else is taken apart, however long it is.
         assert len(apart) == sum(
             '"event": "failed"' in line and line.endswith("}") for line in whole

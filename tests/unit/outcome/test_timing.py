@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.journal import Journal
 from segmake.outcome.timing import PHASES, Timing, _covered, timing_of
 from segmake.plan.make import make_plan
 from segmake.runner.run_step import run_step
-from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 
 
@@ -16,11 +16,11 @@ def test_phases_are_summed_and_overlapping_images_count_once(configure, draw, tm
     plan, _ = make_plan(configure())
     assert timing_of(plan) is None
     (batch,) = plan.batches.values()
-    with Journal(plan.folders.journal(STEPS[0], batch.name)).locked() as journal:
-        work = work_of(STEPS[0], plan, lambda _: None)
-        run_step(batch.tasks[STEPS[0]], journal, work, lambda _: None, lambda _: None)
+    with Journal(plan.folders.journal(SEGMENT, batch.name)).locked() as journal:
+        work = work_of(SEGMENT, plan, lambda _: None)
+        run_step(batch.tasks[SEGMENT], journal, work, lambda _: None, lambda _: None)
     timing = timing_of(plan)
-    entries = [journal.last(task.image) for task in batch.tasks[STEPS[0]]]
+    entries = [journal.last(task.image) for task in batch.tasks[SEGMENT]]
     assert tuple(timing.phases) == PHASES
     for phase in PHASES:
         total = sum(entry.details["phases"][phase] for entry in entries)

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 import pandas as pd
 import pytest
 
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.messages.numbers import hours_of, whole_minutes
 from segmake.outcome.image_table import image_table
@@ -19,7 +20,6 @@ from segmake.plan.plan import Batch, Plan
 from segmake.report.cell_columns import CellColumns
 from segmake.report.page import Run, write_report
 from segmake.runner.run_step import Task
-from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import Job, SlurmError
 from segmake.slurm.history import shorten
 from segmake.slurm.jobs import Sent

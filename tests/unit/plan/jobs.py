@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import run_step, write_outcome
-from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 
 

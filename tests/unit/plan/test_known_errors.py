@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 
+from segmake.core.declared_steps import STEPS
 from segmake.core.settings import Images
 from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
 from segmake.messages import LANGUAGES, Problem
 from segmake.plan import known_errors
 from segmake.plan.known_errors import Seen, affected, describe
-from segmake.runner.step_names import STEPS
 
 SECTION = Images(channel=1)
 HEADER = Header(10, 10, 1, 1, ("Phase", "GFP"), False, "uint16", 0.1)

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from segmake.config.load import load_config
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.core.tables import write_csv
 from segmake.formats import read_headers
@@ -22,12 +23,13 @@ from segmake.labels.joined_cells import join_cells
 from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
 from segmake.plan import bindings
-from segmake.plan import make as planning
 from segmake.plan.bindings import write_bindings
+from segmake.plan.described import describe
+from segmake.plan.keys import KeyMaker
 from segmake.plan.make import make_plan
-from segmake.plan.plan import Plan, read_plan, write_plan
+from segmake.plan.plan import Plan
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.report.summary import _describe_run
-from segmake.runner.step_names import STEPS
 from segmake.steps import measure
 from tests.unit.plan.jobs import compute
 
@@ -167,9 +169,9 @@ def test_what_a_change_of_the_config_computes_again(images, plan, sections, to_d
 def test_what_is_only_drawn_again_is_told_beside_what_is_segmented(images, plan, draw):
     compute(plan())
     draw(images / "d.tif", cells=1)
-    told = " ".join(plan().describe().split())
+    told = " ".join(describe(plan()).split())
     assert "to segment 1" in told and "to draw" not in told
-    told = " ".join(plan(overlays={"color": "#00ff00"}).describe().split())
+    told = " ".join(describe(plan(overlays={"color": "#00ff00"})).split())
     assert "to segment 1" in told and "to write 1 mask to measure 1 to draw 4" in told
 
 
@@ -210,7 +212,7 @@ def keys_of(settings, **facts) -> dict[str, str]:
     header = Header(64, 48, channels=("1",), color=False, dtype="uint16", **values)
     place = {"size": 123456, "mtime_ns": 1_700_000_000_000_000_000, "position": 0, "positions": 1}
     image = ImageFile(image="a.tif", file="a.tif", path=Path("a.tif"), header=header, **place)
-    maker = planning._KeyMaker(settings, {})
+    maker = KeyMaker(settings, {})
     return {**maker.keys(image), "scripts": maker.script_keys(image)["masks"]}
 
 
@@ -274,7 +276,7 @@ def test_results_that_an_earlier_version_made_wrong_are_told(images, plan):
     table.write_bytes(table.read_bytes().replace(b",", b";"))
     again = plan()
     assert again.known_errors == {"KE-004": ["b.tif"]}
-    assert "KE-004" in again.describe()
+    assert "KE-004" in describe(again)
     write_plan(again)
     assert read_plan(again.folders.plan).known_errors == again.known_errors
     assert any("KE-004" in each for each in _describe_run(again, image_table(again)).warnings)
@@ -325,15 +327,15 @@ def test_planning_writes_nothing(images, configure, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     made, _ = make_plan(configure())
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "config.yaml"])
-    assert "3" in made.describe()
+    assert "3" in describe(made)
 
 
 def test_a_diameter_that_may_be_meant_in_micrometres_is_asked_about(images, plan):
     sections = {"images": {"folder": str(images), "pixel_size_um": 0.065}}
     network = {"engine": "cellpose3", "diameter": 2.5}
-    told = plan(**sections, segmentation=network).describe()
+    told = describe(plan(**sections, segmentation=network))
     assert "SM-CFG-071" in told and "write 38:" in told
-    told = plan(**sections, segmentation=network | {"diameter": 25}).describe()
+    told = describe(plan(**sections, segmentation=network | {"diameter": 25}))
     assert "SM-CFG-071" not in told
 
 
@@ -343,7 +345,7 @@ def test_a_name_of_no_image_is_told_with_its_line(images, configure):
         f"images: {{folder: {images}}}\nsegmentation: {{engine: threshold}}\n"
         f"leave_out:\n  a*: blurred\n  empty_1.tif: no cell\nlooked_at: {{b: right}}\n"
     )
-    told = make_plan(load_config(path))[0].describe()
+    told = describe(make_plan(load_config(path))[0])
     assert "SM-CFG-053  config.yaml, line 5" in told.replace(f"{path.parent}/", "")
     assert "`looked_at` names b," in told
     write_plan(make_plan(load_config(path))[0])
@@ -352,11 +354,10 @@ def test_a_name_of_no_image_is_told_with_its_line(images, configure):
 def test_the_kinds_of_files_that_are_not_chosen_are_told(images, plan):
     for name in ("notes.txt", "sub.TXT", "a.db", "LISEZMOI"):
         (images / name).touch()
-    told = plan().describe()
+    told = describe(plan())
     assert "2 .txt, " in told and "1 .db" in told and "1 -" in told
-    assert (
-        "2 .txt"
-        not in plan(images={"folder": str(images), "include": ["*.tif", "*.txt"]}).describe()
+    assert "2 .txt" not in describe(
+        plan(images={"folder": str(images), "include": ["*.tif", "*.txt"]})
     )
 
 
@@ -365,7 +366,7 @@ def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
         (images / name).write_bytes(b"")
         os.utime(images / name, (1e9, 1e9))
         (images / f"link{number}.tif").symlink_to(images / f"gone{number}.tif")
-    told = plan().describe()
+    told = describe(plan())
     said = " ".join(told.split())
     assert "found 9 images" in said and "to segment 3 batches" in said
     assert "will fail 6 apart from those to segment" in said
@@ -377,7 +378,7 @@ def test_what_will_fail_is_not_promised_and_told_by_its_reasons(images, plan):
     # As the job will tell it: this file alone, and no other of its name.
     assert '`exclude: ["/link0.tif"]`' in told
     (images / "link3.tif").symlink_to(images / "gone3.tif")
-    assert "SM-DIR-023 1 image more" in " ".join(plan().describe().split())
+    assert "SM-DIR-023 1 image more" in " ".join(describe(plan()).split())
 
 
 def lay_correction(made: Plan, name: str) -> Path:
@@ -419,7 +420,7 @@ def test_a_correction_belongs_to_the_picture_that_it_was_made_for(images, plan, 
         (first.folders.state / bindings.RECORD).unlink()
     replaced = plan()
     assert replaced.outdated == {"c.tif": str(correction)} and not replaced.corrections
-    assert "SM-OUT-020" in replaced.describe() and str(correction) in replaced.describe()
+    assert "SM-OUT-020" in describe(replaced) and str(correction) in describe(replaced)
     start(replaced)
     assert tifffile.imread(first.folders.mask("c.tif")).max() == 5
     row = image_table(plan()).set_index("image").loc["c.tif"]
@@ -552,16 +553,16 @@ def test_an_experiment_in_the_place_of_another_is_told(images, plan, draw):
     compute(plan())
     draw(images / "b.tif", cells=7, shape=(60, 64))
     made = plan()
-    assert made.replaced == 1 and "1  image has another file" in made.describe()
+    assert made.replaced == 1 and "1  image has another file" in describe(made)
     # Other settings are no other experiment.
-    assert "Another experiment?" not in plan(segmentation={"min_size": 9}).describe()
+    assert "Another experiment?" not in describe(plan(segmentation={"min_size": 9}))
     compute(plan())
     draw(images / "b.tif", cells=6, shape=(70, 64))
     draw(images / "c.tif", cells=7, shape=(70, 64))
-    assert "Another experiment?" not in plan(segmentation={"min_size": 9}).describe()
+    assert "Another experiment?" not in describe(plan(segmentation={"min_size": 9}))
     for name in NAMES:
         draw(images / name, cells=8, shape=(80, 64))
-    assert "Another experiment?" in plan().describe()
+    assert "Another experiment?" in describe(plan())
 
 
 def test_every_channel_has_a_column_of_its_own():

@@ -10,14 +10,15 @@ import warnings
 import pytest
 
 from segmake.cli import main
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
 from segmake.outcome.timing import timing_of
+from segmake.plan.described import describe
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.run_step import run_step
 from segmake.runner.same_content import carry_over
-from segmake.runner.step_names import STEPS
 from segmake.steps.work import work_of
 
 NAMES = ("a.tif", "b.tif", "c.tif")
@@ -82,7 +83,7 @@ def test_touched_files_are_looked_at_and_nothing_is_computed_again(images, plan)
     again, made = plan()
     assert made.looks == list(NAMES) and made.states == dict.fromkeys(NAMES, "done")
     assert not any(made.to_do.values()) and made.light == ["0001"] and made.replaced == 0
-    assert "to compare     3" in made.describe() and "nothing to compute" not in made.describe()
+    assert "to compare     3" in describe(made) and "nothing to compute" not in describe(made)
     assert compute(again) == []
     took = timing_of(again)
     assert took and took.elapsed < 600, (
@@ -157,7 +158,7 @@ def test_results_of_which_nothing_was_noted_are_named(images, plan):
     touch(*images.iterdir())
     made = plan()[1]
     assert made.looks == [] and made.unknown == list(NAMES) and made.to_do["segment"] == 3
-    assert "a.tif, b.tif, c.tif" in made.describe()
+    assert "a.tif, b.tif, c.tif" in describe(made)
 
 
 def test_of_an_image_in_several_files_all_are_looked_at(tmp_path, draw, plan):

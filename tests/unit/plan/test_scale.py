@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from segmake.cli import main
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.formats.believed import Header
 from segmake.images.inventory import write_inventory
@@ -24,17 +25,17 @@ from segmake.images.selection import Selection, Selector, select
 from segmake.messages import Problem
 from segmake.plan import make as making
 from segmake.plan import settled as planned_before
+from segmake.plan.described import describe
 from segmake.plan.make import make_or_keep_plan, make_plan
-from segmake.plan.plan import (
-    Plan,
+from segmake.plan.plan import Plan
+from segmake.plan.scripts import facts_in_job
+from segmake.plan.written_plan import (
     read_batch,
     read_outline,
     read_plan,
     read_script_batch,
     write_plan,
 )
-from segmake.plan.scripts import facts_in_job
-from segmake.runner.step_names import STEPS
 from tests.unit.plan.jobs import compute
 
 FEW, MANY = 4, 10
@@ -107,9 +108,9 @@ def test_a_job_reads_its_batch_and_nothing_that_grows_with_the_images(plan, tmp_
     # Totals have a digit more.
     assert sizes[MANY][0] <= sizes[FEW][0] + 100
     assert sizes[MANY][1] < sizes[FEW][1]
-    # A job that looked for more would find nothing.
+    # A job that looked for more than whose parts these are would find nothing.
     whole = made.folders.plan.read_bytes()
-    made.folders.plan.write_bytes(b"")
+    made.folders.plan.write_bytes(whole[: whole.index(b'"batches"')])
     for step in STEPS:
         for batch in ("0001", "0003"):
             out = read_outline(made.folders.plan).outcome(step, batch)
@@ -173,10 +174,16 @@ def test_what_is_left_of_another_plan_is_not_read(plan, tmp_path):
     fewer = dataclasses.replace(made, batches={"0001": made.batches["0001"]})
     write_plan(fewer)
     assert not made.folders.plan_of("0003").exists()
-    # Another version wrote the whole of it alone.
-    for part in made.folders.outline.parent.iterdir():
+    # Another version writes the whole of it alone, and may leave the parts of the run before.
+    other = dataclasses.replace(fewer, started=made.started + 1)
+    kept = {part: part.read_bytes() for part in made.folders.outline.parent.iterdir()}
+    write_plan(other)
+    for part, text in kept.items():
+        part.write_bytes(text)
+    assert read_batch(made.folders.plan, "0001") == other == read_outline(made.folders.plan)
+    for part in kept:
         part.unlink()
-    assert read_batch(made.folders.plan, "0001") == fewer == read_outline(made.folders.plan)
+    assert read_batch(made.folders.plan, "0001") == other == read_outline(made.folders.plan)
 
 
 HEADER = Header(64, 48, 1, 1, ("1",), color=False, dtype="uint16", pixel_size_um=0.1)
@@ -224,7 +231,7 @@ def test_headers_with_other_axes_are_selected_apart(configure):
 
 def said(do: Callable[[], Selection]) -> str:
     try:
-        return json.dumps(do().values)
+        return do().text
     except Problem as problem:
         return str(problem)
 
@@ -341,7 +348,7 @@ def test_all_of_a_plan_in_which_nothing_is_to_be_done_is_known_again(start, tmp_
     first, known = start()
     assert not known and set(first.states.values()) == {"done"}
     again, known = start()
-    assert known and again.describe() == first.describe() and again.left_out == 1
+    assert known and describe(again) == describe(first) and again.left_out == 1
     assert same(again, first), "tasks are made when they are asked for"
     assert {each.name for each in dataclasses.fields(Plan)} == {
         *(*planned_before.OF_ALL, *planned_before.EMPTY),
@@ -382,6 +389,22 @@ def test_whatever_changes_has_all_planned_anew(start, draw, tmp_path):
         change()
         assert not start()[1], number
     assert not start(overlays={"color": "#00ffff"})[1]
+
+
+def test_a_change_is_seen_where_several_files_are_looked_at_at_once(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("segmake.core.looks.SLOW_SECONDS", -1)
+    monkeypatch.setattr("segmake.core.looks.FILES", 1)
+    folders = start()[0].folders
+    for change in (
+        lambda: os.truncate(folders.thumbnails("03.tif")[1], 3),
+        lambda: folders.mask("01.tif").unlink(),
+        lambda: os.utime(tmp_path / "images" / "02.tif", ns=(0, 10**18 + 1)),
+    ):
+        assert start()[1]
+        change()
+        assert not start()[1]
+        compute(start()[0])
+        start()
 
 
 def test_what_is_kept_of_all_may_be_damaged(start, tmp_path):

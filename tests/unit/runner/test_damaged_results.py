@@ -19,6 +19,7 @@ import tifffile
 from segmake import __version__
 from segmake.cli import main
 from segmake.config.load import load_config
+from segmake.core.declared_steps import STEPS
 from segmake.core.ended_runs import ended_runs
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
@@ -29,10 +30,9 @@ from segmake.outcome.image_table import image_table
 from segmake.outcome.last_words import describe_outcome
 from segmake.outcome.status import describe_status, is_over
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_files import keep_changed_files
-from segmake.runner.step_names import STEPS
 from segmake.steps.measure import work_of as measure
 
 IMAGES = ("a", "b", "c")

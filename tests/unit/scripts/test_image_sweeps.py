@@ -13,9 +13,11 @@ from segmake.messages import Problems
 from segmake.outcome.image_rows import image_rows
 from segmake.outcome.last_words import describe_end
 from segmake.plan import scripts as planning
+from segmake.plan.described import describe
 from segmake.plan.make import make_plan
-from segmake.plan.plan import Plan, read_plan, write_plan
+from segmake.plan.plan import Plan
 from segmake.plan.scripts import facts_in_job, journal_of, note_meanings
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.report.scripts import describe_scripts
 from segmake.runner.run_step import run_step
 from segmake.scripts.results.outcome import same_words
@@ -108,7 +110,7 @@ def last_words(plan: Plan) -> str:
 def test_each_image_is_run_with_each_combination(project):
     plan = project.run(SWEEP, s=COUNTS)
     assert plan.scripts["s"].counts["to_run"] == 8
-    assert "images x combinations of parameters: 2 x 4" in plan.describe()
+    assert "images x combinations of parameters: 2 x 4" in describe(plan)
     rows = project.table("scripts/s/all_t.csv")
     assert list(rows[0]) == ["image", "threshold", "method", "size", "name", "t", "seed"]
     names = {"day 1/a.tif", "day 1/b, threshold=2.tif"}

@@ -17,8 +17,8 @@ import pytest
 from segmake.config.load import load_config
 from segmake.messages import Problems
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
 from segmake.plan.scripts import code_of, facts_in_job, journal_of
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.run_step import run_step
 from segmake.scripts.checks.command import command_line, variables
 from segmake.scripts.checks.notes import script_notes

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from segmake.config.load import load_config
+from segmake.plan.described import describe
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
 from segmake.plan.scripts import facts_in_job, journal_of, note_meanings
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.run_step import run_step
 from segmake.scripts.results.results import join_tables
 from segmake.scripts.running.work import ScriptWork
@@ -419,7 +420,7 @@ def test_files_that_are_named_are_watched(project):
     assert [code for code, _ in remarks] == ["SM-SCR-060"]
     plan = project.plan(files=["lib", "gone/*.R"])
     assert plan.scripts["s"].remarks == [("SM-SCR-061", {"script": "s", "pattern": "gone/*.R"})]
-    assert "gone/*.R" in plan.describe()
+    assert "gone/*.R" in describe(plan)
     note_meanings(plan)
     before = project.plan().scripts["s"].code
     project.write("lib/a.json", "2")

@@ -16,9 +16,11 @@ import pytest
 from segmake.messages import Problem, remembered
 from segmake.outcome.image_rows import image_rows
 from segmake.outcome.last_words import describe_end
+from segmake.plan.described import describe
 from segmake.plan.make import make_plan
-from segmake.plan.plan import Plan, read_plan, write_plan
+from segmake.plan.plan import Plan
 from segmake.plan.scripts import facts_in_job, journal_of
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner import script_products as made
 from segmake.runner.run_step import run_step
 from segmake.scripts.results.results import script_results
@@ -184,7 +186,7 @@ def test_runs_that_open_nothing_and_make_the_same_are_not_done(project, code):
     plan = project(code, images=2)
     counts = plan.scripts["s"].counts
     assert [counts[key] for key in ("done", "failed", "to_run")] == [0, 2, 0]
-    assert "of these, 2 opened nothing" in plan.describe() and "SM-SCR-043" in plan.describe()
+    assert "of these, 2 opened nothing" in describe(plan) and "SM-SCR-043" in describe(plan)
     plan = project(code, images=2, protect=False)
     assert plan.scripts["s"].counts["done"] == 2
 
@@ -290,7 +292,7 @@ def test_what_disappears_or_changes_is_told_and_not_counted_as_done(project):
     assert "1 of 3 runs done, 2 whose results have disappeared or were changed" in last_words(plan)
     again = project(code, images=3)
     assert again.scripts["s"].counts["to_run"] == 2
-    assert "2 were done, and their results have disappeared or were changed" in again.describe()
+    assert "2 were done, and their results have disappeared or were changed" in describe(again)
     do(again)
     assert "3 of 3 runs done" in last_words(again)
     # What users changed is kept.

@@ -21,9 +21,9 @@ from segmake.core import installation
 from segmake.core.journal import Entry, Journal
 from segmake.messages import Problem
 from segmake.plan.make import make_plan
-from segmake.plan.plan import read_plan, write_plan
 from segmake.plan.script_keys import ImageFacts, Keys
 from segmake.plan.scripts import code_of, facts_in_job, journal_of, runs_per_job
+from segmake.plan.written_plan import read_plan, write_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import run_step
 from segmake.scripts.checks.command import command_line, interpreter, variables

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from segmake.core.declared_steps import MASKS, SEGMENT
 from segmake.core.journal import Journal
 from segmake.messages import Problem
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from segmake.runner.run_step import run_step
-from segmake.runner.step_names import STEPS
 from segmake.steps.spread import Spread
 from segmake.steps.work import work_of
 
@@ -27,7 +27,7 @@ def segmented(configure, draw, tmp_path):
     plan, _ = make_plan(configure())
     write_plan(plan)
     (batch,) = plan.batches.values()
-    for step in STEPS[:2]:
+    for step in (SEGMENT, MASKS):
         with Journal(plan.folders.journal(step, batch.name)).locked() as journal:
             work = work_of(step, plan, lambda _: None)
             run_step(batch.tasks[step], journal, work, lambda _: None, lambda _: None)

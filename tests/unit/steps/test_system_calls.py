@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from segmake.cli import main
+from segmake.core.declared_steps import STEPS
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
-from segmake.runner.step_names import STEPS
+from segmake.plan.written_plan import write_plan
 from tests.unit.system_calls import counted
 
 

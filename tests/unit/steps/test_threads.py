@@ -13,7 +13,7 @@ import pytest
 from segmake.adapter.shell_commands import shell_prefix
 from segmake.core.threads import VARIABLES, allowed
 from segmake.plan.make import make_plan
-from segmake.plan.plan import write_plan
+from segmake.plan.written_plan import write_plan
 from tests.projects import ROOT
 
 # Does a step as its job does, and tells the threads that are there when it is done. SegMake's own, which wait for disks,

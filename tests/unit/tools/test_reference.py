@@ -10,12 +10,12 @@ from markdown_it import MarkdownIt
 
 from segmake.config.load import load_config
 from segmake.config.schema import schema
+from segmake.core.declared_steps import STEPS
 from segmake.core.settings import Measurements
 from segmake.labels.measurement import measure_cells, measure_volume
 from segmake.messages import LANGUAGES, catalogue
 from segmake.outcome.image_rows import IMAGE_COLUMNS
 from segmake.plan.result_paths import ResultPaths
-from segmake.runner.step_names import STEPS
 from segmake.slurm.fates import all_fates
 from segmake.tools import reference
 from segmake.tools.placeholders import PLACEHOLDERS

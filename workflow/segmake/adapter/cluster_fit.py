@@ -8,10 +8,10 @@ from pathlib import Path
 
 from segmake.cluster.checks import Cluster, name_partition
 from segmake.core.config import Config
+from segmake.core.declared_steps import STEPS
 from segmake.core.files import readable
 from segmake.messages import Problem, Problems
 from segmake.plan.plan import Plan
-from segmake.runner.step_names import STEPS
 
 
 def meet_cluster(

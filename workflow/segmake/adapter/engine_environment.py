@@ -13,7 +13,7 @@ from segmake.core.settings import Settings, segmentation_of
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.environments.making.conda import DEFAULT_PLACE
 from segmake.messages import Problem
-from segmake.plan.make import model_fingerprint
+from segmake.plan.keys import model_fingerprint
 from segmake.steps.checked_model import is_current
 
 # Whoever only looks needs no Snakemake.

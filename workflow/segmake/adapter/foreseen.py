@@ -17,6 +17,7 @@ from segmake.cluster.checks import Cluster, ask_cluster, name_partition
 from segmake.cluster.memory import memory_notes
 from segmake.config.load import load_config
 from segmake.core.config import Config
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.disk import disk_problem
 from segmake.core.processes import Process
 from segmake.environments.making.own_environments import needed
@@ -79,8 +80,7 @@ def foresee(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ())
     cluster = ask_cluster(config) if on_cluster and slurm.is_here() else None
     plan, inventory = make_plan(config)
     conda = bool(shutil.which("conda"))
-    listed = config.settings["environments"]
-    faults = {name: faults_of(config, name, conda=conda) for name in listed}
+    faults = {name: faults_of(config, name, conda=conda) for name in config.typed.environments}
     hold = needed(plan)
     refusals = [each for name in faults if name in hold for each in faults[name]]
     warnings = [each for name in faults if name not in hold for each in faults[name]]
@@ -142,7 +142,7 @@ def _of_environments(plan: Plan, config: Config, *, on_cluster: bool) -> Iterato
     if shutil.which("conda"):
         # Snakemake may be told to make what is missing.
         return
-    if plan.to_do["segment"] or plan.looks:
+    if plan.to_do[SEGMENT] or plan.looks:
         try:
             engine = EngineEnvironment(plan.settings, conda=False)
             engine.refuse_missing()

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from segmake.adapter.workflow_object import WorkflowObject
+from segmake.core.declared_steps import SEGMENT
 from segmake.messages import Problem
 
 
@@ -62,7 +63,7 @@ def _refuse_other_names(modifier: Any) -> None:
     """Refuse a module whose rules get other names, or whose files another place: its jobs know them as they are."""
     if modifier.is_main_snakefile():
         return
-    if modifier.modify_rulename("segment") != "segment":
+    if modifier.modify_rulename(SEGMENT) != SEGMENT:
         raise Problem("SM-RUN-063", what="use rule * from segmake as ...")
     paths = modifier.path_modifier
     for kept, what in (("prefix", "prefix: ..."), ("_prefix_replacements", "replace_prefix: ...")):

@@ -28,9 +28,9 @@ from segmake.messages import Problem, say
 from segmake.outcome.past_runs import keep_config
 from segmake.plan.bindings import write_bindings
 from segmake.plan.overview import overview_of, write_overview
-from segmake.plan.plan import write_plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings
+from segmake.plan.written_plan import write_plan
 from segmake.scripts.running.process import end_orphans
 from segmake.slurm import commands as slurm
 

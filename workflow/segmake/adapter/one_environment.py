@@ -101,7 +101,7 @@ def make(entrance: Entrance, config: Config) -> Entrance:
     if entrance.is_made:
         return entrance
     if entrance.way == "uv" and entrance.place:
-        version = str(config.settings["environments"][entrance.name]["python"])
+        version = config.typed.environments[entrance.name].python
         uv.make(entrance.name, version, entrance.file, entrance.place)
         return entrance
     _make_with_conda(entrance)

@@ -23,15 +23,18 @@ from segmake.cluster import job_scripts
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster, ask_cluster, cores_wanted
 from segmake.cluster.memory import memory_notes
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.run_marks import note_start
 from segmake.engines import needs_gpu
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.outcome.status import who_runs
+from segmake.plan.described import describe
 from segmake.plan.make import make_or_keep_plan
-from segmake.plan.plan import PLAN_VARIABLE, Plan, read_outline, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings_of_results
+from segmake.plan.written_plan import PLAN_VARIABLE, read_outline, read_plan
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.jobs import Jobs, Sent
@@ -101,7 +104,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     if before:
         text = text_of_all([*before, file])
     # Slurm is asked before the journals are read: what ends in between is known by its files.
-    jobs = Jobs(ResultPaths(Path(config.settings["results"])).jobs)
+    jobs = Jobs(ResultPaths(Path(config.typed.results)).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
     sends = workflow.is_main_process and workflow.sends_jobs and slurm.is_here()
     answer = ask_cluster(config) if sends else None
@@ -116,7 +119,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         speak_plainly(quiet=workflow.is_quiet)
         _describe(plan, adopted)
         _prepare_engine(plan, workflow, driver, conda=conda)
-    if config.settings["environments"]:
+    if config.typed.environments:
         plan = with_environments(plan, config, workflow, driver, conda=conda)
     if not conda:
         check_own_environment(plan, config)
@@ -156,7 +159,7 @@ def _adopt(plan: Plan, left: list[Sent]) -> tuple[Plan, Adopted]:
 
 
 def _describe(plan: Plan, adopted: Adopted) -> None:
-    print(plan.describe(), file=sys.stderr)
+    print(describe(plan), file=sys.stderr)
     if numbers := set(adopted.values()):
         print(say("cluster.adopted", number=len(numbers)), file=sys.stderr)
 
@@ -164,7 +167,7 @@ def _describe(plan: Plan, adopted: Adopted) -> None:
 def _prepare_engine(
     plan: Plan, workflow: WorkflowObject, driver: NodesDriver, *, conda: bool
 ) -> None:
-    if not (plan.to_do["segment"] or plan.looks):
+    if not (plan.to_do[SEGMENT] or plan.looks):
         return
     engine = EngineEnvironment(plan.settings, conda=conda)
     engine.refuse_missing()

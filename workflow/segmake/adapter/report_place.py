@@ -6,6 +6,7 @@ the job could be sent. Until then those that are known tell what is likely.
 
 from __future__ import annotations
 
+from segmake.core.declared_steps import MASKS, MEASURE
 from segmake.core.journal import Journal
 from segmake.messages.numbers import finite
 from segmake.plan.plan import Plan
@@ -41,7 +42,7 @@ class ReportPlace:
         """Whether its cells are few enough, as far as they are known; it never changes once they all are."""
         plan = self._plan
         if True not in self._answers:
-            known = all(plan.outcome("measure", batch).exists() for batch in plan.batches)
+            known = all(plan.outcome(MEASURE, batch).exists() for batch in plan.batches)
             if known not in self._answers:
                 most = SMALL_CELLS_IN_SHEETS if plan.spreadsheets else SMALL_CELLS
                 self._answers[known] = _cells(plan) <= most
@@ -52,8 +53,8 @@ def _cells(plan: Plan) -> int:
     """Return how many cells the journals say that the images of a plan have."""
     number = 0
     for batch in plan.batches.values():
-        ends = Journal(plan.folders.journal("masks", batch.name)).finished()
-        for task in batch.tasks["masks"]:
+        ends = Journal(plan.folders.journal(MASKS, batch.name)).finished()
+        for task in batch.tasks[MASKS]:
             if (end := ends.get(task.image)) and end.event == "done":
                 number += int(finite(end.details.get("cells_kept")) or 0)
     return number

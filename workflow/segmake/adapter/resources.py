@@ -9,9 +9,9 @@ from typing import Any
 
 from segmake.cluster.checks import Cluster
 from segmake.cluster.memory import first_memory_mb
+from segmake.core.declared_steps import MASKS, MEASURE, ON_MASKS, SEGMENT
 from segmake.engines import needs_gpu
 from segmake.plan.plan import Plan
-from segmake.runner.step_names import STEPS
 from segmake.slurm import commands as slurm
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.jobs import Jobs
@@ -43,13 +43,13 @@ class Resources:
         batch had too little of them.
         """
         accounts = self._cluster is not None and self._cluster.keeps_accounts
-        gpu = rule == STEPS[0] and self._gpu
+        gpu = rule == SEGMENT and self._gpu
         asked = executor_resources(self._plan.typed.cluster, gpu=gpu, accounts=accounts)
         if gpu and self._plan.light:
             less = executor_resources(self._plan.typed.cluster, gpu=False, accounts=accounts)
             choose = partial(self._of_light, less, dict(asked))
             asked = {name: partial(choose, name) for name in {**asked, **less}}
-        if rule == STEPS[0]:
+        if rule == SEGMENT:
             asked["without_gpu"] = self.without_gpu
         return {
             **asked,
@@ -91,7 +91,7 @@ class Resources:
 
     def cores(self, rule: str) -> Callable[[Any], int]:
         """Return what says how many cores a rule's jobs have; of those that are done side by side, their parts."""
-        own = {"measure": self._plan.cores - 1, "masks": self._plan.cores}.get(rule, 1)
+        own = {MEASURE: self._plan.cores - 1, MASKS: self._plan.cores}.get(rule, 1)
 
         def of_job(wildcards: Any) -> int:
             afterwards = self.group(wildcards) and self._gpu
@@ -102,9 +102,9 @@ class Resources:
     def _request(self, rule: str, wildcards: Any, attempt: int) -> tuple[int, int]:
         """Return memory in MB and minutes for a job; of one in a group, its part of what the group asks for."""
         batch = getattr(wildcards, "batch", "")
-        group = self.group_of_segment(wildcards) if rule == STEPS[0] else self.group(wildcards)
+        group = self.group_of_segment(wildcards) if rule == SEGMENT else self.group(wildcards)
         together = bool(group) and not self._gpu
-        segment = together or rule == STEPS[0]
+        segment = together or rule == SEGMENT
         section = self._plan.typed.cluster
         _, minutes, _ = first_request(section, segment=segment, afterwards=bool(group))
         memory = first_memory_mb(self._plan, rule, batch, grouped=bool(group), together=together)
@@ -112,7 +112,7 @@ class Resources:
             if attempt > 1:
                 with suppress(SlurmError, OSError):
                     self._jobs.refresh(older_than=1.0)
-            names = (slurm.AFTERWARDS, STEPS[0]) if together else (slurm.AFTERWARDS,)
+            names = (slurm.AFTERWARDS, SEGMENT) if together else (slurm.AFTERWARDS,)
             less = [
                 self._jobs.too_little(name, batch)
                 for name in ((rule, *names) if group else (rule,))
@@ -123,7 +123,7 @@ class Resources:
         if not group:
             return memory, minutes
         # Once its masks are there, Snakemake does not join what measures a batch and what draws it.
-        alone = rule in STEPS[2:] and self._plan.outcome("masks", batch).exists()
+        alone = rule in ON_MASKS and self._plan.outcome(MASKS, batch).exists()
         part = part_of_group(rule, memory, minutes, together=together)
         return (memory, minutes) if alone else part
 
@@ -142,8 +142,8 @@ def part_of_group(rule: str, memory: int, minutes: int, *, together: bool) -> tu
         Whether the segmentation is one of its steps.
     """
     share = max(1, minutes // (4 if together else 3))
-    if rule == STEPS[0]:
+    if rule == SEGMENT:
         return memory, max(1, minutes - 2 * share)
-    if rule == "masks":
+    if rule == MASKS:
         return memory, share
     return memory // 2, share if together else max(1, minutes - share)

@@ -25,11 +25,11 @@ from segmake.adapter.sending import variables_of_slurm
 from segmake.adapter.shell_commands import shell_prefix
 from segmake.adapter.shown_jobs import show_jobs_where_asked
 from segmake.adapter.workflow_object import WorkflowObject
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.disk import disk_problem
 from segmake.core.site_language import speak_its_language
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.messages import Problem, Problems
-from segmake.runner.step_names import STEPS
 
 
 class Session:
@@ -127,7 +127,7 @@ class Session:
         batches = self.plan.batches
         if not self._workflow.is_main_process:
             return list(batches)
-        return [batch for batch in batches if not self.plan.outcome(STEPS[0], batch).exists()]
+        return [batch for batch in batches if not self.plan.outcome(SEGMENT, batch).exists()]
 
     @property
     def report_is_small(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segmake.core import installation
 from segmake.core.threads import VARIABLES
-from segmake.plan.plan import PLAN_VARIABLE
+from segmake.plan.written_plan import PLAN_VARIABLE
 
 
 def shell_prefix(plan: Path, engine_python: str, *, conda: bool) -> str:

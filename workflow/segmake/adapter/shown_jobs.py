@@ -17,8 +17,8 @@ from segmake.adapter.executor import Executor, comment_of, name_of_jobs
 from segmake.adapter.workflow_object import WorkflowObject
 from segmake.cluster import job_scripts
 from segmake.cluster.job_scripts import RUN, JobScript
+from segmake.core.declared_steps import STEPS
 from segmake.plan.plan import Plan
-from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, work_of
 
 # The folder that Snakemake makes for itself at each start.
@@ -75,5 +75,5 @@ def _script_of(executor: _ShownJobs, job: Any) -> JobScript:
     script = _OF_ONE_START.sub(rf"\1{RUN}", script)
     # Also of what follows the segmentation in a job; scripts have batches of their own.
     steps = rule in STEPS or rule == AFTERWARDS
-    images = len(executor.plan.batches[batch].tasks[STEPS[0]]) if steps else 0
+    images = len(executor.plan.batches[batch].images) if steps else 0
     return JobScript.of_call(rule, batch, call, script, images)

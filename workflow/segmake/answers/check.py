@@ -56,9 +56,7 @@ def checked(path: Path, *, here: bool = True, before: Sequence[Path] = ()) -> Ch
     try:
         config = load_config(path, before=before)
         problems = list(folder_problems(config))
-        warnings = [
-            each for name in config.settings["environments"] for each in faults_of(config, name)
-        ]
+        warnings = [each for name in config.typed.environments for each in faults_of(config, name)]
         if asked := question_of_config(config):
             warnings.append(asked)
     except Problem as problem:

@@ -13,13 +13,14 @@ from segmake.answers.answer import Answer, answer, path_text, problem_values, ti
 from segmake.cluster.checks import Cluster
 from segmake.config.sources import changed, origin_of
 from segmake.core.config import Config, name_in_full
+from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Entry, Journal
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
+from segmake.plan.described import describe
 from segmake.plan.plan import Plan, State
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current, problem_of
-from segmake.runner.step_names import STEPS
 
 
 def plan_answer(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ()) -> Answer:
@@ -53,7 +54,7 @@ def plan_answer(path: Path, *, on_cluster: bool = True, before: Sequence[Path] =
         config=path_text(path),
         results=path_text(plan.folders.results),
         made=time_text(plan.started),
-        text=plan.describe().splitlines(),
+        text=describe(plan).splitlines(),
         has_work=plan.has_work,
         counts=_counts(plan, images),
         images=images,
@@ -157,7 +158,7 @@ def _batches(plan: Plan) -> Iterator[dict[str, Any]]:
     for name, batch in plan.batches.items():
         yield {
             "batch": name,
-            "images": len(batch.tasks[STEPS[0]]),
+            "images": len(batch.images),
             "to_do": plan.pending[name],
             "open": name in to_do,
         }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.answers.answer import Answer, answer, path_text, problem_values, time_text
+from segmake.core.declared_steps import SEGMENT, STEPS
 from segmake.messages import Problem, remembered, say
 from segmake.outcome.progress import Progress, progress_of
 from segmake.outcome.quality import label, read_flags, remedy
@@ -23,7 +24,6 @@ from segmake.outcome.status import heard_in
 from segmake.outcome.tally import MOST_FAILURES, Tally, tally
 from segmake.plan.overview import Overview, read_overview
 from segmake.plan.result_paths import ResultPaths
-from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import Job
 from segmake.slurm.heard import Heard
 
@@ -158,7 +158,7 @@ def _steps(counts: Tally) -> Iterator[dict[str, Any]]:
 
 def _batches(counts: Tally) -> Iterator[dict[str, Any]]:
     of_step = {step: {work.batch: work for work in counts.of(step)} for step in STEPS}
-    for batch, work in of_step[STEPS[0]].items():
+    for batch, work in of_step[SEGMENT].items():
         done = {step: counts.done(of_step[step][batch]) for step in STEPS}
         yield {"batch": batch, "images": work.total, "done": done}
 

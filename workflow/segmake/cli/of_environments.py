@@ -22,7 +22,7 @@ def do_environment(options: argparse.Namespace) -> int:
     if options.export or options.to:
         return _export(config, results, options.names, options.to)
     if options.make or options.names:
-        return _show(config, options.names or list(config.settings["environments"]), options.make)
+        return _show(config, options.names or list(config.typed.environments), options.make)
     return _list(config, results)
 
 
@@ -40,7 +40,7 @@ def _config_and_results(options: argparse.Namespace) -> tuple[Config, Path]:
     from segmake.config.load import load_config
 
     config = load_config(options.configfile, images=False, before=options.before)
-    return config, options.results or Path(config.settings["results"])
+    return config, options.results or Path(config.typed.results)
 
 
 def _show(config: Config, names: Iterable[str], make: bool) -> int:
@@ -75,9 +75,9 @@ def _export(config: Config, results: Path, names: list[str], folder: Path | None
     from segmake.adapter import one_environment
     from segmake.environments.making import kept_environments as kept
 
-    for name in names or list(config.settings["environments"]):
-        known = name in config.settings["environments"]
-        file = one_environment.find(name, config).file if known else None
+    own = config.typed.environments
+    for name in names or own:
+        file = one_environment.find(name, config).file if name in own else None
         paths = kept.export(name, results, folder, file)
         print("\n".join(say("kept.exported", path=path) for path in paths))
         if not any(path.name == kept.LOCK for path in paths):

@@ -60,12 +60,12 @@ def _environment(name: str, options: argparse.Namespace) -> tuple[Path, dict]:
     from segmake.config.load import load_config
 
     config = load_config(options.configfile, images=False, before=options.before)
-    results = options.results or Path(config.settings["results"])
+    results = options.results or Path(config.typed.results)
     return _python(name, config, results), config.settings
 
 
 def _python(name: str, config: Config, results: Path) -> Path:
-    if name in config.settings["environments"]:
+    if name in config.typed.environments:
         from segmake.adapter.light_start import lighten
 
         lighten()
@@ -78,7 +78,7 @@ def _python(name: str, config: Config, results: Path) -> Path:
     there = dict(_of_segmake(config, results))
     if name in there:
         return there[name]
-    known = ", ".join(sorted({*config.settings["environments"], MAIN, *there}))
+    known = ", ".join(sorted({*config.typed.environments, MAIN, *there}))
     raise Problem("SM-JUP-007", name=name, known=known)
 
 

@@ -11,15 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from segmake.cli.log import Log, speaker
+from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
 from segmake.core.ended_runs import Origin, ended_runs, note_failures
 from segmake.core.files import folders_stay_open, listed
 from segmake.core.journal import Journal
 from segmake.messages import Problem, say
 from segmake.outcome import memory
-from segmake.plan.plan import Plan, read_batch, read_outline, read_plan, read_script_batch
+from segmake.plan.plan import Plan
+from segmake.plan.written_plan import read_batch, read_outline, read_plan, read_script_batch
 from segmake.runner.run_step import discard, pending, run_step, write_outcome
 from segmake.runner.same_content import carry_over, carry_over_runs
-from segmake.runner.step_names import AFTER, STEPS
 
 # So many images to a process at least, where several are at work: it takes seconds to start.
 IMAGES_OF_A_PROCESS = 8
@@ -44,7 +45,7 @@ def do_step(options: argparse.Namespace) -> None:
         warnings.showwarning = lambda *warning: detail(warnings.formatwarning(*warning[:4]))
         ready = tasks
         segmented = None
-        if before := AFTER.get(options.step):
+        if before := STEPS[options.step].after:
             earlier = Journal(plan.folders.journal(before, batch.name))
             keys = {task.image: task.key for task in batch.tasks[before]}
             ready = [
@@ -55,9 +56,9 @@ def do_step(options: argparse.Namespace) -> None:
             # What earlier runs made of images that have no mask now.
             named = {task.image for task in ready}
             for task in (task for task in tasks if task.image not in named):
-                if discard(task, journal, tell) and options.step == "masks":
+                if discard(task, journal, tell) and options.step == MASKS:
                     forget(plan.folders, task.image)
-            segmented = Journal(plan.folders.journal(STEPS[0], batch.name))
+            segmented = Journal(plan.folders.journal(SEGMENT, batch.name))
         model = str(plan.typed.segmentation.model)
         others = carry_over(ready, journal, segmented, model, plan.weights)
         if others and options.without_gpu:
@@ -68,14 +69,14 @@ def do_step(options: argparse.Namespace) -> None:
             tell(say("step.start", step=step, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
         gpu = (
-            options.step == STEPS[0]
+            options.step == SEGMENT
             and needs_gpu(plan.typed.segmentation)
             and not options.without_gpu
         )
         processes = min(options.cpus, len(left) // IMAGES_OF_A_PROCESS)
         origin = _origin(plan)
         try:
-            if options.step != STEPS[0] and processes > 1:
+            if options.step != SEGMENT and processes > 1:
                 from segmake.steps.spread import Spread
 
                 spread = Spread(options.step, options.plan, batch.name, processes)

@@ -175,11 +175,12 @@ def show_plan(options: argparse.Namespace) -> int:
         return write(plan_answer(path, on_cluster=on_cluster, before=before))
     from segmake.adapter.foreseen import foresee
     from segmake.config.sources import described
+    from segmake.plan.described import describe
 
     on_cluster = options.profile != LOCAL
     found = foresee(path, on_cluster=on_cluster, before=before)
     plan = found.plan
-    print(plan.describe())
+    print(describe(plan))
     if plan.batches:
         print(say("plan.batches", number=len(plan.batches), open=len(plan.open_batches)))
     if on_cluster:

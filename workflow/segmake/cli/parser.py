@@ -558,13 +558,13 @@ def _add_config(command: Parser, *names: str) -> None:
 
 def _add_commands_of_rules(commands: Commands) -> None:
     from segmake.cli import of_rules
-    from segmake.runner.step_names import STEPS
+    from segmake.core.declared_steps import SEGMENT, STEPS
 
     for step in STEPS:
         command = _of_rules(commands, step, of_rules.do_step, "batch", "out")
         command.add_argument("--cpus", type=int, default=1, help=say("help.cpus"))
         command.set_defaults(step=step, without_gpu=0)
-        if step == STEPS[0]:
+        if step == SEGMENT:
             command.add_argument("--without-gpu", type=int, help=say("help.without-gpu"))
     script = _of_rules(commands, "script", of_rules.do_script, "name", "batch", "python", "out")
     script.add_argument("--cpus", required=True, type=int, help=say("help.cpus"))
@@ -579,7 +579,7 @@ def _of_rules(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int | None], *needed: str
 ) -> Parser:
     """Add a command with the options that it needs, and with those that all have."""
-    from segmake.plan.plan import PLAN_VARIABLE
+    from segmake.plan.written_plan import PLAN_VARIABLE
 
     words = f"{say(f'help.rule.{name}')} {say('help.of_rules')}"
     command = commands.add_parser(name, description=words)

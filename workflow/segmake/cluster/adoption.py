@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
+from segmake.core.declared_steps import ON_LABELS, SEGMENT, STEPS
 from segmake.engines import needs_gpu
 from segmake.plan.plan import Batch, Plan, ScriptPlan
-from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, SCRIPT
 from segmake.slurm.jobs import Sent
 
@@ -108,9 +108,9 @@ def _rules(sent: Sent, before: Plan) -> tuple[str, ...]:
     """Return the rules whose work a job does: of a small batch it may be that of all, or of those after the first."""
     rule, batch = _place(sent)
     together = batch in before.small and not needs_gpu(before.typed.segmentation)
-    if rule == STEPS[0] and together:
+    if rule == SEGMENT and together:
         return (*STEPS, AFTERWARDS)
-    return (*STEPS[1:], AFTERWARDS) if rule == AFTERWARDS else (rule,)
+    return (*ON_LABELS, AFTERWARDS) if rule == AFTERWARDS else (rule,)
 
 
 def _is_wanted(

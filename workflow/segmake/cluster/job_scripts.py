@@ -19,6 +19,7 @@ from pathlib import Path
 from segmake.cluster.submit import main_command, request
 from segmake.core.config import Config
 from segmake.messages import say
+from segmake.outcome.queue import IMAGE_RULES
 from segmake.slurm import commands as slurm
 
 # Tells a dry run in which file to write down the jobs.
@@ -29,9 +30,6 @@ RUN = "RUN"
 
 # What differs from batch to batch, and is nothing that is asked for.
 _OF_ONE_JOB = ("--output", "--comment")
-
-# The kinds of jobs in the order in which they work; scripts and the report come last.
-_ORDER = ("segment", slurm.AFTERWARDS, "masks", "measure", "overlay")
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,8 @@ def _scripts(jobs: list[JobScript]) -> Iterator[tuple[str, str]]:
 
 
 def _place(rule: str) -> int:
-    return _ORDER.index(rule) if rule in _ORDER else len(_ORDER) + (rule == "report")
+    order = IMAGE_RULES
+    return order.index(rule) if rule in order else len(order) + (rule == "report")
 
 
 def _about(rule: str, jobs: list[JobScript]) -> str:

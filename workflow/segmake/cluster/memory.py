@@ -6,19 +6,16 @@ import os
 from collections.abc import Iterator
 
 from segmake.cluster.checks import Cluster
+from segmake.core.declared_steps import ON_LABELS, ON_MASKS, SEGMENT, STEPS
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, say
 from segmake.messages.numbers import number
 from segmake.plan.memory import Need
 from segmake.plan.plan import Plan
-from segmake.runner.step_names import STEPS
 from segmake.slurm.requests import first_request
 
 # So much more than what was estimated is asked for.
 MARGIN = 1.2
-
-# What measures cells and what draws them share the memory of a job.
-_SIDE_BY_SIDE = STEPS[2:]
 
 
 def first_memory_mb(plan: Plan, rule: str, batch: str, *, grouped: bool, together: bool) -> int:
@@ -31,12 +28,13 @@ def first_memory_mb(plan: Plan, rule: str, batch: str, *, grouped: bool, togethe
     grouped : bool
         Whether all that follows the segmentation of this batch is one job; `together`, with the segmentation.
     """
-    segment = together or rule == STEPS[0]
+    segment = together or rule == SEGMENT
     usual = first_request(plan.typed.cluster, segment=segment, afterwards=grouped)[0]
     needs = plan.memory.get(batch, {})
-    steps = STEPS if together else STEPS[1:] if grouped else (rule,)
+    steps = STEPS if together else ON_LABELS if grouped else (rule,)
+    # What measures cells and what draws them are done side by side, in the memory of one job.
     needed = [
-        needs[step].megabytes * (2 if grouped and step in _SIDE_BY_SIDE else 1)
+        needs[step].megabytes * (2 if grouped and step in ON_MASKS else 1)
         for step in steps
         if step in needs
     ]
@@ -72,8 +70,8 @@ def memory_notes(plan: Plan, cluster: Cluster | None) -> Iterator[Problem]:
             if need.megabytes > there:
                 yield Problem("SM-RUN-075", asked=_gigabytes(there), **names)
             continue
-        usual = first_request(plan.typed.cluster, segment=step == STEPS[0])[0]
-        gpu = step == STEPS[0] and needs_gpu(plan.typed.segmentation)
+        usual = first_request(plan.typed.cluster, segment=step == SEGMENT)[0]
+        gpu = step == SEGMENT and needs_gpu(plan.typed.segmentation)
         asked = first_memory_mb(plan, step, batch, grouped=False, together=False)
         given = cluster.memory_mb(asked, 0, gpu=gpu)
         names |= {"asked": _gigabytes(given)}

@@ -80,8 +80,7 @@ def submit(config: Path, options: list[str], before: Sequence[Path] = ()) -> str
     if code := subprocess.run([*snakemake, "--dry-run"], stdout=subprocess.DEVNULL).returncode:
         sys.exit(code)
     loaded = load_config(config, before=before)
-    settings = loaded.settings
-    folders = ResultPaths(Path(settings["results"]))
+    folders = ResultPaths(Path(loaded.typed.results))
     # The job would find it out too, but only its log would tell.
     if runner := who_runs(folders.lock):
         raise Problem("SM-RUN-009", where=str(folders.results), results=folders.results, **runner)

@@ -1,9 +1,10 @@
 """Files that are never half written, and journals of what was done.
 
 `files` writes files whole and makes fingerprints, `journal` notes what became of each image, and `disk` tells a full
-disk from a broken image. `config` is a checked config, whoever made it, and `versions` holds the numbers that go into
-the keys of results. `installation` knows where SegMake and its own environments lie, `site` what whoever set it up says
-for all users, and `site_paths` how they call the folders of the cluster.
+disk from a broken image. `config` is a checked config, whoever made it, `versions` holds the numbers that go into the
+keys of results, and `declared_steps` says which steps there are, in which order, and whose versions each has in its
+keys. `installation` knows where SegMake and its own environments lie, `site` what whoever set it up says for all users,
+and `site_paths` how they call the folders of the cluster.
 
 May import `segmake.messages`.
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmake.core.settings import Settings
 from segmake.messages import Problem
 from segmake.messages.locations import location
 
 if TYPE_CHECKING:
+    from segmake.core.settings import Settings
     from segmake.core.site import Site
 
 # The keys that lead to a setting.
@@ -27,7 +27,7 @@ DEFAULT_CONFIG = Path("config/config.yaml")
 
 
 def _no_site() -> Site:
-    # Whoever only wants to know where a config lies need not load it.
+    # Whoever only wants to know where a config lies need not load it, nor the tree of settings.
     from segmake.core.site import Site
 
     return Site()
@@ -75,6 +75,8 @@ class Config:
     @property
     def typed(self) -> Settings:
         """The settings, once checked, as a tree whose names and types a type checker knows."""
+        from segmake.core.settings import Settings
+
         return Settings.of(self.settings)
 
     def where(self, *keys: str | int) -> str:

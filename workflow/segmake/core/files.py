@@ -436,10 +436,20 @@ def read_lock(file: IO[str]) -> dict[str, str]:
 
 def fingerprint(*values: Any) -> str:
     """Return 16 hexadecimal digits that differ when any of the values (plain ones, nested or not) does."""
+    return fingerprint_of(as_json(value) for value in values)
+
+
+def fingerprint_of(texts: Iterable[str]) -> str:
+    """Return `fingerprint` of values that `as_json` gave: of what many have in common, it is asked once."""
     # The library behind it takes as long to load as all else that a small command does.
     import hashlib
 
-    return hashlib.sha256(_PLAIN.encode(values).encode()).hexdigest()[:16]
+    return hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:16]
+
+
+def as_json(value: Any) -> str:
+    """Return a plain value, nested or not, as a fingerprint takes it."""
+    return _PLAIN.encode(value)
 
 
 # What `json.dumps` makes anew each time that it is told anything.
@@ -500,6 +510,9 @@ def same_letters(text: str) -> str:
 
 def readable(text: str) -> str:
     r"""Return text that any file can hold: a byte of a name that is no UTF-8 becomes ``\xff``."""
+    # Most names are, and a plan asks for all of them.
+    if text.isascii():
+        return text
     escaped = (f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()
 
@@ -587,8 +600,11 @@ def name_before(file: str) -> str:
 
 def shortened(name: str, longest: int) -> str:
     """Return a name of so many bytes at most: a longer one is cut, and ends in what tells it from others like it."""
-    written = name.encode("utf-8", "surrogateescape")
-    if len(written) <= longest:
+    # No letter takes more than four bytes.
+    if (
+        4 * len(name) <= longest
+        or len(written := name.encode("utf-8", "surrogateescape")) <= longest
+    ):
         return name
     return f"{written[: longest - 9].decode(errors='ignore')}-{fingerprint(name)[:8]}"
 
@@ -602,15 +618,29 @@ def result_name(image: str) -> str:
     """
     # Both end so, and most names do not.
     position = _POSITION.search(image) if image.endswith(")") else None
-    path = PurePosixPath(image[: position.start()] if position else image)
-    if apart := _APART.search(path.name) if path.name.endswith(")") else None:
+    folder, slash, last = _plain_path(image[: position.start()] if position else image)
+    if apart := _APART.search(last) if last.endswith(")") else None:
         stem = f"{apart['stem']}_{apart['suffix'].replace('.', '_')}"
     else:
-        stem = path.stem
+        stem = without_suffix(last)
         if stem.lower().endswith(".ome"):
             stem = stem[:-4]
-    name = f"{stem or path.name}_p{position[1]}" if position else stem or path.name
-    return str(path.with_name(shortened(name, _LONGEST_RESULT))) if path.name else str(path)
+    name = f"{stem or last}_p{position[1]}" if position else stem or last
+    return f"{folder}{slash}{shortened(name, _LONGEST_RESULT)}" if last else "."
+
+
+def _plain_path(path: str) -> tuple[str, str, str]:
+    """Return the folder of a path, the slash behind it and the last name, without what means nothing in a path."""
+    if "//" in path or "/./" in path or path.startswith("./") or path.endswith(("/", "/.")):
+        path = str(PurePosixPath(path))
+    folder, slash, last = path.rpartition("/")
+    return folder, slash, "" if last == "." else last
+
+
+def without_suffix(name: str) -> str:
+    """Return the last name of a path without its suffix, as `PurePath.stem` does, and much sooner."""
+    dot = name.rfind(".")
+    return name[:dot] if 0 < dot < len(name) - 1 else name
 
 
 class _Letters(dict[str, tuple[int, int, str]]):

@@ -44,11 +44,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from segmake.core.settings import Segmentation
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from segmake.core.settings import Segmentation
 
 # Of threshold, where no diameter is given: about the width of a bacterium under an objective of 100x.
 SPLIT_DIAMETER = 12.0

@@ -10,6 +10,7 @@ from typing import Any
 
 from segmake.config.load import load_config
 from segmake.core.config import DEFAULT_CONFIG
+from segmake.core.declared_steps import SEGMENT
 from segmake.firstday import runs
 from segmake.firstday.day import MODELS, Day, engine_python
 from segmake.firstday.jobs import PROBES, Request, do, probe, reserved
@@ -66,7 +67,7 @@ def _found(run: runs.Run) -> dict[str, Any]:
 
 def _gpu_minutes(run: runs.Run) -> float | None:
     """Return how long the jobs with a GPU took; None where that of one is not known."""
-    own = [one.job for one in run.jobs if one.job.rule == "segment"]
+    own = [one.job for one in run.jobs if one.job.rule == SEGMENT]
     times = [(job.started, job.ended) for job in own]
     if any(started is None or ended is None for started, ended in times):
         return None
@@ -163,7 +164,7 @@ def _write_order(day: Day, engine: str, folder: Path, paths: list[Path]) -> Path
         "masks": str(masks.absolute()),
     }
     (folder / "plain.json").write_text(json.dumps(own))
-    segmake = runs.command(day, *runs.NO_CONDA, "--until", "segment", on_cluster=False)
+    segmake = runs.command(day, *runs.NO_CONDA, "--until", SEGMENT, on_cluster=False)
     script = PROBES / "plain_call.py"
     order = {
         "folder": str(folder.absolute()),

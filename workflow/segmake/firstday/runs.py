@@ -15,13 +15,14 @@ import yaml
 
 from segmake.core import installation
 from segmake.core.config import DEFAULT_CONFIG
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.journal import Entry, Journal
 from segmake.demo.synthetic import draw_field
 from segmake.firstday.day import MODELS, Day
 from segmake.messages import Problem
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
-from segmake.runner.step_names import STEPS
+from segmake.plan.written_plan import read_plan
 from segmake.slurm.history import all_jobs
 from segmake.slurm.jobs import Sent
 
@@ -71,8 +72,8 @@ class Run:
         """Return how the segmentation of each image that is done began and ended."""
         found = []
         for batch in self.plan.batches.values():
-            journal = Journal(self.folders.journal(STEPS[0], batch.name))
-            for task in batch.tasks[STEPS[0]]:
+            journal = Journal(self.folders.journal(SEGMENT, batch.name))
+            for task in batch.tasks[SEGMENT]:
                 began, ended = journal.begun(task.image), journal.last(task.image)
                 if began and ended and ended.event == "done":
                     found.append((began, ended))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 # Lengths in micrometres: from less than an atom to a centimetre. Seconds between time points: up to three years.
@@ -167,20 +169,18 @@ class Header:
 
     def __post_init__(self) -> None:
         """Keep what can be true only."""
-        for name, value in believed(self).items():
-            object.__setattr__(self, name, value)
+        # Made for each image of an experiment: what is frozen is set once, and in one go.
+        vars(self).update(believed(self))
 
     @property
     def pixel_bytes(self) -> int:
         """Bytes of a pixel: of ``uint16``, or ``>u2``, two."""
-        kind = re.fullmatch(r"[<>=|]?(?:[a-z](?P<bytes>\d+)|[a-z]+(?P<bits>\d+))", self.dtype)
-        if kind is None:
-            return 1
-        return int(kind["bytes"] or int(kind["bits"]) // 8)
+        return _bytes_of(self.dtype)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the header as plain values that JSON can hold."""
-        return asdict(self)
+        # `dataclasses.asdict` would copy what is plain already.
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Header:
@@ -188,3 +188,29 @@ class Header:
         tuples = {key: tuple(values.get(key, ())) for key in ("channels", "parts", "doubted")}
         gaps = tuple((one, two, three) for one, two, three in values.get("gaps", ()))
         return cls(**{**values, **tuples, "gaps": gaps})
+
+
+# The images of an experiment mostly have the same: then there is one of each, however many images there are.
+@lru_cache(maxsize=4096)
+def header_of_text(text: str) -> Header:
+    """Return the header that `text_of_header` wrote, of this version or an earlier one.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, AttributeError
+        If it is none.
+    """
+    return Header.from_dict(json.loads(text))
+
+
+def text_of_header(header: Header) -> str:
+    """Return a header as JSON."""
+    return json.dumps(header.as_dict(), default=str)
+
+
+@lru_cache(maxsize=64)
+def _bytes_of(dtype: str) -> int:
+    kind = re.fullmatch(r"[<>=|]?(?:[a-z](?P<bytes>\d+)|[a-z]+(?P<bits>\d+))", dtype)
+    if kind is None:
+        return 1
+    return int(kind["bytes"] or int(kind["bits"]) // 8)

@@ -1,7 +1,8 @@
 """Looks at files in processes of their own: one that crashes a library, never ends or eats memory stops nothing else.
 
 ``python -m segmake.formats.isolated`` is such a process: each line that it takes is a folder, the path of a file from
-there, and what else belongs to the question, as JSON; each line that it answers is what the file holds.
+there, and what else belongs to the question, as JSON; an empty one, that no more is asked for now. Each line that it
+answers is what the file holds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 
 from segmake.core import installation
 from segmake.formats import read_headers
-from segmake.formats.believed import Header
+from segmake.formats.believed import Header, header_of_text, text_of_header
 from segmake.messages import Problem, Problems, say
 
 # A header is read in milliseconds; on a slow disk, that of a file with very many pages takes a while.
@@ -37,6 +38,10 @@ MOST = 4
 WORTH_A_PROCESS = 250
 # Files that a process is given at once, so that it need not wait for the next; as bytes, what a pipe holds.
 _PIECE, _MOST_ASKED = 64, 32_768
+# What a process has to answer it says at once, or after so many seconds: to be heard takes as long as a small header.
+_TOGETHER_S = 0.05
+# What tells a process to say each answer before it goes on.
+_ONE_BY_ONE = "one by one"
 
 Headers = tuple[Header, ...]
 # The path of a file; of one that may be made from an image also that image, and the words in its name that say so.
@@ -96,7 +101,7 @@ def _answers(questions: Sequence[Question], seconds: float) -> list[dict[str, An
 
 def _headers(answer: dict[str, Any]) -> Headers | Problem:
     if "headers" in answer:
-        return tuple(map(Header.from_dict, answer["headers"]))
+        return tuple(map(header_of_text, answer["headers"]))
     code, where, values = answer["problem"]
     return Problem(code, where=where, **values)
 
@@ -128,6 +133,8 @@ class Reader:
         self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
+        # Once a process has died, each answer is waited for, so that it is known which file the next one dies of.
+        self._one_by_one = False
         self._lines: SimpleQueue[bytes] = SimpleQueue()
 
     def read(self, paths: Sequence[Path]) -> list[Headers | Problem]:
@@ -149,7 +156,7 @@ class Reader:
         number = max(1, sum(size <= _MOST_ASKED for size in sizes))
         # If it has died meanwhile, it does not answer.
         with suppress(OSError):
-            process.stdin.write(b"".join(asked[:number]))  # type: ignore[union-attr]
+            process.stdin.write(b"".join(asked[:number]) + b"\n")  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
         found: list[dict[str, Any]] = []
         for question in questions[:number]:
@@ -157,8 +164,10 @@ class Reader:
             if "died" in answer:
                 self.stop()
                 # Else it may have been the files before that used up the memory: it is tried once more, alone.
-                if self._number == 0 or answer["died"] == "reading.slow":
+                alone = self._number == 0 or answer["died"] == "reading.slow"
+                if self._one_by_one and alone:
                     found.append(self._problem(question[0], answer["died"]))
+                self._one_by_one = True
                 break
             self._number += 1
             found.append(answer)
@@ -187,10 +196,11 @@ class Reader:
             raise ModuleNotFoundError("numpy", name="numpy")
         places = [str(installation.PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+        how = [_ONE_BY_ONE] if self._one_by_one else []
         try:
             process = subprocess.Popen(
                 # -P: a file of the user's called like a module of Python (resource.py) is none.
-                [sys.executable, "-P", "-m", self._module, str(round(self._seconds))],
+                [sys.executable, "-P", "-m", self._module, str(round(self._seconds)), *how],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -230,30 +240,39 @@ def _hear(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes]) -> None:
     lines.put(b"")
 
 
-def serve(seconds: int, answer_to: Callable[..., dict[str, Any]]) -> None:
+def serve(words: Sequence[str], answer_to: Callable[..., dict[str, Any]]) -> None:
     """Answer questions until nobody asks any more.
 
     Parameters
     ----------
-    seconds : int
-        How long a file may take.
+    words : sequence of str
+        What a `Reader` has told the process: how many seconds a file may take, and whether answers are said one by one.
     answer_to : callable
         From the words of a question to its answer. What it raises of a file, or for want of memory, is an answer, too.
     """
+    seconds, one_by_one = int(words[0]), _ONE_BY_ONE in words
     # What libraries print is no answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _limit()
     answers.write(b"ready\n")
     answers.flush()
+    here, said = "", time.monotonic()
     for line in sys.stdin.buffer:
+        if line == b"\n":
+            _alarm(0)
+            answers.flush()
+            continue
         # Should the one who asked be gone, nobody else ends a file that does not end.
         _alarm(seconds + 10)
         folder, *question = json.loads(line)
-        os.chdir(folder)
+        if folder != here:
+            os.chdir(folder)
+            here = folder
         answers.write(json.dumps(_told(answer_to, question), default=str).encode() + b"\n")
-        answers.flush()
-        _alarm(0)
+        if one_by_one or time.monotonic() - said > _TOGETHER_S:
+            answers.flush()
+            said = time.monotonic()
 
 
 def _alarm(seconds: int) -> None:
@@ -292,8 +311,8 @@ def _answer(path: str, image: str = "", *words: str) -> dict[str, Any]:
         from segmake.formats.made import kind_of
 
         return {"kind": kind_of(Path(path), Path(image), words)}
-    return {"headers": [header.as_dict() for header in read_headers(Path(path))]}
+    return {"headers": list(map(text_of_header, read_headers(Path(path))))}
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), _answer)
+    serve(sys.argv[1:], _answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from segmake.core.settings import Images
@@ -27,7 +28,14 @@ def out_of_reach(path: Path, folder_suffix: str) -> Problem | None:
     Problem or None
         ``SM-DIR-023`` of a link that leads nowhere, ``SM-DIR-022`` of a folder that can't be read.
     """
-    if os.path.islink(path):
+    try:
+        mode = os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return None
+    # Of most entries one look tells that they are files.
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISLNK(mode):
         try:
             os.stat(path)
         except OSError as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
@@ -170,11 +171,8 @@ class TiffImage:
             parts = tuple(sorted(stack.files() - {self._path.name}))
             for position in range(stack.size("position")):
                 facts = facts_of(self._file, series, position)
-                header = stack.header(facts, parts, position)
-                header = replace(
-                    header, copies=copies, copies_before=sum(left_out[:number]), lacks=lacks
-                )
-                yield _Field(header, stack, position)
+                beside = {"copies": copies, "copies_before": sum(left_out[:number]), "lacks": lacks}
+                yield _Field(stack.header(facts, parts, position, **beside), stack, position)
                 copies = 0
 
     def _ome_fields(self, document: Document) -> Iterator[_Field]:
@@ -216,6 +214,9 @@ class _Stack:
         axes = _axes(series, self._shape)
         named = {**_ROLES, _POSITIONS.get(series.kind, ""): "position"}
         self._roles = [named.get(axis, "page") for axis in axes]
+        self._sizes: dict[str, int] = {}
+        for role, size in zip(self._roles, self._shape, strict=True):
+            self._sizes[role] = self._sizes.get(role, 1) * size
         places = [index for index, role in enumerate(self._roles) if role in ("x", "y")]
         if len(places) != 2 or 0 in self._shape or series.dtype.kind not in "buif":
             raise ValueError(f"no picture: {axes} {self._shape} {series.dtype}")
@@ -232,7 +233,7 @@ class _Stack:
 
     def size(self, role: str) -> int:
         """Return how many there are of a role."""
-        return size_of(role, self._roles, self._shape)
+        return self._sizes.get(role, 1)
 
     def files(self) -> set[str]:
         """Return the names of the files that the pages are in."""
@@ -240,8 +241,19 @@ class _Stack:
             return {self._file.filename}
         return {page.parent.filename for page in self._series if page is not None}
 
-    def header(self, facts: Facts, parts: tuple[str, ...], position: int = 0) -> Header:
-        """Return the header of a field of view, with as many time points and slices as were saved."""
+    def header(
+        self, facts: Facts, parts: tuple[str, ...], position: int = 0, **beside: Any
+    ) -> Header:
+        """Return the header of a field of view, with as many time points and slices as were saved.
+
+        Parameters
+        ----------
+        facts : Facts
+        parts : tuple of str
+        position : int
+        **beside
+            What it has of the file as a whole, by the names of its attributes.
+        """
         color = self._is_color()
         times, slices = self._saved[position]
         planned_times, planned_slices = self.size("time"), self.size("slice")
@@ -252,7 +264,7 @@ class _Stack:
             slices=slices,
             channels=self._channel_names(facts, color),
             color=color,
-            dtype="uint8" if self._series.dtype == bool else str(self._series.dtype),
+            dtype=_name_of(self._series.dtype),
             pixel_size_um=facts.pixel_size_um,
             pixel_height_um=facts.pixel_height_um,
             doubted=facts.doubted,
@@ -266,6 +278,7 @@ class _Stack:
             parts=parts,
             planned_times=planned_times if times < planned_times else None,
             planned_slices=planned_slices if slices < planned_slices else None,
+            **beside,
         )
 
     def plane(self, wanted: Mapping[str, int]) -> np.ndarray | None:
@@ -391,6 +404,12 @@ class _Stack:
         return tuple(name or str(index) for index, name in enumerate(names, start=1))
 
 
+@lru_cache(maxsize=64)
+def _name_of(dtype: np.dtype[Any]) -> str:
+    """Return what a header calls the type of pixels; bits become bytes when they are read."""
+    return "uint8" if dtype.kind == "b" else str(dtype)
+
+
 def _open(path: Path, opened: BinaryIO | None) -> tuple[TiffFile, Document | None]:
     """Return a file, and its OME-XML if it is that which arranges the pages."""
     # A link has another name than the file, which tifffile finds out, as it looks at each folder above it.
@@ -513,7 +532,7 @@ def _is_written(page: TiffPage | TiffFrame) -> bool:
 
 def _refuse_if_cut(file: TiffFile, series: TiffPageSeries) -> None:
     """Refuse an ImageJ stack that lacks planes: tifffile takes the pages that are there for pages without a name."""
-    imagej = file.imagej_metadata if file.is_imagej and series.kind == "generic" else None
+    imagej = file.imagej_metadata if series.kind == "generic" and file.is_imagej else None
     if imagej:
         said = math.prod(imagej.get(key, 1) for key in ("frames", "slices", "channels"))
         if said > len(file.pages):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import BinaryIO, NamedTuple
 
 from segmake.formats import CutShort
@@ -30,21 +31,34 @@ class Layout:
         """Return some numbers."""
         return struct.unpack_from(self.order + kind, data, at)
 
+    @cached_property
+    def width(self) -> int:
+        """Bytes of an offset."""
+        return struct.calcsize(self.order + self.offset)
+
     @property
     def tag(self) -> int:
         """Bytes of a tag."""
-        return 4 + 2 * struct.calcsize(self.order + self.offset)
+        return self.tags.size
+
+    @cached_property
+    def tags(self) -> struct.Struct:
+        """Reads tags: of each its code, the type and the number of its values, and these or their offset."""
+        return struct.Struct(f"{self.order}HH{self.offset}{self.offset}")
+
+
+_LAYOUTS = {
+    struct.pack(f"{order}H", number): Layout(order, offset, count)
+    for order in "<>"
+    for number, offset, count in ((42, "I", "H"), (43, "Q", "Q"))
+}
 
 
 def layout_of(start: bytes) -> Layout | None:
     """Return how a TIFF is written that begins with these 16 bytes; None if it is none."""
+    layout = _LAYOUTS.get(start[2:4])
     order = {b"II": "<", b"MM": ">"}.get(start[:2])
-    if order is None:
-        return None
-    return {
-        struct.pack(f"{order}H", 42): Layout(order, "I", "H"),
-        struct.pack(f"{order}H", 43): Layout(order, "Q", "Q"),
-    }.get(start[2:4])
+    return layout if layout and layout.order == order else None
 
 
 def pages_of(file: BinaryIO, start: bytes, layout: Layout) -> Iterator[bytes]:
@@ -59,7 +73,6 @@ def pages_of(file: BinaryIO, start: bytes, layout: Layout) -> Iterator[bytes]:
     ValueError
         If the pages go round in a circle, or one has very many tags.
     """
-    width = struct.calcsize(layout.order + layout.offset)
     seen: set[int] = set()
     (offset,) = layout.read(layout.offset, start, 4 if layout.offset == "I" else 8)
     while offset:
@@ -68,22 +81,23 @@ def pages_of(file: BinaryIO, start: bytes, layout: Layout) -> Iterator[bytes]:
             raise ValueError("its pages go round in a circle")
         seen.add(offset)
         file.seek(offset)
-        head = file.read(struct.calcsize(layout.order + layout.count))
-        if len(head) < struct.calcsize(layout.order + layout.count):
+        head = file.read(width := struct.calcsize(layout.order + layout.count))
+        if len(head) < width:
             raise CutShort(f"{name} is missing")
         (number,) = layout.read(layout.count, head)
         if not number:
             raise CutShort(f"{name} was never written")
         if number > _MOST_TAGS:
             raise ValueError(f"{name} has {number} tags")
-        rest = file.read(number * layout.tag + width)
-        if len(rest) < number * layout.tag + width:
+        length = number * layout.tag
+        rest = file.read(length + layout.width)
+        if len(rest) < length + layout.width:
             raise CutShort(f"{name} is missing")
-        tags = rest[: number * layout.tag]
-        if len(seen) == 1 and _NDPI in {tag.code for tag in tags_of(tags, layout)}:
+        tags = rest[:length]
+        if len(seen) == 1 and any(code == _NDPI for code, *_ in layout.tags.iter_unpack(tags)):
             return
         yield tags
-        (offset,) = layout.read(layout.offset, rest, number * layout.tag)
+        (offset,) = layout.read(layout.offset, rest, length)
 
 
 class Tag(NamedTuple):
@@ -121,12 +135,15 @@ class Tag(NamedTuple):
         return layout.read(f"{self.number}{_LETTERS[self.kind]}", self.values(file))
 
 
-def tags_of(tags: bytes, layout: Layout) -> Iterator[Tag]:
-    """Yield the tags of a page."""
-    width = struct.calcsize(layout.order + layout.offset)
-    for at in range(0, len(tags), layout.tag):
-        code, kind, count, place = layout.read(f"HH{layout.offset}{layout.offset}", tags, at)
+def tags_of(tags: bytes, layout: Layout, codes: Container[int] | None = None) -> Iterator[Tag]:
+    """Yield the tags of a page; of these codes alone, if any are given."""
+    width = layout.width
+    for number, (code, kind, count, place) in enumerate(layout.tags.iter_unpack(tags), start=1):
+        if codes is not None and code not in codes:
+            continue
         length = _SIZES.get(kind, 1) * count
-        own = tags[at + layout.tag - width : at + layout.tag]
-        inside = length <= width
-        yield Tag(code, kind, count, length, 0 if inside else place, own if inside else b"")
+        if length > width:
+            yield Tag(code, kind, count, length, place, b"")
+        else:
+            end = number * layout.tag
+            yield Tag(code, kind, count, length, 0, tags[end - width : end])

@@ -105,12 +105,12 @@ def _refuse_unwritten_tags(
     # Tags come in the order of their codes, none twice: zeros among them were never written.
     if tags[: layout.tag].strip(b"\0") and not tags[-layout.tag :].strip(b"\0"):
         raise CutShort(f"page {number} was never written to its end")
-    every = list(tags_of(tags, layout))
+    every = list(tags_of(tags, layout, _ARRANGING))
     # Of tiles that are empty on purpose, both the place and the number of bytes are zero.
     written = any(tag.code == _TILE_OFFSETS and tag.place + tag.length <= tail for tag in every)
     for tag in every:
         code, length, place = tag.code, tag.length, tag.place
-        if not place or code not in _ARRANGING:
+        if not place:
             continue
         if code == _TILE_COUNTS and written and place < tail:
             continue

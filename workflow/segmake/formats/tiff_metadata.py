@@ -16,7 +16,9 @@ from segmake.formats import SUFFIXES, micromanager
 from segmake.formats.believed import is_printing
 from segmake.formats.ome import SECONDS, Facts, length_um, positive, told_of
 
-_INCH, _CENTIMETRE = 2, 3  # values of the tag ResolutionUnit
+# Tags by their codes: tifffile would look through all of them for a name.
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_INCH, _CENTIMETRE = 2, 3  # values of the last
 _UNIT_UM = {_CENTIMETRE: 10_000.0, _INCH: 25_400.0}
 # In tags, 72 or 300 dots per inch are what drawing programs write: about printing, not about a microscope.
 _LARGEST_UM = 20.0
@@ -164,7 +166,7 @@ def _lsm(file: TiffFile) -> Facts:
 
 
 def _plain(page: TiffPage) -> Facts:
-    unit = page.tags.valueof("ResolutionUnit")
+    unit = page.tags.valueof(_RESOLUTION_UNIT)
     scale = _UNIT_UM.get(unit, 0.0) if isinstance(unit, int) else 0.0
     width, height = (positive(size, scale) for size in _resolution(page))
     if width is None or width >= _LARGEST_UM:
@@ -176,7 +178,7 @@ def _plain(page: TiffPage) -> Facts:
 
 def _resolution(page: TiffPage) -> tuple[float | None, float | None]:
     """Return width and height of a pixel in the unit of the tag, or in ImageJ's."""
-    told = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
+    told = [page.tags.valueof(code) for code in (_X_RESOLUTION, _Y_RESOLUTION)]
     # One by one is what tifffile writes where nobody gave a size.
     if told[0] == (1, 1) and told[1] in ((1, 1), None):
         return None, None

@@ -16,8 +16,8 @@ from segmake.core.files import error_line
 from segmake.helpfile import machine
 from segmake.messages import say
 from segmake.outcome.image_rows import image_rows
-from segmake.plan.plan import read_plan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.written_plan import read_plan
 
 # A command that reads many images for the first time takes longer, and is left alone then.
 COMMAND_SECONDS = 180

@@ -10,7 +10,7 @@ from math import ceil, log2
 from typing import TYPE_CHECKING
 
 from segmake.core.settings import Images, Settings
-from segmake.images.selection import select
+from segmake.images.selection import Selector
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ def megapixels(images: Sequence[ImageFile], section: Images) -> list[float]:
     section : Images
         The section ``images`` of the config.
     """
-    said = [_megapixels(image, section) for image in images]
+    selector = Selector(section)
+    said = [_megapixels(image, selector) for image in images]
     alike: dict[int, list[float]] = {}
     for image, size in zip(images, said, strict=True):
         if size is not None and image.positions == 1:
@@ -170,11 +171,11 @@ def _magnitude(image: ImageFile) -> int:
     return round(2 * log2(image.size + 1))
 
 
-def _megapixels(image: ImageFile, section: Images) -> float | None:
+def _megapixels(image: ImageFile, selector: Selector) -> float | None:
     if image.header is None:
         return None
     try:
-        chosen = select(image.header, section, image.path)
+        chosen = selector.select(image.header, image.path)
     except Problem:
         return None
     planes = len(chosen.times) * chosen.depth

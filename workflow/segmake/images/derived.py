@@ -100,10 +100,11 @@ class _Suspect:
 
 
 def _suspects(files: Sequence[ImageFile]) -> Iterator[_Suspect]:
-    folders: dict[PurePosixPath, dict[str, ImageFile]] = {}
+    named: dict[str, dict[str, ImageFile]] = {}
     for file in files:
-        path = PurePosixPath(result_name(file.file))
-        folders.setdefault(path.parent, {}).setdefault(path.name, file)
+        above, _, name = result_name(file.file).rpartition("/")
+        named.setdefault(above, {}).setdefault(name, file)
+    folders = {PurePosixPath(above): stems for above, stems in named.items()}
     ordered = {
         folder: sorted(stem for stem in stems if "thumb" not in stem.lower())
         for folder, stems in folders.items()

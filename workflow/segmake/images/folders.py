@@ -41,13 +41,11 @@ def results_problems(config: Config) -> Iterator[Problem]:
 
 def folder_problems(config: Config) -> Iterator[Problem]:
     """Yield what is wrong with the images folders that a config names."""
-    section = config.settings["images"]["folder"]
-    if section is None:
-        return
-    results = Path(config.settings["results"]).resolve()
+    images = config.typed.images
+    results = Path(config.typed.results).resolve()
     made = [results, *(results / name for name in ("masks", "cells", "overlays", "logs"))]
     there: dict[str, Path] = {}
-    for index, name in enumerate([section] if isinstance(section, str) else section):
+    for index, name in enumerate(images.folders):
         where = config.where("images", "folder", index)
         # Unlike Path's methods, these take any text for a path.
         folder = Path(os.path.expanduser(name))

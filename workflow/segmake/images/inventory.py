@@ -21,6 +21,7 @@ from typing import Any
 
 from segmake.core import versions
 from segmake.core.config import Config
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import (
     file_and_position,
     image_name,
@@ -34,7 +35,7 @@ from segmake.core.files import (
 from segmake.core.files import listed as listed_names
 from segmake.core.journal import Journal
 from segmake.core.settings import Images, as_written
-from segmake.formats.believed import Header
+from segmake.formats.believed import Header, header_of_text, text_of_header
 from segmake.formats.isolated import headers_of
 from segmake.images.batches import assign_batches
 from segmake.images.channel_numbers import mixed_numbers
@@ -140,7 +141,7 @@ def take_inventory(config: Config, kept: Path) -> Inventory:
         for image in earlier
         if image.image not in selected and image.batch
     ]
-    pace = partial(seconds_per_megapixel, kept.parent / "segment")
+    pace = partial(seconds_per_megapixel, kept.parent / SEGMENT)
     batched = assign_batches([*images, *gone], settings, pace)
     batched.sort(key=lambda image: (natural_key(image.image), image.image))
     return Inventory(
@@ -336,7 +337,7 @@ def _with_journals(
         return remembered
     images = {image.image for image in remembered}
     last: dict[str, tuple[float, str]] = {}
-    for path in sorted((kept.parent / "segment").glob("*.jsonl")):
+    for path in sorted((kept.parent / SEGMENT).glob("*.jsonl")):
         if path.stem.isdecimal():
             journal = Journal(path)
             times = {image: entry.time for image, entry in journal.finished().items()}
@@ -447,14 +448,14 @@ def _fields_of(
     files = sorted(files, key=lambda image: (natural_key(image.file), image.file))
     kept = {file.file: _kept_fields(file, known.get(file.file, [])) for file in files}
     parts = {part for fields in kept.values() for field in fields for part in _parts(field)}
-    unread = [file for file in files if not kept[file.file] and file.path not in parts]
+    unread = [f for f in files if not kept[f.file] and not (parts and f.path in parts)]
     read = read_once(unread, state, headers_of)
     for file, headers in zip(unread, read, strict=True):
         kept[file.file] = _read_fields(file, known.get(file.file, []), headers)
     found: list[ImageFile] = []
     parts = set()
     for file in files:
-        if file.path not in parts:
+        if not parts or file.path not in parts:
             found += kept[file.file]
             parts.update(part for field in kept[file.file] for part in _parts(field))
     return found
@@ -519,6 +520,8 @@ def _read_fields(
     if parts := {file.path.parent / part for header in headers for part in header.parts}:
         size, mtime_ns = size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
+    if len(headers) == 1 and not headers[0].copies:
+        return [replace(file, batch=batches.get(file.image, ""), header=headers[0])]
     names = [image_name(file.file, number, len(headers)) for number in range(len(headers))]
     if len(headers) == 1 and headers[0].copies and not headers[0].copies_before:
         # A page that is no position counted as one once: the image keeps the name that it had then.
@@ -653,7 +656,7 @@ def _to_row(image: ImageFile) -> dict[str, Any]:
         "positions": image.positions,
         "batch": image.batch,
         "reader": 0 if image.outdated else versions.HEADERS,
-        "header": json.dumps(image.header.as_dict()) if image.header else "",
+        "header": text_of_header(image.header) if image.header else "",
         "problem": json.dumps([problem.code, problem.where, problem.values]) if problem else "",
     }
 
@@ -674,8 +677,7 @@ def _from_row(row: dict[str, str]) -> ImageFile:
         raise ValueError(f"no line of an inventory: {row}")
     outdated = row["reader"] != str(versions.HEADERS)
     if row["header"]:
-        header = Header.from_dict(json.loads(row["header"]))
-        image = replace(image, header=header, outdated=outdated)
+        image = replace(image, header=header_of_text(row["header"]), outdated=outdated)
     if row["problem"] and not outdated:
         code, where, values = json.loads(row["problem"])
         image = replace(image, problem=remembered(code, where, values))

@@ -7,6 +7,7 @@ writes nothing beside images and results. Once the inventory has it all, the fil
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from segmake.core import versions
 from segmake.core.caches import own_cache
 from segmake.core.files import write_atomically
 from segmake.core.json_lines import read_lines
-from segmake.formats.believed import Header
+from segmake.formats.believed import Header, header_of_text, text_of_header
 from segmake.images.image import ImageFile
 from segmake.messages import Problem
 
@@ -46,15 +47,15 @@ def read_once(
         with suppress(OSError):
             place.unlink()
         return read([file.path for file in files])
-    known = _kept(place)
+    known, signs = _kept(place), _signs(files)
     found: dict[int, Headers | Problem] = {
-        number: known[sign] for number, file in enumerate(files) if (sign := _sign(file)) in known
+        number: known[sign] for number, sign in enumerate(signs) if sign in known
     }
     left = [number for number in range(len(files)) if number not in found]
     if left:
         answers = read([files[number].path for number in left])
         found |= dict(zip(left, answers, strict=True))
-        _keep(place, [(files[number], headers) for number, headers in found.items()])
+        _keep(place, [(files[number], signs[number], each) for number, each in found.items()])
     return [found[number] for number in range(len(files))]
 
 
@@ -62,8 +63,9 @@ def read_once(
 _Sign = tuple[str, int, int]
 
 
-def _sign(file: ImageFile) -> _Sign:
-    return str(file.path.absolute()), file.size, file.mtime_ns
+def _signs(files: Sequence[ImageFile]) -> list[_Sign]:
+    here = os.getcwd()
+    return [(os.path.join(here, file.path), file.size, file.mtime_ns) for file in files]
 
 
 def _kept(place: Path) -> dict[_Sign, Headers]:
@@ -73,19 +75,23 @@ def _kept(place: Path) -> dict[_Sign, Headers]:
         with suppress(KeyError, TypeError, ValueError, AttributeError):
             if line["by"] == versions.HEADERS:
                 path, size, mtime_ns = line["file"]
-                found[path, size, mtime_ns] = tuple(map(Header.from_dict, line["headers"]))
+                found[path, size, mtime_ns] = tuple(map(header_of_text, line["headers"]))
     return found
 
 
-def _keep(place: Path, read: Sequence[tuple[ImageFile, Headers | Problem]]) -> None:
+def _keep(place: Path, read: Sequence[tuple[ImageFile, _Sign, Headers | Problem]]) -> None:
     # Whoever has no room at home reads them again.
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with write_atomically(place, lasting=False) as part, part.open("w", encoding="ascii") as to:
-            for file, headers in read:
+            known: dict[int, str] = {}
+            for file, sign, headers in read:
                 if not isinstance(headers, Problem) and _is_all_in_it(file, headers):
-                    plain = [header.as_dict() for header in headers]
-                    line = {"by": versions.HEADERS, "file": _sign(file), "headers": plain}
+                    # Equal ones are mostly the same object (`header_of_text`).
+                    new = {id(each): each for each in headers if id(each) not in known}
+                    known |= {number: text_of_header(each) for number, each in new.items()}
+                    texts = [known[id(each)] for each in headers]
+                    line = {"by": versions.HEADERS, "file": sign, "headers": texts}
                     to.write(json.dumps(line) + "\n")
 
 

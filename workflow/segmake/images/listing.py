@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from segmake.core.config import Config
 from segmake.core.files import same_letters
+from segmake.core.looks import in_parts, looks
 from segmake.formats import FOLDER_SUFFIX
 from segmake.images.folders import folder_problems
 from segmake.messages import Problem, Problems
@@ -131,7 +132,9 @@ def list_images(config: Config) -> list[Listed]:
                 system.append(relative)
                 continue
             name, lost = _comparable(relative), kind != "file"
-            excluded = exclude.match_file(name) or (lost and _is_excluded(exclude, relative))
+            excluded = bool(section.exclude) and (
+                exclude.match_file(name) or (lost and _is_excluded(exclude, relative))
+            )
             if not excluded and kind != "folder" and include.match_file(name):
                 images.append(Found(relative, folder / relative, lost))
             elif not excluded and lost and (kind == "folder" or _may_be_folder(folder / relative)):
@@ -168,17 +171,27 @@ def state_of_folders(config: Config) -> str | None:
         folder = Path(os.path.expanduser(text))
         state.update(os.fsencode(f"{folder.resolve()}\0\0"))
         try:
-            for relative, kind, entry in _walk(folder, results, exclude, ""):
-                if kind == "system":
-                    state.update(os.fsencode(f"{relative}\0\0"))
-                    continue
-                found = entry.stat()
-                if kind != "file" or not S_ISREG(found.st_mode):
+            for said in looks(_state_of, in_parts(_walk(folder, results, exclude, ""))):
+                if said is None:
                     return None
-                state.update(os.fsencode(f"{relative}\0{found.st_size}\0{found.st_mtime_ns}\0"))
+                state.update(os.fsencode(said))
         except (OSError, Problems):
             return None
     return state.hexdigest()
+
+
+def _state_of(listed: Iterable[_Entry]) -> str | None:
+    """Return what differs when some entries of folders do; None where one can't be looked at, or is no file."""
+    said = []
+    for relative, kind, entry in listed:
+        if kind == "system":
+            said.append(f"{relative}\0\0")
+            continue
+        found = entry.stat()
+        if kind != "file" or not S_ISREG(found.st_mode):
+            return None
+        said.append(f"{relative}\0{found.st_size}\0{found.st_mtime_ns}\0")
+    return "".join(said)
 
 
 def chosen(names: Iterable[str], include: Iterable[str], exclude: Iterable[str]) -> set[str]:
@@ -226,14 +239,14 @@ def _patterns(patterns: Iterable[str]) -> pathspec.PathSpec:
 # system, which is passed over.
 _Kind = Literal["file", "lost", "folder", "system"]
 
+# Its path in the images folder, what it is, and how the folder that it lies in lists it.
+_Entry = tuple[str, _Kind, "os.DirEntry[str]"]
 
-def _walk(
-    folder: Path, results: Path, exclude: pathspec.PathSpec, where: str
-) -> Iterator[tuple[str, _Kind, os.DirEntry[str]]]:
+
+def _walk(folder: Path, results: Path, exclude: pathspec.PathSpec, where: str) -> Iterator[_Entry]:
     """Yield the files below a folder, the folders that are images, what can't be looked at, and folders of servers.
 
-    Of each its path in the folder, what it is, and how the folder that it lies in lists it. Hidden files, the results
-    and excluded folders are passed over.
+    Hidden files, the results and excluded folders are passed over.
     """
     seen: set[str] = set()
     stack: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from segmake.core.files import without_suffix
 from segmake.images.file_sets import Pattern, sort_files
 
 # What microscopes and programs write before a number, by what it counts.
@@ -24,7 +25,7 @@ _MARKED = re.compile(rf"(?:(?<=[-_ .])|^|(?<=\d))({_WORDS})(\d+)(?=$|[-_ .]|[a-z
 _METAMORPH = re.compile(r"(?<=_)(w)(\d[^_]*)(?=_|$)", re.IGNORECASE)
 
 # Names whose fields no marks tell, and their patterns: Opera and Harmony, IN Cell, ImageXpress, Micro-Manager 1.4.
-_KNOWN = (
+_KNOWN_NAMES = (
     (r"r\d+c\d+f\d+p\d+-ch\d+sk\d+", "{well}f{position}p{z}-ch{channel}sk{time}{any}"),
     (
         r"[A-P] - \d\d\(fld \d+ wv [^)]* z \d+\)",
@@ -35,6 +36,9 @@ _KNOWN = (
     (r".+_[A-P]\d\d_w\d[0-9A-F-]{36}", "{name}_{well}_w{channel:1-9}{any}"),
     (r"img_\d{9}_[^_]+_\d{3}", "img_{time}_{channel}_{z}"),
 )
+_KNOWN = [(re.compile(f"{known}.*", re.IGNORECASE), pattern) for known, pattern in _KNOWN_NAMES]
+# Whether a name says something does not depend on what its numbers are.
+_DIGITS = str.maketrans("123456789", "000000000")
 # What stands for a channel at the end of a name.
 _CHANNELS = frozenset(
     {
@@ -89,7 +93,7 @@ def propose(names: Iterable[str]) -> Proposal | None:
         Paths in an images folder.
     """
     names = list(names)
-    found = Counter(filter(None, map(_template, names)))
+    found = Counter(_templates(names))
     if words := _channel_words(names):
         found[f"{{name}}_{{channel:{','.join(words)}}}{_suffix(names)}"] = len(names)
     for text, number in found.most_common(3):
@@ -106,13 +110,26 @@ def propose(names: Iterable[str]) -> Proposal | None:
     return None
 
 
+def _templates(names: Iterable[str]) -> Iterator[str]:
+    """Yield the patterns of the files whose names say something."""
+    silent: set[str] = set()
+    for name in names:
+        if (shape := name.translate(_DIGITS)) in silent:
+            continue
+        if template := _template(name):
+            yield template
+        else:
+            silent.add(shape)
+
+
 def _template(name: str) -> str:
     """Return the pattern of one file; empty if its name says nothing."""
     file = PurePosixPath(name)
-    for expression, pattern in _KNOWN:
-        if re.fullmatch(expression + ".*", file.stem, re.IGNORECASE):
-            return pattern + file.suffix.lower()
-    stem, written, at = file.stem, "", 0
+    stem, suffix = file.stem, file.suffix.lower()
+    for known, pattern in _KNOWN:
+        if known.fullmatch(stem):
+            return pattern + suffix
+    written, at = "", 0
     marks = {
         found.start(): found for found in (*_MARKED.finditer(stem), *_METAMORPH.finditer(stem))
     }
@@ -129,7 +146,7 @@ def _template(name: str) -> str:
     if not seen - {"position"}:
         return ""
     # What follows the last number differs from file to file, or is the same: it has to be told apart by hand.
-    return written + stem[at:] + file.suffix.lower()
+    return written + stem[at:] + suffix
 
 
 def _named(start: str) -> str:
@@ -142,7 +159,7 @@ def _channel_words(names: list[str]) -> list[str]:
     """Return the words for channels that names end in, if images have several of them."""
     of_image: dict[str, set[str]] = {}
     for name in names:
-        found = _LAST_WORD.fullmatch(str(PurePosixPath(name).with_suffix("")))
+        found = _LAST_WORD.fullmatch(without_suffix(name))
         if found and found[2].lower() in _CHANNELS:
             of_image.setdefault(found[1], set()).add(found[2])
     several = [words for words in of_image.values() if len(words) > 1]

@@ -33,7 +33,7 @@ def reasons(named: Mapping[str, str], images: Iterable[str]) -> dict[str, str]:
 
 def named_in_vain(named: Mapping[str, str], images: Iterable[str]) -> list[str]:
     """Return the names in a section of the config that fit no image."""
-    names = list(map(_plain, images))
+    names = list(map(_plain, images)) if named else []
     return [
         wanted
         for wanted in map(str, named)

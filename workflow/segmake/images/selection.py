@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from segmake.core.files import same_letters
+from segmake.core.files import as_json, same_letters
 from segmake.core.settings import Channel, Images, as_written
 from segmake.formats.believed import Header
 from segmake.messages import Problem
@@ -45,9 +45,9 @@ class Selection:
         return 1 if self.projection else len(self.slices)
 
     @cached_property
-    def values(self) -> tuple[Any, ...]:
-        """All that it says, as plain values."""
-        return astuple(self)
+    def text(self) -> str:
+        """All that it says, as a fingerprint takes it."""
+        return as_json(astuple(self))
 
     @property
     def axes(self) -> str:

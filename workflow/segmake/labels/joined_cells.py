@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from segmake.core.declared_steps import MASKS, MEASURE
 from segmake.core.journal import Entry, Journal, as_record
 from segmake.images.selection import channel_key
 from segmake.labels.cell_tables import ROWS
@@ -132,13 +133,13 @@ def join_cells(plan: Plan, images: Iterable[str]) -> tuple[JoinedCells, dict[str
             for batch in plan.batches
             for image, entry in Journal(plan.folders.journal(step, batch)).finished().items()
         }
-        for step in ("masks", "measure")
+        for step in (MASKS, MEASURE)
     }
     tables, broken = [], {}
     known: dict[bytes, _Kind] = {}
     for image in images:
         try:
-            measured, masked = ends["measure"][image], ends["masks"].get(image)
+            measured, masked = ends[MEASURE][image], ends[MASKS].get(image)
             tables.append(_table(plan, image, measured, masked, known))
         except Problem as problem:
             broken[image] = problem
@@ -151,10 +152,10 @@ def fail_broken(plan: Plan, broken: dict[str, Problem]) -> None:
     SegMake's own tables are removed; a CSV, which somebody may have saved, is moved to ``changed``.
     """
     for batch in plan.batches.values():
-        tasks = [task for task in batch.tasks["measure"] if task.image in broken]
+        tasks = [task for task in batch.tasks[MEASURE] if task.image in broken]
         if not tasks:
             continue
-        with Journal(plan.folders.journal("measure", batch.name)).locked() as journal:
+        with Journal(plan.folders.journal(MEASURE, batch.name)).locked() as journal:
             for task in tasks:
                 problem, table = broken[task.image], task.outputs[0]
                 plan.folders.table(task.image).unlink(missing_ok=True)

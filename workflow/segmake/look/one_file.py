@@ -133,4 +133,4 @@ def _thinned(plane: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), look_at)
+    serve(sys.argv[1:], look_at)

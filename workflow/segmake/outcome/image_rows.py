@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from segmake.core.declared_steps import MASKS, MEASURE, SEGMENT, STEPS
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
 from segmake.messages import Problem, joined, say
@@ -15,7 +16,6 @@ from segmake.plan.plan import Plan
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current, problem_of
 from segmake.runner.same_content import was_carried
-from segmake.runner.step_names import STEPS
 
 # Where fewer cells are found again from one time point to the next, tracks say little.
 WELL_FOLLOWED = 0.8
@@ -74,7 +74,7 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
         journals = {step: Journal(plan.folders.journal(step, batch.name)) for step in STEPS}
         finished = {step: journal.finished() for step, journal in journals.items()}
         # That a file was compared is noted like an attempt, and none was made.
-        compared = Counter(each.image for each in journals[STEPS[0]].ends() if was_carried(each))
+        compared = Counter(each.image for each in journals[SEGMENT].ends() if was_carried(each))
         for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
             entries = [finished[step].get(tasks[0].image) for step in STEPS]
             row = _image_row(plan, batch.name, list(tasks), entries)
@@ -221,7 +221,8 @@ def _image_row(
         row["estimated_diameter_px"] = details.get("diameter_estimated")
     seconds = details.get("phases", {})
     row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
-    made, measured = (entries[STEPS.index(step)] for step in ("masks", "measure"))
+    of_step = dict(zip(STEPS, entries, strict=True))
+    made, measured = of_step[MASKS], of_step[MEASURE]
     masks = made.details if made else {}
     row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
     row["cells"] = masks.get("cells_kept")

@@ -9,6 +9,7 @@ from statistics import median_low
 from textwrap import indent
 from typing import Any
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import readable
 from segmake.core.journal import Journal
 from segmake.messages import say
@@ -18,7 +19,6 @@ from segmake.outcome.quality import by_flag, label, names_in
 from segmake.plan.plan import Plan
 from segmake.runner.same_content import was_carried
 from segmake.runner.script_products import Summary
-from segmake.runner.step_names import STEPS
 from segmake.scripts.results.outcome import (
     Failure,
     ScriptResults,
@@ -182,8 +182,8 @@ def _describe_compared(plan: Plan) -> list[str]:
     """Return what came of comparing the content of files that had another date."""
     same, changed, looks = 0, [], set(plan.looks)
     for name, batch in plan.batches.items() if looks else ():
-        journal = Journal(plan.folders.journal(STEPS[0], name))
-        for task in batch.tasks[STEPS[0]]:
+        journal = Journal(plan.folders.journal(SEGMENT, name))
+        for task in batch.tasks[SEGMENT]:
             entry = journal.last(task.image) if task.image in looks else None
             if entry is None or entry.key != task.key:
                 continue
@@ -221,7 +221,7 @@ def describe_unfinished(plan: Plan, images: Images) -> str:
     in_work = [
         image
         for batch in plan.batches
-        for image in Journal(plan.folders.journal(STEPS[0], batch)).in_work()
+        for image in Journal(plan.folders.journal(SEGMENT, batch)).in_work()
         if image in there
     ]
     if in_work:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from segmake.core.journal import Entry, Journal
 from segmake.outcome.tally import Seen, Tally
 from segmake.plan.overview import overview_of
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.written_plan import read_plan
 from segmake.runner.pipeline import Task
 
 

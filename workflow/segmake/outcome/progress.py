@@ -6,11 +6,11 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.messages import say
 from segmake.messages.numbers import duration, number
 from segmake.outcome.queue import Waiting, reasons_to_wait
 from segmake.outcome.tally import WINDOW_SECONDS, Tally
-from segmake.runner.step_names import STEPS
 from segmake.slurm import fates
 from segmake.slurm.commands import Job
 
@@ -110,15 +110,15 @@ def progress_of(
     """
     waiting = [job for job in jobs if job.waits]
     speed = _per_minute(tally.times())
-    left = sum(map(tally.left, tally.of(STEPS[0])))
+    left = sum(map(tally.left, tally.of(SEGMENT)))
     return Progress(
         images=tally.overview.images,
-        segmented=sum(map(tally.done, tally.of(STEPS[0]))),
+        segmented=sum(map(tally.done, tally.of(SEGMENT))),
         complete=tally.complete(),
         failed=tally.failed_images(),
         running=len(jobs) - len(waiting),
         waiting=len(waiting),
-        unsent=tally.unsent({job.batch for job in jobs if job.rule == STEPS[0]}),
+        unsent=tally.unsent({job.batch for job in jobs if job.rule == SEGMENT}),
         reasons=reasons_to_wait(waiting),
         held=held,
         room=room,

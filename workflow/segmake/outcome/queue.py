@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from segmake.core.declared_steps import ON_LABELS, SEGMENT
 from segmake.messages import say
 from segmake.messages.numbers import number
-from segmake.runner.step_names import STEPS
 from segmake.slurm import fates
 from segmake.slurm.commands import AFTERWARDS, SCRIPT, Job
 
-# What the jobs of images are called in their record; `AFTERWARDS` are those of all steps without a GPU.
-IMAGE_RULES = (STEPS[0], AFTERWARDS, *STEPS[1:])
+# What the jobs of images are called in their record, in the order in which they work; `AFTERWARDS` are those of all
+# steps without a GPU.
+IMAGE_RULES = (SEGMENT, AFTERWARDS, *ON_LABELS)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def _describe_running(folders: ResultPaths, found: RunState) -> list[str]:
 def _describe_over(folders: ResultPaths, found: RunState | None) -> list[str]:
     """Return in words how the last run ended; Slurm is asked for what it has left."""
     from segmake.outcome.last_words import describe_outcome
-    from segmake.plan.plan import read_plan
+    from segmake.plan.written_plan import read_plan
     from segmake.slurm.jobs import Jobs
 
     try:

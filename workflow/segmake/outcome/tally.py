@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from segmake.core.caches import own_cache
+from segmake.core.declared_steps import MEASURE, OVERLAY, SEGMENT
 from segmake.plan.overview import Overview, Work
-from segmake.runner.step_names import STEPS
 
 _FORMAT = 1
 
@@ -113,7 +113,7 @@ class Tally:
         """Return how many images are measured and drawn as well: where both are at work, those that both have done."""
         number = 0
         measured, drawn = (
-            {work.batch: work for work in self.of(step)} for step in ("measure", "overlay")
+            {work.batch: work for work in self.of(step)} for step in (MEASURE, OVERLAY)
         )
         for batch, one in measured.items():
             other = drawn[batch]
@@ -125,13 +125,13 @@ class Tally:
 
     def unsent(self, at_work: set[str]) -> int:
         """Return how many batches have images to segment, and no job of those named."""
-        waiting = {work.batch for work in self.of(STEPS[0]) if self.left(work)}
+        waiting = {work.batch for work in self.of(SEGMENT) if self.left(work)}
         return len(waiting - at_work)
 
     def times(self) -> list[float]:
         """Return when images were segmented lately, or failed: seconds since 1970."""
         bins: Counter[float] = Counter()
-        for work in self.of(STEPS[0]):
+        for work in self.of(SEGMENT):
             for start, number in self.seen[work.journal].recent.items():
                 bins[float(start)] += number
         return list(bins.elements())
@@ -191,7 +191,7 @@ def _count(path: Path, work: Work, before: Seen | None) -> Seen:
                 # One that is shorter than the run found it is another one.
                 seen = Seen(size=work.read if work.read <= status.st_size else 0)
             # How fast images pass is told by the first step.
-            return _read_on(journal, seen, status, timed=work.step == STEPS[0])
+            return _read_on(journal, seen, status, timed=work.step == SEGMENT)
     except OSError:
         return before or Seen(size=0)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.journal import Entry, Journal
 from segmake.plan.plan import Plan
 from segmake.runner.same_content import made_at
-from segmake.runner.step_names import STEPS
 
 # What happens to an image, in this order; the names under which the journal keeps the seconds.
 PHASES = ("load", "read", "network", "masks", "write")
@@ -40,9 +40,9 @@ def timing_of(plan: Plan) -> Timing | None:
     phases = dict.fromkeys(PHASES, 0.0)
     elapsed = 0.0
     for batch in plan.batches.values():
-        journal = Journal(plan.folders.journal(STEPS[0], batch.name))
+        journal = Journal(plan.folders.journal(SEGMENT, batch.name))
         spans = []
-        for task in batch.tasks[STEPS[0]]:
+        for task in batch.tasks[SEGMENT]:
             done = journal.last(task.image)
             begun = journal.begun(task.image)
             if done and begun and journal.is_done(task.image, task.key):

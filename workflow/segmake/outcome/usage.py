@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from segmake.core.declared_steps import ON_LABELS, SEGMENT, STEPS
 from segmake.core.journal import Entry, Journal
 from segmake.engines import needs_gpu
 from segmake.images.batches import USUAL_GPUS
@@ -20,7 +21,6 @@ from segmake.outcome.memory import in_accounts, notes
 from segmake.outcome.queue import IMAGE_RULES
 from segmake.plan.plan import Plan
 from segmake.runner.same_content import made_at
-from segmake.runner.step_names import STEPS
 from segmake.slurm.commands import AFTERWARDS, SCRIPT, Job, SlurmError
 from segmake.slurm.history import all_jobs
 from segmake.slurm.jobs import FORGOTTEN, Cause, Jobs, Sent
@@ -189,7 +189,7 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
     kinds = tuple(_kind(step, own) for step, own in by_step.items() if own)
     if not kinds:
         return None
-    segment = by_step[STEPS[0]]
+    segment = by_step[SEGMENT]
     images = _images_done(plan, segment)
     cluster = plan.typed.cluster
     last = [attempt for attempt in segment if attempt.run == segment[-1].run]
@@ -261,7 +261,7 @@ def _attempts(plan: Plan, sent: Sequence[Sent], now: float) -> list[_Attempt]:
             seconds = max(0.0, end - job.started)
         own = noted.get(job)
         mb = measured.get(job) or (own.mb if own else _benchmark_mb(benchmarks, job))
-        gpu = own.gpu if own else job.rule == STEPS[0] and needs
+        gpu = own.gpu if own else job.rule == SEGMENT and needs
         after = later if run == one.run else None
         found.append(_Attempt(one.run, job, one.cause, seconds, after, mb or None, gpu))
     return found[::-1]
@@ -293,7 +293,7 @@ def _end_unseen(plan: Plan, job: Job, later: Job | None, now: float | None) -> f
 
 def _rules_in(rule: str) -> tuple[str, ...]:
     """Return the rules that a job does."""
-    return STEPS[1:] if rule == AFTERWARDS else (rule,)
+    return ON_LABELS if rule == AFTERWARDS else (rule,)
 
 
 def _ends(plan: Plan, job: Job) -> list[Entry]:
@@ -363,7 +363,7 @@ def _images_done(plan: Plan, segment: Sequence[_Attempt]) -> int:
     return sum(
         entry.event == "done" and entry.time >= first
         for batch in plan.batches
-        for entry in Journal(plan.folders.journal(STEPS[0], batch)).finished().values()
+        for entry in Journal(plan.folders.journal(SEGMENT, batch)).finished().values()
     )
 
 
@@ -376,7 +376,7 @@ def _network_seconds(plan: Plan, held: Sequence[_Attempt]) -> float | None:
             for a in held
             if a.job.batch == batch and a.job.started is not None and a.seconds is not None
         ]
-        for entry in Journal(plan.folders.journal(STEPS[0], batch)).ends():
+        for entry in Journal(plan.folders.journal(SEGMENT, batch)).ends():
             made = made_at(entry)
             if made == entry.time and any(b <= made <= e + LATE_SECONDS for b, e in spans):
                 total += finite(entry.details.get("phases", {}).get("network")) or 0.0
@@ -414,7 +414,7 @@ def _advice(plan: Plan, attempts: list[_Attempt], images: int) -> list[Advice]:
     if images >= len(plan.images()) / 2:
         last = [attempt for attempt in attempts if attempt.run == attempts[-1].run]
         causes = {attempt.cause for attempt in last}
-        asked, used = _kind(STEPS[0], last), _kind(STEPS[0], attempts)
+        asked, used = _kind(SEGMENT, last), _kind(SEGMENT, attempts)
         # A job that just failed may have lacked memory without Slurm saying so.
         if not causes & {"memory", "failed"}:
             advice.append(_less_memory(plan, asked, used))
@@ -494,7 +494,7 @@ def describe(usage: Usage) -> dict[str, Any]:
         ``mishaps`` and ``advice``: sentences, with settings in backticks.
     """
     waited = [kind.step for kind in usage.kinds if _waited_long(kind)]
-    larger_batches = usage.small_batches and STEPS[0] in waited
+    larger_batches = usage.small_batches and SEGMENT in waited
     # Larger batches need the time that the present ones leave.
     advice = [
         _advise(advice)

@@ -1,8 +1,9 @@
 r"""What a run will do: which images, in which batches, at which attempt.
 
-`make` compares the journals with what is wanted and makes the `Plan`, which `plan` has; `result_paths` says where
-everything lies in a results folder. `scripts` and `script_keys` plan the runs of the users' scripts. `bindings` binds
-corrections to their images, and `known_errors` finds results of earlier versions that were wrong.
+`make` compares the journals with what is wanted and makes the `Plan`, which `plan` has: `written_plan` writes and reads
+it, and `described` tells it on the screen. `result_paths` says where everything lies in a results folder. `scripts` and
+`script_keys` plan the runs of the users' scripts. `bindings` binds corrections to their images, and `known_errors`
+finds results of earlier versions that were wrong.
 
 May import `segmake.config` and what is below it.
 

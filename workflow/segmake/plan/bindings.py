@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmake.core.declared_steps import MASKS
 from segmake.core.files import sampled_hash, write_atomically
 from segmake.core.journal import Journal
 from segmake.images.corrections import correction_fingerprint
@@ -134,7 +135,7 @@ def _used_for(
     old = before.get(image.image)
     if old is None or (old.size, old.mtime_ns) == (image.size, image.mtime_ns):
         return None
-    entry = Journal(folders.journal("masks", old.batch)).last(image.image)
+    entry = Journal(folders.journal(MASKS, old.batch)).last(image.image)
     if entry is None or not entry.details.get("corrected") or entry.time * 1e9 < correction[1]:
         return None
     return old

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segmake.core.declared_steps import MASKS, MEASURE, SEGMENT
 from segmake.core.journal import Entry
 from segmake.core.settings import Images
 from segmake.images.selection import channel_key
@@ -167,7 +168,7 @@ def _not_square(old: list[Seen], section: Images) -> Iterator[Seen]:
     """Yield images that were measured with another pixel size than the file has, or with one side of two."""
     # The config's own is that of both sides.
     for seen in [] if section.pixel_size_um else old:
-        header, measured = seen.image.header, seen.entries.get("measure")
+        header, measured = seen.image.header, seen.entries.get(MEASURE)
         noted = measured.details.get("pixel_size_um") if measured else None
         if header and noted:
             height = getattr(header, "pixel_height_um", None)
@@ -183,7 +184,7 @@ def _other_experiment(old: list[Seen], section: Images) -> Iterator[Seen]:
     names = [(str(s.image.path), s.image.file) for s in old if "/" not in s.image.file]
     folders = {path.removesuffix(name) for path, name in names}
     for seen in old:
-        made = seen.entries.get("masks")
+        made = seen.entries.get(MASKS)
         if made and made.details.get("corrected") and seen.correction:
             older = seen.correction.stat().st_mtime_ns < seen.image.mtime_ns
             if older or len(folders) > 1:
@@ -195,7 +196,7 @@ def _other_channel(old: list[Seen], section: Images) -> Iterator[Seen]:
     """Yield images of another channel than the config names; with a number, than it is in most of the others."""
     named: dict[int, list[tuple[str, Seen]]] = {}
     for seen in old:
-        segmented = seen.entries.get("segment")
+        segmented = seen.entries.get(SEGMENT)
         details = segmented.details if segmented else {}
         number, name = details.get("channel_number"), str(details.get("channel", ""))
         # A number for a name says nothing of what it is.

@@ -6,49 +6,42 @@ import errno
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from segmake import engines
 from segmake.config import small_diameter
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
-from segmake.core import versions
+from segmake.core.collector import no_collecting
 from segmake.core.config import Config
-from segmake.core.files import fingerprint, is_apart
+from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
+from segmake.core.files import is_apart
 from segmake.core.journal import Entry, Journal, next_attempt
-from segmake.core.output_files import kinds_of_images
-from segmake.core.settings import Images, Segmentation, Settings
+from segmake.core.settings import Images, Settings
 from segmake.formats.reach import seen_from_folder
 from segmake.images.batches import megapixels
-from segmake.images.calibration import corrected_since_0_1_0
-from segmake.images.corrections import correction_fingerprint, find_corrections
+from segmake.images.corrections import find_corrections
 from segmake.images.image import ImageFile
 from segmake.images.inventory import Inventory, take_inventory
 from segmake.images.listing import state_of_folders
 from segmake.images.named_images import SECTIONS
-from segmake.images.selection import Selector, chosen, interpreted
+from segmake.images.selection import Selector, interpreted
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
+from segmake.plan.keys import KeyMaker, arranged, model_fingerprint
 from segmake.plan.known_errors import Seen, affected
 from segmake.plan.memory import needs
 from segmake.plan.newer import refuse_newer
 from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
-from segmake.plan.scripts import image_keys, journal_of, plan_scripts
+from segmake.plan.scripts import journal_of, plan_scripts
 from segmake.plan.settled import SettledBatches
-from segmake.runner.pipeline import Task
+from segmake.plan.tasks import ATTEMPT, BEFORE, Row, Tasks, rows_of, task_of
 from segmake.runner.run_files import round_of
 from segmake.runner.run_step import is_current
-from segmake.runner.same_content import times_before
-from segmake.runner.step_names import STEPS
-
-# More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
-LARGE_BYTES = 50_000_000
 
 # Masks, measurements and pictures of so much take minutes: three jobs of their own would wait and start for a good part
 # of that. They share one, which has no GPU, since it would be idle for as long.
@@ -76,8 +69,9 @@ def make_plan(
     Problems
         What `take_inventory` raises.
     """
-    folders = _results_of(config)
-    return _make_plan(config, folders, _settled(config, folders), command, cores)
+    with no_collecting():
+        folders = _results_of(config)
+        return _make_plan(config, folders, _settled(config, folders), command, cores)
 
 
 def make_or_keep_plan(
@@ -87,11 +81,12 @@ def make_or_keep_plan(
 
     There is no inventory then: it would be the one that is written.
     """
-    folders = _results_of(config)
-    settled = _settled(config, folders)
-    if plan := _kept_plan(config, folders, settled, command):
-        return plan, None
-    return _make_plan(config, folders, settled, command, cores)
+    with no_collecting():
+        folders = _results_of(config)
+        settled = _settled(config, folders)
+        if plan := _kept_plan(config, folders, settled, command):
+            return plan, None
+        return _make_plan(config, folders, settled, command, cores)
 
 
 def _results_of(config: Config) -> ResultPaths:
@@ -124,8 +119,8 @@ def _kept_plan(
     def images() -> dict[str, list[ImageFile]]:
         return take_inventory(config, folders.inventory).batches()
 
-    def tasks(name: str) -> tuple[Batch, Before, Any]:
-        return _plan_batch(name, images()[name], folders, _KeyMaker(settings, {}))
+    def rows(name: str) -> dict[str, list[Row]]:
+        return _rows_of(name, images()[name], folders, KeyMaker(settings, {}))
 
     named = [image for batch in batches.values() for image in batch.images]
     plan = Plan(
@@ -134,7 +129,9 @@ def _kept_plan(
         command=command,
         started=time.time(),
         batches={
-            name: Batch(name, _WhenAsked(partial(tasks, name)), batch.attempts, named=batch.images)
+            name: Batch(
+                name, Tasks(folders, partial(rows, name)), batch.attempts, named=batch.images
+            )
             for name, batch in batches.items()
         },
         states=dict.fromkeys(named, "done"),
@@ -174,7 +171,7 @@ def _make_plan(
         folders.corrections, [image.result_name for image in present]
     )
     bound = bind_corrections(corrections, present, folders)
-    keys = _KeyMaker(config.settings, bound.used)
+    keys = KeyMaker(config.settings, bound.used)
     planned = _plan_batches(inventory, folders, keys, config.typed.images, settled)
     replaced = inventory.replaced.difference(planned["looks"])
     settings = config.settings
@@ -253,7 +250,7 @@ def _by_image(corrections: dict[str, Path], images: list[ImageFile]) -> dict[str
 def _plan_batches(
     inventory: Inventory,
     folders: ResultPaths,
-    keys: _KeyMaker,
+    keys: KeyMaker,
     section: Images,
     settled: SettledBatches,
 ) -> dict[str, Any]:
@@ -267,82 +264,98 @@ def _plan_batches(
         Those in which nothing was to be done the last time.
     """
     batches: dict[str, Batch] = {}
-    states: dict[str, State] = {}
-    seen: list[Seen] = []
     pending: dict[str, dict[str, int]] = {}
     to_do: Counter[str] = Counter(dict.fromkeys((*STEPS, "batches"), 0))
     small: list[str] = []
-    faults: dict[str, Problem] = {}
-    looks: list[str] = []
-    unknown: list[str] = []
     light: list[str] = []
     images_before: dict[str, dict[str, str]] = {}
+    said = _OfImages({}, {}, [], [], [])
     for name, images in inventory.batches().items():
-        if not any(image.present for image in images):
+        present = [image for image in images if image.present]
+        if not present:
             continue
         if attempts := settled.attempts(name, images, keys.correction):
-            named = tuple(image.image for image in images if image.present)
-            tasks = _WhenAsked(partial(_plan_batch, name, images, folders, keys))
+            named = tuple(image.image for image in present)
+            tasks = Tasks(folders, partial(_rows_of, name, images, folders, keys))
             batches[name] = Batch(name, tasks, attempts, named=named)
-            states |= dict.fromkeys(named, "done")
+            said.states.update(dict.fromkeys(named, "done"))
             pending[name] = dict.fromkeys(STEPS, 0)
             continue
-        batch, before, known_by = _plan_batch(name, images, folders, keys)
+        batches[name], known, known_by = _plan_batch(name, images, folders, keys)
         images_before |= known_by
-        batches[name] = batch
         of_batch: Counter[str] = Counter(dict.fromkeys(STEPS, 0))
         looked: Counter[str] = Counter()
-        results = zip(batch.tasks["masks"], batch.tasks["measure"], strict=True)
-        for image in images:
-            if image.present:
-                masks, measure = next(results)
-                entries, current, same = before[image.image]
-                expected = {step: current[step] or same[step] for step in STEPS}
-                states[image.image] = _state(entries, expected)
-                looks += [image.image] if same["segment"] else []
-                looked.update(step for step in STEPS if same[step])
-                if not expected["segment"] and image.image in inventory.touched:
-                    last = entries["segment"]
-                    known = last is None or last.event != "done" or "source" in last.details
-                    unknown += [] if known else [image.image]
-                seen.append(
-                    Seen(
-                        image,
-                        entries,
-                        keys.correction(image),
-                        *(masks.outputs[0], measure.outputs[0]),
-                    )
-                )
-                of_batch.update(step for step in STEPS if not current[step])
-                fault = None if expected["segment"] else _known_fault(image, section, keys.selector)
-                faults |= {image.image: fault} if fault else {}
+        for image in present:
+            known_of = known[image.image]
+            said.add(image, known_of, folders, keys, touched=image.image in inventory.touched)
+            for step in STEPS:
+                of_batch[step] += not known_of.current[step]
+                looked[step] += known_of.same[step]
         pending[name] = dict(of_batch)
         sure = of_batch - looked
         to_do.update(sure)
-        to_do["batches"] += sure["segment"] > 0
-        if looked["segment"] and not sure["segment"]:
+        to_do["batches"] += sure[SEGMENT] > 0
+        if looked[SEGMENT] and not sure[SEGMENT]:
             light.append(name)
-        new = [i for i in images if i.present and not all(before[i.image][1].values())]
+        new = [image for image in present if not all(known[image.image].current.values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
         if not (new or known_by):
-            settled.note(batch, {image: entries for image, (entries, _, _) in before.items()})
+            settled.note(batches[name], {image: each.entries for image, each in known.items()})
     if any(to_do.values()):
-        noted = [entry for each in seen for entry in each.entries.values() if entry]
-        refuse_newer(noted, folders.results)
+        refuse_newer(
+            (entry for each in said.seen for entry in each.entries.values() if entry),
+            folders.results,
+        )
     return {
         "batches": batches,
-        "states": states,
+        "states": said.states,
         "to_do": dict(to_do),
         "small": small,
         "pending": pending,
-        "known_errors": affected(seen, section),
-        "faults": faults,
-        "looks": looks,
-        "unknown": unknown,
+        "known_errors": affected(said.seen, section),
+        "faults": said.faults,
+        "looks": said.looks,
+        "unknown": said.unknown,
         "light": light,
         "images_before": images_before,
     }
+
+
+class _OfImages(NamedTuple):
+    """What a `Plan` says of single images, as they are planned; ``seen`` are those that the journals know."""
+
+    states: dict[str, State]
+    faults: dict[str, Problem]
+    looks: list[str]
+    unknown: list[str]
+    seen: list[Seen]
+
+    def add(
+        self,
+        image: ImageFile,
+        known: _Known,
+        folders: ResultPaths,
+        keys: KeyMaker,
+        *,
+        touched: bool,
+    ) -> None:
+        """Take in an image; ``touched`` if its file has another time alone."""
+        entries, current, same = known
+        expected = {step: current[step] or same[step] for step in STEPS}
+        self.states[image.image] = _state(entries, expected)
+        if same[SEGMENT]:
+            self.looks.append(image.image)
+        if any(entries.values()):
+            results = folders.mask(image.image), folders.cells(image.image)
+            self.seen.append(Seen(image, entries, keys.correction(image), *results))
+        if expected[SEGMENT]:
+            return
+        last = entries[SEGMENT]
+        if touched and last and last.event == "done" and "source" not in last.details:
+            self.unknown.append(image.image)
+        if fault := _known_fault(image, keys.images, keys.selector):
+            self.faults[image.image] = fault
 
 
 def _known_fault(image: ImageFile, section: Images, selector: Selector) -> Problem | None:
@@ -356,155 +369,6 @@ def _known_fault(image: ImageFile, section: Images, selector: Selector) -> Probl
     except Problem as problem:
         return problem
     return None
-
-
-def _arranged(image: ImageFile) -> str:
-    """Return what differs when one of the several files does that an image lies in; empty for one file."""
-    return image.header.arranged if image.header else ""
-
-
-class _KeyMaker:
-    """Makes the fingerprints of what decides a result of each step, from the settings."""
-
-    def __init__(self, settings: dict[str, Any], corrections: dict[str, Path]) -> None:
-        typed = Settings.of(settings)
-        segmentation = typed.segmentation
-        decisive = {
-            k: v for k, v in settings["segmentation"].items() if k not in engines.NOT_DECISIVE
-        }
-        if segmentation.diameter == engines.ESTIMATE:
-            decisive["diameter"] = [engines.ESTIMATE, versions.DIAMETERS]
-        engine = segmentation.engine
-        self._images = images = typed.images
-        self.selector = Selector(images)
-        self._whole = engines.keeps_volume(segmentation)
-        self._in_3d = segmentation.do_3D and segmentation.anisotropy is None
-        self._has_distances = self._whole and typed.measurements.neighbour_distance is not None
-        self._corrections = corrections
-        self.weights = model_fingerprint(segmentation)
-        self._segment = lambda weights: fingerprint(
-            decisive,
-            weights,
-            [versions.ENGINES[engine], versions.PIXELS],
-            # In 3D the distance of the slices decides the cells; else the size of a pixel decides none.
-            images.pixel_size_um if self._whole else None,
-        )
-        self._of_model = self._segment(self.weights)
-        self._tracking = [settings["tracking"], versions.TRACKING] if settings["tracking"] else None
-        self._masks = fingerprint(
-            kinds_of_images(settings["outputs"]),
-            *(images.pixel_size_um, versions.LABELS, versions.OUTPUTS),
-        )
-        self._measure = fingerprint(
-            settings["measurements"], images.pixel_size_um, versions.MEASUREMENT
-        )
-        self._overlay = fingerprint(settings["overlays"], versions.OVERLAYS)
-
-    def keys(self, image: ImageFile, of_model: str = "") -> dict[str, str]:
-        """Return the key of each step for an image.
-
-        Parameters
-        ----------
-        image : ImageFile
-        of_model : str
-            The part that the settings and the model have in it, if not those of now.
-        """
-        segment, cells = self._segment_and_cells(image, of_model or self._of_model)
-        corrected = corrected_since_0_1_0(image.header, self._images)
-        return {
-            "segment": segment,
-            "masks": fingerprint(cells, self._masks, *corrected),
-            "measure": fingerprint(cells, self._measure, *corrected, *self._distances(image)),
-            "overlay": fingerprint(cells, self._overlay),
-        }
-
-    def keys_before(
-        self, image: ImageFile, entry: Entry | None
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """Return `keys` and `script_keys` of the results that are there, where times of files alone are others since.
-
-        Else none.
-        """
-        now = (image.size, image.mtime_ns, _arranged(image))
-        before = times_before(entry, now, self.weights)
-        if before is None or entry is None:
-            return {}, {}
-        older, of_model = replace(image, mtime_ns=before[0]), self._segment(before[1])
-        if older.header and before[2]:
-            older = replace(older, header=replace(older.header, arranged=before[2]))
-        keys = self.keys(older, of_model)
-        # Once its labels are carried over, what was made of them is still to be.
-        known = keys["segment"] in (entry.key, entry.details.get("carried"))
-        return (keys, self.script_keys(older, of_model)) if known else ({}, {})
-
-    def correction(self, image: ImageFile) -> Path | None:
-        """Return the corrected mask of an image, if it has one."""
-        return self._corrections.get(image.result_name) if self._corrections else None
-
-    def script_keys(self, image: ImageFile, of_model: str = "") -> dict[str, str]:
-        """Return what decides what the users' scripts see of an image, and of its mask; parameters as of `keys`."""
-        cells = self._segment_and_cells(image, of_model or self._of_model)[1]
-        corrected = corrected_since_0_1_0(image.header, self._images)
-        labels = fingerprint(cells, self._images.pixel_size_um, *corrected)
-        file = (image.size, image.mtime_ns, image.position)
-        return image_keys(*file, labels, _arranged(image))
-
-    def _segment_and_cells(self, image: ImageFile, of_model: str) -> tuple[str, str]:
-        """Return what decides the labels that the engine finds, and those that are kept in the end."""
-        file = (image.size, image.mtime_ns, image.position)
-        # Only in 3D do the sizes of pixels decide the cells.
-        others: list[Any] = corrected_since_0_1_0(image.header, self._images) if self._in_3d else []
-        # A position that comes after pages which counted as positions once is another one now.
-        if image.header and image.header.copies_before:
-            others = [*others, image.header.copies_before]
-        # Another file of a set changes neither sum nor latest time for sure.
-        if _arranged(image):
-            others = [*others, _arranged(image)]
-        if (
-            image.header
-            and self._images.axes
-            and interpreted(image.header, self._images)
-            != (interpreted(image.header, replace(self._images, axes=None)))
-        ):
-            others = [*others, ["axes", self._images.axes]]
-        segment = fingerprint(of_model, *file, self._selection(image), *others)
-        correction = self.correction(image)
-        corrected = correction_fingerprint(correction) if correction else None
-        return segment, fingerprint(segment, corrected, self._tracking)
-
-    def _distances(self, image: ImageFile) -> list[Any]:
-        """Return what is in the key besides where 0.1.0 took slices of an unknown distance for one pixel apart."""
-        if image.header is None or not self._has_distances:
-            return []
-        header = interpreted(image.header, self._images)
-        unknown = header.slices > 1 and not header.slice_step_um
-        return [["slice_step_um", None]] if unknown else []
-
-    def is_large(self, image: ImageFile) -> bool:
-        """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
-        if image.header is None:
-            return False
-        header = interpreted(image.header, self._images)
-        planes = header.slices if self._whole else 1
-        planes *= 1 if self._images.second_channel is None else 2
-        return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
-
-    def is_tracked(self, image: ImageFile) -> bool:
-        """Whether the cells of an image are followed in time."""
-        if image.header is None or self._tracking is None:
-            return False
-        header = interpreted(image.header, self._images)
-        return len(chosen(self._images.time, header.times)) > 1
-
-    def _selection(self, image: ImageFile) -> Sequence[Any]:
-        """Return the planes that the config selects; what it says, where they can't be known."""
-        if image.header:
-            try:
-                return self.selector.select(image.header, image.path).values
-            except Problem:
-                pass
-        keys = ("channel", "second_channel", "z", "time", "pages")
-        return [getattr(self._images, key) for key in keys]
 
 
 def _facts(present: list[ImageFile]) -> dict[str, Any]:
@@ -564,101 +428,104 @@ def _unselected(inventory: Inventory, images: Images, selector: Selector) -> dic
     return dict(number)
 
 
-def model_fingerprint(segmentation: Segmentation) -> list[int] | None:
-    """Return size and time of change of a model's file; None for a model that the engine knows by its name.
+class _Known(NamedTuple):
+    """What the journals say of an image, by step.
 
-    Parameters
+    Attributes
     ----------
-    segmentation : Segmentation
-        The section ``segmentation`` of the config.
+    entries : dict
+        How it ended last.
+    current : dict
+        Whether that is of now.
+    same : dict
+        Whether it is once its file was looked at.
     """
-    model = segmentation.model
-    if model is None or model in engines.BUILTIN_MODELS.get(segmentation.engine, ()):
-        return None
-    stat = Path(model).expanduser().stat()
-    return [stat.st_size, stat.st_mtime_ns]
+
+    entries: dict[str, Entry | None]
+    current: dict[str, bool]
+    same: dict[str, bool]
 
 
-# Of each image, by step: how it ended last, whether that is of now, and whether it is once its file was looked at.
-Before = dict[str, tuple[dict[str, Entry | None], dict[str, bool], dict[str, bool]]]
+# Of most images of a run that is planned for the first time.
+_NOTHING_KNOWN = _Known(
+    dict.fromkeys(STEPS), dict.fromkeys(STEPS, False), dict.fromkeys(STEPS, False)
+)
+
+# What a batch is planned as: itself, what is known of each image, and the keys that scripts knew images by whose files,
+# or whose model's, have another time alone.
+_PlannedBatch = tuple[Batch, dict[str, _Known], dict[str, dict[str, str]]]
 
 
 def _plan_batch(
-    name: str, images: list[ImageFile], folders: ResultPaths, keys: _KeyMaker
-) -> tuple[Batch, Before, dict[str, dict[str, str]]]:
-    """Plan one batch, and return beside it what its journals say of each image.
-
-    Last, the keys that scripts knew images by whose files, or whose model's, have another time alone.
-    """
-    tasks: dict[str, list[Task]] = {step: [] for step in STEPS}
+    name: str, images: list[ImageFile], folders: ResultPaths, keys: KeyMaker
+) -> _PlannedBatch:
+    """Plan one batch."""
+    finished = {step: Journal(folders.journal(step, name)).finished() for step in STEPS}
+    rows: dict[str, list[Row]] = {step: [] for step in STEPS}
     attempts: dict[str, list[int]] = {step: [] for step in STEPS}
-    before: Before = {image.image: ({}, {}, {}) for image in images}
-    wanted = {image.image: keys.keys(image) for image in images}
-    sizes = {image.image: (keys.is_large(image), keys.is_tracked(image)) for image in images}
-    noted: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
-    for step in STEPS:
-        finished = Journal(folders.journal(step, name)).finished()
-        for image in images:
-            entry = finished.get(image.image)
-            if step == "segment" and image.present:
-                noted[image.image] = keys.keys_before(image, entry)
-            key = wanted[image.image][step]
-            positions = image.positions if image.header else 0
-            place = (image.image, image.path, image.position, positions)
-            task = folders.task(
-                step,
-                *place,
-                key,
-                1,
-                *sizes[image.image],
-                (image.size, image.mtime_ns, _arranged(image)),
-                noted[image.image][0].get(step, "") if image.image in noted else "",
-            )
-            current = is_current(entry, task)
-            same = bool(task.before) and is_current(entry, replace(task, key=task.before))
-            if step == "segment" and not (same or current):
-                noted.pop(image.image, None)
-                if task.before:
-                    task = replace(task, before="")
-            attempt = next_attempt(entry, current=current, present=image.present)
+    known: dict[str, _Known] = {}
+    of_scripts: dict[str, dict[str, str]] = {}
+    for image in images:
+        entries = {step: finished[step].get(image.image) for step in STEPS}
+        of_image, known[image.image], scripts = _plan_image(image, entries, folders, keys)
+        if scripts:
+            of_scripts[image.image] = scripts
+        for step, current in known[image.image].current.items():
+            attempt = next_attempt(entries[step], current=current, present=image.present)
             attempts[step].append(attempt)
-            before[image.image][0][step] = entry
-            before[image.image][1][step] = current
-            before[image.image][2][step] = same and not current
             if image.present:
-                tasks[step].append(task)
-        to_do = [image.present and not before[image.image][1][step] for image in images]
+                rows[step].append(of_image[step])
+    for step in STEPS:
+        to_do = [image.present and not known[image.image].current[step] for image in images]
         # Where a journal was lost, its images count from 1 again, and Snakemake would take them for done.
         while any(to_do) and folders.outcome(step, name, attempts).exists():
             attempts[step] = [a + new for a, new in zip(attempts[step], to_do, strict=True)]
-        of_present = [a for a, i in zip(attempts[step], images, strict=True) if i.present]
-        numbered = zip(tasks[step], of_present, strict=True)
-        tasks[step] = [
-            task if task.attempt == attempt else replace(task, attempt=attempt)
-            for task, attempt in numbered
-        ]
-    of_scripts = {image: scripts for image, (_, scripts) in noted.items() if scripts}
-    return Batch(name, tasks, attempts), before, of_scripts
+        of_present = (a for a, i in zip(attempts[step], images, strict=True) if i.present)
+        for row, attempt in zip(rows[step], of_present, strict=True):
+            row[ATTEMPT] = attempt
+    return Batch(name, Tasks(folders, lambda: rows), attempts), known, of_scripts
 
 
-class _WhenAsked(Mapping[str, list[Task]]):
-    """The tasks of a batch in which nothing is to be done: mostly nobody asks for them."""
+def _rows_of(
+    name: str, images: list[ImageFile], folders: ResultPaths, keys: KeyMaker
+) -> dict[str, list[Row]]:
+    """Return what is to be said of the tasks of a batch in which nothing is to be done: mostly nobody asks for it."""
+    return rows_of(_plan_batch(name, images, folders, keys)[0].tasks, folders)
 
-    def __init__(self, make: Callable[[], tuple[Batch, Before, Any]]) -> None:
-        self._make = make
 
-    @cached_property
-    def _tasks(self) -> Mapping[str, list[Task]]:
-        return self._make()[0].tasks
-
-    def __getitem__(self, step: str) -> list[Task]:
-        return self._tasks[step]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tasks)
-
-    def __len__(self) -> int:
-        return len(self._tasks)
+def _plan_image(
+    image: ImageFile, entries: dict[str, Entry | None], folders: ResultPaths, keys: KeyMaker
+) -> tuple[dict[str, Row], _Known, dict[str, str]]:
+    """Return what is to be said of the tasks of an image, by step, what is known of it, and what scripts knew it by."""
+    wanted = keys.keys(image)
+    large, tracked = keys.is_large(image), keys.is_tracked(image)
+    place = (image.image, str(image.path), image.position, image.positions if image.header else 0)
+    file = (image.size, image.mtime_ns, arranged(image))
+    rows: dict[str, Row]
+    if not any(entries.values()):
+        rows = {
+            step: [*place, wanted[step], 1, large, tracked and step == MASKS, file, ""]
+            for step in STEPS
+        }
+        return rows, _NOTHING_KNOWN, {}
+    before, scripts = keys.keys_before(image, entries[SEGMENT]) if image.present else ({}, {})
+    rows = {}
+    current: dict[str, bool] = {}
+    same: dict[str, bool] = {}
+    for step, entry in entries.items():
+        key, older = wanted[step], before.get(step, "")
+        rows[step] = [*place, key, 1, large, tracked and step == MASKS, file, older]
+        current[step] = known_again = False
+        # It takes a task to look at its results.
+        if entry and entry.event == "done" and entry.key in (key, older):
+            task = task_of(folders, step, rows[step])
+            current[step] = is_current(entry, task)
+            known_again = bool(older) and is_current(entry, replace(task, key=older))
+        same[step] = known_again and not current[step]
+        if step == SEGMENT and not (known_again or current[step]):
+            before, scripts = {}, {}
+            rows[step][BEFORE] = ""
+    return rows, _Known(entries, current, same), scripts
 
 
 def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:
@@ -666,6 +533,6 @@ def _state(entries: dict[str, Entry | None], current: dict[str, bool]) -> State:
         return "done"
     if any(entry and entry.event == "failed" for entry in entries.values()):
         return "failed"
-    if current["segment"] and None in entries.values():
+    if current[SEGMENT] and None in entries.values():
         return "unfinished"
-    return "changed" if entries["segment"] else "new"
+    return "changed" if entries[SEGMENT] else "new"

@@ -11,10 +11,10 @@ from math import ceil
 from typing import NamedTuple
 
 from segmake import engines
+from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.settings import Segmentation, Settings, Threshold
 from segmake.images.image import ImageFile
 from segmake.images.selection import interpreted
-from segmake.runner.step_names import STEPS
 
 
 class Takes(NamedTuple):
@@ -49,7 +49,7 @@ NETWORK = Takes(1250, 38)
 # Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
 STACK = Takes(1250, 76)
 
-AFTER = {"masks": Takes(600, 4), "measure": Takes(250, 12), "overlay": Takes(150, 10)}
+AFTER = {MASKS: Takes(600, 4), MEASURE: Takes(250, 12), OVERLAY: Takes(150, 10)}
 
 # What is not above that is not worth a word: all jobs ask for more, unless the config says so.
 _LEAST_MB = 2048
@@ -75,13 +75,13 @@ def needed_mb(settings: Settings, image: ImageFile, step: str) -> int:
     pixels, whole = header.width * header.height, engines.keeps_volume(segmentation)
     takes = AFTER[step] if step in AFTER else _of_engine(segmentation, whole=whole)
     channels = 1
-    if step == "segment":
+    if step == SEGMENT:
         channels += settings.images.second_channel is not None
-    elif step == "measure":
+    elif step == MEASURE:
         channels = len(header.channels)
     per_pixel = takes.per_pixel + channels * header.pixel_bytes - _GREY_BYTES
     # Only there are the slices in memory together.
-    pixels *= header.slices if whole and step in ("segment", "measure") else 1
+    pixels *= header.slices if whole and step in (SEGMENT, MEASURE) else 1
     return takes.once_mb + ceil(pixels * per_pixel / 2**20)
 
 

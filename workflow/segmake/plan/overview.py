@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segmake import __version__
+from segmake.core.declared_steps import STEPS
 from segmake.core.files import write_atomically
-from segmake.runner.step_names import STEPS
 
 if TYPE_CHECKING:
     from segmake.plan.plan import Plan

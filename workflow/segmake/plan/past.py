@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from segmake.core.declared_steps import STEPS
 from segmake.plan.plan import Plan
-from segmake.runner.step_names import STEPS
 
 # So many logs of attempts that are over are kept of each step of a batch.
 KEPT_LOGS = 3

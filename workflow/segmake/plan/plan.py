@@ -2,46 +2,31 @@
 
 The main process of Snakemake makes the plan from the config, the images and the journals, each time that it is
 started, and writes it down when the run really starts. Jobs read it: whatever the user edits meanwhile, and whatever
-other jobs have finished, they do what was planned. `segmake.plan.make` makes plans; this module is all that
-a job needs.
+other jobs have finished, they do what was planned. `segmake.plan.make` makes plans, `segmake.plan.written_plan`
+writes and reads them, and `segmake.plan.described` tells them on the screen.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from textwrap import indent
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from segmake.core import versions
-from segmake.core.files import fingerprint, write_atomically
+from segmake.core.declared_steps import SEGMENT, STEPS
+from segmake.core.files import fingerprint
 from segmake.core.output_files import tables_of_run
 from segmake.core.settings import Settings
-from segmake.engines import licences
 from segmake.images.named_images import SECTIONS, named_in_vain, reasons
-from segmake.messages import LANGUAGES, Problem, joined, language, say
-from segmake.plan import known_errors
+from segmake.messages import LANGUAGES, Problem, language
 from segmake.plan.memory import Need
 from segmake.plan.result_paths import ResultPaths, mark_of
+from segmake.plan.tasks import images_of
 from segmake.runner.pipeline import Task
-from segmake.runner.step_names import STEPS
 from segmake.scripts.definition.script import Script, scripts_of
 from segmake.slurm.commands import SCRIPT
-
-# Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
-PLAN_VARIABLE = "SEGMAKE_PLAN"
-
-# So many images are named on the screen.
-NAMED = 5
-
-# So many images are named of those that will fail for the same reason.
-_EXAMPLES = 3
 
 State = Literal["done", "failed", "unfinished", "changed", "new"]
 
@@ -73,7 +58,7 @@ class Batch:
     @property
     def images(self) -> list[str]:
         """The names of the images that are there."""
-        return list(self.named) or [task.image for task in self.tasks[STEPS[0]]]
+        return list(self.named) or images_of(self.tasks)
 
     def mark(self, step: str) -> str:
         """Return what stands for the attempts at a step, and at those before it, in the name of its file."""
@@ -82,6 +67,45 @@ class Batch:
     @cached_property
     def _own_marks(self) -> dict[str, str]:
         return {step: mark_of(step, self.attempts) for step in self.attempts}
+
+
+@dataclass(frozen=True)
+class ScriptPlan:
+    """What a run of SegMake will do of one script.
+
+    Attributes
+    ----------
+    text : str
+        Fingerprint of the script's files as they are written.
+    code : str
+        Fingerprint of the script itself: its code, arguments and environment, and the files that its arguments name.
+    outcome : str
+        Names the file that is there once all of its runs were tried.
+    batches : dict
+        The tasks of each job, by the name of its batch.
+    names : dict
+        For each batch, what names the file that Snakemake asks for.
+    counts : dict
+        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
+        are done if files hold what they held (``to_look_at``),
+        were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
+    files : list of str
+        All files that the script is made of.
+    meanings : dict
+        What stands for the script in keys, by what it means and how it is written: `segmake.scripts.source.meaning`.
+    remarks : list
+        What is to be said of it: the name of a sentence, and its values.
+    """
+
+    text: str
+    code: str
+    outcome: str
+    batches: dict[str, list[Task]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    meanings: dict[str, str] = field(default_factory=dict)
+    remarks: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -346,7 +370,7 @@ class Plan:
         steps = list(script.steps_needed)
         if self.images_before and script.works_on_images and not steps:
             # Whether a file holds what it held is for the first step to say.
-            steps = [STEPS[0]]
+            steps = [SEGMENT]
         own = [self.outcome(step, each) for step in steps for each in images]
         return [*own, *(self.script_outcome(other) for other in script.scripts_needed)]
 
@@ -385,476 +409,3 @@ class Plan:
     def is_reported(self) -> bool:
         """Whether the report was written about these results, in whatever language."""
         return any(self.summary(spoken).exists() for spoken in LANGUAGES)
-
-    def describe(self) -> str:
-        """Return the plan in plain words, for the screen."""
-        # The environments of the engines have not all that this needs.
-        from segmake.scripts.checks.notes import script_notes
-        from segmake.scripts.definition.runs import said_of_each
-
-        none = self.typed.images.folder is None
-        lines = [say("plan.no_images")] if none else self._describe_images()
-        for name, script in self.scripts.items():
-            lines.append(say("plan.script", name=name, jobs=len(script.batches), **script.counts))
-            definition, runs = self.definitions[name], script.counts["runs"]
-            if each := said_of_each(definition, len(self.images()), runs):
-                lines.append(f"    {each}")
-            if unread := script.counts.get("unread"):
-                lines.append(say("plan.script.unread", number=unread))
-            if looks := script.counts.get("to_look_at"):
-                lines.append(say("plan.script.looks", number=looks))
-            if gone := script.counts.get("gone"):
-                lines.append(say("plan.script.gone", number=gone))
-            lines += script_notes(definition, runs)
-            for code, values in script.remarks:
-                problem = Problem(code, **values)
-                lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
-        return "\n".join([*lines, *self._describe_diameter(), *self._describe_faults()])
-
-    def _describe_diameter(self) -> list[str]:
-        """Return the remark on a diameter that was perhaps meant in µm."""
-        if not self.diameter_um or not self.to_do["segment"]:
-            return []
-        # A job makes no such remark, and has less to import.
-        from segmake.config.small_diameter import question
-
-        problem = question(self.typed.segmentation.diameter, self.diameter_um)
-        return [f"  {problem.code}  {problem.what}\n    {problem.remedy}"]
-
-    def _describe_named(self) -> list[str]:
-        """Return how many images are left out of the tables, and what is wrong about how the config names images."""
-        number = len(self.left_out_because)
-        lines = [say("plan.leave_out", number=number)] if number else []
-        return lines + [indent(str(problem), "  ") for problem in self.naming_problems()]
-
-    def _describe_faults(self) -> list[str]:
-        """Return how many images will fail, and why: by the reason, with the first of them."""
-        if not self.faults:
-            return []
-        lines = [say("plan.will_fail", number=len(self.faults))]
-        codes = Counter(fault.code for fault in self.faults.values())
-        for code, _ in codes.most_common():
-            lines += _of_one_code({i: f for i, f in self.faults.items() if f.code == code})
-        return lines
-
-    def describe_derived(self, place: Literal["plan", "report"]) -> list[str]:
-        """Return which files are left out that were made from the images beside them, for the screen or the report."""
-        if not self.derived:
-            return []
-        kinds = [
-            say(f"derived.{kind}", number=len(names), names=_some(names))
-            for kind, names in self.derived.items()
-        ]
-        number = sum(map(len, self.derived.values()))
-        lines = [say(f"{place}.derived", number=number, kinds=joined(kinds))]
-        if self.derived_before:
-            lines.append(say(f"{place}.derived_before", number=self.derived_before))
-        return lines
-
-    def _describe_looks(self) -> list[str]:
-        """Return which images have a file with another time alone."""
-        lines = [say("plan.looks", number=len(self.looks))] if self.looks else []
-        if self.unknown:
-            names = {"number": len(self.unknown), "names": _some(self.unknown)}
-            lines.append(say("plan.unknown", **names))
-        return lines
-
-    def _describe_sets(self) -> list[str]:
-        """Return what is put together of several files, or looks like it."""
-        lines = []
-        if number := self.sets.get("images"):
-            lines.append(say("plan.sets", number=number, files=self.sets["files"]))
-        for what, words in (
-            ("lacking", "plan.sets_lacking"),
-            ("unfit", "plan.unfit"),
-            ("apart", "plan.apart"),
-        ):
-            if names := self.sets.get(what):
-                lines.append(say(words, number=len(names), names=_some(names)))
-        if proposal := self.sets.get("proposal"):
-            lines.append(say("plan.looks_like_sets", **proposal))
-        return lines
-
-    def _describe_images(self) -> list[str]:
-        segmentation = self.typed.segmentation
-        model = segmentation.model
-        counts = Counter(self.states.values())
-        lines = [
-            say(
-                "plan.head",
-                folder=", ".join(self.typed.images.folders),
-                engine=segmentation.engine,
-                model=f", {model}" if model else "",
-            ),
-        ]
-        if licence := licences.warning(segmentation):
-            lines.append(f"  {licence}")
-        lines.append(say("plan.found", number=len(self.states), left_out=self.left_out))
-        lines += [say("plan.other_kinds", kinds=self.other_kinds)] * bool(self.other_kinds)
-        lines += [
-            say(f"plan.{state}", number=counts[state])
-            for state in get_args(State)
-            if counts[state] or state == "done"
-        ]
-        lines += [
-            say(f"plan.unselected.{what}", number=number)
-            for what, number in self.unselected.items()
-            if number
-        ]
-        for what in ("copies", "stopped", "lossy"):
-            if number := getattr(self, what):
-                lines.append(say(f"plan.{what}", number=number))
-        lines += self._describe_sets()
-        if self.replaced:
-            words = "plan.all_replaced" if self.all_replaced else "plan.replaced"
-            lines.append(say(words, number=self.replaced))
-        lines += [*self._describe_looks(), *self.describe_derived("plan")]
-        if self.system:
-            lines.append(say("plan.system", number=len(self.system), names=_some(self.system)))
-        if self.hidden:
-            lines.append(say("plan.hidden", number=len(self.hidden), names=_some(self.hidden)))
-        if self.corrections:
-            lines.append(say("plan.corrected", number=len(self.corrections)))
-        for file in list(self.outdated.values())[:NAMED]:
-            problem = Problem("SM-OUT-020", file=file)
-            lines.append(f"  {problem.code}  {problem.what}\n    {problem.remedy}")
-        lines += [say("plan.stray", file=file) for file in self.stray]
-        lines += self._describe_named()
-        lines += known_errors.describe(self.known_errors, "plan.known_error")
-        # What will fail is told below, and is not promised here.
-        sure = {step: max(self.to_do[step] - len(self.faults), 0) for step in STEPS}
-        if segment := self.to_do["segment"]:
-            lines.append(say("plan.to_do", images=sure["segment"], batches=self.to_do["batches"]))
-        # What is segmented is written, measured and drawn too, which need not be said.
-        if any(self.to_do[step] > segment for step in STEPS):
-            lines.append(say("plan.after", **sure))
-        elif not (segment or self.looks or any(s.batches for s in self.scripts.values())):
-            lines.append(say("plan.nothing"))
-        return lines
-
-
-def _of_one_code(faults: dict[str, Problem]) -> list[str]:
-    """Return why images will fail for reasons of one code: the most frequent ones, what helps below them."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for image, fault in faults.items():
-        alike.setdefault((fault.remedy, fault.what), []).append(image)
-    code = next(iter(faults.values())).code
-    most = sorted(alike, key=lambda texts: -len(alike[texts]))[:_EXAMPLES]
-    lines = []
-    for remedy, shown in groupby(sorted(most), key=itemgetter(0)):
-        for texts in shown:
-            images = alike[texts]
-            names = {"number": len(images), "names": _some(images, _EXAMPLES)}
-            lines.append(say("plan.will_fail.why", code=code, what=texts[1], **names))
-        lines.append(f"      {remedy}")
-    if more := len(faults) - sum(len(alike[texts]) for texts in most):
-        lines.append(say("plan.will_fail.more", code=code, number=more))
-    return lines
-
-
-def _some(names: list[str], most: int = NAMED) -> str:
-    """Return the first of some names."""
-    return ", ".join(names[:most]) + ("..." if len(names) > most else "")
-
-
-# What of a plan is no part of what is written, or belongs to no other process.
-_UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um", "named_at"})
-
-# What a plan says of single images; a job of a batch needs only `_OF_BATCH` of these, and only of its own images.
-_OF_IMAGES = (
-    *("states", "looks", "unknown", "images_before", "images_of_scripts", "pending", "journals"),
-    *("known_errors", "hidden", "derived", "stray", "sets", "outdated", "bindings", "kept"),
-)
-_OF_BATCH = ("file_sets", "corrections")
-
-
-def write_plan(plan: Plan) -> None:
-    """Write down the plan of a run that starts.
-
-    Beside the whole of it, each batch gets a plan of its own, and the Snakefile an outline: a job reads no more than
-    that, however many images there are.
-    """
-    folders = plan.folders
-    nothing: dict[str, Any] = {name: type(getattr(plan, name))() for name in _OF_IMAGES + _OF_BATCH}
-    for name, batch in plan.batches.items():
-        of_batch = dict.fromkeys(task.image for task in batch.tasks[STEPS[0]])
-        own = {
-            what: {image: values[image] for image in of_batch if image in values}
-            for what in _OF_BATCH
-            if (values := getattr(plan, what))
-        }
-        part = replace(plan, **{**nothing, **own}, batches={name: batch}, scripts={}, memory={})
-        _write(folders.plan_of(name), _as_values(part))
-    parts = {folders.outline, *map(folders.plan_of, plan.batches)}
-    for name, runs, part in _of_script_batches(plan, nothing):
-        parts.add(path := folders.plan_of(f"{name}.{runs}"))
-        _write(path, _as_values(part))
-    _write(folders.outline, _as_values(_outline(plan, nothing)))
-    _write(folders.plan, _as_values(plan))
-    for path in folders.outline.parent.glob("*.json"):
-        if path not in parts:
-            path.unlink(missing_ok=True)
-
-
-def _of_script_batches(plan: Plan, nothing: dict[str, Any]) -> Iterator[tuple[str, str, Plan]]:
-    """Yield what of a plan a job has to know that runs a script for each image of a batch, by script and batch.
-
-    Only of scripts that take nothing of other scripts, and of each image alone: others ask what became of all images.
-    """
-    for name, planned in plan.scripts.items():
-        script = plan.definitions[name]
-        if not script.per_image or script.scripts_needed or script.parameters:
-            continue
-        for batch, tasks in planned.batches.items():
-            if (of := plan.batches.get(batch.partition("-")[0])) is None:
-                continue
-            own: dict[str, Any] = {
-                what: {image: values[image] for image in of.images if image in values}
-                for what in ("images_of_scripts", "images_before")
-                if (values := getattr(plan, what))
-            }
-            parts: dict[str, Any] = {
-                "batches": {of.name: of},
-                "scripts": {
-                    name: replace(
-                        planned, batches={batch: tasks}, names={batch: planned.names[batch]}
-                    )
-                },
-                "number": plan.number_of_images,
-                "memory": {},
-            }
-            yield name, batch, replace(plan, **{**nothing, **own, **parts})
-
-
-def _outline(plan: Plan, nothing: dict[str, Any]) -> Plan:
-    """Return what of a plan names the files that Snakemake asks for, and decides what comes before what."""
-    return replace(
-        plan,
-        **{**nothing, "images_before": plan.images_before},
-        number=plan.number_of_images,
-        summaries={spoken: plan.summary(spoken).name for spoken in LANGUAGES},
-        batches={
-            name: Batch(name, {}, {}, {step: batch.mark(step) for step in STEPS})
-            for name, batch in plan.batches.items()
-        },
-        scripts={
-            name: replace(script, batches={batch: [] for batch in script.batches})
-            for name, script in plan.scripts.items()
-        },
-    )
-
-
-def _as_values(plan: Plan) -> dict[str, Any]:
-    """Return a plan as plain values that JSON can hold."""
-    folders = plan.folders
-    batches = {
-        batch.name: {
-            "tasks": {
-                step: [
-                    _written(
-                        task,
-                        tracked=step == "masks" and folders.lineage(task.image) in task.beside,
-                    )
-                    for task in tasks
-                ]
-                for step, tasks in batch.tasks.items()
-            },
-            "attempts": batch.attempts,
-            "marks": batch.marks,
-        }
-        for batch in plan.batches.values()
-    }
-    scripts = {
-        name: {
-            **vars(script),
-            "batches": {
-                batch: [_written_run(task) for task in tasks]
-                for batch, tasks in script.batches.items()
-            },
-        }
-        for name, script in plan.scripts.items()
-    }
-    own = {each.name: getattr(plan, each.name) for each in fields(plan)}
-    kept = {name: value for name, value in own.items() if name not in _UNWRITTEN}
-    return {**kept, "batches": batches, "scripts": scripts}
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    with write_atomically(path) as part:
-        part.write_text(json.dumps(values), encoding="ascii")
-
-
-def _written(task: Task, *, tracked: bool) -> list[Any]:
-    """Return what a plan has to say of a task for `ResultPaths.task` to make it again."""
-    place = [task.image, str(task.path), task.position, task.positions]
-    return [*place, task.key, task.attempt, task.large, tracked, task.file, task.before]
-
-
-def _written_run(task: Task) -> list[Any]:
-    """Return the same of a run of a script."""
-    return [task.image, str(task.path), task.position, task.positions, task.key, task.attempt]
-
-
-class _WrittenTasks(Mapping[str, list[Task]]):
-    """The tasks of a batch by their steps, each made of what was written when it is asked for: a job does one step."""
-
-    def __init__(self, folders: ResultPaths, written: dict[str, list[list[Any]]]) -> None:
-        self._folders = folders
-        self._written = written
-        self._made: dict[str, list[Task]] = {}
-        # What another version wrote is refused by who reads the plan, and not by who asks for a task later.
-        for step, rows in written.items():
-            self._make(step, rows[:1])
-            if any(len(row) != len(rows[0]) for row in rows):
-                raise ValueError(f"tasks of several kinds: {step}")
-
-    def __getitem__(self, step: str) -> list[Task]:
-        if step not in self._made:
-            self._made[step] = self._make(step, self._written[step])
-        return self._made[step]
-
-    def _make(self, step: str, rows: list[list[Any]]) -> list[Task]:
-        task = self._folders.task
-        return [task(step, image, Path(file), *rest) for image, file, *rest in rows]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._written)
-
-    def __len__(self) -> int:
-        return len(self._written)
-
-
-def read_batch(path: Path, batch: str) -> Plan:
-    """Return what of a plan belongs to a batch of images: all that a job needs which works on it.
-
-    Parameters
-    ----------
-    path : Path
-        The file of the whole plan.
-    batch : str
-    """
-    return _read_part(path, f"{batch}.json")
-
-
-def read_script_batch(path: Path, name: str, batch: str) -> Plan:
-    """Return what of a plan belongs to a batch of a script's runs; the whole of it where a run takes more.
-
-    Parameters
-    ----------
-    path : Path
-        The file of the whole plan.
-    name : str
-        The script.
-    batch : str
-    """
-    return _read_part(path, f"{name}.{batch}.json")
-
-
-def read_outline(path: Path) -> Plan:
-    """Return a plan without what it says of single images: settings, and the names of what Snakemake asks for.
-
-    Parameters
-    ----------
-    path : Path
-        The file of the whole plan.
-    """
-    return _read_part(path, "outline.json")
-
-
-def _read_part(path: Path, name: str) -> Plan:
-    part = path.with_name("plans") / name
-    # A run that another version began wrote none.
-    return read_plan(part if part.exists() else path)
-
-
-def read_plan(path: Path, results: Path | None = None) -> Plan:
-    """Return the plan that `write_plan` wrote.
-
-    Parameters
-    ----------
-    path : Path
-    results : Path, optional
-        The results folder as seen from here, where that is not the folder in which the run was started.
-    """
-    values = json.loads(path.read_text(encoding="ascii"))
-    if results:
-        values["written_for"] = values["settings"]["results"]
-        values["settings"]["results"] = str(results)
-    folders = ResultPaths.of(values["settings"])
-    batches = {
-        name: Batch(
-            name,
-            _WrittenTasks(folders, batch["tasks"]),
-            batch["attempts"],
-            batch.get("marks", {}),
-        )
-        for name, batch in values["batches"].items()
-    }
-    scripts = {
-        name: ScriptPlan(
-            **{**script, "batches": _read_runs(folders, definition, script["batches"])}
-        )
-        for name, definition in scripts_of(values["settings"]).items()
-        if (script := values["scripts"].get(name))
-    }
-    memory = {
-        batch: {step: Need(*need) for step, need in needs.items()}
-        for batch, needs in values.get("memory", {}).items()
-    }
-    return Plan(**{**values, "batches": batches, "scripts": scripts, "memory": memory})
-
-
-def _read_runs(
-    folders: ResultPaths, script: Script, batches: dict[str, list[list[Any]]]
-) -> dict[str, list[Task]]:
-    return {
-        batch: [
-            replace(
-                folders.script_task(script, run, None, key, attempt),
-                path=Path(path),
-                position=position,
-                positions=positions,
-            )
-            for run, path, position, positions, key, attempt in tasks
-        ]
-        for batch, tasks in batches.items()
-    }
-
-
-@dataclass(frozen=True)
-class ScriptPlan:
-    """What a run of SegMake will do of one script.
-
-    Attributes
-    ----------
-    text : str
-        Fingerprint of the script's files as they are written.
-    code : str
-        Fingerprint of the script itself: its code, arguments and environment, and the files that its arguments name.
-    outcome : str
-        Names the file that is there once all of its runs were tried.
-    batches : dict
-        The tasks of each job, by the name of its batch.
-    names : dict
-        For each batch, what names the file that Snakemake asks for.
-    counts : dict
-        How many runs there are (``runs``), are done (``done``), failed before (``failed``), are to be run (``to_run``),
-        are done if files hold what they held (``to_look_at``),
-        were done and have lost their results (``gone``), ended well but took nothing of their image (``unread``).
-    files : list of str
-        All files that the script is made of.
-    meanings : dict
-        What stands for the script in keys, by what it means and how it is written: `segmake.scripts.source.meaning`.
-    remarks : list
-        What is to be said of it: the name of a sentence, and its values.
-    """
-
-    text: str
-    code: str
-    outcome: str
-    batches: dict[str, list[Task]] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    meanings: dict[str, str] = field(default_factory=dict)
-    remarks: list[tuple[str, dict[str, str]]] = field(default_factory=list)

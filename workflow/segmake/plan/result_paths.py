@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.files import fingerprint, result_name
 from segmake.core.output_files import files, kinds_of_images
-from segmake.runner.step_names import AFTER
 
 # Whoever only looks where a run is loads neither tasks nor scripts.
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def mark_of(step: str, attempts: Mapping[str, list[int]]) -> str:
     """Return what stands for the attempts of a batch's images in the name of the file that Snakemake asks for."""
     # A missing file is made again only if the target needs it, so a name tells what went before it too.
     before, chain = step, [attempts[step]]
-    while before := AFTER.get(before, ""):
+    while before := STEPS[before].after:
         chain.append(attempts[before])
     return fingerprint(chain)
 
@@ -217,17 +217,17 @@ class ResultPaths:
 
     def outputs(self, step: str, image: str) -> tuple[Path, ...]:
         """The files that a step makes of an image."""
-        if step == "segment":
+        if step == SEGMENT:
             return (self.labels(image),)
-        if step == "masks":
+        if step == MASKS:
             return (self.mask(image),)
-        if step == "measure":
+        if step == MEASURE:
             return (self.cells(image),)
         return (self.picture(image), *self.thumbnails(image))
 
     def optional(self, step: str, image: str) -> tuple[Path, ...]:
         """The files that a step may make of an image besides: SegMake's own table, and the small moving picture."""
-        own = {"measure": (self.table(image),), "overlay": (self.movie(image),)}
+        own = {MEASURE: (self.table(image),), OVERLAY: (self.movie(image),)}
         return own.get(step, ())
 
     def task(
@@ -257,7 +257,7 @@ class ResultPaths:
         from segmake.runner.pipeline import Task
 
         beside: tuple[Path, ...] = ()
-        if step == "masks":
+        if step == MASKS:
             beside = tuple(chain(*(files(kind, self.results, image) for kind in self.kinds)))
             beside += (self.lineage(image), self.own_lineage(image)) if tracked else ()
         return Task(

@@ -11,6 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmake.core.declared_steps import MEASURE, SEGMENT, STEPS
 from segmake.core.files import fingerprint, readable
 from segmake.core.journal import Entry, Journal, next_attempt
 from segmake.core.settings import Environment, Settings
@@ -22,7 +23,6 @@ from segmake.plan.script_keys import ImageFacts, Keys
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current
 from segmake.runner.same_content import was_carried
-from segmake.runner.step_names import AFTER, STEPS
 from segmake.scripts.checks.command import fill
 from segmake.scripts.definition.script import MADE_BY, Script, image_of, scripts_of
 
@@ -131,7 +131,7 @@ def facts_in_job(plan: Plan, *, before: bool = False) -> Keys:
     finished = cache(lambda step, batch: Journal(plan.folders.journal(step, batch)).finished())
 
     def facts(batch: Batch, number: int) -> ImageFacts:
-        image = batch.tasks["segment"][number]
+        image = batch.tasks[SEGMENT][number]
 
         def state(need: str) -> Any:
             step = MADE_BY[need]
@@ -139,10 +139,10 @@ def facts_in_job(plan: Plan, *, before: bool = False) -> Keys:
             good = entry and entry.event == "done" and entry.key == batch.tasks[step][number].key
             return "done" if good else ""
 
-        keys = {**plan.images_of_scripts[image.image], "cells": batch.tasks["measure"][number].key}
+        keys = {**plan.images_of_scripts[image.image], "cells": batch.tasks[MEASURE][number].key}
         older = plan.images_before.get(image.image) if before else None
-        if older and was_carried(finished(STEPS[0], batch.name).get(image.image)):
-            keys = {**older, "cells": batch.tasks["measure"][number].before or keys["cells"]}
+        if older and was_carried(finished(SEGMENT, batch.name).get(image.image)):
+            keys = {**older, "cells": batch.tasks[MEASURE][number].before or keys["cells"]}
         without = image.image in plan.left_out_because
         return ImageFacts(keys, image.positions > 0, state, without)
 
@@ -152,7 +152,7 @@ def facts_in_job(plan: Plan, *, before: bool = False) -> Keys:
         {
             task.image: facts(batch, number)
             for batch in plan.batches.values()
-            for number, task in enumerate(batch.tasks["segment"])
+            for number, task in enumerate(batch.tasks[SEGMENT])
         },
         cache(lambda name: journal_of(plan.folders, name).finished()),
         expected=False,
@@ -275,14 +275,14 @@ def _expected_keys(
     for batch in batches.values():
         finished = {
             step: Journal(folders.journal(step, batch.name)).finished()
-            for step in ("segment", *MADE_BY.values())
+            for step in (SEGMENT, *MADE_BY.values())
         }
-        for number, task in enumerate(batch.tasks["segment"]):
+        for number, task in enumerate(batch.tasks[SEGMENT]):
             of_image = {step: batch.tasks[step][number] for step in finished}
             if before:
                 of_image = {step: replace(t, key=t.before or t.key) for step, t in of_image.items()}
             ends = {step: finished[step].get(task.image) for step in finished}
-            needs = {**images[task.image], "cells": of_image["measure"].key}
+            needs = {**images[task.image], "cells": of_image[MEASURE].key}
             state, without = _state(of_image, ends), task.image in left_out
             facts[task.image] = ImageFacts(needs, task.positions > 0, state, without)
     journals = {name: journal_of(folders, name).finished() for name in scripts}
@@ -298,7 +298,7 @@ def _state(tasks: Mapping[str, Task], ends: Mapping[str, Entry | None]) -> Any:
             entry = ends[step]
             if entry and entry.event == "failed" and entry.key == tasks[step].key:
                 return "failed"
-            step = AFTER.get(step, "")
+            step = STEPS[step].after
         return ""
 
     return state
@@ -315,7 +315,7 @@ def _plan_script(
 ) -> ScriptPlan:
     finished = keys.journals(script.name)
     settled = keys.is_settled(script.name)
-    places = {t.image: (b.name, t) for b in batches.values() for t in b.tasks["segment"]}
+    places = {t.image: (b.name, t) for b in batches.values() for t in b.tasks[SEGMENT]}
     pending: dict[str, list[Task]] = {}
     attempts: dict[str, int] = {}
     counts = dict.fromkeys(("runs", "done", "failed", "to_run", "to_look_at", "gone"), 0)
@@ -377,9 +377,9 @@ def _before(
     for step in script.steps_needed:
         while step:
             found += [[step, name, each.attempts[step]] for name, each in asked.items()]
-            step = AFTER.get(step, "")
+            step = STEPS[step].after
     if not script.per_image and "images" in script.needs:
-        found.append(sorted(t.image for b in batches.values() for t in b.tasks["segment"]))
+        found.append(sorted(t.image for b in batches.values() for t in b.tasks[SEGMENT]))
     return found
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from segmake import __version__
 from segmake.core import versions
 from segmake.core.caches import own_cache
+from segmake.core.declared_steps import STEPS
 from segmake.core.files import fingerprint, result_name, write_atomically
 from segmake.core.journal import Entry, Record, as_record
 from segmake.core.json_lines import read_lines
+from segmake.core.looks import looks
 from segmake.images import derived, image_folders
 from segmake.images.corrections import correction_fingerprint, find_corrections
 from segmake.runner.records import name_of
-from segmake.runner.step_names import STEPS
 
 if TYPE_CHECKING:
     from segmake.images.image import ImageFile
@@ -59,6 +60,16 @@ class Kept(NamedTuple):
 
 # Where the name of an image's results stands in that of a file; no file has it in its name.
 _NAME = "\0"
+
+
+class _Results(NamedTuple):
+    """Results of one kind of a batch: their folder, what stands before and after an image's name in theirs, sizes."""
+
+    folder: str
+    before: str
+    after: str
+    names: list[str]
+    sizes: list[int]
 
 
 # What a plan says of the images as a whole, whether or not there is something to do.
@@ -116,10 +127,8 @@ class SettledBatches:
                 same
                 and kept["batches"] == [*self._known]
                 and find_corrections(self._folders.corrections, ()) == ({}, [])
-                and all(
-                    line["journals"] == self._journals(name) and self._are_there(line)
-                    for name, line in self._known.items()
-                )
+                and all(line["journals"] == self._journals(n) for n, line in self._known.items())
+                and self._are_there(self._known.values())
             ):
                 facts = {name: kept["facts"][name] for name in OF_ALL}
                 return facts, {name: _kept(line) for name, line in self._known.items()}
@@ -137,11 +146,15 @@ class SettledBatches:
         correction : callable
             Returns the corrected mask of an image, if it has one.
         """
-        sign, _ = self._signs[name] = self._sign(name, images, correction)
+        # Of one that was never begun, nothing is known, and nothing will be.
+        if not any(journals := self._journals(name)):
+            return None
+        sign = self._sign(images, correction, journals)
+        self._signs[name] = sign, journals
         line = self._known.get(name)
         # What is kept may be damaged.
         with suppress(KeyError, TypeError, ValueError, AttributeError):
-            if line and line["sign"] == sign and self._are_there(line):
+            if line and line["sign"] == sign and self._are_there([line]):
                 found = _kept(line).attempts
                 if all(len(each) == len(images) for each in found.values()):
                     self._now[name] = line
@@ -201,12 +214,11 @@ class SettledBatches:
 
     def _sign(
         self,
-        name: str,
         images: Iterable[ImageFile],
         correction: Callable[[ImageFile], Path | None],
-    ) -> tuple[str, list[list[int]]]:
-        """Return what differs when a batch's images, journals, or what decides about them do; and of the journals."""
-        journals = self._journals(name)
+        journals: list[list[int]],
+    ) -> str:
+        """Return what differs when a batch's images, journals, or what decides about them do."""
         facts = [
             (
                 *(image.image, str(image.path), image.size, image.mtime_ns),
@@ -217,7 +229,7 @@ class SettledBatches:
             )
             for image in images
         ]
-        return fingerprint(self._decisive, journals, facts), journals
+        return fingerprint(self._decisive, journals, facts)
 
     def _sizes(self, batch: Batch, entries: Mapping[str, Entries]) -> dict[str, list[int]] | None:
         """Return the size of each result, by its name without the image's; -1 where an image has none of it."""
@@ -240,20 +252,37 @@ class SettledBatches:
                         return None
         return found
 
-    def _are_there(self, line: dict[str, Any]) -> bool:
-        """Whether all results of a batch have the sizes that they had."""
-        for kind, of_images in line["sizes"].items():
-            before, after = f"{self._folders.results}/{kind}".split(_NAME)
-            for name, size in zip(line["names"], of_images, strict=True):
-                if size < 0:
-                    continue
-                try:
-                    found = os.stat(f"{before}{name}{after}")
-                except OSError:
-                    return False
-                if found.st_size != size or not S_ISREG(found.st_mode):
-                    return False
-        return True
+    def _are_there(self, lines: Iterable[dict[str, Any]]) -> bool:
+        """Whether all results of some batches have the sizes that they had."""
+        return all(looks(_have_their_sizes, self._results_of(lines)))
+
+    def _results_of(self, lines: Iterable[dict[str, Any]]) -> Iterator[_Results]:
+        for line in lines:
+            for kind, sizes in line["sizes"].items():
+                way, after = kind.split(_NAME)
+                folder, _, before = f"{self._folders.results}/{way}".rpartition("/")
+                yield _Results(folder, before, after, line["names"], sizes)
+
+
+def _have_their_sizes(results: _Results) -> bool:
+    """Whether some results are files, and have the sizes that they had; each is looked at once, and none is opened."""
+    try:
+        # The way there is gone once, and not for each file.
+        folder = os.open(results.folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        for name, size in zip(results.names, results.sizes, strict=True):
+            if size < 0:
+                continue
+            found = os.stat(f"{results.before}{name}{results.after}", dir_fd=folder)
+            if found.st_size != size or not S_ISREG(found.st_mode):
+                return False
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
 
 
 def _kept(line: dict[str, Any]) -> Kept:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from segmake import __version__
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import readable
 from segmake.core.journal import Journal
 from segmake.core.settings import Segmentation
@@ -24,11 +25,11 @@ from segmake.outcome.quality import write_flags
 from segmake.outcome.timing import timing_of
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
+from segmake.plan.described import describe_derived
 from segmake.plan.plan import Plan
 from segmake.report.cell_columns import CellColumns
 from segmake.report.page import TABLES, Run, write_report
 from segmake.runner.run_files import note_files
-from segmake.runner.step_names import STEPS
 from segmake.scripts.results.results import script_results
 
 
@@ -96,7 +97,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
             for what, number in plan.unselected.items()
             if number
         ]
-        + plan.describe_derived("report"),
+        + describe_derived(plan, "report"),
         usage=usage_of_runs(plan),
         timing=timing_of(plan),
         sources=plan.sources,
@@ -132,8 +133,8 @@ def _versions(plan: Plan) -> dict[str, str]:
     except metadata.PackageNotFoundError:
         pass
     for batch in plan.batches.values():
-        journal = Journal(plan.folders.journal(STEPS[0], batch.name))
-        for task in batch.tasks[STEPS[0]]:
+        journal = Journal(plan.folders.journal(SEGMENT, batch.name))
+        for task in batch.tasks[SEGMENT]:
             if journal.is_done(task.image, task.key) and (entry := journal.last(task.image)):
                 versions |= entry.details.get("versions", {})
     return versions

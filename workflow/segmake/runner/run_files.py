@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from segmake.core.declared_steps import STEPS
 from segmake.core.files import refuse_link, write_atomically
 from segmake.core.journal import Record, as_record
 from segmake.core.output_files import TABLES_OF_RUN
 from segmake.runner.records import has_its_size, keep_changed, name_of, record_of, was_changed
-from segmake.runner.step_names import STEPS
 
 NAMES = ("report.html", "images.csv", "cells.csv", "cells.parquet")
 

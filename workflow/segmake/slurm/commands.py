@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import one_line
 from segmake.slurm import fates
 
@@ -538,7 +539,7 @@ def work_of(comment: str) -> tuple[str, str]:
     if group := re.match(rf"rule_({TOGETHER}|{AFTERWARDS})(\d+)_(\w+)", comment):
         rules = group[3].split("_")
         # A job that does all steps of a batch is one of segmentation, which asks for most and takes longest.
-        first = next((rule for rule in rules if rule == "segment"), AFTERWARDS)
+        first = SEGMENT if SEGMENT in rules else AFTERWARDS
         return rules[0] if len(rules) == 1 else first, group[2]
     named = re.match(rf"rule_({SCRIPT}.+?)_wildcards_(\d+(?:-\d+)?)", comment) or re.match(
         r"rule_([A-Za-z]+)(?:_wildcards_)?(\d*)", comment

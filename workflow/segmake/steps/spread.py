@@ -17,7 +17,7 @@ from typing import Any
 from segmake.core.files import folders_stay_open
 from segmake.core.threads import allowed, limit
 from segmake.messages import Problem
-from segmake.plan.plan import read_batch
+from segmake.plan.written_plan import read_batch
 from segmake.runner.parallel import Parallel, Stopped
 from segmake.runner.pipeline import Ended, Leave, Line, Task, Work
 from segmake.runner.run_step import noted

@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.output_files import KINDS
 from segmake.labels import exports as outputs
 from segmake.messages import Problem
@@ -25,7 +26,7 @@ def work_of(step: str, plan: Plan, tell: Callable[[str], None]) -> Work:
     tell : callable
         Takes a line for the screen.
     """
-    if step == "segment":
+    if step == SEGMENT:
         from segmake.steps.segmentation import Segmentation
 
         return Segmentation(plan, tell)

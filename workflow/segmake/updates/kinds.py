@@ -11,13 +11,13 @@ from typing import Literal
 
 from segmake.core import installation
 from segmake.core.caches import own_cache_folder
+from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.journal import Journal
 from segmake.core.json_lines import read_lines
 from segmake.core.made_folders import shared_environments
 from segmake.core.output_files import TABLES_OF_RUN
 from segmake.engines import models_folder
 from segmake.runner.run_files import NAMES
-from segmake.runner.step_names import STEPS
 from segmake.updates.sizes import Size, size_of
 
 # How it comes back: by a step, by the user's scripts, from the network, by Snakemake, by the set-up, or not at all.
@@ -26,11 +26,11 @@ Return = Literal["step", "scripts", "network", "itself", "set_up", "never", "sta
 
 # Below the results folder, and the step that makes it.
 _OF_RESULTS: dict[str, tuple[tuple[str, ...], Return, str]] = {
-    "labels": ((".segmake/labels",), "step", "segment"),
-    "masks": (("masks", "lineages", ".segmake/lineages"), "step", "masks"),
-    "outputs": (("rois", "cellpose", "ome_zarr"), "step", "masks"),
-    "tables": (("cells", ".segmake/tables"), "step", "measure"),
-    "pictures": (("overlays", ".segmake/thumbnails"), "step", "overlay"),
+    "labels": ((".segmake/labels",), "step", SEGMENT),
+    "masks": (("masks", "lineages", ".segmake/lineages"), "step", MASKS),
+    "outputs": (("rois", "cellpose", "ome_zarr"), "step", MASKS),
+    "tables": (("cells", ".segmake/tables"), "step", MEASURE),
+    "pictures": (("overlays", ".segmake/thumbnails"), "step", OVERLAY),
     "scripts": (("scripts",), "scripts", ""),
     "failed": (("scripts/_failed",), "never", ""),
     "changed": (("changed",), "never", ""),

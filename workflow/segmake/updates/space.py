@@ -21,8 +21,9 @@ from segmake.core.config import DEFAULT_CONFIG
 from segmake.core.journal import Entry, as_record
 from segmake.messages import Problem, enumerated, joined, say
 from segmake.messages.numbers import duration, shown_bytes
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.written_plan import read_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.records import checksum, is_as_noted
 from segmake.runner.script_products import changed_in

@@ -131,16 +131,17 @@ def find(
     Problem, Problems
         ``SM-ENV-053`` if the config has none of this name; what is wrong with it.
     """
-    sections = config.settings["environments"]
+    sections = config.typed.environments
     if name not in sections:
         raise Problem("SM-ENV-053", name=readable(name), known=enumerated(sorted(sections)))
     section = sections[name]
-    alone = replace(config, settings=config.settings | {"environments": {name: section}})
+    checked = {name: config.settings["environments"][name]}
+    alone = replace(config, settings=config.settings | {"environments": checked})
     file = environment_files(alone, conda=conda, ask_driver=ask_driver)[name]
-    if section["existing"]:
-        place = existing_environments.find(section["existing"]).prefix
+    if section.existing:
+        place = existing_environments.find(section.existing).prefix
         return Entrance(name, "existing", file, place, place)
-    own = place_of(name, section["python"], file, prefix)
+    own = place_of(name, section.python, file, prefix)
     by_uv = Entrance(name, "uv", file, own.parent, own)
     made = _made_by_conda(file, folder_of_conda)
     by_conda = Entrance(name, "conda", file, folder_of_conda, made)

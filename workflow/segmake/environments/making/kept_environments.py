@@ -36,8 +36,9 @@ from segmake.environments.solving.environment_files import found_before
 from segmake.messages import Problem, enumerated, say
 from segmake.messages.numbers import brief
 from segmake.outcome.status import main_job, who_runs
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
 from segmake.plan.result_paths import ResultPaths
+from segmake.plan.written_plan import read_plan
 from segmake.slurm.jobs import Jobs
 
 ENGINES = installation.environment_file("imaging").parent
@@ -162,14 +163,14 @@ def _of_conda(
 def _of_uv(
     folder: Path, config: Config, plan: Plan | None, *, shared: bool = False
 ) -> Iterator[Kept]:
+    own = config.typed.environments
     used = {
         Path(python).absolute().parents[1]: name
         for name, python in getattr(plan, "pythons", {}).items()
-        if name in config.settings["environments"]
+        if name in own
     }
     for name, file in found_before(config).items():
-        python = config.settings["environments"][name]["python"]
-        used.setdefault(place_of(name, python, file, folder.parent), name)
+        used.setdefault(place_of(name, own[name].python, file, folder.parent), name)
     for mark in folder.glob(f"*/{MADE}"):
         place = mark.parent
         name, _, content = place.name.rpartition("-")
@@ -179,8 +180,8 @@ def _of_uv(
 
 def _of_users(config: Config) -> Iterator[Kept]:
     """Yield those that were there before, as far as they are there still."""
-    for name, section in config.settings["environments"].items():
-        if words := section["existing"]:
+    for name, section in config.typed.environments.items():
+        if words := section.existing:
             with suppress(Problem):
                 own = existing_environments.find(words)
                 yield Kept(name, "", own.prefix, 0.0, _users(name, config), existing=True)
@@ -189,8 +190,9 @@ def _of_users(config: Config) -> Iterator[Kept]:
 def _files(plan: Plan | None, config: Config) -> dict[bytes, str]:
     """Return the environments of the config by what is in their files, as the last run had them, or the next will."""
     found = {file.read_bytes(): name for name, file in found_before(config).items()}
+    own = config.typed.environments
     for name, file in plan.environments.items() if plan else ():
-        if name in config.settings["environments"] and Path(file).is_file():
+        if name in own and Path(file).is_file():
             found[Path(file).read_bytes()] = name
     return found
 
@@ -198,19 +200,19 @@ def _files(plan: Plan | None, config: Config) -> dict[bytes, str]:
 def _users(name: str | None, config: Config) -> tuple[str, ...]:
     if name is None:
         return ()
-    scripts = [one["name"] for one in config.settings["scripts"] if one.get("environment") == name]
+    scripts = [script.name for script in config.typed.scripts if script.environment == name]
     return tuple(scripts) or (str(config.path),)
 
 
 def _jupyter_users(name: str, config: Config) -> tuple[str, ...]:
     """Return what uses a JupyterLab beside an environment: that which opens it, while the environment is wanted."""
-    own = {*config.settings["environments"], "main", *(path.stem for path in ENGINES.glob("*"))}
+    own = {*config.typed.environments, "main", *(path.stem for path in ENGINES.glob("*"))}
     wanted = name.endswith(FOR_JUPYTER) and name.removesuffix(FOR_JUPYTER) in own
     return ("segmake jupyter",) if wanted else ()
 
 
 def _engine_users(engine: str, config: Config) -> tuple[str, ...]:
-    used = engine in _ALWAYS or engine == config.settings["segmentation"]["engine"]
+    used = engine in _ALWAYS or engine == config.typed.segmentation.engine
     return (say("kept.engine"),) if used else ()
 
 

@@ -136,7 +136,7 @@ def found_before(config: Config, kept: Path = KEPT) -> dict[str, Path]:
     kept : Path
         The folder of the files.
     """
-    requests = (_request(config, name, conda=True)[0] for name in config.settings["environments"])
+    requests = (_request(config, name, conda=True)[0] for name in config.typed.environments)
     files = {one.name: _kept_file(one, kept) for one in requests if not one.existing}
     return {name: file for name, file in files.items() if file.exists()}
 
@@ -188,7 +188,7 @@ def _requests(
         What is wrong with those that the run can't do without.
     """
     requests, problems = [], []
-    for name in config.settings["environments"]:
+    for name in config.typed.environments:
         request, faults = _request(config, name, conda=conda)
         problems += [fault for fault in faults if not forgive(name, fault)]
         requests += [] if faults else [request]
@@ -199,18 +199,18 @@ def _requests(
 
 def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[Problem]]:
     """Return an environment of the config as it is understood, and what is wrong with it."""
-    section = config.settings["environments"][name]
+    section = config.typed.environments[name]
     wanted, problems = list[Wanted](), list(config.list_faults.get(name, []))
     places: dict[str, str] = {}
-    for index, words in enumerate(section["packages"]):
+    for index, words in enumerate(section.packages):
         where = config.where("environments", name, "packages", index)
         try:
             wanted.append(understand(words, where))
             places.setdefault(wanted[-1].project, where)
         except Problem as problem:
             problems.append(problem)
-    of_conda = tuple(" ".join(words.split()) for words in section.get("conda", ()))
-    existing = section.get("existing")
+    of_conda = tuple(" ".join(words.split()) for words in section.conda)
+    existing = section.existing
     if of_conda and not conda and not existing:
         where = config.where("environments", name, "conda")
         names = {"name": name, "packages": ", ".join(of_conda)}
@@ -218,7 +218,7 @@ def _request(config: Config, name: str, *, conda: bool) -> tuple[_Request, list[
     where = config.where("environments", name, "packages")
     request = _Request(
         name,
-        str(section["python"]),
+        section.python,
         wanted,
         where,
         of_conda,

@@ -68,8 +68,7 @@ def engine_of(experiment: Path) -> str:
     from segmake.config.load import load_config
 
     try:
-        settings = load_config(experiment / DEFAULT_CONFIG, images=False).settings
+        settings = load_config(experiment / DEFAULT_CONFIG, images=False).typed
     except (Problem, Problems):
         return ""
-    has_images = settings["images"]["folder"] is not None
-    return str(settings["segmentation"]["engine"]) if has_images else ""
+    return settings.segmentation.engine if settings.images.folder is not None else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.core import installation
+from segmake.core.declared_steps import MASKS, MEASURE
 from segmake.core.files import LONGEST_NAME, fingerprint, result_name, shortened
 from segmake.core.settings import Resources, Run, script_section
 from segmake.core.settings import Script as Section
@@ -20,7 +21,7 @@ from segmake.core.settings import Script as Section
 OWN = ("images", "masks", "cells")
 
 # The step of SegMake that makes each of them; the images are there from the start.
-MADE_BY = {"masks": "masks", "cells": "measure"}
+MADE_BY = {"masks": MASKS, "cells": MEASURE}
 
 # What a job works off one after the other, where the config does not say: enough to be worth the start of a job.
 ROUNDS = 25

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import natural_key, write_atomically
 from segmake.core.journal import Entry
 from segmake.messages import Problem
@@ -263,7 +264,7 @@ def _images_of(plan: Plan, script: Script, keys: Keys) -> list[Task]:
             return False
         return facts.readable and all(n == "images" or facts.state(n) == "done" for n in own)
 
-    tasks = [task for batch in plan.batches.values() for task in batch.tasks["segment"]]
+    tasks = [task for batch in plan.batches.values() for task in batch.tasks[SEGMENT]]
     return sorted(filter(is_there, tasks), key=lambda task: natural_key(task.image))
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import readable
 from segmake.messages import Problem, enumerated, joined, say
 from segmake.messages.numbers import brief
-from segmake.plan.plan import Plan, read_plan
+from segmake.plan.plan import Plan
+from segmake.plan.written_plan import read_plan
 from segmake.runner.pipeline import Task
 from segmake.runner.script_products import made_in
 from segmake.scripts.definition.script import Script
@@ -59,7 +61,7 @@ class Care:
         if not self.protection.works:
             # `number` tells that this plan is that of one batch.
             plan = read_plan(self._plan.folders.plan) if self._plan.number else self._plan
-            images = [t.path for batch in plan.batches.values() for t in batch.tasks["segment"]]
+            images = [t.path for batch in plan.batches.values() for t in batch.tasks[SEGMENT]]
         return Originals(images, whole=self._script.alone and bool(images))
 
     @contextmanager

@@ -20,7 +20,7 @@ import psutil
 from segmake.core.files import open_own
 from segmake.messages import say
 from segmake.messages.numbers import number as amount
-from segmake.plan.plan import PLAN_VARIABLE
+from segmake.plan.written_plan import PLAN_VARIABLE
 from segmake.scripts.running import kernel
 from segmake.scripts.running.protection import Protection
 from segmake.scripts.running.starting import Started, Starter

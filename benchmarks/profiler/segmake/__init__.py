@@ -1,0 +1,1 @@
+"""Nothing: of the folders on the path of a Python, SegMake leaves those that have a package of this name."""
