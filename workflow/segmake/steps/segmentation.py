@@ -208,6 +208,7 @@ class Segmentation:
         """Make the last masks, write the labels, and return what the journal notes of them."""
         try:
             self._make_masks(computed, computed.prediction)
+            computed.prediction = None
             doubts = self._doubts(computed)
             with computed.phase("write"):
                 computed.writer.close()
