@@ -62,8 +62,8 @@ class Measured:
     figures : list of Figure
     commit : str
         Of SegMake.
-    took : float
-        Seconds.
+    took, used : float
+        Seconds, and seconds of a processor.
     others : float
         How much of all cores was used by what is not of this benchmark.
     """
@@ -71,11 +71,13 @@ class Measured:
     figures: list[Figure]
     commit: str
     took: float
+    used: float
     others: float
 
     @property
     def how(self) -> str:
-        return f"Took {self.took:.0f} s, in which others used {self.others:.0%} of the cores."
+        own = f"Took {self.took:.0f} s, {self.used:.0f} s of a processor"
+        return f"{own}; others used {self.others:.0%} of the cores meanwhile."
 
 
 _VERSIONS = """
@@ -121,11 +123,11 @@ def main() -> None:
 
 def measured(each: ModuleType, sizes: list[int], repeats: int, around: Given) -> Measured:
     """Measure one benchmark."""
-    began, used, busy = time.monotonic(), _used(), _busy()
+    began, before, busy = time.monotonic(), _used(), _busy()
     figures = each.measure(sizes, repeats, around)
-    took = time.monotonic() - began
-    others = max(0.0, _busy() - busy - (_used() - used)) / took / (os.cpu_count() or 1)
-    return Measured(figures, commit(ROOT), took, others)
+    took, used = time.monotonic() - began, _used() - before
+    others = max(0.0, _busy() - busy - used) / took / (os.cpu_count() or 1)
+    return Measured(figures, commit(ROOT), took, used, others)
 
 
 def _used() -> float:

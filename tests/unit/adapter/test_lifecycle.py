@@ -20,10 +20,11 @@ from segmake.adapter.sending import Sending, leave_nothing_behind
 from segmake.core.disk import probe
 from segmake.core.ended_runs import last_run
 from segmake.messages import Problem
-from segmake.plan.make import make_plan
+from segmake.plan.make import make_or_keep_plan, make_plan
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.jobs import Jobs
 from tests.unit.adapter.fake_workflow import fake
+from tests.unit.plan.jobs import compute
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def reading(configure, draw, tmp_path, monkeypatch):
     (tmp_path / ".snakemake").mkdir()
     draw(tmp_path / "images" / "a.tif")
     plan, inventory = make_plan(configure())
-    return Reading(plan, Jobs(plan.folders.jobs), inventory)
+    return Reading(plan, Jobs(plan.folders.jobs), inventory, config=configure())
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +97,29 @@ def test_a_run_whose_config_can_not_be_kept_works_all_the_same(reading):
     made.end()
     last = last_run(folders.runs)
     assert last and last.ended and not last.config
+
+
+def test_the_start_after_a_run_knows_what_the_run_did(reading, configure, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("segmake.plan.settled.WORTH_KEEPING", 1)
+    monkeypatch.setattr(module, "WORTH_KEEPING", 1)
+    made = run(reading)
+    made.start()
+    compute(reading.plan)
+    made.end()
+    plan, images = make_or_keep_plan(configure())
+    assert images is None and plan.states == {"a.tif": "done"}
+
+
+def test_what_is_not_kept_for_the_next_start_spoils_no_run(reading, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module, "WORTH_KEEPING", 1)
+    made = run(reading)
+    made.start()
+    compute(reading.plan)
+    capsys.readouterr()
+    (tmp_path / "images" / "a.tif").unlink()
+    made.end()
+    assert module.say("end.stopped") not in capsys.readouterr().err
 
 
 def test_a_run_that_is_stopped_says_so(reading, capsys):

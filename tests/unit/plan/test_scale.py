@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tifffile
 
+from segmake.answers.plan import plan_answer
 from segmake.cli import main
 from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
+from segmake.formats import read_headers
 from segmake.formats.believed import Header
+from segmake.images import kept_headers
 from segmake.images.inventory import write_inventory
 from segmake.images.selection import Selection, Selector, select
 from segmake.messages import Problem
@@ -45,6 +49,8 @@ FEW, MANY = 4, 10
 MOST_CALLS = 3500
 # The same where all is known again: 60 without that part.
 MOST_CALLS_IF_KNOWN = 400
+# The same where nothing is known of the image but what its header says: 1200 before they were counted.
+MOST_CALLS_IF_NEW = 450
 
 
 @pytest.fixture
@@ -93,6 +99,37 @@ def test_an_image_of_which_nothing_is_to_be_done_costs_little(plan, configure):
     # Eight results and its own file, once each; those that came later are a batch of their own.
     assert each["looks"] <= 12
     assert each["calls"] <= MOST_CALLS
+
+
+def test_a_new_image_costs_little(plan, configure, draw, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # As from 100 images on: what headers say is kept by the dry run before.
+    monkeypatch.setattr(kept_headers, "WORTH_KEEPING", 1)
+    config = configure(cluster={"batch_size": MANY})
+    of = {}
+    for number in (FEW, MANY):
+        for each in range(number):
+            draw(tmp_path / "images" / f"{each:02d}.tif")
+        make_plan(config)
+        of[number] = counted(lambda: make_plan(config))
+    each = {what: (of[MANY][what] - of[FEW][what]) / (MANY - FEW) for what in of[MANY]}
+    assert each["looks"] <= 1 and each["opens"] == 0
+    assert each["calls"] <= MOST_CALLS_IF_NEW
+
+
+def test_a_header_costs_little_more_than_tifffile_takes_for_it(draw, tmp_path):
+    path = draw(tmp_path / "a.tif")
+
+    def plainly() -> None:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            assert series.shape and series.axes and str(series.dtype)
+
+    calls = []
+    for read in (plainly, lambda: read_headers(path)):
+        read()
+        calls.append(counted(read)["calls"])
+    assert calls[1] <= 1.6 * calls[0], calls
 
 
 def test_a_job_reads_its_batch_and_nothing_that_grows_with_the_images(plan, tmp_path):
@@ -389,6 +426,26 @@ def test_whatever_changes_has_all_planned_anew(start, draw, tmp_path):
         change()
         assert not start()[1], number
     assert not start(overlays={"color": "#00ffff"})[1]
+
+
+def test_a_plan_that_is_known_again_is_told_without_reading_a_journal(start, tmp_path, monkeypatch):
+    start()
+    told, read = [], Counter[Path]()
+    finished = Journal.finished
+
+    def counting(journal: Journal) -> Any:
+        read[journal.path] += 1
+        return finished(journal)
+
+    for is_known in (False, True):
+        # As the page does, and `segmake plan --json`.
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("cache" if is_known else "none")))
+        monkeypatch.setattr(Journal, "finished", counting)
+        read.clear()
+        told.append(plan_answer(tmp_path / "config.yaml", on_cluster=False))
+        assert bool(read) is not is_known
+    first, again = ({**each, "made": ""} for each in told)
+    assert again == first and {image["state"] for image in again["images"]} == {"done"}
 
 
 def test_a_change_is_seen_where_several_files_are_looked_at_at_once(start, tmp_path, monkeypatch):

@@ -6,14 +6,23 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from threading import Lock
 
+import numpy as np
 import pytest
+import tifffile
 
+from segmake import engines
 from segmake.adapter.shell_commands import shell_prefix
+from segmake.core.declared_steps import SEGMENT
+from segmake.core.journal import Journal
 from segmake.core.threads import VARIABLES, allowed
 from segmake.plan.make import make_plan
 from segmake.plan.written_plan import write_plan
+from segmake.runner.run_step import run_step
+from segmake.steps.segmentation import Segmentation
 from tests.projects import ROOT
 
 # Does a step as its job does, and tells the threads that are there when it is done. SegMake's own, which wait for disks,
@@ -127,6 +136,62 @@ def test_cellpose_starts_no_threads_where_there_is_one_core(project, root):
     plan = project(2, engine="cellpose3", model=model, gpu=False, allow_cpu=True)
     code, threads = run(plan, "segment", STEP, 1, str(python))
     assert code == 0 and len(threads) == 1, threads
+
+
+class Network:
+    """An engine that counts what is computed with it at the same time."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._counting, self._at_work, self.most = Lock(), 0, 0
+
+    def _compute(self, planes):
+        with self._counting:
+            self._at_work += 1
+            self.most = max(self.most, self._at_work)
+        time.sleep(0.05)
+        with self._counting:
+            self._at_work -= 1
+        return np.ones(planes[0].shape, np.int32)
+
+    def load(self, settings):
+        return "model"
+
+    def predict(self, loaded, planes):
+        return self._compute(planes)
+
+    def masks(self, loaded, prediction):
+        return self._compute([prediction])
+
+    def describe(self, loaded):
+        return {"model": "model", "device": self._device}
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "most"), [("CPU", 1, 1), ("CPU", 4, 1), ("H200", 4, 2)]
+)
+def test_on_the_cpu_one_thing_at_a_time_has_all_cores(
+    configure, tmp_path, monkeypatch, device, cores, most
+):
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(3):
+        # Of a movie the masks of a plane are made while the network sees the next one.
+        movie = np.zeros((3, 16, 16), np.uint16)
+        axes = {"axes": "TYX"}
+        tifffile.imwrite(images / f"{number}.tif", movie, imagej=True, metadata=axes)
+    section = {"engine": "cellpose3", "gpu": device != "CPU", "allow_cpu": True}
+    plan, _ = make_plan(
+        configure(images={"folder": str(images), "time": "all"}, segmentation=section)
+    )
+    network = Network(device)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
+    monkeypatch.setattr(engines, "engine", lambda name: network)
+    (batch,) = plan.batches.values()
+    with Journal(plan.folders.journal(SEGMENT, batch.name)).locked() as journal:
+        run_step(batch.tasks[SEGMENT], journal, Segmentation(plan, str), str, str)
+    assert {entry.event for entry in journal.finished().values()} == {"done"}
+    assert network.most == most
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from segmake.adapter.cluster_fit import fit_problems
@@ -22,10 +23,10 @@ from segmake.core.disk import disk_problem
 from segmake.core.processes import Process
 from segmake.environments.making.own_environments import needed
 from segmake.environments.solving.environment_files import faults_of
-from segmake.images.inventory import Inventory
+from segmake.images.inventory import Inventory, take_inventory
 from segmake.messages import Problem
 from segmake.outcome.run_state import state_of
-from segmake.plan.make import make_plan
+from segmake.plan.make import make_or_keep_plan
 from segmake.plan.plan import Plan
 from segmake.runner.run_files import refuse_links
 from segmake.slurm import commands as slurm
@@ -42,21 +43,27 @@ class Foreseen:
     ----------
     config : Config
     plan : Plan
-    inventory : Inventory
     cluster : Cluster, Problem or None
         What `segmake.cluster.checks.ask_cluster` returned; None where there is no Slurm.
     refusals : list of Problem
         Why it could not begin.
     warnings : list of Problem
         What is wrong that it would go on with.
+    taken : Inventory or None
+        The images, where the plan was made of them.
     """
 
     config: Config
     plan: Plan
-    inventory: Inventory
     cluster: Cluster | Problem | None
     refusals: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    taken: Inventory | None = None
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The images; taken once it is asked for where the plan was made without."""
+        return self.taken or take_inventory(self.config, self.plan.folders.inventory)
 
 
 def foresee(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ()) -> Foreseen:
@@ -78,7 +85,7 @@ def foresee(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ())
     """
     config = load_config(path, before=before)
     cluster = ask_cluster(config) if on_cluster and slurm.is_here() else None
-    plan, inventory = make_plan(config)
+    plan, inventory = make_or_keep_plan(config)
     conda = bool(shutil.which("conda"))
     faults = {name: faults_of(config, name, conda=conda) for name in config.typed.environments}
     hold = needed(plan)
@@ -97,7 +104,7 @@ def foresee(path: Path, *, on_cluster: bool = True, before: Sequence[Path] = ())
         warnings.append(cluster)
     if not isinstance(cluster, Problem):
         warnings += memory_notes(plan, cluster)
-    return Foreseen(config, plan, inventory, cluster, refusals, warnings)
+    return Foreseen(config, plan, cluster, refusals, warnings, inventory)
 
 
 def _of_results(plan: Plan) -> Iterator[Problem]:

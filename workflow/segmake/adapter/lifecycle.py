@@ -24,12 +24,14 @@ from segmake.core.ended_runs import How, note_begin, note_end
 from segmake.core.run_marks import keep_showing
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.images.inventory import write_inventory
-from segmake.messages import Problem, say
+from segmake.messages import Problem, Problems, say
 from segmake.outcome.past_runs import keep_config
 from segmake.plan.bindings import write_bindings
+from segmake.plan.make import make_plan
 from segmake.plan.overview import overview_of, write_overview
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import note_meanings
+from segmake.plan.settled import WORTH_KEEPING
 from segmake.plan.written_plan import write_plan
 from segmake.scripts.running.process import end_orphans
 from segmake.slurm import commands as slurm
@@ -124,7 +126,21 @@ class Lifecycle:
         empty = not jobs.keep or leave_nothing_behind(jobs, "cluster.left")
         for problem in self._sending.problems() if self._sending else []:
             print(f"\n{problem}", file=sys.stderr)
-        print(f"\n{self._outcome(cancelled=bool(jobs.keep) and empty)}", file=sys.stderr)
+        print(
+            f"\n{self._outcome(cancelled=bool(jobs.keep) and empty)}", file=sys.stderr, flush=True
+        )
+        if self._lock and not self._stopped:
+            self._keep_what_is_done()
+
+    def _keep_what_is_done(self) -> None:
+        """Plan once more, from the journals, while nobody waits for it: the next start knows at once what is done.
+
+        Whoever does wait here may stop it: all has been said.
+        """
+        config = self._reading.config
+        if config and self._plan.number_of_images >= WORTH_KEEPING:
+            with suppress(Problem, Problems, OSError, KeyboardInterrupt):
+                make_plan(config)
 
     def _note_end(self) -> None:
         """Write down that the run ended, and how: else it would count as one that was killed."""

@@ -5,10 +5,12 @@ The main process makes the plan, and says it; a job reads the one that was writt
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from segmake.cluster import job_scripts
 from segmake.cluster.adoption import Adopted, adopt
 from segmake.cluster.checks import Cluster, ask_cluster, cores_wanted
 from segmake.cluster.memory import memory_notes
+from segmake.core.config import Config
 from segmake.core.declared_steps import SEGMENT
 from segmake.core.run_marks import note_start
 from segmake.engines import needs_gpu
@@ -57,6 +60,8 @@ class Reading:
         The cluster that jobs are sent to, if any.
     config_text : str
         What the config says, where the plan was made of it here.
+    config : Config or None
+        The config that the plan was made of here, as it was before what runs ask of a cluster was added.
     """
 
     plan: Plan
@@ -65,6 +70,7 @@ class Reading:
     adopted: Adopted = field(default_factory=dict)
     cluster: Cluster | None = None
     config_text: str = ""
+    config: Config | None = None
 
 
 def read(workflow: WorkflowObject, *, conda: bool) -> Reading:
@@ -103,6 +109,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         text = file.read_bytes().decode("utf-8-sig")
     if before:
         text = text_of_all([*before, file])
+    as_read = replace(config, settings=deepcopy(config.settings))
     # Slurm is asked before the journals are read: what ends in between is known by its files.
     jobs = Jobs(ResultPaths(Path(config.typed.results)).jobs)
     left = _ask_what_is_left(jobs) if workflow.is_main_process else []
@@ -110,6 +117,8 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
     answer = ask_cluster(config) if sends else None
     command = shlex.join(["snakemake", *typed()])
     plan, inventory = make_or_keep_plan(config, command, workflow.cores)
+    # What there is by now stays until this process ends: the collector need not look through it.
+    gc.freeze()
     adopted: Adopted = {}
     if left and workflow.sends_jobs:
         plan, adopted = _adopt(plan, left)
@@ -136,7 +145,7 @@ def _make(workflow: WorkflowObject, *, conda: bool) -> Reading:
         # On one computer the steps of a batch are no more together than those of others.
         plan = replace(plan, small=[], light=[])
     _note_if_idle(plan, workflow)
-    return Reading(plan, jobs, inventory, adopted, cluster, text)
+    return Reading(plan, jobs, inventory, adopted, cluster, text, as_read)
 
 
 def _ask_what_is_left(jobs: Jobs) -> list[Sent]:

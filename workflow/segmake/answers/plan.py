@@ -18,7 +18,7 @@ from segmake.core.journal import Entry, Journal
 from segmake.images.inventory import Inventory
 from segmake.messages import Problem, say
 from segmake.plan.described import describe
-from segmake.plan.plan import Plan, State
+from segmake.plan.plan import Batch, Plan, State
 from segmake.runner.pipeline import Task
 from segmake.runner.run_step import is_current, problem_of
 
@@ -97,31 +97,38 @@ def _images(plan: Plan, inventory: Inventory) -> Iterator[dict[str, Any]]:
     """Yield each image that is there, with what is to be done of it, and why."""
     there = {image.image: image for image in inventory.images if image.present}
     for batch in plan.batches.values():
-        of_steps = (batch.tasks[step] for step in STEPS)
-        # Of a batch that is done, nothing is to be known from its journals.
-        is_done = not any(plan.pending[batch.name].values())
-        journals = [] if is_done else [Journal(plan.folders.journal(s, batch.name)) for s in STEPS]
-        for tasks in zip(*of_steps, strict=True):
-            image = there[tasks[0].image]
-            entries = [journal.last(image.image) for journal in journals]
-            to_do = [
-                step
-                for step, entry, task in zip(STEPS, entries, tasks, strict=False)
-                if not is_current(entry, task) and not _waits_for_a_look(entry, task)
-            ]
-            state = plan.states[image.image]
-            fault = plan.faults.get(image.image)
+        for name, to_do, entries in _steps_to_do(plan, batch):
+            state, fault = plan.states[name], plan.faults.get(name)
             yield {
-                "image": image.image,
-                "file": path_text(image.path),
+                "image": name,
+                "file": path_text(there[name].path),
                 "batch": batch.name,
                 "state": state,
                 "reason": say(f"state.image.{state}"),
                 "to_do": to_do,
                 "failed_before": _failure(entries) if state == "failed" else None,
                 "will_fail": fault and problem_values(fault),
-                "correction": plan.corrections.get(image.image),
+                "correction": plan.corrections.get(name),
             }
+
+
+def _steps_to_do(
+    plan: Plan, batch: Batch
+) -> Iterator[tuple[str, list[str], Sequence[Entry | None]]]:
+    """Yield each image of a batch, the steps that are to be done of it, and how each step ended last."""
+    if not any(plan.pending[batch.name].values()):
+        # Its journals tell no more, and its tasks need not be made.
+        yield from ((image, [], ()) for image in batch.images)
+        return
+    journals = [Journal(plan.folders.journal(step, batch.name)) for step in STEPS]
+    for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
+        entries = [journal.last(tasks[0].image) for journal in journals]
+        to_do = [
+            step
+            for step, entry, task in zip(STEPS, entries, tasks, strict=True)
+            if not is_current(entry, task) and not _waits_for_a_look(entry, task)
+        ]
+        yield tasks[0].image, to_do, entries
 
 
 def _waits_for_a_look(entry: Entry | None, task: Task) -> bool:
@@ -129,7 +136,7 @@ def _waits_for_a_look(entry: Entry | None, task: Task) -> bool:
     return bool(task.before) and is_current(entry, replace(task, key=task.before))
 
 
-def _failure(entries: list[Entry | None]) -> dict[str, Any] | None:
+def _failure(entries: Sequence[Entry | None]) -> dict[str, Any] | None:
     """Return why an image failed when it was last tried."""
     for entry in entries:
         try:

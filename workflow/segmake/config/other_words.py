@@ -98,12 +98,8 @@ def problem_of_named(
 
     Parameters
     ----------
-    given
-        What the config says, and its rule does not allow.
-    names : tuple of str
-        The keys that lead to it.
-    words : mapping
-        What every message of a value tells.
+    given, names, words
+        As `problem_of_value` has them.
     """
     if names[:1] not in (("leave_out",), ("looked_at",)):
         return None

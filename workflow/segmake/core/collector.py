@@ -19,5 +19,8 @@ def no_collecting() -> Iterator[None]:
     try:
         yield
     finally:
+        # Those that stay are old at once: else the next look goes through all of them.
+        gc.freeze()
+        gc.unfreeze()
         if was_enabled:
             gc.enable()

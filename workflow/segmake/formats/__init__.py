@@ -84,6 +84,11 @@ _SIGNATURES = (
     (b"BM", "BMP"),
     (b"GIF8", "GIF"),
 )
+# Those of each format together: most files are what their names say.
+_STARTS = {
+    kind: tuple(signature for signature, other in _SIGNATURES if other == kind)
+    for _, kind in _SIGNATURES
+}
 
 
 class Image(Protocol):
@@ -255,6 +260,8 @@ def unreadable(path: Path, error: Exception) -> Problem:
 
 def _refuse_other_content(path: Path, start: bytes, expected: str) -> None:
     """Refuse a file whose first bytes are those of another format."""
+    if start.startswith(_STARTS.get(expected, ())):
+        return
     kinds = [kind for signature, kind in _SIGNATURES if start.startswith(signature)]
-    if kinds and expected not in kinds:
+    if kinds:
         raise Problem("SM-IMG-005", where=str(path), suffix=path.suffix, kind=kinds[0])

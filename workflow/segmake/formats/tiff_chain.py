@@ -94,10 +94,17 @@ def pages_of(file: BinaryIO, start: bytes, layout: Layout) -> Iterator[bytes]:
         if len(rest) < length + layout.width:
             raise CutShort(f"{name} is missing")
         tags = rest[:length]
-        if len(seen) == 1 and any(code == _NDPI for code, *_ in layout.tags.iter_unpack(tags)):
+        if len(seen) == 1 and _has_code(_NDPI, tags, layout):
             return
         yield tags
         (offset,) = layout.read(layout.offset, rest, length)
+
+
+def _has_code(code: int, tags: bytes, layout: Layout) -> bool:
+    """Whether a page has a tag; in most that have none, not even the bytes of its code are found."""
+    if struct.pack(f"{layout.order}H", code) not in tags:
+        return False
+    return any(each == code for each, *_ in layout.tags.iter_unpack(tags))
 
 
 class Tag(NamedTuple):

@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from segmake import __version__
 from segmake.config import small_diameter
 from segmake.config.site_settings import settle
 from segmake.config.sources import sources_of
@@ -31,7 +32,7 @@ from segmake.images.selection import Selector, interpreted
 from segmake.messages import Problem
 from segmake.plan.bindings import bind_corrections
 from segmake.plan.keys import KeyMaker, arranged, model_fingerprint
-from segmake.plan.known_errors import Seen, affected
+from segmake.plan.known_errors import Seen, affected, version_of
 from segmake.plan.memory import needs
 from segmake.plan.newer import refuse_newer
 from segmake.plan.overview import journal_sizes
@@ -323,7 +324,7 @@ def _plan_batches(
 
 
 class _OfImages(NamedTuple):
-    """What a `Plan` says of single images, as they are planned; ``seen`` are those that the journals know."""
+    """What a `Plan` says of single images, as they are planned; ``seen`` are those that another version knew."""
 
     states: dict[str, State]
     faults: dict[str, Problem]
@@ -346,7 +347,8 @@ class _OfImages(NamedTuple):
         self.states[image.image] = _state(entries, expected)
         if same[SEGMENT]:
             self.looks.append(image.image)
-        if any(entries.values()):
+        # All that is said of them is of other versions.
+        if any(entry and version_of(entry) != __version__ for entry in entries.values()):
             results = folders.mask(image.image), folders.cells(image.image)
             self.seen.append(Seen(image, entries, keys.correction(image), *results))
         if expected[SEGMENT]:

@@ -56,7 +56,8 @@ THRESHOLD = {
 }
 
 # Of Cellpose 3 on the CPU, a thread, 8 tiles at once: 24 for the network with its flows, then 33 for the masks, and the
-# picture; the network sees the next one while masks are made. Others of its kind were not measured, and count as it.
+# picture; on a GPU, the network sees the next one while masks are made. Others of its kind were not measured, and count
+# as it does.
 NETWORK = Takes(1250, 38, 26)
 
 # Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.

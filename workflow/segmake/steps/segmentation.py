@@ -18,6 +18,7 @@ from segmake import engines
 from segmake.core import strips
 from segmake.core.files import position_number
 from segmake.core.strips import Striped
+from segmake.core.threads import allowed
 from segmake.engines import diameter
 from segmake.engines.counting import counts
 from segmake.formats.believed import Header
@@ -56,6 +57,8 @@ class _Field:
         That diameter, in pixels.
     areas : list of array
         Of the cells of each plane, where it is to be seen how large they are.
+    doubts : list of tuple
+        What speaks against the labels: codes of messages, and the values in them.
     """
 
     view: FieldOfView
@@ -71,6 +74,7 @@ class _Field:
     areas: list[np.ndarray] = field(default_factory=list)
     anisotropy_unknown: bool = False
     unclear: bool = False
+    doubts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -125,15 +129,16 @@ class Segmentation:
     """Segments images; the model is loaded for the first image that can be read, and once.
 
     The network sees one plane while the next one is read, and the masks of the one before it are made and written:
-    planes of different images, and those of one movie or stack.
+    planes of different images, and those of one movie or stack. On the CPU the network and the masks take turns, since
+    each of them has all cores of the job.
     """
-
-    overlaps = True
 
     def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
         # The plan says which files are one image.
         self._images = replace(plan.typed.images, pattern=None)
         self._section, self._settings = plan.settings["segmentation"], plan.typed.segmentation
+        # A single core reads, computes and writes one after the other.
+        self.overlaps = allowed() > 1 or engines.needs_gpu(self._settings)
         self._weights = plan.weights
         self._sets = plan.file_sets
         self._tell = tell
@@ -152,6 +157,12 @@ class Segmentation:
     @cached_property
     def _engine(self) -> engines.Engine:
         return engines.engine(self._settings.engine)
+
+    @cached_property
+    def _has_all_cores(self) -> bool:
+        """Whether the network that was loaded computes on the CPU; an engine without a network takes one core."""
+        network = self._settings.engine in engines.BUILTIN_MODELS
+        return network and self._engine.describe(self._loaded)["device"] == "CPU"
 
     def read(self, task: Task) -> _Field:
         """Open a field of view, and read the first of its planes."""
@@ -182,7 +193,7 @@ class Segmentation:
         return read
 
     def compute(self, task: Task, read: _Field) -> _Field:
-        """Let the network see all planes; the masks of all but the last are made meanwhile."""
+        """Let the network see all planes; the masks of all but the last are made meanwhile, or all in turn."""
         try:
             with read.phase("load"):
                 self._load()
@@ -195,21 +206,23 @@ class Segmentation:
                     read.prediction = self._predict(read, place)
                     if made:
                         made.result()
-                    if coming:
+                    if coming and self._has_all_cores:
+                        self._make_masks(read, read.prediction)
+                    elif coming:
                         made = maker.submit(self._make_masks, read, read.prediction)
-                        read.planes = coming.result()
-            read.planes = []
+                    read.planes = coming.result() if coming else []
+            if self._has_all_cores:
+                self._complete(read)
         except BaseException:
             read.leave()
             raise
         return read
 
     def finish(self, task: Task, computed: _Field) -> dict[str, Any]:
-        """Make the last masks, write the labels, and return what the journal notes of them."""
+        """Make the last masks if they are not there, write the labels, and return what the journal notes of them."""
         try:
-            self._make_masks(computed, computed.prediction)
-            computed.prediction = None
-            doubts = self._doubts(computed)
+            if not self._has_all_cores:
+                self._complete(computed)
             with computed.phase("write"):
                 computed.writer.close()
         finally:
@@ -235,7 +248,7 @@ class Segmentation:
             **_stopped_early(header),
             "anisotropy_unknown": computed.anisotropy_unknown,
             **({"diameter_estimated": computed.estimated} if computed.estimated else {}),
-            **({"doubts": doubts} if doubts else {}),
+            **({"doubts": computed.doubts} if computed.doubts else {}),
             **self._engine.describe(computed.loaded),
             **computed.source,
             **weights_note(str(self._settings.model), self._weights),
@@ -253,6 +266,12 @@ class Segmentation:
             read.estimated = diameter.estimate(self._engine, self._loaded, planes)
         if read.estimated != self._engine.own_diameter(self._loaded):
             read.loaded = self._engine.at(self._loaded, read.estimated)
+
+    def _complete(self, read: _Field) -> None:
+        """Make the last masks, and judge all of them."""
+        self._make_masks(read, read.prediction)
+        read.prediction = None
+        read.doubts = self._doubts(read)
 
     def _doubts(self, computed: _Field) -> list[tuple[str, dict[str, str]]]:
         """Return what speaks against the labels: codes of messages, and the values in them."""
