@@ -11,7 +11,7 @@ import tifffile
 from segmake.adapter.resources import Resources
 from segmake.cluster.checks import Cluster
 from segmake.cluster.memory import MARGIN, memory_notes
-from segmake.core.declared_steps import STEPS
+from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
 from segmake.plan.make import make_plan
 from segmake.plan.memory import needed_mb
 from segmake.plan.written_plan import read_plan, write_plan
@@ -56,7 +56,7 @@ def asked(plan, cluster, batch):
 
 
 def test_a_large_picture_asks_for_what_it_needs_and_a_small_one_for_what_it_did(planned, cluster):
-    plan, image = planned(21000, segmentation=CELLPOSE)
+    plan, image = planned(21000, segmentation=CELLPOSE, measurements={"background": "local"})
     there = cluster(plan, 500_000)
     needed = {step: needed_mb(plan.typed, image, step) for step in STEPS}
     found = asked(plan, there, image.batch)
@@ -93,11 +93,20 @@ def test_nothing_is_said_of_pictures_that_fit(planned, cluster):
 
 
 def test_jobs_read_what_was_planned(planned):
-    plan, image = planned(20000)
+    plan, image = planned(30000)
     plan.folders.state.mkdir(parents=True)
     write_plan(plan)
     assert image.batch in plan.memory
     assert read_plan(plan.folders.plan).memory == plan.memory
+
+
+def test_a_picture_that_another_follows_needs_more(planned, draw, tmp_path):
+    plan, image = planned(30000)
+    alone = needed_mb(plan.typed, image, SEGMENT)
+    # As it was measured: 29,952 pixels a side took 2725 MB.
+    assert 2725 < alone < 3100
+    assert needed_mb(plan.typed, image, SEGMENT, alone=False) > 2 * alone
+    assert needed_mb(plan.typed, image, MASKS, alone=False) < 3300
 
 
 def test_a_group_has_what_its_largest_step_needs(planned):

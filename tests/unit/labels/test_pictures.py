@@ -207,7 +207,7 @@ def test_the_strip_of_a_movie_of_stacks_shows_the_slice_in_focus(tmp_path):
         selection=SimpleNamespace(channel=1, times=(2, 4), slices=(1, 3), depth=2),
         channel=channel,
     )
-    labels = SimpleNamespace(times=2, depth=2, plane=lambda time, place: colony(time).labels)
+    labels = SimpleNamespace(times=2, depth=2, striped=lambda time, place: colony(time).labels)
     write_field(field, labels, **paths(tmp_path), linked=True)
     assert shown[-2:] == [(1, 0, 1), (1, 1, 1)]
     assert colors_of(Image.open(paths(tmp_path)["picture"])) >= {CELL_COLORS[0]}

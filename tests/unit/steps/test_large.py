@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from skimage.draw import ellipse
@@ -10,6 +13,7 @@ from skimage.draw import ellipse
 from segmake.core import strips
 from segmake.core.strips import Striped
 from segmake.engines import threshold
+from segmake.labels import whole_cells
 from segmake.labels.exports import outlines
 from segmake.labels.labels import LabelStack
 from segmake.labels.quality import LabelFacts, picture_facts
@@ -19,7 +23,7 @@ from segmake.steps.work import work_of
 
 @pytest.fixture
 def done(configure, tmp_path):
-    """Segment a picture, write its mask, and return what was noted of both steps, and the bytes of the mask."""
+    """Do all steps of a picture, and return what was noted of each, the mask and its pictures, and the cells."""
     plane = np.random.default_rng(0).normal(100, 2, (230, 340))
     for row, column, angle in np.random.default_rng(1).uniform((0, 0, 0), (230, 340, 3), (90, 3)):
         plane[ellipse(row, column, 5, 13, plane.shape, angle)] = 4095
@@ -29,25 +33,30 @@ def done(configure, tmp_path):
 
     def run():
         plan, _ = make_plan(configure(images={"pixel_size_um": 0.1}))
-        noted = {}
-        for step in ("segment", "masks"):
-            (task,) = plan.batches["0001"].tasks[step]
+        noted, files = {}, {}
+        for step, (task,) in plan.batches["0001"].tasks.items():
             work = work_of(step, plan, lambda line: None)
             noted |= work.finish(task, work.compute(task, work.read(task)))
+            files[step] = [output.read_bytes() for output in task.outputs]
         del noted["phases"]
-        return noted, task.outputs[0].read_bytes()
+        return noted, files["masks"], files["overlay"], pd.read_csv(io.BytesIO(files["measure"][0]))
 
     return run
 
 
 def test_the_results_are_those_of_any_other_picture(done, monkeypatch):
-    noted, mask = done()
-    assert noted["cells"] == noted["cells_kept"] > 20 and noted["quality"]["saturated"] > 0.9
+    *whole, cells = done()
+    noted = whole[0]
+    assert noted["cells"] == noted["cells_kept"] == len(cells) > 20
+    assert noted["quality"]["saturated"] > 0.9
     monkeypatch.setattr(strips, "LARGE", 1)
     monkeypatch.setattr(strips, "PIXELS", 340 * 9)
     monkeypatch.setattr(threshold, "masks", None)
     monkeypatch.setattr(LabelStack, "plane", None)
-    assert done() == (noted, mask)
+    monkeypatch.setattr(whole_cells, "_LEAST_ROWS", 9)
+    *parts, cells_of_parts = done()
+    assert parts == whole
+    pd.testing.assert_frame_equal(cells_of_parts, cells, rtol=1e-12)
 
 
 @pytest.mark.parametrize("top", [1, 300, 70000])
@@ -64,14 +73,18 @@ def test_facts_are_those_of_the_whole(top):
 
 
 @pytest.mark.parametrize("rows", [1, 4, 60])
-def test_outlines_are_those_of_the_whole(rows):
+def test_outlines_are_those_of_the_whole(monkeypatch, rows):
     random = np.random.default_rng(rows)
     # In no order, in pieces, and with numbers that nothing has.
     labels = random.permutation(np.arange(0, 80, 2)).reshape(5, 8).repeat(12, 0).repeat(9, 1)
     labels[random.random(labels.shape) < 0.3] = 0
     labels[3, 3] = labels[50, 60] = 77
+    labels[20:40, 30] = 4_000_000_000
     striped = Striped(labels.shape, lambda: iter(np.split(labels, range(rows, 60, rows))))
-    whole, parts = list(outlines(labels)), list(outlines(striped))
+    whole = list(outlines(labels))
+    monkeypatch.setattr(whole_cells, "_LEAST_ROWS", rows)
+    monkeypatch.setattr(strips, "PIXELS", 1)
+    parts = list(outlines(striped))
     assert [number for number, _ in whole] == [number for number, _ in parts]
     for (_, some), (_, others) in zip(whole, parts, strict=True):
         assert all(map(np.array_equal, some, others))

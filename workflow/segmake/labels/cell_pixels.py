@@ -93,8 +93,11 @@ class Cells(NamedTuple):
             first_cell, first_pixel = end, last_pixel
 
 
-def cells_of(labels: np.ndarray) -> Cells:
-    """Return the cells of a label image, (Y, X) or, as they are seen from above, (Z, Y, X)."""
+def cells_of(labels: np.ndarray, first_row: int = 0) -> Cells:
+    """Return the cells of a label image, (Y, X) or, as they are seen from above, (Z, Y, X).
+
+    Its rows are counted from `first_row` on.
+    """
     places = np.flatnonzero(labels)
     owner, numbers = pd.factorize(labels.ravel()[places], sort=True)
     height, width = labels.shape[-2:]
@@ -107,6 +110,7 @@ def cells_of(labels: np.ndarray) -> Cells:
         order = np.argsort(small, kind="stable")
         owner, places = owner[order], places[order]
     y, x = np.divmod(places, width)
+    y += first_row
     if len(numbers) == 0:
         none = np.zeros(0, int)
         return Cells(np.asarray(numbers), owner, y, x, none, none, none, none)

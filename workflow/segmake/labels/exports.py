@@ -29,6 +29,7 @@ from segmake.core.files import fingerprint, flush, flush_folder, open_atomically
 from segmake.core.output_files import files
 from segmake.core.strips import Striped
 from segmake.core.threads import tensorstore_limits
+from segmake.labels.whole_cells import ends_of, windows
 from segmake.messages import Problem
 
 if TYPE_CHECKING:
@@ -265,8 +266,7 @@ def outlines(plane: np.ndarray | Striped) -> Iterator[tuple[int, list[np.ndarray
     """
     from skimage.measure import find_contours
 
-    cells = _cells_of_parts(plane) if isinstance(plane, Striped) else _cells_of(plane)
-    for number, top, left, cell in cells:
+    for number, top, left, cell in _cells_of(plane):
         inside = np.pad(cell, 1).astype(np.float32)
         found = find_contours(inside, 0.5, fully_connected="high")
         start = [left - 1, top - 1]
@@ -277,56 +277,21 @@ def outlines(plane: np.ndarray | Striped) -> Iterator[tuple[int, list[np.ndarray
 _Cell = tuple[int, int, int, np.ndarray]
 
 
-def _cells_of(plane: np.ndarray) -> Iterator[_Cell]:
+def _cells_of(plane: np.ndarray | Striped) -> Iterator[_Cell]:
+    """Yield the cells, by their numbers."""
     from scipy import ndimage
 
-    numbers, compact = np.unique(plane, return_inverse=True)
-    compact = compact.reshape(plane.shape) + 1
-    for index, box in enumerate(ndimage.find_objects(compact), start=1):
-        if numbers[index - 1] != 0:
-            cell = compact[box] == index
-            yield int(numbers[index - 1]), box[0].start, box[1].start, cell
-
-
-def _cells_of_parts(plane: Striped) -> Iterator[_Cell]:
-    """Yield the cells of what is nowhere as a whole, by their numbers."""
-    from scipy import ndimage
-
-    # The last strip that each number is in, counted from 1.
-    lasts = np.zeros(1, np.int32)
-    for strip, part in enumerate(plane.parts(), start=1):
-        lasts = np.pad(lasts, (0, max(int(part.max()) + 1 - len(lasts), 0)))
-        lasts[part.ravel()] = strip
-    begun: dict[int, list[tuple[int, int, np.ndarray]]] = {}
-    whole: dict[int, _Cell] = {}
-    order = iter(np.flatnonzero(lasts[1:]).tolist())
-    following, row = next(order, -2) + 1, 0
-    for strip, part in enumerate(plane.parts(), start=1):
-        low = int(part.min(where=part > 0, initial=len(lasts)))
-        boxes = ndimage.find_objects(np.where(part > 0, part.astype(np.int64) - low + 1, 0))
-        for number, box in enumerate(boxes, start=low):
-            if box is None:
-                continue
-            pieces = begun.setdefault(number, [])
-            pieces.append((row + box[0].start, box[1].start, part[box] == number))
-            if lasts[number] == strip:
-                whole[number] = _joined(number, begun.pop(number))
-        while following in whole:
-            yield whole.pop(following)
-            following = next(order, -2) + 1
-        row += len(part)
-
-
-def _joined(number: int, pieces: list[tuple[int, int, np.ndarray]]) -> _Cell:
-    """Return a cell of which each strip had a piece."""
-    top, left = min(piece[0] for piece in pieces), min(piece[1] for piece in pieces)
-    bottom = max(row + len(piece) for row, _, piece in pieces)
-    right = max(column + piece.shape[1] for _, column, piece in pieces)
-    cell = np.zeros((bottom - top, right - left), bool)
-    for row, column, piece in pieces:
-        height, width = piece.shape
-        cell[row - top : row - top + height, column - left : column - left + width] |= piece
-    return number, top, left, cell
+    ends = ends_of(plane)
+    order = iter(sorted(ends))
+    following, found = next(order, None), {}
+    for window in windows(plane, ends):
+        boxes = ndimage.find_objects(window.cells)
+        for place, (number, box) in enumerate(zip(window.numbers.tolist(), boxes, strict=True), 1):
+            cell = window.cells[box] == place
+            found[number] = number, window.top + box[0].start, box[1].start, cell
+        while following in found:
+            yield found.pop(following)
+            following = next(order, None)
 
 
 def _corners(middles: np.ndarray) -> np.ndarray:

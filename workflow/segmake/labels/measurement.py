@@ -19,15 +19,17 @@ from segmake.config.measurement import (
     SIZES,
 )
 from segmake.core.settings import Measurements
+from segmake.core.strips import Striped
 from segmake.labels.cell_pixels import Cells, cells_of
 from segmake.labels.medial_axis import rod_surface, rod_volume
 from segmake.labels.rods import measure_rods
 from segmake.labels.shapes import SHAPES, Shapes, moments_of
+from segmake.labels.whole_cells import windows
 from segmake.messages import Problem
 
 
 def measure_cells(
-    labels: np.ndarray,
+    labels: np.ndarray | Striped,
     channels: Mapping[str, np.ndarray],
     pixel_size_um: float | None,
     settings: Measurements,
@@ -37,8 +39,9 @@ def measure_cells(
 
     Parameters
     ----------
-    labels : array (Y, X), unsigned integers
-        0 is the background, every other value one cell.
+    labels : array (Y, X), unsigned integers, or Striped
+        0 is the background, every other value one cell. What is nowhere as a whole is measured some rows at a time,
+        unless the settings ask for neighbours or backgrounds.
     channels : mapping of str to array (Y, X)
         The planes whose intensity is measured, by their channels' names.
     pixel_size_um : float or None
@@ -67,10 +70,24 @@ def measure_cells(
     Problem
         ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
     """
-    sizes = _Sizes(pixel_size_um, pixel_height_um)
-    return _completed(
-        _shapes(labels, settings.properties, sizes), labels, channels, sizes, settings
-    )
+    _refuse_other_shapes(labels, channels)
+    sizes, height = _Sizes(pixel_size_um, pixel_height_um), labels.shape[0]
+
+    def measured(top: int, rows: np.ndarray) -> pd.DataFrame:
+        table = _shapes(rows, settings.properties, sizes, top, height)
+        here = {name: plane[top : top + len(rows)] for name, plane in channels.items()}
+        return _completed(table, rows, here, sizes, settings)
+
+    if not isinstance(labels, Striped):
+        return measured(0, labels)
+    if settings.neighbour_distance is not None or settings.background is not None:
+        return measured(0, np.concatenate(list(labels.parts())))
+    tables = [measured(window.top, window.labels) for window in windows(labels)]
+    # A table without rows has no types to join.
+    joined = pd.concat([table for table in tables if len(table)] or tables[:1])
+    joined = joined.sort_values("label", kind="stable", ignore_index=True)
+    joined.attrs["left_out"] = sum(table.attrs["left_out"] for table in tables)
+    return joined
 
 
 def measure_volume(
@@ -112,6 +129,7 @@ def measure_volume(
     Problem
         ``SM-MEA-003`` if the settings have limits in square micrometres and the pixel size is unknown.
     """
+    _refuse_other_shapes(labels, channels)
     sizes = _Sizes(pixel_size_um, pixel_height_um, slice_step_um)
     table = _shapes(labels, settings.properties, sizes)
     places = np.flatnonzero(labels)
@@ -134,6 +152,12 @@ def measure_volume(
         "touches_end_slice": np.bincount(owner[ends], minlength=len(numbers)) > 0,
     }
     return _completed(table.assign(**columns), labels, channels, sizes, settings)
+
+
+def _refuse_other_shapes(labels: np.ndarray | Striped, channels: Mapping[str, np.ndarray]) -> None:
+    for name, plane in channels.items():
+        if plane.shape != labels.shape:
+            raise ValueError(f"channel {name} is {plane.shape}, the label image {labels.shape}")
 
 
 class _Sizes(NamedTuple):
@@ -162,11 +186,23 @@ class _Sizes(NamedTuple):
         return self.width * self.height if power == 2 else np.nan
 
 
-def _shapes(labels: np.ndarray, chosen: Sequence[str], sizes: _Sizes) -> pd.DataFrame:
-    """Return the number, the place and the shape of each cell, from above: in pixels, and what `_oblong` measures."""
-    cells = cells_of(labels)
+def _shapes(
+    labels: np.ndarray,
+    chosen: Sequence[str],
+    sizes: _Sizes,
+    top: int = 0,
+    height: int | None = None,
+) -> pd.DataFrame:
+    """Return the number, the place and the shape of each cell, from above: in pixels, and what `_oblong` measures.
+
+    Parameters
+    ----------
+    top, height : int
+        Where the labels' first row is in the picture, and the picture's height, where these are some of its rows.
+    """
+    cells = cells_of(labels, top)
     rods, moments = measure_rods(cells), moments_of(cells)
-    height, width = labels.shape[-2:]
+    height, width = height or labels.shape[-2], labels.shape[-1]
     bottom, right = cells.top + cells.height, cells.left + cells.width
     columns = {
         "label": cells.numbers.astype(int),
@@ -251,9 +287,6 @@ def _completed(
     if settings.neighbour_distance is not None:
         distance = settings.neighbour_distance
         cells = cells.join(_neighbours(labels, regionprops(labels), distance, sizes))
-    for name, plane in channels.items():
-        if plane.shape != labels.shape:
-            raise ValueError(f"channel {name} is {plane.shape}, the label image {labels.shape}")
     cells = cells.join(_intensities(cells, labels, channels, settings))
     wanted = _wanted(cells, sizes.width, settings)
     kept = cells[wanted].reset_index(drop=True)

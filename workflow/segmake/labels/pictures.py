@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from segmake.core.files import open_atomically
+from segmake.core.strips import Striped, parts, strips
 from segmake.messages.numbers import brief
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ _SAMPLE = 4_000_000
 
 
 class Frame(NamedTuple):
-    """One time point or slice: the plane (Y, X), its labels (Y, X), and a few ASCII words."""
+    """One time point or slice: the plane (Y, X), its labels (Y, X; or Striped), and a few ASCII words."""
 
     plane: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | Striped
     caption: str
 
 
@@ -112,7 +113,8 @@ def draw_outlines(
     ValueError
         If `picture` and `labels` differ in shape.
     """
-    labels = _same_shape(np.asarray(picture), labels)
+    picture, labels = np.asarray(picture), np.asarray(labels)
+    _refuse_other_shape(picture, labels)
     colored = np.repeat(np.asarray(picture, np.uint8)[..., np.newaxis], 3, axis=-1)
     edges = _edges(labels, thickness)
     colored[edges] = np.array(colors, np.uint8)[_turn(labels[edges], len(colors))]
@@ -121,7 +123,7 @@ def draw_outlines(
 
 def write_pictures(
     plane: np.ndarray,
-    labels: np.ndarray | None,
+    labels: np.ndarray | Striped | None,
     *,
     picture: Path,
     before: Path,
@@ -141,7 +143,7 @@ def write_pictures(
     ----------
     plane : array (Y, X), any real dtype
         What was segmented.
-    labels : array (Y, X), integers, or None
+    labels : array (Y, X), integers, Striped, or None
         None (or zeros only) draws no outline.
     picture : Path
         Of the picture (``.png``). ResultPaths are made.
@@ -163,7 +165,7 @@ def write_pictures(
     """
     grey = stretch(plane, low=contrast[0], high=contrast[1])
     labels = np.zeros(grey.shape, np.uint8) if labels is None else labels
-    labels = _drawable(grey, labels)
+    _refuse_undrawable(grey, labels)
 
     panel = _resize(grey, labels, SHORTEST_PANEL, longest_panel)
     panels = _panels(*panel, (color,), _thickness([panel[1]]), beside=not _is_wide(grey))
@@ -218,7 +220,7 @@ def write_strip(
     strip, film, values = [], [], []
     for index in indices:
         frame = read(index)
-        _drawable(frame.plane, frame.labels)
+        _refuse_undrawable(frame.plane, frame.labels)
         values.append(_sample(frame.plane, _SAMPLE // len(indices)))
         if index in chosen:
             strip.append(_shrunk(frame, LONGEST_STRIP_PANEL))
@@ -282,7 +284,7 @@ def write_field(
     paths: dict[str, Any] = {"picture": picture, "before": before, "after": after}
     if times == depth == 1:
         plane = field.channel(channel, 0, 0)
-        write_pictures(plane, labels.plane(0, 0), **paths, color=color, contrast=contrast)
+        write_pictures(plane, labels.striped(), **paths, color=color, contrast=contrast)
         return
     stack = (field.channel(channel, times // 2, place) for place in range(depth))
     slice_shown = _clearest(stack) if times > 1 < depth else 0
@@ -290,7 +292,7 @@ def write_field(
     def read(index: int) -> Frame:
         time, place = (index, slice_shown) if times > 1 else (0, index)
         plane = field.channel(channel, time, place)
-        return Frame(plane, labels.plane(time, place), _caption(field, time, place))
+        return Frame(plane, labels.striped(time, place), _caption(field, time, place))
 
     write_strip(
         read,
@@ -329,14 +331,17 @@ def _sample(plane: np.ndarray, most: int) -> np.ndarray:
     """Return about so many finite values of a plane, evenly spread: (N,), float64."""
     step = max(1, int((plane.size / most) ** 0.5))
     values = plane[::step, ::step].astype(np.float64).ravel()
-    return values[np.isfinite(values)]
+    return values if plane.dtype.kind in "iu" else values[np.isfinite(values)]
 
 
 def _limits(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """Return the values that become black and white; equal if all are, or there are none."""
+    """Return the values that become black and white; equal if all are, or there are none.
+
+    The values lose their order.
+    """
     if values.size == 0:
         return 0.0, 0.0
-    black, white = np.percentile(values, (low, high))
+    black, white = np.percentile(values, (low, high), overwrite_input=True)
     if black == white:  # nearly all pixels are equal: the few others are what there is to see
         black, white = values.min(), values.max()
     return float(black), float(white)
@@ -352,36 +357,38 @@ def _clearest(planes: Iterable[np.ndarray]) -> int:
 def _spread(plane: np.ndarray, black: float, white: float) -> np.ndarray:
     """Return a plane with its values spread from black to white: (Y, X), uint8."""
     grey = np.empty(plane.shape, np.uint8)
-    # Row by row in blocks: a stitched image of gigabytes must not be copied to float at once.
-    rows = max(1, 4_000_000 // max(1, plane.shape[1]))
-    for start in range(0, plane.shape[0], rows):
-        block = plane[start : start + rows].astype(np.float64)
+    factor = 255 / (white - black) if white > black else 0.0
+    # Strip by strip: a stitched image of gigabytes must not be copied to float at once.
+    for rows in strips(*plane.shape):
+        values = plane[rows].astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
-            scaled = (block - black) * (255 / (white - black)) if white > black else block * 0 + 128
-        scaled = np.nan_to_num(scaled, nan=0, posinf=255, neginf=0)
-        grey[start : start + rows] = np.clip(np.rint(scaled), 0, 255)
+            values -= black
+            values *= factor
+        if not factor:
+            values += 128
+        np.nan_to_num(values, copy=False, nan=0, posinf=255, neginf=0)
+        np.rint(values, out=values)
+        grey[rows] = np.clip(values, 0, 255, out=values)
     return grey
 
 
 # Outlines
 
 
-def _same_shape(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    labels = np.asarray(labels)
+def _refuse_other_shape(picture: np.ndarray, labels: np.ndarray | Striped) -> None:
     if labels.shape != picture.shape:
         raise ValueError(
             f"the labels {labels.shape} and the picture {picture.shape} differ in shape"
         )
-    return labels
 
 
-def _drawable(plane: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the labels of a plane that has pixels, and as many as the labels."""
+def _refuse_undrawable(plane: np.ndarray, labels: np.ndarray | Striped) -> None:
+    """Refuse a plane that has no pixels, or not as many as the labels."""
     if plane.size == 0:
         raise ValueError(
             f"there is nothing to draw in an image of {plane.shape[1]} x {plane.shape[0]}"
         )
-    return _same_shape(plane, labels)
+    _refuse_other_shape(plane, labels)
 
 
 def _edges(labels: np.ndarray, thickness: int) -> np.ndarray:
@@ -422,12 +429,12 @@ def _is_wide(plane: np.ndarray) -> bool:
 
 def _shrunk(frame: Frame, longest: int) -> Frame:
     """Return a frame whose longer side is at most `longest`, its plane as float32."""
-    plane, labels = _resize(frame.plane.astype(np.float32), np.asarray(frame.labels), 1, longest)
+    plane, labels = _resize(frame.plane.astype(np.float32), frame.labels, 1, longest)
     return Frame(plane, labels, frame.caption)
 
 
 def _resize(
-    plane: np.ndarray, labels: np.ndarray, shortest: int, longest: int
+    plane: np.ndarray, labels: np.ndarray | Striped, shortest: int, longest: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit a plane (uint8 or float32) and its labels between two sizes of the longer side."""
     height, width = plane.shape
@@ -438,7 +445,9 @@ def _resize(
         image = Image.fromarray(plane).resize((new_width, new_height), Image.Resampling.LANCZOS)
         rows = (2 * np.arange(new_height) + 1) * height // (2 * new_height)
         columns = (2 * np.arange(new_width) + 1) * width // (2 * new_width)
-        return np.asarray(image), labels[np.ix_(rows, columns)]
+        return np.asarray(image), _at(labels, rows, columns)
+    if isinstance(labels, Striped):
+        labels = np.concatenate(list(labels.parts()))
     factor = max(1, shortest // longer)
     if factor > 1:
         plane = plane.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -446,12 +455,22 @@ def _resize(
     return plane, labels
 
 
+def _at(labels: np.ndarray | Striped, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the labels at some rows, in order, and columns of each: array (Y, X)."""
+    found, first = [], 0
+    for part in parts(labels):
+        here = rows[(rows >= first) & (rows < first + len(part))] - first
+        found.append(part[np.ix_(here, columns)])
+        first += len(part)
+    return np.concatenate(found)
+
+
 def _panels(
     grey: np.ndarray, labels: np.ndarray, colors: Sequence[Color], thickness: int, *, beside: bool
 ) -> np.ndarray:
     """Return the panels before and after, beside each other or one below the other."""
     white = _white(colors)
-    before = np.rint(grey * (white / 255)).astype(np.uint8)
+    before = np.rint(np.arange(256) * (white / 255)).astype(np.uint8)[grey]
     edges = _edges(labels, thickness)
     after = before.copy()
     after[edges] = white + 1 + _turn(labels[edges], len(colors))
@@ -512,7 +531,7 @@ def _with_palette(indices: np.ndarray, colors: Sequence[Color]) -> Image.Image:
 
 def _save_thumbnails(
     grey: np.ndarray,
-    labels: np.ndarray,
+    labels: np.ndarray | Striped,
     caption: str,
     before: Path,
     after: Path,

@@ -1,27 +1,41 @@
 """How much memory a step takes for a picture, so that its job asks for enough before it has run out of it once.
 
 What stands here was measured: the most that a process had at once (peak RSS), with pictures of 1024, 2048 and 4096
-pixels a side, 16 bits, and cells everywhere. It is an estimate: what is in a picture changes it.
+pixels a side, 16 bits, and cells everywhere; what works strip by strip, with 30,000 too, at the segmentation. It is an
+estimate: what is in a picture changes it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import ceil
 from typing import NamedTuple
 
 from segmake import engines
 from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
-from segmake.core.settings import Segmentation, Settings, Threshold
+from segmake.core.settings import Settings, Threshold
+from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
 from segmake.images.selection import interpreted
 
 
 class Takes(NamedTuple):
-    """What a step takes: megabytes for whatever picture, and bytes for each of its pixels, 16 bits of grey included."""
+    """What a step takes.
+
+    Attributes
+    ----------
+    once_mb : int
+        Megabytes for whatever picture.
+    per_pixel : float
+        Bytes for each of its pixels, 16 bits of grey included.
+    meanwhile : float
+        Bytes per pixel more where others follow: they are read and looked at while one is finished.
+    """
 
     once_mb: int
     per_pixel: float
+    meanwhile: float = 0
 
 
 class Need(NamedTuple):
@@ -31,25 +45,32 @@ class Need(NamedTuple):
     image: str
 
 
-# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and two bytes for each pixel:
-# 4.0 GB with 30,000 pixels a side.
+# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and a byte for each pixel.
 # What hangs together from the top to the bottom is split as a whole, which takes far more, and is not foreseen.
 THRESHOLD = {
-    "otsu": Takes(600, 4),
-    "yen": Takes(600, 4),
+    "otsu": Takes(400, 3, 4),
+    "yen": Takes(400, 3, 4),
     "local": Takes(150, 114),
     "li": Takes(350, 34),
     "triangle": Takes(350, 26),
 }
 
 # Of Cellpose 3 on the CPU, a thread, 8 tiles at once: 24 for the network with its flows, then 33 for the masks, and the
-# picture. Others of its kind were not measured, and count as it does.
-NETWORK = Takes(1250, 38)
+# picture; on a GPU, the network sees the next one while masks are made. Others of its kind were not measured, and count
+# as it does.
+NETWORK = Takes(1250, 38, 26)
 
 # Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
 STACK = Takes(1250, 76)
 
-AFTER = {MASKS: Takes(600, 4), MEASURE: Takes(250, 12), OVERLAY: Takes(150, 10)}
+# The steps after it hold the picture, and labels some rows at a time.
+AFTER = {MASKS: Takes(600, 3), MEASURE: Takes(700, 2.3), OVERLAY: Takes(250, 3.2)}
+
+# With neighbours, with backgrounds, and in three dimensions, cells are measured with all of their labels.
+MEASURED_WHOLE = Takes(250, 12)
+
+# Several planes are drawn as a strip.
+DRAWN_STRIP = Takes(150, 10)
 
 # What is not above that is not worth a word: all jobs ask for more, unless the config says so.
 _LEAST_MB = 2048
@@ -60,7 +81,7 @@ _FEWEST_PIXELS = 2048**2
 _GREY_BYTES = 2
 
 
-def needed_mb(settings: Settings, image: ImageFile, step: str) -> int:
+def needed_mb(settings: Settings, image: ImageFile, step: str, *, alone: bool = True) -> int:
     """Return how many megabytes a step takes for an image, about; 0 where nothing is known of it.
 
     Parameters
@@ -68,27 +89,39 @@ def needed_mb(settings: Settings, image: ImageFile, step: str) -> int:
     settings : Settings
     image : ImageFile
     step : {"segment", "masks", "measure", "overlay"}
+    alone : bool
+        Whether its batch has no other of this kind.
     """
     if image.header is None:
         return 0
     header, segmentation = interpreted(image.header, settings.images), settings.segmentation
     pixels, whole = header.width * header.height, engines.keeps_volume(segmentation)
-    takes = AFTER[step] if step in AFTER else _of_engine(segmentation, whole=whole)
+    takes = _takes(settings, step, header, whole=whole)
     channels = 1
     if step == SEGMENT:
         channels += settings.images.second_channel is not None
     elif step == MEASURE:
         channels = len(header.channels)
     per_pixel = takes.per_pixel + channels * header.pixel_bytes - _GREY_BYTES
+    if not alone or header.times * header.slices > 1:
+        per_pixel += takes.meanwhile
     # Only there are the slices in memory together.
     pixels *= header.slices if whole and step in (SEGMENT, MEASURE) else 1
     return takes.once_mb + ceil(pixels * per_pixel / 2**20)
 
 
-def _of_engine(segmentation: Segmentation, *, whole: bool) -> Takes:
-    if isinstance(segmentation, Threshold):
-        return THRESHOLD[segmentation.method]
-    return STACK if whole else NETWORK
+def _takes(settings: Settings, step: str, header: Header, *, whole: bool) -> Takes:
+    segmentation, measured = settings.segmentation, settings.measurements
+    if step == SEGMENT:
+        if isinstance(segmentation, Threshold):
+            return THRESHOLD[segmentation.method]
+        return STACK if whole else NETWORK
+    around = measured.neighbour_distance is not None or measured.background is not None
+    if step == MEASURE and (whole or around):
+        return MEASURED_WHOLE
+    if step == OVERLAY and header.times * header.slices > 1:
+        return DRAWN_STRIP
+    return AFTER[step]
 
 
 def needs(settings: Settings, images: Iterable[ImageFile]) -> dict[str, dict[str, Need]]:
@@ -101,13 +134,17 @@ def needs(settings: Settings, images: Iterable[ImageFile]) -> dict[str, dict[str
         Those with something to do.
     """
     found: dict[str, dict[str, Need]] = {}
-    for image in images:
-        header = image.header
-        if header is None or header.width * header.height * header.slices < _FEWEST_PIXELS:
-            continue
+    large = [image for image in images if _is_large(image)]
+    number = Counter(image.batch for image in large)
+    for image in large:
         for step in STEPS:
-            megabytes = needed_mb(settings, image, step)
+            megabytes = needed_mb(settings, image, step, alone=number[image.batch] == 1)
             if megabytes > _LEAST_MB:
                 of_batch = found.setdefault(image.batch, {})
                 of_batch[step] = max(of_batch.get(step, Need(0, "")), Need(megabytes, image.image))
     return found
+
+
+def _is_large(image: ImageFile) -> bool:
+    header = image.header
+    return header is not None and header.width * header.height * header.slices >= _FEWEST_PIXELS

@@ -122,11 +122,11 @@ def _column_name(header: Header, index: int) -> str:
 
 def _piece(
     stack: LabelStack, view: FieldOfView, channels: Mapping[str, int], time: int, depth: int | None
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[Any, dict[str, np.ndarray]]:
     """Return the labels of a plane, and each channel: (Y, X); or of all slices of a time point: (Z, Y, X)."""
     if depth is not None:
         planes = {name: _channel(view, index, time, depth) for name, index in channels.items()}
-        return stack.plane(time, depth), planes
+        return stack.striped(time, depth), planes
     volumes = {
         name: np.stack([_channel(view, index, time, z) for z in range(stack.depth)])
         for name, index in channels.items()

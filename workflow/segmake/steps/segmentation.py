@@ -270,6 +270,7 @@ class Segmentation:
     def _complete(self, read: _Field) -> None:
         """Make the last masks, and judge all of them."""
         self._make_masks(read, read.prediction)
+        read.prediction = None
         read.doubts = self._doubts(read)
 
     def _doubts(self, computed: _Field) -> list[tuple[str, dict[str, str]]]:
