@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
 from benchmarks.house import Given, add_options, given, profiled  # noqa: E402
-from benchmarks.run import commit, machine, row  # noqa: E402
+from benchmarks.run import commit, machine, row, wrapped  # noqa: E402
 
 PROFILES = ROOT / "benchmarks" / "PROFILES.md"
 SIZES = {
@@ -36,7 +36,12 @@ SIZES = {
 }
 HEAD = 10
 # What another thread or process is waited for with.
-WAITS = ("<method 'acquire' of '_thread.lock' objects>", "<built-in method posix.waitpid>")
+WAITS = (
+    "<method 'acquire' of '_thread.lock' objects>",
+    "<method 'get' of '_queue.SimpleQueue' objects>",
+    "<method 'poll' of 'select.poll' objects>",
+    "<built-in method posix.waitpid>",
+)
 
 # Of a file's path, what tells nobody where it is.
 _PLACE = re.compile(r".*/(?:site-packages|workflow|lib/python3\.\d+)/")
@@ -84,7 +89,7 @@ def page(rows: dict[str, dict[str, pstats.Stats]], around: Given) -> str:
             f"**{way}**: {worked(profile):.1f} s\n\n{head(profile)}"
             for way, profile in ways.items()
         ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(map(wrapped, parts)) + "\n"
 
 
 def worked(profile: pstats.Stats) -> float:

@@ -197,10 +197,10 @@ def results(
         parts += [f"{note}{how}{earlier}", table(each, one.figures)]
     if unknown:
         parts += ["## Not held against this round", "\n".join(f"- {one}" for one in unknown)]
-    return "\n\n".join(map(_wrapped, parts)) + "\n"
+    return "\n\n".join(map(wrapped, parts)) + "\n"
 
 
-def _wrapped(part: str) -> str:
+def wrapped(part: str) -> str:
     """Return a paragraph in lines of usual length; what is in lines already stays so."""
     if "\n" in part or part.startswith("#"):
         return part
