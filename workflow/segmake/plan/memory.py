@@ -55,9 +55,9 @@ THRESHOLD = {
     "triangle": Takes(350, 26),
 }
 
-# Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 and 2048 pixels a side: 49 for the network, then 53 for the
-# masks, which begin with less. On a GPU, the network sees the next picture while masks are made. Others of its kind were
-# not measured, and count as it does.
+# Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 and 2048 pixels a side: 49 for the network, then 53 for
+# the masks, which begin with less. On a GPU, the network sees the next picture while masks are made. Others of its kind
+# were not measured, and count as it does.
 NETWORK = Takes(1100, 50, 26)
 
 # Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
