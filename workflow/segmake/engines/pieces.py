@@ -73,9 +73,11 @@ def _basins(foreground: np.ndarray, apart: int) -> Iterator[tuple[int, np.ndarra
             rows = slice(window.start + part.start, window.start + part.stop)
             pieces = _Pieces(foreground, rows, apart)
             if pieces.even and rows != window:
+                own = pieces.own
+                # What is left of them is memory.
+                del pieces
                 if together is None:
                     together = _Pieces(foreground, window, apart).basins()
-                own = pieces.numbers > 0
                 basins = together[part.start : part.start + len(own)] * own
             else:
                 basins = pieces.basins()
@@ -94,35 +96,35 @@ class _Pieces:
 
     Attributes
     ----------
-    numbers : array (Y, X), int32
-        Those of the pieces, from 1 on, in these rows and as far down as they go.
+    own : array (Y, X), bool
+        Where they are, in these rows and as far down as they go.
     even : bool
         Whether two middles of a piece are equally far from the background.
     """
 
     def __init__(self, foreground: np.ndarray, rows: slice, apart: int) -> None:
-        self.numbers = _beginning_in(foreground, rows)
-        self._own = self.numbers > 0
-        window = slice(rows.start, rows.start + len(self._own))
+        numbers = _beginning_in(foreground, rows)
+        self.own = numbers > 0
+        window = slice(rows.start, rows.start + len(self.own))
         # Cells flood from the highest places down.
-        self._depth = _smooth_distance(foreground, window, self._own)
+        self._depth = _smooth_distance(foreground, window, self.own)
         self._middles = peak_local_max(
             self._depth,
             min_distance=apart,
-            labels=self.numbers,
+            labels=numbers,
             exclude_border=False,
             threshold_abs=0.0,
         ).T
         places = tuple(self._middles)
-        of_piece = np.stack([self.numbers[places], self._depth[places]])
+        of_piece = np.stack([numbers[places], self._depth[places]])
         self.even = np.unique(of_piece, axis=1).shape[1] < of_piece.shape[1]
         np.negative(self._depth, out=self._depth)
 
     def basins(self) -> np.ndarray:
         """Return the number of the middle that each pixel belongs to: array (Y, X), int32."""
-        markers = np.zeros(self._own.shape, np.int32)
+        markers = np.zeros(self.own.shape, np.int32)
         markers[tuple(self._middles)] = np.arange(1, self._middles.shape[1] + 1)
-        found: np.ndarray = segmentation.watershed(self._depth, markers, mask=self._own)
+        found: np.ndarray = segmentation.watershed(self._depth, markers, mask=self.own)
         return found
 
 

@@ -1,8 +1,8 @@
 """How much memory a step takes for a picture, so that its job asks for enough before it has run out of it once.
 
 What stands here was measured: the most that a process had at once (peak RSS), with pictures of 1024, 2048 and 4096
-pixels a side, 16 bits, and cells everywhere; what works strip by strip, with 30,000 too, at the segmentation. It is an
-estimate: what is in a picture changes it.
+pixels a side, 16 bits, and cells everywhere; what works strip by strip, with 30,000 too. It is an estimate: what is in
+a picture changes it.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ THRESHOLD = {
     "triangle": Takes(350, 26),
 }
 
-# Of Cellpose 3 on the CPU, a thread, 8 tiles at once: 24 for the network with its flows, then 33 for the masks, and the
-# picture; on a GPU, the network sees the next one while masks are made. Others of its kind were not measured, and count
-# as it does.
-NETWORK = Takes(1250, 38, 26)
+# Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 and 2048 pixels a side: 49 for the network, then 53 for
+# the masks, which begin with less. On a GPU, the network sees the next picture while masks are made. Others of its kind
+# were not measured, and count as it does.
+NETWORK = Takes(1100, 50, 26)
 
 # Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
-STACK = Takes(1250, 76)
+STACK = Takes(1100, 100)
 
 # The steps after it hold the picture, and labels some rows at a time.
-AFTER = {MASKS: Takes(600, 3), MEASURE: Takes(700, 2.3), OVERLAY: Takes(250, 3.2)}
+AFTER = {MASKS: Takes(500, 2.4), MEASURE: Takes(700, 2.3), OVERLAY: Takes(250, 3.2)}
 
 # With neighbours, with backgrounds, and in three dimensions, cells are measured with all of their labels.
 MEASURED_WHOLE = Takes(250, 12)
