@@ -34,13 +34,15 @@ def shell_prefix(plan: Path, engine_python: str, *, conda: bool) -> str:
     else:
         python, engine = here, shlex.quote(engine_python)
     package = shlex.quote(str(installation.python_path(plan.parent)))
+    # Of threads that spin while they wait, nothing is gained but that they look busy, and slow down who has work.
+    passive = "OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}"
     prefix = (
         "set -euo pipefail; "
         f"export PYTHONNOUSERSITE=1 MPLBACKEND=Agg PYTHONPATH={package} "
         f"{PLAN_VARIABLE}={shlex.quote(str(plan.absolute()))}; "
         f"export {' '.join(f'{name}=${{OMP_NUM_THREADS:-1}}' for name in VARIABLES[1:])}; "
         f'segmake() {{ {python} -P -m segmake "$@"; }}; '
-        f'segmake_engine() {{ {engine} -P -m segmake "$@"; }}; '
+        f'segmake_engine() {{ {passive} {engine} -P -m segmake "$@"; }}; '
         f'segmake_here() {{ {here} -P -m segmake "$@"; }}; '
     )
     # Snakemake fills in what stands in single braces.
