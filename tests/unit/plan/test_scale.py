@@ -417,6 +417,22 @@ def test_all_of_a_plan_in_which_nothing_is_to_be_done_is_known_again(start, tmp_
     }
 
 
+def test_an_image_may_be_called_as_a_folder_of_results_is(configure, draw, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(planned_before, "WORTH_KEEPING", 1)
+    for name in ("labels", "l", "masks/masks", "a"):
+        draw(tmp_path / "images" / f"{name}.tif")
+    made, inventory = make_plan(configure())
+    write_inventory(inventory, made.folders.inventory)
+    compute(made)
+    make_plan(configure())
+    assert make_or_keep_plan(configure())[1] is None
+    for image in made.states:
+        os.truncate(made.folders.mask(image), 3)
+        found, images = make_or_keep_plan(configure())
+        assert images and found.states[image] == "changed"
+
+
 def test_whatever_changes_has_all_planned_anew(start, draw, tmp_path):
     folders = start()[0].folders
     images, copy = tmp_path / "images", tmp_path / "copy"

@@ -242,11 +242,13 @@ class SettledBatches:
                 name = result_name(task.image)
                 for path in task.made():
                     inside = name_of(path, task.results)
-                    kind = inside.replace(f"/{name}", f"/{_NAME}")
                     if inside in record:
+                        # Folders may be called so, too.
+                        before, named, after = inside.rpartition(f"/{name}")
                         # Users save in the last ones. A folder never is there again as it was (`_are_there`).
-                        if kind.count(_NAME) != 1 or inside.endswith("_seg.npy"):
+                        if not named or inside.endswith("_seg.npy"):
                             return None
+                        kind = f"{before}/{_NAME}{after}"
                         found.setdefault(kind, [-1] * len(tasks))[number] = record[inside][0]
                     elif path not in task.optional:
                         return None
