@@ -23,9 +23,9 @@ from segmake.scripts.definition.script import Script, scripts_of
 # Tells the jobs of a run where its plan is, whatever becomes of the config meanwhile.
 PLAN_VARIABLE = "SEGMAKE_PLAN"
 
-# When a plan was made, in its file: behind the settings, which have no such neighbours.
-_MOMENT = re.compile(rb'"started": ([0-9.]+), "left_out": ')
-_READ_AT_ONCE = 2**16
+# When a plan was made is what its file begins with: nothing that users name stands before it.
+_MOMENT = re.compile(rb'\{"started": ([0-9.]+), ')
+_LONGEST_MOMENT = 64
 
 # What of a plan is no part of what is written, or belongs to no other process.
 _UNWRITTEN = frozenset({"written_for", "faults", "other_kinds", "diameter_um", "named_at"})
@@ -136,7 +136,7 @@ def _as_values(plan: Plan) -> dict[str, Any]:
     }
     own = {each.name: getattr(plan, each.name) for each in fields(plan)}
     kept = {name: value for name, value in own.items() if name not in _UNWRITTEN}
-    return {**kept, "batches": batches, "scripts": scripts}
+    return {"started": plan.started, **kept, "batches": batches, "scripts": scripts}
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
@@ -214,17 +214,14 @@ def _read_part(path: Path, name: str) -> Plan:
 
 def _when_planned(text: bytes) -> bytes:
     """Return when a plan was made, as it is written; empty where that is not to be found."""
-    found = _MOMENT.search(text)
+    found = _MOMENT.match(text)
     return found[1] if found else b""
 
 
 def _head(path: Path) -> bytes:
-    """Return what the file of a plan begins with: the settings, and when it was made."""
-    text = b""
+    """Return what the file of a plan begins with."""
     with path.open("rb") as file:
-        while not _MOMENT.search(text) and (more := file.read(_READ_AT_ONCE)):
-            text = text[-_READ_AT_ONCE:] + more
-    return text
+        return file.read(_LONGEST_MOMENT)
 
 
 def read_plan(path: Path, results: Path | None = None) -> Plan:
