@@ -271,6 +271,7 @@ def test_a_pattern_that_fits_no_file_is_refused(take, images):
         ),
         (["s_C001Z001T001.tif", "s_C002Z001T001.tif"], "{name}_C{channel}Z{z}T{time}.tif"),
         (["coli_1_bf.tif", "coli_1_fl.tif"], "{name}_{channel:bf,fl}.tif"),
+        (["run.1/coli_1_bf", "run.1/coli_1_fl"], "{name}_{channel:bf,fl}"),
         (["pos1.tif", "pos2.tif"], None),
         (["exp_s1.tif", "exp_s2.tif"], None),
         (["wild_t0.tif", "mutant_t0.tif"], None),

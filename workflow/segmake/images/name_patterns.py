@@ -159,7 +159,8 @@ def _channel_words(names: list[str]) -> list[str]:
     """Return the words for channels that names end in, if images have several of them."""
     of_image: dict[str, set[str]] = {}
     for name in names:
-        found = _LAST_WORD.fullmatch(without_suffix(name))
+        folder, slash, last = name.rpartition("/")
+        found = _LAST_WORD.fullmatch(f"{folder}{slash}{without_suffix(last)}")
         if found and found[2].lower() in _CHANNELS:
             of_image.setdefault(found[1], set()).add(found[2])
     several = [words for words in of_image.values() if len(words) > 1]
