@@ -20,6 +20,7 @@ from segmake.adapter.sending import Sending, leave_nothing_behind
 from segmake.core.disk import probe
 from segmake.core.ended_runs import last_run
 from segmake.messages import Problem
+from segmake.outcome.status import who_runs
 from segmake.plan.make import make_or_keep_plan, make_plan
 from segmake.slurm.commands import SlurmError
 from segmake.slurm.jobs import Jobs
@@ -120,6 +121,31 @@ def test_what_is_not_kept_for_the_next_start_spoils_no_run(reading, tmp_path, mo
     (tmp_path / "images" / "a.tif").unlink()
     made.end()
     assert module.say("end.stopped") not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", [MemoryError, RuntimeError, signal.SIGINT, signal.SIGTERM])
+def test_whatever_befalls_a_run_that_is_over_it_ended_as_it_did(reading, monkeypatch, capsys, what):
+    seen = []
+
+    def befall(config):
+        seen.append(who_runs(reading.plan.folders.lock))
+        time.sleep(0.1)
+        if isinstance(what, signal.Signals):
+            signal.raise_signal(what)
+        raise what
+
+    monkeypatch.setattr(module, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(module, "NOTICED_SECONDS", 0.0)
+    made = run(reading)
+    made.start()
+    made._sending = SimpleNamespace(
+        **{"has_screen": True, "stop_screen": lambda: None, "handed_over": ""},
+        **{"problems": list, "cease": lambda: seen.append("ceased")},
+    )
+    monkeypatch.setattr(module, "make_plan", befall)
+    made.end()
+    assert seen == [None], "the folder is free, and there is nothing to cancel"
+    assert capsys.readouterr().err.endswith(f"{module.say('end.noting')}\n")
 
 
 def test_a_run_that_is_stopped_says_so(reading, capsys):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from types import FrameType
 from typing import IO, Any, NoReturn
 
@@ -24,7 +25,7 @@ from segmake.core.ended_runs import How, note_begin, note_end
 from segmake.core.run_marks import keep_showing
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.images.inventory import write_inventory
-from segmake.messages import Problem, Problems, say
+from segmake.messages import Problem, say
 from segmake.outcome.past_runs import keep_config
 from segmake.plan.bindings import write_bindings
 from segmake.plan.make import make_plan
@@ -35,6 +36,9 @@ from segmake.plan.settled import WORTH_KEEPING
 from segmake.plan.written_plan import write_plan
 from segmake.scripts.running.process import end_orphans
 from segmake.slurm import commands as slurm
+
+# Who gets back the prompt so late wonders what is still at work.
+NOTICED_SECONDS = 2.0
 
 
 class Lifecycle:
@@ -130,17 +134,27 @@ class Lifecycle:
             f"\n{self._outcome(cancelled=bool(jobs.keep) and empty)}", file=sys.stderr, flush=True
         )
         if self._lock and not self._stopped:
+            # Nothing is written in the results any more: the folder is free for others.
+            self._lock.close()
             self._keep_what_is_done()
 
     def _keep_what_is_done(self) -> None:
         """Plan once more, from the journals, while nobody waits for it: the next start knows at once what is done.
 
-        Whoever does wait here may stop it: all has been said.
+        Whoever does wait here is told why, and may stop it: all has been said, and there is nothing to cancel.
         """
         config = self._reading.config
-        if config and self._plan.number_of_images >= WORTH_KEEPING:
-            with suppress(Problem, Problems, OSError, KeyboardInterrupt):
-                make_plan(config)
+        if config is None or self._plan.number_of_images < WORTH_KEEPING:
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        told = Timer(NOTICED_SECONDS, print, (say("end.noting"),), {"file": sys.stderr})
+        told.daemon = True
+        # Whatever it is, the run is over as it was, and the next start plans for itself.
+        with suppress(Exception, KeyboardInterrupt):
+            told.start()
+            make_plan(config)
+        told.cancel()
 
     def _note_end(self) -> None:
         """Write down that the run ended, and how: else it would count as one that was killed."""
