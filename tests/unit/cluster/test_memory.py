@@ -11,7 +11,7 @@ import tifffile
 from segmake.adapter.resources import Resources
 from segmake.cluster.checks import Cluster
 from segmake.cluster.memory import MARGIN, memory_notes
-from segmake.core.declared_steps import MASKS, SEGMENT, STEPS
+from segmake.core.declared_steps import SEGMENT, STEPS
 from segmake.plan.make import make_plan
 from segmake.plan.memory import needed_mb
 from segmake.plan.written_plan import read_plan, write_plan
@@ -100,13 +100,19 @@ def test_jobs_read_what_was_planned(planned):
     assert read_plan(plan.folders.plan).memory == plan.memory
 
 
-def test_a_picture_that_another_follows_needs_more(planned, draw, tmp_path):
+def test_a_picture_that_another_follows_needs_more_unless_it_is_worked_on_alone(planned):
     plan, image = planned(30000)
-    alone = needed_mb(plan.typed, image, SEGMENT)
     # As it was measured: 29,952 pixels a side took 2725 MB.
-    assert 2725 < alone < 3100
-    assert needed_mb(plan.typed, image, SEGMENT, alone=False) > 2 * alone
-    assert needed_mb(plan.typed, image, MASKS, alone=False) < 3300
+    assert 2725 < needed_mb(plan.typed, image, SEGMENT) < 3100
+    for step in STEPS:
+        among_others = needed_mb(plan.typed, image, step, alone=False)
+        assert among_others == needed_mb(plan.typed, image, step)
+    plan, image = planned(4800, segmentation={**CELLPOSE, "gpu": True})
+    alone = needed_mb(plan.typed, image, SEGMENT)
+    assert needed_mb(plan.typed, image, SEGMENT, alone=False) > 1.2 * alone
+    # The network and the masks take turns.
+    plan, image = planned(4800, segmentation=CELLPOSE)
+    assert needed_mb(plan.typed, image, SEGMENT, alone=False) == alone
 
 
 def test_a_group_has_what_its_largest_step_needs(planned):

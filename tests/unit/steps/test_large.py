@@ -93,6 +93,24 @@ def test_outlines_are_those_of_the_whole(monkeypatch, rows):
     assert not list(outlines(nothing))
 
 
+def test_rows_of_a_cell_from_the_top_to_the_bottom_are_not_looked_at_for_each_window(monkeypatch):
+    labels = np.zeros((640, 20), np.uint16)
+    labels[:, 3], labels[5::20, 9], labels[300:500, 15] = 1, range(2, 34), 40
+    striped = Striped(labels.shape, lambda: iter(np.split(labels, 64)))
+    whole = list(outlines(labels))
+    monkeypatch.setattr(whole_cells, "_LEAST_ROWS", 10)
+    monkeypatch.setattr(strips, "PIXELS", 1)
+    rows, numbered = [], whole_cells._numbered
+    monkeypatch.setattr(
+        whole_cells, "_numbered", lambda seen: (rows.append(len(seen)), numbered(seen))[1]
+    )
+    parts = list(outlines(striped))
+    assert [number for number, _ in parts] == [number for number, _ in whole]
+    for (_, some), (_, others) in zip(whole, parts, strict=True):
+        assert all(map(np.array_equal, some, others))
+    assert sum(rows) <= 4 * len(labels)
+
+
 def test_rows_are_gathered_and_divided():
     rows = np.arange(23)[:, None]
     for pieces in ([5, 1, 9, 8], [23], [1] * 23, [0, 11, 12]):

@@ -53,11 +53,17 @@ def windows(plane: np.ndarray | Striped, ends: dict[int, int] | None = None) -> 
     """
     if ends is None:
         ends = ends_of(plane)
-    row, begun = 0, np.zeros((0, plane.shape[1]), np.uint16)
+    height, width = plane.shape
+    row, begun, new = 0, np.zeros((0, width), np.uint16), list[np.ndarray]()
     for index, piece in enumerate(_pieces(plane)):
-        seen = np.concatenate([begun, piece]) if len(begun) else piece
+        new.append(piece)
+        rows = sum(map(len, new))
+        # As many are new as are looked at again: a cell from the top to the bottom is not looked at in each window.
+        if rows < len(begun) and row + rows < height:
+            continue
+        seen = np.concatenate([begun, *new]) if len(begun) else piece
         numbers, cells = _numbered(seen)
-        whole = np.array([False, *(ends[number] == index for number in numbers.tolist())])
+        whole = np.array([False, *(ends[number] <= index for number in numbers.tolist())])
         yield Window(
             row - len(begun), numbers[whole[1:]], (np.cumsum(whole, dtype=np.int32) * whole)[cells]
         )
@@ -66,8 +72,8 @@ def windows(plane: np.ndarray | Striped, ends: dict[int, int] | None = None) -> 
         left = goes_on[cells]
         filled = np.flatnonzero(left.any(axis=1))
         first = int(filled[0]) if filled.size else len(seen)
-        begun = seen[first:] * left[first:]
-        row += len(piece)
+        begun, new = seen[first:] * left[first:], []
+        row += rows
 
 
 def ends_of(plane: np.ndarray | Striped) -> dict[int, int]:

@@ -19,18 +19,16 @@ from segmake.images.corrections import correction_fingerprint
 from segmake.images.image import ImageFile
 from segmake.images.selection import Selector, chosen, interpreted
 from segmake.messages import Problem
+from segmake.plan.memory import is_worked_on_alone
 from segmake.plan.scripts import image_keys
 from segmake.runner.same_content import times_before
-
-# More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
-LARGE_BYTES = 50_000_000
 
 
 class KeyMaker:
     """Makes the fingerprints of what decides a result of each step, from the settings."""
 
     def __init__(self, settings: dict[str, Any], corrections: dict[str, Path]) -> None:
-        typed = Settings.of(settings)
+        self._typed = typed = Settings.of(settings)
         segmentation = typed.segmentation
         decisive = {
             k: v for k, v in settings["segmentation"].items() if k not in engines.NOT_DECISIVE
@@ -149,13 +147,8 @@ class KeyMaker:
         return [["slice_step_um", None]] if unknown else []
 
     def is_large(self, image: ImageFile) -> bool:
-        """Whether what is read of an image at once, a plane or a whole stack, is worked on alone."""
-        if image.header is None:
-            return False
-        header = interpreted(image.header, self.images)
-        planes = header.slices if self._whole else 1
-        planes *= 1 if self.images.second_channel is None else 2
-        return header.width * header.height * planes * header.pixel_bytes > LARGE_BYTES
+        """Whether an image is worked on alone."""
+        return is_worked_on_alone(self._typed, image)
 
     def is_tracked(self, image: ImageFile) -> bool:
         """Whether the cells of an image are followed in time."""

@@ -30,7 +30,8 @@ class Takes(NamedTuple):
     per_pixel : float
         Bytes for each of its pixels, 16 bits of grey included.
     meanwhile : float
-        Bytes per pixel more where others follow: they are read and looked at while one is finished.
+        Bytes per pixel more where others follow: they are read and looked at while one is finished. None does of an
+        image that is worked on alone.
     """
 
     once_mb: int
@@ -56,9 +57,11 @@ THRESHOLD = {
 }
 
 # Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 and 2048 pixels a side: 49 for the network, then 53 for
-# the masks, which begin with less. On a GPU, the network sees the next picture while masks are made. Others of its kind
-# were not measured, and count as it does.
-NETWORK = Takes(1100, 50, 26)
+# the masks, which begin with less. Others of its kind were not measured, and count as it does.
+NETWORK = Takes(1100, 50)
+
+# There, the network sees the next picture while masks are made; on the CPU they take turns.
+NETWORK_ON_GPU = NETWORK._replace(meanwhile=26)
 
 # Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
 STACK = Takes(1100, 100)
@@ -71,6 +74,9 @@ MEASURED_WHOLE = Takes(250, 12)
 
 # Several planes are drawn as a strip.
 DRAWN_STRIP = Takes(150, 10)
+
+# More bytes at once (5000 x 5000 pixels of 16 bits) are worked on alone, so that memory stays bounded.
+ALONE_BYTES = 50_000_000
 
 # What is not above that is not worth a word: all jobs ask for more, unless the config says so.
 _LEAST_MB = 2048
@@ -90,7 +96,7 @@ def needed_mb(settings: Settings, image: ImageFile, step: str, *, alone: bool = 
     image : ImageFile
     step : {"segment", "masks", "measure", "overlay"}
     alone : bool
-        Whether its batch has no other of this kind.
+        Whether its batch has no other of this kind; one that is worked on alone takes as much among others.
     """
     if image.header is None:
         return 0
@@ -103,6 +109,7 @@ def needed_mb(settings: Settings, image: ImageFile, step: str, *, alone: bool = 
     elif step == MEASURE:
         channels = len(header.channels)
     per_pixel = takes.per_pixel + channels * header.pixel_bytes - _GREY_BYTES
+    alone = alone or is_worked_on_alone(settings, image)
     if not alone or header.times * header.slices > 1:
         per_pixel += takes.meanwhile
     # Only there are the slices in memory together.
@@ -110,12 +117,24 @@ def needed_mb(settings: Settings, image: ImageFile, step: str, *, alone: bool = 
     return takes.once_mb + ceil(pixels * per_pixel / 2**20)
 
 
+def is_worked_on_alone(settings: Settings, image: ImageFile) -> bool:
+    """Whether so much is read of an image at once, a plane or a whole stack, that no other is in memory meanwhile."""
+    if image.header is None:
+        return False
+    header = interpreted(image.header, settings.images)
+    planes = header.slices if engines.keeps_volume(settings.segmentation) else 1
+    planes *= 1 if settings.images.second_channel is None else 2
+    return header.width * header.height * planes * header.pixel_bytes > ALONE_BYTES
+
+
 def _takes(settings: Settings, step: str, header: Header, *, whole: bool) -> Takes:
     segmentation, measured = settings.segmentation, settings.measurements
     if step == SEGMENT:
         if isinstance(segmentation, Threshold):
             return THRESHOLD[segmentation.method]
-        return STACK if whole else NETWORK
+        if whole:
+            return STACK
+        return NETWORK_ON_GPU if engines.needs_gpu(segmentation) else NETWORK
     around = measured.neighbour_distance is not None or measured.background is not None
     if step == MEASURE and (whole or around):
         return MEASURED_WHOLE
