@@ -10,6 +10,7 @@ import pytest
 
 from tests.docs import places, walks
 from tests.docs.blocks import Page, pages, read
+from tests.programs import program
 
 # The first runs all examples, as tests/workflow/test_examples.py does.
 _LONG = ("docs/examples/index.md", "docs/tutorial/with-commands.fr.md")
@@ -27,6 +28,8 @@ def _marks(page: Page) -> list[pytest.MarkDecorator]:
     "name", [pytest.param(name, marks=_marks(page)) for name, page in WALKED.items()]
 )
 def test_a_page_shows_what_it_says(name: str, tmp_path: Path) -> None:
+    if any(block.language == "r" for block, _ in walks.expected_of(WALKED[name])):
+        program("Rscript", "r-base-core")
     try:
         done = walks.walk(WALKED[name], walks.empty_home(tmp_path))
     except places.NotHere as reason:
