@@ -98,6 +98,9 @@ def _images(plan: Plan, inventory: Inventory) -> Iterator[dict[str, Any]]:
     there = {image.image: image for image in inventory.images if image.present}
     for batch in plan.batches.values():
         for name, to_do, entries in _steps_to_do(plan, batch):
+            if name not in there:
+                # It was there when the plan was made.
+                continue
             state, fault = plan.states[name], plan.faults.get(name)
             yield {
                 "image": name,
