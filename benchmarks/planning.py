@@ -26,7 +26,7 @@ from benchmarks.house import Cost, Figure, Given, Way, alone, figures, python  #
 TITLE = "The first `snakemake -n`, and what a job reads"
 NOTE = (
     "Pictures of 16 x 16 pixels, engine `threshold`, profile `local`, nothing done before. *a job reads* is what the"
-    " Snakefile and one step of a batch read of the plan, in seconds."
+    " Snakefile and one step of a batch read of the plan, in seconds; each task is made of it when its turn comes."
 )
 UNIT = "images"
 SIZES = (10_000, 100_000)
