@@ -18,7 +18,6 @@ from segmake import engines
 from segmake.core import strips
 from segmake.core.files import position_number
 from segmake.core.strips import Striped
-from segmake.core.threads import allowed
 from segmake.engines import diameter
 from segmake.engines.counting import counts
 from segmake.formats.believed import Header
@@ -133,12 +132,13 @@ class Segmentation:
     each of them has all cores of the job.
     """
 
+    # Reading and writing wait for disks most of the time, on a single core too.
+    overlaps = True
+
     def __init__(self, plan: Plan, tell: Callable[[str], None]) -> None:
         # The plan says which files are one image.
         self._images = replace(plan.typed.images, pattern=None)
         self._section, self._settings = plan.settings["segmentation"], plan.typed.segmentation
-        # A single core reads, computes and writes one after the other.
-        self.overlaps = allowed() > 1 or engines.needs_gpu(self._settings)
         self._weights = plan.weights
         self._sets = plan.file_sets
         self._tell = tell
