@@ -109,3 +109,26 @@ def test_the_busiest_part_is_tried(shape: tuple[int, int]) -> None:
     assert part.shape == (min(SIDE, height), min(SIDE, width))
     if max(shape) > SIDE + 200:
         assert box[0].stop > height - 60 and box[1].stop > width - 60
+
+
+@pytest.mark.parametrize(("side", "times"), [(100, 1), (1000, 2)])
+def test_what_was_found_in_a_whole_picture_is_not_sought_again(side, times):
+    class Engine:
+        calls = 0
+
+        def own_diameter(self, loaded):
+            return 30.0
+
+        def at(self, loaded, given):
+            return given
+
+        def predict(self, given, planes):
+            self.calls += 1
+            return planes[0].shape
+
+        def masks(self, given, shape):
+            return np.full(shape, 1 if given < 30 else 0)
+
+    engine, plane = Engine(), np.zeros((side, side), np.float32)
+    assert diameter.better(engine, None, [plane], [np.array([100, 100])])
+    assert engine.calls == times

@@ -7,6 +7,7 @@ at which what was given and what was found agree best. Whatever changes that rai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,25 +121,28 @@ def estimate(engine: Engine, loaded: Any, planes: list[np.ndarray]) -> float:
     return own if _alike(best.median, own, NEAR) else round(best.median, 1)
 
 
-def better(engine: Engine, loaded: Any, planes: list[np.ndarray], median: float) -> bool:
+def better(
+    engine: Engine, loaded: Any, planes: list[np.ndarray], areas: Sequence[np.ndarray]
+) -> bool:
     """Whether a network that was told no diameter finds much more where it is told that of the cells that it found.
 
     Parameters
     ----------
     engine, loaded, planes
         As for `estimate`.
-    median : float
-        The median of the diameters of the cells found.
+    areas : sequence of array
+        The areas of the cells found in each plane of the field of view, in pixels.
     """
-    own = engine.own_diameter(loaded)
+    own, median = engine.own_diameter(loaded), median_diameter(np.concatenate(areas))
     if not median or _alike(median, own, DOUBTFUL):
         return False
     box = busiest(planes[0])
     part = [np.ascontiguousarray(plane[box]) for plane in planes]
-    before, after = (
-        _areas_found(engine, engine.at(loaded, given), part).sum() for given in (own, median)
-    )
-    return bool(after > MORE * before)
+    # Of a picture that is no larger than such a part it is known what is found in it.
+    is_whole = len(areas) == 1 and part[0].shape == planes[0].shape
+    before = areas[0] if is_whole else _areas_found(engine, engine.at(loaded, own), part)
+    after = _areas_found(engine, engine.at(loaded, median), part)
+    return bool(after.sum() > MORE * before.sum())
 
 
 def median_diameter(areas: np.ndarray) -> float:

@@ -282,7 +282,7 @@ class Segmentation:
         found = diameter.median_diameter(np.concatenate(computed.areas))
         planes = computed.read_middle()
         with computed.phase("network"):
-            if not diameter.better(self._engine, computed.loaded, planes, found):
+            if not diameter.better(self._engine, computed.loaded, planes, computed.areas):
                 return []
         own = self._engine.own_diameter(computed.loaded)
         return [("SM-OUT-050", {"found": f"{found:.0f}", "own": f"{own:.0f}"})]
