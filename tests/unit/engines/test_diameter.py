@@ -13,7 +13,7 @@ import tifffile
 from segmake.config.load import load_config
 from segmake.core.journal import Journal
 from segmake.demo import synthetic
-from segmake.engines.diameter import SIDE, busiest
+from segmake.engines.diameter import SIDE, better, busiest
 from segmake.labels.labels import LabelStack
 from segmake.outcome.image_rows import image_rows
 from segmake.plan.make import make_plan
@@ -130,5 +130,5 @@ def test_what_was_found_in_a_whole_picture_is_not_sought_again(side, times):
             return np.full(shape, 1 if given < 30 else 0)
 
     engine, plane = Engine(), np.zeros((side, side), np.float32)
-    assert diameter.better(engine, None, [plane], [np.array([100, 100])])
+    assert better(engine, None, [plane], [np.array([100, 100])])
     assert engine.calls == times
