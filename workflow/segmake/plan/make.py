@@ -177,7 +177,7 @@ def _make_plan(
     replaced = inventory.replaced.difference(planned["looks"])
     settings = config.settings
     of_scripts = (
-        {image.image: keys.script_keys(image) for image in present} if settings["scripts"] else {}
+        {image.image: keys.script_keys(image) for image in present} if config.typed.scripts else {}
     )
     known_by = planned["images_before"]
     scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores, known_by)
