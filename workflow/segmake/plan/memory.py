@@ -46,15 +46,12 @@ class Need(NamedTuple):
     image: str
 
 
-# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and a byte for each pixel.
-# What hangs together from the top to the bottom is split as a whole, which takes far more, and is not foreseen.
-THRESHOLD = {
-    "otsu": Takes(400, 3, 4),
-    "yen": Takes(400, 3, 4),
-    "local": Takes(150, 114),
-    "li": Takes(350, 34),
-    "triangle": Takes(350, 26),
-}
+# Of `threshold`: it works strip by strip, and holds the picture and a byte for each pixel. What hangs together from the
+# top to the bottom is split as a whole, which takes far more, and is not foreseen.
+THRESHOLD = Takes(400, 3, 4)
+
+# Its method `local` holds the picture as a whole, many times over.
+LOCAL = Takes(150, 114)
 
 # Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 and 2048 pixels a side: 49 for the network, then 53 for
 # the masks, which begin with less. Others of its kind were not measured, and count as it does.
@@ -131,7 +128,7 @@ def _takes(settings: Settings, step: str, header: Header, *, whole: bool) -> Tak
     segmentation, measured = settings.segmentation, settings.measurements
     if step == SEGMENT:
         if isinstance(segmentation, Threshold):
-            return THRESHOLD[segmentation.method]
+            return LOCAL if segmentation.method == "local" else THRESHOLD
         if whole:
             return STACK
         return NETWORK_ON_GPU if engines.needs_gpu(segmentation) else NETWORK
