@@ -12,6 +12,7 @@ from segmake.adapter.resources import Resources
 from segmake.cluster.checks import Cluster
 from segmake.cluster.memory import MARGIN, memory_notes
 from segmake.core.declared_steps import SEGMENT, STEPS
+from segmake.engines import DEMO_MODEL
 from segmake.plan.make import make_plan
 from segmake.plan.memory import needed_mb
 from segmake.plan.written_plan import read_plan, write_plan
@@ -19,7 +20,7 @@ from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition
 from segmake.slurm.jobs import Jobs
 
-CELLPOSE = {"engine": "cellpose3", "model": "cyto3", "diameter": 10, "gpu": False}
+CELLPOSE = {"engine": "cellpose3", "model": "cyto3", "diameter": 40, "gpu": False}
 
 
 @pytest.fixture
@@ -113,6 +114,19 @@ def test_a_picture_that_another_follows_needs_more_unless_it_is_worked_on_alone(
     # The network and the masks take turns.
     plan, image = planned(4800, segmentation=CELLPOSE)
     assert needed_mb(plan.typed, image, SEGMENT, alone=False) == alone
+
+
+@pytest.mark.parametrize(
+    ("side", "model", "diameter", "megabytes"),
+    [(4096, DEMO_MODEL, 20, 2080), (4096, DEMO_MODEL, 10, 5500), (2048, DEMO_MODEL, None, 1280)],
+)
+def test_small_cells_are_enlarged_for_the_network_which_takes_more(
+    planned, tmp_path, side, model, diameter, megabytes
+):
+    (tmp_path / model).write_bytes(b"")
+    section = {**CELLPOSE, "model": str(tmp_path / model), "diameter": diameter}
+    plan, image = planned(side, segmentation=section)
+    assert 1 <= needed_mb(plan.typed, image, SEGMENT) / megabytes < 1.2
 
 
 def test_a_group_has_what_its_largest_step_needs(planned):
