@@ -70,6 +70,9 @@ AFTER = {MASKS: Takes(500, 2.4), MEASURE: Takes(700, 2.3), OVERLAY: Takes(250, 3
 # With neighbours, with backgrounds, and in three dimensions, cells are measured with all of their labels.
 MEASURED_WHOLE = Takes(250, 12)
 
+# With the background around each cell, it is looked for each pixel which cell is nearest.
+MEASURED_AROUND = Takes(250, 40)
+
 # Several planes are drawn as a strip.
 DRAWN_STRIP = Takes(150, 10)
 
@@ -131,8 +134,10 @@ def _takes(settings: Settings, step: str, header: Header, *, whole: bool) -> Tak
         if isinstance(segmentation, Threshold):
             return LOCAL if segmentation.method == "local" else THRESHOLD
         return STACK if whole else _of_network(segmentation)
-    around = measured.neighbour_distance is not None or measured.background is not None
-    if step == MEASURE and (whole or around):
+    if step == MEASURE and measured.background == "local":
+        return MEASURED_AROUND
+    together = measured.neighbour_distance is not None or measured.background is not None
+    if step == MEASURE and (whole or together):
         return MEASURED_WHOLE
     if step == OVERLAY and header.times * header.slices > 1:
         return DRAWN_STRIP
