@@ -11,7 +11,8 @@ import tifffile
 from segmake.adapter.resources import Resources
 from segmake.cluster.checks import Cluster
 from segmake.cluster.memory import MARGIN, memory_notes
-from segmake.core.declared_steps import SEGMENT, STEPS
+from segmake.core.declared_steps import MEASURE, SEGMENT, STEPS
+from segmake.engines import DEMO_MODEL
 from segmake.plan.make import make_plan
 from segmake.plan.memory import needed_mb
 from segmake.plan.written_plan import read_plan, write_plan
@@ -19,7 +20,7 @@ from segmake.slurm import commands as slurm
 from segmake.slurm.commands import Partition
 from segmake.slurm.jobs import Jobs
 
-CELLPOSE = {"engine": "cellpose3", "model": "cyto3", "diameter": 10, "gpu": False}
+CELLPOSE = {"engine": "cellpose3", "model": "cyto3", "diameter": 40, "gpu": False}
 
 
 @pytest.fixture
@@ -113,6 +114,27 @@ def test_a_picture_that_another_follows_needs_more_unless_it_is_worked_on_alone(
     # The network and the masks take turns.
     plan, image = planned(4800, segmentation=CELLPOSE)
     assert needed_mb(plan.typed, image, SEGMENT, alone=False) == alone
+
+
+@pytest.mark.parametrize(
+    ("side", "diameter", "megabytes"), [(4096, 20, 2120), (1024, 10, 1353), (2048, None, 1280)]
+)
+def test_small_cells_are_enlarged_for_the_network_which_takes_more(
+    planned, tmp_path, side, diameter, megabytes
+):
+    model = tmp_path / DEMO_MODEL
+    model.touch()
+    section = {**CELLPOSE, "model": str(model), "diameter": diameter}
+    # As it was measured.
+    plan, image = planned(side, segmentation=section)
+    assert 1 <= needed_mb(plan.typed, image, SEGMENT) / megabytes < 1.2
+
+
+def test_backgrounds_around_cells_take_more_than_one_for_all(planned):
+    # As it was measured.
+    for background, megabytes in ((25, 428), ("local", 812)):
+        plan, image = planned(4096, measurements={"background": background})
+        assert 1 <= needed_mb(plan.typed, image, MEASURE) / megabytes < 1.2
 
 
 def test_a_group_has_what_its_largest_step_needs(planned):

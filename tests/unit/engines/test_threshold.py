@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tifffile
 from scipy import ndimage
+from skimage import filters
 from skimage.draw import disk, ellipse
 
 from segmake.core import strips
 from segmake.demo import synthetic
-from segmake.engines import pieces, threshold
+from segmake.engines import pieces, threshold, thresholds
 from segmake.engines.components import Components
 from tests.unit.demo.test_demo_model import average_precision
 
@@ -194,6 +195,34 @@ def test_strip_by_strip_the_same_cells_are_found(find, monkeypatch, method, pola
     assert np.array_equal(find(plane, method=method, polarity=polarity), whole)
 
 
+@pytest.mark.parametrize("method", ["li", "triangle"])
+@pytest.mark.parametrize("name", ["ecoli_sent_dapi_r0c0", "trpL_phase_t06", "dim", "few", "many"])
+def test_strip_by_strip_a_picture_is_divided_as_by_scikit_image(shared, monkeypatch, name, method):
+    random = np.random.default_rng(0)
+    made = {
+        "dim": lambda: random.poisson(0.01, (150, 90)).astype(np.uint8),
+        "few": lambda: random.integers(0, 5, (150, 90), np.uint8),
+        "many": lambda: random.exponential(100, (200, 300)).astype(np.float32),
+    }
+    plane = made[name]() if name in made else tifffile.imread(shared / "bacteria" / f"{name}.tif")
+    for rows, smoothing in itertools.product((7, 1000), (0, 1)):
+        monkeypatch.setattr(strips, "PIXELS", plane.shape[1] * rows)
+        smooth = threshold._Smooth(plane, smoothing, "bright")
+        whole = np.concatenate(list(smooth._parts()))
+        expected = whole > getattr(filters, f"threshold_{method}")(whole)
+        assert np.array_equal(smooth.above(smooth.threshold(method)), expected)
+
+
+def test_where_rounding_decides_the_whole_picture_is_looked_at(monkeypatch):
+    # The mean is a grey value, and so are the next thresholds nearly.
+    plane = np.tile(np.repeat([0.0, 0.25, 0.5, 0.75, 1.0], 10), (30, 1))
+    assert thresholds.li(lambda: iter([plane]), 0.0, 1.0) is None
+    monkeypatch.setattr(strips, "PIXELS", 50)
+    smooth = threshold._Smooth(plane, 0, "bright")
+    whole = np.concatenate(list(smooth._parts()))
+    assert smooth.threshold("li") == filters.threshold_li(whole)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
 @pytest.mark.parametrize("size", [1, 2, 3, 334, 1001])
 def test_percentiles_are_those_of_numpy(dtype, size):
@@ -256,13 +285,15 @@ def test_middles_that_are_even_are_split_with_all_of_their_window(monkeypatch):
     assert np.array_equal(np.concatenate(parts), together)
 
 
-@pytest.mark.parametrize("side", [900, 1200])
-def test_a_picture_takes_few_bytes_for_each_of_its_pixels(configure, monkeypatch, side):
+@pytest.mark.parametrize(
+    ("side", "method"), [(900, "otsu"), (1200, "otsu"), (1200, "li"), (1200, "triangle")]
+)
+def test_a_picture_takes_few_bytes_for_each_of_its_pixels(configure, monkeypatch, side, method):
     # As a large picture has many windows.
     monkeypatch.setattr(strips, "PIXELS", side * 10)
     monkeypatch.setattr(pieces, "WINDOW", side * 10)
     monkeypatch.setattr(threshold, "LOOKED_AT", side // 2)
-    loaded = threshold.load(configure().settings["segmentation"])
+    loaded = threshold.load(configure(segmentation={"method": method}).settings["segmentation"])
     plane = many_rods(side, 4000)
 
     def bytes_of(step, *given):

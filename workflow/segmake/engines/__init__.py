@@ -113,6 +113,11 @@ ESTIMATE = "estimate"
 # The file of SegMake's own model.
 DEMO_MODEL = "segmake_demo_cp3"
 
+# Cellpose enlarges or reduces a picture so that cells have a diameter that its network has learned from, in pixels:
+# this one, but for some models, of which it stands here with the one that cells have where the config says none.
+_LEARNED_FROM = 30.0
+_LEARNED_FROM_OTHER = {"nuclei": (17.0, 17.0), DEMO_MODEL: (20.0, 26.0)}
+
 # Settings of how the cells are found, which do not decide what cells there are.
 NOT_DECISIVE = ("gpu", "allow_cpu", "batch_size", "models_folder")
 
@@ -130,6 +135,18 @@ def keeps_volume(settings: Segmentation) -> bool:
 def is_demo(settings: Segmentation) -> bool:
     """Whether the cells are found with SegMake's demo model."""
     return Path(settings.model or "").name == DEMO_MODEL
+
+
+def enlarged(settings: Segmentation) -> float:
+    """Return how many pixels the network of Cellpose sees for each pixel of a picture, as far as the config tells."""
+    if settings.engine not in ("cellpose", "cellpose3"):
+        return 1.0
+    usual = _LEARNED_FROM, _LEARNED_FROM
+    seen, own = _LEARNED_FROM_OTHER.get(Path(settings.model or "").name, usual)
+    given = settings.diameter
+    if isinstance(given, str) or not given:
+        return (settings.rescale or seen / own) ** 2
+    return (seen / given) ** 2
 
 
 def refuse_flat(settings: Segmentation, depth: int) -> None:

@@ -11,7 +11,7 @@ from skimage import filters
 
 from segmake.core.settings import Threshold
 from segmake.core.strips import strips, widened
-from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped, pieces
+from segmake.engines import SPLIT_DIAMETER, local_contrast, number_dropped, pieces, thresholds
 from segmake.engines.components import Components
 from segmake.engines.counting import counts
 
@@ -20,8 +20,8 @@ LEAST_CONTRAST = 4.0
 # Where it cuts below nearly everything, the little that is left has hardly any spread to compare with.
 LEAST_BACKGROUND = 0.1
 
-# These of scikit-image's methods look at the grey values' histogram alone, and take one, with so many bins.
-_OF_HISTOGRAM, _BINS = ("otsu", "yen"), 256
+# Of the histograms that scikit-image's methods look at.
+_BINS = 256
 
 # What is looked at to tell whether cells are unclear is so many pixels wide and high.
 LOOKED_AT = 2048
@@ -275,15 +275,20 @@ class _Smooth:
         self.lowest, self.highest = min(low for low, _ in ends), max(high for _, high in ends)
 
     def threshold(self, method: str) -> np.float64:
-        """Return scikit-image's threshold of a method."""
-        find = getattr(filters, f"threshold_{method}")
-        if method not in _OF_HISTOGRAM:
-            return find(np.concatenate([strip for _, strip in self._strips()]))
+        """Return scikit-image's threshold of a method, or one that divides the picture as that does."""
+        if method == "li":
+            found = thresholds.li(self._parts, self.lowest, self.highest)
+            if found is None:
+                return filters.threshold_li(np.concatenate(list(self._parts())))
+            return found
         pixels = np.zeros(_BINS, np.int64)
-        for _, strip in self._strips():
-            found, edges = np.histogram(strip, _BINS, (self.lowest, self.highest))
-            pixels += found
-        return find(hist=(pixels, (edges[:-1] + edges[1:]) / 2))
+        for strip in self._parts():
+            counted, edges = np.histogram(strip, _BINS, (self.lowest, self.highest))
+            pixels += counted
+        middles = (edges[:-1] + edges[1:]) / 2
+        if method == "triangle":
+            return thresholds.triangle(pixels, middles)
+        return getattr(filters, f"threshold_{method}")(hist=(pixels, middles))
 
     def above(self, threshold: np.float64) -> np.ndarray:
         """Return what is brighter: array (Y, X), bool."""
@@ -309,6 +314,9 @@ class _Smooth:
         variance = max(sums[2] / outside - background**2, 0.0)
         spread = float(np.sqrt(variance)) or float(np.finfo(np.float32).tiny)
         return float(foreground - background) / spread
+
+    def _parts(self) -> Iterator[np.ndarray]:
+        return (strip for _, strip in self._strips())
 
     def _strips(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the rows of each strip, and the strip: array (Y, X)."""

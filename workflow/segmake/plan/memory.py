@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from segmake import engines
 from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
-from segmake.core.settings import Settings, Threshold
+from segmake.core.settings import Segmentation, Settings, Threshold
 from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
 from segmake.images.selection import interpreted
@@ -46,24 +46,22 @@ class Need(NamedTuple):
     image: str
 
 
-# Of `threshold`, by its method. The first two work strip by strip, and hold the picture and a byte for each pixel.
-# What hangs together from the top to the bottom is split as a whole, which takes far more, and is not foreseen.
-THRESHOLD = {
-    "otsu": Takes(400, 3, 4),
-    "yen": Takes(400, 3, 4),
-    "local": Takes(150, 114),
-    "li": Takes(350, 34),
-    "triangle": Takes(350, 26),
-}
+# Of `threshold`: it works strip by strip, and holds the picture and a byte for each pixel. What hangs together from the
+# top to the bottom is split as a whole, which takes far more, and is not foreseen.
+THRESHOLD = Takes(400, 3, 4)
 
-# Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 and 2048 pixels a side: 49 for the network, then 53 for
-# the masks, which begin with less. Others of its kind were not measured, and count as it does.
-NETWORK = Takes(1100, 50)
+# Its method `local` holds the picture as a whole, many times over.
+LOCAL = Takes(150, 114)
 
-# There, the network sees the next picture while masks are made; on the CPU they take turns.
-NETWORK_ON_GPU = NETWORK._replace(meanwhile=26)
+# Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 to 4096 pixels a side: for each pixel of the picture,
+# and for each that its network sees, of which there are more or fewer as the diameter says. Masks are made of as many
+# pixels as the picture has. Others of its kind were not measured, and count as it does.
+NETWORK, SEEN, MASKS_OF_NETWORK = Takes(1100, 12), 72, 55
 
-# Of a z-stack whose slices belong together, for each of its voxels; not measured: twice that.
+# On a GPU, the network sees the next picture while masks are made; on the CPU they take turns.
+MEANWHILE_ON_GPU = 26
+
+# Of a z-stack whose slices belong together, for each of its voxels; not measured.
 STACK = Takes(1100, 100)
 
 # The steps after it hold the picture, and labels some rows at a time.
@@ -71,6 +69,9 @@ AFTER = {MASKS: Takes(500, 2.4), MEASURE: Takes(700, 2.3), OVERLAY: Takes(250, 3
 
 # With neighbours, with backgrounds, and in three dimensions, cells are measured with all of their labels.
 MEASURED_WHOLE = Takes(250, 12)
+
+# With the background around each cell, it is looked for each pixel which cell is nearest.
+MEASURED_AROUND = Takes(250, 40)
 
 # Several planes are drawn as a strip.
 DRAWN_STRIP = Takes(150, 10)
@@ -131,16 +132,22 @@ def _takes(settings: Settings, step: str, header: Header, *, whole: bool) -> Tak
     segmentation, measured = settings.segmentation, settings.measurements
     if step == SEGMENT:
         if isinstance(segmentation, Threshold):
-            return THRESHOLD[segmentation.method]
-        if whole:
-            return STACK
-        return NETWORK_ON_GPU if engines.needs_gpu(segmentation) else NETWORK
-    around = measured.neighbour_distance is not None or measured.background is not None
-    if step == MEASURE and (whole or around):
+            return LOCAL if segmentation.method == "local" else THRESHOLD
+        return STACK if whole else _of_network(segmentation)
+    if step == MEASURE and measured.background == "local":
+        return MEASURED_AROUND
+    together = measured.neighbour_distance is not None or measured.background is not None
+    if step == MEASURE and (whole or together):
         return MEASURED_WHOLE
     if step == OVERLAY and header.times * header.slices > 1:
         return DRAWN_STRIP
     return AFTER[step]
+
+
+def _of_network(segmentation: Segmentation) -> Takes:
+    seeing = NETWORK.per_pixel + SEEN * engines.enlarged(segmentation)
+    meanwhile = MEANWHILE_ON_GPU if engines.needs_gpu(segmentation) else 0
+    return NETWORK._replace(per_pixel=max(seeing, MASKS_OF_NETWORK), meanwhile=meanwhile)
 
 
 def needs(settings: Settings, images: Iterable[ImageFile]) -> dict[str, dict[str, Need]]:
