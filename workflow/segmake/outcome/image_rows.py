@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from segmake.core.declared_steps import MASKS, MEASURE, SEGMENT, STEPS
+from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
 from segmake.messages import Problem, joined, say
 from segmake.outcome.quality import BETWEEN, flags_of, in_sentences
-from segmake.outcome.timing import PHASES
+from segmake.outcome.timing import PHASES, Segmented
 from segmake.plan.plan import Plan
-from segmake.runner.pipeline import Task
-from segmake.runner.run_step import is_current, problem_of
+from segmake.plan.tasks import ATTEMPT, IMAGE, KEY, DoneTasks, Row, rows_of
+from segmake.runner.run_step import problem_of
 from segmake.runner.same_content import was_carried
 
 # Where fewer cells are found again from one time point to the next, tracks say little.
@@ -58,7 +59,7 @@ IMAGE_COLUMNS = (
 )
 
 
-def image_rows(plan: Plan) -> list[dict[str, Any]]:
+def image_rows(plan: Plan, segmented: Segmented | None = None) -> list[dict[str, Any]]:
     """Return a row per image that is there, with what became of it: values or None by `IMAGE_COLUMNS`, in order.
 
     ``state`` is ``"done"`` where every step ended well, else ``"failed"`` with the code, the message and the remedy
@@ -68,16 +69,27 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
     an image that is done (`segmake.outcome.quality`), and ``flag_reasons`` the same in sentences; of images that the
     config leaves out of the tables, ``left_out_because`` says why, and of those that it says are right as they are,
     ``looked_at_because``: neither have flags.
+
+    Parameters
+    ----------
+    plan : Plan
+    segmented : Segmented, optional
+        Takes in each batch as well, whose journals are read only once for it.
     """
     rows = {}
+    made = {step: DoneTasks(plan.folders, step) for step in STEPS}
     for batch in plan.batches.values():
         journals = {step: Journal(plan.folders.journal(step, batch.name)) for step in STEPS}
         finished = {step: journal.finished() for step, journal in journals.items()}
         # That a file was compared is noted like an attempt, and none was made.
         compared = Counter(each.image for each in journals[SEGMENT].ends() if was_carried(each))
-        for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
-            entries = [finished[step].get(tasks[0].image) for step in STEPS]
-            row = _image_row(plan, batch.name, list(tasks), entries)
+        planned = rows_of(batch.tasks, plan.folders)
+        if segmented:
+            segmented.add(planned[SEGMENT], journals[SEGMENT])
+        for tasks in zip(*(planned[step] for step in STEPS), strict=True):
+            of_image = dict(zip(STEPS, tasks, strict=True))
+            entries = [finished[step].get(tasks[0][IMAGE]) for step in STEPS]
+            row = _image_row(plan, batch.name, of_image, entries, made)
             if row["attempt"]:
                 row["attempt"] -= compared[row["image"]]
             rows[row["image"]] = row
@@ -193,17 +205,22 @@ def _told(problem: Problem | None) -> dict[str, str]:
     return {"code": problem.code, "message": problem.what, "remedy": problem.remedy}
 
 
-def _is_of_now(entry: Entry | None, task: Task) -> bool:
-    return entry is not None and (entry.key, entry.attempt) == (task.key, task.attempt)
+def _is_of_now(entry: Entry | None, task: Row) -> bool:
+    return entry is not None and (entry.key, entry.attempt) == (task[KEY], task[ATTEMPT])
 
 
 def _image_row(
-    plan: Plan, batch: str, tasks: list[Task], entries: list[Entry | None]
+    plan: Plan,
+    batch: str,
+    tasks: Mapping[str, Row],
+    entries: list[Entry | None],
+    made: Mapping[str, DoneTasks],
 ) -> dict[str, Any]:
-    folders, image = plan.folders, tasks[0].image
+    image = tasks[SEGMENT][IMAGE]
     segmented = entries[0]
     # What another version noted, or of other settings, says nothing of this run.
-    current = segmented is not None and (segmented.event, segmented.key) == ("done", tasks[0].key)
+    key = tasks[SEGMENT][KEY]
+    current = segmented is not None and (segmented.event, segmented.key) == ("done", key)
     details = segmented.details if segmented and current else {}
     row: dict[str, Any] = {
         "image": image,
@@ -222,8 +239,8 @@ def _image_row(
     seconds = details.get("phases", {})
     row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
     of_step = dict(zip(STEPS, entries, strict=True))
-    made, measured = of_step[MASKS], of_step[MEASURE]
-    masks = made.details if made else {}
+    masked, measured = of_step[MASKS], of_step[MEASURE]
+    masks = masked.details if masked else {}
     row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
     row["cells"] = masks.get("cells_kept")
     changed = [file for entry in entries if entry for file in entry.details.get("changed", ())]
@@ -237,16 +254,17 @@ def _image_row(
     # What 0.1.0 measured has square pixels.
     row["pixel_height_um"] = cells.get("pixel_height_um", row["pixel_size_um"])
     problems = [problem_of(entry) if entry else None for entry in entries]
-    for number, (task, entry) in enumerate(zip(tasks, entries, strict=True)):
-        if is_current(entry, task) and problems[number] is None:
+    in_order = list(tasks.values())
+    for number, (step, entry) in enumerate(of_step.items()):
+        if made[step].has(tasks[step], entry, tasks[step][KEY]) and problems[number] is None:
             continue
         # A step that found what the one before it had made damaged says so, and that one has no result any more.
-        later = [found for found in range(number, len(tasks)) if problems[found]]
-        if later and (later[0] == number or _is_of_now(entries[later[0]], tasks[later[0]])):
+        later = [found for found in range(number, len(in_order)) if problems[found]]
+        if later and (later[0] == number or _is_of_now(entries[later[0]], in_order[later[0]])):
             return row | _told(problems[later[0]])
         return row
-    paths = {"mask": folders.mask(image), "picture": folders.picture(image)}
-    if (movie := folders.movie(image)).exists():
-        paths["movie"] = movie
-    here = {name: path.relative_to(folders.results).as_posix() for name, path in paths.items()}
-    return row | {"state": "done", **here}
+    (mask, *_), _ = made[MASKS].names(tasks[MASKS])
+    (picture, *_), (movie,) = made[OVERLAY].names(tasks[OVERLAY])
+    row |= {"state": "done", "mask": mask, "picture": picture}
+    moves = os.path.exists(f"{plan.folders.results}/{movie}")
+    return row | ({"movie": movie} if moves else {})

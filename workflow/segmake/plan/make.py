@@ -40,9 +40,8 @@ from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import journal_of, plan_scripts
 from segmake.plan.settled import SettledBatches
-from segmake.plan.tasks import ATTEMPT, BEFORE, Row, Tasks, rows_of, task_of
+from segmake.plan.tasks import ATTEMPT, BEFORE, DoneTasks, Row, Tasks, rows_of
 from segmake.runner.run_files import round_of
-from segmake.runner.run_step import is_current
 
 # Masks, measurements and pictures of so much take minutes: three jobs of their own would wait and start for a good part
 # of that. They share one, which has no GPU, since it would be idle for as long.
@@ -467,9 +466,10 @@ def _plan_batch(
     attempts: dict[str, list[int]] = {step: [] for step in STEPS}
     known: dict[str, _Known] = {}
     of_scripts: dict[str, dict[str, str]] = {}
+    done = {step: DoneTasks(folders, step) for step in STEPS}
     for image in images:
         entries = {step: finished[step].get(image.image) for step in STEPS}
-        of_image, known[image.image], scripts = _plan_image(image, entries, folders, keys)
+        of_image, known[image.image], scripts = _plan_image(image, entries, done, keys)
         if scripts:
             of_scripts[image.image] = scripts
         for step, current in known[image.image].current.items():
@@ -496,7 +496,10 @@ def _rows_of(
 
 
 def _plan_image(
-    image: ImageFile, entries: dict[str, Entry | None], folders: ResultPaths, keys: KeyMaker
+    image: ImageFile,
+    entries: dict[str, Entry | None],
+    done: dict[str, DoneTasks],
+    keys: KeyMaker,
 ) -> tuple[dict[str, Row], _Known, dict[str, str]]:
     """Return what is to be said of the tasks of an image, by step, what is known of it, and what scripts knew it by."""
     wanted = keys.keys(image)
@@ -517,12 +520,8 @@ def _plan_image(
     for step, entry in entries.items():
         key, older = wanted[step], before.get(step, "")
         rows[step] = [*place, key, 1, large, tracked and step == MASKS, file, older]
-        current[step] = known_again = False
-        # It takes a task to look at its results.
-        if entry and entry.event == "done" and entry.key in (key, older):
-            task = task_of(folders, step, rows[step])
-            current[step] = is_current(entry, task)
-            known_again = bool(older) and is_current(entry, replace(task, key=older))
+        current[step] = done[step].has(rows[step], entry, key)
+        known_again = bool(older) and done[step].has(rows[step], entry, older)
         same[step] = known_again and not current[step]
         if step == SEGMENT and not (known_again or current[step]):
             before, scripts = {}, {}
