@@ -27,6 +27,9 @@ from segmake.runner.records import keep_changed, looks_whole, name_of
 if TYPE_CHECKING:
     import pyarrow
 
+# So many tables become rows of pandas together: one of a few cells takes more room than its cells.
+TABLES = 500
+
 # Columns that every table of cells has.
 _ALWAYS = {"label", "area_px"}
 
@@ -224,19 +227,22 @@ def _read(tables: Sequence[_Table], columns: Iterable[str]) -> Iterator[pd.DataF
     wanted = [number for number, name in enumerate(names) if name in columns]
     waiting: list[Any] = []
     images: list[str] = []
+    rows = 0
     for table in tables:
         for part in _parts(table.path, wanted):
             waiting.append(part)
             images.append(table.image)
-            if plain and sum(map(len, waiting)) < ROWS and table is not tables[-1]:
+            rows += len(part)
+            full = rows >= ROWS or len(waiting) >= TABLES
+            if plain and not full and table is not tables[-1]:
                 continue
             lengths = list(map(len, waiting))
-            rows = _as_pandas(concat_tables(waiting) if plain else part)
-            rows = rows.set_axis([names[number] for number in wanted], axis="columns")
+            joined = _as_pandas(concat_tables(waiting) if plain else part)
+            joined = joined.set_axis([names[number] for number in wanted], axis="columns")
             if "image" in columns:
-                rows.insert(0, "image", np.repeat(np.array(images, object), lengths))
-            waiting, images = [], []
-            yield rows
+                joined.insert(0, "image", np.repeat(np.array(images, object), lengths))
+            waiting, images, rows = [], [], 0
+            yield joined
 
 
 def _as_pandas(rows: pyarrow.Table | pd.DataFrame) -> pd.DataFrame:
