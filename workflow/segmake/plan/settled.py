@@ -162,8 +162,8 @@ class SettledBatches:
                     return found
         return None
 
-    def note(self, batch: Batch, entries: Mapping[str, Entries]) -> None:
-        """Note a batch of which all images are done, if their results can be known by their sizes alone.
+    def note(self, batch: Batch, entries: Mapping[str, Entries]) -> bool:
+        """Note a batch of which all images are done, if their results can be known by their sizes alone; say whether.
 
         Parameters
         ----------
@@ -171,17 +171,19 @@ class SettledBatches:
         entries : mapping
             Of each image, how each step ended last.
         """
-        if (sizes := self._sizes(batch, entries)) is not None:
-            sign, journals = self._signs[batch.name]
-            self._now[batch.name] = {
-                "batch": batch.name,
-                "sign": sign,
-                "journals": journals,
-                "images": batch.images,
-                "names": [result_name(image) for image in batch.images],
-                "attempts": batch.attempts,
-                "sizes": sizes,
-            }
+        if (sizes := self._sizes(batch, entries)) is None:
+            return False
+        sign, journals = self._signs[batch.name]
+        self._now[batch.name] = {
+            "batch": batch.name,
+            "sign": sign,
+            "journals": journals,
+            "images": batch.images,
+            "names": [result_name(image) for image in batch.images],
+            "attempts": batch.attempts,
+            "sizes": sizes,
+        }
+        return True
 
     def keep(self, plan: Plan, parts: Iterable[str]) -> None:
         """Write down what was noted, where that is worth it.
