@@ -140,3 +140,19 @@ def test_memory_does_not_grow_with_rows(join, tmp_path, monkeypatch) -> None:
     peaks(4)
     few, many = peaks(10), peaks(40)
     assert all(many[name] < 1.2 * few[name] for name in few), (few, many)
+
+
+@pytest.mark.parametrize("number", [10, 40])
+def test_of_many_images_with_few_cells_few_tables_wait_at_once(join, monkeypatch, number) -> None:
+    monkeypatch.setattr(joined_cells, "TABLES", 4)
+    together = pyarrow.concat_tables
+    waited: list[int] = []
+
+    def noted(tables: list[pyarrow.Table]) -> pyarrow.Table:
+        waited.append(len(tables))
+        return together(tables)
+
+    monkeypatch.setattr(pyarrow, "concat_tables", noted)
+    cells = join([pd.DataFrame({"label": [1], "area_px": [9.5]})] * number)
+    assert sum(map(len, cells.parts())) == number == sum(waited)
+    assert max(waited) == 4
