@@ -383,7 +383,8 @@ def test_files_whose_page_says_the_same_are_arranged_once(tmp_path, monkeypatch)
 
     monkeypatch.setattr(tiff, "TiffFile", Counted)
     monkeypatch.setattr(tiff, "_KNOWN", {})
-    first, same = written("first.tif"), written("same.tif")
+    first = written("first.tif", datetime="2026:11:30 12:00:00")
+    same = written("same.tif", datetime="2026:11:30 12:00:05")
     assert header_of(first) == header_of(same) and opened == ["first.tif"]
     with open_image(same) as image:
         np.testing.assert_array_equal(image.plane(0), tifffile.imread(same))

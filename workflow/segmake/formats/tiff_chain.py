@@ -17,8 +17,10 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _LETTERS = {3: "H", 4: "I", 16: "Q"}
 _MOST_TAGS = 4096
+# When it was written differs in each, and is asked of no page that has these alone.
+_DATE = 306
 # The tags that TIFF itself knows, without palettes: none of them leads to other pages or files.
-_PLAIN = {*range(254, 260), 262, 266, *range(269, 275), *range(277, 285), 296, 297, 305, 306}
+_PLAIN = {*range(254, 260), 262, 266, *range(269, 275), *range(277, 285), 296, 297, 305, _DATE}
 _PLAIN |= {315, 316, 317, *range(322, 326), *range(338, 342)}
 # More bytes than these are no words about a picture.
 _MOST_WORDS = 1 << 16
@@ -115,7 +117,7 @@ def _has_code(code: int, tags: bytes, layout: Layout) -> bool:
 def said_by(file: BinaryIO, size: int, start: bytes, tags: bytes, layout: Layout) -> bytes | None:
     """Return all bytes that say what the only page of a file is; None if others may say it, too.
 
-    Files of the same size in which they are the same differ in their pixels alone.
+    Files in which they are the same differ in their pixels alone, and in when they were written.
 
     Parameters
     ----------
@@ -132,7 +134,7 @@ def said_by(file: BinaryIO, size: int, start: bytes, tags: bytes, layout: Layout
         if code not in _PLAIN or kind not in _SIZES:
             return None
         length = _SIZES[kind] * count
-        if length > layout.width:
+        if length > layout.width and code != _DATE:
             file.seek(place)
             if length > _MOST_WORDS or len(value := file.read(length)) < length:
                 return None
