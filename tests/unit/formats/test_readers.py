@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from segmake.formats import open_image, read_headers
+from segmake.formats import open_image, read_headers, tiff
 from segmake.formats.believed import Header
 from segmake.messages import Problem
 from tests.projects import ROOT
@@ -361,3 +362,44 @@ def test_memory_does_not_grow_with_the_file(path, options):
         assert found == len(movie)
         peaks.append(peak)
     assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_files_whose_page_says_the_same_are_arranged_once(tmp_path, monkeypatch):
+    """Each is looked at all the same: whether it is whole, and what else than its page decides what it holds."""
+    opened: list[str] = []
+
+    class Counted(tifffile.TiffFile):
+        def __init__(self, *file, **options) -> None:
+            super().__init__(*file, **options)
+            opened.append(self.filename)
+
+    def written(name: str, **options) -> Path:
+        tifffile.imwrite(tmp_path / name, pixels(8, 9) + 1, **options)
+        return tmp_path / name
+
+    monkeypatch.setattr(tiff, "TiffFile", Counted)
+    monkeypatch.setattr(tiff, "_KNOWN", {})
+    first = written("first.tif", datetime="2026:11:30 12:00:00")
+    same = written("same.tif", datetime="2026:11:30 12:00:05")
+    assert header_of(first) == header_of(same) and opened == ["first.tif"]
+    with open_image(same) as image:
+        np.testing.assert_array_equal(image.plane(0), tifffile.imread(same))
+    content = same.read_bytes()
+    for damaged in (content[:-20], content[:100] + bytes(len(content) - 100)):
+        same.write_bytes(damaged)
+        assert problem_of(same).code == "SM-IMG-050"
+    same.write_bytes(content[:-70] + bytes(70))
+    with open_image(same) as image, pytest.raises(Problem):
+        image.refuse_unwritten()
+    (tmp_path / "link.tif").symlink_to(first)
+    assert header_of(tmp_path / "link.tif").parts == ("first.tif",)
+    opened.clear()
+    # OME-XML may name other files.
+    others = [written("a.tif", resolution=(2, 2), resolutionunit="centimeter")]
+    others += [written("b.tif", description="words", metadata=None), written("c.ome.tif")]
+    others.append(tmp_path / "d.ome.tif")
+    shutil.copy(others[-2], others[-1])
+    for other in (*others, *others[:2]):
+        assert header_of(other).parts == ()
+    assert list(dict.fromkeys(opened)) == [other.name for other in others]
+    assert opened.count("a.tif") == opened.count("b.tif") == 1
