@@ -2,9 +2,10 @@
 
     python benchmarks/planning.py [--before CHECKOUT] [--sizes 1000 10000 100000]
 
-The images are names of a few small files. Before each dry run, what an earlier one kept in the user's cache is removed.
-What a job reads is measured apart: what the Snakefile and one step read, and the tasks of that step, of a run that
-begins with these images. What is asked where all is done is for `start.py`.
+The images are names of a few small files; once, of up to 10,000, files of their own. Before each dry run, what an
+earlier one kept in the user's cache is removed. What a job reads is measured apart: what the Snakefile and one step
+read, and the tasks of that step, of a run that begins with these images. What is asked where all is done is for
+`start.py`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
 from benchmarks.experiments import WRITTEN_PLAN, dry_run, planned  # noqa: E402
-from benchmarks.house import Cost, Figure, Given, Way, alone, figures, python  # noqa: E402
+from benchmarks.house import OURS, Cost, Figure, Given, Way, alone, figures, python  # noqa: E402
 
 TITLE = "The first `snakemake -n`, and what a job reads"
 NOTE = (
-    "Pictures of 16 x 16 pixels, engine `threshold`, profile `local`, nothing done before. *a job reads* is what the"
-    " Snakefile and one step of a batch read of the plan, in seconds; each task is made of it when its turn comes."
+    "Pictures of 16 x 16 pixels, engine `threshold`, profile `local`, nothing done before. What their pages say is the"
+    " same, but for those that are described in words of their own. *a job reads* is what the Snakefile and one step"
+    " of a batch read of the plan, in seconds; each task is made of it when its turn comes."
 )
 UNIT = "images"
 SIZES = (10_000, 100_000)
@@ -35,6 +37,7 @@ LARGEST = 10_000
 
 # A file system allows no more than some ten thousand names of one file.
 NAMES = 10_000
+APART = f"{OURS}, each picture described in words of its own"
 
 _IMAGES = """
 import os, sys
@@ -50,7 +53,7 @@ for place in range(number):
         os.link(first, path)
     else:
         first = path
-        tifffile.imwrite(path, np.zeros((16, 16), np.uint16))
+        tifffile.imwrite(path, np.zeros((16, 16), np.uint16), metadata={"place": place})
 """
 
 _HEADERS = """
@@ -101,6 +104,8 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
                 Way(title, partial(_first, folder / title, clone))
                 for title, clone in checkouts.items()
             ]
+            if size <= LARGEST:
+                ways.append(Way(APART, partial(_first, _described_apart(folder, size), ROOT)))
             cores = str(len(os.sched_getaffinity(0)))
             plain = partial(python, _HEADERS, folder, ROOT, images, cores)
             lacks = "all but reading the headers"
@@ -112,6 +117,14 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
 
 def _planned(folder: Path, images: Path, title: str, clone: Path) -> None:
     planned(folder / title, images, {"engine": "threshold"}, clone, auto=True)
+
+
+def _described_apart(folder: Path, size: int) -> Path:
+    """Make an experiment whose images each say something else, and return its folder."""
+    images = folder / "others"
+    python(_IMAGES, folder, ROOT, images, str(size), "1")
+    _planned(folder, images, APART, ROOT)
+    return folder / APART
 
 
 def _first(folder: Path, clone: Path) -> Cost:

@@ -29,6 +29,27 @@ def test_what_is_quoted_stands_in_the_page(quote: Quote, page: str) -> None:
     assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d]|[.,]\d)", quote.words[page])
 
 
+# What of the figures in the page on scale is multiplied, estimated, or measured once.
+NOT_RUN_AGAIN = (
+    *("800,000 files", "labels are 6 bytes", "add 0.2 GB", r"cells took [\d.]+ GB"),
+    *(r"Cellpose takes \d+ bytes", "gives 1 GB", "one question in 15 seconds"),
+    "with 100,000 files",
+)
+
+
+def test_each_figure_in_the_page_on_scale_is_held_against_what_is_measured() -> None:
+    said = " ".join((ROOT / "docs/scale.md").read_text(encoding="utf-8").split())
+    quoted = (re.escape(quote.words.get("docs/scale.md", "")) for quote in QUOTES)
+    held = {
+        place
+        for words in (*quoted, *NOT_RUN_AGAIN)
+        for found in re.finditer(words, said)
+        for place in range(*found.span())
+    }
+    figures = re.finditer(r"[\d.,]+ (times|bytes for a pixel|[MG]B|files|seconds)\b", said)
+    assert [each[0] for each in figures if each.start() not in held] == []
+
+
 def test_each_quote_is_of_a_benchmark_and_of_a_size_that_it_measures() -> None:
     for quote in QUOTES:
         row = run.row(quote.row)

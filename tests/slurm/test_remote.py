@@ -20,7 +20,7 @@ from tests.projects import ROOT
 from tests.slurm import cluster
 from tests.ssh import server as ssh
 from tests.ssh.conftest import make_key
-from tests.ssh.test_remote import SIMULATION, SLOW
+from tests.ssh.laptop import SIMULATION, SLOW
 
 ROOT_MAY_LOG_IN = """\
 Match User root

@@ -14,9 +14,13 @@ import asyncssh
 import pytest
 
 from segmake.cli import main
+from segmake.places import copying
+from segmake.remote import running
+from segmake.remote.remembered import PlaceFile, write_place
 from segmake.remote.setup.setting_up import Wishes
 from tests.projects import ROOT
 from tests.ssh import server as ssh
+from tests.ssh.laptop import NAME, Laptop
 from tests.ssh.server import Server
 
 
@@ -141,3 +145,20 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     return folder
+
+
+@pytest.fixture
+def laptop(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laptop:
+    monkeypatch.setattr(copying, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(running, "PAUSES", (0.5,))
+    monkeypatch.setenv("SEGMAKE_LANG", "en")
+    monkeypatch.chdir(tmp_path)
+    server.permit(make_key())
+    server.start(methods="publickey", segmake=True)
+    key = (server.folder / "host_key.pub").read_text()
+    (tmp_path / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {key}")
+    there = server.user.home / f"{tmp_path.name} {NAME}"
+    made = Laptop(server, tmp_path / NAME, there, monkeypatch)
+    made.experiment.mkdir()
+    write_place(made.experiment, PlaceFile(server.host, str(there), f"{sys.prefix}/bin/segmake"))
+    return made

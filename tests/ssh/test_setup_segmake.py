@@ -27,7 +27,7 @@ from tests.ssh.conftest import Answers, python
 from tests.ssh.server import Server
 from tests.ssh.setups import Done
 from tests.workflow.test_bundle import bundle, environment_of_few_packages  # noqa: F401
-from tests.workflow.test_update import PARTS, git
+from tests.workflow.updates import PARTS, git
 
 
 def test_segmake_is_found_or_named_or_it_is_said_how_to_get_it(

@@ -11,8 +11,9 @@ import pytest
 from segmake.adapter.installed import install
 from tests.conda import conda, conda_project
 from tests.projects import ROOT, project
+from tests.workflow.updates import installed, published
 
-__all__ = ["conda", "conda_project", "project"]
+__all__ = ["conda", "conda_project", "installed", "project", "published"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import ROOT
-from tests.workflow.test_update import PARTS, git
+from tests.workflow.updates import PARTS, git
 
 pytestmark = pytest.mark.long
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.test_update import Installation, installed, published
-
-__all__ = ["installed", "published"]
+from tests.workflow.updates import Installation
 
 
 @pytest.fixture

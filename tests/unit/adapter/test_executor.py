@@ -242,6 +242,19 @@ def test_what_was_not_the_jobs_fault_is_no_attempt(executor, queue, tmp_path):
     assert "error" not in dict(executor.said)
 
 
+def test_a_job_that_slurm_queues_again_itself_is_taken_back(executor, queue, tmp_path):
+    executor.answers = ["17\n", "18\n"]
+    executor.run_job(job(tmp_path))
+    ended(queue, "17", "NODE_FAIL")
+    assert look(executor, *submitted(executor)) == []
+    assert [info.external_jobid for info in submitted(executor)] == ["17", "18"]
+    ended(queue, "18", "RUNNING")
+    assert queue["17"].state == "CANCELLED"
+    look(executor, submitted(executor)[1])
+    lost = executor.jobs.get("17")
+    assert (lost.job.state, lost.cause) == ("NODE_FAIL", "node"), "nobody cancelled it"
+
+
 @pytest.mark.parametrize("began", [False, True])
 def test_no_more_jobs_where_they_fail_before_segmake_starts(executor, queue, tmp_path, began):
     for number, batch in enumerate(("0001", "0002", "0003"), start=17):

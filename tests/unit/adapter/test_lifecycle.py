@@ -19,7 +19,9 @@ from segmake.adapter.reading import Reading
 from segmake.adapter.sending import Sending, leave_nothing_behind
 from segmake.core.disk import probe
 from segmake.core.ended_runs import last_run
+from segmake.core.journal import Journal
 from segmake.messages import Problem
+from segmake.outcome.last_words import keep_last_words
 from segmake.outcome.status import who_runs
 from segmake.plan.make import make_or_keep_plan, make_plan
 from segmake.slurm.commands import SlurmError
@@ -110,6 +112,21 @@ def test_the_start_after_a_run_knows_what_the_run_did(reading, configure, tmp_pa
     made.end()
     plan, images = make_or_keep_plan(configure())
     assert images is None and plan.states == {"a.tif": "done"}
+
+
+@pytest.mark.parametrize("judged", [True, False], ids=["by this run", "by the run before"])
+def test_what_the_last_job_said_is_not_found_out_once_more(reading, monkeypatch, capsys, judged):
+    read = []
+    made = run(reading)
+    made.start()
+    compute(reading.plan)
+    its = reading.plan if judged else replace(reading.plan, started=reading.plan.started - 1)
+    keep_last_words(its, "what the last job said")
+    monkeypatch.setattr(Journal, "_read_all", lambda journal: read.append(journal.path) or {})
+    capsys.readouterr()
+    made.end()
+    assert ("what the last job said" in capsys.readouterr().err) is judged
+    assert bool(read) is not judged
 
 
 def test_what_is_not_kept_for_the_next_start_spoils_no_run(reading, tmp_path, monkeypatch, capsys):

@@ -11,7 +11,9 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Barrier
 
 import imagecodecs
 import numpy as np
@@ -508,6 +510,24 @@ def test_headers_are_in_the_order_of_their_files(tmp_path, draw):
     paths = [path for path in wide for _ in range(20)]
     read = isolated.headers_of(paths)
     assert [headers[0].width for headers in read] == [8 + n for n in range(40) for _ in range(20)]
+
+
+@pytest.mark.parametrize(("files", "processes"), [(1, 1), (4 * isolated._PIECE, 2)])
+def test_many_headers_are_read_by_several_processes_at_once(monkeypatch, files, processes):
+    # Nobody gets past it alone.
+    together = Barrier(processes, timeout=60)
+
+    class Waiting:
+        def ask(self, questions):
+            together.wait()
+            return [{"headers": []} for _ in questions]
+
+    def readers(number, seconds):
+        assert number == processes
+        return nullcontext([Waiting() for _ in range(number)])
+
+    monkeypatch.setattr(isolated, "readers", readers)
+    assert isolated.headers_of([Path("a.tif")] * files) == [()] * files
 
 
 def test_without_files_to_read_there_is_no_process(monkeypatch):

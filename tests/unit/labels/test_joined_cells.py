@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +17,7 @@ from segmake.core.spreadsheets import write_xlsx
 from segmake.core.tables import write_csv, write_csv_and_parquet
 from segmake.labels import joined_cells
 from segmake.labels.joined_cells import JoinedCells, join_cells
+from tests.unit.peak_memory import peak_of
 
 # What a column may hold in one table, and the same column in another one.
 CONTENTS: list[Any] = [
@@ -125,20 +125,34 @@ def test_types_are_those_of_all_tables_together(join, tmp_path, monkeypatch, see
 def test_memory_does_not_grow_with_rows(join, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(joined_cells, "ROWS", 500)
     monkeypatch.setattr("segmake.core.csv_text._ROWS_AT_ONCE", 500)
-    tables = [
-        pd.DataFrame({"label": np.arange(250), "area_px": 9.5, "length_px": np.arange(250) / 7})
-        for _ in range(40)
-    ]
+    columns = {f"size_{number}": np.arange(250) / 7 for number in range(20)}
+    tables = [pd.DataFrame({"label": np.arange(250), **columns}) for _ in range(40)]
 
-    def peak(number: int) -> int:
+    def peaks(number: int) -> dict[str, int]:
         cells = join(tables[:number], 250)
-        tracemalloc.start()
         both = tmp_path / "cells.csv", tmp_path / "cells.parquet"
-        write_csv_and_parquet(cells.parts(), cells.schema, *both)
-        write_xlsx(cells.parts(["label"]), tmp_path / "cells.xlsx")
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
+        ways = {
+            "csv": lambda: write_csv_and_parquet(cells.parts(), cells.schema, *both),
+            "xlsx": lambda: write_xlsx(cells.parts(["label"]), tmp_path / "cells.xlsx"),
+        }
+        return {name: peak_of(way) for name, way in ways.items()}
 
-    peak(4)
-    assert peak(40) < 1.2 * peak(10)
+    peaks(4)
+    few, many = peaks(10), peaks(40)
+    assert all(many[name] < 1.2 * few[name] for name in few), (few, many)
+
+
+@pytest.mark.parametrize("number", [10, 40])
+def test_of_many_images_with_few_cells_few_tables_wait_at_once(join, monkeypatch, number) -> None:
+    monkeypatch.setattr(joined_cells, "TABLES", 4)
+    together = pyarrow.concat_tables
+    waited: list[int] = []
+
+    def noted(tables: list[pyarrow.Table]) -> pyarrow.Table:
+        waited.append(len(tables))
+        return together(tables)
+
+    monkeypatch.setattr(pyarrow, "concat_tables", noted)
+    cells = join([pd.DataFrame({"label": [1], "area_px": [9.5]})] * number)
+    assert sum(map(len, cells.parts())) == number == sum(waited)
+    assert max(waited) == 4

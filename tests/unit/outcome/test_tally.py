@@ -18,6 +18,7 @@ from segmake.outcome import tally as module
 from segmake.outcome.progress import progress_of
 from segmake.outcome.tally import Tally, tally
 from segmake.plan.overview import Overview, Work, journal_sizes, read_overview, write_overview
+from tests.unit.system_calls import bytes_read, counted
 
 NAMES = ["a", 'b", "event": "done", "key": "', "d\u00e9j\u00e0 (p2)", "line\nbreak", "\udcff", "f"]
 
@@ -91,6 +92,20 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run.do("f", "segment")
     assert run.told() == (2, 1, 0)
     assert b'"a"' not in b"".join(read) and len(read) == 1
+
+
+@pytest.mark.parametrize("number", [10, 2000])
+def test_a_later_look_reads_as_much_however_many_lines_there_are(tmp_path, number) -> None:
+    run, chance = Run(tmp_path / "state"), random.Random(0)
+    for journal in run.journals.values():
+        lines = [line_of(str(image), "done", chance) for image in range(number)]
+        journal.path.parent.mkdir(parents=True)
+        journal.path.write_text("".join(f"{line}\n" for line in lines))
+    run.look()
+    # What was kept is read, and no journal is opened.
+    assert counted(run.look)["open"] == 1
+    run.do("f", "segment")
+    assert bytes_read(run.look) < 4_000
 
 
 @pytest.mark.parametrize("block", [1, 7, 1 << 20])

@@ -4,7 +4,8 @@ import pytest
 
 from segmake.core.declared_steps import SEGMENT
 from segmake.core.journal import Journal
-from segmake.outcome.timing import PHASES, Timing, _covered, timing_of
+from segmake.outcome.image_rows import image_rows
+from segmake.outcome.timing import PHASES, Segmented, Timing, _covered
 from segmake.plan.make import make_plan
 from segmake.runner.run_step import run_step
 from segmake.steps.work import work_of
@@ -14,12 +15,16 @@ def test_phases_are_summed_and_overlapping_images_count_once(configure, draw, tm
     for name in ("a.tif", "b.tif"):
         draw(tmp_path / "images" / name)
     plan, _ = make_plan(configure())
-    assert timing_of(plan) is None
+    nothing = Segmented()
+    image_rows(plan, nothing)
+    assert nothing.timing is None
     (batch,) = plan.batches.values()
     with Journal(plan.folders.journal(SEGMENT, batch.name)).locked() as journal:
         work = work_of(SEGMENT, plan, lambda _: None)
         run_step(batch.tasks[SEGMENT], journal, work, lambda _: None, lambda _: None)
-    timing = timing_of(plan)
+    found = Segmented()
+    image_rows(plan, found)
+    timing = found.timing
     entries = [journal.last(task.image) for task in batch.tasks[SEGMENT]]
     assert tuple(timing.phases) == PHASES
     for phase in PHASES:

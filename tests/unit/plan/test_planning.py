@@ -22,6 +22,7 @@ from segmake.images.inventory import write_inventory
 from segmake.labels.joined_cells import join_cells
 from segmake.messages import Problem, Problems
 from segmake.outcome.image_table import image_table
+from segmake.outcome.timing import Segmented
 from segmake.plan import bindings
 from segmake.plan.bindings import write_bindings
 from segmake.plan.described import describe
@@ -279,7 +280,8 @@ def test_results_that_an_earlier_version_made_wrong_are_told(images, plan):
     assert "KE-004" in describe(again)
     write_plan(again)
     assert read_plan(again.folders.plan).known_errors == again.known_errors
-    assert any("KE-004" in each for each in _describe_run(again, image_table(again)).warnings)
+    run = _describe_run(again, image_table(again), Segmented())
+    assert any("KE-004" in each for each in run.warnings)
 
 
 def test_a_plan_is_read_back_as_it_was_written(images, plan):

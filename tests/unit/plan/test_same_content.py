@@ -13,7 +13,8 @@ from segmake.cli import main
 from segmake.core.declared_steps import STEPS
 from segmake.core.journal import Journal
 from segmake.images.inventory import write_inventory
-from segmake.outcome.timing import timing_of
+from segmake.outcome.image_rows import image_rows
+from segmake.outcome.timing import Segmented
 from segmake.plan.described import describe
 from segmake.plan.make import make_plan
 from segmake.plan.written_plan import read_plan, write_plan
@@ -85,7 +86,8 @@ def test_touched_files_are_looked_at_and_nothing_is_computed_again(images, plan)
     assert not any(made.to_do.values()) and made.light == ["0001"] and made.replaced == 0
     assert "to compare     3" in describe(made) and "nothing to compute" not in describe(made)
     assert compute(again) == []
-    took = timing_of(again)
+    image_rows(again, segmented := Segmented())
+    took = segmented.timing
     assert took and took.elapsed < 600, (
         "as long as it took to find the cells, not until they were looked at"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +14,21 @@ from skimage.draw import ellipse
 
 from segmake.core import strips
 from segmake.core.strips import Striped
+from segmake.engines import pieces as cells_apart
 from segmake.engines import threshold
-from segmake.labels import whole_cells
+from segmake.labels import labels as label_files
+from segmake.labels import pictures, quality, whole_cells
 from segmake.labels.exports import outlines
 from segmake.labels.labels import LabelStack
 from segmake.labels.quality import LabelFacts, picture_facts
 from segmake.plan.make import make_plan
+from segmake.runner.pipeline import Task, Work
 from segmake.steps.work import work_of
+from tests.unit.peak_memory import peak_of
+
+
+def do(work: Work, task: Task) -> dict[str, Any]:
+    return work.finish(task, work.compute(task, work.read(task)))
 
 
 @pytest.fixture
@@ -35,8 +45,7 @@ def done(configure, tmp_path):
         plan, _ = make_plan(configure(images={"pixel_size_um": 0.1}))
         noted, files = {}, {}
         for step, (task,) in plan.batches["0001"].tasks.items():
-            work = work_of(step, plan, lambda line: None)
-            noted |= work.finish(task, work.compute(task, work.read(task)))
+            noted |= do(work_of(step, plan, lambda line: None), task)
             files[step] = [output.read_bytes() for output in task.outputs]
         del noted["phases"]
         return noted, files["masks"], files["overlay"], pd.read_csv(io.BytesIO(files["measure"][0]))
@@ -57,6 +66,46 @@ def test_the_results_are_those_of_any_other_picture(done, monkeypatch):
     *parts, cells_of_parts = done()
     assert parts == whole
     pd.testing.assert_frame_equal(cells_of_parts, cells, rtol=1e-12)
+
+
+# Bytes for a pixel more, of which the picture itself has two; what compiled libraries hold is not seen.
+MOST_BYTES = {"segment": 5, "masks": 3, "measure": 4.5, "overlay": 3.8}
+
+
+def test_a_step_takes_few_bytes_for_a_pixel_more(configure, tmp_path, monkeypatch):
+    monkeypatch.setattr(strips, "LARGE", 1)
+    # As a large picture has many windows, and more pixels than are looked at or drawn.
+    for module, name in (
+        *((strips, "PIXELS"), (cells_apart, "WINDOW"), (quality, "_SAMPLE"), (pictures, "_SAMPLE")),
+        (label_files, "_READ_AT_ONCE"),
+    ):
+        monkeypatch.setattr(module, name, 20_000)
+    for module, name in (
+        *((threshold, "LOOKED_AT"), (quality, "_MIDDLE"), (pictures, "SHORTEST_PANEL")),
+        (whole_cells, "_LEAST_ROWS"),
+    ):
+        monkeypatch.setattr(module, name, 64)
+    for name in ("longest_panel", "longest_thumbnail"):
+        monkeypatch.setitem(pictures.write_pictures.__kwdefaults__, name, 128)
+    plane = np.random.default_rng(0).normal(100, 2, (256, 256))
+    for row, column in np.random.default_rng(1).uniform(0, 256, (16, 2)):
+        plane[ellipse(row, column, 5, 13, plane.shape)] = 160
+
+    def peaks(times: int) -> dict[str, int]:
+        path = tmp_path / "images" / "a.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, np.tile(plane.astype(np.uint16), (times, times)))
+        plan, _ = make_plan(configure(results=str(tmp_path / f"results_{times}")))
+        found = {}
+        for step, (task,) in plan.batches["0001"].tasks.items():
+            found[step] = peak_of(partial(do, work_of(step, plan, lambda line: None), task))
+        return found
+
+    # The first loads libraries.
+    _, small, large = (peaks(times) for times in (1, 2, 4))
+    more = (4**2 - 2**2) * plane.size
+    taken = {step: (large[step] - small[step]) / more for step in large}
+    assert {step: each for step, each in taken.items() if each > MOST_BYTES[step]} == {}
 
 
 @pytest.mark.parametrize("top", [1, 300, 70000])

@@ -71,6 +71,17 @@ print(json.dumps([code, most, sorted(names.values())]))
 """
 
 
+# What libraries start when they need threads for a moment, on a node with many cores.
+AT_MOST = """
+import json, os
+
+os.cpu_count = lambda: 64
+import pyarrow, tifffile
+
+print(json.dumps([tifffile.TIFF.MAXWORKERS, pyarrow.io_thread_count(), pyarrow.cpu_count()]))
+"""
+
+
 @pytest.fixture
 def project(configure, draw, tmp_path):
     """Images, and a plan for them with all kinds of outputs."""
@@ -126,6 +137,11 @@ def test_libraries_start_no_more_threads_than_the_job_has_cores(project):
     code, most, names = run(plan, "measure", SPREAD, 2, sys.executable, "--cpus", "2")
     # In each of two processes one works, and one waits for the end of the process that started it.
     assert code == 0 and len(most) == 2 and max(most) <= 2, names
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_libraries_of_a_node_with_many_cores_take_those_of_the_job(project, cores):
+    assert run(project(1), "masks", AT_MOST, cores) == [cores] * 3
 
 
 def test_cellpose_starts_no_threads_where_there_is_one_core(project, root):

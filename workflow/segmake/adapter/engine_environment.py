@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmake.core import installation
 from segmake.core.files import fingerprint, write_atomically
-from segmake.core.settings import Settings, segmentation_of
+from segmake.core.settings import Settings
 from segmake.engines import BUILTIN_MODELS, needs_gpu
 from segmake.environments.making.conda import DEFAULT_PLACE
 from segmake.messages import Problem
@@ -36,7 +36,7 @@ class EngineEnvironment:
     def __init__(self, settings: dict[str, Any], *, conda: bool) -> None:
         self._settings = settings
         self._conda = conda
-        self._segmentation = segmentation_of(settings["segmentation"])
+        self._segmentation = Settings.of(settings).segmentation
         self.engine: str = self._segmentation.engine
 
     @cached_property

@@ -36,6 +36,7 @@ from snakemake_interface_executor_plugins.utils import format_cli_arg
 from segmake.adapter.installed import OF_ANOTHER_PYTHON
 from segmake.core.files import append_line
 from segmake.messages import Problem, say
+from segmake.slurm import commands as slurm
 from segmake.slurm import fates
 from segmake.slurm.commands import SlurmError, number_of_job, reason, work_of
 from segmake.slurm.jobs import FORGOTTEN, Jobs, Sent
@@ -415,6 +416,8 @@ class Executor(plugin.Executor):
                 self._count_launch(sent)
         work = sent.job.rule, sent.job.batch
         counts = fates.fates("ended")[sent.cause].counts or self._again[work] >= SENT_AGAIN
+        if sent.cause == "node":
+            self._job_submission_executor.submit(self._take_back, sent)
         if not counts and not self._stopped.is_set():
             self._again[work] += 1
             self._job_submission_executor.submit(self.run_job, info.job)
@@ -422,6 +425,14 @@ class Executor(plugin.Executor):
             log = self.jobs.log(sent.job.id)
             self.report_job_error(info, msg="", aux_logs=[str(log)] if log else [])
         return True
+
+    def _take_back(self, sent: Sent) -> None:
+        """Cancel a job whose node failed: where it had hardly begun there, Slurm queues it again, whatever it was told.
+
+        Another one does its work, and both would hold a GPU.
+        """
+        with suppress(SlurmError):
+            slurm.cancel([sent.job.id])
 
     def _forget_log(self, info: SubmittedJobInfo) -> None:
         """Remove what Slurm wrote of a job that went well."""

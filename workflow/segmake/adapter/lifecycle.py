@@ -205,14 +205,14 @@ class Lifecycle:
             write_bindings(plan.bindings, folders.state)
 
     def _outcome(self, *, cancelled: bool) -> str:
-        from segmake.outcome.last_words import describe_outcome
+        from segmake.outcome.last_words import last_words
 
         if self._stopped:
             return say("end.cancelled" if cancelled else "end.stopped")
         if self._plan.has_work and (failing := self._failing_disk()):
             # What was in work then is not to blame.
             return f"{say('end.stopped')}\n{failing}"
-        return describe_outcome(self._plan)
+        return last_words(self._plan)
 
     def _failing_disk(self) -> Problem | None:
         """Return what keeps the results, or Snakemake's own files, from being written."""

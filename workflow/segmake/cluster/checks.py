@@ -14,7 +14,7 @@ from typing import Any
 from segmake.config.site_settings import settle
 from segmake.core.config import Config
 from segmake.core.settings import Cluster as Section
-from segmake.core.settings import Settings, segmentation_of
+from segmake.core.settings import Settings
 from segmake.core.site import Site
 from segmake.engines import needs_gpu
 from segmake.messages import Problem, Problems, say
@@ -87,7 +87,7 @@ class Cluster:
         self._settings = settings
         self._site = site or Site()
         self._of_script: Section | None = None
-        self._gpu = needs_gpu(segmentation_of(settings["segmentation"]))
+        self._gpu = needs_gpu(Settings.of(settings).segmentation)
         self._gpus = 1
         self._place: tuple[str | int, ...] = ("cluster",)
         try:
@@ -109,7 +109,7 @@ class Cluster:
     @property
     def _asked(self) -> Section:
         """What the config asks for; of now, since a part of it is settled once it is known what is there."""
-        return self._of_script or Section.of(self._settings["cluster"])
+        return self._of_script or Settings.of(self._settings).cluster
 
     @cached_property
     def keeps_accounts(self) -> bool:
@@ -354,9 +354,8 @@ def ask_cluster(config: Config) -> Cluster | Problem:
 
 def name_partition(plan: Plan, cluster: Cluster) -> None:
     """Put the name of the cluster's default partition into a plan that leaves it open."""
-    section = plan.settings["cluster"]
-    if section["partition"] is None and (default := cluster.partition(gpu=True)):
-        section["partition"] = default.name
+    if plan.typed.cluster.partition is None and (default := cluster.partition(gpu=True)):
+        plan.settings["cluster"]["partition"] = default.name
         plan.sources["cluster.partition"] = say("source.default_partition")
 
 

@@ -57,12 +57,12 @@ NOT_OBLONG = ("perimeter", "perimeter_crofton")
 
 def measurement_problems(config: Config) -> Iterator[Problem]:
     """Yield what does not go together in the section ``measurements`` of a config."""
-    section = config.settings["measurements"]
-    low, high = section["smallest_area"], section["largest_area"]
+    section = config.typed.measurements
+    low, high = section.smallest_area, section.largest_area
     if low is not None and high is not None and low > high:
         where = config.where("measurements", "largest_area")
         yield Problem("SM-MEA-001", where=where, low=low, high=high)
-    low, high = section["background_ring"]
-    if low >= high:
+    inner, outer = section.background_ring
+    if inner >= outer:
         where = config.where("measurements", "background_ring")
-        yield Problem("SM-MEA-002", where=where, low=low, high=high)
+        yield Problem("SM-MEA-002", where=where, low=inner, high=outer)

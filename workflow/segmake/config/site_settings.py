@@ -45,15 +45,16 @@ def settle(config: Config, gpus: int | None = None, origin: str = "") -> None:
     origin : str
         Where that number comes from.
     """
-    section = config.settings["cluster"]
-    if section["max_gpus"] is not None:
+    settings = config.typed
+    if settings.cluster.max_gpus is not None:
         return
     limit = config.site.limits.get("max_gpus")
     # A job with more would never begin.
-    least = max((script["resources"]["gpu"] for script in config.settings["scripts"]), default=1)
-    if gpus:
-        _put(config, ("cluster", "max_gpus"), max(gpus, least), origin)
-    if limit and limit < (section["max_gpus"] or max(USUAL_GPUS, least)):
+    least = max((script.resources.gpu for script in settings.scripts), default=1)
+    most = max(gpus, least) if gpus else None
+    if most:
+        _put(config, ("cluster", "max_gpus"), most, origin)
+    if limit and limit < (most or max(USUAL_GPUS, least)):
         _put(config, ("cluster", "max_gpus"), limit, config.site.where("limits", "max_gpus"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pathspec
@@ -42,34 +42,35 @@ def checks(config: Config) -> Iterator[Problem]:
     yield from script_problems(config)
     yield from _selection_problems(config)
     yield from measurement_problems(config)
-    images = config.settings["images"]
+    settings = config.typed
+    images = settings.images
     named = "folder" in (config.written.get("images") or {})
     # One with a fault is there all the same.
-    scripts = config.settings["scripts"] or ("scripts", 0) in config.lines
-    if images["folder"] is None and named and not scripts:
+    scripts = settings.scripts or ("scripts", 0) in config.lines
+    if images.folder is None and named and not scripts:
         yield Problem("SM-SCR-030", where=config.where("images", "folder"))
-    most = config.settings["cluster"]["max_gpus"]
-    for index, script in enumerate(config.settings["scripts"]):
-        if (gpus := script["resources"]["gpu"]) > (most or gpus):
+    most = settings.cluster.max_gpus
+    for index, script in enumerate(settings.scripts):
+        if (gpus := script.resources.gpu) > (most or gpus):
             where = config.where("scripts", index, "resources", "gpu")
             yield Problem("SM-SCR-039", where=where, gpus=gpus, most=most)
     yield from _name_problems(config)
-    for key in ("include", "exclude"):
-        yield from _pattern_problems(config, key, images[key])
-    if images["channel"] is not None and images["channel"] == images["second_channel"]:
+    for key, patterns in (("include", images.include), ("exclude", images.exclude)):
+        yield from _pattern_problems(config, key, patterns)
+    if images.channel is not None and images.channel == images.second_channel:
         yield Problem("SM-CFG-015", where=config.where("images", "second_channel"))
-    if images["second_channel"] is not None and engine not in BUILTIN_MODELS:
+    if images.second_channel is not None and engine not in BUILTIN_MODELS:
         yield Problem("SM-CFG-022", where=config.where("images", "second_channel"), engine=engine)
-    low, high = config.settings["overlays"]["contrast"]
+    low, high = settings.overlays.contrast
     if low >= high:
         yield Problem("SM-CFG-014", where=config.where("overlays", "contrast"), low=low, high=high)
 
 
 def _name_problems(config: Config) -> Iterator[Problem]:
     """Yield what is wrong about the pattern that puts files together."""
-    text = config.settings["images"]["pattern"]
+    text = config.typed.images.pattern
     try:
-        if text not in (None, SINGLE_FILES):
+        if text is not None and text != SINGLE_FILES:
             Pattern(text)
     except Problem as problem:
         where = config.where("images", "pattern")
@@ -77,8 +78,8 @@ def _name_problems(config: Config) -> Iterator[Problem]:
 
 
 def _model_problems(config: Config) -> Iterator[Problem]:
-    segmentation = config.settings["segmentation"]
-    engine, model = segmentation["engine"], segmentation["model"]
+    own = config.typed.segmentation
+    engine, model = own.engine, own.model
     where = config.where("segmentation", "model")
     builtin = BUILTIN_MODELS[engine]
     if model in builtin:
@@ -127,7 +128,7 @@ def _cellpose_problems(config: Config) -> Iterator[Problem]:
         where = config.where("segmentation", "bsize")
         yield Problem("SM-MOD-005", where=where, model=model, bsize=bsize)
     whole = [key for key in ("do_3D", "stitch_threshold") if section[key]]
-    if whole and config.settings["images"]["z"] != "all":
+    if whole and config.typed.images.z != "all":
         yield Problem("SM-VOL-001", where=config.where("segmentation", whole[0]), key=whole[0])
     if section["do_3D"] and str(section["restore"]).startswith("upsample"):
         where = config.where("segmentation", "restore")
@@ -198,7 +199,7 @@ def _omnipose_problems(config: Config) -> Iterator[Problem]:
             )
 
 
-def _pattern_problems(config: Config, key: str, patterns: list[str]) -> Iterator[Problem]:
+def _pattern_problems(config: Config, key: str, patterns: Iterable[str]) -> Iterator[Problem]:
     for index, pattern in enumerate(patterns):
         try:
             pathspec.PathSpec.from_lines("gitignore", [pattern])
@@ -214,12 +215,12 @@ def _pattern_problems(config: Config, key: str, patterns: list[str]) -> Iterator
 
 def _selection_problems(config: Config) -> Iterator[Problem]:
     """Yield a problem for each choice of planes that can't be meant so."""
-    images = config.settings["images"]
-    for key in ("time", "positions"):
-        wanted = images[key]
-        if isinstance(wanted, list) and wanted[0] > wanted[1]:
+    settings = config.typed
+    images = settings.images
+    for key, wanted in (("time", images.time), ("positions", images.positions)):
+        if isinstance(wanted, tuple) and wanted[0] > wanted[1]:
             where = config.where("images", key)
             yield Problem("SM-CFG-034", where=where, key=key, first=wanted[0], last=wanted[1])
-    apart = images["z"] == "all" and not keeps_volume(config.typed.segmentation)
-    if config.settings["tracking"] and apart:
+    apart = images.z == "all" and not keeps_volume(settings.segmentation)
+    if settings.tracking and apart:
         yield Problem("SM-CFG-035", where=config.where("tracking"))

@@ -1,8 +1,8 @@
 """Looks at files in processes of their own: one that crashes a library, never ends or eats memory stops nothing else.
 
-``python -m segmake.formats.isolated`` is such a process: each line that it takes is a folder, the path of a file from
-there, and what else belongs to the question, as JSON; an empty one, that no more is asked for now. Each line that it
-answers is what the file holds.
+``python -m segmake.formats.isolated`` is such a process: each line that it takes is a folder and some questions, as
+JSON, each the path of a file from there and what else belongs to it. Each line that it answers is what the next of
+these files hold: null for one that holds the same as the file before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.machinery import PathFinder
-from itertools import accumulate, chain
+from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -36,9 +36,9 @@ GIGABYTES = 4
 MOST = 4
 # Starting a process takes as long as reading so many small files.
 WORTH_A_PROCESS = 250
-# Files that a process is given at once, so that it need not wait for the next; as bytes, what a pipe holds.
+# Files that a process is asked for at once; as bytes, what a pipe holds.
 _PIECE, _MOST_ASKED = 64, 32_768
-# What a process has to answer it says at once, or after so many seconds: to be heard takes as long as a small header.
+# Their answers it says together, but those that it has after so many seconds: to be heard takes time, too.
 _TOGETHER_S = 0.05
 # What tells a process to say each answer before it goes on.
 _ONE_BY_ONE = "one by one"
@@ -136,6 +136,7 @@ class Reader:
         # Once a process has died, each answer is waited for, so that it is known which file the next one dies of.
         self._one_by_one = False
         self._lines: SimpleQueue[bytes] = SimpleQueue()
+        self._last: dict[str, Any] = {}
 
     def read(self, paths: Sequence[Path]) -> list[Headers | Problem]:
         """Return what the fields of view of each file hold, or why it can't be read."""
@@ -151,27 +152,32 @@ class Reader:
     def _ask_some(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
         """Return the answers to the first questions, up to one that the process does not survive."""
         process = self._process = self._process or self._start()
-        asked = [json.dumps([os.getcwd(), *question]).encode() + b"\n" for question in questions]
-        sizes = accumulate(map(len, asked))
-        number = max(1, sum(size <= _MOST_ASKED for size in sizes))
+        number = len(questions)
+        while (
+            len(asked := _line_of([os.getcwd(), questions[:number]])) > _MOST_ASKED and number > 1
+        ):
+            number //= 2
         # If it has died meanwhile, it does not answer.
         with suppress(OSError):
-            process.stdin.write(b"".join(asked[:number]) + b"\n")  # type: ignore[union-attr]
+            process.stdin.write(asked)  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
         found: list[dict[str, Any]] = []
-        for question in questions[:number]:
-            answer = self._answer()
-            if "died" in answer:
-                self.stop()
-                # Else it may have been the files before that used up the memory: it is tried once more, alone.
-                alone = self._number == 0 or answer["died"] == "reading.slow"
-                if self._one_by_one and alone:
-                    found.append(self._problem(question[0], answer["died"]))
-                self._one_by_one = True
-                break
-            self._number += 1
-            found.append(answer)
+        while len(found) < number:
+            for answer in self._answers():
+                if "died" in answer:
+                    return found + self._ended(questions[len(found)], answer["died"])
+                self._number += 1
+                found.append(answer)
         return found
+
+    def _ended(self, question: Question, died: str) -> list[dict[str, Any]]:
+        """End a process that did not survive a file; return the answer to that, if it is known that it was this one."""
+        self.stop()
+        # Else it may have been the files before that used up the memory: it is tried once more, alone.
+        alone = self._number == 0 or died == "reading.slow"
+        known = self._one_by_one and alone
+        self._one_by_one = True
+        return [self._problem(question[0], died)] if known else []
 
     def _problem(self, path: str, died: str) -> dict[str, Any]:
         values = {"seconds": round(self._seconds), "gigabytes": GIGABYTES}
@@ -209,6 +215,7 @@ class Reader:
         except OSError as error:
             raise Problems([Problem("SM-IMG-056", error=error.strerror)]) from error
         self._process, self._number, self._lines = process, 0, SimpleQueue()
+        self._last = {}
         # Windows waits for no pipe, so a thread does.
         Thread(target=_hear, args=(process, self._lines), daemon=True).start()
         if not self._line(time.monotonic() + SECONDS):
@@ -216,13 +223,17 @@ class Reader:
             raise Problems([Problem("SM-IMG-056", error=sys.executable)])
         return process
 
-    def _answer(self) -> dict[str, Any]:
-        """Return the next answer, or how the process died."""
+    def _answers(self) -> list[dict[str, Any]]:
+        """Return the next answers, or how the process died."""
         end = time.monotonic() + self._seconds
-        if line := self._line(end):
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-        return {"died": "reading.slow" if time.monotonic() >= end else "reading.crashed"}
+        line = self._line(end)
+        if not line:
+            return [{"died": "reading.slow" if time.monotonic() >= end else "reading.crashed"}]
+        found = []
+        for answer in json.loads(line):
+            self._last = answer or self._last
+            found.append(self._last)
+        return found
 
     def _line(self, end: float) -> bytes:
         """Return the next line that the process says; nothing if it dies or the time is over."""
@@ -257,22 +268,28 @@ def serve(words: Sequence[str], answer_to: Callable[..., dict[str, Any]]) -> Non
     _limit()
     answers.write(b"ready\n")
     answers.flush()
-    here, said = "", time.monotonic()
+    last: dict[str, Any] = {}
     for line in sys.stdin.buffer:
-        if line == b"\n":
-            _alarm(0)
-            answers.flush()
-            continue
-        # Should the one who asked be gone, nobody else ends a file that does not end.
-        _alarm(seconds + 10)
-        folder, *question = json.loads(line)
-        if folder != here:
-            os.chdir(folder)
-            here = folder
-        answers.write(json.dumps(_told(answer_to, question), default=str).encode() + b"\n")
-        if one_by_one or time.monotonic() - said > _TOGETHER_S:
-            answers.flush()
-            said = time.monotonic()
+        folder, questions = json.loads(line)
+        os.chdir(folder)
+        told: list[dict[str, Any] | None] = []
+        since = time.monotonic()
+        for number, question in enumerate(questions, start=1):
+            # Should the one who asked be gone, nobody else ends a file that does not end.
+            _alarm(seconds + 10)
+            answer = _told(answer_to, question)
+            told.append(None if answer == last else answer)
+            last = answer
+            late = one_by_one or time.monotonic() - since > _TOGETHER_S
+            if late or number == len(questions):
+                answers.write(_line_of(told))
+                answers.flush()
+                told, since = [], time.monotonic()
+        _alarm(0)
+
+
+def _line_of(values: Any) -> bytes:
+    return json.dumps(values, default=str).encode() + b"\n"
 
 
 def _alarm(seconds: int) -> None:

@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
@@ -50,6 +50,12 @@ _COMPRESSIONS: dict[int, str] = {
 # What tifffile calls series of pages that nothing but the pages themselves arranges.
 _UNNAMED = {"generic", "shaped", "uniform"}
 
+# What is known of files of one page by all that they say: many images of an experiment say the same.
+_KNOWN: dict[bytes, tuple[Header, ...]] = {}
+_MOST_KNOWN = 256
+# tifffile's kinds of series which that decides alone, and neither the file's name nor what lies beside it.
+_TOLD = {*_UNNAMED, "imagej"}
+
 # Pictures of a slide as a whole, which are no fields of view.
 _EXTRAS = {"label", "macro", "thumbnail", "overview", "map"}
 
@@ -78,32 +84,47 @@ class TiffImage:
 
     def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
         self._path, self._opened = path, file
+        self._file: TiffFile | None = None
+        # A link has another name than the file, which tifffile finds out, as it looks at each folder above it.
+        self._is_link = path.is_symlink()
         try:
-            refuse_cut(path, file)
-            self._file, document = _open(path, file)
-        except Exception as error:
-            self._close_opened()
-            raise unreadable(path, error) from error
-        try:
-            found = self._ome_fields(document) if document else self._plain_fields()
-            self._places = list(found)
-            if not self._places:
-                raise ValueError("no picture in it")
+            said = refuse_cut(path, file)
         except Exception as error:
             self.__exit__()
-            raise self._of_opening(error) from error
-        self.fields = tuple(place.header for place in self._places)
+            raise unreadable(path, error) from error
+        said = None if self._is_link else said
+        known = _KNOWN.get(said) if said else None
+        self.fields = known or tuple(place.header for place in self._places)
+        if said and self._file and _is_told(self._file):
+            if len(_KNOWN) == _MOST_KNOWN:
+                _KNOWN.clear()
+            _KNOWN[said] = self.fields
 
     def __enter__(self) -> TiffImage:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._file.close()
-        self._close_opened()
+        for opened in (self._file, self._opened):
+            if opened:
+                opened.close()
 
-    def _close_opened(self) -> None:
-        if self._opened:
-            self._opened.close()
+    @cached_property
+    def _places(self) -> list[_Field]:
+        """The fields of view and their planes, found by tifffile."""
+        try:
+            file, document = _open(self._path, None if self._is_link else self._opened)
+        except Exception as error:
+            self.__exit__()
+            raise unreadable(self._path, error) from error
+        self._file = file
+        try:
+            found = self._ome_fields(file, document) if document else self._plain_fields(file)
+            if places := list(found):
+                return places
+            raise ValueError("no picture in it")
+        except Exception as error:
+            self.__exit__()
+            raise self._of_opening(error) from error
 
     def plane(
         self, channel: int, *, position: int = 0, time: int = 0, slice: int = 0, page: int = 0
@@ -153,29 +174,30 @@ class TiffImage:
                 return Problem("SM-IMG-007", where=str(self._path), part=part.name)
         return unreadable(self._path, error)
 
-    def _plain_fields(self) -> Iterator[_Field]:
+    def _plain_fields(self, file: TiffFile) -> Iterator[_Field]:
         """Yield the fields of view that the pages are, one series of like pages after the other."""
-        lacks = missing_index(self._file, self._path)
-        every = list(self._file.series)
+        lacks = missing_index(file, self._path)
+        every = list(file.series)
         left_out = [
-            (number > 0 and _is_extra(series)) or any(_is_copy(series, other) for other in every)
+            (number > 0 and _is_extra(series))
+            or (len(every) > 1 and any(_is_copy(series, other) for other in every))
             for number, series in enumerate(every)
         ]
         copies = sum(map(_number_of_copies, every, left_out))
         for number, series in enumerate(every):
             if left_out[number]:
                 continue
-            _refuse_if_cut(self._file, series)
+            _refuse_if_cut(file, series)
             self._refuse_claim(series)
-            stack = _Stack(self._file, series)
+            stack = _Stack(file, series)
             parts = tuple(sorted(stack.files() - {self._path.name}))
             for position in range(stack.size("position")):
-                facts = facts_of(self._file, series, position)
+                facts = facts_of(file, series, position)
                 beside = {"copies": copies, "copies_before": sum(left_out[:number]), "lacks": lacks}
                 yield _Field(stack.header(facts, parts, position, **beside), stack, position)
                 copies = 0
 
-    def _ome_fields(self, document: Document) -> Iterator[_Field]:
+    def _ome_fields(self, file: TiffFile, document: Document) -> Iterator[_Field]:
         """Yield the fields of view that the OME-XML names."""
         names = {name for image in document.images for name in document.files(image)}
         names |= {document.path.name}
@@ -183,7 +205,7 @@ class TiffImage:
         for part in parts:
             if self._path.with_name(part).is_file():
                 refuse_cut(self._path.with_name(part))
-        series = iter(self._file.series)
+        series = iter(file.series)
         for number, image in enumerate(document.images):
             if not document.is_there(image):
                 missing = (*document.missing(image), "")[0]
@@ -192,7 +214,7 @@ class TiffImage:
             found = next(series)
             if not (number and _is_extra(found)):
                 self._refuse_claim(found)
-                stack = _Stack(self._file, found)
+                stack = _Stack(file, found)
                 yield _Field(stack.header(document.facts(image), parts), stack)
 
     def _refuse_claim(self, series: TiffPageSeries) -> None:
@@ -412,8 +434,7 @@ def _name_of(dtype: np.dtype[Any]) -> str:
 
 def _open(path: Path, opened: BinaryIO | None) -> tuple[TiffFile, Document | None]:
     """Return a file, and its OME-XML if it is that which arranges the pages."""
-    # A link has another name than the file, which tifffile finds out, as it looks at each folder above it.
-    if opened is None or path.is_symlink():
+    if opened is None:
         file = TiffFile(path)
     else:
         opened.seek(0)
@@ -445,6 +466,14 @@ def _open(path: Path, opened: BinaryIO | None) -> tuple[TiffFile, Document | Non
     except Exception:
         file.close()
         raise
+
+
+def _is_told(file: TiffFile) -> bool:
+    """Whether what its only page says is all that decides what a file holds: not its name, files beside it, pixels."""
+    return not file.is_ome and all(
+        series.kind in _TOLD and series.keyframe.compression in _COMPRESSIONS
+        for series in file.series
+    )
 
 
 def _document(path: Path) -> Document | None:

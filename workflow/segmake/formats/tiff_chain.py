@@ -17,6 +17,13 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _LETTERS = {3: "H", 4: "I", 16: "Q"}
 _MOST_TAGS = 4096
+# When it was written differs in each, and is asked of no page that has these alone.
+_DATE = 306
+# The tags that TIFF itself knows, without palettes: none of them leads to other pages or files.
+_PLAIN = {*range(254, 260), 262, 266, *range(269, 275), *range(277, 285), 296, 297, 305, _DATE}
+_PLAIN |= {315, 316, 317, *range(322, 326), *range(338, 342)}
+# More bytes than these are no words about a picture.
+_MOST_WORDS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,34 @@ def _has_code(code: int, tags: bytes, layout: Layout) -> bool:
     if struct.pack(f"{layout.order}H", code) not in tags:
         return False
     return any(each == code for each, *_ in layout.tags.iter_unpack(tags))
+
+
+def said_by(file: BinaryIO, size: int, start: bytes, tags: bytes, layout: Layout) -> bytes | None:
+    """Return all bytes that say what the only page of a file is; None if others may say it, too.
+
+    Files in which they are the same differ in their pixels alone, and in when they were written.
+
+    Parameters
+    ----------
+    size : int
+        Of the file, in bytes.
+    start : bytes
+        Its first 16 bytes.
+    tags : bytes
+        The tags of the page; they say where each value lies, so that equal values lie at the same places.
+    """
+    head = start[:8] if layout.offset == "I" else start
+    said = [size.to_bytes(8, "big"), head, tags]
+    for code, kind, count, place in layout.tags.iter_unpack(tags):
+        if code not in _PLAIN or kind not in _SIZES:
+            return None
+        length = _SIZES[kind] * count
+        if length > layout.width and code != _DATE:
+            file.seek(place)
+            if length > _MOST_WORDS or len(value := file.read(length)) < length:
+                return None
+            said.append(value)
+    return b"".join(said)
 
 
 class Tag(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -20,6 +21,7 @@ from segmake.formats.tiff_chain import (
     Layout,
     layout_of,
     pages_of,
+    said_by,
     tags_of,
 )
 from segmake.formats.zeros import FEWEST, begins_a_row, never_written, start_of_zeros
@@ -41,7 +43,7 @@ _NDTIFF = 483729
 _SPARSE = 100
 
 
-def refuse_cut(path: Path, opened: BinaryIO | None = None) -> None:
+def refuse_cut(path: Path, opened: BinaryIO | None = None) -> bytes | None:
     """Refuse a file that lacks a part of its chain of pages, or of what they say.
 
     Nothing is asked of the pixels; files that are no TIFF, or unusual ones, pass.
@@ -52,6 +54,11 @@ def refuse_cut(path: Path, opened: BinaryIO | None = None) -> None:
     opened : file, optional
         The same file, open to be read.
 
+    Returns
+    -------
+    bytes or None
+        Of a file with one page of its own: all that is said of it; see `segmake.formats.tiff_chain.said_by`.
+
     Raises
     ------
     CutShort
@@ -60,17 +67,20 @@ def refuse_cut(path: Path, opened: BinaryIO | None = None) -> None:
         If the pages go round in a circle.
     """
     with nullcontext(opened) if opened else path.open("rb") as file:
-        size = file.seek(0, 2)
+        # To go to its end would lose what has been read of it.
+        size = os.fstat(file.fileno()).st_size
         file.seek(0)
         start = file.read(16)
         layout = layout_of(start)
         if layout is None or len(start) < 16:
-            return
+            return None
         if _has_list(file, size, start, layout):
-            return
+            return None
         tail = start_of_zeros(file, size, max(0, size - _TAIL))
+        number, tags = 0, b""
         for number, tags in enumerate(pages_of(file, start, layout), start=1):
             _refuse_unwritten_tags(file, tags, number, size, tail, layout)
+        return said_by(file, size, start, tags, layout) if number == 1 else None
 
 
 def _has_list(file: BinaryIO, size: int, start: bytes, layout: Layout) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import ceil, log2
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,7 @@ def assign_batches(
     for number, group in enumerate(groups, start=last + 1):
         for position in group:
             index = new[position]
-            assigned[index] = replace(images[index], batch=f"{number:04d}")
+            assigned[index] = images[index].having(batch=f"{number:04d}")
     return assigned
 
 

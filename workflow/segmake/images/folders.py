@@ -21,7 +21,7 @@ _LONGEST_PATH = 4096 - 512
 
 def results_problems(config: Config) -> Iterator[Problem]:
     """Yield what keeps ``results`` from being the name of a folder."""
-    name, where = config.settings["results"], config.where("results")
+    name, where = config.typed.results, config.where("results")
     try:
         full = os.fsencode(os.path.abspath(os.path.expanduser(name)))
     except ValueError:

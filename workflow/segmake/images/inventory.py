@@ -426,7 +426,7 @@ def size_and_time(path: Path, parts: Iterable[Path] = ()) -> tuple[int, int]:
     others: Iterable[Path] = parts
     # A file that was removed meanwhile, or a part that is missing, is told when the image is read.
     with suppress(OSError):
-        found = path.stat()
+        found = os.stat(path)
         if S_ISDIR(found.st_mode):
             others = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
         else:
@@ -521,7 +521,7 @@ def _read_fields(
         size, mtime_ns = size_and_time(file.path, parts)
         file = replace(file, size=size, mtime_ns=mtime_ns)
     if len(headers) == 1 and not headers[0].copies:
-        return [replace(file, batch=batches.get(file.image, ""), header=headers[0])]
+        return [file.having(batch=batches.get(file.image, ""), header=headers[0])]
     names = [image_name(file.file, number, len(headers)) for number in range(len(headers))]
     if len(headers) == 1 and headers[0].copies and not headers[0].copies_before:
         # A page that is no position counted as one once: the image keeps the name that it had then.

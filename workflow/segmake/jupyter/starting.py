@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from segmake.core.files import one_line, write_atomically
-from segmake.core.settings import Cluster
+from segmake.core.settings import Settings
 from segmake.jupyter import server
 from segmake.jupyter.packages import STARTER
 from segmake.jupyter.session import JOB_NAME, Session
@@ -206,7 +206,7 @@ def job_options(session: Session, settings: dict[str, Any], asked: Asked) -> lis
         The settings of a checked config.
     asked : Asked
     """
-    cluster = Cluster.of(settings["cluster"])
+    cluster = Settings.of(settings).cluster
     if asked.partition:
         cluster = replace(cluster, partition=asked.partition, cpu_partition=asked.partition)
     own: dict[str, Any] = {

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from segmake.core.declared_steps import MASKS, MEASURE
-from segmake.core.journal import Entry, Journal, as_record
+from segmake.core.journal import Journal, as_record
 from segmake.images.selection import channel_key
 from segmake.labels.cell_tables import ROWS
 from segmake.messages import Problem, say
@@ -26,6 +26,9 @@ from segmake.runner.records import keep_changed, looks_whole, name_of
 
 if TYPE_CHECKING:
     import pyarrow
+
+# So many tables become rows of pandas together: one of a few cells takes more room than its cells.
+TABLES = 500
 
 # Columns that every table of cells has.
 _ALWAYS = {"label", "area_px"}
@@ -112,6 +115,21 @@ class _Table(NamedTuple):
     plain: _Kind | None = None
 
 
+class _Noted(NamedTuple):
+    """What is noted of an image's table.
+
+    Attributes
+    ----------
+    own : tuple of int and str, or None
+        Size and checksum of SegMake's own; None of what version 0.1.0 measured.
+    rows : int or None
+        How many rows it has there, where that is known.
+    """
+
+    own: tuple[int, str] | None
+    rows: int | None = None
+
+
 def join_cells(plan: Plan, images: Iterable[str]) -> tuple[JoinedCells, dict[str, Problem]]:
     """Join the tables of images that are done.
 
@@ -127,20 +145,12 @@ def join_cells(plan: Plan, images: Iterable[str]) -> tuple[JoinedCells, dict[str
     dict
         The problem of each image whose table is damaged, ``SM-OUT-013``; its cells are left out.
     """
-    ends = {
-        step: {
-            image: entry
-            for batch in plan.batches
-            for image, entry in Journal(plan.folders.journal(step, batch)).finished().items()
-        }
-        for step in (MASKS, MEASURE)
-    }
+    noted = {image: own for batch in plan.batches for image, own in _noted(plan, batch).items()}
     tables, broken = [], {}
     known: dict[bytes, _Kind] = {}
     for image in images:
         try:
-            measured, masked = ends[MEASURE][image], ends[MASKS].get(image)
-            tables.append(_table(plan, image, measured, masked, known))
+            tables.append(_table(plan, image, noted[image], known))
         except Problem as problem:
             broken[image] = problem
     return JoinedCells(tables), broken
@@ -217,19 +227,22 @@ def _read(tables: Sequence[_Table], columns: Iterable[str]) -> Iterator[pd.DataF
     wanted = [number for number, name in enumerate(names) if name in columns]
     waiting: list[Any] = []
     images: list[str] = []
+    rows = 0
     for table in tables:
         for part in _parts(table.path, wanted):
             waiting.append(part)
             images.append(table.image)
-            if plain and sum(map(len, waiting)) < ROWS and table is not tables[-1]:
+            rows += len(part)
+            full = rows >= ROWS or len(waiting) >= TABLES
+            if plain and not full and table is not tables[-1]:
                 continue
             lengths = list(map(len, waiting))
-            rows = _as_pandas(concat_tables(waiting) if plain else part)
-            rows = rows.set_axis([names[number] for number in wanted], axis="columns")
+            joined = _as_pandas(concat_tables(waiting) if plain else part)
+            joined = joined.set_axis([names[number] for number in wanted], axis="columns")
             if "image" in columns:
-                rows.insert(0, "image", np.repeat(np.array(images, object), lengths))
-            waiting, images = [], []
-            yield rows
+                joined.insert(0, "image", np.repeat(np.array(images, object), lengths))
+            waiting, images, rows = [], [], 0
+            yield joined
 
 
 def _as_pandas(rows: pyarrow.Table | pd.DataFrame) -> pd.DataFrame:
@@ -258,9 +271,24 @@ def _parts(
             yield file.read_row_group(number, columns=chosen, use_threads=False)
 
 
-def _table(
-    plan: Plan, image: str, measured: Entry, masked: Entry | None, known: dict[bytes, _Kind]
-) -> _Table:
+def _noted(plan: Plan, batch: str) -> dict[str, _Noted]:
+    """Return what is noted of the tables of a batch's images; nothing else of its journals stays in memory."""
+    measured = Journal(plan.folders.journal(MEASURE, batch)).finished()
+    results, found, unknown = plan.folders.results, {}, []
+    for image, entry in measured.items():
+        name = name_of(plan.folders.table(image), results)
+        found[image] = _Noted((as_record(entry.details.get("outputs")) or {}).get(name))
+        unknown += [] if found[image].own else [image]
+    masked = Journal(plan.folders.journal(MASKS, batch)).finished() if unknown else {}
+    for image in unknown:
+        kept = masked[image].details.get("cells_kept") if image in masked else None
+        left_out = measured[image].details.get("left_out")
+        if kept is not None and left_out is not None:
+            found[image] = _Noted(None, kept - left_out)
+    return found
+
+
+def _table(plan: Plan, image: str, noted: _Noted, known: dict[bytes, _Kind]) -> _Table:
     """Return the table of an image, once it is known to be whole.
 
     Parameters
@@ -270,33 +298,29 @@ def _table(
     """
     from pyarrow.parquet import ParquetFile
 
-    own, results = plan.folders.table(image), plan.folders.results
-    noted = (as_record(measured.details.get("outputs")) or {}).get(name_of(own, results))
-    if noted is None:
-        kept = masked.details.get("cells_kept") if masked else None
-        left_out = measured.details.get("left_out")
-        wanted = None if kept is None or left_out is None else kept - left_out
+    own = plan.folders.table(image)
+    if noted.own is None:
         path = plan.folders.cells(image)
-        table = _read_csv(path, wanted)
+        table = _read_csv(path, noted.rows)
         return _Table(image, path, len(table), tuple(table.columns), (_row(table),))
     try:
         with own.open("rb") as content:
             found = own.stat().st_size, hashlib.file_digest(content, "sha256").hexdigest()
-            if found == noted:
+            if found == noted.own:
                 file = ParquetFile(content)
                 schema, rows = file.schema_arrow, file.metadata.num_rows
     except OSError:
         found = 0, ""
-    if found != noted:
+    if found != noted.own:
         raise Problem("SM-OUT-013", where=str(own), reason=say("table.checksum"))
     if rows == 0:
         row = schema.empty_table().to_pandas()
         return _Table(image, own, 0, tuple(schema.names), (row,))
-    if not _types_are_plain(schema):
-        kinds = tuple(_row(_as_pandas(part)) for part in _parts(own))
-        return _Table(image, own, rows, tuple(schema.names), kinds)
     said = schema.remove_metadata().serialize().to_pybytes() + schema.metadata[b"pandas"]
     if said not in known:
+        if not _types_are_plain(schema):
+            kinds = tuple(_row(_as_pandas(part)) for part in _parts(own))
+            return _Table(image, own, rows, tuple(schema.names), kinds)
         filled = next(part for part in _parts(own) if len(part))
         known[said] = _Kind(tuple(schema.names), _row(_as_pandas(filled)))
     kind = known[said]

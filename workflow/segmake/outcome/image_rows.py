@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from segmake.core.declared_steps import MASKS, MEASURE, SEGMENT, STEPS
+from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.files import natural_key
 from segmake.core.journal import Entry, Journal
 from segmake.messages import Problem, joined, say
 from segmake.outcome.quality import BETWEEN, flags_of, in_sentences
-from segmake.outcome.timing import PHASES
+from segmake.outcome.timing import PHASES, Segmented
 from segmake.plan.plan import Plan
-from segmake.runner.pipeline import Task
-from segmake.runner.run_step import is_current, problem_of
+from segmake.plan.tasks import ATTEMPT, IMAGE, KEY, DoneTasks, Row, rows_of
+from segmake.runner.run_step import problem_of
 from segmake.runner.same_content import was_carried
 
 # Where fewer cells are found again from one time point to the next, tracks say little.
@@ -58,7 +59,7 @@ IMAGE_COLUMNS = (
 )
 
 
-def image_rows(plan: Plan) -> list[dict[str, Any]]:
+def image_rows(plan: Plan, segmented: Segmented | None = None) -> list[dict[str, Any]]:
     """Return a row per image that is there, with what became of it: values or None by `IMAGE_COLUMNS`, in order.
 
     ``state`` is ``"done"`` where every step ended well, else ``"failed"`` with the code, the message and the remedy
@@ -68,30 +69,45 @@ def image_rows(plan: Plan) -> list[dict[str, Any]]:
     an image that is done (`segmake.outcome.quality`), and ``flag_reasons`` the same in sentences; of images that the
     config leaves out of the tables, ``left_out_because`` says why, and of those that it says are right as they are,
     ``looked_at_because``: neither have flags.
+
+    Parameters
+    ----------
+    plan : Plan
+    segmented : Segmented, optional
+        Takes in each batch as well, whose journals are read only once for it.
     """
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    made = {step: DoneTasks(plan.folders, step) for step in STEPS}
     for batch in plan.batches.values():
         journals = {step: Journal(plan.folders.journal(step, batch.name)) for step in STEPS}
         finished = {step: journal.finished() for step, journal in journals.items()}
         # That a file was compared is noted like an attempt, and none was made.
         compared = Counter(each.image for each in journals[SEGMENT].ends() if was_carried(each))
-        for tasks in zip(*(batch.tasks[step] for step in STEPS), strict=True):
-            entries = [finished[step].get(tasks[0].image) for step in STEPS]
-            row = _image_row(plan, batch.name, list(tasks), entries)
+        planned = rows_of(batch.tasks, plan.folders)
+        if segmented:
+            segmented.add(planned[SEGMENT], journals[SEGMENT])
+        for tasks in zip(*(planned[step] for step in STEPS), strict=True):
+            of_image = dict(zip(STEPS, tasks, strict=True))
+            entries = [finished[step].get(tasks[0][IMAGE]) for step in STEPS]
+            row, of_row = _image_row(plan, batch.name, of_image, entries, made)
             if row["attempt"]:
                 row["attempt"] -= compared[row["image"]]
             rows[row["image"]] = row
-    _judge(rows, plan.left_out_because, plan.looked_at_because)
-    ordered = sorted(rows.values(), key=lambda row: natural_key(row["image"]))
-    return [{column: row.get(column) for column in IMAGE_COLUMNS} for row in ordered]
+            if row["state"] == "done" and row["image"] not in plan.left_out_because:
+                facts[row["image"]] = of_row
+    _judge(rows, facts, plan.left_out_because, plan.looked_at_because)
+    return [rows[image] for image in sorted(rows, key=natural_key)]
 
 
 def _judge(
-    rows: Mapping[str, dict[str, Any]], left_out: Mapping[str, str], looked_at: Mapping[str, str]
+    rows: Mapping[str, dict[str, Any]],
+    facts: Mapping[str, dict[str, Any]],
+    left_out: Mapping[str, str],
+    looked_at: Mapping[str, str],
 ) -> None:
     """Note in the rows why images are left out of the tables, or right, and what speaks against the others."""
-    done = {image: row for image, row in rows.items() if row["state"] == "done"}
-    flags = flags_of({image: row["facts"] for image, row in done.items() if image not in left_out})
+    flags = flags_of(facts)
     for image, row in rows.items():
         # Whoever drew a mask by hand has looked, too.
         has_looked = row.get("corrected") or image in looked_at
@@ -193,27 +209,29 @@ def _told(problem: Problem | None) -> dict[str, str]:
     return {"code": problem.code, "message": problem.what, "remedy": problem.remedy}
 
 
-def _is_of_now(entry: Entry | None, task: Task) -> bool:
-    return entry is not None and (entry.key, entry.attempt) == (task.key, task.attempt)
+def _is_of_now(entry: Entry | None, task: Row) -> bool:
+    return entry is not None and (entry.key, entry.attempt) == (task[KEY], task[ATTEMPT])
 
 
 def _image_row(
-    plan: Plan, batch: str, tasks: list[Task], entries: list[Entry | None]
-) -> dict[str, Any]:
-    folders, image = plan.folders, tasks[0].image
+    plan: Plan,
+    batch: str,
+    tasks: Mapping[str, Row],
+    entries: list[Entry | None],
+    made: Mapping[str, DoneTasks],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the row of an image, and what it is judged by."""
+    image = tasks[SEGMENT][IMAGE]
     segmented = entries[0]
     # What another version noted, or of other settings, says nothing of this run.
-    current = segmented is not None and (segmented.event, segmented.key) == ("done", tasks[0].key)
+    key = tasks[SEGMENT][KEY]
+    current = segmented is not None and (segmented.event, segmented.key) == ("done", key)
     details = segmented.details if segmented and current else {}
-    row: dict[str, Any] = {
-        "image": image,
-        "state": "failed",
-        "batch": batch,
-        "attempt": segmented.attempt if segmented else None,
-        "code": "",
-        "message": "",
-        "remedy": "",
-    }
+    # Each has all columns, in their order, from the start: of 100,000 rows there need be no copies.
+    row: dict[str, Any] = dict.fromkeys(IMAGE_COLUMNS)
+    row |= {"image": image, "state": "failed", "batch": batch}
+    row |= {"code": "", "message": "", "remedy": ""}
+    row["attempt"] = segmented.attempt if segmented else None
     names = ("seconds", "width_px", "height_px", "channel", "position", "objective", "acquired")
     row |= {name: details.get(name) for name in (*names, "device")}
     if details:
@@ -222,8 +240,8 @@ def _image_row(
     seconds = details.get("phases", {})
     row |= {f"{phase}_seconds": seconds.get(phase) for phase in PHASES}
     of_step = dict(zip(STEPS, entries, strict=True))
-    made, measured = of_step[MASKS], of_step[MEASURE]
-    masks = made.details if made else {}
+    masked, measured = of_step[MASKS], of_step[MEASURE]
+    masks = masked.details if masked else {}
     row |= {name: masks.get(name) for name in ("tracks", "divisions", "corrected")}
     row["cells"] = masks.get("cells_kept")
     changed = [file for entry in entries if entry for file in entry.details.get("changed", ())]
@@ -233,20 +251,22 @@ def _image_row(
         outdated = Problem("SM-OUT-020", file=file)
         row["warning"] = f"{row['warning']} {outdated.what} {outdated.remedy}".strip()
     row |= {name: cells.get(name) for name in ("pixel_size_um", "left_out")}
-    row["facts"] = _facts(details, masks, cells.get("left_out") or 0)
+    facts = _facts(details, masks, cells.get("left_out") or 0)
     # What 0.1.0 measured has square pixels.
     row["pixel_height_um"] = cells.get("pixel_height_um", row["pixel_size_um"])
     problems = [problem_of(entry) if entry else None for entry in entries]
-    for number, (task, entry) in enumerate(zip(tasks, entries, strict=True)):
-        if is_current(entry, task) and problems[number] is None:
+    in_order = list(tasks.values())
+    for number, (step, entry) in enumerate(of_step.items()):
+        if made[step].has(tasks[step], entry, tasks[step][KEY]) and problems[number] is None:
             continue
         # A step that found what the one before it had made damaged says so, and that one has no result any more.
-        later = [found for found in range(number, len(tasks)) if problems[found]]
-        if later and (later[0] == number or _is_of_now(entries[later[0]], tasks[later[0]])):
-            return row | _told(problems[later[0]])
-        return row
-    paths = {"mask": folders.mask(image), "picture": folders.picture(image)}
-    if (movie := folders.movie(image)).exists():
-        paths["movie"] = movie
-    here = {name: path.relative_to(folders.results).as_posix() for name, path in paths.items()}
-    return row | {"state": "done", **here}
+        later = [found for found in range(number, len(in_order)) if problems[found]]
+        if later and (later[0] == number or _is_of_now(entries[later[0]], in_order[later[0]])):
+            row |= _told(problems[later[0]])
+        return row, facts
+    (mask, *_), _ = made[MASKS].names(tasks[MASKS])
+    (picture, *_), (movie,) = made[OVERLAY].names(tasks[OVERLAY])
+    row |= {"state": "done", "mask": mask, "picture": picture}
+    if os.path.exists(f"{plan.folders.results}/{movie}"):
+        row["movie"] = movie
+    return row, facts

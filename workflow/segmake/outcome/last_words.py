@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median_low
 from textwrap import indent
 from typing import Any
 
 from segmake.core.declared_steps import SEGMENT
-from segmake.core.files import readable
+from segmake.core.files import readable, write_atomically
 from segmake.core.journal import Journal
 from segmake.messages import say
 from segmake.messages.numbers import brief
@@ -198,13 +200,36 @@ def _describe_compared(plan: Plan) -> list[str]:
     return lines
 
 
+def last_words(plan: Plan) -> str:
+    """Return the last words of a run that ends now.
+
+    Its last job has judged every image, a moment ago: what it said is not found out once more.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(plan.folders.last_words.read_text("utf-8"))
+        if kept["run"] == plan.name:
+            return str(kept["words"])
+    return describe_outcome(plan)
+
+
+def keep_last_words(plan: Plan, words: str) -> None:
+    """Write down what the last job of a run said of it."""
+    with write_atomically(plan.folders.last_words, lasting=False) as part:
+        part.write_text(json.dumps({"run": plan.name, "words": words}), "utf-8")
+
+
 def describe_outcome(plan: Plan) -> str:
     """Return the last words of a run, whether every image was tried or not."""
     images = image_rows(plan)
+    return describe_judged(plan, images, script_results(plan))
+
+
+def describe_judged(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -> str:
+    """Return the same, from what became of the images and the scripts; see `describe_end`."""
     tried = all(row["state"] == "done" or row["code"] for row in images)
     scripts_tried = all(plan.script_outcome(name).exists() for name in plan.scripts)
     if tried and scripts_tried and plan.is_reported():
-        return describe_end(plan, images, script_results(plan))
+        return describe_end(plan, images, scripts)
     return describe_unfinished(plan, images)
 
 

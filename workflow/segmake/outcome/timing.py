@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from segmake.core.declared_steps import SEGMENT
-from segmake.core.journal import Entry, Journal
-from segmake.plan.plan import Plan
+from segmake.core.journal import Journal
+from segmake.plan.tasks import IMAGE, KEY, Row
 from segmake.runner.same_content import made_at
 
 # What happens to an image, in this order; the names under which the journal keeps the seconds.
@@ -35,26 +34,39 @@ class Timing:
         return min(1.0, self.phases["network"] / self.elapsed) if self.elapsed else 0.0
 
 
-def timing_of(plan: Plan) -> Timing | None:
-    """Return where the time went, or None if no journal tells."""
-    phases = dict.fromkeys(PHASES, 0.0)
-    elapsed = 0.0
-    for batch in plan.batches.values():
-        journal = Journal(plan.folders.journal(SEGMENT, batch.name))
+class Segmented:
+    """What is to be said of the segmentation as a whole, summed up batch by batch.
+
+    Attributes
+    ----------
+    versions : dict
+        Of what the engine's environment had, as the last images say it.
+    """
+
+    def __init__(self) -> None:
+        self._phases = dict.fromkeys(PHASES, 0.0)
+        self._elapsed = 0.0
+        self.versions: dict[str, str] = {}
+
+    def add(self, planned: Iterable[Row], journal: Journal) -> None:
+        """Take in a batch: what is planned of its segmentation, and what its journal says."""
         spans = []
-        for task in batch.tasks[SEGMENT]:
-            done = journal.last(task.image)
-            begun = journal.begun(task.image)
-            if done and begun and journal.is_done(task.image, task.key):
+        for row in planned:
+            image, key = row[IMAGE], row[KEY]
+            done, begun = journal.last(image), journal.begun(image)
+            if not done or (done.event, done.key) != ("done", key):
+                continue
+            self.versions |= done.details.get("versions", {})
+            if begun:
                 spans.append((begun.time, made_at(done)))
-                _add(phases, done)
-        elapsed += _covered(spans)
-    return Timing(phases, elapsed) if any(phases.values()) else None
+                for phase, seconds in done.details.get("phases", {}).items():
+                    self._phases[phase] += seconds
+        self._elapsed += _covered(spans)
 
-
-def _add(phases: dict[str, float], done: Entry) -> None:
-    for phase, seconds in done.details.get("phases", {}).items():
-        phases[phase] += seconds
+    @property
+    def timing(self) -> Timing | None:
+        """Where the time went; None if no journal tells."""
+        return Timing(self._phases, self._elapsed) if any(self._phases.values()) else None
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:

@@ -39,10 +39,9 @@ from segmake.plan.overview import journal_sizes
 from segmake.plan.plan import Batch, Plan, State
 from segmake.plan.result_paths import ResultPaths
 from segmake.plan.scripts import journal_of, plan_scripts
-from segmake.plan.settled import SettledBatches
-from segmake.plan.tasks import ATTEMPT, BEFORE, Row, Tasks, rows_of, task_of
+from segmake.plan.settled import Kept, SettledBatches
+from segmake.plan.tasks import ATTEMPT, BEFORE, KEY, DoneTasks, Row, Tasks
 from segmake.runner.run_files import round_of
-from segmake.runner.run_step import is_current
 
 # Masks, measurements and pictures of so much take minutes: three jobs of their own would wait and start for a good part
 # of that. They share one, which has no GPU, since it would be idle for as long.
@@ -120,8 +119,8 @@ def _kept_plan(
     def images() -> dict[str, list[ImageFile]]:
         return take_inventory(config, folders.inventory).batches()
 
-    def rows(name: str) -> dict[str, list[Row]]:
-        return _rows_of(name, images()[name], folders, KeyMaker(settings, {}))
+    def rows(batch: Kept, name: str) -> dict[str, list[Row]]:
+        return _rows_when_done(images()[name], batch.attempts, KeyMaker(settings, {}))
 
     named = [image for batch in batches.values() for image in batch.images]
     plan = Plan(
@@ -131,7 +130,7 @@ def _kept_plan(
         started=time.time(),
         batches={
             name: Batch(
-                name, Tasks(folders, partial(rows, name)), batch.attempts, named=batch.images
+                name, Tasks(folders, partial(rows, batch, name)), batch.attempts, named=batch.images
             )
             for name, batch in batches.items()
         },
@@ -177,7 +176,7 @@ def _make_plan(
     replaced = inventory.replaced.difference(planned["looks"])
     settings = config.settings
     of_scripts = (
-        {image.image: keys.script_keys(image) for image in present} if settings["scripts"] else {}
+        {image.image: keys.script_keys(image) for image in present} if config.typed.scripts else {}
     )
     known_by = planned["images_before"]
     scripts = plan_scripts(settings, folders, planned["batches"], of_scripts, cores, known_by)
@@ -276,10 +275,8 @@ def _plan_batches(
         if not present:
             continue
         if attempts := settled.attempts(name, images, keys.correction):
-            named = tuple(image.image for image in present)
-            tasks = Tasks(folders, partial(_rows_of, name, images, folders, keys))
-            batches[name] = Batch(name, tasks, attempts, named=named)
-            said.states.update(dict.fromkeys(named, "done"))
+            batches[name] = _batch_when_done(name, images, attempts, folders, keys)
+            said.states.update(dict.fromkeys(batches[name].images, "done"))
             pending[name] = dict.fromkeys(STEPS, 0)
             continue
         batches[name], known, known_by = _plan_batch(name, images, folders, keys)
@@ -301,8 +298,10 @@ def _plan_batches(
         new = [image for image in present if not all(known[image.image].current.values())]
         if new and sum(megapixels(new, section)) < SMALL_MEGAPIXELS:
             small.append(name)
-        if not (new or known_by):
-            settled.note(batches[name], {image: each.entries for image, each in known.items()})
+        all_entries = {image: each.entries for image, each in known.items()}
+        if not (new or known_by) and settled.note(batches[name], all_entries):
+            attempts = batches[name].attempts
+            batches[name] = _batch_when_done(name, images, attempts, folders, keys)
     if any(to_do.values()):
         refuse_newer(
             (entry for each in said.seen for entry in each.entries.values() if entry),
@@ -467,9 +466,10 @@ def _plan_batch(
     attempts: dict[str, list[int]] = {step: [] for step in STEPS}
     known: dict[str, _Known] = {}
     of_scripts: dict[str, dict[str, str]] = {}
+    done = {step: DoneTasks(folders, step) for step in STEPS}
     for image in images:
         entries = {step: finished[step].get(image.image) for step in STEPS}
-        of_image, known[image.image], scripts = _plan_image(image, entries, folders, keys)
+        of_image, known[image.image], scripts = _plan_image(image, entries, done, keys)
         if scripts:
             of_scripts[image.image] = scripts
         for step, current in known[image.image].current.items():
@@ -488,41 +488,66 @@ def _plan_batch(
     return Batch(name, Tasks(folders, lambda: rows), attempts), known, of_scripts
 
 
-def _rows_of(
-    name: str, images: list[ImageFile], folders: ResultPaths, keys: KeyMaker
+def _batch_when_done(
+    name: str,
+    images: list[ImageFile],
+    attempts: dict[str, list[int]],
+    folders: ResultPaths,
+    keys: KeyMaker,
+) -> Batch:
+    """Return a batch in which nothing is to be done: mostly nobody asks for its tasks."""
+    tasks = Tasks(folders, partial(_rows_when_done, images, attempts, keys))
+    return Batch(name, tasks, attempts, named=tuple(i.image for i in images if i.present))
+
+
+def _rows_when_done(
+    images: list[ImageFile], attempts: dict[str, list[int]], keys: KeyMaker
 ) -> dict[str, list[Row]]:
-    """Return what is to be said of the tasks of a batch in which nothing is to be done: mostly nobody asks for it."""
-    return rows_of(_plan_batch(name, images, folders, keys)[0].tasks, folders)
+    """Return what is to be said of the tasks of a batch in which nothing is to be done: no journal is read for it.
+
+    Parameters
+    ----------
+    images : list of ImageFile
+        All of the batch, as ``attempts`` has them by step.
+    """
+    rows: dict[str, list[Row]] = {step: [] for step in STEPS}
+    for number, image in enumerate(images):
+        for step, row in _rows_of(image, keys).items() if image.present else ():
+            row[ATTEMPT] = attempts[step][number]
+            rows[step].append(row)
+    return rows
 
 
-def _plan_image(
-    image: ImageFile, entries: dict[str, Entry | None], folders: ResultPaths, keys: KeyMaker
-) -> tuple[dict[str, Row], _Known, dict[str, str]]:
-    """Return what is to be said of the tasks of an image, by step, what is known of it, and what scripts knew it by."""
+def _rows_of(image: ImageFile, keys: KeyMaker) -> dict[str, Row]:
+    """Return what is to be said of the tasks of an image, by step, as long as nothing is known of earlier attempts."""
     wanted = keys.keys(image)
     large, tracked = keys.is_large(image), keys.is_tracked(image)
     place = (image.image, str(image.path), image.position, image.positions if image.header else 0)
     file = (image.size, image.mtime_ns, arranged(image))
-    rows: dict[str, Row]
+    return {
+        step: [*place, wanted[step], 1, large, tracked and step == MASKS, file, ""]
+        for step in STEPS
+    }
+
+
+def _plan_image(
+    image: ImageFile,
+    entries: dict[str, Entry | None],
+    done: dict[str, DoneTasks],
+    keys: KeyMaker,
+) -> tuple[dict[str, Row], _Known, dict[str, str]]:
+    """Return what is to be said of the tasks of an image, by step, what is known of it, and what scripts knew it by."""
+    rows = _rows_of(image, keys)
     if not any(entries.values()):
-        rows = {
-            step: [*place, wanted[step], 1, large, tracked and step == MASKS, file, ""]
-            for step in STEPS
-        }
         return rows, _NOTHING_KNOWN, {}
     before, scripts = keys.keys_before(image, entries[SEGMENT]) if image.present else ({}, {})
-    rows = {}
     current: dict[str, bool] = {}
     same: dict[str, bool] = {}
     for step, entry in entries.items():
-        key, older = wanted[step], before.get(step, "")
-        rows[step] = [*place, key, 1, large, tracked and step == MASKS, file, older]
-        current[step] = known_again = False
-        # It takes a task to look at its results.
-        if entry and entry.event == "done" and entry.key in (key, older):
-            task = task_of(folders, step, rows[step])
-            current[step] = is_current(entry, task)
-            known_again = bool(older) and is_current(entry, replace(task, key=older))
+        key, older = rows[step][KEY], before.get(step, "")
+        rows[step][BEFORE] = older
+        current[step] = done[step].has(rows[step], entry, key)
+        known_again = bool(older) and done[step].has(rows[step], entry, older)
         same[step] = known_again and not current[step]
         if step == SEGMENT and not (known_again or current[step]):
             before, scripts = {}, {}

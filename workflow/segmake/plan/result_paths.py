@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.files import fingerprint, result_name
@@ -25,6 +25,23 @@ def mark_of(step: str, attempts: Mapping[str, list[int]]) -> str:
     while before := STEPS[before].after:
         chain.append(attempts[before])
     return fingerprint(chain)
+
+
+# Stands for an image where the names of results are asked for; no suffix is cut off it.
+_ANY_IMAGE = "any image"
+
+
+class ResultNames(NamedTuple):
+    """How a step calls its results of an image, below the results folder: what stands before and after its own name.
+
+    Attributes
+    ----------
+    needed, optional : tuple of pair of str
+        As `Task` has ``outputs`` with what is ``beside`` them, and what is ``optional``.
+    """
+
+    needed: tuple[tuple[str, str], ...]
+    optional: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,11 @@ class ResultPaths:
     def run_files(self) -> Path:
         """What is noted of the tables and the report of the whole run."""
         return self.state / "report.json"
+
+    @property
+    def last_words(self) -> Path:
+        """What the last job of a run said of it."""
+        return self.state / "last_words.json"
 
     @property
     def flags(self) -> Path:
@@ -275,3 +297,17 @@ class ResultPaths:
             file=(file[0], file[1], file[2]),
             before=before,
         )
+
+    def names(self, step: str, *, tracked: bool) -> ResultNames:
+        """Return how a step calls what it makes of an image: of 100,000, no paths need be made to look at them."""
+        task = self.task(step, _ANY_IMAGE, Path(), 0, 0, "", 1, False, tracked)
+        needed, optional = (
+            tuple(_around(path.relative_to(self.results).as_posix()) for path in paths)
+            for paths in (task.outputs + task.beside, task.optional)
+        )
+        return ResultNames(needed, optional)
+
+
+def _around(name: str) -> tuple[str, str]:
+    before, _, after = name.partition(_ANY_IMAGE)
+    return before, after

@@ -28,7 +28,8 @@ from segmake.core.json_lines import read_lines
 from segmake.core.looks import looks
 from segmake.images import derived, image_folders
 from segmake.images.corrections import correction_fingerprint, find_corrections
-from segmake.runner.records import name_of
+from segmake.plan.tasks import BEFORE, IMAGE, TRACKED, rows_of
+from segmake.runner.records import is_edited
 
 if TYPE_CHECKING:
     from segmake.images.image import ImageFile
@@ -161,8 +162,8 @@ class SettledBatches:
                     return found
         return None
 
-    def note(self, batch: Batch, entries: Mapping[str, Entries]) -> None:
-        """Note a batch of which all images are done, if their results can be known by their sizes alone.
+    def note(self, batch: Batch, entries: Mapping[str, Entries]) -> bool:
+        """Note a batch of which all images are done, if their results can be known by their sizes alone; say whether.
 
         Parameters
         ----------
@@ -170,17 +171,19 @@ class SettledBatches:
         entries : mapping
             Of each image, how each step ended last.
         """
-        if (sizes := self._sizes(batch, entries)) is not None:
-            sign, journals = self._signs[batch.name]
-            self._now[batch.name] = {
-                "batch": batch.name,
-                "sign": sign,
-                "journals": journals,
-                "images": batch.images,
-                "names": [result_name(image) for image in batch.images],
-                "attempts": batch.attempts,
-                "sizes": sizes,
-            }
+        if (sizes := self._sizes(batch, entries)) is None:
+            return False
+        sign, journals = self._signs[batch.name]
+        self._now[batch.name] = {
+            "batch": batch.name,
+            "sign": sign,
+            "journals": journals,
+            "images": batch.images,
+            "names": [result_name(image) for image in batch.images],
+            "attempts": batch.attempts,
+            "sizes": sizes,
+        }
+        return True
 
     def keep(self, plan: Plan, parts: Iterable[str]) -> None:
         """Write down what was noted, where that is worth it.
@@ -234,23 +237,23 @@ class SettledBatches:
     def _sizes(self, batch: Batch, entries: Mapping[str, Entries]) -> dict[str, list[int]] | None:
         """Return the size of each result, by its name without the image's; -1 where an image has none of it."""
         found: dict[str, list[int]] = {}
-        for step, tasks in batch.tasks.items():
-            for number, task in enumerate(tasks):
-                record = _known_by_sizes(entries[task.image][step])
-                if record is None or task.before:
+        for step, rows in rows_of(batch.tasks, self._folders).items():
+            names = [self._folders.names(step, tracked=tracked) for tracked in (False, True)]
+            for number, row in enumerate(rows):
+                record = _known_by_sizes(entries[row[IMAGE]][step])
+                if record is None or row[BEFORE]:
                     return None
-                name = result_name(task.image)
-                for path in task.made():
-                    inside = name_of(path, task.results)
+                name = result_name(row[IMAGE])
+                needed, optional = names[bool(row[TRACKED])]
+                for before, after in (*needed, *optional):
+                    inside = f"{before}{name}{after}"
                     if inside in record:
-                        # Folders may be called so, too.
-                        before, named, after = inside.rpartition(f"/{name}")
-                        # Users save in the last ones. A folder never is there again as it was (`_are_there`).
-                        if not named or inside.endswith("_seg.npy"):
+                        # Users save in these. A folder never is there again as it was (`_are_there`).
+                        if is_edited(inside):
                             return None
-                        kind = f"{before}/{_NAME}{after}"
-                        found.setdefault(kind, [-1] * len(tasks))[number] = record[inside][0]
-                    elif path not in task.optional:
+                        kind = f"{before}{_NAME}{after}"
+                        found.setdefault(kind, [-1] * len(rows))[number] = record[inside][0]
+                    elif (before, after) in needed:
                         return None
         return found
 

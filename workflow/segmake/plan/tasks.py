@@ -6,18 +6,25 @@ none, and a job for those of its own step.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, overload
 
 from segmake.core.declared_steps import MASKS, SEGMENT
+from segmake.core.files import result_name
+from segmake.core.journal import Entry
 from segmake.plan.result_paths import ResultPaths
 from segmake.runner.pipeline import Task
+from segmake.runner.records import is_edited
+from segmake.runner.run_step import is_current
 
 # Of a task: image, path of its file, position, positions, key, attempt, large, tracked, file, before; see `Task`.
 Row = list[Any]
-ATTEMPT, BEFORE = 5, 9
+IMAGE, KEY, ATTEMPT, TRACKED, BEFORE = 0, 4, 5, 7, 9
 
 
 class TasksOfStep(Sequence[Task]):
@@ -105,3 +112,45 @@ def rows_of(tasks: Mapping[str, Sequence[Task]], folders: ResultPaths) -> dict[s
         ]
         for step, of_step in tasks.items()
     }
+
+
+class DoneTasks:
+    """Tells of which tasks of a step the results are there, as `is_current` does.
+
+    Most results are files that are there with the size that was noted: their names alone tell, and no task is made.
+    """
+
+    def __init__(self, folders: ResultPaths, step: str) -> None:
+        self._folders, self._step = folders, step
+        self._names = [folders.names(step, tracked=tracked) for tracked in (False, True)]
+
+    def names(self, row: Row) -> tuple[list[str], list[str]]:
+        """Return what the results of an image are called below the results folder, and what optional ones would be."""
+        image = result_name(row[IMAGE])
+        needed, optional = self._names[bool(row[TRACKED])]
+        return [f"{b}{image}{a}" for b, a in needed], [f"{b}{image}{a}" for b, a in optional]
+
+    def has(self, row: Row, entry: Entry | None, key: str) -> bool:
+        """Whether an image's last attempt ended well with this key, and its results are still there."""
+        if entry is None or entry.event != "done" or entry.key != key:
+            return False
+        if self._are_there(row, entry.details):
+            return True
+        return is_current(entry, replace(task_of(self._folders, self._step, row), key=key))
+
+    def _are_there(self, row: Row, details: Mapping[str, Any]) -> bool:
+        """Whether all results are files with the size that was noted; False where more has to be looked at."""
+        if details.get("overwritten"):
+            return False
+        needed, optional = self.names(row)
+        # What was noted may be of another version, or damaged.
+        try:
+            noted = details["outputs"]
+            for name in (*needed, *(name for name in optional if name in noted)):
+                size, _ = noted[name]
+                found = os.stat(f"{self._folders.results}/{name}")
+                if found.st_size != size or not S_ISREG(found.st_mode) or is_edited(name):
+                    return False
+        except (OSError, KeyError, TypeError, ValueError):
+            return False
+        return True

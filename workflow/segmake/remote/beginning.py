@@ -33,7 +33,7 @@ def no_engine(session: Session) -> Problem:
     settings, _ = completed(Config(written, session.config, lines, written))
     host = session.place.host
     contact = known_computer(host).handed_out.contact or say("reach.centre")
-    engine = settings.settings["segmentation"]["engine"]
+    engine = settings.typed.segmentation.engine
     return Problem("SM-REM-019", where=host, host=host, engine=engine, contact=contact)
 
 

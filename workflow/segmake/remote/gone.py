@@ -98,7 +98,7 @@ def foreign(luggage: Luggage, there: Iterable[str]) -> list[str]:
     if luggage.config is None:
         return []
     here = {same_name(name) for name in (*luggage.paths, *luggage.images)}
-    images = luggage.config.settings["images"]
+    images = luggage.config.typed.images
     found: set[str] = set()
     for folder in luggage.image_folders:
         above = "" if folder == "." else f"{folder}/"
@@ -107,7 +107,7 @@ def foreign(luggage: Luggage, there: Iterable[str]) -> list[str]:
             for name in there
             if is_in(name, folder) and PART not in name and same_name(name) not in here
         ]
-        found |= {f"{above}{name}" for name in chosen(below, images["include"], images["exclude"])}
+        found |= {f"{above}{name}" for name in chosen(below, images.include, images.exclude)}
     return sorted(name for name in found if same_name(name) not in here)
 
 

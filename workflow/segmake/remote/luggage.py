@@ -137,7 +137,7 @@ def pack(config: Path, named: Sequence[Named], laptop: Laptop) -> Luggage:
     written, lines, _ = read_yaml(config)
     settings, _ = completed(Config(written, config, lines, written, site=read_site()))
     luggage = Luggage()
-    results = Path(os.path.abspath(os.path.expanduser(settings.settings["results"])))
+    results = Path(os.path.abspath(os.path.expanduser(settings.typed.results)))
     _add_images(luggage, settings, _of_kind(named, "images"))
     for one in _of_kind(named, "script"):
         _add_script(luggage, one, laptop)

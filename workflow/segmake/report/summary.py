@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 
 from segmake import __version__
-from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import readable
-from segmake.core.journal import Journal
 from segmake.core.settings import Segmentation
 from segmake.core.spreadsheets import write_xlsx
 from segmake.core.tables import write_csv, write_csv_and_parquet
@@ -22,7 +21,7 @@ from segmake.labels.joined_cells import fail_broken, join_cells
 from segmake.messages import say
 from segmake.outcome.image_table import image_table
 from segmake.outcome.quality import write_flags
-from segmake.outcome.timing import timing_of
+from segmake.outcome.timing import Segmented
 from segmake.outcome.usage import usage_of_runs
 from segmake.plan import known_errors
 from segmake.plan.described import describe_derived
@@ -39,7 +38,8 @@ def write_summary(plan: Plan) -> None:
     Beside them, the spreadsheets that the config asks for.
     """
     folders = plan.folders
-    images = image_table(plan)
+    segmented = Segmented()
+    images = image_table(plan, segmented)
     counted = (images["state"] == "done") & (images["left_out_because"] == "")
     cells, broken = join_cells(plan, images.loc[counted, "image"])
     if broken:
@@ -61,7 +61,7 @@ def write_summary(plan: Plan) -> None:
         images=images,
         cells=CellColumns(folders.results / "cells.parquet"),
         thumbnails=thumbnails,
-        run=_describe_run(plan, images),
+        run=_describe_run(plan, images, segmented),
         scripts=script_results(plan),
     )
     flags = dict(zip(images["image"], images["flags"], strict=True))
@@ -69,7 +69,7 @@ def write_summary(plan: Plan) -> None:
     note_files(folders.run_files, folders.results, plan.spreadsheets, plan.report_round)
 
 
-def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
+def _describe_run(plan: Plan, images: pd.DataFrame, segmented: Segmented) -> Run:
     segmentation = plan.typed.segmentation
     devices = sorted(set(images["device"].dropna()))
     return Run(
@@ -79,7 +79,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         settings=plan.settings,
         engine=segmentation.engine,
         model=segmentation.model or segmentation.method or "",
-        versions=_versions(plan),
+        versions=_versions() | segmented.versions,
         device=", ".join(devices),
         command=plan.command,
         files_found=len(images),
@@ -99,7 +99,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame) -> Run:
         ]
         + describe_derived(plan, "report"),
         usage=usage_of_runs(plan),
-        timing=timing_of(plan),
+        timing=segmented.timing,
         sources=plan.sources,
         contact=plan.contact,
     )
@@ -125,18 +125,11 @@ def _warnings(segmentation: Segmentation, devices: list[str], kept: Mapping[str,
     return warnings
 
 
-def _versions(plan: Plan) -> dict[str, str]:
-    """Return the versions of SegMake, of Snakemake, and of what the engine's environment had."""
+def _versions() -> dict[str, str]:
+    """Return the versions of SegMake and Snakemake."""
     versions = {"SegMake": __version__, "Python": sys.version.split()[0]}
-    try:
+    with suppress(metadata.PackageNotFoundError):
         versions["Snakemake"] = metadata.version("snakemake")
-    except metadata.PackageNotFoundError:
-        pass
-    for batch in plan.batches.values():
-        journal = Journal(plan.folders.journal(SEGMENT, batch.name))
-        for task in batch.tasks[SEGMENT]:
-            if journal.is_done(task.image, task.key) and (entry := journal.last(task.image)):
-                versions |= entry.details.get("versions", {})
     return versions
 
 

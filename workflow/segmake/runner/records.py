@@ -78,6 +78,11 @@ def name_of(path: Path, results: Path) -> str:
     return (path.relative_to(results) if path.is_relative_to(results) else path).as_posix()
 
 
+def is_edited(name: str) -> bool:
+    """Whether a result is made to be edited where it lies: whatever is in it, it is as it should be."""
+    return name.endswith(_EDITED)
+
+
 def has_its_size(path: Path, record: Record, results: Path) -> bool:
     """Whether a file is there as it was noted, by its size; one that was not noted has to look whole."""
     noted = record.get(name_of(path, results))
@@ -88,7 +93,7 @@ def has_its_size(path: Path, record: Record, results: Path) -> bool:
         found = path.stat()
     except OSError:
         return False
-    if path.name.endswith(_EDITED):
+    if is_edited(path.name):
         return found.st_size > 0
     return _state(path) == noted if S_ISDIR(found.st_mode) else found.st_size == noted[0]
 
@@ -96,7 +101,7 @@ def has_its_size(path: Path, record: Record, results: Path) -> bool:
 def is_as_noted(path: Path, record: Record, results: Path) -> bool:
     """Whether a file is there as it was noted, byte for byte; True for one that was not noted."""
     noted = record.get(name_of(path, results))
-    if noted is None or path.name.endswith(_EDITED):
+    if noted is None or is_edited(path.name):
         return True
     try:
         about = path.stat()

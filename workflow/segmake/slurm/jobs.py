@@ -312,6 +312,9 @@ class Jobs:
     def _note(self, job: Job) -> None:
         before = self._sent.get(job.id)
         before = before if before and before.run == self.run else None
+        if before and before.cause == "node" and job.state == "CANCELLED":
+            # It was taken back, in case that Slurm had queued it again.
+            return
         if before and (before.job.state, before.job.reason) == (job.state, job.reason):
             return
         if before and job.minutes and before.job.minutes:

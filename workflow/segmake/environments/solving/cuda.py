@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from segmake.core.files import fingerprint, write_atomically
-from segmake.core.settings import Cluster
+from segmake.core.settings import Settings
 from segmake.environments.wanted import catalogue, compatibility
 from segmake.environments.wanted.compatibility import major
 from segmake.messages import Problem, say
@@ -143,7 +143,7 @@ def capability_of_nodes(settings: dict[str, Any], folder: Path) -> str | None:
         Where the answer of a node that was asked for its driver is kept: no node is asked for this alone.
     """
     return (
-        Cluster.of(settings["cluster"]).compute_capability
+        Settings.of(settings).cluster.compute_capability
         or _said_by_a_node(settings, folder, ask=False)[1]
     )
 
@@ -171,7 +171,7 @@ def _said_by_a_node(
 
 def _srun_options(settings: dict[str, Any]) -> list[str]:
     """Return how to get what a segmentation job gets, for a moment."""
-    section = Cluster.of(settings["cluster"])
+    section = Settings.of(settings).cluster
     resources = executor_resources(section, gpu=True, accounts=True)
     return [*request_options(resources), *option_words(section.sbatch_options)]
 

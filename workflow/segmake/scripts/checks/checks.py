@@ -18,6 +18,7 @@ from math import ceil, prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from segmake.core.settings import Environment
 from segmake.environments.solving.existing_environments import has_program
 from segmake.environments.wanted.catalogue import Package
 from segmake.environments.wanted.provided import lacking, own_projects, package_of, projects_of
@@ -56,6 +57,7 @@ from segmake.scripts.source.static import (
 
 if TYPE_CHECKING:
     from segmake.core.config import Config
+    from segmake.core.settings import Settings
 
 # What a script is given by these names already; `run` is the name of a variable that SegMake sets itself.
 RESERVED = (
@@ -94,20 +96,21 @@ _UNCOUNTABLE = 10**15
 
 def script_problems(config: Config) -> Iterator[Problem]:
     """Yield what is wrong with the scripts of a config: their settings, their files, and how these go together."""
-    sections = config.settings["scripts"]
-    yield from _name_problems(config)
-    for index in range(len(sections)):
-        yield from _Check(config, index).problems()
-    yield from _cycles(config)
+    settings = config.typed
+    yield from _name_problems(config, settings)
+    for index in range(len(settings.scripts)):
+        yield from _Check(config, settings, index).problems()
+    yield from _cycles(config, settings)
 
 
-def _name_problems(config: Config) -> Iterator[Problem]:
+def _name_problems(config: Config, settings: Settings) -> Iterator[Problem]:
     """Yield a problem for each name that is taken; on some file systems, case makes no difference to folders."""
     seen: dict[str, str] = {}
-    for index, section in enumerate(config.settings["scripts"]):
-        name, where = section["name"], config.where("scripts", index, "name")
-        if name is None:
+    for index, section in enumerate(settings.scripts):
+        # One that lacks its name is told by itself.
+        if not (name := section.name):
             continue
+        where = config.where("scripts", index, "name")
         simple = name.lower().replace("_", "-")
         if simple in RESERVED:
             yield Problem("SM-SCR-002", where=where, name=name)
@@ -116,12 +119,12 @@ def _name_problems(config: Config) -> Iterator[Problem]:
         seen.setdefault(simple, name)
 
 
-def _cycles(config: Config) -> Iterator[Problem]:
+def _cycles(config: Config, settings: Settings) -> Iterator[Problem]:
     """Yield a problem for each group of scripts that wait for each other."""
-    sections = config.settings["scripts"]
-    indices = {section["name"]: index for index, section in enumerate(sections)}
+    sections = settings.scripts
+    indices = {section.name: index for index, section in enumerate(sections)}
     graph = {
-        name: {need for need in sections[index]["needs"] or () if need in indices}
+        name: {need for need in sections[index].needs or () if need in indices}
         for name, index in indices.items()
     }
     while True:
@@ -144,35 +147,37 @@ def _cycles(config: Config) -> Iterator[Problem]:
 class _Check:
     """The checks of one script."""
 
-    def __init__(self, config: Config, index: int) -> None:
+    def __init__(self, config: Config, settings: Settings, index: int) -> None:
         self.config = config
+        self.settings = settings
         self.index = index
-        self.section = config.settings["scripts"][index]
+        self.section = settings.scripts[index]
         self.where = partial(config.where, "scripts", index)
-        self.name = self.section["name"] or ""
-        self.sweep = {key: value for key, value in self.section["sweep"].items() if key != "zip"}
+        self.name = self.section.name or ""
+        self.sweep = {key: value for key, value in self.section.sweep.items() if key != "zip"}
         self.rows: list[dict[str, str]] = []
         self.of_design = list(self._design_problems())
-        needs = self.section["needs"]
+        needs = self.section.needs
         # A need that is none is told by itself.
-        known = {*OWN, *(section["name"] for section in config.settings["scripts"])}
+        known = {*OWN, *(section.name for section in settings.scripts)}
         self.script = self._script([need for need in needs or () if need in known])
-        self.needs = tuple(needs) if needs is not None else self.script.needs
+        self.needs = needs if needs is not None else self.script.needs
 
     def _script(self, needs: list[str]) -> Script:
         """Return the script without the values of its sweep, of which there may be billions."""
         swept = self.sweep if self._goes_together else {}
         sweep = {name: [True if is_switch(value) else UNKNOWN] for name, value in swept.items()}
-        changes = {"sweep": sweep, "name": self.name, "script": self.section["script"] or ""}
-        if self.section["needs"] is not None:
+        changes = {"sweep": sweep, "name": self.name, "script": self.section.script or ""}
+        if self.section.needs is not None:
             changes["needs"] = needs
-        (script,) = scripts_of({"scripts": [self.section | changes]}).values()
+        checked = self.config.settings["scripts"][self.index]
+        (script,) = scripts_of({"scripts": [checked | changes]}).values()
         return script
 
     @property
     def _goes_together(self) -> bool:
         """Whether there are parameters where `run` wants some, and none where it does not."""
-        run, written = self.section["run"], self.config.written["scripts"][self.index]
+        run, written = self.section.run, self.config.written["scripts"][self.index]
         # Who forgets `run` may mean each image or not.
         may = "run" in written and run in ("image", "dataset")
         return run == "sweep" or may if self.sweep else run != "sweep"
@@ -187,11 +192,11 @@ class _Check:
         yield from self._variable_problems()
         yield from self._output_problems()
         yield from self._text_problems()
-        if self.section["script"] is not None:
+        if self.section.script is not None:
             yield from self._file_problems(arguments=not of_needs)
 
     def _need_problems(self) -> Iterator[Problem]:
-        names = [each["name"] for each in self.config.settings["scripts"] if each["name"]]
+        names = [each.name for each in self.settings.scripts if each.name]
         words = [*OWN, *names]
         for index, need in enumerate(self.needs):
             if need not in words:
@@ -203,9 +208,9 @@ class _Check:
                 )
                 yield self.problem("SM-SCR-027", "needs", index, need=need, remedy=remedy)
         own = [need for need in self.needs if need in OWN]
-        if self.config.settings["images"]["folder"] is None and (own or self.script.per_image):
+        if self.settings.images.folder is None and (own or self.script.per_image):
             what = f"needs: [{', '.join(own)}]" if own else "run: image"
-            key = "needs" if own and self.section["needs"] is not None else "run"
+            key = "needs" if own and self.section.needs is not None else "run"
             yield self.problem("SM-SCR-029", key, setting=what)
 
     def _design_problems(self) -> Iterator[Problem]:
@@ -249,16 +254,16 @@ class _Check:
             # They go together.
             numbers = {n: number for n, number in numbers.items() if n not in self.rows[0]}
             numbers["file"] = len(self.rows)
-        zipped = self.section["sweep"].get("zip")
+        zipped = self.section.sweep.get("zip")
         if zipped and len(set(numbers.values())) > 1:
             listed = ", ".join(f"{name}: {_shown(number)}" for name, number in numbers.items())
             yield self.problem("SM-SCR-024", "sweep", "zip", numbers=listed)
         runs = min(numbers.values(), default=0) if zipped else prod(numbers.values())
-        if runs > self.section["max_runs"]:
+        if runs > self.section.max_runs:
             jobs = ceil(runs / self.script.runs_per_job) if runs < _UNCOUNTABLE else runs
             words = "script.sweep_size.image" if self.script.per_image else "script.sweep_size"
             size = say(words, runs=_shown(runs), jobs=_shown(jobs))
-            values = {"runs": _shown(runs), "limit": self.section["max_runs"]}
+            values = {"runs": _shown(runs), "limit": self.section.max_runs}
             yield self.problem("SM-SCR-026", "sweep", size=size, **values)
 
     def _taken_problems(self) -> Iterator[Problem]:
@@ -271,7 +276,7 @@ class _Check:
 
     def _variable_problems(self) -> Iterator[Problem]:
         """Yield a problem for each variable that can't be set without changing how the programs themselves work."""
-        section = self.section["variables"]
+        section = self.section.variables
         for index, each in enumerate(section):
             name = each.partition("=")[0]
             if not isinstance(section, dict) and "=" not in each:
@@ -285,7 +290,7 @@ class _Check:
                 yield self.problem("SM-SCR-053", "variables", key, name=name, error=error)
 
     def _output_problems(self) -> Iterator[Problem]:
-        for index, pattern in enumerate(self.section["outputs"]):
+        for index, pattern in enumerate(self.section.outputs):
             path = PurePosixPath(pattern)
             leads_out = path.is_absolute() or ".." in path.parts or pattern.startswith("~")
             if leads_out or PureWindowsPath(pattern).drive:
@@ -294,7 +299,7 @@ class _Check:
 
     def _text_problems(self) -> Iterator[Problem]:
         """Yield a problem for each text that the script would not get as it is meant."""
-        for keys, text in _texts(self.section, ()):
+        for keys, text in _texts(self.config.settings["scripts"][self.index], ()):
             if keys == ("script",):
                 continue
             if "\0" in text:
@@ -338,27 +343,25 @@ class _Check:
         if word in {name.lstrip("-") for name in self.sweep}:
             return ""
         names = {PLACEHOLDERS[need]: need for need in OWN} | {"image": "images"}
-        scripts = {section["name"] for section in self.config.settings["scripts"]}
+        scripts = {section.name for section in self.settings.scripts}
         need = names.get(word) or (word if word in scripts - {self.name} else "")
         return "" if need in self.needs else need
 
     def _file_problems(self, *, arguments: bool) -> Iterator[Problem]:
         """Yield what is wrong with the file, and, where it is known what it is given, with its arguments."""
-        environment = self.section["environment"]
-        environments = self.config.settings["environments"]
+        environment, environments = self.section.environment, self.settings.environments
         known = environment is None or environment in environments
-        if not known:
+        if environment and not known:
             yield self._unknown_environment(environment, list(environments))
-        python = str(environments[environment]["python"]) if environment in environments else PYTHON
+        own = environments.get(environment or "", Environment(python=PYTHON))
+        # A number, where that is how it is written.
+        python = str(own.python)
         source = read_source(self.script.file, python)
         if source.fault:
             yield self._fault(source, source.fault)
         program = PROGRAMS.get(source.kind)
         # What conda puts into the environment is not there yet.
-        section = environments.get(environment, {})
-        brought = section.get("conda") or (
-            program and section.get("existing") and has_program(section["existing"], program)
-        )
+        brought = own.conda or (program and own.existing and has_program(own.existing, program))
         if program and not brought and shutil.which(program) is None:
             yield self.problem("SM-SCR-009", "script", program=program)
         if known and source.kind in ("python", "notebook"):
@@ -371,7 +374,7 @@ class _Check:
 
     def _set_problems(self, source: Source) -> Iterator[Problem]:
         """Yield a problem for each constant that the script does not have, or that can't have its value."""
-        for name, value in self.section["set"].items():
+        for name, value in self.section.set.items():
             error = set_error(source.path, name, self._fillings(value))
             if error is None:
                 continue
@@ -414,7 +417,7 @@ class _Check:
         if word:
             place = say("config.line", file=source.path, line=line)
             yield self.problem("SM-SCR-055", "script", place=place, word=f"{word}()")
-        paths = [path for path in read_paths(source, self.section["set"]) if path.sure]
+        paths = [path for path in read_paths(source, self.section.set) if path.sure]
         for path in [path for path in paths if path.windows][:1]:
             place = say("config.line", file=source.path, line=path.line)
             remedy = way_of(self.script, path)
@@ -437,10 +440,10 @@ class _Check:
         return self.problem("SM-SCR-010", "environment", name=name, remedy=remedy)
 
     def _fault(self, source: Source, fault: Fault) -> Problem:
-        path = self.section["script"].replace("\0", "\\0")
+        path = self.section.script.replace("\0", "\\0")
         tell = partial(self.problem, path=path)
         if fault.kind == "missing":
-            nearest = _nearest_file(self.section["script"])
+            nearest = _nearest_file(self.section.script)
             hint = say("script.nearest", nearest=nearest) if nearest else say("script.missing")
             return tell("SM-SCR-003", "script", remedy=hint)
         if fault.kind in ("folder", "closed"):
@@ -472,7 +475,7 @@ class _Check:
         elif self._holds_what_is_unknown(environment):
             return
         else:
-            there = projects_of(self.config.settings["environments"][environment]["packages"])
+            there = projects_of(self.settings.environments[environment].packages)
         missing = lacking(dict.fromkeys(modules), there)
         if not missing:
             return
@@ -483,7 +486,7 @@ class _Check:
             about = say("script.own_environment")
             where = self.where("environment")
         else:
-            listed = self.config.settings["environments"][environment]["packages"]
+            listed = self.settings.environments[environment].packages
             line = f"packages: [{', '.join((*map(_in_list, listed), *names))}]"
             remedy = say("script.add", name=environment, line=line)
             about = say("script.environment", name=environment)
@@ -493,14 +496,14 @@ class _Check:
 
     def _holds_what_is_unknown(self, environment: str) -> bool:
         """Return whether there is more in an environment than its packages tell: of conda, or from before."""
-        section = self.config.settings["environments"][environment]
-        return bool(section.get("conda") or section.get("existing"))
+        section = self.settings.environments[environment]
+        return bool(section.conda or section.existing)
 
     def _own_environment(self, modules: list[str]) -> str:
         """Return what to write where SegMake's own environment will not do."""
-        environments = self.config.settings["environments"]
+        environments = self.settings.environments
         for name, section in environments.items():
-            there = projects_of(section["packages"])
+            there = projects_of(section.packages)
             if there is not None and not lacking(modules, there):
                 return say("script.use", name=name)
         found = [package for module in modules if (package := package_of(module))]
@@ -510,7 +513,7 @@ class _Check:
 
     def _argument_problems(self, source: Source) -> Iterator[Problem]:
         if source.kind == "notebook":
-            if isinstance(self.section["arguments"], list):
+            if isinstance(self.section.arguments, list):
                 remedy = say("script.notebook.remedy")
                 error = say("script.notebook")
                 yield self.problem("SM-SCR-019", "arguments", error=error, remedy=remedy)
@@ -519,7 +522,7 @@ class _Check:
             # Which arguments there will be is not known.
             return
         parser = parser_of(source.trees[0]) if source.trees else None
-        listed = isinstance(self.section["arguments"], list)
+        listed = isinstance(self.section.arguments, list)
         lost = left_over(self.script, self.sweep) if listed else []
         if lost and not _reads_variables(source, self.script):
             words = ", ".join(f'"{{{name.lstrip("-")}}}"' for name in lost)

@@ -1,0 +1,22 @@
+"""Counts how much memory is taken at a time: by Python and numpy, and by Arrow, whose own is not seen by Python."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import pyarrow
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Return the bytes that a function takes at most: both peaks, whether or not they are at the same time."""
+    usual = pyarrow.default_memory_pool()
+    counting = pyarrow.proxy_memory_pool(usual)
+    pyarrow.set_memory_pool(counting)
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] + counting.max_memory()
+    finally:
+        tracemalloc.stop()
+        pyarrow.set_memory_pool(usual)
