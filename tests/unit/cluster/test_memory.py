@@ -130,6 +130,19 @@ def test_small_cells_are_enlarged_for_the_network_which_takes_more(
     assert 1 <= needed_mb(plan.typed, image, SEGMENT) / megabytes < 1.2
 
 
+@pytest.mark.parametrize(
+    ("side", "megabytes"),
+    [
+        (4096, {"masks": 172, "measure": 304, "overlay": 149}),
+        (29952, {"masks": 1874, "measure": 2253, "overlay": 2693}),
+    ],
+)
+def test_what_follows_needs_about_what_it_took(planned, side, megabytes):
+    plan, image = planned(side)
+    for step, took in megabytes.items():
+        assert 1 <= needed_mb(plan.typed, image, step) / took < 1.2
+
+
 def test_backgrounds_around_cells_take_more_than_one_for_all(planned):
     # As it was measured.
     for background, megabytes in ((25, 428), ("local", 812)):

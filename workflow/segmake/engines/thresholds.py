@@ -96,12 +96,15 @@ class _GreyValues:
         self._scale = _BINS / (highest - lowest)
         self._pixels, self._sums = np.zeros(_BINS, np.int64), np.zeros(_BINS)
         self.least_gap = np.inf
+        edges = np.arange(_BINS) / self._scale
         for values in self._values():
             if not self._pixels.any():
                 self._note_gap(np.unique(values))
             at = self._bin(values)
             self._pixels += np.bincount(at, minlength=_BINS)
-            self._sums += np.bincount(at, values, _BINS)
+            # What is above the edge of a bin is small: so is what is lost of it where very many are added up.
+            self._sums += np.bincount(at, values - edges[at], _BINS)
+        self._sums += self._pixels * edges
         self.mean = float(self._sums.sum() / self._pixels.sum())
         self._known = np.zeros(_BINS, bool)
         self._each, self._number = np.zeros(0), np.zeros(0, np.int64)

@@ -65,7 +65,7 @@ MEANWHILE_ON_GPU = 26
 STACK = Takes(1100, 100)
 
 # The steps after it hold the picture, and labels some rows at a time.
-AFTER = {MASKS: Takes(500, 2.4), MEASURE: Takes(700, 2.3), OVERLAY: Takes(250, 3.2)}
+AFTER = {MASKS: Takes(160, 2.1), MEASURE: Takes(300, 2.3), OVERLAY: Takes(125, 3.1)}
 
 # With neighbours, with backgrounds, and in three dimensions, cells are measured with all of their labels.
 MEASURED_WHOLE = Takes(250, 12)
