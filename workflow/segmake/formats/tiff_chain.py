@@ -135,10 +135,11 @@ def said_by(file: BinaryIO, size: int, start: bytes, tags: bytes, layout: Layout
             return None
         length = _SIZES[kind] * count
         if length > layout.width and code != _DATE:
-            file.seek(place)
-            if length > _MOST_WORDS or len(value := file.read(length)) < length:
+            # A place may be anything, and tifffile passes over what can't be there.
+            if length > _MOST_WORDS or place + length > size:
                 return None
-            said.append(value)
+            file.seek(place)
+            said.append(file.read(length))
     return b"".join(said)
 
 

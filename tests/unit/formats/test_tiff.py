@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -362,6 +363,25 @@ def test_memory_does_not_grow_with_the_file(path, options):
         assert found == len(movie)
         peaks.append(peak)
     assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_what_a_page_says_elsewhere_than_in_its_file_is_passed_over(path):
+    tifffile.imwrite(path, pixels(8, 9), bigtiff=True, software="a program with a long name")
+    whole, content = header_of(path), path.read_bytes()
+    place = content.index(struct.pack("<HHQ", 305, 2, len("a program with a long name") + 1)) + 12
+    path.write_bytes(content[:place] + b"\xff" * 8 + content[place + 8 :])
+    assert header_of(path) == whole
+
+
+def test_pixels_at_the_beginning_of_a_file_are_none(path):
+    tifffile.imwrite(path, pixels(8, 9) + 1)
+    content = path.read_bytes()
+    place = content.index(struct.pack("<HHI", 273, 4, 1)) + 8
+    path.write_bytes(content[:place] + bytes(4) + content[place + 4 :])
+    # The second time, what its page says is known.
+    for _ in range(2):
+        assert header_of(path).width == 9
+        assert problem_of(path).code == "SM-IMG-050"
 
 
 def test_files_whose_page_says_the_same_are_arranged_once(tmp_path, monkeypatch):
