@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from segmake import engines
 from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
-from segmake.core.settings import Segmentation, Settings, Threshold
+from segmake.core.settings import Network, Segmentation, Settings, Threshold
 from segmake.formats.believed import Header
 from segmake.images.image import ImageFile
 from segmake.images.selection import interpreted
@@ -54,9 +54,10 @@ THRESHOLD = Takes(400, 3, 4)
 LOCAL = Takes(150, 114)
 
 # Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 to 4096 pixels a side: for each pixel of the picture,
-# and for each that its network sees, of which there are more or fewer as the diameter says. Masks are made of as many
-# pixels as the picture has. Others of its kind were not measured, and count as it does.
-NETWORK, SEEN, MASKS_OF_NETWORK = Takes(1100, 12), 72, 55
+# for each that its network sees, of which there are more or fewer as the diameter says, and once more for each tile that
+# this is in (with the usual overlap: 72 together). Masks are made of as many pixels as the picture has. Others of its
+# kind were not measured, and count as it does.
+NETWORK, SEEN, TILED, MASKS_OF_NETWORK = Takes(1100, 12), 31, 28.5, 55
 
 # On a GPU, the network sees the next picture while masks are made; on the CPU they take turns.
 MEANWHILE_ON_GPU = 26
@@ -145,9 +146,18 @@ def _takes(settings: Settings, step: str, header: Header, *, whole: bool) -> Tak
 
 
 def _of_network(segmentation: Segmentation) -> Takes:
-    seeing = NETWORK.per_pixel + SEEN * engines.enlarged(segmentation)
+    seen = engines.enlarged(segmentation)
+    seeing = NETWORK.per_pixel + seen * (SEEN + TILED * _covered(segmentation))
     meanwhile = MEANWHILE_ON_GPU if engines.needs_gpu(segmentation) else 0
     return NETWORK._replace(per_pixel=max(seeing, MASKS_OF_NETWORK), meanwhile=meanwhile)
+
+
+def _covered(segmentation: Segmentation) -> float:
+    """Return how many tiles of the network a pixel is in, about."""
+    if not isinstance(segmentation, Network):
+        return 1.0
+    # So Cellpose counts them, across and down.
+    return (2.0 if segmentation.augment else 1 + 2 * segmentation.tile_overlap) ** 2
 
 
 def needs(settings: Settings, images: Iterable[ImageFile]) -> dict[str, dict[str, Need]]:
