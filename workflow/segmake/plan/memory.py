@@ -54,9 +54,9 @@ THRESHOLD = Takes(400, 3, 4)
 LOCAL = Takes(150, 114)
 
 # Of Cellpose 3 on the CPU, a thread, 8 tiles at once, with 1024 to 4096 pixels a side: for each pixel of the picture,
-# for each that its network sees, of which there are more or fewer as the diameter says, and once more for each tile that
-# this is in (with the usual overlap: 72 together). Masks are made of as many pixels as the picture has. Others of its
-# kind were not measured, and count as it does.
+# for each that its network sees, of which there are more or fewer as the diameter says, and once more for each tile
+# that this is in (with the usual overlap: 72 together). Masks are made of as many pixels as the picture has. Others of
+# its kind were not measured, and count as it does.
 NETWORK, SEEN, TILED, MASKS_OF_NETWORK = Takes(1100, 12), 31, 28.5, 55
 
 # On a GPU, the network sees the next picture while masks are made; on the CPU they take turns.
