@@ -363,9 +363,9 @@ _ON_SCALE = (
         "planning",
         100_000,
         "seconds",
-        2.5,
-        "with 100,000, 2.5 times",
-        "avec 100 000, 2,5 fois",
+        1.0,
+        "with 100,000, as long",
+        "avec 100 000, autant",
         to="tifffile, the headers alone",
     ),
     _scale(
