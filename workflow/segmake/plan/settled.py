@@ -3,14 +3,16 @@
 What a plan says of a batch follows from the settings, the images, their corrections and the journals, and from the
 sizes of the results. Where all images of a batch are done, a sign of the former and the sizes are kept in the user's
 own cache (``$XDG_CACHE_HOME/segmake/plans``): a later start that finds the same sign and the same sizes says the same,
-and reads no journal. Journals stay the truth: one line more in them, and the batch is planned from them. Where that
-holds of all batches, what the plan says of the images as a whole is kept as well, with a sign of what lies in the
-images folders: as long as that stays the same, no image is worked through at all.
+and reads no journal. Settings that were tried and put back find what was kept of them. Journals stay the truth: one
+line more in them, and the batch is planned from them. Where that holds of all batches, what the plan says of the images
+as a whole is kept as well, with a sign of what lies in the images folders: as long as that stays the same, no image is
+worked through at all.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 # How each step of an image ended last.
 Entries = Mapping[str, Entry | None]
+
+# Of so many settings it is kept what was done by them: users try some, and put back those that they had.
+_SETTINGS = 3
 
 # Fewer images are planned in a moment.
 WORTH_KEEPING = 100
@@ -84,12 +89,16 @@ class SettledBatches:
     def __init__(self, folders: ResultPaths, decisive: Sequence[Any], images: str | None) -> None:
         self._folders = folders
         self._decisive = fingerprint(_FORMAT, decisive, _VERSIONS, __version__)
-        self._file = own_cache("plans", str(folders.state.absolute())).with_suffix(".jsonl")
+        folder = own_cache("plans", str(folders.state.absolute())).with_suffix("")
+        self._file = folder / f"{self._decisive}.jsonl"
         # What the inventory follows from besides; those of before it was made.
         records = [folders.inventory, *(folders.state / name for name in _RECORDS)]
         self._sign_of_all = images and fingerprint(self._decisive, images, *map(state_of, records))
         self._all: dict[str, Any] = {}
         self._known: dict[str, dict[str, Any]] = {}
+        # Those that nobody asked for the longest are forgotten first.
+        with suppress(OSError):
+            os.utime(self._file)
         for line in read_lines(self._file):
             if isinstance(name := line.get("batch"), str):
                 self._known[name] = line
@@ -188,12 +197,21 @@ class SettledBatches:
             kept = {"sign": self._sign_of_all, "batches": [*self._now], "facts": facts}
         if self._now == self._known and kept == self._all:
             return
+        lines = [*self._now.values(), *([kept] if kept else [])]
         # Whoever has no room at home plans from the journals.
         with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with write_atomically(self._file, lasting=False) as part:
-                lines = [*self._now.values(), *([kept] if kept else [])]
-                part.write_text("".join(json.dumps(line) + "\n" for line in lines), "ascii")
+            self._write(lines)
+
+    def _write(self, lines: Sequence[dict[str, Any]]) -> None:
+        if not lines:
+            self._file.unlink(missing_ok=True)
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with write_atomically(self._file, lasting=False) as part:
+            part.write_text("".join(json.dumps(line) + "\n" for line in lines), "ascii")
+        kept = sorted(self._file.parent.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        for path in kept[:-_SETTINGS]:
+            path.unlink(missing_ok=True)
 
     def _journals(self, batch: str) -> list[list[int]]:
         return [state_of(self._folders.journal(step, batch)) for step in STEPS]
