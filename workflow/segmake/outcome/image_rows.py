@@ -122,7 +122,7 @@ def _judged_batch(
     compared = Counter(each.image for each in journals[SEGMENT].ends() if was_carried(each))
     planned = rows_of(batch.tasks, plan.folders)
     if segmented:
-        segmented.add(planned[SEGMENT], journals[SEGMENT])
+        segmented.add(batch.name, planned[SEGMENT], journals[SEGMENT])
     found = JudgedBatch([], {}, [])
     noted: list[list[Record | None] | None] = []
     for tasks in zip(*(planned[step] for step in STEPS), strict=True):
