@@ -189,8 +189,8 @@ def list_failed(options: argparse.Namespace) -> int:
         log.write(f"{words}\n")
     # A full disk is no failure of what is judged.
     with suppress(OSError, Problem):
-        keep_last_words(plan, words)
         note_failures(plan.folders.runs, plan.name, failed)
+        keep_last_words(plan, words)
     return 1 if failed else 0
 
 

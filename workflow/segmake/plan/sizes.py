@@ -60,12 +60,12 @@ def sizes_of(
                 sizes = found.setdefault(f"{before}{_NAME}{after}", [-1] * len(rows))
                 for number, name, record in of_kind:
                     if pair := record.get(f"{before}{name}{after}"):
+                        # Users save in these. A folder never is there again as it was (`are_there`).
+                        if is_edited(after):
+                            return None
                         sizes[number] = pair[0]
                     elif (before, after) in needed:
                         return None
-                # Users save in these. A folder never is there again as it was (`are_there`).
-                if is_edited(after) and max(sizes) >= 0:
-                    return None
     return {kind: sizes for kind, sizes in found.items() if max(sizes) >= 0}
 
 
