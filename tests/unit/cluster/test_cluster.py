@@ -114,6 +114,20 @@ def test_memory_and_time_grow_within_the_limits(gpu_config, asked):
     assert nowhere.memory_mb(1000, 256000, gpu=True) == 512000
 
 
+def test_jobs_with_a_gpu_ask_for_no_more_than_a_node_with_one_has(gpu_config, asked, monkeypatch):
+    there = [replace(one, memory_beside_gpus={"a40": 30000}) for one in PARTITIONS]
+    monkeypatch.setattr(slurm, "partitions", lambda: {one.name: one for one in there})
+    cluster = Cluster(gpu_config().settings)
+    assert cluster.memory_mb(40000, 0, gpu=True) == 30000
+    # Of several partitions it is one of their nodes, too.
+    several = Cluster(gpu_config(partition="gpu,gpu2").settings)
+    assert several.memory_mb(40000, 0, gpu=True) == 30000
+    config = gpu_config(memory_gb=40)
+    with pytest.raises(Problems) as told:
+        Cluster(config.settings).check(config, forbidden_options())
+    assert [each.code for each in told.value.problems] == ["SM-CLU-008"]
+
+
 @pytest.mark.parametrize(
     ("section", "code", "words"),
     [

@@ -130,6 +130,13 @@ def test_small_cells_are_enlarged_for_the_network_which_takes_more(
     assert 1 <= needed_mb(plan.typed, image, SEGMENT) / megabytes < 1.2
 
 
+def test_a_small_picture_of_small_cells_asks_for_what_it_needs(planned, cluster):
+    plan, image = planned(2000, segmentation={**CELLPOSE, "diameter": 4})
+    need = needed_mb(plan.typed, image, SEGMENT)
+    assert need > 16 * 1024
+    assert asked(plan, cluster(plan, 500_000), image.batch)[SEGMENT] == int(MARGIN * need)
+
+
 @pytest.mark.parametrize(
     ("side", "megabytes"),
     [

@@ -373,15 +373,23 @@ def test_what_a_page_says_elsewhere_than_in_its_file_is_passed_over(path):
     assert header_of(path) == whole
 
 
-def test_pixels_at_the_beginning_of_a_file_are_none(path):
-    tifffile.imwrite(path, pixels(8, 9) + 1)
+@pytest.mark.parametrize("planes", [1, 3])
+def test_pixels_at_the_beginning_of_a_file_are_none(path, planes):
+    # With `truncate`, planes behind the first have no pages of their own.
+    stack = pixels(planes, 8, 9) + 1
+    said = {"photometric": "minisblack", "metadata": {"axes": "TYX"}}
+    tifffile.imwrite(path, stack, truncate=True, **said)
     content = path.read_bytes()
     place = content.index(struct.pack("<HHI", 273, 4, 1)) + 8
     path.write_bytes(content[:place] + bytes(4) + content[place + 4 :])
     # The second time, what its page says is known.
     for _ in range(2):
-        assert header_of(path).width == 9
-        assert problem_of(path).code == "SM-IMG-050"
+        assert header_of(path).times == planes
+        with open_image(path) as image:
+            for time in range(planes):
+                with pytest.raises(Problem) as told:
+                    image.plane(0, time=time)
+                assert told.value.code == "SM-IMG-050"
 
 
 def test_files_whose_page_says_the_same_are_arranged_once(tmp_path, monkeypatch):

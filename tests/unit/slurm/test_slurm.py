@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -77,7 +78,10 @@ def test_partitions_of_a_large_cluster(command):
     )
     a100 = {"nvidia_a100-sxm4-80gb": 12, "a100": 3}
     day = 24 * 60
-    assert slurm.partitions() == {
+    beside = {name: one.memory_beside_gpus for name, one in slurm.partitions().items()}
+    assert beside["gpu"] == {"a40": 512000, "t4": 512000} and beside["mixed"] == {"": 64000}
+    found = slurm.partitions().items()
+    assert {name: replace(one, memory_beside_gpus={}) for name, one in found} == {
         "gpu": Partition("gpu", True, True, False, day, 128000, 64, {"a40": 22, "t4": 2}, True),
         # All 16 cores of the largest node, with the memory that goes with each.
         "mixed": Partition("mixed", False, True, False, None, 64000, 16, {"": 36}),
@@ -92,6 +96,17 @@ def test_memory_that_goes_with_the_cores(command):
     command("scontrol", partition("p", MaxMemPerNode="", MaxMemPerCPU="4000"))
     command("sinfo", "p|1|8|64000|idle|(null)")
     assert slurm.partitions()["p"].memory_mb == 32000
+
+
+def test_a_job_with_a_gpu_has_the_memory_of_a_node_that_has_one(command):
+    command("scontrol", partition("p", MaxMemPerNode=""))
+    command(
+        "sinfo", "p|1|8|900000|idle|(null)\np|1|8|64000|idle|gpu:t4:2\np|1|8|99000|idle|gpu:a40:2"
+    )
+    found = slurm.partitions()["p"]
+    asked = [(False, None), (True, None), (True, "a40"), (True, "t4"), (True, "unknown")]
+    most = [found.most_memory_mb(gpu=gpu, model=model) for gpu, model in asked]
+    assert most == [900000, 99000, 99000, 64000, 900000]
 
 
 @pytest.mark.parametrize(

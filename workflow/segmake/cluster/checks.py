@@ -149,11 +149,16 @@ class Cluster:
 
     def memory_mb(self, first: int, too_little: int, *, gpu: bool) -> int:
         """Return the memory to ask for: twice what was too little, or what was asked at first; within the limits."""
-        return _grown(first, too_little, getattr(self.partition(gpu=gpu), "memory_mb", None))
+        return _grown(first, too_little, self._most_memory_mb(gpu=gpu))
 
     def minutes(self, first: int, too_little: int, *, gpu: bool) -> int:
         """Return the time limit to ask for, likewise."""
         return _grown(first, too_little, getattr(self.partition(gpu=gpu), "minutes", None))
+
+    def _most_memory_mb(self, *, gpu: bool) -> int | None:
+        found = self.partition(gpu=gpu)
+        model = self._asked.gpu_model
+        return found.most_memory_mb(gpu=gpu and self._gpu, model=model) if found else None
 
     def check(self, config: Config, forbidden: Iterable[str]) -> None:
         """Find out whether Slurm will take the jobs.
@@ -235,7 +240,7 @@ class Cluster:
         minutes = whole_minutes(section.hours)
         # What is asked for, what there is, and what to type in to ask for as much.
         limits = {
-            "memory_gb": (section.memory_gb, *_gigabytes(found.memory_mb)),
+            "memory_gb": (section.memory_gb, *_gigabytes(self._most_memory_mb(gpu=self._gpu) or 0)),
             "hours": (minutes, found.minutes or 0, hours_setting(found.minutes or 0)),
             "cpus": (section.cpus, found.cpus, str(found.cpus)),
         }
@@ -429,10 +434,13 @@ def _best_of(name: str, partitions: list[Partition]) -> Partition:
     minutes = [partition.minutes for partition in partitions]
     limits = [limit for limit in minutes if limit is not None]
     gpus: dict[str, int] = {}
+    beside: dict[str, int] = {}
     for partition in partitions:
         # The nodes of one may be those of another as well: numbers can't be added up.
         for model, number in partition.gpus.items():
             gpus[model] = max(number, gpus.get(model, 0))
+        for model, memory in partition.memory_beside_gpus.items():
+            beside[model] = max(memory, beside.get(model, 0))
     return Partition(
         name=name,
         up=any(partition.up for partition in partitions),
@@ -441,4 +449,5 @@ def _best_of(name: str, partitions: list[Partition]) -> Partition:
         cpus=max(partition.cpus for partition in partitions),
         gpus=gpus,
         incomplete=any(partition.incomplete for partition in partitions),
+        memory_beside_gpus=beside,
     )

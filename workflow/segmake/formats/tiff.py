@@ -372,8 +372,8 @@ class _Stack:
             dtype = np.dtype(self._file.byteorder + self._series.dtype.char)
             size = math.prod(shape)
             offset = self._offset + number * size * dtype.itemsize
-            # There is the beginning of the file, and tifffile would read wherever it is just now.
-            if not offset:
+            # There is the beginning of the file: tifffile would read wherever it is just now, or elsewhere.
+            if not self._offset:
                 raise CutShort("its pixels were never written")
             if offset + size * dtype.itemsize > self._file.filehandle.size:
                 raise CutShort("it ends before its pixels do")

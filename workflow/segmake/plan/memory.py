@@ -82,7 +82,7 @@ ALONE_BYTES = 50_000_000
 # What is not above that is not worth a word: all jobs ask for more, unless the config says so.
 _LEAST_MB = 2048
 
-# Nor are pictures of fewer pixels looked at, of which there may be a hundred thousand.
+# Nor are pictures of which the network sees fewer pixels looked at, of which there may be a hundred thousand.
 _FEWEST_PIXELS = 2048**2
 
 _GREY_BYTES = 2
@@ -160,7 +160,8 @@ def needs(settings: Settings, images: Iterable[ImageFile]) -> dict[str, dict[str
         Those with something to do.
     """
     found: dict[str, dict[str, Need]] = {}
-    large = [image for image in images if _is_large(image)]
+    fewest = _FEWEST_PIXELS / max(1.0, engines.enlarged(settings.segmentation))
+    large = [image for image in images if _pixels(image) >= fewest]
     number = Counter(image.batch for image in large)
     for image in large:
         for step in STEPS:
@@ -171,6 +172,6 @@ def needs(settings: Settings, images: Iterable[ImageFile]) -> dict[str, dict[str
     return found
 
 
-def _is_large(image: ImageFile) -> bool:
+def _pixels(image: ImageFile) -> int:
     header = image.header
-    return header is not None and header.width * header.height * header.slices >= _FEWEST_PIXELS
+    return header.width * header.height * header.slices if header else 0

@@ -80,6 +80,8 @@ class Partition:
         The most cores that a job can have on one node.
     gpus : dict
         The number of GPUs in the partition by model; the model is ``""`` where the cluster gives it no name.
+    memory_beside_gpus : dict
+        The most memory in MB of a node with such GPUs, by model; other nodes of the partition may have more.
     incomplete : bool
         Whether nodes of it are down, drained or silent now.
     """
@@ -93,6 +95,14 @@ class Partition:
     cpus: int = 0
     gpus: dict[str, int] = field(default_factory=dict)
     incomplete: bool = False
+    memory_beside_gpus: dict[str, int] = field(default_factory=dict)
+
+    def most_memory_mb(self, *, gpu: bool, model: str | None) -> int | None:
+        """Return the most memory that a job can have on one node, which has a GPU (of a model) if it needs one."""
+        nodes = self.memory_beside_gpus.items() if gpu else ()
+        beside = max((memory for name, memory in nodes if model in (None, name)), default=0)
+        # 0 stands for what the cluster does not say.
+        return min(filter(None, (beside, self.memory_mb)), default=None)
 
 
 @dataclass(frozen=True)
@@ -187,6 +197,8 @@ def partitions(timeout: float | None = None) -> dict[str, Partition]:
         for model, number in gpus_in(devices):
             if total := number * _number(nodes):
                 partition.gpus[model] = partition.gpus.get(model, 0) + total
+                most = partition.memory_beside_gpus.get(model, 0)
+                partition.memory_beside_gpus[model] = max(most, _number(memory))
     for name, facts in limits.items():
         _limit(found[name], facts)
     return found
