@@ -363,9 +363,9 @@ _ON_SCALE = (
         "planning",
         100_000,
         "seconds",
-        2.5,
-        "with 100,000, 2.5 times",
-        "avec 100 000, 2,5 fois",
+        0.96,
+        "with 100,000, 0.96 times",
+        "avec 100 000, 0,96 fois",
         to="tifffile, the headers alone",
     ),
     _scale(

@@ -22,8 +22,8 @@ from benchmarks.house import PEERS, Cost, Figure, Given, Way, alone, cost, figur
 TITLE = "System calls for an image"
 NOTE = (
     "All four steps, engine `threshold`, pictures of 128 x 128 pixels: what an image more adds, counted with strace."
-    " *By path*: those of the stats that ask for a path, and not for an open file, a link or a right. *Files*: in the"
-    " results folder. The CPU is that of all steps, strace's own included."
+    " *Stats*: looks at paths, open files, links and rights. *Files*: in the results folder. The CPU is that of all"
+    " steps, strace's own included."
 )
 UNIT = "images more"
 SIZES = (40,)
@@ -36,10 +36,6 @@ _KINDS = {
     "mkdirs": ("mkdir", "mkdirat"),
     "fsyncs": ("fsync", "fdatasync"),
 }  # fmt: skip
-# The stats that ask for a path; so asks Python for an open file, too, but with an empty one.
-_BY_PATH = "stats by path"
-_STATS = ("stat(", "lstat(", "newfstatat(", "statx(")
-_OPEN_FILE = "AT_EMPTY_PATH"
 
 
 def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figure]:  # noqa: B008
@@ -98,7 +94,6 @@ def _traced(command: list[str], folder: Path, clone: Path) -> Cost:
     made = [line.split(maxsplit=1)[1] for line in lines if "resumed>" not in line]
     names = Counter(call.partition("(")[0] for call in made)
     counted = {kind: sum(names[each] for each in of_kind) for kind, of_kind in _KINDS.items()}
-    counted[_BY_PATH] = sum(call.startswith(_STATS) and _OPEN_FILE not in call for call in made)
     return Cost(taken.seconds, taken.memory, counted)
 
 

@@ -40,7 +40,11 @@ NOT_RUN_AGAIN = (
 
 
 def test_each_figure_in_the_page_on_scale_is_held_against_what_is_measured() -> None:
-    said = " ".join((ROOT / "docs/scale.md").read_text(encoding="utf-8").split())
+    page = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
+    # What took hours and was run once has a section of its own, which says so.
+    once = re.search(r"^## A run to its end$.*?(?=^## )", page, re.MULTILINE | re.DOTALL)
+    assert once and "Run once" in once[0]
+    said = " ".join(page.replace(once[0], "").split())
     quoted = (re.escape(quote.words.get("docs/scale.md", "")) for quote in QUOTES)
     held = {
         place

@@ -6,9 +6,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+_LOOKS = ("stat", "lstat", "fstat", "access", "readlink")
 
 _counted: Counter[str] | None = None
 
@@ -16,6 +19,8 @@ _counted: Counter[str] | None = None
 def _count(event: str, arguments: tuple[object, ...]) -> None:
     if _counted is not None and event in ("open", "os.mkdir"):
         _counted[event] += 1
+        # What Python opens as a file, with a mode, it looks at.
+        _counted["stat"] += event == "open" and arguments[1] is not None
 
 
 # It stays as long as the process does.
@@ -25,7 +30,7 @@ sys.addaudithook(_count)
 def counted(work: Callable[[], object]) -> Counter[str]:
     """Return how often a function opens files, makes folders, looks at files, and brings something to the disk.
 
-    What libraries do that are not of Python is not seen. Nothing is brought to the disk.
+    Looks are of all kinds: at paths, links and rights, and at files that are open. What libraries do that are not of Python is not seen. Nothing is brought to the disk.
     """
     global _counted
     found: Counter[str] = Counter()
@@ -42,11 +47,10 @@ def counted(work: Callable[[], object]) -> Counter[str]:
     def fsync(number: int) -> None:
         found["fsync"] += 1
 
-    with (
-        patch.object(os, "fsync", fsync),
-        patch.object(os, "stat", told("stat")),
-        patch.object(os, "lstat", told("lstat")),
-    ):
+    with ExitStack() as patched:
+        patched.enter_context(patch.object(os, "fsync", fsync))
+        for name in _LOOKS:
+            patched.enter_context(patch.object(os, name, told(name)))
         _counted = found
         try:
             work()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -249,10 +250,27 @@ def test_a_job_that_slurm_queues_again_itself_is_taken_back(executor, queue, tmp
     assert look(executor, *submitted(executor)) == []
     assert [info.external_jobid for info in submitted(executor)] == ["17", "18"]
     ended(queue, "18", "RUNNING")
-    assert queue["17"].state == "CANCELLED"
+    # That takes Slurm a while.
+    look(executor, submitted(executor)[1])
+    assert queue["17"].state == "NODE_FAIL"
+    ended(queue, "17", "PENDING")
+    look(executor, submitted(executor)[1])
+    assert (queue["17"].state, queue["18"].state) == ("CANCELLED", "RUNNING")
     look(executor, submitted(executor)[1])
     lost = executor.jobs.get("17")
-    assert (lost.job.state, lost.cause) == ("NODE_FAIL", "node"), "nobody cancelled it"
+    assert lost.over and lost.cause == "node", "no person cancelled it"
+
+
+def test_a_node_that_fails_while_the_run_is_stopped_ends_it_as_usual(executor, queue, tmp_path):
+    executor.run_job(job(tmp_path))
+    executor.cancel_jobs([])
+    # The plugin's own `shutdown` waits for what is being sent, and takes no more.
+    executor._job_submission_executor = ThreadPoolExecutor()
+    executor._job_submission_executor.shutdown()
+    ended(queue, "17", "NODE_FAIL")
+    (info,) = submitted(executor)
+    assert not look(executor, info)
+    assert executor.said[-1] == ("error", info)
 
 
 @pytest.mark.parametrize("began", [False, True])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from segmake.core.files import (
     write_atomically,
 )
 from segmake.core.processes import boot
-from segmake.runner.records import record_of
+from segmake.runner.records import is_as_noted, record_of, was_changed
 from tests.unit.system_calls import counted
 
 
@@ -108,11 +109,33 @@ def test_a_file_that_is_given_open_is_opened_once_and_its_checksum_is_known(
     assert [path.read_bytes() for path in paths] == [b"x" + p.name.encode()[1:] for p in paths]
     known = record_of(paths, tmp_path)
     assert write() == known
-    with open_atomically(paths[0]) as file:
+
+
+@pytest.mark.parametrize("saved", [b"other", b"longer", b""])
+def test_what_somebody_saves_before_a_result_is_noted_is_not_taken_for_it(tmp_path, saved):
+    path = tmp_path / "a.csv"
+    with open_atomically(path) as file:
         file.write(b"first")
-    paths[0].write_bytes(b"other")
-    noted = record_of(paths[:1], tmp_path)
-    assert noted == {"new/0.bin": (5, hashlib.sha256(b"other").hexdigest())}
+    path.write_bytes(saved)
+    noted = record_of([path], tmp_path)
+    assert noted == {"a.csv": (5, hashlib.sha256(b"first").hexdigest())}
+    assert was_changed(path, noted, tmp_path) or not saved
+    assert not is_as_noted(path, noted, tmp_path)
+
+
+def test_a_result_is_noted_as_it_was_written_last_and_if_it_is_there(tmp_path):
+    path = tmp_path / "a.csv"
+    with open_atomically(path) as file:
+        file.write(b"first")
+    with write_atomically(path) as part:
+        part.write_bytes(b"last one")
+    assert record_of([path], tmp_path) == {
+        "a.csv": (8, hashlib.sha256(b"last one").hexdigest()),
+    }
+    with open_atomically(path) as file:
+        file.write(b"first")
+    path.unlink()
+    assert record_of([path], tmp_path) == {}
 
 
 def test_of_a_file_that_could_not_be_written_nothing_is_left_or_known(tmp_path):
@@ -123,15 +146,22 @@ def test_of_a_file_that_could_not_be_written_nothing_is_left_or_known(tmp_path):
     assert list(tmp_path.iterdir()) == [] and record_of([path], tmp_path) == {}
 
 
-def test_a_folder_that_stays_open_may_be_removed_meanwhile(tmp_path):
-    folder = tmp_path / "results"
+def test_a_folder_that_stays_open_may_be_removed_meanwhile(tmp_path, monkeypatch):
+    folder, flushed = tmp_path / "results", []
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.append(os.fstat(number)))
     with folders_stay_open():
-        for words in ("before", "after"):
+        for words in ("before", "after", "removed", "made anew"):
             with open_atomically(folder / "a.txt") as file:
                 file.write(words.encode())
             assert (folder / "a.txt").read_text() == words
-            folder.rename(tmp_path / words)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["after", "before"]
+            # The name is brought to the disk in the folder that it is in.
+            assert os.path.samestat(folder.stat(), flushed[-1])
+            if words in ("before", "after"):
+                folder.rename(tmp_path / words)
+            else:
+                shutil.rmtree(folder)
+                folder.mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["after", "before", "results"]
 
 
 @pytest.mark.parametrize("number", [2, 20])
@@ -155,9 +185,17 @@ def test_lines_of_a_journal_that_is_kept_cost_no_open(tmp_path, calls, number):
     path.rename(tmp_path / "moved.jsonl")
     path.write_text("half")
     lines.add("whole")
-    lines.close()
     assert path.read_text() == "half\nwhole\n"
     assert (tmp_path / "moved.jsonl").read_text().endswith("last\n")
+    # Or removes it, with or without another one in its place.
+    path.unlink()
+    lines.add("alone")
+    assert path.read_text() == "alone\n"
+    path.unlink()
+    path.write_text("other\n")
+    lines.add("beside")
+    lines.close()
+    assert path.read_text() == "other\nbeside\n"
 
 
 def test_a_line_that_the_disk_refuses_does_not_spoil_the_next(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from segmake.outcome.last_words import NAMED_LOOKS, describe_end
+from segmake.outcome.last_words import NAMED_LOOKS, describe_end, told_of
 
 
 def told(flags: list[str], diameters: Sequence[float] = (), **more: str) -> str:
@@ -18,7 +18,7 @@ def told(flags: list[str], diameters: Sequence[float] = (), **more: str) -> str:
     ]
     for row, diameter in zip(rows, diameters, strict=False):
         row["estimated_diameter_px"] = diameter
-    return describe_end(plan, rows, ())
+    return describe_end(plan, told_of(plan, rows), ())
 
 
 def test_images_to_look_at_are_named_by_what_is_unusual() -> None:

@@ -15,6 +15,7 @@ from segmake.core.journal import Journal
 from segmake.messages.numbers import hours_of, whole_minutes
 from segmake.outcome.image_table import image_table
 from segmake.outcome.memory import note, notes
+from segmake.outcome.timing import Segmented
 from segmake.outcome.usage import describe, usage_of, usage_of_runs
 from segmake.plan.plan import Batch, Plan
 from segmake.report.cell_columns import CellColumns
@@ -95,7 +96,7 @@ def benchmark(plan, batch, mb, *, step="segment", when=START + 100):
 
 
 def words(plan, queue, now=START + HOUR):
-    return describe(usage_of(plan, queue.sent, now))
+    return describe(usage_of(plan, queue.sent, now, Segmented()))
 
 
 def test_the_environment_of_the_report_is_enough(root):
@@ -115,7 +116,7 @@ def test_the_numbers(plan, queue):
     benchmark(made, "0002", "NA")
     benchmark(made, "0003", 14000, when=START - 1)  # of an earlier run
     benchmark(made, "0001", "-", step="measure")
-    usage = usage_of(made, queue.sent, START)
+    usage = usage_of(made, queue.sent, START, Segmented())
     assert [kind.step for kind in usage.kinds] == ["segment", "measure"]
     assert usage.kinds[0].used_mb == 9000 and usage.kinds[1].used_mb is None
     assert usage.gpu_seconds == 4 * HOUR and usage.images == 30
@@ -130,17 +131,34 @@ def test_the_numbers(plan, queue):
     assert not describe(usage)["mishaps"] and not describe(usage)["advice"]
 
 
+def test_journals_that_the_table_of_images_was_made_of_are_not_read_again(plan, queue, monkeypatch):
+    made = plan()
+    for number, batch in enumerate(BATCHES):
+        queue.add(batch, runs=HOUR)
+        with Journal(made.folders.journal("segment", batch)).locked() as journal:
+            phases = {"phases": {"network": 2.0 + number}}
+            monkeypatch.setattr(time, "time", lambda: START + 90)
+            journal.add(f"{batch}_0.tif", "done", "older", 2, **phases)
+            # What was carried over took no GPU again.
+            journal.add(f"{batch}_1.tif", "done", "older", 2, **phases, made_at=START - 9)
+    anew = usage_of(made, queue.sent, START, Segmented())
+    assert (anew.images, anew.network_seconds) == (30, 9.0)
+    image_table(made, segmented := Segmented())
+    monkeypatch.setattr(Journal, "_read_all", None)
+    assert usage_of(made, queue.sent, START, segmented) == anew
+
+
 def test_a_job_that_slurm_did_not_see_end(plan, queue):
     made = plan()
     queue.add("0001", "node", runs=None)
     queue.add("0001", waits=100, runs=None)
-    usage = usage_of(made, queue.sent, START + 510)
+    usage = usage_of(made, queue.sent, START + 510, Segmented())
     # The first was over when the second was sent (it can't have run before), the second runs until now.
     assert usage.kinds[0].running == (0.0, 400.0) and usage.kinds[0].sent_again == 1
     outcome = made.outcome("segment", "0001")
     outcome.touch()
     os.utime(outcome, (START + 310, START + 310))
-    assert usage_of(made, queue.sent, START + 9999).gpu_seconds == 200.0
+    assert usage_of(made, queue.sent, START + 9999, Segmented()).gpu_seconds == 200.0
 
 
 def test_without_a_gpu_there_are_no_gpu_hours(plan, queue):
@@ -206,7 +224,7 @@ def advice(plan, queue, mb=None, batches=BATCHES, **job):
         queue.add(batch, **job)
         if mb:
             benchmark(plan, batch, mb)
-    return [found.setting for found in usage_of(plan, queue.sent, START).advice]
+    return [found.setting for found in usage_of(plan, queue.sent, START, Segmented()).advice]
 
 
 @pytest.mark.parametrize(
@@ -290,10 +308,10 @@ def silent(monkeypatch):
 
 def test_the_jobs_of_all_runs_count(plan, queue, silent):
     made = plan()
-    assert usage_of_runs(made) is None
+    assert usage_of_runs(made, Segmented()) is None
     queue.add("", rule="report")
     record(made, queue.sent)
-    assert usage_of_runs(made) is None
+    assert usage_of_runs(made, Segmented()) is None
     queue.add("0001", waits=60, runs=HOUR)
     queue.add("0002", "memory", waits=60, runs=HOUR, gb=8)
     queue.add("0002", waits=600, runs=HOUR)
@@ -309,7 +327,7 @@ def test_the_jobs_of_all_runs_count(plan, queue, silent):
     last = [replace(queue.sent[0], run="segmake_z", job=replace(queue.sent[0].job, id="30"))]
     record(made, [*queue.sent, *again, *last])
     text = made.folders.jobs.read_text()
-    usage = usage_of_runs(made)
+    usage = usage_of_runs(made, Segmented())
     (kind,) = usage.kinds
     assert (kind.jobs, kind.sent_again, usage.runs) == (5, 1, 2)
     assert sorted(kind.waiting) == [30, 60, 60, 60, 600]
@@ -321,7 +339,7 @@ def test_the_jobs_of_all_runs_count(plan, queue, silent):
     # A record of one line for each job says the same.
     shorten(made.folders.jobs)
     assert len(made.folders.jobs.read_text().splitlines()) == 3 + 7
-    assert usage_of_runs(made) == usage
+    assert usage_of_runs(made, Segmented()) == usage
     before = made.folders.jobs.read_bytes()
     shorten(made.folders.jobs)
     assert made.folders.jobs.read_bytes() == before
@@ -346,17 +364,17 @@ def test_memory_is_what_the_accounts_say(plan, queue, monkeypatch):
     lines.append({"job": "101", "time": START - 9999, "mb": 7000, "gpu": True})
     noted.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{")
     monkeypatch.setattr("segmake.outcome.memory.time.time", lambda: START + 9999)
-    (kind,) = usage_of(made, queue.sent, START + HOUR).kinds
+    (kind,) = usage_of(made, queue.sent, START + HOUR, Segmented()).kinds
     assert (kind.used_mb, kind.measured) == (1126.4, 3)
     assert words(made, queue)["rows"][0][-1] == "1.1\u00a0GB"
     # Each job is asked for once.
     queue.add("0001")
-    usage_of(made, queue.sent, START + HOUR)
+    usage_of(made, queue.sent, START + HOUR, Segmented())
     assert asked == [["100", "101", "99"], ["102"]]
     # Without accounts it is what the jobs saw of themselves, Snakemake's own processes among them.
     (noted.parent / "accounts.json").unlink()
     monkeypatch.setattr("segmake.slurm.commands.memory_of", lambda ids: {})
-    assert usage_of(made, queue.sent, START + HOUR).kinds[0].used_mb == 900
+    assert usage_of(made, queue.sent, START + HOUR, Segmented()).kinds[0].used_mb == 900
 
 
 def test_a_job_notes_its_processes(plan, monkeypatch):
@@ -388,7 +406,7 @@ def test_the_share_of_the_gpu_that_the_network_used(plan, queue, silent):
     # An attempt of another day, in another job, is none of this one's.
     lines.append(lines[0] | {"time": START - 9999})
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    usage = usage_of(made, queue.sent, START)
+    usage = usage_of(made, queue.sent, START, Segmented())
     assert (usage.gpu_seconds, usage.network_seconds) == (1000, 800)
     told = describe(usage)
     assert "for 80\u00a0% of that" in told["gpu"] and told["rows"][1][0].startswith("Masks,")
@@ -411,7 +429,7 @@ def test_the_section_in_the_report(plan, queue, tmp_path, monkeypatch):
     queue.add("0002", "time", minutes=60)
     queue.add("0002", minutes=150)
     made.settings["cluster"] |= {"hours": 1}
-    usage = usage_of(made, queue.sent, START)
+    usage = usage_of(made, queue.sent, START, Segmented())
     english = page(tmp_path, made, usage)
     assert "On the cluster</h2>" in english and "<code>hours: 2:30</code>" in english
     monkeypatch.setenv("SEGMAKE_LANG", "fr")

@@ -404,11 +404,27 @@ def test_whatever_changes_a_batch_has_it_planned_anew(settled, draw, tmp_path, m
     assert settled(overlays={"color": "#00ffff"})[1] == 2
 
 
+def test_settings_that_are_put_back_find_again_what_was_done(settled, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
+    compute(settled()[0])
+    assert settled()[1] == 2
+    (folder,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
+    for color in ("#00ffff", "#ffffff", "#000000", "#ff0000"):
+        assert settled(overlays={"color": color})[1] == 2
+        assert settled()[1] == 0
+    # By these all is done as well, and it is kept: of so many settings, and those asked for last.
+    for why in ("dust", "blurred", "twice", "empty"):
+        left_out = {"leave_out": {"00.tif": why}}
+        assert [settled(**left_out)[1], settled(**left_out)[1], settled()[1]] == [2, 0, 0]
+        assert len([*folder.iterdir()]) <= 3
+    assert settled(leave_out={"00.tif": "dust"})[1] == 2
+
+
 def test_what_is_kept_may_be_damaged(settled, tmp_path, monkeypatch):
     monkeypatch.setattr(f"{__name__}.write_plan", lambda plan: None)
     compute(settled()[0])
     expected, _ = settled()
-    (file,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
+    (file,) = (tmp_path / "cache" / "segmake" / "plans").glob("*/*")
     first, second, _ = map(json.loads, file.read_text().splitlines())
     for damaged in (
         {"batch": "0001"},
@@ -539,7 +555,7 @@ def test_a_change_is_seen_where_several_files_are_looked_at_at_once(start, tmp_p
 
 def test_what_is_kept_of_all_may_be_damaged(start, tmp_path):
     start()
-    (file,) = (tmp_path / "cache" / "segmake" / "plans").iterdir()
+    (file,) = (tmp_path / "cache" / "segmake" / "plans").glob("*/*")
     *batches, whole = map(json.loads, file.read_text().splitlines())
     for damaged in (
         {"sign": whole["sign"]},

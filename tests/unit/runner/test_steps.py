@@ -99,6 +99,30 @@ def test_an_image_that_fails_stops_no_other(tasks, journal, tmp_path, error, cod
     assert rows[1]["message"] == problem.what
 
 
+@pytest.mark.parametrize(
+    ("few", "seconds", "shown"),
+    [(5, 1e9, "a b c d e"), (4, 0.0, "a b c d e"), (4, 1e9, "a c e")],
+    ids=["few images", "slow ones", "many"],
+)
+def test_of_many_images_the_log_has_all_lines_and_the_screen_some(
+    journal, tmp_path, monkeypatch, few, seconds, shown
+):
+    monkeypatch.setattr("segmake.runner.run_step.FEW_LINES", few)
+    monkeypatch.setattr("segmake.runner.run_step.LINE_SECONDS", seconds)
+    tasks = [
+        Task(name, tmp_path / name, 0, 1, name, 1, (tmp_path / f"{name}.out",)) for name in "abcde"
+    ]
+    work = Work(c=ValueError("x"))
+    finish = work.finish
+    monkeypatch.setattr(work, "finish", lambda *of: {**finish(*of), "seconds": 0.1})
+    monkeypatch.setattr(work, "overlaps", False)
+    work.run(tasks, journal)
+    # Whatever fails has its line, and the first and the last of those that are done.
+    assert [line.split()[1].strip(":") for line in work.told] == shown.split()
+    lines = [*work.told, *(text for text in work.details if text.startswith("  ["))]
+    assert sorted(line.split()[0] for line in lines) == [f"[{number}/5]" for number in range(1, 6)]
+
+
 def test_only_what_is_not_done_is_computed(tasks, journal):
     Work(b=ValueError("x")).run(tasks, journal)
     assert Work().run(tasks, journal).images == [], (

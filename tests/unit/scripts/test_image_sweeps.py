@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from segmake.messages import Problems
-from segmake.outcome.image_rows import image_rows
-from segmake.outcome.last_words import describe_end
+from segmake.outcome.last_words import describe_end, judge
 from segmake.plan import scripts as planning
 from segmake.plan.described import describe
 from segmake.plan.make import make_plan
@@ -104,7 +103,7 @@ def counts_of(plan: Plan) -> dict[str, int]:
 
 
 def last_words(plan: Plan) -> str:
-    return describe_end(plan, image_rows(plan), script_results(plan))
+    return describe_end(plan, judge(plan), script_results(plan))
 
 
 def test_each_image_is_run_with_each_combination(project):

@@ -345,6 +345,7 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str, str]] = {
     if sys.version_info < (3, 11)
     else ("def f(:\n", {}, "SM-SCR-007", "script"),
     "an unknown environment": ("", {"environment": "plot"}, "SM-SCR-010", "Did you mean `plots`?"),
+    "an environment without a name": ("", {"environment": ""}, "SM-SCR-010", "plots"),
     "a pattern that leads out": ("", {"outputs": ["../x.csv"]}, "SM-SCR-012", "`x.csv`"),
     "a pattern at home": ("", {"outputs": ["~/x.csv"]}, "SM-SCR-012", "`x.csv`"),
     "a pattern from the root": ("", {"outputs": ["/x.csv"]}, "SM-SCR-012", "`x.csv`"),

@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from segmake.messages import Problem, remembered
-from segmake.outcome.image_rows import image_rows
-from segmake.outcome.last_words import describe_end
+from segmake.outcome.last_words import describe_end, judge
 from segmake.plan.described import describe
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
@@ -70,7 +69,7 @@ def do(plan: Plan):
 
 
 def last_words(plan: Plan) -> str:
-    return describe_end(plan, image_rows(plan), script_results(plan))
+    return describe_end(plan, judge(plan), script_results(plan))
 
 
 def need_mounts(folder: Path) -> None:

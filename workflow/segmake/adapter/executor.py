@@ -385,6 +385,8 @@ class Executor(plugin.Executor):
     def _look(self) -> None:
         with suppress(SlurmError):
             self.jobs.refresh()
+            # Another one does the work, and both would hold a GPU.
+            slurm.cancel(sent.job.id for sent in self.jobs.live() if sent.job.id in self.jobs.lost)
         later = LOOK_SECONDS + random.uniform(0.0, LOOK_JITTER_SECONDS)
         # A job's files are there some moments before Slurm calls it ended.
         for sent in self.jobs.live():
@@ -417,7 +419,7 @@ class Executor(plugin.Executor):
         work = sent.job.rule, sent.job.batch
         counts = fates.fates("ended")[sent.cause].counts or self._again[work] >= SENT_AGAIN
         if sent.cause == "node":
-            self._job_submission_executor.submit(self._take_back, sent)
+            self.jobs.lost.add(sent.job.id)
         if not counts and not self._stopped.is_set():
             self._again[work] += 1
             self._job_submission_executor.submit(self.run_job, info.job)
@@ -425,14 +427,6 @@ class Executor(plugin.Executor):
             log = self.jobs.log(sent.job.id)
             self.report_job_error(info, msg="", aux_logs=[str(log)] if log else [])
         return True
-
-    def _take_back(self, sent: Sent) -> None:
-        """Cancel a job whose node failed: where it had hardly begun there, Slurm queues it again, whatever it was told.
-
-        Another one does its work, and both would hold a GPU.
-        """
-        with suppress(SlurmError):
-            slurm.cancel([sent.job.id])
 
     def _forget_log(self, info: SubmittedJobInfo) -> None:
         """Remove what Slurm wrote of a job that went well."""

@@ -178,20 +178,19 @@ def write_report(options: argparse.Namespace) -> None:
 
 def list_failed(options: argparse.Namespace) -> int:
     """Say how the run ended, and return 1 if anything in it failed."""
-    from segmake.outcome.image_rows import image_rows
-    from segmake.outcome.last_words import describe_judged, keep_last_words
+    from segmake.outcome.last_words import describe_judged, judge, keep_last_words
     from segmake.scripts.results.results import script_results
 
     plan = read_plan(options.plan)
-    images, scripts = image_rows(plan), script_results(plan)
-    failed = sum(row["state"] != "done" for row in images) + sum(s.runs - s.done for s in scripts)
+    images, scripts = judge(plan), script_results(plan)
+    failed = images.failed + sum(script.runs - script.done for script in scripts)
     words = describe_judged(plan, images, scripts)
     with Log(options.log) as log:
         log.write(f"{words}\n")
     # A full disk is no failure of what is judged.
     with suppress(OSError, Problem):
-        keep_last_words(plan, words)
         note_failures(plan.folders.runs, plan.name, failed)
+        keep_last_words(plan, words)
     return 1 if failed else 0
 
 

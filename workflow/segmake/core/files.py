@@ -45,7 +45,7 @@ def write_atomically(path: Path, *, lasting: bool = True) -> Iterator[Path]:
 def open_atomically(path: Path, *, lasting: bool = True) -> Iterator[IO[bytes]]:
     """Give an open file to write to (and to read from), which takes the place of `path` as in `write_atomically`.
 
-    Of one that lasts, size and checksum are known (`checksum_as_written`), and it is opened once for all of that.
+    Of one that lasts, size and checksum are known (`as_written`), and it is opened once for all of that.
 
     Parameters
     ----------
@@ -55,42 +55,33 @@ def open_atomically(path: Path, *, lasting: bool = True) -> Iterator[IO[bytes]]:
     """
     import hashlib
 
-    digest = ""
     with _taking_its_place(path, lasting=lasting) as part, part.open("w+b") as file:
         yield file
         file.flush()
         if lasting:
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+            state = file.tell(), digest
             os.fsync(file.fileno())
     if lasting:
-        with suppress(OSError):
-            _written[path] = (*_identity(path.stat()), digest)
+        _written[path] = state
         while len(_written) > _REMEMBERED:
             with suppress(KeyError, StopIteration, RuntimeError):
                 del _written[next(iter(_written))]
 
 
-# What was written last, with what tells a file from one that took its place or was changed, and its checksum.
-_written: dict[Path, tuple[int, int, int, int, str]] = {}
+# Size and checksum of what was written last.
+_written: dict[Path, tuple[int, str]] = {}
 _REMEMBERED = 64
 
 
-def _identity(about: os.stat_result) -> tuple[int, int, int, int]:
-    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
+def as_written(path: Path) -> tuple[int, str] | None:
+    """Return size and SHA-256 of what this process wrote last to a file, by `open_atomically`; told once.
 
-
-def checksum_as_written(path: Path, about: os.stat_result) -> str | None:
-    """Return the SHA-256 of a file that this process wrote by `open_atomically`, once; None if it may be another now.
-
-    Parameters
-    ----------
-    path : Path
-    about : stat_result
-        What the system says of the file now.
+    By these it is told from whatever is there by now, such as what somebody else saved a moment ago. None if nothing is
+    known.
     """
-    *written, digest = _written.pop(path, (0, 0, 0, 0, ""))
-    return digest if digest and tuple(written) == _identity(about) else None
+    return _written.pop(path, None)
 
 
 @contextmanager
@@ -107,6 +98,7 @@ def _taking_its_place(path: Path, *, lasting: bool) -> Iterator[Path]:
             yield part
         os.replace(part, path)
         left = False
+        _written.pop(path, None)
         if lasting and folder is not None:
             _flush_names(folder)
     finally:
@@ -116,8 +108,8 @@ def _taking_its_place(path: Path, *, lasting: bool) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-# Folders that stay open, while there are such; of so many at most.
-_kept: dict[Path, int] | None = None
+# Folders that stay open, and what tells each from one that took its place; while there are such, of so many at most.
+_kept: dict[Path, tuple[int, os.stat_result]] | None = None
 _KEPT_OPEN = 32
 
 
@@ -134,7 +126,7 @@ def folders_stay_open() -> Iterator[None]:
         yield
     finally:
         _kept = before
-    for number in kept.values():
+    for number, _ in kept.values():
         os.close(number)
 
 
@@ -147,11 +139,11 @@ def _open_folder(folder: Path) -> tuple[int | None, bool]:
         folder.mkdir(parents=True, exist_ok=True)
         return None, False
     kept = _kept
-    if kept is not None and (number := kept.get(folder)) is not None:
+    if kept is not None and (known := kept.get(folder)) is not None:
         with suppress(OSError):
-            # Somebody may have moved or removed it.
-            if os.path.samestat(folder.stat(), os.fstat(number)):
-                return number, True
+            # Somebody may have moved or removed it; as long as it is open, no other can be taken for it.
+            if os.path.samestat(folder.stat(), known[1]):
+                return known[0], True
     try:
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -160,7 +152,7 @@ def _open_folder(folder: Path) -> tuple[int | None, bool]:
     if kept is None or len(kept) >= _KEPT_OPEN:
         return number, False
     # Another thread may have been faster.
-    return number, kept.setdefault(folder, number) == number
+    return number, kept.setdefault(folder, (number, os.fstat(number)))[0] == number
 
 
 def flush(path: Path) -> None:
@@ -241,6 +233,7 @@ class Appender:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
+        self._about: os.stat_result | None = None
 
     def add(self, line: str, *, lasting: bool = True) -> None:
         """Add a line; see `append_line`."""
@@ -249,6 +242,7 @@ class Appender:
             if self._file is None or not self._is_there():
                 self.close()
                 self._file = _opened_to_add(self._path)
+                self._about = os.fstat(self._file.fileno())
                 new = _end_its_line(self._file)
             try:
                 _add(self._file, line, lasting=lasting)
@@ -274,7 +268,7 @@ class Appender:
             there = self._path.lstat()
         except OSError:
             return False
-        return self._file is not None and os.path.samestat(there, os.fstat(self._file.fileno()))
+        return self._about is not None and os.path.samestat(there, self._about)
 
 
 def _end_its_line(file: IO[bytes]) -> bool:
@@ -476,27 +470,26 @@ def sampled_hash(paths: Iterable[Path], whole: int = _PIECES * _PIECE) -> str | 
     digest = hashlib.sha256()
     try:
         for path in paths:
-            inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
+            about = path.stat()
+            is_folder = stat.S_ISDIR(about.st_mode)
+            inside = sorted(p for p in path.rglob("*") if p.is_file()) if is_folder else []
             every = max(1, len(inside) // (4 * _PIECES))
             for number, file in enumerate(inside or [path]):
-                digest.update(
-                    f"{file.relative_to(path)} {file.stat().st_size}\0".encode(
-                        "utf-8", "surrogateescape"
-                    )
-                )
+                size = file.stat().st_size if inside else about.st_size
+                name = f"{file.relative_to(path)} {size}\0"
+                digest.update(name.encode("utf-8", "surrogateescape"))
                 if number % every == 0:
-                    for piece in _sample(file, whole):
+                    for piece in _sample(file, size, whole):
                         digest.update(piece)
     except OSError:
         return None
     return digest.hexdigest()
 
 
-def _sample(file: Path, whole: int) -> Iterator[bytes]:
-    size = file.stat().st_size
+def _sample(file: Path, size: int, whole: int) -> Iterator[bytes]:
     with file.open("rb") as content:
         if size <= whole:
-            yield content.read()
+            yield content.read(size)
             return
         for number in range(_PIECES):
             content.seek(number * (size - _PIECE) // (_PIECES - 1))

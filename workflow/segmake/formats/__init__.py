@@ -148,13 +148,17 @@ def open_image(path: Path) -> AbstractContextManager[Image]:
         ``SM-IMG-051`` if it claims more than it can hold, ``SM-IMG-054`` if it is no file that has an end;
         ``SM-DIR-022`` if it is a folder that can't be read, ``SM-DIR-023`` if it is a link that leads nowhere.
     """
-    if problem := out_of_reach(path, FOLDER_SUFFIX):
-        raise problem
     suffix = path.suffix.lower()
     with ExitStack() as opened:
         file = None
         try:
-            found = path.stat()
+            found = path.lstat()
+            is_link = stat.S_ISLNK(found.st_mode)
+            # Of most images one look tells that they are files.
+            if not stat.S_ISREG(found.st_mode):
+                if problem := out_of_reach(path, found.st_mode, FOLDER_SUFFIX):
+                    raise problem
+                found = path.stat()
             if suffix not in FORMATS:
                 raise Problem("SM-IMG-004", where=str(path), suffix=suffix or path.name)
             if not stat.S_ISDIR(found.st_mode):
@@ -174,7 +178,7 @@ def open_image(path: Path) -> AbstractContextManager[Image]:
             if file is None or not getattr(reader, "takes_open_files", False):
                 return reader(path)
             # Each opening is asked of the server, where the file lies on one.
-            image = reader(path, file)
+            image = reader(path, file, is_link=is_link)
         except ImportError as error:
             package = str(error.name or error).partition(".")[0]
             raise Problem("SM-IMG-006", where=str(path), package=package, suffix=suffix) from error

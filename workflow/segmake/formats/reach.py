@@ -14,12 +14,14 @@ from segmake.messages import Problem, say
 _SPECIAL = re.compile(r"[\\*?\[\]]|^[#!]")
 
 
-def out_of_reach(path: Path, folder_suffix: str) -> Problem | None:
-    """Return why nothing can be read of what lies at a path; None where it is a file, or is not there at all.
+def out_of_reach(path: Path, mode: int, folder_suffix: str) -> Problem | None:
+    """Return why nothing can be read of what lies at a path, and is no file itself; None where it leads to one.
 
     Parameters
     ----------
     path : Path
+    mode : int
+        What the system says it is: `st_mode` of the path itself, not of what a link leads to.
     folder_suffix : str
         A folder whose name ends so is an image, and no folder of images.
 
@@ -28,13 +30,6 @@ def out_of_reach(path: Path, folder_suffix: str) -> Problem | None:
     Problem or None
         ``SM-DIR-023`` of a link that leads nowhere, ``SM-DIR-022`` of a folder that can't be read.
     """
-    try:
-        mode = os.lstat(path).st_mode
-    except (OSError, ValueError):
-        return None
-    # Of most entries one look tells that they are files.
-    if stat.S_ISREG(mode):
-        return None
     if stat.S_ISLNK(mode):
         try:
             os.stat(path)

@@ -78,15 +78,17 @@ class TiffImage:
     path : Path
     file : file, optional
         The same file, open to be read.
+    is_link : bool
+        Whether the path is a link: it has another name than the file, which tifffile finds out, as it looks at each
+        folder above it.
     """
 
     takes_open_files = True
 
-    def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
+    def __init__(self, path: Path, file: BinaryIO | None = None, *, is_link: bool = False) -> None:
         self._path, self._opened = path, file
         self._file: TiffFile | None = None
-        # A link has another name than the file, which tifffile finds out, as it looks at each folder above it.
-        self._is_link = path.is_symlink()
+        self._is_link = is_link
         try:
             said = refuse_cut(path, file)
         except Exception as error:

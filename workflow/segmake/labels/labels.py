@@ -293,7 +293,8 @@ class LabelStack:
 
 def _refuse_other(file: BufferedReader, noted: tuple[int, str]) -> None:
     """Refuse an open file whose size or checksum is another."""
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     if size != noted[0] or hashlib.file_digest(file, "sha256").hexdigest() != noted[1]:
         raise ValueError("other bytes than were noted of it")
     file.seek(0)

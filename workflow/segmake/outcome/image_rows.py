@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segmake.core.declared_steps import MASKS, MEASURE, OVERLAY, SEGMENT, STEPS
 from segmake.core.files import natural_key
-from segmake.core.journal import Entry, Journal
+from segmake.core.journal import Entry, Journal, Record, as_record
 from segmake.messages import Problem, joined, say
+from segmake.outcome.last_judged import JudgedBatch, LastJudged
 from segmake.outcome.quality import BETWEEN, flags_of, in_sentences
 from segmake.outcome.timing import PHASES, Segmented
-from segmake.plan.plan import Plan
+from segmake.plan.plan import Batch, Plan
 from segmake.plan.tasks import ATTEMPT, IMAGE, KEY, DoneTasks, Row, rows_of
 from segmake.runner.run_step import problem_of
 from segmake.runner.same_content import was_carried
@@ -76,28 +77,96 @@ def image_rows(plan: Plan, segmented: Segmented | None = None) -> list[dict[str,
     segmented : Segmented, optional
         Takes in each batch as well, whose journals are read only once for it.
     """
+    return judged_images(plan, segmented)[0]
+
+
+def judged_images(
+    plan: Plan, segmented: Segmented | None = None, last: LastJudged | None = None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what `image_rows` does, and the images whose cells were looked for when the last process ended.
+
+    Parameters
+    ----------
+    plan : Plan
+    segmented : Segmented, optional
+        As for `image_rows`.
+    last : LastJudged, optional
+        Says what became of batches that are as they were, and notes what became of the others.
+    """
     rows: dict[str, dict[str, Any]] = {}
     facts: dict[str, dict[str, Any]] = {}
+    in_work: list[str] = []
     made = {step: DoneTasks(plan.folders, step) for step in STEPS}
     for batch in plan.batches.values():
-        journals = {step: Journal(plan.folders.journal(step, batch.name)) for step in STEPS}
-        finished = {step: journal.finished() for step, journal in journals.items()}
-        # That a file was compared is noted like an attempt, and none was made.
-        compared = Counter(each.image for each in journals[SEGMENT].ends() if was_carried(each))
-        planned = rows_of(batch.tasks, plan.folders)
-        if segmented:
-            segmented.add(planned[SEGMENT], journals[SEGMENT])
-        for tasks in zip(*(planned[step] for step in STEPS), strict=True):
-            of_image = dict(zip(STEPS, tasks, strict=True))
-            entries = [finished[step].get(tasks[0][IMAGE]) for step in STEPS]
-            row, of_row = _image_row(plan, batch.name, of_image, entries, made)
-            if row["attempt"]:
-                row["attempt"] -= compared[row["image"]]
-            rows[row["image"]] = row
-            if row["state"] == "done" and row["image"] not in plan.left_out_because:
-                facts[row["image"]] = of_row
+        found = last.batch(batch.name) if last else None
+        if found is None:
+            found = _judged_batch(plan, batch, made, segmented, last)
+        rows |= {row["image"]: row for row in found.rows}
+        facts |= found.facts
+        in_work += found.in_work
     _judge(rows, facts, plan.left_out_because, plan.looked_at_because)
-    return [rows[image] for image in sorted(rows, key=natural_key)]
+    return [rows[image] for image in sorted(rows, key=natural_key)], in_work
+
+
+def _judged_batch(
+    plan: Plan,
+    batch: Batch,
+    made: Mapping[str, DoneTasks],
+    segmented: Segmented | None,
+    last: LastJudged | None,
+) -> JudgedBatch:
+    """Return what became of a batch, by its journals and results."""
+    journals = {step: Journal(plan.folders.journal(step, batch.name)) for step in STEPS}
+    finished = {step: journal.finished() for step, journal in journals.items()}
+    # That a file was compared is noted like an attempt, and none was made.
+    compared = Counter(each.image for each in journals[SEGMENT].ends() if was_carried(each))
+    planned = rows_of(batch.tasks, plan.folders)
+    if segmented:
+        segmented.add(batch.name, planned[SEGMENT], journals[SEGMENT])
+    found = JudgedBatch([], {}, [])
+    noted: list[list[Record | None] | None] = []
+    for tasks in zip(*(planned[step] for step in STEPS), strict=True):
+        of_image = dict(zip(STEPS, tasks, strict=True))
+        entries = [finished[step].get(tasks[0][IMAGE]) for step in STEPS]
+        row, of_row, done = _image_row(plan, batch.name, of_image, entries, made)
+        if row["attempt"]:
+            row["attempt"] -= compared[row["image"]]
+        found.rows.append(row)
+        if row["state"] == "done" and row["image"] not in plan.left_out_because:
+            found.facts[row["image"]] = of_row
+        noted.append(_looked_at(tasks, entries, done) if last else None)
+    there = {row["image"] for row in found.rows}
+    found.in_work.extend(image for image in journals[SEGMENT].in_work() if image in there)
+    if last and noted and None not in noted:
+        by_step = zip(STEPS, zip(*filter(None, noted), strict=True), strict=True)
+        last.note(batch.name, planned, dict(by_step), found)
+    return found
+
+
+def _looked_at(
+    tasks: Sequence[Row], entries: Sequence[Entry | None], done: int
+) -> list[Record | None] | None:
+    """Return what was noted of the results of each step that made an image what it is; None if one is not as it was.
+
+    Parameters
+    ----------
+    tasks, entries : sequence
+        Of each step, the image's task, and how it ended last.
+    done : int
+        How many steps ended well, and have their results.
+    """
+    records: list[Record | None] = []
+    for entry in entries[:done]:
+        noted = entry and not entry.details.get("overwritten") and entry.details.get("outputs")
+        if (record := as_record(noted)) is None:
+            return None
+        records.append(record)
+    if done < len(tasks):
+        entry = entries[done]
+        # As if it had not been made: once its results are there again, it has been.
+        if entry and (entry.event, entry.key) == ("done", tasks[done][KEY]):
+            return None
+    return records + [None] * (len(tasks) - done)
 
 
 def _judge(
@@ -219,8 +288,8 @@ def _image_row(
     tasks: Mapping[str, Row],
     entries: list[Entry | None],
     made: Mapping[str, DoneTasks],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the row of an image, and what it is judged by."""
+) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Return the row of an image, what it is judged by, and how many steps ended well and have their results."""
     image = tasks[SEGMENT][IMAGE]
     segmented = entries[0]
     # What another version noted, or of other settings, says nothing of this run.
@@ -263,10 +332,10 @@ def _image_row(
         later = [found for found in range(number, len(in_order)) if problems[found]]
         if later and (later[0] == number or _is_of_now(entries[later[0]], in_order[later[0]])):
             row |= _told(problems[later[0]])
-        return row, facts
+        return row, facts, number
     (mask, *_), _ = made[MASKS].names(tasks[MASKS])
     (picture, *_), (movie,) = made[OVERLAY].names(tasks[OVERLAY])
     row |= {"state": "done", "mask": mask, "picture": picture}
     if os.path.exists(f"{plan.folders.results}/{movie}"):
         row["movie"] = movie
-    return row, facts
+    return row, facts, len(in_order)

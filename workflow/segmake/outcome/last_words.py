@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median_low
 from textwrap import indent
-from typing import Any
+from typing import Any, NamedTuple
 
 from segmake.core.declared_steps import SEGMENT
 from segmake.core.files import readable, write_atomically
 from segmake.core.journal import Journal
 from segmake.messages import say
 from segmake.messages.numbers import brief
-from segmake.outcome.image_rows import image_rows
+from segmake.outcome.image_rows import judged_images
+from segmake.outcome.last_judged import LastJudged
 from segmake.outcome.quality import by_flag, label, names_in
 from segmake.plan.plan import Plan
 from segmake.runner.same_content import was_carried
@@ -43,15 +44,60 @@ NAMED_LOOKS = 5
 NAMED_RUNS = 3
 
 
-def describe_end(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -> str:
-    """Return the last words of a run: how many images are done, which failed and why, where the report is.
+class Told(NamedTuple):
+    """What there is to say of the images of a run.
+
+    Attributes
+    ----------
+    done, failed, cells : int
+    looks, failures : list of str
+        In words: which images are to be looked at, and which failed, and why.
+    tried : bool
+        Whether each of them was tried.
+    in_work : list of str
+        The images whose cells were being looked for when the last process that did so ended.
+    """
+
+    done: int
+    failed: int
+    cells: int
+    looks: list[str]
+    failures: list[str]
+    tried: bool
+    in_work: list[str]
+
+
+def told_of(plan: Plan, images: Images, in_work: Iterable[str] = ()) -> Told:
+    """Return what there is to say of the images of a run.
 
     Parameters
     ----------
+    plan : Plan
     images : list of dict
         What `segmake.outcome.image_rows.image_rows` gave.
-    scripts : sequence of ScriptResults
+    in_work : iterable of str
     """
+    failed = [row for row in images if row["state"] != "done"]
+    looks = [*_describe_looks(images), *_describe_diameters(images), *_describe_compared(plan)]
+    failures = []
+    for row in failed[:NAMED_FAILURES]:
+        names = {name: row[name] for name in ("image", "code", "message", "remedy")}
+        failures.append(say("end.failed_image", **names))
+    if len(failed) > NAMED_FAILURES:
+        failures.append(say("end.more", number=len(failed) - NAMED_FAILURES))
+    return Told(
+        done=len(images) - len(failed),
+        failed=len(failed),
+        cells=sum(row["cells"] or 0 for row in images if not row.get("left_out_because")),
+        looks=looks,
+        failures=failures,
+        tried=all(row["code"] for row in failed),
+        in_work=[*in_work][:NAMED_FAILURES],
+    )
+
+
+def describe_end(plan: Plan, images: Told, scripts: Sequence[ScriptResults]) -> str:
+    """Return the last words of a run: how many images are done, which failed and why, where the report is."""
     told = _describe_images(plan, images)
     for script in scripts:
         inputs = said_of_inputs(script)
@@ -72,7 +118,7 @@ def describe_end(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -
     told += _describe_failed_kept(plan)
     if any(script.failures for script in scripts):
         told += [say("end.again_runs"), *_describe_contact(plan)]
-    elif any(row["state"] != "done" for row in images):
+    elif images.failed:
         told += [say("end.again"), *_describe_contact(plan)]
     return "\n".join(told)
 
@@ -132,26 +178,13 @@ def _describe_failure(script: ScriptResults, failure: Failure) -> str:
     return indent(words + said, "  ")
 
 
-def _describe_images(plan: Plan, images: Images) -> list[str]:
-    failed = [row for row in images if row["state"] != "done"]
-    numbers = {
-        "done": len(images) - len(failed),
-        "failed": len(failed),
-        "cells": sum(row["cells"] or 0 for row in images if not row.get("left_out_because")),
-        "report": plan.folders.results / "report.html",
-    }
+def _describe_images(plan: Plan, images: Told) -> list[str]:
+    report = plan.folders.results / "report.html"
     if not plan.batches:
-        return [say("end.scripts_alone", report=numbers["report"])]
-    looks = [*_describe_looks(images), *_describe_diameters(images), *_describe_compared(plan)]
-    if not failed:
-        return [say("end.good", **numbers), *looks]
-    lines = [say("end.failed", **numbers), *looks]
-    for row in failed[:NAMED_FAILURES]:
-        names = {name: row[name] for name in ("image", "code", "message", "remedy")}
-        lines.append(say("end.failed_image", **names))
-    if len(failed) > NAMED_FAILURES:
-        lines.append(say("end.more", number=len(failed) - NAMED_FAILURES))
-    return lines
+        return [say("end.scripts_alone", report=report)]
+    numbers = {"done": images.done, "failed": images.failed, "cells": images.cells}
+    section = "end.failed" if images.failed else "end.good"
+    return [say(section, **numbers, report=report), *images.looks, *images.failures]
 
 
 def _describe_looks(images: Images) -> list[str]:
@@ -220,35 +253,42 @@ def keep_last_words(plan: Plan, words: str) -> None:
 
 def describe_outcome(plan: Plan) -> str:
     """Return the last words of a run, whether every image was tried or not."""
-    images = image_rows(plan)
-    return describe_judged(plan, images, script_results(plan))
+    return describe_judged(plan, judge(plan), script_results(plan))
 
 
-def describe_judged(plan: Plan, images: Images, scripts: Sequence[ScriptResults]) -> str:
-    """Return the same, from what became of the images and the scripts; see `describe_end`."""
-    tried = all(row["state"] == "done" or row["code"] for row in images)
-    scripts_tried = all(plan.script_outcome(name).exists() for name in plan.scripts)
-    if tried and scripts_tried and plan.is_reported():
-        return describe_end(plan, images, scripts)
-    return describe_unfinished(plan, images)
+def judge(plan: Plan) -> Told:
+    """Return what there is to say of the images of a run, and keep it for whoever asks again."""
+    last = LastJudged(plan.folders, plan.name)
+    told = told_of(plan, *judged_images(plan, last=last))
+    last.keep(told._asdict(), [*plan.batches])
+    return told
 
 
-def describe_unfinished(plan: Plan, images: Images) -> str:
-    """Return the last words of a run that did not come to its end: what it was working on, where the logs are.
+def told_before(outline: Plan) -> Told | None:
+    """Return what `judge` does, if nothing has changed since it did; else None.
 
     Parameters
     ----------
-    images : list of dict
-        What `segmake.outcome.image_rows.image_rows` gave.
+    outline : Plan
+        No more is needed of a plan than what `segmake.plan.written_plan.read_outline` gives.
     """
+    # What is kept may be damaged.
+    with suppress(TypeError):
+        return Told(**(LastJudged(outline.folders, outline.name).told() or {}))
+    return None
+
+
+def describe_judged(plan: Plan, images: Told, scripts: Sequence[ScriptResults]) -> str:
+    """Return the last words of a run from what became of the images and the scripts; see `describe_end`."""
+    scripts_tried = all(plan.script_outcome(name).exists() for name in plan.scripts)
+    if images.tried and scripts_tried and plan.is_reported():
+        return describe_end(plan, images, scripts)
+    return _describe_unfinished(plan, images)
+
+
+def _describe_unfinished(plan: Plan, images: Told) -> str:
+    """Return the last words of a run that did not come to its end: what it was working on, where the logs are."""
     words = say("end.broken", logs=plan.folders.results / "logs")
-    there = {row["image"] for row in images}
-    in_work = [
-        image
-        for batch in plan.batches
-        for image in Journal(plan.folders.journal(SEGMENT, batch)).in_work()
-        if image in there
-    ]
-    if in_work:
-        words += "\n" + say("end.in_work", images=", ".join(in_work[:NAMED_FAILURES]))
+    if images.in_work:
+        words += "\n" + say("end.in_work", images=", ".join(images.in_work))
     return "\n".join([words, *_describe_contact(plan)])

@@ -131,12 +131,17 @@ def _describe_running(folders: ResultPaths, found: RunState) -> list[str]:
 
 def _describe_over(folders: ResultPaths, found: RunState | None) -> list[str]:
     """Return in words how the last run ended; Slurm is asked for what it has left."""
-    from segmake.outcome.last_words import describe_outcome
-    from segmake.plan.written_plan import read_plan
+    from segmake.outcome.last_words import describe_judged, judge, told_before
+    from segmake.plan.written_plan import read_outline, read_plan
+    from segmake.scripts.results.results import script_results
     from segmake.slurm.jobs import Jobs
 
+    where = folders.plan, folders.results
     try:
-        plan = read_plan(folders.plan, folders.results)
+        plan = read_outline(*where)
+        images = told_before(plan)
+        if images is None or plan.scripts:
+            plan = read_plan(*where)
     # A plan of another version of SegMake may lack what this one looks for.
     except (OSError, ValueError, KeyError, TypeError):
         return [str(Problem("SM-RUN-070", where=str(folders.results), results=folders.results))]
@@ -152,7 +157,9 @@ def _describe_over(folders: ResultPaths, found: RunState | None) -> list[str]:
     lines += _describe_cut(folders, found)
     if left:
         lines += [say("status.left"), *left]
-    return [*lines, describe_outcome(plan)]
+    # What scripts make is theirs alone, and is looked at each time.
+    images = images or judge(plan)
+    return [*lines, describe_judged(plan, images, script_results(plan))]
 
 
 def _describe_cut(folders: ResultPaths, found: RunState | None) -> list[str]:

@@ -19,8 +19,8 @@ from segmake.messages import say
 from segmake.messages.numbers import duration, finite, hours_setting, number, whole_minutes
 from segmake.outcome.memory import in_accounts, notes
 from segmake.outcome.queue import IMAGE_RULES
+from segmake.outcome.timing import Segmented
 from segmake.plan.plan import Plan
-from segmake.runner.same_content import made_at
 from segmake.slurm.commands import AFTERWARDS, SCRIPT, Job, SlurmError
 from segmake.slurm.history import all_jobs
 from segmake.slurm.jobs import FORGOTTEN, Cause, Jobs, Sent
@@ -157,8 +157,14 @@ class Usage:
     small_batches: bool = False
 
 
-def usage_of_runs(plan: Plan) -> Usage | None:
-    """Return what all runs asked of the cluster and used of it, or None if none of them sent jobs."""
+def usage_of_runs(plan: Plan, segmented: Segmented) -> Usage | None:
+    """Return what all runs asked of the cluster and used of it, or None if none of them sent jobs.
+
+    Parameters
+    ----------
+    plan, segmented
+        As for `usage_of`.
+    """
     jobs = Jobs(plan.folders.jobs)
     with suppress(SlurmError):
         jobs.refresh()
@@ -168,10 +174,10 @@ def usage_of_runs(plan: Plan) -> Usage | None:
         for sent in all_jobs(plan.folders.jobs)
         if sent.run != jobs.run or sent.job.id not in last
     ]
-    return usage_of(plan, [*before, *last.values()], time.time())
+    return usage_of(plan, [*before, *last.values()], time.time(), segmented)
 
 
-def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
+def usage_of(plan: Plan, sent: Sequence[Sent], now: float, segmented: Segmented) -> Usage | None:
     """Return what jobs asked of the cluster and used of it, or None if none of them worked on images.
 
     Parameters
@@ -182,6 +188,8 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
         The jobs of all runs in the order in which they were sent.
     now : float
         Seconds since 1970.
+    segmented : Segmented
+        The journals that it has taken in are not read again.
     """
     attempts = _attempts(plan, sent, now)
     rules = (*IMAGE_RULES, *(f"{SCRIPT}{name}" for name in plan.scripts))
@@ -190,7 +198,7 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
     if not kinds:
         return None
     segment = by_step[SEGMENT]
-    images = _images_done(plan, segment)
+    images = _images_done(plan, segment, segmented)
     cluster = plan.typed.cluster
     last = [attempt for attempt in segment if attempt.run == segment[-1].run]
     batches = {attempt.job.batch for attempt in last}
@@ -201,7 +209,7 @@ def usage_of(plan: Plan, sent: Sequence[Sent], now: float) -> Usage | None:
         advice=tuple(_advice(plan, segment, images)) if segment else (),
         images=images,
         gpu_seconds=sum(attempt.seconds or 0.0 for attempt in held) if held else None,
-        network_seconds=_network_seconds(plan, held),
+        network_seconds=_network_seconds(plan, held, segmented),
         runs=len({attempt.run for attempt in attempts}),
         small_batches=cluster.batch_size != "auto"
         and len(batches) > (cluster.max_gpus or USUAL_GPUS),
@@ -357,17 +365,17 @@ def _benchmark_mb(benchmarks: _Benchmarks, job: Job) -> float | None:
     return max(seen, default=None)
 
 
-def _images_done(plan: Plan, segment: Sequence[_Attempt]) -> int:
+def _images_done(plan: Plan, segment: Sequence[_Attempt], segmented: Segmented) -> int:
     """Return how many images had their cells found since the first of the jobs was sent."""
     first = min((a.job.submitted or 0.0 for a in segment), default=math.inf)
     return sum(
-        entry.event == "done" and entry.time >= first
+        moment >= first
         for batch in plan.batches
-        for entry in Journal(plan.folders.journal(SEGMENT, batch)).finished().values()
+        for moment in segmented.ends(plan.folders, batch).done
     )
 
 
-def _network_seconds(plan: Plan, held: Sequence[_Attempt]) -> float | None:
+def _network_seconds(plan: Plan, held: Sequence[_Attempt], segmented: Segmented) -> float | None:
     """Return how long the network was at work in jobs, from the phases that the journals have of their images."""
     total = 0.0
     for batch in {attempt.job.batch for attempt in held}:
@@ -376,10 +384,10 @@ def _network_seconds(plan: Plan, held: Sequence[_Attempt]) -> float | None:
             for a in held
             if a.job.batch == batch and a.job.started is not None and a.seconds is not None
         ]
-        for entry in Journal(plan.folders.journal(SEGMENT, batch)).ends():
-            made = made_at(entry)
-            if made == entry.time and any(b <= made <= e + LATE_SECONDS for b, e in spans):
-                total += finite(entry.details.get("phases", {}).get("network")) or 0.0
+        ends = segmented.ends(plan.folders, batch)
+        for made, seconds in zip(ends.made, ends.network, strict=True):
+            if any(begun <= made <= ended + LATE_SECONDS for begun, ended in spans):
+                total += seconds
     return total or None
 
 

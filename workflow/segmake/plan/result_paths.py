@@ -118,6 +118,11 @@ class ResultPaths:
         return self.state / "last_words.json"
 
     @property
+    def judged(self) -> Path:
+        """What became of the images of the last run, as that was last looked at."""
+        return self.state / "judged.jsonl"
+
+    @property
     def flags(self) -> Path:
         """Which images the report says to look at, and which are left out of the tables."""
         return self.state / "flags.json"

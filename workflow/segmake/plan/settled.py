@@ -3,19 +3,19 @@
 What a plan says of a batch follows from the settings, the images, their corrections and the journals, and from the
 sizes of the results. Where all images of a batch are done, a sign of the former and the sizes are kept in the user's
 own cache (``$XDG_CACHE_HOME/segmake/plans``): a later start that finds the same sign and the same sizes says the same,
-and reads no journal. Journals stay the truth: one line more in them, and the batch is planned from them. Where that
-holds of all batches, what the plan says of the images as a whole is kept as well, with a sign of what lies in the
-images folders: as long as that stays the same, no image is worked through at all.
+and reads no journal. Settings that were tried and put back find what was kept of them. Journals stay the truth: one
+line more in them, and the batch is planned from them. Where that holds of all batches, what the plan says of the images
+as a whole is kept as well, with a sign of what lies in the images folders: as long as that stays the same, no image is
+worked through at all.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segmake import __version__
@@ -25,11 +25,10 @@ from segmake.core.declared_steps import STEPS
 from segmake.core.files import fingerprint, result_name, write_atomically
 from segmake.core.journal import Entry, Record, as_record
 from segmake.core.json_lines import read_lines
-from segmake.core.looks import looks
 from segmake.images import derived, image_folders
 from segmake.images.corrections import correction_fingerprint, find_corrections
-from segmake.plan.tasks import BEFORE, IMAGE, TRACKED, rows_of
-from segmake.runner.records import is_edited
+from segmake.plan.sizes import Sizes, are_there, sizes_of, state_of
+from segmake.plan.tasks import BEFORE, IMAGE, rows_of
 
 if TYPE_CHECKING:
     from segmake.images.image import ImageFile
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
 
 # How each step of an image ended last.
 Entries = Mapping[str, Entry | None]
+
+# Of so many settings it is kept what was done by them: users try some, and put back those that they had.
+_SETTINGS = 3
 
 # Fewer images are planned in a moment.
 WORTH_KEEPING = 100
@@ -57,20 +59,6 @@ class Kept(NamedTuple):
 
     images: tuple[str, ...]
     attempts: dict[str, list[int]]
-
-
-# Where the name of an image's results stands in that of a file; no file has it in its name.
-_NAME = "\0"
-
-
-class _Results(NamedTuple):
-    """Results of one kind of a batch: their folder, what stands before and after an image's name in theirs, sizes."""
-
-    folder: str
-    before: str
-    after: str
-    names: list[str]
-    sizes: list[int]
 
 
 # What a plan says of the images as a whole, whether or not there is something to do.
@@ -101,12 +89,16 @@ class SettledBatches:
     def __init__(self, folders: ResultPaths, decisive: Sequence[Any], images: str | None) -> None:
         self._folders = folders
         self._decisive = fingerprint(_FORMAT, decisive, _VERSIONS, __version__)
-        self._file = own_cache("plans", str(folders.state.absolute())).with_suffix(".jsonl")
+        folder = own_cache("plans", str(folders.state.absolute())).with_suffix("")
+        self._file = folder / f"{self._decisive}.jsonl"
         # What the inventory follows from besides; those of before it was made.
         records = [folders.inventory, *(folders.state / name for name in _RECORDS)]
-        self._sign_of_all = images and fingerprint(self._decisive, images, *map(_state_of, records))
+        self._sign_of_all = images and fingerprint(self._decisive, images, *map(state_of, records))
         self._all: dict[str, Any] = {}
         self._known: dict[str, dict[str, Any]] = {}
+        # Those that nobody asked for the longest are forgotten first.
+        with suppress(OSError):
+            os.utime(self._file)
         for line in read_lines(self._file):
             if isinstance(name := line.get("batch"), str):
                 self._known[name] = line
@@ -205,15 +197,24 @@ class SettledBatches:
             kept = {"sign": self._sign_of_all, "batches": [*self._now], "facts": facts}
         if self._now == self._known and kept == self._all:
             return
+        lines = [*self._now.values(), *([kept] if kept else [])]
         # Whoever has no room at home plans from the journals.
         with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with write_atomically(self._file, lasting=False) as part:
-                lines = [*self._now.values(), *([kept] if kept else [])]
-                part.write_text("".join(json.dumps(line) + "\n" for line in lines), "ascii")
+            self._write(lines)
+
+    def _write(self, lines: Sequence[dict[str, Any]]) -> None:
+        if not lines:
+            self._file.unlink(missing_ok=True)
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with write_atomically(self._file, lasting=False) as part:
+            part.write_text("".join(json.dumps(line) + "\n" for line in lines), "ascii")
+        kept = sorted(self._file.parent.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        for path in kept[:-_SETTINGS]:
+            path.unlink(missing_ok=True)
 
     def _journals(self, batch: str) -> list[list[int]]:
-        return [_state_of(self._folders.journal(step, batch)) for step in STEPS]
+        return [state_of(self._folders.journal(step, batch)) for step in STEPS]
 
     def _sign(
         self,
@@ -234,60 +235,20 @@ class SettledBatches:
         ]
         return fingerprint(self._decisive, journals, facts)
 
-    def _sizes(self, batch: Batch, entries: Mapping[str, Entries]) -> dict[str, list[int]] | None:
-        """Return the size of each result, by its name without the image's; -1 where an image has none of it."""
-        found: dict[str, list[int]] = {}
-        for step, rows in rows_of(batch.tasks, self._folders).items():
-            names = [self._folders.names(step, tracked=tracked) for tracked in (False, True)]
-            for number, row in enumerate(rows):
+    def _sizes(self, batch: Batch, entries: Mapping[str, Entries]) -> Sizes | None:
+        """Return the sizes of the results; None where more has to be known of one than that it has its size."""
+        planned = rows_of(batch.tasks, self._folders)
+        noted: dict[str, list[Record | None]] = {step: [] for step in planned}
+        for step, rows in planned.items():
+            for row in rows:
                 record = _known_by_sizes(entries[row[IMAGE]][step])
                 if record is None or row[BEFORE]:
                     return None
-                name = result_name(row[IMAGE])
-                needed, optional = names[bool(row[TRACKED])]
-                for before, after in (*needed, *optional):
-                    inside = f"{before}{name}{after}"
-                    if inside in record:
-                        # Users save in these. A folder never is there again as it was (`_are_there`).
-                        if is_edited(inside):
-                            return None
-                        kind = f"{before}{_NAME}{after}"
-                        found.setdefault(kind, [-1] * len(rows))[number] = record[inside][0]
-                    elif (before, after) in needed:
-                        return None
-        return found
+                noted[step].append(record)
+        return sizes_of(self._folders, planned, noted)
 
     def _are_there(self, lines: Iterable[dict[str, Any]]) -> bool:
-        """Whether all results of some batches have the sizes that they had."""
-        return all(looks(_have_their_sizes, self._results_of(lines)))
-
-    def _results_of(self, lines: Iterable[dict[str, Any]]) -> Iterator[_Results]:
-        for line in lines:
-            for kind, sizes in line["sizes"].items():
-                way, after = kind.split(_NAME)
-                folder, _, before = f"{self._folders.results}/{way}".rpartition("/")
-                yield _Results(folder, before, after, line["names"], sizes)
-
-
-def _have_their_sizes(results: _Results) -> bool:
-    """Whether some results are files, and have the sizes that they had; each is looked at once, and none is opened."""
-    try:
-        # The way there is gone once, and not for each file.
-        folder = os.open(results.folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return False
-    try:
-        for name, size in zip(results.names, results.sizes, strict=True):
-            if size < 0:
-                continue
-            found = os.stat(f"{results.before}{name}{results.after}", dir_fd=folder)
-            if found.st_size != size or not S_ISREG(found.st_mode):
-                return False
-    except OSError:
-        return False
-    finally:
-        os.close(folder)
-    return True
+        return are_there(self._folders.results, lines)
 
 
 def _kept(line: dict[str, Any]) -> Kept:
@@ -300,11 +261,3 @@ def _known_by_sizes(entry: Entry | None) -> Record | None:
     if entry is None or entry.version != __version__ or entry.details.get("overwritten"):
         return None
     return as_record(entry.details.get("outputs"))
-
-
-def _state_of(path: Path) -> list[int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return []
-    return [found.st_ino, found.st_size, found.st_mtime_ns]

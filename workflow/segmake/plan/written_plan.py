@@ -191,25 +191,27 @@ def read_script_batch(path: Path, name: str, batch: str) -> Plan:
     return _read_part(path, f"{name}.{batch}.json")
 
 
-def read_outline(path: Path) -> Plan:
+def read_outline(path: Path, results: Path | None = None) -> Plan:
     """Return a plan without what it says of single images: settings, and the names of what Snakemake asks for.
 
     Parameters
     ----------
     path : Path
         The file of the whole plan.
+    results : Path, optional
+        As for `read_plan`.
     """
-    return _read_part(path, "outline.json")
+    return _read_part(path, "outline.json", results)
 
 
-def _read_part(path: Path, name: str) -> Plan:
+def _read_part(path: Path, name: str, results: Path | None = None) -> Plan:
     """Return a part of the plan; the whole of it where there is none, or only that of another plan."""
     with suppress(FileNotFoundError):
         text = path.with_name("plans").joinpath(name).read_bytes()
         # A version that writes no parts leaves those of the run before; and one that is writing is not done yet.
         if (planned := _when_planned(text)) and planned == _when_planned(_head(path)):
-            return _plan_of(json.loads(text))
-    return read_plan(path)
+            return _plan_of(json.loads(text), results)
+    return read_plan(path, results)
 
 
 def _when_planned(text: bytes) -> bytes:
@@ -233,14 +235,13 @@ def read_plan(path: Path, results: Path | None = None) -> Plan:
     results : Path, optional
         The results folder as seen from here, where that is not the folder in which the run was started.
     """
-    values = json.loads(path.read_text(encoding="ascii"))
+    return _plan_of(json.loads(path.read_text(encoding="ascii")), results)
+
+
+def _plan_of(values: dict[str, Any], results: Path | None) -> Plan:
     if results:
         values["written_for"] = values["settings"]["results"]
         values["settings"]["results"] = str(results)
-    return _plan_of(values)
-
-
-def _plan_of(values: dict[str, Any]) -> Plan:
     folders = ResultPaths.of(values["settings"])
     batches = {
         name: Batch(

@@ -98,7 +98,7 @@ def _describe_run(plan: Plan, images: pd.DataFrame, segmented: Segmented) -> Run
             if number
         ]
         + describe_derived(plan, "report"),
-        usage=usage_of_runs(plan),
+        usage=usage_of_runs(plan, segmented),
         timing=segmented.timing,
         sources=plan.sources,
         contact=plan.contact,

@@ -20,7 +20,7 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import BinaryIO
 
-from segmake.core.files import checksum_as_written
+from segmake.core.files import as_written
 from segmake.core.journal import Record
 from segmake.formats.tiff_chain import (
     COUNTS,
@@ -50,7 +50,7 @@ _OWN_WORDS = {SOFTWARE: b"SegMake ", DESCRIPTION: b'{"times"'}
 
 
 def record_of(paths: Iterable[Path], results: Path) -> dict[str, tuple[int, str]]:
-    """Return size and checksum of the files that are there.
+    """Return size and checksum of the files that are there; of one that this process wrote, those of what it wrote.
 
     Parameters
     ----------
@@ -63,9 +63,7 @@ def record_of(paths: Iterable[Path], results: Path) -> dict[str, tuple[int, str]
     for path in paths:
         with suppress(FileNotFoundError, NotADirectoryError):
             about = path.stat()
-            written = checksum_as_written(path, about)
-            state = (about.st_size, written) if written else _state(path, about)
-            found[name_of(path, results)] = state
+            found[name_of(path, results)] = as_written(path) or _state(path, about)
     return found
 
 

@@ -35,6 +35,10 @@ from segmake.slurm.commands import times_of_this_job
 DEATHS = 2
 DEATHS_ON_A_CLUSTER = 3
 
+# Of so many images each that is done has its line on the screen; of more, one in so many seconds. The log has all.
+FEW_LINES = 100
+LINE_SECONDS = 5.0
+
 # What lies there is SegMake's own, and no user's.
 STATE = ".segmake/"
 
@@ -163,6 +167,7 @@ class _Record:
         self._tell = tell
         self._detail = detail
         self._ended = 0
+        self._said = -math.inf
         self._started: dict[Task, float] = {}
         self._changed: dict[str, list[str]] = {}
         self._lock = RLock()
@@ -294,13 +299,23 @@ class _Record:
         told = {"place": self._place(), "image": task.image}
         if "cells" in details:
             seconds = number(details["seconds"], 1)
-            self._tell(say("step.done", **told, cells=details["cells"], seconds=seconds))
+            self._say_done(say("step.done", **told, cells=details["cells"], seconds=seconds))
         elif "script" in details:
             words = "step.run_done" if made_any(details) else "step.run_done.nothing"
             seconds = number(details["seconds"], 1)
-            self._tell(say(words, **told, script=details["script"], seconds=seconds))
+            self._say_done(say(words, **told, script=details["script"], seconds=seconds))
             for words in details.get("told", ()):
                 self._tell(words)
+
+    def _say_done(self, words: str) -> None:
+        """Say a line about what is done on the screen, where there are not too many; it is in the log in any case."""
+        now = time.monotonic()
+        is_last = self._ended == self._total
+        if self._total <= FEW_LINES or is_last or now >= self._said + LINE_SECONDS:
+            self._said = now
+            self._tell(words)
+        else:
+            self._detail(words)
 
     def _fail(self, task: Task, problem: Problem) -> None:
         # A result of other settings, or of the file before this one, would be taken for this image's.

@@ -94,6 +94,9 @@ class Jobs:
         Why Slurm takes no more jobs for now, in its own words; empty where it takes them.
     room : int
         How many jobs of the run were in the queue when it took no more; 0 where their number was not why.
+    lost : set of str
+        The numbers of jobs whose node failed. Slurm may queue one again, whatever it was told, if its node had failed
+        before the job began there.
     """
 
     path: Path
@@ -103,6 +106,7 @@ class Jobs:
     keep: bool = False
     held: str = ""
     room: int = 0
+    lost: set[str] = field(default_factory=set)
     _told: list[str] = field(default_factory=list)
     _unwritten: set[str] = field(default_factory=set)
     _sent: dict[str, Sent] = field(default_factory=dict)
@@ -312,9 +316,6 @@ class Jobs:
     def _note(self, job: Job) -> None:
         before = self._sent.get(job.id)
         before = before if before and before.run == self.run else None
-        if before and before.cause == "node" and job.state == "CANCELLED":
-            # It was taken back, in case that Slurm had queued it again.
-            return
         if before and (before.job.state, before.job.reason) == (job.state, job.reason):
             return
         if before and job.minutes and before.job.minutes:
@@ -322,7 +323,8 @@ class Jobs:
             job = replace(job, minutes=max(job.minutes, before.job.minutes))
         # Where its log is depends on what it works on.
         self._remember(Sent(self.run, job))
-        self._keep(Sent(self.run, job, self._cause(job)))
+        taken_back = job.id in self.lost and job.state == "CANCELLED"
+        self._keep(Sent(self.run, job, "node" if taken_back else self._cause(job)))
 
     def _remember(self, sent: Sent) -> None:
         self._sent[sent.job.id] = sent

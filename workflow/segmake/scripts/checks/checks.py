@@ -351,7 +351,7 @@ class _Check:
         """Yield what is wrong with the file, and, where it is known what it is given, with its arguments."""
         environment, environments = self.section.environment, self.settings.environments
         known = environment is None or environment in environments
-        if environment and not known:
+        if environment is not None and not known:
             yield self._unknown_environment(environment, list(environments))
         own = environments.get(environment or "", Environment(python=PYTHON))
         # A number, where that is how it is written.
