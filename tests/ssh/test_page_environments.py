@@ -83,6 +83,12 @@ async def _say_yes(connection: Connection) -> None:
         await asyncio.sleep(0.1)
 
 
+def _read(address: str) -> bytes:
+    with urlopen(address) as answer:
+        said: bytes = answer.read()
+    return said
+
+
 async def _way(environments: Environments, errand: Errand) -> None:
     """See that what listens over there is reached from here, until it is stopped."""
 
@@ -102,11 +108,11 @@ async def _way(environments: Environments, errand: Errand) -> None:
     session = await environments._session(errand)
     address = await environments._way_to(session, {**said, "ends": None})
     assert address.endswith("/lab?token=a") and f":{port}/" not in address and environments.is_way
-    with await asyncio.to_thread(urlopen, address) as answer:
-        assert answer.read() == b"/lab?token=a"
+    # The way goes through this thread's loop: whoever waits for an answer waits in another one.
+    assert await asyncio.to_thread(_read, address) == b"/lab?token=a"
     # Opened again, the way of before is closed.
     again = await environments._way_to(session, {**said, "ends": "2026-01-01T00:00:00+00:00"})
     assert again != address and not environments.is_way
     with pytest.raises(OSError):
-        await asyncio.to_thread(urlopen, address)
+        await asyncio.to_thread(_read, address)
     lab.shutdown()
