@@ -20,6 +20,17 @@ from tests.workflow.updates import (
 )
 
 
+def run(installed: Installation, code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=installed.environment(),
+        cwd=installed.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_a_set_up_that_fails_is_gone_on_with(installed: Installation) -> None:
     commit = installed.publish(OTHER_DEFAULT)
     installed.edit(CONFIG, "diameter: null", "diameter: 22")
@@ -108,13 +119,7 @@ update._continue_as_new = update.go_on
 from segmake.cli import main
 sys.exit(main(["update", "--yes"]))
 """
-    killed = subprocess.run(
-        [sys.executable, "-c", code],
-        env=installed.environment(),
-        cwd=installed.root,
-        capture_output=True,
-        check=False,
-    )
+    killed = run(installed, code)
     assert killed.returncode == (-signal.SIGKILL if step <= STEPS else 0), killed.stderr
     installed.update()
     assert installed.head() == commit
@@ -143,14 +148,7 @@ edits.put = full
 from segmake.cli import main
 sys.exit(main(["update", "--yes"]))
 """
-    failed = subprocess.run(
-        [sys.executable, "-c", code],
-        env=installed.environment(),
-        cwd=installed.root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    failed = run(installed, code)
     assert failed.returncode == 1 and "SM-RUN-040" in failed.stderr
     installed.update()
     assert installed.head() == commit

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segmake.formats import open_image, read_headers
+from segmake.formats import Image, open_image, read_headers
 from segmake.formats.believed import Header
 from segmake.messages import Problem
 
@@ -27,14 +27,18 @@ def header_of(path: Path) -> Header:
 def read_all(path: Path) -> list[np.ndarray]:
     """Return every plane of every field of view."""
     with open_image(path) as image:
-        return [
-            image.plane(channel, position=position, time=time, slice=depth, page=page)
-            for position, header in enumerate(image.fields)
-            for time in range(header.times)
-            for depth in range(header.slices)
-            for page in range(header.unnamed)
-            for channel in range(len(header.channels))
-        ]
+        return planes_of(image)
+
+
+def planes_of(image: Image) -> list[np.ndarray]:
+    return [
+        image.plane(channel, position=position, time=time, slice=depth, page=page)
+        for position, header in enumerate(image.fields)
+        for time in range(header.times)
+        for depth in range(header.slices)
+        for page in range(header.unnamed)
+        for channel in range(len(header.channels))
+    ]
 
 
 def problem_of(path: Path) -> Problem:

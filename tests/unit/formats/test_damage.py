@@ -35,6 +35,7 @@ from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.runner.run_step import run_step
 from segmake.steps.work import work_of
+from tests.unit.formats.reading import planes_of
 from tests.unit.leica_files import Series, write_lif
 from tests.unit.tiff_files import document, image_xml, write_micromanager, write_pages
 from tests.unit.zarr_folders import write_image
@@ -52,14 +53,7 @@ def read_all(path: Path) -> list[np.ndarray]:
     """Return every plane that a job would read."""
     with open_image(path) as image:
         image.refuse_unwritten()
-        return [
-            image.plane(channel, position=position, time=time, slice=depth, page=page)
-            for position, header in enumerate(image.fields)
-            for time in range(header.times)
-            for depth in range(header.slices)
-            for page in range(header.unnamed)
-            for channel in range(len(header.channels))
-        ]
+        return planes_of(image)
 
 
 def code_of(path: Path) -> str:
