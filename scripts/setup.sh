@@ -178,8 +178,8 @@ quietly() {
 told() {
     local status=0 lines
     lines=$(awk 'END { print NR }' "$log")
-    # In the background is what speaks: from there, Ctrl-C would not reach what installs.
-    speak "$lines" 9>&- &
+    # In the background is what speaks: from there, Ctrl-C would not reach what installs. Its own errors are none.
+    speak "$lines" 2>/dev/null 9>&- &
     speaker=$!
     quietly "$@" || status=$?
     hush
@@ -216,7 +216,7 @@ speak() {
 progress() {
     local time number size package unpacks
     printf -v time '%d:%02d' $(($2 / 60)) $(($2 % 60))
-    read -r number size package unpacks < <(awk -v after="$1" '
+    read -r number size package unpacks <<<"$(awk -v after="$1" '
         NR <= after { next }
         /^ *(Downloading|Using cached) / && !/\.metadata/ {
             number++
@@ -229,7 +229,7 @@ progress() {
             sub(/-.*/, "", package)
         }
         /^Installing collected packages/ { unpacks = 1 }
-        END { printf "%d %.0f %s %d\n", number, size, package == "" ? "-" : package, unpacks }' "$log")
+        END { printf "%d %.0f %s %d\n", number, size, package == "" ? "-" : package, unpacks }' "$log")"
     if ((unpacks)); then
         say setup.unpacking time="$time" number="$number" size="$size"
     elif ((number)); then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Callable
 
@@ -13,10 +14,14 @@ def peak_of(work: Callable[[], object]) -> int:
     usual = pyarrow.default_memory_pool()
     counting = pyarrow.proxy_memory_pool(usual)
     pyarrow.set_memory_pool(counting)
+    # What was garbage before, and when garbage is looked for, would decide the peak.
+    gc.collect()
+    gc.disable()
     tracemalloc.start()
     try:
         work()
         return tracemalloc.get_traced_memory()[1] + counting.max_memory()
     finally:
         tracemalloc.stop()
+        gc.enable()
         pyarrow.set_memory_pool(usual)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from segmake.demo import synthetic
 from segmake.engines import pieces, threshold, thresholds
 from segmake.engines.components import Components
 from tests.unit.demo.test_demo_model import average_precision
+from tests.unit.peak_memory import peak_of
 
 RODS = [(30, 30, 0), (30, 90, 60), (90, 30, 120), (90, 90, 90), (60, 140, 20), (110, 160, 150)]
 
@@ -297,12 +297,9 @@ def test_a_picture_takes_few_bytes_for_each_of_its_pixels(configure, monkeypatch
     plane = many_rods(side, 4000)
 
     def bytes_of(step, *given):
-        tracemalloc.start()
-        try:
-            made = step(loaded, *given)
-            return made, tracemalloc.get_traced_memory()[1] / plane.size
-        finally:
-            tracemalloc.stop()
+        made = []
+        peak = peak_of(lambda: made.append(step(loaded, *given)))
+        return made[0], peak / plane.size
 
     def last_of(*given):
         return max(int(part.max()) for part in threshold.parts_of_masks(*given))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import subprocess
-import tracemalloc
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from segmake.images.selection import Selection
 from segmake.labels import labels
 from segmake.labels.labels import LabelStack, LabelWriter, selection_notes, write_masks
 from segmake.messages import Problem
+from tests.unit.peak_memory import peak_of
 
 LARGEST = (0, 1, 65_535, 65_536, 2**32 - 1)
 
@@ -201,17 +202,14 @@ def test_a_writer_that_is_left_leaves_nothing(tmp_path):
 def test_memory_does_not_grow_with_the_length_of_a_movie(path):
     plane = np.arange(512 * 512, dtype=np.uint16).reshape(512, 512)
 
-    def peak(times: int) -> int:
-        tracemalloc.start()
+    def write_and_read(times: int) -> None:
         save(path, (plane for _ in range(times)), "TYX", (times, 512, 512))
         with LabelStack(path) as stack:
             for _ in stack.planes():
                 pass
-        size = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return size
 
-    assert peak(40) < 1.3 * peak(4)
+    few, many = (peak_of(partial(write_and_read, times)) for times in (4, 40))
+    assert many < 1.3 * few
 
 
 def test_what_is_no_label_file_is_told(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import threading
 import time
 from dataclasses import replace
@@ -12,8 +13,10 @@ from segmake.core.journal import Journal
 from segmake.messages import Problem
 from segmake.plan.make import make_plan
 from segmake.plan.written_plan import write_plan
+from segmake.runner.parallel import Stopped
+from segmake.runner.pipeline import Leave
 from segmake.runner.run_step import run_step
-from segmake.steps.spread import Spread
+from segmake.steps.spread import Spread, portable
 from segmake.steps.work import work_of
 
 IMAGES = 12
@@ -77,7 +80,7 @@ def test_a_process_that_dies_takes_no_other_image_with_it(segmented, tmp_path):
         with pytest.raises(Problem, match="SM-CLU-040"):
             measure(plan, tasks, journal, Spread("measure", plan.folders.plan, "0001", 2))
         killer.join()
-        assert 1 <= len(journal.in_work()) <= 2, "what died with it"
+        assert len(journal.in_work()) == 1, "what died with it"
         assert not multiprocessing.active_children()
         # Another job goes on with them.
         spread = Spread("measure", plan.folders.plan, "0001", 2)
@@ -85,6 +88,40 @@ def test_a_process_that_dies_takes_no_other_image_with_it(segmented, tmp_path):
         spread.close()
         done = [end for end in journal.finished().values() if end.event == "done"]
         assert len(done) == IMAGES
+
+
+def test_a_process_that_died_while_it_had_nothing_to_do_is_not_waited_for(segmented):
+    plan, tasks = segmented
+    spread = Spread("measure", plan.folders.plan, "0001", 2)
+    assert spread.compute(tasks[0], None)["outputs"]
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    process.join()
+    with pytest.raises(Leave) as left:
+        spread.compute(tasks[1], None)
+    assert left.value.died and left.value.problem.where == tasks[1].image
+    spread.stop()
+    with pytest.raises(Stopped):
+        spread.compute(tasks[2], None)
+
+
+def test_an_error_that_no_other_process_can_be_told_is_told_in_words():
+    class Unknown(Exception):
+        def __init__(self, what, lock):
+            super().__init__(what)
+            self.lock = lock
+
+    for error, kind in (
+        (Unknown("no such page", threading.Lock()), RuntimeError),
+        (OSError(5, "x"), OSError),
+    ):
+        try:
+            raise error
+        except Exception as raised:
+            told = portable(raised)
+        assert type(pickle.loads(pickle.dumps(told))) is kind
+        assert "in test_an_error_that" in told.__notes__[0]
+    assert str(portable(error)) == "[Errno 5] x"
 
 
 def test_a_job_that_is_stopped_blames_no_image(segmented, tmp_path):

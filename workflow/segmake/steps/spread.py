@@ -6,15 +6,16 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 import warnings
 from collections.abc import Callable
-from concurrent.futures import CancelledError, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
-from segmake.core.files import folders_stay_open
+from segmake.core.files import error_line, folders_stay_open
 from segmake.core.threads import allowed, limit
 from segmake.messages import Problem
 from segmake.plan.written_plan import read_batch
@@ -35,7 +36,7 @@ _folders = ExitStack()
 class Spread:
     """The work of a step without a GPU, image by image in processes of its own.
 
-    A process that dies takes those images with it that were in work: another job goes on, with each of them alone.
+    A process that dies takes the image with it that it had in work: another job goes on, with that image alone.
 
     Parameters
     ----------
@@ -52,15 +53,12 @@ class Spread:
 
     def __init__(self, step: str, plan: Path, batch: str, number: int) -> None:
         self._number = number
+        # Together they start no more threads than this one may.
+        self._prepared = (step, plan, batch, max(1, allowed() // number))
+        self._lock = threading.Lock()
         self._stopped = False
-        # A copy of this process would have its threads' locks, and not its threads.
-        self._pool = ProcessPoolExecutor(
-            number,
-            multiprocessing.get_context("spawn"),
-            initializer=_prepare,
-            # Together they start no more threads than this one may.
-            initargs=(step, plan, batch, max(1, allowed() // number)),
-        )
+        self._all: list[_Worker] = []
+        self._idle: list[_Worker] = []
 
     def line(self, work: Work, ended: Callable[[Ended], None]) -> Line:
         """Return what passes images through this work."""
@@ -71,12 +69,18 @@ class Spread:
 
     def compute(self, task: Task, read: None) -> dict[str, Any]:
         """Have a process do the work, and return what to note in the journal."""
+        worker = self._take()
         try:
-            return self._pool.submit(_do, task).result()
-        except (BrokenProcessPool, CancelledError):
+            answer = worker.do(task)
+        except (EOFError, OSError):
             if self._stopped:
                 raise Stopped from None
             raise Leave(Problem("SM-CLU-040", where=task.image), died=True) from None
+        with self._lock:
+            self._idle.append(worker)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def finish(self, task: Task, computed: dict[str, Any]) -> dict[str, Any]:
         """Nothing is left to do."""
@@ -84,15 +88,88 @@ class Spread:
 
     def stop(self) -> None:
         """End the processes, whatever they do."""
-        self._stopped = True
-        for process in multiprocessing.active_children():
-            process.kill()
-            process.join(PATIENCE_SECONDS)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._stopped = True
+        for worker in self._all:
+            worker.kill()
 
     def close(self) -> None:
         """End the processes, which have nothing left to do."""
-        self._pool.shutdown()
+        for worker in self._all:
+            worker.close()
+
+    def _take(self) -> _Worker:
+        """Return a process that has nothing to do; a new one if there is none."""
+        with self._lock:
+            if self._stopped:
+                raise Stopped
+            if not self._idle:
+                self._all.append(_Worker(*self._prepared))
+                return self._all[-1]
+            return self._idle.pop()
+
+
+class _Worker:
+    """A process that does one image after the other, and the connection with it.
+
+    `concurrent.futures` has such processes, too, but where one of them died while an image was given to another, Python
+    3.11 waits for that image for ever.
+    """
+
+    def __init__(self, step: str, plan: Path, batch: str, threads: int) -> None:
+        # A copy of this process would have its threads' locks, and not its threads.
+        context = multiprocessing.get_context("spawn")
+        self._connection, its_own = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(its_own, step, plan, batch, threads), daemon=True
+        )
+        self._process.start()
+        # As long as this process had that end too, the end of the other could not be seen.
+        its_own.close()
+
+    def do(self, task: Task) -> dict[str, Any] | Exception:
+        """Return what the work on an image came to.
+
+        Raises
+        ------
+        EOFError, OSError
+            If the process is dead.
+        """
+        self._connection.send(task)
+        return self._connection.recv()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join(PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        self._connection.close()
+        self._process.join()
+
+
+def _serve(connection: Connection, step: str, plan: Path, batch: str, threads: int) -> None:
+    """Do the images that come, until no more can come."""
+    _prepare(step, plan, batch, threads)
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer: dict[str, Any] | Exception = _do(task)
+        except Exception as error:
+            answer = portable(error)
+        connection.send(answer)
+
+
+def portable(error: Exception) -> Exception:
+    """Return an error that another process can be sent, with a note on where it was raised; its words if it can't."""
+    try:
+        ForkingPickler.loads(ForkingPickler.dumps(error))
+    except Exception:
+        error = RuntimeError(error_line(error))
+    error.add_note(traceback.format_exc())
+    return error
 
 
 def _prepare(step: str, plan: Path, batch: str, threads: int) -> None:
