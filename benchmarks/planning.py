@@ -2,7 +2,7 @@
 
     python benchmarks/planning.py [--before CHECKOUT] [--sizes 1000 10000 100000]
 
-The images are names of a few small files; once, of up to 10,000, files of their own. Before each dry run, what an
+The images are names of a few small files; once, files of their own. Before each dry run, what an
 earlier one kept in the user's cache is removed. What a job reads is measured apart: what the Snakefile and one step
 read, and the tasks of that step, of a run that begins with these images. What is asked where all is done is for
 `start.py`.
@@ -104,8 +104,7 @@ def measure(sizes: list[int], repeats: int, given: Given = Given()) -> list[Figu
                 Way(title, partial(_first, folder / title, clone))
                 for title, clone in checkouts.items()
             ]
-            if size <= LARGEST:
-                ways.append(Way(APART, partial(_first, _described_apart(folder, size), ROOT)))
+            ways.append(Way(APART, partial(_first, _described_apart(folder, size), ROOT)))
             cores = str(len(os.sched_getaffinity(0)))
             plain = partial(python, _HEADERS, folder, ROOT, images, cores)
             lacks = "all but reading the headers"

@@ -25,6 +25,9 @@ _HUNDREDS = 10_000
 _PRINTED = (1350, 1440, 2820, 2880, 5760, 12_000, 12_800, 14_400, 19_200)
 _INCH_UM = 25_400.0
 
+# Made once: `json.dumps` would make it for each header.
+_AS_JSON = json.JSONEncoder(default=str).encode
+
 
 def believed(header: Header) -> dict[str, Any]:
     """Return what a header should say in place of facts that can't be true, by the names of its attributes.
@@ -205,7 +208,7 @@ def header_of_text(text: str) -> Header:
 
 def text_of_header(header: Header) -> str:
     """Return a header as JSON."""
-    return json.dumps(header.as_dict(), default=str)
+    return _AS_JSON(header.as_dict())
 
 
 @lru_cache(maxsize=64)

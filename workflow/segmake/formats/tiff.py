@@ -56,6 +56,9 @@ _MOST_KNOWN = 256
 # tifffile's kinds of series which that decides alone, and neither the file's name nor what lies beside it.
 _TOLD = {*_UNNAMED, "imagej"}
 
+# The fields of view of an experiment mostly have the same header, whatever else is said of each.
+_header = lru_cache(maxsize=256, typed=True)(Header)
+
 # Pictures of a slide as a whole, which are no fields of view.
 _EXTRAS = {"label", "macro", "thumbnail", "overview", "map"}
 
@@ -281,7 +284,7 @@ class _Stack:
         color = self._is_color()
         times, slices = self._saved[position]
         planned_times, planned_slices = self.size("time"), self.size("slice")
-        return Header(
+        return _header(
             width=self.size("x"),
             height=self.size("y"),
             times=times,
