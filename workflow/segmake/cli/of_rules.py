@@ -178,11 +178,12 @@ def write_report(options: argparse.Namespace) -> None:
 
 def list_failed(options: argparse.Namespace) -> int:
     """Say how the run ended, and return 1 if anything in it failed."""
-    from segmake.outcome.last_words import describe_judged, judge, keep_last_words
+    from segmake.outcome.last_words import describe_judged, judge, keep_last_words, read_told
     from segmake.scripts.results.results import script_results
 
-    plan = read_plan(options.plan)
-    images, scripts = judge(plan), script_results(plan)
+    # The report has judged all images a moment ago.
+    plan, told = read_told(options.plan)
+    images, scripts = told or judge(plan)[1], script_results(plan)
     failed = images.failed + sum(script.runs - script.done for script in scripts)
     words = describe_judged(plan, images, scripts)
     with Log(options.log) as log:
