@@ -64,9 +64,9 @@ def do_step(options: argparse.Namespace) -> None:
         if others and options.without_gpu:
             names = listed([task.image for task in others])
             raise Problem("SM-IMG-090", where=batch.name, number=len(others), names=names)
+        doing = say(f"step.{options.step}")
         if left := pending(ready, journal):
-            step = say(f"step.{options.step}")
-            tell(say("step.start", step=step, batch=batch.name, number=len(left)))
+            tell(say("step.start", step=doing, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
         gpu = (
             options.step == SEGMENT
@@ -80,12 +80,12 @@ def do_step(options: argparse.Namespace) -> None:
                 from segmake.steps.spread import Spread
 
                 spread = Spread(options.step, options.plan, batch.name, processes)
-                run_step(ready, journal, spread, tell, detail, spread.line, origin)
+                run_step(ready, journal, spread, tell, detail, spread.line, origin, doing)
                 memory.note(plan.folders, batch.name, gpu=gpu)
                 spread.close()
             else:
                 work = work_of(options.step, plan, tell)
-                run_step(ready, journal, work, tell, detail, origin=origin)
+                run_step(ready, journal, work, tell, detail, origin=origin, doing=doing)
         finally:
             memory.note(plan.folders, batch.name, gpu=gpu)
         write_outcome(options.out, ready, journal)
