@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
+from segmake.cli.of_rules import list_failed
 from segmake.core.journal import Journal
-from segmake.outcome import last_judged
+from segmake.outcome import image_rows, last_judged
+from segmake.outcome.image_table import image_table
 from segmake.outcome.last_words import judge
 from segmake.outcome.status import describe_status
+from segmake.outcome.timing import Segmented
 from segmake.plan.make import make_plan
 from segmake.plan.plan import Plan
 from segmake.plan.written_plan import write_plan
@@ -115,7 +120,69 @@ def test_what_is_kept_may_be_damaged_or_of_another_run(plan, status, tmp_path):
         [head, {**first, "sizes": 1}, *rest],
         [head, {**first, "journals": []}, *rest[:2]],
         [head, first, *rest[:2], {"batch": "0002"}],
+        [{**head, "run": "0"}, first, *rest[:2], {**rest[2], "rows": []}, *rest[3:]],
     ):
         file.write_text("".join(json.dumps(line) + "\n" for line in damaged))
         assert status()[0] == expected
         assert status()[1] == set(), damaged
+
+
+@pytest.fixture
+def judged(monkeypatch) -> Counter[str]:
+    """How many images are judged, and how many journals are opened."""
+    found: Counter[str] = Counter()
+
+    def count(owner: object, name: str, kind: str) -> None:
+        original = getattr(owner, name)
+
+        def counting(*arguments: object) -> object:
+            found[kind] += 1
+            return original(*arguments)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(image_rows, "_image_row", "images")
+    count(Journal, "_read_all", "journals")
+    return found
+
+
+def verify(plan: Plan) -> int:
+    return list_failed(Namespace(plan=plan.folders.plan, log=plan.folders.results / "log"))
+
+
+@pytest.mark.parametrize("images", [4, 12])
+def test_the_next_run_judges_its_own_images_alone(
+    images, configure, draw, tmp_path, monkeypatch, judged
+):
+    monkeypatch.setattr(last_judged, "WORTH_KEEPING", 1)
+    for number in range(images):
+        draw(tmp_path / "images" / f"{number}.tif")
+
+    def run(**settings: object) -> Plan:
+        made, _ = make_plan(configure(cluster={"batch_size": 2}, **settings))
+        write_plan(made)
+        compute(made)
+        return made
+
+    first = run()
+    image_table(first, Segmented())
+    judged.clear()
+    assert verify(first) == 0 and not judged, "the report has just judged all of them"
+    draw(tmp_path / "images" / "new.tif")
+    second = run(leave_out={"0.tif": "blurred"})
+    judged.clear()
+    table = image_table(second, found := Segmented())
+    assert judged == {"images": 1, "journals": 4}
+    assert verify(second) == 0 and judged["images"] == 1
+    # As it is found out anew: by the settings and the pictures of now.
+    second.folders.judged.unlink()
+    second.folders.movie("1.tif").write_bytes(b"moves")
+    assert table["left_out_because"].to_list() == ["blurred"] + [""] * images
+    anew = image_table(second, also := Segmented())
+    assert judged["images"] == 1 + images + 1
+    assert anew.drop(columns="movie").equals(table.drop(columns="movie"))
+    assert anew["movie"].count() == 1 and table["movie"].count() == 0
+    assert image_table(second).equals(anew)
+    assert found.timing == also.timing and found.versions == also.versions
+    os.truncate(second.folders.mask("1.tif"), 1)
+    assert verify(second) == 1 and judged["images"] == 1 + images + 1 + 2

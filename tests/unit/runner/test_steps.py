@@ -1,21 +1,24 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
+from segmake.core.disk import disk_problem
 from segmake.core.ended_runs import Origin
 from segmake.core.journal import Journal
 from segmake.messages import Problem
-from segmake.runner.pipeline import Pipeline, Task
+from segmake.runner.pipeline import BEHIND, InOneGo, Pipeline, Task
 from segmake.runner.run_step import problem_of, run_step, write_outcome
 
 
@@ -121,6 +124,53 @@ def test_of_many_images_the_log_has_all_lines_and_the_screen_some(
     assert [line.split()[1].strip(":") for line in work.told] == shown.split()
     lines = [*work.told, *(text for text in work.details if text.startswith("  ["))]
     assert sorted(line.split()[0] for line in lines) == [f"[{number}/5]" for number in range(1, 6)]
+
+
+@pytest.mark.parametrize(("few", "shown"), [(5, ""), (4, "a e")])
+def test_a_step_that_says_nothing_of_an_image_has_its_lines_where_there_are_many(
+    journal, tmp_path, monkeypatch, few, shown
+):
+    monkeypatch.setattr("segmake.runner.run_step.FEW_LINES", few)
+    monkeypatch.setattr("segmake.runner.run_step.LINE_SECONDS", 1e9)
+    tasks = [
+        Task(name, tmp_path / name, 0, 1, name, 1, (tmp_path / f"{name}.out",)) for name in "abcde"
+    ]
+    for task in tasks:
+        task.outputs[0].touch()
+    told: list[str] = []
+    details: list[str] = []
+    work = InOneGo(lambda task: {"seconds": 0.1})
+    run_step(tasks, journal, work, told.append, details.append, doing="measuring cells")
+    assert [line.split()[-1] for line in told] == shown.split()
+    assert all("/5] measuring cells: " in line for line in (*told, *details))
+    assert len({*told, *details}) == 5, "the log has all"
+
+
+@pytest.mark.parametrize("full_journal", [False, True])
+def test_of_images_that_meet_a_full_disk_together_none_has_a_line(
+    journal, tmp_path, monkeypatch, full_journal
+):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "a.out"))
+    together = Barrier(BEHIND)
+
+    def finish(task: Task, computed: object) -> dict:
+        with suppress(BrokenBarrierError):
+            together.wait(1)
+        if full_journal:
+            monkeypatch.setattr(journal, "add", no_room)
+        raise full
+
+    def no_room(image: str, event: str, *of: object, **details: object) -> None:
+        raise full
+
+    tasks = [Task(name, tmp_path / name, 0, 1, name, 1, (tmp_path / name,)) for name in "abcde"]
+    work = Work()
+    monkeypatch.setattr(work, "finish", finish)
+    with pytest.raises((Problem, OSError)) as caught:
+        work.run(tasks, journal)
+    # Whoever started the step tells it, of one error.
+    assert work.told == [] and disk_problem(caught.value, tmp_path).code == "SM-RUN-040"
+    assert journal.finished() == {}
 
 
 def test_only_what_is_not_done_is_computed(tasks, journal):

@@ -64,9 +64,9 @@ def do_step(options: argparse.Namespace) -> None:
         if others and options.without_gpu:
             names = listed([task.image for task in others])
             raise Problem("SM-IMG-090", where=batch.name, number=len(others), names=names)
+        doing = say(f"step.{options.step}")
         if left := pending(ready, journal):
-            step = say(f"step.{options.step}")
-            tell(say("step.start", step=step, batch=batch.name, number=len(left)))
+            tell(say("step.start", step=doing, batch=batch.name, number=len(left)))
             detail(f"Python {sys.version.split()[0]}: {sys.prefix}")
         gpu = (
             options.step == SEGMENT
@@ -80,12 +80,12 @@ def do_step(options: argparse.Namespace) -> None:
                 from segmake.steps.spread import Spread
 
                 spread = Spread(options.step, options.plan, batch.name, processes)
-                run_step(ready, journal, spread, tell, detail, spread.line, origin)
+                run_step(ready, journal, spread, tell, detail, spread.line, origin, doing)
                 memory.note(plan.folders, batch.name, gpu=gpu)
                 spread.close()
             else:
                 work = work_of(options.step, plan, tell)
-                run_step(ready, journal, work, tell, detail, origin=origin)
+                run_step(ready, journal, work, tell, detail, origin=origin, doing=doing)
         finally:
             memory.note(plan.folders, batch.name, gpu=gpu)
         write_outcome(options.out, ready, journal)
@@ -178,11 +178,12 @@ def write_report(options: argparse.Namespace) -> None:
 
 def list_failed(options: argparse.Namespace) -> int:
     """Say how the run ended, and return 1 if anything in it failed."""
-    from segmake.outcome.last_words import describe_judged, judge, keep_last_words
+    from segmake.outcome.last_words import describe_judged, judge, keep_last_words, read_told
     from segmake.scripts.results.results import script_results
 
-    plan = read_plan(options.plan)
-    images, scripts = judge(plan), script_results(plan)
+    # The report has judged all images a moment ago.
+    plan, told = read_told(options.plan)
+    images, scripts = told or judge(plan)[1], script_results(plan)
     failed = images.failed + sum(script.runs - script.done for script in scripts)
     words = describe_judged(plan, images, scripts)
     with Log(options.log) as log:

@@ -3,8 +3,8 @@
 `image_rows` and `image_table` have a row for each image, by the journals. `run_state` tells whether a run goes on,
 `tally` counts what is new in its journals (`older`: by its plan), `progress` and `queue` put it into words, `screen`
 shows it meanwhile; `status` and `last_words` say how it is going and how it ended, `last_judged` what of that has not
-changed since. `timing` tells where the time of the segmentation went, `memory` and `usage` what jobs asked of the
-cluster and used, and what to ask for next time.
+changed since, in this run or the next. `timing` tells where the time of the segmentation went, `memory` and `usage`
+what jobs asked of the cluster and used, and what to ask for next time.
 
 May import `segmake.scripts.running` and what is below it.
 

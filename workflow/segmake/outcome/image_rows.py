@@ -13,8 +13,8 @@ from segmake.core.journal import Entry, Journal, Record, as_record
 from segmake.messages import Problem, joined, say
 from segmake.outcome.last_judged import JudgedBatch, LastJudged
 from segmake.outcome.quality import BETWEEN, flags_of, in_sentences
-from segmake.outcome.timing import PHASES, Segmented
-from segmake.plan.plan import Batch, Plan
+from segmake.outcome.timing import PHASES, Segmented, segmented_batch
+from segmake.plan.plan import Plan
 from segmake.plan.tasks import ATTEMPT, IMAGE, KEY, DoneTasks, Row, rows_of
 from segmake.runner.run_step import problem_of
 from segmake.runner.same_content import was_carried
@@ -98,10 +98,17 @@ def judged_images(
     in_work: list[str] = []
     made = {step: DoneTasks(plan.folders, step) for step in STEPS}
     for batch in plan.batches.values():
-        found = last.batch(batch.name) if last else None
-        if found is None:
-            found = _judged_batch(plan, batch, made, segmented, last)
+        planned = rows_of(batch.tasks, plan.folders)
+        found = last.batch(batch.name, planned, plan.outdated) if last else None
+        if found is None or (segmented and not found.segmented):
+            found = _judged_batch(plan, batch.name, planned, made, segmented, last)
+        if segmented and found.segmented:
+            segmented.add(batch.name, found.segmented)
         rows |= {row["image"]: row for row in found.rows}
+        for row, task in zip(found.rows, planned[OVERLAY], strict=True):
+            # No attempt need have noted it.
+            if row["state"] == "done":
+                row["movie"] = _movie(plan, made[OVERLAY], task)
         facts |= found.facts
         in_work += found.in_work
     _judge(rows, facts, plan.left_out_because, plan.looked_at_because)
@@ -110,36 +117,35 @@ def judged_images(
 
 def _judged_batch(
     plan: Plan,
-    batch: Batch,
+    batch: str,
+    planned: Mapping[str, list[Row]],
     made: Mapping[str, DoneTasks],
     segmented: Segmented | None,
     last: LastJudged | None,
 ) -> JudgedBatch:
     """Return what became of a batch, by its journals and results."""
-    journals = {step: Journal(plan.folders.journal(step, batch.name)) for step in STEPS}
+    journals = {step: Journal(plan.folders.journal(step, batch)) for step in STEPS}
     finished = {step: journal.finished() for step, journal in journals.items()}
     # That a file was compared is noted like an attempt, and none was made.
     compared = Counter(each.image for each in journals[SEGMENT].ends() if was_carried(each))
-    planned = rows_of(batch.tasks, plan.folders)
-    if segmented:
-        segmented.add(batch.name, planned[SEGMENT], journals[SEGMENT])
-    found = JudgedBatch([], {}, [])
+    whole = segmented_batch(planned[SEGMENT], journals[SEGMENT]) if segmented else None
+    found = JudgedBatch([], {}, [], whole)
     noted: list[list[Record | None] | None] = []
     for tasks in zip(*(planned[step] for step in STEPS), strict=True):
         of_image = dict(zip(STEPS, tasks, strict=True))
         entries = [finished[step].get(tasks[0][IMAGE]) for step in STEPS]
-        row, of_row, done = _image_row(plan, batch.name, of_image, entries, made)
+        row, of_row, done = _image_row(plan, batch, of_image, entries, made)
         if row["attempt"]:
             row["attempt"] -= compared[row["image"]]
         found.rows.append(row)
-        if row["state"] == "done" and row["image"] not in plan.left_out_because:
+        if row["state"] == "done":
             found.facts[row["image"]] = of_row
         noted.append(_looked_at(tasks, entries, done) if last else None)
     there = {row["image"] for row in found.rows}
     found.in_work.extend(image for image in journals[SEGMENT].in_work() if image in there)
     if last and noted and None not in noted:
         by_step = zip(STEPS, zip(*filter(None, noted), strict=True), strict=True)
-        last.note(batch.name, planned, dict(by_step), found)
+        last.note(batch, planned, dict(by_step), found)
     return found
 
 
@@ -169,6 +175,12 @@ def _looked_at(
     return records + [None] * (len(tasks) - done)
 
 
+def _movie(plan: Plan, made: DoneTasks, task: Row) -> str | None:
+    """Return the movie of an image, if there is one: a path in the results folder."""
+    _, (movie,) = made.names(task)
+    return movie if os.path.exists(f"{plan.folders.results}/{movie}") else None
+
+
 def _judge(
     rows: Mapping[str, dict[str, Any]],
     facts: Mapping[str, dict[str, Any]],
@@ -176,7 +188,7 @@ def _judge(
     looked_at: Mapping[str, str],
 ) -> None:
     """Note in the rows why images are left out of the tables, or right, and what speaks against the others."""
-    flags = flags_of(facts)
+    flags = flags_of({image: of for image, of in facts.items() if image not in left_out})
     for image, row in rows.items():
         # Whoever drew a mask by hand has looked, too.
         has_looked = row.get("corrected") or image in looked_at
@@ -334,8 +346,6 @@ def _image_row(
             row |= _told(problems[later[0]])
         return row, facts, number
     (mask, *_), _ = made[MASKS].names(tasks[MASKS])
-    (picture, *_), (movie,) = made[OVERLAY].names(tasks[OVERLAY])
+    (picture, *_), _ = made[OVERLAY].names(tasks[OVERLAY])
     row |= {"state": "done", "mask": mask, "picture": picture}
-    if os.path.exists(f"{plan.folders.results}/{movie}"):
-        row["movie"] = movie
     return row, facts, len(in_order)

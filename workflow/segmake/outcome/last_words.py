@@ -16,10 +16,12 @@ from segmake.core.files import readable, write_atomically
 from segmake.core.journal import Journal
 from segmake.messages import say
 from segmake.messages.numbers import brief
-from segmake.outcome.image_rows import judged_images
+from segmake.outcome.image_rows import IMAGE_COLUMNS, judged_images
 from segmake.outcome.last_judged import LastJudged
 from segmake.outcome.quality import by_flag, label, names_in
+from segmake.outcome.timing import Segmented
 from segmake.plan.plan import Plan
+from segmake.plan.written_plan import read_outline, read_plan
 from segmake.runner.same_content import was_carried
 from segmake.runner.script_products import Summary
 from segmake.scripts.results.outcome import (
@@ -253,19 +255,36 @@ def keep_last_words(plan: Plan, words: str) -> None:
 
 def describe_outcome(plan: Plan) -> str:
     """Return the last words of a run, whether every image was tried or not."""
-    return describe_judged(plan, judge(plan), script_results(plan))
+    images = told_before(plan) or judge(plan)[1]
+    return describe_judged(plan, images, script_results(plan))
 
 
-def judge(plan: Plan) -> Told:
-    """Return what there is to say of the images of a run, and keep it for whoever asks again."""
-    last = LastJudged(plan.folders, plan.name)
-    told = told_of(plan, *judged_images(plan, last=last))
+def judge(plan: Plan, segmented: Segmented | None = None) -> tuple[list[dict[str, Any]], Told]:
+    """Return what became of the images of a run and what there is to say of them, and keep both for whoever asks again.
+
+    Only batches are judged of which something has changed since.
+
+    Parameters
+    ----------
+    plan : Plan
+    segmented : Segmented, optional
+        Takes in each batch.
+
+    Returns
+    -------
+    list of dict
+        As `segmake.outcome.image_rows.judged_images` has them.
+    Told
+    """
+    last = LastJudged(plan.folders, plan.name, IMAGE_COLUMNS)
+    rows, in_work = judged_images(plan, segmented, last)
+    told = told_of(plan, rows, in_work)
     last.keep(told._asdict(), [*plan.batches])
-    return told
+    return rows, told
 
 
 def told_before(outline: Plan) -> Told | None:
-    """Return what `judge` does, if nothing has changed since it did; else None.
+    """Return what `judge` says of the images, if nothing has changed since it did; else None.
 
     Parameters
     ----------
@@ -274,8 +293,24 @@ def told_before(outline: Plan) -> Told | None:
     """
     # What is kept may be damaged.
     with suppress(TypeError):
-        return Told(**(LastJudged(outline.folders, outline.name).told() or {}))
+        return Told(**(LastJudged(outline.folders, outline.name, IMAGE_COLUMNS).told() or {}))
     return None
+
+
+def read_told(path: Path, results: Path | None = None) -> tuple[Plan, Told | None]:
+    """Return a plan that was written, and what `told_before` does; no more is read of the plan than what is needed.
+
+    Parameters
+    ----------
+    path, results : Path
+        As for `segmake.plan.written_plan.read_plan`.
+    """
+    plan = read_outline(path, results)
+    images = told_before(plan)
+    # What scripts make is theirs alone, and is looked at each time.
+    if images is None or plan.scripts:
+        plan = read_plan(path, results)
+    return plan, images
 
 
 def describe_judged(plan: Plan, images: Told, scripts: Sequence[ScriptResults]) -> str:

@@ -131,17 +131,12 @@ def _describe_running(folders: ResultPaths, found: RunState) -> list[str]:
 
 def _describe_over(folders: ResultPaths, found: RunState | None) -> list[str]:
     """Return in words how the last run ended; Slurm is asked for what it has left."""
-    from segmake.outcome.last_words import describe_judged, judge, told_before
-    from segmake.plan.written_plan import read_outline, read_plan
+    from segmake.outcome.last_words import describe_judged, judge, read_told
     from segmake.scripts.results.results import script_results
     from segmake.slurm.jobs import Jobs
 
-    where = folders.plan, folders.results
     try:
-        plan = read_outline(*where)
-        images = told_before(plan)
-        if images is None or plan.scripts:
-            plan = read_plan(*where)
+        plan, images = read_told(folders.plan, folders.results)
     # A plan of another version of SegMake may lack what this one looks for.
     except (OSError, ValueError, KeyError, TypeError):
         return [str(Problem("SM-RUN-070", where=str(folders.results), results=folders.results))]
@@ -157,8 +152,7 @@ def _describe_over(folders: ResultPaths, found: RunState | None) -> list[str]:
     lines += _describe_cut(folders, found)
     if left:
         lines += [say("status.left"), *left]
-    # What scripts make is theirs alone, and is looked at each time.
-    images = images or judge(plan)
+    images = images or judge(plan)[1]
     return [*lines, describe_judged(plan, images, script_results(plan))]
 
 

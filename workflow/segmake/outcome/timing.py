@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,36 +39,63 @@ class Timing:
         return min(1.0, self.phases["network"] / self.elapsed) if self.elapsed else 0.0
 
 
-class Ends(NamedTuple):
-    """When the images of a batch had their cells found, in seconds since 1970.
+class SegmentedBatch(NamedTuple):
+    """What is to be said of the segmentation of a batch as a whole.
 
     Attributes
     ----------
-    done : array of float
-        When each that is done was noted as such.
-    made : array of float
+    phases : dict
+        Seconds of each phase, summed over the images.
+    elapsed : float
+        Seconds in which at least one image was in work.
+    versions : dict
+        Of what the engine's environment had, as the last images say it.
+    done : list of float
+        When each image that is done was noted as such: seconds since 1970.
+    made : list of float
         When each attempt ended that had the network at work, and ``network`` for how many seconds. What was carried
         over was made by another one.
     """
 
-    done: array[float]
-    made: array[float]
-    network: array[float]
+    phases: dict[str, float]
+    elapsed: float
+    versions: dict[str, str]
+    done: Sequence[float]
+    made: Sequence[float]
+    network: Sequence[float]
 
 
-def _ends_of(journal: Journal) -> Ends:
+def segmented_batch(planned: Iterable[Row], journal: Journal) -> SegmentedBatch:
+    """Return what is to be said of a batch: by what is planned of its segmentation, and what its journal says."""
+    phases, versions = dict.fromkeys(PHASES, 0.0), dict[str, str]()
+    spans = []
+    for row in planned:
+        image, key = row[IMAGE], row[KEY]
+        done, begun = journal.last(image), journal.begun(image)
+        if not done or (done.event, done.key) != ("done", key):
+            continue
+        versions |= done.details.get("versions", {})
+        if begun:
+            spans.append((begun.time, made_at(done)))
+            for phase, seconds in done.details.get("phases", {}).items():
+                phases[phase] += seconds
+    return SegmentedBatch(phases, _covered(spans), versions, *_ends_of(journal))
+
+
+def _ends_of(journal: Journal) -> tuple[array[float], array[float], array[float]]:
+    """Return ``done``, ``made`` and ``network`` of `SegmentedBatch`."""
     done = array("d", (e.time for e in journal.finished().values() if e.event == "done"))
-    found = Ends(done, array("d"), array("d"))
+    made, network = array("d"), array("d")
     for entry in journal.ends():
         seconds = finite(entry.details.get("phases", {}).get("network"))
         if seconds and made_at(entry) == entry.time:
-            found.made.append(entry.time)
-            found.network.append(seconds)
-    return found
+            made.append(entry.time)
+            network.append(seconds)
+    return done, made, network
 
 
 class Segmented:
-    """What is to be said of the segmentation as a whole, summed up batch by batch, each of which is read once.
+    """What is to be said of the segmentation as a whole, summed up batch by batch.
 
     Attributes
     ----------
@@ -77,32 +104,25 @@ class Segmented:
     """
 
     def __init__(self) -> None:
+        self._batches: dict[str, SegmentedBatch] = {}
         self._phases = dict.fromkeys(PHASES, 0.0)
         self._elapsed = 0.0
-        self._ends: dict[str, Ends] = {}
         self.versions: dict[str, str] = {}
 
-    def add(self, batch: str, planned: Iterable[Row], journal: Journal) -> None:
-        """Take in a batch: what is planned of its segmentation, and what its journal says."""
-        self._ends[batch] = _ends_of(journal)
-        spans = []
-        for row in planned:
-            image, key = row[IMAGE], row[KEY]
-            done, begun = journal.last(image), journal.begun(image)
-            if not done or (done.event, done.key) != ("done", key):
-                continue
-            self.versions |= done.details.get("versions", {})
-            if begun:
-                spans.append((begun.time, made_at(done)))
-                for phase, seconds in done.details.get("phases", {}).items():
-                    self._phases[phase] += seconds
-        self._elapsed += _covered(spans)
+    def add(self, batch: str, found: SegmentedBatch) -> None:
+        """Take in a batch."""
+        self._batches[batch] = found
+        self._elapsed += found.elapsed
+        self.versions |= found.versions
+        for phase, seconds in found.phases.items():
+            self._phases[phase] += seconds
 
-    def ends(self, folders: ResultPaths, batch: str) -> Ends:
-        """Return when the images of a batch had their cells found; its journal is read if it was not taken in."""
-        if batch not in self._ends:
-            self._ends[batch] = _ends_of(Journal(folders.journal(SEGMENT, batch)))
-        return self._ends[batch]
+    def of(self, folders: ResultPaths, batch: str) -> SegmentedBatch:
+        """Return what was taken in of a batch; of one that is not in the plan, what its journal says."""
+        if batch not in self._batches:
+            journal = Journal(folders.journal(SEGMENT, batch))
+            self._batches[batch] = segmented_batch((), journal)
+        return self._batches[batch]
 
     @property
     def timing(self) -> Timing | None:

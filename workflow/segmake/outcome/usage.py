@@ -371,7 +371,7 @@ def _images_done(plan: Plan, segment: Sequence[_Attempt], segmented: Segmented) 
     return sum(
         moment >= first
         for batch in plan.batches
-        for moment in segmented.ends(plan.folders, batch).done
+        for moment in segmented.of(plan.folders, batch).done
     )
 
 
@@ -384,8 +384,8 @@ def _network_seconds(plan: Plan, held: Sequence[_Attempt], segmented: Segmented)
             for a in held
             if a.job.batch == batch and a.job.started is not None and a.seconds is not None
         ]
-        ends = segmented.ends(plan.folders, batch)
-        for made, seconds in zip(ends.made, ends.network, strict=True):
+        found = segmented.of(plan.folders, batch)
+        for made, seconds in zip(found.made, found.network, strict=True):
             if any(begun <= made <= ended + LATE_SECONDS for begun, ended in spans):
                 total += seconds
     return total or None

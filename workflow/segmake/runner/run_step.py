@@ -35,7 +35,8 @@ from segmake.slurm.commands import times_of_this_job
 DEATHS = 2
 DEATHS_ON_A_CLUSTER = 3
 
-# Of so many images each that is done has its line on the screen; of more, one in so many seconds. The log has all.
+# Of so many images each that is segmented has its line on the screen, and at other steps none has; of more, at each
+# step, one that is done in so many seconds. The log has all.
 FEW_LINES = 100
 LINE_SECONDS = 5.0
 
@@ -79,6 +80,7 @@ def run_step(
     detail: Callable[[str], None],
     line: Callable[[Work, Callable[[Ended], None]], Line] | None = None,
     origin: Origin = UNKNOWN,
+    doing: str = "",
 ) -> None:
     """Do one step for the images of a batch that are not done yet.
 
@@ -99,6 +101,8 @@ def run_step(
         Makes what passes the tasks through the work; else it is a `Pipeline`.
     origin : Origin
         The run that this is a part of.
+    doing : str
+        What the step does, in words, where it has no more to say of an image than that it is done.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def run_step(
     sound = [task for task in left if not deaths[task]]
     sound.sort(key=lambda task: _was_given_up(task, journal))
     by_themselves = set(doubtful)
-    record = _Record(journal, len(left), tell, detail, origin)
+    record = _Record(journal, len(left), tell, detail, origin, doing)
 
     def start(task: Task) -> bool:
         return record.start(task, suspect=bool(deaths[task]))
@@ -160,9 +164,11 @@ class _Record:
         tell: Callable[[str], None],
         detail: Callable[[str], None],
         origin: Origin,
+        doing: str,
     ) -> None:
         self._journal = journal
         self._origin = origin
+        self._doing = doing
         self._total = total
         self._tell = tell
         self._detail = detail
@@ -306,12 +312,21 @@ class _Record:
             self._say_done(say(words, **told, script=details["script"], seconds=seconds))
             for words in details.get("told", ()):
                 self._tell(words)
+        elif self._doing:
+            self._say_done(say("step.done_after", **told, doing=self._doing), of_few=False)
 
-    def _say_done(self, words: str) -> None:
-        """Say a line about what is done on the screen, where there are not too many; it is in the log in any case."""
+    def _say_done(self, words: str, *, of_few: bool = True) -> None:
+        """Say a line about what is done on the screen, where there are not too many; it is in the log in any case.
+
+        Parameters
+        ----------
+        words : str
+        of_few : bool
+            Whether each image has its line where there are few of them.
+        """
         now = time.monotonic()
-        is_last = self._ended == self._total
-        if self._total <= FEW_LINES or is_last or now >= self._said + LINE_SECONDS:
+        is_few, is_last = self._total <= FEW_LINES, self._ended == self._total
+        if of_few if is_few else is_last or now >= self._said + LINE_SECONDS:
             self._said = now
             self._tell(words)
         else:
