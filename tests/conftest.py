@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ def pytest_configure(config):
 
     To keep them from one session to the next: SEGMAKE_TEST_CONDA=FOLDER, SEGMAKE_TEST_EXAMPLES=FOLDER.
     """
+    # Tests that were begun in the background, as by nohup or `&`, would hand on that Ctrl-C is ignored.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Threads that wait for each other would take the cores from other tests.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for kept, prefix in (
