@@ -226,7 +226,7 @@ def server() -> Iterator[Server]:
     rules = Path("/etc/pam.d", _program(second=True))
     # Not below a folder that everybody may write to: OpenSSH believes no key there.
     folder = Path(tempfile.mkdtemp(prefix="segmake-sshd-", dir="/var/lib"))
-    with users(f"laptop{os.getpid()}") as (_, (user,)):
+    with users("laptop") as (_, (user,)):
         subprocess.run(
             ["chpasswd"],
             input=f"{user.name}:{PASSWORD}\n".encode(),
