@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import HealthCheck, settings
 
 from segmake.config.load import load_config
 from segmake.core import site
@@ -26,12 +28,21 @@ from tests.docs.places import KEPT as PLACES
 from tests.projects import ROOT
 from tests.ssh import server as ssh
 
+# Examples are the same each time, and none is too slow: a machine may have much else to do.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
+
 
 def pytest_configure(config):
     """Give the processes of a test session one folder for conda's environments, and one for the examples that were run.
 
     To keep them from one session to the next: SEGMAKE_TEST_CONDA=FOLDER, SEGMAKE_TEST_EXAMPLES=FOLDER.
     """
+    # Tests that were begun in the background, as by nohup or `&`, would hand on that Ctrl-C is ignored.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Threads that wait for each other would take the cores from other tests.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for kept, prefix in (
@@ -135,16 +146,16 @@ def configure(tmp_path) -> Callable[..., Config]:
     """Make a checked config: the engine threshold, images and results in the test's folder."""
 
     def make(**sections: Any) -> Config:
-        settings: dict[str, Any] = {
+        chosen: dict[str, Any] = {
             "images": {"folder": str(tmp_path / "images")},
             "segmentation": {"engine": "threshold"},
             "results": str(tmp_path / "results"),
         }
         for name, section in sections.items():
-            known = settings.get(name)
-            settings[name] = known | section if isinstance(known, dict) else section
+            known = chosen.get(name)
+            chosen[name] = known | section if isinstance(known, dict) else section
         path = tmp_path / "config.yaml"
-        path.write_text(json.dumps(settings), encoding="utf-8")
+        path.write_text(json.dumps(chosen), encoding="utf-8")
         return load_config(path)
 
     return make

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 import yaml
@@ -145,7 +146,7 @@ class Project:
     def journal(self, step: str = "segment") -> list[dict]:
         """Return every line of every journal of a step."""
         paths = sorted((self.results / ".segmake" / step).glob("*.jsonl"))
-        return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+        return [line for path in paths for line in whole_lines(path)]
 
     def computed(self, before: list[dict], step: str = "segment") -> list[str]:
         """Return the images that were worked on since `before` was taken from the journal."""
@@ -172,6 +173,19 @@ def wait_until(condition: Callable[[], bool], run: subprocess.Popen, seconds: fl
         assert run.poll() is None, "the run ended before it could be disturbed"
         assert time.monotonic() < end, "the run went on, and what was waited for did not happen"
         time.sleep(0.02)
+
+
+def whole_lines(path: Path) -> list[dict]:
+    """Return the objects in a file of JSON lines that a run adds to: one that is being written is none yet."""
+    return list(map(json.loads, path.read_text().rpartition("\n")[0].splitlines()))
+
+
+def below(pid: int) -> list[psutil.Process]:
+    """Return the processes that a process has started, and that these have; none if it has ended."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 @contextmanager

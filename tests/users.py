@@ -117,7 +117,8 @@ def users(*names: str) -> Iterator[tuple[Path, list[User]]]:
     """Make some users, and give the folder of their group beside them; all are removed again."""
     place = Path(tempfile.mkdtemp(prefix="segmake-users-", dir="/var/tmp"))
     place.chmod(0o755)
-    made = [User(f"segmake-{name}", place / name) for name in names]
+    # Named for this process, too: another test run on this machine has users of its own.
+    made = [User(f"segmake-{name}{os.getpid()}", place / name) for name in names]
     subprocess.run(["groupadd", "--force", GROUP], check=True)
     try:
         for user in made:

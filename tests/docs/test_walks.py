@@ -83,7 +83,7 @@ def test_a_command_may_fail_where_the_page_says_so(page: Path) -> None:
 
 
 def test_a_block_that_does_not_end_is_ended(page: Path) -> None:
-    [told] = walked(page, "```bash\necho begun; sleep 100\n```\n", seconds=1)
+    [told] = walked(page, "```bash\necho begun; sleep 100\n```\n", seconds=5)
     assert "begun" in told
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import psutil
 import pytest
 import tifffile
 
-from tests.projects import Project, draw_image, wait_until
+from tests.projects import Project, below, draw_image, wait_until
 
 IMAGES = 30
 RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet")
@@ -73,10 +74,12 @@ def test_images_that_kill_the_program_are_failed_and_the_others_are_done(
         while run.poll() is None:
             if times_started() > kills:
                 kills += 1
-                for process in psutil.Process(run.pid).children(recursive=True):
-                    command = process.cmdline()
-                    if "segmake" in command and "segment" in command:
-                        process.kill()
+                for process in below(run.pid):
+                    # It may end while it is looked at.
+                    with suppress(psutil.NoSuchProcess):
+                        command = process.cmdline()
+                        if "segmake" in command and "segment" in command:
+                            process.kill()
             time.sleep(0.01)
 
     killer = threading.Thread(target=kill_whoever_works_on_them)

@@ -27,7 +27,7 @@ from segmake.page.work import Work
 from segmake.page.works import Works
 from segmake.places.here import Here
 from tests.page.browser import Page, served
-from tests.page.patience import PATIENCE_S
+from tests.page.patience import PATIENCE_S, until
 from tests.projects import ROOT
 
 
@@ -351,7 +351,7 @@ def test_nothing_that_was_asked_for_is_written_down(experiment: Path) -> None:
         visitor.ask("/settings?secret=letmein")
         secret = visitor.cookie.partition("=")[2]
         visitor.post("/close", {"csrf": visitor.csrf()})
-        assert page.process.wait(20) == 0
+        assert page.process.wait(PATIENCE_S) == 0
         said = page.process.stdout.read() if page.process.stdout else ""
     places = (experiment.parent, Path(os.environ["XDG_CACHE_HOME"]))
     files = [file for place in places for file in place.rglob("*") if file.is_file()]
@@ -361,7 +361,4 @@ def test_nothing_that_was_asked_for_is_written_down(experiment: Path) -> None:
 
 def wait_for_images(owner: Visitor) -> None:
     """Wait until all images were looked at."""
-    for _ in range(60):
-        if "3 images</p>" in owner.ask("/cells")[1]:
-            return
-    raise TimeoutError("the images were never looked at")
+    until(lambda: "3 images</p>" in owner.ask("/cells")[1], "the images to be looked at")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -26,7 +25,7 @@ from tests.page.browser import Keys, Page, make_experiment, served, violations
 from tests.page.conftest import PATIENCE_MS
 from tests.page.patience import speak, until
 from tests.page.test_attacks import Visitor
-from tests.projects import draw_image
+from tests.projects import draw_image, whole_lines
 
 STATE = "#h-state"
 OVER = {"en": "The run is over", "fr": "Le calcul est terminé"}
@@ -83,7 +82,7 @@ def wait_for_plan(tab: Any, *, local: bool = False) -> None:
 def runs_of(experiment: Path) -> list[str]:
     """Return when each run of an experiment began."""
     log = experiment / "results" / ".segmake" / "runs.jsonl"
-    lines = map(json.loads, log.read_text().splitlines()) if log.exists() else ()
+    lines = whole_lines(log) if log.exists() else ()
     return sorted({str(line["run"]) for line in lines if "run" in line})
 
 

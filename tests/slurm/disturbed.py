@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.projects import ROOT, Project
+from tests.projects import ROOT, Project, whole_lines
 
 RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
 STEPS = ("segment", "masks", "measure", "overlay")
@@ -121,8 +120,8 @@ def lose(run: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> None:
 
 def jobs(project: Project) -> list[dict]:
     """Return the last line that the record has of each job."""
-    lines = (project.results / ".segmake" / "jobs.jsonl").read_text().splitlines()
-    records = {line["job"]["id"]: line for line in map(json.loads, lines) if "job" in line}
+    lines = whole_lines(project.results / ".segmake" / "jobs.jsonl")
+    records = {line["job"]["id"]: line for line in lines if "job" in line}
     return list(records.values())
 
 

@@ -103,7 +103,7 @@ def run_cell(project: Project, url: str) -> list[str]:
 def answers(url: str) -> bool:
     """Return whether JupyterLab answers at an address."""
     try:
-        return urlopen(url.replace("/lab?", "/api/status?"), timeout=10).status == 200
+        return urlopen(url.replace("/lab?", "/api/status?"), timeout=60).status == 200
     except (URLError, ConnectionError, TimeoutError):
         return False
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -208,6 +209,15 @@ def _program(*, second: bool) -> str:
     return f"segmake-{'token' if second else 'sshd'}-{os.getpid()}"
 
 
+def _free_port() -> int:
+    """Return a free port that the system gives to nobody by itself, since the server is stopped now and then."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.socket() as found:
+            found.bind(("127.0.0.1", port))
+            return port
+    raise OSError("there is no free port")
+
+
 @contextmanager
 def server() -> Iterator[Server]:
     """Make a user and a server that is not started yet; both are gone afterwards."""
@@ -216,16 +226,14 @@ def server() -> Iterator[Server]:
     rules = Path("/etc/pam.d", _program(second=True))
     # Not below a folder that everybody may write to: OpenSSH believes no key there.
     folder = Path(tempfile.mkdtemp(prefix="segmake-sshd-", dir="/var/lib"))
-    with users(f"laptop{os.getpid()}") as (_, (user,)), socket.socket() as free:
+    with users("laptop") as (_, (user,)):
         subprocess.run(
             ["chpasswd"],
             input=f"{user.name}:{PASSWORD}\n".encode(),
             check=True,
             capture_output=True,
         )
-        free.bind(("127.0.0.1", 0))
-        made = Server(user, folder, free.getsockname()[1])
-        free.close()
+        made = Server(user, folder, _free_port())
         made.new_host_key()
         try:
             yield made

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.conda.near import ONLY_PIP
-from tests.projects import ROOT, Project, draw_image, draw_images, settings, wait_until
+from tests.projects import ROOT, Project, draw_image, draw_images, settings, still, wait_until
 
 RESULTS = ("_masks.ome.tif", "_cells.csv", "cells.csv", "cells.parquet", "_overlay.png")
 ENGINE = ROOT / ".environments" / "cellpose3" / "bin" / "python"
@@ -264,7 +264,12 @@ def test_two_runs_share_what_one_of_them_makes(reported: Project, tmp_path: Path
     other.variables = reported.variables
     shutil.copytree(reported.images, other.images)
     shutil.copytree(reported.results, other.results)
-    runs = [project.start(*CONDA) for project in (reported, other)]
+    runs = [reported.start(*CONDA)]
+    wait_until(lambda: "making the environment" in reported.said.read_text(), runs[0])
+    # Held still, so that it is not over before the other one has looked.
+    with still(runs[0]):
+        runs.append(other.start(*CONDA))
+        wait_until(lambda: "waiting for it" in other.said.read_text(), runs[1])
     assert [run.wait() for run in runs] == [0, 0], (
         reported.said.read_text() + other.said.read_text()
     )
@@ -288,7 +293,7 @@ def left_behind(project: Project) -> list[psutil.Process]:
 def test_an_environment_that_was_interrupted_is_made_anew(reported: Project, how: int) -> None:
     run = reported.start(*CONDA)
     wait_until(lambda: any(place(reported).glob("*/lib/python3.11/site-packages/pip")), run)
-    wait_until(lambda: any("pip" in process.cmdline() for process in left_behind(reported)), run)
+    wait_until(lambda: any("pip" in each.info["cmdline"] for each in left_behind(reported)), run)
     unfinished = next(path for path in place(reported).iterdir() if path.is_dir())
     (unfinished / "half-written").touch()
     run.send_signal(how)

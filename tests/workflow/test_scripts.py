@@ -7,12 +7,13 @@ import json
 import os
 import signal
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from tests.programs import program
-from tests.projects import Project, draw_image, wait_until
+from tests.projects import Project, below, draw_image, wait_until
 
 # What somebody writes who knows argparse, and neither Snakemake nor SegMake.
 PLAIN = """
@@ -45,17 +46,17 @@ def write(project: Project, name: str, text: str) -> str:
 
 def runs(project: Project, name: str, event: str = "started") -> list[str]:
     """Return the runs of a script that were begun, or ended in a way, one entry for each time."""
-    found = []
-    for path in sorted((project.results / ".segmake" / "scripts" / name).glob("*.jsonl")):
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        found += [line["image"] for line in lines if line["event"] == event]
-    return sorted(found)
+    lines = project.journal(f"scripts/{name}")
+    return sorted(line["image"] for line in lines if line["event"] == event)
 
 
-def processes(words: str) -> list[psutil.Process]:
-    """Return the processes of this machine whose command has these words."""
-    found = psutil.process_iter(["cmdline"])
-    return [process for process in found if words in " ".join(process.info["cmdline"] or [])]
+def processes(folder: Path, words: str) -> list[psutil.Process]:
+    """Return the processes whose command has these words and names a folder: other tests have such, too."""
+    found = (
+        (process, " ".join(process.info["cmdline"] or []))
+        for process in psutil.process_iter(["cmdline"])
+    )
+    return [process for process, command in found if words in command and str(folder) in command]
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -318,9 +319,10 @@ def test_hostile_values_and_file_names_arrive_as_they_are(project: Project):
 
 
 HUNG = """
-    import subprocess, sys, time
+    import os, subprocess, sys, time
     # A child that leaves, as daemons do.
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    child = [sys.executable, "-c", "import time; time.sleep(600)", os.getcwd()]
+    subprocess.Popen(child, start_new_session=True)
     if sys.argv[sys.argv.index("--seed") + 1] == "1":
         print("now I wait", flush=True)
         time.sleep(600)
@@ -342,7 +344,7 @@ def test_a_hung_script_is_ended_with_its_children_and_alone(project: Project):
     assert "script hung: 5 of 6 runs done, 1 FAILED" in run.stderr, run.stderr
     assert "SM-SCR-033  hung.py was ended after 0.24 minutes" in run.stderr
     assert "| now I wait" in run.stderr
-    assert not processes("time.sleep(600)")
+    assert not processes(project.folder, "time.sleep(600)")
 
 
 def test_what_outputs_names_must_be_there_and_what_was_made_is_kept(project: Project):
@@ -394,10 +396,12 @@ def test_a_killed_run_leaves_no_script_behind_for_the_next(project: Project):
     run = project.start()
     wait_until(lambda: "seed=1" in runs(project, "slow"), run)
     # All of SegMake at once, as when a node goes down; the script itself lives on.
-    for process in [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]:
-        if "slow.py" not in str(process.cmdline()[1:2]):
-            process.kill()
+    for process in [psutil.Process(run.pid), *below(run.pid)]:
+        # One may end while it is looked at.
+        with suppress(psutil.NoSuchProcess):
+            if "slow.py" not in str(process.cmdline()[1:2]):
+                process.kill()
     run.wait()
     (project.folder / script).write_text("import sys")
     assert project.run().returncode == 0
-    assert not processes("slow.py")
+    assert not processes(project.folder, "slow.py")

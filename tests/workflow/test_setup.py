@@ -447,51 +447,94 @@ echo "Collecting torch==2.13.0"
 echo "  Downloading torch-2.13.0-cp311.whl.metadata (30 kB)"
 echo "  Downloading torch-2.13.0-cp311.whl (821.5 MB)"
 echo "  Downloading tifffile-2026.3.3-py3.whl (500 kB)"
-sleep 2.5
+until_seen fetching
 echo "Installing collected packages: torch, tifffile"
-sleep 2.5
+until_seen installing
 """
 
 
 @pytest.fixture
 def slow(bare, conda):
-    """A stand-in for pip that takes some seconds: the real one would fetch a gigabyte."""
+    """A stand-in for pip that goes on once it was told how far it is: the real one would fetch a gigabyte."""
     (bare / "sleep").symlink_to(shutil.which("sleep"))
-    (conda / "pip").write_text(PIP)
+    waits = f'until [ -e "{conda}/$1" ] || [ $((tries += 1)) -gt 600 ]; do sleep 0.1; done'
+    (conda / "pip").write_text(f"tries=0\nuntil_seen() {{ {waits}; }}\n{PIP}")
+    return conda
+
+
+def setup_followed(clone, home, bare, slow, shown, screen, **options):
+    """Return what a set-up says on a screen, its errors and its exit code; `shown`: the words for how far pip is."""
+    environment = {"PATH": str(bare), "HOME": str(home), "LC_ALL": "C.UTF-8"}
+    environment |= options.pop("variables")
+    command = [shutil.which("bash"), clone / "scripts/setup.sh", "--engine", "none"]
+    with subprocess.Popen(command, env=environment, **options) as running:
+        os.close(options["stdout"])
+        said = b""
+        while piece := read(screen):
+            said += piece
+            for state, words in shown.items():
+                if words.encode() in said:
+                    (slow / state).touch()
+        errors = running.stderr.read().decode() if running.stderr else ""
+    os.close(screen)
+    return said.decode(), errors, running.returncode
+
+
+def read(screen):
+    """Return what was said since; nothing at its end, when a terminal is gone."""
+    try:
+        return os.read(screen, 4096)
+    except OSError:
+        return b""
 
 
 def test_a_log_gets_a_line_now_and_then(clone, home, bare, slow):
-    variables = {"PATH": str(bare), "SEGMAKE_PROGRESS_SECONDS": "2"}
-    done = setup(clone, home, "--engine", "none", **variables)
-    assert done.returncode == 0, done.stderr
-    assert "  0:02  fetching: 2 packages, 822 MB; now tifffile\n" in done.stdout
-    assert "  0:04  installing 2 packages (822 MB)\n" in done.stdout
-    assert "\r" not in done.stdout and done.stderr == ""
+    ours, theirs = os.pipe()
+    variables = {"SEGMAKE_PROGRESS_SECONDS": "2"}
+    shown = {"fetching": "fetching: 2 packages, 822 MB; now tifffile\n"}
+    shown["installing"] = "installing 2 packages (822 MB)\n"
+    said, errors, code = setup_followed(
+        clone,
+        home,
+        bare,
+        slow,
+        shown,
+        ours,
+        variables=variables,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+    )
+    assert code == 0, errors
+    seconds = [int(second) for second in re.findall(r"^  0:(\d\d)  ", said, re.MULTILINE)]
+    assert len(seconds) >= 2 and seconds == [*range(2, 2 * len(seconds) + 1, 2)]
+    assert all(words in said for words in shown.values())
+    assert "\r" not in said and errors == ""
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten(clone, home, bare, slow):
     ours, theirs = pty.openpty()
-    environment = {"PATH": str(bare), "HOME": str(home), "LC_ALL": "C.UTF-8", "SEGMAKE_LANG": "fr"}
-    command = [shutil.which("bash"), clone / "scripts/setup.sh", "--engine", "none"]
-    with subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs) as running:
-        os.close(theirs)
-        said = b""
-        # At its end the terminal is gone.
-        while piece := read(ours):
-            said += piece
-        assert running.wait(timeout=60) == 0, said
-    lines = re.split(r"\r\x1b\[K", said.decode())
-    assert "  0:01  téléchargement : 2 paquets, 822 Mo ; en ce moment tifffile" in lines
-    assert "  0:04  installation de 2 paquets (822 Mo)" in lines
+    shown = {"fetching": "téléchargement : 2 paquets, 822 Mo ; en ce moment tifffile"}
+    shown["installing"] = "installation de 2 paquets (822 Mo)"
+    said, _, code = setup_followed(
+        clone,
+        home,
+        bare,
+        slow,
+        shown,
+        ours,
+        variables={"SEGMAKE_LANG": "fr"},
+        stdout=theirs,
+        stderr=theirs,
+    )
+    assert code == 0, said
+    lines = re.split(r"\r\x1b\[K", said)
+    told = [line[8:] for line in lines if line.startswith("  0:")]
+    assert set(shown.values()) <= set(told)
+    assert [line[:6] for line in lines if line.startswith("  0:")] == [
+        f"  0:{second:02d}" for second in range(1, len(told) + 1)
+    ]
     # The last of them is gone, and what follows begins at the margin.
     assert lines[-1].startswith("Environnement principal : prêt")
-
-
-def read(terminal):
-    try:
-        return os.read(terminal, 4096)
-    except OSError:
-        return b""
 
 
 def test_engine_none_leaves_the_engines_alone(clone, home, bare, conda):

@@ -644,7 +644,7 @@ SECTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.one_of(SECTIONS, st.dictionaries(KEYS, VALUES, max_size=5)))
 def test_any_mapping_gives_a_config_or_problems(mapping):
     text = io.StringIO()
@@ -653,7 +653,6 @@ def test_any_mapping_gives_a_config_or_problems(mapping):
         result_of(write(Path(folder), text.getvalue()))
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("abimages: folder\n\t-[]{}!&*<>|%@#'\"\\,.0129?=~é\x07\x00")))
 def test_any_text_gives_a_config_or_problems(text):
     with tempfile.TemporaryDirectory() as folder:

@@ -427,7 +427,7 @@ VALUES = valid_section(schema())
 
 
 # A failing example of such size is made smaller for minutes, and hardly is.
-@settings(deadline=None, max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(VALUES, st.sampled_from(LANGUAGES))
 def test_any_values_are_read_back_as_they_were(values: dict[str, Any], language: str) -> None:
     assert not list(jsonschema.Draft202012Validator(schema()).iter_errors(values))

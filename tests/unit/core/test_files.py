@@ -6,6 +6,8 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -54,6 +56,19 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
         part.write_text("half")
         _ = 1 / 0
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_of_two_threads_that_write_a_file_at_once_each_writes_a_whole_one(tmp_path):
+    path, together = tmp_path / "config.yaml", Barrier(2, timeout=60)
+
+    def write(text: str) -> None:
+        with write_atomically(path) as part:
+            part.write_text(text)
+            together.wait()
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(write, ["mine", "and yours"]))
+    assert path.read_text() in ("mine", "and yours") and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("number", [2, 20])

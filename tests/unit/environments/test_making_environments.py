@@ -126,5 +126,5 @@ def test_one_that_another_user_keeps_for_himself_is_told(
     answer = fork.Queue()
     child = fork.Process(target=_as_nobody, args=(str(place), answer))
     child.start()
-    assert answer.get(timeout=30) == code
+    assert answer.get(timeout=120) == code
     child.join()

@@ -169,7 +169,7 @@ def test_what_was_tried_is_not_tried_again(environment: Environment) -> None:
 def test_an_import_that_takes_too_long_is_ended(
     environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "LIMIT_SECONDS", 4.0)
+    monkeypatch.setattr(trial, "LIMIT_SECONDS", 10.0)
     environment.add("lab-sleeps", {"labsleeps": "import time; time.sleep(600)"})
     # One that was imported and does not end by itself is no such case.
     threads = "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()"

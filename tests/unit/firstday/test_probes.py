@@ -18,7 +18,11 @@ from segmake.messages import Problem
 # No GPU is on the machines of the tests: it says what NVIDIA's says of an A40, busy half of the time.
 NVIDIA_SMI = """#!/bin/sh
 case "$*" in
-*--loop-ms*) while :; do echo "100, 4096"; echo "0, 1024"; sleep 0.05; done ;;
+*--loop-ms*)
+    cd "${0%/*}/.."
+    until [ -e begun ]; do sleep 0.05; done
+    for pair in 1 2 3 4 5 6 7 8 9 10; do echo "100, 4096"; echo "0, 1024"; sleep 0.05; done
+    touch enough ;;
 *--query-gpu*) echo "NVIDIA A40, 535.104.05, 46068, 8.6, [N/A], Enabled" ;;
 *) echo "| NVIDIA-SMI 535.104.05  Driver Version: 535.104.05  CUDA Version: 12.2 |" ;;
 esac
@@ -77,7 +81,11 @@ def test_a_torch_without_a_gpu_says_why() -> None:
 def test_both_ways_are_watched(with_gpu: None, tmp_path: Path) -> None:
     order = {
         "folder": str(tmp_path),
-        "segmake": ["sh", "-c", "sleep 0.5; echo all done"],
+        "segmake": [
+            "sh",
+            "-c",
+            "touch begun; until [ -e enough ]; do sleep 0.1; done; echo all done",
+        ],
         "plain": ["sh", "-c", "echo wrong >&2; exit 3"],
     }
     (tmp_path / "order.json").write_text(json.dumps(order))

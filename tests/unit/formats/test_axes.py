@@ -27,7 +27,7 @@ SIZES = st.fixed_dictionaries(
 )
 DTYPES = st.sampled_from(["uint8", "uint16", "int16", "uint32", "float32", "float64"])
 COMPRESSIONS = st.sampled_from([None, None, "zlib", "lzw", "zstd"])
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=60)
 
 
 def numbered(axes: str, sizes: dict[str, int], dtype: str) -> np.ndarray:

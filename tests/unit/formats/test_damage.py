@@ -466,10 +466,16 @@ class ND2File:
 """
 
 
+def with_evil_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give processes that read headers a library that crashes, never ends or eats memory in place of the one for ND2."""
+    (folder / "nd2.py").write_text(EVIL)
+    # What else they load does not count as time for a file.
+    (folder / "sitecustomize.py").write_text("import segmake.formats.tiff, tifffile")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
 def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypatch, draw):
-    """With a library that crashes, never ends or eats memory in place of the one for ND2."""
-    (tmp_path / "nd2.py").write_text(EVIL)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with_evil_library(tmp_path, monkeypatch)
     names = ["crashes.nd2", "eats memory.nd2", "never ends.nd2"]
     for name in names:
         (tmp_path / name).write_bytes(b"\xda\xce\xbe\x0a" * 9)
@@ -486,8 +492,7 @@ def test_a_file_that_takes_its_reader_down_stops_nothing_else(tmp_path, monkeypa
 
 def test_what_is_answered_together_is_not_taken_for_what_hangs(tmp_path, monkeypatch, draw):
     """Answers that were not said yet are lost with the process: the files are asked for again, one by one."""
-    (tmp_path / "nd2.py").write_text(EVIL)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with_evil_library(tmp_path, monkeypatch)
     good, evil = draw(tmp_path / "good.tif"), tmp_path / "never ends.nd2"
     evil.write_bytes(b"\xda\xce\xbe\x0a" * 9)
     reader = isolated.Reader(seconds=2)

@@ -29,7 +29,7 @@ from tests.unit.zarr_folders import write_array, write_group, write_image
 
 RANDOM = np.random.default_rng(5)
 NOTHING_CHOSEN = Images(time="all", z="all")
-some = settings(max_examples=40, deadline=None)
+some = settings(max_examples=40)
 sizes = st.integers(1, 4)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segmake.core.settings import Settings
@@ -36,7 +36,6 @@ def image(name: str, megapixels: float | None = 1.0, batch: str = "", times: int
     return ImageFile(name, name, Path(name), size, 1, batch=batch, header=header)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 5000) | st.just(1.0), max_size=60),
     st.integers(1, 20),

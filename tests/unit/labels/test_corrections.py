@@ -134,7 +134,8 @@ sizes = st.integers(1, 3)
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sizes, sizes, st.integers(5, 12), st.integers(5, 12), st.sampled_from("iuf"), st.booleans())
 def test_the_planes_are_those_of_the_image(tmp_path, times, depth, height, width, kind, flat):

@@ -48,7 +48,8 @@ counts = st.integers(1, 4)
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     counts, counts, st.sampled_from(LARGEST), st.sampled_from(["int64", "uint32", "uint64", ">u4"])

@@ -86,7 +86,7 @@ def test_the_outlines_hold_the_pixels_of_real_cells(shared):
     assert len(paths) > 20
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     arrays.arrays(
         np.uint32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def closed_port() -> int:
-    """Return a port of this computer on which nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of this computer on which nobody listens: it is held, since another program may be given a free one."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 def codes(heard: Heard) -> list[str]:
@@ -38,16 +40,16 @@ def codes(heard: Heard) -> list[str]:
 
 
 async def ends(hearing: Hearing) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while hearing.at_work:
             await asyncio.sleep(0.01)
 
 
 def test_who_can_not_be_reached_is_told_so_and_left_in_peace(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("segmake.page.hearing._FRESH_S", 0)
-    host = f"marie@127.0.0.1:{closed_port()}"
+    host = f"marie@127.0.0.1:{closed_port}"
     places = {str(home / "day 1"): PlaceFile(host, "/data/day 1", "/opt/segmake")}
 
     async def hear() -> None:

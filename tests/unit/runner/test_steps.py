@@ -209,9 +209,9 @@ def test_of_images_that_a_lost_gpu_fails_together_the_first_begun_is_blamed(
         """Loses the GPU while ``b`` is finished and ``c`` computed; either is told first."""
 
         def _lose(self, image):
-            both.wait(10)
+            both.wait(60)
             if image != first_told:
-                told[first_told].wait(10)
+                told[first_told].wait(60)
             raise RuntimeError("CUDA error: unspecified launch failure")
 
         def compute(self, task, read):
@@ -263,7 +263,7 @@ class Slow(Work):
 
     def __init__(self):
         super().__init__()
-        self.met = Barrier(3, timeout=30)
+        self.met = Barrier(3, timeout=60)
 
     def read(self, task):
         if task.image not in "ab":
@@ -342,19 +342,19 @@ def test_what_begins_while_the_job_is_stopped_is_not_to_blame(tasks, journal, mo
     def note(image, event, *rest, **details):
         if (image, event) == ("b", "started"):
             begins.set()
-            assert stopped.wait(30)
+            assert stopped.wait(60)
         add(image, event, *rest, **details)
 
     class Stopped(Work):
         def compute(self, task, read):
-            assert begins.wait(30)
+            assert begins.wait(60)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(journal, "add", note)
     with pytest.raises(KeyboardInterrupt):
         Stopped().run(tasks, journal)
     stopped.set()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while (lines := journal.path.read_text()).count('"b"') != 2:
         assert time.monotonic() < end, lines
         time.sleep(0.01)

@@ -276,16 +276,14 @@ def test_an_image_that_changes_under_several_runs_fails_them_all(project, monkey
     text = """
 import os, time
 path, mine = os.environ["SEGMAKE_INPUT"], os.environ["K"]
+size = os.path.getsize(path)
 open(f"{mine}.csv", "w").write("x\\n1\\n")
 there = os.path.join(os.path.dirname(os.getcwd()), "k=2", "2.csv")
-for _ in range(1000):
-    if mine == "2" or os.path.exists(there):
-        break
+# Each is at work when the image changes.
+while not os.path.exists(there) if mine == "1" else os.path.getsize(path) == size:
     time.sleep(0.01)
 if mine == "1":
     open(path, "ab").write(b"x")
-else:
-    time.sleep(0.5)
 """
     plan = project.run({"name": "s", "run": "image", "sweep": {"k": [1, 2]}, "parallel": 4}, s=text)
     (result,) = script_results(plan)

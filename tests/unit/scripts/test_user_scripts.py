@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,14 @@ time.sleep(555)
 """
 
 
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait until something has happened; a test that waits for ever tells nothing."""
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def sleepers(folder: Path) -> list[psutil.Process]:
     """Return the processes of a test that are at work, which all name its folder."""
     own = [sys.executable, "-c"]
@@ -229,6 +238,14 @@ def sleepers(folder: Path) -> list[psutil.Process]:
 
 
 def test_a_command_that_is_out_of_time_is_ended_with_its_daemons(tmp_path, monkeypatch):
+    def late(seconds: float, end: Callable[[], None]) -> threading.Timer:
+        """Have the time over once it is at work, however long a busy machine takes to start it."""
+        return threading.Timer(0.0, lambda: (wait_for(said), end()))
+
+    def said() -> bool:
+        return (tmp_path / "log").read_text() == "here\n"
+
+    monkeypatch.setattr("segmake.scripts.running.process.Timer", late)
     monkeypatch.setattr("segmake.scripts.running.process.GRACE_SECONDS", 1.0)
     outcome = run_python(Processes(), tmp_path, STUBBORN, 3.0)
     assert outcome.out_of_time and not outcome.stopped
@@ -247,8 +264,7 @@ def test_a_script_that_slurm_ends_a_moment_before_this_process_did_not_fail(tmp_
     said = f"print('at work', flush=True); {ended}"
 
     def stop() -> None:
-        while "at work" not in (tmp_path / "log").read_text():
-            time.sleep(0.01)
+        wait_for(lambda: "at work" in (tmp_path / "log").read_text())
         # It is gone by now, or in a moment.
         time.sleep(0.5)
         processes.stop()
@@ -305,8 +321,7 @@ def test_all_commands_are_stopped_at_once_and_none_is_begun_after(tmp_path):
     ]
     for thread in threads:
         thread.start()
-    while len(sleepers(tmp_path)) < 3:
-        time.sleep(0.02)
+    wait_for(lambda: len(sleepers(tmp_path)) == 3)
     processes.stop()
     for thread in threads:
         thread.join()

@@ -102,8 +102,11 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
 @given(configs())
 @settings(
     max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.filter_too_much,
+        HealthCheck.too_slow,
+    ],
 )
 def test_a_valid_config_keeps_all_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]

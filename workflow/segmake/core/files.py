@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from threading import get_ident
 from typing import IO, Any
 from unicodedata import category, normalize
 
@@ -89,8 +90,8 @@ def _taking_its_place(path: Path, *, lasting: bool) -> Iterator[Path]:
     """Give the path of a new file, whose name becomes `path` when the block ends well; else it is removed."""
     folder, kept = _open_folder(path.parent)
     # The suffix stays, since libraries choose the format by it. Nodes share folders, and processes on two of them may
-    # have the same number.
-    unique = fingerprint(path.name, host_name(), os.getpid())
+    # have the same number; threads of one may write the same file.
+    unique = fingerprint(path.name, host_name(), os.getpid(), get_ident())
     part = path.with_name(f".{unique}.part{path.suffix}")
     left = True
     try:

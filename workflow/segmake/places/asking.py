@@ -6,11 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from getpass import getpass
 from typing import Protocol
 
 from segmake.messages import say
+
+# Ctrl-C ends a wait after so long at the latest.
+_SEEN_SECONDS = 0.5
 
 
 class Asking(Protocol):
@@ -100,7 +103,10 @@ async def _typed(question: str, *, shown: bool) -> str:
         print(question, end="", flush=True)
         asyncio.get_running_loop().add_reader(terminal, ready.set)
         try:
-            await ready.wait()
+            while not ready.is_set():
+                # Python sees a Ctrl-C that came just before it began to wait once it wakes.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ready.wait(), _SEEN_SECONDS)
         finally:
             asyncio.get_running_loop().remove_reader(terminal)
             if not shown:
