@@ -7,6 +7,7 @@ import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,30 @@ def test_whatever_changes_is_told_and_only_its_batch_judged_again(plan, status, 
     assert "5 images" in told[0] and told != before and len(read) == 3
 
 
+def test_what_a_job_notes_while_the_journals_are_read_is_told_later(plan, status, monkeypatch):
+    """As a job does that outlived its run, or the report of a run that another one follows."""
+    folders = plan.folders
+    journal = folders.journal("measure", "0002")
+    entry = Journal(journal).last("2.tif")
+    read_all, written = Journal._read_all, []
+
+    def read_and_fail(self: Journal) -> object:
+        found = read_all(self)
+        if self.path == journal and not written:
+            written.append(True)
+            values = {"code": "SM-RUN-003", "where": "2.tif", "values": {}}
+            Journal(journal).add("2.tif", "failed", entry.key, 1, **values)
+        return found
+
+    folders.judged.unlink()
+    monkeypatch.setattr(Journal, "_read_all", read_and_fail)
+    rows, _ = judge(plan)
+    assert written and sum(row["state"] == "done" for row in rows) == IMAGES - 1
+    assert folders.judged.exists()
+    told, read = status()
+    assert "SM-RUN-003" in "".join(told) and "0002" in read
+
+
 def test_what_is_kept_may_be_damaged_or_of_another_run(plan, status, tmp_path):
     expected, _ = status()
     file = plan.folders.judged
@@ -144,6 +169,17 @@ def judged(monkeypatch) -> Counter[str]:
     count(image_rows, "_image_row", "images")
     count(Journal, "_read_all", "journals")
     return found
+
+
+def test_a_correction_that_is_outdated_is_told_and_its_batch_alone_judged_again(plan, judged):
+    file = "corrections/2.tif"
+    for corrected in (replace(plan, outdated={"2.tif": file}), plan):
+        rows, _ = judge(corrected)
+        assert judged["images"] == 2
+        warned = [row["image"] for row in rows if file in row["warning"]]
+        assert warned == [*corrected.outdated]
+        assert judge(corrected)[0] == rows and judged["images"] == 2
+        judged.clear()
 
 
 def verify(plan: Plan) -> int:

@@ -427,8 +427,14 @@ def test_a_correction_belongs_to_the_picture_that_it_was_made_for(images, plan, 
     assert tifffile.imread(first.folders.mask("c.tif")).max() == 5
     row = image_table(plan()).set_index("image").loc["c.tif"]
     assert str(correction) in row["warning"] and row["state"] == "done" and not row["corrected"]
+    # Once it is gone, the tables and the report are written without that warning, and nothing else is done.
+    content = correction.read_bytes()
+    correction.unlink()
+    removed = plan()
+    assert not image_table(removed)["warning"].any() and removed.states["c.tif"] == "done"
+    assert removed.summary() != replaced.summary()
     # It is used again once the user saves it.
-    os.utime(correction)
+    correction.write_bytes(content)
     assert list(plan().corrections) == ["c.tif"]
 
 

@@ -112,7 +112,8 @@ class LastJudged:
             The corrections that are told to be so, by image.
         """
         decisive = [[row[i] for i in _DECISIVE] for rows in planned.values() for row in rows]
-        told = [outdated.get(row[IMAGE]) for row in planned[SEGMENT]] if outdated else []
+        images = (row[IMAGE] for row in planned[SEGMENT])
+        told = {image: outdated[image] for image in images if image in outdated}
         # Before they are read: what is added meanwhile is not taken for known.
         seen = {"plan": fingerprint(decisive, told), "journals": self._journals(name)}
         self._seen[name] = seen

@@ -395,14 +395,16 @@ class Plan:
         outcomes += [script.outcome for script in self.scripts.values()]
         again = [self.report_round] if self.report_round else []
         judged = {"left_out": self.left_out_because, "looked_at": self.looked_at_because}
-        # As it was before the config could name images.
+        # As it was before the config could name images; and where no correction is outdated.
         judgements = [judged] if any(judged.values()) else []
+        warned = [{"outdated": self.outdated}] if self.outdated else []
         about = (
             sorted(self.images()),
             versions.REPORT,
             spoken or language(),
             *again,
             *judgements,
+            *warned,
         )
         return self.folders.state / "report" / f"{fingerprint(outcomes, *about)}.txt"
 
