@@ -7,8 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from segmake.core import told_once
-from segmake.core.told_once import begin_untold, forget_told, to_tell, was_told
+from segmake.core.told_once import begin_untold, to_tell, was_told
 from segmake.messages import Problem
 
 JOBS = 8
@@ -52,21 +51,11 @@ def test_where_each_has_its_own_log_or_nothing_can_be_noted_all_tell(full, tmp_p
     assert tell(full, tmp_path / "absent") == JOBS
 
 
-def test_whatever_else_is_wrong_is_told_by_all_and_at_once(full, tmp_path, monkeypatch):
+def test_whatever_else_is_wrong_is_told_by_all(full, tmp_path):
     begin_untold(tmp_path, one_screen=True)
-    monkeypatch.setattr(told_once, "lock_file", lambda *_, wait: pytest.fail("one has waited"))
     for other in (
         Problem("SM-RUN-042", where=str(tmp_path), folder=tmp_path),
         Problem("SM-RUN-040", where="/proc", folder="/proc"),
     ):
         assert tell(other, tmp_path) == JOBS
-    monkeypatch.undo()
     assert tell(full, tmp_path) == 1
-
-
-def test_once_the_run_is_over_a_job_by_hand_tells(full, tmp_path):
-    begin_untold(tmp_path, one_screen=True)
-    assert tell(full, tmp_path) == 1
-    forget_told(tmp_path)
-    assert not was_told(full, tmp_path) and tell(full, tmp_path) == JOBS
-    assert [*tmp_path.iterdir()] == []

@@ -23,7 +23,7 @@ from segmake.core import installation
 from segmake.core.disk import disk_problem, probe
 from segmake.core.ended_runs import How, note_begin, note_end
 from segmake.core.run_marks import keep_showing
-from segmake.core.told_once import begin_untold, forget_told, was_told
+from segmake.core.told_once import begin_untold, was_told
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, say
@@ -136,8 +136,6 @@ class Lifecycle:
         print(
             f"\n{self._outcome(cancelled=bool(jobs.keep) and empty)}", file=sys.stderr, flush=True
         )
-        if self._lock:
-            forget_told(self._plan.folders.state)
         if self._lock and not self._stopped:
             # Nothing is written in the results any more: the folder is free for others.
             self._lock.close()

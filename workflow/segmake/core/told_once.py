@@ -20,7 +20,7 @@ _UNTOLD, _TOLD = "no_room.untold", "no_room.told"
 
 
 def begin_untold(state: Path, *, one_screen: bool) -> None:
-    """Note that nobody has told yet in a run that begins; once it is over, each tells again (`forget_told`).
+    """Note that nobody has told yet in a run that begins.
 
     Parameters
     ----------
@@ -29,17 +29,12 @@ def begin_untold(state: Path, *, one_screen: bool) -> None:
     one_screen : bool
         Whether its jobs have one screen, that of the run; where each has its own log, each tells.
     """
-    forget_told(state)
-    if one_screen:
-        with suppress(OSError):
-            (state / _UNTOLD).touch()
-
-
-def forget_told(state: Path) -> None:
-    """Forget what was told in a run that is over: who does a job of it by hand has another screen."""
     for name in (_UNTOLD, _TOLD):
         with suppress(OSError):
             (state / name).unlink()
+    if one_screen:
+        with suppress(OSError):
+            (state / _UNTOLD).touch()
 
 
 def was_told(problem: object, state: Path) -> bool:
@@ -51,7 +46,7 @@ def was_told(problem: object, state: Path) -> bool:
 
 @contextmanager
 def to_tell(problem: object, state: Path) -> Iterator[bool]:
-    """Whether a problem is to be told by this job: others that meet the same wait until it is, and need not then.
+    """Whether a problem is to be told by this job: other jobs wait until it is, and need not then.
 
     Parameters
     ----------
@@ -59,21 +54,17 @@ def to_tell(problem: object, state: Path) -> Iterator[bool]:
     state : Path
         The folder with SegMake's state, in the results.
     """
-    if not _is_of_results(problem, state):
-        yield True
-        return
     with ExitStack() as kept:
         with suppress(OSError, Problem):
             lock_file(kept.enter_context(open_own(state / _UNTOLD, "r+")), wait=True)
         yield not was_told(problem, state)
         with suppress(OSError):
-            (state / _UNTOLD).rename(state / _TOLD)
+            if _is_of_results(problem, state):
+                (state / _UNTOLD).rename(state / _TOLD)
 
 
 def _is_of_results(problem: object, state: Path) -> bool:
     """Whether a problem says that the disk with the results has no room."""
     if not isinstance(problem, Problem) or problem.code != _NO_ROOM:
         return False
-    with suppress(OSError):
-        return Path(problem.where).stat().st_dev == state.stat().st_dev
-    return False
+    return Path(problem.where).stat().st_dev == state.stat().st_dev
