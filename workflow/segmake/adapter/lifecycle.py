@@ -23,7 +23,6 @@ from segmake.core import installation
 from segmake.core.disk import disk_problem, probe
 from segmake.core.ended_runs import How, note_begin, note_end
 from segmake.core.run_marks import keep_showing
-from segmake.core.told_once import begin_untold, was_told
 from segmake.environments.making.own_environments import OwnEnvironments
 from segmake.images.inventory import write_inventory
 from segmake.messages import Problem, say
@@ -100,8 +99,6 @@ class Lifecycle:
                 end_orphans(self._plan.folders.plan)
             signal.signal(signal.SIGINT, self._stop)
             self._meet_jobs()
-            one_screen = not self._workflow.sends_jobs
-            begin_untold(self._plan.folders.state, one_screen=one_screen)
             self._prepare_results()
             self._write()
         except Problem as problem:
@@ -213,8 +210,6 @@ class Lifecycle:
         if self._stopped:
             return say("end.cancelled" if cancelled else "end.stopped")
         if self._plan.has_work and (failing := self._failing_disk()):
-            if was_told(failing, self._plan.folders.state):
-                return say("end.stopped_told")
             # What was in work then is not to blame.
             return f"{say('end.stopped')}\n{failing}"
         return last_words(self._plan)

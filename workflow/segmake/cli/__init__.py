@@ -34,7 +34,7 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -48,7 +48,6 @@ from segmake.core.absent_packages import absent
 from segmake.core.disk import disk_problem
 from segmake.core.files import error_line, readable
 from segmake.core.site_language import speak_its_language
-from segmake.core.told_once import to_tell
 from segmake.messages import Problem, Problems
 
 # Has a command answer in JSON, its errors as well.
@@ -117,7 +116,7 @@ def _done(options: argparse.Namespace) -> int:
         # If it is standard output that fails, this fails again, and `main` says so.
         sys.stdout.flush()
         problem = _in_words(error, options)
-        _tell_first(instead(problem, options) or problem, options)
+        _tell(instead(problem, options) or problem, json=getattr(options, "json", False))
         return 1
 
 
@@ -152,14 +151,6 @@ def _in_words(error: Exception, options: argparse.Namespace) -> Problem | Proble
         return failing
     _note(options)
     return Problem("SM-RUN-001", error=readable(error_line(error)))
-
-
-def _tell_first(problem: Problem | Problems, options: argparse.Namespace) -> None:
-    """Say what is wrong; in a job, unless another one of its run has said so on the same screen."""
-    plan = getattr(options, "plan", None)
-    with to_tell(problem, plan.parent) if plan else nullcontext(True) as is_first:
-        if is_first:
-            _tell(problem, json=getattr(options, "json", False))
 
 
 def _tell(problem: Problem | Problems, *, json: bool) -> None:
