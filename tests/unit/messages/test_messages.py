@@ -272,6 +272,13 @@ def test_french_has_its_own_words_and_spaces():
 DECIMALS = re.compile(r"\{\w+:[<>^+\d]*(?:,|,?\.\d+)[a-z%]?\}")
 
 
+def test_a_number_of_whatever_length_stands_apart_from_the_word_before_it():
+    texts = [
+        text for entry in catalogue().values() for each in entry.values() for text in each.values()
+    ]
+    assert [text for text in texts if re.search(r"[^\s(]\{\w+:>\d\}", text)] == []
+
+
 def test_no_number_has_the_point_of_english_in_french():
     texts = [text["fr"] for entry in catalogue().values() for text in entry.values()]
     assert [text for text in texts if DECIMALS.search(text)] == []
