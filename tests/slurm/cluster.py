@@ -190,16 +190,19 @@ def start_node(node: str, *hidden: Path) -> None:
 def kill_node(node: str) -> None:
     """Let a node go down: its slurmd and all that it runs are killed."""
     log = FOLDER / f"slurmd-{node}.log"
-    killed = []
+    daemons, jobs = [], []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.environ().get("SLURMD_NODENAME") == node:
-                killed.append(process)
+                jobs.append(process)
     for daemon in _daemons("slurmd", "slurmstepd"):
         with suppress(psutil.Error):
             if str(log) in {file.path for file in daemon.open_files()}:
-                killed += [daemon, *daemon.children(recursive=True)]
-    _kill(*killed)
+                jobs += daemon.children(recursive=True)
+                daemons.append(daemon)
+    # First who would say that a job has failed, since its processes are gone.
+    _kill(*daemons)
+    _kill(*(job for job in jobs if job not in daemons))
 
 
 @contextmanager

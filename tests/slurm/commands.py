@@ -17,11 +17,12 @@ COUNTED = ("squeue", "sacct", "scontrol", "sinfo", "sbatch", "scancel", "sacctmg
 NOTE = """\
 #!/bin/bash
 arguments="$*"
-now="$EPOCHREALTIME"
+# Two may be called in one microsecond.
+now="$EPOCHREALTIME $$"
 printf '%s\\t%s\\t%s\\t%s\\n' "$now" "${{SLURMD_NODENAME:-}}" {name} "${{arguments//$'\\n'/ }}" >>{log}
 {first}exec {real} "$@"
 """
-# Keeps what sbatch is given to run, as a file whose name has the moment of the call.
+# Keeps what sbatch is given to run, as a file whose name has the moment of the call and its process.
 KEEP = """\
 if [[ "$arguments" == */dev/stdin ]]; then
     kept={folder}/"$now.sh"
@@ -49,9 +50,10 @@ done
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a command: when, on which node (empty where no job made it), and with what."""
+    """A call of a command: when, by which process, on which node (empty where no job made it), and with what."""
 
     time: float
+    process: int
     node: str
     name: str
     arguments: str
@@ -79,9 +81,10 @@ class Commands:
         """Return the calls of these commands, or of all, in their order."""
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         found = []
-        for time, node, name, arguments in (line.split("\t", 3) for line in lines):
+        for moment, node, name, arguments in (line.split("\t", 3) for line in lines):
+            time, process = moment.split()
             if float(time) >= since and name in (names or COUNTED):
-                found.append(Call(float(time), node, name, arguments))
+                found.append(Call(float(time), int(process), node, name, arguments))
         return found
 
     @contextmanager
@@ -112,8 +115,8 @@ class Commands:
 
     def script(self, call: Call) -> str:
         """Return the script that was kept of a call."""
-        kept = {float(path.stem): path for path in self._folder.glob("*.sh")}
-        return kept[call.time].read_text()
+        (kept,) = self._folder.glob(f"{call.time:.6f} {call.process}.sh")
+        return kept.read_text()
 
     def refuse(self, times: int, words: str, *, taken: bool = False) -> None:
         """Let sbatch say some words and fail, so many times.

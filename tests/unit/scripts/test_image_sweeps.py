@@ -103,7 +103,7 @@ def counts_of(plan: Plan) -> dict[str, int]:
 
 
 def last_words(plan: Plan) -> str:
-    return describe_end(plan, judge(plan), script_results(plan))
+    return describe_end(plan, judge(plan)[1], script_results(plan))
 
 
 def test_each_image_is_run_with_each_combination(project):

@@ -69,7 +69,7 @@ def do(plan: Plan):
 
 
 def last_words(plan: Plan) -> str:
-    return describe_end(plan, judge(plan), script_results(plan))
+    return describe_end(plan, judge(plan)[1], script_results(plan))
 
 
 def need_mounts(folder: Path) -> None:
