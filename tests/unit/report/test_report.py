@@ -372,11 +372,22 @@ def test_the_page_has_an_end_whatever_the_number_of_images(tmp_path, monkeypatch
     assert len(more.source) < len(page.source) + 2000
     for words in (
         "10 more are not named here; images.csv names all.",
-        "30 more are not named here",
+        "29 more are not named here",
+        "11 more are not named here",
         "10 more remarks on single images are in images.csv",
         "20 of the 30 images to look at are shown",
     ):
         assert words in page.text, words
+
+
+def test_images_of_a_rare_kind_are_named_beside_very_many_of_another(tmp_path, monkeypatch):
+    monkeypatch.setattr("segmake.report.page.NAMES_LIMIT", 20)
+    rows = [done(f"t{n}", flags="edge") for n in range(60)]
+    rows += [done(f"r{n}", flags="saturated") for n in range(3)]
+    page = write(tmp_path, rows, cells(2), lambda name: None)
+    named = page.text[: page.text.index("Drag over")].split()
+    assert [word for word in named if re.fullmatch(r"r\d", word)] == ["r0", "r1", "r2"]
+    assert "43 more are not named here" in page.text and page.text.count("not named here") == 1
 
 
 def test_so_many_movies_are_drawn(tmp_path):

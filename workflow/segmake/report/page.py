@@ -396,11 +396,13 @@ def _looks(done: list[dict], engine: str, ids: Mapping[str, str]) -> list[dict[s
 
 def _with_room(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return groups with their ``number`` of images, as many of which are named as have room in a section."""
-    found, room = [], NAMES_LIMIT
-    for group in groups:
-        images = group["images"]
-        found.append({**group, "number": len(images), "images": images[:room]})
-        room -= len(found[-1]["images"])
+    found = [{**group, "number": len(group["images"])} for group in groups]
+    room = NAMES_LIMIT
+    # Of the rarest first, since a frequent one would leave no room for them.
+    rarest = sorted(found, key=lambda group: group["number"])
+    for left, group in zip(range(len(found), 0, -1), rarest, strict=True):
+        group["images"] = group["images"][: room // left]
+        room -= len(group["images"])
     return found
 
 
