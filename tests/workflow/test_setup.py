@@ -462,22 +462,26 @@ def slow(bare, conda):
     return conda
 
 
-def setup_followed(clone, home, bare, slow, shown, screen, **options):
-    """Return what a set-up says on a screen, its errors and its exit code; `shown`: the words for how far pip is."""
-    environment = {"PATH": str(bare), "HOME": str(home), "LC_ALL": "C.UTF-8"}
-    environment |= options.pop("variables")
-    command = [shutil.which("bash"), clone / "scripts/setup.sh", "--engine", "none"]
-    with subprocess.Popen(command, env=environment, **options) as running:
-        os.close(options["stdout"])
-        said = b""
-        while piece := read(screen):
-            said += piece
-            for state, words in shown.items():
-                if words.encode() in said:
-                    (slow / state).touch()
-        errors = running.stderr.read().decode() if running.stderr else ""
-    os.close(screen)
-    return said.decode(), errors, running.returncode
+@pytest.fixture
+def follow(clone, home, bare, slow):
+    """Set up, and return what is said on a screen, the errors and the exit code; `shown`: the words for how far pip is."""
+
+    def setup_followed(shown, screen, variables, **streams):
+        environment = {"PATH": str(bare), "HOME": str(home), "LC_ALL": "C.UTF-8", **variables}
+        command = [shutil.which("bash"), clone / "scripts/setup.sh", "--engine", "none"]
+        with subprocess.Popen(command, env=environment, **streams) as running:
+            os.close(streams["stdout"])
+            said = b""
+            while piece := read(screen):
+                said += piece
+                for state, words in shown.items():
+                    if words.encode() in said:
+                        (slow / state).touch()
+            errors = running.stderr.read().decode() if running.stderr else ""
+        os.close(screen)
+        return said.decode(), errors, running.returncode
+
+    return setup_followed
 
 
 def read(screen):
@@ -488,22 +492,12 @@ def read(screen):
         return b""
 
 
-def test_a_log_gets_a_line_now_and_then(clone, home, bare, slow):
+def test_a_log_gets_a_line_now_and_then(follow):
     ours, theirs = os.pipe()
     variables = {"SEGMAKE_PROGRESS_SECONDS": "2"}
     shown = {"fetching": "fetching: 2 packages, 822 MB; now tifffile\n"}
     shown["installing"] = "installing 2 packages (822 MB)\n"
-    said, errors, code = setup_followed(
-        clone,
-        home,
-        bare,
-        slow,
-        shown,
-        ours,
-        variables=variables,
-        stdout=theirs,
-        stderr=subprocess.PIPE,
-    )
+    said, errors, code = follow(shown, ours, variables, stdout=theirs, stderr=subprocess.PIPE)
     assert code == 0, errors
     seconds = [int(second) for second in re.findall(r"^  0:(\d\d)  ", said, re.MULTILINE)]
     assert len(seconds) >= 2 and seconds == [*range(2, 2 * len(seconds) + 1, 2)]
@@ -511,21 +505,12 @@ def test_a_log_gets_a_line_now_and_then(clone, home, bare, slow):
     assert "\r" not in said and errors == ""
 
 
-def test_a_terminal_gets_one_line_that_is_rewritten(clone, home, bare, slow):
+def test_a_terminal_gets_one_line_that_is_rewritten(follow):
     ours, theirs = pty.openpty()
     shown = {"fetching": "téléchargement : 2 paquets, 822 Mo ; en ce moment tifffile"}
     shown["installing"] = "installation de 2 paquets (822 Mo)"
-    said, _, code = setup_followed(
-        clone,
-        home,
-        bare,
-        slow,
-        shown,
-        ours,
-        variables={"SEGMAKE_LANG": "fr"},
-        stdout=theirs,
-        stderr=theirs,
-    )
+    variables = {"SEGMAKE_LANG": "fr"}
+    said, _, code = follow(shown, ours, variables, stdout=theirs, stderr=theirs)
     assert code == 0, said
     lines = re.split(r"\r\x1b\[K", said)
     told = [line[8:] for line in lines if line.startswith("  0:")]
